@@ -1,0 +1,101 @@
+"""Addresses as people write them, read and written back. No lookup, no I/O.
+
+| written | to listen | to connect |
+|---|---|---|
+| ``HOST:PORT`` | every address of the host | the first address of the host that answers |
+| ``localhost:PORT`` | 127.0.0.1 and ::1, one port | as any host |
+| ``:PORT`` | all interfaces | localhost |
+| ``[::1]:PORT`` | this IPv6 address | this IPv6 address |
+| ``unix:PATH`` | a socket in the file system | a socket in the file system |
+
+Port 0 lets the system pick a free port to listen on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trionet.errors import AddressError
+
+
+@dataclass(frozen=True, slots=True)
+class TCPAddress:
+    """A host and a port.
+
+    Attributes:
+        host: a name or a numeric address without brackets; empty: all interfaces.
+        port: 0 to 65,535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of a Unix socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Address: TypeAlias = TCPAddress | UnixAddress
+
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+def parse_address(text: str) -> Address:
+    """Read an address.
+
+    Args:
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``unix:PATH``.
+
+    Raises:
+        AddressError: `text` is none of these; the message says what to write instead.
+
+    >>> parse_address("[::1]:22333")
+    TCPAddress(host='::1', port=22333)
+    """
+    if text.startswith("unix:"):
+        return _parse_unix(text)
+    if text.startswith("tls:"):
+        raise AddressError(f"{text!r}: TLS is not available in this version")
+    host, colon, port = text.rpartition(":")
+    if not colon or host.endswith("]") != host.startswith("["):
+        raise AddressError(f"{text!r} is no address: write HOST:PORT, such as localhost:22333")
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
+    if host.startswith("["):
+        host = host[1:-1]
+        if not _is_ipv6(host):
+            raise AddressError(f"{text!r}: there is no IPv6 address in the brackets")
+    elif ":" in host:
+        raise AddressError(f"{text!r}: write an IPv6 address in brackets, such as [::1]:22333")
+    elif not host.isprintable() or any(c in host for c in " /@"):
+        raise AddressError(f"{text!r}: {host!r} is no host name")
+    return TCPAddress(host, int(port))
+
+
+def _parse_unix(text: str) -> UnixAddress:
+    path = text.removeprefix("unix:")
+    if not path:
+        raise AddressError(f"{text!r}: the path is missing: write unix:PATH")
+    if "\0" in path:
+        raise AddressError(f"{text!r}: a path cannot hold a NUL")
+    return UnixAddress(path)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

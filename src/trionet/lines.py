@@ -1,0 +1,223 @@
+r"""Lines in bytes: a decoder and an encoder, with no I/O.
+
+What a line is: UTF-8 text ended by LF; a CR just before the LF is no part of it and never
+counts. Nothing else ends a line: not a lone CR, not U+2028.
+
+How the decoder works:
+
+- The same lines come out however the input is cut. That is what the property tests hold it to.
+- Memory is bounded by the limit, not by the peer: a line that passes it is told at once, as a
+  `LineTooLong` in its place, and then skipped to its end.
+- Each byte is searched once. What came before the last LF is decoded as one block and split by
+  the C code of ``str``; only a block that could hold a bad line is taken apart line by line.
+- Bad lines are values in the list, not exceptions raised: raising would lose the good lines of
+  the same read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
+
+# Towards a server: far above what a person types, and small enough that ten thousand peers who
+# each leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines:
+# 8,192.)
+MAX_LINE = 4096
+
+# Towards a client: a server's line can be a list of many names.
+MAX_LINE_TO_CLIENT = 65536
+
+# A peer that has sent this much without an end of line is not writing lines at all.
+MAX_UNENDING = 1 << 20
+
+Line: TypeAlias = str | BadLine
+
+
+class LineDecoder:
+    r"""Turns bytes, cut anywhere, into lines.
+
+    Args:
+        max_line: content bytes that a line may have, its line end not counted.
+        max_unending: bytes without an end of line after which the decoder gives up.
+
+    A `LineUnending` is always the last line: what is fed after it is dropped.
+
+    >>> decoder = LineDecoder()
+    >>> decoder.feed(b"12 + 42\r\n3.24 -")
+    ['12 + 42']
+    >>> decoder.feed(b" 45\nq")
+    ['3.24 - 45']
+    >>> decoder.rest
+    b'q'
+    """
+
+    __slots__ = ("_gave_up", "_max_line", "_max_unending", "_rest", "_skipped")
+
+    def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
+        self._max_line = max_line
+        self._max_unending = max(max_unending, max_line + 2)
+        self._rest = b""
+        # Bytes of an over-long line that are gone already; 0: no such line is under way.
+        self._skipped = 0
+        self._gave_up = False
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the peer was given up for sending no end of line."""
+        return self._gave_up
+
+    @property
+    def rest(self) -> bytes:
+        """What stands unterminated after the last end of line; empty for a line being skipped."""
+        return self._rest
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Line]:
+        """Take what was received and return the lines that it completes, in order.
+
+        Args:
+            data: any number of bytes.
+
+        Returns:
+            Each line as a ``str`` without its end, or as the `BadLine` that stands for it.
+        """
+        data = bytes(data)
+        if self._gave_up:
+            return []
+        block, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            return self._keep(data, [])
+        lines: list[Line] = []
+        if self._skipped:
+            end, newline, block = block.partition(b"\n")
+            if self._skipped + len(end) >= self._max_unending:
+                return self._give_up(lines)
+            self._skipped = 0
+            if not newline:
+                return self._keep(rest, lines)
+        if self._rest:
+            block = self._rest + block
+            self._rest = b""
+        if not self._split_clean(block, lines) and not self._split(block, lines):
+            return lines
+        return self._keep(rest, lines)
+
+    def finish(self) -> list[Line]:
+        """Take the end of the input: what it left unterminated counts as a line.
+
+        For input where that is right, such as a pipe; on a connection it is not, because there
+        the end may have come in mid-line: leave it in `rest`.
+
+        Returns:
+            At most one line.
+        """
+        return self.feed(b"\n") if self._rest else []
+
+    def _split_clean(self, block: bytes, lines: list[Line]) -> bool:
+        """Split a block in which no line is bad; False: some may be, and `lines` is as it was."""
+        if len(block) > self._max_line and max(map(len, block.split(b"\n"))) > self._max_line:
+            return False
+        try:
+            text = block.decode()
+        except UnicodeDecodeError:
+            return False
+        if "\r" in text:
+            lines.extend(line.removesuffix("\r") for line in text.split("\n"))
+        else:
+            lines.extend(text.split("\n"))
+        return True
+
+    def _split(self, block: bytes, lines: list[Line]) -> bool:
+        """Split any block; False: the peer was given up in it."""
+        for raw in block.split(b"\n"):
+            line = raw.removesuffix(b"\r")
+            if len(line) > self._max_line:
+                lines.append(LineTooLong(self._max_line, line))
+                if len(raw) >= self._max_unending:
+                    self._give_up(lines)
+                    return False
+            else:
+                lines.append(_decode(line))
+        return True
+
+    def _keep(self, data: bytes, lines: list[Line]) -> list[Line]:
+        """Keep what has no end yet, or tell that it is too long already."""
+        if self._skipped:
+            self._skipped += len(data)
+        else:
+            self._rest = self._rest + data if self._rest else data
+            # A CR at the end may yet turn out to be half of a line end, which never counts.
+            if len(self._rest) - self._rest.endswith(b"\r") <= self._max_line:
+                return lines
+            lines.append(LineTooLong(self._max_line, self._rest))
+            self._skipped = len(self._rest)
+            self._rest = b""
+        return self._give_up(lines) if self._skipped >= self._max_unending else lines
+
+    def _give_up(self, lines: list[Line]) -> list[Line]:
+        self._gave_up = True
+        lines.append(LineUnending(self._max_unending, b""))
+        return lines
+
+
+def _decode(line: bytes) -> Line:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return LineNotUTF8(line)
+
+
+def encode_line(text: str) -> bytes:
+    r"""Return `text` as the bytes of one line.
+
+    Args:
+        text: the line without its end.
+
+    Raises:
+        UnsendableLine: `text` holds an LF, ends in a CR, or holds half of a surrogate pair: the
+            peer would read another line, or other lines, than this one.
+
+    >>> encode_line("54")
+    b'54\n'
+    """
+    return encode_lines((text,))
+
+
+def encode_lines(texts: Iterable[str]) -> bytes:
+    """Return many texts as the bytes of one line each; see `encode_line`."""
+    encoded = bytearray()
+    for text in texts:
+        if "\n" in text:
+            raise UnsendableLine("a line end inside a line")
+        if text.endswith("\r"):
+            raise UnsendableLine("a carriage return at the end of a line")
+        try:
+            encoded += text.encode()
+        except UnicodeEncodeError:
+            raise UnsendableLine("half of a surrogate pair in a line") from None
+        encoded += b"\n"
+    return bytes(encoded)
+
+
+# RFC 9112, section 3: method SP request-target SP HTTP-version.
+_HTTP_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/")
+# The same cut short by the limit: only the four forms of a target are left to judge by.
+_HTTP_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/|\*|https?:)")
+
+
+def is_http_request(line: Line) -> bool:
+    """Tell whether a connection's first line is an HTTP request line.
+
+    A web page can make its visitor's browser talk to a server on the visitor's own machine. To
+    such a server the request line is the first thing that gives it away; a server that hangs up
+    on it never reads the lines that the page chose.
+
+    Args:
+        line: the first line, good or bad.
+    """
+    if isinstance(line, LineTooLong):
+        return _HTTP_START.match(line.start) is not None
+    raw = line.start if isinstance(line, BadLine) else line.encode()
+    return _HTTP_REQUEST.match(raw) is not None

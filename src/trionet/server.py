@@ -1,0 +1,283 @@
+"""`serve`: accept, limit, isolate, drain.
+
+Two nurseries: the handlers' outside, the acceptors' inside. A drain cancels the inner one alone, so
+that whoever is being served is served to the end.
+
+- Accept: as many as wait, in one go. A listener accepts first and waits for a free place then: a
+  place taken before ``accept`` would be kept from the other listeners. Each parks one at most.
+- Limit: over `Limits.max_clients`, `WhenFull` decides.
+- Isolate: an error in a handler is logged once, closes its connection, and concerns nobody else.
+  What a peer did (a reset) is no error.
+- Drain: stop accepting, answer who waits in the system's queue, end every input at a line
+  boundary, let the handlers return, send what waits, close; at the deadline, cancel what is left.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import trio
+
+from trionet.connection import Connection
+from trionet.limits import Limits
+from trionet.lines import encode_line
+from trionet.network import SYSTEM, Listener, Network
+from trionet.outbox import WhenSlow
+from trionet.stream import lingering_close
+
+# Connections taken between two checkpoints: some 5 ms, in which no other task runs.
+_ACCEPTS_AT_ONCE = 64
+
+logger = logging.getLogger("trionet.server")
+
+
+class WhenFull(enum.Enum):
+    """What happens to a peer that comes when `Limits.max_clients` are being served."""
+
+    WAIT = "wait for a free place, unanswered, in the listen backlog"
+    REFUSE = "answer `error: server is full` and close"
+
+
+class Server:
+    """A running server: what `serve` hands to ``task_status.started``.
+
+    Attributes:
+        addresses: what it listens on, numeric and with the real ports, one for each listener.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[Connection], Awaitable[object]],
+        listeners: Sequence[Listener],
+        *,
+        limits: Limits,
+        when_full: WhenFull,
+        when_slow: WhenSlow,
+        tell_missed: Callable[[int], bytes] | None,
+        refuse_http: bool,
+        on_drain: Callable[[], object] | None,
+    ) -> None:
+        self.addresses = tuple(listener.address for listener in listeners)
+        self._handler = handler
+        self._listeners = listeners
+        self._limits = limits
+        self._when_full = when_full
+        self._when_slow = when_slow
+        self._tell_missed = tell_missed
+        self._refuse_http = refuse_http
+        self._on_drain = on_drain
+        # A dict for its order: whoever was first is told first.
+        self._connections: dict[Connection, None] = {}
+        self._vacancy = trio.lowlevel.ParkingLot()
+        self._draining = trio.Event()
+        self._ended = trio.Event()
+        self._handlers: trio.Nursery | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are being served now."""
+        return len(self._connections)
+
+    async def drain(self, seconds: float | None = None) -> tuple[str, ...]:
+        """Stop serving without losing a line; `serve` returns when this is done.
+
+        Nobody new is served, and those who wait in the queue are answered ``error: server is
+        closing``. Every handler's ``connection.lines`` end after the lines received so far; what
+        the handlers answer is sent. A handler must not await this itself: it would wait for
+        its own end.
+
+        Args:
+            seconds: how long the handlers have before they are cancelled; default
+                `Limits.drain_seconds`.
+
+        Returns:
+            The peers that were cut off at the deadline.
+
+        Cancellation: the drain has begun all the same, without its deadline.
+        """
+        self._draining.set()
+        with trio.move_on_after(self._limits.drain_seconds if seconds is None else seconds):
+            await self._ended.wait()
+        cut = tuple(connection.peer for connection in self._connections)
+        if cut:
+            logger.warning("drain: cut off %d connections: %s", len(cut), ", ".join(cut[:10]))
+        if self._handlers is not None:
+            self._handlers.cancel_scope.cancel()
+        await self._ended.wait()
+        return cut
+
+    async def run(self, task_status: trio.TaskStatus[Server]) -> None:
+        """Serve until drained or cancelled. `serve` calls it."""
+        try:
+            async with trio.open_nursery() as self._handlers:
+                try:
+                    async with trio.open_nursery() as acceptors:
+                        for listener in self._listeners:
+                            acceptors.start_soon(self._accept, listener, self._handlers)
+                        task_status.started(self)
+                        await self._draining.wait()
+                        acceptors.cancel_scope.cancel()
+                    self._turn_queue_away(self._handlers)
+                finally:
+                    await _close_all(self._listeners)
+                if self._on_drain is not None:
+                    self._on_drain()
+                for connection in self._connections:
+                    connection.lines.stop()
+        finally:
+            self._ended.set()
+
+    async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
+        while True:
+            stream = await listener.accept()
+            await self._wait_vacancy(stream, handlers)
+            self._begin(stream, handlers)
+            with suppress(trio.WouldBlock):
+                for _ in range(_ACCEPTS_AT_ONCE):
+                    if self._is_full and self._when_full is WhenFull.WAIT:
+                        break
+                    self._begin(listener.accept_nowait(), handlers)
+
+    @property
+    def _is_full(self) -> bool:
+        return 0 < self._limits.max_clients <= len(self._connections)
+
+    async def _wait_vacancy(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
+        if self._when_full is WhenFull.REFUSE:
+            return
+        try:
+            while self._is_full:
+                await self._vacancy.park()
+        except trio.Cancelled:
+            handlers.start_soon(self._turn_away, stream, "server is closing")
+            raise
+
+    def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
+        """Serve a connection, or refuse it, in a task of its own."""
+        if self._is_full:
+            handlers.start_soon(self._turn_away, stream, "server is full")
+            return
+        connection = Connection(
+            stream,
+            handlers,
+            limits=self._limits,
+            when_slow=self._when_slow,
+            tell_missed=self._tell_missed,
+            refuse_http=self._refuse_http,
+        )
+        self._connections[connection] = None
+        handlers.start_soon(self._serve_one, connection)
+
+    async def _serve_one(self, connection: Connection) -> None:
+        try:
+            try:
+                await self._handle(connection)
+                await connection.finish_sending()
+            finally:
+                connection.outbox.close()
+                # The place is free before the lingering: the next one waits for no goodbye.
+                del self._connections[connection]
+                self._vacancy.unpark()
+            await connection.close()
+        finally:
+            await trio.aclose_forcefully(connection.stream)
+
+    async def _handle(self, connection: Connection) -> None:
+        # `except*`, not `except`: a handler that is cancelled at the drain's deadline while a task
+        # of its own fails raises both in one group, and the error must not vanish behind the
+        # cancellation.
+        try:
+            await self._handler(connection)
+        except* trio.BrokenResourceError:
+            logger.debug("%s went away", connection.peer)
+        except* Exception as group:
+            error = group.exceptions[0] if len(group.exceptions) == 1 else group
+            logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
+
+    def _turn_queue_away(self, handlers: trio.Nursery) -> None:
+        """Take those who wait in the system's queue: closing the listener would reset them."""
+        for listener in self._listeners:
+            with suppress(trio.WouldBlock, trio.ClosedResourceError, OSError):
+                while True:
+                    stream = listener.accept_nowait()
+                    handlers.start_soon(self._turn_away, stream, "server is closing")
+
+    async def _turn_away(self, stream: trio.abc.Stream, reason: str) -> None:
+        seconds = self._limits.linger_seconds
+        try:
+            with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
+                await stream.send_all(encode_line(f"error: {reason}"))
+            await lingering_close(stream, seconds=seconds, max_bytes=self._limits.linger_bytes)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+
+async def serve(
+    handler: Callable[[Connection], Awaitable[object]],
+    *addresses: str,
+    limits: Limits | None = None,
+    when_full: WhenFull = WhenFull.REFUSE,
+    when_slow: WhenSlow = WhenSlow.DISCONNECT,
+    tell_missed: Callable[[int], bytes] | None = None,
+    refuse_http: bool = True,
+    on_drain: Callable[[], object] | None = None,
+    backlog: int | None = None,
+    network: Network = SYSTEM,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve lines on addresses until drained or cancelled.
+
+    Args:
+        handler: called with a `Connection` for each peer, in a task of its own. When it returns,
+            the connection is closed; when it raises, the error is logged to ``trionet.server``
+            and the connection is closed.
+        addresses: see `trionet.parse_address`; at least one.
+        limits: default ``Limits()``.
+        when_full: what happens over `Limits.max_clients`; by default an answer and a close.
+        when_slow: what happens over `Limits.max_waiting`; by default the peer is given up.
+        tell_missed: see `trionet.Outbox`.
+        refuse_http: close a connection unanswered when its first line is an HTTP request line.
+        on_drain: called once when a drain begins, before the inputs end.
+        backlog: connections that the system holds ready before they are accepted; default 4,096
+            or what the system allows.
+        network: where to listen; default the system's.
+        task_status: is handed the `Server` once it accepts connections.
+
+    Raises:
+        AddressError: an address cannot be read.
+        ListenError: an address cannot be listened on; none of the others is then.
+
+    Cancellation: immediate: listeners and connections are closed and handlers cancelled. Grace is
+    asked for by `Server.drain`.
+
+    Resource handling: closes all that it opened, however it ends.
+    """
+    if not addresses:
+        raise ValueError("serve() needs at least one address")
+    listeners: list[Listener] = []
+    try:
+        for address in addresses:
+            listeners += await network.listen(address, backlog=backlog)
+        server = Server(
+            handler,
+            listeners,
+            limits=limits or Limits(),
+            when_full=when_full,
+            when_slow=when_slow,
+            tell_missed=tell_missed,
+            refuse_http=refuse_http,
+            on_drain=on_drain,
+        )
+        await server.run(task_status)
+    finally:
+        await _close_all(listeners)
+
+
+async def _close_all(listeners: Sequence[Listener]) -> None:
+    # Shielded, because closing waits for nothing, and each must be closed.
+    with trio.CancelScope(shield=True):
+        for listener in listeners:
+            await listener.aclose()

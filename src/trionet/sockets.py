@@ -1,0 +1,338 @@
+"""Trio streams and listeners on non-blocking sockets, with what Trio's own leave out.
+
+`SocketStream` is a drop-in for ``trio.SocketStream`` that can also
+
+- send at once, without a task: `SocketStream.send_nowait`. One system call for each member is
+  what makes fan-out to thousands cheap.
+- be told to stop waiting for input without a cancel scope around every read:
+  `SocketStream.interrupt_receive`. Measured: a cancel scope costs a read half again as much
+  (17 µs instead of 11) and an idle connection 0.8 KiB.
+
+It reads by waiting first and receiving then. On a request/response connection the data is nearly
+never there yet, so the ``recv`` that Trio's stream begins with would be a wasted system call.
+
+`SocketListener` accepts one connection or, at once, all that wait; and running out of file
+descriptors does not end it.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import trio
+
+from trionet.addresses import TCPAddress, UnixAddress
+from trionet.errors import ReceiveInterrupted
+
+RECEIVE_SIZE = 65536
+
+# How long a listener pauses when the system is out of something that a refusal does not free.
+_PAUSE_SECONDS = 0.1
+
+# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
+# handling"); it is gone, and the next one is none the worse for it.
+_GONE_BEFORE_ACCEPT = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
+        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
+
+logger = logging.getLogger("trionet.sockets")
+
+
+class SocketStream(trio.abc.HalfCloseableStream):
+    """A connected stream socket.
+
+    Args:
+        sock: a connected stream socket; the stream makes it non-blocking and closes it.
+        peer: the other end's address as it is to be shown.
+    """
+
+    __slots__ = ("_sending", "_sent_eof", "_sock", "peer")
+
+    def __init__(self, sock: socket.socket, *, peer: str) -> None:
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Lines are written whole: waiting for more to fill a packet would only delay them.
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self._sending = False
+        self._sent_eof = False
+        self.peer = peer
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for input and return some of it; empty: the peer sends no more.
+
+        Args:
+            max_bytes: at most this many bytes; default 65,536.
+
+        Raises:
+            trio.BrokenResourceError: the peer reset the connection.
+            trio.ClosedResourceError: this side closed the stream.
+            ReceiveInterrupted: `interrupt_receive` called the wait off.
+
+        Cancellation: nothing that was received is lost.
+        """
+        if max_bytes is None:
+            max_bytes = RECEIVE_SIZE
+        elif max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
+        while True:
+            self._check_open()
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+            except trio.ClosedResourceError:
+                self._check_open()
+                raise ReceiveInterrupted("interrupt_receive was called") from None
+            try:
+                return self._sock.recv(max_bytes)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(_reason(error)) from error
+
+    def interrupt_receive(self) -> None:
+        """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+        """Send what the system takes at once. Never a checkpoint.
+
+        Returns:
+            How many of the bytes were taken; 0: it would block.
+
+        Raises:
+            trio.BrokenResourceError: the peer reset or closed the connection.
+            trio.ClosedResourceError: this side closed the stream, or ended its sending.
+            trio.BusyResourceError: a task is inside `send_all`.
+        """
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        return self._send(data)
+
+    def _send(self, data: bytes | bytearray | memoryview) -> int:
+        if self._sent_eof:
+            raise trio.ClosedResourceError("sending was ended")
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._check_open()
+            raise trio.BrokenResourceError(_reason(error)) from error
+
+    async def wait_writable(self) -> None:
+        """Wait until `send_nowait` is likely to take something.
+
+        Raises:
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        while True:
+            self._check_open()
+            try:
+                return await trio.lowlevel.wait_writable(self._sock)
+            except trio.ClosedResourceError:
+                # interrupt_receive wakes the writer too: it has no other way to wake the reader.
+                continue
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        await self.wait_writable()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of `data`; see Trio's SendStream.
+
+        Cancellation: how much was sent is unknown; only closing is right after it.
+        """
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._sending = True
+        try:
+            await trio.lowlevel.checkpoint()
+            self._check_open()
+            with memoryview(data) as view:
+                sent = 0
+                while sent < len(view):
+                    with view[sent:] as rest:
+                        taken = self._send(rest)
+                    if not taken:
+                        await self.wait_writable()
+                    sent += taken
+        finally:
+            self._sending = False
+
+    async def send_eof(self) -> None:
+        """End the sending: the peer reads an end of input, this side can go on receiving."""
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        await trio.lowlevel.checkpoint()
+        self._check_open()
+        if self._sent_eof:
+            return
+        self._sent_eof = True
+        # The peer may be gone already; then there is nobody left to tell.
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        """Close the socket; a checkpoint, but closed at once also when cancelled."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Close the socket at once. Never a checkpoint; closing again does nothing."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    def _check_open(self) -> None:
+        if self._sock.fileno() < 0:
+            raise trio.ClosedResourceError("the stream is closed")
+
+
+class SocketListener(trio.abc.Listener[SocketStream]):
+    """A listening socket.
+
+    Args:
+        sock: a listening stream socket; the listener makes it non-blocking and closes it.
+        address: its own address as it is to be shown.
+        on_close: called once, after the socket was closed.
+    """
+
+    __slots__ = ("_on_close", "_out_of_descriptors", "_reserve", "_sock", "address")
+
+    def __init__(
+        self, sock: socket.socket, *, address: str, on_close: Callable[[], None] | None = None
+    ) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._on_close = on_close
+        self._out_of_descriptors = False
+        self._reserve = _open_reserve()
+        self.address = address
+
+    async def accept(self) -> SocketStream:
+        """Wait for a connection and return it.
+
+        Errors that belong to one connection are passed over. Out of descriptors, it answers and
+        closes those who wait, one by one, and goes on.
+
+        Raises:
+            trio.ClosedResourceError: the listener was closed.
+            trio.BusyResourceError: another task is in `accept`.
+
+        Cancellation: no connection is lost.
+        """
+        while True:
+            self._check_open()
+            await trio.lowlevel.wait_readable(self._sock)
+            with suppress(trio.WouldBlock):
+                return self.accept_nowait()
+            if self._reserve is None:
+                # Nothing could be refused either: do not spin on a socket that stays readable.
+                await trio.sleep(_PAUSE_SECONDS)
+                self._reserve = _open_reserve()
+
+    def accept_nowait(self) -> SocketStream:
+        """Return a connection that waits already. Never a checkpoint.
+
+        Raises:
+            trio.WouldBlock: none waits, or the system lacks the means to take it.
+            trio.ClosedResourceError: the listener was closed.
+        """
+        while True:
+            self._check_open()
+            try:
+                sock, address = self._sock.accept()
+            except BlockingIOError:
+                raise trio.WouldBlock from None
+            except OSError as error:
+                if error.errno in _GONE_BEFORE_ACCEPT:
+                    continue
+                if error.errno in _NO_DESCRIPTORS:
+                    self._refuse_one()
+                elif error.errno in _NO_RESOURCES:
+                    self._drop_reserve()
+                else:
+                    raise
+                raise trio.WouldBlock from None
+            self._out_of_descriptors = False
+            return SocketStream(sock, peer=_show(address) or self.address)
+
+    def _refuse_one(self) -> None:
+        """Answer and close one waiting connection by means of the reserve descriptor."""
+        if not self._out_of_descriptors:
+            self._out_of_descriptors = True
+            logger.warning("out of file descriptors: refusing connections on %s", self.address)
+        self._drop_reserve()
+        with suppress(OSError):
+            sock, _ = self._sock.accept()
+            with sock, suppress(OSError):
+                sock.setblocking(False)
+                sock.send(b"error: server is full\n")
+                sock.shutdown(socket.SHUT_WR)
+                # What has arrived is read away, lest the close be a reset that destroys the answer.
+                sock.recv(RECEIVE_SIZE)
+        self._reserve = _open_reserve()
+
+    def _drop_reserve(self) -> None:
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    async def aclose(self) -> None:
+        """Close the socket; a checkpoint, but closed at once also when cancelled."""
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+            self._drop_reserve()
+            if self._on_close is not None:
+                self._on_close()
+        await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self._sock.fileno() < 0:
+            raise trio.ClosedResourceError("the listener is closed")
+
+
+def _open_reserve() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _show(address: Any) -> str:
+    """Return what the socket module calls an address as it is to be shown; empty: it has none."""
+    if isinstance(address, tuple):
+        return str(TCPAddress(address[0], address[1]))
+    return str(UnixAddress(address)) if isinstance(address, str) and address else ""
+
+
+def local_address(sock: socket.socket) -> str:
+    """Return the address that a socket is bound to, numeric, as it is to be shown."""
+    return _show(sock.getsockname())
+
+
+def remote_address(sock: socket.socket) -> str:
+    """Return the address that a socket is connected to, numeric, as it is to be shown."""
+    return _show(sock.getpeername())
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

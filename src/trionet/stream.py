@@ -1,0 +1,277 @@
+"""Lines over any Trio stream, and the close that loses nothing.
+
+`LineReader` is the receiving half, a ``trio.abc.ReceiveChannel`` of lines; `LineStream` is both
+halves, a ``trio.abc.Channel``. Both hold to the rules of `trionet.lines`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+
+from trionet.errors import BadLine, ReceiveInterrupted
+from trionet.lines import (
+    MAX_LINE,
+    MAX_LINE_TO_CLIENT,
+    MAX_UNENDING,
+    Line,
+    LineDecoder,
+    encode_lines,
+    is_http_request,
+)
+
+
+class SendsNow(Protocol):
+    """An optional capability of a stream: sending without a task.
+
+    `trionet.Outbox` uses it where it is there. trionet's sockets and memory streams have it.
+    """
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        """Send what is taken at once and return how many bytes that was; 0: it would block."""
+
+    async def wait_writable(self) -> None:
+        """Wait until `send_nowait` is likely to take something."""
+
+
+class Interruptible(Protocol):
+    """An optional capability of a stream: calling a waiting receive off.
+
+    `LineReader.stop` uses it where it is there, and a cancel scope around each read elsewhere.
+    """
+
+    def interrupt_receive(self) -> None:
+        """Make the ``receive_some`` that waits now raise `trionet.ReceiveInterrupted`."""
+
+
+class InputEnd(enum.Enum):
+    """Why there are no more lines."""
+
+    EOF = "the peer ended its sending"
+    RESET = "the peer reset the connection"
+    UNENDING = "the peer sent no end of line"
+    HTTP = "the peer sent an HTTP request"
+    STOPPED = "this side stopped reading"
+    SLOW = "the peer reads too slowly"
+
+    @property
+    def peer_has_ended(self) -> bool:
+        """Whether nothing more can come from the peer."""
+        return self in (InputEnd.EOF, InputEnd.RESET)
+
+
+class LineReader(trio.abc.ReceiveChannel[str]):
+    """Lines from a stream.
+
+    ``async for line in reader`` is the simple way in; `receive_batch` is the fast one.
+
+    Args:
+        stream: where the bytes come from; closing the reader closes it.
+        max_line: content bytes that a line may have.
+        max_unending: bytes without an end of line after which reading ends.
+        refuse_http: end the input at once when the first line is an HTTP request line, so that
+            no web page can speak to this server through a visitor's browser.
+        on_bad_line: awaited with each `trionet.BadLine` that `receive` meets, which then goes on
+            to the next line; left out: `receive` raises it, and can be called again.
+
+    Attributes:
+        end: why there are no more lines; ``None``: there may be more.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.ReceiveStream,
+        *,
+        max_line: int = MAX_LINE,
+        max_unending: int = MAX_UNENDING,
+        refuse_http: bool = False,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+    ) -> None:
+        self.end: InputEnd | None = None
+        self._stream = stream
+        self._interrupt: Callable[[], None] | None = getattr(stream, "interrupt_receive", None)
+        self._reading: trio.CancelScope | None = None
+        self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        self._judge_first = refuse_http
+        self._on_bad_line = on_bad_line
+        self._pending: deque[Line] = deque()
+
+    @property
+    def rest(self) -> bytes:
+        """What stands unterminated behind the last line."""
+        return self._decoder.rest
+
+    async def receive_batch(self) -> list[Line]:
+        """Return all lines that are there, or wait for some.
+
+        Returns:
+            Lines, good and bad, in order; an empty list means that `end` is set.
+
+        Raises:
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: no line is lost. Always a checkpoint.
+        """
+        if self._pending or self.end is not None:
+            await trio.lowlevel.checkpoint()
+            batch = list(self._pending)
+            self._pending.clear()
+            return batch
+        while True:
+            try:
+                data = await self._receive_some()
+            except ReceiveInterrupted:
+                if self.end is None:
+                    continue
+                return []
+            except trio.BrokenResourceError:
+                self.end = InputEnd.RESET
+                return []
+            if not data:
+                self.end = self.end or InputEnd.EOF
+                return []
+            batch = self._decoder.feed(data)
+            if self._decoder.gave_up:
+                self.end = InputEnd.UNENDING
+            if batch:
+                if self._judge_first:
+                    self._judge_first = False
+                    if is_http_request(batch[0]):
+                        self.end = InputEnd.HTTP
+                        return []
+                return batch
+
+    async def receive(self) -> str:
+        """Return the next line.
+
+        Raises:
+            trio.EndOfChannel: there are no more; `end` says why.
+            trio.ClosedResourceError: this side closed the stream.
+            BadLine: the next line cannot be read, and there is no ``on_bad_line``.
+
+        Cancellation: no line is lost. Always a checkpoint.
+        """
+        while True:
+            if self._pending:
+                await trio.lowlevel.checkpoint()
+            else:
+                self._pending.extend(await self.receive_batch())
+                if not self._pending:
+                    raise trio.EndOfChannel
+            line = self._pending.popleft()
+            if isinstance(line, str):
+                return line
+            if self._on_bad_line is None:
+                raise line
+            await self._on_bad_line(line)
+
+    def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
+        """End the input at a line boundary. Never a checkpoint.
+
+        Lines that were received already are still handed out; a task that waits for more finds
+        the end of the input. The stream stays open. An input that has ended stays as it is.
+
+        Args:
+            end: the reason that is left in `end`.
+        """
+        if self.end is not None:
+            return
+        self.end = end
+        if self._interrupt is not None:
+            self._interrupt()
+        elif self._reading is not None:
+            self._reading.cancel()
+
+    async def _receive_some(self) -> bytes | bytearray:
+        if self._interrupt is not None:
+            return await self._stream.receive_some()
+        with trio.CancelScope() as self._reading:
+            return await self._stream.receive_some()
+        return b""
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+
+class LineStream(LineReader, trio.abc.Channel[str]):
+    """Lines over a stream, both ways.
+
+    Args:
+        stream: the stream; closing this closes it.
+        max_line: content bytes that a line from the peer may have; the default is what a client
+            takes from a server.
+        max_unending: bytes without an end of line after which reading ends.
+        on_bad_line: see `LineReader`.
+    """
+
+    _stream: trio.abc.Stream
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        max_unending: int = MAX_UNENDING,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
+        )
+
+    async def send(self, *lines: str) -> None:
+        """Send lines, all in one write.
+
+        Raises:
+            UnsendableLine: a text does not fit in one line; nothing was sent.
+            trio.BrokenResourceError: the peer is gone.
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: how much was sent is unknown; only closing is right after it.
+        """
+        await self._stream.send_all(encode_lines(lines))
+
+    async def send_eof(self) -> None:
+        """End the sending and go on receiving, where the stream can (a half-close)."""
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+
+
+async def lingering_close(
+    stream: trio.abc.Stream, *, seconds: float, max_bytes: int, input_ended: bool = False
+) -> None:
+    """Close a stream so that what was sent arrives.
+
+    A socket that is closed with input unread resets the connection, and the reset destroys what
+    the peer has not read yet (RFC 1122, 4.2.2.13; measured: 113,152 of 200,000 bytes arrived). So:
+    end the sending, read on and discard until the peer ends too, then close.
+
+    Args:
+        stream: the stream.
+        seconds: how long to read on at most.
+        max_bytes: how much to discard at most.
+        input_ended: the peer's end of input was read already.
+
+    Cancellation: closes at once.
+
+    Resource handling: the stream is closed in any case.
+    """
+    try:
+        with trio.move_on_after(seconds):
+            if isinstance(stream, trio.abc.HalfCloseableStream):
+                await stream.send_eof()
+                while not input_ended and max_bytes > 0:
+                    discarded = len(await stream.receive_some())
+                    max_bytes -= discarded
+                    input_ended = not discarded
+            else:
+                await stream.aclose()
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        # The peer is gone: there is nothing left that could be lost.
+        pass
+    finally:
+        await trio.aclose_forcefully(stream)
