@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import operator
 import os
 import socket
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """
         if max_bytes is None:
             max_bytes = RECEIVE_SIZE
-        elif max_bytes < 1:
+        elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         while True:
             self._check_open()

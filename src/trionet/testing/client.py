@@ -1,0 +1,139 @@
+"""A client for tests: says lines, expects lines, and shows the conversation when they differ."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from trionet.errors import BadLine
+from trionet.lines import MAX_LINE_TO_CLIENT, encode_lines
+from trionet.stream import LineReader
+
+
+class LineClient:
+    """One end of a conversation in lines.
+
+    An async context manager: leaving it closes the stream.
+
+    Args:
+        stream: a connection to the service under test; the client closes it.
+        name: who this is in the record of the conversation.
+        patience: seconds on the Trio clock after which what is expected counts as not coming.
+            On virtual time that costs nothing.
+    """
+
+    def __init__(
+        self, stream: trio.abc.Stream, *, name: str = "client", patience: float = 60.0
+    ) -> None:
+        self.stream = stream
+        self.name = name
+        self._patience = patience
+        self._lines = LineReader(stream, max_line=MAX_LINE_TO_CLIENT)
+        self._began = trio.current_time()
+        self._record: list[str] = []
+
+    async def send(self, *lines: str) -> None:
+        """Send lines, all in one write."""
+        for line in lines:
+            self._note("→", line)
+        await self.stream.send_all(encode_lines(lines))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are: half a line, or no text at all."""
+        self._note("→", repr(data))
+        await self.stream.send_all(data)
+
+    async def send_eof(self) -> None:
+        """End the sending and go on receiving."""
+        self._note("→", "(end of input)")
+        if isinstance(self.stream, trio.abc.HalfCloseableStream):
+            await self.stream.send_eof()
+
+    async def receive(self) -> str:
+        """Return the next line.
+
+        Raises:
+            AssertionError: none came.
+        """
+        try:
+            with trio.fail_after(self._patience):
+                line = await self._lines.receive()
+        except trio.TooSlowError:
+            raise self._failure(f"no line came within {self._patience} s") from None
+        except trio.EndOfChannel:
+            self._note("←", f"({self._end()})")
+            raise self._failure(f"no more lines: {self._end()}") from None
+        except BadLine as bad:
+            raise self._failure(f"a line that cannot be read came: {bad}") from None
+        self._note("←", line)
+        return line
+
+    async def expect(self, *lines: str) -> None:
+        """Receive lines and compare them.
+
+        Raises:
+            AssertionError: another line came, or none; with the whole conversation.
+        """
+        for expected in lines:
+            try:
+                line = await self.receive()
+            except AssertionError as failure:
+                raise AssertionError(f"{self.name} expected {expected!r}, but {failure}") from None
+            if line != expected:
+                raise self._failure(f"{self.name} expected {expected!r}, but {line!r} came")
+
+    async def expect_silence(self, seconds: float) -> None:
+        """Wait on the Trio clock and see that nothing comes.
+
+        Raises:
+            AssertionError: a line came, or the end of the input.
+        """
+        with trio.move_on_after(seconds):
+            try:
+                line = await self._lines.receive()
+            except trio.EndOfChannel:
+                raise self._failure(f"silence was expected, but {self._end()}") from None
+            self._note("←", line)
+            raise self._failure(f"silence was expected, but {line!r} came")
+        self._note(" ", f"({seconds} s of silence)")
+
+    async def expect_end(self) -> None:
+        """See that the server closes the connection without another line.
+
+        Raises:
+            AssertionError: a line came, or the connection stays open or is reset.
+        """
+        try:
+            line = await self.receive()
+        except AssertionError:
+            if self._lines.end is not None and self._lines.end.name == "EOF":
+                return
+            raise
+        raise self._failure(f"an end was expected, but {line!r} came")
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self.stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await trio.aclose_forcefully(self.stream)
+
+    def _end(self) -> str:
+        return self._lines.end.value if self._lines.end is not None else "the stream is open"
+
+    def _note(self, direction: str, text: str) -> None:
+        self._record.append(f"{trio.current_time() - self._began:9.3f} s {direction} {text}")
+
+    def _failure(self, what: str) -> AssertionError:
+        record = "\n".join(f"  {entry}" for entry in self._record) or "  (nothing yet)"
+        return AssertionError(f"{what}\nthe conversation of {self.name}:\n{record}")

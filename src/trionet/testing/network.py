@@ -1,0 +1,225 @@
+"""A network held in memory: real listeners and streams, no socket, time from the Trio clock."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+
+import trio
+
+from trionet.addresses import TCPAddress, UnixAddress, parse_address
+from trionet.errors import ConnectError, ListenError
+from trionet.network import DEFAULT_BACKLOG, Listener
+from trionet.testing.streams import Link, MemoryStream, cut_at_random, memory_stream_pair
+
+# As the system's: ports that are picked for listeners and for clients.
+_FIRST_FREE_PORT = 49152
+_LAST_PORT = 65535
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class MemoryNetwork:
+    """A network for tests: give it to `trionet.serve` and to clients as their ``network``.
+
+    Addresses are written and shown as on the system's network: ``localhost`` has both families,
+    port 0 picks a free port, a port in use and a port where nobody listens are errors.
+
+    Args:
+        link: what each connection is like; default ``Link()``. `connect` can say otherwise.
+        seed: where random choices come from; the same seed makes the same choices.
+
+    Attributes:
+        streams: the client's end of every connection that was made, in order.
+    """
+
+    def __init__(self, *, link: Link | None = None, seed: int = 0) -> None:
+        self._link = link or Link()
+        self._seed = seed
+        self._random = random.Random(seed)
+        self._listeners: dict[str, MemoryListener] = {}
+        self._next_port = _FIRST_FREE_PORT
+        self._connected = trio.lowlevel.ParkingLot()
+        self._is_partitioned = False
+        self.streams: list[MemoryStream] = []
+
+    async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
+        """Listen on every address that `address` stands for; see `trionet.SystemNetwork.listen`.
+
+        Raises:
+            AddressError: `address` cannot be read.
+            ListenError: it is in use.
+        """
+        await trio.lowlevel.checkpoint()
+        shown = self._numeric(address)
+        if any(one in self._listeners for one in shown):
+            raise ListenError(f"cannot listen on {address}: {_words(errno.EADDRINUSE)}")
+        capacity = DEFAULT_BACKLOG if backlog is None else backlog
+        made = [MemoryListener(self, one, backlog=capacity) for one in shown]
+        self._listeners.update((listener.address, listener) for listener in made)
+        return made
+
+    async def connect(
+        self, address: str, *, source: str = "127.0.0.1", link: Link | None = None
+    ) -> MemoryStream:
+        """Connect to whoever listens on `address`; see `trionet.SystemNetwork.connect`.
+
+        Args:
+            address: see `trionet.parse_address`; no host: localhost.
+            source: the host that the connection comes from, as the server sees it.
+            link: what this connection is like; default the network's.
+
+        Raises:
+            AddressError: `address` cannot be read.
+            ConnectError: nobody listens there.
+
+        Cancellation: leaves nothing behind.
+        """
+        link = link or self._link
+        # A handshake takes a round trip.
+        await trio.sleep(2 * link.latency)
+        while self._is_partitioned:
+            await self._connected.park()
+        listener = self._find(address)
+        if listener is None:
+            raise ConnectError(f"cannot connect to {address}: {_words(errno.ECONNREFUSED)}")
+        here = str(TCPAddress(source, self._pick_port()))
+        ours, theirs = memory_stream_pair(link, names=(here, listener.address))
+        if self._is_partitioned:
+            ours.stall()
+        await listener.offer(theirs)
+        self.streams.append(ours)
+        return ours
+
+    def random_link(self, *, capacity: int = 64, latency: float = 0.0) -> Link:
+        """Return a link whose cuts are random, from the network's seed."""
+        number = self._random.getrandbits(32)
+        counter = iter(range(1 << 30))
+        return Link(
+            capacity=capacity,
+            latency=latency,
+            cut=lambda: cut_at_random(f"{number}:{next(counter)}"),
+        )
+
+    def partition(self) -> None:
+        """Let nothing arrive anywhere, until `heal`: as on TCP, nothing is lost by it."""
+        self._is_partitioned = True
+        for stream in self.streams:
+            stream.stall()
+
+    def heal(self) -> None:
+        """End a partition: what was held arrives."""
+        self._is_partitioned = False
+        for stream in self.streams:
+            stream.resume()
+        self._connected.unpark_all()
+
+    def _find(self, address: str) -> MemoryListener | None:
+        where = parse_address(address)
+        if isinstance(where, UnixAddress):
+            return self._listeners.get(str(where))
+        for host in _hosts(where):
+            for wildcard, stands_for in [(host, host), *_WILDCARDS.items()]:
+                if stands_for == host or ":" in host == ":" in wildcard:
+                    found = self._listeners.get(str(TCPAddress(wildcard, where.port)))
+                    if found is not None:
+                        return found
+        return None
+
+    def _numeric(self, address: str) -> list[str]:
+        where = parse_address(address)
+        if isinstance(where, UnixAddress):
+            return [str(where)]
+        port = where.port or self._pick_port()
+        hosts = list(_WILDCARDS) if not where.host else _hosts(where)
+        return [str(TCPAddress(host, port)) for host in hosts]
+
+    def _pick_port(self) -> int:
+        port = self._next_port
+        self._next_port = _FIRST_FREE_PORT if port == _LAST_PORT else port + 1
+        return port
+
+    def forget(self, address: str) -> None:
+        """Free an address. Listeners call it when they are closed."""
+        self._listeners.pop(address, None)
+
+
+class MemoryListener(trio.abc.Listener[MemoryStream]):
+    """A listener of a `MemoryNetwork`.
+
+    Attributes:
+        address: its own address as it is to be shown.
+    """
+
+    def __init__(self, network: MemoryNetwork, address: str, *, backlog: int) -> None:
+        self._network = network
+        # As on Linux: one more than the backlog.
+        self._capacity = backlog + 1
+        self._queue: deque[MemoryStream] = deque()
+        self._accepters = trio.lowlevel.ParkingLot()
+        self._connecters = trio.lowlevel.ParkingLot()
+        self._closed = False
+        self.address = address
+
+    async def offer(self, stream: MemoryStream) -> None:
+        """Put a connection in the queue; while the backlog is full, wait."""
+        await trio.lowlevel.checkpoint()
+        while len(self._queue) >= self._capacity and not self._closed:
+            await self._connecters.park()
+        if self._closed:
+            stream.reset()
+            raise ConnectError(f"cannot connect to {self.address}: {_words(errno.ECONNREFUSED)}")
+        self._queue.append(stream)
+        self._accepters.unpark()
+
+    async def accept(self) -> MemoryStream:
+        """Wait for a connection and return it.
+
+        Raises:
+            trio.ClosedResourceError: the listener was closed.
+
+        Cancellation: no connection is lost.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            with suppress(trio.WouldBlock):
+                return self.accept_nowait()
+            await self._accepters.park()
+
+    def accept_nowait(self) -> MemoryStream:
+        """Return a connection that waits already. Never a checkpoint.
+
+        Raises:
+            trio.WouldBlock: none waits.
+            trio.ClosedResourceError: the listener was closed.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError("the listener is closed")
+        if not self._queue:
+            raise trio.WouldBlock
+        self._connecters.unpark()
+        return self._queue.popleft()
+
+    async def aclose(self) -> None:
+        """Stop listening; those who wait in the queue are reset, as on TCP."""
+        if not self._closed:
+            self._closed = True
+            self._network.forget(self.address)
+            for stream in self._queue:
+                stream.reset()
+            self._queue.clear()
+            self._accepters.unpark_all()
+            self._connecters.unpark_all()
+        await trio.lowlevel.checkpoint()
+
+
+def _hosts(where: TCPAddress) -> list[str]:
+    return ["127.0.0.1", "::1"] if where.host in ("", "localhost") else [where.host]
+
+
+def _words(number: int) -> str:
+    return os.strerror(number).lower()
