@@ -1,0 +1,113 @@
+"""One calculator session, as a pure object: a line in, a reply out.
+
+All rules of the conversation stand here: the name first, then operations, `q` to end. What a line
+means as arithmetic is `trionet.calc.expression`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trionet.calc.expression import Arithmetic, CalculationError, format_number, parse
+from trionet.errors import BadLine, TrionetError
+from trionet.lines import Line
+from trionet.text import safe_text
+
+MAX_NAME = 64
+
+QUIT = "q"
+
+SESSION_ENDED = "Session ended"
+
+
+class UnfitName(TrionetError):
+    """A name that a calculator session cannot have; the message says why."""
+
+
+def check_name(text: str) -> str:
+    """Return the name that a line gives, without the spaces and tabs around it.
+
+    Raises:
+        UnfitName: it is empty, too long, or not printable (``str.isprintable``).
+    """
+    name = text.strip(" \t")
+    if not name:
+        raise UnfitName("the name is empty")
+    if len(name) > MAX_NAME:
+        raise UnfitName(f"the name is longer than {MAX_NAME} characters")
+    if not name.isprintable():
+        raise UnfitName("the name has a character that cannot be printed")
+    return name
+
+
+def is_quit(text: str) -> bool:
+    """Tell whether a line ends the session: ``q`` alone, spaces and tabs around it aside."""
+    return text.strip(" \t") == QUIT
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What comes of one line.
+
+    Attributes:
+        answer: the line for the client; ``None``: there is none.
+        printed: the line for the server's console; ``None``: there is none.
+    """
+
+    answer: str | None = None
+    printed: str | None = None
+
+
+class Session:
+    """The server's side of one conversation.
+
+    Args:
+        arithmetic: how to calculate; default 28 digits.
+
+    Attributes:
+        name: the client's name; ``None``: it has not told it yet.
+        ended: whether the conversation is over; no line is to be handed in after that.
+
+    >>> session = Session()
+    >>> session.receive("ann")
+    Reply(answer=None, printed='ann connected')
+    >>> session.receive("12 + 42")
+    Reply(answer='54', printed='ann: 12 + 42 = 54')
+    """
+
+    __slots__ = ("_arithmetic", "ended", "name")
+
+    def __init__(self, arithmetic: Arithmetic | None = None) -> None:
+        self._arithmetic = arithmetic or Arithmetic()
+        self.name: str | None = None
+        self.ended = False
+
+    def receive(self, line: Line) -> Reply:
+        """Take one line, good or bad, and return what comes of it."""
+        if isinstance(line, str) and is_quit(line):
+            self.ended = True
+            return Reply()
+        if self.name is None:
+            return self._log_in(line)
+        return self._calculate(self.name, line)
+
+    def _log_in(self, line: Line) -> Reply:
+        try:
+            if isinstance(line, BadLine):
+                raise line
+            self.name = check_name(line)
+        except (BadLine, UnfitName) as error:
+            self.ended = True
+            return Reply(answer=f"error: {error}")
+        return Reply(printed=f"{self.name} connected")
+
+    def _calculate(self, name: str, line: Line) -> Reply:
+        if isinstance(line, BadLine):
+            return Reply(answer=f"error: {line}", printed=f"{name}: error: {line}")
+        operation = line.strip(" \t")
+        try:
+            result = format_number(self._arithmetic.evaluate(parse(operation)))
+        except CalculationError as error:
+            shown = f"{safe_text(operation)}: " if operation else ""
+            return Reply(answer=f"error: {error}", printed=f"{name}: {shown}error: {error}")
+        return Reply(answer=result, printed=f"{name}: {operation} = {result}")

@@ -1,0 +1,152 @@
+"""The plain wire format: made for `nc`, and for eyes.
+
+| from the room | as |
+|---|---|
+| a message | ``Ann: hello`` |
+| an action | ``* Ann waves`` |
+| a notice | ``*** Ann joined (3 here)`` |
+| an answer to a mistake | ``error: REASON`` |
+
+| to the room | as |
+|---|---|
+| the name | the first line |
+| a message | a line; one that begins with ``/`` as ``//…`` or ``/say /…`` |
+| a command | ``/me TEXT``, ``/say TEXT``, ``/who``, ``/help``, ``/quit`` or ``q`` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from trionet.chat.events import (
+    Act,
+    Acted,
+    AskHelp,
+    AskWho,
+    Closing,
+    Event,
+    Helped,
+    Joined,
+    Left,
+    LogIn,
+    Missed,
+    Mistaken,
+    Misunderstood,
+    Present,
+    Quit,
+    Request,
+    Said,
+    Say,
+    Welcomed,
+)
+from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.text import WHITE_SPACE, safe_text
+
+NOTICE = "*** "
+ERROR = "error: "
+
+# Who joins a full room is not to be met by a wall of names.
+MAX_WELCOME_NAMES = 20
+
+# What is repeated of a command that nobody knows.
+_MAX_REPEATED = 32
+
+_HELP = (
+    "a line is sent to everyone else; these are commands:",
+    "/me TEXT    an action, such as /me waves",
+    "/say TEXT   a message that looks like a command, or a q",
+    "//TEXT      a message that begins with a /",
+    "/who        who is here",
+    "/help       this",
+    "/quit or q  leave",
+)
+
+
+def is_quit(line: str) -> bool:
+    """Tell whether a line means to leave, before and after the name alike."""
+    return line.strip(" \t") == "q" or line.rstrip(WHITE_SPACE) == "/quit"
+
+
+def decode_login(line: str) -> Request:
+    """Read a line from somebody who is no member yet."""
+    return Quit() if is_quit(line) else LogIn(line)
+
+
+def decode(line: str) -> Request | None:
+    """Read a line from a member; ``None``: it is blank, and means nothing.
+
+    Raises:
+        Misunderstood: it is no command that there is, or one with too little or too much to it.
+    """
+    text = line.rstrip(WHITE_SPACE)
+    if not text:
+        return None
+    if is_quit(line):
+        return Quit()
+    if text[0] != "/":
+        return Say(safe_text(text))
+    if text.startswith("//"):
+        return Say(safe_text(text[1:]))
+    command, _, argument = text.partition(" ")
+    if command in _WITH_TEXT:
+        if not argument.strip(WHITE_SPACE):
+            raise Misunderstood(f"{command} needs a text: {command} TEXT")
+        return _WITH_TEXT[command](safe_text(argument))
+    if command in _ALONE:
+        if argument:
+            raise Misunderstood(f"{command} stands alone")
+        return _ALONE[command]()
+    repeated = safe_text(command)
+    if len(repeated) > _MAX_REPEATED:
+        repeated = repeated[:_MAX_REPEATED] + "…"
+    raise Misunderstood(f"unknown command {repeated} (try /help)")
+
+
+_WITH_TEXT: dict[str, Callable[[str], Request]] = {"/me": Act, "/say": Say}
+_ALONE: dict[str, Callable[[], Request]] = {"/who": AskWho, "/help": AskHelp, "/quit": Quit}
+
+
+def encode(event: Event) -> bytes:
+    """Return the lines that tell an event."""
+    return _ENCODERS[type(event)](event).encode()
+
+
+def _welcome(event: Welcomed) -> str:
+    names = ", ".join(event.names[:MAX_WELCOME_NAMES])
+    more = _more(len(event.names) - MAX_WELCOME_NAMES)
+    return f"{NOTICE}welcome, {event.name} ({len(event.names)} here: {names}{more})\n"
+
+
+def _present(event: Present) -> str:
+    head = f"{NOTICE}{len(event.names)} here: "
+    shown = _fitting(event.names, MAX_LINE_TO_CLIENT - len(head) - len(_more(10**9).encode()))
+    return f"{head}{', '.join(event.names[:shown])}{_more(len(event.names) - shown)}\n"
+
+
+def _fitting(names: Sequence[str], room: int) -> int:
+    """Return how many names fit into so many bytes, with their commas."""
+    for count, name in enumerate(names):
+        room -= len(name.encode()) + 2
+        if room < 0:
+            return count
+    return len(names)
+
+
+def _more(count: int) -> str:
+    return f" … and {count} more" if count > 0 else ""
+
+
+# By type, because this is what every message passes through: a `match` tries them in turn.
+_ENCODERS: dict[type[Event], Callable[[Any], str]] = {
+    Said: lambda event: f"{event.name}: {event.text}\n",
+    Acted: lambda event: f"* {event.name} {event.text}\n",
+    Joined: lambda event: f"{NOTICE}{event.name} joined ({event.count} here)\n",
+    Left: lambda event: f"{NOTICE}{event.name} left ({event.count} here)\n",
+    Welcomed: _welcome,
+    Present: _present,
+    Helped: lambda _: "".join(f"{NOTICE}{line}\n" for line in _HELP),
+    Mistaken: lambda event: f"{ERROR}{event.reason}\n",
+    Missed: lambda event: f"{NOTICE}you missed {event.count} lines\n",
+    Closing: lambda _: f"{NOTICE}server is closing\n",
+}

@@ -1,0 +1,142 @@
+"""Who is here, and what they are told of it.
+
+The room changes its state and appends to the log in one stretch, without a checkpoint: so each
+member sees one common sequence less its own messages, and every count and list of names agrees with
+its place in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from trionet.chat.events import (
+    Acted,
+    Closing,
+    Event,
+    Helped,
+    Joined,
+    Left,
+    Mistaken,
+    Present,
+    Said,
+    Welcomed,
+)
+from trionet.chat.names import Name, NameRefused, NameTaken
+
+
+class Box(Protocol):
+    """Where a member's lines go."""
+
+    def put(self, lines: bytes, /) -> None:
+        """Take whole lines, without blocking and without raising."""
+
+
+class Log(Protocol):
+    """What a room asks of a `trionet.Hub`. Every call works at once and never blocks."""
+
+    def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
+        """Send what is published from here on to a box."""
+
+    def discard(self, box: Box) -> None:
+        """Send nothing more to a box."""
+
+    def publish(self, event: Event, *, exclude: Box | None = None) -> None:
+        """Send an event to all boxes less one."""
+
+    def tell(self, box: Box, event: Event) -> None:
+        """Send an event to one box, in its place in the order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """Somebody in the room: a name, and where their lines go."""
+
+    name: Name
+    box: Box
+
+
+class Room:
+    """The members, in order of joining, and the only one to change them.
+
+    Args:
+        log: where everything that happens is appended.
+        on_empty: called when the last member has left.
+
+    Attributes:
+        is_closing: whether the server is about to end; nobody enters any more.
+    """
+
+    def __init__(self, log: Log, *, on_empty: Callable[[], object] = lambda: None) -> None:
+        self.is_closing = False
+        self._log = log
+        self._on_empty = on_empty
+        self._members: dict[str, Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' names, in order of joining."""
+        return tuple(member.name.shown for member in self._members.values())
+
+    def enter(self, name: Name, box: Box, encode: Callable[[Event], bytes]) -> Member:
+        """Let somebody in: they are welcomed, and everyone else is told.
+
+        Raises:
+            NameTaken: a member has the name, or one that only differs in case.
+            NameRefused: the server is closing.
+        """
+        if self.is_closing:
+            raise NameRefused("server is closing")
+        if name.key in self._members:
+            raise NameTaken(f"the name {name} is taken")
+        member = Member(name, box)
+        self._members[name.key] = member
+        self._log.add(box, encode)
+        self._log.tell(box, Welcomed(name.shown, self.names))
+        self._log.publish(Joined(name.shown, len(self)), exclude=box)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Let a member go: they hear nothing more, and everyone else is told.
+
+        Who has left already leaves no second time. While the server is closing nobody is told:
+        everyone is going.
+        """
+        if self._members.get(member.name.key) is not member:
+            return
+        del self._members[member.name.key]
+        self._log.discard(member.box)
+        if not self.is_closing:
+            self._log.publish(Left(member.name.shown, len(self)))
+        if not self._members:
+            self._on_empty()
+
+    def say(self, member: Member, text: str) -> None:
+        """Send a message to all others."""
+        self._log.publish(Said(member.name.shown, text), exclude=member.box)
+
+    def act(self, member: Member, text: str) -> None:
+        """Send an action to all others."""
+        self._log.publish(Acted(member.name.shown, text), exclude=member.box)
+
+    def tell_who(self, member: Member) -> None:
+        """Tell a member who is here."""
+        self._log.tell(member.box, Present(self.names))
+
+    def tell_help(self, member: Member) -> None:
+        """Tell a member what can be done."""
+        self._log.tell(member.box, Helped())
+
+    def tell_mistake(self, member: Member, reason: str) -> None:
+        """Tell a member what was wrong."""
+        self._log.tell(member.box, Mistaken(reason))
+
+    def close(self) -> None:
+        """Tell everyone that the server is about to end, once, and let nobody in any more."""
+        if not self.is_closing:
+            self.is_closing = True
+            self._log.publish(Closing())

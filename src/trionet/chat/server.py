@@ -1,0 +1,112 @@
+"""The chat room as a service: sessions over connections, a hub between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import trio
+
+from trionet.chat import plain
+from trionet.chat.events import Acted, Event, Missed, Said
+from trionet.chat.room import Room
+from trionet.chat.session import Session
+from trionet.connection import Connection
+from trionet.hub import Hub
+from trionet.limits import Limits
+from trionet.network import SYSTEM, Network
+from trionet.outbox import WhenSlow
+from trionet.server import Server
+from trionet.server import serve as serve_lines
+
+
+async def serve(
+    *addresses: str,
+    limits: Limits | None = None,
+    forever: bool = False,
+    backlog: int | None = None,
+    show: Callable[[str], object] = lambda _line: None,
+    show_messages: bool = False,
+    network: Network = SYSTEM,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve one chat room until its last member has left, or it is drained or cancelled.
+
+    Args:
+        addresses: see `trionet.parse_address`.
+        limits: default ``Limits()``. A member for whom more than ``max_waiting`` bytes wait loses
+            the oldest lines, and is told how many.
+        forever: stay when the last member has left.
+        backlog: connections that the system holds ready before they are accepted; default 4,096
+            or what the system allows.
+        show: called with each line for the console; it must not block.
+        show_messages: show what the members say, not the notices alone.
+        network: where to listen; default the system's.
+        task_status: is handed the `trionet.Server` once it accepts connections.
+
+    Raises:
+        AddressError, ListenError: as `trionet.serve`.
+
+    Cancellation: immediate; connections are closed without a word.
+    """
+    hub = Hub[Event]()
+    finished = trio.Event()
+    room = Room(hub, on_empty=lambda: None if forever else finished.set())
+    hub.add(_Console(show), plain.encode if show_messages else _encode_notices)
+
+    def begin_drain() -> None:
+        room.close()
+        finished.set()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        async with trio.open_nursery() as serving:
+            server: Server = await serving.start(
+                partial(
+                    serve_lines,
+                    partial(_handle, hub, room),
+                    *addresses,
+                    limits=limits,
+                    when_slow=WhenSlow.DROP_OLDEST,
+                    tell_missed=lambda count: plain.encode(Missed(count)),
+                    on_drain=begin_drain,
+                    backlog=backlog,
+                    network=network,
+                )
+            )
+            task_status.started(server)
+            await finished.wait()
+            await server.drain()
+        await hub.wait_delivered()
+        nursery.cancel_scope.cancel()
+
+
+async def _handle(hub: Hub[Event], room: Room, connection: Connection) -> None:
+    session = Session(room, connection.outbox, plain)
+    try:
+        while not session.ended and (batch := await connection.lines.receive_batch()):
+            for line in batch:
+                session.receive(line)
+                if session.ended:
+                    break
+            if hub.is_full:
+                await hub.wait_room()
+    finally:
+        session.end()
+    # What the peer is still to be told is in the log, in front of its discarding.
+    await hub.wait_delivered()
+
+
+class _Console:
+    """The operator's eyes: one more box of the hub, so that it sees the one order too."""
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self._show = show
+
+    def put(self, lines: bytes) -> None:
+        for line in lines.decode().removesuffix("\n").split("\n"):
+            self._show(line)
+
+
+def _encode_notices(event: Event) -> bytes:
+    return b"" if isinstance(event, Said | Acted) else plain.encode(event)

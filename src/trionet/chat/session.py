@@ -1,0 +1,110 @@
+"""One peer's way through the room: logs in, talks, leaves. Every wire format meets it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trionet.chat.events import (
+    Act,
+    AskHelp,
+    AskWho,
+    Event,
+    LogIn,
+    Mistaken,
+    Misunderstood,
+    Quit,
+    Request,
+    Say,
+)
+from trionet.chat.names import NameRefused, parse_name
+from trionet.chat.room import Box, Member, Room
+from trionet.errors import BadLine
+from trionet.lines import Line
+
+
+class WireFormat(Protocol):
+    """How requests and events are written. `trionet.chat.plain` is one."""
+
+    def decode_login(self, line: str) -> Request:
+        """Read a line from somebody who is no member yet."""
+
+    def decode(self, line: str) -> Request | None:
+        """Read a line from a member; ``None``: it means nothing."""
+
+    def encode(self, event: Event) -> bytes:
+        """Return the lines that tell an event."""
+
+
+class Session:
+    """One peer, from its first line to its leaving.
+
+    Args:
+        room: where it wants to be.
+        box: where its lines go.
+        wire: how it writes.
+
+    Attributes:
+        ended: whether the peer has quit; no line is to be handed in after that.
+    """
+
+    __slots__ = ("_box", "_member", "_room", "_wire", "ended")
+
+    def __init__(self, room: Room, box: Box, wire: WireFormat) -> None:
+        self.ended = False
+        self._room = room
+        self._box = box
+        self._wire = wire
+        self._member: Member | None = None
+
+    def receive(self, line: Line) -> None:
+        """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        try:
+            if isinstance(line, BadLine):
+                raise line
+            if self._member is None:
+                self._request_as_stranger(self._wire.decode_login(line))
+            else:
+                self._request_as_member(self._member, self._wire.decode(line))
+        except (BadLine, Misunderstood, NameRefused) as mistake:
+            self._tell_mistake(str(mistake))
+
+    def end(self) -> None:
+        """Leave the room, whatever the reason; again does nothing. Never a checkpoint."""
+        if self._member is not None:
+            self._room.leave(self._member)
+        elif self._room.is_closing and not self.ended:
+            self._tell_mistake("server is closing")
+        self.ended = True
+
+    def _request_as_stranger(self, request: Request) -> None:
+        match request:
+            case LogIn(name):
+                self._member = self._room.enter(parse_name(name), self._box, self._wire.encode)
+            case Quit():
+                self.ended = True
+            case _:
+                raise Misunderstood("log in first")
+
+    def _request_as_member(self, member: Member, request: Request | None) -> None:
+        match request:
+            case Say(text):
+                self._room.say(member, text)
+            case Act(text):
+                self._room.act(member, text)
+            case AskWho():
+                self._room.tell_who(member)
+            case AskHelp():
+                self._room.tell_help(member)
+            case Quit():
+                self.end()
+            case LogIn():
+                raise Misunderstood(f"you are {member.name} already")
+            case None:
+                pass
+
+    def _tell_mistake(self, reason: str) -> None:
+        # A stranger is nowhere in the log's order, and its box not in the hub.
+        if self._member is None:
+            self._box.put(self._wire.encode(Mistaken(reason)))
+        else:
+            self._room.tell_mistake(self._member, reason)

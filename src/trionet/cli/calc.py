@@ -1,0 +1,67 @@
+"""What the `calc` commands do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from trionet import calc
+from trionet.cli.people import open_person
+from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.network import SYSTEM
+
+
+async def serve(
+    addresses: list[str],
+    max_clients: int,
+    once: bool,
+    backlog: int | None,
+    precision: int,
+    quiet: bool,
+    terminal: Terminal,
+) -> None:
+    """Run the server until it is done or signalled."""
+    await serve_until_signalled(
+        partial(
+            calc.serve,
+            *addresses,
+            limits=replace(calc.ONE_AT_A_TIME, max_clients=max_clients),
+            once=once,
+            precision=precision,
+            backlog=backlog,
+            show=_nothing if quiet else terminal.out.print,
+        ),
+        terminal,
+    )
+
+
+async def connect(address: str, name: str | None, terminal: Terminal) -> None:
+    """Run the client until its input ends, the server goes, or Ctrl-C."""
+    await until_interrupted(partial(_connect, address, name, terminal))
+
+
+async def _connect(address: str, name: str | None, terminal: Terminal) -> None:
+    with open_person(terminal, plain=False) as person:
+        while True:
+            async with await SYSTEM.connect(address) as stream:
+                given = name or await person.ask("name: ")
+                if given is None:
+                    return None
+                try:
+                    return await calc.converse(
+                        stream,
+                        given,
+                        person.lines,
+                        show=person.show,
+                        warn=person.warn,
+                        one_at_a_time=person.is_interactive,
+                    )
+                except (calc.UnfitName, calc.Refused) as error:
+                    if not person.is_interactive:
+                        raise
+                    person.warn(str(error))
+                    name = None
+
+
+def _nothing(_line: str) -> None:
+    pass

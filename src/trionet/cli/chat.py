@@ -1,0 +1,64 @@
+"""What the `chat` commands do."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from trionet import chat
+from trionet.cli.people import Person, open_person
+from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.network import SYSTEM
+from trionet.stream import LineStream
+
+
+async def serve(
+    addresses: list[str],
+    forever: bool,
+    messages: bool,
+    backlog: int | None,
+    quiet: bool,
+    terminal: Terminal,
+) -> None:
+    """Run the server until it is done or signalled."""
+    await serve_until_signalled(
+        partial(
+            chat.serve,
+            *addresses,
+            forever=forever,
+            backlog=backlog,
+            show=(lambda _line: None) if quiet else terminal.out.print,
+            show_messages=messages,
+        ),
+        terminal,
+    )
+
+
+async def join(address: str, name: str | None, plain: bool, terminal: Terminal) -> None:
+    """Run the client until its input ends, the server goes, or Ctrl-C."""
+    await until_interrupted(partial(_join, address, name, plain, terminal))
+
+
+async def _join(address: str, name: str | None, plain: bool, terminal: Terminal) -> None:
+    async with await SYSTEM.connect(address) as stream:
+        with open_person(terminal, plain=plain) as person:
+            lines = LineStream(stream, max_line=MAX_LINE_TO_CLIENT)
+            welcome = await _log_in(lines, name, person)
+            if welcome is not None:
+                person.show(welcome)
+                await chat.converse(lines, person.lines, show=person.show, warn=person.warn)
+
+
+async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | None:
+    """Log in, asking again where somebody can be asked; ``None``: there is no more input."""
+    while True:
+        given = name or await person.ask("name: ")
+        if given is None:
+            return None
+        try:
+            return await chat.log_in(lines, given)
+        except chat.NameRefused as error:
+            if not person.is_interactive:
+                raise
+            person.warn(str(error))
+            name = None

@@ -1,0 +1,212 @@
+"""Both systems at work: real servers, real clients, real sockets, and a script.
+
+What each one sees is compared with the script, so that the transcript is also a check.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from trionet import calc, chat
+from trionet.cli.running import Terminal
+from trionet.errors import TrionetError
+from trionet.lines import Line
+from trionet.network import SYSTEM
+from trionet.server import Server
+from trionet.stream import LineStream
+
+# On a loaded machine a line takes milliseconds; this is for one that will never come.
+_PATIENCE_SECONDS = 10.0
+
+_INTRODUCTION = """\
+trionet demo: real servers, real clients, real sockets, all on this machine.
+
+    name  > what somebody types
+    name  < what somebody sees
+    server| what a server prints
+"""
+
+
+class Differs(TrionetError):
+    """Something else happened than the script says."""
+
+
+class _Somebody:
+    """One who types and sees: a client, or a server's console."""
+
+    def __init__(self, name: str, terminal: Terminal, *, mark: str = "<") -> None:
+        self.name = name
+        self._terminal = terminal
+        self._mark = mark
+        self._typed, self.types = trio.open_memory_channel[Line](math.inf)
+        self._sees, self._seen = trio.open_memory_channel[str](math.inf)
+
+    def type(self, line: str) -> None:
+        """Type a line; the client takes it from `types`."""
+        self._print(">", line)
+        self._typed.send_nowait(line)
+
+    def see(self, line: str) -> None:
+        """Be shown a line; the script looks for it with `expect`."""
+        self._sees.send_nowait(line)
+
+    def warned(self, warning: str) -> None:
+        """Be shown a warning."""
+        self.see(f"warning: {warning}")
+
+    async def expect(self, *lines: str) -> None:
+        """See that these lines come next, and print them."""
+        for expected in lines:
+            line = None
+            with trio.move_on_after(_PATIENCE_SECONDS):
+                line = await self._seen.receive()
+            if line != expected:
+                raise Differs(f"{self.name} should see {expected!r}, but saw {line!r}")
+            self._print(self._mark, line)
+
+    def expect_nothing_more(self) -> None:
+        """See that nothing came that was not looked for."""
+        try:
+            line = self._seen.receive_nowait()
+        except trio.WouldBlock:
+            return
+        raise Differs(f"{self.name} saw {line!r} besides")
+
+    def _print(self, mark: str, line: str) -> None:
+        self._terminal.out.print(f"    {self.name:<6}{mark} {line}")
+
+
+async def show(terminal: Terminal) -> None:
+    """Play both scripts.
+
+    Raises:
+        Differs: something else happened than the script says, perhaps in a group.
+    """
+    terminal.out.print(_INTRODUCTION)
+    await _show_calculator(terminal)
+    terminal.out.print("")
+    await _show_chat(terminal)
+    terminal.out.print("\nAll as it should be.")
+
+
+async def _start(
+    nursery: trio.Nursery, serve: Callable[..., Awaitable[None]], terminal: Terminal
+) -> str:
+    """Start a server on a free port and return its address."""
+    server: Server = await nursery.start(serve)
+    address = server.addresses[0]
+    terminal.out.print(f"    server| listening on {address}")
+    return address
+
+
+async def _show_calculator(terminal: Terminal) -> None:
+    server = _Somebody("server", terminal, mark="|")
+    ann, ben = _Somebody("ann", terminal), _Somebody("ben", terminal)
+    terminal.out.print("The calculator serves one client at a time.\n")
+    async with trio.open_nursery() as nursery:
+        address = await _start(
+            nursery, partial(calc.serve, "127.0.0.1:0", show=server.see), terminal
+        )
+        nursery.start_soon(_calculate, ann, address)
+        await server.expect("ann connected")
+        for operation, result in (
+            ("12 + 42", "54"),
+            ("3.24 - 45", "-41.76"),
+            ("4.5 / -6", "-0.75"),
+            ("0.1 + 0.2", "0.3"),
+        ):
+            ann.type(operation)
+            await ann.expect(result)
+            await server.expect(f"ann: {operation} = {result}")
+        ann.type("twelve + 42")
+        await ann.expect("warning: twelve + 42: expected NUMBER OPERATOR NUMBER, such as 12 + 42")
+        ann.type("1 / 0")
+        await ann.expect("error: division by zero")
+        await server.expect("ann: 1 / 0: error: division by zero")
+        terminal.out.print("\n  Ben comes, and has to wait until Ann has ended.\n")
+        nursery.start_soon(_calculate, ben, address)
+        ben.type("2 * 21")
+        ann.type("q")
+        await ann.expect("Session ended")
+        await server.expect("Session ended", "ben connected")
+        await ben.expect("42")
+        await server.expect("ben: 2 * 21 = 42")
+        ben.type("q")
+        await ben.expect("Session ended")
+        await server.expect("Session ended")
+        nursery.cancel_scope.cancel()
+    for somebody in (server, ann, ben):
+        somebody.expect_nothing_more()
+
+
+async def _calculate(person: _Somebody, address: str) -> None:
+    async with await SYSTEM.connect(address) as stream:
+        await calc.converse(stream, person.name, person.types, show=person.see, warn=person.warned)
+
+
+async def _show_chat(terminal: Terminal) -> None:
+    server = _Somebody("server", terminal, mark="|")
+    ann, bob, cid = (_Somebody(name, terminal) for name in ("ann", "bob", "cid"))
+    terminal.out.print("The chat room ends when its last member has left.\n")
+    async with trio.open_nursery() as nursery:
+        address = await _start(
+            nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), terminal
+        )
+
+        nursery.start_soon(_chat, ann, address)
+        ann.type("Ann")
+        await ann.expect("*** welcome, Ann (1 here: Ann)")
+        await server.expect("*** Ann joined (1 here)")
+
+        nursery.start_soon(_chat, bob, address)
+        bob.type("ann")
+        await bob.expect("error: the name ann is taken")
+        bob.type("Bob")
+        await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+        await _all_expect("*** Bob joined (2 here)", ann, server)
+
+        nursery.start_soon(_chat, cid, address)
+        cid.type("Cid")
+        await cid.expect("*** welcome, Cid (3 here: Ann, Bob, Cid)")
+        await _all_expect("*** Cid joined (3 here)", ann, bob, server)
+
+        ann.type("hello, you two")
+        await _all_expect("Ann: hello, you two", bob, cid)
+        bob.type("/me waves")
+        await _all_expect("* Bob waves", ann, cid)
+        cid.type("/who")
+        await cid.expect("*** 3 here: Ann, Bob, Cid")
+
+        bob.type("q")
+        await _all_expect("*** Bob left (2 here)", ann, cid, server)
+        cid.type("bye, Ann")
+        await ann.expect("Cid: bye, Ann")
+        cid.type("/quit")
+        await _all_expect("*** Cid left (1 here)", ann, server)
+        ann.type("q")
+        await server.expect("*** Ann left (0 here)", "*** server is closing")
+    # Here the server has ended by itself, and its clients with it.
+    for somebody in (server, ann, bob, cid):
+        somebody.expect_nothing_more()
+
+
+async def _chat(person: _Somebody, address: str) -> None:
+    async with await SYSTEM.connect(address) as stream:
+        lines = LineStream(stream)
+        while True:
+            try:
+                person.see(await chat.log_in(lines, str(await person.types.receive())))
+            except chat.NameRefused as error:
+                person.see(f"error: {error}")
+            else:
+                break
+        await chat.converse(lines, person.types, show=person.see, warn=person.warned)
+
+
+async def _all_expect(line: str, *people: _Somebody) -> None:
+    for somebody in people:
+        await somebody.expect(line)

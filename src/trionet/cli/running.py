@@ -1,0 +1,133 @@
+"""From an async function to an exit status: errors in one line, signals, logging."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+import typer
+
+from trionet.cli.console import Console, open_console
+from trionet.errors import TrionetError
+from trionet.server import Server
+
+DONE = 0
+FAILED = 1
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where a command prints: results and what the exercises say, and all else."""
+
+    out: Console
+    err: Console
+
+
+def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
+    """Run a command and exit with its status.
+
+    A `trionet.TrionetError` becomes one line, ``error: …``, and status 1; Ctrl-C status 130.
+
+    Raises:
+        typer.Exit: always.
+    """
+    raise typer.Exit(trio.run(_supervise, command))
+
+
+async def _supervise(command: Callable[[Terminal], Awaitable[object]]) -> int:
+    async with open_console(1) as out, open_console(2) as err:
+        with _logging_to(err):
+            return await _status_of(partial(command, Terminal(out, err)), err)
+
+
+async def _status_of(command: Callable[[], Awaitable[object]], err: Console) -> int:
+    status = DONE
+    try:
+        await command()
+    except* TrionetError as group:
+        err.print(f"error: {_first(group)}")
+        status = FAILED
+    except* KeyboardInterrupt:
+        status = INTERRUPTED
+    return status
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def until_interrupted(client: Callable[[], Awaitable[object]]) -> None:
+    """Run a client; Ctrl-C ends it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed, perhaps in a group.
+    """
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_raise_on_interrupt)
+        await client()
+        nursery.cancel_scope.cancel()
+
+
+async def _raise_on_interrupt() -> None:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        async for _ in signals:
+            raise KeyboardInterrupt
+
+
+async def serve_until_signalled(serve: Callable[..., Awaitable[None]], terminal: Terminal) -> None:
+    """Run a server: announce it, drain it on the first signal, end it at once on the second.
+
+    Args:
+        serve: hands a `trionet.Server` to its ``task_status``.
+        terminal: where it is announced.
+
+    Raises:
+        KeyboardInterrupt: there was a second signal, perhaps in a group.
+    """
+
+    async def serve_and_finish(task_status: trio.TaskStatus[Server]) -> None:
+        await serve(task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(serve_and_finish)
+            for address in server.addresses:
+                terminal.out.print(f"listening on {address}")
+            await anext(signals)
+            if server.connections:
+                terminal.err.print("closing; once more ends at once")
+            nursery.start_soon(server.drain)
+            await anext(signals)
+            raise KeyboardInterrupt
+
+
+class _ConsoleHandler(logging.Handler):
+    """Logs one line each, and a traceback where there is one, to a console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(f"{record.levelname.lower()}: {self.format(record)}")
+
+
+@contextmanager
+def _logging_to(console: Console) -> Iterator[None]:
+    """Log what trionet tells to a console, within the block."""
+    handler = _ConsoleHandler(console)
+    logger = logging.getLogger("trionet")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

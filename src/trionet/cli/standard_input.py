@@ -1,0 +1,67 @@
+"""Lines from the standard input: a pipe, a file, or a terminal without an editor."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Self
+
+import trio
+
+from trionet.cli.console import Console
+from trionet.lines import MAX_LINE, Line, LineDecoder
+
+_READ_SIZE = 65536
+
+
+class StandardInput:
+    """An async iterator of lines, good and bad; a last piece without a newline is a line too.
+
+    Args:
+        console: where questions are asked.
+        fd: the file descriptor to read.
+    """
+
+    def __init__(self, console: Console, fd: int = 0) -> None:
+        self._console = console
+        self._fd = fd
+        # The server's limit; but one's own input is never given up.
+        self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
+        self._lines: deque[Line] = deque()
+        self._at_end = False
+
+    async def ask(self, question: str) -> str | None:
+        """Ask for a line; ``None``: there is none any more."""
+        self._console.write(question)
+        async for line in self:
+            return str(line)
+        return None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Line:
+        while not self._lines:
+            if self._at_end:
+                raise StopAsyncIteration
+            data = await self._read()
+            self._at_end = not data
+            self._lines.extend(self._decoder.feed(data) if data else self._decoder.finish())
+        return self._lines.popleft()
+
+    async def _read(self) -> bytes:
+        try:
+            await trio.lowlevel.wait_readable(self._fd)
+        except PermissionError:
+            # epoll takes no plain files; they never block for long.
+            return await trio.to_thread.run_sync(self._read_now, abandon_on_cancel=True)
+        except OSError:
+            return b""
+        return self._read_now()
+
+    def _read_now(self) -> bytes:
+        try:
+            return os.read(self._fd, _READ_SIZE)
+        except OSError:
+            # A terminal that has hung up, or no standard input at all.
+            return b""
