@@ -50,6 +50,8 @@ class UnixAddress:
 Address: TypeAlias = TCPAddress | UnixAddress
 
 _PORT = re.compile(r"[0-9]{1,5}")
+# What would break the one line in which an address is shown, or move a cursor in it.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def parse_address(text: str) -> Address:
@@ -75,7 +77,8 @@ def parse_address(text: str) -> Address:
         raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
     if host.startswith("["):
         host = host[1:-1]
-        if not _is_ipv6(host):
+        # A scope, as in fe80::1%eth0, can be any text.
+        if not _is_ipv6(host) or not host.isprintable():
             raise AddressError(f"{text!r}: there is no IPv6 address in the brackets")
     elif ":" in host:
         raise AddressError(f"{text!r}: write an IPv6 address in brackets, such as [::1]:22333")
@@ -90,6 +93,8 @@ def _parse_unix(text: str) -> UnixAddress:
         raise AddressError(f"{text!r}: the path is missing: write unix:PATH")
     if "\0" in path:
         raise AddressError(f"{text!r}: a path cannot hold a NUL")
+    if _CONTROL.search(path):
+        raise AddressError(f"{text!r}: the path holds a control character or a line separator")
     return UnixAddress(path)
 
 

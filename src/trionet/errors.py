@@ -55,7 +55,8 @@ class BadLine(TrionetError):
     before it nor those after it.
 
     Attributes:
-        start: the line's first bytes, as received, at most `START` of them.
+        start: the line's first bytes, as received, at most `START` of them; of a `LineUnending`,
+            none.
     """
 
     # Enough for a log to show what kind of peer it was; what is kept of a flood stays small.

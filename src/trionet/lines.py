@@ -170,14 +170,13 @@ def _decode(line: bytes) -> Line:
 
 
 def encode_line(text: str) -> bytes:
-    r"""Return `text` as the bytes of one line.
+    r"""Return `text` as the bytes of one line, which a `LineDecoder` turns into `text` again.
 
     Args:
         text: the line without its end.
 
     Raises:
-        UnsendableLine: `text` holds an LF, ends in a CR, or holds half of a surrogate pair: the
-            peer would read another line, or other lines, than this one.
+        UnsendableLine: `text` holds an LF or half of a surrogate pair: there is no such line.
 
     >>> encode_line("54")
     b'54\n'
@@ -191,19 +190,20 @@ def encode_lines(texts: Iterable[str]) -> bytes:
     for text in texts:
         if "\n" in text:
             raise UnsendableLine("a line end inside a line")
-        if text.endswith("\r"):
-            raise UnsendableLine("a carriage return at the end of a line")
         try:
             encoded += text.encode()
         except UnicodeEncodeError:
             raise UnsendableLine("half of a surrogate pair in a line") from None
-        encoded += b"\n"
+        # One CR before the LF is taken for a part of the line end. Where the text itself ends in
+        # one, it needs a second.
+        encoded += b"\r\n" if text.endswith("\r") else b"\n"
     return bytes(encoded)
 
 
 # RFC 9112, section 3: method SP request-target SP HTTP-version.
 _HTTP_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/")
-# The same cut short by the limit: only the four forms of a target are left to judge by.
+# The same cut short, by the limit or by what a `BadLine` keeps: only the forms of a target that
+# browsers send are left to judge by.
 _HTTP_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/|\*|https?:)")
 
 
@@ -217,7 +217,8 @@ def is_http_request(line: Line) -> bool:
     Args:
         line: the first line, good or bad.
     """
-    if isinstance(line, LineTooLong):
-        return _HTTP_START.match(line.start) is not None
-    raw = line.start if isinstance(line, BadLine) else line.encode()
-    return _HTTP_REQUEST.match(raw) is not None
+    raw = line.encode() if isinstance(line, str) else line.start
+    if _HTTP_REQUEST.match(raw):
+        return True
+    is_cut = not isinstance(line, str) and len(raw) == BadLine.START
+    return (is_cut or isinstance(line, LineTooLong)) and _HTTP_START.match(raw) is not None

@@ -95,7 +95,7 @@ class SystemNetwork:
                 return [await _listen_unix(where, backlog)]
             targets = await _resolve_to_listen(where)
             return _listen_together(targets, where.port, backlog)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
 
     async def connect(self, address: str) -> SocketStream:
@@ -115,12 +115,11 @@ class SystemNetwork:
         """
         where = parse_address(address)
         try:
-            trio_stream = (
-                await trio.open_unix_socket(where.path)
-                if isinstance(where, UnixAddress)
-                else await trio.open_tcp_stream(where.host or "localhost", where.port)
-            )
-        except OSError as error:
+            if isinstance(where, UnixAddress):
+                trio_stream = await trio.open_unix_socket(where.path)
+            else:
+                trio_stream = await _open_tcp(where)
+        except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
         sock = socket.socket(fileno=trio_stream.socket.detach())
         try:
@@ -132,6 +131,16 @@ class SystemNetwork:
 
 
 SYSTEM = SystemNetwork()
+
+
+async def _open_tcp(where: TCPAddress) -> trio.SocketStream:
+    """Connect over TCP; ``localhost`` is both families, whatever the resolver says."""
+    if where.host not in ("", "localhost"):
+        return await trio.open_tcp_stream(where.host, where.port)
+    try:
+        return await trio.open_tcp_stream("127.0.0.1", where.port)
+    except OSError:
+        return await trio.open_tcp_stream("::1", where.port)
 
 
 _Target: TypeAlias = tuple[socket.AddressFamily, str]
@@ -255,11 +264,19 @@ def _remove_own(path: str, made: tuple[int, int]) -> None:
             Path(path).unlink()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     """Return the system's reason in its own words, also for an error that gathers several."""
+    if isinstance(error, UnicodeError):
+        # What no resolver or file system can be asked for: a host name with an empty or over-long
+        # part, or with characters that none may have; a path with half of a surrogate pair.
+        return "not a valid name"
     causes = error.__cause__
     while isinstance(causes, BaseExceptionGroup):
         causes = causes.exceptions[-1]
     if isinstance(causes, OSError):
         error = causes
+    # Trio puts the address in front of the system's words, and it is told already. The numbers of
+    # name look-ups are not the system's: some systems have them negative, others not.
+    if error.errno is not None and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno).lower()
     return (error.strerror or str(error)).lower()

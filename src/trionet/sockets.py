@@ -102,6 +102,8 @@ class SocketStream(trio.abc.HalfCloseableStream):
             except BlockingIOError:
                 continue
             except OSError as error:
+                # Another task can close the stream after this one was woken.
+                self._check_open()
                 raise trio.BrokenResourceError(_reason(error)) from error
 
     def interrupt_receive(self) -> None:
@@ -153,7 +155,13 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
-        await self.wait_writable()
+        # For as long as this waits it counts as sending: that is Trio's contract, and an end of
+        # the sending meanwhile would leave it waiting for ever.
+        self._sending = True
+        try:
+            await self.wait_writable()
+        finally:
+            self._sending = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`; see Trio's SendStream.

@@ -121,19 +121,19 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             batch = list(self._pending)
             self._pending.clear()
             return batch
-        while True:
+        # Asked again after each read: when input has just woken this task, `stop` finds nobody
+        # whom it could interrupt.
+        while self.end is None:
             try:
                 data = await self._receive_some()
             except ReceiveInterrupted:
-                if self.end is None:
-                    continue
-                return []
+                continue
             except trio.BrokenResourceError:
                 self.end = InputEnd.RESET
-                return []
+                break
             if not data:
                 self.end = self.end or InputEnd.EOF
-                return []
+                break
             batch = self._decoder.feed(data)
             if self._decoder.gave_up:
                 self.end = InputEnd.UNENDING
@@ -142,8 +142,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                     self._judge_first = False
                     if is_http_request(batch[0]):
                         self.end = InputEnd.HTTP
-                        return []
+                        break
                 return batch
+        return []
 
     async def receive(self) -> str:
         """Return the next line.

@@ -1,0 +1,48 @@
+"""A ticker: one clock, and every client sees each tick from when it came until it goes.
+
+Run it:  python examples/ticker.py [ADDRESS]     (default localhost:7001; port 0 picks a free one)
+Try it:  nc localhost 7001     (in as many terminals as you like)
+"""
+
+import itertools
+import sys
+from functools import partial
+
+import trio
+
+import trionet
+
+
+async def tick(hub: trionet.Hub[str]) -> None:
+    """Publish a tick each second."""
+    for number in itertools.count(1):
+        await trio.sleep(1)
+        hub.publish(f"tick {number}")
+
+
+async def watch(hub: trionet.Hub[str], connection: trionet.Connection) -> None:
+    """Be a member of the hub until the client goes; what it says is ignored."""
+    hub.add(connection.outbox, trionet.encode_line)
+    try:
+        async for _ in connection.lines:
+            pass
+    finally:
+        hub.discard(connection.outbox)
+
+
+async def main(address: str) -> None:
+    """Serve until Ctrl-C."""
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        nursery.start_soon(tick, hub)
+        server: trionet.Server = await nursery.start(trionet.serve, partial(watch, hub), address)
+        for listening in server.addresses:
+            print(f"listening on {listening}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        trio.run(main, sys.argv[1] if sys.argv[1:] else "localhost:7001")
+    except* KeyboardInterrupt:
+        pass

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from trionet.addresses import Address, TCPAddress, UnixAddress, parse_address
+from trionet.errors import AddressError
+
+# Text made of what addresses are made of: plain random text nearly never is one.
+ADDRESS_LIKE = st.lists(
+    st.sampled_from(["unix:", "tls:", "localhost", "::1", "127.0.0.1", "80", "[", "]", ":", "%"])
+    | st.sampled_from(["65535", "65536", "00080", "٣", "fe80::1%eth0", "/tmp/s", "é", " ", "@"])
+    | st.text(st.characters(), max_size=3),
+    max_size=6,
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("localhost:22333", TCPAddress("localhost", 22333)),
+        ("127.0.0.1:0", TCPAddress("127.0.0.1", 0)),
+        (":22223", TCPAddress("", 22223)),
+        ("[::1]:65535", TCPAddress("::1", 65535)),
+        ("[fe80::1%eth0]:80", TCPAddress("fe80::1%eth0", 80)),
+        ("example.com:00080", TCPAddress("example.com", 80)),
+        ("bücher.example:80", TCPAddress("bücher.example", 80)),
+        ("unix:/run/a b.sock", UnixAddress("/run/a b.sock")),
+        ("unix:relative", UnixAddress("relative")),
+        ("unix:80", UnixAddress("80")),
+        ("unix:a:80", UnixAddress("a:80")),
+    ],
+)
+def test_an_address_is_read(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("", "write HOST:PORT"),
+        ("localhost", "write HOST:PORT"),
+        ("22333", "write HOST:PORT"),
+        ("[::1]", "write HOST:PORT|port must be"),
+        ("[::1:80", "write HOST:PORT"),
+        ("::1]:80", "write HOST:PORT"),
+        ("::1:80", "in brackets"),
+        ("localhost:", "port must be a number"),
+        ("localhost:-1", "port must be a number"),
+        ("localhost:65536", "port must be a number"),
+        ("localhost:http", "port must be a number"),
+        ("localhost: 80", "port must be a number"),
+        ("localhost:٣", "port must be a number"),
+        ("localhost:8_0", "port must be a number"),
+        ("[localhost]:80", "no IPv6 address in the brackets"),
+        ("[]:80", "no IPv6 address in the brackets"),
+        ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
+        ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
+        ("http://localhost:80", "in brackets|no host name"),
+        ("//localhost:80", "no host name"),
+        ("me@localhost:80", "no host name"),
+        ("a b:80", "no host name"),
+        ("a\nb:80", "no host name"),
+        ("unix:", "the path is missing"),
+        ("unix:a\0b", "NUL"),
+        ("unix:a\nb", "control character"),
+        ("unix:\x1b[2J", "control character"),
+        ("tls:localhost:80", "not available in this version"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
+    with pytest.raises(AddressError, match=advice) as refusal:
+        parse_address(text)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@settings(deadline=None, max_examples=500)
+@given(text=ADDRESS_LIKE)
+@example("[::1%\u2028]:1")
+@example("unix:\ud800")
+def test_any_text_is_an_address_that_reads_back_or_an_address_error(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except AddressError as refusal:
+        told = str(refusal)
+    else:
+        assert parse_address(str(address)) == address
+        told = str(address)
+    assert len(told.splitlines()) == 1
+
+
+@settings(deadline=None)
+@given(
+    host=st.ip_addresses().map(str) | st.sampled_from(["", "localhost", "example.com"]),
+    port=st.integers(0, 65535),
+)
+def test_a_tcp_address_is_written_as_it_is_read(host: str, port: int) -> None:
+    assert parse_address(str(TCPAddress(host, port))) == TCPAddress(host, port)
+
+
+def test_an_ipv6_host_is_written_in_brackets() -> None:
+    assert str(TCPAddress("::1", 80)) == "[::1]:80"
+    assert str(TCPAddress("127.0.0.1", 80)) == "127.0.0.1:80"
+    assert str(UnixAddress("/run/s")) == "unix:/run/s"
+
+
+def test_an_address_is_a_value() -> None:
+    assert {parse_address("[::1]:1"), parse_address("[::1]:01")} == {TCPAddress("::1", 1)}
+    assert len({parse_address("unix:a"), parse_address("unix:b")}) == 2
+
+
+def test_an_address_error_is_a_value_error_too() -> None:
+    with pytest.raises(ValueError, match="'nowhere' is no address"):
+        parse_address("nowhere")

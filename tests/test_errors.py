@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+import trionet
+from trionet import errors
+
+
+def raised_here() -> set[type[BaseException]]:
+    members = vars(errors).values()
+    return {one for one in members if inspect.isclass(one) and issubclass(one, BaseException)}
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn: dict[str, str] = {}
+    branch: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"    ((?:│   )*)(?:[├└]── )?(\w+)(?=\s|$)", line)
+        if found:
+            depth = len(found[1]) // 4 + ("── " in line)
+            branch[depth:] = [found[2]]
+            drawn[found[2]] = branch[depth - 1] if depth else "Exception"
+    assert drawn == {error.__name__: error.__bases__[0].__name__ for error in raised_here()}
+
+
+def test_every_error_is_a_trionet_error_and_public() -> None:
+    for error in raised_here():
+        assert issubclass(error, errors.TrionetError)
+        assert getattr(trionet, error.__name__) is error
+
+
+@pytest.mark.parametrize("error", [errors.AddressError, errors.UnsendableLine])
+def test_what_a_caller_got_wrong_is_a_value_error_too(error: type[Exception]) -> None:
+    assert issubclass(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        (errors.LineTooLong(4096, b"a"), "line is longer than 4096 bytes"),
+        (errors.LineNotUTF8(b"a"), "line is not UTF-8"),
+        (errors.LineUnending(1 << 20, b"a"), "no end of line within 1048576 bytes"),
+    ],
+)
+def test_a_bad_line_tells_in_one_line_what_is_wrong(bad: errors.BadLine, text: str) -> None:
+    assert str(bad) == text
+    assert bad.start == b"a"
+
+
+def test_a_bad_line_keeps_only_its_beginning() -> None:
+    start = bytes(range(256)) * 2
+    assert errors.LineNotUTF8(start).start == start[:256]
+    assert errors.LineTooLong(4096, start).start == start[:256]
+    assert errors.LineTooLong(10, start).start == start[:10]

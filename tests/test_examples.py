@@ -1,0 +1,181 @@
+"""Every example runs and does what its docstring says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import trionet
+from trionet.testing import LineClient, MemoryNetwork, run_handler
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+# Seconds for a process to do what it is asked to; passes in a fraction of one, even when loaded.
+PATIENCE = 60
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"examples.{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_example_is_short_and_says_how_to_run_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    # Blank lines are not counted.
+    assert 15 <= len(re.findall(r"(?m)^.*\S", text)) <= 40
+    docstring = load(path.stem).__doc__
+    assert docstring is not None
+    assert f"examples/{path.name}" in docstring
+
+
+async def test_echo_says_each_line_back(autojump_clock: MockClock) -> None:
+    async with run_handler(load("echo").echo) as connect:
+        client = await connect()
+        await client.send("hello", "", "  grüße")
+        await client.expect("hello", "", "  grüße")
+        await client.send_eof()
+        await client.expect_end()
+
+
+def test_echo_serves_on_a_port_as_a_program() -> None:
+    command = [sys.executable, str(EXAMPLES / "echo.py"), "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            listening = re.fullmatch(
+                r"listening on 127\.0\.0\.1:(\d+)\n", process.stdout.readline()
+            )
+            assert listening
+            where = ("127.0.0.1", int(listening[1]))
+            with socket.create_connection(where, timeout=PATIENCE) as client:
+                client.sendall(b"hello\r\nand good")
+                client.sendall(b"bye\n")
+                client.shutdown(socket.SHUT_WR)
+                with client.makefile("rb") as received:
+                    assert received.read() == b"hello\nand goodbye\n"
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+async def test_daytime_says_the_time_and_closes(autojump_clock: MockClock) -> None:
+    async with run_handler(load("daytime").daytime) as connect:
+        before = datetime.now(UTC).replace(microsecond=0)
+        client = await connect()
+        line = await client.receive()
+        # As RFC 867 has it: "Tuesday, February 22, 1982 17:37:43-PST".
+        said = datetime.strptime(line, "%A, %B %d, %Y %H:%M:%S-UTC").replace(tzinfo=UTC)
+        assert before <= said <= before + timedelta(seconds=PATIENCE)
+        await client.expect_end()
+
+
+async def test_ticker_shows_each_tick_to_whoever_is_there(autojump_clock: MockClock) -> None:
+    ticker = load("ticker")
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        nursery.start_soon(ticker.tick, hub)
+        async with run_handler(partial(ticker.watch, hub)) as connect:
+            began = trio.current_time()
+            ann = await connect("ann")
+            await ann.expect("tick 1")
+            bob = await connect("bob")
+            await bob.send("faster!")
+            await ann.expect("tick 2")
+            await bob.expect("tick 2")
+            assert trio.current_time() == began + 2
+            await ann.aclose()
+            await bob.expect("tick 3", "tick 4")
+            cid = await connect("cid")
+            await bob.send_eof()
+            await bob.expect_end()
+            await cid.expect("tick 5")
+            assert trio.current_time() == began + 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_ticker_stops_for_nobody_who_is_reset(autojump_clock: MockClock) -> None:
+    ticker = load("ticker")
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        nursery.start_soon(ticker.tick, hub)
+        async with run_handler(partial(ticker.watch, hub)) as connect:
+            ann, bob = await connect("ann"), await connect("bob")
+            connect.network.streams[0].reset()
+            await bob.expect("tick 1", "tick 2")
+            with pytest.raises(trio.ClosedResourceError):
+                await ann.send("am I still here?")
+        nursery.cancel_scope.cancel()
+
+
+ROOM = "127.0.0.1:22223"
+
+
+async def test_chat_bot_greets_who_joins_and_tells_the_time(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    [listener] = await network.listen(ROOM)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(load("chat_bot").run, ROOM, network)
+        async with LineClient(await listener.accept(), name="room") as room:
+            await room.expect("greeter")
+            await room.send("*** welcome, greeter (2 here: Ann, greeter)", "Ann: hello, greeter")
+            await room.expect_silence(1)
+            await room.send("*** Bob joined (3 here)", "*** Ann left (2 here)")
+            await room.expect("hello, Bob")
+            await room.send("Bob: !time")
+            assert re.fullmatch(r"it is \d\d:\d\d:\d\d UTC", await room.receive())
+            # What only looks like what the bot answers to.
+            await room.send("Bob: *** Eve joined (3 here)", "* Bob !time", "Bob: what is !time")
+            await room.expect_silence(1)
+    # The room has closed, and the bot has ended of itself.
+
+
+async def test_chat_bot_gives_up_when_it_is_refused(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    [listener] = await network.listen(ROOM)
+
+    async def refuse() -> None:
+        async with LineClient(await listener.accept(), name="room") as room:
+            await room.expect("greeter")
+            await room.send("error: the name greeter is taken")
+            await room.expect_end()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refuse)
+        with pytest.raises(SystemExit, match="error: the name greeter is taken"):
+            await load("chat_bot").run(ROOM, network)
+
+
+@pytest.mark.parametrize("trio_mode", [False, True], ids=["with its own mark", "in trio mode"])
+def test_test_your_handler_passes_by_itself(tmp_path: Path, trio_mode: bool) -> None:
+    # In a directory of its own, so that neither a conftest nor this project's settings help it.
+    example = shutil.copy(EXAMPLES / "test_your_handler.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\ntrio_mode = {str(trio_mode).lower()}\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", str(example)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "3 passed" in finished.stdout

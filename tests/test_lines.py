@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
+from trionet.lines import (
+    MAX_LINE,
+    MAX_LINE_TO_CLIENT,
+    MAX_UNENDING,
+    Line,
+    LineDecoder,
+    encode_line,
+    encode_lines,
+    is_http_request,
+)
+
+Seen = str | tuple[str, str, bytes]
+
+
+def seen(lines: list[Line]) -> list[Seen]:
+    """Lines as values that can be compared."""
+    return [
+        line if isinstance(line, str) else (type(line).__name__, str(line), line.start)
+        for line in lines
+    ]
+
+
+class Model:
+    """The rules of the wire as a person would tell them: one byte at a time, nothing clever."""
+
+    def __init__(self, max_line: int, max_unending: int) -> None:
+        self.max_line = max_line
+        self.max_unending = max(max_unending, max_line + 2)
+        self.content = b""
+        self.carriage_returns = 0
+        self.size = 0
+        self.told = False
+        self.gave_up = False
+
+    def step(self, byte: bytes) -> Iterator[Seen]:
+        if self.gave_up:
+            return
+        if byte == b"\n":
+            # One CR before the LF belongs to the line end.
+            self.content += b"\r" * (self.carriage_returns - 1)
+            yield from self._judge()
+            if not self.told:
+                yield self._text()
+            self.content, self.carriage_returns, self.size, self.told = b"", 0, 0, False
+            return
+        self.size += 1
+        if byte == b"\r":
+            # All but the last of several CRs are content: only one can be half of a line end.
+            if self.carriage_returns:
+                self.content += b"\r"
+            self.carriage_returns = 1
+        else:
+            self.content += b"\r" * self.carriage_returns + byte
+            self.carriage_returns = 0
+        yield from self._judge()
+        if self.size == self.max_unending:
+            self.gave_up = True
+            yield ("LineUnending", f"no end of line within {self.max_unending} bytes", b"")
+
+    def _judge(self) -> Iterator[Seen]:
+        if not self.told and len(self.content) > self.max_line:
+            self.told = True
+            start = self.content[: self.max_line][:256]
+            yield ("LineTooLong", f"line is longer than {self.max_line} bytes", start)
+
+    def _text(self) -> Seen:
+        try:
+            return self.content.decode()
+        except UnicodeDecodeError:
+            return ("LineNotUTF8", "line is not UTF-8", self.content[:256])
+
+    @property
+    def rest(self) -> bytes:
+        return b"" if self.told else self.content + b"\r" * self.carriage_returns
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b"a",
+            b" ",
+            b"bc",
+            b"defgh",
+            b"ijklmnopqrstuvwxyz",
+            b"\0",
+        ),
+        *("é".encode(), "…".encode(), "\u2028".encode(), b"\xff", b"\xe2\x82", b"\xc3", b"\x85"),
+    ]
+)
+INPUT = st.lists(PIECES, max_size=30).map(b"".join)
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def agree(data: list[bytes], max_line: int, max_unending: int) -> None:
+    """See that each feed tells exactly what the model tells of its bytes, no sooner, no later."""
+    decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+    model = Model(max_line, max_unending)
+    for piece in data:
+        expected = [line for byte in piece for line in model.step(bytes([byte]))]
+        assert seen(decoder.feed(piece)) == expected
+        assert decoder.rest == model.rest
+        assert decoder.gave_up == model.gave_up
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    data=INPUT,
+    places=st.lists(st.integers(0, 500), max_size=12),
+    max_line=st.integers(1, 12),
+    max_unending=st.integers(1, 40),
+)
+def test_every_cut_agrees_with_the_model(
+    data: bytes, places: list[int], max_line: int, max_unending: int
+) -> None:
+    agree(cut(data, places), max_line, max_unending)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=INPUT, places=st.lists(st.integers(0, 500), max_size=12), limit=st.integers(1, 12))
+def test_every_cut_gives_the_lines_of_the_whole(data: bytes, places: list[int], limit: int) -> None:
+    def read(pieces: list[bytes]) -> list[Seen]:
+        decoder = LineDecoder(max_line=limit, max_unending=3 * limit)
+        return seen([line for piece in pieces for line in decoder.feed(piece)])
+
+    whole = read([data])
+    assert read(cut(data, places)) == whole
+    assert read([data[place : place + 1] for place in range(len(data))]) == whole
+
+
+def test_every_cut_of_every_short_input_agrees_with_the_model() -> None:
+    for data in itertools.product([b"a", b"\r", b"\n", b"\xff"], repeat=5):
+        for cuts in itertools.product([b"", b"|"], repeat=4):
+            joined = b"".join(map(b"".join, zip(data, (*cuts, b""), strict=True)))
+            agree(joined.split(b"|"), 2, 4)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    lead=st.integers(200, 320),
+    ending=st.sampled_from([b"", b"\n", b"\r\n", b"\xff\n"]),
+    places=st.lists(st.integers(0, 400), max_size=4),
+    max_line=st.integers(240, 300),
+)
+def test_the_start_of_a_bad_line_does_not_depend_on_the_cuts(
+    lead: int, ending: bytes, places: list[int], max_line: int
+) -> None:
+    data = bytes(33 + place % 90 for place in range(lead)) + ending
+    agree(cut(data, places), max_line, 400)
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=200), places=st.lists(st.integers(0, 200), max_size=6))
+def test_any_bytes_at_all_agree_with_the_model(data: bytes, places: list[int]) -> None:
+    agree(cut(data, places), 20, 50)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_line_of_exactly_the_limit_is_good_with_either_end(end: bytes) -> None:
+    assert LineDecoder().feed(b"a" * MAX_LINE + end) == ["a" * MAX_LINE]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_one_byte_over_the_limit_is_too_long_and_the_next_line_is_good(end: bytes) -> None:
+    bad, good = LineDecoder().feed(b"a" * (MAX_LINE + 1) + end + b"next" + end)
+    assert isinstance(bad, LineTooLong)
+    assert str(bad) == "line is longer than 4096 bytes"
+    assert good == "next"
+
+
+def test_the_limit_counts_bytes_not_characters() -> None:
+    decoder = LineDecoder(max_line=4)
+    assert decoder.feed("éé\n".encode()) == ["éé"]
+    assert isinstance(decoder.feed("ééé\n".encode())[0], LineTooLong)
+
+
+def test_an_over_long_line_is_told_before_its_end_came_and_only_once() -> None:
+    decoder = LineDecoder(max_line=4)
+    assert decoder.feed(b"abcd") == []
+    (bad,) = decoder.feed(b"e")
+    assert isinstance(bad, LineTooLong)
+    assert bad.start == b"abcd"
+    assert decoder.feed(b"f" * 100) == []
+    assert decoder.feed(b"g\r\nnext\n") == ["next"]
+
+
+def test_a_cr_at_the_limit_may_still_be_half_of_the_line_end() -> None:
+    decoder = LineDecoder(max_line=4)
+    assert decoder.feed(b"abcd\r") == []
+    assert decoder.feed(b"\n") == ["abcd"]
+    assert decoder.feed(b"abcd\r") == []
+    assert isinstance(decoder.feed(b"e")[0], LineTooLong)
+
+
+def test_nothing_of_an_over_long_line_is_kept() -> None:
+    decoder = LineDecoder(max_line=4)
+    decoder.feed(b"a" * 1000)
+    decoder.feed(b"a" * 1000)
+    assert decoder.rest == b""
+    assert decoder.finish() == []
+
+
+def test_only_lf_ends_a_line() -> None:
+    text = "a\rb\x0bc\x0cd\x1ce\x85f\u2028g\u2029h"
+    assert LineDecoder().feed(text.encode() + b"\n") == [text]
+
+
+def test_only_one_cr_is_dropped_before_lf() -> None:
+    assert LineDecoder().feed(b"a\r\r\n\r\n\n") == ["a\r", "", ""]
+
+
+def test_bytes_that_are_not_utf_8_spoil_only_their_own_line() -> None:
+    before, bad, after = LineDecoder().feed("grüße\n".encode() + b"caf\xe9\r\n" + b"after\n")
+    assert (before, after) == ("grüße", "after")
+    assert isinstance(bad, LineNotUTF8)
+    assert bad.start == b"caf\xe9"
+    assert str(bad) == "line is not UTF-8"
+
+
+@pytest.mark.parametrize("raw", [b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"])
+def test_what_only_looks_like_utf_8_is_refused(raw: bytes) -> None:
+    assert isinstance(LineDecoder().feed(raw + b"\n")[0], LineNotUTF8)
+
+
+def test_a_character_cut_between_two_reads_is_whole() -> None:
+    decoder = LineDecoder()
+    assert decoder.feed(b"\xe2\x82") == []
+    assert decoder.feed(b"\xac\n") == ["€"]
+
+
+def test_a_peer_that_sends_no_end_is_given_up_at_one_mib() -> None:
+    decoder = LineDecoder()
+    told = [line for _ in range(15) for line in decoder.feed(b"a" * 65536)]
+    assert [type(line) for line in told] == [LineTooLong]
+    assert decoder.feed(b"a" * 65535) == []
+    assert not decoder.gave_up
+    (last,) = decoder.feed(b"a")
+    assert isinstance(last, LineUnending)
+    assert str(last) == "no end of line within 1048576 bytes"
+    assert decoder.gave_up
+
+
+def test_an_end_just_before_one_mib_saves_the_session() -> None:
+    decoder = LineDecoder()
+    decoder.feed(b"a" * (MAX_UNENDING - 1))
+    assert decoder.feed(b"\nnext\n") == ["next"]
+
+
+def test_what_follows_an_unending_line_is_dropped_even_in_the_same_read() -> None:
+    decoder = LineDecoder(max_line=4, max_unending=8)
+    first, *bad = decoder.feed(b"1st\n" + b"a" * 8 + b"\nq\n")
+    assert first == "1st"
+    assert [type(line) for line in bad] == [LineTooLong, LineUnending]
+    assert decoder.feed(b"q\n") == []
+    assert decoder.rest == b""
+    assert decoder.finish() == []
+
+
+def test_a_line_within_the_limit_is_never_unending() -> None:
+    decoder = LineDecoder(max_line=10, max_unending=3)
+    assert decoder.feed(b"0123456789") == []
+    assert decoder.feed(b"\r\n") == ["0123456789"]
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_is_taken_and_none_is_kept(
+    kind: type[bytes] | type[bytearray] | type[memoryview],
+) -> None:
+    received = bytearray(b"a\nrest")
+    decoder = LineDecoder()
+    assert decoder.feed(kind(received)) == ["a"]
+    received[:] = b"xxxxxx"
+    assert decoder.rest == b"rest"
+
+
+def test_finish_counts_what_is_left_as_a_line() -> None:
+    decoder = LineDecoder()
+    assert decoder.feed(b"q") == []
+    assert decoder.finish() == ["q"]
+    assert decoder.finish() == []
+    assert decoder.feed(b"\xff\r") == []
+    assert isinstance(decoder.finish()[0], LineNotUTF8)
+
+
+def test_finish_after_a_line_end_is_no_blank_line() -> None:
+    decoder = LineDecoder()
+    decoder.feed(b"q\n")
+    assert decoder.finish() == []
+
+
+def test_the_limits_are_those_of_the_protocol() -> None:
+    assert (MAX_LINE, MAX_LINE_TO_CLIENT, MAX_UNENDING) == (4096, 65536, 1048576)
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(st.characters(), max_size=20), max_size=6))
+def test_what_is_encoded_decodes_to_the_same_or_is_refused(texts: list[str]) -> None:
+    if any("\n" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts):
+        with pytest.raises(UnsendableLine, match=r"\A[^\n]+\Z"):
+            encode_lines(texts)
+    else:
+        encoded = encode_lines(texts)
+        assert LineDecoder().feed(encoded) == texts
+        assert encoded == b"".join(map(encode_line, texts))
+
+
+@pytest.mark.parametrize("text", ["", " ", "54", "a\rb", "\r a", "é…😀", "\0", "\u2028"])
+def test_one_line_goes_out_as_its_bytes_and_lf(text: str) -> None:
+    assert encode_line(text) == text.encode() + b"\n"
+
+
+@pytest.mark.parametrize("text", ["a\r", "\r", "a\r\r"])
+def test_a_text_that_ends_in_cr_goes_out_with_one_that_the_decoder_drops(text: str) -> None:
+    assert encode_line(text) == text.encode() + b"\r\n"
+    assert LineDecoder().feed(encode_line(text)) == [text]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\n", "a\r\n", "\ud800", "a\udcff"])
+def test_a_text_that_would_arrive_as_another_is_refused(text: str) -> None:
+    with pytest.raises(UnsendableLine):
+        encode_line(text)
+    with pytest.raises(ValueError, match="line"):
+        encode_lines(["good", text])
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET / HTTP/1.1",
+        b"POST /submit?a=12+%2B+42 HTTP/1.0",
+        b"OPTIONS * HTTP/1.1",
+        b"CONNECT localhost:22333 HTTP/1.1",
+        b"GET http://localhost:22333/ HTTP/1.1",
+        b"PRI * HTTP/2.0",
+        b"M-SEARCH * HTTP/1.1",
+        b"get /caf\xe9 HTTP/1.1",
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1",
+        b"GET https://" + b"a" * 5000 + b" HTTP/1.1",
+        b"OPTIONS *" + b"a" * 5000,
+        b"GET /\xff" + b"a" * 300 + b" HTTP/1.1",
+    ],
+)
+def test_a_request_line_of_http_is_recognised(request_line: bytes) -> None:
+    (line,) = LineDecoder().feed(request_line + b"\r\n")
+    assert is_http_request(line)
+
+
+@pytest.mark.parametrize(
+    "first_line",
+    [
+        b"",
+        b"Ann",
+        b"GET",
+        b"GET /",
+        b"GET / HTTP",
+        b"GET me HTTP please",
+        b"GET  HTTP/1.1",
+        b" GET / HTTP/1.1",
+        b"G(T / HTTP/1.1",
+        b"12 + 42",
+        b"caf\xe9",
+        b"caf\xe9 / not/" + b"a" * 300,
+        b"a" * 5000,
+        b"Ann says " + b"a" * 5000,
+    ],
+)
+def test_a_line_that_a_person_writes_is_not_taken_for_http(first_line: bytes) -> None:
+    (line,) = LineDecoder().feed(first_line + b"\n")
+    assert not is_http_request(line)
+
+
+def test_bad_lines_are_values_and_harm_no_other_line() -> None:
+    lines = LineDecoder(max_line=4).feed(b"1\n\xff\n22222\n3\n")
+    assert [isinstance(line, BadLine) for line in lines] == [False, True, True, False]

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import trionet
+
+PURE = ["addresses", "errors", "limits", "lines", "text"]
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded once it has run `statement`."""
+    program = f"{statement}\nimport sys\nfor name in sys.modules: print(name)"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(run.stdout.split())
+
+
+def test_import_trionet_loads_trio_and_nothing_heavy() -> None:
+    loaded = modules_after("import trionet")
+    roots = {name.partition(".")[0] for name in loaded}
+    assert "trio" in roots
+    assert not roots & {
+        "asyncio", "typer", "click", "rich", "pydantic", "prompt_toolkit", "precis_i18n",
+        "hypothesis", "pytest", "websockets", "coredis", "msgspec",
+    }  # fmt: skip
+    for name in ("testing", "calc", "chat", "cli"):
+        assert f"trionet.{name}" not in loaded
+
+
+def test_import_trionet_loads_nothing_that_trio_does_not() -> None:
+    more = modules_after("import trionet") - modules_after("import trio, ipaddress, logging")
+    own = {name for name in more if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name.partition(".")[0] for name in own} == {"trionet"}
+
+
+def test_every_public_name_exists_once_and_in_order() -> None:
+    assert all(hasattr(trionet, name) for name in trionet.__all__)
+    assert len(set(trionet.__all__)) == len(trionet.__all__)
+    assert {"serve", "Connection", "Limits", "Hub", "LineReader", "SYSTEM"} <= set(trionet.__all__)
+
+
+def test_every_class_and_function_that_is_public_has_a_docstring() -> None:
+    for name in trionet.__all__:
+        value = getattr(trionet, name)
+        if callable(value):
+            assert value.__doc__, name
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_examples_of_a_pure_module_do_what_they_say(name: str) -> None:
+    module = importlib.import_module(f"trionet.{name}")
+    assert doctest.testmod(module).failed == 0
+
+
+def test_the_pure_modules_have_examples() -> None:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    tried = [
+        test
+        for name in PURE
+        for test in finder.find(importlib.import_module(f"trionet.{name}"))
+        if test.examples
+    ]
+    assert len(tried) >= 3
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_needs_no_trio(name: str) -> None:
+    # By itself, without the package's own imports around it.
+    source = importlib.import_module(f"trionet.{name}").__file__
+    assert source is not None
+    stub = (
+        "import sys, types\n"
+        "package = types.ModuleType('trionet')\n"
+        f"package.__path__ = [{source.rpartition('/')[0]!r}]\n"
+        "sys.modules['trionet'] = package\n"
+        f"import trionet.{name}"
+    )
+    assert not {"trio", "socket", "asyncio", "ssl", "select"} & modules_after(stub)
