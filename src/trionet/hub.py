@@ -220,13 +220,16 @@ class Hub(Generic[E]):
                     _put(subject, turn.lines(encode, cuts.pop(subject, None)))
             else:
                 marks.append(subject)
-        for count, (box, encode) in enumerate(list(self._members.items()), start=1):
-            if not _put(box, turn.lines(encode, cuts.get(box))):
-                del self._members[box]
-            if count % _MEMBERS_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
-        for mark in marks:
-            mark.set()
+        try:
+            for count, (box, encode) in enumerate(list(self._members.items()), start=1):
+                if not _put(box, turn.lines(encode, cuts.get(box))):
+                    del self._members[box]
+                if count % _MEMBERS_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+        finally:
+            # Also of a turn that is cancelled: there will be no other to wait for.
+            for mark in marks:
+                mark.set()
 
 
 class _Turn(Generic[E]):

@@ -16,18 +16,16 @@ Streams without the `trionet.stream.SendsNow` capability are served too, always 
 from __future__ import annotations
 
 import enum
-from collections import deque
+import logging
 from collections.abc import Callable
+from typing import cast
 
 import trio
 
+from trionet.linequeue import LineQueue
 from trionet.stream import SendsNow
 
-# What one write takes together: as much as the kernel takes of a stream at once, more or less.
-# With a stream that cannot send at once this much is beyond dropping while it is being sent.
-_PIECE = 65536
-
-_NEWLINE = 0x0A
+logger = logging.getLogger("trionet.outbox")
 
 
 class WhenSlow(enum.Enum):
@@ -45,7 +43,7 @@ class Outbox:
     """The bytes that wait for one peer.
 
     Args:
-        stream: where they go. The outbox sends on it but never closes it.
+        stream: where they go. The outbox sends on it but never closes it, and nobody else sends.
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
         max_waiting: bytes that may wait.
         when_slow: what happens beyond that.
@@ -54,29 +52,25 @@ class Outbox:
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
 
     Attributes:
-        waiting: bytes that wait.
         dropped: lines that were put and will never be sent, for whatever reason.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
 
     __slots__ = (
+        "_awaited",
         "_closed",
         "_emptied",
-        "_head",
-        "_lines",
         "_max_waiting",
-        "_missed",
         "_nursery",
         "_on_overflow",
+        "_queue",
         "_send_nowait",
-        "_started",
         "_stream",
         "_tell_missed",
         "_when_slow",
-        "_writing",
+        "_writer",
         "broken",
         "dropped",
-        "waiting",
     )
 
     def __init__(
@@ -89,26 +83,27 @@ class Outbox:
         tell_missed: Callable[[int], bytes] | None = None,
         on_overflow: Callable[[], None] | None = None,
     ) -> None:
-        self._stream: trio.abc.SendStream | SendsNow = stream
+        self._stream = stream
         self._send_nowait: Callable[[bytes], int] | None = getattr(stream, "send_nowait", None)
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
         self._tell_missed = tell_missed or _tell_missed
         self._on_overflow = on_overflow
-        # The rest of a line whose beginning the peer has: it can no longer be dropped.
-        self._started = b""
-        # Whole lines; of the first entry, those from _head on.
-        self._lines: deque[bytes] = deque()
-        self._head = 0
-        # Lines dropped between _started and _lines that the peer was not told of yet.
-        self._missed = 0
-        self._writing = False
+        # Both only while something waits: thousands of idle outboxes have neither.
+        self._queue: LineQueue | None = None
+        self._writer: trio.CancelScope | None = None
         self._emptied: trio.Event | None = None
+        # Bytes whose producers wait for them in `send`.
+        self._awaited = 0
         self._closed = False
-        self.waiting = 0
         self.dropped = 0
         self.broken = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait."""
+        return 0 if self._queue is None else self._queue.size
 
     def put(self, lines: bytes) -> None:
         """Send whole lines, now or as soon as the peer takes them. Never a checkpoint.
@@ -119,24 +114,51 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
-        if self._put(lines) and self.waiting > self._max_waiting:
-            self._overflow()
+        if self._closed or self.broken:
+            self.dropped += lines.count(b"\n")
+            return
+        sent = 0
+        if self._queue is None:
+            if self._send_nowait is not None:
+                try:
+                    sent = self._send_nowait(lines)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self.dropped += lines.count(b"\n")
+                    self._break()
+                    return
+            if sent == len(lines):
+                return
+            self._queue = LineQueue(self._tell_missed)
+            self._writer = trio.CancelScope()
+            self._nursery.start_soon(self._write, self._queue, self._writer)
+        self._queue.put(lines, sent=sent)
+        excess = self._queue.size - self._max_waiting - self._awaited
+        if excess > 0:
+            self._overflow(excess)
 
     async def send(self, lines: bytes) -> None:
-        """Put lines behind what waits, and wait until they are sent. Always a checkpoint.
+        """Put lines behind what waits, and wait until all is sent. Always a checkpoint.
 
-        They do not count against the bound: the producer who waits is bound enough.
+        They do not count against the bound: a producer who waits is bound enough.
 
         Args:
             lines: any number of lines, each with its end.
 
         Raises:
             trio.BrokenResourceError: the peer is gone, or was given up.
+            trio.ClosedResourceError: the outbox is closed.
 
         Cancellation: what was put stays put.
         """
-        self._put(lines)
-        await self.flush()
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            raise trio.ClosedResourceError("the outbox is closed")
+        self._awaited += len(lines)
+        try:
+            self.put(lines)
+            await self.flush()
+        finally:
+            self._awaited -= len(lines)
         if self.broken:
             raise trio.BrokenResourceError("the peer is gone")
 
@@ -145,9 +167,9 @@ class Outbox:
 
         Cancellation: loses nothing.
         """
-        if not self._writing:
+        if self._queue is None:
             await trio.lowlevel.checkpoint()
-        while self._writing:
+        while self._queue is not None:
             if self._emptied is None:
                 self._emptied = trio.Event()
             await self._emptied.wait()
@@ -156,122 +178,58 @@ class Outbox:
         """Take no more: later puts are only counted. What waits is still sent."""
         self._closed = True
 
-    def _put(self, lines: bytes) -> bool:
-        """Send or keep lines; False: they are dropped or nothing had to be kept."""
-        if self._closed or self.broken:
-            self.dropped += lines.count(b"\n")
-            return False
-        if self._send_nowait is not None and not self._writing:
-            try:
-                sent = self._send_nowait(lines)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self.dropped += lines.count(b"\n")
-                self._break()
-                return False
-            if sent == len(lines):
-                return False
-            self._keep_from(lines, sent, droppable_from=0)
-            self.waiting += len(lines) - sent
-        elif lines:
-            self._lines.append(lines)
-            self.waiting += len(lines)
-        if not self._writing and self.waiting:
-            self._writing = True
-            self._nursery.start_soon(self._write)
-        return True
+    def _overflow(self, excess: int) -> None:
+        assert self._queue is not None
+        if self._when_slow is WhenSlow.DROP_OLDEST:
+            self.dropped += self._queue.drop_oldest(excess)
+            return
+        self._break()
+        if self._on_overflow is not None:
+            self._on_overflow()
 
-    def _keep_from(self, data: bytes, sent: int, *, droppable_from: int) -> None:
-        """Put back what a send left over of whole lines, in front of all that waits."""
-        keep = max(sent, droppable_from)
-        if keep and data[keep - 1] != _NEWLINE:
-            keep = data.index(b"\n", keep) + 1
-        self._started = data[sent:keep]
-        if keep < len(data):
-            self._lines.appendleft(data)
-            self._head = keep
+    def _break(self) -> None:
+        self.broken = True
+        if self._queue is not None:
+            self.dropped += self._queue.clear()
+        if self._writer is not None:
+            # Who is given up is not waited for.
+            self._writer.cancel()
 
-    def _take(self) -> tuple[bytes, int]:
-        """Take a piece of what waits, and how much of its beginning can no longer be dropped."""
-        if self._missed:
-            told = self._tell_missed(self._missed)
-            self._started += told
-            self.waiting += len(told)
-            self._missed = 0
-        pieces: list[bytes | memoryview] = [self._started]
-        size = droppable_from = len(self._started)
-        self._started = b""
-        while self._lines and size < _PIECE:
-            lines = self._lines.popleft()
-            pieces.append(memoryview(lines)[self._head :] if self._head else lines)
-            size += len(lines) - self._head
-            self._head = 0
-        return b"".join(pieces), droppable_from
-
-    async def _write(self) -> None:
+    async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
+        done = False
         try:
-            if self._send_nowait is None:
-                await self._write_all()
-            else:
-                await self._write_now()
+            with scope:
+                if self._send_nowait is None:
+                    await self._write_all(queue)
+                else:
+                    await self._write_now(queue, self._send_nowait)
+                done = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._break()
-        except trio.Cancelled:
-            # Lines may be cut: whatever followed them would be misread.
-            self._break()
-            raise
+            pass
+        except trio.BusyResourceError:
+            # It concerns this peer alone, and not the nursery that all writers share.
+            logger.exception("somebody else sends on the stream of an outbox; it is given up")
         finally:
-            self._writing = False
+            if not done:
+                # Lines may be cut: whatever followed them would be misread.
+                self._break()
+            self._queue = self._writer = None
             if self._emptied is not None:
                 self._emptied.set()
                 self._emptied = None
 
-    async def _write_now(self) -> None:
-        assert self._send_nowait is not None
-        while self.waiting:
-            await self._stream.wait_writable()  # type: ignore[union-attr]
-            while self.waiting:
-                piece, droppable_from = self._take()
-                sent = self._send_nowait(piece)
-                self.waiting -= sent
-                if sent < len(piece):
-                    self._keep_from(piece, sent, droppable_from=droppable_from)
-                    break
+    async def _write_now(self, queue: LineQueue, send_nowait: Callable[[bytes], int]) -> None:
+        while queue:
+            await cast(SendsNow, self._stream).wait_writable()
+            sent = size = 0
+            while sent == size and queue:
+                piece = queue.take()
+                size = len(piece)
+                sent = send_nowait(piece)
+                queue.settle(sent)
 
-    async def _write_all(self) -> None:
-        while self.waiting:
-            piece, _ = self._take()
-            await self._stream.send_all(piece)  # type: ignore[union-attr]
-            self.waiting -= len(piece)
-
-    def _overflow(self) -> None:
-        if self._when_slow is WhenSlow.DISCONNECT:
-            self._break()
-            if self._on_overflow is not None:
-                self._on_overflow()
-            return
-        excess = self.waiting - self._max_waiting
-        while excess > 0 and self._lines:
-            lines = self._lines[0]
-            # The whole lines from the head on that hold the excess.
-            cut = self._head + excess
-            cut = len(lines) if cut >= len(lines) else lines.index(b"\n", cut - 1) + 1
-            missed = lines.count(b"\n", self._head, cut)
-            self._missed += missed
-            self.dropped += missed
-            self.waiting -= cut - self._head
-            excess -= cut - self._head
-            if cut == len(lines):
-                self._lines.popleft()
-                self._head = 0
-            else:
-                self._head = cut
-
-    def _break(self) -> None:
-        self.broken = True
-        self.dropped += sum(lines.count(b"\n") for lines in self._lines)
-        if self._lines:
-            self.dropped -= self._lines[0].count(b"\n", 0, self._head)
-        self.dropped += self._started.count(b"\n")
-        self._started = b""
-        self._lines.clear()
-        self._head = self._missed = self.waiting = 0
+    async def _write_all(self, queue: LineQueue) -> None:
+        while queue:
+            piece = queue.take()
+            await self._stream.send_all(piece)
+            queue.settle(len(piece))

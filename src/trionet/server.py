@@ -73,6 +73,7 @@ class Server:
         self._connections: dict[Connection, None] = {}
         self._vacancy = trio.lowlevel.ParkingLot()
         self._draining = trio.Event()
+        self._inputs_ended = trio.Event()
         self._ended = trio.Event()
         self._handlers: trio.Nursery | None = None
 
@@ -99,6 +100,8 @@ class Server:
         Cancellation: the drain has begun all the same, without its deadline.
         """
         self._draining.set()
+        # It takes no time, so that `on_drain` is called and the queue told even with 0 seconds.
+        await self._inputs_ended.wait()
         with trio.move_on_after(self._limits.drain_seconds if seconds is None else seconds):
             await self._ended.wait()
         cut = tuple(connection.peer for connection in self._connections)
@@ -127,7 +130,9 @@ class Server:
                     self._on_drain()
                 for connection in self._connections:
                     connection.lines.stop()
+                self._inputs_ended.set()
         finally:
+            self._inputs_ended.set()
             self._ended.set()
 
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE_TO_CLIENT, encode_lines
-from trionet.stream import LineReader
+from trionet.stream import InputEnd, LineReader
 
 
 class LineClient:
@@ -95,22 +95,27 @@ class LineClient:
                 line = await self._lines.receive()
             except trio.EndOfChannel:
                 raise self._failure(f"silence was expected, but {self._end()}") from None
+            except BadLine as bad:
+                raise self._failure(f"a line that cannot be read came: {bad}") from None
             self._note("←", line)
             raise self._failure(f"silence was expected, but {line!r} came")
         self._note(" ", f"({seconds} s of silence)")
 
     async def expect_end(self) -> None:
-        """See that the server closes the connection without another line.
+        """See that the server closes the connection without another line, or the half of one.
 
         Raises:
             AssertionError: a line came, or the connection stays open or is reset.
         """
+        line: str | bytes
         try:
             line = await self.receive()
         except AssertionError:
-            if self._lines.end is not None and self._lines.end.name == "EOF":
+            if self._lines.end is not InputEnd.EOF:
+                raise
+            line = self._lines.rest
+            if not line:
                 return
-            raise
         raise self._failure(f"an end was expected, but {line!r} came")
 
     async def aclose(self) -> None:

@@ -20,7 +20,8 @@ from trionet.testing.streams import Link, MemoryStream, cut_at_random, memory_st
 _FIRST_FREE_PORT = 49152
 _LAST_PORT = 65535
 
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+# All interfaces of IPv4, and of IPv6.
+_WILDCARDS = ("0.0.0.0", "::")
 
 
 class MemoryNetwork:
@@ -89,9 +90,10 @@ class MemoryNetwork:
             raise ConnectError(f"cannot connect to {address}: {_words(errno.ECONNREFUSED)}")
         here = str(TCPAddress(source, self._pick_port()))
         ours, theirs = memory_stream_pair(link, names=(here, listener.address))
-        if self._is_partitioned:
-            ours.stall()
         await listener.offer(theirs)
+        if self._is_partitioned:
+            # It began while this waited for a place in the backlog.
+            ours.stall()
         self.streams.append(ours)
         return ours
 
@@ -123,11 +125,10 @@ class MemoryNetwork:
         if isinstance(where, UnixAddress):
             return self._listeners.get(str(where))
         for host in _hosts(where):
-            for wildcard, stands_for in [(host, host), *_WILDCARDS.items()]:
-                if stands_for == host or ":" in host == ":" in wildcard:
-                    found = self._listeners.get(str(TCPAddress(wildcard, where.port)))
-                    if found is not None:
-                        return found
+            for bound in (host, _WILDCARDS[":" in host]):
+                found = self._listeners.get(str(TCPAddress(bound, where.port)))
+                if found is not None:
+                    return found
         return None
 
     def _numeric(self, address: str) -> list[str]:
@@ -139,9 +140,12 @@ class MemoryNetwork:
         return [str(TCPAddress(host, port)) for host in hosts]
 
     def _pick_port(self) -> int:
-        port = self._next_port
-        self._next_port = _FIRST_FREE_PORT if port == _LAST_PORT else port + 1
-        return port
+        in_use = {address.rpartition(":")[2] for address in self._listeners}
+        while True:
+            port = self._next_port
+            self._next_port = _FIRST_FREE_PORT if port == _LAST_PORT else port + 1
+            if str(port) not in in_use:
+                return port
 
     def forget(self, address: str) -> None:
         """Free an address. Listeners call it when they are closed."""

@@ -1,0 +1,503 @@
+"""Fan-out: one log, one order, one put for each member and turn; nobody harms anybody else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet import Hub, Outbox, WhenSlow
+from trionet.hub import HIGH_WATER
+from trionet.testing import Link, memory_stream_pair
+
+
+class ListBox:
+    """A member that keeps each put."""
+
+    def __init__(self) -> None:
+        self.puts: list[bytes] = []
+
+    def put(self, lines: bytes, /) -> None:
+        self.puts.append(lines)
+
+    @property
+    def lines(self) -> bytes:
+        return b"".join(self.puts)
+
+
+def plain(event: str) -> bytes:
+    return event.encode() + b"\n"
+
+
+def quoted(event: str) -> bytes:
+    return b"<%s>\n" % event.encode()
+
+
+@asynccontextmanager
+async def running_hub() -> AsyncIterator[Hub[str]]:
+    async with trio.open_nursery() as nursery:
+        hub = Hub[str]()
+        await nursery.start(hub.run)
+        yield hub
+        nursery.cancel_scope.cancel()
+
+
+def members_of(hub: Hub[str], count: int) -> list[ListBox]:
+    boxes = [ListBox() for _ in range(count)]
+    for box in boxes:
+        hub.add(box, plain)
+    return boxes
+
+
+# One order
+
+
+async def test_every_member_gets_every_event_in_one_order() -> None:
+    async with running_hub() as hub:
+        boxes = members_of(hub, 3)
+        for word in ("a", "b", "c"):
+            hub.publish(word)
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [b"a\nb\nc\n"] * 3
+
+
+async def test_a_turn_is_one_put_for_each_member() -> None:
+    async with running_hub() as hub:
+        one, two = members_of(hub, 2)
+        for word in ("a", "b", "c"):
+            hub.publish(word)
+        hub.tell(two, "x")
+        await hub.wait_delivered()
+        hub.publish("d")
+        await hub.wait_delivered()
+        assert one.puts == [b"a\nb\nc\n", b"d\n"]
+        assert two.puts == [b"a\nb\nc\nx\n", b"d\n"]
+
+
+async def test_who_is_excluded_gets_all_but_that() -> None:
+    async with running_hub() as hub:
+        ann, bob, cid = members_of(hub, 3)
+        hub.publish("from ann", exclude=ann)
+        hub.publish("from bob", exclude=bob)
+        hub.publish("from ann again", exclude=ann)
+        hub.publish("from nobody")
+        await hub.wait_delivered()
+        assert ann.lines == b"from bob\nfrom nobody\n"
+        assert bob.lines == b"from ann\nfrom ann again\nfrom nobody\n"
+        assert cid.lines == b"from ann\nfrom bob\nfrom ann again\nfrom nobody\n"
+
+
+async def test_what_one_member_is_told_stands_in_its_place() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+        hub.tell(ann, "first")
+        hub.publish("a")
+        hub.tell(ann, "between")
+        hub.tell(ann, "and again")
+        hub.publish("b", exclude=ann)
+        hub.tell(ann, "last")
+        await hub.wait_delivered()
+        assert ann.lines == b"first\na\nbetween\nand again\nlast\n"
+        assert bob.lines == b"a\nb\n"
+
+
+async def test_a_member_gets_what_was_published_after_it_came_and_before_it_left() -> None:
+    async with running_hub() as hub:
+        early, late = ListBox(), ListBox()
+        hub.add(early, plain)
+        hub.publish("1")
+        hub.add(late, plain)
+        hub.tell(late, "welcome")
+        hub.publish("2")
+        hub.discard(early)
+        hub.tell(early, "too late")
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert early.lines == b"1\n2\n"
+        assert late.lines == b"welcome\n2\n3\n"
+
+
+async def test_a_member_may_leave_and_come_back_within_a_turn() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        hub.publish("1")
+        hub.discard(box)
+        hub.publish("2")
+        hub.add(box, quoted)
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n<3>\n"
+
+
+async def test_adding_a_member_again_and_discarding_a_stranger_do_nothing() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        hub.add(box, quoted)
+        hub.discard(ListBox())
+        hub.publish("1")
+        hub.discard(box)
+        hub.discard(box)
+        await hub.wait_delivered()
+        hub.discard(box)
+        hub.publish("2", exclude=box)
+        hub.tell(box, "3")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+
+
+async def test_what_is_appended_before_the_hub_runs_waits_for_it() -> None:
+    hub = Hub[str]()
+    (box,) = members_of(hub, 1)
+    hub.publish("1")
+    await trio.testing.wait_all_tasks_blocked()
+    assert box.puts == []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+        nursery.cancel_scope.cancel()
+
+
+# Formats
+
+
+async def test_each_member_gets_its_own_format_and_each_event_is_encoded_once_for_each() -> None:
+    encoded: list[str] = []
+
+    def counting(event: str) -> bytes:
+        encoded.append(event)
+        return plain(event)
+
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(4)]
+        for box in boxes[:3]:
+            hub.add(box, counting)
+        hub.add(boxes[3], quoted)
+        hub.publish("a")
+        hub.publish("b", exclude=boxes[0])
+        hub.discard(boxes[1])
+        hub.publish("c")
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [
+            b"a\nc\n",
+            b"a\nb\n",
+            b"a\nb\nc\n",
+            b"<a>\n<b>\n<c>\n",
+        ]
+        assert encoded == ["a", "b", "c"]
+
+
+async def test_an_event_that_a_format_leaves_out_is_no_line() -> None:
+    def no_notices(event: str) -> bytes:
+        return b"" if event.startswith("*") else plain(event)
+
+    async with running_hub() as hub:
+        box, other = ListBox(), ListBox()
+        hub.add(box, no_notices)
+        hub.add(other, plain)
+        hub.publish("* ann joined")
+        hub.tell(box, "* welcome")
+        await hub.wait_delivered()
+        assert box.puts == []
+        hub.publish("hello")
+        await hub.wait_delivered()
+        assert box.puts == [b"hello\n"]
+        assert other.lines == b"* ann joined\nhello\n"
+
+
+# Failures
+
+
+async def test_a_format_that_fails_loses_its_line_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def picky(event: str) -> bytes:
+        if event == "bad":
+            raise ValueError("no such letter")
+        return plain(event)
+
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(3)]
+        for box in boxes:
+            hub.add(box, picky)
+        (healthy,) = members_of(hub, 1)
+        for word in ("a", "bad", "b"):
+            hub.publish(word)
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [b"a\nb\n"] * 3
+        assert healthy.lines == b"a\nbad\nb\n"
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("trionet.hub", logging.ERROR)
+    assert "'bad'" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+class FailingBox(ListBox):
+    def put(self, lines: bytes, /) -> None:
+        super().put(lines)
+        raise RuntimeError("broken box")
+
+    def __repr__(self) -> str:
+        return "<the failing box>"
+
+
+async def test_a_box_that_fails_is_discarded_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running_hub() as hub:
+        (first,) = members_of(hub, 1)
+        failing, leaving = FailingBox(), FailingBox()
+        hub.add(failing, plain)
+        hub.add(leaving, plain)
+        (last,) = members_of(hub, 1)
+        hub.publish("1")
+        hub.discard(leaving)
+        hub.publish("2")
+        await hub.wait_delivered()
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert first.lines == last.lines == b"1\n2\n3\n"
+        assert failing.puts == [b"1\n2\n"]
+        assert leaving.puts == [b"1\n"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a member's box failed and is discarded: <the failing box>"
+    ] * 2
+
+
+# Backpressure and deliveries
+
+
+async def test_readers_wait_while_the_log_is_long() -> None:
+    hub = Hub[str]()
+    (box,) = members_of(hub, 1)
+    with trio.testing.assert_checkpoints():
+        await hub.wait_room()
+    for _ in range(HIGH_WATER - 1):
+        hub.publish("x")
+    assert not hub.is_full
+    hub.publish("x")
+    assert hub.is_full
+    let_through: list[int] = []
+
+    async def reader(number: int) -> None:
+        await hub.wait_room()
+        let_through.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(3):
+            nursery.start_soon(reader, number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert let_through == []
+        nursery.start_soon(hub.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sorted(let_through) == [0, 1, 2]
+        assert not hub.is_full
+        assert box.lines == b"x\n" * HIGH_WATER
+        nursery.cancel_scope.cancel()
+
+
+async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
+    async with running_hub() as hub:
+        with trio.testing.assert_checkpoints():
+            await hub.wait_delivered()
+        (box,) = members_of(hub, 1)
+        hub.publish("1")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+
+
+async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order() -> None:
+    async with running_hub() as hub:
+        turns_of_others = 0
+        seen_by_last: list[int] = []
+
+        class LastBox(ListBox):
+            def put(self, lines: bytes, /) -> None:
+                super().put(lines)
+                seen_by_last.append(turns_of_others)
+
+        boxes = members_of(hub, 1000)
+        last = LastBox()
+        hub.add(last, plain)
+        hub.publish("1")
+
+        async def other() -> None:
+            nonlocal turns_of_others
+            while not last.puts:
+                turns_of_others += 1
+                if turns_of_others == 2:
+                    # In the middle of the turn: belongs to the next one.
+                    hub.publish("2", exclude=boxes[0])
+                    hub.discard(last)
+                    hub.publish("3")
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+        await hub.wait_delivered()
+        assert seen_by_last[0] >= 3
+        assert boxes[0].puts == [b"1\n", b"3\n"]
+        assert {box.lines for box in boxes[1:]} == {b"1\n2\n3\n"}
+        assert last.lines == b"1\n2\n"
+
+
+# Under cancellation, and after the end
+
+
+async def test_publishing_works_in_finally_and_under_cancellation() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+
+        async def session() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                hub.discard(ann)
+                hub.publish("ann left", exclude=ann)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        await hub.wait_delivered()
+        assert (ann.lines, bob.lines) == (b"", b"ann left\n")
+
+
+async def test_after_the_hub_has_ended_nothing_raises_and_nobody_waits() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        await hub.wait_delivered()
+    for _ in range(2 * HIGH_WATER):
+        hub.publish("x")
+    hub.add(ListBox(), plain)
+    hub.tell(box, "x")
+    hub.discard(box)
+    with trio.testing.assert_checkpoints():
+        await hub.wait_room()
+    with trio.testing.assert_checkpoints():
+        await hub.wait_delivered()
+    assert box.puts == []
+
+
+async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
+    hub = Hub[str]()
+    for _ in range(HIGH_WATER + 1):
+        hub.publish("x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.wait_room)
+        nursery.start_soon(hub.wait_delivered)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await hub.run()
+
+
+async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_turn() -> None:
+    hub = Hub[str]()
+
+    class CancellingBox(ListBox):
+        def put(self, lines: bytes, /) -> None:
+            super().put(lines)
+            scope.cancel()
+
+    hub.add(CancellingBox(), plain)
+    boxes = members_of(hub, 1000)
+    hub.publish("x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.wait_delivered)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            await hub.run()
+        assert boxes[-1].puts == []
+        await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks
+        nursery.cancel_scope.cancel()
+
+
+# With real outboxes
+
+
+async def test_one_slow_member_costs_the_others_nothing() -> None:
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        link = Link(capacity=100)
+        pairs = [memory_stream_pair(link) for _ in range(3)]
+        boxes = [
+            Outbox(ours, nursery, max_waiting=50, when_slow=WhenSlow.DROP_OLDEST)
+            for ours, _ in pairs
+        ]
+        for box in boxes:
+            hub.add(box, plain)
+        received = [b"", b""]
+        for number in range(100):
+            hub.publish(f"{number:03}")
+            await hub.wait_delivered()
+            for index, (_, theirs) in enumerate(pairs[1:]):
+                received[index] += await theirs.receive_some()
+        assert received == [b"".join(b"%03d\n" % number for number in range(100))] * 2
+        assert (boxes[0].dropped > 0, boxes[1].dropped, boxes[2].dropped) == (True, 0, 0)
+        nursery.cancel_scope.cancel()
+
+
+# The model
+
+Step: TypeAlias = tuple[str, int, int]
+
+
+def model(steps: list[Step]) -> list[bytes]:
+    """Return what each of four members gets: the whole truth, in ten lines."""
+    received = [b""] * 4
+    formats: dict[int, Callable[[str], bytes]] = {}
+    for number, (kind, member, other) in enumerate(steps):
+        if kind == "add":
+            formats.setdefault(member, (plain, quoted)[other % 2])
+        elif kind == "discard":
+            formats.pop(member, None)
+        for one, encode in formats.items():
+            if (kind == "tell" and one == member) or (kind == "publish" and one != member):
+                received[one] += encode(str(number))
+    return received
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "discard", "publish", "publish", "tell", "turn"]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(steps=steps)
+def test_every_member_gets_exactly_what_the_model_says_however_turns_are_cut(
+    steps: list[Step],
+) -> None:
+    boxes = [ListBox() for _ in range(4)]
+
+    async def main() -> None:
+        async with running_hub() as hub:
+            for number, (kind, member, other) in enumerate(steps):
+                if kind == "add":
+                    hub.add(boxes[member], (plain, quoted)[other % 2])
+                elif kind == "discard":
+                    hub.discard(boxes[member])
+                elif kind == "publish":
+                    hub.publish(str(number), exclude=boxes[member])
+                elif kind == "tell":
+                    hub.tell(boxes[member], str(number))
+                else:
+                    await trio.testing.wait_all_tasks_blocked()
+            await hub.wait_delivered()
+
+    trio.run(main)
+    assert [box.lines for box in boxes] == model(steps)
+    assert all(line for box in boxes for line in box.puts)
