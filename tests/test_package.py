@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import inspect
 import subprocess
 import sys
 
@@ -21,8 +23,8 @@ def modules_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def test_import_trionet_loads_trio_and_nothing_heavy() -> None:
-    loaded = modules_after("import trionet")
+def test_all_of_trionet_loads_trio_and_nothing_heavier() -> None:
+    loaded = modules_after("from trionet import *")
     roots = {name.partition(".")[0] for name in loaded}
     assert "trio" in roots
     assert not roots & {
@@ -33,10 +35,34 @@ def test_import_trionet_loads_trio_and_nothing_heavy() -> None:
         assert f"trionet.{name}" not in loaded
 
 
-def test_import_trionet_loads_nothing_that_trio_does_not() -> None:
-    more = modules_after("import trionet") - modules_after("import trio, ipaddress, logging")
+def test_all_of_trionet_loads_nothing_that_trio_does_not() -> None:
+    more = modules_after("from trionet import *") - modules_after("import trio, ipaddress, logging")
     own = {name for name in more if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name.partition(".")[0] for name in own} == {"trionet"}
+
+
+def test_import_trionet_by_itself_loads_nothing() -> None:
+    assert {name for name in modules_after("import trionet") if "trio" in name} == {
+        "trionet",
+        "trionet._version",
+    }
+
+
+def test_what_type_checkers_see_is_what_is_there() -> None:
+    tree = ast.parse(inspect.getsource(trionet))
+    seen = {
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.col_offset
+        for alias in node.names
+    }
+    assert seen == {(home, name) for home, names in trionet._HOMES.items() for name in names}
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = trionet.nothing  # type: ignore[attr-defined]
+    assert set(trionet.__all__) <= set(dir(trionet))
 
 
 def test_every_public_name_exists_once_and_in_order() -> None:

@@ -361,7 +361,7 @@ def no_descriptors_left() -> Iterator[None]:
     taken = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
     try:
-        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):  # noqa: PT012
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
             while True:
                 taken.append(os.open(os.devnull, os.O_RDONLY))
         yield

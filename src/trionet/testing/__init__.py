@@ -13,7 +13,7 @@
 
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryListener, MemoryNetwork
-from trionet.testing.running import Connect, run_handler
+from trionet.testing.running import Handler, RunningHandler, run_handler, start_handler
 from trionet.testing.streams import (
     DEFAULT_CAPACITY,
     Cut,
@@ -29,13 +29,14 @@ from trionet.testing.streams import (
 
 __all__ = [
     "DEFAULT_CAPACITY",
-    "Connect",
     "Cut",
+    "Handler",
     "LineClient",
     "Link",
     "MemoryListener",
     "MemoryNetwork",
     "MemoryStream",
+    "RunningHandler",
     "SendingNowMemoryStream",
     "cut_at",
     "cut_at_random",
@@ -43,4 +44,5 @@ __all__ = [
     "cut_whole",
     "memory_stream_pair",
     "run_handler",
+    "start_handler",
 ]

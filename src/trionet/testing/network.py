@@ -65,7 +65,12 @@ class MemoryNetwork:
         return made
 
     async def connect(
-        self, address: str, *, source: str = "127.0.0.1", link: Link | None = None
+        self,
+        address: str,
+        *,
+        source: str = "127.0.0.1",
+        link: Link | None = None,
+        back: Link | None = None,
     ) -> MemoryStream:
         """Connect to whoever listens on `address`; see `trionet.SystemNetwork.connect`.
 
@@ -73,6 +78,7 @@ class MemoryNetwork:
             address: see `trionet.parse_address`; no host: localhost.
             source: the host that the connection comes from, as the server sees it.
             link: what this connection is like; default the network's.
+            back: what it is like from the server to the client; default as `link`.
 
         Raises:
             AddressError: `address` cannot be read.
@@ -81,15 +87,16 @@ class MemoryNetwork:
         Cancellation: leaves nothing behind.
         """
         link = link or self._link
+        back = back or link
         # A handshake takes a round trip.
-        await trio.sleep(2 * link.latency)
+        await trio.sleep(link.latency + back.latency)
         while self._is_partitioned:
             await self._connected.park()
         listener = self._find(address)
         if listener is None:
             raise ConnectError(f"cannot connect to {address}: {_words(errno.ECONNREFUSED)}")
         here = str(TCPAddress(source, self._pick_port()))
-        ours, theirs = memory_stream_pair(link, names=(here, listener.address))
+        ours, theirs = memory_stream_pair(link, back, names=(here, listener.address))
         await listener.offer(theirs)
         if self._is_partitioned:
             # It began while this waited for a place in the backlog.

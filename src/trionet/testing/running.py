@@ -1,65 +1,86 @@
-"""Run a handler in memory, and connect to it."""
+"""Run handlers in memory, and connect clients to them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, TypeAlias
 
 import trio
 
 from trionet.connection import Connection
+from trionet.groups import single_error
 from trionet.server import Server, serve
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
-from trionet.testing.streams import Link
+from trionet.testing.streams import Link, MemoryStream
+
+Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 
-class Connect(Protocol):
-    """Connects clients to a handler that runs; what `run_handler` gives.
+class RunningHandler:
+    """A handler that is being served in memory; calling it connects one more client.
 
     Attributes:
         server: the running server, to look at or to drain.
         network: the network that it listens on.
     """
 
-    server: Server
-    network: MemoryNetwork
+    def __init__(self, server: Server, network: MemoryNetwork) -> None:
+        self.server = server
+        self.network = network
+        self._streams: list[MemoryStream] = []
 
     async def __call__(
-        self, name: str = "client", *, source: str = "127.0.0.1", link: Link | None = None
+        self,
+        name: str = "client",
+        *,
+        source: str = "127.0.0.1",
+        link: Link | None = None,
+        back: Link | None = None,
     ) -> LineClient:
-        """Connect one more client.
+        """Connect a client.
 
         Args:
             name: who it is in the record of its conversation.
             source: the host that it comes from, as the server sees it.
             link: what its connection is like; default the network's.
+            back: what it is like from the server to the client; default as `link`.
         """
+        stream = await self.network.connect(
+            self.server.addresses[0], source=source, link=link, back=back
+        )
+        self._streams.append(stream)
+        return LineClient(stream, name=name)
+
+    def close_clients(self) -> None:
+        """Close the connections of all clients at once. Never a checkpoint."""
+        for stream in self._streams:
+            stream.close()
 
 
-class _Connect:
-    def __init__(self, server: Server, network: MemoryNetwork) -> None:
-        self.server = server
-        self.network = network
-        self.clients: list[LineClient] = []
+async def start_handler(
+    nursery: trio.Nursery, handler: Handler, *, network: MemoryNetwork, **options: Any
+) -> RunningHandler:
+    """Serve a handler in memory, in a nursery.
 
-    async def __call__(
-        self, name: str = "client", *, source: str = "127.0.0.1", link: Link | None = None
-    ) -> LineClient:
-        address = self.server.addresses[0]
-        stream = await self.network.connect(address, source=source, link=link)
-        self.clients.append(LineClient(stream, name=name))
-        return self.clients[-1]
+    Args:
+        nursery: where; it ends the server when it is cancelled.
+        handler: what `trionet.serve` would be given.
+        network: where to listen.
+        options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
+    """
+    server: Server = await nursery.start(
+        partial(serve, handler, "localhost:0", network=network, **options)
+    )
+    return RunningHandler(server, network)
 
 
 @asynccontextmanager
 async def run_handler(
-    handler: Callable[[Connection], Awaitable[object]],
-    *,
-    network: MemoryNetwork | None = None,
-    **options: Any,
-) -> AsyncIterator[Connect]:
+    handler: Handler, *, network: MemoryNetwork | None = None, **options: Any
+) -> AsyncIterator[RunningHandler]:
     """Serve a handler in memory for as long as the block runs.
 
     Args:
@@ -68,22 +89,20 @@ async def run_handler(
         options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
 
     Returns:
-        A context manager that gives a `Connect`.
+        A context manager that gives a `RunningHandler`.
+
+    Raises:
+        Whatever the block raises, by itself.
 
     Resource handling: at the end of the block the server is cancelled and the clients are closed.
     """
-    network = network or MemoryNetwork()
-    async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(
-            lambda task_status: serve(
-                handler, "localhost:0", network=network, task_status=task_status, **options
+    with single_error(BaseException):
+        async with trio.open_nursery() as nursery:
+            running = await start_handler(
+                nursery, handler, network=network or MemoryNetwork(), **options
             )
-        )
-        connect = _Connect(server, network)
-        try:
-            yield connect
-        finally:
-            for client in connect.clients:
-                with trio.CancelScope(shield=True):
-                    await trio.aclose_forcefully(client.stream)
+            try:
+                yield running
+            finally:
+                running.close_clients()
             nursery.cancel_scope.cancel()

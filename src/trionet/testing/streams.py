@@ -67,13 +67,13 @@ def cut_at_random(seed: int | str) -> Cut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """What one connection is like, in either direction.
+    """What one direction of a connection is like, or both.
 
     Args:
         capacity: bytes on their way or waiting to be read, after which the sender blocks.
         latency: seconds on the Trio clock until what is sent arrives.
         cut: makes the `Cut` of one direction; default `cut_whole`.
-        sends_now: whether the streams have the `trionet.SendsNow` capability. Without it they are
+        sends_now: whether the sending end has the `trionet.SendsNow` capability. Without it, it is
             like a TLS stream.
     """
 
@@ -359,20 +359,26 @@ class SendingNowMemoryStream(MemoryStream):
 
 
 def memory_stream_pair(
-    link: Link | None = None, *, names: tuple[str, str] = ("left", "right")
+    link: Link | None = None,
+    back: Link | None = None,
+    *,
+    names: tuple[str, str] = ("left", "right"),
 ) -> tuple[MemoryStream, MemoryStream]:
     """Return the two ends of a connection in memory.
 
     Args:
-        link: what the connection is like; default ``Link()``.
+        link: what it is like from the first end to the second; default ``Link()``.
+        back: what it is like from the second end to the first; default as `link`.
         names: what each end's address is; an end's ``peer`` is the name of the other.
 
     Resource handling: nothing is leaked by ends that are never closed.
     """
     link = link or Link()
-    stream_type = SendingNowMemoryStream if link.sends_now else MemoryStream
-    there, back = _Direction(link), _Direction(link)
+    back = back or link
+    there_bytes, back_bytes = _Direction(link), _Direction(back)
+    first = SendingNowMemoryStream if link.sends_now else MemoryStream
+    second = SendingNowMemoryStream if back.sends_now else MemoryStream
     return (
-        stream_type(back, there, peer=names[1]),
-        stream_type(there, back, peer=names[0]),
+        first(back_bytes, there_bytes, peer=names[1]),
+        second(there_bytes, back_bytes, peer=names[0]),
     )

@@ -1,0 +1,82 @@
+"""pytest fixtures for services on trionet; they need pytest-trio.
+
+pytest loads this through an entry point in every run on a machine that has trionet, so it loads
+nothing itself until a fixture is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import trio
+
+    from trionet.server import Server
+    from trionet.testing import Handler, LineClient, Link, MemoryNetwork, RunningHandler
+
+
+@pytest.fixture
+def memory_network() -> MemoryNetwork:
+    """A new `trionet.testing.MemoryNetwork`, the same for all that one test asks for."""
+    from trionet.testing import MemoryNetwork
+
+    return MemoryNetwork()
+
+
+# Not an async fixture: pytest-trio makes a fixture that asks for its `nursery` its own, whether the
+# project is in trio mode or not.
+@pytest.fixture
+def line_client(nursery: trio.Nursery, memory_network: MemoryNetwork) -> LineClientFactory:
+    """Runs any handler in memory and gives back a client; see `LineClientFactory`."""
+    return LineClientFactory(nursery, memory_network)
+
+
+class LineClientFactory:
+    """Runs handlers for one test, and connects clients to them.
+
+    ``client = await line_client(handler)`` serves the handler on `memory_network`, until the test
+    ends, and connects a `trionet.testing.LineClient`. Asked again with the same handler, it
+    connects one more client to the same server.
+    """
+
+    def __init__(self, nursery: trio.Nursery, network: MemoryNetwork) -> None:
+        self._nursery = nursery
+        self._network = network
+        self._running: dict[Handler, RunningHandler] = {}
+
+    async def __call__(
+        self,
+        handler: Handler,
+        name: str = "client",
+        *,
+        source: str = "127.0.0.1",
+        link: Link | None = None,
+        back: Link | None = None,
+        **options: Any,
+    ) -> LineClient:
+        """Connect a client to a handler, which is served from the first time on.
+
+        Args:
+            handler: what `trionet.serve` would be given.
+            name: who the client is in the record of its conversation.
+            source: the host that it comes from, as the server sees it.
+            link: what its connection is like; default the network's.
+            back: what it is like from the server to the client; default as `link`.
+            options: as for `trionet.serve`: ``limits``, ``when_full`` and so on; only the first
+                time.
+        """
+        from trionet.testing import start_handler
+
+        if handler not in self._running:
+            self._running[handler] = await start_handler(
+                self._nursery, handler, network=self._network, **options
+            )
+        elif options:
+            raise ValueError(f"{handler!r} is served already: its options cannot be changed")
+        return await self._running[handler](name, source=source, link=link, back=back)
+
+    def server(self, handler: Handler) -> Server:
+        """Return the running server of a handler, to look at or to drain."""
+        return self._running[handler].server
