@@ -17,13 +17,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import (
+    MAX_EMAX,
+    MIN_EMIN,
     ROUND_HALF_EVEN,
     Context,
     Decimal,
     DivisionByZero,
     InvalidOperation,
-    Overflow,
-    Subnormal,
 )
 
 from trionet.errors import TrionetError
@@ -123,12 +123,14 @@ class Arithmetic:
     def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
         if not 1 <= precision <= MAX_PRECISION:
             raise ValueError(f"precision must be from 1 to {MAX_PRECISION}")
+        # The context's own bounds are as wide as they go: it would judge a result that is too small
+        # before it is rounded, and one that is too large after it.
         self._context = Context(
             prec=precision,
             rounding=ROUND_HALF_EVEN,
-            Emin=-MAX_EXPONENT,
-            Emax=MAX_EXPONENT,
-            traps=[DivisionByZero, InvalidOperation, Overflow, Subnormal],
+            Emin=MIN_EMIN,
+            Emax=MAX_EMAX,
+            traps=[DivisionByZero, InvalidOperation],
         )
 
     def evaluate(self, operation: Operation) -> Decimal:
@@ -137,23 +139,26 @@ class Arithmetic:
         Raises:
             CalculationError: a division by zero, or a result out of all bounds.
         """
+        result = self._compute(operation)
+        if result and result.adjusted() > MAX_EXPONENT:
+            raise CalculationError("the result is too large")
+        if result and result.adjusted() < -MAX_EXPONENT:
+            raise CalculationError("the result is too close to zero")
+        return result
+
+    def _compute(self, operation: Operation) -> Decimal:
         left, right = operation.left, operation.right
-        try:
-            match operation.operator:
-                case "+":
-                    return self._context.add(left, right)
-                case "-":
-                    return self._context.subtract(left, right)
-                case "*":
-                    return self._context.multiply(left, right)
-                case _ if not right:
-                    raise CalculationError("division by zero")
-                case _:
-                    return self._context.divide(left, right)
-        except Overflow:
-            raise CalculationError("the result is too large") from None
-        except Subnormal:
-            raise CalculationError("the result is too close to zero") from None
+        match operation.operator:
+            case "+":
+                return self._context.add(left, right)
+            case "-":
+                return self._context.subtract(left, right)
+            case "*":
+                return self._context.multiply(left, right)
+            case _ if not right:
+                raise CalculationError("division by zero")
+            case _:
+                return self._context.divide(left, right)
 
 
 def format_number(number: Decimal) -> str:

@@ -10,6 +10,8 @@ import trio
 from trionet.calc.expression import DEFAULT_PRECISION, Arithmetic
 from trionet.calc.session import SESSION_ENDED, Session
 from trionet.connection import Connection
+from trionet.errors import AddressError, ListenError
+from trionet.groups import single_error
 from trionet.limits import Limits
 from trionet.lines import encode_lines
 from trionet.network import SYSTEM, Network
@@ -60,6 +62,10 @@ async def serve(
     names_the_end = limits.max_clients != 1
 
     async def handle(connection: Connection) -> None:
+        if once and finished.is_set():
+            # Its turn came in the moment between the one session's end and the drain.
+            await connection.send("error: server is closing")
+            return
         session = Session(arithmetic)
         try:
             await _converse(session, connection, show)
@@ -68,23 +74,24 @@ async def serve(
                 show(f"{session.name}: {SESSION_ENDED}" if names_the_end else SESSION_ENDED)
                 finished.set()
 
-    async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(
-            partial(
-                serve_lines,
-                handle,
-                *addresses,
-                limits=limits,
-                when_full=WhenFull.WAIT,
-                on_drain=finished.set,
-                backlog=backlog,
-                network=network,
+    with single_error(AddressError, ListenError):
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                partial(
+                    serve_lines,
+                    handle,
+                    *addresses,
+                    limits=limits,
+                    when_full=WhenFull.WAIT,
+                    on_drain=finished.set,
+                    backlog=backlog,
+                    network=network,
+                )
             )
-        )
-        task_status.started(server)
-        if once:
-            await finished.wait()
-            await server.drain()
+            task_status.started(server)
+            if once:
+                await finished.wait()
+                await server.drain()
 
 
 async def _converse(

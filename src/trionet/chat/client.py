@@ -8,10 +8,10 @@ import trio
 
 from trionet.chat.names import NameRefused
 from trionet.chat.plain import ERROR, is_quit
-from trionet.errors import BadLine, ConnectionLost
+from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
 from trionet.stream import LineStream
-from trionet.text import safe_text
+from trionet.text import WHITE_SPACE, safe_text
 
 # How long the room may take to close after `q`.
 _GOODBYE_SECONDS = 2.0
@@ -76,8 +76,12 @@ async def converse(
                     warn(str(line))
                     continue
                 listener.has_quit = is_quit(line)
-                if line.strip():
-                    await lines.send(line)
+                try:
+                    if line.strip(WHITE_SPACE):
+                        await lines.send(line)
+                except UnsendableLine as error:
+                    listener.has_quit = False
+                    warn(str(error))
                 if listener.has_quit:
                     break
             else:

@@ -119,16 +119,20 @@ def _welcome(event: Welcomed) -> str:
 
 
 def _present(event: Present) -> str:
-    head = f"{NOTICE}{len(event.names)} here: "
-    shown = _fitting(event.names, MAX_LINE_TO_CLIENT - len(head) - len(_more(10**9).encode()))
-    return f"{head}{', '.join(event.names[:shown])}{_more(len(event.names) - shown)}\n"
+    names = event.names
+    head = f"{NOTICE}{len(names)} here: "
+    line = head + ", ".join(names)
+    if len(line.encode()) > MAX_LINE_TO_CLIENT:
+        shown = _fitting(names, MAX_LINE_TO_CLIENT - len(head))
+        line = f"{head}{', '.join(names[:shown])}{_more(len(names) - shown)}"
+    return f"{line}\n"
 
 
 def _fitting(names: Sequence[str], room: int) -> int:
-    """Return how many names fit into so many bytes, with their commas."""
+    """Return how many names fit into so many bytes, with what is said of those not listed."""
     for count, name in enumerate(names):
-        room -= len(name.encode()) + 2
-        if room < 0:
+        room -= len(name.encode()) + (2 if count else 0)
+        if room < len(_more(len(names) - count - 1).encode()):
             return count
     return len(names)
 

@@ -12,6 +12,8 @@ from trionet.chat.events import Acted, Event, Missed, Said
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.connection import Connection
+from trionet.errors import AddressError, ListenError
+from trionet.groups import single_error
 from trionet.hub import Hub
 from trionet.limits import Limits
 from trionet.network import SYSTEM, Network
@@ -58,27 +60,28 @@ async def serve(
         room.close()
         finished.set()
 
-    async with trio.open_nursery() as nursery:
-        await nursery.start(hub.run)
-        async with trio.open_nursery() as serving:
-            server: Server = await serving.start(
-                partial(
-                    serve_lines,
-                    partial(_handle, hub, room),
-                    *addresses,
-                    limits=limits,
-                    when_slow=WhenSlow.DROP_OLDEST,
-                    tell_missed=lambda count: plain.encode(Missed(count)),
-                    on_drain=begin_drain,
-                    backlog=backlog,
-                    network=network,
+    with single_error(AddressError, ListenError):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(hub.run)
+            async with trio.open_nursery() as serving:
+                server: Server = await serving.start(
+                    partial(
+                        serve_lines,
+                        partial(_handle, hub, room),
+                        *addresses,
+                        limits=limits,
+                        when_slow=WhenSlow.DROP_OLDEST,
+                        tell_missed=lambda count: plain.encode(Missed(count)),
+                        on_drain=begin_drain,
+                        backlog=backlog,
+                        network=network,
+                    )
                 )
-            )
-            task_status.started(server)
-            await finished.wait()
-            await server.drain()
-        await hub.wait_delivered()
-        nursery.cancel_scope.cancel()
+                task_status.started(server)
+                await finished.wait()
+                await server.drain()
+            await hub.wait_delivered()
+            nursery.cancel_scope.cancel()
 
 
 async def _handle(hub: Hub[Event], room: Room, connection: Connection) -> None:

@@ -1,0 +1,710 @@
+"""The chat room as a service: in memory where lines count, on sockets where the socket does."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
+from trionet.chat import serve
+from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_bytes
+
+LOOPBACK = "127.0.0.1:0"
+
+# On virtual time, what has not happened within a week never will.
+A_WEEK = 7 * 86400.0
+
+settled = trio.testing.wait_all_tasks_blocked
+
+
+@dataclass
+class Chat:
+    """A room that is served in memory, its console, and whether the server has returned."""
+
+    server: Server
+    network: MemoryNetwork
+    shown: list[str]
+    ended: trio.Event
+
+    async def connect(self, *lines: str, link: Link | None = None) -> LineClient:
+        """Connect somebody who says these lines at once."""
+        client = LineClient(
+            await self.network.connect(self.server.addresses[0], link=link),
+            name=lines[0] if lines else "stranger",
+        )
+        if lines:
+            await client.send(*lines)
+        return client
+
+    async def join(self, *names: str) -> list[LineClient]:
+        """Let members in, one after the other, until everyone has heard of everyone."""
+        clients: list[LineClient] = []
+        for count, name in enumerate(names, start=1):
+            client = await self.connect(name)
+            await client.expect(f"*** welcome, {name} ({count} here: {', '.join(names[:count])})")
+            for other in clients:
+                await other.expect(f"*** {name} joined ({count} here)")
+            clients.append(client)
+        return clients
+
+
+@asynccontextmanager
+async def chat(**options: Any) -> AsyncIterator[Chat]:
+    """Serve a room for as long as the block runs, or the server does."""
+    network = MemoryNetwork()
+    shown: list[str] = []
+    ended = trio.Event()
+
+    async def run(*, task_status: trio.TaskStatus[Server]) -> None:
+        await serve(
+            LOOPBACK, show=shown.append, network=network, task_status=task_status, **options
+        )
+        ended.set()
+
+    with trio.fail_after(A_WEEK):
+        async with trio.open_nursery() as nursery:
+            yield Chat(await nursery.start(run), network, shown, ended)
+            nursery.cancel_scope.cancel()
+
+
+def reset(client: LineClient) -> None:
+    assert isinstance(client.stream, MemoryStream)
+    client.stream.reset()
+
+
+# Logging in
+
+
+async def test_the_newcomer_is_welcomed_and_everyone_else_is_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann = await room.connect("Ann")
+        await ann.expect("*** welcome, Ann (1 here: Ann)")
+        bob = await room.connect(" Bob\t")
+        await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+        await ann.expect("*** Bob joined (2 here)")
+        cid = await room.connect("Cid")
+        await cid.expect("*** welcome, Cid (3 here: Ann, Bob, Cid)")
+        await ann.expect("*** Cid joined (3 here)")
+        await bob.expect("*** Cid joined (3 here)")
+        for client in (ann, bob, cid):
+            await client.expect_silence(60)
+
+
+async def test_a_refused_name_can_be_tried_again(autojump_clock: trio.testing.MockClock) -> None:
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        bob = await room.connect("ann")
+        await bob.expect("error: the name ann is taken")
+        await bob.send("", "Ａｎｎ", "：", "x" * 33, "Bob")
+        await bob.expect(
+            "error: the name is empty",
+            "error: the name Ann is taken",
+            "error: a name cannot have a :",
+            "error: the name is longer than 32 characters",
+            "*** welcome, Bob (2 here: Ann, Bob)",
+        )
+        await ann.expect("*** Bob joined (2 here)")
+
+
+async def test_a_bad_line_in_place_of_the_name_is_told_and_the_next_is_the_next_try(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann = await room.connect()
+        await ann.send_bytes(b"Ann\xff\n" + b"A" * 5000 + b"\nAnn\r\n")
+        await ann.expect("error: line is not UTF-8", "error: line is longer than 4096 bytes")
+        await ann.expect("*** welcome, Ann (1 here: Ann)")
+
+
+async def test_a_silent_client_delays_nobody_and_is_nobody(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        silent = await room.connect()
+        half = await room.connect()
+        await half.send_bytes(b"Bo")
+        ann, cid = await room.join("Ann", "Cid")
+        await ann.send("hello", "/who")
+        await cid.expect("Ann: hello")
+        await ann.expect("*** 2 here: Ann, Cid")
+        await silent.aclose()
+        await half.send_eof()
+        await half.expect_end()
+        await ann.expect_silence(60)
+        assert room.shown == ["*** Ann joined (1 here)", "*** Cid joined (2 here)"]
+
+
+@pytest.mark.parametrize("line", ["q", " q\t", "/quit"])
+async def test_who_quits_before_login_is_closed_unanswered(
+    line: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        nobody = await room.connect(line, "Bob")
+        await nobody.expect_end()
+        later = await room.connect("ann", line)
+        await later.expect("error: the name ann is taken")
+        await later.expect_end()
+        await ann.expect_silence(60)
+
+
+async def test_an_http_request_is_closed_unanswered_and_not_read_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        browser = await room.connect("POST / HTTP/1.1", "Host: x", "", "Bob", "hello")
+        await browser.expect_end()
+        await ann.expect_silence(60)
+        await ann.send("GET / HTTP/1.1", "/who")
+        await ann.expect("*** 1 here: Ann")
+
+
+async def test_name_and_first_message_may_come_together(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        bob = await room.connect("Bob", "hello", "/me waves", "q")
+        await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+        await bob.expect_end()
+        await ann.expect("*** Bob joined (2 here)", "Bob: hello", "* Bob waves")
+        await ann.expect("*** Bob left (1 here)")
+
+
+@pytest.mark.parametrize("sends_now", [True, False])
+async def test_lines_that_come_byte_by_byte_are_the_same_lines(
+    sends_now: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    link = Link(capacity=16, latency=0.01, cut=cut_bytes, sends_now=sends_now)
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        zoe = await room.connect(link=link)
+        await zoe.send_bytes("Zoë\r\ngrüß dich\r\n/me winkt…\r\n/who\r\nq\r\n".encode())
+        await zoe.expect("*** welcome, Zoë (2 here: Ann, Zoë)", "*** 2 here: Ann, Zoë")
+        await zoe.expect_end()
+        await ann.expect("*** Zoë joined (2 here)", "Zoë: grüß dich", "* Zoë winkt…")
+        await ann.expect("*** Zoë left (1 here)")
+
+
+async def test_the_welcome_of_a_full_room_lists_twenty(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        names = [f"a{number}" for number in range(24)]
+        for name in names:
+            await room.connect(name)
+            await settled()
+        last = await room.connect("Zoe")
+        listed = ", ".join(names[:20])
+        await last.expect(f"*** welcome, Zoe (25 here: {listed} … and 5 more)")
+        await last.send("/who")
+        await last.expect(f"*** 25 here: {', '.join(names)}, Zoe")
+
+
+# Talking
+
+
+async def test_messages_and_commands_do_as_the_protocol_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        await ann.send("hello ", "", "  \t", "  indented", "/me waves", "//who", "//", "/say q")
+        await ann.send("/say /who", "Q", " /quit", "a\tb\x1b[2J\u2028*** Bob left (1 here)")
+        await bob.expect("Ann: hello", "Ann:   indented", "* Ann waves", "Ann: /who", "Ann: /")
+        await bob.expect("Ann: q", "Ann: /who", "Ann: Q", "Ann:  /quit")
+        await bob.expect("Ann: a�b�[2J�*** Bob left (1 here)")
+        await ann.send("/who", "/foo bar", "/who Ann", "/me", "/help")
+        await ann.expect(
+            "*** 2 here: Ann, Bob",
+            "error: unknown command /foo (try /help)",
+            "error: /who stands alone",
+            "error: /me needs a text: /me TEXT",
+        )
+        assert (await ann.receive()).startswith("*** ")
+        await bob.expect_silence(60)
+
+
+async def test_a_bad_line_is_told_in_its_place_and_to_its_sender_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        await ann.send_bytes(b"one\n/who\n\xff\n" + b"a" * 4097 + b"\n/who\ntwo\n")
+        await ann.expect("*** 2 here: Ann, Bob", "error: line is not UTF-8")
+        await ann.expect("error: line is longer than 4096 bytes", "*** 2 here: Ann, Bob")
+        await bob.expect("Ann: one", "Ann: two")
+        await bob.send_bytes(b"b" * 4096 + b"\r\n")
+        await ann.expect("Bob: " + "b" * 4096)
+
+
+async def test_answers_stand_in_their_place_in_the_common_sequence(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        # All in one turn of the hub, in whichever order the readers ran.
+        await bob.send("one", "two")
+        await ann.send("/who", "hello", "/who")
+        lines = [await ann.receive() for _ in range(4)]
+        assert [line for line in lines if line.startswith("Bob")] == ["Bob: one", "Bob: two"]
+        cid = await room.connect("Cid", "/who", "q")
+        await cid.expect("*** welcome, Cid (3 here: Ann, Bob, Cid)", "*** 3 here: Ann, Bob, Cid")
+        await cid.expect_end()
+        await ann.send("/who")
+        await ann.expect("*** Cid joined (3 here)", "*** Cid left (2 here)", "*** 2 here: Ann, Bob")
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_all_see_one_sequence_less_their_own_and_the_console_sees_it_too(
+    seed: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    chance = random.Random(seed)
+    heard: dict[str, list[str]] = {}
+
+    async def live(room: Chat, name: str) -> None:
+        """Come, talk and listen, and go by one of the ways."""
+        lines = heard[name] = []
+        await trio.sleep(chance.random())
+        client = await room.connect(link=room.network.random_link(latency=0.05))
+
+        async def talk() -> None:
+            with trio.move_on_after(60):
+                await client.send(name)
+                for number in range(20):
+                    await client.send(*(f"{number}.{part}" for part in range(chance.randint(1, 9))))
+                    await trio.sleep(chance.random() / 10)
+                await client.send("q" if chance.random() < 0.5 else "/quit")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk)
+            while True:
+                try:
+                    lines.append(await client.receive())
+                except AssertionError:
+                    break
+            nursery.cancel_scope.cancel()
+
+    names = [f"member{number}" for number in range(6)]
+    async with chat(show_messages=True, forever=True) as room, trio.open_nursery() as nursery:
+        for name in names:
+            nursery.start_soon(live, room, name)
+    here: list[str] = []
+    for line in room.shown:
+        if line.startswith("*** "):
+            _, name, what, count = line.replace("(", "").split(" ")[:4]
+            (here.append if what == "joined" else here.remove)(name)
+            assert int(count) == len(here)
+    assert here == []
+    for name in names:
+        welcome, *rest = heard[name]
+        start = next(
+            i for i, line in enumerate(room.shown) if line.startswith(f"*** {name} joined")
+        )
+        end = next(i for i, line in enumerate(room.shown) if line.startswith(f"*** {name} left"))
+        assert welcome.startswith(f"*** welcome, {name} (")
+        common = room.shown[start + 1 : end]
+        assert rest == [line for line in common if not line.startswith(f"{name}: ")]
+        said = [line for line in common if line.startswith(f"{name}: ")]
+        assert len(said) >= 20
+        # In the order in which they were said.
+        numbers = [tuple(map(int, line.rpartition(" ")[2].split("."))) for line in said]
+        assert numbers == sorted(numbers)
+
+
+# Leaving
+
+
+async def leave_by_q(client: LineClient) -> None:
+    await client.send("last words", "q")
+
+
+async def leave_by_command(client: LineClient) -> None:
+    await client.send("last words", "/quit")
+
+
+async def leave_by_closing(client: LineClient) -> None:
+    await client.send("last words")
+    await client.aclose()
+
+
+async def leave_by_half_closing(client: LineClient) -> None:
+    await client.send("last words")
+    await client.send_bytes(b"not the last")
+    await client.send_eof()
+
+
+async def leave_by_reset(client: LineClient) -> None:
+    await client.send("last words")
+    await settled()
+    reset(client)
+
+
+async def leave_by_sending_no_end(client: LineClient) -> None:
+    await client.send("last words")
+    await client.send_bytes(b"a" * (1 << 20))
+
+
+LEAVING = [
+    leave_by_q,
+    leave_by_command,
+    leave_by_closing,
+    leave_by_half_closing,
+    leave_by_reset,
+    leave_by_sending_no_end,
+]
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+async def test_each_way_of_leaving_gives_exactly_one_notice_after_all_that_was_said(
+    leave: Callable[[LineClient], Awaitable[None]], autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat() as room:
+        ann, bob, cid = await room.join("Ann", "Bob", "Cid")
+        await leave(bob)
+        for client in (ann, cid):
+            await client.expect("Bob: last words", "*** Bob left (2 here)")
+            await client.expect_silence(60)
+        await ann.send("/who")
+        await ann.expect("*** 2 here: Ann, Cid")
+        assert room.shown.count("*** Bob left (2 here)") == 1
+        bob = await room.connect("bob")
+        await bob.expect("*** welcome, bob (3 here: Ann, Cid, bob)")
+
+
+@pytest.mark.parametrize("ways", list(itertools.combinations(LEAVING, 2)))
+async def test_two_who_leave_at_once_are_no_ghosts_in_the_count(
+    ways: tuple[Callable[[LineClient], Awaitable[None]], ...],
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob, cid = await room.join("Ann", "Bob", "Cid")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ways[0], bob)
+            nursery.start_soon(ways[1], cid)
+        heard = [await ann.receive() for _ in range(4)]
+        notices = [line for line in heard if line.startswith("***")]
+        assert notices in (
+            ["*** Bob left (2 here)", "*** Cid left (1 here)"],
+            ["*** Cid left (2 here)", "*** Bob left (1 here)"],
+        )
+        await ann.send("/who")
+        await ann.expect("*** 1 here: Ann")
+
+
+@pytest.mark.parametrize("line", ["q", "\tq ", "/quit"])
+async def test_who_quits_hears_nothing_more(
+    line: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat() as room:
+        ann, bob, cid = await room.join("Ann", "Bob", "Cid")
+        await bob.send(line, "not said", "/who")
+        await ann.expect("*** Bob left (2 here)")
+        await ann.send("is he gone?")
+        await cid.expect("*** Bob left (2 here)", "Ann: is he gone?")
+        await bob.expect_end()
+        await ann.expect_silence(60)
+
+
+async def test_a_half_close_is_answered_in_full(autojump_clock: trio.testing.MockClock) -> None:
+    async with chat() as room:
+        bob = await room.connect("Bob", *["/who"] * 500)
+        await bob.send_eof()
+        await bob.expect("*** welcome, Bob (1 here: Bob)", *["*** 1 here: Bob"] * 500)
+        await bob.expect_end()
+
+
+async def test_a_peer_that_sends_no_end_of_line_is_told_why_it_is_cut_off(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        _, bob = await room.join("Ann", "Bob")
+        await bob.send_bytes(b"a" * (1 << 20))
+        await bob.expect("error: line is longer than 4096 bytes")
+        await bob.expect("error: no end of line within 1048576 bytes")
+        await bob.expect_end()
+
+
+# The end of the server
+
+
+@pytest.mark.parametrize("leave", LEAVING)
+async def test_the_server_ends_when_the_last_has_left_and_not_before_the_first_has_come(
+    leave: Callable[[LineClient], Awaitable[None]], autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat() as room:
+        nobody = await room.connect("q")
+        await nobody.expect_end()
+        await trio.sleep(3600)
+        assert not room.ended.is_set()
+        ann, bob = await room.join("Ann", "Bob")
+        await leave(ann)
+        await bob.expect("Ann: last words", "*** Ann left (1 here)")
+        await trio.sleep(3600)
+        assert not room.ended.is_set()
+        await leave(bob)
+        await room.ended.wait()
+        assert room.shown[-1] == "*** server is closing"
+        assert room.shown[-2] == "*** Bob left (0 here)"
+        with pytest.raises(ConnectError):
+            await room.connect()
+
+
+async def test_when_the_last_has_left_those_at_the_door_are_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        (ann,) = await room.join("Ann")
+        stranger = await room.connect()
+        await settled()
+        await ann.send("q")
+        await stranger.expect("error: server is closing")
+        await stranger.expect_end()
+        await ann.expect_end()
+        await room.ended.wait()
+
+
+async def test_a_room_that_stays_is_there_for_the_next(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat(forever=True) as room:
+        for _ in range(3):
+            (ann,) = await room.join("Ann")
+            await ann.send("q")
+            await ann.expect_end()
+            await trio.sleep(3600)
+        assert not room.ended.is_set()
+        assert room.shown == ["*** Ann joined (1 here)", "*** Ann left (0 here)"] * 3
+
+
+@pytest.mark.parametrize("forever", [True, False])
+async def test_a_drain_tells_members_and_strangers_and_says_nothing_of_leaving(
+    forever: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat(forever=forever) as room:
+        members = await room.join("Ann", "Bob", "Cid")
+        silent = await room.connect()
+        refused = await room.connect("ann")
+        await refused.expect("error: the name ann is taken")
+        half = await room.connect()
+        await half.send_bytes(b"Dan")
+        await settled()
+        assert await room.server.drain() == ()
+        for client in members:
+            await client.expect("*** server is closing")
+            await client.expect_end()
+        for client in (silent, refused, half):
+            await client.expect("error: server is closing")
+            await client.expect_end()
+        await room.ended.wait()
+        assert room.shown[3:] == ["*** server is closing"]
+
+
+async def test_a_drain_of_a_room_that_nobody_came_to_ends_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        await trio.sleep(60)
+        assert await room.server.drain() == ()
+        await room.ended.wait()
+        assert room.shown == ["*** server is closing"]
+
+
+async def test_what_was_said_before_a_drain_is_heard_before_its_notice(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        await ann.send(*(str(number) for number in range(100)))
+        await settled()
+        await room.server.drain()
+        await bob.expect(*(f"Ann: {number}" for number in range(100)), "*** server is closing")
+        await bob.expect_end()
+
+
+async def test_a_member_who_does_not_read_is_cut_off_at_the_drains_deadline(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, _ = await room.join("Ann", "Bob")
+        await room.connect("Cid", link=Link(capacity=10))
+        await ann.expect("*** Cid joined (3 here)")
+        began = trio.current_time()
+        assert len(await room.server.drain()) == 1
+        assert trio.current_time() - began == Limits().drain_seconds
+        await room.ended.wait()
+        assert room.shown[-1] == "*** server is closing"
+
+
+async def test_an_address_in_use_is_an_error_that_names_it() -> None:
+    network = MemoryNetwork()
+    await network.listen("127.0.0.1:22223")
+    with pytest.raises(ListenError, match=r"cannot listen on 127\.0\.0\.1:22223"):
+        await serve("127.0.0.1:22223", network=network)
+
+
+# The console
+
+
+async def test_the_console_shows_notices_and_messages_only_where_asked_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    for show_messages in (False, True):
+        async with chat(show_messages=show_messages) as room:
+            ann, bob = await room.join("Ann", "Bob")
+            await ann.send("hello", "/who", "/help", "/foo")
+            await bob.expect("Ann: hello")
+            await bob.send("/me waves")
+            await settled()
+            await room.server.drain()
+        assert room.shown == [
+            "*** Ann joined (1 here)",
+            "*** Bob joined (2 here)",
+            *(["Ann: hello", "* Bob waves"] if show_messages else []),
+            "*** server is closing",
+        ]
+
+
+async def test_a_console_that_fails_is_nobodys_concern(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = MemoryNetwork()
+
+    def fail(line: str) -> None:
+        raise RuntimeError(line)
+
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, LOOPBACK, show=fail, network=network))
+        async with LineClient(await network.connect(server.addresses[0])) as ann:
+            await ann.send("Ann", "/who")
+            await ann.expect("*** welcome, Ann (1 here: Ann)", "*** 1 here: Ann")
+            await ann.send("q")
+            await ann.expect_end()
+
+
+# Who reads slowly
+
+
+@pytest.mark.parametrize("sends_now", [True, False])
+async def test_a_slow_reader_is_told_what_it_missed_and_delays_nobody(
+    sends_now: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with chat(limits=Limits(max_waiting=2000)) as room:
+        ann, bob = await room.join("Ann", "Bob")
+        slow = await room.connect("Slow", link=Link(capacity=300, sends_now=sends_now))
+        for client in (ann, bob):
+            await client.expect("*** Slow joined (3 here)")
+        began = trio.current_time()
+        for number in range(1000):
+            await ann.send(f"line {number}")
+            await bob.expect(f"Ann: line {number}")
+        assert trio.current_time() == began
+        await slow.expect("*** welcome, Slow (3 here: Ann, Bob, Slow)")
+        heard: list[int] = []
+        missed = 0
+        while not heard or heard[-1] != 999:
+            line = await slow.receive()
+            if line.startswith("*** you missed "):
+                # In the place of the lines that are missing.
+                count = int(line.split()[3])
+                assert line == f"*** you missed {count} lines"
+                missed += count
+                heard.append((heard[-1] if heard else -1) + count)
+            else:
+                assert line == f"Ann: line {(heard[-1] if heard else -1) + 1}"
+                heard.append((heard[-1] if heard else -1) + 1)
+        assert missed > 800
+        await slow.send("/who")
+        await slow.expect("*** 3 here: Ann, Bob, Slow")
+        await ann.expect_silence(60)
+
+
+async def test_a_member_who_never_reads_delays_neither_the_others_nor_their_leaving(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat() as room:
+        ann, bob = await room.join("Ann", "Bob")
+        dead = await room.connect("Dead", link=Link(capacity=1))
+        for client in (ann, bob):
+            await client.expect("*** Dead joined (3 here)")
+        await ann.send("hello", "q")
+        await bob.expect("Ann: hello", "*** Ann left (2 here)")
+        await ann.expect_end()
+        reset(dead)
+        await bob.expect("*** Dead left (1 here)")
+
+
+# On sockets
+
+
+@asynccontextmanager
+async def on_a_socket() -> AsyncIterator[Callable[..., Awaitable[LineClient]]]:
+    """Serve a room on loopback; gives what joins it."""
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(partial(serve, LOOPBACK, forever=True))
+
+            async def join(name: str, *others: LineClient, here: str) -> LineClient:
+                client = LineClient(await SYSTEM.connect(server.addresses[0]), name=name)
+                await client.send(name)
+                count = here.count(",") + 1
+                await client.expect(f"*** welcome, {name} ({count} here: {here})")
+                for other in others:
+                    await other.expect(f"*** {name} joined ({count} here)")
+                return client
+
+            yield join
+            await server.drain()
+
+
+async def test_a_socket_that_is_reset_leaves_once() -> None:
+    async with on_a_socket() as join:
+        ann = await join("Ann", here="Ann")
+        bob = await join("Bob", ann, here="Ann, Bob")
+        async with ann:
+            assert isinstance(bob.stream, SocketStream)
+            bob.stream._sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            await bob.aclose()
+            await ann.expect("*** Bob left (1 here)")
+            await ann.send("/who", "q")
+            await ann.expect("*** 1 here: Ann")
+            await ann.expect_end()
+
+
+async def test_a_half_closed_socket_is_answered_in_full_and_leaves_once() -> None:
+    async with on_a_socket() as join:
+        ann = await join("Ann", here="Ann")
+        bob = await join("Bob", ann, here="Ann, Bob")
+        async with ann, bob:
+            await bob.send(*["/who"] * 1000, "goodbye")
+            await bob.send_bytes(b"unfinished")
+            await bob.send_eof()
+            await bob.expect(*["*** 2 here: Ann, Bob"] * 1000)
+            await bob.expect_end()
+            await ann.expect("Bob: goodbye", "*** Bob left (1 here)")
+            await ann.send("/who", "q")
+            await ann.expect("*** 1 here: Ann")
+            await ann.expect_end()
+
+
+async def test_who_quits_a_socket_reads_all_that_was_answered_though_input_is_left_unread() -> None:
+    async with on_a_socket() as join, await join("Ann", here="Ann") as ann:
+        await ann.send(*["/who"] * 2000, "q", *["not read"] * 10_000)
+        await ann.expect(*["*** 1 here: Ann"] * 2000)
+        await ann.expect_end()

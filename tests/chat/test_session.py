@@ -1,0 +1,251 @@
+"""One peer's way through the room, one line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet import BadLine, Line
+from trionet.chat import Room, Session, plain
+from trionet.chat.events import AskWho, Event, LogIn, Request
+from trionet.chat.room import Box
+from trionet.errors import LineNotUTF8, LineTooLong
+
+
+class Inbox:
+    """A box that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def put(self, lines: bytes) -> None:
+        self.lines += lines.decode().removesuffix("\n").split("\n")
+
+    def take(self) -> list[str]:
+        taken, self.lines = self.lines, []
+        return taken
+
+
+class PromptLog:
+    """A hub that delivers at once."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[Box, Callable[[Event], bytes]] = {}
+
+    def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
+        self.boxes[box] = encode
+
+    def discard(self, box: Box) -> None:
+        self.boxes.pop(box, None)
+
+    def publish(self, event: Event, *, exclude: Box | None = None) -> None:
+        for box, encode in self.boxes.items():
+            if box is not exclude:
+                box.put(encode(event))
+
+    def tell(self, box: Box, event: Event) -> None:
+        if box in self.boxes:
+            box.put(self.boxes[box](event))
+
+
+class Peer:
+    """Somebody at the door of a room."""
+
+    def __init__(self, room: Room) -> None:
+        self.box = Inbox()
+        self.session = Session(room, self.box, plain)
+
+    def say(self, *lines: Line) -> list[str]:
+        """Hand lines in and return what was heard since the last time."""
+        for line in lines:
+            self.session.receive(line)
+        return self.box.take()
+
+
+def member(room: Room, name: str) -> Peer:
+    peer = Peer(room)
+    assert peer.say(name)[-1].startswith("*** welcome")
+    return peer
+
+
+def test_the_first_line_is_the_name_and_the_others_are_told() -> None:
+    room = Room(PromptLog())
+    ann = Peer(room)
+    assert ann.say("Ann") == ["*** welcome, Ann (1 here: Ann)"]
+    bob = Peer(room)
+    assert bob.say(" Bob\t") == ["*** welcome, Bob (2 here: Ann, Bob)"]
+    assert ann.say() == ["*** Bob joined (2 here)"]
+
+
+def test_a_name_that_is_unfit_or_taken_gets_its_error_and_the_next_line_is_the_next_try() -> None:
+    room = Room(PromptLog())
+    ann = member(room, "Ann")
+    stranger = Peer(room)
+    tries: list[Line] = ["", "ann", "*", "/who", "error", "a" * 33, LineNotUTF8(b"")]
+    assert stranger.say(*tries) == [
+        "error: the name is empty",
+        "error: the name ann is taken",
+        "error: a name cannot begin with *",
+        "error: a name cannot begin with /",
+        "error: nobody can be called error",
+        "error: the name is longer than 32 characters",
+        "error: line is not UTF-8",
+    ]
+    assert ann.say() == []
+    assert stranger.say("Bob") == ["*** welcome, Bob (2 here: Ann, Bob)"]
+
+
+def test_who_has_no_name_hears_nothing_and_is_not_counted() -> None:
+    room = Room(PromptLog())
+    stranger = Peer(room)
+    ann = member(room, "Ann")
+    ann.say("hello")
+    assert ann.say("/who") == ["*** 1 here: Ann"]
+    assert stranger.say() == []
+    stranger.session.end()
+    assert ann.say() == []
+
+
+@pytest.mark.parametrize("line", ["q", " q ", "/quit"])
+def test_quitting_before_login_is_heard_by_nobody(line: str) -> None:
+    room = Room(PromptLog())
+    ann = member(room, "Ann")
+    stranger = Peer(room)
+    assert stranger.say(line) == []
+    assert stranger.session.ended
+    stranger.session.end()
+    assert stranger.say() == ann.say() == []
+
+
+def test_messages_and_actions_go_to_all_others_and_never_back() -> None:
+    room = Room(PromptLog())
+    ann, bob, cid = (member(room, name) for name in ("Ann", "Bob", "Cid"))
+    ann.say(), bob.say()
+    assert ann.say("hello", "/me waves", "//who", "/say q", "  x \t", "", " \t") == []
+    heard = ["Ann: hello", "* Ann waves", "Ann: /who", "Ann: q", "Ann:   x"]
+    assert bob.say() == cid.say() == heard
+
+
+def test_answers_go_to_their_sender_alone() -> None:
+    room = Room(PromptLog())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    ann.say()
+    assert bob.say("/who") == ["*** 2 here: Ann, Bob"]
+    assert all(line.startswith("*** ") for line in bob.say("/help"))
+    assert bob.say("/foo bar", "/who me", "/me", LineNotUTF8(b"")) == [
+        "error: unknown command /foo (try /help)",
+        "error: /who stands alone",
+        "error: /me needs a text: /me TEXT",
+        "error: line is not UTF-8",
+    ]
+    assert ann.say() == []
+    assert not bob.session.ended
+
+
+@pytest.mark.parametrize("line", ["q", "\tq ", "/quit", "/quit "])
+def test_who_quits_hears_nothing_more_and_the_others_hear_it_once(line: str) -> None:
+    room = Room(PromptLog())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    ann.say()
+    assert bob.say(line) == []
+    assert bob.session.ended
+    assert ann.say() == ["*** Bob left (1 here)"]
+    bob.session.end()
+    assert ann.say("still here?") == []
+    assert bob.say() == []
+
+
+def test_an_end_without_a_q_is_told_once_too() -> None:
+    room = Room(PromptLog())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    ann.say()
+    bob.session.end()
+    bob.session.end()
+    assert bob.session.ended
+    assert ann.say() == ["*** Bob left (1 here)"]
+
+
+def test_a_name_is_free_as_soon_as_its_member_has_left() -> None:
+    room = Room(PromptLog())
+    member(room, "Ann").say("q")
+    assert Peer(room).say("ann") == ["*** welcome, ann (1 here: ann)"]
+
+
+def test_when_the_room_closes_members_and_strangers_are_told_in_their_own_way() -> None:
+    room = Room(PromptLog())
+    ann, bob, stranger, late, quitter = (
+        member(room, "Ann"),
+        member(room, "Bob"),
+        Peer(room),
+        Peer(room),
+        Peer(room),
+    )
+    ann.say(), bob.say()
+    room.close()
+    assert ann.say() == bob.say() == ["*** server is closing"]
+    assert late.say("Cid") == ["error: server is closing"]
+    assert quitter.say("q") == []
+    for peer in (ann, bob, stranger, quitter):
+        peer.session.end()
+    assert stranger.say() == ["error: server is closing"]
+    assert ann.say() == bob.say() == quitter.say() == []
+
+
+class AnotherWire:
+    """A format in which requests are asked for at the wrong time."""
+
+    def decode_login(self, line: str) -> Request:
+        return LogIn(line) if line else AskWho()
+
+    def decode(self, line: str) -> Request | None:
+        return LogIn(line)
+
+    def encode(self, event: Event) -> bytes:
+        return plain.encode(event)
+
+
+def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:
+    box = Inbox()
+    session = Session(Room(PromptLog()), box, AnotherWire())
+    for line in ("", "Ann", "Bob"):
+        session.receive(line)
+    assert box.take() == [
+        "error: log in first",
+        "*** welcome, Ann (1 here: Ann)",
+        "error: you are Ann already",
+    ]
+
+
+LINES: st.SearchStrategy[Line] = st.one_of(
+    st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=12),
+    st.sampled_from(
+        ["Ann", "ann", "Bob", "q", "/quit", "/who", "/help", "/me x", "/foo", "", "//"]
+    ),
+    st.just(LineTooLong(4096, b"a")),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(steps=st.lists(st.tuples(st.integers(0, 3), LINES), max_size=40))
+def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
+    steps: list[tuple[int, Line]],
+) -> None:
+    room = Room(PromptLog())
+    watcher = member(room, "Watcher")
+    peers = [Peer(room) for _ in range(4)]
+    for number, line in steps:
+        peer = peers[number]
+        if not peer.session.ended:
+            heard = peer.say(line)
+            if isinstance(line, BadLine):
+                assert heard[-1] == f"error: {line}"
+    for peer in peers:
+        peer.session.end()
+    heard = watcher.say()
+    joined = [line.split()[1] for line in heard if line.startswith("*** ") and "joined" in line]
+    left = [line.split()[1] for line in heard if line.startswith("*** ") and "left" in line]
+    assert sorted(joined) == sorted(left)
+    assert room.names == ("Watcher",)
