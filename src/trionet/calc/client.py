@@ -10,6 +10,7 @@ import trio
 from trionet.calc.expression import Arithmetic, CalculationError, Operation, parse
 from trionet.calc.session import QUIT, SESSION_ENDED, check_name, is_quit
 from trionet.errors import BadLine, ConnectionLost, TrionetError
+from trionet.groups import single_error
 from trionet.lines import Line
 from trionet.stream import LineStream
 from trionet.text import safe_text
@@ -57,39 +58,32 @@ async def converse(
     """
     client = _Client(LineStream(stream), show)
     await client.log_in(check_name(name))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(client.take_replies, nursery.cancel_scope)
-        async for line in operations:
-            if isinstance(line, BadLine):
-                warn(str(line))
-            elif is_quit(line):
-                break
-            elif text := line.strip(" \t"):
-                try:
-                    operation = parse(text)
-                except CalculationError as error:
-                    warn(f"{safe_text(text)}: {error}")
-                    continue
-                await client.ask(text, operation)
-                if one_at_a_time:
-                    await client.wait_answered()
-        await client.quit()
-        nursery.cancel_scope.cancel()
-    # Raised out here, because a nursery would wrap it in a group.
-    if client.failure is not None:
-        raise client.failure
+    with single_error(TrionetError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.take_replies, nursery.cancel_scope)
+            async for line in operations:
+                if isinstance(line, BadLine):
+                    warn(str(line))
+                elif is_quit(line):
+                    break
+                elif text := line.strip(" \t"):
+                    try:
+                        operation = parse(text)
+                    except CalculationError as error:
+                        warn(f"{safe_text(text)}: {error}")
+                        continue
+                    await client.ask(text, operation)
+                    if one_at_a_time:
+                        await client.wait_answered()
+            await client.quit()
+            nursery.cancel_scope.cancel()
     show(SESSION_ENDED)
 
 
 class _Client:
-    """What is asked and not answered yet.
-
-    Attributes:
-        failure: why the conversation ended before its end; ``None``: it did not.
-    """
+    """What is asked and not answered yet."""
 
     def __init__(self, lines: LineStream, show: Callable[[str], object]) -> None:
-        self.failure: TrionetError | None = None
         self._lines = lines
         self._show = show
         self._asked: deque[Operation] = deque()
@@ -121,12 +115,10 @@ class _Client:
         try:
             async for reply in self._lines:
                 self._take(safe_text(reply))
-            if not self._has_quit:
-                self.failure = ConnectionLost("the server closed the connection")
         except BadLine as error:
-            self.failure = ConnectionLost(f"the server does not speak this protocol: {error}")
-        except TrionetError as error:
-            self.failure = error
+            raise ConnectionLost(f"the server does not speak this protocol: {error}") from None
+        if not self._has_quit:
+            raise ConnectionLost("the server closed the connection")
         conversation.cancel()
 
     def _take(self, reply: str) -> None:

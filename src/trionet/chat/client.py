@@ -9,6 +9,7 @@ import trio
 from trionet.chat.names import NameRefused
 from trionet.chat.plain import ERROR, is_quit
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
+from trionet.groups import single_error
 from trionet.lines import Line
 from trionet.stream import LineStream
 from trionet.text import WHITE_SPACE, safe_text
@@ -67,54 +68,49 @@ async def converse(
 
     Cancellation: immediate; to the room it looks like a lost connection.
     """
-    listener = _Listener(lines, show, warn)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(listener.listen, nursery.cancel_scope)
-        try:
-            async for line in source:
-                if isinstance(line, BadLine):
-                    warn(str(line))
-                    continue
-                listener.has_quit = is_quit(line)
-                try:
-                    if line.strip(WHITE_SPACE):
-                        await lines.send(line)
-                except UnsendableLine as error:
-                    listener.has_quit = False
-                    warn(str(error))
-                if listener.has_quit:
-                    break
-            else:
-                listener.has_quit = True
-                await lines.send("q")
-        except trio.BrokenResourceError:
-            # What the room said before it went is still to be read: the listener tells.
-            await trio.sleep_forever()
-        await trio.sleep(_GOODBYE_SECONDS)
-        nursery.cancel_scope.cancel()
-    # Raised out here, because a nursery would wrap it in a group.
-    if listener.failure is not None:
-        raise listener.failure
+    conversation = _Conversation(lines, show, warn)
+    with single_error(ConnectionLost):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(conversation.listen, nursery.cancel_scope)
+            await conversation.talk(source)
+            await trio.sleep(_GOODBYE_SECONDS)
+            nursery.cancel_scope.cancel()
 
 
-class _Listener:
-    """Shows what the room says, and knows why it went silent.
-
-    Attributes:
-        has_quit: whether the end of the connection is this side's wish.
-        failure: why the conversation ended before its end; ``None``: it did not.
-    """
+class _Conversation:
+    """Both directions of one membership, and whether this side has left."""
 
     def __init__(
         self, lines: LineStream, show: Callable[[str], object], warn: Callable[[str], object]
     ) -> None:
-        self.has_quit = False
-        self.failure: ConnectionLost | None = None
         self._lines = lines
         self._show = show
         self._warn = warn
+        self._has_quit = False
+
+    async def talk(self, source: AsyncIterable[Line]) -> None:
+        async for line in source:
+            if isinstance(line, BadLine):
+                self._warn(str(line))
+            elif line.strip(WHITE_SPACE):
+                await self._send(line)
+                if self._has_quit:
+                    return
+        await self._send("q")
+
+    async def _send(self, line: str) -> None:
+        self._has_quit = is_quit(line)
+        try:
+            await self._lines.send(line)
+        except UnsendableLine as error:
+            self._has_quit = False
+            self._warn(str(error))
+        except trio.BrokenResourceError:
+            # What the room said before it went is still to be read: `listen` tells.
+            await trio.sleep_forever()
 
     async def listen(self, conversation: trio.CancelScope) -> None:
+        """Show what the room says until it closes, and end the conversation then."""
         while True:
             try:
                 self._show(safe_text(await self._lines.receive()))
@@ -122,6 +118,6 @@ class _Listener:
                 self._warn(f"from the server: {error}")
             except trio.EndOfChannel:
                 break
-        if not self.has_quit:
-            self.failure = ConnectionLost("the server closed the connection")
+        if not self._has_quit:
+            raise ConnectionLost("the server closed the connection")
         conversation.cancel()
