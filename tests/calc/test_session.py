@@ -196,3 +196,9 @@ def test_after_the_name_every_line_but_q_has_exactly_one_answer(lines: list[Line
 
 def test_the_words_at_the_end_are_those_of_the_exercise() -> None:
     assert SESSION_ENDED == "Session ended"
+
+
+@pytest.mark.parametrize("name", ["q", " q\t"])
+def test_nobody_is_called_what_ends_a_session(name: str) -> None:
+    with pytest.raises(UnfitName, match="nobody can be called q"):
+        check_name(name)

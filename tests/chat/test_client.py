@@ -122,6 +122,15 @@ async def test_a_refused_name_leaves_the_connection_good_for_another(
         await server.drain()
 
 
+@pytest.mark.parametrize("name", ["q", " q", "/quit"])
+async def test_nobody_logs_in_as_what_means_to_leave(name: str) -> None:
+    ours, theirs = memory_stream_pair()
+    with pytest.raises(NameRefused, match=r"^nobody can be called (q|/quit)"):
+        await log_in(LineStream(ours), name)
+    await ours.aclose()
+    assert await theirs.receive_some() == b"", "it was not sent"
+
+
 async def test_a_closing_server_refuses() -> None:
     with pytest.raises(NameRefused, match=r"^server is closing$"):
         await answered("Ann", b"error: server is closing\n")

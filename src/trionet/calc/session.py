@@ -28,11 +28,14 @@ def check_name(text: str) -> str:
     """Return the name that a line gives, without the spaces and tabs around it.
 
     Raises:
-        UnfitName: it is empty, too long, or not printable (``str.isprintable``).
+        UnfitName: it is empty, too long, not printable (``str.isprintable``), or means to end the
+            session.
     """
     name = text.strip(" \t")
     if not name:
         raise UnfitName("the name is empty")
+    if name == QUIT:
+        raise UnfitName(f"nobody can be called {QUIT}: it ends a session")
     if len(name) > MAX_NAME:
         raise UnfitName(f"the name is longer than {MAX_NAME} characters")
     if not name.isprintable():

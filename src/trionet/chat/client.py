@@ -35,6 +35,8 @@ async def log_in(lines: LineStream, name: str) -> str:
 
     Cancellation: the login may or may not have happened.
     """
+    if is_quit(name):
+        raise NameRefused(f"nobody can be called {name.strip()}: it means to leave")
     try:
         await lines.send(name)
         answer = safe_text(await lines.receive())

@@ -8,6 +8,7 @@ from functools import partial
 from trionet import calc
 from trionet.cli.people import open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.errors import BadLine
 from trionet.network import SYSTEM
 
 
@@ -43,11 +44,13 @@ async def connect(address: str, name: str | None, terminal: Terminal) -> None:
 async def _connect(address: str, name: str | None, terminal: Terminal) -> None:
     with open_person(terminal, plain=False) as person:
         while True:
-            async with await SYSTEM.connect(address) as stream:
-                given = name or await person.ask("name: ")
-                if given is None:
+            try:
+                # Before the connection: who is still thinking of a name would keep others waiting.
+                given = await person.ask("name: ") if name is None else name
+                if given is None or (name is None and calc.is_quit(given)):
                     return None
-                try:
+                calc.check_name(given)
+                async with await SYSTEM.connect(address) as stream:
                     return await calc.converse(
                         stream,
                         given,
@@ -56,11 +59,11 @@ async def _connect(address: str, name: str | None, terminal: Terminal) -> None:
                         warn=person.warn,
                         one_at_a_time=person.is_interactive,
                     )
-                except (calc.UnfitName, calc.Refused) as error:
-                    if not person.is_interactive:
-                        raise
-                    person.warn(str(error))
-                    name = None
+            except (calc.UnfitName, calc.Refused, BadLine) as error:
+                if not person.is_interactive:
+                    raise
+                person.warn(str(error))
+                name = None
 
 
 def _nothing(_line: str) -> None:

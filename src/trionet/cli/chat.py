@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from trionet import chat
+from trionet.chat.plain import is_quit
 from trionet.cli.people import Person, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.errors import BadLine, UnsendableLine
 from trionet.lines import MAX_LINE_TO_CLIENT
 from trionet.network import SYSTEM
 from trionet.stream import LineStream
@@ -50,14 +52,14 @@ async def _join(address: str, name: str | None, plain: bool, terminal: Terminal)
 
 
 async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | None:
-    """Log in, asking again where somebody can be asked; ``None``: there is no more input."""
+    """Log in, asking again where somebody can be asked; ``None``: they would rather not."""
     while True:
-        given = name or await person.ask("name: ")
-        if given is None:
-            return None
         try:
+            given = await person.ask("name: ") if name is None else name
+            if given is None or (name is None and is_quit(given)):
+                return None
             return await chat.log_in(lines, given)
-        except chat.NameRefused as error:
+        except (chat.NameRefused, BadLine, UnsendableLine) as error:
             if not person.is_interactive:
                 raise
             person.warn(str(error))

@@ -12,7 +12,7 @@ from functools import partial
 import trio
 
 from trionet import calc, chat
-from trionet.cli.running import Terminal
+from trionet.cli.running import Terminal, until_interrupted
 from trionet.errors import TrionetError
 from trionet.lines import Line
 from trionet.network import SYSTEM
@@ -85,7 +85,12 @@ async def show(terminal: Terminal) -> None:
 
     Raises:
         Differs: something else happened than the script says, perhaps in a group.
+        KeyboardInterrupt: Ctrl-C was pressed, perhaps in a group.
     """
+    await until_interrupted(partial(_show, terminal))
+
+
+async def _show(terminal: Terminal) -> None:
     terminal.out.print(_INTRODUCTION)
     await _show_calculator(terminal)
     terminal.out.print("")

@@ -6,13 +6,21 @@ cancelled wait ends it and waits for its thread, which leaves the terminal as it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import trio
 from prompt_toolkit import PromptSession
-from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.application import in_terminal
+
+from trionet.lines import MAX_LINE, Line, LineDecoder
+
+# Between two repaints of the line being typed: below what an eye notices, and in a lively room
+# still no work to speak of.
+_REPAINT_SECONDS = 0.05
 
 
 class LineEditor:
@@ -24,50 +32,126 @@ class LineEditor:
     def __init__(self, prompt: str) -> None:
         self._prompt = prompt
         self._session: PromptSession[str] = PromptSession()
+        self._above = _Above(self._session)
+        # What is typed at once can be many lines (a paste), or no text (a terminal that is not
+        # set to UTF-8): so it goes the way of all lines.
+        self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
+        self._lines: deque[Line] = deque()
 
     async def ask(self, question: str) -> str | None:
         """Ask for a line that stays out of the history; ``None``: there is none any more."""
         try:
-            return await _read(PromptSession(), question)
+            return await _read(PromptSession(), question, self._above)
         except EOFError:
             return None
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str:
-        try:
-            return await _read(self._session, self._prompt)
-        except EOFError:
-            raise StopAsyncIteration from None
+    async def __anext__(self) -> Line:
+        if not self._lines:
+            try:
+                typed = await _read(self._session, self._prompt, self._above)
+            except EOFError:
+                raise StopAsyncIteration from None
+            data = typed.encode(errors="surrogateescape") + b"\n"
+            self._lines.extend(self._decoder.feed(data))
+        return self._lines.popleft()
 
     def show(self, line: str) -> None:
-        """Print a line above the one being typed."""
-        print(line)  # noqa: T201
+        """Print a line above the one being typed. Never blocks.
+
+        Between two prompts it waits for the next one, or for the end of the editor.
+        """
+        self._above.put(line)
+
+    def close(self) -> None:
+        """Print what waits; no more is read or shown after that."""
+        self._above.write()
 
 
 @contextmanager
 def open_line_editor(prompt: str = "> ") -> Iterator[LineEditor]:
     """Edit lines on the terminal for as long as the block runs."""
-    with patch_stdout():
-        yield LineEditor(prompt)
+    editor = LineEditor(prompt)
+    try:
+        yield editor
+    finally:
+        editor.close()
+
+
+class _Above:
+    """The lines to print above the prompt.
+
+    Not prompt_toolkit's ``patch_stdout``: that hands each text to the event loop of the prompt
+    that runs, and when it ends just then (somebody presses Enter) the text is lost. Here a line
+    waits until it is written, by this prompt or the next.
+    """
+
+    def __init__(self, session: PromptSession[str]) -> None:
+        self._output = session.output
+        self._lines: deque[str] = deque()
+        self._wake: Callable[[], object] | None = None
+
+    def put(self, line: str) -> None:
+        self._lines.append(line)
+        wake = self._wake
+        if wake is not None:
+            # Its loop may be closed by now: then its thread writes what waits.
+            with suppress(RuntimeError):
+                wake()
+
+    async def write_during_prompt(self) -> None:
+        """Write what is put, in the prompt's own event loop, until cancelled."""
+        loop, put = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = lambda: loop.call_soon_threadsafe(put.set)
+        try:
+            while True:
+                put.clear()
+                if self._lines:
+                    async with in_terminal():
+                        self.write()
+                    await asyncio.sleep(_REPAINT_SECONDS)
+                else:
+                    await put.wait()
+        finally:
+            self._wake = None
+
+    def write(self) -> None:
+        """Write what waits. For whoever has the terminal: one thread at a time."""
+        text = ""
+        while self._lines:
+            text += self._lines.popleft() + "\n"
+        # An error: the terminal has hung up, and nobody is left to see it.
+        with suppress(OSError):
+            self._output.write(text)
+            self._output.flush()
 
 
 class _Prompt:
     """One prompt in a thread, and the way to end it from outside."""
 
-    def __init__(self, session: PromptSession[str]) -> None:
+    def __init__(self, session: PromptSession[str], above: _Above) -> None:
         self._session = session
+        self._above = above
         self._ended = False
 
     def run(self, text: str) -> str:
-        return self._session.prompt(text, pre_run=self._end_if_asked)
+        self._above.write()
+        try:
+            return self._session.prompt(text, pre_run=self._begin)
+        finally:
+            self._above.write()
 
     def end(self) -> None:
         self._ended = True
         loop = self._session.app.loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._end_if_asked)
+
+    def _begin(self) -> None:
+        self._session.app.create_background_task(self._above.write_during_prompt())
+        self._end_if_asked()
 
     def _end_if_asked(self) -> None:
         app: Any = self._session.app
@@ -76,8 +160,8 @@ class _Prompt:
             app.exit(exception=EOFError)
 
 
-async def _read(session: PromptSession[str], text: str) -> str:
-    prompt = _Prompt(session)
+async def _read(session: PromptSession[str], text: str, above: _Above) -> str:
+    prompt = _Prompt(session, above)
 
     async def end_when_cancelled() -> None:
         try:

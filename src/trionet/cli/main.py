@@ -42,7 +42,10 @@ def _check_address(text: str) -> str:
 
 
 def _check_target(text: str) -> str:
-    if _check_address(text).endswith(":0"):
+    from trionet.addresses import TCPAddress, parse_address
+
+    where = parse_address(_check_address(text))
+    if isinstance(where, TCPAddress) and where.port == 0:
         raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
     return text
 
@@ -52,7 +55,7 @@ _ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT or unix:PATH"
 ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ADDRESS]...",
+        metavar="ADDRESS...",
         help=f"Where to listen: {_ADDRESS_FORMS}. Port 0 picks a free one.",
         show_default=False,
     ),
@@ -70,7 +73,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listeni
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="[ADDRESS]", help=f"Where to connect: {_ADDRESS_FORMS}.", callback=_check_target
+        metavar="ADDRESS", help=f"Where to connect: {_ADDRESS_FORMS}.", callback=_check_target
     ),
 ]
 Name = Annotated[

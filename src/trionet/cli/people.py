@@ -36,6 +36,11 @@ def is_input_terminal() -> bool:
     return os.isatty(0)
 
 
+def _is_dumb() -> bool:
+    """Tell whether the terminal cannot print above a line being typed; it calls itself so."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
 @contextmanager
 def open_person(terminal: Terminal, *, plain: bool) -> Iterator[Person]:
     """Talk to whoever is there.
@@ -44,7 +49,7 @@ def open_person(terminal: Terminal, *, plain: bool) -> Iterator[Person]:
         terminal: where to print.
         plain: use no line editor, also on a terminal.
     """
-    if plain or not (is_input_terminal() and os.isatty(1)):
+    if plain or not (is_input_terminal() and os.isatty(1)) or _is_dumb():
         standard_input = StandardInput(terminal.err)
         yield Person(
             is_interactive=is_input_terminal(),

@@ -37,7 +37,13 @@ def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
     Raises:
         typer.Exit: always.
     """
-    raise typer.Exit(trio.run(_supervise, command))
+    status = INTERRUPTED
+    # Ctrl-C where nobody waits for it, such as once more while the last lines are written.
+    try:
+        status = trio.run(_supervise, command)
+    except* KeyboardInterrupt:
+        pass
+    raise typer.Exit(status)
 
 
 async def _supervise(command: Callable[[Terminal], Awaitable[object]]) -> int:

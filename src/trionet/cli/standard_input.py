@@ -9,6 +9,7 @@ from typing import Self
 import trio
 
 from trionet.cli.console import Console
+from trionet.errors import BadLine
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
 _READ_SIZE = 65536
@@ -31,10 +32,16 @@ class StandardInput:
         self._at_end = False
 
     async def ask(self, question: str) -> str | None:
-        """Ask for a line; ``None``: there is none any more."""
+        """Ask for a line; ``None``: there is none any more.
+
+        Raises:
+            BadLine: it cannot be read; another may be asked for.
+        """
         self._console.write(question)
         async for line in self:
-            return str(line)
+            if isinstance(line, BadLine):
+                raise line
+            return line
         return None
 
     def __aiter__(self) -> Self:
@@ -50,18 +57,25 @@ class StandardInput:
         return self._lines.popleft()
 
     async def _read(self) -> bytes:
-        try:
-            await trio.lowlevel.wait_readable(self._fd)
-        except PermissionError:
-            # epoll takes no plain files; they never block for long.
-            return await trio.to_thread.run_sync(self._read_now, abandon_on_cancel=True)
-        except OSError:
-            return b""
-        return self._read_now()
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(self._fd)
+            except PermissionError:
+                # epoll takes no plain files; they never block for long.
+                return await trio.to_thread.run_sync(self._read_now, abandon_on_cancel=True)
+            except OSError:
+                return b""
+            try:
+                return self._read_now()
+            except BlockingIOError:
+                # Somebody who shares it has made it non-blocking, and was faster.
+                continue
 
     def _read_now(self) -> bytes:
         try:
             return os.read(self._fd, _READ_SIZE)
+        except BlockingIOError:
+            raise
         except OSError:
             # A terminal that has hung up, or no standard input at all.
             return b""

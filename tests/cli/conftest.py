@@ -1,0 +1,363 @@
+"""The real program: started on pipes or on a pseudo-terminal, and ended in any case."""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from trionet.network import SYSTEM
+from trionet.testing import LineClient
+
+# Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
+PATIENCE = 20
+
+# A pseudo-terminal becomes the program's controlling terminal, so that Ctrl-C can be typed on it.
+_ON_TERMINAL = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "from trionet.cli.main import main; main()"
+)
+
+_ROWS, _COLUMNS = 100, 80
+
+
+class Output:
+    """What a program prints, read as it comes."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._taken = 0
+        self._ended = False
+        self._more = trio.lowlevel.ParkingLot()
+
+    def feed(self, data: bytes) -> None:
+        self.text += self._decode(data, not data)
+        self._ended = not data
+        self._more.unpark_all()
+
+    async def line(self) -> str:
+        """The next line; at the end of the output the rest, which is empty if all is well."""
+        while (end := self.text.find("\n", self._taken)) < 0 and not self._ended:
+            await self._more.park()
+        start, self._taken = self._taken, len(self.text) if end < 0 else end + 1
+        return self.text[start : None if end < 0 else end]
+
+    async def rest(self) -> str:
+        """All that is still to come, to the end of the output."""
+        while not self._ended:
+            await self._more.park()
+        start, self._taken = self._taken, len(self.text)
+        return self.text[start:]
+
+
+class Program:
+    """A started program. Each wait ends within `PATIENCE`, and tells what was printed till then."""
+
+    def __init__(self, arguments: tuple[str, ...], process: trio.Process) -> None:
+        self.process = process
+        self.out, self.err = Output(), Output()
+        self._arguments = arguments
+
+    async def expect(self, *lines: str) -> None:
+        """These lines come next on the standard output."""
+        for line in lines:
+            await self._expect("out", self.out.line, line)
+
+    async def expect_error(self, *lines: str) -> None:
+        """These lines come next on the standard error."""
+        for line in lines:
+            await self._expect("err", self.err.line, line)
+
+    async def expect_end(self, status: int = 0) -> None:
+        """Nothing more comes on either output, and the program ends."""
+        await self._expect("out", self.out.rest, "")
+        await self._expect("err", self.err.rest, "")
+        assert await self.within_patience(self.process.wait) == status, self.told()
+
+    async def address(self) -> str:
+        """The next line is `listening on ADDRESS`."""
+        line = await self.within_patience(self.out.line)
+        match = re.fullmatch(r"listening on (\S+)", line)
+        assert match, f"no address in {line!r}\n{self.told()}"
+        return match[1]
+
+    async def type(self, text: str) -> None:
+        """Write to the standard input."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(text.encode())
+
+    async def end_input(self) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.aclose()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def within_patience(self, wait: Callable[[], Any]) -> Any:
+        try:
+            with trio.fail_after(PATIENCE):
+                return await wait()
+        except trio.TooSlowError:
+            raise AssertionError(f"it takes longer than {PATIENCE} s\n{self.told()}") from None
+
+    def told(self) -> str:
+        return (
+            f"trionet {' '.join(self._arguments)} (status {self.process.returncode})\n"
+            f"standard output:\n{self.out.text}\nstandard error:\n{self.err.text}"
+        )
+
+    async def _expect(self, where: str, read: Callable[[], Any], expected: str) -> None:
+        found = await self.within_patience(read)
+        assert found == expected, f"{where}: {expected!r} expected, {found!r} came\n{self.told()}"
+
+
+class Screen:
+    """What a terminal shows, as far as a line editor's output goes. It never scrolls."""
+
+    _SEQUENCE = re.compile(r"\x1b\[([?>]?)([0-9;]*) ?([A-Za-z])|\x1b\][^\x07]*\x07|\x1b[=>78]")
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, int], str] = {}
+        self._row = self._column = 0
+        self._unread = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines, without the blank ones at the end and the blanks at each one's end."""
+        rows = [row for (row, _), cell in self._cells.items() if cell != " "]
+        return [
+            "".join(self._cells.get((row, column), " ") for column in range(_COLUMNS)).rstrip()
+            for row in range(max(rows, default=-1) + 1)
+        ]
+
+    def feed(self, data: bytes) -> bytes:
+        """Show bytes; what is returned is the terminal's answer to a question in them."""
+        text, self._unread, answers = self._unread + self._decode(data), "", b""
+        at = 0
+        while at < len(text):
+            if text[at] == "\x1b":
+                match = self._SEQUENCE.match(text, at)
+                if match is None:
+                    # Cut in the middle of a sequence.
+                    self._unread = text[at:]
+                    break
+                answers += self._control(match[1], match[2], match[3])
+                at = match.end()
+            else:
+                self._put(text[at])
+                at += 1
+        return answers
+
+    def _put(self, character: str) -> None:
+        match character:
+            case "\r":
+                self._column = 0
+            case "\n":
+                self._row += 1
+            case "\b":
+                self._column = max(self._column - 1, 0)
+            case "\a":
+                pass
+            case _:
+                self._cells[self._row, self._column] = character
+                self._column += 1
+
+    def _control(self, private: str | None, numbers: str | None, command: str | None) -> bytes:
+        if private:
+            return b""
+        number = int((numbers or "").partition(";")[0] or 0)
+        match command:
+            case "A":
+                self._row -= number or 1
+            case "B":
+                self._row += number or 1
+            case "C":
+                self._column += number or 1
+            case "D":
+                self._column = max(self._column - (number or 1), 0)
+            case "K":
+                self._erase(lambda row, column: row == self._row and column >= self._column)
+            case "J":
+                self._erase(lambda row, column: (row, column) >= (self._row, self._column))
+            case "n":
+                return f"\x1b[{self._row + 1};{self._column + 1}R".encode()
+            case "m" | "q" | "t" | "h" | "l" | None:
+                pass
+            case _:
+                raise AssertionError(f"the test's terminal does not know CSI {numbers}{command}")
+        return b""
+
+    def _erase(self, is_erased: Callable[[int, int], bool]) -> None:
+        self._cells = {at: cell for at, cell in self._cells.items() if not is_erased(*at)}
+
+
+class TerminalProgram(Program):
+    """A program on a pseudo-terminal, and the person in front of it."""
+
+    def __init__(self, arguments: tuple[str, ...], process: trio.Process, fds: tuple[int, int]):
+        super().__init__(arguments, process)
+        self.screen = Screen()
+        self._ours, self._theirs = fds
+        self._changed = trio.lowlevel.ParkingLot()
+
+    @property
+    def modes(self) -> list[Any]:
+        """The terminal's modes, as `termios.tcgetattr` has them."""
+        return termios.tcgetattr(self._theirs)
+
+    async def watch(self) -> None:
+        """Show what the program prints, until cancelled."""
+        while True:
+            await trio.lowlevel.wait_readable(self._ours)
+            os.write(self._ours, self.screen.feed(os.read(self._ours, 65536)))
+            self._changed.unpark_all()
+
+    async def type(self, text: str) -> None:
+        os.write(self._ours, text.encode(errors="surrogateescape"))
+
+    async def expect_screen(self, *lines: str) -> None:
+        """Wait until the screen shows just this."""
+        await self.expect_that(lambda screen: screen == list(lines), f"{lines}")
+
+    async def expect_that(self, is_so: Callable[[list[str]], bool], what: str) -> None:
+        """Wait until the screen's lines are as a function says."""
+
+        async def wait() -> None:
+            while not is_so(self.screen.lines):
+                await self._changed.park()
+
+        try:
+            await self.within_patience(wait)
+        except AssertionError as failure:
+            raise AssertionError(f"the screen should show {what}\n{failure}") from None
+
+    async def expect_end(self, status: int = 0) -> None:
+        assert await self.within_patience(self.process.wait) == status, self.told()
+
+    def told(self) -> str:
+        return f"{super().told()}\nthe screen:\n" + "\n".join(self.screen.lines)
+
+
+class Programs:
+    """Starts programs; the fixture `programs` ends those that are left."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._started: list[trio.Process] = []
+
+    async def start(
+        self,
+        *arguments: str,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        interpreter: tuple[str, ...] = ("-m", "trionet.cli.main"),
+    ) -> Program:
+        """Start `trionet ARGUMENTS...` with its standard streams on pipes, or as told."""
+        process = await self._open(
+            [sys.executable, *interpreter, *arguments], stdin=stdin, stdout=stdout, stderr=stderr
+        )
+        program = Program(arguments, process)
+        for stream, output in ((process.stdout, program.out), (process.stderr, program.err)):
+            if stream is not None:
+                self._nursery.start_soon(_listen, stream, output)
+            else:
+                output.feed(b"")
+        return program
+
+    async def run(self, *arguments: str, typed: str = "", **options: Any) -> Program:
+        """Start a program, type all that there is to type, and end its input."""
+        program = await self.start(*arguments, **options)
+        await program.type(typed)
+        await program.end_input()
+        return program
+
+    async def start_on_terminal(self, *arguments: str, term: str = "xterm") -> TerminalProgram:
+        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        process = await self._open(
+            [sys.executable, "-c", _ON_TERMINAL, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": term},
+        )
+        program = TerminalProgram(arguments, process, (ours, theirs))
+        self._nursery.start_soon(self._watch, program, ours, theirs)
+        return program
+
+    async def connect(self, address: str, *lines: str) -> LineClient:
+        """Connect to a server, and say some lines."""
+        client = LineClient(await SYSTEM.connect(address), patience=PATIENCE)
+        self._nursery.start_soon(_close_at_the_end, client)
+        await client.send(*lines)
+        return client
+
+    async def aclose(self) -> None:
+        """End what is left, each by its own number."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        self._nursery.cancel_scope.cancel()
+
+    async def _open(self, command: list[str], **options: Any) -> trio.Process:
+        process = await trio.lowlevel.open_process(command, **options)
+        self._started.append(process)
+        self._nursery.start_soon(_close_pipes, process)
+        return process
+
+    async def _watch(self, program: TerminalProgram, *fds: int) -> None:
+        try:
+            await program.watch()
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+
+async def _listen(stream: trio.abc.ReceiveStream, output: Output) -> None:
+    async for data in stream:
+        output.feed(bytes(data))
+    output.feed(b"")
+
+
+async def _close_pipes(process: trio.Process) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                await trio.aclose_forcefully(pipe)
+
+
+async def _close_at_the_end(client: LineClient) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        await trio.aclose_forcefully(client.stream)
+
+
+@pytest.fixture
+async def programs() -> AsyncIterator[Programs]:
+    async with trio.open_nursery() as nursery:
+        programs = Programs(nursery)
+        try:
+            yield programs
+        finally:
+            with trio.CancelScope(shield=True):
+                await programs.aclose()

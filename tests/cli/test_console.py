@@ -1,0 +1,164 @@
+"""An output that may stand still, and a program that does not."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from trionet.cli import console as console_module
+from trionet.cli.console import open_console
+
+# On the real clock, for threads and pipes; what is waited for takes a fraction of one second.
+PATIENCE = 20
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ours, theirs = os.pipe()
+    yield ours, theirs
+    for fd in (ours, theirs):
+        try:
+            os.close(fd)
+        except OSError:
+            # A test has closed it.
+            assert fd in (ours, theirs)
+
+
+def fill(fd: int) -> int:
+    """Fill a pipe to the brim and return how many bytes that took."""
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    filled = 0
+    try:
+        for size in (4096, 1):
+            try:
+                while True:
+                    filled += os.write(fd, b"." * size)
+            except BlockingIOError:
+                pass
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+    return filled
+
+
+async def read(fd: int, size: int) -> str:
+    """Read as many bytes as are told."""
+    data = b""
+    with trio.fail_after(PATIENCE):
+        while len(data) < size:
+            await trio.lowlevel.wait_readable(fd)
+            data += os.read(fd, size - len(data))
+    return data.decode()
+
+
+async def test_lines_are_written_in_order_and_at_once(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    async with open_console(theirs) as console:
+        console.print("one")
+        console.print("zwölf")
+        assert await read(ours, 11) == "one\nzwölf\n"
+        console.write("three? ")
+        assert await read(ours, 7) == "three? "
+        console.print("no")
+        await console.flush()
+        assert await read(ours, 3) == "no\n"
+    os.fstat(theirs)
+
+
+async def test_the_end_of_the_block_writes_what_waits(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+
+    async def fail() -> None:
+        async with open_console(theirs) as console:
+            console.print("last words")
+            raise ConnectionError("broken")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+    assert caught.group_contains(ConnectionError, match="broken")
+    assert await read(ours, 11) == "last words\n"
+
+
+async def test_half_of_a_surrogate_pair_is_replaced(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    async with open_console(theirs) as console:
+        console.print("caf\udce9")
+    assert await read(ours, 5) == "caf?\n"
+
+
+async def test_an_output_that_stands_still_stops_nobody_and_goes_on_later(
+    pipe: tuple[int, int],
+) -> None:
+    ours, theirs = pipe
+    filled = fill(theirs)
+    async with open_console(theirs) as console:
+        for number in range(1000):
+            console.print(f"{number:3}")
+            await trio.lowlevel.checkpoint()
+        assert await read(ours, filled) == "." * filled
+        assert await read(ours, 4000) == "".join(f"{number:3}\n" for number in range(1000))
+
+
+async def test_what_is_too_much_is_dropped_from_the_oldest_on_and_counted(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console_module, "_MAX_WAITING", 3)
+    ours, theirs = pipe
+    filled = fill(theirs)
+    async with open_console(theirs) as console:
+        console.print("under way")
+        while console._lines:
+            await trio.lowlevel.checkpoint()
+        for number in range(8):
+            console.print(f"{number}")
+        await read(ours, filled)
+        await console.flush()
+        expected = "under way\n… 5 lines are not shown …\n5\n6\n7\n"
+        assert await read(ours, len(expected.encode())) == expected
+        console.print("8")
+        assert await read(ours, 2) == "8\n"
+
+
+async def test_the_last_lines_have_one_second(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    fill(theirs)
+
+    async def lose_patience() -> None:
+        await trio.sleep(PATIENCE)
+        # Nothing else would end a write that is waited for.
+        os.close(ours)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lose_patience)
+        began = trio.current_time()
+        async with open_console(theirs) as console:
+            console.print("nobody reads this")
+        nursery.cancel_scope.cancel()
+    assert 0.9 < trio.current_time() - began < PATIENCE
+
+
+async def test_a_closed_output_is_no_error(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    os.close(ours)
+    with trio.fail_after(PATIENCE):
+        async with open_console(theirs) as console:
+            console.print("nobody reads this")
+            await console.flush()
+            console.print("nor this")
+            assert not console._lines
+            await console.flush()
+
+
+async def test_an_output_that_somebody_made_non_blocking_loses_nothing(
+    pipe: tuple[int, int],
+) -> None:
+    ours, theirs = pipe
+    os.set_blocking(theirs, False)
+    line = "x" * 299_999
+    async with open_console(theirs) as console:
+        console.print(line)
+        assert await read(ours, 300_000) == f"{line}\n"

@@ -1,0 +1,111 @@
+"""Who is at the standard streams decides how they are asked, shown and warned."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import cast
+
+import pytest
+
+from trionet.cli.console import Console
+from trionet.cli.people import is_input_terminal, open_person
+from trionet.cli.running import Terminal
+
+
+class Recorder:
+    """Stands for a console and for a line editor: notes what it is to show."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def show(self, line: str) -> None:
+        self.shown.append(line)
+
+    print = show
+
+    async def ask(self, question: str) -> str | None:
+        self.shown.append(question)
+        return "Ann"
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for line in ("one", "two"):
+            yield line
+
+
+class World:
+    """What `open_person` finds: terminals or not, and what it prints where."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
+        self.terminal = Terminal(cast(Console, self.out), cast(Console, self.err))
+        self._monkeypatch = monkeypatch
+        monkeypatch.setenv("TERM", "xterm")
+        # Not even loaded where it is not used: it takes a fifth of a second.
+        monkeypatch.setitem(sys.modules, "trionet.cli.line_editor", None)
+
+    def has_terminals(self, *fds: int) -> None:
+        self._monkeypatch.setattr(os, "isatty", lambda fd: fd in fds)
+
+    def has_editor(self) -> None:
+        @contextmanager
+        def open_line_editor() -> Iterator[Recorder]:
+            yield self.editor
+            self.editor.shown.append("closed")
+
+        module = ModuleType("trionet.cli.line_editor")
+        module.open_line_editor = open_line_editor  # type: ignore[attr-defined]
+        self._monkeypatch.setitem(sys.modules, "trionet.cli.line_editor", module)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("terminals", "plain", "term"),
+    [
+        ((), False, "xterm"),
+        ((1, 2), False, "xterm"),
+        ((0, 2), False, "xterm"),
+        ((0, 1, 2), True, "xterm"),
+        ((0, 1, 2), False, "dumb"),
+        ((0, 1, 2), False, "unknown"),
+    ],
+)
+def test_without_two_terminals_that_can_do_it_all_is_plain(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    terminals: tuple[int, ...],
+    plain: bool,
+    term: str,
+) -> None:
+    world.has_terminals(*terminals)
+    monkeypatch.setenv("TERM", term)
+    with open_person(world.terminal, plain=plain) as person:
+        person.show("54")
+        person.warn("malformed")
+    assert world.out.shown == ["54"]
+    assert world.err.shown == ["warning: malformed"]
+    # Somebody at a terminal can be asked, whatever their output is.
+    assert person.is_interactive is is_input_terminal() is (0 in terminals)
+
+
+@pytest.mark.parametrize("errors_too", [True, False], ids=["one screen", "errors elsewhere"])
+async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
+    world.has_terminals(*range(2 + errors_too))
+    world.has_editor()
+    with open_person(world.terminal, plain=False) as person:
+        assert person.is_interactive
+        assert await person.ask("name: ") == "Ann"
+        person.show("54")
+        person.warn("malformed")
+        assert [line async for line in person.lines] == ["one", "two"]
+    warning = ["warning: malformed"]
+    assert world.editor.shown == ["name: ", "54", *(warning if errors_too else []), "closed"]
+    assert world.err.shown == ([] if errors_too else warning)
+    assert world.out.shown == []

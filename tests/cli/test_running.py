@@ -1,0 +1,216 @@
+"""From a command to an exit status: whatever happens, at most one line tells of it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import pytest
+import trio
+import typer
+
+from trionet.cli import calc as cli_calc
+from trionet.cli import chat as cli_chat
+from trionet.cli.console import Console, open_console
+from trionet.cli.running import Terminal, run, serve_until_signalled, until_interrupted
+from trionet.connection import Connection
+from trionet.errors import ListenError, TrionetError
+from trionet.limits import Limits
+from trionet.network import SYSTEM, Listener
+from trionet.server import Server, serve
+from trionet.testing import MemoryNetwork
+
+
+def status_of(command: Callable[[Terminal], Awaitable[object]]) -> int:
+    with pytest.raises(typer.Exit) as caught:
+        run(command)
+    return caught.value.exit_code
+
+
+def raising(error: BaseException) -> Callable[[Terminal], Awaitable[object]]:
+    async def command(_terminal: Terminal) -> None:
+        raise error
+
+    return command
+
+
+def test_what_is_printed_is_printed_in_order(capfd: pytest.CaptureFixture[str]) -> None:
+    async def command(terminal: Terminal) -> None:
+        await trio.lowlevel.checkpoint()
+        for number in range(3):
+            terminal.out.print(f"result {number}")
+            terminal.err.print(f"warning {number}")
+
+    assert status_of(command) == 0
+    assert capfd.readouterr() == (
+        "result 0\nresult 1\nresult 2\n",
+        "warning 0\nwarning 1\nwarning 2\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "status"),
+    [
+        (ListenError("cannot listen"), "error: cannot listen\n", 1),
+        (
+            ExceptionGroup("", [ExceptionGroup("", [TrionetError("one")]), TrionetError("two")]),
+            "error: one\n",
+            1,
+        ),
+        (KeyboardInterrupt(), "", 130),
+        (BaseExceptionGroup("", [KeyboardInterrupt()]), "", 130),
+    ],
+    ids=["an error", "a group of errors", "Ctrl-C", "Ctrl-C in a group"],
+)
+def test_the_exit_status(
+    capfd: pytest.CaptureFixture[str], error: BaseException, told: str, status: int
+) -> None:
+    assert status_of(raising(error)) == status
+    assert capfd.readouterr() == ("", told)
+
+
+def test_an_error_of_the_program_itself_is_not_hidden() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        run(raising(ZeroDivisionError()))
+    assert caught.group_contains(ZeroDivisionError)
+
+
+def test_ctrl_c_once_more_at_the_very_end_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def flush(console: Console) -> None:
+        await trio.lowlevel.checkpoint()
+        signal.raise_signal(signal.SIGINT)
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(Console, "flush", flush)
+    assert status_of(raising(KeyboardInterrupt())) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_toolkit_logs_goes_to_the_standard_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    logger = logging.getLogger("trionet.server")
+
+    async def command(_terminal: Terminal) -> None:
+        await trio.lowlevel.checkpoint()
+        logger.warning("drain: cut off %d connections", 2)
+        logger.debug("nobody wants to know")
+
+    assert status_of(command) == 0
+    assert capfd.readouterr() == ("", "warning: drain: cut off 2 connections\n")
+    assert logging.getLogger("trionet").handlers == []
+
+
+def test_ctrl_c_ends_a_client(capfd: pytest.CaptureFixture[str]) -> None:
+    async def client(terminal: Terminal) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await trio.sleep_forever()
+        finally:
+            terminal.out.print("cleaned up")
+
+    assert status_of(lambda terminal: until_interrupted(partial(client, terminal))) == 130
+    assert capfd.readouterr() == ("cleaned up\n", "")
+
+
+@pytest.mark.parametrize("service", ["calc", "chat"])
+async def test_the_backlog_reaches_the_system(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlogs: list[int | None] = []
+
+    async def listen(_address: str, *, backlog: int | None = None) -> Sequence[Listener]:
+        backlogs.append(backlog)
+        raise ListenError("seen enough")
+
+    monkeypatch.setattr(SYSTEM, "listen", listen)
+    async with open_console(1) as console:
+        terminal = Terminal(console, console)
+        with pytest.raises(ExceptionGroup) as caught:
+            if service == "calc":
+                await cli_calc.serve(["localhost:0"], 1, False, 7, 28, True, terminal)
+            else:
+                await cli_chat.serve(["localhost:0"], False, False, 7, True, terminal)
+    assert caught.group_contains(ListenError, match="seen enough")
+    assert backlogs == [7]
+
+
+async def hear(connection: Connection) -> None:
+    async for _ in connection.lines:
+        pass
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT]]
+)
+def test_the_first_signal_drains_a_server_and_the_second_ends_it(
+    capfd: pytest.CaptureFixture[str], numbers: list[signal.Signals]
+) -> None:
+    network = MemoryNetwork()
+    patience = trio.CancelScope(relative_deadline=20)
+
+    async def stubborn(connection: Connection) -> None:
+        await hear(connection)
+        if len(numbers) == 2:
+            signal.raise_signal(numbers[1])
+            await trio.sleep_forever()
+
+    async def serve_and_signal(*, task_status: trio.TaskStatus[Server]) -> None:
+        # Without the second signal the drain would wait for longer than this.
+        limits = Limits(drain_seconds=1000)
+        with patience:
+            await serve_stubbornly(limits, task_status)
+
+    async def serve_stubbornly(limits: Limits, task_status: trio.TaskStatus[Server]) -> None:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                partial(serve, stubborn, "localhost:0", limits=limits, network=network)
+            )
+            task_status.started(server)
+            stream = await network.connect(server.addresses[0])
+            await stream.send_all(b"hello\n")
+            while not server.connections:
+                await trio.lowlevel.checkpoint()
+            signal.raise_signal(numbers[0])
+            if len(numbers) == 1:
+                # The server ends its sending, and this side then does so too.
+                assert await stream.receive_some() == b""
+                await stream.aclose()
+
+    status = status_of(lambda terminal: serve_until_signalled(serve_and_signal, terminal))
+    assert status == (130 if len(numbers) == 2 else 0)
+    assert not patience.cancelled_caught
+    output, errors = capfd.readouterr()
+    assert output == "listening on 127.0.0.1:49152\nlistening on [::1]:49152\n"
+    assert errors == "closing; once more ends at once\n"
+
+
+def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixture[str]) -> None:
+    network = MemoryNetwork()
+
+    async def command(terminal: Terminal) -> None:
+        await network.listen("localhost:1")
+        await serve_until_signalled(partial(serve, hear, "localhost:1", network=network), terminal)
+
+    assert status_of(command) == 1
+    reason = "error: cannot listen on localhost:1: address already in use\n"
+    assert capfd.readouterr() == ("", reason)
+
+
+def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str]) -> None:
+    network = MemoryNetwork()
+
+    async def once(*, task_status: trio.TaskStatus[Server]) -> None:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                partial(serve, hear, "127.0.0.1:7", network=network)
+            )
+            task_status.started(server)
+            await server.drain()
+
+    assert status_of(lambda terminal: serve_until_signalled(once, terminal)) == 0
+    assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
