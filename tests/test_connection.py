@@ -18,6 +18,7 @@ from trionet import (
     UnsendableLine,
     WhenSlow,
 )
+from trionet.deadlines import Deadlines
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
@@ -33,6 +34,7 @@ def connection_on(
     return Connection(
         stream,
         nursery,
+        Deadlines(),
         limits=limits or Limits(),
         when_slow=when_slow,
         tell_missed=tell_missed,

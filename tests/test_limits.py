@@ -13,7 +13,14 @@ def test_the_defaults_are_those_that_are_promised() -> None:
         "max_line": 4096,
         "max_unending": 1 << 20,
         "max_clients": 0,
+        "max_per_address": 0,
         "max_waiting": 1 << 20,
+        "rate": 0,
+        "burst": 100,
+        "handshake_timeout": 10.0,
+        "login_timeout": 0,
+        "idle_timeout": 0,
+        "write_timeout": 30.0,
         "linger_seconds": 2.0,
         "linger_bytes": 1 << 20,
         "drain_seconds": 5.0,
@@ -39,15 +46,22 @@ def test_one_limit_is_replaced_and_the_others_stay() -> None:
     assert dataclasses.replace(Limits(), max_clients=1) == Limits(max_clients=1)
 
 
-@pytest.mark.parametrize("name", ["max_line", "max_unending", "max_waiting"])
+@pytest.mark.parametrize("name", ["max_line", "max_unending", "max_waiting", "burst"])
 def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 1})
     with pytest.raises(ValueError, match=f"^{name} must be at least 1$"):
         dataclasses.replace(Limits(), **{name: 0})
 
 
-@pytest.mark.parametrize("name", ["max_clients", "linger_seconds", "linger_bytes", "drain_seconds"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_clients", "max_per_address", "rate", "handshake_timeout", "login_timeout",
+        "idle_timeout", "write_timeout", "linger_seconds", "linger_bytes", "drain_seconds",
+    ],
+)  # fmt: skip
 def test_zero_is_a_limit_too_but_less_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 0})
-    with pytest.raises(ValueError, match=f"^{name} must not be negative$"):
-        dataclasses.replace(Limits(), **{name: -1})
+    for value in (-1, float("nan")):
+        with pytest.raises(ValueError, match=f"^{name} must not be negative$"):
+            dataclasses.replace(Limits(), **{name: value})

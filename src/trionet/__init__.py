@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         TCPAddress as TCPAddress,
     )
     from trionet.addresses import (
+        TLSAddress as TLSAddress,
+    )
+    from trionet.addresses import (
         UnixAddress as UnixAddress,
     )
     from trionet.addresses import (
@@ -62,6 +65,10 @@ if TYPE_CHECKING:
     from trionet.errors import (
         UnsendableLine as UnsendableLine,
     )
+    from trionet.events import Closed as Closed
+    from trionet.events import Opened as Opened
+    from trionet.events import Refused as Refused
+    from trionet.events import ServerEvent as ServerEvent
     from trionet.hub import Box as Box
     from trionet.hub import Hub as Hub
     from trionet.limits import Limits as Limits
@@ -127,11 +134,14 @@ if TYPE_CHECKING:
         lingering_close as lingering_close,
     )
     from trionet.text import safe_text as safe_text
+    from trionet.tls import TLSListener as TLSListener
+    from trionet.tls import TLSStream as TLSStream
 
 _HOMES = {
     "trionet.addresses": (
         "Address",
         "TCPAddress",
+        "TLSAddress",
         "UnixAddress",
         "parse_address",
     ),
@@ -149,6 +159,7 @@ _HOMES = {
         "TrionetError",
         "UnsendableLine",
     ),
+    "trionet.events": ("Closed", "Opened", "Refused", "ServerEvent"),
     "trionet.hub": (
         "Box",
         "Hub",
@@ -192,6 +203,10 @@ _HOMES = {
         "lingering_close",
     ),
     "trionet.text": ("safe_text",),
+    "trionet.tls": (
+        "TLSListener",
+        "TLSStream",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import trio
 
+from trionet.deadlines import Deadlines
 from trionet.errors import BadLine
 from trionet.limits import Limits
-from trionet.lines import encode_lines
+from trionet.lines import encode_line, encode_lines
 from trionet.outbox import Outbox, WhenSlow
+from trionet.paced import PacedLineReader
 from trionet.stream import InputEnd, LineReader, lingering_close
 
 
@@ -23,17 +27,28 @@ class Connection:
         peer: the peer's address as it is to be shown.
         lines: its lines. ``async for line in connection.lines`` gives each good line and answers
             each bad one with ``error: REASON``; ``receive_batch`` gives both. They end when the
-            peer ends or resets the connection, and when the server drains.
+            peer ends or resets the connection, when a deadline has passed, and when the server
+            drains.
         outbox: what goes to it. Everything that is sent passes through here, in order.
         stream: the stream under both, for what these do not cover. Do not send on it.
     """
 
-    __slots__ = ("_limits", "lines", "outbox", "peer", "stream")
+    __slots__ = (
+        "_deadlines",
+        "_limits",
+        "_login_by",
+        "lines",
+        "opened_at",
+        "outbox",
+        "peer",
+        "stream",
+    )
 
     def __init__(
         self,
         stream: trio.abc.Stream,
         nursery: trio.Nursery,
+        deadlines: Deadlines,
         *,
         limits: Limits,
         when_slow: WhenSlow,
@@ -41,10 +56,14 @@ class Connection:
         refuse_http: bool,
     ) -> None:
         self._limits = limits
+        self._deadlines = deadlines
         self.stream = stream
-        self.peer: str = getattr(stream, "peer", "unknown peer")
-        self.lines = LineReader(
+        self.peer = peer_of(stream)
+        self.opened_at = trio.current_time()
+        self._login_by = self.opened_at + (limits.login_timeout or math.inf)
+        self.lines = _line_reader(
             stream,
+            limits,
             max_line=limits.max_line,
             max_unending=limits.max_unending,
             refuse_http=refuse_http,
@@ -57,7 +76,9 @@ class Connection:
             when_slow=when_slow,
             tell_missed=tell_missed,
             on_overflow=self._give_up,
+            on_blocked=self._watch if limits.write_timeout else None,
         )
+        self._watch()
 
     async def send(self, *lines: str) -> None:
         """Send lines behind all that waits in the outbox, and wait until they are sent.
@@ -79,6 +100,40 @@ class Connection:
     def _give_up(self) -> None:
         self.lines.stop(InputEnd.SLOW)
 
+    def _watch(self) -> None:
+        self._deadlines.watch(self)
+
+    def next_deadline(self) -> float:
+        """Return when `check_deadlines` may have something to do; `trionet.deadlines` asks."""
+        limits = self._limits
+        due = math.inf
+        if self.lines.end is None:
+            if not self.lines.lines_in:
+                due = self._login_by
+            if limits.idle_timeout:
+                due = min(due, self.lines.received_at + limits.idle_timeout)
+        if limits.write_timeout:
+            due = min(due, self.outbox.progressed_at + limits.write_timeout)
+        return due
+
+    def check_deadlines(self) -> None:
+        """Tell the peer which deadline has passed, if one has, and end its input."""
+        now = trio.current_time()
+        limits = self._limits
+        if limits.write_timeout and self.outbox.progressed_at + limits.write_timeout <= now:
+            self.outbox.give_up()
+            self.lines.stop(InputEnd.SLOW)
+        elif self.lines.end is not None:
+            return
+        elif not self.lines.lines_in and self._login_by <= now:
+            self._time_out(InputEnd.LOGIN, f"no login within {limits.login_timeout:g} seconds")
+        elif limits.idle_timeout and self.lines.received_at + limits.idle_timeout <= now:
+            self._time_out(InputEnd.IDLE, f"nothing came for {limits.idle_timeout:g} seconds")
+
+    def _time_out(self, end: InputEnd, reason: str) -> None:
+        self.outbox.put(encode_line(f"error: {reason}"))
+        self.lines.stop(end)
+
     async def finish_sending(self) -> None:
         """Take no more input and no more output, and send what waits. The server calls it."""
         self.lines.stop()
@@ -87,6 +142,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close so that nothing on its way is lost. The server calls it."""
+        self._deadlines.forget(self)
         end = self.lines.end
         await lingering_close(
             self.stream,
@@ -94,3 +150,22 @@ class Connection:
             max_bytes=self._limits.linger_bytes,
             input_ended=end is not None and end.peer_has_ended,
         )
+
+
+def peer_of(stream: trio.abc.Stream) -> str:
+    """Return the address of a stream's other end, as it is to be shown."""
+    return str(getattr(stream, "peer", "unknown peer"))
+
+
+def host_of(peer: str) -> str | None:
+    """Return the host of a peer's address; ``None``: it has none, such as on a Unix socket."""
+    if peer.startswith("unix:"):
+        return None
+    host, colon, port = peer.removeprefix("tls:").rpartition(":")
+    return host if colon and port.isdigit() else None
+
+
+def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:
+    if limits.rate:
+        return PacedLineReader(stream, rate=limits.rate, burst=limits.burst, **options)
+    return LineReader(stream, **options)

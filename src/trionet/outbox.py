@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -50,8 +51,12 @@ class Outbox:
         tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
             it missed; default ``error: missed 37 lines``.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
+        on_blocked: called whenever something begins to wait.
 
     Attributes:
+        bytes_out: bytes sent so far.
+        lines_out: lines put so far; those of them in `dropped` were not sent.
+        progressed_at: since when there was no progress, on the Trio clock, while something waits.
         dropped: lines that were put and will never be sent, for whatever reason.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
@@ -62,6 +67,7 @@ class Outbox:
         "_emptied",
         "_max_waiting",
         "_nursery",
+        "_on_blocked",
         "_on_overflow",
         "_queue",
         "_send_nowait",
@@ -70,7 +76,10 @@ class Outbox:
         "_when_slow",
         "_writer",
         "broken",
+        "bytes_out",
         "dropped",
+        "lines_out",
+        "progressed_at",
     )
 
     def __init__(
@@ -82,6 +91,7 @@ class Outbox:
         when_slow: WhenSlow = WhenSlow.DISCONNECT,
         tell_missed: Callable[[int], bytes] | None = None,
         on_overflow: Callable[[], None] | None = None,
+        on_blocked: Callable[[], None] | None = None,
     ) -> None:
         self._stream = stream
         self._send_nowait: Callable[[bytes], int] | None = getattr(stream, "send_nowait", None)
@@ -90,6 +100,7 @@ class Outbox:
         self._when_slow = when_slow
         self._tell_missed = tell_missed or _tell_missed
         self._on_overflow = on_overflow
+        self._on_blocked = on_blocked
         # Both only while something waits: thousands of idle outboxes have neither.
         self._queue: LineQueue | None = None
         self._writer: trio.CancelScope | None = None
@@ -97,7 +108,10 @@ class Outbox:
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
         self._closed = False
+        self.bytes_out = 0
+        self.lines_out = 0
         self.dropped = 0
+        self.progressed_at = math.inf
         self.broken = False
 
     @property
@@ -114,8 +128,10 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
+        count = lines.count(b"\n")
+        self.lines_out += count
         if self._closed or self.broken:
-            self.dropped += lines.count(b"\n")
+            self.dropped += count
             return
         sent = 0
         if self._queue is None:
@@ -123,14 +139,18 @@ class Outbox:
                 try:
                     sent = self._send_nowait(lines)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self.dropped += lines.count(b"\n")
+                    self.dropped += count
                     self._break()
                     return
+                self.bytes_out += sent
             if sent == len(lines):
                 return
             self._queue = LineQueue(self._tell_missed)
             self._writer = trio.CancelScope()
             self._nursery.start_soon(self._write, self._queue, self._writer)
+            self.progressed_at = trio.current_time()
+            if self._on_blocked is not None:
+                self._on_blocked()
         self._queue.put(lines, sent=sent)
         excess = self._queue.size - self._max_waiting - self._awaited
         if excess > 0:
@@ -174,6 +194,10 @@ class Outbox:
                 self._emptied = trio.Event()
             await self._emptied.wait()
 
+    def give_up(self) -> None:
+        """Drop all that waits, and send nothing more. Never a checkpoint."""
+        self._break()
+
     def close(self) -> None:
         """Take no more: later puts are only counted. What waits is still sent."""
         self._closed = True
@@ -189,6 +213,7 @@ class Outbox:
 
     def _break(self) -> None:
         self.broken = True
+        self.progressed_at = math.inf
         if self._queue is not None:
             self.dropped += self._queue.clear()
         if self._writer is not None:
@@ -214,6 +239,7 @@ class Outbox:
                 # Lines may be cut: whatever followed them would be misread.
                 self._break()
             self._queue = self._writer = None
+            self.progressed_at = math.inf
             if self._emptied is not None:
                 self._emptied.set()
                 self._emptied = None
@@ -227,9 +253,16 @@ class Outbox:
                 size = len(piece)
                 sent = send_nowait(piece)
                 queue.settle(sent)
+                self._progress(sent)
 
     async def _write_all(self, queue: LineQueue) -> None:
         while queue:
             piece = queue.take()
             await self._stream.send_all(piece)
             queue.settle(len(piece))
+            self._progress(len(piece))
+
+    def _progress(self, sent: int) -> None:
+        if sent:
+            self.bytes_out += sent
+            self.progressed_at = trio.current_time()

@@ -16,20 +16,30 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
 
-from trionet.connection import Connection
+from trionet.connection import Connection, host_of, peer_of
+from trionet.deadlines import Deadlines
+from trionet.events import Closed, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
 from trionet.network import SYSTEM, Listener, Network
 from trionet.outbox import WhenSlow
-from trionet.stream import lingering_close
+from trionet.stream import InputEnd, lingering_close
 
 # Connections taken between two checkpoints: some 5 ms, in which no other task runs.
 _ACCEPTS_AT_ONCE = 64
+
+# Connections that are turned away and linger at a time. In a flood of more, the rest is closed as
+# soon as it is answered: a reset may destroy the answer, but what a flood holds stays small.
+_LINGERERS = 1024
+
+_CLOSING = "server is closing"
 
 logger = logging.getLogger("trionet.server")
 
@@ -59,6 +69,7 @@ class Server:
         tell_missed: Callable[[int], bytes] | None,
         refuse_http: bool,
         on_drain: Callable[[], object] | None,
+        on_event: Callable[[ServerEvent], object] | None,
     ) -> None:
         self.addresses = tuple(listener.address for listener in listeners)
         self._handler = handler
@@ -69,6 +80,10 @@ class Server:
         self._tell_missed = tell_missed
         self._refuse_http = refuse_http
         self._on_drain = on_drain
+        self._on_event = on_event or (lambda _event: None)
+        self._deadlines = Deadlines()
+        self._from_host: Counter[str] = Counter()
+        self._turning_away = 0
         # A dict for its order: whoever was first is told first.
         self._connections: dict[Connection, None] = {}
         self._vacancy = trio.lowlevel.ParkingLot()
@@ -115,25 +130,33 @@ class Server:
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until drained or cancelled. `serve` calls it."""
         try:
-            async with trio.open_nursery() as self._handlers:
-                try:
-                    async with trio.open_nursery() as acceptors:
-                        for listener in self._listeners:
-                            acceptors.start_soon(self._accept, listener, self._handlers)
-                        task_status.started(self)
-                        await self._draining.wait()
-                        acceptors.cancel_scope.cancel()
-                    self._turn_queue_away(self._handlers)
-                finally:
-                    await _close_all(self._listeners)
-                if self._on_drain is not None:
-                    self._on_drain()
-                for connection in self._connections:
-                    connection.lines.stop()
-                self._inputs_ended.set()
+            async with trio.open_nursery() as background:
+                background.start_soon(self._deadlines.run)
+                async with trio.open_nursery() as self._handlers:
+                    await self._accept_until_drained(self._handlers, task_status)
+                    if self._on_drain is not None:
+                        self._on_drain()
+                    for connection in self._connections:
+                        connection.lines.stop()
+                    self._inputs_ended.set()
+                background.cancel_scope.cancel()
         finally:
             self._inputs_ended.set()
             self._ended.set()
+
+    async def _accept_until_drained(
+        self, handlers: trio.Nursery, task_status: trio.TaskStatus[Server]
+    ) -> None:
+        try:
+            async with trio.open_nursery() as acceptors:
+                for listener in self._listeners:
+                    acceptors.start_soon(self._accept, listener, handlers)
+                task_status.started(self)
+                await self._draining.wait()
+                acceptors.cancel_scope.cancel()
+            self._turn_queue_away(handlers)
+        finally:
+            await _close_all(self._listeners)
 
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
         while True:
@@ -157,66 +180,121 @@ class Server:
             while self._is_full:
                 await self._vacancy.park()
         except trio.Cancelled:
-            handlers.start_soon(self._turn_away, stream, "server is closing")
+            self._start_turning_away(stream, _CLOSING, handlers)
             raise
 
     def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         """Serve a connection, or refuse it, in a task of its own."""
+        host = host_of(peer_of(stream))
         if self._is_full:
-            handlers.start_soon(self._turn_away, stream, "server is full")
+            self._start_turning_away(stream, "server is full", handlers)
+            return
+        if host is not None and 0 < self._limits.max_per_address <= self._from_host[host]:
+            self._start_turning_away(stream, "too many connections from your address", handlers)
             return
         connection = Connection(
             stream,
             handlers,
+            self._deadlines,
             limits=self._limits,
             when_slow=self._when_slow,
             tell_missed=self._tell_missed,
             refuse_http=self._refuse_http,
         )
         self._connections[connection] = None
-        handlers.start_soon(self._serve_one, connection)
+        if host is not None:
+            self._from_host[host] += 1
+        self._on_event(Opened(peer=connection.peer))
+        handlers.start_soon(self._serve_one, connection, host)
 
-    async def _serve_one(self, connection: Connection) -> None:
+    async def _serve_one(self, connection: Connection, host: str | None) -> None:
+        reason = "cut off"
         try:
             try:
-                await self._handle(connection)
+                reason = await self._handle(connection)
                 await connection.finish_sending()
             finally:
-                connection.outbox.close()
                 # The place is free before the lingering: the next one waits for no goodbye.
-                del self._connections[connection]
-                self._vacancy.unpark()
+                self._end(connection, host, reason)
             await connection.close()
         finally:
             await trio.aclose_forcefully(connection.stream)
 
-    async def _handle(self, connection: Connection) -> None:
+    def _end(self, connection: Connection, host: str | None, reason: str) -> None:
+        lines, outbox = connection.lines, connection.outbox
+        outbox.close()
+        self._deadlines.forget(connection)
+        del self._connections[connection]
+        if host is not None:
+            self._from_host[host] -= 1
+            # What is left of a host that has gone is nothing: hosts are many.
+            self._from_host += Counter()
+        self._vacancy.unpark()
+        self._on_event(
+            Closed(
+                peer=connection.peer,
+                reason=reason,
+                seconds=trio.current_time() - connection.opened_at,
+                bytes_in=lines.bytes_in,
+                bytes_out=outbox.bytes_out,
+                lines_in=lines.lines_in,
+                lines_out=outbox.lines_out - outbox.dropped,
+            )
+        )
+
+    async def _handle(self, connection: Connection) -> str:
+        """Run the handler, and return why it ended."""
         # `except*`, not `except`: a handler that is cancelled at the drain's deadline while a task
         # of its own fails raises both in one group, and the error must not vanish behind the
         # cancellation.
+        reason = None
         try:
+            if not await self._shake_hands(connection):
+                return "no handshake"
             await self._handler(connection)
         except* trio.BrokenResourceError:
-            logger.debug("%s went away", connection.peer)
+            reason = "the peer went away"
         except* Exception as group:
+            reason = "the handler failed"
             error = group.exceptions[0] if len(group.exceptions) == 1 else group
             logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
+        end = connection.lines.end
+        if reason is None and end is InputEnd.STOPPED:
+            reason = _CLOSING
+        return reason or ("the session ended" if end is None else end.value)
+
+    async def _shake_hands(self, connection: Connection) -> bool:
+        """Do what a TLS stream needs done first, in time; False: the peer did not."""
+        do_handshake = getattr(connection.stream, "do_handshake", None)
+        if do_handshake is None:
+            return True
+        with trio.move_on_after(self._limits.handshake_timeout or math.inf) as handshake:
+            await do_handshake()
+        return not handshake.cancelled_caught
 
     def _turn_queue_away(self, handlers: trio.Nursery) -> None:
         """Take those who wait in the system's queue: closing the listener would reset them."""
         for listener in self._listeners:
             with suppress(trio.WouldBlock, trio.ClosedResourceError, OSError):
                 while True:
-                    stream = listener.accept_nowait()
-                    handlers.start_soon(self._turn_away, stream, "server is closing")
+                    self._start_turning_away(listener.accept_nowait(), _CLOSING, handlers)
+
+    def _start_turning_away(
+        self, stream: trio.abc.Stream, reason: str, handlers: trio.Nursery
+    ) -> None:
+        self._on_event(Refused(peer=peer_of(stream), reason=reason))
+        handlers.start_soon(self._turn_away, stream, reason)
 
     async def _turn_away(self, stream: trio.abc.Stream, reason: str) -> None:
+        self._turning_away += 1
         seconds = self._limits.linger_seconds
         try:
             with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
                 await stream.send_all(encode_line(f"error: {reason}"))
-            await lingering_close(stream, seconds=seconds, max_bytes=self._limits.linger_bytes)
+            if self._turning_away <= _LINGERERS:
+                await lingering_close(stream, seconds=seconds, max_bytes=self._limits.linger_bytes)
         finally:
+            self._turning_away -= 1
             await trio.aclose_forcefully(stream)
 
 
@@ -229,6 +307,7 @@ async def serve(
     tell_missed: Callable[[int], bytes] | None = None,
     refuse_http: bool = True,
     on_drain: Callable[[], object] | None = None,
+    on_event: Callable[[ServerEvent], object] | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -246,6 +325,7 @@ async def serve(
         tell_missed: see `trionet.Outbox`.
         refuse_http: close a connection unanswered when its first line is an HTTP request line.
         on_drain: called once when a drain begins, before the inputs end.
+        on_event: called with each `trionet.ServerEvent`: a connection was opened, refused, closed.
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
         network: where to listen; default the system's.
@@ -275,6 +355,7 @@ async def serve(
             tell_missed=tell_missed,
             refuse_http=refuse_http,
             on_drain=on_drain,
+            on_event=on_event,
         )
         await server.run(task_status)
     finally:

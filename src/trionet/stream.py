@@ -57,6 +57,8 @@ class InputEnd(enum.Enum):
     HTTP = "the peer sent an HTTP request"
     STOPPED = "this side stopped reading"
     SLOW = "the peer reads too slowly"
+    LOGIN = "the peer did not log in in time"
+    IDLE = "nothing came from the peer for too long"
 
     @property
     def peer_has_ended(self) -> bool:
@@ -80,6 +82,10 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
+        bytes_in: bytes received so far.
+        lines_in: lines received so far, bad ones counted.
+        received_at: when something was received last, on the Trio clock; at first, when this was
+            made.
     """
 
     def __init__(
@@ -92,13 +98,17 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
     ) -> None:
         self.end: InputEnd | None = None
+        self.bytes_in = 0
+        self.lines_in = 0
+        self.received_at = trio.current_time()
         self._stream = stream
         self._interrupt: Callable[[], None] | None = getattr(stream, "interrupt_receive", None)
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._judge_first = refuse_http
         self._on_bad_line = on_bad_line
-        self._pending: deque[Line] = deque()
+        # What `receive` has not handed out yet; an idle connection has no deque.
+        self._pending: deque[Line] | None = None
 
     @property
     def rest(self) -> bytes:
@@ -118,8 +128,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         """
         if self._pending or self.end is not None:
             await trio.lowlevel.checkpoint()
-            batch = list(self._pending)
-            self._pending.clear()
+            batch = list(self._pending or ())
+            self._pending = None
             return batch
         # Asked again after each read: when input has just woken this task, `stop` finds nobody
         # whom it could interrupt.
@@ -129,11 +139,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             except ReceiveInterrupted:
                 continue
             except trio.BrokenResourceError:
-                self.end = InputEnd.RESET
+                self.end = self.end or InputEnd.RESET
                 break
             if not data:
                 self.end = self.end or InputEnd.EOF
                 break
+            self.received_at = trio.current_time()
+            self.bytes_in += len(data)
             batch = self._decoder.feed(data)
             if self._decoder.gave_up:
                 self.end = InputEnd.UNENDING
@@ -143,6 +155,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                     if is_http_request(batch[0]):
                         self.end = InputEnd.HTTP
                         break
+                self.lines_in += len(batch)
                 return batch
         return []
 
@@ -160,7 +173,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if self._pending:
                 await trio.lowlevel.checkpoint()
             else:
-                self._pending.extend(await self.receive_batch())
+                self._pending = deque(await self.receive_batch())
                 if not self._pending:
                     raise trio.EndOfChannel
             line = self._pending.popleft()

@@ -656,7 +656,10 @@ async def on_a_socket() -> AsyncIterator[Callable[..., Awaitable[LineClient]]]:
     """Serve a room on loopback; gives what joins it."""
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            server: Server = await nursery.start(partial(serve, LOOPBACK, forever=True))
+            server: Server = await nursery.start(
+                # As fast as it goes: what is tested here is the end, not the pace.
+                partial(serve, LOOPBACK, forever=True, limits=Limits())
+            )
 
             async def join(name: str, *others: LineClient, here: str) -> LineClient:
                 client = LineClient(await SYSTEM.connect(server.addresses[0]), name=name)

@@ -62,12 +62,33 @@ class Output:
         return self.text[start:]
 
 
+class Errors(Output):
+    """The standard error, less the log of connections, which is `log`."""
+
+    _LOGGED = re.compile(r"(opened|refused|closed) \S+:.*|opened \S+")
+
+    async def line(self) -> str:
+        line = await super().line()
+        while self._LOGGED.fullmatch(line):
+            line = await super().line()
+        return line
+
+    async def rest(self) -> str:
+        lines = (await super().rest()).splitlines(keepends=True)
+        return "".join(line for line in lines if not self._LOGGED.fullmatch(line.strip()))
+
+    @property
+    def log(self) -> list[str]:
+        """The log of connections so far."""
+        return [line for line in self.text.splitlines() if self._LOGGED.fullmatch(line)]
+
+
 class Program:
     """A started program. Each wait ends within `PATIENCE`, and tells what was printed till then."""
 
     def __init__(self, arguments: tuple[str, ...], process: trio.Process) -> None:
         self.process = process
-        self.out, self.err = Output(), Output()
+        self.out, self.err = Output(), Errors()
         self._arguments = arguments
 
     async def expect(self, *lines: str) -> None:

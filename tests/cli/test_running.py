@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
 import typer
 
+from trionet import calc, chat
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli.console import Console, open_console
+from trionet.cli.main import calc_serve, chat_serve
 from trionet.cli.running import Terminal, run, serve_until_signalled, until_interrupted
 from trionet.connection import Connection
 from trionet.errors import ListenError, TrionetError
@@ -21,6 +26,9 @@ from trionet.limits import Limits
 from trionet.network import SYSTEM, Listener
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Programs
 
 
 def status_of(command: Callable[[Terminal], Awaitable[object]]) -> int:
@@ -132,9 +140,9 @@ async def test_the_backlog_reaches_the_system(
         terminal = Terminal(console, console)
         with pytest.raises(ExceptionGroup) as caught:
             if service == "calc":
-                await cli_calc.serve(["localhost:0"], 1, False, 7, 28, True, terminal)
+                await cli_calc.serve(["localhost:0"], {}, False, 7, 28, True, terminal)
             else:
-                await cli_chat.serve(["localhost:0"], False, False, 7, True, terminal)
+                await cli_chat.serve(["localhost:0"], {}, False, False, 7, True, terminal)
     assert caught.group_contains(ListenError, match="seen enough")
     assert backlogs == [7]
 
@@ -214,3 +222,29 @@ def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str])
 
     assert status_of(lambda terminal: serve_until_signalled(once, terminal)) == 0
     assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
+
+
+async def test_a_server_has_as_many_descriptors_as_it_may(programs: Programs) -> None:
+    program = await programs.start("calc", "serve", "127.0.0.1:0")
+    await program.address()
+    soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard
+    program.signal(signal.SIGTERM)
+    await program.expect_end()
+
+
+@pytest.mark.parametrize(
+    ("command", "limits", "service"),
+    [(calc_serve, calc.ONE_AT_A_TIME, "calc"), (chat_serve, chat.OPEN_ROOM, "chat")],
+)
+def test_the_options_have_the_defaults_of_the_service(
+    command: Callable[..., None], limits: Limits, service: str
+) -> None:
+    options = {
+        "drain_seconds" if name == "drain" else name: parameter.default
+        for name, parameter in inspect.signature(command).parameters.items()
+    }
+    assert len([name for name in options if hasattr(limits, name)]) >= 9
+    for name, default in options.items():
+        if hasattr(limits, name):
+            assert getattr(limits, name) == default, f"{service} --{name}"

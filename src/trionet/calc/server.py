@@ -11,6 +11,7 @@ from trionet.calc.expression import DEFAULT_PRECISION, Arithmetic
 from trionet.calc.session import SESSION_ENDED, Session
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
+from trionet.events import ServerEvent
 from trionet.groups import single_error
 from trionet.limits import Limits
 from trionet.lines import encode_lines
@@ -18,8 +19,9 @@ from trionet.network import SYSTEM, Network
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
 
-# One connection is handled at a time: the rule of the exercise.
-ONE_AT_A_TIME = Limits(max_clients=1)
+# One connection is handled at a time: the rule of the exercise. So one that is silent keeps the
+# others waiting: half a minute for a name, five for an operation are enough for a person.
+ONE_AT_A_TIME = Limits(max_clients=1, login_timeout=30, idle_timeout=300)
 
 # Lines answered between two checkpoints: some 2 ms, in which no other client is served.
 _LINES_AT_ONCE = 256
@@ -31,6 +33,7 @@ async def serve(
     once: bool = False,
     precision: int = DEFAULT_PRECISION,
     backlog: int | None = None,
+    on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] = lambda _line: None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -41,11 +44,12 @@ async def serve(
 
     Args:
         addresses: see `trionet.parse_address`.
-        limits: default: one connection at a time.
+        limits: default `ONE_AT_A_TIME`.
         once: end after the first session in which a name was given.
         precision: significant digits of a result, 1 to 100.
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
+        on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
@@ -84,6 +88,7 @@ async def serve(
                     limits=limits,
                     when_full=WhenFull.WAIT,
                     on_drain=finished.set,
+                    on_event=on_event,
                     backlog=backlog,
                     network=network,
                 )

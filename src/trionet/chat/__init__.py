@@ -3,11 +3,12 @@
 from trionet.chat.client import converse, log_in
 from trionet.chat.names import MAX_NAME, Name, NameRefused, NameTaken, parse_name
 from trionet.chat.room import Log, Member, Room
-from trionet.chat.server import serve
+from trionet.chat.server import OPEN_ROOM, serve
 from trionet.chat.session import Session, WireFormat
 
 __all__ = [
     "MAX_NAME",
+    "OPEN_ROOM",
     "Log",
     "Member",
     "Name",

@@ -13,6 +13,7 @@ from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
+from trionet.events import ServerEvent
 from trionet.groups import single_error
 from trionet.hub import Hub
 from trionet.limits import Limits
@@ -21,12 +22,20 @@ from trionet.outbox import WhenSlow
 from trionet.server import Server
 from trionet.server import serve as serve_lines
 
+# Half a minute for a name; then nothing, because people listen for hours (TCP's keep-alive sees to
+# peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once a large paste. One
+# host can take a tenth of the room: enough for an office behind one address.
+OPEN_ROOM = Limits(
+    max_clients=10_000, max_per_address=1_000, login_timeout=30, rate=50, burst=1_000
+)
+
 
 async def serve(
     *addresses: str,
-    limits: Limits | None = None,
+    limits: Limits = OPEN_ROOM,
     forever: bool = False,
     backlog: int | None = None,
+    on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] = lambda _line: None,
     show_messages: bool = False,
     network: Network = SYSTEM,
@@ -36,11 +45,12 @@ async def serve(
 
     Args:
         addresses: see `trionet.parse_address`.
-        limits: default ``Limits()``. A member for whom more than ``max_waiting`` bytes wait loses
+        limits: default `OPEN_ROOM`. A member for whom more than ``max_waiting`` bytes wait loses
             the oldest lines, and is told how many.
         forever: stay when the last member has left.
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
+        on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block.
         show_messages: show what the members say, not the notices alone.
         network: where to listen; default the system's.
@@ -73,6 +83,7 @@ async def serve(
                         when_slow=WhenSlow.DROP_OLDEST,
                         tell_missed=lambda count: plain.encode(Missed(count)),
                         on_drain=begin_drain,
+                        on_event=on_event,
                         backlog=backlog,
                         network=network,
                     )

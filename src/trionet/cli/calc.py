@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from trionet import calc
 from trionet.cli.people import open_person
@@ -14,7 +15,7 @@ from trionet.network import SYSTEM
 
 async def serve(
     addresses: list[str],
-    max_clients: int,
+    limits: dict[str, Any],
     once: bool,
     backlog: int | None,
     precision: int,
@@ -26,10 +27,11 @@ async def serve(
         partial(
             calc.serve,
             *addresses,
-            limits=replace(calc.ONE_AT_A_TIME, max_clients=max_clients),
+            limits=replace(calc.ONE_AT_A_TIME, **limits),
             once=once,
             precision=precision,
             backlog=backlog,
+            on_event=terminal.log,
             show=_nothing if quiet else terminal.out.print,
         ),
         terminal,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from trionet import chat
 from trionet.chat.plain import is_quit
@@ -16,6 +18,7 @@ from trionet.stream import LineStream
 
 async def serve(
     addresses: list[str],
+    limits: dict[str, Any],
     forever: bool,
     messages: bool,
     backlog: int | None,
@@ -27,8 +30,10 @@ async def serve(
         partial(
             chat.serve,
             *addresses,
+            limits=replace(chat.OPEN_ROOM, **limits),
             forever=forever,
             backlog=backlog,
+            on_event=terminal.log,
             show=(lambda _line: None) if quiet else terminal.out.print,
             show_messages=messages,
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,20 +55,66 @@ _ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT or unix:PATH"
 ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="ADDRESS...",
+        metavar="ADDRESS",
         help=f"Where to listen: {_ADDRESS_FORMS}. Port 0 picks a free one.",
         show_default=False,
     ),
 ]
+
+
+def _limit(option: str, metavar: str, help_: str) -> Any:
+    """Return an option that is one of the limits."""
+    return typer.Option(option, min=0, metavar=metavar, help=help_, rich_help_panel="Limits")
+
+
 Backlog = Annotated[
     int | None,
     typer.Option(
         min=0,
         metavar="N",
-        help="Connections that the system holds ready before they are accepted.",
-        show_default="4096, or what the system allows",
+        help="Connections the system holds ready to be accepted; default what it allows.",
+        rich_help_panel="Limits",
     ),
 ]
+MaxClients = Annotated[int, _limit("--max-clients", "N", "Clients at a time. 0: no limit.")]
+MaxPerAddress = Annotated[
+    int, _limit("--max-per-address", "N", "Clients at a time from one address. 0: no limit.")
+]
+MaxLine = Annotated[int, _limit("--max-line", "BYTES", "Of one line; more gets an error.")]
+MaxWaiting = Annotated[
+    int, _limit("--max-waiting", "BYTES", "That may wait for one client that reads slowly.")
+]
+Rate = Annotated[
+    float, _limit("--rate", "LINES_PER_SECOND", "From one client; more is slowed. 0: no limit.")
+]
+Burst = Annotated[int, _limit("--burst", "LINES", "From one client at once, with --rate.")]
+HandshakeTimeout = Annotated[
+    float, _limit("--handshake-timeout", "SECONDS", "For a TLS handshake. 0: no limit.")
+]
+LoginTimeout = Annotated[
+    float, _limit("--login-timeout", "SECONDS", "Until the name has come. 0: no limit.")
+]
+IdleTimeout = Annotated[
+    float, _limit("--idle-timeout", "SECONDS", "Without a byte from a client. 0: no limit.")
+]
+WriteTimeout = Annotated[
+    float,
+    _limit("--write-timeout", "SECONDS", "Without a client taking what waits. 0: no limit."),
+]
+Drain = Annotated[
+    float, _limit("--drain", "SECONDS", "For clients to end, after Ctrl-C or SIGTERM.")
+]
+
+
+def _limits(**given: float) -> dict[str, float]:
+    """Return limits by their names in `trionet.Limits`."""
+    for name in ("max_line", "max_waiting", "burst"):
+        if given.get(name) == 0:
+            option = "--" + name.replace("_", "-")
+            raise typer.BadParameter("must be at least 1", param_hint=option)
+    return given
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listening on ...`.")]
 Target = Annotated[
     str,
@@ -113,35 +159,47 @@ def _check_name(name: str | None) -> None:
 
 @calc.command("serve")
 def calc_serve(
+    context: typer.Context,
     addresses: ServeAddresses = None,
-    max_clients: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Clients served at a time; others wait. 0: no limit.",
-            show_default="1",
-        ),
-    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="End after the first named session.")
     ] = False,
-    backlog: Backlog = None,
     precision: Annotated[
         int, typer.Option(min=1, max=100, metavar="N", help="Significant digits of a result.")
     ] = 28,
     quiet: Quiet = False,
+    max_clients: MaxClients = 1,
+    max_per_address: MaxPerAddress = 0,
+    backlog: Backlog = None,
+    max_line: MaxLine = 4096,
+    max_waiting: MaxWaiting = 1048576,
+    handshake_timeout: HandshakeTimeout = 10,
+    login_timeout: LoginTimeout = 30,
+    idle_timeout: IdleTimeout = 300,
+    write_timeout: WriteTimeout = 30,
+    drain: Drain = 5,
 ) -> None:
     """Serve the calculator, one client at a time (default: on localhost:22333)."""
-    if once and max_clients is not None:
+    source = context.get_parameter_source("max_clients")
+    if once and source is not None and source.name != "DEFAULT":
         raise typer.BadParameter("cannot be used together with --max-clients", param_hint="--once")
     where = _addresses(addresses, CALC_ADDRESS)
+    limits = _limits(
+        max_clients=max_clients,
+        max_per_address=max_per_address,
+        max_line=max_line,
+        max_waiting=max_waiting,
+        handshake_timeout=handshake_timeout,
+        login_timeout=login_timeout,
+        idle_timeout=idle_timeout,
+        write_timeout=write_timeout,
+        drain_seconds=drain,
+    )
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
 
-    clients = 1 if max_clients is None else max_clients
-    run(partial(serve, where, clients, once, backlog, precision, quiet))
+    run(partial(serve, where, limits, once, backlog, precision, quiet))
 
 
 @calc.command("connect")
@@ -164,16 +222,40 @@ def chat_serve(
     messages: Annotated[
         bool, typer.Option("--messages", help="Print what the members say, too.")
     ] = False,
-    backlog: Backlog = None,
     quiet: Quiet = False,
+    max_clients: MaxClients = 10000,
+    max_per_address: MaxPerAddress = 1000,
+    backlog: Backlog = None,
+    max_line: MaxLine = 4096,
+    max_waiting: MaxWaiting = 1048576,
+    rate: Rate = 50,
+    burst: Burst = 1000,
+    handshake_timeout: HandshakeTimeout = 10,
+    login_timeout: LoginTimeout = 30,
+    idle_timeout: IdleTimeout = 0,
+    write_timeout: WriteTimeout = 30,
+    drain: Drain = 5,
 ) -> None:
     """Serve a chat room until its last member has left (default: on localhost:22223)."""
     where = _addresses(addresses, CHAT_ADDRESS)
+    limits = _limits(
+        max_clients=max_clients,
+        max_per_address=max_per_address,
+        max_line=max_line,
+        max_waiting=max_waiting,
+        rate=rate,
+        burst=burst,
+        handshake_timeout=handshake_timeout,
+        login_timeout=login_timeout,
+        idle_timeout=idle_timeout,
+        write_timeout=write_timeout,
+        drain_seconds=drain,
+    )
 
     from trionet.cli.chat import serve
     from trionet.cli.running import run
 
-    run(partial(serve, where, forever, messages, backlog, quiet))
+    run(partial(serve, where, limits, forever, messages, backlog, quiet))
 
 
 @chat.command("join")

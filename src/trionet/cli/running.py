@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ import typer
 from trionet.cli.console import Console, open_console
 from trionet.errors import TrionetError
 from trionet.server import Server
+from trionet.text import safe_text
 
 DONE = 0
 FAILED = 1
@@ -27,6 +28,10 @@ class Terminal:
 
     out: Console
     err: Console
+
+    def log(self, event: object) -> None:
+        """Print one line of a server's log."""
+        self.err.print(str(event))
 
 
 def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
@@ -88,6 +93,21 @@ async def _raise_on_interrupt() -> None:
             raise KeyboardInterrupt
 
 
+def _raise_descriptor_limit() -> None:
+    """Let the server have as many connections as the system lets this user have.
+
+    The soft limit is 1,024 on many systems for the sake of programs that use ``select``.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS tells that there is no limit and takes none above its own; then all stays as it is.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def serve_until_signalled(serve: Callable[..., Awaitable[None]], terminal: Terminal) -> None:
     """Run a server: announce it, drain it on the first signal, end it at once on the second.
 
@@ -103,6 +123,7 @@ async def serve_until_signalled(serve: Callable[..., Awaitable[None]], terminal:
         await serve(task_status=task_status)
         nursery.cancel_scope.cancel()
 
+    _raise_descriptor_limit()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(serve_and_finish)
@@ -124,7 +145,9 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(f"{record.levelname.lower()}: {self.format(record)}")
+        # Line for line, because a traceback has many; what failed may quote a peer.
+        for line in f"{record.levelname.lower()}: {self.format(record)}".split("\n"):
+            self._console.print(safe_text(line))
 
 
 @contextmanager

@@ -1,0 +1,90 @@
+"""Thousands of deadlines and one task.
+
+A cancel scope with a deadline costs 1 KiB for each connection, and moving it costs a heap operation
+for each line. Here a connection has one entry in one heap, and moving its deadline back costs
+nothing: when the entry comes due, the connection is asked what its deadline is by now, and the
+entry goes back into the heap if that has moved.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import Protocol
+
+import trio
+
+
+class Watched(Protocol):
+    """Something with a deadline that moves."""
+
+    def next_deadline(self) -> float:
+        """Return when to look at this next, on the Trio clock; ``math.inf``: never."""
+
+    def check_deadlines(self) -> None:
+        """Do what is due. Never a checkpoint."""
+
+
+class _Entry:
+    """One look at one watched object; ``None``: it is not to be looked at any more."""
+
+    __slots__ = ("due", "number", "watched")
+
+    def __init__(self, due: float, number: int, watched: Watched) -> None:
+        self.due = due
+        self.number = number
+        self.watched: Watched | None = watched
+
+    def __lt__(self, other: _Entry) -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+
+class Deadlines:
+    """The deadlines of one server's connections."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Entry] = []
+        self._entries: dict[Watched, _Entry] = {}
+        self._numbers = itertools.count()
+        self._earlier = trio.Event()
+
+    def watch(self, watched: Watched) -> None:
+        """Look at this when its next deadline comes. Never a checkpoint.
+
+        To be called again whenever its deadline has come nearer; not when it has moved back.
+        """
+        due = watched.next_deadline()
+        entry = self._entries.get(watched)
+        if due == math.inf or (entry is not None and entry.due <= due):
+            return
+        if entry is not None:
+            entry.watched = None
+        entry = _Entry(due, next(self._numbers), watched)
+        self._entries[watched] = entry
+        heapq.heappush(self._heap, entry)
+        if self._heap[0] is entry:
+            self._earlier.set()
+
+    def forget(self, watched: Watched) -> None:
+        """Look at this no more. Never a checkpoint."""
+        entry = self._entries.pop(watched, None)
+        if entry is not None:
+            # It stays in the heap until it is due, but keeps nothing alive.
+            entry.watched = None
+
+    async def run(self) -> None:
+        """Watch, until cancelled."""
+        while True:
+            with trio.CancelScope(deadline=self._heap[0].due if self._heap else math.inf):
+                await self._earlier.wait()
+            self._earlier = trio.Event()
+            now = trio.current_time()
+            while self._heap and self._heap[0].due <= now:
+                watched = heapq.heappop(self._heap).watched
+                if watched is not None:
+                    del self._entries[watched]
+                    watched.check_deadlines()
+                    # Something that stays due was told once; to tell it again would be to spin.
+                    if watched.next_deadline() > now:
+                        self.watch(watched)

@@ -1,0 +1,73 @@
+"""What a server tells its operator of its connections, as values.
+
+`trionet.serve` hands each to its ``on_event``, at once and in order. ``str()`` of each is one line
+for a log; nothing in it comes from a peer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A connection is being served.
+
+    Attributes:
+        peer: the peer's address.
+    """
+
+    peer: str
+
+    def __str__(self) -> str:
+        return f"opened {self.peer}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A connection was answered and closed without being served.
+
+    Attributes:
+        peer: the peer's address.
+        reason: what it was answered, after ``error:``.
+    """
+
+    peer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"refused {self.peer}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closed:
+    """A connection is served no more.
+
+    Attributes:
+        peer: the peer's address.
+        reason: why, in words.
+        seconds: how long it was served.
+        bytes_in: bytes received.
+        bytes_out: bytes sent.
+        lines_in: lines received, bad ones counted.
+        lines_out: lines put into its outbox, less those that were dropped.
+    """
+
+    peer: str
+    reason: str
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    lines_in: int
+    lines_out: int
+
+    def __str__(self) -> str:
+        return (
+            f"closed {self.peer}: {self.reason} "
+            f"({self.lines_in} lines, {self.bytes_in} bytes in; "
+            f"{self.lines_out} lines, {self.bytes_out} bytes out; {self.seconds:.1f} s)"
+        )
+
+
+ServerEvent: TypeAlias = Opened | Refused | Closed

@@ -1,0 +1,36 @@
+"""A token bucket: how many lines a peer may send, and when. No clock of its own."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Holds up to `burst` tokens, and gains `rate` of them a second.
+
+    Args:
+        rate: tokens gained in a second, above 0.
+        burst: tokens it holds at most, at least 1; it begins full.
+        now: the time in seconds, by any clock that goes forward.
+    """
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, *, rate: float, burst: int, now: float) -> None:
+        if rate <= 0 or burst < 1:
+            raise ValueError("rate must be above 0, burst at least 1")
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at = now
+
+    def take(self, wanted: int, now: float) -> int:
+        """Take as many whole tokens as there are, up to `wanted`, and return how many."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        taken = min(wanted, int(self._tokens))
+        self._tokens -= taken
+        return taken
+
+    def when(self, now: float) -> float:
+        """Return when there is a whole token."""
+        # A little late rather than a little early: rounding must not make the taker come twice.
+        return now + max(0.0, (1 - self._tokens) / self._rate) + 1e-6

@@ -1,0 +1,309 @@
+"""What `serve` does at each limit and each deadline, and what it tells its operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trionet import Closed, Connection, Limits, Opened, Refused, ServerEvent, WhenFull
+from trionet.connection import host_of
+from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+
+
+async def echo(connection: Connection) -> None:
+    async for line in connection.lines:
+        await connection.send(line)
+
+
+async def hear(connection: Connection) -> None:
+    async for _ in connection.lines:
+        pass
+
+
+@dataclass
+class Log:
+    """What the operator is told."""
+
+    events: list[ServerEvent] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.events if not isinstance(event, Opened)]
+
+
+async def ended(client: LineClient) -> float:
+    await client.expect_end()
+    return trio.current_time()
+
+
+# Deadlines
+
+
+async def test_who_sends_no_whole_line_in_time_is_told_and_closed(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+    limits = Limits(login_timeout=30)
+    async with run_handler(echo, limits=limits, on_event=log.events.append) as connect:
+        silent, slow, prompt = await connect("silent"), await connect("slow"), await connect()
+        await slow.send_bytes(b"never a whole ")
+        await prompt.send("hello")
+        await prompt.expect("hello")
+        await silent.expect_silence(29.9)
+        await silent.expect("error: no login within 30 seconds")
+        await slow.expect("error: no login within 30 seconds")
+        await slow.expect_end()
+        assert await ended(silent) == pytest.approx(30)
+        await prompt.expect_silence(3600)
+    assert log.reasons[:2] == ["the peer did not log in in time"] * 2
+
+
+async def test_a_byte_a_second_is_no_login(autojump_clock: MockClock) -> None:
+    async with run_handler(echo, limits=Limits(login_timeout=30, idle_timeout=5)) as connect:
+        client = await connect()
+        for _ in range(29):
+            await client.send_bytes(b"x")
+            await trio.sleep(1)
+        await client.expect("error: no login within 30 seconds")
+        assert await ended(client) == pytest.approx(30)
+
+
+async def test_who_is_silent_too_long_is_told_and_closed(autojump_clock: MockClock) -> None:
+    log = Log()
+    limits = Limits(idle_timeout=300)
+    async with run_handler(echo, limits=limits, on_event=log.events.append) as connect:
+        client = await connect()
+        await trio.sleep(200)
+        await client.send_bytes(b"half a li")
+        await trio.sleep(200)
+        await client.send_bytes(b"ne\n")
+        await client.expect("half a line")
+        await client.expect_silence(299)
+        await client.expect("error: nothing came for 300 seconds")
+        assert await ended(client) == pytest.approx(700)
+    assert log.reasons[0] == "nothing came from the peer for too long"
+
+
+async def test_what_the_server_sends_keeps_nobody_from_being_idle(
+    autojump_clock: MockClock,
+) -> None:
+    async def tick(connection: Connection) -> None:
+        while connection.lines.end is None:
+            connection.outbox.put(b"tick\n")
+            await trio.sleep(1)
+
+    async with run_handler(tick, limits=Limits(idle_timeout=10)) as connect:
+        client = await connect()
+        lines = [await client.receive() for _ in range(11)]
+        assert "error: nothing came for 10 seconds" in lines
+
+
+async def test_who_takes_nothing_of_what_waits_is_given_up(autojump_clock: MockClock) -> None:
+    log = Log()
+
+    async def flood(connection: Connection) -> None:
+        connection.outbox.put(b"x\n" * 1000)
+        await hear(connection)
+
+    limits = Limits(write_timeout=30)
+    async with run_handler(flood, limits=limits, on_event=log.events.append) as connect:
+        client = await connect(link=Link(capacity=100))
+        await trio.sleep(29)
+        assert connect.server.connections == 1
+        await client.expect("x")
+        await trio.sleep(29)
+        assert connect.server.connections == 1, "it did take something"
+        await trio.sleep(2)
+        assert connect.server.connections == 0
+    assert log.reasons == ["the peer reads too slowly"]
+
+
+async def test_a_handler_that_is_done_does_not_wait_for_ever_for_a_peer_that_never_reads(
+    autojump_clock: MockClock,
+) -> None:
+    async def flood(connection: Connection) -> None:
+        connection.outbox.put(b"x\n" * 1000)
+
+    limits = Limits(max_clients=1, write_timeout=30)
+    async with run_handler(flood, limits=limits, when_full=WhenFull.WAIT) as connect:
+        await connect("never reads", link=Link(capacity=100))
+        patient = await connect("patient")
+        await patient.expect("x")
+        assert trio.current_time() == pytest.approx(30)
+
+
+async def test_a_deadline_of_zero_is_none(autojump_clock: MockClock) -> None:
+    limits = Limits(login_timeout=0, idle_timeout=0, write_timeout=0, handshake_timeout=0)
+
+    async def flood(connection: Connection) -> None:
+        connection.outbox.put(b"x\n" * 1000)
+        await hear(connection)
+
+    async with run_handler(flood, limits=limits) as connect:
+        await connect(link=Link(capacity=100))
+        await trio.sleep(86_400)
+        assert connect.server.connections == 1
+
+
+async def test_a_handshake_that_takes_too_long_is_closed(autojump_clock: MockClock) -> None:
+    log = Log()
+
+    async def never() -> None:
+        await trio.sleep_forever()
+
+    class SlowHands(MemoryNetwork):
+        async def listen(self, address, *, backlog=None):  # type: ignore[no-untyped-def]
+            listeners = await super().listen(address, backlog=backlog)
+            for listener in listeners:
+                accept = listener.accept
+
+                async def accept_slowly(accept=accept):  # type: ignore[no-untyped-def]
+                    stream = await accept()
+                    stream.do_handshake = never
+                    return stream
+
+                listener.accept = accept_slowly  # type: ignore[method-assign]
+            return listeners
+
+    async with run_handler(
+        echo, network=SlowHands(), limits=Limits(handshake_timeout=10), on_event=log.events.append
+    ) as connect:
+        client = await connect()
+        assert await ended(client) == pytest.approx(10)
+    assert log.reasons == ["no handshake"]
+
+
+# Numbers
+
+
+async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) -> None:
+    log = Log()
+    limits = Limits(max_per_address=2)
+    async with run_handler(echo, limits=limits, on_event=log.events.append) as connect:
+        first = await connect("first", source="10.0.0.7")
+        await connect("second", source="10.0.0.7")
+        third = await connect("third", source="10.0.0.7")
+        await third.expect("error: too many connections from your address")
+        await third.expect_end()
+        other = await connect("other", source="10.0.0.8")
+        await other.send("hello")
+        await other.expect("hello")
+        await first.aclose()
+        await trio.sleep(1)
+        again = await connect("again", source="10.0.0.7")
+        await again.send("hello")
+        await again.expect("hello")
+        assert connect.server._from_host == {"10.0.0.7": 2, "10.0.0.8": 1}
+    refused = [event for event in log.events if isinstance(event, Refused)]
+    assert [event.reason for event in refused] == ["too many connections from your address"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "host"),
+    [
+        ("127.0.0.1:4000", "127.0.0.1"),
+        ("[::1]:4000", "[::1]"),
+        ("tls:127.0.0.1:4000", "127.0.0.1"),
+        ("unix:/run/room", None),
+        ("unix:/run/room:1", None),
+        ("unix:1", None),
+        ("unknown peer", None),
+    ],
+)
+def test_the_host_of_a_peer_is_its_address_without_the_port(peer: str, host: str | None) -> None:
+    assert host_of(peer) == host
+
+
+async def test_a_peer_is_slowed_to_its_rate(autojump_clock: MockClock) -> None:
+    async with run_handler(echo, limits=Limits(rate=10, burst=5)) as connect:
+        client = await connect()
+        await client.send(*map(str, range(25)))
+        await client.expect(*map(str, range(25)))
+        assert trio.current_time() == pytest.approx(2, abs=0.01)
+
+
+async def test_a_drain_slows_nobody_down(autojump_clock: MockClock) -> None:
+    async with run_handler(echo, limits=Limits(rate=1, burst=1)) as connect:
+        client = await connect()
+        await client.send(*map(str, range(20)))
+        await client.expect("0")
+        assert await connect.server.drain(5) == ()
+        await client.expect(*map(str, range(1, 20)))
+        await client.expect_end()
+
+
+# Events
+
+
+async def test_an_operator_is_told_of_each_connection(autojump_clock: MockClock) -> None:
+    log = Log()
+    async with run_handler(echo, on_event=log.events.append) as connect:
+        client = await connect(source="10.0.0.7")
+        await client.send("hello", "wörld")
+        await client.expect("hello", "wörld")
+        await trio.sleep(2)
+        await client.send_eof()
+        await client.expect_end()
+    opened, closed = log.events
+    assert isinstance(opened, Opened)
+    assert opened.peer.startswith("10.0.0.7:")
+    assert closed == Closed(
+        peer=opened.peer,
+        reason="the peer ended its sending",
+        seconds=2,
+        bytes_in=13,
+        bytes_out=13,
+        lines_in=2,
+        lines_out=2,
+    )
+
+
+async def test_each_way_to_end_has_its_reason(autojump_clock: MockClock) -> None:
+    log = Log()
+
+    async def handler(connection: Connection) -> None:
+        async for line in connection.lines:
+            if line == "bye":
+                return
+            if line == "fail":
+                raise RuntimeError("as asked")
+            await connection.send(line)
+
+    async with run_handler(handler, on_event=log.events.append) as connect:
+        for line, reason in (("bye", "the session ended"), ("fail", "the handler failed")):
+            client = await connect()
+            await client.send(line)
+            await client.expect_end()
+            assert log.reasons.pop() == reason
+        client = await connect()
+        await trio.sleep(1)
+        client.stream.reset()  # type: ignore[attr-defined]
+        await trio.sleep(1)
+        assert log.reasons[-1] == "the peer reset the connection"
+        client = await connect()
+        await client.send("GET / HTTP/1.1")
+        await client.expect_end()
+        assert log.reasons[-1] == "the peer sent an HTTP request"
+        client = await connect()
+        await trio.sleep(1)
+        await connect.server.drain()
+        await client.expect_end()
+        assert log.reasons[-1] == "server is closing"
+
+
+async def test_who_is_cut_off_at_the_deadline_of_a_drain_is_told_of(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+
+    async def stubborn(_connection: Connection) -> None:
+        await trio.sleep_forever()
+
+    async with run_handler(stubborn, on_event=log.events.append) as connect:
+        await connect()
+        await trio.sleep(1)
+        assert len(await connect.server.drain(5)) == 1
+    assert log.reasons == ["cut off"]
