@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trionet.addresses import Address, TCPAddress, UnixAddress, parse_address
+from trionet.addresses import Address, TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.errors import AddressError
 
 # Text made of what addresses are made of: plain random text nearly never is one.
@@ -30,6 +30,12 @@ ADDRESS_LIKE = st.lists(
         ("unix:relative", UnixAddress("relative")),
         ("unix:80", UnixAddress("80")),
         ("unix:a:80", UnixAddress("a:80")),
+        ("unix:tls:a:80", UnixAddress("tls:a:80")),
+        ("tls:localhost:22333", TLSAddress(TCPAddress("localhost", 22333))),
+        ("tls:127.0.0.1:0", TLSAddress(TCPAddress("127.0.0.1", 0))),
+        ("tls::22223", TLSAddress(TCPAddress("", 22223))),
+        ("tls:[::1]:65535", TLSAddress(TCPAddress("::1", 65535))),
+        ("tls:[fe80::1%eth0]:80", TLSAddress(TCPAddress("fe80::1%eth0", 80))),
     ],
 )
 def test_an_address_is_read(text: str, address: Address) -> None:
@@ -66,7 +72,15 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("unix:a\0b", "NUL"),
         ("unix:a\nb", "control character"),
         ("unix:\x1b[2J", "control character"),
-        ("tls:localhost:80", "not available in this version"),
+        ("tls:", "write tls:HOST:PORT, such as tls:localhost:22333"),
+        ("tls:localhost", "write tls:HOST:PORT"),
+        ("tls:80", "write tls:HOST:PORT"),
+        ("tls:::1:80", r"in brackets, such as tls:\[::1\]:22333"),
+        ("tls:localhost:65536", "port must be a number"),
+        ("tls:[localhost]:80", "no IPv6 address in the brackets"),
+        ("tls:tls:localhost:80", "in brackets|no host name"),
+        ("tls:unix:/run/s", "port must be a number"),
+        ("TLS:localhost:80", "in brackets|no host name"),
     ],
 )
 def test_what_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
@@ -96,18 +110,22 @@ def test_any_text_is_an_address_that_reads_back_or_an_address_error(text: str) -
     port=st.integers(0, 65535),
 )
 def test_a_tcp_address_is_written_as_it_is_read(host: str, port: int) -> None:
-    assert parse_address(str(TCPAddress(host, port))) == TCPAddress(host, port)
+    tcp = TCPAddress(host, port)
+    assert parse_address(str(tcp)) == tcp
+    assert parse_address(str(TLSAddress(tcp))) == TLSAddress(tcp)
 
 
 def test_an_ipv6_host_is_written_in_brackets() -> None:
     assert str(TCPAddress("::1", 80)) == "[::1]:80"
     assert str(TCPAddress("127.0.0.1", 80)) == "127.0.0.1:80"
+    assert str(TLSAddress(TCPAddress("::1", 80))) == "tls:[::1]:80"
     assert str(UnixAddress("/run/s")) == "unix:/run/s"
 
 
 def test_an_address_is_a_value() -> None:
     assert {parse_address("[::1]:1"), parse_address("[::1]:01")} == {TCPAddress("::1", 1)}
     assert len({parse_address("unix:a"), parse_address("unix:b")}) == 2
+    assert len({parse_address("localhost:1"), parse_address("tls:localhost:1")}) == 2
 
 
 def test_an_address_error_is_a_value_error_too() -> None:

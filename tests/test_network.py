@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+import datetime
 import errno
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trio
 import trio.testing
 
 from trionet import network
-from trionet.addresses import TCPAddress, parse_address
+from trionet.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.errors import AddressError, ConnectError, ListenError
-from trionet.network import DEFAULT_BACKLOG, SYSTEM, Listener
+from trionet.network import DEFAULT_BACKLOG, SYSTEM, Listener, SystemNetwork
 from trionet.sockets import SocketStream
 from trionet.testing import MemoryNetwork
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
 
 
 def port_of(address: str) -> int:
@@ -304,103 +308,182 @@ async def test_connecting_can_be_cancelled() -> None:
         assert scope.cancelled_caught
 
 
-# --- Unix sockets ---
+# --- TLS ---
 
 
-def exists(path: str) -> bool:
-    return Path(path).exists()
+def options(certificates: Certificates) -> dict[str, Any]:
+    return {"certificate": certificates.certificate, "private_key": certificates.key}
 
 
-def is_socket(path: str) -> bool:
-    return Path(path).is_socket()
+@asynccontextmanager
+async def serving_tls(address: str, **settings: Any) -> AsyncIterator[str]:
+    """Shake hands with whoever comes, and say hello."""
+
+    async def serve(listener: Listener) -> None:
+        async with trio.open_nursery() as handlers:
+            while True:
+                handlers.start_soon(greet, await listener.accept())
+
+    async def greet(stream: trio.abc.Stream) -> None:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(b"hello")
+
+    listeners = await SystemNetwork(**settings).listen(address)
+    async with trio.open_nursery() as nursery:
+        for listener in listeners:
+            nursery.start_soon(serve, listener)
+        yield listeners[0].address
+        nursery.cancel_scope.cancel()
+    for listener in listeners:
+        await listener.aclose()
 
 
-def remove(path: str) -> None:
-    Path(path).unlink()
+async def why_not(address: str, ca: Path) -> str:
+    with pytest.raises(ConnectError) as refusal:
+        await SystemNetwork(ca=ca).connect(address)
+    told = str(refusal.value)
+    assert len(told.splitlines()) == 1
+    return told.removeprefix(f"cannot connect to {address}: ")
 
 
-def leave_stale(path: str) -> None:
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(path)
-        sock.listen()
-
-
-async def test_a_unix_socket_is_served_and_its_file_removed_on_close(path: str) -> None:
-    async with listening(f"unix:{path}") as (listener,):
-        assert listener.address == f"unix:{path}"
-        async with await SYSTEM.connect(listener.address) as client:
-            assert client.peer == listener.address
-            async with await listener.accept() as accepted:
-                await accepted.send_all(b"hello")
-                assert await client.receive_some() == b"hello"
-    assert not exists(path)
-    await listener.aclose()
-    with pytest.raises(ConnectError, match=r"no such file or directory$"):
-        await SYSTEM.connect(f"unix:{path}")
-
-
-async def test_the_socket_file_of_a_dead_server_is_replaced(path: str) -> None:
-    leave_stale(path)
-    with pytest.raises(ConnectError, match=r"connection refused$"):
-        await SYSTEM.connect(f"unix:{path}")
-    async with listening(f"unix:{path}"):
-        await (await SYSTEM.connect(f"unix:{path}")).aclose()
-
-
-async def test_a_server_that_lives_is_never_replaced(path: str) -> None:
-    async with listening(f"unix:{path}"):
-        with pytest.raises(ListenError) as refusal:
-            await SYSTEM.listen(f"unix:{path}")
-        assert str(refusal.value) == f"cannot listen on unix:{path}: address already in use"
-        await (await SYSTEM.connect(f"unix:{path}")).aclose()
-
-
-async def test_a_server_that_lives_but_is_too_busy_to_answer_is_never_replaced(path: str) -> None:
-    waiting: list[socket.socket] = []
-    with socket.socket(socket.AF_UNIX) as live:
-        live.bind(path)
-        live.listen(0)
-        while True:
-            waiting.append(socket.socket(socket.AF_UNIX))
-            waiting[-1].setblocking(False)
-            try:
-                waiting[-1].connect(path)
-            except BlockingIOError:
-                break
-        with pytest.raises(ListenError, match=r"address already in use$"):
-            await SYSTEM.listen(f"unix:{path}")
-        assert is_socket(path)
-        for sock in waiting:
-            sock.close()
-
-
-async def test_a_socket_of_another_kind_is_never_replaced(path: str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
-        other.bind(path)
-        with pytest.raises(ListenError, match=r"address already in use$"):
-            await SYSTEM.listen(f"unix:{path}")
-        assert is_socket(path)
-
-
-@pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
-async def test_what_is_no_socket_is_never_replaced(
-    path: str, make: Callable[[Path], object]
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+async def test_an_encrypted_listener_shows_its_address_and_is_connected_to_by_it(
+    certificates: Certificates, host: str
 ) -> None:
-    make(Path(path))
-    with pytest.raises(ListenError, match=r"address already in use$"):
-        await SYSTEM.listen(f"unix:{path}")
-    assert exists(path)
+    network = SystemNetwork(ca=certificates.ca)
+    async with serving_tls(f"tls:{host}:0", **options(certificates)) as address:
+        where = parse_address(address)
+        assert isinstance(where, TLSAddress)
+        assert where.tcp.port > 0
+        assert str(where) == address
+        names = [address]
+        if host == "localhost":
+            names += [f"tls:localhost:{where.tcp.port}", f"tls::{where.tcp.port}"]
+        for name in names:
+            async with await network.connect(name) as client:
+                assert client.peer == str(where.tcp)
+                assert await client.receive_some() == b"hello"
+                assert await client.receive_some() == b""
 
 
-async def test_the_file_of_another_server_is_left_alone_on_close(path: str) -> None:
-    async with listening(f"unix:{path}") as (old,):
-        remove(path)
-        async with listening(f"unix:{path}"):
-            await old.aclose()
-            await (await SYSTEM.connect(f"unix:{path}")).aclose()
-    assert not exists(path)
+async def test_a_certificate_of_somebody_else_is_told(certificates: Certificates) -> None:
+    async with serving_tls("tls:localhost:0", **options(certificates)) as address:
+        with pytest.raises(ConnectError) as refusal:
+            await SYSTEM.connect(address)
+        assert str(refusal.value).startswith(
+            f"cannot connect to {address}: certificate verify failed: "
+        )
 
 
-async def test_a_folder_that_is_missing_is_told(path: str) -> None:
-    with pytest.raises(ListenError, match=r"no such file or directory$"):
-        await SYSTEM.listen(f"unix:{path}/missing/s")
+async def test_a_certificate_for_another_name_is_told(certificates: Certificates) -> None:
+    certificate, key = certificates.issue("other.example")
+    async with serving_tls("tls:localhost:0", certificate=certificate, private_key=key) as address:
+        assert await why_not(address, certificates.ca) == (
+            "certificate verify failed: IP address mismatch, "
+            "certificate is not valid for '127.0.0.1'"
+        )
+        by_name = address.replace("127.0.0.1", "localhost")
+        assert await why_not(by_name, certificates.ca) == (
+            "certificate verify failed: Hostname mismatch, certificate is not valid for 'localhost'"
+        )
+
+
+async def test_a_certificate_that_has_expired_is_told(certificates: Certificates) -> None:
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    certificate, key = certificates.issue("127.0.0.1", not_after=past)
+    async with serving_tls("tls:127.0.0.1:0", certificate=certificate, private_key=key) as address:
+        assert await why_not(address, certificates.ca) == (
+            "certificate verify failed: certificate has expired"
+        )
+
+
+@pytest.mark.parametrize("says", [b"error: server is full\n", b""])
+async def test_a_server_of_plain_text_is_told(certificates: Certificates, says: bytes) -> None:
+    async with listening("127.0.0.1:0") as (listener,), trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def serve() -> None:
+            async with await listener.accept() as stream:
+                await stream.receive_some()
+                await stream.send_all(says)
+
+        told = await why_not(f"tls:{listener.address}", certificates.ca)
+    assert told == (
+        "the other side does not speak TLS"
+        if says
+        else "the other side ended the connection in the TLS handshake"
+    )
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(
+    certificates: Certificates, port_in_use: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    told = await why_not(f"tls:127.0.0.1:{port_in_use}", certificates.ca)
+    assert told == "no TLS handshake within 30 seconds"
+    assert trio.current_time() == pytest.approx(30)
+
+
+async def test_a_cancelled_handshake_leaves_no_connection_behind(
+    certificates: Certificates,
+) -> None:
+    async with listening("127.0.0.1:0") as (listener,), trio.open_nursery() as nursery:
+        network = SystemNetwork(ca=certificates.ca)
+        nursery.start_soon(network.connect, f"tls:{listener.address}")
+        async with await listener.accept() as accepted:
+            assert await accepted.receive_some()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                assert await accepted.receive_some() == b""
+
+
+async def test_to_listen_with_tls_takes_a_certificate(port_in_use: int) -> None:
+    # Told first: the port, in use, was not tried.
+    with pytest.raises(ListenError) as refusal:
+        await SYSTEM.listen(f"tls:127.0.0.1:{port_in_use}")
+    assert str(refusal.value) == (
+        f"cannot listen on tls:127.0.0.1:{port_in_use}: "
+        "TLS needs a certificate and its private key, and none was given"
+    )
+
+
+async def test_a_port_in_use_is_told_for_tls_too(
+    certificates: Certificates, port_in_use: int
+) -> None:
+    with pytest.raises(ListenError, match=r"^cannot listen on tls:.*: address already in use$"):
+        await SystemNetwork(**options(certificates)).listen(f"tls:127.0.0.1:{port_in_use}")
+
+
+async def test_files_that_cannot_be_used_are_told_in_one_line(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing.pem"
+    with pytest.raises(ListenError) as no_listener:
+        await SystemNetwork(certificate=missing).listen("tls:127.0.0.1:0")
+    told = f"127.0.0.1:0: {missing}: no such file or directory"
+    assert str(no_listener.value) == f"cannot listen on tls:{told}"
+    assert await why_not("tls:127.0.0.1:0", missing) == f"{missing}: no such file or directory"
+
+
+async def test_a_renewed_certificate_is_read_by_the_next_listener(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    file = tmp_path / "renewed.pem"
+    network = SystemNetwork(certificate=file)
+    with pytest.raises(ListenError):
+        await network.listen("tls:127.0.0.1:0")
+    file.write_bytes(certificates.certificate.read_bytes() + certificates.key.read_bytes())
+    (listener,) = await network.listen("tls:127.0.0.1:0")
+    await listener.aclose()
+
+
+def test_a_private_key_without_its_certificate_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="certificate"):
+        SystemNetwork(private_key="key.pem")
+
+
+async def test_a_network_in_memory_has_no_tls_and_does_not_pretend() -> None:
+    with pytest.raises(ListenError, match="in memory has no TLS"):
+        await MemoryNetwork().listen("tls:localhost:0")
+    with pytest.raises(ConnectError, match="in memory has no TLS"):
+        await MemoryNetwork().connect("tls:localhost:1")

@@ -175,7 +175,7 @@ async def test_a_handshake_that_takes_too_long_is_closed(autojump_clock: MockClo
     ) as connect:
         client = await connect()
         assert await ended(client) == pytest.approx(10)
-    assert log.reasons == ["no handshake"]
+    assert log.reasons == ["no handshake: it took too long"]
 
 
 # Numbers

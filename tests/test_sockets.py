@@ -396,6 +396,21 @@ async def test_a_peer_without_an_address_is_shown_as_where_it_came_in(
                 assert stream.peer == listener.address == remote_address(client) == f"unix:{path}"
 
 
+async def test_a_path_that_a_peer_has_chosen_is_shown_safely(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = str(tmp_path_factory.mktemp("s"))
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(f"{folder}/s")
+    sock.listen()
+    async with SocketListener(sock, address=f"unix:{folder}/s") as listener:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.bind(f"{folder}/a\n\x1b[2J\u202e".encode() + b"\xff")
+            client.connect(f"{folder}/s")
+            async with await listener.accept() as stream:
+                assert stream.peer == f"unix:{folder}/a��[2J��"
+
+
 async def test_all_that_wait_are_accepted_at_once_and_then_it_would_block() -> None:
     async with make_listener() as listener:
         clients = [connect_to(listener) for _ in range(5)]

@@ -7,6 +7,7 @@
 | ``:PORT`` | all interfaces | localhost |
 | ``[::1]:PORT`` | this IPv6 address | this IPv6 address |
 | ``unix:PATH`` | a socket in the file system | a socket in the file system |
+| ``tls:`` and one with a port | as without it, encrypted | as without it, encrypted |
 
 Port 0 lets the system pick a free port to listen on.
 """
@@ -38,6 +39,22 @@ class TCPAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class TLSAddress:
+    """TLS over TCP.
+
+    It is no `TCPAddress` itself, so that nothing can take it for one and speak plain text.
+
+    Attributes:
+        tcp: the host and the port.
+    """
+
+    tcp: TCPAddress
+
+    def __str__(self) -> str:
+        return f"tls:{self.tcp}"
+
+
+@dataclass(frozen=True, slots=True)
 class UnixAddress:
     """The path of a Unix socket."""
 
@@ -47,7 +64,7 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-Address: TypeAlias = TCPAddress | UnixAddress
+Address: TypeAlias = TCPAddress | TLSAddress | UnixAddress
 
 _PORT = re.compile(r"[0-9]{1,5}")
 # What would break the one line in which an address is shown, or move a cursor in it.
@@ -58,7 +75,8 @@ def parse_address(text: str) -> Address:
     """Read an address.
 
     Args:
-        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``unix:PATH``.
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also behind ``tls:``, or
+            ``unix:PATH``.
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
@@ -69,10 +87,16 @@ def parse_address(text: str) -> Address:
     if text.startswith("unix:"):
         return _parse_unix(text)
     if text.startswith("tls:"):
-        raise AddressError(f"{text!r}: TLS is not available in this version")
-    host, colon, port = text.rpartition(":")
+        return TLSAddress(_parse_tcp(text, "tls:"))
+    return _parse_tcp(text, "")
+
+
+def _parse_tcp(text: str, scheme: str) -> TCPAddress:
+    host, colon, port = text.removeprefix(scheme).rpartition(":")
     if not colon or host.endswith("]") != host.startswith("["):
-        raise AddressError(f"{text!r} is no address: write HOST:PORT, such as localhost:22333")
+        raise AddressError(
+            f"{text!r} is no address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
+        )
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
     if host.startswith("["):
@@ -81,7 +105,9 @@ def parse_address(text: str) -> Address:
         if not _is_ipv6(host) or not host.isprintable():
             raise AddressError(f"{text!r}: there is no IPv6 address in the brackets")
     elif ":" in host:
-        raise AddressError(f"{text!r}: write an IPv6 address in brackets, such as [::1]:22333")
+        raise AddressError(
+            f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
+        )
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")
     return TCPAddress(host, int(port))

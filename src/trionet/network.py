@@ -9,24 +9,28 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
+import ssl
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import trio
 
-from trionet.addresses import TCPAddress, UnixAddress, parse_address
-from trionet.errors import ConnectError, ListenError
+from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.certificates import File, client_context, server_context
+from trionet.errors import ConnectError, ListenError, TrionetError
 from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
+from trionet.tls import REFUSAL, TLSListener, TLSStream
+from trionet.unixsockets import listen_unix
 
 # What Linux allows by default since 5.4 (net.core.somaxconn); systems cut a larger one down.
 DEFAULT_BACKLOG = 4096
 
 # A free port of one family can be taken in the other. Each try has an independent chance.
 _PORT_TRIES = 64
+
+# A server of plain text waits for a line while a TLS client waits for an answer: one of the two
+# must give up. Long enough for several round trips around the world to a busy server.
+_HANDSHAKE_SECONDS = 30
 
 _NO_SUCH_FAMILY = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 
@@ -70,7 +74,39 @@ class Network(Protocol):
 
 
 class SystemNetwork:
-    """TCP over IPv4 and IPv6, and Unix sockets."""
+    """TCP over IPv4 and IPv6, in the clear or encrypted, and Unix sockets.
+
+    Args:
+        certificate: a PEM file with the certificate of ``tls:`` listeners, followed by those that
+            lead to one that clients trust; read anew by each `listen`.
+        private_key: a PEM file with its private key, not encrypted; default: it stands in
+            `certificate` too.
+        ca: a PEM file with the certificates that `connect` trusts, and no others; default: those
+            that the system trusts. Read once, by the first ``tls:`` connection.
+        unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
+            Whoever may write to one may connect.
+
+    Raises:
+        ValueError: `private_key` without `certificate`, or a `unix_mode` that is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        certificate: File | None = None,
+        private_key: File | None = None,
+        ca: File | None = None,
+        unix_mode: int | None = None,
+    ) -> None:
+        if private_key is not None and certificate is None:
+            raise ValueError("a private key needs its certificate")
+        if unix_mode is not None and not 0 <= unix_mode <= 0o777:
+            raise ValueError("unix_mode must be from 0 to 0o777")
+        self._certificate = certificate
+        self._private_key = private_key
+        self._ca = ca
+        self._unix_mode = unix_mode
+        self._client_context: ssl.SSLContext | None = None
 
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for.
@@ -85,21 +121,30 @@ class SystemNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ListenError: it cannot be listened on, such as a port in use.
+            ListenError: it cannot be listened on, such as a port in use, or a ``tls:`` address
+                with no certificate or one that cannot be used.
         """
         where = parse_address(address)
         if backlog is None:
             backlog = DEFAULT_BACKLOG
         try:
             if isinstance(where, UnixAddress):
-                return [await _listen_unix(where, backlog)]
-            targets = await _resolve_to_listen(where)
-            return _listen_together(targets, where.port, backlog)
+                return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
+            if isinstance(where, TCPAddress):
+                socks = await _bind_tcp(where, backlog)
+                return [SocketListener(sock, address=local_address(sock)) for sock in socks]
+            context = self._server_settings()
+            return [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
+        except TrionetError as error:
+            raise ListenError(f"cannot listen on {address}: {error}") from error
 
-    async def connect(self, address: str) -> SocketStream:
+    async def connect(self, address: str) -> SocketStream | TLSStream:
         """Connect to the first address that answers, both families tried (RFC 8305).
+
+        With a ``tls:`` address the handshake is made too: who answers has shown a certificate for
+        the host of the address, and it leads to a trusted one.
 
         Args:
             address: see `trionet.parse_address`; no host: localhost.
@@ -109,28 +154,68 @@ class SystemNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ConnectError: nobody answers there.
+            ConnectError: nobody answers there, or not with a certificate that is good.
 
         Cancellation: leaves nothing behind.
         """
         where = parse_address(address)
         try:
-            if isinstance(where, UnixAddress):
-                trio_stream = await trio.open_unix_socket(where.path)
-            else:
-                trio_stream = await _open_tcp(where)
+            if isinstance(where, TLSAddress):
+                context = self._client_settings()
+                return await _secure(await _open(where.tcp), context, where.tcp.host)
+            return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
-        sock = socket.socket(fileno=trio_stream.socket.detach())
-        try:
-            return SocketStream(sock, peer=remote_address(sock))
-        except OSError as error:
-            # Reset between the handshake and the question who it is.
-            sock.close()
-            raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
+        except (TrionetError, trio.BrokenResourceError) as error:
+            raise ConnectError(f"cannot connect to {address}: {error}") from error
+
+    def _server_settings(self) -> ssl.SSLContext:
+        if self._certificate is None:
+            raise TrionetError("TLS needs a certificate and its private key, and none was given")
+        return server_context(self._certificate, self._private_key)
+
+    def _client_settings(self) -> ssl.SSLContext:
+        if self._client_context is None:
+            self._client_context = client_context(self._ca)
+        return self._client_context
 
 
 SYSTEM = SystemNetwork()
+
+
+async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
+    if isinstance(where, UnixAddress):
+        trio_stream = await trio.open_unix_socket(where.path)
+    else:
+        trio_stream = await _open_tcp(where)
+    sock = socket.socket(fileno=trio_stream.socket.detach())
+    try:
+        return SocketStream(sock, peer=remote_address(sock))
+    except BaseException:
+        # Such as one that was reset before it could be asked who it is.
+        sock.close()
+        raise
+
+
+def _listen_tls(sock: socket.socket, context: ssl.SSLContext) -> TLSListener:
+    transport = SocketListener(sock, address=local_address(sock), refusal=REFUSAL)
+    return TLSListener(transport, context)
+
+
+async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -> TLSStream:
+    """Make the handshake with a server that must be `host`."""
+    # Neither the scope of a link-local address nor the dot of a full name is in a certificate.
+    name = host.partition("%")[0].removesuffix(".") or "localhost"
+    try:
+        stream = TLSStream(transport, context, server_hostname=name)
+        with trio.move_on_after(_HANDSHAKE_SECONDS) as handshake:
+            await stream.do_handshake()
+        if handshake.cancelled_caught:
+            raise TrionetError(f"no TLS handshake within {_HANDSHAKE_SECONDS} seconds")
+    except BaseException:
+        transport.close()
+        raise
+    return stream
 
 
 async def _open_tcp(where: TCPAddress) -> trio.SocketStream:
@@ -144,6 +229,10 @@ async def _open_tcp(where: TCPAddress) -> trio.SocketStream:
 
 
 _Target: TypeAlias = tuple[socket.AddressFamily, str]
+
+
+async def _bind_tcp(where: TCPAddress, backlog: int) -> list[socket.socket]:
+    return _listen_together(await _resolve_to_listen(where), where.port, backlog)
 
 
 async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
@@ -160,18 +249,16 @@ async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
     return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
 
 
-def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> list[Listener]:
+def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
     """Listen on all targets with one port."""
     tries_left = 1 if port else _PORT_TRIES
     while True:
         tries_left -= 1
         try:
-            socks = _bind_together(targets, port, backlog)
+            return _bind_together(targets, port, backlog)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE and tries_left:
-                continue
-            raise
-        return [SocketListener(sock, address=local_address(sock)) for sock in socks]
+            if error.errno != errno.EADDRINUSE or not tries_left:
+                raise
 
 
 def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
@@ -213,55 +300,6 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-async def _listen_unix(where: UnixAddress, backlog: int) -> SocketListener:
-    """Listen on a Unix socket; a file that a dead server left is replaced, any other never."""
-    if _is_socket(where.path) and not await _answers(where.path):
-        _remove(where.path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(where.path)
-        sock.listen(backlog)
-        made = _identity(where.path)
-    except BaseException:
-        sock.close()
-        raise
-    return SocketListener(sock, address=str(where), on_close=partial(_remove_own, where.path, made))
-
-
-def _is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(Path(path).stat().st_mode)
-    except OSError:
-        return False
-
-
-async def _answers(path: str) -> bool:
-    try:
-        await (await trio.open_unix_socket(path)).aclose()
-    except ConnectionRefusedError:
-        return False
-    except OSError:
-        # Such as one that this user may not connect to: somebody's, as far as can be told.
-        return True
-    return True
-
-
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    status = Path(path).stat()
-    return status.st_dev, status.st_ino
-
-
-def _remove_own(path: str, made: tuple[int, int]) -> None:
-    """Remove a socket file, unless another server has put its own there since."""
-    with suppress(OSError):
-        if _identity(path) == made:
-            Path(path).unlink()
 
 
 def _reason(error: OSError | UnicodeError) -> str:

@@ -26,6 +26,10 @@ import trio
 from trionet.linequeue import LineQueue
 from trionet.stream import SendsNow
 
+# What a stream that cannot send at once is given at a time, because its progress within is
+# invisible: one TLS record (RFC 8446, 5.1).
+_SLICE = 16384
+
 logger = logging.getLogger("trionet.outbox")
 
 
@@ -258,9 +262,12 @@ class Outbox:
     async def _write_all(self, queue: LineQueue) -> None:
         while queue:
             piece = queue.take()
-            await self._stream.send_all(piece)
+            with memoryview(piece) as view:
+                for begin in range(0, len(view), _SLICE):
+                    with view[begin : begin + _SLICE] as part:
+                        await self._stream.send_all(part)
+                        self._progress(len(part))
             queue.settle(len(piece))
-            self._progress(len(piece))
 
     def _progress(self, sent: int) -> None:
         if sent:

@@ -25,6 +25,7 @@ import trio
 
 from trionet.connection import Connection, host_of, peer_of
 from trionet.deadlines import Deadlines
+from trionet.errors import ReceiveInterrupted
 from trionet.events import Closed, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
@@ -227,8 +228,9 @@ class Server:
         del self._connections[connection]
         if host is not None:
             self._from_host[host] -= 1
-            # What is left of a host that has gone is nothing: hosts are many.
-            self._from_host += Counter()
+            if not self._from_host[host]:
+                # What is left of a host that has gone is nothing: hosts are many.
+                del self._from_host[host]
         self._vacancy.unpark()
         self._on_event(
             Closed(
@@ -249,8 +251,11 @@ class Server:
         # cancellation.
         reason = None
         try:
-            if not await self._shake_hands(connection):
-                return "no handshake"
+            failure = await self._shake_hands(connection)
+            if failure is not None:
+                # Nothing can be said without it, such as that it took too long: do not try to.
+                connection.outbox.give_up()
+                return f"no handshake: {failure}"
             await self._handler(connection)
         except* trio.BrokenResourceError:
             reason = "the peer went away"
@@ -263,14 +268,22 @@ class Server:
             reason = _CLOSING
         return reason or ("the session ended" if end is None else end.value)
 
-    async def _shake_hands(self, connection: Connection) -> bool:
-        """Do what a TLS stream needs done first, in time; False: the peer did not."""
+    async def _shake_hands(self, connection: Connection) -> str | None:
+        """Do what a TLS stream needs done first, and return why it cannot be done, if so."""
         do_handshake = getattr(connection.stream, "do_handshake", None)
         if do_handshake is None:
-            return True
-        with trio.move_on_after(self._limits.handshake_timeout or math.inf) as handshake:
-            await do_handshake()
-        return not handshake.cancelled_caught
+            return None
+        try:
+            with trio.fail_after(self._limits.handshake_timeout or math.inf):
+                await do_handshake()
+        except trio.TooSlowError:
+            return "it took too long"
+        except trio.BrokenResourceError as error:
+            return str(error)
+        except ReceiveInterrupted:
+            # A deadline has passed, or the server drains: nobody is to be served any more.
+            return _CLOSING if connection.lines.end is InputEnd.STOPPED else "it took too long"
+        return None
 
     def _turn_queue_away(self, handlers: trio.Nursery) -> None:
         """Take those who wait in the system's queue: closing the listener would reset them."""

@@ -30,6 +30,7 @@ import trio
 
 from trionet.addresses import TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted
+from trionet.text import safe_text
 
 RECEIVE_SIZE = 65536
 
@@ -221,16 +222,23 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
         address: its own address as it is to be shown.
         on_close: called once, after the socket was closed.
+        refusal: what a connection is sent that there is no descriptor for.
     """
 
-    __slots__ = ("_on_close", "_out_of_descriptors", "_reserve", "_sock", "address")
+    __slots__ = ("_on_close", "_out_of_descriptors", "_refusal", "_reserve", "_sock", "address")
 
     def __init__(
-        self, sock: socket.socket, *, address: str, on_close: Callable[[], None] | None = None
+        self,
+        sock: socket.socket,
+        *,
+        address: str,
+        on_close: Callable[[], None] | None = None,
+        refusal: bytes = b"error: server is full\n",
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
+        self._refusal = refusal
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         self.address = address
@@ -281,7 +289,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                     raise
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
-            return SocketStream(sock, peer=_show(address) or self.address)
+            return SocketStream(sock, peer=_show_peer(address) or self.address)
 
     def _refuse_one(self) -> None:
         """Answer and close one waiting connection by means of the reserve descriptor."""
@@ -293,7 +301,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             sock, _ = self._sock.accept()
             with sock, suppress(OSError):
                 sock.setblocking(False)
-                sock.send(b"error: server is full\n")
+                sock.send(self._refusal)
                 sock.shutdown(socket.SHUT_WR)
                 # What has arrived is read away, lest the close be a reset that destroys the answer.
                 sock.recv(RECEIVE_SIZE)
@@ -333,6 +341,11 @@ def _show(address: Any) -> str:
     return str(UnixAddress(address)) if isinstance(address, str) and address else ""
 
 
+def _show_peer(address: Any) -> str:
+    # Who connects from a Unix socket has chosen its path, line ends and all.
+    return safe_text(_show(address))
+
+
 def local_address(sock: socket.socket) -> str:
     """Return the address that a socket is bound to, numeric, as it is to be shown."""
     return _show(sock.getsockname())
@@ -340,7 +353,7 @@ def local_address(sock: socket.socket) -> str:
 
 def remote_address(sock: socket.socket) -> str:
     """Return the address that a socket is connected to, numeric, as it is to be shown."""
-    return _show(sock.getpeername())
+    return _show_peer(sock.getpeername())
 
 
 def _reason(error: OSError) -> str:

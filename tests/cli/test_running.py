@@ -23,7 +23,7 @@ from trionet.cli.running import Terminal, run, serve_until_signalled, until_inte
 from trionet.connection import Connection
 from trionet.errors import ListenError, TrionetError
 from trionet.limits import Limits
-from trionet.network import SYSTEM, Listener
+from trionet.network import Listener, SystemNetwork
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
 
@@ -113,6 +113,25 @@ def test_what_the_toolkit_logs_goes_to_the_standard_error(
     assert logging.getLogger("trionet").handlers == []
 
 
+def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    logger = logging.getLogger("trionet.server")
+
+    async def command(_terminal: Terminal) -> None:
+        await trio.lowlevel.checkpoint()
+        try:
+            raise ValueError("what is \x1b[2J\u202e?")
+        except ValueError:
+            logger.exception("%s failed", "unix:/\x07")
+
+    assert status_of(command) == 0
+    first, *traceback, last = capfd.readouterr().err.splitlines()
+    assert first == "error: unix:/� failed"
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert last == "ValueError: what is �[2J�?"
+
+
 def test_ctrl_c_ends_a_client(capfd: pytest.CaptureFixture[str]) -> None:
     async def client(terminal: Terminal) -> None:
         try:
@@ -131,18 +150,20 @@ async def test_the_backlog_reaches_the_system(
 ) -> None:
     backlogs: list[int | None] = []
 
-    async def listen(_address: str, *, backlog: int | None = None) -> Sequence[Listener]:
+    async def listen(
+        _network: object, _address: str, *, backlog: int | None = None
+    ) -> Sequence[Listener]:
         backlogs.append(backlog)
         raise ListenError("seen enough")
 
-    monkeypatch.setattr(SYSTEM, "listen", listen)
+    monkeypatch.setattr(SystemNetwork, "listen", listen)
     async with open_console(1) as console:
         terminal = Terminal(console, console)
         with pytest.raises(ExceptionGroup) as caught:
             if service == "calc":
-                await cli_calc.serve(["localhost:0"], {}, False, 7, 28, True, terminal)
+                await cli_calc.serve(["localhost:0"], {}, {}, False, 7, 28, True, terminal)
             else:
-                await cli_chat.serve(["localhost:0"], {}, False, False, 7, True, terminal)
+                await cli_chat.serve(["localhost:0"], {}, {}, False, False, 7, True, terminal)
     assert caught.group_contains(ListenError, match="seen enough")
     assert backlogs == [7]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from trionet import calc
 from trionet.cli.people import open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine
-from trionet.network import SYSTEM
+from trionet.network import Network, SystemNetwork
 
 
 async def serve(
     addresses: list[str],
+    network: dict[str, Any],
     limits: dict[str, Any],
     once: bool,
     backlog: int | None,
@@ -27,6 +29,7 @@ async def serve(
         partial(
             calc.serve,
             *addresses,
+            network=SystemNetwork(**network),
             limits=replace(calc.ONE_AT_A_TIME, **limits),
             once=once,
             precision=precision,
@@ -38,12 +41,12 @@ async def serve(
     )
 
 
-async def connect(address: str, name: str | None, terminal: Terminal) -> None:
+async def connect(address: str, name: str | None, ca: Path | None, terminal: Terminal) -> None:
     """Run the client until its input ends, the server goes, or Ctrl-C."""
-    await until_interrupted(partial(_connect, address, name, terminal))
+    await until_interrupted(partial(_connect, address, name, SystemNetwork(ca=ca), terminal))
 
 
-async def _connect(address: str, name: str | None, terminal: Terminal) -> None:
+async def _connect(address: str, name: str | None, network: Network, terminal: Terminal) -> None:
     with open_person(terminal, plain=False) as person:
         while True:
             try:
@@ -52,7 +55,7 @@ async def _connect(address: str, name: str | None, terminal: Terminal) -> None:
                 if given is None or (name is None and calc.is_quit(given)):
                     return None
                 calc.check_name(given)
-                async with await SYSTEM.connect(address) as stream:
+                async with await network.connect(address) as stream:
                     return await calc.converse(
                         stream,
                         given,

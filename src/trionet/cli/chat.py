@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from trionet import chat
@@ -12,12 +13,13 @@ from trionet.cli.people import Person, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, UnsendableLine
 from trionet.lines import MAX_LINE_TO_CLIENT
-from trionet.network import SYSTEM
+from trionet.network import Network, SystemNetwork
 from trionet.stream import LineStream
 
 
 async def serve(
     addresses: list[str],
+    network: dict[str, Any],
     limits: dict[str, Any],
     forever: bool,
     messages: bool,
@@ -30,6 +32,7 @@ async def serve(
         partial(
             chat.serve,
             *addresses,
+            network=SystemNetwork(**network),
             limits=replace(chat.OPEN_ROOM, **limits),
             forever=forever,
             backlog=backlog,
@@ -41,13 +44,17 @@ async def serve(
     )
 
 
-async def join(address: str, name: str | None, plain: bool, terminal: Terminal) -> None:
+async def join(
+    address: str, name: str | None, ca: Path | None, plain: bool, terminal: Terminal
+) -> None:
     """Run the client until its input ends, the server goes, or Ctrl-C."""
-    await until_interrupted(partial(_join, address, name, plain, terminal))
+    await until_interrupted(partial(_join, address, name, SystemNetwork(ca=ca), plain, terminal))
 
 
-async def _join(address: str, name: str | None, plain: bool, terminal: Terminal) -> None:
-    async with await SYSTEM.connect(address) as stream:
+async def _join(
+    address: str, name: str | None, network: Network, plain: bool, terminal: Terminal
+) -> None:
+    async with await network.connect(address) as stream:
         with open_person(terminal, plain=plain) as person:
             lines = LineStream(stream, max_line=MAX_LINE_TO_CLIENT)
             welcome = await _log_in(lines, name, person)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,15 +43,16 @@ def _check_address(text: str) -> str:
 
 
 def _check_target(text: str) -> str:
-    from trionet.addresses import TCPAddress, parse_address
+    from trionet.addresses import TLSAddress, parse_address
 
     where = parse_address(_check_address(text))
-    if isinstance(where, TCPAddress) and where.port == 0:
+    tcp = where.tcp if isinstance(where, TLSAddress) else where
+    if getattr(tcp, "port", None) == 0:
         raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
     return text
 
 
-_ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT or unix:PATH"
+_ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH or tls:HOST:PORT"
 
 ServeAddresses = Annotated[
     list[str] | None,
@@ -122,6 +124,37 @@ Target = Annotated[
         metavar="ADDRESS", help=f"Where to connect: {_ADDRESS_FORMS}.", callback=_check_target
     ),
 ]
+TLSCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        help="For tls: addresses: the certificate with its chain, PEM.",
+        rich_help_panel="Addresses",
+    ),
+]
+TLSKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key", metavar="FILE", help="Its private key, PEM.", rich_help_panel="Addresses"
+    ),
+]
+UnixMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="For unix: addresses: who may connect, such as 660; default as umask has it.",
+        rich_help_panel="Addresses",
+    ),
+]
+CA = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="For tls: addresses: the certificate authority to trust, PEM; default the system's.",
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Who you are; asked for on a terminal.", show_default=False),
@@ -148,6 +181,39 @@ def _addresses(given: list[str] | None, default: str) -> list[str]:
     return [_check_address(address) for address in given or [default]]
 
 
+def _network_to_serve(
+    addresses: list[str], certificate: Path | None, key: Path | None, unix_mode: str | None
+) -> dict[str, Any]:
+    """Return what `trionet.SystemNetwork` needs to know to listen on addresses."""
+    if (certificate is None) != (key is None):
+        given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+        raise typer.BadParameter(f"is needed with {given}", param_hint=missing)
+    wants_tls = any(address.startswith("tls:") for address in addresses)
+    if wants_tls and certificate is None:
+        raise typer.BadParameter("are needed for a tls: address", param_hint="--tls-cert/--tls-key")
+    if certificate is not None and not wants_tls:
+        raise typer.BadParameter("has no tls: address to be for", param_hint="--tls-cert")
+    return {
+        "certificate": certificate,
+        "private_key": key,
+        "unix_mode": _parse_mode(unix_mode),
+    }
+
+
+def _parse_mode(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise typer.BadParameter(
+            "must be a number from 0 to 777, octal, such as 660", param_hint="--unix-mode"
+        )
+    return mode
+
+
 def _check_name(name: str | None) -> None:
     from trionet.cli.people import is_input_terminal
 
@@ -168,6 +234,9 @@ def calc_serve(
         int, typer.Option(min=1, max=100, metavar="N", help="Significant digits of a result.")
     ] = 28,
     quiet: Quiet = False,
+    tls_cert: TLSCertificate = None,
+    tls_key: TLSKey = None,
+    unix_mode: UnixMode = None,
     max_clients: MaxClients = 1,
     max_per_address: MaxPerAddress = 0,
     backlog: Backlog = None,
@@ -184,6 +253,7 @@ def calc_serve(
     if once and source is not None and source.name != "DEFAULT":
         raise typer.BadParameter("cannot be used together with --max-clients", param_hint="--once")
     where = _addresses(addresses, CALC_ADDRESS)
+    network = _network_to_serve(where, tls_cert, tls_key, unix_mode)
     limits = _limits(
         max_clients=max_clients,
         max_per_address=max_per_address,
@@ -199,18 +269,18 @@ def calc_serve(
     from trionet.cli.calc import serve
     from trionet.cli.running import run
 
-    run(partial(serve, where, limits, once, backlog, precision, quiet))
+    run(partial(serve, where, network, limits, once, backlog, precision, quiet))
 
 
 @calc.command("connect")
-def calc_connect(address: Target = CALC_ADDRESS, name: Name = None) -> None:
+def calc_connect(address: Target = CALC_ADDRESS, name: Name = None, ca: CA = None) -> None:
     """Calculate: lines such as `12 + 42`, `q` to end."""
     _check_name(name)
 
     from trionet.cli.calc import connect
     from trionet.cli.running import run
 
-    run(partial(connect, address, name))
+    run(partial(connect, address, name, ca))
 
 
 @chat.command("serve")
@@ -223,6 +293,9 @@ def chat_serve(
         bool, typer.Option("--messages", help="Print what the members say, too.")
     ] = False,
     quiet: Quiet = False,
+    tls_cert: TLSCertificate = None,
+    tls_key: TLSKey = None,
+    unix_mode: UnixMode = None,
     max_clients: MaxClients = 10000,
     max_per_address: MaxPerAddress = 1000,
     backlog: Backlog = None,
@@ -238,6 +311,7 @@ def chat_serve(
 ) -> None:
     """Serve a chat room until its last member has left (default: on localhost:22223)."""
     where = _addresses(addresses, CHAT_ADDRESS)
+    network = _network_to_serve(where, tls_cert, tls_key, unix_mode)
     limits = _limits(
         max_clients=max_clients,
         max_per_address=max_per_address,
@@ -255,13 +329,14 @@ def chat_serve(
     from trionet.cli.chat import serve
     from trionet.cli.running import run
 
-    run(partial(serve, where, limits, forever, messages, backlog, quiet))
+    run(partial(serve, where, network, limits, forever, messages, backlog, quiet))
 
 
 @chat.command("join")
 def chat_join(
     address: Target = CHAT_ADDRESS,
     name: Name = None,
+    ca: CA = None,
     plain: Annotated[bool, typer.Option("--plain", help="No line editor, as on a pipe.")] = False,
 ) -> None:
     """Join a chat room: a line is sent to all others, `q` leaves, `/help` tells more."""
@@ -270,7 +345,7 @@ def chat_join(
     from trionet.cli.chat import join
     from trionet.cli.running import run
 
-    run(partial(join, address, name, plain))
+    run(partial(join, address, name, ca, plain))
 
 
 @app.command("demo")

@@ -31,7 +31,7 @@ class Terminal:
 
     def log(self, event: object) -> None:
         """Print one line of a server's log."""
-        self.err.print(str(event))
+        self.err.print(safe_text(str(event)))
 
 
 def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
@@ -62,7 +62,7 @@ async def _status_of(command: Callable[[], Awaitable[object]], err: Console) -> 
     try:
         await command()
     except* TrionetError as group:
-        err.print(f"error: {_first(group)}")
+        err.print(safe_text(f"error: {_first(group)}"))
         status = FAILED
     except* KeyboardInterrupt:
         status = INTERRUPTED

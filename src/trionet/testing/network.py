@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from trionet.addresses import TCPAddress, UnixAddress, parse_address
+from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.errors import ConnectError, ListenError
 from trionet.network import DEFAULT_BACKLOG, Listener
 from trionet.testing.streams import Link, MemoryStream, cut_at_random, memory_stream_pair
@@ -22,6 +22,9 @@ _LAST_PORT = 65535
 
 # All interfaces of IPv4, and of IPv6.
 _WILDCARDS = ("0.0.0.0", "::")
+
+# What a service does is the same with and without it; there is nobody to hide from in memory.
+_NO_TLS = "a network in memory has no TLS"
 
 
 class MemoryNetwork:
@@ -53,7 +56,7 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ListenError: it is in use.
+            ListenError: it is in use, or a ``tls:`` one.
         """
         await trio.lowlevel.checkpoint()
         shown = self._numeric(address)
@@ -82,7 +85,7 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ConnectError: nobody listens there.
+            ConnectError: nobody listens there, or it is a ``tls:`` one.
 
         Cancellation: leaves nothing behind.
         """
@@ -129,6 +132,8 @@ class MemoryNetwork:
 
     def _find(self, address: str) -> MemoryListener | None:
         where = parse_address(address)
+        if isinstance(where, TLSAddress):
+            raise ConnectError(f"cannot connect to {address}: {_NO_TLS}")
         if isinstance(where, UnixAddress):
             return self._listeners.get(str(where))
         for host in _hosts(where):
@@ -140,6 +145,8 @@ class MemoryNetwork:
 
     def _numeric(self, address: str) -> list[str]:
         where = parse_address(address)
+        if isinstance(where, TLSAddress):
+            raise ListenError(f"cannot listen on {address}: {_NO_TLS}")
         if isinstance(where, UnixAddress):
             return [str(where)]
         port = where.port or self._pick_port()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import datetime
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from trionet.certificates import client_context, server_context
+
+
+class Certificates:
+    """One authority, what it issues as files, and the settings of both sides made from them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = trustme.CA()
+        self.ca = folder / "ca.pem"
+        self.authority.cert_pem.write_to_path(str(self.ca))
+        self._issued = 0
+        self.certificate, self.key = self.issue("localhost", "127.0.0.1", "::1")
+
+    def issue(self, *names: str, not_after: datetime.datetime | None = None) -> tuple[Path, Path]:
+        """Return the files of a new certificate and of its key."""
+        self._issued += 1
+        issued = self.authority.issue_cert(*names, not_after=not_after)
+        certificate = self.folder / f"certificate{self._issued}.pem"
+        key = self.folder / f"key{self._issued}.pem"
+        certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(str(key))
+        return certificate, key
+
+    def server(self) -> ssl.SSLContext:
+        return server_context(self.certificate, self.key)
+
+    def client(self) -> ssl.SSLContext:
+        return client_context(self.ca)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
