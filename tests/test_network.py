@@ -487,3 +487,14 @@ async def test_a_network_in_memory_has_no_tls_and_does_not_pretend() -> None:
         await MemoryNetwork().listen("tls:localhost:0")
     with pytest.raises(ConnectError, match="in memory has no TLS"):
         await MemoryNetwork().connect("tls:localhost:1")
+
+
+async def test_peers_that_vanish_are_found_by_keep_alive() -> None:
+    async with listening("127.0.0.1:0") as (listener,), await SYSTEM.connect(listener.address):
+        accepted = await listener.accept()
+        assert isinstance(accepted, SocketStream)
+        async with accepted:
+            sock = accepted._sock
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60

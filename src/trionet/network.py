@@ -286,6 +286,19 @@ def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[
     return socks
 
 
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the system find peers that vanished without a word, where no deadline would.
+
+    After two minutes: a first question after one minute of silence, then one each 15 seconds, given
+    up after four. Connections inherit it from the socket that accepts them.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        # What a system does not have it decides itself: commonly two hours.
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -295,6 +308,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _keep_alive(sock)
         sock.bind((host, port))
     except BaseException:
         sock.close()

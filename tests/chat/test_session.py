@@ -98,6 +98,18 @@ def test_a_name_that_is_unfit_or_taken_gets_its_error_and_the_next_line_is_the_n
     assert stranger.say("Bob") == ["*** welcome, Bob (2 here: Ann, Bob)"]
 
 
+def test_a_name_that_looks_like_a_members_gets_an_error_that_tells_which() -> None:
+    room = Room(PromptLog())
+    member(room, "Ann")
+    stranger = Peer(room)
+    assert stranger.say("аnn", "ANN", "Αnn") == [
+        "error: the name аnn looks like Ann, which is taken",
+        "error: the name ANN is taken",
+        "error: the name Αnn looks like Ann, which is taken",
+    ]
+    assert stranger.say("Änn") == ["*** welcome, Änn (2 here: Ann, Änn)"]
+
+
 def test_who_has_no_name_hears_nothing_and_is_not_counted() -> None:
     room = Room(PromptLog())
     stranger = Peer(room)
@@ -187,6 +199,8 @@ def test_when_the_room_closes_members_and_strangers_are_told_in_their_own_way() 
     room.close()
     assert ann.say() == bob.say() == ["*** server is closing"]
     assert late.say("Cid") == ["error: server is closing"]
+    late.session.end()
+    assert late.box.take() == [], "it is told once"
     assert quitter.say("q") == []
     for peer in (ann, bob, stranger, quitter):
         peer.session.end()

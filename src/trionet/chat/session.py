@@ -29,7 +29,7 @@ class WireFormat(Protocol):
         """Read a line from somebody who is no member yet."""
 
     def decode(self, line: str) -> Request | None:
-        """Read a line from a member; ``None``: it means nothing."""
+        """Read a line from a member; ``None``: it means nothing. Texts come out safe to show."""
 
     def encode(self, event: Event) -> bytes:
         """Return the lines that tell an event."""
@@ -78,6 +78,8 @@ class Session:
 
     def _request_as_stranger(self, request: Request) -> None:
         match request:
+            case LogIn() if self._room.is_closing:
+                self.end()
             case LogIn(name):
                 self._member = self._room.enter(parse_name(name), self._box, self._wire.encode)
             case Quit():
