@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
 )  # fmt: skip
 def test_zero_is_a_limit_too_but_less_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 0})
-    for value in (-1, float("nan")):
+    wrong: tuple[Any, ...] = (-1, float("nan"))
+    for value in wrong:
         with pytest.raises(ValueError, match=f"^{name} must not be negative$"):
             dataclasses.replace(Limits(), **{name: value})

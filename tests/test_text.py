@@ -7,14 +7,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.text import REPLACEMENT, safe_text
+from trionet.text import MAX_MARKS, REPLACEMENT, WHITE_SPACE, safe_text
+
+ZWNJ, ZWJ = "\u200c", "\u200d"
 
 
-def test_every_character_of_unicode_is_kept_unless_it_controls_or_ends_a_line() -> None:
+def is_noncharacter(number: int) -> bool:
+    return 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE
+
+
+def test_every_character_of_unicode_by_itself_is_kept_unless_it_is_unsafe() -> None:
+    # The characters of these categories that are seen: signs that stand under or over digits, and
+    # what arranges hieroglyphs.
+    seen_formats = "؀؁؂؃؄؅۝܏࣢\u0890\u0891𑂽𑃍" + "".join(map(chr, range(0x13430, 0x13456)))
+    unseen_others = (
+        "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0"
+        + "".join(map(chr, range(0xFFF0, 0xFFF9)))
+        + "".join(map(chr, range(0xFE00, 0xFE10)))
+    )
     for number in range(sys.maxunicode + 1):
         character = chr(number)
-        unsafe = unicodedata.category(character) in ("Cc", "Zl", "Zp")
-        assert safe_text(character) == (REPLACEMENT if unsafe else character)
+        unsafe = (
+            unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cf", "Co", "Cs")
+            or is_noncharacter(number)
+            or number > 0x3FFFD
+            or character in unseen_others
+        ) and character not in seen_formats
+        assert safe_text(character) == (REPLACEMENT if unsafe else character), hex(number)
 
 
 @pytest.mark.parametrize(
@@ -26,18 +45,150 @@ def test_every_character_of_unicode_is_kept_unless_it_controls_or_ends_a_line() 
         ("\x1b[2Jgone", "�[2Jgone"),
         ("a\rb\nc", "a�b�c"),
         ("\x00\x7f\x85\x9b", "����"),
+        ("é\x1b[2J\x9b", "é�[2J�"),
         ("a\u2028*** Ann left\u2029", "a�*** Ann left�"),
-        ("no\u00a0break, soft\u00adhyphen, 👩\u200d💻, \u202egnol\u202c", None),
+        ("no\u00a0break, soft\u00adhyphen, 👩\u200d💻", "no\u00a0break, soft�hyphen, 👩\u200d💻"),
+        ("\u202egnol\u202c \u2066x\u2069 \u200e\u200f\u061c", "�gnol� �x� ���"),
+        ("a\u200bb\u2060c\u2063d\ufeffe\u034ff", "a�b�c�d�e�f"),
+        ("\u3164\uffa0\u115f\u1160", "����"),
+        ("\ufff9text\ufffaabove\ufffb", "�text�above�"),
+        ("\ue000\uf8ff\U000f0000\ufdd0\uffff\U0001fffe", "������"),
+        ("half \ud83d of a pair", "half � of a pair"),
+        ("hi\U000e0068\U000e0069", "hi��"),
+        # What cannot be known is kept: it may be a letter of tomorrow.
+        ("\u0378\U0001faff", "\u0378\U0001faff"),
     ],
 )
-def test_what_is_shown(text: str, shown: str | None) -> None:
-    assert safe_text(text) == (text if shown is None else shown)
+def test_what_is_shown(text: str, shown: str) -> None:
+    assert safe_text(text) == shown
 
 
-@settings(deadline=None)
-@given(text=st.text())
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "👩‍💻 👨‍👩‍👧‍👦 🏳️‍🌈 🏴‍☠️ ❤️‍🔥 👁️‍🗨️ 🧑🏽‍🚀 👩🏻‍❤️‍💋‍👨🏿 🐻‍❄️ 🏃‍♀️‍➡️",
+        "☺︎ ☺️ ✈️ ©️ ‼️ ℹ️ 😀️",
+        "1️⃣ #️⃣ *️⃣ 0⃣",
+        "🇩🇪 🇺🇳 🏴󠁧󠁢󠁳󠁣󠁴󠁿 🏴󠁧󠁢󠁥󠁮󠁧󠁿 🏴󠁧󠁢󠁷󠁬󠁳󠁿 🏴󠁵󠁳󠁴󠁸󠁿 🏴",
+        # Persian and Urdu.
+        "می‌خواهم کتاب‌ها کار‌ها خانه‌ای هـ ه‍.ش",
+        "مُ‌حم",
+        # Devanagari, Bengali, Malayalam, Sinhala, Kannada, Tamil, Khmer.
+        "क्‍ष क्‌ष र्‍य ऱ्‍",
+        "র‍্যাব অ‍্যা ন্‌স",
+        "ന്‍ ർ ശ്രീ",
+        "ශ්‍රී ක්‍ය",
+        "ರ‍್ಕ",
+        "ᠤᠨ᠋ᠠ ᠪᠠᠢᠨ᠎ᠠ ᠭ᠋‍ᠠ",
+        # Japanese names.
+        "葛󠄀城 辻󠄂 神︀",
+        # Marks in a row.
+        "Việt Nam e\u0323\u0302 שִׁׁ֧ב מֱ֧֯ ཧྐྵྨླྺྼྻྂ ทั้ง မြန်မာ្",
+        "שלום, عليكم السلام, 世界, Ελλάδα, ไทย, \u3000",
+    ],
+)
+def test_what_is_made_of_several_characters_stays_whole(whole: str) -> None:
+    assert safe_text(whole) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # Joiners between letters that do not join, at the ends, and twice.
+        (f"pass{ZWJ}word {ZWNJ}x {ZWJ}", "pass�word �x �"),
+        (f"א{ZWNJ}ב ก{ZWJ}ข 世{ZWJ}界 1{ZWNJ}2", "א�ב ก�ข 世�界 1�2"),
+        (f"ب{ZWNJ}a a{ZWNJ}ب ب{ZWNJ}{ZWNJ}ب", "ب�a a�ب ب��ب"),
+        (f"۱{ZWNJ}۲", "۱�۲"),
+        (f"👩{ZWJ} {ZWJ}👩 👩{ZWJ}{ZWJ}💻 👩{ZWNJ}💻", "👩� �👩 👩��💻 👩�💻"),
+        (f"👩{ZWJ}x x{ZWJ}👩", "👩�x x�👩"),
+        # An invisible letter is no letter.
+        (f"ب{ZWNJ}\u061cب \u17b4{ZWNJ}ក", "ب��ب ��ក"),
+        # Variation selectors behind what takes none, and more than one.
+        ("a\ufe0f \ufe0f 1\ufe00 →\ufe0f", "a� � 1� →�"),
+        ("☺\ufe0f\ufe0f 葛\U000e0100\U000e0101 a\U000e0100", "☺\ufe0f� 葛\U000e0100� a�"),
+        ("☺\ufe00 葛\ufe0f x\u180b \u180e", "☺� 葛� x� �"),
+        # Text hidden behind an emoji.
+        ("☺\ufe0f\U000e0148\U000e0159", "☺\ufe0f��"),
+        # Flags that are not finished, too long, of nothing, or with no flag in front.
+        ("🏴\U000e0067\U000e0062", "🏴��"),
+        ("🏴\U000e007f", "🏴�"),
+        ("🏴" + "\U000e0061" * 7 + "\U000e007f", "🏴" + "�" * 8),
+        ("🏴\U000e0031\U000e0032\U000e0033\U000e007f", "🏴����"),
+        ("😀\U000e0067\U000e0062\U000e0073\U000e007f", "😀����"),
+    ],
+)
+def test_what_only_looks_like_a_sequence_does_not(text: str, shown: str) -> None:
+    assert safe_text(text) == shown
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u20dd", "\u0f90", "\u093c", "\U0001d167"])
+@pytest.mark.parametrize("base", ["", "a", "क", "😀"])
+def test_a_tower_of_marks_is_cut(base: str, mark: str) -> None:
+    highest = base + mark * MAX_MARKS
+    assert safe_text(highest) == highest
+    assert safe_text(f"{highest}{mark * 30}z{mark}") == f"{highest}{REPLACEMENT * 30}z{mark}"
+
+
+def test_a_joiner_is_no_floor_of_a_tower() -> None:
+    shown = safe_text("क" + f"\u0941{ZWJ}" * 40)
+    # The last joiner that is left has nothing to join any more.
+    assert shown[:MAX_MARKS] == ("क" + f"\u0941{ZWJ}" * (MAX_MARKS // 2))[:MAX_MARKS]
+    assert set(shown[MAX_MARKS:]) == {REPLACEMENT}
+
+
+def test_a_row_of_emoji_is_no_tower() -> None:
+    assert safe_text("😂" * 40 + "👍🏽" * 20) == "😂" * 40 + "👍🏽" * 20
+
+
+def test_no_white_space_but_what_ends_a_line_or_controls_is_replaced() -> None:
+    shown = safe_text("é" + WHITE_SPACE)
+    assert [had for had, now in zip(WHITE_SPACE, shown[1:], strict=True) if now == REPLACEMENT] == [
+        *"\t\n\v\f\r\x85\u2028\u2029"
+    ]
+
+
+# Whatever has a rule of its own, so that they come together.
+PARTS = st.lists(
+    st.sampled_from(
+        [
+            *"ab 1#�क\u094dب\u064eهא世葛ᠨᠠ",
+            *[ZWJ, ZWNJ, *"\ufe0e\ufe0f\ufe00\U000e0100\u180b\u180e"],
+            *"👩💻🏽🏴\u20e3\U000e0067\U000e0062\U000e0073\U000e007f",
+            *["\u0301" * 5, "\u034f", "\u17b4", "\u202e", "\x1b", "\u200b"],
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(text=st.one_of(st.text(), st.text(st.characters(exclude_categories=[])), PARTS))
 def test_what_is_shown_is_one_line_of_the_same_length_and_shown_again_the_same(text: str) -> None:
     shown = safe_text(text)
     assert len(shown) == len(text)
     assert len(shown.splitlines()) <= 1
     assert safe_text(shown) == shown
+    assert all(now in (had, REPLACEMENT) for had, now in zip(text, shown, strict=True))
+    shown.encode()
+
+
+@settings(deadline=None)
+@given(text=PARTS)
+def test_what_is_safe_stays_so_behind_what_a_program_puts_before_it(text: str) -> None:
+    line = f"Ann: {safe_text(text)}"
+    assert safe_text(line) == line
+
+
+@pytest.mark.parametrize("line", ["hello", "x" * 4096, "~ !"])
+def test_a_line_of_printable_ascii_is_returned_itself(line: str) -> None:
+    assert safe_text(line) is line
+
+
+def test_a_line_in_which_nothing_is_suspect_is_never_taken_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("trionet.text.replace_alone")
+    for line in ("Zoë", "世界", "क्षमा", "שלום", "😀🇩🇪👍🏽", "e\u0323\u0302"):
+        assert safe_text(line) is line
+    with pytest.raises(NameError):
+        safe_text("é\u200b")

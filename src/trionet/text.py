@@ -1,11 +1,39 @@
-"""Peers' text made safe to show: no character in it moves a cursor or begins a line."""
+r"""Peers' text made safe to show: nothing in it moves a cursor, begins a line, or hides.
+
+What is replaced, each character by one ``�``, so that everyone sees that something was there:
+
+- control characters with ESC and TAB, the line and paragraph separators, halves of surrogate pairs;
+- what changes the order of what stands beside it: bidi overrides, embeddings and isolates, and
+  also the marks U+200E, U+200F and U+061C: a chat line does without them, and they would shift the
+  ``: `` and ``(3 here)`` that programs put around a text;
+- what is not to be seen: zero width spaces, word joiners, invisible operators, soft hyphens, Hangul
+  fillers, tags, annotations, and whatever else Unicode calls default-ignorable. Text hidden in it
+  reaches machines and not people, and makes two texts of what looks like one;
+- what has no meaning between strangers: private use, which a font may draw as anything, and
+  noncharacters;
+- combining marks above the eighth on one base, because a tower of them covers other lines.
+
+What stays whole although there are such characters in it, because they are seen there:
+
+- an emoji: ZWJ between pictographs, variation selectors 15 and 16 behind one or behind a keycap's
+  character, and the tags of a subdivision's flag (Scotland's);
+- letters of scripts that join: ZWNJ and ZWJ between two (Persian, Indic), either behind a virama,
+  ZWJ behind a cursive letter, and Mongolian's own selectors;
+- an ideograph with one variation selector (Japanese names have them).
+
+Characters that this version of Python does not know stay: nearly all of them are new letters and
+emoji. White space of every width stays too. The order that right-to-left letters themselves bring
+about is not touched.
+"""
 
 from __future__ import annotations
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+import re
 
-# Unicode's control characters (category Cc: C0, DEL, C1) and its line and paragraph separators.
-_UNSAFE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], REPLACEMENT)
+from trionet.characters import IGNORABLE, MARKS, MARKS_BELOW_10000
+from trionet.sequences import replace_alone
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 # Unicode's White_Space property. `str.strip()` also takes the information separators U+001C to
 # U+001F, which are control characters like any other.
@@ -14,12 +42,51 @@ WHITE_SPACE = (
     "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 
+# As many as the highest stack in real use has, a Tibetan one: ཧྐྵྨླྺྼྻྂ. Vietnamese needs 2, Hebrew 5.
+MAX_MARKS = 8
+
+_ASCII_CONTROLS = dict.fromkeys([*range(0x20), 0x7F], REPLACEMENT)
+
+# Never safe, or only as a part of something.
+_UNSAFE = (
+    "\x00-\x1f\x7f-\x9f\u2028\u2029"
+    + IGNORABLE
+    # Annotations, surrogates and private use, noncharacters; and the planes in which there is
+    # nothing to show.
+    + "\ufff9-\ufffb\ud800-\uf8ff\ufdd0-\ufdef\ufffe\uffff"
+    + "\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff"
+)
+_UNSAFE_SOMEWHERE = re.compile(f"[{_UNSAFE}]")
+
+# Joiners are counted too, because marks go on to stack behind them.
+_STACKED = f"[{MARKS}\u200c\u200d]"
+_TOWER = re.compile(f"({_STACKED}{{{MAX_MARKS}}})({_STACKED}+)")
+
+# Where there may be one. `re` looks a character up in one step where it is below U+10000, and
+# beyond it tries all ranges in turn: 100 ns for each character, with the 130 of the marks. So here
+# they are one, and a row of emoji is looked at twice.
+_STACKED_PERHAPS = f"[{MARKS_BELOW_10000}\u200c\u200d\U00010000-\U0010ffff]"
+_TOWER_SOMEWHERE = re.compile(f"{_STACKED_PERHAPS}{_STACKED_PERHAPS}{{{MAX_MARKS}}}")
+
 
 def safe_text(text: str) -> str:
-    """Return `text` with each control character and line separator replaced by ``�``.
+    r"""Return `text` with each unsafe character in it replaced by ``�``.
 
     Args:
         text: one line from a peer.
+
+    Returns:
+        As many characters as in `text`. Made safe again it stays the same.
+
+    >>> safe_text("\x1b[2Jgone \u202e(3 here)")
+    '�[2Jgone �(3 here)'
     """
-    # isprintable() is one pass in C and true of nearly all lines; a false "no" costs a translate.
-    return text if text.isprintable() else text.translate(_UNSAFE)
+    # Nearly all lines are ASCII, and one pass in C is all they cost.
+    if text.isascii():
+        return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
+    # Towers first: what they lose can then not be what something else relies on.
+    if _TOWER_SOMEWHERE.search(text) is not None:
+        text = _TOWER.sub(lambda tower: tower[1] + REPLACEMENT * len(tower[2]), text)
+    if _UNSAFE_SOMEWHERE.search(text) is None:
+        return text
+    return replace_alone(text, _UNSAFE, REPLACEMENT)

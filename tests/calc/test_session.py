@@ -17,6 +17,7 @@ from trionet.calc import (
     is_quit,
 )
 from trionet.errors import LineNotUTF8, LineTooLong
+from trionet.text import safe_text
 
 MALFORMED = "error: expected NUMBER OPERATOR NUMBER, such as 12 + 42"
 
@@ -74,6 +75,10 @@ def test_a_name_is_one_to_64_printable_characters_without_the_blanks_around_it(
         ("a\xa0b", "the name has a character that cannot be printed"),
         ("\u3000", "the name has a character that cannot be printed"),
         ("a\r", "the name has a character that cannot be printed"),
+        ("a\u3164", "the name has a character that cannot be printed"),
+        ("a\ufe0f", "the name has a character that cannot be printed"),
+        ("a\u034fb", "the name has a character that cannot be printed"),
+        ("a" + "\u0301" * 9, "the name has a character that cannot be printed"),
     ],
 )
 def test_an_unfit_name_is_answered_by_its_reason_and_ends_the_session(
@@ -134,6 +139,13 @@ def test_an_operation_is_printed_as_received_but_for_the_blanks_around_it() -> N
     assert session.receive("7 × 6").printed == "ann: 7 × 6 = 42"
 
 
+def test_a_tab_in_an_operation_is_printed_as_a_space() -> None:
+    session = session_of()
+    assert session.receive("\t12\t+ \t42") == Reply("54", "ann: 12 +  42 = 54")
+    assert session.receive("1\t/\t0").printed == "ann: 1 / 0: error: division by zero"
+    assert session.receive("a\tb").printed == f"ann: a b: {MALFORMED}"
+
+
 def test_an_error_is_answered_and_printed_and_the_session_goes_on() -> None:
     session = session_of()
     assert session.receive("1 / 0") == Reply(
@@ -153,6 +165,7 @@ def test_what_is_printed_of_a_malformed_line_moves_no_cursor() -> None:
     reply = session_of().receive("\x1b[2J\x07 + 1\u2028")
     assert reply.printed == f"ann: �[2J� + 1�: {MALFORMED}"
     assert reply.answer == MALFORMED
+    assert session_of().receive("\u202e1 + 1\u200b").printed == f"ann: �1 + 1�: {MALFORMED}"
 
 
 @pytest.mark.parametrize("bad", [LineTooLong(4096, b"1"), LineNotUTF8(b"\xff")])
@@ -191,6 +204,7 @@ def test_after_the_name_every_line_but_q_has_exactly_one_answer(lines: list[Line
         assert reply.printed is not None
         assert reply.printed.startswith("ann: ")
         assert len(reply.answer.splitlines()) == len(reply.printed.splitlines()) == 1
+        assert safe_text(reply.printed) == reply.printed
         assert not session.ended
 
 

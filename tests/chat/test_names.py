@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -37,6 +40,10 @@ DECOMPOSED = "α\N{COMBINING COMMA ABOVE}\N{COMBINING GRAVE ACCENT}\N{COMBINING 
         (" " * 200 + "a" * 32 + " " * 200, "a" * 32),
         ("ß" * 32, "ß" * 32),
         (DECOMPOSED * 32, COMPOSED * 32),
+        # With joiners that are seen, and with as many marks as there may be.
+        ("می‌نا", "می‌نا"),
+        ("क्‍ष", "क्‍ष"),
+        ("x" + "\N{COMBINING RING BELOW}" * 8, "x" + "\N{COMBINING RING BELOW}" * 8),
     ],
 )
 def test_a_fit_name_is_shown_as_it_is_enforced_with_its_case(text: str, shown: str) -> None:
@@ -82,6 +89,14 @@ def test_a_fit_name_is_shown_as_it_is_enforced_with_its_case(text: str, shown: s
         ("😀", "a name cannot have the character U+1F600"),
         ("a\udc80", "a name cannot have the character U+DC80"),
         ("אa", "a name cannot mix its directions of writing like this"),
+        ("\N{COMBINING ACUTE ACCENT}nn", "a name cannot begin with a combining mark"),
+        ("\N{DEVANAGARI SIGN VISARGA}क", "a name cannot begin with a combining mark"),
+        ("x" + "\N{COMBINING RING BELOW}" * 9, "a name cannot have the character U+0325 there"),
+        ("a\N{HANGUL FILLER}", "a name cannot have the character U+3164"),
+        ("a\N{VARIATION SELECTOR-16}", "a name cannot have the character U+FE0F"),
+        ("a\N{COMBINING GRAPHEME JOINER}b", "a name cannot have the character U+034F"),
+        ("a\N{ZERO WIDTH JOINER}b", "a name cannot have the character U+200D"),
+        ("𝐀nn", "a name cannot have the character U+1D400"),
     ],
 )
 def test_an_unfit_name_is_refused_with_its_reason(text: str, reason: str) -> None:
@@ -101,6 +116,15 @@ def test_the_length_is_that_of_the_enforced_form() -> None:
 @pytest.mark.parametrize("other", ["Ann", "ann", "ANN", "Ａｎｎ", " ann\t"])
 def test_names_that_only_differ_in_case_or_width_are_one_name(other: str) -> None:
     assert parse_name(other).key == parse_name("Ann").key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B")]
+)
+def test_names_that_look_alike_have_another_key_and_a_look_in_common(one: str, other: str) -> None:
+    first, second = parse_name(one), parse_name(other)
+    assert first.key != second.key
+    assert first.looks & second.looks
 
 
 def test_other_names_are_other_names() -> None:
@@ -139,3 +163,20 @@ def test_any_text_is_either_refused_or_a_name_that_can_be_taken_for_nothing_else
     assert safe_text(name.shown) == name.shown
     # Who types what everyone sees gets the same name.
     assert parse_name(name.shown) == name
+
+
+def test_nothing_is_imported_when_a_name_is_judged_or_a_line_made_safe() -> None:
+    # A server that is out of file descriptors could not, and would turn everybody away.
+    program = (
+        "import sys\n"
+        "from trionet.chat import NameRefused, parse_name\n"
+        "from trionet.text import safe_text\n"
+        "before = set(sys.modules)\n"
+        "parse_name('аnn'), parse_name('דנה')\n"
+        "try: parse_name('אa')\n"
+        "except NameRefused: pass\n"
+        "safe_text('می\\u200cخواهم \\u202e')\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stderr

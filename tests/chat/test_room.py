@@ -131,6 +131,33 @@ def test_a_name_is_taken_while_its_member_is_here_and_no_longer(other: str) -> N
     assert room.names == (parse_name(other).shown,)
 
 
+@pytest.mark.parametrize(
+    ("here", "other"),
+    [("Ann", "аnn"), ("аnn", "Ann"), ("scope", "ѕсоре"), ("SCOPE", "ѕсоре"), ("bob", "Воb")],
+)
+def test_a_name_that_looks_like_a_members_is_taken_while_that_member_is_here(
+    here: str, other: str
+) -> None:
+    log = ListedLog()
+    room = Room(log)
+    first = enter(room, here)
+    enter(room, "Cid")
+    log.take()
+    with pytest.raises(NameTaken) as caught:
+        enter(room, other)
+    assert str(caught.value) == f"the name {other} looks like {here}, which is taken"
+    assert log.take() == []
+    assert room.names == (here, "Cid")
+    room.leave(first)
+    second = enter(room, other)
+    # Leaving again takes no look from whoever has it now.
+    room.leave(first)
+    with pytest.raises(NameTaken):
+        enter(room, here)
+    room.leave(second)
+    enter(room, here)
+
+
 def test_messages_and_actions_go_to_all_others_and_answers_to_one() -> None:
     log = ListedLog()
     room = Room(log)

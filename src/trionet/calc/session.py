@@ -28,8 +28,8 @@ def check_name(text: str) -> str:
     """Return the name that a line gives, without the spaces and tabs around it.
 
     Raises:
-        UnfitName: it is empty, too long, not printable (``str.isprintable``), or means to end the
-            session.
+        UnfitName: it is empty, too long, not printable (``str.isprintable``), not safe to show
+            (`trionet.safe_text`), or means to end the session.
     """
     name = text.strip(" \t")
     if not name:
@@ -38,7 +38,8 @@ def check_name(text: str) -> str:
         raise UnfitName(f"nobody can be called {QUIT}: it ends a session")
     if len(name) > MAX_NAME:
         raise UnfitName(f"the name is longer than {MAX_NAME} characters")
-    if not name.isprintable():
+    # Printable does not mean seen: Hangul fillers and towers of marks are.
+    if not name.isprintable() or safe_text(name) != name:
         raise UnfitName("the name has a character that cannot be printed")
     return name
 
@@ -108,9 +109,11 @@ class Session:
         if isinstance(line, BadLine):
             return Reply(answer=f"error: {line}", printed=f"{name}: error: {line}")
         operation = line.strip(" \t")
+        # A tab means a space here, and on a console it moves the cursor.
+        shown = safe_text(operation.replace("\t", " "))
         try:
             result = format_number(self._arithmetic.evaluate(parse(operation)))
         except CalculationError as error:
-            shown = f"{safe_text(operation)}: " if operation else ""
+            shown = f"{shown}: " if shown else ""
             return Reply(answer=f"error: {error}", printed=f"{name}: {shown}error: {error}")
-        return Reply(answer=result, printed=f"{name}: {operation} = {result}")
+        return Reply(answer=result, printed=f"{name}: {shown} = {result}")

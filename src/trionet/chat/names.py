@@ -3,16 +3,20 @@
 A name is enforced by RFC 8265's UsernameCasePreserved profile, which says what is shown, and
 compared by its UsernameCaseMapped form, which says who has it: `Ann` and `ann` are one name. The
 room's own rules are judged on the enforced form, because the profile turns look-alikes such as the
-full-width ``：`` into their ASCII twins.
+full-width ``：`` into their ASCII twins. Look-alikes that it lets in, such as `аnn` with a Cyrillic
+`а`, have a skeleton in common.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from precis_i18n import get_profile
 
+from trionet.chat.skeleton import looks
 from trionet.errors import TrionetError
+from trionet.text import safe_text
 
 MAX_NAME = 32
 
@@ -32,7 +36,7 @@ class NameRefused(TrionetError):
 
 
 class NameTaken(NameRefused):
-    """A name that a member has."""
+    """A name that a member has, or one that looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,12 @@ class Name:
     Attributes:
         shown: as everyone sees it.
         key: what it is compared by; two members never have the same.
+        looks: what it looks like, as skeletons; two members never share one.
     """
 
     shown: str
     key: str
+    looks: frozenset[str]
 
     def __str__(self) -> str:
         return self.shown
@@ -75,10 +81,22 @@ def parse_name(text: str) -> Name:
         raise NameRefused(f"a name cannot have a {_NOWHERE}")
     if shown in _RESERVED:
         raise NameRefused(f"nobody can be called {shown}")
+    if unicodedata.category(shown[0])[0] == "M":
+        # It would be drawn on what stands before the name, and the name without it looks the same.
+        raise NameRefused("a name cannot begin with a combining mark")
+    _check_safe(shown)
     try:
-        return Name(shown, _COMPARED.enforce(shown))
+        key = str(_COMPARED.enforce(shown))
     except UnicodeEncodeError as error:
         raise _refused(error) from None
+    return Name(shown, key, looks(shown, key))
+
+
+def _check_safe(shown: str) -> None:
+    """Refuse what nobody could see as it is: the profile lets towers of marks in, for one."""
+    for character, safe in zip(shown, safe_text(shown), strict=True):
+        if character != safe:
+            raise NameRefused(f"a name cannot have the character U+{ord(character):04X} there")
 
 
 def _enforce(text: str) -> str:

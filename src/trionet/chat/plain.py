@@ -76,6 +76,8 @@ def decode_login(line: str) -> Request:
 def decode(line: str) -> Request | None:
     """Read a line from a member; ``None``: it is blank, and means nothing.
 
+    The texts in what is returned or raised are safe to show.
+
     Raises:
         Misunderstood: it is no command that there is, or one with too little or too much to it.
     """
@@ -97,9 +99,8 @@ def decode(line: str) -> Request | None:
         if argument:
             raise Misunderstood(f"{command} stands alone")
         return _ALONE[command]()
-    repeated = safe_text(command)
-    if len(repeated) > _MAX_REPEATED:
-        repeated = repeated[:_MAX_REPEATED] + "…"
+    # Cut first: what a cut leaves of a sequence may be safe no more.
+    repeated = safe_text(command[:_MAX_REPEATED]) + ("…" if len(command) > _MAX_REPEATED else "")
     raise Misunderstood(f"unknown command {repeated} (try /help)")
 
 

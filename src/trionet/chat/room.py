@@ -73,6 +73,7 @@ class Room:
         self._log = log
         self._on_empty = on_empty
         self._members: dict[str, Member] = {}
+        self._by_look: dict[str, Member] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -86,15 +87,19 @@ class Room:
         """Let somebody in: they are welcomed, and everyone else is told.
 
         Raises:
-            NameTaken: a member has the name, or one that only differs in case.
+            NameTaken: a member has the name, or one that differs in case alone or looks like it.
             NameRefused: the server is closing.
         """
         if self.is_closing:
             raise NameRefused("server is closing")
         if name.key in self._members:
             raise NameTaken(f"the name {name} is taken")
+        for look in name.looks & self._by_look.keys():
+            twin = self._by_look[look].name
+            raise NameTaken(f"the name {name} looks like {twin}, which is taken")
         member = Member(name, box)
         self._members[name.key] = member
+        self._by_look.update(dict.fromkeys(name.looks, member))
         self._log.add(box, encode)
         self._log.tell(box, Welcomed(name.shown, self.names))
         self._log.publish(Joined(name.shown, len(self)), exclude=box)
@@ -109,6 +114,8 @@ class Room:
         if self._members.get(member.name.key) is not member:
             return
         del self._members[member.name.key]
+        for look in member.name.looks:
+            del self._by_look[look]
         self._log.discard(member.box)
         if not self.is_closing:
             self._log.publish(Left(member.name.shown, len(self)))

@@ -1,0 +1,514 @@
+"""The calculator, sentence by sentence: the part C of docs/protocol.md."""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Calculator, Starter
+
+
+def check(calculator: Calculator, results: dict[str, str]) -> None:
+    """In one session, each operation has this result."""
+    ann = calculator.log_in("Ann")
+    for operation, result in results.items():
+        ann.ask(operation, result)
+
+
+def refuse(calculator: Calculator, *lines: str) -> None:
+    """In one session, each line gets an error, and nothing more."""
+    ann = calculator.log_in("Ann")
+    for line in lines:
+        ann.say(line)
+        ann.expect_error()
+    ann.expect_quiet()
+
+
+# The session
+
+
+def test_c1_the_first_line_is_the_name(calculator: Calculator) -> None:
+    # An operation, but for its place.
+    ann = calculator.log_in("1 + 1")
+    ann.ask("2 + 2", "4")
+
+
+def test_c2_the_name_is_trimmed_first(calculator: Calculator) -> None:
+    calculator.log_in(" \t" + "x" * 64 + "\t ").ask("1 + 1", "2")
+    blank = calculator.log_in(" \t ")
+    blank.expect_error()
+    blank.expect_end()
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 64, "é" * 64, "𠀀" * 64])
+def test_c3_a_name_of_1_to_64_characters_is_fit(calculator: Calculator, name: str) -> None:
+    calculator.log_in(name).ask("1 + 1", "2")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "é" * 65])
+def test_c3_a_shorter_or_longer_name_is_unfit(calculator: Calculator, name: str) -> None:
+    peer = calculator.log_in(name)
+    peer.expect_error()
+    peer.expect_end()
+
+
+@pytest.mark.parametrize(
+    "character",
+    list("\0\a\t\v\x1b\x7f\x85\xa0\xad\u200b\u200d\u2028\u2029\u202e\u2003\u3000\ufeff"),
+    ids=ascii,
+)
+def test_c4_a_name_with_a_character_that_cannot_be_printed_is_unfit(
+    calculator: Calculator, character: str
+) -> None:
+    peer = calculator.log_in(f"an{character}n")
+    peer.expect_error()
+    peer.expect_end()
+
+
+def test_c4_any_printable_character_is_fit(calculator: Calculator) -> None:
+    calculator.log_in("Зоя*/:{}=☃😀").ask("1 + 1", "2")
+
+
+def test_c5_a_name_may_have_spaces_within(calculator: Calculator) -> None:
+    calculator.log_in("Ann of  Cleves").ask("1 + 1", "2")
+
+
+def test_c6_a_fit_name_gets_no_reply(calculator: Calculator) -> None:
+    calculator.log_in("Ann").expect_quiet()
+
+
+def test_c7_an_unfit_name_gets_an_error_and_is_closed(calculator: Calculator) -> None:
+    # Nothing that follows counts: neither another name nor an operation.
+    peer = calculator.connect()
+    peer.say("a\tb", "Ann", "1 + 1")
+    peer.expect_error()
+    peer.expect_end()
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"x" * 5000, "error: line is longer than 4096 bytes"),
+        (b"Ann\xff", "error: line is not UTF-8"),
+    ],
+    ids=["over-long", "not UTF-8"],
+)
+def test_c8_a_bad_line_in_place_of_the_name_gets_its_error_and_is_closed(
+    calculator: Calculator, line: bytes, error: str
+) -> None:
+    peer = calculator.connect()
+    peer.send(line + b"\nAnn\n1 + 1\n")
+    peer.expect(error)
+    peer.expect_end()
+
+
+def test_c9_each_line_gets_exactly_one_reply(calculator: Calculator) -> None:
+    ann = calculator.log_in("Ann")
+    for _ in range(3):
+        ann.ask("1 + 1", "2")
+        ann.say("nonsense")
+        ann.expect_error()
+        ann.say("")
+        ann.expect_error()
+    ann.expect_quiet()
+
+
+def test_c10_replies_come_in_the_order_of_the_lines(calculator: Calculator) -> None:
+    ann = calculator.log_in("Ann")
+    ann.say(*[f"{number} + {number}" for number in range(2000)])
+    ann.expect(*[f"{2 * number}" for number in range(2000)])
+    ann.expect_quiet()
+
+
+def test_c11_a_reply_is_the_result_or_an_error(calculator: Calculator) -> None:
+    ann = calculator.log_in("Ann")
+    ann.ask("12 + 42", "54")
+    ann.ask("3.24 - 45", "-41.76")
+    ann.ask("4.5 / -6", "-0.75")
+    ann.say("4.5 /")
+    ann.expect_error()
+
+
+def test_c12_after_an_error_the_session_goes_on(calculator: Calculator) -> None:
+    ann = calculator.log_in("Ann")
+    for line in (b"1 / 0", b"nonsense", b"", b"\xff", b"x" * 5000):
+        ann.send(line + b"\n")
+        ann.expect_error()
+        ann.ask("1 + 1", "2")
+
+
+def test_c13_a_blank_line_gets_an_error(calculator: Calculator) -> None:
+    refuse(calculator, "", " ", "\t", " \t ", "\u3000", "\r")
+
+
+def test_c14_q_closes_the_session_without_a_reply(calculator: Calculator) -> None:
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    ann.say("q")
+    ann.expect_end()
+
+
+def test_c15_q_in_place_of_the_name_closes_with_nothing_said(calculator: Calculator) -> None:
+    calculator.log_in("q").expect_end()
+
+
+def test_c16_by_default_one_connection_is_served_at_a_time(start: Starter) -> None:
+    calculator = start.calculator("--quiet")
+    first = calculator.log_in("Ann")
+    first.ask("1 + 1", "2")
+    waiting = [calculator.log_in(name) for name in ("Bob", "Cid")]
+    for peer in waiting:
+        peer.say("2 + 2")
+    # Who would be answered has been when the first has been answered so often.
+    for _ in range(30):
+        first.expect_quiet()
+    for peer in waiting:
+        peer.expect_nothing_so_far()
+    first.leave()
+    # Whoever of the two comes first, the other waits.
+    second, third = waiting
+    if second.sock not in select.select([peer.sock for peer in waiting], [], [], 10)[0]:
+        second, third = third, second
+    second.expect("4")
+    for _ in range(30):
+        second.expect_quiet()
+    third.expect_nothing_so_far()
+    second.leave()
+    third.expect("4")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full queue shows in other ways elsewhere")
+def test_c16_the_size_of_the_backlog_can_be_set(start: Starter, calculator: Calculator) -> None:
+    small = start.calculator("--quiet", "--backlog", "1")
+    assert connected_at_once(calculator, 8) == 8
+    # One is served, one is accepted and waits, and Linux queues one more than it is asked to.
+    assert 1 <= connected_at_once(small, 8) <= 4
+
+
+def connected_at_once(calculator: Calculator, tries: int) -> int:
+    """How many of these get a connection while one client is being served.
+
+    Who gets none is left hanging by the system, which does not answer: what the client that is
+    being served is told meanwhile comes later than any answer would.
+    """
+    ann = calculator.log_in("Ann")
+    ann.expect_quiet()
+    host, _, port = calculator.program.addresses[0].rpartition(":")
+    socks = [socket.socket() for _ in range(tries)]
+    try:
+        for sock in socks:
+            sock.setblocking(False)
+            sock.connect_ex((host, int(port)))
+            ann.expect_quiet()
+        return len(select.select([], socks, [], 0)[1])
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_c17_a_drain_adds_no_line_of_its_own(start: Starter) -> None:
+    calculator = start.calculator("--max-clients", "0", "--quiet")
+    ann, bob = calculator.log_in("Ann"), calculator.log_in("Bob")
+    ann.ask("1 + 1", "2")
+    bob.expect_quiet()
+    calculator.program.drain()
+    ann.expect_end()
+    bob.expect_end()
+    ann.close()
+    bob.close()
+    calculator.program.expect_end()
+
+
+# Operations
+
+
+def test_c18_an_operation_is_a_number_an_operator_and_a_number(calculator: Calculator) -> None:
+    check(calculator, {"12 + 42": "54", "3.24 - 45": "-41.76"})
+    refuse(calculator, "1", "+", "1 +", "+ 1", "1 1", "1 + 2 + 3", "(1 + 2)", "1 + 2 =", "x + 1")
+
+
+def test_c19_the_operators_are_plus_minus_times_and_divided_by(calculator: Calculator) -> None:
+    check(calculator, {"7 + 2": "9", "7 - 2": "5", "7 * 2": "14", "7 / 2": "3.5"})
+    refuse(calculator, "7 ** 2", "7 // 2", "7 % 2", "7 ^ 2", "7 x 2", "7 : 2", "7 & 2", "7 ∗ 2")
+
+
+def test_c20_the_signs_of_print_are_read_as_those_of_ascii(calculator: Calculator) -> None:
+    check(calculator, {"7 × 2": "14", "7 ÷ 2": "3.5", "7 − 2": "5", "−7 × −2": "14"})
+
+
+def test_c21_spaces_and_tabs_may_stand_anywhere_or_nowhere(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {"1+2": "3", "  1 + 2  ": "3", "\t1\t+\t2\t": "3", "1 \t +2": "3", "1+  2": "3"},
+    )
+    refuse(calculator, "1\xa0+ 2", "1 +\u30002", "1 + 2\v", "1\r+ 2")
+
+
+def test_c22_each_number_may_have_one_sign(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "-1 + -2": "-3",
+            "+1 + +2": "3",
+            "−1 − −2": "1",
+            "1--2": "3",
+            "-1-+2": "-3",
+            "+.5*-.5": "-0.25",
+        },
+    )
+    refuse(calculator, "--1 + 2", "+-1 + 2", "1 + --2", "1 - - - 2", "1 + ++2")
+
+
+def test_c23_spaces_and_tabs_may_stand_behind_a_sign(calculator: Calculator) -> None:
+    check(calculator, {"- 1 + 2": "1", "1 - \t - \t 2": "3", "+ 1 * − 2": "-2"})
+
+
+def test_c24_a_number_has_digits_and_at_most_one_point(calculator: Calculator) -> None:
+    check(calculator, {"5. + .5": "5.5", "007 + 1.50": "8.5", "12.34 + 0": "12.34"})
+    refuse(calculator, ". + 1", "1 + .", "1..2 + 1", "1.2.3 + 1", "1. 2 + 1", "-. + 1", "1,5 + 1")
+
+
+def test_c25_no_digits_but_ascii_ones_are_digits(calculator: Calculator) -> None:
+    check(calculator, {"1234567890 + 0": "1234567890"})
+    refuse(calculator, "١ + 1", "1 + ２", "१ + १", "1 + ²", "𝟏 + 𝟏", "Ⅷ + 1", "1e２ + 1")
+
+
+def test_c26_a_number_may_have_an_exponent(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1e3 + 0": "1000",
+            "1E3 + 0": "1000",
+            "1.5e+3 + 0": "1500",
+            "15e-1 + 0": "1.5",
+            "1e−1 + 0": "0.1",
+            "1e003+1e0": "1001",
+            ".5e1 - 5.e-1": "4.5",
+        },
+    )
+    refuse(calculator, "1e + 0", "e3 + 0", "1 e3 + 0", "1e 3 + 0", "1e- 3 + 0", "1e3.0 + 0")
+    refuse(calculator, "1e3e3 + 0", "1e--3 + 0", ".e3 + 0")
+
+
+def test_c27_what_other_programs_take_for_numbers_are_none(calculator: Calculator) -> None:
+    refuse(calculator, "nan + 1", "1 + NaN", "inf + 1", "-inf - 1", "Infinity + 1", "snan + 1")
+    refuse(calculator, "1_000 + 1", "1 + 0x10", "1,111 + 1", "1'000 + 1", "0b1 + 1", "1j + 1")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e1000000",
+        "1e-1000000",
+        "0e1000000",
+        "10e999999",
+        "0.1e-999999",
+        "10e-1000000",
+        "1e" + "9" * 4000,
+    ],
+)
+def test_c28_a_number_with_an_exponent_out_of_bounds_gets_an_error(
+    calculator: Calculator, number: str
+) -> None:
+    refuse(calculator, f"{number} * 1", f"1 * -{number}", f"{number} * 0")
+
+
+def test_c28_a_number_within_the_bounds_is_taken(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1e999999 * 1": "1E+999999",
+            "9.99e+0000999999 * 1": "9.99E+999999",
+            "-1e-999999 * 1": "-1E-999999",
+            "0e999999 + 1": "1",
+            "0.1e999999 * 10": "1E+999999",
+        },
+    )
+
+
+def test_c29_a_line_that_is_no_operation_gets_an_error(calculator: Calculator) -> None:
+    refuse(
+        calculator, "hello", "help", "Q", "quit", "/quit", "exit", "=", "1 + 1 # two", "\0", "π * 2"
+    )
+
+
+# Results
+
+
+def test_c30_calculation_is_decimal(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "0.1 + 0.2": "0.3",
+            "1.1 * 1.1": "1.21",
+            "0.3 - 0.1": "0.2",
+            "1 / 10": "0.1",
+            "8 / 5": "1.6",
+        },
+    )
+
+
+def test_c31_operands_are_not_rounded(calculator: Calculator) -> None:
+    # 40 digits, of which all but the last cancel out.
+    long = "1.23456789012345678901234567890123456789"
+    check(
+        calculator,
+        {
+            f"{long} - {long[:-1]}": "9E-38",
+            f"{'7' * 60} - {'7' * 59}6": "1",
+            f"{'3' * 2000} / {'3' * 2000}": "1",
+        },
+    )
+
+
+def test_c32_the_result_has_28_digits(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1 / 3": "0." + "3" * 28,
+            "2 / 3": "0." + "6" * 27 + "7",
+            "200 / 3": "66." + "6" * 25 + "7",
+            f"{'1' * 30} + 0": "1." + "1" * 27 + "E+29",
+        },
+    )
+
+
+def test_c32_the_server_can_be_told_another_precision(start: Starter) -> None:
+    calculator = start.calculator("--precision", "5", "--quiet")
+    # The one last digit decides: exactly half would go to the even 1.0000.
+    check(
+        calculator,
+        {"1 / 3": "0.33333", "2 / 3": "0.66667", "1.00005000001 + 0": "1.0001", "10 / 4": "2.5"},
+    )
+
+
+def test_c33_rounding_is_half_even(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1.0000000000000000000000000005 + 0": "1",
+            "1.0000000000000000000000000015 + 0": "1.000000000000000000000000002",
+            "1.0000000000000000000000000025 + 0": "1.000000000000000000000000002",
+            "-1.0000000000000000000000000005 + 0": "-1",
+            "1.00000000000000000000000000050001 + 0": "1.000000000000000000000000001",
+            "1.00000000000000000000000000049999 + 0": "1",
+        },
+    )
+
+
+def test_c34_a_result_has_no_trailing_zeros(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "0.50 + 0.50": "1",
+            "50 + 50": "100",
+            "1.500 * 1": "1.5",
+            "2.0 * 5.0": "10",
+            "1000.00 - 0": "1000",
+            "10 / 4": "2.5",
+            "1.20e30 * 1": "1.2E+30",
+        },
+    )
+
+
+def test_c35_a_result_within_28_places_is_positional(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1e27 * 1": "1" + "0" * 27,
+            "9.99e27 * 1": "999" + "0" * 25,
+            "1e-28 * 1": "0." + "0" * 27 + "1",
+            "1.5e-28 * 1": "0." + "0" * 27 + "15",
+            "-1e27 * 1": "-1" + "0" * 27,
+        },
+    )
+
+
+def test_c36_any_other_result_has_an_exponent(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1e28 * 1": "1E+28",
+            "1e-29 * 1": "1E-29",
+            "15e39 * 1": "1.5E+40",
+            "-0.00015e-40 * 1": "-1.5E-44",
+            "123e30 + 0": "1.23E+32",
+            "9.99e-29 * 1": "9.99E-29",
+            # Judged as it is when it is rounded.
+            f"{'9' * 29} + 0": "1E+29",
+            f"{'9' * 28}.9 + 0": "1E+28",
+        },
+    )
+
+
+def test_c37_only_a_negative_result_has_a_sign(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {"1 − 2": "-1", "−.5 * 1": "-0.5", "+1 + +1": "2", "-1 * -1": "1", "1 / -4": "-0.25"},
+    )
+
+
+def test_c38_zero_has_no_sign(calculator: Calculator) -> None:
+    operations = (
+        "1 - 1",
+        "-0 + 0",
+        "0 * -1",
+        "-0.0 - 0",
+        "-0 / 5",
+        "0e5 * 3",
+        "0.00 + 0",
+        "0 / -1",
+    )
+    check(calculator, dict.fromkeys(operations, "0"))
+
+
+def test_c39_a_division_by_zero_is_called_so(calculator: Calculator) -> None:
+    operations = ("1 / 0", "1 ÷ 0", "-5 / 0.00", "1 / -0", "1/0e5", "1e999999 / 0")
+    check(calculator, dict.fromkeys(operations, "error: division by zero"))
+
+
+def test_c40_zero_by_zero_is_a_division_by_zero_too(calculator: Calculator) -> None:
+    check(calculator, dict.fromkeys(("0 / 0", "-0 / 0", "0.0/.0"), "error: division by zero"))
+
+
+def test_c41_a_result_out_of_bounds_gets_an_error(calculator: Calculator) -> None:
+    refuse(
+        calculator,
+        "1e999999 * 10",
+        "-1e999999 * 10",
+        "9e999999 + 9e999999",
+        "1e999999 * 1e999999",
+        "1e-999999 / 10",
+        "1e-999999 * -1e-999999",
+        # Beyond the bound once it is rounded.
+        "9." + "9" * 28 + "e999999 * 1",
+    )
+
+
+def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
+    check(
+        calculator,
+        {
+            "1e999998 * 10": "1E+999999",
+            "1e-999998 / 10": "1E-999999",
+            "5e999999 + 4e999999": "9E+999999",
+            # Within the bound once it is rounded.
+            "-0." + "9" * 29 + "e-999998 * 1": "-1E-999998",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["an\u3164n", "ann\ufe0f", "a\u034fnn", "a" + "\u0301" * 9], ids=ascii
+)
+def test_c42_a_name_that_nobody_could_see_as_it_is_is_unfit(
+    calculator: Calculator, name: str
+) -> None:
+    peer = calculator.log_in(name)
+    peer.expect_error()
+    peer.expect_end()

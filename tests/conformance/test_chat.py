@@ -1,0 +1,892 @@
+"""The chat room in its plain format, sentence by sentence: the part R of docs/protocol.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Crowd, Drain, Peer, Room, Starter
+
+MIB = 1 << 20
+
+TOO_LONG = "error: line is longer than 4096 bytes"
+NOT_UTF8 = "error: line is not UTF-8"
+UNENDING = "error: no end of line within 1048576 bytes"
+
+
+# Logging in
+
+
+def test_r1_the_first_line_is_the_name(room: Room) -> None:
+    # A message or a command, but for its place.
+    room.log_in("hello").expect("*** welcome, hello (1 here: hello)")
+
+
+def test_r2_after_an_unfit_or_taken_name_another_may_be_tried(room: Room) -> None:
+    room.join("Ann")
+    bob = room.connect("Bob")
+    for name in ("a:b", "ann", "*", "", "Ann", "x" * 40, "/who", "//", "/say Bob"):
+        bob.say(name)
+        bob.expect_error()
+    bob.ask("Bob", "*** welcome, Bob (2 here: Ann, Bob)")
+
+
+def test_r2_all_tries_may_come_in_one_packet(room: Room) -> None:
+    ann, cid = room.join("Ann", "Cid")
+    bob = room.connect("Bob")
+    bob.say("ann", "a:b", "Bob", "hello", "/foo")
+    bob.expect_error()
+    bob.expect_error()
+    bob.expect("*** welcome, Bob (3 here: Ann, Cid, Bob)")
+    bob.expect("error: unknown command /foo (try /help)")
+    for other in (ann, cid):
+        other.expect("*** Bob joined (3 here)", "Bob: hello")
+
+
+def test_r3_after_a_bad_line_in_place_of_the_name_another_may_be_tried(room: Room) -> None:
+    bob = room.connect("Bob")
+    bob.send(b"B\xf6b\n" + b"x" * 5000 + b"\n")
+    bob.expect(NOT_UTF8, TOO_LONG)
+    bob.ask("Bob", "*** welcome, Bob (1 here: Bob)")
+
+
+@pytest.mark.parametrize("line", ["q", " q\t", "/quit", "/quit ", "q\r"], ids=repr)
+def test_r4_quitting_before_login_closes_with_nothing_said(room: Room, line: str) -> None:
+    (ann,) = room.join("Ann")
+    peer = room.connect()
+    peer.say(line, "Bob", "hello")
+    peer.expect_end()
+    peer = room.connect()
+    peer.say("ann", "a:b", line, "Bob", "hello")
+    peer.expect_error()
+    peer.expect_error()
+    peer.expect_end()
+    ann.expect_quiet()
+
+
+def test_r5_who_has_not_logged_in_hears_nothing_and_is_not_counted(room: Room) -> None:
+    silent, clumsy = room.connect(), room.connect()
+    clumsy.say("*")
+    clumsy.expect_error()
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("hello", "/me waves")
+    bob.expect("Ann: hello", "* Ann waves")
+    bob.ask("/who", "*** 2 here: Ann, Bob")
+    bob.leave()
+    ann.expect("*** Bob left (1 here)")
+    silent.expect_nothing_so_far()
+    silent.ask("Cid", "*** welcome, Cid (2 here: Ann, Cid)")
+    clumsy.ask("Dan", "*** welcome, Dan (3 here: Ann, Cid, Dan)")
+
+
+def test_r6_who_goes_away_before_login_causes_no_notice(room: Room) -> None:
+    (ann,) = room.join("Ann")
+
+    def leaves_half_a_name(peer: Peer) -> None:
+        peer.send(b"Bob")
+        half_closes(peer)
+
+    for way in (*WAYS, leaves_half_a_name):
+        way(room.connect("at once"))
+        clumsy = room.log_in("Ann")
+        clumsy.expect_error()
+        way(clumsy)
+        ann.expect_quiet()
+    # What the server made of all this, it has made by now: others came and went meanwhile.
+    for count in range(10):
+        bob = room.log_in(f"Bob{count}")
+        bob.expect(f"*** welcome, Bob{count} (2 here: Ann, Bob{count})")
+        bob.leave()
+        ann.expect(f"*** Bob{count} joined (2 here)", f"*** Bob{count} left (1 here)")
+    ann.expect_quiet()
+
+
+def test_r7_the_newcomer_is_welcomed(room: Room) -> None:
+    room.join("Bob", "Cid")
+    room.log_in("Ann").expect("*** welcome, Ann (3 here: Bob, Cid, Ann)")
+
+
+def test_r8_the_welcome_counts_and_lists_the_newcomer(room: Room) -> None:
+    room.log_in("Ann").expect("*** welcome, Ann (1 here: Ann)")
+    room.log_in("Bob").expect("*** welcome, Bob (2 here: Ann, Bob)")
+
+
+def test_r9_the_list_is_in_order_of_joining(room: Room) -> None:
+    zoe, *_ = room.join("Zoe", "Mia", "Ann", "bob")
+    zoe.leave()
+    # Who comes back is the last again.
+    room.log_in("Zoe").expect("*** welcome, Zoe (4 here: Mia, Ann, bob, Zoe)")
+    room.log_in("Kim").expect("*** welcome, Kim (5 here: Mia, Ann, bob, Zoe, Kim)")
+
+
+def test_r10_the_welcome_lists_at_most_20_names(room: Room) -> None:
+    names = [f"m{number}" for number in range(1, 24)]
+    for count, name in enumerate(names, start=1):
+        listed = ", ".join(names[: min(count, 20)])
+        more = f" … and {count - 20} more" if count > 20 else ""
+        room.log_in(name).expect(f"*** welcome, {name} ({count} here: {listed}{more})")
+
+
+def test_r11_everyone_else_is_told_who_joined(room: Room) -> None:
+    # `join` expects just that of everyone.
+    members = room.join("Ann", "Bob", "Cid", "Dan")
+    for member in members:
+        member.expect_quiet()
+
+
+# Messages
+
+
+def test_r12_a_line_that_is_nothing_else_is_a_message(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    lines = [
+        "hello",
+        "Q",
+        "q q",
+        "quit",
+        "*** hello",
+        "* Bob waves",
+        "error: no",
+        "a/b",
+        "\\q",
+        "-",
+    ]
+    ann.say(*lines)
+    bob.expect(*[f"Ann: {line}" for line in lines])
+    ann.expect_quiet()
+
+
+def test_r13_a_message_goes_to_every_other_member(room: Room) -> None:
+    ann, *others = room.join("Ann", "Bob", "Cid", "Dan")
+    ann.say("hello", "again")
+    for other in others:
+        other.expect("Ann: hello", "Ann: again")
+        other.expect_quiet()
+
+
+def test_r14_nobody_gets_their_own_back(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    for line in ("hello", "/me waves", "/say q", "//who"):
+        ann.say(line)
+        ann.expect_quiet()
+    bob.say("hello, Ann")
+    ann.expect("Bob: hello, Ann")
+    ann.expect_quiet()
+
+
+@pytest.mark.parametrize(
+    "line", ["", " ", "\t", " \t  ", "\xa0", "\u3000 \u2003", "\u2028", "\r"], ids=ascii
+)
+def test_r15_a_blank_line_is_ignored(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(line, "hello", line)
+    ann.expect_quiet()
+    bob.expect("Ann: hello")
+    bob.expect_quiet()
+
+
+@pytest.mark.parametrize("behind", [" ", "\t", "\xa0\u3000 \t", "\u2028", "\r", "\v\f"], ids=ascii)
+def test_r16_a_message_loses_its_trailing_white_space(room: Room, behind: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(f"well  then{behind}")
+    bob.expect("Ann: well  then")
+
+
+def test_r17_a_message_keeps_its_leading_white_space(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("  hello", "\xa0hello", "\u3000 hello")
+    bob.expect("Ann:   hello", "Ann: \xa0hello", "Ann: \u3000 hello")
+
+
+def test_r18_a_line_that_begins_with_white_space_is_no_command(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(" /who", "\xa0/quit", " /foo", " //x")
+    bob.expect("Ann:  /who", "Ann: \xa0/quit", "Ann:  /foo", "Ann:  //x")
+    ann.expect_quiet()
+
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\n"]
+
+
+def test_r19_control_characters_are_replaced(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(*[f"a{character}b{character}{character}c" for character in CONTROLS])
+    bob.expect(*["Ann: a�b��c"] * len(CONTROLS))
+    # At the beginning too, and at the end, where they are no white space.
+    ann.say("\thello", "\x1b[2Jhello", "hello\x1c", "hello\x7f")
+    bob.expect("Ann: �hello", "Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
+
+
+def test_r19_other_characters_are_not(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    text = "\xa0 é 世界 😀 \u3000 � \u0378."
+    ann.say(text)
+    bob.expect(f"Ann: {text}")
+
+
+def test_r20_line_and_paragraph_separators_are_replaced(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("a\u2028b\u2029\u2028c", "\u2029d")
+    bob.expect("Ann: a�b��c", "Ann: �d")
+
+
+def test_r21_the_same_holds_for_actions_and_say(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    text = "a\0b\x1bc\u2028d\te"
+    ann.say(f"/me {text} \t\u3000", f"/say {text} \t\u3000", f"//{text} \t\u3000")
+    bob.expect("* Ann a�b�c�d�e", "Ann: a�b�c�d�e", "Ann: /a�b�c�d�e")
+
+
+def test_r22_a_message_that_fits_is_passed_on_whole(room: Room) -> None:
+    ann, bob = room.join("A" * 32, "Bob")
+    for text, shown in (("x" * 4096, "x" * 4096), ("😀" * 1024, "😀" * 1024)):
+        ann.say(text)
+        bob.expect(f"{'A' * 32}: {shown}")
+    # Longer when it is passed on than any line towards the server may be.
+    ann.say("x" + "\0" * 4094 + "x", "/me " + "\1" * 4092)
+    bob.expect(f"{'A' * 32}: x{'�' * 4094}x", f"* {'A' * 32} {'�' * 4092}")
+
+
+def test_r23_a_bad_line_is_told_to_its_sender_alone(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.send(b"one\nh\xe9llo\ntwo\n" + b"x" * 5000 + b"\nthree\n")
+    ann.expect(NOT_UTF8, TOO_LONG)
+    bob.expect("Ann: one", "Ann: two", "Ann: three")
+    ann.expect_quiet()
+    bob.expect_quiet()
+
+
+# Commands
+
+
+@pytest.mark.parametrize("behind", ["", " ", " \t ", "\u3000", "\xa0\u2028", "\r"], ids=ascii)
+def test_r24_a_command_loses_its_trailing_white_space_first(room: Room, behind: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask(f"/who{behind}", "*** 2 here: Ann, Bob")
+    ann.ask(f"/foo{behind}", "error: unknown command /foo (try /help)")
+    bob.expect_quiet()
+
+
+@pytest.mark.parametrize("line", ["/Who", "/WHO", "/Me waves", "/SAY x", "/Quit", "/HELP"])
+def test_r25_commands_are_case_sensitive(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask(line, f"error: unknown command {line.split()[0]} (try /help)")
+    ann.expect_quiet()
+    bob.expect_quiet()
+
+
+def test_r26_answers_go_to_their_sender_alone(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("/who", "/help", "/foo", "/me", "/say", "/who x", "done")
+    bob.expect("Ann: done")
+    bob.expect_quiet()
+
+
+def test_r27_an_action_goes_to_every_other_member(room: Room) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    ann.say("/me waves", "/me q", "/me /who")
+    for other in (bob, cid):
+        other.expect("* Ann waves", "* Ann q", "* Ann /who")
+    ann.expect_quiet()
+
+
+def test_r28_say_sends_any_text(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    for text in ("q", "/who", "//", "/quit", "/say x", "*** x", "hello", "/foo bar"):
+        ann.say(f"/say {text}")
+        bob.expect(f"Ann: {text}")
+    ann.expect_quiet()
+
+
+def test_r29_the_text_is_all_that_follows_one_space(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("/say  two  spaces", "/me  waves  twice", "/say \xa0x", "/say  q")
+    bob.expect("Ann:  two  spaces", "* Ann  waves  twice", "Ann: \xa0x", "Ann:  q")
+
+
+@pytest.mark.parametrize(
+    "line", ["/me", "/say", "/me ", "/say ", "/me  \t", "/say \u3000"], ids=ascii
+)
+def test_r30_say_and_me_need_a_text(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(line)
+    ann.expect_error()
+    ann.expect_quiet()
+    bob.expect_quiet()
+
+
+def test_r31_two_slashes_are_a_message_with_one(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("//who", "//", "///", "//quit", "// x ", "//say x")
+    bob.expect("Ann: /who", "Ann: /", "Ann: //", "Ann: /quit", "Ann: / x", "Ann: /say x")
+    ann.expect_quiet()
+
+
+def test_r32_who_tells_who_is_here(room: Room) -> None:
+    ann, bob, _ = room.join("Ann", "Bob", "Cid")
+    bob.ask("/who", "*** 3 here: Ann, Bob, Cid")
+    ann.ask("/who", "*** 3 here: Ann, Bob, Cid")
+
+
+def test_r33_who_lists_all_in_order_of_joining(room: Room) -> None:
+    # More than a welcome lists.
+    names = [f"m{number}" for number in range(30, 0, -1)]
+    for name in names:
+        last = room.log_in(name)
+        last.expect_like(rf"\*\*\* welcome, {name} \(.*\)")
+    last.ask("/who", f"*** 30 here: {', '.join(names)}")
+
+
+def test_r34_who_lists_as_many_as_fit(crowd: Crowd) -> None:
+    crowd.last.say("/who")
+    line = crowd.last.read()
+    size = len(crowd.names)
+    match = re.fullmatch(rf"\*\*\* {size} here: (.*) … and (\d+) more", line)
+    assert match, line
+    listed = match[1].split(", ")
+    assert listed == crowd.names[: len(listed)]
+    assert int(match[2]) == size - len(listed)
+    one_more = f", {crowd.names[len(listed)]}"
+    assert len(line.encode()) <= 65_536 < len((line + one_more).encode())
+
+
+def test_r35_help_is_lines_that_begin_like_notices(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("/help", "/foo")
+    ann.expect_like(r"\*\*\* \S.*")
+    while (line := ann.read()) != "error: unknown command /foo (try /help)":
+        assert re.fullmatch(r"\*\*\* \S.*", line)
+    ann.expect_quiet()
+    bob.expect_quiet()
+
+
+@pytest.mark.parametrize("line", ["/quit", "/quit ", "/quit\t", "/quit\u3000"], ids=ascii)
+def test_r36_quit_leaves(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(line)
+    ann.expect_end()
+    bob.expect("*** Ann left (1 here)")
+
+
+@pytest.mark.parametrize("line", ["/who Bob", "/help me", "/quit now", "/who  x", "/quit q"])
+def test_r37_what_stands_alone_takes_no_argument(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(line)
+    ann.expect_error()
+    ann.ask("/who", "*** 2 here: Ann, Bob")
+    bob.expect_quiet()
+
+
+def test_r38_any_other_command_is_unknown(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask("/foo bar", "error: unknown command /foo (try /help)")
+    ann.ask("/nick Bob", "error: unknown command /nick (try /help)")
+    ann.ask("/whois", "error: unknown command /whois (try /help)")
+    ann.ask("/", "error: unknown command / (try /help)")
+    ann.ask("/ who", "error: unknown command / (try /help)")
+    ann.ask("/q", "error: unknown command /q (try /help)")
+    # Of a long one only so much is repeated, and nothing of it moves a cursor.
+    ann.ask("/" + "x" * 31, f"error: unknown command /{'x' * 31} (try /help)")
+    ann.ask("/" + "x" * 32, f"error: unknown command /{'x' * 31}… (try /help)")
+    ann.ask("/a\x1bb\u2028c", "error: unknown command /a�b�c (try /help)")
+    bob.expect_quiet()
+
+
+def test_r39_after_an_error_the_session_goes_on(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    for line in (b"/foo", b"/me", b"/who x", b"\xff", b"x" * 5000):
+        ann.send(line + b"\n")
+        ann.expect_error()
+        ann.say("hello")
+        bob.expect("Ann: hello")
+    ann.expect_quiet()
+
+
+# Leaving
+
+
+@pytest.mark.parametrize("line", ["q", "/quit"])
+def test_r40_q_and_quit_leave(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(line)
+    ann.expect_end()
+    bob.expect("*** Ann left (1 here)")
+    bob.ask("/who", "*** 1 here: Bob")
+
+
+@pytest.mark.parametrize("line", ["q", "/quit"])
+def test_r41_who_has_quit_hears_nothing_more(room: Room, line: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("/who", line, "/who", "hello", "/foo")
+    bob.expect("*** Ann left (1 here)")
+    bob.say("she is gone")
+    room.log_in("Cid").expect("*** welcome, Cid (2 here: Bob, Cid)")
+    ann.expect("*** 2 here: Ann, Bob")
+    ann.expect_end()
+
+
+def test_r41_not_even_amid_a_lively_talk(room: Room) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    bob.say(*[f"{number}" for number in range(2000)])
+    ann.say("/me goes", "q")
+    heard = ann.rest().decode()
+    # Some of what Bob said, and nothing else: neither her own leaving nor an answer.
+    assert heard == "".join(f"Bob: {number}\n" for number in range(heard.count("\n")))
+    said = [cid.read() for _ in range(2002)]
+    # As much as came before she left, with her leaving behind it.
+    assert said.index("*** Ann left (2 here)") == heard.count("\n") + 1
+
+
+def test_r42_everyone_else_is_told_who_left(room: Room) -> None:
+    ann, *others = room.join("Ann", "Bob", "Cid", "Dan")
+    ann.leave()
+    for other in others:
+        other.expect("*** Ann left (3 here)")
+        other.expect_quiet()
+
+
+def test_r43_the_count_is_that_of_the_members_after_it(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    others = []
+    for count, name in enumerate(("Bob", "Cid", "Dan"), start=2):
+        others.append(room.log_in(name))
+        ann.expect(f"*** {name} joined ({count} here)")
+    for count, peer in ((3, others[1]), (2, others[0]), (1, others[2])):
+        peer.say("q")
+        ann.expect(f"*** {peer.name} left ({count} here)")
+
+
+def quits(peer: Peer) -> None:
+    peer.say("q")
+
+
+def quits_by_command(peer: Peer) -> None:
+    peer.say("/quit")
+
+
+def quits_again_and_again(peer: Peer) -> None:
+    peer.say("q", "q", "/quit", "q")
+
+
+def quits_and_resets(peer: Peer) -> None:
+    peer.say("q")
+    peer.reset()
+
+
+def quits_and_half_closes(peer: Peer) -> None:
+    peer.say("q")
+    half_closes(peer)
+
+
+def half_closes(peer: Peer) -> None:
+    peer.finish()
+    peer.rest()
+
+
+def closes(peer: Peer) -> None:
+    peer.close()
+
+
+def resets(peer: Peer) -> None:
+    peer.reset()
+
+
+def sends_no_end_of_line(peer: Peer) -> None:
+    peer.send(b"x" * MIB)
+    assert peer.rest().decode().endswith(f"{UNENDING}\n")
+
+
+# All that a member can do to be gone: first those that lose nothing of what was said before.
+WAYS: list[Callable[[Peer], None]] = [
+    quits,
+    quits_by_command,
+    quits_again_and_again,
+    quits_and_half_closes,
+    half_closes,
+    sends_no_end_of_line,
+    closes,
+    quits_and_resets,
+    resets,
+]
+LOSSLESS = WAYS[:7]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_r44_who_leaves_causes_exactly_one_notice(room: Room, way: Callable[[Peer], None]) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    way(ann)
+    for other in (bob, cid):
+        other.expect("*** Ann left (2 here)")
+    # Whatever else might come of it has come when she is back.
+    room.log_in("Ann").expect("*** welcome, Ann (3 here: Bob, Cid, Ann)")
+    for other in (bob, cid):
+        other.expect("*** Ann joined (3 here)")
+        other.expect_quiet()
+
+
+def test_r44_many_may_leave_at_once(room: Room) -> None:
+    keeper, *members = room.join("Ann", *[f"m{number}" for number in range(18)])
+    for number, member in enumerate(members):
+        WAYS[number % len(WAYS)](member)
+    notices = [keeper.read() for _ in members]
+    assert sorted(notice.split()[1] for notice in notices) == sorted(m.name for m in members)
+    counts = [notice.split(" left ")[1] for notice in notices]
+    assert counts == [f"({count} here)" for count in range(len(members), 0, -1)]
+    keeper.expect_quiet()
+
+
+@pytest.mark.parametrize("way", LOSSLESS)
+def test_r45_what_was_said_before_leaving_comes_before_the_notice(
+    room: Room, way: Callable[[Peer], None]
+) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    ann.say(*[f"{number}" for number in range(3000)], "/me goes")
+    way(ann)
+    for other in (bob, cid):
+        other.expect(*[f"Ann: {number}" for number in range(3000)], "* Ann goes")
+        other.expect("*** Ann left (2 here)")
+
+
+def test_r46_the_server_ends_when_its_last_member_has_left(start: Starter) -> None:
+    room = start.room("--quiet")
+    # Who never becomes a member is not waited for, and who leaves before login ends nothing.
+    quitter = room.log_in("q")
+    quitter.expect_end()
+    quitter.close()
+    stranger = room.log_in("*")
+    stranger.expect_error()
+    ann, bob = room.join("Ann", "Bob")
+    ann.leave()
+    bob.expect("*** Ann left (1 here)")
+    bob.expect_quiet()
+    bob.leave()
+    stranger.expect("error: server is closing")
+    stranger.expect_end()
+    stranger.close()
+    room.program.expect_end()
+
+
+def test_r46_the_server_stays_when_it_was_told_to(room: Room) -> None:
+    for _ in range(3):
+        ann, bob = room.log_in("Ann"), room.connect("Bob")
+        ann.expect("*** welcome, Ann (1 here: Ann)")
+        bob.ask("Bob", "*** welcome, Bob (2 here: Ann, Bob)")
+        ann.expect("*** Bob joined (2 here)")
+        ann.leave()
+        bob.expect("*** Ann left (1 here)")
+        bob.leave()
+
+
+# The order of things
+
+
+def lively(room: Room) -> dict[str, list[str]]:
+    """Let many talk, act, ask, come and go at once; return what each who stayed has heard.
+
+    From the welcome on, up to the last thing that was said. The first to come only listens.
+    """
+    members = room.join("Ann", "Bob", "Cid", "Dan")
+    listener, *talkers = members
+    visitors: list[Peer] = []
+    heard: dict[str, list[str]] = {}
+    for turn in range(40):
+        for talker in talkers:
+            talker.say(
+                *[f"{turn}.{number}" for number in range(turn)], "/who", f"/me waves {turn}", "/who"
+            )
+        visitor = room.connect(f"v{turn}")
+        visitor.say(visitor.name, "/who", "hello", "/who")
+        visitors.append(visitor)
+        if turn % 3 == 2:
+            visitors.pop(0).say("q")
+    for peer in (*talkers, *visitors):
+        peer.say("/who", "/foo")
+        heard[peer.name] = until(peer, "error: unknown command /foo (try /help)")
+    # All that they said above has been heard, and everyone hears this last.
+    last = room.log_in("Last")
+    count = int(last.expect_like(r"\*\*\* welcome, Last \((\d+) here: .*\)")[1])
+    end = f"*** Last joined ({count} here)"
+    for peer in (listener, *talkers, *visitors):
+        heard[peer.name] = heard.get(peer.name, []) + until(peer, end)
+    return heard
+
+
+def until(peer: Peer, last: str) -> list[str]:
+    """The lines before this one."""
+    lines: list[str] = []
+    while (line := peer.read()) != last:
+        lines.append(line)
+    return lines
+
+
+def is_private(line: str) -> bool:
+    return re.match(r"\*\*\* (\d+ here: |welcome, )|error: ", line) is not None
+
+
+def is_from(name: str, line: str) -> bool:
+    return line.startswith((f"{name}: ", f"* {name} "))
+
+
+def test_r47_all_members_see_one_common_sequence(room: Room) -> None:
+    heard = lively(room)
+    common = heard["Ann"]
+    assert len(common) > 2000
+    assert not any(is_private(line) or is_from("Ann", line) for line in common)
+    for name, lines in heard.items():
+        public = [line for line in lines if not is_private(line)]
+        # Who joined before it was recorded has heard all; a visitor, what follows the own joining.
+        start = f"*** {name} joined"
+        begin = [index for index, line in enumerate(common) if line.startswith(start)]
+        since = common[begin[0] + 1 :] if begin else common
+        assert public == [line for line in since if not is_from(name, line)], name
+
+
+def test_r48_welcome_who_and_counts_agree_with_their_place(room: Room) -> None:
+    heard = lively(room)
+    checked = 0
+    for name, lines in heard.items():
+        # Who is here as far as this one can know: not from a welcome that does not list all.
+        here: list[str] | None = ["Ann", "Bob", "Cid", "Dan"]
+        for line in lines:
+            if match := re.fullmatch(r"\*\*\* (\S+) (joined|left) \((\d+) here\)", line):
+                if here is not None:
+                    here = [member for member in here if member != match[1]]
+                    here += [match[1]] if match[2] == "joined" else []
+                    assert int(match[3]) == len(here), name
+            elif match := re.fullmatch(
+                r"\*\*\* welcome, (\S+) \((\d+) here: (.*?)( … .*)?\)", line
+            ):
+                here = None if match[4] else match[3].split(", ")
+                if here is not None:
+                    assert here[-1] == name
+                    assert int(match[2]) == len(here), name
+            elif match := re.fullmatch(r"\*\*\* (\d+) here: (.*)", line):
+                listed = match[2].split(", ")
+                assert listed == (here or listed), name
+                assert int(match[1]) == len(listed), name
+                here = listed
+                checked += 1
+    assert checked > 200
+
+
+FLOOD = 2500
+
+
+def flood(room: Room) -> tuple[Peer, Peer]:
+    """Tell somebody who does not read 10 MB, more than any system keeps; another one reads it all.
+
+    Returns:
+        Who does not read, and who does.
+    """
+    slow, talker, reader = room.join("Ann", "Bob", "Cid")
+    for start in range(0, FLOOD, 50):
+        lines = [f"{number} {'x' * 4000}" for number in range(start, start + 50)]
+        talker.say(*lines)
+        reader.expect(*[f"Bob: {line}" for line in lines])
+    return slow, reader
+
+
+def read_flood(slow: Peer) -> tuple[list[str], int]:
+    """Read what the flood has left: the lines, and the number of lines that were missed."""
+    slow.say("/foo")
+    lines = until(slow, "error: unknown command /foo (try /help)")
+    missed = [re.fullmatch(r"\*\*\* you missed (\d+) lines", line) for line in lines]
+    return lines, sum(int(match[1]) for match in missed if match)
+
+
+def test_r49_what_waits_for_a_slow_member_is_bounded(room: Room) -> None:
+    slow, _ = flood(room)
+    lines, missed = read_flood(slow)
+    assert missed > 0
+    # The newest are there, each of them whole: what waited when it was read, behind the last gap.
+    last_gap = max(index for index, line in enumerate(lines) if line.startswith("*** you"))
+    waited = lines[last_gap + 1 :]
+    kept = range(FLOOD - len(waited), FLOOD)
+    assert waited == [f"Bob: {number} {'x' * 4000}" for number in kept]
+    assert MIB - 65_536 < sum(len(line) + 1 for line in waited) <= MIB
+
+
+def test_r50_in_place_of_the_missed_lines_is_their_number(room: Room) -> None:
+    slow, _ = flood(room)
+    lines, missed = read_flood(slow)
+    assert missed > 0
+    number = 0
+    for line in lines:
+        if match := re.fullmatch(r"\*\*\* you missed (\d+) lines", line):
+            number += int(match[1])
+        else:
+            assert line == f"Bob: {number} {'x' * 4000}"
+            number += 1
+    assert number == FLOOD
+
+
+def test_r51_who_does_not_read_delays_nobody(room: Room) -> None:
+    # That the reader gets all of it, each part as it is said, is part of the flood.
+    slow, reader = flood(room)
+    reader.expect_quiet()
+    slow.say("I am still here")
+    reader.expect("Ann: I am still here")
+
+
+# When the room closes
+
+
+def test_r52_at_a_drain_each_member_is_told_and_closed(drain: Drain) -> None:
+    drain.members[0].expect("*** server is closing")
+    drain.members[0].expect_end()
+
+
+def test_r53_after_that_no_notice_of_leaving_is_sent(drain: Drain) -> None:
+    # They were all there when it began, and some had to be the first to go.
+    for member in drain.members[1:]:
+        member.expect("*** server is closing")
+        member.expect_end()
+
+
+def test_r54_at_a_drain_who_has_not_logged_in_is_told_and_closed(drain: Drain) -> None:
+    drain.stranger.expect("error: server is closing")
+    drain.stranger.expect_end()
+
+
+# What nobody can forge
+
+
+def test_r55_every_line_begins_like_one_of_four(room: Room) -> None:
+    heard = lively(room)
+    names = "|".join(map(re.escape, (*heard, *[f"v{turn}" for turn in range(40)])))
+    for lines in heard.values():
+        for line in lines:
+            assert re.match(rf"\*\*\* |\* ({names}) |({names}): |error: ", line), line
+
+
+FORGERIES = [
+    "*** Bob left (1 here)",
+    "* Bob waves",
+    "Bob: I am Bob",
+    "error: no",
+    "x\r*** Bob left (1 here)",
+    "x\rBob: I am Bob",
+    "x\u2028Bob: I am Bob",
+    "x\x85Bob: I am Bob",
+    "\r*** server is closing",
+    "\x1b[2K\rBob: I am Bob",
+    "\b\b\b\b\b\b\b\b\bBob: I am Bob",
+    "\0*** Bob left",
+    "x\v\f\x1c\x1d\x1eBob: I am Bob",
+]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=ascii)
+def test_r56_no_line_can_be_forged(room: Room, forgery: str) -> None:
+    ann, _, mallory = room.join("Ann", "Bob", "Mallory")
+    mallory.say(forgery, f"/say {forgery}", f"/me {forgery}", f"//{forgery}")
+    told = re.sub("[\0-\x1f\x85\u2028]", "�", forgery)
+    ann.expect(f"Mallory: {told}", f"Mallory: {told}", f"* Mallory {told}", f"Mallory: /{told}")
+    ann.expect_quiet()
+
+
+def test_r56_no_name_can_be_forged(room: Room) -> None:
+    ann, _ = room.join("Ann", "Bob")
+    mallory = room.connect("Mallory")
+    names = [
+        "***",
+        "*",
+        "Bob:",
+        "bob",
+        "BOB",
+        "Ｂｏｂ",
+        "error",
+        "B\rb",
+        "Bob\u200b",
+        "Bob x",
+        "＊＊＊",
+    ]
+    for name in names:
+        mallory.say(name)
+        mallory.expect_error()
+    ann.expect_quiet()
+
+
+# Text that is safe to show
+
+
+def hear(room: Room, said: str, heard: str) -> None:
+    """Who says the one is heard to say the other."""
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(said)
+    bob.expect(f"Ann: {heard}")
+
+
+def test_r57_what_changes_the_order_is_replaced(room: Room) -> None:
+    hear(room, "\u202agnol\u202e\u2066a\u2069b\u061cc\u200ed\u200f", "�gnol��a�b�c�d�")
+
+
+def test_r58_what_is_not_to_be_seen_is_replaced(room: Room) -> None:
+    hear(room, "a\u200bb\xadc\u2060d\ufeffe\u034ff\u3164g\uffa0h", "a�b�c�d�e�f�g�h")
+
+
+def test_r58_tags_and_annotations_are_replaced(room: Room) -> None:
+    hear(room, "a\U000e0068\U000e0069\ufff9b\ufffac\ufffb", "a���b�c�")
+
+
+def test_r58_so_are_joiners_and_selectors_that_nothing_takes(room: Room) -> None:
+    hear(room, "a\u200db \u200c a\ufe0f \U000e0100", "a�b � a� �")
+
+
+def test_r59_what_has_no_meaning_is_replaced(room: Room) -> None:
+    hear(room, "a\ue000\uf8ff\U000f0000\ufdd0\uffff\U0001ffffb", "a������b")
+
+
+@pytest.mark.parametrize(
+    "emoji",
+    [
+        *[
+            "👩\u200d💻",
+            "🏳\ufe0f\u200d🌈",
+            "👩🏻\u200d❤\ufe0f\u200d💋\u200d👨🏿",
+            "☺\ufe0e",
+            "☺\ufe0f",
+        ],
+        *["1\ufe0f\u20e3", "🇩🇪", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"],
+    ],
+    ids=ascii,
+)
+def test_r60_an_emoji_stays_whole(room: Room, emoji: str) -> None:
+    hear(room, f"{emoji}, {emoji}", f"{emoji}, {emoji}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["می\u200cخواهم", "ه\u200d.ش", "क\u094d\u200dष", "क\u094d\u200cष", "र\u200d\u094dय"],
+    ids=ascii,
+)
+def test_r61_letters_that_join_stay_whole(room: Room, text: str) -> None:
+    hear(room, text, text)
+
+
+def test_r62_one_variation_selector_stays(room: Room) -> None:
+    ideographs, mongolian = "葛\U000e0100 神\ufe00", "ᠨ\u180bᠠ ᠨ\u180eᠠ"
+    hear(
+        room,
+        f"{ideographs} {mongolian} 葛\U000e0100\U000e0101",
+        f"{ideographs} {mongolian} 葛\U000e0100�",
+    )
+
+
+def test_r63_the_ninth_mark_in_a_row_is_replaced(room: Room) -> None:
+    hear(
+        room,
+        "a" + "\u0301" * 8 + "b" + "\u0301" * 10,
+        "a" + "\u0301" * 8 + "b" + "\u0301" * 8 + "��",
+    )
+
+
+def test_r64_the_same_holds_for_actions_say_and_answers(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("/me a\u202eb", "/say a\u200bb", "//a\u3164")
+    bob.expect("* Ann a�b", "Ann: a�b", "Ann: /a�")
+    ann.ask("/a\u202e\u200b", "error: unknown command /a�� (try /help)")

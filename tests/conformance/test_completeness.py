@@ -1,0 +1,93 @@
+"""Every sentence of the protocol has a test, and every test here holds a sentence."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROTOCOL = HERE.parent.parent / "docs" / "protocol.md"
+
+# Where the tests of each part stand.
+FILES = {"L": "test_lines.py", "C": "test_calculator.py", "R": "test_chat.py", "N": "test_names.py"}
+
+
+def sentences(text: str) -> list[str]:
+    """The numbers of the sentences, such as `L8`, in the order of the document."""
+    return re.findall(r"^- \*\*([LCRN]\d+)\.\*\* ", text, re.MULTILINE)
+
+
+def functions(text: str) -> list[str]:
+    """The names of the test functions of a file."""
+    return [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+    ]
+
+
+def held(name: str) -> str | None:
+    """The number of the sentence that a test is named after."""
+    match = re.match(r"test_([lcrn]\d+)_[a-z]", name)
+    return match[1].upper() if match else None
+
+
+def all_sentences() -> list[str]:
+    return sentences(PROTOCOL.read_text(encoding="utf-8"))
+
+
+def all_tests() -> dict[str, list[str]]:
+    """The names of all tests, by file; this file aside."""
+    return {
+        path.name: functions(path.read_text(encoding="utf-8"))
+        for path in sorted(HERE.glob("test_*.py"))
+        if path != Path(__file__)
+    }
+
+
+def test_the_document_and_the_tests_are_read_as_they_are_written() -> None:
+    document = "# Lines\n\n- **L1.** One thing\n  (L9).\n- **C12.** Another.\n\nSee **L3.** too.\n"
+    assert sentences(document) == ["L1", "C12"]
+    assert functions("def test_l1_a(): pass\nasync def test_b(): pass\ndef c(): pass\n") == [
+        "test_l1_a",
+        "test_b",
+    ]
+    assert held("test_c12_spaces_may_stand_anywhere") == "C12"
+    assert held("test_c12") is None
+    assert held("test_anything_else") is None
+
+
+def test_every_sentence_has_a_test() -> None:
+    tested = {held(name) for names in all_tests().values() for name in names}
+    missing = [number for number in all_sentences() if number not in tested]
+    assert not missing, f"no test is named after {', '.join(missing)}"
+
+
+def test_every_test_is_named_after_a_sentence_that_exists() -> None:
+    known = set(all_sentences())
+    strangers = [
+        name for names in all_tests().values() for name in names if held(name) not in known
+    ]
+    assert not strangers, f"no sentence of the protocol is meant by {', '.join(strangers)}"
+
+
+def test_every_test_stands_in_the_file_of_its_part() -> None:
+    files = all_tests()
+    assert sorted(files) == sorted(FILES.values())
+    for part, file in FILES.items():
+        astray = [name for name in files[file] if not (held(name) or "").startswith(part)]
+        assert not astray, f"{file} is for {part}, not for {', '.join(astray)}"
+
+
+def test_no_number_is_given_twice_or_left_out() -> None:
+    for part in FILES:
+        numbers = [number for number in all_sentences() if number.startswith(part)]
+        assert numbers == [f"{part}{count}" for count in range(1, len(numbers) + 1)]
+        assert numbers
+
+
+def test_every_sentence_that_the_document_speaks_of_exists() -> None:
+    text = PROTOCOL.read_text(encoding="utf-8")
+    spoken_of = set(re.findall(r"\b[LCRN][1-9]\d*\b", text))
+    assert spoken_of <= set(all_sentences())

@@ -1,0 +1,718 @@
+"""What both services have in common, sentence by sentence: the part L of docs/protocol.md."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import (
+        Calculator,
+        Crowd,
+        Drain,
+        Ending,
+        Peer,
+        Room,
+        Starter,
+    )
+
+TOO_LONG = "error: line is longer than 4096 bytes"
+NOT_UTF8 = "error: line is not UTF-8"
+UNENDING = "error: no end of line within 1048576 bytes"
+
+MIB = 1 << 20
+
+
+# What a line is
+
+
+def test_l1_a_line_is_utf8_text_that_ends_with_lf(calculator: Calculator, room: Room) -> None:
+    ann = calculator.connect("Ann")
+    ann.send("Zoë\n12 × 42\n".encode())
+    ann.expect("504")
+    bob, cid = room.join("Bob", "Cid")
+    bob.send("grüße, 世界 😀\n".encode())
+    cid.expect("Bob: grüße, 世界 😀")
+
+
+def test_l2_a_cr_before_the_lf_is_no_part_of_the_line(calculator: Calculator, room: Room) -> None:
+    ann = calculator.connect("Ann")
+    ann.send(b"Ann\r\n1 + 1\r\nq\r\n")
+    ann.expect("2")
+    ann.expect_end()
+    bob, cid = room.join("Bob", "Cid")
+    bob.send(b"hello\r\n")
+    cid.expect("Bob: hello")
+
+
+def test_l2_a_cr_before_the_lf_does_not_count(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.send(b"x" * 4096 + b"\r\n")
+    bob.expect("Ann: " + "x" * 4096)
+    # Nor where it is the last that has come so far: what Bob says next is read behind it.
+    ann.send(b"x" * 4096 + b"\r")
+    bob.expect_quiet()
+    ann.send(b"\n")
+    bob.expect("Ann: " + "x" * 4096)
+    ann.send(b"x" * 4097 + b"\r\n")
+    ann.expect(TOO_LONG)
+    ann.expect_quiet()
+
+
+@pytest.mark.parametrize("character", list("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\0"), ids=ascii)
+def test_l3_nothing_else_ends_a_line(calculator: Calculator, room: Room, character: str) -> None:
+    ann = calculator.log_in("Ann")
+    ann.say(f"1 + 1{character}2 + 2")
+    ann.expect_error()
+    ann.expect_quiet()
+    bob, cid = room.join("Bob", "Cid")
+    bob.say(f"a{character}b")
+    cid.expect_like("Bob: a.b")
+    cid.expect_quiet()
+
+
+CALCULATION = "Ann\r\n1 + 1\n2 × 3\r\nnonsense\n\n12 ÷ 5\nq\n".encode()
+
+
+def send_cut(peer: Peer, data: bytes, size: int, witness: Peer) -> None:
+    """Send bytes in pieces; each is read by itself, because a witness is answered in between."""
+    for start in range(0, len(data), size):
+        peer.send(data[start : start + size])
+        # No operation, and no name.
+        witness.say("*")
+        witness.expect_error()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, len(CALCULATION)])
+def test_l4_how_the_bytes_are_cut_makes_no_difference(calculator: Calculator, size: int) -> None:
+    ann = calculator.connect("Ann")
+    send_cut(ann, CALCULATION, size, calculator.log_in("Bob"))
+    ann.expect("2", "6")
+    ann.expect_error()
+    ann.expect_error()
+    ann.expect("2.4")
+    ann.expect_end()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 61, 10_000])
+def test_l4_a_room_hears_the_same_however_it_is_cut(room: Room, size: int) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.connect("Bob")
+    spoken = "Bob\r\ngrüße 😀\n/me wavés\r\n//who\n\nlast\nq\n".encode()
+    send_cut(bob, spoken, size, room.connect("a stranger"))
+    bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    bob.expect_end()
+    ann.expect("*** Bob joined (2 here)", "Bob: grüße 😀", "* Bob wavés", "Bob: /who", "Bob: last")
+    ann.expect("*** Bob left (1 here)")
+    ann.expect_quiet()
+
+
+def test_l5_a_server_ends_its_lines_with_lf_alone(calculator: Calculator, room: Room) -> None:
+    ann = calculator.connect("Ann")
+    ann.send(b"Ann\r\n1 + 1\r\n1 / 0\r\nq\r\n")
+    assert ann.rest() == b"2\nerror: division by zero\n"
+    bob = room.connect("Bob")
+    bob.send(b"Bob\r\n/who\r\n/help\r\n/foo\r\nq\r\n")
+    assert re.fullmatch(rb"([^\r\n]+\n){4,}", bob.rest())
+
+
+def test_l6_the_same_lines_are_spoken_over_every_kind_of_address(
+    calculator: Calculator, room: Room
+) -> None:
+    addresses = room.program.addresses
+    # The last is a Unix socket; between it and the first is IPv6, where the machine has that.
+    assert [address[:5] for address in (addresses[0], addresses[-1])] == ["127.0", "unix:"]
+    assert all(address.startswith("[::1]:") for address in addresses[1:-1])
+    for address in calculator.program.addresses:
+        ann = calculator.log_in("Ann", address=address)
+        ann.ask("12 + 42", "54")
+        ann.finish()
+        ann.expect_end()
+    names = ["Ann", "Bob", "Cid"][: len(addresses)]
+    members: list[Peer] = []
+    for name, address in zip(names, addresses, strict=True):
+        members.append(room.log_in(name, address=address))
+        here = ", ".join(names[: len(members)])
+        members[-1].expect(f"*** welcome, {name} ({len(members)} here: {here})")
+        for other in members[:-1]:
+            other.expect(f"*** {name} joined ({len(members)} here)")
+    for member in members:
+        member.say("hello")
+        for other in members:
+            if other is not member:
+                other.expect(f"{member.name}: hello")
+
+
+# Limits and bad lines
+
+
+def test_l7_a_line_of_4096_bytes_is_taken(calculator: Calculator, room: Room) -> None:
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1".ljust(4096), "2")
+    ann.say("1 + 1".ljust(4097))
+    ann.expect(TOO_LONG)
+    bob, cid = room.join("Bob", "Cid")
+    # Bytes are what counts, not characters.
+    bob.say("é" * 2048)
+    cid.expect("Bob: " + "é" * 2048)
+    bob.say("é" * 2048 + "x")
+    bob.expect(TOO_LONG)
+    bob.expect_quiet()
+    cid.expect_quiet()
+
+
+def test_l8_an_over_long_line_is_answered_as_soon_as_it_passes_the_limit(
+    calculator: Calculator, room: Room
+) -> None:
+    ann = calculator.log_in("Ann")
+    ann.send(b"1" * 4097)
+    ann.expect(TOO_LONG)
+    (bob,) = room.join("Bob")
+    bob.send(b"x" * 4000)
+    bob.send(b"y" * 97)
+    bob.expect(TOO_LONG)
+
+
+def test_l9_an_over_long_line_gets_its_error_once(calculator: Calculator, room: Room) -> None:
+    (bob,) = room.join("Bob")
+    for peer in (calculator.log_in("Ann"), bob):
+        peer.send(b"x" * 4097)
+        peer.expect(TOO_LONG)
+        for _ in range(50):
+            peer.send(b"x" * 5000)
+        peer.send(b"\n")
+        peer.expect_quiet()
+
+
+def test_l10_the_rest_is_skipped_and_the_session_goes_on(
+    calculator: Calculator, room: Room
+) -> None:
+    ann = calculator.log_in("Ann")
+    ann.send(b"x" * 4097)
+    ann.expect(TOO_LONG)
+    # What would be an operation were it not the end of the long line.
+    ann.send(b"\r1 + 1\n2 + 2\n")
+    ann.expect("4")
+    ann.expect_quiet()
+    bob, cid = room.join("Bob", "Cid")
+    bob.say("x" * 20_000 + " q", "hello")
+    bob.expect(TOO_LONG)
+    cid.expect("Bob: hello")
+
+
+def test_l11_a_peer_that_sends_no_end_of_line_is_closed(calculator: Calculator, room: Room) -> None:
+    (bob,) = room.join("Bob")
+    for peer in (calculator.log_in("Ann"), bob):
+        peer.send(b"x" * MIB)
+        peer.expect(TOO_LONG, UNENDING)
+        peer.expect_end()
+
+
+def test_l11_one_byte_less_is_an_over_long_line(calculator: Calculator, room: Room) -> None:
+    (bob,) = room.join("Bob")
+    for peer in (calculator.log_in("Ann"), bob):
+        peer.send(b"x" * (MIB - 1) + b"\n")
+        peer.expect(TOO_LONG)
+        peer.expect_quiet()
+
+
+def test_l12_no_line_towards_a_client_is_longer_than_65536_bytes(crowd: Crowd, room: Room) -> None:
+    crowd.last.say("/who")
+    # Many names would make it longer; one more does not fit.
+    assert 65_300 < len(crowd.last.read().encode()) <= 65_536
+    # The longest message there can be: each byte of it becomes three, by the longest name.
+    name = "\U00020000" * 32
+    ann, bob = room.join("Ann", name)
+    bob.say("x" + "\0" * 4095)
+    ann.expect(f"{name}: x" + "�" * 4095)
+
+
+BAD = [b"\xff", b"1 + 1\xe9", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"q\xfe"]
+
+
+def test_l13_a_line_that_is_not_utf8_gets_an_error(calculator: Calculator, room: Room) -> None:
+    ann = calculator.log_in("Ann")
+    (bob,) = room.join("Bob")
+    for peer in (ann, bob):
+        for line in BAD:
+            peer.send(line + b"\n")
+            peer.expect(NOT_UTF8)
+            peer.expect_quiet()
+
+
+def test_l14_nothing_is_guessed(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    # Latin-1, a good message with one bad byte behind it, and UTF-16.
+    ann.send("grüße\n".encode("latin-1") + b"hello\xff\n" + b"\xff\xfeh\0i\0\n\0")
+    ann.say("", "plain")
+    ann.expect(NOT_UTF8, NOT_UTF8, NOT_UTF8)
+    # The second half of the LF in UTF-16 is a line by itself.
+    bob.expect("Ann: �", "Ann: plain")
+    ann.expect_quiet()
+    bob.expect_quiet()
+
+
+def test_l15_a_line_that_is_over_long_and_not_utf8_is_over_long(
+    calculator: Calculator, room: Room
+) -> None:
+    (bob,) = room.join("Bob")
+    for peer in (calculator.log_in("Ann"), bob):
+        for line in (b"\xff" + b"x" * 4096, b"x" * 4096 + b"\xff", b"x" * 9999 + b"\xff"):
+            peer.send(line + b"\n")
+            peer.expect(TOO_LONG)
+            peer.expect_quiet()
+
+
+def test_l16_the_error_stands_in_the_place_of_the_line(calculator: Calculator, room: Room) -> None:
+    long = b"x" * 5000 + b"\n"
+    ann = calculator.connect("Ann")
+    ann.send(b"Ann\n1 + 1\n\xff\n2 + 2\n" + long + b"3 + 3\n" + long + b"\xff\n4 + 4\n")
+    ann.expect("2", NOT_UTF8, "4", TOO_LONG, "6", TOO_LONG, NOT_UTF8, "8")
+    (bob,) = room.join("Bob")
+    bob.send(b"/who\n\xff\n/foo\n" + long + b"/who\n" + long + b"\xff\n/bar\n")
+    bob.expect("*** 1 here: Bob", NOT_UTF8, "error: unknown command /foo (try /help)", TOO_LONG)
+    bob.expect("*** 1 here: Bob", TOO_LONG, NOT_UTF8, "error: unknown command /bar (try /help)")
+
+
+def test_l17_an_error_is_one_line(calculator: Calculator, room: Room) -> None:
+    ann = calculator.log_in("Ann")
+    for line in (b"nonsense", b"1 / 0", b"", b"1e9999999 + 1", b"\xff", b"x" * 5000, b"a\rb\0c"):
+        ann.send(line + b"\n")
+        ann.expect_error()
+        ann.expect_quiet()
+    bob = room.connect("Bob")
+    for line in (b"", b"a:b", b"/who", b"error", b"\xff", b"x" * 5000, b"x" * 33, b"a\rb"):
+        bob.send(line + b"\n")
+        bob.expect_error()
+    bob.ask("Bob", "*** welcome, Bob (1 here: Bob)")
+    for line in (b"/foo", b"/me", b"/say ", b"/who me", b"/f\roo", b"\xff", b"/" + b"x" * 4000):
+        bob.send(line + b"\n")
+        bob.expect_error()
+        bob.expect_quiet()
+
+
+# The end of a connection
+
+
+def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room: Room) -> None:
+    ann = calculator.connect("Ann")
+    ann.send(b"Ann\n1 + 1\n2 + 2")
+    ann.finish()
+    ann.expect("2")
+    ann.expect_end()
+    bob, cid, dan = room.join("Bob", "Cid", "Dan")
+    cid.send(b"hello\ngoodby")
+    cid.finish()
+    cid.expect_end()
+    bob.expect("Cid: hello", "*** Cid left (2 here)")
+    dan.send(b"\r")
+    dan.close()
+    bob.expect("*** Dan left (1 here)")
+    # Nobody joins by half a name.
+    eve = room.connect("Eve")
+    eve.send(b"Eve")
+    eve.finish()
+    eve.expect_end()
+    bob.expect_quiet()
+
+
+def test_l19_at_a_half_close_everything_is_answered_first(
+    calculator: Calculator, room: Room
+) -> None:
+    # More answers than the system takes while nobody reads: a Unix socket holds the least.
+    ann = calculator.log_in("Ann", address=calculator.program.addresses[-1])
+    ann.say(*["1/3"] * 20_000)
+    ann.finish()
+    assert ann.rest() == f"0.{'3' * 28}\n".encode() * 20_000
+    (cid,) = room.join("Cid")
+    bob = room.log_in("B" * 32, address=room.program.addresses[-1])
+    bob.say(*["/who"] * 12_000)
+    bob.finish()
+    # By now the server has met the end, and most of the answers wait.
+    cid.expect(f"*** {'B' * 32} joined (2 here)", f"*** {'B' * 32} left (1 here)")
+    bob.expect(f"*** welcome, {'B' * 32} (2 here: Cid, {'B' * 32})")
+    assert bob.rest() == f"*** 2 here: Cid, {'B' * 32}\n".encode() * 12_000
+
+
+def test_l19_at_a_half_close_everything_is_heard_first(room: Room) -> None:
+    bob, cid = room.join("Bob", "Cid")
+    cid.say(*[f"{number}" for number in range(1000)], "/who", "/foo")
+    cid.finish()
+    cid.expect("*** 2 here: Bob, Cid", "error: unknown command /foo (try /help)")
+    cid.expect_end()
+    bob.expect(*[f"Cid: {number}" for number in range(1000)], "*** Cid left (1 here)")
+
+
+def test_l19_a_name_and_a_half_close_are_a_visit(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.connect("Bob")
+    bob.send(b"Bob\nhello\n")
+    bob.finish()
+    bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    bob.expect_end()
+    ann.expect("*** Bob joined (2 here)", "Bob: hello", "*** Bob left (1 here)")
+
+
+def test_l20_no_connection_is_closed_with_input_unread(calculator: Calculator, room: Room) -> None:
+    (cid,) = room.join("Cid")
+    dan = calculator.log_in("Dan")
+    ann = calculator.log_in("Ann")
+    ann.say(*["1/3"] * 20_000, "q", "x" * 900_000)
+    assert ann.rest() == f"0.{'3' * 28}\n".encode() * 20_000
+    expect_no_reset(ann, dan)
+    bob = room.log_in("Bob")
+    bob.say(*["/who"] * 15_000, "/quit", *["/who"] * 100_000)
+    bob.expect("*** welcome, Bob (2 here: Cid, Bob)", *["*** 2 here: Cid, Bob"] * 15_000)
+    bob.expect_end()
+    cid.expect("*** Bob joined (2 here)", "*** Bob left (1 here)")
+    expect_no_reset(bob, cid)
+    unfit = calculator.connect()
+    unfit.say("a\tb", *["1 + 1"] * 100_000)
+    unfit.expect_error()
+    unfit.expect_end()
+    expect_no_reset(unfit, dan)
+
+
+def expect_no_reset(peer: Peer, witness: Peer) -> None:
+    """Whose connection was reset, by a close with input unread, could send no more.
+
+    Args:
+        peer: has read the end of its connection.
+        witness: another one of the same server: when it has been answered so often, that has done
+            what it had to do.
+    """
+    for _ in range(30):
+        witness.expect_quiet()
+    peer.send(b"x")
+
+
+def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
+    # This server ends when its one connection is closed.
+    calculator = start.calculator("--once", "--quiet")
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    began = time.monotonic()
+    ann.say("q")
+    ann.expect_end()
+    ann.finish()
+    calculator.program.expect_end()
+    assert time.monotonic() - began < 2
+
+
+def test_l21_reading_on_ends_after_two_seconds(unclosed: Ending) -> None:
+    assert 2 <= unclosed.seconds() < 10
+
+
+def test_l21_reading_on_ends_after_one_mib(calculator: Calculator) -> None:
+    ann, bob = calculator.log_in("Ann"), calculator.log_in("Bob")
+    ann.say("q")
+    ann.expect_end()
+    ann.send(b"x" * (MIB - 1000))
+    expect_no_reset(ann, bob)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        # However much the systems hold between the two ends, this is more.
+        for _ in range(1000):
+            ann.sock.sendall(b"x" * 65_536)
+
+
+@pytest.mark.parametrize("line", ["q", " q", "q ", "\tq\t", " \t q \t ", "q\r"], ids=repr)
+def test_l22_q_quits(calculator: Calculator, room: Room, line: str) -> None:
+    bob, cid = room.join("Bob", "Cid")
+    for peer in (calculator.log_in("Ann"), cid):
+        peer.say(line)
+        peer.expect_end()
+    bob.expect("*** Cid left (1 here)")
+
+
+def test_l23_a_capital_q_does_not_quit(calculator: Calculator, room: Room) -> None:
+    ann = calculator.log_in("Q")
+    ann.say("Q")
+    ann.expect_error()
+    ann.expect_quiet()
+    bob, cid = room.join("Bob", "Q")
+    cid.say("Q")
+    bob.expect("Q: Q")
+    cid.expect_quiet()
+
+
+@pytest.mark.parametrize(
+    "line", ["q q", "qq", "q.", "quit", "\xa0q", "q\0", "'q'", "\rq"], ids=ascii
+)
+def test_l24_more_than_q_does_not_quit(calculator: Calculator, room: Room, line: str) -> None:
+    ann = calculator.log_in("Ann")
+    ann.say(line)
+    ann.expect_error()
+    ann.expect_quiet()
+    bob, cid = room.join("Bob", "Cid")
+    cid.say(line)
+    bob.expect_like(f"Cid: .{{{len(line)}}}")
+    cid.expect_quiet()
+
+
+def test_l25_what_follows_a_q_is_not_answered(calculator: Calculator, room: Room) -> None:
+    ann = calculator.connect("Ann")
+    ann.say("Ann", "1 + 1", "q", "2 + 2", "nonsense")
+    ann.expect("2")
+    ann.expect_end()
+    bob, cid = room.join("Bob", "Cid")
+    cid.say("hello", "q", "goodbye", "/who", "/foo")
+    cid.send(b"\xff\n" + b"x" * 5000 + b"\n")
+    cid.expect_end()
+    bob.expect("Cid: hello", "*** Cid left (1 here)")
+    bob.expect_quiet()
+
+
+def test_l26_q_as_the_first_line_closes_unanswered(calculator: Calculator, room: Room) -> None:
+    (ann,) = room.join("Ann")
+    for service in (calculator, room):
+        for line in (b"q\n", b" q\t\r\n", b"q\nBob\nhello\n1 + 1\n"):
+            peer = service.connect()
+            peer.send(line)
+            peer.expect_end()
+    ann.expect_quiet()
+
+
+def test_l26_q_as_the_first_line_is_shown_to_nobody(start: Starter) -> None:
+    # This server ends after the first session, and prints who begins and ends one.
+    calculator = start.calculator("--once")
+    calculator.log_in("q").expect_end()
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    ann.leave()
+    calculator.close()
+    calculator.program.expect_printed("Ann connected", "Ann: 1 + 1 = 2", "Session ended")
+
+
+# Connections that are not served
+
+
+REQUESTS = [
+    "GET / HTTP/1.1",
+    "POST /chat?q=1 HTTP/1.0",
+    "OPTIONS * HTTP/1.1",
+    "GET http://localhost/ HTTP/1.1",
+    "CONNECT localhost:22223 HTTP/1.1",
+    "PRI * HTTP/2.0",
+    "M-SEARCH * HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("request_line", REQUESTS)
+def test_l27_a_connection_that_begins_with_an_http_request_is_closed_unanswered(
+    calculator: Calculator, room: Room, request_line: str
+) -> None:
+    (ann,) = room.join("Ann")
+    for service in (calculator, room):
+        page = service.connect("a page")
+        page.send(
+            f"{request_line}\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
+            "Bob\nhello\n1 + 1\n".encode()
+        )
+        page.expect_end()
+        # Also one that is no text.
+        page = service.connect("a page")
+        page.send(b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\nBob\nhello\n1 + 1\n")
+        page.expect_end()
+    ann.expect_quiet()
+
+
+def test_l27_a_first_line_that_only_resembles_a_request_is_a_line(
+    calculator: Calculator, room: Room
+) -> None:
+    for name in ("GET / please", "GET /", "HTTP/1.1", "GET/HTTP/1.1", "GET / http/1.1"):
+        calculator.log_in(name).ask("1 + 1", "2")
+    bob = room.log_in("GET /")
+    bob.expect_error()
+    bob.ask("GET", "*** welcome, GET (1 here: GET)")
+
+
+@pytest.mark.parametrize("start", ["GET /", "POST /a b", "OPTIONS *", "GET http:", "PUT https://"])
+def test_l28_an_over_long_http_request_is_closed_unanswered(
+    calculator: Calculator, room: Room, start: str
+) -> None:
+    (ann,) = room.join("Ann")
+    for service in (calculator, room):
+        page = service.connect("a page")
+        page.send(f"{start}{'x' * 9000} HTTP/1.1\r\n\r\nBob\nhello\n1 + 1\n".encode())
+        page.expect_end()
+        # Also before its end has come.
+        page = service.connect("a page")
+        page.send(f"{start}{'x' * 9000}".encode())
+        page.expect_end()
+    ann.expect_quiet()
+
+
+def test_l28_another_over_long_first_line_is_answered(calculator: Calculator, room: Room) -> None:
+    for service in (calculator, room):
+        for start in ("GET x", "/ GET", "x"):
+            peer = service.connect()
+            peer.say(start + "x" * 5000)
+            peer.expect(TOO_LONG)
+
+
+def test_l29_after_the_first_line_a_request_is_a_line(calculator: Calculator, room: Room) -> None:
+    ann = calculator.log_in("Ann")
+    bob, cid = room.join("Bob", "Cid")
+    for request_line in REQUESTS:
+        ann.say(request_line)
+        ann.expect_error()
+        bob.say(request_line)
+        cid.expect(f"Bob: {request_line}")
+    ann.expect_quiet()
+    long = "GET /" + "x" * 9000
+    for peer in (ann, bob):
+        peer.ask(long, TOO_LONG)
+        peer.expect_quiet()
+
+
+def test_l29_the_second_try_at_a_name_is_no_first_line(room: Room) -> None:
+    bob = room.connect("Bob")
+    for line in ("", "GET / HTTP/1.1"):
+        bob.say(line)
+        bob.expect_error()
+    bob.ask("Bob", "*** welcome, Bob (1 here: Bob)")
+
+
+def test_l30_a_server_that_is_full_says_so(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--max-clients", "2")
+    ann, bob = room.join("Ann", "Bob")
+    for name in ("Cid", "Dan"):
+        refused = room.log_in(name)
+        refused.expect("error: server is full")
+        refused.expect_end()
+    ann.expect_quiet()
+    bob.leave()
+    ann.expect("*** Bob left (1 here)")
+    room.log_in("Eve").expect("*** welcome, Eve (2 here: Ann, Eve)")
+
+
+def test_l31_who_has_to_wait_is_answered_in_turn(start: Starter) -> None:
+    calculator = start.calculator("--quiet")
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    bob = calculator.log_in("Bob")
+    bob.say(*[f"{number} + 0" for number in range(1000)])
+    bob.finish()
+    # What is wrong is not answered sooner than what is right.
+    cid = calculator.log_in("a\tb")
+    ann.expect_quiet()
+    bob.expect_nothing_so_far()
+    cid.expect_nothing_so_far()
+    ann.leave()
+    bob.expect(*[f"{number}" for number in range(1000)])
+    bob.expect_end()
+    cid.expect_error()
+    cid.expect_end()
+
+
+# When a server drains
+
+
+def test_l32_a_server_that_drains_takes_no_new_sessions(drain: Drain) -> None:
+    # It was still busy for seconds when somebody came.
+    if drain.newcomer is not None:
+        drain.newcomer.say("Eve")
+        assert drain.newcomer.rest() in (b"", b"error: server is closing\n")
+
+
+def test_l33_who_waits_when_the_server_drains_is_told(start: Starter) -> None:
+    calculator = start.calculator("--quiet")
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    silent = calculator.connect("Bob")
+    talkative = calculator.log_in("Cid")
+    talkative.say("1 + 1", "2 + 2")
+    talkative.finish()
+    late = calculator.log_in("Dan")
+    calculator.program.drain()
+    for peer in (silent, talkative, late):
+        peer.expect("error: server is closing")
+        peer.expect_end()
+    ann.expect_end()
+    calculator.close()
+    calculator.program.expect_end()
+
+
+def test_l34_a_drain_ends_every_input_at_a_line_boundary(start: Starter) -> None:
+    calculator = start.calculator("--max-clients", "0", "--quiet")
+    ann, bob, cid = (calculator.log_in(name) for name in ("Ann", "Bob", "Cid"))
+    bob.send(b"1 + 1\n2 + 2")
+    bob.expect("2")
+    cid.expect_quiet()
+    # What comes in one packet is read in one go: when its first line is answered, all are read.
+    ann.say(*["1/3"] * 3900)
+    ann.expect(third := f"0.{'3' * 28}")
+    calculator.program.drain()
+    ann.expect(*[third] * 3899)
+    for peer in (ann, bob, cid):
+        peer.expect_end()
+        peer.close()
+    calculator.program.expect_end()
+
+
+def test_l35_who_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
+    assert 5 <= drain.ending.seconds() < 10
+    # Much was on its way, but not the end of it.
+    try:
+        received = drain.stuck.rest()
+    except AssertionError:
+        received = b""
+    assert b"*** server is closing" not in received
+
+
+# Deadlines and rates
+
+
+def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
+    for service in (
+        start.calculator("--quiet", "--login-timeout", "0.3"),
+        start.room("--forever", "--quiet", "--login-timeout", "0.3"),
+    ):
+        silent, slow, prompt = service.connect(), service.connect(), service.log_in("Ann")
+        slow.send(b"never a whole line")
+        for peer in (silent, slow):
+            peer.expect("error: no login within 0.3 seconds")
+            peer.expect_end()
+        prompt.close()
+
+
+def test_l37_who_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
+    calculator = start.calculator("--quiet", "--idle-timeout", "0.3")
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    ann.expect("error: nothing came for 0.3 seconds")
+    ann.expect_end()
+
+
+def test_l38_one_host_has_only_so_many_connections(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--max-per-address", "2")
+    ann, _bob = room.join("Ann", "Bob")
+    refused = room.log_in("Cid")
+    refused.expect("error: too many connections from your address")
+    refused.expect_end()
+    ann.expect_quiet()
+
+
+def test_l39_who_takes_nothing_of_what_waits_is_closed(start: Starter) -> None:
+    limits = ("--write-timeout", "0.3", "--rate", "0", "--max-waiting", "100000000")
+    room = start.room("--forever", "--quiet", *limits)
+    ann, bob = room.join("Ann", "Bob")
+    text = "x" * 4000
+    # Bob reads nothing: when what the systems between hold is full, the rest waits, and then he is
+    # given up.
+    for _ in range(60):
+        ann.say(*[text] * 100)
+    ann.expect("*** Bob left (1 here)")
+    bob.close()
+
+
+def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--rate", "50", "--burst", "10")
+    ann, bob = room.join("Ann", "Bob")
+    began = time.monotonic()
+    ann.say(*map(str, range(30)))
+    bob.expect(*[f"Ann: {number}" for number in range(30)])
+    assert time.monotonic() - began > 0.35, "20 lines at 50 a second take 0.4 s"

@@ -1,0 +1,257 @@
+"""Who can be called what in the chat room, sentence by sentence: N1 to N20 of docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Room
+
+
+def refuse(room: Room, *names: str) -> None:
+    """Each of these gets an error; then another name is as good as ever."""
+    peer = room.connect("somebody")
+    for name in names:
+        peer.say(name)
+        peer.expect_error()
+    peer.ask("Fit", "*** welcome, Fit (1 here: Fit)")
+
+
+def check(room: Room, said: str, shown: str) -> None:
+    """Who says the one is called the other."""
+    room.log_in(said).expect(f"*** welcome, {shown} (1 here: {shown})")
+
+
+@pytest.mark.parametrize("said", [" Ann", "Ann ", "\tAnn\t", " \t Ann \t ", "Ann\r"], ids=repr)
+def test_n1_a_name_is_trimmed(room: Room, said: str) -> None:
+    check(room, said, "Ann")
+
+
+def test_n1_nothing_but_spaces_and_tabs_is_trimmed(room: Room) -> None:
+    refuse(room, "\xa0Ann", "Ann\u3000", "\vAnn", "Ann\u2028", "\ufeffAnn")
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann", "Zoë", "Зоя", "世界", "דנה", "नेहा", "x", "007", "a-b_c.d", "ß"]
+)
+def test_n2_a_name_that_the_profile_allows_is_fit(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+def test_n2_a_name_that_the_profile_refuses_is_unfit(room: Room) -> None:
+    refuse(
+        room,
+        # Controls, symbols, invisible characters, compatibility forms, what is not assigned.
+        *["a\0b", "a\x7f", "a\x85b", "☃", "😀", "a\u200bb", "a\xadb", "a\u202eb", "a\u200db"],
+        *["ﬁ", "Ⅷ", "²", "\u0378", "\ue000", "\ufeff"],
+        # Directions of writing that are mixed against the rule, a character out of its context.
+        *["aדb", "דנה1a", "a·b"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("Ａｎｎ", "Ann"), ("ｱﾝ", "アン"), ("Zoe\u0308", "Zoë"), ("ANN", "ANN"), ("aNn", "aNn")],
+)
+def test_n3_everyone_sees_the_enforced_form(room: Room, said: str, shown: str) -> None:
+    (bob,) = room.join("Bob")
+    peer = room.log_in(said)
+    peer.expect(f"*** welcome, {shown} (2 here: Bob, {shown})")
+    bob.expect(f"*** {shown} joined (2 here)")
+    peer.say("hello", "/me waves")
+    bob.expect(f"{shown}: hello", f"* {shown} waves")
+    bob.ask("/who", f"*** 2 here: Bob, {shown}")
+    peer.leave()
+    bob.expect(f"*** {shown} left (1 here)")
+
+
+def test_n4_the_rules_are_judged_on_the_enforced_form(room: Room) -> None:
+    refuse(room, "＊Ann", "／Ann", "｛Ann", "Ann：", "A：n", "：", "ｅｒｒｏｒ", "errｏr", "ｑ")
+
+
+def test_n4_the_length_is_that_of_the_enforced_form(room: Room) -> None:
+    # Four characters each that become one.
+    check(room, "α\u0313\u0300\u0345" * 32, "ᾂ" * 32)
+    room.log_in("α\u0313\u0300\u0345" * 33).expect_error()
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 32, "é" * 32, "\U00020000" * 32], ids=ascii)
+def test_n5_a_name_of_1_to_32_characters_is_fit(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+def test_n5_a_longer_name_is_unfit(room: Room) -> None:
+    refuse(room, "x" * 33, "é" * 33, "\U00020000" * 33, "x" * 4096)
+
+
+def test_n6_a_name_with_white_space_is_unfit(room: Room) -> None:
+    spaces = "\t\v\f\r \x85\xa0\u1680\u2000\u2003\u200a\u2028\u2029\u202f\u205f\u3000"
+    refuse(room, *[f"a{space}b" for space in spaces], "a b c", "Ann Lee")
+
+
+def test_n7_a_name_with_a_colon_is_unfit(room: Room) -> None:
+    refuse(room, ":", "Ann:", ":Ann", "A:n", "Ann::")
+
+
+def test_n8_a_name_does_not_begin_with_what_begins_another_line(room: Room) -> None:
+    refuse(room, "*", "***", "*Ann", "/", "/who", "/Ann", "{", "{Ann}", "{}")
+
+
+@pytest.mark.parametrize("name", ["A*", "A/b", "A{}", "}", "#a", "@Ann", "-"])
+def test_n8_behind_its_beginning_a_name_may_have_them(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+def test_n9_nobody_is_called_error(room: Room) -> None:
+    refuse(room, "error", " error\t")
+
+
+@pytest.mark.parametrize("name", ["errors", "Error", "anerror"])
+def test_n9_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+def test_n10_nobody_is_called_q(room: Room) -> None:
+    # `q` itself quits; what is enforced to it does not, and is refused.
+    refuse(room, "ｑ")
+    room.log_in("q").expect_end()
+
+
+@pytest.mark.parametrize("name", ["Q", "qq", "q1"])
+def test_n10_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+def test_n11_a_blank_line_is_an_unfit_name(room: Room) -> None:
+    refuse(room, "", " ", "\t \t", "\u3000", "\u2028", "\r")
+
+
+TWINS = [
+    ("Ann", "ann"),
+    ("Ann", "ANN"),
+    ("ann", "Ａｎｎ"),
+    ("Zoë", "ZOE\u0308"),
+    ("Зоя", "зОЯ"),
+    ("Ann", " ann\t"),
+    ("Ν", "ν"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), TWINS)
+def test_n12_names_that_differ_in_case_or_width_are_one(
+    room: Room, first: str, second: str
+) -> None:
+    room.join(first)
+    peer = room.log_in(second)
+    peer.expect_error()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Ann", "Anna"), ("Ann", "Änn"), ("Weiß", "Weiss"), ("5", "S")]
+)
+def test_n12_other_names_are_others(room: Room, first: str, second: str) -> None:
+    room.join(first, second)
+
+
+def test_n13_a_name_is_taken_while_a_member_has_it(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    other = room.log_in("Ann")
+    other.expect_error()
+    # A name that was tried and refused is nobody's.
+    other.say("Cid:")
+    other.expect_error()
+    ann.ask("/who", "*** 2 here: Ann, Bob")
+    ann.leave()
+    bob.expect("*** Ann left (1 here)")
+    other.ask("ann", "*** welcome, ann (2 here: Bob, ann)")
+    again = room.log_in("Ann")
+    again.expect_error()
+
+
+def test_n14_a_name_is_free_as_soon_as_its_member_has_left(room: Room) -> None:
+    (bob,) = room.join("Bob")
+    for count in range(20):
+        ann = room.log_in(("Ann", "ANN", "ann")[count % 3])
+        ann.expect_like(r"\*\*\* welcome, \S+ \(2 here: .*\)")
+        bob.expect_like(r"\*\*\* \S+ joined \(2 here\)")
+        match count % 3:
+            case 0:
+                ann.say("q")
+            case 1:
+                ann.finish()
+            case _:
+                ann.reset()
+        bob.expect_like(r"\*\*\* \S+ left \(1 here\)")
+
+
+def test_n14_a_member_may_come_back_in_one_breath(room: Room) -> None:
+    for _ in range(20):
+        ann = room.log_in("Ann")
+        ann.expect("*** welcome, Ann (1 here: Ann)")
+        ann.leave()
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u20dd", "\u093e"], ids=ascii)
+def test_n15_a_name_does_not_begin_with_a_combining_mark(room: Room, mark: str) -> None:
+    refuse(room, f"{mark}Ann", mark)
+
+
+def test_n16_a_name_that_safe_text_would_change_is_unfit(room: Room) -> None:
+    refuse(room, "x" + "\u0325" * 9, "a\u200db", "a\u3164", "a\ufe0f", "a\u202e", "a\ue000")
+
+
+@pytest.mark.parametrize("name", ["می\u200cنا", "क\u094d\u200dष", "x" + "\u0325" * 8])
+def test_n16_what_stays_whole_is_fit(room: Room, name: str) -> None:
+    check(room, name, name)
+
+
+# Latin beside Cyrillic, in part and whole; Armenian, Greek; digits; letters that touch; a dot that
+# is not seen; a joiner that is not.
+LOOK_ALIKES = [
+    ("ann", "аnn"),
+    ("scope", "ѕсоре"),
+    ("nu", "ոս"),
+    ("Ann", "Αnn"),
+    ("B0b", "BOb"),
+    ("Ann1", "Annl"),
+    ("modem", "modern"),
+    ("ian", "i\u0307an"),
+    ("مینا", "می\u200cنا"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), LOOK_ALIKES)
+def test_n17_names_with_one_skeleton_cannot_stand_together(
+    room: Room, first: str, second: str
+) -> None:
+    room.join(first)
+    room.log_in(second).expect_error()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Ian", "lan"), ("ANN", "аnn")]
+)
+def test_n18_neither_can_names_that_look_alike_in_another_case(
+    room: Room, first: str, second: str
+) -> None:
+    room.join(first)
+    room.log_in(second).expect_error()
+
+
+def test_n19_a_name_is_taken_while_a_member_has_one_that_looks_like_it(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    other = room.log_in("аnn")
+    other.expect_error()
+    ann.leave()
+    bob.expect("*** Ann left (1 here)")
+    other.ask("аnn", "*** welcome, аnn (2 here: Bob, аnn)")
+    bob.expect("*** аnn joined (2 here)")
+    room.log_in("Ann").expect_error()
+
+
+def test_n20_the_answer_tells_which_name_it_looks_like(room: Room) -> None:
+    room.join("Ann")
+    room.log_in("аnn").expect("error: the name аnn looks like Ann, which is taken")
+    room.log_in("ANN").expect("error: the name ANN is taken")

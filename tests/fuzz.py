@@ -1,0 +1,290 @@
+"""Throw random cases at what reads a peer's input, and see that nothing falls over.
+
+    python tests/fuzz.py [decoder|calc|names|plain|text|all] [--cases 1000000] [--seed NUMBER]
+
+Each case is made from the seed and its number alone. The first that fails ends the command with
+status 1 and is shown with both, so that `--seed NUMBER --first CASE --cases 1` runs it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from decimal import Decimal
+
+from trionet import BadLine, Line, LineDecoder, safe_text
+from trionet.calc import Arithmetic, CalculationError, UnfitName, check_name, format_number, parse
+from trionet.calc import Session as CalcSession
+from trionet.chat import NameRefused, Room, Session, parse_name, plain
+from trionet.chat.events import Act, Acted, Event, Mistaken, Misunderstood, Said, Say
+from trionet.chat.room import Box
+from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.text import REPLACEMENT, WHITE_SPACE
+
+# What means something somewhere, so that random texts come close to what they must not be.
+PIECES = [
+    *"aAnNqQ01lI9.eE+-*/×÷−_ \t\r\n:{}#|＊：／｛ａｑéßİıς�",
+    *["/me ", "/say ", "/who", "/help", "/quit", "//", "*** ", "* ", "error: ", "Bob: ", "\x1b[2J"],
+    *"\0\x7f\x85\x9b\x1c\xa0\xad\u2028\u2029\u3000\ue000\uffff\u0378",
+    *"\u200b\u200c\u200d\u200e\u202e\u2066\u2060\ufeff\u3164",
+    *"\u0301\u0307\u0323\u20e3\u034f\u0345\u064e\u094d\u0f90",
+    *"\ufe00\ufe0e\ufe0f\U000e0100\u180b\u180e",
+    *"аВΑոبאकরශ世葛ᠨｱ۱👩💻🏽🏴🇩😀",
+    *["می", "ѕсоре", "\U000e0067\U000e0062", "\U000e0073", "\U000e007f"],
+]
+NUMBERS = ["0", "12", "42", "3.24", ".5", "5.", "1e5", "1E-999999", "9e999999", "0.1", "1_0", "nan"]
+
+
+def any_character(chance: random.Random) -> str:
+    """Any character of Unicode that a line can have, each plane's size aside."""
+    number = chance.randrange(chance.choice((0x80, 0x800, 0x3000, 0x10000, 0x20000, 0x110000)))
+    return "�" if 0xD800 <= number < 0xE000 else chr(number)
+
+
+def any_text(chance: random.Random) -> str:
+    """A text of pieces that mean something, of any characters, or of both."""
+    kind, length = chance.random(), int(chance.expovariate(1 / 8))
+    if kind < 0.6:
+        return "".join(chance.choices(PIECES, k=length))
+    if kind < 0.8:
+        return "".join([any_character(chance) for _ in range(length)])
+    parts = chance.choices(PIECES, k=length) + [any_character(chance) for _ in range(length)]
+    chance.shuffle(parts)
+    return "".join(parts) * chance.choice((1, 1, 1, 12))
+
+
+def any_name(chance: random.Random) -> str:
+    """Letters, digits and marks, mostly of one script: many of these are fit."""
+    start = chance.choice((0x61, 0xC0, 0x370, 0x410, 0x531, 0x5D0, 0x620, 0x904, 0x3041, 0x4E00))
+    letters = [chr(start + chance.randrange(60)) for _ in range(chance.randrange(1, 12))]
+    if chance.random() < 0.5:
+        letters.insert(chance.randrange(len(letters) + 1), chance.choice(PIECES))
+    return "".join(letters)
+
+
+def any_line(chance: random.Random) -> str:
+    """A text with no LF in it, as a decoder hands it out."""
+    return any_text(chance).replace("\n", "")
+
+
+def fuzz_decoder(chance: random.Random) -> None:
+    """However bytes are cut, the same lines come out, and none is longer than it may be."""
+    data = b"".join(
+        chance.choice(
+            (
+                b"\n",
+                b"\r\n",
+                b"\r",
+                b"\xff",
+                b"\xc3",
+                b"x" * 9,
+                b"x" * 70,
+                any_text(chance).encode(),
+            )
+        )
+        for _ in range(chance.randrange(8))
+    )
+    max_line, max_unending = chance.choice((0, 1, 8, 64)), chance.choice((0, 40, 1000))
+    whole = LineDecoder(max_line=max_line, max_unending=max_unending)
+    lines = whole.feed(data)
+    cut = LineDecoder(max_line=max_line, max_unending=max_unending)
+    pieces: list[Line] = []
+    at = 0
+    while at < len(data):
+        size = 1 + int(chance.expovariate(1 / 6))
+        pieces += cut.feed(memoryview(data)[at : at + size])
+        at += size
+    assert [*map(comparable, lines)] == [*map(comparable, pieces)]
+    assert (whole.rest, whole.gave_up) == (cut.rest, cut.gave_up)
+    assert len(whole.rest) <= max_line + 1
+    for line in lines:
+        assert isinstance(line, BadLine) or len(line.encode()) <= max_line
+        assert isinstance(line, BadLine) or "\n" not in line
+
+
+def comparable(line: Line) -> object:
+    """A line as it can be compared: two errors that say the same are not equal."""
+    return (type(line), str(line), line.start) if isinstance(line, BadLine) else line
+
+
+def fuzz_calc(chance: random.Random) -> None:
+    """Every line has one answer, a number that can be read or an error, in one safe line."""
+    if chance.random() < 0.5:
+        line = any_line(chance)
+    else:
+        parts = [*chance.choices(NUMBERS, k=2), *chance.choices("+-*/×÷− \te", k=3)]
+        chance.shuffle(parts)
+        line = "".join(parts) if chance.random() < 0.5 else f"{parts[0]} {parts[2]} {parts[1]}"
+    arithmetic = Arithmetic(chance.choice((1, 3, 28, 100)))
+    try:
+        answer = format_number(arithmetic.evaluate(parse(line.strip(" \t"))))
+    except CalculationError as error:
+        answer = f"error: {error}"
+    else:
+        assert Decimal(answer).is_finite()
+        assert answer.isascii()
+    session = CalcSession(arithmetic)
+    try:
+        name = check_name(line)
+    except UnfitName:
+        name = "ann"
+    session.receive(name)
+    assert session.name == name
+    reply = session.receive(line)
+    if not session.ended:
+        assert reply.answer == answer
+        assert reply.printed is not None
+        assert_safe(reply.printed)
+        assert_safe(answer)
+
+
+def fuzz_names(chance: random.Random) -> None:
+    """A name is refused for a reason in one safe line, or it can be taken for nothing else."""
+    text = any_name(chance) if chance.random() < 0.5 else any_text(chance)
+    try:
+        name = parse_name(text)
+    except NameRefused as refusal:
+        assert_safe(str(refusal))
+        return
+    assert 1 <= len(name.shown) <= 32
+    assert name.shown[0] not in "*/{"
+    assert name.shown not in ("error", "q")
+    assert not set(name.shown) & {":", *WHITE_SPACE}
+    assert_safe(name.shown)
+    assert parse_name(name.shown) == name
+    assert 1 <= len(name.looks) <= 2
+
+
+class Inbox:
+    """Keeps the last lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def put(self, lines: bytes) -> None:
+        assert lines.endswith(b"\n")
+        self.lines += lines.decode()[:-1].split("\n")
+
+
+class Log:
+    """Delivers at once, as a hub does in the end."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[Box, Callable[[Event], bytes]] = {}
+
+    def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
+        self.boxes[box] = encode
+
+    def discard(self, box: Box) -> None:
+        self.boxes.pop(box, None)
+
+    def publish(self, event: Event, *, exclude: Box | None = None) -> None:
+        for box, encode in self.boxes.items():
+            if box is not exclude:
+                box.put(encode(event))
+
+    def tell(self, box: Box, event: Event) -> None:
+        box.put(self.boxes[box](event))
+
+
+def fuzz_plain(chance: random.Random) -> None:
+    """Whatever a peer says, all that anybody hears is safe lines, each of its own kind."""
+    fuzz_line(any_line(chance))
+    room, boxes = Room(Log()), (Inbox(), Inbox())
+    sessions = [Session(room, box, plain) for box in boxes]
+    sessions[0].receive("Watcher")
+    for _ in range(chance.randrange(4)):
+        if not sessions[1].ended:
+            sessions[1].receive(any_line(chance))
+    sessions[1].end()
+    assert room.names == ("Watcher",)
+    names = {line.split(" ")[1] for line in boxes[0].lines[1:] if line.endswith(" joined (2 here)")}
+    for line in boxes[0].lines + boxes[1].lines:
+        assert_safe(line)
+        assert line.startswith(("*** ", "error: ", *(f"{name}: " for name in names), "* "))
+
+
+def fuzz_line(line: str) -> None:
+    """A line from a member is a request or misunderstood, and what becomes of it is one line."""
+    try:
+        request = plain.decode(line)
+    except Misunderstood as mistake:
+        told = plain.encode(Mistaken(str(mistake)))
+    else:
+        match request:
+            case Say(text):
+                told = plain.encode(Said("Ann", text))
+            case Act(text):
+                told = plain.encode(Acted("Ann", text))
+            case _:
+                return
+    assert told.count(b"\n") == 1
+    assert told.endswith(b"\n")
+    assert len(told) <= MAX_LINE_TO_CLIENT or len(line) > 4096
+    assert told.startswith((b"Ann: ", b"* Ann ", b"error: "))
+    assert_safe(told.decode()[:-1])
+
+
+def fuzz_text(chance: random.Random) -> None:
+    """Safe text is one line, as long as it was, the same again, and changed in its place alone."""
+    text = any_text(chance)
+    shown = safe_text(text)
+    assert len(shown) == len(text)
+    assert all(now in (had, REPLACEMENT) for had, now in zip(text, shown, strict=True))
+    assert_safe(shown)
+    assert_safe(f"Ann: {shown}")
+
+
+def assert_safe(line: str) -> None:
+    """Nothing in a line moves a cursor, begins another line, or would be replaced."""
+    assert len(line.splitlines()) <= 1
+    assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line)
+    assert safe_text(line) == line
+
+
+TARGETS: dict[str, Callable[[random.Random], None]] = {
+    "decoder": fuzz_decoder,
+    "calc": fuzz_calc,
+    "names": fuzz_names,
+    "plain": fuzz_plain,
+    "text": fuzz_text,
+}
+
+
+def run(target: str, *, cases: int, seed: int, first: int = 0) -> bool:
+    """Run the cases of one target, report, and tell whether all went well."""
+    started = time.perf_counter()
+    for case in range(first, first + cases):
+        try:
+            TARGETS[target](random.Random(f"{target} {seed} {case}"))
+        except Exception:
+            traceback.print_exc()
+            print(f"{target}: case {case} of seed {seed} failed")  # noqa: T201
+            return False
+    seconds = time.perf_counter() - started
+    print(f"{target}: {cases:,} cases of seed {seed}, no crash, {seconds:.0f} s")  # noqa: T201
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """Read the command line, run, and return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("target", nargs="?", default="all", choices=[*TARGETS, "all"])
+    parser.add_argument("--cases", type=int, default=1_000_000, help="for each target")
+    parser.add_argument("--seed", type=int, default=None, help="default: another each time")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    given = parser.parse_args(arguments)
+    seed = random.SystemRandom().randrange(1 << 32) if given.seed is None else given.seed
+    targets = TARGETS if given.target == "all" else [given.target]
+    for target in targets:
+        if not run(target, cases=given.cases, seed=seed, first=given.first):
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

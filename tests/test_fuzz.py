@@ -1,0 +1,58 @@
+"""A short run of tests/fuzz.py, with cases that are the same each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TARGETS = ["decoder", "calc", "names", "plain", "text"]
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_case_of_a_short_run_fails(
+    fuzz: ModuleType, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fuzz.main([target, "--cases", "3000", "--seed", "4"]) == 0, capsys.readouterr()
+    assert f"{target}: 3,000 cases of seed 4, no crash" in capsys.readouterr().out
+
+
+def test_all_targets_run_unless_one_is_named(
+    fuzz: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fuzz.main(["--cases", "1"]) == 0
+    reported = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in reported] == TARGETS
+
+
+def test_a_failure_is_reported_with_what_makes_it_happen_again(
+    fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[float] = []
+
+    def fail(chance: random.Random) -> None:
+        drawn.append(chance.random())
+        if drawn[-1] > 0.9:
+            raise ValueError("found")
+
+    monkeypatch.setitem(fuzz.TARGETS, "text", fail)
+    assert fuzz.main(["text", "--seed", "7"]) == 1
+    output = capsys.readouterr()
+    assert "ValueError: found" in output.err
+    assert output.out == f"text: case {len(drawn) - 1} of seed 7 failed\n"
+    again = [*drawn]
+    fuzz.main(["text", "--seed", "7", "--first", str(len(again) - 1), "--cases", "1"])
+    assert drawn[-1] == again[-1]
