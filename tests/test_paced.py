@@ -100,3 +100,13 @@ async def test_at_the_end_of_the_input_there_is_no_more(autojump_clock: MockCloc
     await theirs.send_eof()
     assert [line async for line in reader] == ["a"]
     assert reader.end is InputEnd.EOF
+
+
+async def test_who_is_slowed_down_is_not_taken_for_idle(autojump_clock: MockClock) -> None:
+    reader, theirs = paced(rate=1, burst=1)
+    await theirs.send_all(b"x\n" * 60)
+    for _ in range(60):
+        await reader.receive()
+    assert reader.received_at == trio.current_time() == pytest.approx(59, abs=0.01)
+    await trio.sleep(10)
+    assert trio.current_time() - reader.received_at == pytest.approx(10)

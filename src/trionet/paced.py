@@ -49,6 +49,8 @@ class PacedLineReader(LineReader):
         while self._held and self.end is None:
             now = trio.current_time()
             if count := self._bucket.take(len(self._held), now):
+                # Who is kept waiting is not idle: what else came is not read meanwhile.
+                self.received_at = now
                 return [self._held.popleft() for _ in range(count)]
             with trio.CancelScope(deadline=self._bucket.when(now)) as self._resting:
                 await trio.sleep_forever()

@@ -536,6 +536,33 @@ async def test_what_was_said_before_a_drain_is_heard_before_its_notice(
         await bob.expect_end()
 
 
+async def test_what_the_pace_holds_back_at_a_drain_is_heard_by_all_before_its_notice(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat(limits=Limits(rate=1, burst=1)) as room:
+        ann, bob, cid = await room.join("Ann", "Bob", "Cid")
+        await ann.send(*(str(number) for number in range(100)))
+        await settled()
+        assert await room.server.drain() == ()
+        for client in (bob, cid):
+            await client.expect(*(f"Ann: {number}" for number in range(100)))
+        for client in (ann, bob, cid):
+            await client.expect("*** server is closing")
+            await client.expect_end()
+
+
+async def test_a_drain_that_waits_for_nothing_says_nothing_of_leaving_either(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat(limits=Limits(rate=1, burst=1)) as room:
+        ann, _ = await room.join("Ann", "Bob")
+        await ann.send("one", "two", "three")
+        await settled()
+        assert len(await room.server.drain(0)) == 2
+        await room.ended.wait()
+        assert room.shown[2:] == ["*** server is closing"]
+
+
 async def test_a_member_who_does_not_read_is_cut_off_at_the_drains_deadline(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -66,8 +66,10 @@ async def serve(
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
     hub.add(_Console(show), plain.encode if show_messages else _encode_notices)
 
+    last_words = _LastWords(room.close)
+
     def begin_drain() -> None:
-        room.close()
+        last_words.begin_drain()
         finished.set()
 
     with single_error(AddressError, ListenError):
@@ -77,7 +79,7 @@ async def serve(
                 server: Server = await serving.start(
                     partial(
                         serve_lines,
-                        partial(_handle, hub, room),
+                        partial(_handle, hub, room, last_words),
                         *addresses,
                         limits=limits,
                         when_slow=WhenSlow.DROP_OLDEST,
@@ -95,20 +97,66 @@ async def serve(
             nursery.cancel_scope.cancel()
 
 
-async def _handle(hub: Hub[Event], room: Room, connection: Connection) -> None:
+async def _handle(
+    hub: Hub[Event], room: Room, last_words: _LastWords, connection: Connection
+) -> None:
     session = Session(room, connection.outbox, plain)
     try:
-        while not session.ended and (batch := await connection.lines.receive_batch()):
-            for line in batch:
-                session.receive(line)
-                if session.ended:
-                    break
-            if hub.is_full:
-                await hub.wait_room()
+        with last_words:
+            while not session.ended and (batch := await connection.lines.receive_batch()):
+                for line in batch:
+                    session.receive(line)
+                    if session.ended:
+                        break
+                if hub.is_full:
+                    await hub.wait_room()
+        if not session.ended:
+            await last_words.wait()
     finally:
         session.end()
     # What the peer is still to be told is in the log, in front of its discarding.
     await hub.wait_delivered()
+
+
+class _LastWords:
+    """Has a drain close the room, and let the members go, behind all that was received of them.
+
+    When it begins, lines that were read can still be on their way into the log, above all those
+    that the pace holds back. Who went before they are there would miss them.
+
+    Each handler is inside for as long as it reads.
+
+    Args:
+        close: closes the room; called when a drain has begun and nobody reads any more.
+    """
+
+    def __init__(self, close: Callable[[], object]) -> None:
+        self._close = close
+        self._inside = 0
+        self._draining = False
+        self._said = trio.Event()
+
+    def begin_drain(self) -> None:
+        self._draining = True
+        self._look()
+
+    async def wait(self) -> None:
+        """During a drain, wait until all is said."""
+        if self._draining:
+            await self._said.wait()
+
+    def __enter__(self) -> None:
+        self._inside += 1
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        self._inside -= 1
+        self._look(cut_off=exc_type is not None)
+
+    def _look(self, *, cut_off: bool = False) -> None:
+        # Who is cut off at the deadline waits for nobody, and is not to be told of as leaving.
+        if self._draining and (cut_off or not self._inside):
+            self._close()
+            self._said.set()
 
 
 class _Console:

@@ -1,0 +1,324 @@
+"""The real servers as processes: stopped under load, out of descriptors, and after many clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import trio
+
+from trionet import SYSTEM
+from trionet.stream import LineStream
+from trionet.testing import LineClient
+
+# Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
+PATIENCE = 20
+
+DRAIN_SECONDS = 5
+
+FULL = "error: server is full"
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="descriptors and CPU time are read from /proc"
+)
+
+CHAT = ("chat", "serve", "127.0.0.1:0", "--forever")
+CALC = ("calc", "serve", "127.0.0.1:0", "--max-clients", "0")
+
+# Both limits, or the server would raise the soft one to the hard one.
+FEW_DESCRIPTORS = 64
+_FEW_DESCRIPTORS = (
+    "import resource;"
+    f"resource.setrlimit(resource.RLIMIT_NOFILE, ({FEW_DESCRIPTORS}, {FEW_DESCRIPTORS}));"
+    "from trionet.cli.main import main; main()"
+)
+
+
+@dataclass
+class Program:
+    """A server that runs.
+
+    Attributes:
+        out: what it has printed so far.
+        err: what it has logged so far.
+    """
+
+    process: trio.Process
+    address: str = ""
+    out: list[str] = field(default_factory=list)
+    err: list[str] = field(default_factory=list)
+    ended: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    @property
+    def cpu_seconds(self) -> float:
+        # Fields 14 and 15 of stat (proc(5)), counted behind the name, which may hold spaces.
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def connect(self, *lines: str) -> LineClient:
+        client = LineClient(
+            await SYSTEM.connect(self.address), name=" ".join(lines) or "nobody", patience=PATIENCE
+        )
+        # Who is refused may be told so before anything is sent.
+        with suppress(trio.BrokenResourceError):
+            await client.send(*lines)
+        return client
+
+    async def end(self) -> int:
+        """End it by SIGTERM, and return its status and see to it that all was read."""
+        self.process.send_signal(signal.SIGTERM)
+        status = await self.process.wait()
+        await self.ended.wait()
+        return status
+
+    def assert_no_trouble(self) -> None:
+        """Nothing but the log of connections, and what a drain says, was logged."""
+        for line in self.err:
+            assert re.match(r"opened |closed |refused |warning: |closing; ", line), self.err
+
+
+@asynccontextmanager
+async def started(*arguments: str, interpreter: tuple[str, ...] = ()) -> AsyncIterator[Program]:
+    """Start a server, wait until it listens, and kill it at the end if it still runs."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, *(interpreter or ("-m", "trionet.cli.main")), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    program = Program(process)
+    listening = trio.Event()
+
+    async def read(stream: trio.abc.ReceiveStream | None, into: list[str]) -> None:
+        assert stream is not None
+        async with stream:
+            async for line in LineStream(trio.StapledStream(_Nowhere(), stream)):
+                into.append(line)
+                listening.set()
+
+    async def read_both() -> None:
+        async with trio.open_nursery() as reading:
+            reading.start_soon(read, process.stdout, program.out)
+            reading.start_soon(read, process.stderr, program.err)
+        program.ended.set()
+
+    with trio.fail_after(3 * PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_both)
+            try:
+                await listening.wait()
+                program.address = program.out[0].removeprefix("listening on ")
+                yield program
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+
+
+class _Nowhere(trio.abc.SendStream):
+    """Where nothing is sent: a process's output is read only."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        raise NotImplementedError
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+# Stopped under load
+
+
+class Talker:
+    """A member who says line after line, never far ahead of what all together have said."""
+
+    AHEAD = 10
+
+    def __init__(self, name: str, members: int) -> None:
+        self.name = name
+        self.heard: list[str] = []
+        self.said = 0
+        self._members = members
+        self._progress = trio.lowlevel.ParkingLot()
+
+    async def live(self, address: str, *, task_status: trio.TaskStatus[None]) -> None:
+        async with await SYSTEM.connect(address) as stream:
+            lines = LineStream(stream)
+            await lines.send(self.name)
+            self.heard.append(await lines.receive())
+            task_status.started()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._talk, lines)
+                while batch := await lines.receive_batch():
+                    self.heard.extend(map(str, batch))
+                    self._progress.unpark_all()
+                nursery.cancel_scope.cancel()
+
+    async def _talk(self, lines: LineStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            while True:
+                while len(self.heard) < (self.said - self.AHEAD) * self._members:
+                    await self._progress.park()
+                await lines.send(f"{self.said}")
+                self.said += 1
+
+    async def hear_at_least(self, lines: int) -> None:
+        while len(self.heard) < lines:
+            await self._progress.park()
+
+
+async def test_sigterm_under_load_ends_it_in_time_and_nobody_misses_a_line() -> None:
+    members = 50
+    talkers = [Talker(f"m{number}", members) for number in range(members)]
+    async with (
+        started(*CHAT, "--messages", "--rate", "0", "--drain", f"{DRAIN_SECONDS}") as program,
+        trio.open_nursery() as nursery,
+    ):
+        for talker in talkers:
+            await nursery.start(talker.live, program.address)
+        for talker in talkers:
+            await talker.hear_at_least(2000)
+        began = trio.current_time()
+        assert await program.end() == 0
+        assert trio.current_time() - began < DRAIN_SECONDS
+    console = program.out[1:]
+    assert console[-1] == "*** server is closing"
+    for talker in talkers:
+        joined = next(
+            place for place, line in enumerate(console) if line.startswith(f"*** {talker.name} j")
+        )
+        theirs = f"{talker.name}: "
+        due = [line for line in console[joined + 1 :] if not line.startswith(theirs)]
+        assert talker.heard[0].startswith(f"*** welcome, {talker.name} (")
+        assert talker.heard[1:] == due
+        # What was taken of each is an unbroken beginning of what each said.
+        taken = [line.removeprefix(theirs) for line in console if line.startswith(theirs)]
+        assert taken == [str(number) for number in range(len(taken))]
+        assert len(taken) <= talker.said
+    program.assert_no_trouble()
+
+
+# Out of descriptors
+
+
+async def greet_in_chat(program: Program, number: int) -> tuple[LineClient, bool]:
+    client = await program.connect(f"m{number}")
+    return client, (await client.receive()).startswith("*** welcome")
+
+
+async def greet_in_calc(program: Program, number: int) -> tuple[LineClient, bool]:
+    client = await program.connect(f"m{number}", "1 + 1")
+    answer = await client.receive()
+    assert answer in ("2", FULL)
+    return client, answer == "2"
+
+
+async def ask(client: LineClient) -> None:
+    """Ask something that either server answers with an error."""
+    await client.send("/foo")
+    while not (await client.receive()).startswith("error: "):
+        pass
+
+
+Greet: TypeAlias = Callable[[Program, int], Awaitable[tuple[LineClient, bool]]]
+
+GREETINGS = [
+    pytest.param(CHAT, greet_in_chat, id="chat"),
+    pytest.param(CALC, greet_in_calc, id="calc"),
+]
+
+
+@needs_proc
+@pytest.mark.parametrize(("arguments", "greet"), GREETINGS)
+async def test_out_of_descriptors_it_refuses_without_spinning_and_recovers(
+    arguments: tuple[str, ...], greet: Greet
+) -> None:
+    async with started(*arguments, interpreter=("-c", _FEW_DESCRIPTORS)) as program:
+        served: list[LineClient] = []
+        number = 0
+        while True:
+            client, is_served = await greet(program, number)
+            number += 1
+            if not is_served:
+                await client.aclose()
+                break
+            served.append(client)
+        assert FEW_DESCRIPTORS // 2 < len(served) < FEW_DESCRIPTORS
+
+        # Full, it refuses each who comes, and does nothing else: what refusing 100 takes is far
+        # below what a loop that spins would take in the same time and the silence behind it.
+        cpu = program.cpu_seconds
+        for _ in range(100):
+            async with await program.connect() as refused:
+                await refused.expect(FULL)
+                await refused.expect_end()
+        with trio.move_on_after(1):
+            await program.ended.wait()
+        assert program.cpu_seconds - cpu < 0.5
+
+        # As many places as become free are taken again, and those who stayed noticed nothing.
+        for client in served[:10]:
+            await client.send("q")
+            await client.aclose()
+        again: list[LineClient] = []
+        while len(again) < 10:
+            client, is_served = await greet(program, number)
+            number += 1
+            if is_served:
+                again.append(client)
+            else:
+                await client.aclose()
+        for client in served[10:] + again:
+            await ask(client)
+            await client.aclose()
+        assert await program.end() == 0
+    program.assert_no_trouble()
+    out_of = [line for line in program.err if "out of file descriptors" in line]
+    assert 1 <= len(out_of) <= number
+
+
+# Many clients
+
+
+@needs_proc
+@pytest.mark.parametrize(("arguments", "greet"), GREETINGS)
+async def test_hundreds_of_clients_that_come_and_go_leave_no_descriptor(
+    arguments: tuple[str, ...], greet: Greet
+) -> None:
+    async with started(*arguments) as program:
+        stays, _ = await greet(program, 0)
+        before = program.descriptors
+        for number in range(1, 301):
+            client, is_served = await greet(program, number)
+            assert is_served
+            match number % 3:
+                case 0:
+                    await client.send("q")
+                    await client.expect_end()
+                case 1:
+                    await client.send_eof()
+            await client.aclose()
+        # Each question gives the server a turn in which it closes what has ended.
+        while program.descriptors > before:
+            await ask(stays)
+        assert program.descriptors == before
+        await stays.aclose()
+        assert await program.end() == 0
+    program.assert_no_trouble()
+    assert len([line for line in program.err if line.startswith("closed ")]) == 301
