@@ -52,7 +52,7 @@ def run_tests(copy: Path) -> str:
     """Run the tests of a copy until one fails, and return what pytest printed."""
     try:
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", *TESTS],
+            [sys.executable, "-m", "pytest", "-x", "-v", "-n=0", "-p", "no:cacheprovider", *TESTS],
             cwd=copy,
             env=os.environ | {"PYTHONPATH": str(copy / "src")},
             stdout=subprocess.PIPE,

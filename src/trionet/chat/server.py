@@ -143,7 +143,10 @@ class _LastWords:
     async def wait(self) -> None:
         """During a drain, wait until all is said."""
         if self._draining:
-            await self._said.wait()
+            try:
+                await self._said.wait()
+            finally:
+                self._look(cut_off=not self._said.is_set())
 
     def __enter__(self) -> None:
         self._inside += 1
