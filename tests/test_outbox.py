@@ -624,3 +624,10 @@ def test_a_peer_that_is_given_up_has_read_a_beginning_and_the_rest_is_counted(
     else:
         # Of what one send_all was given, nobody knows how much went out.
         assert whole + outbox.dropped >= len(script.lines)
+
+
+async def test_a_text_is_no_bytes_and_the_error_says_what_to_do() -> None:
+    ours, _ = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(TypeError, match=r"takes bytes, such as trionet\.encode_line"):
+            Outbox(ours, nursery).put("text")  # type: ignore[arg-type]

@@ -89,3 +89,10 @@ def test_nothing_of_trionet_is_loaded_until_a_fixture_is_used(tmp_path: Path) ->
     )
     run = run_pytest(tmp_path, "-p", "no:trio")
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+async def test_a_handler_without_a_client_has_no_server_yet(
+    line_client: LineClientFactory,
+) -> None:
+    with pytest.raises(ValueError, match="ask for a client of it first"):
+        line_client.server(shout)

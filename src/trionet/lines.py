@@ -189,7 +189,7 @@ def encode_lines(texts: Iterable[str]) -> bytes:
     encoded = bytearray()
     for text in texts:
         if "\n" in text:
-            raise UnsendableLine("a line end inside a line")
+            raise UnsendableLine("a line end inside a line (the one at its end is added)")
         try:
             encoded += text.encode()
         except UnicodeEncodeError:

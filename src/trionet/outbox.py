@@ -132,7 +132,10 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
-        count = lines.count(b"\n")
+        try:
+            count = lines.count(b"\n")
+        except TypeError:
+            raise TypeError("an outbox takes bytes, such as trionet.encode_line(text)") from None
         self.lines_out += count
         if self._closed or self.broken:
             self.dropped += count

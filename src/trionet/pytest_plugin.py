@@ -74,9 +74,13 @@ class LineClientFactory:
                 self._nursery, handler, network=self._network, **options
             )
         elif options:
-            raise ValueError(f"{handler!r} is served already: its options cannot be changed")
+            raise ValueError(
+                f"{handler!r} is served already: give its options when you ask for the first client"
+            )
         return await self._running[handler](name, source=source, link=link, back=back)
 
     def server(self, handler: Handler) -> Server:
         """Return the running server of a handler, to look at or to drain."""
+        if handler not in self._running:
+            raise ValueError(f"{handler!r} is not served yet: ask for a client of it first")
         return self._running[handler].server

@@ -168,7 +168,7 @@ async def test_join_on_a_pipe_prints_the_rooms_lines_and_sends_its_own(
         ("bob", "the name bob is taken"),
         ("", "the name is empty"),
         ("a:b", "a name cannot have a :"),
-        ("a\nb", "a line end inside a line"),
+        ("a\nb", "a line end inside a line (the one at its end is added)"),
     ):
         ann = await programs.run("chat", "join", "--name", name, address, typed="Cid\n")
         await ann.expect_error(f"error: {reason}")

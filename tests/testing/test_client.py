@@ -119,7 +119,7 @@ async def test_silence_is_expected_for_its_whole_time(
     await client.expect_silence(9.9)
     assert trio.current_time() == pytest.approx(9.9)
     told = await failure_of(client.expect_silence(0.2))
-    assert "silence was expected, but 'x' came" in told
+    assert "expected silence, but 'x' came" in told
     assert "(9.9 s of silence)" in told
 
 
@@ -127,7 +127,7 @@ async def test_an_end_is_no_silence(autojump_clock: trio.testing.MockClock) -> N
     client, server = client_and_server()
     await server.send_eof()
     told = await failure_of(client.expect_silence(1))
-    assert "silence was expected, but the peer ended its sending" in told
+    assert "expected silence, but the peer ended its sending" in told
 
 
 async def test_silence_loses_no_line(autojump_clock: trio.testing.MockClock) -> None:
@@ -149,7 +149,7 @@ async def test_an_end_is_an_end_of_input_and_nothing_else(
     client, server = client_and_server()
     await server.send_all(b"not yet\n")
     await server.send_eof()
-    assert "an end was expected, but 'not yet' came" in await failure_of(client.expect_end())
+    assert "expected an end, but 'not yet' came" in await failure_of(client.expect_end())
 
     client, server = client_and_server()
     server.reset()
@@ -164,7 +164,7 @@ async def test_an_end_in_mid_line_is_not_the_end_that_was_expected() -> None:
     await server.send_all(b"*** serv")
     await server.send_eof()
     told = await failure_of(client.expect_end())
-    assert "an end was expected, but b'*** serv' came" in told
+    assert "expected an end, but b'*** serv' came" in told
 
 
 async def test_leaving_the_block_closes_the_stream() -> None:

@@ -474,3 +474,8 @@ async def test_a_cancelled_receive_loses_nothing() -> None:
         await right.receive_some()
     assert scope.cancelled_caught
     assert await right.receive_some() == b"x"
+
+
+def test_a_cut_that_is_not_made_anew_is_an_error_that_says_so() -> None:
+    with pytest.raises(TypeError, match=r"lambda: cut_at\(\[3\]\)"):
+        memory_stream_pair(Link(cut=cut_at([3])))  # type: ignore[arg-type]

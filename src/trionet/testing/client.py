@@ -94,11 +94,11 @@ class LineClient:
             try:
                 line = await self._lines.receive()
             except trio.EndOfChannel:
-                raise self._failure(f"silence was expected, but {self._end()}") from None
+                raise self._failure(f"{self.name} expected silence, but {self._end()}") from None
             except BadLine as bad:
                 raise self._failure(f"a line that cannot be read came: {bad}") from None
             self._note("←", line)
-            raise self._failure(f"silence was expected, but {line!r} came")
+            raise self._failure(f"{self.name} expected silence, but {line!r} came")
         self._note(" ", f"({seconds} s of silence)")
 
     async def expect_end(self) -> None:
@@ -116,7 +116,7 @@ class LineClient:
             line = self._lines.rest
             if not line:
                 return
-        raise self._failure(f"an end was expected, but {line!r} came")
+        raise self._failure(f"{self.name} expected an end, but {line!r} came")
 
     async def aclose(self) -> None:
         """Close the stream."""

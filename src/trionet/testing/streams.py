@@ -95,7 +95,10 @@ class _Direction:
     def __init__(self, link: Link) -> None:
         self._capacity = link.capacity
         self._latency = link.latency
-        self._cut = link.cut()
+        try:
+            self._cut = link.cut()
+        except TypeError:
+            raise TypeError("a link's cut is made anew for each: lambda: cut_at([3])") from None
         # What is on its way: when it arrives, and what; empty: the end.
         self._in_flight: deque[tuple[float, bytes]] = deque()
         self._arrived = bytearray()
