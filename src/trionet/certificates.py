@@ -11,7 +11,7 @@ import ssl
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from trionet.errors import TrionetError
+from trionet.errors import TrionetError, system_reason
 
 File: TypeAlias = str | os.PathLike[str]
 
@@ -76,7 +76,7 @@ def _check_readable(file: File) -> None:
     try:
         Path(file).open("rb").close()
     except OSError as error:
-        raise TrionetError(f"{_name(file)}: {(error.strerror or str(error)).lower()}") from error
+        raise TrionetError(f"{_name(file)}: {system_reason(error)}") from error
     except ValueError as error:
         raise TrionetError(f"{_name(file)}: not a valid name") from error
 

@@ -142,7 +142,6 @@ class Connection:
 
     async def close(self) -> None:
         """Close so that nothing on its way is lost. The server calls it."""
-        self._deadlines.forget(self)
         end = self.lines.end
         await lingering_close(
             self.stream,

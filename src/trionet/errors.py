@@ -87,3 +87,8 @@ class LineUnending(BadLine):
 
     def __init__(self, limit: int, start: bytes) -> None:
         super().__init__(f"no end of line within {limit} bytes", start)
+
+
+def system_reason(error: OSError) -> str:
+    """Return why the system refused something, in its own words, as the end of one line."""
+    return (error.strerror or str(error)).lower()

@@ -27,7 +27,6 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import trio
 
 E = TypeVar("E")
-E_contra = TypeVar("E_contra", contravariant=True)
 
 # Entries that may be pending before readers wait. Large turns are cheap for each line, but the
 # first line of a turn waits for its last: 1,024 lines take some 5 ms.

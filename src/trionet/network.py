@@ -17,7 +17,7 @@ import trio
 
 from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.certificates import File, client_context, server_context
-from trionet.errors import ConnectError, ListenError, TrionetError
+from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
 from trionet.tls import REFUSAL, TLSListener, TLSStream
 from trionet.unixsockets import listen_unix
@@ -331,4 +331,4 @@ def _reason(error: OSError | UnicodeError) -> str:
     # name look-ups are not the system's: some systems have them negative, others not.
     if error.errno is not None and not isinstance(error, socket.gaierror):
         return os.strerror(error.errno).lower()
-    return (error.strerror or str(error)).lower()
+    return system_reason(error)

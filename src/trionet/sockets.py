@@ -29,7 +29,7 @@ from typing import Any
 import trio
 
 from trionet.addresses import TCPAddress, UnixAddress
-from trionet.errors import ReceiveInterrupted
+from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.text import safe_text
 
 RECEIVE_SIZE = 65536
@@ -105,7 +105,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             except OSError as error:
                 # Another task can close the stream after this one was woken.
                 self._check_open()
-                raise trio.BrokenResourceError(_reason(error)) from error
+                raise trio.BrokenResourceError(system_reason(error)) from error
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
@@ -136,7 +136,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             return 0
         except OSError as error:
             self._check_open()
-            raise trio.BrokenResourceError(_reason(error)) from error
+            raise trio.BrokenResourceError(system_reason(error)) from error
 
     async def wait_writable(self) -> None:
         """Wait until `send_nowait` is likely to take something.
@@ -354,7 +354,3 @@ def local_address(sock: socket.socket) -> str:
 def remote_address(sock: socket.socket) -> str:
     """Return the address that a socket is connected to, numeric, as it is to be shown."""
     return _show_peer(sock.getpeername())
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -12,7 +12,6 @@ from trionet.chat.plain import is_quit
 from trionet.cli.people import Person, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, UnsendableLine
-from trionet.lines import MAX_LINE_TO_CLIENT
 from trionet.network import Network, SystemNetwork
 from trionet.stream import LineStream
 
@@ -56,7 +55,7 @@ async def _join(
 ) -> None:
     async with await network.connect(address) as stream:
         with open_person(terminal, plain=plain) as person:
-            lines = LineStream(stream, max_line=MAX_LINE_TO_CLIENT)
+            lines = LineStream(stream)
             welcome = await _log_in(lines, name, person)
             if welcome is not None:
                 person.show(welcome)
