@@ -36,7 +36,6 @@ class Connection:
     __slots__ = (
         "_deadlines",
         "_limits",
-        "_login_by",
         "lines",
         "opened_at",
         "outbox",
@@ -60,7 +59,6 @@ class Connection:
         self.stream = stream
         self.peer = peer_of(stream)
         self.opened_at = trio.current_time()
-        self._login_by = self.opened_at + (limits.login_timeout or math.inf)
         self.lines = _line_reader(
             stream,
             limits,
@@ -75,7 +73,7 @@ class Connection:
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
             tell_missed=tell_missed,
-            on_overflow=self._give_up,
+            on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
         )
         self._watch()
@@ -102,6 +100,10 @@ class Connection:
 
     def _watch(self) -> None:
         self._deadlines.watch(self)
+
+    @property
+    def _login_by(self) -> float:
+        return self.opened_at + (self._limits.login_timeout or math.inf)
 
     def next_deadline(self) -> float:
         """Return when `check_deadlines` may have something to do; `trionet.deadlines` asks."""

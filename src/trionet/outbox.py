@@ -24,6 +24,7 @@ from typing import cast
 import trio
 
 from trionet.linequeue import LineQueue
+from trionet.lines import Lines
 from trionet.stream import SendsNow
 
 # What a stream that cannot send at once is given at a time, because its progress within is
@@ -38,6 +39,13 @@ class WhenSlow(enum.Enum):
 
     DISCONNECT = "give the peer up and drop all that waits for it"
     DROP_OLDEST = "drop the oldest lines that wait, and tell the peer how many"
+
+
+def _count(lines: bytes) -> int:
+    try:
+        return lines.count(b"\n")
+    except TypeError:
+        raise TypeError("an outbox takes bytes, such as trionet.encode_line(text)") from None
 
 
 def _tell_missed(count: int) -> bytes:
@@ -74,7 +82,7 @@ class Outbox:
         "_on_blocked",
         "_on_overflow",
         "_queue",
-        "_send_nowait",
+        "_sends_now",
         "_stream",
         "_tell_missed",
         "_when_slow",
@@ -98,7 +106,8 @@ class Outbox:
         on_blocked: Callable[[], None] | None = None,
     ) -> None:
         self._stream = stream
-        self._send_nowait: Callable[[bytes], int] | None = getattr(stream, "send_nowait", None)
+        # Not the bound method itself, which is an object of 64 bytes.
+        self._sends_now = hasattr(stream, "send_nowait")
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
@@ -132,19 +141,16 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
-        try:
-            count = lines.count(b"\n")
-        except TypeError:
-            raise TypeError("an outbox takes bytes, such as trionet.encode_line(text)") from None
+        count = lines.number if type(lines) is Lines else _count(lines)
         self.lines_out += count
         if self._closed or self.broken:
             self.dropped += count
             return
         sent = 0
         if self._queue is None:
-            if self._send_nowait is not None:
+            if self._sends_now:
                 try:
-                    sent = self._send_nowait(lines)
+                    sent = self._stream.send_nowait(lines)  # type: ignore[attr-defined]
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self.dropped += count
                     self._break()
@@ -231,10 +237,10 @@ class Outbox:
         done = False
         try:
             with scope:
-                if self._send_nowait is None:
-                    await self._write_all(queue)
+                if self._sends_now:
+                    await self._write_now(queue, cast(SendsNow, self._stream))
                 else:
-                    await self._write_now(queue, self._send_nowait)
+                    await self._write_all(queue)
                 done = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
@@ -251,14 +257,14 @@ class Outbox:
                 self._emptied.set()
                 self._emptied = None
 
-    async def _write_now(self, queue: LineQueue, send_nowait: Callable[[bytes], int]) -> None:
+    async def _write_now(self, queue: LineQueue, stream: SendsNow) -> None:
         while queue:
-            await cast(SendsNow, self._stream).wait_writable()
+            await stream.wait_writable()
             sent = size = 0
             while sent == size and queue:
                 piece = queue.take()
                 size = len(piece)
-                sent = send_nowait(piece)
+                sent = stream.send_nowait(piece)
                 queue.settle(sent)
                 self._progress(sent)
 

@@ -25,6 +25,8 @@ class PacedLineReader(LineReader):
         options: see `LineReader`.
     """
 
+    __slots__ = ("_bucket", "_held", "_resting")
+
     def __init__(
         self, stream: trio.abc.ReceiveStream, *, rate: float, burst: int, **options: Any
     ) -> None:

@@ -206,23 +206,39 @@ class Server:
         if host is not None:
             self._from_host[host] += 1
         self._on_event(Opened(peer=connection.peer))
-        handlers.start_soon(self._serve_one, connection, host)
+        handlers.start_soon(self._serve_one, connection, name=connection.peer)
 
-    async def _serve_one(self, connection: Connection, host: str | None) -> None:
+    async def _serve_one(self, connection: Connection) -> None:
+        # All in one function, the handler's call too: each coroutine between a task and what it
+        # waits for costs an idle connection a quarter of a KiB.
         reason = "cut off"
         try:
             try:
-                reason = await self._handle(connection)
+                failed = None
+                # `except*`, not `except`: a handler that is cancelled at the drain's deadline while
+                # a task of its own fails raises both in one group, and the error must not vanish
+                # behind the cancellation.
+                try:
+                    no_handshake = await self._shake_hands(connection)
+                    if no_handshake is None:
+                        await self._handler(connection)
+                except* trio.BrokenResourceError:
+                    failed = "the peer went away"
+                except* Exception as group:
+                    failed = "the handler failed"
+                    _log_failure(connection, group)
+                reason = failed or _why_ended(connection, no_handshake)
                 await connection.finish_sending()
             finally:
                 # The place is free before the lingering: the next one waits for no goodbye.
-                self._end(connection, host, reason)
+                self._end(connection, reason)
             await connection.close()
         finally:
             await trio.aclose_forcefully(connection.stream)
 
-    def _end(self, connection: Connection, host: str | None, reason: str) -> None:
+    def _end(self, connection: Connection, reason: str) -> None:
         lines, outbox = connection.lines, connection.outbox
+        host = host_of(connection.peer)
         outbox.close()
         self._deadlines.forget(connection)
         del self._connections[connection]
@@ -243,30 +259,6 @@ class Server:
                 lines_out=outbox.lines_out - outbox.dropped,
             )
         )
-
-    async def _handle(self, connection: Connection) -> str:
-        """Run the handler, and return why it ended."""
-        # `except*`, not `except`: a handler that is cancelled at the drain's deadline while a task
-        # of its own fails raises both in one group, and the error must not vanish behind the
-        # cancellation.
-        reason = None
-        try:
-            failure = await self._shake_hands(connection)
-            if failure is not None:
-                # Nothing can be said without it, such as that it took too long: do not try to.
-                connection.outbox.give_up()
-                return f"no handshake: {failure}"
-            await self._handler(connection)
-        except* trio.BrokenResourceError:
-            reason = "the peer went away"
-        except* Exception as group:
-            reason = "the handler failed"
-            error = group.exceptions[0] if len(group.exceptions) == 1 else group
-            logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
-        end = connection.lines.end
-        if reason is None and end is InputEnd.STOPPED:
-            reason = _CLOSING
-        return reason or ("the session ended" if end is None else end.value)
 
     async def _shake_hands(self, connection: Connection) -> str | None:
         """Do what a TLS stream needs done first, and return why it cannot be done, if so."""
@@ -373,6 +365,22 @@ async def serve(
         await server.run(task_status)
     finally:
         await _close_all(listeners)
+
+
+def _log_failure(connection: Connection, group: BaseExceptionGroup[Exception]) -> None:
+    error = group.exceptions[0] if len(group.exceptions) == 1 else group
+    logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
+
+
+def _why_ended(connection: Connection, no_handshake: str | None) -> str:
+    if no_handshake is not None:
+        # Nothing can be said without it, such as that it took too long: do not try to.
+        connection.outbox.give_up()
+        return f"no handshake: {no_handshake}"
+    end = connection.lines.end
+    if end is InputEnd.STOPPED:
+        return _CLOSING
+    return "the session ended" if end is None else end.value
 
 
 async def _close_all(listeners: Sequence[Listener]) -> None:

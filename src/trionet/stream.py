@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import trio
 
@@ -88,6 +88,20 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             made.
     """
 
+    __slots__ = (
+        "_decoder",
+        "_interruptible",
+        "_judge_first",
+        "_on_bad_line",
+        "_pending",
+        "_reading",
+        "_stream",
+        "bytes_in",
+        "end",
+        "lines_in",
+        "received_at",
+    )
+
     def __init__(
         self,
         stream: trio.abc.ReceiveStream,
@@ -102,7 +116,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self.lines_in = 0
         self.received_at = trio.current_time()
         self._stream = stream
-        self._interrupt: Callable[[], None] | None = getattr(stream, "interrupt_receive", None)
+        self._interruptible = hasattr(stream, "interrupt_receive")
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._judge_first = refuse_http
@@ -135,7 +149,10 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         # whom it could interrupt.
         while self.end is None:
             try:
-                data = await self._receive_some()
+                if self._interruptible:
+                    data = await self._stream.receive_some()
+                else:
+                    data = await self._receive_some()
             except ReceiveInterrupted:
                 continue
             except trio.BrokenResourceError:
@@ -195,14 +212,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         if self.end is not None:
             return
         self.end = end
-        if self._interrupt is not None:
-            self._interrupt()
+        if self._interruptible:
+            cast(Interruptible, self._stream).interrupt_receive()
         elif self._reading is not None:
             self._reading.cancel()
 
     async def _receive_some(self) -> bytes | bytearray:
-        if self._interrupt is not None:
-            return await self._stream.receive_some()
         with trio.CancelScope() as self._reading:
             return await self._stream.receive_some()
         return b""
@@ -222,6 +237,8 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         max_unending: bytes without an end of line after which reading ends.
         on_bad_line: see `LineReader`.
     """
+
+    __slots__ = ()
 
     _stream: trio.abc.Stream
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from precis_i18n import get_profile
 
 from trionet.chat import MAX_NAME, Name, NameRefused, NameTaken, parse_name
 from trionet.text import WHITE_SPACE, safe_text
@@ -180,3 +181,28 @@ def test_nothing_is_imported_when_a_name_is_judged_or_a_line_made_safe() -> None
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stderr
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F), min_size=1, max_size=40))
+def test_the_short_way_for_ascii_comes_to_what_the_profiles_say(text: str) -> None:
+    def enforced(profile: str, text: str) -> str | None:
+        try:
+            return str(get_profile(profile).enforce(text))
+        except UnicodeEncodeError:
+            return None
+
+    text = text.strip()
+    shown = enforced("UsernameCasePreserved", text) if text else None
+    try:
+        name = parse_name(text)
+    except NameRefused:
+        assert (
+            shown is None
+            or len(text) > 32
+            or text in ("error", "q")
+            or ":" in text
+            or text[0] in "*/{"
+        )
+    else:
+        assert name.shown == shown
+        assert name.key == enforced("UsernameCaseMapped", text)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from trionet.chat.events import (
+    MAX_WELCOME_NAMES,
     Act,
     Acted,
     AskHelp,
@@ -45,9 +46,6 @@ from trionet.text import WHITE_SPACE, safe_text
 
 NOTICE = "*** "
 ERROR = "error: "
-
-# Who joins a full room is not to be met by a wall of names.
-MAX_WELCOME_NAMES = 20
 
 # What is repeated of a command that nobody knows.
 _MAX_REPEATED = 32
@@ -84,7 +82,8 @@ def decode(line: str) -> Request | None:
     text = line.rstrip(WHITE_SPACE)
     if not text:
         return None
-    if is_quit(line):
+    # Two looks at one character each, because nearly every line is a message.
+    if text[-1] in "qt" and is_quit(line):
         return Quit()
     if text[0] != "/":
         return Say(safe_text(text))
@@ -110,13 +109,16 @@ _ALONE: dict[str, Callable[[], Request]] = {"/who": AskWho, "/help": AskHelp, "/
 
 def encode(event: Event) -> bytes:
     """Return the lines that tell an event."""
+    if type(event) is Said:
+        return f"{event.name}: {event.text}\n".encode()
     return _ENCODERS[type(event)](event).encode()
 
 
 def _welcome(event: Welcomed) -> str:
-    names = ", ".join(event.names[:MAX_WELCOME_NAMES])
-    more = _more(len(event.names) - MAX_WELCOME_NAMES)
-    return f"{NOTICE}welcome, {event.name} ({len(event.names)} here: {names}{more})\n"
+    names = event.names[:MAX_WELCOME_NAMES]
+    count = len(event.names) + event.more
+    more = _more(count - len(names))
+    return f"{NOTICE}welcome, {event.name} ({count} here: {', '.join(names)}{more})\n"
 
 
 def _present(event: Present) -> str:
@@ -142,9 +144,8 @@ def _more(count: int) -> str:
     return f" … and {count} more" if count > 0 else ""
 
 
-# By type, because this is what every message passes through: a `match` tries them in turn.
+# By type: a `match` tries them in turn.
 _ENCODERS: dict[type[Event], Callable[[Any], str]] = {
-    Said: lambda event: f"{event.name}: {event.text}\n",
     Acted: lambda event: f"* {event.name} {event.text}\n",
     Joined: lambda event: f"{NOTICE}{event.name} joined ({event.count} here)\n",
     Left: lambda event: f"{NOTICE}{event.name} left ({event.count} here)\n",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from trionet.chat.events import (
+    MAX_WELCOME_NAMES,
     Acted,
     Closing,
     Event,
@@ -94,14 +96,16 @@ class Room:
             raise NameRefused("server is closing")
         if name.key in self._members:
             raise NameTaken(f"the name {name} is taken")
-        for look in name.looks & self._by_look.keys():
+        looks = name.looks
+        for look in looks & self._by_look.keys():
             twin = self._by_look[look].name
             raise NameTaken(f"the name {name} looks like {twin}, which is taken")
         member = Member(name, box)
         self._members[name.key] = member
-        self._by_look.update(dict.fromkeys(name.looks, member))
+        self._by_look.update(dict.fromkeys(looks, member))
         self._log.add(box, encode)
-        self._log.tell(box, Welcomed(name.shown, self.names))
+        first = tuple(here.name.shown for here in islice(self._members.values(), MAX_WELCOME_NAMES))
+        self._log.tell(box, Welcomed(name.shown, first, len(self) - len(first)))
         self._log.publish(Joined(name.shown, len(self)), exclude=box)
         return member
 

@@ -36,7 +36,7 @@ async def serve(
     forever: bool = False,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
-    show: Callable[[str], object] = lambda _line: None,
+    show: Callable[[str], object] | None = None,
     show_messages: bool = False,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -51,7 +51,7 @@ async def serve(
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
         on_event: see `trionet.serve`.
-        show: called with each line for the console; it must not block.
+        show: called with each line for the console; it must not block. ``None``: nobody watches.
         show_messages: show what the members say, not the notices alone.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
@@ -64,7 +64,8 @@ async def serve(
     hub = Hub[Event]()
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
-    hub.add(_Console(show), plain.encode if show_messages else _encode_notices)
+    if show is not None:
+        hub.add(_Console(show), plain.encode if show_messages else _encode_notices)
 
     last_words = _LastWords(room.close)
 
@@ -174,4 +175,4 @@ class _Console:
 
 
 def _encode_notices(event: Event) -> bytes:
-    return b"" if isinstance(event, Said | Acted) else plain.encode(event)
+    return b"" if type(event) in (Said, Acted) else plain.encode(event)

@@ -58,13 +58,19 @@ class Session:
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        member = self._member
         try:
             if isinstance(line, BadLine):
                 raise line
-            if self._member is None:
+            if member is None:
                 self._request_as_stranger(self._wire.decode_login(line))
+                return
+            request = self._wire.decode(line)
+            # Nearly every line is a message, and a `match` costs as much as all else about it.
+            if type(request) is Say:
+                self._room.say(member, request.text)
             else:
-                self._request_as_member(self._member, self._wire.decode(line))
+                self._request_as_member(member, request)
         except (BadLine, Misunderstood, NameRefused) as mistake:
             self._tell_mistake(str(mistake))
 
@@ -89,8 +95,6 @@ class Session:
 
     def _request_as_member(self, member: Member, request: Request | None) -> None:
         match request:
-            case Say(text):
-                self._room.say(member, text)
             case Act(text):
                 self._room.act(member, text)
             case AskWho():

@@ -32,12 +32,15 @@ def skeleton(text: str) -> str:
     >>> skeleton("аnn") == skeleton("ann")
     True
     """
+    if text.isascii():
+        # Decomposed already, as its prototypes are, and with nothing to ignore.
+        return text.translate(_prototypes())
     decomposed = _IGNORED.sub("", normalize("NFD", text))
     return _HIDDEN_DOT.sub(r"\1", normalize("NFD", decomposed.translate(_prototypes())))
 
 
 def looks(shown: str, key: str) -> frozenset[str]:
-    """Return the skeletons that a name has; names that share one can be taken for each other.
+    """Return the skeletons that a name has; names that share one look alike.
 
     Args:
         shown: the name as everyone sees it.
@@ -48,7 +51,8 @@ def looks(shown: str, key: str) -> frozenset[str]:
     of the shown form, put into lower case afterwards, finds `Воb` beside `bob`, because a Cyrillic
     `В` looks like a `B` while its small `в` looks like no `b`; and `Ian` beside `lan`.
     """
-    return frozenset((skeleton(key), skeleton(skeleton(shown).lower())))
+    look = skeleton(shown)
+    return frozenset((look if shown == key else skeleton(key), skeleton(look.lower())))
 
 
 @cache

@@ -36,7 +36,7 @@ async def serve(
             forever=forever,
             backlog=backlog,
             on_event=terminal.log,
-            show=(lambda _line: None) if quiet else terminal.out.print,
+            show=None if quiet else terminal.out.print,
             show_messages=messages,
         ),
         terminal,

@@ -1,0 +1,196 @@
+"""One turn of a hub: what is published in it, and which members get how much of it. No I/O.
+
+Nearly all members get the same lines, so these are joined once. A member who differs has a `Cut`:
+where it came in, what it is left out of, and what it alone is told. What one member writes comes in
+a row, and a row is one gap. So its cut of a turn of 500 lines is two pieces, not 480.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from trionet.lines import Lines
+
+E = TypeVar("E")
+B = TypeVar("B")
+
+Encode: TypeAlias = Callable[[E], bytes]
+
+
+class _Gap:
+    """Published events, ``begin`` to ``end``, that a member is left out of."""
+
+    __slots__ = ("begin", "end")
+
+    def __init__(self, begin: int) -> None:
+        self.begin = begin
+        self.end = begin + 1
+
+
+class _Told(NamedTuple, Generic[E]):
+    """What a member alone is told, in front of the published event at `begin`."""
+
+    begin: int
+    event: E
+
+
+class Cut(Generic[E]):
+    """How one member's lines of a turn differ from all lines.
+
+    Attributes:
+        start: the first published event that is for the member.
+        changes: gaps and private events, in order.
+    """
+
+    __slots__ = ("changes", "start")
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self.changes: list[_Gap | _Told[E]] = []
+
+
+class Departure(NamedTuple, Generic[E, B]):
+    """A member who went within a turn.
+
+    Attributes:
+        box: where its lines go.
+        encode: its format.
+        cut: how its lines differ; ``None``: not at all, up to the end.
+        end: the first published event that is not for it any more.
+    """
+
+    box: B
+    encode: Encode[E]
+    cut: Cut[E] | None
+    end: int
+
+
+class Turn(Generic[E, B]):
+    """What is appended to a log between two deliveries.
+
+    It does not know who is a member: whoever appends tells it of members alone.
+
+    Attributes:
+        events: what is published, in order.
+        cuts: of the members who are here at the end and do not get all of it.
+        departures: of those who are not, in order of going.
+    """
+
+    __slots__ = ("_gap", "_others", "_writer", "cuts", "departures", "events")
+
+    def __init__(self) -> None:
+        self.events: list[E] = []
+        self.cuts: dict[B, Cut[E]] = {}
+        self.departures: list[Departure[E, B]] = []
+        self._others = 0
+        # The last gap and whose it is, as long as it can grow.
+        self._gap = _Gap(-1)
+        self._writer: B | None = None
+
+    @property
+    def size(self) -> int:
+        """How many entries there are, of all kinds."""
+        return len(self.events) + self._others
+
+    def publish(self, event: E, exclude: B | None) -> None:
+        """Add an event for all members, less one."""
+        if exclude is not None:
+            at = len(self.events)
+            if exclude is self._writer and self._gap.end == at:
+                self._gap.end = at + 1
+            else:
+                self._gap = _Gap(at)
+                self._writer = exclude
+                self._cut(exclude).changes.append(self._gap)
+        self.events.append(event)
+
+    def tell(self, box: B, event: E) -> None:
+        """Add an event for one member."""
+        self._others += 1
+        self._writer = None
+        self._cut(box).changes.append(_Told(len(self.events), event))
+
+    def add(self, box: B) -> None:
+        """Note that somebody has become a member."""
+        self._others += 1
+        self.cuts[box] = Cut(len(self.events))
+
+    def discard(self, box: B, encode: Encode[E]) -> None:
+        """Note that somebody is a member no more."""
+        self._others += 1
+        self._writer = None
+        cut = self.cuts.pop(box, None)
+        self.departures.append(Departure(box, encode, cut, len(self.events)))
+
+    def _cut(self, box: B) -> Cut[E]:
+        cut = self.cuts.get(box)
+        if cut is None:
+            cut = self.cuts[box] = Cut()
+        return cut
+
+
+class EncodedTurn(Generic[E]):
+    """A turn's published events in one format.
+
+    Args:
+        events: what was published.
+        encode: the format.
+        on_error: called with an event that could not be encoded, while the error is handled; it
+            is left out.
+
+    Attributes:
+        whole: all lines.
+    """
+
+    __slots__ = ("_encode", "_offsets", "_on_error", "_pieces", "whole")
+
+    def __init__(self, events: list[E], encode: Encode[E], on_error: Callable[[E], object]) -> None:
+        self._encode = encode
+        self._on_error = on_error
+        try:
+            self._pieces = [encode(event) for event in events]
+        except Exception:
+            self._pieces = [self._encode_one(event) for event in events]
+        # Where each event's lines begin in the whole, and where they end; once somebody needs it.
+        self._offsets: list[int] | None = None
+        self.whole = Lines(b"".join(self._pieces))
+
+    def apply(self, cut: Cut[E] | None, end: int | None = None) -> Lines:
+        """Return one member's lines.
+
+        Args:
+            cut: how they differ from the whole; ``None``: not at all.
+            end: the first published event that is not for the member any more; ``None``: all are.
+        """
+        if self._offsets is None:
+            self._offsets = list(accumulate(map(len, self._pieces), initial=0))
+        offsets, whole = self._offsets, self.whole
+        stop = offsets[-1 if end is None else end]
+        if cut is None:
+            return Lines(whole[:stop])
+        position = offsets[cut.start]
+        pieces: list[bytes] = []
+        # Counting what is left out is cheaper than counting what is left.
+        number = whole.number - whole.count(b"\n", 0, position) - whole.count(b"\n", stop)
+        for change in cut.changes:
+            begin = offsets[change.begin]
+            pieces.append(whole[position:begin])
+            if isinstance(change, _Gap):
+                position = offsets[change.end]
+                number -= whole.count(b"\n", begin, position)
+            else:
+                position = begin
+                private = self._encode_one(change.event)
+                pieces.append(private)
+                number += private.count(b"\n")
+        pieces.append(whole[position:stop])
+        return Lines(b"".join(pieces), number)
+
+    def _encode_one(self, event: E) -> bytes:
+        try:
+            return self._encode(event)
+        except Exception:
+            self._on_error(event)
+            return b""
