@@ -17,12 +17,23 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from trionet import BadLine, Line, LineDecoder, safe_text
-from trionet.calc import Arithmetic, CalculationError, UnfitName, check_name, format_number, parse
+from trionet.calc import (
+    Arithmetic,
+    CalculationError,
+    MalformedExpression,
+    Reply,
+    UnfitName,
+    Work,
+    check_name,
+    finish,
+    format_number,
+    parse,
+)
 from trionet.calc import Session as CalcSession
 from trionet.chat import NameRefused, Room, Session, parse_name, plain
 from trionet.chat.events import Act, Acted, Event, Mistaken, Misunderstood, Said, Say
 from trionet.chat.room import Box
-from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
 from trionet.text import REPLACEMENT, WHITE_SPACE
 
 # What means something somewhere, so that random texts come close to what they must not be.
@@ -35,6 +46,13 @@ PIECES = [
     *"\ufe00\ufe0e\ufe0f\U000e0100\u180b\u180e",
     *"аВΑոبאकরශ世葛ᠨｱ۱👩💻🏽🏴🇩😀",
     *["می", "ѕсоре", "\U000e0067\U000e0062", "\U000e0073", "\U000e007f"],
+]
+# And words of the calculator, so that some texts are expressions and most nearly are.
+WORDS = [
+    *["1", "2.5", ".5", "5.", "1e3", "007", "1e-999999", "9e999999", "ans", "pi", "e", "1e1000000"],
+    *["+", "-", "*", "/", "//", "%", "^", "**", "×", "÷", "−", "(", ")", "(", ")", ",", "="],
+    *["sqrt(", "abs(", "round(", "min(", "max(", "sqrt", "x", "..", "1,111", "2(", "nan"],
+    *[" ", "\t", "\x1b", "٤"],
 ]
 NUMBERS = ["0", "12", "42", "3.24", ".5", "5.", "1e5", "1E-999999", "9e999999", "0.1", "1_0", "nan"]
 
@@ -111,22 +129,61 @@ def comparable(line: Line) -> object:
     return (type(line), str(line), line.start) if isinstance(line, BadLine) else line
 
 
-def fuzz_calc(chance: random.Random) -> None:
-    """Every line has one answer, a number that can be read or an error, in one safe line."""
-    if chance.random() < 0.5:
-        line = any_line(chance)
-    else:
+def any_operation(chance: random.Random) -> str:
+    """A line for the calculator: anything, two numbers, or words that may be an expression."""
+    kind = chance.random()
+    if kind < 0.3:
+        return any_line(chance)
+    if kind < 0.5:
         parts = [*chance.choices(NUMBERS, k=2), *chance.choices("+-*/×÷− \te", k=3)]
         chance.shuffle(parts)
-        line = "".join(parts) if chance.random() < 0.5 else f"{parts[0]} {parts[2]} {parts[1]}"
+        return "".join(parts) if chance.random() < 0.5 else f"{parts[0]} {parts[2]} {parts[1]}"
+    if kind < 0.8:
+        line = any_expression(chance, 4)
+        if chance.random() < 0.5:
+            place = chance.randrange(len(line))
+            line = line[:place] + chance.choice(WORDS) + line[place + chance.randrange(3) :]
+        return line
+    times = chance.choice((1, 1, 1, 1, 300))
+    return "".join(chance.choices(WORDS, k=int(chance.expovariate(1 / 6)))) * times
+
+
+def any_expression(chance: random.Random, depth: int) -> str:
+    """An expression that can be read; it need not have a result."""
+    kind = chance.randrange(5)
+    if depth == 0 or kind == 0:
+        return chance.choice(("1", "2.5", ".5", "1e3", "ans", "pi", "e", "1e-999999", "9e999999"))
+    inner = any_expression(chance, depth - 1)
+    if kind == 1:
+        return f"{chance.choice(('-', '+', '−'))}{inner}"
+    if kind == 2:
+        return f"({inner})"
+    if kind == 3:
+        name = chance.choice(("sqrt", "abs", "round", "min", "max"))
+        rest = f", {any_expression(chance, depth - 1)}" if name in ("min", "max", "round") else ""
+        return f"{name}({inner}{rest})"
+    operator = chance.choice(("+", "-", "*", "/", "//", "%", "^", "**", "×", "÷", "−"))
+    return f"{inner} {operator} {any_expression(chance, depth - 1)}"
+
+
+def fuzz_calc(chance: random.Random) -> None:
+    """Every line has one answer, a number that can be read or an error, in one safe line."""
+    line = any_operation(chance).encode()[:MAX_LINE].decode(errors="ignore")
     arithmetic = Arithmetic(chance.choice((1, 3, 28, 100)))
+    ans = chance.choice((None, Decimal(0), Decimal(-2), Decimal("1e-999999")))
     try:
-        answer = format_number(arithmetic.evaluate(parse(line.strip(" \t"))))
+        result = arithmetic.evaluate(parse(line), ans)
     except CalculationError as error:
         answer = f"error: {error}"
+        assert_placed(error, line)
     else:
-        assert Decimal(answer).is_finite()
+        answer = format_number(result)
+        assert Decimal(answer) == result
+        assert len(result.as_tuple().digits) <= arithmetic.precision
         assert answer.isascii()
+        # Read again it is the same, and so it is in a chain.
+        assert arithmetic.evaluate(parse(f"(ans)={' ' * chance.randrange(2)}"), result) == result
+    assert len(answer) < 200
     session = CalcSession(arithmetic)
     try:
         name = check_name(line)
@@ -134,12 +191,34 @@ def fuzz_calc(chance: random.Random) -> None:
         name = "ann"
     session.receive(name)
     assert session.name == name
-    reply = session.receive(line)
+    if ans is not None:
+        session.receive(str(ans))
+    costs = session.receiving(line)
+    # However long the line, there is not much between two costs that are told.
+    reply = finish(checked(costs))
     if not session.ended:
         assert reply.answer == answer
         assert reply.printed is not None
         assert_safe(reply.printed)
         assert_safe(answer)
+
+
+def assert_placed(error: CalculationError, line: str) -> None:
+    """The place of a mistake is one in the line, or just behind it."""
+    column = error.column if isinstance(error, MalformedExpression) else None
+    assert column is None or 1 <= column <= len(line) + 1
+
+
+def checked(work: Work[Reply]) -> Work[Reply]:
+    """Do some work, and see that no stretch of it costs too much."""
+    while True:
+        try:
+            cost = next(work)
+        except StopIteration as done:
+            reply: Reply = done.value
+            return reply
+        assert 0 <= cost <= 5000
+        yield cost
 
 
 def fuzz_names(chance: random.Random) -> None:
@@ -186,6 +265,10 @@ class Log:
         for box, encode in self.boxes.items():
             if box is not exclude:
                 box.put(encode(event))
+
+    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
+        for event in events:
+            self.publish(event, exclude=exclude)
 
     def tell(self, box: Box, event: Event) -> None:
         box.put(self.boxes[box](event))

@@ -18,6 +18,7 @@ import trio
 from trio.testing import MockClock
 
 import trionet
+from trionet import calc
 from trionet.testing import LineClient, MemoryNetwork, run_handler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -162,6 +163,23 @@ async def test_chat_bot_gives_up_when_it_is_refused(autojump_clock: MockClock) -
         nursery.start_soon(refuse)
         with pytest.raises(SystemExit, match="error: the name greeter is taken"):
             await load("chat_bot").run(ROOM, network)
+
+
+async def test_calc_client_prints_each_expression_with_its_result(
+    autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = MemoryNetwork()
+    expressions = ["12 + 42", "10^9 + 0.5", "1 / 0", "2(3)"]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(calc.serve, "localhost:22333", network=network))
+        await load("calc_client").main(expressions, network)
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out.splitlines() == [
+        "12 + 42 = 54",
+        "10^9 + 0.5 = 1,000,000,000.5",
+        "1 / 0 = error: division by zero",
+        "2(3) = error: expected an operator at column 2 (write 2*(3))",
+    ]
 
 
 @pytest.mark.parametrize("trio_mode", [False, True], ids=["with its own mark", "in trio mode"])

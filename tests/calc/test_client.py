@@ -1,99 +1,74 @@
-"""The calculator's client, with a server that is scripted and with the real one."""
+"""The calculator for Python programs, with the real server and with scripted ones."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Context, Decimal
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from trionet import ConnectionLost, Line, Server, TrionetError
-from trionet.calc import Refused, UnfitName, converse, serve
-from trionet.errors import LineNotUTF8
-from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memory_stream_pair
+from trionet import ConnectError, Connection, ConnectionLost, Limits, Server, TrionetError, WhenFull
+from trionet.calc import (
+    CalculationError,
+    Client,
+    MalformedExpression,
+    Refused,
+    UnfitName,
+    pipeline,
+    serve,
+)
+from trionet.server import serve as serve_lines
+from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream
 
-
-class Source:
-    """Lines that are there from the beginning, and perhaps no more after them."""
-
-    def __init__(self, *lines: Line, then_wait: bool = False) -> None:
-        self._lines = list(lines)
-        self._then_wait = then_wait
-        self.taken = 0
-
-    def __aiter__(self) -> Source:
-        return self
-
-    async def __anext__(self) -> Line:
-        await trio.lowlevel.checkpoint()
-        if self._lines:
-            self.taken += 1
-            return self._lines.pop(0)
-        if self._then_wait:
-            await trio.sleep_forever()
-        raise StopAsyncIteration
-
-
-class Conversation:
-    """One run of the client: what it showed and warned of, and how it ended."""
-
-    def __init__(self, stream: MemoryStream, *, name: str = "ann") -> None:
-        self._stream = stream
-        self._name = name
-        self.shown: list[str] = []
-        self.warned: list[str] = []
-        self.failure: TrionetError | None = None
-
-    async def hold(self, operations: Source, *, one_at_a_time: bool = False) -> None:
-        try:
-            await converse(
-                self._stream,
-                self._name,
-                operations,
-                show=self.shown.append,
-                warn=self.warned.append,
-                one_at_a_time=one_at_a_time,
-            )
-        except TrionetError as error:
-            self.failure = error
-        await self._stream.aclose()
-
-
-async def with_scripted_server(
-    script: Callable[[LineClient], Awaitable[None]],
-    *operations: Line,
-    then_wait: bool = False,
-    one_at_a_time: bool = False,
-) -> Conversation:
-    """Hold a conversation with a server that does as the script says, and then closes."""
-    ours, theirs = memory_stream_pair()
-    conversation = Conversation(ours)
-    with trio.fail_after(3600):
-        async with trio.open_nursery() as nursery, LineClient(theirs, name="server") as server:
-            source = Source(*operations, then_wait=then_wait)
-
-            async def hold() -> None:
-                await conversation.hold(source, one_at_a_time=one_at_a_time)
-
-            nursery.start_soon(hold)
-            await script(server)
-    return conversation
+WHERE = "127.0.0.1:22333"
 
 
 @asynccontextmanager
-async def real_server() -> AsyncIterator[Callable[[], Awaitable[MemoryStream]]]:
-    network = MemoryNetwork(link=Link(latency=0.1))
+async def real_server(
+    link: Link | None = None, precision: int = 28
+) -> AsyncIterator[MemoryNetwork]:
+    network = MemoryNetwork(link=link or Link(latency=0.1))
 
     async def run(*, task_status: trio.TaskStatus[Server]) -> None:
-        await serve("127.0.0.1:0", network=network, task_status=task_status)
+        await serve(WHERE, network=network, precision=precision, task_status=task_status)
 
     async with trio.open_nursery() as nursery:
-        server: Server = await nursery.start(run)
-        yield lambda: network.connect(server.addresses[0])
+        await nursery.start(run)
+        yield network
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def scripted_server(
+    script: Callable[[LineClient], Awaitable[None]], link: Link | None = None
+) -> AsyncIterator[Client]:
+    """A client in its block, whose server does as the script says, and then closes."""
+    network = MemoryNetwork(link=link)
+    [listener] = await network.listen(WHERE)
+
+    async def run() -> None:
+        stream = await listener.accept()
+        async with LineClient(stream, name="server") as server:
+            await server.expect("ann")
+            await script(server)
+
+    with trio.fail_after(3600):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            async with Client(WHERE, name="ann", network=network) as calc:
+                yield calc
+
+
+async def reset(server: LineClient) -> None:
+    assert isinstance(server.stream, MemoryStream)
+    server.stream.reset()
 
 
 async def hang_up(server: LineClient) -> None:
@@ -103,312 +78,504 @@ async def hang_up(server: LineClient) -> None:
         pass
 
 
-MALFORMED = "expected NUMBER OPERATOR NUMBER, such as 12 + 42"
+# Asking
 
 
-# With the real server
+async def test_a_result_is_an_exact_decimal(autojump_clock: trio.testing.MockClock) -> None:
+    async with (
+        real_server(precision=50) as network,
+        Client(WHERE, name=" ann ", network=network) as calc,
+    ):
+        for expression, result in (
+            ("12 + 42", "54"),
+            (" 1 / 3\t", "0." + "3" * 50),
+            ("-ans", "-0." + "3" * 50),
+            ("2 ^ 100000", str(Context(prec=50).power(2, 100000))),
+            ("10 ^ -999999", "1E-999999"),
+            ("0.50 + 0.50 =", "1"),
+        ):
+            assert str(await calc(expression)) == result
+    assert network.streams[0].peer == WHERE
 
 
-@pytest.mark.parametrize("one_at_a_time", [False, True])
-@pytest.mark.parametrize("end", [["q"], [" q\t", "3 + 3"], []])
-async def test_replies_are_shown_in_order_and_the_end_is_told_last(
-    end: list[str], one_at_a_time: bool, autojump_clock: trio.testing.MockClock
-) -> None:
-    async with real_server() as connect:
-        conversation = Conversation(await connect())
-        operations = Source("12 + 42", " 1 / 0 ", "1 / 3", *end)
-        await conversation.hold(operations, one_at_a_time=one_at_a_time)
-        assert conversation.shown == [
-            "54",
-            "error: division by zero",
-            "0." + "3" * 28,
-            "Session ended",
-        ]
-        assert conversation.warned == []
-        assert conversation.failure is None
-
-
-async def test_a_session_without_operations_ends_well(
+async def test_what_has_no_result_raises_and_the_session_goes_on(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with real_server() as connect:
-        conversation = Conversation(await connect())
-        await conversation.hold(Source())
-        assert (conversation.shown, conversation.failure) == (["Session ended"], None)
+    async with real_server() as network, Client(WHERE, name="ann", network=network) as calc:
+        for expression, reason in (
+            ("1 / 0", "division by zero"),
+            ("ans", "ans is the last result, and there is none yet"),
+            ("9 ^ 9 ^ 9", "the result is too large"),
+        ):
+            with pytest.raises(CalculationError) as caught:
+                await calc(expression)
+            assert str(caught.value) == reason
+            assert not isinstance(caught.value, MalformedExpression)
+        assert await calc("1 + 1") == 2
 
 
-async def test_a_thousand_operations_are_answered_in_order(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    async with real_server() as connect:
-        conversation = Conversation(await connect())
-        await conversation.hold(Source(*(f"{n} + {n}" for n in range(1000))))
-        assert conversation.shown == [*(str(2 * n) for n in range(1000)), "Session ended"]
-
-
-async def test_an_error_as_the_first_result_is_no_refusal(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    async with real_server() as connect:
-        conversation = Conversation(await connect())
-        await conversation.hold(Source("1 / 0", "1e999999 * 10", "1 + 1"))
-        assert conversation.shown == [
-            "error: division by zero",
-            "error: the result is too large",
-            "2",
-            "Session ended",
-        ]
-        assert conversation.failure is None
-
-
-# What is sent
-
-
-async def test_malformed_lines_are_warned_of_and_blank_ones_skipped_and_neither_is_sent(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_what_is_malformed_is_not_sent(autojump_clock: trio.testing.MockClock) -> None:
     async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1", "2 - 2")
-        await server.send("2", "0")
-        await server.expect("q")
-
-    conversation = await with_scripted_server(
-        script,
-        "one + one",
-        " \t1 + 1 ",
-        "",
-        "  \t",
-        "Q",
-        "1e1000000 + 1",
-        "\x1b[2J",
-        LineNotUTF8(b"\xff"),
-        "2 - 2",
-    )
-    assert conversation.shown == ["2", "0", "Session ended"]
-    assert conversation.warned == [
-        f"one + one: {MALFORMED}",
-        f"Q: {MALFORMED}",
-        "1e1000000 + 1: exponents go from -999999 to 999999",
-        f"�[2J: {MALFORMED}",
-        "line is not UTF-8",
-    ]
-
-
-@pytest.mark.parametrize("name", ["", " ", "a" * 65, "a\tb", "a\nq"])
-async def test_with_an_unfit_name_nothing_is_sent(name: str) -> None:
-    ours, theirs = memory_stream_pair()
-    conversation = Conversation(ours, name=name)
-    await conversation.hold(Source("1 + 1"))
-    assert isinstance(conversation.failure, UnfitName)
-    assert await theirs.receive_some() == b""
-
-
-async def test_blanks_around_the_name_are_not_sent() -> None:
-    ours, theirs = memory_stream_pair()
-    conversation = Conversation(ours, name=" ann\t")
-    async with trio.open_nursery() as nursery, LineClient(theirs) as server:
-        nursery.start_soon(conversation.hold, Source())
-        await server.expect("ann", "q")
-
-
-async def test_one_at_a_time_takes_the_next_operation_after_the_reply(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        await server.expect_silence(60)
+        await server.expect("1 + 1")
         await server.send("2")
-        await server.expect("2 + 2")
-        await server.expect_silence(60)
-        await server.send("4")
         await server.expect("q")
 
-    conversation = await with_scripted_server(script, "1 + 1", "2 + 2", one_at_a_time=True)
-    assert conversation.shown == ["2", "4", "Session ended"]
+    async with scripted_server(script) as calc:
+        for expression, column in (
+            (" 2 plus 3", 4),
+            ("", None),
+            ("q", 1),
+            ("1 +\n1", 4),
+            ("1 + \ud800", 5),
+            ("1" * 3095 + " × 1" * 250, None),
+            ("1" * 5000, None),
+        ):
+            with pytest.raises(MalformedExpression) as caught:
+                await calc(expression)
+            assert caught.value.column == column
+        assert await calc("1 + 1") == 2
 
 
-async def test_otherwise_operations_are_sent_as_they_come_and_replies_shown_as_they_come(
+async def test_it_speaks_over_real_sockets() -> None:
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(serve, "127.0.0.1:0")
+        with trio.fail_after(20):
+            async with Client(server.addresses[0], name="ann") as calc:
+                assert await calc("12 + 42") == 54
+                with pytest.raises(CalculationError, match="division by zero"):
+                    await calc("ans / 0")
+                assert await calc("ans / 4") == Decimal("13.5")
+        nursery.cancel_scope.cancel()
+
+
+# Many at a time
+
+
+async def test_no_call_waits_for_the_reply_to_another(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1", "2 + 2", "3 + 3")
-        await server.send("2", "4")
-        # The quit waits until all is answered.
-        await server.expect_silence(60)
-        await server.send("6")
-        await server.expect("q")
-
-    conversation = await with_scripted_server(script, "1 + 1", "2 + 2", "3 + 3", "q", "4 + 4")
-    assert conversation.shown == ["2", "4", "6", "Session ended"]
-
-
-async def test_what_a_server_sends_moves_no_cursor(autojump_clock: trio.testing.MockClock) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        await server.send("\x1b[2J2\x07")
-        await server.expect("q")
-
-    conversation = await with_scripted_server(script, "1 + 1")
-    assert conversation.shown == ["�[2J2�", "Session ended"]
-
-
-async def test_a_server_that_never_closes_delays_the_end_by_two_seconds_at_most(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    ended: list[float] = []
-
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "q")
+    results: dict[int, Decimal] = {}
+    async with (
+        real_server(Link(latency=1)) as network,
+        Client(WHERE, name="ann", network=network) as calc,
+    ):
         began = trio.current_time()
-        # The client's own closing.
-        await server.expect_end()
-        ended.append(trio.current_time() - began)
 
-    conversation = await with_scripted_server(script)
-    assert conversation.shown == ["Session ended"]
-    assert ended == [2.0]
+        async def ask(number: int) -> None:
+            results[number] = await calc(f"{number} + 1")
+
+        async with trio.open_nursery() as nursery:
+            for number in range(1000):
+                nursery.start_soon(ask, number)
+        # There and back.
+        assert trio.current_time() == began + 2
+    assert results == {number: number + 1 for number in range(1000)}
+
+
+async def test_what_is_asked_at_a_time_is_sent_together(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    sent: list[bytes] = []
+    send = MemoryStream._send
+
+    def note(stream: MemoryStream, data: bytes | memoryview) -> int:
+        if stream.peer == WHERE:
+            sent.append(bytes(data))
+        return send(stream, data)
+
+    async def script(server: LineClient) -> None:
+        for _ in range(2):
+            await server.expect(*["1 + 1"] * 100)
+            await server.send(*["2"] * 100)
+        await server.expect("q")
+
+    monkeypatch.setattr(MemoryStream, "_send", note)
+    async with scripted_server(script) as calc:
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(calc, "1 + 1")
+    # The first is not made to wait for those that may follow.
+    both = [b"1 + 1\n", b"1 + 1\n" * 99]
+    assert sent == [b"ann\n", *both, *both, b"q\n"]
+
+
+async def test_at_most_4096_wait_for_a_reply_and_the_others_for_their_turn(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    arrived: list[str] = []
+
+    async def script(server: LineClient) -> None:
+        with trio.move_on_after(60):
+            while True:
+                arrived.append(await server.receive())
+        assert len(arrived) == 4096
+        for number in range(5000):
+            await server.send(str(number))
+        await server.expect(*["1 + 1"] * (5000 - 4096), "q")
+
+    answered: list[Decimal] = []
+    async with scripted_server(script, Link(capacity=1 << 20)) as calc:
+
+        async def ask() -> None:
+            answered.append(await calc("1 + 1"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5000):
+                nursery.start_soon(ask)
+    # Trio wakes tasks in any order.
+    assert sorted(answered) == [Decimal(number) for number in range(5000)]
+
+
+async def test_a_cancelled_call_leaves_the_others_theirs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with (
+        real_server(Link(latency=10)) as network,
+        Client(WHERE, name="ann", network=network) as calc,
+    ):
+        with trio.move_on_after(1):
+            await calc("1 + 1")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await calc("1 + 2")
+        assert await calc("1 + 3") == 4
+        with trio.move_on_after(1):
+            await calc("1 / 0")
+        # The block ends with a reply under way.
+
+
+async def test_a_call_cancelled_while_it_waits_for_its_turn_is_not_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def script(server: LineClient) -> None:
+        await server.expect(*["1 + 1"] * 4096)
+        await server.expect_silence(60)
+        await server.send(*["2"] * 4096)
+        await server.expect("3 + 3")
+        await server.expect_end()
+
+    async with scripted_server(script, Link(capacity=1 << 20)) as calc:
+        async with trio.open_nursery() as nursery:
+            for _ in range(4096):
+                nursery.start_soon(calc, "1 + 1")
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.move_on_after(1) as scope:
+                await calc("2 + 2")
+            assert scope.cancelled_caught
+        with trio.move_on_after(1):
+            await calc("3 + 3")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    asks=st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.sampled_from([0.0, 0.5, 1.0, 2.0, math.inf]),
+            st.sampled_from(["{n} + 0", "{n} / 0", "{n} +", "{n} * 1000000 / 1000000", "q", "1/3"]),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    seed=st.integers(0, 1000),
+)
+def test_each_call_gets_its_own_reply_whoever_gives_up_meanwhile(
+    asks: list[tuple[int, float, str]], seed: int
+) -> None:
+    gave_up: set[int] = set()
+    outcomes: dict[int, Decimal | str] = {}
+
+    async def ask(calc: Client, number: int, delay: int, patience: float, text: str) -> None:
+        await trio.sleep(delay / 2)
+        with trio.move_on_after(patience) as scope:
+            try:
+                outcomes[number] = await calc(text.format(n=number))
+            except CalculationError as error:
+                outcomes[number] = str(error)
+        if scope.cancelled_caught:
+            gave_up.add(number)
+
+    async def main() -> None:
+        link = MemoryNetwork(seed=seed).random_link(latency=0.4)
+        async with real_server(link) as network, Client(WHERE, name="a", network=network) as calc:
+            async with trio.open_nursery() as askers:
+                for number, (delay, patience, text) in enumerate(asks):
+                    askers.start_soon(ask, calc, number, delay, patience, text)
+            # And no reply is left over for whoever asks next.
+            assert await calc("6 * 7") == 42
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert set(outcomes) | gave_up == set(range(len(asks)))
+    assert not set(outcomes) & gave_up
+    for number, outcome in outcomes.items():
+        match asks[number][2]:
+            case "{n} / 0":
+                assert outcome == "division by zero"
+            case "{n} +" | "q":
+                assert "at column" in str(outcome)
+            case "1/3":
+                assert outcome == Decimal("0." + "3" * 28)
+            case _:
+                assert outcome == number
 
 
 # How it can fail
 
 
-async def test_a_name_that_the_server_refuses_is_told_as_refused(
+async def check_that_all_fail(calc: Client, error: type[Exception], reason: str) -> None:
+    """Calls that wait for a reply, that wait for their turn, and later ones."""
+    failures: list[Exception] = []
+
+    async def ask() -> None:
+        with pytest.raises(error, match=reason) as caught:
+            await calc("1 + 1")
+        failures.append(caught.value)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5000):
+            nursery.start_soon(ask)
+    await ask()
+    # Each has one of its own: a traceback grows with each raise.
+    assert len({id(failure) for failure in failures}) == 5001
+
+
+@pytest.mark.parametrize("end", [hang_up, reset])
+async def test_a_lost_connection_ends_every_call_and_later_ones(
+    end: Callable[[LineClient], Awaitable[None]], autojump_clock: trio.testing.MockClock
+) -> None:
+    async def script(server: LineClient) -> None:
+        await server.expect("1 + 1")
+        # The half of a reply is none.
+        await server.send_bytes(b"2")
+        await trio.sleep(1)
+        await end(server)
+
+    async with scripted_server(script) as calc:
+        await check_that_all_fail(calc, ConnectionLost, "^the server closed the connection$")
+
+
+async def test_a_connection_lost_while_nobody_asks_is_known(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
-        await server.expect("ann")
-        await server.send("error: not you")
+        await server.expect("1 + 1")
+        await server.send("2")
+        await trio.sleep(300)
+        await server.send("error: nothing came for 300 seconds")
         await hang_up(server)
 
-    for operations in (["1 + 1", "2 + 2"], ["q"], []):
-        conversation = await with_scripted_server(script, *operations)
-        assert isinstance(conversation.failure, Refused)
-        assert str(conversation.failure) == "not you"
-        assert conversation.shown == []
+    async with scripted_server(script) as calc:
+        assert await calc("1 + 1") == 2
+        await trio.sleep(301)
+        reason = "^the server closed the connection: nothing came for 300 seconds$"
+        with pytest.raises(ConnectionLost, match=reason):
+            await calc("1 + 1")
 
 
-@pytest.mark.parametrize("then_wait", [True, False])
-async def test_a_server_that_is_closing_refuses_though_it_never_read_the_name(
-    then_wait: bool, autojump_clock: trio.testing.MockClock
+@pytest.mark.parametrize("asks_first", [True, False])
+async def test_a_server_that_refuses_says_why(
+    asks_first: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
+        if asks_first:
+            await server.expect("1 + 1")
         await server.send("error: server is closing")
         await hang_up(server)
 
-    conversation = await with_scripted_server(script, then_wait=then_wait)
-    assert isinstance(conversation.failure, Refused)
-    assert str(conversation.failure) == "server is closing"
-    assert conversation.shown == []
+    async with scripted_server(script) as calc:
+        if not asks_first:
+            await trio.sleep(60)
+        await check_that_all_fail(calc, Refused, "^server is closing$")
 
 
-async def test_a_server_that_goes_first_is_a_lost_connection(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1", "2 + 2")
-        await server.send("2")
+async def test_a_full_server_refuses(autojump_clock: trio.testing.MockClock) -> None:
+    async def hold(_connection: Connection) -> None:
+        await trio.sleep_forever()
 
-    conversation = await with_scripted_server(script, "1 + 1", "2 + 2", "q")
-    assert isinstance(conversation.failure, ConnectionLost)
-    assert conversation.shown == ["2"]
-
-
-@pytest.mark.parametrize("one_at_a_time", [True, False])
-async def test_a_person_who_only_thinks_is_told_at_once_that_the_server_is_gone(
-    one_at_a_time: bool, autojump_clock: trio.testing.MockClock
-) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        await server.send("2")
-
-    began = trio.current_time()
-    conversation = await with_scripted_server(
-        script, "1 + 1", then_wait=True, one_at_a_time=one_at_a_time
+    network = MemoryNetwork()
+    serve_one = partial(
+        serve_lines,
+        hold,
+        WHERE,
+        limits=Limits(max_clients=1),
+        when_full=WhenFull.REFUSE,
+        network=network,
     )
-    assert isinstance(conversation.failure, ConnectionLost)
-    assert conversation.shown == ["2"]
-    assert trio.current_time() == began
-
-
-async def test_a_reset_is_a_lost_connection(autojump_clock: trio.testing.MockClock) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        assert isinstance(server.stream, MemoryStream)
-        server.stream.reset()
-
-    for rest in (["q"], ["2 + 2"] * 100):
-        conversation = await with_scripted_server(script, "1 + 1", *rest)
-        assert isinstance(conversation.failure, ConnectionLost)
-        assert conversation.shown == []
-
-
-async def test_a_server_that_is_gone_before_the_name_is_a_lost_connection() -> None:
-    ours, theirs = memory_stream_pair()
-    await theirs.aclose()
-    conversation = Conversation(ours)
-    await conversation.hold(Source("1 + 1", "2 + 2"))
-    assert isinstance(conversation.failure, ConnectionLost)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_one)
+        async with (
+            await network.connect(WHERE),
+            Client(WHERE, name="ann", network=network) as calc,
+        ):
+            with pytest.raises(Refused, match=r"^server is full$"):
+                await calc("1 + 1")
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [b"\xff\n", b"2" * 65537, b"2\n3\n"],
-    ids=["not UTF-8", "longer than 65,536 bytes", "two answers to one operation"],
+    "reply",
+    [
+        *(b"hello", b"NaN", b"1_0", b"0x10", "٣".encode(), b"", b" 2", b"1e5", b"1E+9999999999"),
+        *(b"\xff", b"2\n3", b"2" * 65537),
+    ],
 )
 async def test_a_server_of_another_protocol_is_a_lost_connection(
-    answer: bytes, autojump_clock: trio.testing.MockClock
+    reply: bytes, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        with trio.move_on_after(60):
-            await server.send_bytes(answer)
+        await server.expect("1 + 1")
+        await server.send_bytes(reply + b"\n")
+        await trio.sleep(1)
+        await reset(server)
 
-    conversation = await with_scripted_server(script, "1 + 1", then_wait=True)
-    assert isinstance(conversation.failure, ConnectionLost)
-    assert str(conversation.failure).startswith("the server does not speak this protocol: ")
-
-
-async def test_an_answer_of_65536_bytes_is_taken(autojump_clock: trio.testing.MockClock) -> None:
-    async def script(server: LineClient) -> None:
-        await server.expect("ann", "1 + 1")
-        await server.send("2" * 65536)
-        await server.expect("q")
-
-    conversation = await with_scripted_server(script, "1 + 1")
-    assert conversation.shown == ["2" * 65536, "Session ended"]
+    async with scripted_server(script) as calc:
+        if reply == b"2\n3":
+            assert await calc("1 + 1") == 2
+        for _ in range(2):
+            with pytest.raises(ConnectionLost, match=r"^the server does not speak this protocol: "):
+                await calc("1 + 1")
 
 
-async def test_replies_that_came_before_the_server_went_are_shown_though_sending_fails(
+async def test_who_cannot_connect_has_no_block(autojump_clock: trio.testing.MockClock) -> None:
+    with pytest.raises(UnfitName, match="the name is empty"):
+        Client(WHERE, name=" ")
+    with pytest.raises(ConnectError, match="connection refused"):
+        async with Client(WHERE, name="ann", network=MemoryNetwork()):
+            raise AssertionError("it is entered")
+
+
+# The block
+
+
+async def test_leaving_says_q_and_waits_for_the_server_to_close(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    send, receive = trio.open_memory_channel[Line](math.inf)
-    ours, theirs = memory_stream_pair(Link(latency=1))
-    shown: list[str] = []
-
-    async def hold() -> None:
-        with pytest.raises(ConnectionLost):
-            await converse(ours, "ann", receive, show=shown.append, warn=shown.append)
-
-    async with send, receive, trio.open_nursery() as nursery, LineClient(theirs) as server:
-        nursery.start_soon(hold)
-        send.send_nowait("1 + 1")
-        await server.expect("ann", "1 + 1")
-        await server.send("2")
+    async def script(server: LineClient) -> None:
+        await server.expect("q")
+        await trio.sleep(1)
         await server.aclose()
-        # The answer is still on its way, and the server no longer there.
-        send.send_nowait("2 + 2")
-        send.send_nowait("3 + 3")
-    assert shown == ["2"]
+
+    async with scripted_server(script):
+        began = trio.current_time()
+    assert trio.current_time() == began + 1
 
 
-async def test_cancelling_just_stops(autojump_clock: trio.testing.MockClock) -> None:
-    ours, theirs = memory_stream_pair()
-    shown: list[str] = []
-    with trio.move_on_after(10) as scope:
-        await converse(ours, "ann", Source(then_wait=True), show=shown.append, warn=shown.append)
-    assert scope.cancelled_caught
-    assert shown == []
-    await ours.aclose()
-    async with LineClient(theirs) as server:
-        await server.expect("ann")
+@pytest.mark.parametrize("asked", [True, False])
+async def test_leaving_waits_for_a_server_that_stands_still_two_seconds_at_most(
+    asked: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def script(server: LineClient) -> None:
+        await server.expect("1 + 1" if asked else "q")
+        began = trio.current_time()
         await server.expect_end()
+        assert trio.current_time() == began + (3 if asked else 2)
+
+    async with scripted_server(script) as calc:
+        if asked:
+            with trio.move_on_after(1):
+                await calc("1 + 1")
+            began = trio.current_time()
+        else:
+            began = trio.current_time()
+    assert trio.current_time() == began + 2
+
+
+async def test_a_client_is_used_within_its_block(autojump_clock: trio.testing.MockClock) -> None:
+    async with real_server() as network:
+        calc = Client(WHERE, name="ann", network=network)
+        with pytest.raises(trio.ClosedResourceError, match="outside of its `async with` block"):
+            await calc("1 + 1")
+        async with calc:
+            assert await calc("1 + 1") == 2
+        with pytest.raises(trio.ClosedResourceError, match="the client is closed"):
+            await calc("1 + 1")
+        with pytest.raises(RuntimeError, match="make another"):
+            await calc.__aenter__()
+
+
+async def test_calls_of_other_tasks_end_with_the_block(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def script(server: LineClient) -> None:
+        await server.expect("1 + 1")
+        await server.expect_end()
+
+    async def ask() -> None:
+        with pytest.raises(trio.ClosedResourceError, match="the client is closed"):
+            await calc("1 + 1")
+
+    async with trio.open_nursery() as nursery, scripted_server(script) as calc:
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+class OwnError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error", [OwnError("mine"), ExceptionGroup("mine", [OwnError()]), KeyboardInterrupt()], ids=repr
+)
+async def test_what_the_block_raises_comes_out_as_it_is_and_at_once(
+    error: BaseException, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    await network.listen(WHERE)
+    began = trio.current_time()
+    with pytest.raises(type(error)) as caught:
+        async with Client(WHERE, name="ann", network=network):
+            raise error
+    assert caught.value is error
+    assert trio.current_time() == began
+
+
+async def test_what_the_block_raises_is_not_lost_by_a_cancellation(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork()
+    await network.listen(WHERE)
+    with pytest.raises(OwnError), trio.CancelScope() as scope:
+        async with Client(WHERE, name="ann", network=network):
+            scope.cancel()
+            raise OwnError
+
+
+async def test_a_fault_of_its_own_is_not_taken_for_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def fail(_pipeline: object) -> None:
+        raise AssertionError("a fault")
+
+    monkeypatch.setattr(pipeline.Pipeline, "receive", fail)
+    network = MemoryNetwork()
+    await network.listen(WHERE)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with Client(WHERE, name="ann", network=network) as calc:
+            await calc("1 + 1")
+    assert caught.group_contains(AssertionError, match="a fault")
+
+
+async def test_a_cancelled_block_ends_at_once_and_closes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = MemoryNetwork()
+    [listener] = await network.listen(WHERE)
+    began = trio.current_time()
+    with trio.move_on_after(5) as scope:
+        async with Client(WHERE, name="ann", network=network) as calc:
+            await calc("1 + 1")
+    assert scope.cancelled_caught
+    assert trio.current_time() == began + 5
+    async with LineClient(await listener.accept()) as server:
+        await server.expect("ann", "1 + 1")
+        await server.expect_end()
+
+
+async def test_errors_of_a_call_are_plain_ones(autojump_clock: trio.testing.MockClock) -> None:
+    async with real_server() as network:
+        with pytest.raises(CalculationError, match="division by zero") as caught:
+            async with Client(WHERE, name="ann", network=network) as calc:
+                await calc("1 / 0")
+        assert isinstance(caught.value, TrionetError)

@@ -124,6 +124,13 @@ async def test_a_console_that_stands_still_never_stops_the_room(programs: Progra
         await quit_room(bob)
         await ann.expect("*** Bob left (1 here)")
         await quit_room(ann)
+        # Now it goes on, and nothing is lost.
+        printed = b"".join([bytes(data) async for data in console]).decode()
+        assert printed.splitlines() == [
+            *("*** Ann joined (1 here)", "*** Bob joined (2 here)"),
+            *(["Ann: " + "x" * 4000] * 50),
+            *("*** Bob left (1 here)", "*** Ann left (0 here)", CLOSING),
+        ]
         await server.expect_end(0)
 
 
@@ -182,7 +189,7 @@ async def test_join_tells_why_it_ended(programs: Programs) -> None:
     server, address = await serve(programs, "--quiet")
     ann = await programs.start("chat", "join", "--name", "Ann", address)
     await ann.expect("*** welcome, Ann (1 here: Ann)")
-    bob = await programs.start("chat", "join", "--name", "Bob", address)
+    bob = await programs.start("chat", "join", "--name", "Bob", address, real=True)
     await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
     await ann.expect("*** Bob joined (2 here)")
     ann.signal(signal.SIGINT)

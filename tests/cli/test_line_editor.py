@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.output import DummyOutput
+
+from trionet.calc.grammar import NAMES
+from trionet.cli.line_editor import LineEditor
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Programs, TerminalProgram
+    from tests.cli.conftest import Program, Programs, TerminalProgram
 
-UP = "\x1b[A"
+UP, END = "\x1b[A", "\x1b[F"
 CTRL_C, CTRL_D = "\x03", "\x04"
 WELCOME = "*** welcome, Ann (1 here: Ann)"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the programs keep what is typed, instead of this user's own folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "trionet"
+
+
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+async def start_calculator(programs: Programs, *options: str) -> tuple[Program, str]:
+    server = await programs.start("calc", "serve", "127.0.0.1:0", *options)
+    return server, await server.address()
+
+
+async def calculate(programs: Programs, address: str) -> TerminalProgram:
+    ann = await programs.start_on_terminal("calc", "connect", "--name", "ann", address)
+    await ann.expect_screen(">")
+    return ann
 
 
 async def start_room(programs: Programs) -> str:
@@ -29,7 +58,7 @@ async def join(programs: Programs, address: str) -> TerminalProgram:
 async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -> None:
     server = await programs.start("calc", "serve", "127.0.0.1:0", "--precision", "5")
     address = await server.address()
-    ann = await programs.start_on_terminal("calc", "connect", address)
+    ann = await programs.start_on_terminal("calc", "connect", address, real=True)
     modes = ann.modes
     await ann.expect_screen("name:")
     assert ann.modes != modes
@@ -42,7 +71,7 @@ async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -
     await server.expect("Ann Lee connected")
     for typed, answer in (
         ("2 / 3", "0.66667"),
-        ("2 plus 3", "warning: 2 plus 3: expected NUMBER OPERATOR NUMBER, such as 12 + 42"),
+        ("3 * ans", "2"),
         ("1 / 0", "error: division by zero"),
     ):
         await ann.type(f"{typed}\r")
@@ -54,8 +83,155 @@ async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -
     await ann.expect_screen(*shown, ">", "> q", "Session ended")
     await ann.expect_end(0)
     assert ann.modes == modes
-    await server.expect("Ann Lee: 2 / 3 = 0.66667", "Ann Lee: 1 / 0: error: division by zero")
-    await server.expect("Session ended")
+    await server.expect("Ann Lee: 2 / 3 = 0.66667", "Ann Lee: 3 * ans = 2")
+    await server.expect("Ann Lee: 1 / 0: error: division by zero", "Session ended")
+
+
+async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
+    programs: Programs,
+) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    ann = await calculate(programs, address)
+    await ann.type("12 + (3 - 4\r")
+    shown = ["> 12 + (3 - 4", "       ^", "warning: unclosed ( at column 6"]
+    await ann.expect_screen(*shown, "> 12 + (3 - 4")
+    # The cursor is at the mistake: what is typed now is typed there.
+    await ann.type("2 * \r")
+    shown += ["> 12 + 2 * (3 - 4", "           ^", "warning: unclosed ( at column 10"]
+    await ann.expect_screen(*shown, "> 12 + 2 * (3 - 4")
+    await ann.type(END + ")\r")
+    shown += ["> 12 + 2 * (3 - 4)", "10"]
+    # A line that was taken does not come back.
+    await ann.expect_screen(*shown, ">")
+    await ann.type("\x1b[200~" + "1" * 4097 + "\x1b[201~\r")
+    warning = "warning: line is longer than 4096 bytes"
+    await ann.expect_that(
+        lambda screen: warning in screen and set(screen[-1]) == {"1"},
+        "the warning, and what is too long again",
+    )
+
+
+async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) -> None:
+    server, address = await start_calculator(programs)
+    ann = await calculate(programs, address)
+    await ann.type("\x1b[200~1 + 1\n2 2\n3 * 3\n44 4\x1b[201~\r")
+    shown = ["> 1 + 1", "2 2", "3 * 3", "44 4", "2"]
+    shown += ["warning: 2 2: expected an operator at column 3", "9"]
+    shown += ["warning: 44 4: expected an operator at column 4"]
+    await ann.expect_screen(*shown, "> 2 2", "44 4")
+    await ann.type("- \r")
+    await server.expect("ann connected", "ann: 1 + 1 = 2", "ann: 3 * 3 = 9", "ann: 2 - 2 = 0")
+
+
+@pytest.mark.parametrize(
+    ("typed", "line", "column", "pointer", "again", "cursor"),
+    [
+        ("1 + + x", "1 + + x", 7, "        ^", "1 + + x", 6),
+        # At its end: something is missing.
+        ("1 +", "1 +", 4, "     ^", "1 +", 3),
+        # Two columns each on the screen, and a tab is shown as ^I.
+        ("漢字 x", "漢字 x", 4, "       ^", "漢字 x", 3),
+        ("\tx", "\tx", 2, "    ^", "\tx", 1),
+        # As wide as it can be in one row of 80, with the cursor behind it; and too wide.
+        ("x" * 77, "x" * 77, 1, "  ^", "x" * 77, 0),
+        ("x" * 78, "x" * 78, 1, "", "x" * 78, 0),
+        ("漢" * 39, "漢" * 39, 1, "", "漢" * 39, 0),
+        # In no one place; and no text at all.
+        ("1 1", "1 1", None, "", "1 1", 3),
+        ("caf\udce9", "", None, "", "caf\udce9", 4),
+        # One line of a paste.
+        ("1\nx", "x", 1, None, "x", 0),
+    ],
+)
+def test_where_a_mistake_is_pointed_at(
+    typed: str, line: str, column: int | None, pointer: str | None, again: str, cursor: int
+) -> None:
+    with create_app_session(output=DummyOutput()):
+        editor = LineEditor("> ")
+    editor._typed = typed
+    assert editor.give_back(line, column) == pointer
+    document = editor._take_returned()
+    assert (document.text, document.cursor_position) == (again, cursor)
+    assert editor._take_returned().text == ""
+
+
+async def test_a_question_mark_shows_help_and_is_not_sent(programs: Programs) -> None:
+    server, address = await start_calculator(programs)
+    ann = await calculate(programs, address)
+    await ann.type(" ? \r")
+    await ann.expect_that(lambda screen: screen[-1] == ">" and len(screen) > 5, "help")
+    told = "\n".join(ann.screen.lines)
+    for name in (*NAMES, "(", "+", "-", "*", "/", "//", "%", "^", "q", "?", "Ctrl-D"):
+        assert name in told, name
+    await ann.type("1 + 1\r")
+    await server.expect("ann connected", "ann: 1 + 1 = 2")
+
+
+async def test_what_was_typed_is_there_again_in_the_next_session(
+    programs: Programs, state: Path
+) -> None:
+    _, address = await start_calculator(programs, "--quiet", "--max-clients", "2")
+    ann = await programs.start_on_terminal("calc", "connect", address)
+    await ann.expect_screen("name:")
+    await ann.type("Ann\r")
+    await ann.expect_screen("name: Ann", ">")
+    await ann.type("6 * 7\r")
+    await ann.expect_screen("name: Ann", "> 6 * 7", "42", ">")
+    ben = await calculate(programs, address)
+    await ann.type("6 +\r")
+    shown = ["name: Ann", "> 6 * 7", "42", "> 6 +", "     ^"]
+    shown += ["warning: expected a number at column 4"]
+    await ann.expect_screen(*shown, "> 6 +")
+    await ann.type(" 6\r")
+    shown += ["> 6 + 6", "12"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type("q\r")
+    await ann.expect_end(0)
+    await ben.type("?\r5 * 5\rq\r")
+    await ben.expect_end(0)
+    # Neither the name nor commands; and no message of a chat.
+    assert (state / "calc_history").read_text() == "6 * 7\n6 +\n6 + 6\n5 * 5\n"
+    cid = await calculate(programs, address)
+    await cid.type(UP)
+    await cid.expect_screen("> 5 * 5")
+    await cid.type(UP * 3)
+    await cid.expect_screen("> 6 * 7")
+    await cid.type("\r")
+    await cid.expect_screen("> 6 * 7", "42", ">")
+    assert files_in(state) == ["calc_history"]
+
+
+async def test_what_is_said_in_a_chat_is_kept_nowhere(programs: Programs, state: Path) -> None:
+    ann = await join(programs, await start_room(programs))
+    await ann.type("a secret\rq\r")
+    await ann.expect_end(0)
+    assert files_in(state) == []
+
+
+async def test_a_history_that_cannot_be_kept_is_one_warning(
+    programs: Programs, state: Path
+) -> None:
+    state.parent.touch()
+    _, address = await start_calculator(programs, "--quiet")
+    ann = await calculate(programs, address)
+    await ann.type("1 + 1\r")
+
+    def is_warned_after(results: int) -> Callable[[list[str]], bool]:
+        def is_so(screen: list[str]) -> bool:
+            warned = [
+                line for line in screen if line.startswith("warning: history is not kept in ")
+            ]
+            return len(warned) == 1 and screen.count("2") == results and screen[-1] == ">"
+
+        return is_so
+
+    await ann.expect_that(is_warned_after(1), "one warning, and the result")
+    await ann.type("2 + 0\r")
+    await ann.expect_that(is_warned_after(2), "no other warning")
+    await ann.type(UP)
+    await ann.expect_that(lambda screen: screen[-1] == "> 2 + 0", "the last line again")
+    await ann.type(UP + "\r")
+    await ann.expect_that(is_warned_after(3), "the result of the first line again")
 
 
 async def test_chat_join_asks_for_a_name_again_while_it_is_refused(programs: Programs) -> None:

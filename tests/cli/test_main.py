@@ -47,14 +47,15 @@ def test_version() -> None:
     ("command", "told"),
     [
         ([], ["calc", "chat", "demo", "--version"]),
-        (["calc"], ["serve", "connect"]),
+        (["calc"], ["serve", "connect", "eval"]),
         (["chat"], ["serve", "join"]),
         (["demo"], []),
         (
             ["calc", "serve"],
             ["ADDRESS", "--max-clients", "--once", "--backlog", "--precision", "--quiet", "22333"],
         ),
-        (["calc", "connect"], ["ADDRESS", "--name", "localhost:22333"]),
+        (["calc", "connect"], ["ADDRESS", "--name", "--strict", "localhost:22333"]),
+        (["calc", "eval"], ["EXPRESSION", "--precision", "standard input"]),
         (
             ["chat", "serve"],
             ["ADDRESS", "--forever", "--messages", "--backlog", "--quiet", "22223"],
@@ -120,7 +121,7 @@ def test_usage_errors(monkeypatch: pytest.MonkeyPatch, arguments: list[str], rea
         ["calc", "serve", "--once", "--backlog", "0", "--precision", "100", "--quiet"],
         ["calc", "serve", "--max-clients", "0"],
         ["calc", "connect", *ANN],
-        ["calc", "connect", *ANN, ":22333"],
+        ["calc", "connect", *ANN, "--strict", ":22333"],
         ["calc", "connect", *ANN, "unix:here:0"],
         ["chat", "serve", "--forever", "--messages", "--backlog", "5", "--quiet"],
         ["chat", "join", *ANN, "--plain", "[::1]:1"],
@@ -144,7 +145,7 @@ async def test_the_installed_program_is_the_same(programs: Programs) -> None:
 
 
 async def test_usage_errors_of_the_real_program(programs: Programs) -> None:
-    program = await programs.run("calc", "connect")
+    program = await programs.run("calc", "connect", real=True)
     errors = await program.within_patience(program.err.rest)
     assert "Traceback" not in errors
     assert "Usage: " in errors

@@ -27,6 +27,14 @@ class Recorder:
 
     print = show
 
+    async def wait_room(self) -> None:
+        self.shown.append("(room)")
+
+    def give_back(self, line: str, column: int | None) -> str | None:
+        self.shown.append(f"({line} given back)")
+        # As of a line that was typed, of one that fills the screen, and of a paste.
+        return {3: "  ^", None: ""}.get(column)
+
     async def ask(self, question: str) -> str | None:
         self.shown.append(question)
         return "Ann"
@@ -41,6 +49,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
+        self.history: str | None = None
         self.terminal = Terminal(cast(Console, self.out), cast(Console, self.err))
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("TERM", "xterm")
@@ -52,7 +61,8 @@ class World:
 
     def has_editor(self) -> None:
         @contextmanager
-        def open_line_editor() -> Iterator[Recorder]:
+        def open_line_editor(*, history: str | None) -> Iterator[Recorder]:
+            self.history = history
             yield self.editor
             self.editor.shown.append("closed")
 
@@ -77,7 +87,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         ((0, 1, 2), False, "unknown"),
     ],
 )
-def test_without_two_terminals_that_can_do_it_all_is_plain(
+async def test_without_two_terminals_that_can_do_it_all_is_plain(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     terminals: tuple[int, ...],
@@ -89,8 +99,15 @@ def test_without_two_terminals_that_can_do_it_all_is_plain(
     with open_person(world.terminal, plain=plain) as person:
         person.show("54")
         person.warn("malformed")
-    assert world.out.shown == ["54"]
-    assert world.err.shown == ["warning: malformed"]
+        person.refuse("1 \x1b", "expected a number", 3)
+        person.refuse("", "line is not UTF-8", None)
+        await person.wait_room()
+    assert world.out.shown == ["54", "(room)"]
+    assert world.err.shown == [
+        "warning: malformed",
+        "warning: 1 �: expected a number",
+        "warning: line is not UTF-8",
+    ]
     # Somebody at a terminal can be asked, whatever their output is.
     assert person.is_interactive is is_input_terminal() is (0 in terminals)
 
@@ -99,13 +116,40 @@ def test_without_two_terminals_that_can_do_it_all_is_plain(
 async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
-    with open_person(world.terminal, plain=False) as person:
+    with open_person(world.terminal, plain=False, history="calc") as person:
         assert person.is_interactive
         assert await person.ask("name: ") == "Ann"
         person.show("54")
         person.warn("malformed")
         assert [line async for line in person.lines] == ["one", "two"]
+        await person.wait_room()
     warning = ["warning: malformed"]
     assert world.editor.shown == ["name: ", "54", *(warning if errors_too else []), "closed"]
     assert world.err.shown == ([] if errors_too else warning)
     assert world.out.shown == []
+    assert world.history == "calc"
+
+
+def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
+    world.has_terminals(0, 1, 2)
+    world.has_editor()
+    with open_person(world.terminal, plain=False) as person:
+        person.refuse("1 x", "expected an operator", 3)
+        person.refuse("long", "too long", None)
+        person.refuse("of a paste", "expected a number", 4)
+    assert world.editor.shown == [
+        *("(1 x given back)", "  ^", "warning: expected an operator"),
+        *("(long given back)", "warning: too long"),
+        *("(of a paste given back)", "warning: of a paste: expected a number"),
+        "closed",
+    ]
+    assert world.history is None
+
+
+def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
+    world.has_terminals(0, 1)
+    world.has_editor()
+    with open_person(world.terminal, plain=False) as person:
+        person.refuse("1 x", "expected an operator", 3)
+    assert world.editor.shown == ["(1 x given back)", "closed"]
+    assert world.err.shown == ["warning: 1 x: expected an operator"]

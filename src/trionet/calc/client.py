@@ -1,154 +1,195 @@
-"""The calculator's client: operations in, results out."""
+"""The calculator for Python programs: an expression in, a ``Decimal`` out."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterable, Callable
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from types import TracebackType
+from typing import Self
 
 import trio
 
-from trionet.calc.expression import Arithmetic, CalculationError, Operation, parse
-from trionet.calc.session import QUIT, SESSION_ENDED, check_name, is_quit
-from trionet.errors import BadLine, ConnectionLost, TrionetError
-from trionet.groups import single_error
-from trionet.lines import Line
-from trionet.stream import LineStream
-from trionet.text import safe_text
+from trionet.calc.errors import CalculationError
+from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
+from trionet.calc.session import check_name
+from trionet.errors import ConnectionLost, TrionetError
+from trionet.network import SYSTEM, Network
 
-# How long a server may take to close after `q`; everything is answered by then.
-_GOODBYE_SECONDS = 2.0
-
-_ERROR = "error: "
+# What a server shows. Decimal itself takes more, such as `NaN`, `1_000` and other scripts' digits.
+_RESULT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?")
 
 
-class Refused(TrionetError):
-    """The server does not serve this client; the message is the server's reason."""
+class Client:
+    """A session with a calculator server, for any number of tasks at a time.
 
+    An async context manager: entering it connects, leaving it ends the session.
 
-async def converse(
-    stream: trio.abc.Stream,
-    name: str,
-    operations: AsyncIterable[Line],
-    *,
-    show: Callable[[str], object],
-    warn: Callable[[str], object],
-    one_at_a_time: bool = False,
-) -> None:
-    """Hold one session, from the name to ``Session ended``.
+        async with Client("localhost:22333", name="ann") as calc:
+            assert await calc("12 + 42") == 54
 
-    Each operation is checked before it is sent: a malformed one is warned of and not sent, a
-    blank one is skipped. `q` and the end of the operations end the session, once all is answered.
+    A call waits for its own result and holds up no other: what several tasks ask at a time is sent
+    together, and each gets the reply to what it asked. ``ans`` is the last result of the session in
+    the order in which operations were sent; so it is of use only where one task asks at a time.
 
     Args:
-        stream: a connection to a calculator server; the caller closes it.
-        name: the client's name.
-        operations: what to ask, one line each.
-        show: called with each line for the standard output: the replies in order, and at last
-            ``Session ended``.
-        warn: called with each warning.
-        one_at_a_time: wait for a reply before the next operation is taken, as a person does;
-            otherwise replies are taken as they come.
+        address: where the server is, see `trionet.parse_address`.
+        name: who this is, for the server's console.
+        network: what to connect over; default the system's.
 
     Raises:
-        UnfitName: the name cannot be used; nothing was sent.
-        Refused: the server refuses the name, or to serve at all.
-        ConnectionLost: the server went first.
+        UnfitName: nobody can have this name.
 
-    Cancellation: immediate; the session just stops.
+    Entering raises:
+        AddressError: the address cannot be read.
+        ConnectError: nobody answers there.
+
+    Cancellation: entering leaves nothing behind; leaving closes at once.
+
+    Resource handling: two tasks of its own, and the connection, end with the block. What the block
+    raises comes out as it is, in no group. Leaving waits for what is asked and not answered yet,
+    and for the server to close, two seconds at most; when the block has failed or was cancelled it
+    waits for nothing.
     """
-    client = _Client(LineStream(stream), show)
-    await client.log_in(check_name(name))
-    with single_error(TrionetError):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.take_replies, nursery.cancel_scope)
-            async for line in operations:
-                if isinstance(line, BadLine):
-                    warn(str(line))
-                elif is_quit(line):
-                    break
-                elif text := line.strip(" \t"):
-                    try:
-                        operation = parse(text)
-                    except CalculationError as error:
-                        warn(f"{safe_text(text)}: {error}")
-                        continue
-                    await client.ask(text, operation)
-                    if one_at_a_time:
-                        await client.wait_answered()
-            await client.quit()
-            nursery.cancel_scope.cancel()
-    show(SESSION_ENDED)
 
+    # A nursery of its own, and not whoever waits longest reading for all: a request has to be sent
+    # while replies are read (see `trionet.calc.pipeline`), a cancelled call must not leave half a
+    # line on its way, and a connection that is lost should be known before it is asked for. That
+    # `_run` opens it within a generator that is a context manager is what keeps its scope nested
+    # as `async with` blocks are.
 
-class _Client:
-    """What is asked and not answered yet."""
+    def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
+        self._address = address
+        self._name = check_name(name)
+        self._network = network
+        self._block: AbstractAsyncContextManager[None] | None = None
+        self._pipeline: Pipeline | None = None
+        self._room = trio.Semaphore(MAX_IN_FLIGHT)
+        self._waiting: set[_Ask] = set()
+        # Why there are no more replies.
+        self._failure: Callable[[], Exception] = partial(
+            trio.ClosedResourceError, "the client is used outside of its `async with` block"
+        )
 
-    def __init__(self, lines: LineStream, show: Callable[[str], object]) -> None:
-        self._lines = lines
-        self._show = show
-        self._asked: deque[Operation] = deque()
-        self._answered = trio.lowlevel.ParkingLot()
-        self._is_served = False
-        self._has_quit = False
+    async def __call__(self, expression: str) -> Decimal:
+        """Have an expression calculated.
 
-    async def log_in(self, name: str) -> None:
-        await self._send(name)
+        Args:
+            expression: such as ``2 * (3 + 4)``; at most 4,096 bytes.
 
-    async def ask(self, line: str, operation: Operation) -> None:
-        self._asked.append(operation)
-        await self._send(line)
+        Returns:
+            The result, exactly as the server gave it: rounded to the server's precision.
 
-    async def wait_answered(self) -> None:
-        await trio.lowlevel.checkpoint()
-        while self._asked:
-            await self._answered.park()
+        Raises:
+            MalformedExpression: it is no expression; nothing was sent.
+            CalculationError: it has no result, such as ``1 / 0``.
+            Refused: the server does not serve this client.
+            ConnectionLost: the server is gone, before this call or during it.
+            trio.ClosedResourceError: the client is used outside of its block.
 
-    async def quit(self) -> None:
-        # Not before all is answered: so an end of the connection before it is the server's doing.
-        await self.wait_answered()
-        self._has_quit = True
-        await self._send(QUIT)
-        await trio.sleep(_GOODBYE_SECONDS)
-
-    async def take_replies(self, conversation: trio.CancelScope) -> None:
-        """Show replies in order until the server closes, and end the conversation then."""
-        try:
-            async for reply in self._lines:
-                self._take(safe_text(reply))
-        except BadLine as error:
-            raise ConnectionLost(f"the server does not speak this protocol: {error}") from None
-        if not self._has_quit:
-            raise ConnectionLost("the server closed the connection")
-        conversation.cancel()
-
-    def _take(self, reply: str) -> None:
-        if not self._is_served and reply.startswith(_ERROR) and not self._may_fail():
-            raise Refused(reply.removeprefix(_ERROR))
-        self._is_served = True
-        if not self._asked:
-            raise ConnectionLost("the server does not speak this protocol: an answer to nothing")
-        self._asked.popleft()
-        self._show(reply)
-        self._answered.unpark_all()
-
-    def _may_fail(self) -> bool:
-        """Tell whether the operation that was asked first can be answered by an error.
-
-        A name that is accepted gets no answer, so the first line may be either: the refusal of the
-        name, or the first result. A well-formed operation fails by its arithmetic alone, and that
-        can be tried here.
+        Cancellation: the operation may be calculated or not, and be the next ``ans``; its result is
+        dropped. Other calls are none the worse. Always a checkpoint, unless it raises.
         """
-        if not self._asked:
-            return False
+        request = read_request(expression)
+        if self._pipeline is not None:
+            try:
+                self._room.acquire_nowait()
+            except trio.WouldBlock:
+                await self._room.acquire()
+        # Not what it was, perhaps, when this had to wait.
+        if self._pipeline is None:
+            raise self._failure()
+        ask = _Ask(self._room)
+        self._pipeline.ask(request, ask.take)
+        self._waiting.add(ask)
         try:
-            Arithmetic().evaluate(self._asked[0])
-        except CalculationError:
-            return True
-        return False
+            await ask.done.wait()
+        finally:
+            self._waiting.discard(ask)
+        if ask.reply is None:
+            raise self._failure()
+        if ask.reply.startswith(ERROR):
+            raise CalculationError(ask.reply.removeprefix(ERROR))
+        return Decimal(ask.reply)
 
-    async def _send(self, line: str) -> None:
+    async def __aenter__(self) -> Self:
+        if self._block is not None:
+            raise RuntimeError("a client connects once: make another")
+        self._block = self._run()
+        await self._block.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._block is not None
+        return await self._block.__aexit__(exc_type, exc, traceback)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        failure: BaseException | None = None
         try:
-            await self._lines.send(line)
-        except trio.BrokenResourceError:
-            # What the server said before it went is still to be read: take_replies tells.
-            await trio.lowlevel.checkpoint()
+            async with (
+                await self._network.connect(self._address) as stream,
+                trio.open_nursery() as nursery,
+            ):
+                self._pipeline = pipeline = Pipeline(stream, self._name)
+                nursery.start_soon(pipeline.send)
+                nursery.start_soon(self._receive, pipeline)
+                try:
+                    yield
+                    with trio.move_on_after(GOODBYE_SECONDS):
+                        await pipeline.quit()
+                except trio.Cancelled:
+                    raise
+                except BaseException as error:
+                    # The nursery would wrap it in a group.
+                    failure = error
+                nursery.cancel_scope.cancel()
+        finally:
+            self._end(partial(trio.ClosedResourceError, "the client is closed"))
+            # Out here, where nothing is awaited any more: a cancellation would take its place.
+            if failure is not None:
+                raise failure
+
+    async def _receive(self, pipeline: Pipeline) -> None:
+        try:
+            await pipeline.receive()
+        except TrionetError as error:
+            # To each call one of its own: a traceback grows with each raise.
+            self._end(partial(type(error), str(error)))
+
+    def _end(self, failure: Callable[[], Exception]) -> None:
+        """Let every call that waits, and every later one, fail; the first reason stays."""
+        if self._pipeline is None:
+            return
+        self._pipeline = None
+        self._failure = failure
+        for ask in self._waiting:
+            ask.done.set()
+        for _ in range(self._room.statistics().tasks_waiting):
+            self._room.release()
+
+
+class _Ask:
+    """One call's wait for its reply. The reply may come when nobody waits any more."""
+
+    __slots__ = ("_room", "done", "reply")
+
+    def __init__(self, room: trio.Semaphore) -> None:
+        self._room = room
+        self.done = trio.Event()
+        self.reply: str | None = None
+
+    def take(self, reply: str) -> None:
+        if not reply.startswith(ERROR) and not _RESULT.fullmatch(reply):
+            # Nor can the replies behind it be trusted to be what they seem.
+            raise ConnectionLost(f"the server does not speak this protocol: {reply[:100]!r}")
+        self._room.release()
+        self.reply = reply
+        self.done.set()

@@ -7,8 +7,10 @@ from functools import partial
 
 import trio
 
-from trionet.calc.expression import DEFAULT_PRECISION, Arithmetic
-from trionet.calc.session import SESSION_ENDED, Session
+from trionet.calc.bounds import DEFAULT_PRECISION
+from trionet.calc.evaluation import Arithmetic
+from trionet.calc.session import SESSION_ENDED, Reply, Session
+from trionet.calc.work import Work
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
@@ -23,8 +25,10 @@ from trionet.server import serve as serve_lines
 # others waiting: half a minute for a name, five for an operation are enough for a person.
 ONE_AT_A_TIME = Limits(max_clients=1, login_timeout=30, idle_timeout=300)
 
-# Lines answered between two checkpoints: some 2 ms, in which no other client is served.
-_LINES_AT_ONCE = 256
+# How long one client is served before the others have their turn, in microseconds by the
+# reckoning of `trionet.calc.work`. A fifth of what nobody may be kept waiting for; and yet a turn
+# is a hundred common lines long, so that changing turns costs little.
+_TURN = 1000
 
 
 async def serve(
@@ -103,21 +107,64 @@ async def _converse(
     session: Session, connection: Connection, show: Callable[[str], object]
 ) -> None:
     """Answer lines, as many at a time as came together, until either side ends."""
+    turn = _Turn(connection)
     while batch := await connection.lines.receive_batch():
-        for first in range(0, len(batch), _LINES_AT_ONCE):
-            answers = []
-            for line in batch[first : first + _LINES_AT_ONCE]:
-                reply = session.receive(line)
-                if reply.printed is not None:
-                    show(reply.printed)
-                if reply.answer is not None:
-                    answers.append(reply.answer)
-                if session.ended:
-                    break
-            connection.outbox.put(encode_lines(answers))
+        turn.begin()
+        for line in batch:
+            reply = await turn.finish(session.receiving(line))
+            if reply.printed is not None:
+                show(reply.printed)
+            if reply.answer is not None:
+                turn.answers.append(reply.answer)
             if session.ended:
-                return
-            # Never ahead of a client that does not read. When everything was sent, the next
-            # receive_batch is checkpoint enough, except within a long batch.
-            if connection.outbox.waiting or len(batch) > _LINES_AT_ONCE:
-                await connection.outbox.flush()
+                break
+        turn.put_answers()
+        if session.ended:
+            return
+        # Never ahead of a client that does not read. When everything was sent, the next
+        # receive_batch is checkpoint enough.
+        if connection.outbox.waiting:
+            await connection.outbox.flush()
+
+
+class _Turn:
+    """What one client has cost since the others had their turn.
+
+    Attributes:
+        answers: what it has not been told yet.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._outbox = connection.outbox
+        self._spent = 0
+        self.answers: list[str] = []
+
+    def begin(self) -> None:
+        """Begin a turn: there was a checkpoint."""
+        self._spent = 0
+
+    async def finish(self, work: Work[Reply]) -> Reply:
+        """Do some work, in as many turns as it takes. A checkpoint at the end of each.
+
+        Raises:
+            trio.BrokenResourceError: the peer is gone: what it still wants costs the others.
+        """
+        while True:
+            try:
+                cost = next(work)
+            except StopIteration as done:
+                reply: Reply = done.value
+                return reply
+            if self._spent and self._spent + cost > _TURN:
+                self.put_answers()
+                await self._outbox.flush()
+                if self._outbox.broken:
+                    raise trio.BrokenResourceError("the peer is gone")
+                self.begin()
+            self._spent += cost
+
+    def put_answers(self) -> None:
+        """Send what there is."""
+        if self.answers:
+            self._outbox.put(encode_lines(self.answers))
+            self.answers.clear()

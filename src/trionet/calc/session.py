@@ -1,14 +1,19 @@
 """One calculator session, as a pure object: a line in, a reply out.
 
-All rules of the conversation stand here: the name first, then operations, `q` to end. What a line
-means as arithmetic is `trionet.calc.expression`'s.
+All rules of the conversation stand here: the name first, then expressions, `q` to end. What a line
+means as arithmetic is `trionet.calc.grammar`'s, and what comes of it `trionet.calc.evaluation`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from trionet.calc.expression import Arithmetic, CalculationError, format_number, parse
+from trionet.calc.errors import CalculationError
+from trionet.calc.evaluation import Arithmetic
+from trionet.calc.grammar import parsing
+from trionet.calc.number import format_number
+from trionet.calc.work import Work, finish
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
 from trionet.text import safe_text
@@ -18,6 +23,12 @@ MAX_NAME = 64
 QUIT = "q"
 
 SESSION_ENDED = "Session ended"
+
+# What any line costs, in microseconds; see `trionet.calc.work`.
+_LINE_COST = 6
+# For how many of its characters it costs one more: what is shown on the console is looked through
+# for what is not safe there, and ASCII is looked through in C.
+_CHARACTERS_ASCII, _CHARACTERS = 64, 2
 
 
 class UnfitName(TrionetError):
@@ -77,23 +88,37 @@ class Session:
     Reply(answer=None, printed='ann connected')
     >>> session.receive("12 + 42")
     Reply(answer='54', printed='ann: 12 + 42 = 54')
+    >>> session.receive("(ans - 4) / 2")
+    Reply(answer='25', printed='ann: (ans - 4) / 2 = 25')
     """
 
-    __slots__ = ("_arithmetic", "ended", "name")
+    __slots__ = ("_ans", "_arithmetic", "ended", "name")
 
     def __init__(self, arithmetic: Arithmetic | None = None) -> None:
         self._arithmetic = arithmetic or Arithmetic()
+        # What a line that failed leaves as it was.
+        self._ans: Decimal | None = None
         self.name: str | None = None
         self.ended = False
 
     def receive(self, line: Line) -> Reply:
         """Take one line, good or bad, and return what comes of it."""
-        if isinstance(line, str) and is_quit(line):
-            self.ended = True
-            return Reply()
+        return finish(self.receiving(line))
+
+    def receiving(self, line: Line) -> Work[Reply]:
+        """Take one line in turns; see `receive`. The next line comes when this is finished."""
+        if isinstance(line, str):
+            yield _LINE_COST + len(line) // (_CHARACTERS_ASCII if line.isascii() else _CHARACTERS)
+            if is_quit(line):
+                self.ended = True
+                return Reply()
+        else:
+            yield _LINE_COST
         if self.name is None:
             return self._log_in(line)
-        return self._calculate(self.name, line)
+        if isinstance(line, BadLine):
+            return Reply(answer=f"error: {line}", printed=f"{self.name}: error: {line}")
+        return (yield from self._calculating(self.name, line))
 
     def _log_in(self, line: Line) -> Reply:
         try:
@@ -105,15 +130,16 @@ class Session:
             return Reply(answer=f"error: {error}")
         return Reply(printed=f"{self.name} connected")
 
-    def _calculate(self, name: str, line: Line) -> Reply:
-        if isinstance(line, BadLine):
-            return Reply(answer=f"error: {line}", printed=f"{name}: error: {line}")
-        operation = line.strip(" \t")
+    def _calculating(self, name: str, line: str) -> Work[Reply]:
         # A tab means a space here, and on a console it moves the cursor.
-        shown = safe_text(operation.replace("\t", " "))
+        shown = safe_text(line.replace("\t", " ").strip(" "))
         try:
-            result = format_number(self._arithmetic.evaluate(parse(operation)))
+            expression = yield from parsing(line)
+            self._ans = yield from self._arithmetic.evaluating(expression, self._ans)
         except CalculationError as error:
             shown = f"{shown}: " if shown else ""
             return Reply(answer=f"error: {error}", printed=f"{name}: {shown}error: {error}")
+        result = format_number(self._ans)
+        # What is shown has its `=` anyway.
+        shown = shown.removesuffix("=").rstrip(" ")
         return Reply(answer=result, printed=f"{name}: {shown} = {result}")

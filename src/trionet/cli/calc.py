@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from trionet import calc
-from trionet.cli.people import open_person
+from trionet.cli.people import Person, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
-from trionet.errors import BadLine
+from trionet.errors import BadLine, TrionetError
+from trionet.lines import Line
 from trionet.network import Network, SystemNetwork
+
+HELP = """\
+2 * (3 + 4)     + - * / ^ and parentheses; ** means ^ too
+7 // 2, 7 % 2   the whole part of a quotient; what is left
+1.5e3, pi, e    numbers and constants
+ans             the last result
+sqrt, abs       functions: sqrt(2), abs(-1)
+round           round(2.5), round(pi, 2)
+min, max        min(1, 2), max(1, 2, 3)
+?               this help
+q               ends the session; so does Ctrl-D"""
 
 
 async def serve(
@@ -41,34 +53,82 @@ async def serve(
     )
 
 
-async def connect(address: str, name: str | None, ca: Path | None, terminal: Terminal) -> None:
-    """Run the client until its input ends, the server goes, or Ctrl-C."""
-    await until_interrupted(partial(_connect, address, name, SystemNetwork(ca=ca), terminal))
+async def connect(
+    address: str, name: str | None, ca: Path | None, strict: bool, terminal: Terminal
+) -> None:
+    """Run the client until its input ends, the server goes, or Ctrl-C.
+
+    Raises:
+        SomeFailed: a line failed, and `strict` was asked for.
+    """
+    network = SystemNetwork(ca=ca)
+    await until_interrupted(partial(_connect, address, name, network, strict, terminal))
 
 
-async def _connect(address: str, name: str | None, network: Network, terminal: Terminal) -> None:
-    with open_person(terminal, plain=False) as person:
+class SomeFailed(TrionetError):
+    """Not every line has a result; the message says how many have none."""
+
+
+async def _connect(
+    address: str, name: str | None, network: Network, strict: bool, terminal: Terminal
+) -> None:
+    try:
+        with open_person(terminal, plain=False, history="calc_history") as person:
+            failed = await _converse(address, name, network, person)
+    finally:
+        # Results are not lost because whoever reads them takes their time.
+        await terminal.out.flush()
+    if strict and failed:
+        raise SomeFailed("1 line failed" if failed == 1 else f"{failed} lines failed")
+
+
+async def _converse(address: str, name: str | None, network: Network, person: Person) -> int:
+    """Hold a session, asking for another name where somebody can be asked."""
+    while True:
+        try:
+            # Before the connection: who is still thinking of a name would keep others waiting.
+            given = await person.ask("name: ") if name is None else name
+            if given is None or (name is None and calc.is_quit(given)):
+                return 0
+            calc.check_name(given)
+            async with await network.connect(address) as stream:
+                return await calc.converse(
+                    stream,
+                    given,
+                    _Operations(person),
+                    show=person.show,
+                    refuse=partial(_refuse, person),
+                    one_at_a_time=person.is_interactive,
+                    wait_room=person.wait_room,
+                )
+        except (calc.UnfitName, calc.Refused, BadLine) as error:
+            if not person.is_interactive:
+                raise
+            person.warn(str(error))
+            name = None
+
+
+class _Operations:
+    """What a person types, less the questions for help, which are answered here."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._lines = aiter(person.lines)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Line:
         while True:
-            try:
-                # Before the connection: who is still thinking of a name would keep others waiting.
-                given = await person.ask("name: ") if name is None else name
-                if given is None or (name is None and calc.is_quit(given)):
-                    return None
-                calc.check_name(given)
-                async with await network.connect(address) as stream:
-                    return await calc.converse(
-                        stream,
-                        given,
-                        person.lines,
-                        show=person.show,
-                        warn=person.warn,
-                        one_at_a_time=person.is_interactive,
-                    )
-            except (calc.UnfitName, calc.Refused, BadLine) as error:
-                if not person.is_interactive:
-                    raise
-                person.warn(str(error))
-                name = None
+            line = await anext(self._lines)
+            if not (self._person.is_interactive and isinstance(line, str) and line.strip() == "?"):
+                return line
+            for text in HELP.splitlines():
+                self._person.show(text)
+
+
+def _refuse(person: Person, line: str, error: TrionetError) -> None:
+    person.refuse(line, str(error), getattr(error, "column", None))
 
 
 def _nothing(_line: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import select
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
 
+from trionet.cli.descriptors import write_all
+
 # Lines that may wait for an output that stands still: some 10 MB of what a console shows.
 _MAX_WAITING = 100_000
+
+# Lines that may wait before those who can wait for room do so.
+_ROOM = 4096
 
 # How long the last lines have at the end of the program.
 _GOODBYE_SECONDS = 1.0
@@ -28,6 +31,7 @@ class Console:
         self._put = trio.Event()
         self._written = trio.Event()
         self._written.set()
+        self._room = trio.lowlevel.ParkingLot()
 
     def print(self, line: str) -> None:
         """Print a line as soon as the output takes it. Never a checkpoint, never blocks.
@@ -57,15 +61,22 @@ class Console:
             data = (told + "".join(self._lines)).encode(errors="replace")
             self._dropped = 0
             self._lines.clear()
+            self._room.unpark_all()
             try:
                 # In a thread, because nothing tells beforehand whether a write will block. One
                 # that does is abandoned when the program ends; what it had is lost then.
-                await trio.to_thread.run_sync(_write_all, self._fd, data, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(write_all, self._fd, data, abandon_on_cancel=True)
             except OSError:
                 self._closed = True
                 self._lines.clear()
             if not self._lines:
                 self._written.set()
+
+    async def wait_room(self) -> None:
+        """Wait until few lines wait: so whoever can wait has none dropped. Always a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while len(self._lines) >= _ROOM:
+            await self._room.park()
 
     async def flush(self) -> None:
         """Wait until all is written."""
@@ -92,12 +103,3 @@ async def open_console(fd: int) -> AsyncIterator[Console]:
                 goodbye.shield = True
                 await console.flush()
             nursery.cancel_scope.cancel()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            # Somebody who shares the terminal has made it non-blocking.
-            select.select([], [fd], [])

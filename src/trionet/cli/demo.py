@@ -58,6 +58,10 @@ class _Somebody:
         """Be shown a warning."""
         self.see(f"warning: {warning}")
 
+    def refused(self, line: str, error: TrionetError) -> None:
+        """Be told of a line that is not sent."""
+        self.warned(f"{line}: {error}")
+
     async def expect(self, *lines: str) -> None:
         """See that these lines come next, and print them."""
         for expected in lines:
@@ -123,12 +127,13 @@ async def _show_calculator(terminal: Terminal) -> None:
             ("3.24 - 45", "-41.76"),
             ("4.5 / -6", "-0.75"),
             ("0.1 + 0.2", "0.3"),
+            ("(ans + 1) * 2^10", "1331.2"),
         ):
             ann.type(operation)
             await ann.expect(result)
             await server.expect(f"ann: {operation} = {result}")
-        ann.type("twelve + 42")
-        await ann.expect("warning: twelve + 42: expected NUMBER OPERATOR NUMBER, such as 12 + 42")
+        ann.type("12 + (42")
+        await ann.expect("warning: 12 + (42: unclosed ( at column 6")
         ann.type("1 / 0")
         await ann.expect("error: division by zero")
         await server.expect("ann: 1 / 0: error: division by zero")
@@ -150,7 +155,9 @@ async def _show_calculator(terminal: Terminal) -> None:
 
 async def _calculate(person: _Somebody, address: str) -> None:
     async with await SYSTEM.connect(address) as stream:
-        await calc.converse(stream, person.name, person.types, show=person.see, warn=person.warned)
+        await calc.converse(
+            stream, person.name, person.types, show=person.see, refuse=person.refused
+        )
 
 
 async def _show_chat(terminal: Terminal) -> None:

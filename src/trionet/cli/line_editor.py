@@ -15,7 +15,10 @@ from typing import Any, Self
 import trio
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import in_terminal
+from prompt_toolkit.document import Document
+from prompt_toolkit.layout.screen import Char
 
+from trionet.cli.history import KeptHistory, history_path
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
 # Between two repaints of the line being typed: below what an eye notices, and in a lively room
@@ -27,12 +30,23 @@ class LineEditor:
     """An async iterator of the lines that a person types; `open_line_editor` makes it.
 
     Ctrl-D on an empty line ends it; Ctrl-C raises ``KeyboardInterrupt``.
+
+    Args:
+        prompt: what stands before the line.
+        history: the name of a file that keeps the history; default: it is known to this run alone.
     """
 
-    def __init__(self, prompt: str) -> None:
+    def __init__(self, prompt: str, history: str | None = None) -> None:
         self._prompt = prompt
-        self._session: PromptSession[str] = PromptSession()
+        kept = None
+        if history is not None:
+            kept = KeptHistory(history_path(history), on_failure=self._warn)
+        self._session: PromptSession[str] = PromptSession(history=kept)
         self._above = _Above(self._session)
+        # What was typed last; and what of it is to be mended, with the cursor where it stands.
+        self._typed = ""
+        self._returned: list[str] = []
+        self._cursor = 0
         # What is typed at once can be many lines (a paste), or no text (a terminal that is not
         # set to UTF-8): so it goes the way of all lines.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
@@ -51,12 +65,44 @@ class LineEditor:
     async def __anext__(self) -> Line:
         if not self._lines:
             try:
-                typed = await _read(self._session, self._prompt, self._above)
+                typed = await _read(self._session, self._prompt, self._above, self._take_returned())
             except EOFError:
                 raise StopAsyncIteration from None
+            self._typed = typed
             data = typed.encode(errors="surrogateescape") + b"\n"
             self._lines.extend(self._decoder.feed(data))
         return self._lines.popleft()
+
+    def give_back(self, line: str, column: int | None) -> str | None:
+        """Put a line that was typed into the next prompt, so that it can be mended.
+
+        Args:
+            line: the line, or one of a paste; empty: what was typed last, which was no line.
+            column: where its mistake is, from 1: there the cursor will stand; ``None``: at its end.
+
+        Returns:
+            A line to show below what was typed, with a caret under the mistake; empty: there is no
+            place to point at. ``None``: what was typed is a paste of several lines.
+        """
+        line = line or self._typed
+        if not self._returned:
+            self._cursor = len(line) if column is None else min(column - 1, len(line))
+        self._returned.append(line)
+        if line != self._typed:
+            return None
+        whole = _width(self._prompt) + _width(line)
+        if column is None or whole >= self._session.output.get_size().columns:
+            # Broken into several rows, of which the last alone has the place below it.
+            return ""
+        return " " * (_width(self._prompt) + _width(line[: column - 1])) + "^"
+
+    def _take_returned(self) -> Document:
+        document = Document("\n".join(self._returned), self._cursor if self._returned else 0)
+        self._returned = []
+        return document
+
+    def _warn(self, warning: str) -> None:
+        self.show(f"warning: {warning}")
 
     def show(self, line: str) -> None:
         """Print a line above the one being typed. Never blocks.
@@ -71,9 +117,9 @@ class LineEditor:
 
 
 @contextmanager
-def open_line_editor(prompt: str = "> ") -> Iterator[LineEditor]:
-    """Edit lines on the terminal for as long as the block runs."""
-    editor = LineEditor(prompt)
+def open_line_editor(prompt: str = "> ", *, history: str | None = None) -> Iterator[LineEditor]:
+    """Edit lines on the terminal for as long as the block runs; see `LineEditor`."""
+    editor = LineEditor(prompt, history)
     try:
         yield editor
     finally:
@@ -131,15 +177,16 @@ class _Above:
 class _Prompt:
     """One prompt in a thread, and the way to end it from outside."""
 
-    def __init__(self, session: PromptSession[str], above: _Above) -> None:
+    def __init__(self, session: PromptSession[str], above: _Above, default: Document) -> None:
         self._session = session
         self._above = above
+        self._default = default
         self._ended = False
 
     def run(self, text: str) -> str:
         self._above.write()
         try:
-            return self._session.prompt(text, pre_run=self._begin)
+            return self._session.prompt(text, default=self._default, pre_run=self._begin)
         finally:
             self._above.write()
 
@@ -160,8 +207,10 @@ class _Prompt:
             app.exit(exception=EOFError)
 
 
-async def _read(session: PromptSession[str], text: str, above: _Above) -> str:
-    prompt = _Prompt(session, above)
+async def _read(
+    session: PromptSession[str], text: str, above: _Above, default: Document | None = None
+) -> str:
+    prompt = _Prompt(session, above, default or Document())
 
     async def end_when_cancelled() -> None:
         try:
@@ -183,3 +232,8 @@ async def _read(session: PromptSession[str], text: str, above: _Above) -> str:
     if failure is not None:
         raise failure
     return line
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes as the editor shows it: a tab, say, as ``^I``."""
+    return sum(Char(character).width for character in text)

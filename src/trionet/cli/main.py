@@ -160,6 +160,10 @@ Name = Annotated[
     typer.Option(metavar="NAME", help="Who you are; asked for on a terminal.", show_default=False),
 ]
 
+Precision = Annotated[
+    int, typer.Option(min=1, max=100, metavar="N", help="Significant digits of a result.")
+]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -230,9 +234,7 @@ def calc_serve(
     once: Annotated[
         bool, typer.Option("--once", help="End after the first named session.")
     ] = False,
-    precision: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="Significant digits of a result.")
-    ] = 28,
+    precision: Precision = 28,
     quiet: Quiet = False,
     tls_cert: TLSCertificate = None,
     tls_key: TLSKey = None,
@@ -273,14 +275,43 @@ def calc_serve(
 
 
 @calc.command("connect")
-def calc_connect(address: Target = CALC_ADDRESS, name: Name = None, ca: CA = None) -> None:
-    """Calculate: lines such as `12 + 42`, `q` to end."""
+def calc_connect(
+    address: Target = CALC_ADDRESS,
+    name: Name = None,
+    ca: CA = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
+    ] = False,
+) -> None:
+    """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
     _check_name(name)
 
     from trionet.cli.calc import connect
     from trionet.cli.running import run
 
-    run(partial(connect, address, name, ca))
+    run(partial(connect, address, name, ca, strict))
+
+
+# An expression may well begin with `-`.
+@calc.command("eval", context_settings={"ignore_unknown_options": True})
+def calc_eval(
+    expression: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="EXPRESSION",
+            help="What to calculate; several words are one expression. Default: each line of the "
+            "standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Precision = 28,
+) -> None:
+    """Calculate here, without a server: `trionet calc eval '2 * (3 + 4)'`."""
+    from trionet.cli.evaluate import evaluate_lines, evaluate_one
+
+    if expression:
+        raise typer.Exit(evaluate_one(" ".join(expression), precision))
+    raise typer.Exit(evaluate_lines(precision))
 
 
 @chat.command("serve")

@@ -1,0 +1,1 @@
+"""The load generator in C, and in Python where there is no compiler: see ``main.c``."""

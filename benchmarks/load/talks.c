@@ -1,0 +1,113 @@
+/* Commands: many messages in flight, and one at a time. */
+#include "load.h"
+
+#include <stdio.h>
+
+/* How many messages of this talk a member has, its own among them. Less than none if it is still
+   owed lines from before: those are in flight too. */
+static long long progress(struct client *c) { return c->heard + c->said - c->began; }
+
+void talk(const char *command)
+{
+    int talkers = number_of(command, "talkers"), flight = number_of(command, "flight");
+    double warmup = number_of(command, "warmup"), seconds = number_of(command, "seconds");
+    if (talkers >= n_clients)
+        fail("somebody must listen");
+    fill(number_of(command, "size"));
+    for (int i = 0; i < n_clients; i++) {
+        clients[i]->talks = false;
+        clients[i]->began = clients[i]->owed + clients[i]->said;
+    }
+    struct client *who[talkers];
+    for (int i = 0; i < talkers; i++)
+        (who[i] = clients[(long)i * n_clients / talkers])->talks = true;
+    begin_checks();
+
+    long long sent = 0, done = 0;
+    u64 first_lines = 0;
+    struct client *slowest = clients[n_clients - 1];
+    struct times first = {0}, last;
+    double start = now() + warmup, end = start + seconds;
+    for (;;) {
+        /* The least can have changed only if the one who had it has more. */
+        if (progress(slowest) > done || !sent) {
+            for (int i = 0; i < n_clients; i++) {
+                struct client *c = clients[i];
+                if (!c->talks && (slowest->talks || progress(c) < progress(slowest)))
+                    slowest = c;
+            }
+            done = progress(slowest);
+            int budget = flight - (sent - done);
+            for (int i = 0; i < talkers && budget > 0; i++) {
+                /* An equal share each; the odd ones go round. */
+                int share = budget / (talkers - i) + (budget % (talkers - i) != 0);
+                struct client *c = who[(sent + i) % talkers];
+                for (int j = 0; j < share; j++)
+                    say(c);
+                budget -= share;
+                push(c);
+            }
+            sent = sent > flight + done ? sent : flight + done;
+        }
+        turn(first.wall ? end : start);
+        double time = now();
+        if (!first.wall && time >= start) {
+            first = times_now();
+            first_lines = lines_heard;
+            end = first.wall + seconds;
+        }
+        if (first.wall && time >= end)
+            break;
+    }
+    last = times_now();
+    u64 deliveries = lines_heard - first_lines;
+    bool one_order;
+    for (int i = 0; i < n_clients; i++)
+        clients[i]->owed = clients[i]->heard + sent - progress(clients[i]);
+    u64 lost = catch_up(number_of(command, "patience")), faults = end_checks(&one_order);
+    printf("{\"deliveries\": %llu, \"messages\": %lld, \"missing\": %llu, \"faults\": %llu, "
+           "\"one_order\": %s, ",
+           deliveries, sent, lost, faults, one_order ? "true" : "false");
+    print_times(first, last);
+    printf("}\n");
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void ping(const char *command)
+{
+    int count = number_of(command, "count"), warmup = number_of(command, "warmup");
+    double limit = now() + number_of(command, "limit");
+    double *took = calloc(count, sizeof *took);
+    struct times first = {0};
+    int measured = 0;
+    uint32_t random = 1;
+    fill(number_of(command, "size"));
+    for (int i = -warmup; i < count && (now() < limit || measured < 1); i++) {
+        if (i <= 0)
+            first = times_now();
+        struct client *c = clients[(random = random * 1664525 + 1013904223) % n_clients];
+        u64 all = lines_heard + n_clients - 1;
+        double began = now();
+        say(c);
+        push(c);
+        while (lines_heard < all)
+            if (!turn(now() + PATIENCE))
+                fail("%llu of %d did not get a message", all - lines_heard, n_clients - 1);
+        if (i >= 0)
+            took[measured++] = now() - began;
+    }
+    for (int i = 0; i < n_clients; i++)
+        clients[i]->owed = clients[i]->heard;
+    struct times last = times_now();
+    qsort(took, measured, sizeof *took, compare);
+    printf("{\"count\": %d, \"p50\": %.6f, \"p99\": %.6f, \"max\": %.6f, ", measured,
+           took[measured / 2], took[measured * 99 / 100], took[measured - 1]);
+    print_times(first, last);
+    printf("}\n");
+    free(took);
+}

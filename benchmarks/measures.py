@@ -1,0 +1,97 @@
+"""All that is measured, by name."""
+
+from __future__ import annotations
+
+from benchmarks.results import Measure
+
+
+def fan_out(members: int, size: int) -> Measure:
+    """Deliveries among some members."""
+    title = f"{members:,} members, {size}-byte lines"
+    return Measure(f"chat.{members}.{size}", title, "deliveries/s", more_is_better=True)
+
+
+def fan_out_cpu(members: int, size: int) -> Measure:
+    """The server's processor time for each of them, in kernel and program."""
+    title = f"{members:,} members, {size}-byte lines: server"
+    return Measure(f"cpu.{members}.{size}", title, "µs CPU/delivery")
+
+
+def fan_out_load(members: int, size: int) -> Measure:
+    """The load generator's share of its core meanwhile: below 100 %, it waits for the server."""
+    title = f"{members:,} members, {size}-byte lines: load generator"
+    return Measure(f"load.{members}.{size}", title, "% busy")
+
+
+def calculator(depth: int) -> Measure:
+    """Requests among 50 clients."""
+    title = f"calculator, 50 clients, {depth} in flight each"
+    return Measure(f"calc.{depth}", title, "requests/s", more_is_better=True)
+
+
+def calculator_cpu(depth: int) -> Measure:
+    """The server's processor time for each of them, in kernel and program."""
+    title = f"calculator, {depth} in flight each: server"
+    return Measure(f"cpu.calc.{depth}", title, "µs CPU/request")
+
+
+def calculator_load(depth: int) -> Measure:
+    """The load generator's share of its core meanwhile."""
+    title = f"calculator, {depth} in flight each: load generator"
+    return Measure(f"load.calc.{depth}", title, "% busy")
+
+
+def join(members: int) -> Measure:
+    """A crowd that comes at once."""
+    return Measure("chat.join", f"{members:,} members join at once: until all know of all", "s")
+
+
+def one_message(members: int, percentile: int) -> Measure:
+    """The time until the last member has a message."""
+    title = f"one message at a time: until the last of {members:,} has it, p{percentile}"
+    return Measure(f"chat.one.p{percentile}", title, "ms")
+
+
+def idle_memory(members: int) -> Measure:
+    """What a member who is silent costs."""
+    return Measure("idle.memory", f"memory for each of {members:,} idle members", "KiB")
+
+
+def cost(members: int) -> Measure:
+    """What a delivery costs the server, as the room grows."""
+    title = f"cost of a delivery, {members:,} members"
+    return Measure(f"idle.cost.{members}", title, "µs CPU")
+
+
+def drained(members: int, what: str) -> Measure:
+    """The time from SIGTERM on."""
+    return Measure(
+        f"drain.{what}", f"drain of {members:,} members (no peer has one): until {what}", "s"
+    )
+
+
+STALLED = Measure(
+    "chat.stalled",
+    "one of 100 members never reads: what the others keep of their deliveries/s",
+    "of 1",
+    more_is_better=True,
+)
+
+STALLED_COST = Measure(
+    "chat.stalled.cost",
+    "one of 100 members never reads: what a delivery to the others costs the server in CPU",
+    "of 1",
+)
+
+CEILING = Measure(
+    "ceiling",
+    "load generator: what it takes from a firehose",
+    "deliveries for each second of its CPU time",
+    more_is_better=True,
+)
+
+BARE_PYTHON = Measure("start.python", "python -c pass", "ms")
+IMPORT_TRIO = Measure("start.trio", "import trio", "ms")
+IMPORT_TRIONET = Measure("start.trionet", "import trionet", "ms")
+BARE_TYPER = Measure("start.typer", "a bare typer program, --version", "ms")
+TRIONET_VERSION = Measure("start.version", "trionet --version", "ms")

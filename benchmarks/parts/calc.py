@@ -1,0 +1,59 @@
+"""The calculator: requests, one in flight and 16."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+from benchmarks import measures
+from benchmarks.peers.table import CALC, Peer, chosen
+from benchmarks.peers.wire import calculate
+from benchmarks.run import Run, tell
+
+CLIENTS = 50
+DEPTHS = (1, 16)
+
+NUMBERS = ("12", "42", "3.24", "-45", "4.5", "-6", "0.1", "1234567.89")
+
+
+def measure(run: Run) -> None:
+    """Run all peers in turn, in each round."""
+    cases = run.builds.directory / "operations"
+    write_cases(cases)
+    for round_ in range(1, run.plan.rounds + 1):
+        tell(f"calc, round {round_} of {run.plan.rounds}")
+        for peer in chosen(CALC, run.names):
+            _serve(run, peer, round_, cases)
+
+
+def write_cases(path: Path) -> None:
+    """Write operations, each with its result: every reply is compared with that."""
+    with path.open("w") as file:
+        for left, operator, right in product(NUMBERS, "+-*/", NUMBERS):
+            operation = f"{left} {operator} {right}"
+            file.write(f"{operation}\t{calculate(operation.encode()).decode()}")
+
+
+def _serve(run: Run, peer: Peer, round_: int, cases: Path) -> None:
+    if not run.able("calc", peer):
+        return
+    with (
+        run.attempt("calc", peer, *map(measures.calculator, DEPTHS)) as trial,
+        run.started(peer) as (_, load),
+    ):
+        for depth in DEPTHS:
+            answer = load.ask(
+                "calc",
+                n=CLIENTS,
+                depth=depth,
+                warmup=run.plan.warmup,
+                seconds=run.plan.seconds,
+                cases=cases,
+            )
+            rate = answer["requests"] / answer["seconds"]
+            trial.take(measures.calculator(depth), round_, rate, **answer)
+            if answer["server_cpu"]:
+                each = answer["server_cpu"] / max(1, answer["requests"]) * 1e6
+                trial.take(measures.calculator_cpu(depth), round_, each, show=False)
+            busy = 100 * answer["load_cpu"] / answer["seconds"]
+            trial.take(measures.calculator_load(depth), round_, busy, show=False)

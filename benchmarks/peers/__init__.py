@@ -1,0 +1,1 @@
+"""The servers that trionet's are measured beside, one file each."""

@@ -1,0 +1,100 @@
+"""Which peers there are, and how each is run."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.builds import Builds, Unavailable
+
+HERE = Path(__file__).parent
+ANY_PORT = "127.0.0.1:0"
+
+TRIONET = "trionet"
+LIMIT = "limit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """One server.
+
+    Args:
+        name: what it is called on the command line and in the results.
+        label: what it is called in tables and charts.
+        command: returns how it is run; raises `Unavailable` where it cannot be.
+    """
+
+    name: str
+    label: str
+    command: Callable[[Builds], list[str]]
+
+
+def _python(module: str, *packages: str) -> Callable[[Builds], list[str]]:
+    def command(_builds: Builds) -> list[str]:
+        for package in packages:
+            if importlib.util.find_spec(package) is None:
+                raise Unavailable(f"{package} is not installed (pip install trionet[bench])")
+        return [sys.executable, "-m", f"benchmarks.peers.{module}", ANY_PORT]
+
+    return command
+
+
+def _go(builds: Builds) -> list[str]:
+    return [builds.program("chat_go", HERE / "chat_go.go"), ANY_PORT]
+
+
+def _limit(builds: Builds) -> list[str]:
+    # epoll is Linux's own.
+    if sys.platform == "linux":
+        try:
+            return [builds.program("chat_limit", HERE / "chat_limit.c"), ANY_PORT]
+        except Unavailable:
+            pass
+    return [sys.executable, "-m", "benchmarks.peers.chat_limit", ANY_PORT]
+
+
+def _trionet(*arguments: str) -> Callable[[Builds], list[str]]:
+    # As its user runs it, with the limits off that a load from one address would meet.
+    return lambda _builds: [sys.executable, "-m", "trionet.cli.main", *arguments]
+
+
+CHAT = (
+    Peer(name=LIMIT, label="bare epoll (the limit)", command=_limit),
+    Peer(
+        name=TRIONET,
+        label="trionet",
+        command=_trionet(
+            *("chat", "serve", ANY_PORT, "--quiet", "--forever"),
+            *("--rate", "0", "--max-clients", "0", "--max-per-address", "0"),
+        ),
+    ),
+    Peer(name="go", label="Go", command=_go),
+    Peer(name="trio", label="Trio", command=_python("chat_trio")),
+    Peer(name="twisted", label="Twisted", command=_python("chat_twisted", "twisted")),
+    Peer(name="uvloop", label="uvloop", command=_python("chat_uvloop", "uvloop")),
+    Peer(name="asyncio", label="asyncio", command=_python("chat_asyncio")),
+    Peer(name="threads", label="threads", command=_python("chat_threads")),
+)
+
+CALC = (
+    Peer(
+        name=TRIONET,
+        label="trionet",
+        command=_trionet("calc", "serve", ANY_PORT, "--quiet", "--max-clients", "0"),
+    ),
+    Peer(name="uvloop", label="uvloop", command=_python("calc_uvloop", "uvloop")),
+    Peer(name="trio", label="Trio", command=_python("calc_trio")),
+    Peer(name="asyncio", label="asyncio", command=_python("calc_asyncio")),
+    Peer(name="threads", label="threads", command=_python("calc_threads")),
+)
+
+LABELS: Mapping[str, str] = {peer.name: peer.label for peer in (*CALC, *CHAT)}
+
+
+def chosen(peers: Iterable[Peer], names: Iterable[str] | None) -> list[Peer]:
+    """Return those of the peers that are to be run; ``None``: all."""
+    wanted = None if names is None else set(names)
+    return [peer for peer in peers if wanted is None or peer.name in wanted]

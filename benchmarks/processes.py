@@ -1,0 +1,166 @@
+"""The two processes of a measurement: a server, and the load generator that talks to it."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.builds import Builds, Unavailable
+from benchmarks.machine import cores, on_core
+
+HERE = Path(__file__).parent
+
+# Seconds for a server to say where it listens.
+START_PATIENCE = 20.0
+
+
+class Failed(Exception):
+    """A measurement came to nothing; the text says why."""
+
+
+class ServerProcess:
+    """A server that prints ``listening on HOST:PORT``, on a core of its own.
+
+    Killed when the block is left.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+
+    def __enter__(self) -> ServerProcess:
+        chosen = cores()
+        with on_core(chosen and chosen[0]):
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=HERE.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+            )
+        try:
+            self.host, self.port = self._address()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _address(self) -> tuple[str, str]:
+        output = self._process.stdout
+        assert output is not None
+        if select.select([output], [], [], START_PATIENCE)[0]:
+            found = re.fullmatch(rb"listening on (\S+):(\d+)\n", output.readline())
+            if found:
+                return found[1].decode(), found[2].decode()
+        raise Failed(f"the server did not start: {self.last_words() or self._command}")
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def last_words(self) -> str:
+        """Return the last line that the server wrote to standard error."""
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait until the process has ended; return its status, or ``None``: it still runs."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._log.close()
+
+
+class Load:
+    """The load generator, on the other core: clients of one server. See ``load/main.c``."""
+
+    # Seconds beyond what a command was told to take.
+    PATIENCE = 60.0
+
+    def __init__(self, server: ServerProcess, builds: Builds) -> None:
+        self._command = [*load_command(builds), server.host, server.port, str(server.pid)]
+
+    def __enter__(self) -> Load:
+        chosen = cores()
+        with on_core(chosen and chosen[1]):
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=HERE.parent,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        return self
+
+    def ask(self, name: str, **values: object) -> dict[str, Any]:
+        """Have a command carried out, and return its answer.
+
+        Raises:
+            Failed: it could not be.
+        """
+        self.begin(name, **values)
+        return self.answer(float(str(values.get("limit", 0))) + self.PATIENCE)
+
+    def begin(self, name: str, **values: object) -> None:
+        """Give a command, without waiting for its `answer`."""
+        assert self._process.stdin is not None
+        words = [name, *(f"{key}={value}" for key, value in values.items())]
+        try:
+            self._process.stdin.write(" ".join(words) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Failed("the load generator has ended") from None
+
+    def answer(self, seconds: float) -> dict[str, Any]:
+        """Return the answer to a command; `Failed` if none comes."""
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            raise Failed("the load generator does not answer")
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed("the load generator has ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def load_command(builds: Builds) -> list[str]:
+    """Return the command of the generator in C, or of the one in Python where C cannot be had."""
+    if sys.platform == "linux":
+        try:
+            return [builds.program("load", *sorted((HERE / "load").glob("*.c")))]
+        except Unavailable:
+            pass
+    return [sys.executable, "-m", "benchmarks.load"]

@@ -1,0 +1,130 @@
+"""What trionet's servers are to reach, as ratios within one run, and whether they do: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks import measures
+from benchmarks.peers.table import LABELS, LIMIT, TRIONET
+from benchmarks.plan import Plan
+from benchmarks.results import Results, Spread
+
+SIZES = (32, 512)
+
+MET, MISSED, UNKNOWN = "met", "missed", "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One bound.
+
+    Args:
+        key: the measure whose figure for trionet is judged.
+        bound: at least this, or at most.
+        at_least: else at most.
+        peer: by whose figure trionet's is divided; ``None``: by none.
+        to_key: by that of another measure.
+        to_text: how the report calls what it is divided by.
+        is_aim: worth reaching, and not promised.
+    """
+
+    key: str
+    bound: float
+    at_least: bool
+    peer: str | None = None
+    to_key: str | None = None
+    to_text: str = ""
+    is_aim: bool = False
+
+    def measured(self, results: Results) -> Spread | None:
+        """Return what is compared with the bound: the median of the rounds counts."""
+        if self.peer is None:
+            return results.spread(self.key, TRIONET)
+        return results.ratio(self.key, TRIONET, self.peer, self.to_key)
+
+    def verdict(self, results: Results) -> str:
+        """Tell whether it is met."""
+        measured = self.measured(results)
+        if measured is None:
+            return UNKNOWN
+        met = measured.median >= self.bound if self.at_least else measured.median <= self.bound
+        return MET if met else MISSED
+
+    def text(self, unit: str) -> str:
+        """Say what the bound is."""
+        sign = "≥" if self.at_least else "≤"
+        to = self.to_text or LABELS.get(self.peer or "", "")
+        text = f"{sign} {self.bound:g}" + (f" × {to}" if self.peer else f" {unit}")
+        return f"aim: {text}" if self.is_aim else text
+
+
+def targets(plan: Plan) -> list[Target]:
+    """Return all targets, in the order of the report."""
+    return [*_chat(plan), *_calc(), *_idle(plan), *_start()]
+
+
+def _chat(plan: Plan) -> Iterator[Target]:
+    for size in SIZES:
+        for peer, bound in (
+            (LIMIT, 0.5),
+            ("go", 1.5),
+            ("twisted", 8),
+            ("asyncio", 20),
+            ("uvloop", 20),
+            ("threads", 20),
+        ):
+            yield Target(key=measures.fan_out(100, size).key, peer=peer, bound=bound, at_least=True)
+    for size in SIZES:
+        for peer, bound in ((LIMIT, 0.7), ("go", 4)):
+            key = measures.fan_out(plan.crowd, size).key
+            yield Target(key=key, peer=peer, bound=bound, at_least=True)
+    for percentile in (50, 99):
+        key = measures.one_message(plan.crowd, percentile).key
+        yield Target(key=key, peer=LIMIT, bound=1.25, at_least=False)
+        for peer in ("go", "trio", "twisted", "uvloop", "asyncio", "threads"):
+            yield Target(key=key, peer=peer, bound=1, at_least=False)
+    yield Target(key=measures.join(plan.crowd).key, peer=LIMIT, bound=2, at_least=False)
+    yield Target(key=measures.STALLED.key, bound=0.95, at_least=True)
+
+
+def _calc() -> Iterator[Target]:
+    one, many = measures.calculator(1).key, measures.calculator(16).key
+    yield Target(key=one, peer="trio", bound=1.5, at_least=True)
+    yield Target(key=one, peer="asyncio", bound=1, at_least=True)
+    yield Target(key=one, peer="uvloop", bound=1, at_least=True, is_aim=True)
+    yield Target(key=many, peer="uvloop", bound=3, at_least=True)
+
+
+def _idle(plan: Plan) -> Iterator[Target]:
+    yield Target(key=measures.idle_memory(plan.idle).key, bound=6, at_least=False)
+    # Flat: however many there are, a delivery costs no more than among a few.
+    few = plan.growth[0]
+    for members in plan.growth[1:]:
+        yield Target(
+            key=measures.cost(members).key,
+            peer=TRIONET,
+            to_key=measures.cost(few).key,
+            to_text=f"that of {few} members",
+            bound=1.1,
+            at_least=False,
+        )
+
+
+def _start() -> Iterator[Target]:
+    yield Target(
+        key=measures.IMPORT_TRIONET.key,
+        peer=TRIONET,
+        to_key=measures.IMPORT_TRIO.key,
+        to_text=measures.IMPORT_TRIO.title,
+        bound=1.2,
+        at_least=False,
+    )
+    yield Target(
+        key=measures.TRIONET_VERSION.key,
+        peer=TRIONET,
+        to_key=measures.BARE_TYPER.key,
+        to_text="a bare typer program",
+        bound=1.5,
+        at_least=False,
+    )

@@ -1,0 +1,88 @@
+"""A whole session for a person or a pipe: operations in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable
+
+import trio
+
+from trionet.calc.errors import MalformedExpression
+from trionet.calc.pipeline import ERROR, MAX_IN_FLIGHT, Pipeline, read_request
+from trionet.calc.session import SESSION_ENDED, check_name, is_quit
+from trionet.errors import BadLine, TrionetError
+from trionet.groups import single_error
+from trionet.lines import Line
+
+
+async def converse(
+    stream: trio.abc.Stream,
+    name: str,
+    operations: AsyncIterable[Line],
+    *,
+    show: Callable[[str], object],
+    refuse: Callable[[str, TrionetError], object],
+    one_at_a_time: bool = False,
+    wait_room: Callable[[], Awaitable[object]] | None = None,
+) -> int:
+    """Hold one session, from the name to ``Session ended``.
+
+    Each operation is checked before it is sent: a malformed one is refused and not sent, a blank
+    one is skipped. `q` and the end of the operations end the session, once all is answered.
+
+    Args:
+        stream: a connection to a calculator server; the caller closes it.
+        name: the client's name.
+        operations: what to ask, one line each.
+        show: called with each line for the standard output: the replies in order, and at last
+            ``Session ended``.
+        refuse: called with each line that is not sent, as it came, and with what is wrong with
+            it: a `MalformedExpression`, or a `trionet.BadLine` with an empty line.
+        one_at_a_time: wait for a reply before the next operation is taken, as a person does;
+            otherwise operations are sent as they come, at most 4,096 ahead of the replies.
+        wait_room: awaited after each batch of replies; a `show` that is slow makes the server
+            wait by it.
+
+    Returns:
+        How many operations failed: refused, or answered by an error.
+
+    Raises:
+        UnfitName: the name cannot be used; nothing was sent.
+        Refused: the server refuses the name, or to serve at all.
+        ConnectionLost: the server went first.
+
+    Cancellation: immediate; the session just stops.
+    """
+    pipeline = Pipeline(stream, check_name(name), wait_room=wait_room)
+    failed = 0
+
+    def take(reply: str) -> None:
+        nonlocal failed
+        failed += reply.startswith(ERROR)
+        show(reply)
+
+    with single_error(TrionetError):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.send)
+            nursery.start_soon(pipeline.receive)
+            async for line in operations:
+                if isinstance(line, BadLine):
+                    failed += 1
+                    refuse("", line)
+                elif is_quit(line):
+                    break
+                elif line.strip(" \t"):
+                    try:
+                        pipeline.ask(read_request(line), take)
+                    except MalformedExpression as error:
+                        failed += 1
+                        refuse(line, error)
+                        continue
+                    if one_at_a_time:
+                        await pipeline.wait_in_flight(0)
+                    elif pipeline.in_flight >= MAX_IN_FLIGHT:
+                        # By half, lest each reply wake this task for one operation.
+                        await pipeline.wait_in_flight(MAX_IN_FLIGHT // 2)
+            await pipeline.quit()
+            nursery.cancel_scope.cancel()
+    show(SESSION_ENDED)
+    return failed

@@ -1,0 +1,117 @@
+"""Runs the program of an expression: a stack machine with Python's `decimal` at one precision.
+
+Numbers are taken as they are written, however many digits they have. The result of each operation
+is rounded, half even, to the precision; so is a lone number in the end, as by decimal's unary plus.
+Signs and parentheses round nothing.
+"""
+
+from __future__ import annotations
+
+from decimal import (
+    MAX_EMAX,
+    MIN_EMIN,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    Underflow,
+)
+
+from trionet.calc.bounds import BOUNDS, DEFAULT_PRECISION, MAX_PRECISION
+from trionet.calc.errors import CalculationError
+from trionet.calc.grammar import Expression, Step
+from trionet.calc.number import ZERO
+from trionet.calc.work import STRETCH, Work, finish
+
+
+class Arithmetic:
+    """Decimal arithmetic at one precision.
+
+    Args:
+        precision: significant digits of a result, 1 to 100.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
+        if not 1 <= precision <= MAX_PRECISION:
+            raise ValueError(f"precision must be from 1 to {MAX_PRECISION}")
+        # The context's own bounds are as wide as they go: it would judge a result that is too small
+        # before it is rounded, and one that is too large after it.
+        self._context = Context(
+            prec=precision,
+            rounding=ROUND_HALF_EVEN,
+            Emin=MIN_EMIN,
+            Emax=MAX_EMAX,
+            traps=[DivisionByZero, InvalidOperation, Overflow, Underflow],
+        )
+
+    @property
+    def precision(self) -> int:
+        """Significant digits of a result."""
+        return self._context.prec
+
+    def evaluate(self, expression: Expression, ans: Decimal | None = None) -> Decimal:
+        """Return the result of an expression.
+
+        Args:
+            expression: what to compute.
+            ans: the last result; ``None``: there is none yet.
+
+        Raises:
+            CalculationError: it has no result, such as a division by zero.
+        """
+        return finish(self.evaluating(expression, ans))
+
+    def evaluating(self, expression: Expression, ans: Decimal | None = None) -> Work[Decimal]:
+        """Compute an expression in turns; see `evaluate`."""
+        stack: list[Decimal] = []
+        spent = 0
+        for item in expression.program:
+            if isinstance(item, Decimal):
+                stack.append(item)
+            elif isinstance(item, Step):
+                operation, count = item
+                spent += operation.cost + count
+                if spent >= STRETCH:
+                    yield spent
+                    spent = 0
+                first = len(stack) - count
+                operands = stack[first:]
+                del stack[first:]
+                stack.append(self._checked(item, operands))
+            elif ans is None:
+                raise CalculationError("ans is the last result, and there is none yet")
+            else:
+                stack.append(ans)
+        yield spent
+        (result,) = stack
+        return self._bounded(self._context.plus(result))
+
+    def _checked(self, step: Step, operands: list[Decimal]) -> Decimal:
+        try:
+            return self._bounded(step.operation.compute(self._context, *operands))
+        except Overflow:
+            raise _too_large() from None
+        except Underflow:
+            raise _too_close_to_zero() from None
+
+    def _bounded(self, result: Decimal) -> Decimal:
+        if not result:
+            return ZERO
+        power = result.adjusted()
+        if power > BOUNDS.max_exponent:
+            raise _too_large()
+        if power < -BOUNDS.max_exponent:
+            raise _too_close_to_zero()
+        return result
+
+
+def _too_large() -> CalculationError:
+    return CalculationError("the result is too large")
+
+
+def _too_close_to_zero() -> CalculationError:
+    return CalculationError("the result is too close to zero")

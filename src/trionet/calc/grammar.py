@@ -1,0 +1,327 @@
+"""Reads an expression: what it means, or where it goes wrong.
+
+    line       = expression [ "=" ]
+    expression = term { ( "+" | "-" ) term }
+    term       = factor { ( "*" | "/" | "//" | "%" ) factor }
+    factor     = ( "+" | "-" ) factor | power
+    power      = operand [ ( "^" | "**" ) factor ]
+    operand    = number | "ans" | "pi" | "e" | "(" expression ")"
+               | function "(" expression { "," expression } ")"
+    function   = "sqrt" | "abs" | "round" | "min" | "max"
+
+So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `×`, `÷` and `−` mean `*`, `/` and `-`.
+
+How it is read: from left to right, once, with a stack for what waits for its right operand
+(Dijkstra's shunting yard). There is no recursion. What comes of it is a program for a stack
+machine, as long as the line at most; it is `trionet.calc.evaluation` that runs it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+from trionet.calc import operations
+from trionet.calc.bounds import BOUNDS
+from trionet.calc.errors import LimitExceeded, MalformedExpression
+from trionet.calc.hints import comma_hint, known_name_hint, operator_hint, shown
+from trionet.calc.number import read_number
+from trionet.calc.operations import CONSTANTS, FUNCTIONS, NEGATE, Operation
+from trionet.calc.tokens import BLANKS, NUMBER, PLAIN, Kind, Token, tokens
+from trionet.calc.work import STRETCH, Work, finish
+
+ANS = "ans"
+
+# In microseconds, see `trionet.calc.work`.
+_TOKEN_COST = 2
+
+
+class Step(NamedTuple):
+    """An operation of a program: it takes its operands off the stack, and puts its result on it.
+
+    Attributes:
+        operation: what to do.
+        operands: how many there are.
+    """
+
+    operation: Operation
+    operands: int
+
+
+class Ans:
+    """The step that puts the last result on the stack."""
+
+
+LAST_RESULT = Ans()
+
+Program: TypeAlias = tuple[Decimal | Step | Ans, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that was read and found well-formed.
+
+    Attributes:
+        program: what to do, for a stack machine: a number is put on the stack, an operation takes
+            its operands from it.
+    """
+
+    program: Program
+
+
+class _Operator(NamedTuple):
+    """What waits for its right operand.
+
+    Attributes:
+        step: what it will do.
+        binds: the higher, the more closely.
+        is_right: whether equals to its right come first.
+    """
+
+    step: Step
+    binds: int
+    is_right: bool = False
+
+
+class _Open:
+    """A parenthesis that waits for its other half.
+
+    Attributes:
+        token: where it stands.
+        function: whose arguments it holds; ``None``: nobody's.
+        count: the arguments that have begun.
+    """
+
+    __slots__ = ("count", "function", "token")
+
+    def __init__(self, token: Token, function: Operation | None = None) -> None:
+        self.token = token
+        self.function = function
+        self.count = 1
+
+
+_BINARY = {
+    operation.name: _Operator(Step(operation, 2), binds, is_right)
+    for operation, binds, is_right in (
+        (operations.ADD, 1, False),
+        (operations.SUBTRACT, 1, False),
+        (operations.MULTIPLY, 2, False),
+        (operations.DIVIDE, 2, False),
+        (operations.DIVIDE_WHOLE, 2, False),
+        (operations.REMAINDER, 2, False),
+        (operations.POWER, 4, True),
+    )
+}
+_NEGATION = _Operator(Step(NEGATE, 1), binds=3, is_right=True)
+
+# Two numbers and an operator, which is what most lines are: read in one go, for speed alone.
+# There is no `^` here, because in `-2^2` the sign comes last.
+_SIGNED = rf"{BLANKS}([+\-−]?+){BLANKS}({NUMBER}){BLANKS}"
+_PAIR = re.compile(rf"{_SIGNED}([+\-−*×/÷]){_SIGNED}")
+_PAIR_STEPS = {sign: _BINARY[PLAIN.get(sign, sign)].step for sign in "+-−*×/÷"}
+
+
+def parse(text: str) -> Expression:
+    """Read an expression such as ``(12 + 42) * 3``.
+
+    Args:
+        text: one line.
+
+    Raises:
+        MalformedExpression: it is none; the error tells the column.
+        LimitExceeded: it is too long, too deep, has too many operations, or an exponent in it
+            is out of all bounds.
+    """
+    return finish(parsing(text))
+
+
+def parsing(text: str) -> Work[Expression]:
+    """Read an expression in turns; see `parse`."""
+    if len(text) > BOUNDS.max_length:
+        raise LimitExceeded(f"an expression has at most {BOUNDS.max_length} characters")
+    return parse_pair(text) or (yield from _Reader(text).read())
+
+
+def parse_pair(text: str) -> Expression | None:
+    """Read two numbers and an operator; ``None``: the line is not just that.
+
+    Raises:
+        LimitExceeded: an exponent is out of all bounds.
+    """
+    match = _PAIR.fullmatch(text)
+    if match is None:
+        return None
+    sign, number, operator, other_sign, other_number = match.groups()
+    left = read_number(number, match.start(2) + 1)
+    right = read_number(other_number, match.start(5) + 1)
+    return Expression(
+        (
+            left if sign in ("", "+") else left.copy_negate(),
+            right if other_sign in ("", "+") else right.copy_negate(),
+            _PAIR_STEPS[operator],
+        )
+    )
+
+
+class _Reader:
+    """One line, while it is read."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._program: list[Decimal | Step | Ans] = []
+        self._waiting: list[_Operator | _Open] = []
+        self._depth = 0
+        self._operations = 0
+        self._wants_operand = True
+        # A function's name that was just read; its parenthesis comes next.
+        self._function: Token | None = None
+        self._before: Token | None = None
+        self._has_ended = False
+
+    def read(self) -> Work[Expression]:
+        spent = 0
+        for token in tokens(self._text):
+            spent += _TOKEN_COST
+            if spent >= STRETCH:
+                yield spent
+                spent = 0
+            self._take(token)
+            self._before = token
+        yield spent
+        return Expression(tuple(self._program))
+
+    def _take(self, token: Token) -> None:
+        if self._function is not None:
+            self._open_arguments(self._function, token)
+        elif self._wants_operand:
+            self._take_operand(token)
+        else:
+            self._take_operator(token)
+
+    def _take_operand(self, token: Token) -> None:
+        if token.kind is Kind.NUMBER:
+            self._put(read_number(token.text, token.column))
+        elif token.kind is Kind.NAME:
+            self._take_name(token)
+        elif token.text == "-":
+            self._count(token)
+            self._waiting.append(_NEGATION)
+        elif token.text == "+":
+            self._count(token)
+        elif token.text == "(":
+            self._open(_Open(token))
+        elif token.kind is Kind.STRAY:
+            raise _misread(f"unexpected {shown(token.text)}", token)
+        elif self._before is None and token.kind is Kind.END:
+            raise MalformedExpression("expected an expression, such as 12 + 42")
+        else:
+            raise _misread("expected a number", token)
+
+    def _take_name(self, token: Token) -> None:
+        name = token.text
+        if name == ANS:
+            self._put(LAST_RESULT)
+        elif name in CONSTANTS:
+            self._put(Step(CONSTANTS[name], 0))
+        elif name in FUNCTIONS:
+            self._function = token
+        else:
+            raise _misread(f"unknown name {shown(name)}", token, known_name_hint(name, NAMES))
+
+    def _open_arguments(self, name: Token, token: Token) -> None:
+        if token.text != "(":
+            raise _misread("expected (", token, f"write {name.text}(…)")
+        self._function = None
+        self._count(name)
+        self._open(_Open(token, FUNCTIONS[name.text]))
+
+    def _take_operator(self, token: Token) -> None:
+        if self._has_ended and token.kind is not Kind.END:
+            raise _misread("expected the end of the line", token, "nothing comes behind =")
+        operator = _BINARY.get(token.text)
+        if operator is not None:
+            self._count(token)
+            self._settle(operator.binds + operator.is_right)
+            self._waiting.append(operator)
+            self._wants_operand = True
+        elif token.text == ")":
+            self._close(token)
+        elif token.text == ",":
+            self._separate(token)
+        elif token.text == "=":
+            self._has_ended = True
+        elif token.kind is Kind.END:
+            self._settle(0)
+            if self._waiting:
+                opened = self._waiting[-1]
+                assert isinstance(opened, _Open)
+                raise _misread("unclosed (", opened.token)
+        else:
+            assert self._before is not None
+            raise self._no_operator(self._before, token)
+
+    def _no_operator(self, before: Token, token: Token) -> MalformedExpression:
+        if token.text.startswith(".") and "." in before.text and before.end == token.start:
+            return _misread("unexpected .", token, "a number has one point")
+        hint = operator_hint(self._text, before, token, NAMES)
+        return _misread("expected an operator", token, hint)
+
+    def _put(self, item: Decimal | Step | Ans) -> None:
+        self._program.append(item)
+        self._wants_operand = False
+
+    def _open(self, opened: _Open) -> None:
+        self._depth += 1
+        if self._depth > BOUNDS.max_depth:
+            raise LimitExceeded(
+                f"parentheses are nested deeper than {BOUNDS.max_depth}", opened.token.column
+            )
+        self._waiting.append(opened)
+
+    def _settle(self, binds: int) -> None:
+        """Do what waits and binds at least as closely, up to the last open parenthesis."""
+        while self._waiting:
+            last = self._waiting[-1]
+            if isinstance(last, _Open) or last.binds < binds:
+                return
+            self._program.append(last.step)
+            self._waiting.pop()
+
+    def _close(self, token: Token) -> None:
+        self._settle(0)
+        if not self._waiting:
+            raise _misread("unexpected )", token, "no ( is open here")
+        opened = self._waiting.pop()
+        assert isinstance(opened, _Open)
+        self._depth -= 1
+        if opened.function is not None:
+            self._program.append(Step(opened.function, opened.count))
+
+    def _separate(self, token: Token) -> None:
+        self._settle(0)
+        opened = self._waiting[-1] if self._waiting else None
+        if not isinstance(opened, _Open) or opened.function is None:
+            raise _misread("unexpected ,", token, comma_hint(self._text, token.start))
+        if opened.count == opened.function.most:
+            most = "one number" if opened.count == 1 else f"at most {opened.count} numbers"
+            raise _misread("unexpected ,", token, f"{opened.function.name} takes {most}")
+        self._count(token)
+        opened.count += 1
+        self._wants_operand = True
+
+    def _count(self, token: Token) -> None:
+        self._operations += 1
+        if self._operations > BOUNDS.max_operations:
+            raise LimitExceeded(
+                f"an expression has at most {BOUNDS.max_operations} operations", token.column
+            )
+
+
+NAMES = (ANS, *CONSTANTS, *FUNCTIONS)
+
+
+def _misread(what: str, token: Token, hint: str = "") -> MalformedExpression:
+    reason = f"{what} at column {token.column}"
+    return MalformedExpression(f"{reason} ({hint})" if hint else reason, token.column)

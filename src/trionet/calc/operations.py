@@ -1,0 +1,161 @@
+"""What the calculator can compute: each operation, its errors and its cost.
+
+An operation is Python's own, in a context that has the precision and rounds half even. What
+`decimal` would tell by NaN or infinity, or by computing for minutes, is an error here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from functools import reduce
+
+from trionet.calc.bounds import BOUNDS
+from trionet.calc.errors import CalculationError
+from trionet.calc.number import ZERO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """Something to do with the operands before it.
+
+    Attributes:
+        name: as it is written.
+        compute: given a context and the operands; the result is rounded to the context's
+            precision.
+        least: how few operands it can have.
+        most: how many operands it can have; ``None``: any number.
+        cost: in microseconds, for the slowest operands, at the highest precision.
+    """
+
+    name: str
+    compute: Callable[..., Decimal]
+    least: int
+    most: int | None
+    cost: int = 1
+
+
+def _divide(context: Context, dividend: Decimal, divisor: Decimal) -> Decimal:
+    if not divisor:
+        raise CalculationError("division by zero")
+    return context.divide(dividend, divisor)
+
+
+def _divide_whole(context: Context, dividend: Decimal, divisor: Decimal) -> Decimal:
+    return _whole(context.divide_int, context, dividend, divisor)
+
+
+def _remainder(context: Context, dividend: Decimal, divisor: Decimal) -> Decimal:
+    return _whole(context.remainder, context, dividend, divisor)
+
+
+def _whole(
+    compute: Callable[[Decimal, Decimal], Decimal],
+    context: Context,
+    dividend: Decimal,
+    divisor: Decimal,
+) -> Decimal:
+    if not divisor:
+        raise CalculationError("division by zero")
+    try:
+        return compute(dividend, divisor)
+    except InvalidOperation:
+        raise CalculationError(
+            f"the whole part of the quotient has more than {context.prec} digits"
+        ) from None
+
+
+def _power(context: Context, base: Decimal, exponent: Decimal) -> Decimal:
+    if not base:
+        if not exponent:
+            raise CalculationError("0^0 is not defined")
+        if exponent < 0:
+            raise CalculationError("division by zero")
+        return ZERO
+    if base < 0 and exponent != exponent.to_integral_value():
+        raise CalculationError("a negative number to a fractional power")
+    limit = BOUNDS.max_power_digits
+    if max(len(operand.as_tuple().digits) for operand in (base, exponent)) > limit:
+        raise CalculationError(f"^ takes numbers of at most {limit} digits")
+    return context.power(base, exponent)
+
+
+def _square_root(context: Context, number: Decimal) -> Decimal:
+    if number < 0:
+        raise CalculationError("square root of a negative number")
+    return context.sqrt(number)
+
+
+def _round(context: Context, number: Decimal, digits: Decimal = ZERO) -> Decimal:
+    limit = BOUNDS.max_exponent
+    if abs(digits) > limit:
+        raise CalculationError(f"round takes from -{limit} to {limit} digits")
+    if digits != digits.to_integral_value():
+        raise CalculationError("round takes a whole number of digits")
+    # The power of ten of the last digit that is kept. One rounding alone, whichever is coarser:
+    # to the digits that were asked for, or to the precision.
+    last = -int(digits)
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if last <= max(exponent, number.adjusted() - context.prec + 1):
+        return context.plus(number)
+    return context.quantize(number, Decimal((0, (1,), last)))
+
+
+def _least(context: Context, *numbers: Decimal) -> Decimal:
+    return context.plus(reduce(context.min, numbers))
+
+
+def _greatest(context: Context, *numbers: Decimal) -> Decimal:
+    return context.plus(reduce(context.max, numbers))
+
+
+# 110 decimals: the precision goes to 100, and what follows is never so near to half of a unit
+# that ten digits more would not tell. The tests compute both anew, and say so.
+_PI = Decimal(
+    "3.1415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253"
+    "4211706798214808651"
+)
+_E = Decimal(
+    "2.7182818284590452353602874713526624977572470936999595749669676277240766303535475945713821785"
+    "2516642742746639193"
+)
+
+
+def _pi(context: Context) -> Decimal:
+    return context.plus(_PI)
+
+
+def _e(context: Context) -> Decimal:
+    return context.plus(_E)
+
+
+def _negate(_context: Context, number: Decimal) -> Decimal:
+    # Exact: a sign belongs to its number, and a number is taken as it is written.
+    return number.copy_negate()
+
+
+ADD = Operation("+", Context.add, 2, 2)
+SUBTRACT = Operation("-", Context.subtract, 2, 2)
+MULTIPLY = Operation("*", Context.multiply, 2, 2)
+DIVIDE = Operation("/", _divide, 2, 2)
+DIVIDE_WHOLE = Operation("//", _divide_whole, 2, 2)
+REMAINDER = Operation("%", _remainder, 2, 2)
+POWER = Operation("^", _power, 2, 2, cost=500)
+NEGATE = Operation("-", _negate, 1, 1)
+
+FUNCTIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("sqrt", _square_root, 1, 1, cost=10),
+        Operation("abs", Context.abs, 1, 1),
+        Operation("round", _round, 1, 2),
+        Operation("min", _least, 1, None),
+        Operation("max", _greatest, 1, None),
+    )
+}
+CONSTANTS = {
+    operation.name: operation
+    for operation in (Operation("pi", _pi, 0, 0), Operation("e", _e, 0, 0))
+}

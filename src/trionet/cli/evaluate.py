@@ -1,0 +1,138 @@
+"""`trionet calc eval`: the calculator without a server. It loads no Trio, and so starts at once."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+
+from trionet.calc.errors import CalculationError
+from trionet.calc.evaluation import Arithmetic
+from trionet.calc.grammar import parse
+from trionet.calc.number import format_number
+from trionet.calc.session import is_quit
+from trionet.cli.descriptors import write_all
+from trionet.errors import BadLine
+from trionet.lines import Line, LineDecoder
+from trionet.text import safe_text
+
+# As in `trionet.cli.running`, which would load Trio.
+DONE = 0
+FAILED = 1
+INTERRUPTED = 130
+
+_READ_SIZE = 65536
+
+
+def evaluate_one(expression: str, precision: int) -> int:
+    """Print the result of an expression, or why it has none.
+
+    Args:
+        expression: what to calculate.
+        precision: significant digits of a result.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        result = Arithmetic(precision).evaluate(parse(expression))
+    except CalculationError as error:
+        _tell(f"error: {error}")
+        return FAILED
+    with suppress(OSError):
+        _show([format_number(result)])
+    return DONE
+
+
+def evaluate_lines(precision: int) -> int:
+    """Print the result of each line of the standard input, until its end or `q`.
+
+    An error goes to the standard error, with the number of its line. Blank lines are skipped.
+
+    Args:
+        precision: significant digits of a result.
+
+    Returns:
+        The exit status: `FAILED` if any line failed.
+    """
+    calculator = _Calculator(Arithmetic(precision))
+    try:
+        for batch in _batches():
+            if not calculator.take(batch):
+                break
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError:
+        # Nobody reads the results any more, and that is no error.
+        pass
+    return calculator.status
+
+
+class _Calculator:
+    """What is known from one line to the next."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self._arithmetic = arithmetic
+        self._ans: Decimal | None = None
+        self._number = 0
+        self.status = DONE
+
+    def take(self, batch: list[Line]) -> bool:
+        """Calculate lines that came together; False: there was a `q`."""
+        results: list[str] = []
+        has_quit = False
+        for line in batch:
+            self._number += 1
+            has_quit = isinstance(line, str) and is_quit(line)
+            if has_quit:
+                break
+            try:
+                results += self._answers(line)
+            except (CalculationError, BadLine) as error:
+                self.status = FAILED
+                # On one screen each error stands in its place among the results.
+                _show(results)
+                results = []
+                _tell(f"error: line {self._number}: {error}")
+        _show(results)
+        return not has_quit
+
+    def _answers(self, line: Line) -> list[str]:
+        """Return the result, or none for a blank line."""
+        if isinstance(line, BadLine):
+            raise line
+        if not line.strip(" \t"):
+            return []
+        self._ans = self._arithmetic.evaluate(parse(line), self._ans)
+        return [format_number(self._ans)]
+
+
+def _batches() -> Iterator[list[Line]]:
+    """Read the standard input as it comes; its last piece is a line, also without a line end."""
+    decoder = LineDecoder(max_unending=1 << 62)
+    while data := _read():
+        yield decoder.feed(data)
+    yield decoder.finish()
+
+
+def _read() -> bytes:
+    while True:
+        try:
+            return os.read(0, _READ_SIZE)
+        except BlockingIOError:
+            # Somebody who shares it has made it non-blocking.
+            select.select([0], [], [])
+        except OSError:
+            # A terminal that has hung up, or no standard input at all.
+            return b""
+
+
+def _show(results: list[str]) -> None:
+    write_all(1, "".join(f"{result}\n" for result in results).encode())
+
+
+def _tell(error: str) -> None:
+    with suppress(OSError):
+        write_all(2, f"{safe_text(error)}\n".encode())

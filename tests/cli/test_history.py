@@ -1,0 +1,213 @@
+"""What was typed, kept in a file that its user can rely on, and that several programs share."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trionet.cli import history as history_module
+from trionet.cli.history import MAX_BYTES, KeptHistory, history_path
+
+
+class Typed:
+    """A run of the program: what its person has typed before, types, and is told."""
+
+    def __init__(self, path: Path) -> None:
+        self.warnings: list[str] = []
+        self._history = KeptHistory(path, on_failure=self.warnings.append)
+        self.before = list(reversed(list(self._history.load_history_strings())))
+        self._history._loaded_strings = list(reversed(self.before))
+        self._history._loaded = True
+
+    def type(self, *entries: str) -> None:
+        for entry in entries:
+            self._history.append_string(entry)
+
+    @property
+    def known(self) -> list[str]:
+        return self._history.get_strings()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "trionet" / "calc_history"
+
+
+@pytest.fixture
+def _umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_what_was_typed_is_known_to_the_next_run(path: Path) -> None:
+    first = Typed(path)
+    assert first.before == []
+    first.type("12 + 42", "  2 × 3 ")
+    second = Typed(path)
+    assert second.before == ["12 + 42", "  2 × 3 "]
+    second.type("1 / 3")
+    assert second.known == ["12 + 42", "  2 × 3 ", "1 / 3"]
+    assert Typed(path).before == second.known
+    # A file for people, too.
+    assert path.read_text(encoding="utf-8") == "12 + 42\n  2 × 3 \n1 / 3\n"
+
+
+def test_two_at_a_time_keep_what_both_have_typed(path: Path) -> None:
+    first, second = Typed(path), Typed(path)
+    first.type("1")
+    second.type("2")
+    first.type("3")
+    assert (first.known, second.known) == (["1", "3"], ["2"])
+    assert Typed(path).before == ["1", "2", "3"]
+
+
+@pytest.mark.usefixtures("_umask")
+def test_it_is_private_whatever_the_umask(path: Path) -> None:
+    Typed(path).type("12 + 42")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for folder in (path.parent, path.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_is_there_already_keeps_its_mode(path: Path) -> None:
+    path.parent.mkdir(parents=True, mode=0o755)
+    path.touch(mode=0o644)
+    Typed(path).type("12 + 42")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+def test_nothing_is_made_before_something_is_typed(path: Path) -> None:
+    Typed(path).type("q", "?", " ", " q ")
+    assert not path.parent.parent.exists()
+
+
+def test_commands_are_not_kept(path: Path) -> None:
+    run = Typed(path)
+    run.type("1 + 1", "?", " q ")
+    assert run.known == Typed(path).before == ["1 + 1"]
+
+
+def test_the_lines_of_a_paste_are_entries_of_their_own_in_the_next_run(path: Path) -> None:
+    run = Typed(path)
+    run.type("1 + 1\n\n2 + 2")
+    assert run.known == ["1 + 1\n\n2 + 2"]
+    assert Typed(path).before == ["1 + 1", "2 + 2"]
+
+
+def test_what_is_no_text_or_no_line_does_no_harm(path: Path) -> None:
+    run = Typed(path)
+    run.type("caf\udce9", "x" * 5000, "1 + 1")
+    assert run.known == ["caf\udce9", "x" * 5000, "1 + 1"]
+    assert Typed(path).before == ["caf?", "1 + 1"]
+    path.write_bytes(b"\xff\r\n\n2 + 2\n3 +")
+    assert Typed(path).before == ["�\r", "2 + 2", "3 +"]
+
+
+def test_it_is_bounded_and_the_oldest_go_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "MAX_BYTES", 1000)
+    run = Typed(path)
+    entries = [f"{number:05} + 1" for number in range(500)]
+    largest = 0
+    for entry in entries:
+        run.type(entry)
+        largest = max(largest, path.stat().st_size)
+    assert 1900 < largest <= 2000
+    kept = Typed(path).before
+    assert 99 <= len(kept) <= 200
+    assert kept == entries[-len(kept) :]
+
+
+def test_a_file_that_somebody_else_made_huge_is_read_in_part(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text("9 + 9\n" * 1_000_000)
+    run = Typed(path)
+    assert len(run.before) == 2 * MAX_BYTES // 6
+    assert set(run.before) == {"9 + 9"}
+    run.type("1 + 1")
+    assert path.stat().st_size <= MAX_BYTES
+    assert Typed(path).before[-2:] == ["9 + 9", "1 + 1"]
+
+
+def test_a_program_writes_when_no_other_does(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: list[tuple[int, int]] = []
+
+    def flock(fd: int, how: int) -> None:
+        locked.append((how, os.fstat(fd).st_size))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    Typed(path).type("1 + 1", "2 + 2")
+    assert locked == [(fcntl.LOCK_EX, 0), (fcntl.LOCK_EX, 6)]
+
+
+def test_programs_that_write_and_cut_at_the_same_time_lose_nothing_recent(path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from trionet.cli import history;"
+        "history.MAX_BYTES = 4096;"
+        "kept = history.KeptHistory(Path(sys.argv[1]), on_failure=sys.exit);"
+        "[kept.store_string(f'{sys.argv[2]} {number:06}') for number in range(1000)]"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "ab"]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    lines = path.read_text().splitlines()
+    assert path.stat().st_size <= 2 * 4096
+    # Each one's entries are whole, in order, and up to the last without a gap.
+    for name in "ab":
+        numbers = [int(line[2:]) for line in lines if line.startswith(name)]
+        assert numbers == list(range(numbers[0], 1000)) if numbers else True
+    assert all(len(line) == 8 for line in lines)
+    assert lines[-1].endswith("000999")
+
+
+def test_a_history_that_cannot_be_kept_is_told_once_and_no_error(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    path = blocked / "trionet" / "calc_history"
+    run = Typed(path)
+    run.type("1 + 1", "2 + 2")
+    assert run.known == ["1 + 1", "2 + 2"]
+    assert run.warnings == [f"history is not kept in {path}: not a directory"]
+
+
+def test_a_history_that_cannot_be_read_is_no_error(path: Path) -> None:
+    path.mkdir(parents=True)
+    run = Typed(path)
+    assert run.before == []
+    run.type("1 + 1")
+    assert run.warnings == [f"history is not kept in {path}: is a directory"]
+
+
+def test_a_link_to_dev_null_keeps_nothing_and_harms_nothing(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(os.devnull)
+    before = Path(os.devnull).stat().st_mode
+    run = Typed(path)
+    run.type("1 + 1")
+    assert (run.known, run.warnings) == (["1 + 1"], [])
+    assert Path(os.devnull).stat().st_mode == before
+    assert Typed(path).before == []
+
+
+def test_where_it_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert history_path("calc_history") == tmp_path / "trionet" / "calc_history"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert history_path("x") == tmp_path / ".local" / "state" / "trionet" / "x"
+
+
+def test_without_locks_it_is_kept_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(history_module, "MAX_BYTES", 40)
+    Typed(path).type(*(f"{number} + 1" for number in range(100)))
+    assert Typed(path).before[-1] == "99 + 1"
+    assert path.stat().st_size <= 80
