@@ -94,6 +94,19 @@ async def test_who_is_excluded_gets_all_but_that() -> None:
         assert cid.lines == b"from ann\nfrom bob\nfrom ann again\nfrom nobody\n"
 
 
+async def test_events_published_together_are_published_in_their_order() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+        hub.publish_all(["a", "b"], exclude=ann)
+        hub.publish("c", exclude=ann)
+        hub.publish_all([], exclude=bob)
+        hub.publish_all(["d"])
+        await hub.wait_delivered()
+        assert ann.lines == b"d\n"
+        assert bob.lines == b"a\nb\nc\nd\n"
+    hub.publish_all(["too late"])
+
+
 async def test_what_one_member_is_told_stands_in_its_place() -> None:
     async with running_hub() as hub:
         ann, bob = members_of(hub, 2)

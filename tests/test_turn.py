@@ -88,7 +88,7 @@ def test_what_cannot_be_encoded_is_told_once_each_and_left_out() -> None:
 names = st.sampled_from(["ann", "bob", "cid"])
 entries = st.lists(
     st.one_of(
-        st.tuples(st.just("publish"), st.one_of(st.none(), names)),
+        st.tuples(st.sampled_from(["publish", "publish all"]), st.one_of(st.none(), names)),
         st.tuples(st.just("tell"), names),
         st.tuples(st.just("add"), names),
         st.tuples(st.just("discard"), names),
@@ -108,11 +108,17 @@ def test_everyone_gets_what_was_appended_while_they_were_members(
     for number, (kind, name) in enumerate(entries):
         # Every fifth is no line at all, as a notice is to who wants none.
         event = f"{number}" if number % 5 else ""
-        if kind == "publish":
-            turn.publish(event, name if name in here else None)
+        if kind.startswith("publish"):
+            exclude = name if name in here else None
+            events = [event] if kind == "publish" else [event, "and", "more"]
+            if kind == "publish":
+                turn.publish(event, exclude)
+            else:
+                turn.publish_all(events, exclude)
+                turn.publish_all([], exclude)
             for member in here:
                 if member != name:
-                    here[member] += formats[member](event)
+                    here[member] += b"".join(map(formats[member], events))
             continue
         assert name is not None
         if kind == "tell" and name in here:

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -96,6 +97,12 @@ class Hub(Generic[E]):
         turn = self._turn or self._open_turn()
         if turn is not None:
             turn.publish(event, exclude if exclude in self._members else None)
+
+    def publish_all(self, events: list[E], *, exclude: Box | None = None) -> None:
+        """Send events, in their order, to all members, less `exclude`. Never a checkpoint."""
+        turn = self._turn or self._open_turn()
+        if turn is not None:
+            turn.publish_all(events, exclude if exclude in self._members else None)
 
     def tell(self, box: Box, event: E) -> None:
         """Send an event to one member alone, in its place in the order. Never a checkpoint.
@@ -180,34 +187,51 @@ class Hub(Generic[E]):
     async def _deliver(self, turn: Turn[E, Box]) -> None:
         # Copied before the first checkpoint: who comes or goes meanwhile belongs to the next turn.
         # Where nothing is published, only those with a cut get something.
-        members = list(self._members.items()) if turn.events else self._with_cuts(turn)
+        members = iter((self._members.copy() if turn.events else self._with_cuts(turn)).items())
         formats: dict[Encode[E], EncodedTurn[E]] = {}
-
-        def encoded(encode: Encode[E]) -> EncodedTurn[E]:
-            if encode not in formats:
-                formats[encode] = EncodedTurn(turn.events, encode, _leave_out)
-            return formats[encode]
-
         for box, encode, cut, end in turn.departures:
-            self._put(box, encoded(encode).apply(cut, end))
-        cuts = turn.cuts
-        for first in range(0, len(members), _MEMBERS_AT_ONCE):
-            if first:
+            lines = _encoded(turn, encode, formats).apply(cut, end)
+            if lines:
+                self._put(box, lines)
+        while batch := tuple(islice(members, _MEMBERS_AT_ONCE)):
+            self._put_all(batch, turn, formats)
+            if len(batch) == _MEMBERS_AT_ONCE:
                 await trio.lowlevel.checkpoint()
-            for box, encode in members[first : first + _MEMBERS_AT_ONCE]:
-                lines = encoded(encode)
-                self._put(box, lines.apply(cuts[box]) if box in cuts else lines.whole)
 
-    def _with_cuts(self, turn: Turn[E, Box]) -> list[tuple[Box, Encode[E]]]:
-        return [(box, self._members[box]) for box in turn.cuts if box in self._members]
+    def _with_cuts(self, turn: Turn[E, Box]) -> dict[Box, Encode[E]]:
+        return {box: self._members[box] for box in turn.cuts if box in self._members}
+
+    def _put_all(
+        self,
+        members: Iterable[tuple[Box, Encode[E]]],
+        turn: Turn[E, Box],
+        formats: dict[Encode[E], EncodedTurn[E]],
+    ) -> None:
+        cuts = turn.cuts
+        encoded = None
+        last: Encode[E] | None = None
+        for box, encode in members:
+            if encoded is None or encode is not last:
+                encoded = _encoded(turn, encode, formats)
+                last = encode
+            lines = encoded.apply(cuts[box]) if box in cuts else encoded.whole
+            if lines:
+                self._put(box, lines)
 
     def _put(self, box: Box, lines: bytes) -> None:
-        if lines:
-            try:
-                box.put(lines)
-            except Exception:
-                logger.exception("a member's box failed and is discarded: %r", box)
-                self._members.pop(box, None)
+        try:
+            box.put(lines)
+        except Exception:
+            logger.exception("a member's box failed and is discarded: %r", box)
+            self._members.pop(box, None)
+
+
+def _encoded(
+    turn: Turn[E, Box], encode: Encode[E], formats: dict[Encode[E], EncodedTurn[E]]
+) -> EncodedTurn[E]:
+    if encode not in formats:
+        formats[encode] = EncodedTurn(turn.events, encode, _leave_out)
+    return formats[encode]
 
 
 def _leave_out(event: object) -> None:

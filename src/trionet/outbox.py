@@ -77,6 +77,7 @@ class Outbox:
         "_awaited",
         "_closed",
         "_emptied",
+        "_is_direct",
         "_max_waiting",
         "_nursery",
         "_on_blocked",
@@ -108,6 +109,8 @@ class Outbox:
         self._stream = stream
         # Not the bound method itself, which is an object of 64 bytes.
         self._sends_now = hasattr(stream, "send_nowait")
+        # Whether the next lines can be sent at once: one question instead of four.
+        self._is_direct = self._sends_now
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
@@ -143,21 +146,22 @@ class Outbox:
         """
         count = lines.number if type(lines) is Lines else _count(lines)
         self.lines_out += count
-        if self._closed or self.broken:
-            self.dropped += count
-            return
         sent = 0
-        if self._queue is None:
-            if self._sends_now:
-                try:
-                    sent = self._stream.send_nowait(lines)  # type: ignore[attr-defined]
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    self.dropped += count
-                    self._break()
-                    return
-                self.bytes_out += sent
+        if self._is_direct:
+            try:
+                sent = self._stream.send_nowait(lines)  # type: ignore[attr-defined]
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self.dropped += count
+                self._break()
+                return
+            self.bytes_out += sent
             if sent == len(lines):
                 return
+        elif self._closed or self.broken or not lines:
+            self.dropped += count
+            return
+        if self._queue is None:
+            self._is_direct = False
             self._queue = LineQueue(self._tell_missed)
             self._writer = trio.CancelScope()
             self._nursery.start_soon(self._write, self._queue, self._writer)
@@ -214,6 +218,7 @@ class Outbox:
     def close(self) -> None:
         """Take no more: later puts are only counted. What waits is still sent."""
         self._closed = True
+        self._is_direct = False
 
     def _overflow(self, excess: int) -> None:
         assert self._queue is not None
@@ -226,6 +231,7 @@ class Outbox:
 
     def _break(self) -> None:
         self.broken = True
+        self._is_direct = False
         self.progressed_at = math.inf
         if self._queue is not None:
             self.dropped += self._queue.clear()
@@ -252,6 +258,7 @@ class Outbox:
                 # Lines may be cut: whatever followed them would be misread.
                 self._break()
             self._queue = self._writer = None
+            self._is_direct = self._sends_now and not (self._closed or self.broken)
             self.progressed_at = math.inf
             if self._emptied is not None:
                 self._emptied.set()

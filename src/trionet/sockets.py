@@ -91,15 +91,19 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
+        sock = self._sock
         while True:
-            self._check_open()
+            fd = sock.fileno()
+            if fd < 0:
+                raise _closed()
             try:
-                await trio.lowlevel.wait_readable(self._sock)
+                # By its number: the object would be asked for it once more.
+                await trio.lowlevel.wait_readable(fd)
             except trio.ClosedResourceError:
                 self._check_open()
                 raise ReceiveInterrupted("interrupt_receive was called") from None
             try:
-                return self._sock.recv(max_bytes)
+                return sock.recv(max_bytes)
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -123,11 +127,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
             trio.ClosedResourceError: this side closed the stream, or ended its sending.
             trio.BusyResourceError: a task is inside `send_all`.
         """
+        # All of it here: a message to a thousand members calls this a thousand times.
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
-        return self._send(data)
-
-    def _send(self, data: bytes | bytearray | memoryview) -> int:
         if self._sent_eof:
             raise trio.ClosedResourceError("sending was ended")
         try:
@@ -178,8 +180,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
             with memoryview(data) as view:
                 sent = 0
                 while sent < len(view):
+                    # It is this task that sends, and nobody else can come in between.
+                    self._sending = False
                     with view[sent:] as rest:
-                        taken = self._send(rest)
+                        taken = self.send_nowait(rest)
+                    self._sending = True
                     if not taken:
                         await self.wait_writable()
                     sent += taken
@@ -212,7 +217,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:
-            raise trio.ClosedResourceError("the stream is closed")
+            raise _closed()
+
+
+def _closed() -> trio.ClosedResourceError:
+    return trio.ClosedResourceError("the stream is closed")
 
 
 class SocketListener(trio.abc.Listener[SocketStream]):

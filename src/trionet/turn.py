@@ -106,6 +106,14 @@ class Turn(Generic[E, B]):
                 self._cut(exclude).changes.append(self._gap)
         self.events.append(event)
 
+    def publish_all(self, events: list[E], exclude: B | None) -> None:
+        """Add events for all members, less one; as if they were added one by one."""
+        if events:
+            self.publish(events[0], exclude)
+            self.events += events[1:]
+            if exclude is not None:
+                self._gap.end = len(self.events)
+
     def tell(self, box: B, event: E) -> None:
         """Add an event for one member."""
         self._others += 1

@@ -30,8 +30,9 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.plain import decode, decode_login, encode, is_quit
-from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, LineDecoder
+from trionet.chat.plain import decode, decode_login, decode_messages, encode, is_quit
+from trionet.errors import LineNotUTF8
+from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
 from trionet.text import WHITE_SPACE
 
 # From a member
@@ -316,3 +317,32 @@ def test_a_message_that_fills_a_line_is_passed_on_whole(character: str) -> None:
     assert len(request.text) == len(line)
     told = encode(Said("n" * 32, request.text))
     assert len(told) <= MAX_LINE_TO_CLIENT
+
+
+# Many lines at once
+
+
+@given(st.lists(LINES, max_size=6))
+@example(["hello", "q"])
+@example(["hello", " q"])
+@example(["q", "hello"])
+@example(["/quit"])
+@example(["hello", "", "you"])
+@example([""])
+@example(["hello "])
+@example(["a\tb"])
+@example(["hello", "//you"])
+@example([])
+def test_lines_taken_at_once_are_messages_as_they_are_one_by_one(lines: list[str]) -> None:
+    texts = decode_messages([*lines])
+    if texts is not None:
+        assert [decode(line) for line in lines] == [Say(text) for text in texts]
+
+
+def test_what_people_mostly_say_is_taken_at_once() -> None:
+    lines: list[Line] = ["hello", "  how are you? /me asks", "a q and a", "1 / 2"]
+    assert decode_messages(lines) == lines
+
+
+def test_a_bad_line_among_them_is_left_to_a_closer_look() -> None:
+    assert decode_messages(["hello", LineNotUTF8(b"\xff")]) is None

@@ -55,6 +55,10 @@ class ListedLog:
     def publish(self, event: Event, *, exclude: Box | None = None) -> None:
         self.entries.append(("publish", exclude, event))
 
+    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
+        for event in events:
+            self.publish(event, exclude=exclude)
+
     def tell(self, box: Box, event: Event) -> None:
         self.entries.append(("tell", box, event))
 
@@ -254,3 +258,16 @@ def test_every_count_and_list_agrees_with_its_place_in_the_log(
                 assert list(names) == here
     assert list(room.names) == here
     assert len({name.lower() for name in here}) == len(here)
+
+
+def test_messages_that_came_together_are_said_in_their_order() -> None:
+    log = ListedLog()
+    room = Room(log)
+    ann = enter(room, "Ann")
+    log.take()
+    room.say_all(ann, ["one", "two"])
+    room.say_all(ann, [])
+    assert log.take() == [
+        ("publish", ann.box, Said("Ann", "one")),
+        ("publish", ann.box, Said("Ann", "two")),
+    ]

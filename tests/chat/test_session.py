@@ -46,6 +46,10 @@ class PromptLog:
             if box is not exclude:
                 box.put(encode(event))
 
+    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
+        for event in events:
+            self.publish(event, exclude=exclude)
+
     def tell(self, box: Box, event: Event) -> None:
         if box in self.boxes:
             box.put(self.boxes[box](event))
@@ -217,6 +221,9 @@ class AnotherWire:
     def decode(self, line: str) -> Request | None:
         return LogIn(line)
 
+    def decode_messages(self, lines: list[Line]) -> list[str] | None:
+        return None
+
     def encode(self, event: Event) -> bytes:
         return plain.encode(event)
 
@@ -263,3 +270,24 @@ def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
     left = [line.split()[1] for line in heard if line.startswith("*** ") and "left" in line]
     assert sorted(joined) == sorted(left)
     assert room.names == ("Watcher",)
+
+
+@given(st.lists(LINES, max_size=12), st.integers(0, 12))
+def test_lines_that_come_together_mean_what_they_mean_one_by_one(
+    lines: list[Line], first: int
+) -> None:
+    heard = []
+    for together in (False, True):
+        room = Room(PromptLog())
+        peer, listener = Peer(room), Peer(room)
+        listener.session.receive("Listener")
+        for line in lines[:first]:
+            if not peer.session.ended:
+                peer.session.receive(line)
+        if not peer.session.ended and together:
+            peer.session.receive_batch(lines[first:])
+        for line in lines[first:]:
+            if not peer.session.ended and not together:
+                peer.session.receive(line)
+        heard.append((peer.box.lines, listener.box.lines, peer.session.ended))
+    assert heard[0] == heard[1]

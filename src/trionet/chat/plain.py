@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from trionet.chat.events import (
     MAX_WELCOME_NAMES,
@@ -41,7 +41,7 @@ from trionet.chat.events import (
     Say,
     Welcomed,
 )
-from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.lines import MAX_LINE_TO_CLIENT, Line
 from trionet.text import WHITE_SPACE, safe_text
 
 NOTICE = "*** "
@@ -101,6 +101,31 @@ def decode(line: str) -> Request | None:
     # Cut first: what a cut leaves of a sequence may be safe no more.
     repeated = safe_text(command[:_MAX_REPEATED]) + ("…" if len(command) > _MAX_REPEATED else "")
     raise Misunderstood(f"unknown command {repeated} (try /help)")
+
+
+def decode_messages(lines: list[Line]) -> list[str] | None:
+    """Read what a member said in one go, if it is nothing but messages, and plain ones.
+
+    Returns:
+        The texts, as `decode` finds them; ``None``: some line may be something else, or needs more
+        care. Then `decode` takes them one by one, which costs twice as much.
+    """
+    texts = cast(list[str], lines)
+    try:
+        block = "\n" + "\n".join(texts) + "\n"
+    except TypeError:
+        # A bad line is no string.
+        return None
+    is_plain = (
+        block.isascii()
+        # A command, a blank line, a space to be dropped; a q, and other words that end in one.
+        and "\n/" not in block
+        and "\n\n" not in block
+        and " \n" not in block
+        and "q\n" not in block
+        and all(map(str.isprintable, texts))
+    )
+    return texts if is_plain else None
 
 
 _WITH_TEXT: dict[str, Callable[[str], Request]] = {"/me": Act, "/say": Say}

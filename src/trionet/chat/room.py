@@ -7,7 +7,7 @@ its place in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -46,6 +46,9 @@ class Log(Protocol):
 
     def publish(self, event: Event, *, exclude: Box | None = None) -> None:
         """Send an event to all boxes less one."""
+
+    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
+        """Send events to all boxes less one."""
 
     def tell(self, box: Box, event: Event) -> None:
         """Send an event to one box, in its place in the order."""
@@ -129,6 +132,11 @@ class Room:
     def say(self, member: Member, text: str) -> None:
         """Send a message to all others."""
         self._log.publish(Said(member.name.shown, text), exclude=member.box)
+
+    def say_all(self, member: Member, texts: Iterable[str]) -> None:
+        """Send messages to all others."""
+        name = member.name.shown
+        self._log.publish_all([Said(name, text) for text in texts], exclude=member.box)
 
     def act(self, member: Member, text: str) -> None:
         """Send an action to all others."""

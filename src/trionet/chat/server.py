@@ -105,10 +105,7 @@ async def _handle(
     try:
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):
-                for line in batch:
-                    session.receive(line)
-                    if session.ended:
-                        break
+                session.receive_batch(batch)
                 if hub.is_full:
                     await hub.wait_room()
         if not session.ended:

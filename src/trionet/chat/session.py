@@ -31,6 +31,9 @@ class WireFormat(Protocol):
     def decode(self, line: str) -> Request | None:
         """Read a line from a member; ``None``: it means nothing. Texts come out safe to show."""
 
+    def decode_messages(self, lines: list[Line]) -> list[str] | None:
+        """Read lines from a member that are plain messages all; ``None``: take them one by one."""
+
     def encode(self, event: Event) -> bytes:
         """Return the lines that tell an event."""
 
@@ -73,6 +76,18 @@ class Session:
                 self._request_as_member(member, request)
         except (BadLine, Misunderstood, NameRefused) as mistake:
             self._tell_mistake(str(mistake))
+
+    def receive_batch(self, lines: list[Line]) -> None:
+        """Take lines that came together, until one ends the session. Never a checkpoint."""
+        if self._member is not None:
+            texts = self._wire.decode_messages(lines)
+            if texts is not None:
+                self._room.say_all(self._member, texts)
+                return
+        for line in lines:
+            self.receive(line)
+            if self.ended:
+                break
 
     def end(self) -> None:
         """Leave the room, whatever the reason; again does nothing. Never a checkpoint."""
