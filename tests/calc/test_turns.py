@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -13,6 +13,7 @@ import trio.testing
 from trionet import Limits, Line, Server
 from trionet.calc import Reply, Session, serve
 from trionet.calc import server as server_module
+from trionet.calc.pairs import PAIR_COST
 from trionet.calc.work import Work
 from trionet.testing import LineClient, MemoryNetwork, MemoryStream
 
@@ -84,6 +85,11 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
                 yield cost
                 # It is spent once this is resumed.
                 record.spent.append((self.name, cost, record.steps))
+
+        def answer_pairs(self, lines: Sequence[Line]) -> list[str]:
+            answers = super().answer_pairs(lines)
+            record.spent += [(self.name, PAIR_COST, record.steps)] * len(answers)
+            return answers
 
     monkeypatch.setattr(server_module, "Session", RecordedSession)
     return record

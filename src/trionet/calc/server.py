@@ -9,6 +9,7 @@ import trio
 
 from trionet.calc.bounds import DEFAULT_PRECISION
 from trionet.calc.evaluation import Arithmetic
+from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Reply, Session
 from trionet.calc.work import Work
 from trionet.connection import Connection
@@ -30,6 +31,9 @@ ONE_AT_A_TIME = Limits(max_clients=1, login_timeout=30, idle_timeout=300)
 # is a hundred common lines long, so that changing turns costs little.
 _TURN = 1000
 
+# Lines that are tried the short way together: a third of a turn.
+_PAIRS_AT_ONCE = 100
+
 
 async def serve(
     *addresses: str,
@@ -38,7 +42,7 @@ async def serve(
     precision: int = DEFAULT_PRECISION,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
-    show: Callable[[str], object] = lambda _line: None,
+    show: Callable[[str], object] | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -54,7 +58,7 @@ async def serve(
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
         on_event: see `trionet.serve`.
-        show: called with each line for the console; it must not block.
+        show: called with each line for the console; it must not block. ``None``: nobody watches.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
 
@@ -79,7 +83,8 @@ async def serve(
             await _converse(session, connection, show)
         finally:
             if session.name is not None:
-                show(f"{session.name}: {SESSION_ENDED}" if names_the_end else SESSION_ENDED)
+                if show is not None:
+                    show(f"{session.name}: {SESSION_ENDED}" if names_the_end else SESSION_ENDED)
                 finished.set()
 
     with single_error(AddressError, ListenError):
@@ -104,20 +109,31 @@ async def serve(
 
 
 async def _converse(
-    session: Session, connection: Connection, show: Callable[[str], object]
+    session: Session, connection: Connection, show: Callable[[str], object] | None
 ) -> None:
     """Answer lines, as many at a time as came together, until either side ends."""
     turn = _Turn(connection)
     while batch := await connection.lines.receive_batch():
         turn.begin()
-        for line in batch:
-            reply = await turn.finish(session.receiving(line))
-            if reply.printed is not None:
+        done = 0
+        while done < len(batch) and not session.ended:
+            chunk = batch[done : done + _PAIRS_AT_ONCE]
+            await turn.make_room(len(chunk) * PAIR_COST)
+            answers = session.answer_pairs(chunk)
+            if answers:
+                if show is not None:
+                    for line, answer in zip(chunk, answers, strict=False):
+                        show(f"{session.name}: {line} = {answer}")
+                turn.answers += answers
+                turn.spent += len(answers) * PAIR_COST
+                done += len(answers)
+                continue
+            reply = await turn.finish(session.receiving(batch[done]))
+            done += 1
+            if reply.printed is not None and show is not None:
                 show(reply.printed)
             if reply.answer is not None:
                 turn.answers.append(reply.answer)
-            if session.ended:
-                break
         turn.put_answers()
         if session.ended:
             return
@@ -132,16 +148,19 @@ class _Turn:
 
     Attributes:
         answers: what it has not been told yet.
+        spent: in microseconds; see `trionet.calc.work`.
     """
+
+    __slots__ = ("_outbox", "answers", "spent")
 
     def __init__(self, connection: Connection) -> None:
         self._outbox = connection.outbox
-        self._spent = 0
+        self.spent = 0
         self.answers: list[str] = []
 
     def begin(self) -> None:
         """Begin a turn: there was a checkpoint."""
-        self._spent = 0
+        self.spent = 0
 
     async def finish(self, work: Work[Reply]) -> Reply:
         """Do some work, in as many turns as it takes. A checkpoint at the end of each.
@@ -155,13 +174,21 @@ class _Turn:
             except StopIteration as done:
                 reply: Reply = done.value
                 return reply
-            if self._spent and self._spent + cost > _TURN:
-                self.put_answers()
-                await self._outbox.flush()
-                if self._outbox.broken:
-                    raise trio.BrokenResourceError("the peer is gone")
-                self.begin()
-            self._spent += cost
+            await self.make_room(cost)
+            self.spent += cost
+
+    async def make_room(self, cost: int) -> None:
+        """Let the others have their turn first, if this would be too much for one.
+
+        Raises:
+            trio.BrokenResourceError: the peer is gone: what it still wants costs the others.
+        """
+        if self.spent and self.spent + cost > _TURN:
+            self.put_answers()
+            await self._outbox.flush()
+            if self._outbox.broken:
+                raise trio.BrokenResourceError("the peer is gone")
+            self.begin()
 
     def put_answers(self) -> None:
         """Send what there is."""

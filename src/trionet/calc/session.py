@@ -6,6 +6,7 @@ means as arithmetic is `trionet.calc.grammar`'s, and what comes of it `trionet.c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -119,6 +120,22 @@ class Session:
         if isinstance(line, BadLine):
             return Reply(answer=f"error: {line}", printed=f"{self.name}: error: {line}")
         return (yield from self._calculating(self.name, line))
+
+    def answer_pairs(self, lines: Sequence[Line]) -> list[str]:
+        """Answer the first lines, as long as they are two plain numbers and an operator.
+
+        Args:
+            lines: what comes next. Those that are answered are done with.
+
+        Returns:
+            The answers, as `receive` would give them, perhaps none: the next line needs it.
+        """
+        if self.name is None:
+            return []
+        answers, result = self._arithmetic.answer_pairs(lines)
+        if answers:
+            self._ans = result
+        return answers
 
     def _log_in(self, line: Line) -> Reply:
         try:

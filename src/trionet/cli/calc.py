@@ -47,7 +47,7 @@ async def serve(
             precision=precision,
             backlog=backlog,
             on_event=terminal.log,
-            show=_nothing if quiet else terminal.out.print,
+            show=None if quiet else terminal.out.print,
         ),
         terminal,
     )
@@ -129,7 +129,3 @@ class _Operations:
 
 def _refuse(person: Person, line: str, error: TrionetError) -> None:
     person.refuse(line, str(error), getattr(error, "column", None))
-
-
-def _nothing(_line: str) -> None:
-    pass
