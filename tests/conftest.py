@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
+from forkserver import ForkServer
 from trionet.certificates import client_context, server_context
 
 
@@ -41,3 +43,11 @@ class Certificates:
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Starts the program fast; it is up to the test to end what it starts."""
+    server = ForkServer()
+    yield server
+    server.close()

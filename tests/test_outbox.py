@@ -573,7 +573,7 @@ scripts = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(script=scripts)
 def test_a_peer_reads_every_line_in_order_or_is_told_how_many_it_missed(script: Script) -> None:
     # Beyond the bound: the rest of one line that was begun, and of one notice.
@@ -600,7 +600,7 @@ def test_a_peer_reads_every_line_in_order_or_is_told_how_many_it_missed(script: 
     assert (outbox.waiting, outbox.broken) == (0, False)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(script=scripts)
 def test_a_peer_that_is_given_up_has_read_a_beginning_and_the_rest_is_counted(
     script: Script,

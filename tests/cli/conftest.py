@@ -1,4 +1,8 @@
-"""The real program: started on pipes or on a pseudo-terminal, and ended in any case."""
+"""The real program: started on pipes or on a pseudo-terminal, and ended in any case.
+
+Most are started by a fork, which is fast, and some are started for real. What each of the two shows
+is told in `forkserver`.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,18 @@ from typing import Any
 import pytest
 import trio
 
+from forkserver import ForkServer, TrioProcess
 from trionet.network import SYSTEM
 from trionet.testing import LineClient
 
 # Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
 PATIENCE = 20
 
-# A pseudo-terminal becomes the program's controlling terminal, so that Ctrl-C can be typed on it.
-_ON_TERMINAL = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
-    "from trionet.cli.main import main; main()"
-)
+# The interpreter's arguments of a real start. On a terminal, that first becomes the controlling one
+# of the program, so that Ctrl-C can be typed on it.
+_REAL = ("-m", "trionet.cli.main")
+_TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+_REAL_ON_TERMINAL = ("-c", f"{_TAKE_TERMINAL}; from trionet.cli.main import main; main()")
 
 _ROWS, _COLUMNS = 100, 80
 
@@ -86,7 +91,7 @@ class Errors(Output):
 class Program:
     """A started program. Each wait ends within `PATIENCE`, and tells what was printed till then."""
 
-    def __init__(self, arguments: tuple[str, ...], process: trio.Process) -> None:
+    def __init__(self, arguments: tuple[str, ...], process: trio.Process | TrioProcess) -> None:
         self.process = process
         self.out, self.err = Output(), Errors()
         self._arguments = arguments
@@ -228,7 +233,9 @@ class Screen:
 class TerminalProgram(Program):
     """A program on a pseudo-terminal, and the person in front of it."""
 
-    def __init__(self, arguments: tuple[str, ...], process: trio.Process, fds: tuple[int, int]):
+    def __init__(
+        self, arguments: tuple[str, ...], process: trio.Process | TrioProcess, fds: tuple[int, int]
+    ):
         super().__init__(arguments, process)
         self.screen = Screen()
         self._ours, self._theirs = fds
@@ -275,9 +282,10 @@ class TerminalProgram(Program):
 class Programs:
     """Starts programs; the fixture `programs` ends those that are left."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, fork_server: ForkServer, nursery: trio.Nursery) -> None:
+        self._fork_server = fork_server
         self._nursery = nursery
-        self._started: list[trio.Process] = []
+        self._started: list[trio.Process | TrioProcess] = []
 
     async def start(
         self,
@@ -285,12 +293,25 @@ class Programs:
         stdin: Any = subprocess.PIPE,
         stdout: Any = subprocess.PIPE,
         stderr: Any = subprocess.PIPE,
-        interpreter: tuple[str, ...] = ("-m", "trionet.cli.main"),
+        real: bool = False,
+        interpreter: tuple[str, ...] = _REAL,
     ) -> Program:
-        """Start `trionet ARGUMENTS...` with its standard streams on pipes, or as told."""
-        process = await self._open(
-            [sys.executable, *interpreter, *arguments], stdin=stdin, stdout=stdout, stderr=stderr
-        )
+        """Start `trionet ARGUMENTS...` with its standard streams on pipes, or as told.
+
+        Args:
+            arguments: of the program.
+            stdin, stdout, stderr: as `subprocess.Popen` takes them.
+            real: start it for real, as also with another `interpreter`.
+            interpreter: arguments of Python for a real start.
+        """
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        process: trio.Process | TrioProcess
+        if real or interpreter is not _REAL:
+            command = [sys.executable, *interpreter, *arguments]
+            process = await trio.lowlevel.open_process(command, **streams)
+        else:
+            process = self._fork_server.start_in_trio(*arguments, **streams)
+        self._own(process)
         program = Program(arguments, process)
         for stream, output in ((process.stdout, program.out), (process.stderr, program.err)):
             if stream is not None:
@@ -306,18 +327,25 @@ class Programs:
         await program.end_input()
         return program
 
-    async def start_on_terminal(self, *arguments: str, term: str = "xterm") -> TerminalProgram:
-        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own."""
+    async def start_on_terminal(
+        self, *arguments: str, term: str = "xterm", real: bool = False
+    ) -> TerminalProgram:
+        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own; otherwise as `start`."""
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-        process = await self._open(
-            [sys.executable, "-c", _ON_TERMINAL, *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            env={**os.environ, "TERM": term},
-        )
+        streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        environment = {**os.environ, "TERM": term}
+        process: trio.Process | TrioProcess
+        if real:
+            command = [sys.executable, *_REAL_ON_TERMINAL, *arguments]
+            process = await trio.lowlevel.open_process(
+                command, **streams, start_new_session=True, env=environment
+            )
+        else:
+            process = self._fork_server.start_in_trio(
+                *arguments, **streams, environment=environment, on_terminal=True
+            )
+        self._own(process)
         program = TerminalProgram(arguments, process, (ours, theirs))
         self._nursery.start_soon(self._watch, program, ours, theirs)
         return program
@@ -335,13 +363,13 @@ class Programs:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+            if isinstance(process, TrioProcess):
+                process.close()
         self._nursery.cancel_scope.cancel()
 
-    async def _open(self, command: list[str], **options: Any) -> trio.Process:
-        process = await trio.lowlevel.open_process(command, **options)
+    def _own(self, process: trio.Process | TrioProcess) -> None:
         self._started.append(process)
         self._nursery.start_soon(_close_pipes, process)
-        return process
 
     async def _watch(self, program: TerminalProgram, *fds: int) -> None:
         try:
@@ -357,7 +385,7 @@ async def _listen(stream: trio.abc.ReceiveStream, output: Output) -> None:
     output.feed(b"")
 
 
-async def _close_pipes(process: trio.Process) -> None:
+async def _close_pipes(process: trio.Process | TrioProcess) -> None:
     try:
         await trio.sleep_forever()
     finally:
@@ -374,9 +402,9 @@ async def _close_at_the_end(client: LineClient) -> None:
 
 
 @pytest.fixture
-async def programs() -> AsyncIterator[Programs]:
+async def programs(fork_server: ForkServer) -> AsyncIterator[Programs]:
     async with trio.open_nursery() as nursery:
-        programs = Programs(nursery)
+        programs = Programs(fork_server, nursery)
         try:
             yield programs
         finally:

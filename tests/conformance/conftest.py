@@ -4,8 +4,9 @@ Nothing here knows trionet but the command that starts it. No test waits for tim
 something does *not* come is shown by provoking a known later line (`Peer.expect_quiet`). Each read
 ends within `PATIENCE`, and each failure shows the whole conversation.
 
-One calculator and one room serve all tests, each test with connections of its own; a room is
-empty again when its test is over. What needs a program of its own starts it.
+One calculator and one room, started for real, serve all tests, each test with connections of its
+own; a room is empty again when its test is over. What needs a program of its own starts it, by a
+fork, which is fast; what the two kinds of start show is told in `forkserver`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
+
+from forkserver import ForkServer, Process
 
 # Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
 PATIENCE = 10.0
@@ -211,16 +214,26 @@ class Program:
 
     Args:
         arguments: of the command line.
+        fork_server: starts it; ``None``: a real start.
         listeners: how many `listening on` lines it prints.
     """
 
-    def __init__(self, *arguments: str, listeners: int = 1) -> None:
-        command = [sys.executable, "-m", "trionet.cli.main", *arguments]
+    def __init__(
+        self, *arguments: str, fork_server: ForkServer | None = None, listeners: int = 1
+    ) -> None:
         self._arguments = arguments
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
-        )
+        self._output, theirs = os.pipe()
+        streams: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL, "stdout": theirs, "stderr": self._errors.fileno()
+        }  # fmt: skip
+        self._process: Process | subprocess.Popen[bytes]
+        if fork_server is None:
+            command = [sys.executable, "-m", "trionet.cli.main", *arguments]
+            self._process = subprocess.Popen(command, **streams)
+        else:
+            self._process = fork_server.start(*arguments, **streams)
+        os.close(theirs)
         self._printed = bytearray()
         self._listeners = listeners
         self._addresses: list[str] = []
@@ -269,8 +282,9 @@ class Program:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        os.close(self._output)
+        if isinstance(self._process, Process):
+            self._process.close()
         self._errors.close()
 
     @property
@@ -287,11 +301,9 @@ class Program:
         )
 
     def _read_some(self) -> int:
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
-        ready, _, _ = select.select([fd], [], [], PATIENCE)
+        ready, _, _ = select.select([self._output], [], [], PATIENCE)
         assert ready, f"nothing is printed within {PATIENCE:g} s\n{self}"
-        data = os.read(fd, 65536)
+        data = os.read(self._output, 65536)
         self._printed += data
         return len(data)
 
@@ -446,18 +458,19 @@ def room(room_program: Program) -> Iterator[Room]:
 class Starter:
     """Starts servers of one test's own, and ends them with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fork_server: ForkServer) -> None:
+        self._fork_server = fork_server
         self._services: list[Service] = []
 
     def calculator(self, *options: str) -> Calculator:
         """Start `trionet calc serve`."""
-        calculator = Calculator(Program("calc", "serve", LOCAL, *options))
+        calculator = Calculator(self._start("calc", "serve", LOCAL, *options))
         self._services.append(calculator)
         return calculator
 
     def room(self, *options: str) -> Room:
         """Start `trionet chat serve`."""
-        room = Room(Program("chat", "serve", LOCAL, *UNHURRIED, *options))
+        room = Room(self._start("chat", "serve", LOCAL, *UNHURRIED, *options))
         self._services.append(room)
         return room
 
@@ -466,19 +479,22 @@ class Starter:
             service.close()
             service.program.kill()
 
+    def _start(self, *arguments: str) -> Program:
+        return Program(*arguments, fork_server=self._fork_server)
+
 
 @pytest.fixture
-def start() -> Iterator[Starter]:
+def start(fork_server: ForkServer) -> Iterator[Starter]:
     """Servers of this test's own."""
-    starter = Starter()
+    starter = Starter(fork_server)
     yield starter
     starter.close()
 
 
 @pytest.fixture(scope="session")
-def start_early() -> Iterator[Starter]:
+def start_early(fork_server: ForkServer) -> Iterator[Starter]:
     """Servers for more than one test."""
-    starter = Starter()
+    starter = Starter(fork_server)
     yield starter
     starter.close()
 
@@ -599,8 +615,8 @@ def _allow_open_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-# What takes its time by itself, or is needed first.
-_EARLY = ("calculator_program", "room_program", "drain", "unclosed")
+# What takes seconds by itself, and no work.
+_EARLY = ("drain", "unclosed")
 
 
 @pytest.fixture(scope="session", autouse=True)

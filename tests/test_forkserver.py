@@ -1,0 +1,130 @@
+"""What the tests' fork server starts is, to all that it can see, what a real start gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forkserver import ForkServer, Process
+
+PATIENCE = 20
+
+PROBE = Path(__file__).parent / "support" / "probe.py"
+
+TAKE_TERMINAL = (
+    "import fcntl, runpy, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def read_all(fd: int) -> str:
+    """Read to the end; that of a terminal is an error."""
+    data = b""
+    try:
+        while more := os.read(fd, 65536):
+            data += more
+    except OSError:
+        pass
+    os.close(fd)
+    return data.decode().replace("\r\n", "\n")
+
+
+class Run:
+    """The probe, run to its end."""
+
+    def __init__(self, fork_server: ForkServer | None, *arguments: str, terminal: bool) -> None:
+        ours, theirs = os.openpty() if terminal else os.pipe()
+        errors, their_errors = os.pipe()
+        streams: dict[str, Any] = {
+            "stdin": theirs if terminal else subprocess.DEVNULL,
+            "stdout": theirs,
+            "stderr": theirs if terminal else their_errors,
+        }
+        process: Process | subprocess.Popen[bytes]
+        if fork_server is None:
+            # Not with `-m`, which adds to the path. In a session of its own, as the fork server is.
+            command = [sys.executable, *(["-c", TAKE_TERMINAL] if terminal else []), str(PROBE)]
+            # As Python has it: readline, which pytest loads, adds to it behind its back.
+            process = subprocess.Popen(
+                [*command, *arguments], **streams, env=os.environ, start_new_session=True
+            )
+        else:
+            process = fork_server.start(
+                *arguments, **streams, program="probe:main", on_terminal=terminal
+            )
+        os.close(theirs)
+        os.close(their_errors)
+        self.output, self.errors = read_all(ours), read_all(errors)
+        self.status = process.wait(PATIENCE)
+        if isinstance(process, Process):
+            process.close()
+
+    @property
+    def found(self) -> Any:
+        return json.loads(self.output.splitlines()[0])
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
+def test_a_forked_program_finds_what_a_real_one_finds(
+    fork_server: ForkServer, terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAID_NOW", "h\udce9")
+    real = Run(None, "one", "zwölf", terminal=terminal)
+    forked = Run(fork_server, "one", "zwölf", terminal=terminal)
+    expected = real.found
+    if not terminal:
+        # Its server leads the session in which it is.
+        assert expected["leads its session"]
+        expected["leads its session"] = False
+    assert forked.found == expected
+    assert forked.found["terminal"] is terminal
+    assert (forked.status, forked.errors) == (real.status, real.errors) == (3, "")
+    assert forked.output.splitlines()[1:] == real.output.splitlines()[1:] == ["ended"]
+
+
+@pytest.mark.parametrize(("how", "last"), [("raise", "ValueError: as asked"), ("interrupt", "")])
+def test_a_forked_program_ends_as_a_real_one_does(
+    fork_server: ForkServer, how: str, last: str
+) -> None:
+    real = Run(None, how, terminal=False)
+    forked = Run(fork_server, how, terminal=False)
+    assert forked.status == real.status == (1 if how == "raise" else -signal.SIGINT)
+    assert forked.output.splitlines()[1:] == real.output.splitlines()[1:] == ["ended"]
+    for run in (forked, real):
+        assert run.errors.startswith("Traceback (most recent call last):")
+        assert run.errors.splitlines()[-1] == (last or "KeyboardInterrupt")
+
+
+def test_what_is_let_go_of_is_killed(fork_server: ForkServer) -> None:
+    ours, theirs = os.pipe()
+    process = fork_server.start(
+        "chat", "serve", "127.0.0.1:0", stdin=subprocess.DEVNULL, stdout=theirs, stderr=2
+    )
+    os.close(theirs)
+    assert os.read(ours, 100).startswith(b"listening on ")
+    assert process.poll() is None
+    process.close()
+    assert read_all(ours) == ""
+
+
+def test_a_status_is_there_for_everybody_who_asks(fork_server: ForkServer) -> None:
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = fork_server.start("--version", **streams)  # type: ignore[arg-type]
+    assert [process.wait(PATIENCE), process.poll(), process.returncode] == [0, 0, 0]
+    # Nobody is killed who has the number by now.
+    process.kill()
+    process.close()
+    server = fork_server.start("chat", "serve", "127.0.0.1:0", **streams)  # type: ignore[arg-type]
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.wait(0)
+    server.kill()
+    assert server.wait(PATIENCE) == -signal.SIGKILL
+    server.close()
