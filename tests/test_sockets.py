@@ -15,6 +15,7 @@ import trio.testing
 
 from trionet import sockets
 from trionet.errors import ReceiveInterrupted
+from trionet.readiness import HAS_EPOLL, Readiness
 from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
 
 resource = pytest.importorskip("resource")
@@ -88,14 +89,24 @@ class BeforeItRuns(trio.abc.Instrument):
             self.done = True
 
 
+NEEDS_EPOLL = pytest.mark.skipif(not HAS_EPOLL, reason="only Linux has epoll")
+
+
 # --- the stream ---
 
 
+@pytest.mark.parametrize("watched", [False, pytest.param(True, marks=NEEDS_EPOLL)])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_stream_is_all_that_trio_asks_of_a_half_closeable_stream(kind: str) -> None:
+async def test_the_stream_is_all_that_trio_asks_of_a_half_closeable_stream(
+    kind: str, watched: bool
+) -> None:
     async def make() -> tuple[SocketStream, SocketStream]:
         near, far = socket_pair(kind)
-        return SocketStream(near, peer="far"), SocketStream(far, peer="near")
+        pair = SocketStream(near, peer="far"), SocketStream(far, peer="near")
+        if readiness is not None:
+            for stream in pair:
+                stream.wait_with(readiness)
+        return pair
 
     async def make_clogged() -> tuple[SocketStream, SocketStream]:
         near, far = await make()
@@ -105,7 +116,12 @@ async def test_the_stream_is_all_that_trio_asks_of_a_half_closeable_stream(kind:
         assert near.send_nowait(b"x") == far.send_nowait(b"x") == 0
         return near, far
 
-    await trio.testing.check_half_closeable_stream(make, make_clogged)
+    async with trio.open_nursery() as nursery:
+        readiness = Readiness() if watched else None
+        if readiness:
+            nursery.start_soon(readiness.run)
+        await trio.testing.check_half_closeable_stream(make, make_clogged)
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6"])

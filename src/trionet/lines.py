@@ -102,7 +102,20 @@ class LineDecoder:
         Returns:
             Each line as a ``str`` without its end, or as the `BadLine` that stands for it.
         """
-        data = bytes(data)
+        if type(data) is not bytes:
+            data = bytes(data)
+        if (
+            data[-1:] == b"\n"
+            and len(data) <= self._max_line
+            and not (self._rest or self._skipped or self._gave_up)
+        ):
+            # Whole lines, none of them too long, as nearly all input is.
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                text = "\r"
+            if "\r" not in text:
+                return text[:-1].split("\n")  # type: ignore[return-value]
         if self._gave_up:
             return []
         block, newline, rest = data.rpartition(b"\n")
@@ -207,9 +220,12 @@ def encode_lines(texts: Iterable[str]) -> bytes:
     """Return many texts as the bytes of one line each; see `encode_line`."""
     texts = list(texts)
     block = "\n".join(texts)
-    if block.isascii() and "\r" not in block and block.count("\n") == len(texts) - 1:
+    if "\r" not in block and block.count("\n") == len(texts) - 1:
         # Nothing to look at one by one: six times as fast for short lines.
-        return f"{block}\n".encode()
+        try:
+            return f"{block}\n".encode()
+        except UnicodeEncodeError:
+            raise UnsendableLine("half of a surrogate pair in a line") from None
     encoded = bytearray()
     for text in texts:
         if "\n" in text:

@@ -31,6 +31,7 @@ from trionet.limits import Limits
 from trionet.lines import encode_line
 from trionet.network import SYSTEM, Listener, Network
 from trionet.outbox import WhenSlow
+from trionet.readiness import HAS_EPOLL, Readiness
 from trionet.stream import InputEnd, close_at_once, lingering_close
 
 # Connections taken between two checkpoints: some 5 ms, in which no other task runs. In a crowd that
@@ -85,6 +86,7 @@ class Server:
         self._on_drain = on_drain
         self._on_event = on_event or (lambda _event: None)
         self._deadlines = Deadlines()
+        self._readiness: Readiness | None = None
         self._from_host: Counter[str] = Counter()
         self._turning_away = 0
         # A dict for its order: whoever was first is told first.
@@ -135,6 +137,9 @@ class Server:
         try:
             async with trio.open_nursery() as background:
                 background.start_soon(self._deadlines.run)
+                if HAS_EPOLL:
+                    self._readiness = Readiness()
+                    background.start_soon(self._readiness.run)
                 async with trio.open_nursery() as self._handlers:
                     await self._accept_until_drained(self._handlers, task_status)
                     if self._on_drain is not None:
@@ -195,6 +200,9 @@ class Server:
         if host is not None and 0 < self._limits.max_per_address <= self._from_host[host]:
             self._start_turning_away(stream, "too many connections from your address", handlers)
             return
+        wait_with = getattr(stream, "wait_with", None)
+        if wait_with is not None and self._readiness is not None:
+            wait_with(self._readiness)
         connection = Connection(
             stream,
             handlers,

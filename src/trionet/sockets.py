@@ -30,6 +30,7 @@ import trio
 
 from trionet.addresses import TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted, system_reason
+from trionet.readiness import Readiness
 from trionet.text import safe_text
 
 RECEIVE_SIZE = 65536
@@ -61,7 +62,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         peer: the other end's address as it is to be shown.
     """
 
-    __slots__ = ("_sending", "_sent_eof", "_sock", "peer")
+    __slots__ = ("_readiness", "_sending", "_sent_eof", "_sock", "peer")
 
     def __init__(self, sock: socket.socket, *, peer: str) -> None:
         sock.setblocking(False)
@@ -70,9 +71,20 @@ class SocketStream(trio.abc.HalfCloseableStream):
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
+        self._readiness: Readiness | None = None
         self._sending = False
         self._sent_eof = False
         self.peer = peer
+
+    def wait_with(self, readiness: Readiness) -> None:
+        """Have all waiting for input done by an object made for many. Never a checkpoint.
+
+        Args:
+            readiness: what a server runs for its connections. The stream is handed over once,
+                before anything is received.
+        """
+        readiness.add(self._sock.fileno())
+        self._readiness = readiness
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.
@@ -92,29 +104,33 @@ class SocketStream(trio.abc.HalfCloseableStream):
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         sock = self._sock
+        readiness = self._readiness
         while True:
             fd = sock.fileno()
             if fd < 0:
                 raise _closed()
             try:
-                # By its number: the object would be asked for it once more.
-                await trio.lowlevel.wait_readable(fd)
+                await (readiness or trio.lowlevel).wait_readable(fd)
             except trio.ClosedResourceError:
                 self._check_open()
                 raise ReceiveInterrupted("interrupt_receive was called") from None
             try:
-                return sock.recv(max_bytes)
+                data = sock.recv(max_bytes)
             except BlockingIOError:
                 continue
             except OSError as error:
                 # Another task can close the stream after this one was woken.
                 self._check_open()
                 raise trio.BrokenResourceError(system_reason(error)) from error
+            if readiness is not None and len(data) == max_bytes:
+                readiness.more(fd)
+            return data
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
-        if self._sock.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._sock)
+        fd = self._sock.fileno()
+        if fd >= 0:
+            (self._readiness or trio.lowlevel).notify_closing(fd)
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Send what the system takes at once. Never a checkpoint.
@@ -151,7 +167,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             try:
                 return await trio.lowlevel.wait_writable(self._sock)
             except trio.ClosedResourceError:
-                # interrupt_receive wakes the writer too: it has no other way to wake the reader.
+                # interrupt_receive wakes the writer too: Trio has no other way to wake the reader.
                 continue
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -211,8 +227,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     def close(self) -> None:
         """Close the socket at once. Never a checkpoint; closing again does nothing."""
-        if self._sock.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._sock)
+        fd = self._sock.fileno()
+        if fd >= 0:
+            trio.lowlevel.notify_closing(fd)
+            if self._readiness is not None:
+                self._readiness.discard(fd)
             self._sock.close()
 
     def _check_open(self) -> None:

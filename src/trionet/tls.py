@@ -29,6 +29,7 @@ from typing import Protocol
 import trio
 
 from trionet.errors import ReceiveInterrupted
+from trionet.readiness import Readiness
 from trionet.sockets import RECEIVE_SIZE, SocketListener
 from trionet.tlsengine import RECORD_SIZE, TLSEngine
 
@@ -52,6 +53,9 @@ class Transport(Protocol):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more."""
+
+    def wait_with(self, readiness: Readiness) -> None:
+        """Have all waiting for input done by an object made for many."""
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now raise `trionet.ReceiveInterrupted`."""
@@ -148,6 +152,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 if not self._engine.secured:
                     self._engine.feed(await self._transport.receive_some())
             self._handshake = None
+
+    def wait_with(self, readiness: Readiness) -> None:
+        """Have all waiting for input done by an object made for many; see `SocketStream`."""
+        self._transport.wait_with(readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.

@@ -14,7 +14,7 @@ from trionet.errors import LineNotUTF8
 
 
 def short(line: Line, precision: int = 28) -> tuple[list[str], Decimal]:
-    return Arithmetic(precision).answer_pairs([line])
+    return Arithmetic(precision).pairs.answer([line])
 
 
 NUMBERS = st.from_regex(r"[+-]?[0-9]{1,10}(\.[0-9]{0,10})?", fullmatch=True)

@@ -7,7 +7,6 @@ Signs and parentheses round nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import (
     MAX_EMAX,
     MIN_EMIN,
@@ -26,7 +25,6 @@ from trionet.calc.grammar import Expression, Step
 from trionet.calc.number import ZERO
 from trionet.calc.pairs import Pairs
 from trionet.calc.work import STRETCH, Work, finish
-from trionet.lines import Line
 
 
 class Arithmetic:
@@ -34,9 +32,12 @@ class Arithmetic:
 
     Args:
         precision: significant digits of a result, 1 to 100.
+
+    Attributes:
+        pairs: the short way for two plain numbers and an operator.
     """
 
-    __slots__ = ("_context", "_pairs")
+    __slots__ = ("_context", "pairs")
 
     def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
         if not 1 <= precision <= MAX_PRECISION:
@@ -50,16 +51,12 @@ class Arithmetic:
             Emax=MAX_EMAX,
             traps=[DivisionByZero, InvalidOperation, Overflow, Underflow],
         )
-        self._pairs = Pairs(self._context)
+        self.pairs = Pairs(self._context)
 
     @property
     def precision(self) -> int:
         """Significant digits of a result."""
         return self._context.prec
-
-    def answer_pairs(self, lines: Sequence[Line]) -> tuple[list[str], Decimal]:
-        """Answer the first lines, up to one that needs the long way; see `trionet.calc.pairs`."""
-        return self._pairs.answer(lines)
 
     def evaluate(self, expression: Expression, ans: Decimal | None = None) -> Decimal:
         """Return the result of an expression.

@@ -17,7 +17,6 @@ from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.groups import single_error
 from trionet.limits import Limits
-from trionet.lines import encode_lines
 from trionet.network import SYSTEM, Network
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
@@ -118,7 +117,8 @@ async def _converse(
         done = 0
         while done < len(batch) and not session.ended:
             chunk = batch[done : done + _PAIRS_AT_ONCE]
-            await turn.make_room(len(chunk) * PAIR_COST)
+            if turn.lacks_room(len(chunk) * PAIR_COST):
+                await turn.change()
             answers = session.answer_pairs(chunk)
             if answers:
                 if show is not None:
@@ -174,24 +174,30 @@ class _Turn:
             except StopIteration as done:
                 reply: Reply = done.value
                 return reply
-            await self.make_room(cost)
+            if self.lacks_room(cost):
+                await self.change()
             self.spent += cost
 
-    async def make_room(self, cost: int) -> None:
-        """Let the others have their turn first, if this would be too much for one.
+    def lacks_room(self, cost: int) -> bool:
+        """Tell whether so much more would be too much for one turn."""
+        return bool(self.spent) and self.spent + cost > _TURN
+
+    async def change(self) -> None:
+        """Let the others have their turn. A checkpoint.
 
         Raises:
             trio.BrokenResourceError: the peer is gone: what it still wants costs the others.
         """
-        if self.spent and self.spent + cost > _TURN:
-            self.put_answers()
-            await self._outbox.flush()
-            if self._outbox.broken:
-                raise trio.BrokenResourceError("the peer is gone")
-            self.begin()
+        self.put_answers()
+        await self._outbox.flush()
+        if self._outbox.broken:
+            raise trio.BrokenResourceError("the peer is gone")
+        self.begin()
 
     def put_answers(self) -> None:
         """Send what there is."""
         if self.answers:
-            self._outbox.put(encode_lines(self.answers))
+            # A session's answers are safe lines already: there is nothing to look for in them.
+            self.answers.append("")
+            self._outbox.put("\n".join(self.answers).encode())
             self.answers.clear()

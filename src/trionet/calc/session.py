@@ -132,7 +132,7 @@ class Session:
         """
         if self.name is None:
             return []
-        answers, result = self._arithmetic.answer_pairs(lines)
+        answers, result = self._arithmetic.pairs.answer(lines)
         if answers:
             self._ans = result
         return answers
