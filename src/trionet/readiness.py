@@ -117,3 +117,10 @@ class Readiness:
     def _abort(self, fd: int, _raise_cancel: object) -> trio.lowlevel.Abort:
         del self._waiting[fd]
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+def let_wait_with(stream: object, readiness: Readiness) -> None:
+    """Have a stream wait with `readiness` if it knows how, as trionet's own on sockets do."""
+    wait_with = getattr(stream, "wait_with", None)
+    if wait_with is not None:
+        wait_with(readiness)

@@ -29,7 +29,7 @@ from typing import Protocol
 import trio
 
 from trionet.errors import ReceiveInterrupted
-from trionet.readiness import Readiness
+from trionet.readiness import Readiness, let_wait_with
 from trionet.sockets import RECEIVE_SIZE, SocketListener
 from trionet.tlsengine import RECORD_SIZE, TLSEngine
 
@@ -53,9 +53,6 @@ class Transport(Protocol):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more."""
-
-    def wait_with(self, readiness: Readiness) -> None:
-        """Have all waiting for input done by an object made for many."""
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now raise `trionet.ReceiveInterrupted`."""
@@ -155,7 +152,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     def wait_with(self, readiness: Readiness) -> None:
         """Have all waiting for input done by an object made for many; see `SocketStream`."""
-        self._transport.wait_with(readiness)
+        let_wait_with(self._transport, readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.
