@@ -39,8 +39,8 @@ Line: TypeAlias = str | BadLine
 class Lines(bytes):
     """Whole lines, each with its end, that know how many they are.
 
-    What goes to a thousand outboxes is counted once: to count 20 KiB of short lines takes 7 µs, a
-    tenth of what it takes to send them.
+    What goes to a thousand outboxes is counted once: to count 20 KiB of short lines takes 7 µs, and
+    200 KiB of long ones 100, a tenth of what it takes to send them.
 
     Attributes:
         number: how many lines.

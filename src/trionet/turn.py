@@ -179,12 +179,13 @@ class EncodedTurn(Generic[E]):
         if cut is None:
             return Lines(whole[:stop])
         position = offsets[cut.start]
-        pieces: list[bytes] = []
+        view = memoryview(whole)
+        pieces: list[bytes | memoryview] = []
         # Counting what is left out is cheaper than counting what is left.
         number = whole.number - whole.count(b"\n", 0, position) - whole.count(b"\n", stop)
         for change in cut.changes:
             begin = offsets[change.begin]
-            pieces.append(whole[position:begin])
+            pieces.append(view[position:begin])
             if isinstance(change, _Gap):
                 position = offsets[change.end]
                 number -= whole.count(b"\n", begin, position)
@@ -193,7 +194,7 @@ class EncodedTurn(Generic[E]):
                 private = self._encode_one(change.event)
                 pieces.append(private)
                 number += private.count(b"\n")
-        pieces.append(whole[position:stop])
+        pieces.append(view[position:stop])
         return Lines(b"".join(pieces), number)
 
     def _encode_one(self, event: E) -> bytes:
