@@ -358,7 +358,7 @@ async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(other)
         await hub.wait_delivered()
-        assert seen_by_last[0] >= said[0] + 2
+        assert seen_by_last[0] > said[0]
         assert boxes[0].puts == [b"1\n", b"3\n"]
         assert {box.lines for box in boxes[1:]} == {b"1\n2\n3\n"}
         assert last.lines == b"1\n2\n"
