@@ -89,7 +89,7 @@ def test_what_is_no_address_is_refused_with_advice(text: str, advice: str) -> No
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(text=ADDRESS_LIKE)
 @example("[::1%\u2028]:1")
 @example("unix:\ud800")

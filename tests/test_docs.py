@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
+
+from trionet import calc
+from trionet.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,17 +26,18 @@ def python_blocks(document: str) -> list[str]:
     )
 
 
-def test_the_guide_to_testing_and_the_service_of_the_readme_with_its_test_run(
+def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_trio_mode(
     tmp_path: Path,
 ) -> None:
     blocks = python_blocks("docs/testing.md")
     assert len(blocks) >= 6
-    service, its_test = python_blocks("README.md")
+    service, its_test, _ = python_blocks("README.md")
     assert len(service.strip().splitlines()) <= 12
     # All in one run, because a run of pytest takes most of a second to begin.
     for number, block in enumerate(blocks):
         (tmp_path / f"test_block_{number}.py").write_text(block)
     (tmp_path / "test_readme.py").write_text(service + its_test)
+    shutil.copy(ROOT / "examples" / "test_your_handler.py", tmp_path)
     options = ["-v", "-p", "no:cacheprovider", "-o", "trio_mode=true", "-W", "error"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=tmp_path,
@@ -38,7 +46,34 @@ def test_the_guide_to_testing_and_the_service_of_the_readme_with_its_test_run(
         env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "test_readme.py::" in run.stdout
+    for file in ("test_readme.py", "test_your_handler.py"):
+        assert f"{file}::" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("document", "number", "printed"),
+    [("README.md", 2, "54\n"), ("docs/calculator.md", 0, "54\ndivision by zero\n")],
+)
+async def test_the_clients_of_the_calculator_print_what_is_told(
+    document: str,
+    number: int,
+    printed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = MemoryNetwork()
+    ran: list[Callable[[], Awaitable[None]]] = []
+    # As it is written, but for the network.
+    monkeypatch.setattr(calc, "Client", partial(calc.Client, network=network))
+    monkeypatch.setattr(trio, "run", ran.append)
+    block = compile(python_blocks(document)[number], document, "exec")
+    exec(block, {"__name__": "__main__"})
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(calc.serve, "localhost:22333", network=network))
+        (main,) = ran
+        await main()
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()))

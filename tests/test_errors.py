@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 
 import trionet
-from trionet import errors
+from trionet import calc, chat, errors
 
 
 def raised_here() -> set[type[BaseException]]:
@@ -14,16 +16,24 @@ def raised_here() -> set[type[BaseException]]:
     return {one for one in members if inspect.isclass(one) and issubclass(one, BaseException)}
 
 
+def raised_by(service: ModuleType) -> set[type[BaseException]]:
+    members = [getattr(service, name) for name in service.__all__]
+    return {one for one in members if inspect.isclass(one) and issubclass(one, BaseException)}
+
+
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    drawn: dict[str, str] = {}
-    branch: list[str] = []
+    drawn: dict[type[BaseException], type[BaseException]] = {}
+    branch: list[type[BaseException]] = [Exception]
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"    ((?:│   )*)(?:[├└]── )?(\w+)(?=\s|$)", line)
+        found = re.match(r"    ((?:[│ ]   )*)(?:[├└]── )?([\w.]+)(?=\s|$)", line)
         if found:
             depth = len(found[1]) // 4 + ("── " in line)
-            branch[depth:] = [found[2]]
-            drawn[found[2]] = branch[depth - 1] if depth else "Exception"
-    assert drawn == {error.__name__: error.__bases__[0].__name__ for error in raised_here()}
+            module, _, name = found[2].rpartition(".")
+            error = getattr(import_module(module or "trionet.errors"), name)
+            drawn[error] = branch[depth]
+            branch[depth + 1 :] = [error]
+    assert drawn == {error: error.__bases__[0] for error in drawn}
+    assert drawn.keys() == raised_here() | raised_by(calc) | raised_by(chat)
 
 
 def test_every_error_is_a_trionet_error_and_public() -> None:

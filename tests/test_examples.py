@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -182,18 +181,5 @@ async def test_calc_client_prints_each_expression_with_its_result(
     ]
 
 
-@pytest.mark.parametrize("trio_mode", [False, True], ids=["with its own mark", "in trio mode"])
-def test_test_your_handler_passes_by_itself(tmp_path: Path, trio_mode: bool) -> None:
-    # In a directory of its own, so that neither a conftest nor this project's settings help it.
-    example = shutil.copy(EXAMPLES / "test_your_handler.py", tmp_path)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\ntrio_mode = {str(trio_mode).lower()}\n")
-    finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", str(example)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "3 passed" in finished.stdout
+# test_your_handler.py is run by pytest itself: in trio mode in test_docs.py, which has a run of it
+# anyway, and without in test_pytest_plugin.py, for the same reason.

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,29 @@ def test_a_forked_program_ends_as_a_real_one_does(
     for run in (forked, real):
         assert run.errors.startswith("Traceback (most recent call last):")
         assert run.errors.splitlines()[-1] == (last or "KeyboardInterrupt")
+
+
+def test_a_forked_program_that_nobody_listens_to_ends_as_a_real_one_does(
+    fork_server: ForkServer,
+) -> None:
+    def run(start: Callable[..., Any]) -> tuple[int, str]:
+        nobody_reads, theirs = os.pipe()
+        os.close(nobody_reads)
+        errors, their_errors = os.pipe()
+        process = start(stdin=subprocess.DEVNULL, stdout=theirs, stderr=their_errors)
+        os.close(theirs)
+        os.close(their_errors)
+        last = read_all(errors).splitlines()[-1]
+        status = process.wait(PATIENCE)
+        if isinstance(process, Process):
+            process.close()
+        return status, last
+
+    forked = run(partial(fork_server.start, program="probe:main"))
+    real = run(partial(subprocess.Popen, [sys.executable, PROBE]))
+    # It is found out when it is printed, or else at the end.
+    status = 1 if os.environ.get("PYTHONUNBUFFERED") else 120
+    assert forked == real == (status, "BrokenPipeError: [Errno 32] Broken pipe")
 
 
 def test_what_is_let_go_of_is_killed(fork_server: ForkServer) -> None:

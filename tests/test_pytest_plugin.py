@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import trio
 from trionet import Connection, Limits, WhenFull
 from trionet.pytest_plugin import LineClientFactory
 from trionet.testing import Link, MemoryNetwork, cut_bytes
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "test_your_handler.py"
 
 
 async def shout(connection: Connection) -> None:
@@ -74,10 +77,15 @@ def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_fixtures_are_there_without_trio_mode_too(tmp_path: Path) -> None:
+def test_the_fixtures_are_there_and_the_example_passes_without_trio_mode_too(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "test_it.py").write_text(PROGRAM)
-    run = run_pytest(tmp_path)
+    # In a directory of its own, so that neither a conftest nor this project's settings help it.
+    shutil.copy(EXAMPLE, tmp_path)
+    run = run_pytest(tmp_path, "-W", "error")
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "4 passed" in run.stdout
 
 
 def test_nothing_of_trionet_is_loaded_until_a_fixture_is_used(tmp_path: Path) -> None:

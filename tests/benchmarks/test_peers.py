@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import socket
 import sys
@@ -14,15 +16,37 @@ import pytest
 from benchmarks import processes
 from benchmarks.builds import Builds, Unavailable
 from benchmarks.parts.calc import write_cases
-from benchmarks.peers.table import ANY_PORT, CALC, CHAT, TRIONET, Peer
+from benchmarks.peers.table import ANY_PORT, CALC, CHAT, LIMIT, TRIONET, Peer
 from benchmarks.processes import Failed, Load, ServerProcess
+from needs import lacking
 
 TIMEOUT = 20.0
 
 
-@pytest.fixture(scope="module")
+class SharedBuilds(Builds):
+    """Each program is compiled once for all workers of pytest."""
+
+    def _compile(self, name: str, *sources: Path) -> str:
+        program = self.directory / name
+        with (self.directory / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return str(program) if program.exists() else super()._compile(name, *sources)
+
+
+@pytest.fixture(scope="session")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
-    return Builds(tmp_path_factory.mktemp("builds"))
+    ours = tmp_path_factory.getbasetemp()
+    directory = (ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) / "builds"
+    directory.mkdir(exist_ok=True)
+    return SharedBuilds(directory)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_any_core() -> Iterator[None]:
+    # With cores of their own, the servers of all workers would share one.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "cores", lambda: None)
+        yield
 
 
 @pytest.fixture
@@ -35,7 +59,9 @@ def start(stack: ExitStack, peer: Peer, builds: Builds) -> ServerProcess:
     try:
         command = peer.command(builds)
     except Unavailable as reason:
-        pytest.skip(str(reason))
+        lacking(str(reason))
+    if peer.name == LIMIT and command[0] == sys.executable:
+        lacking("the limit in C needs Linux and a C compiler")
     return stack.enter_context(ServerProcess(command))
 
 
@@ -125,15 +151,22 @@ def load_of(
     if request.param == "Python":
         monkeypatch.setattr(processes, "load_command", lambda _builds: in_python)
     elif processes.load_command(builds) == in_python:
-        pytest.skip("there is no C compiler")
+        lacking("the load generator in C needs Linux and a C compiler")
     return Load
+
+
+@pytest.fixture(scope="module")
+def calculator(builds: Builds) -> Iterator[ServerProcess]:
+    """One that starts fast, for the tests that ask little of it."""
+    with ServerProcess(of(CALC, "threads").command(builds)) as server:
+        yield server
 
 
 def of(peers: tuple[Peer, ...], name: str) -> Peer:
     return next(peer for peer in peers if peer.name == name)
 
 
-@pytest.mark.parametrize("peer", ["limit", TRIONET])
+@pytest.mark.parametrize("peer", [LIMIT, TRIONET])
 def test_the_load_generator_counts_what_a_chat_server_does(
     stack: ExitStack, builds: Builds, load_of: type[Load], peer: str
 ) -> None:
@@ -162,24 +195,30 @@ def test_the_load_generator_counts_what_a_chat_server_does(
 
 
 def test_the_load_generator_compares_each_reply(
-    stack: ExitStack, builds: Builds, load_of: type[Load], tmp_path: Path
+    stack: ExitStack,
+    builds: Builds,
+    load_of: type[Load],
+    calculator: ServerProcess,
+    tmp_path: Path,
 ) -> None:
     cases = tmp_path / "operations"
     write_cases(cases)
-    server = start(stack, of(CALC, "threads"), builds)
-    load = stack.enter_context(load_of(server, builds))
+    load = stack.enter_context(load_of(calculator, builds))
     for depth in (1, 16):
         answer = load.ask("calc", n=3, depth=depth, warmup=0, seconds=0.05, cases=cases)
         assert answer["requests"] > 0
 
 
 def test_the_load_generator_refuses_a_wrong_reply(
-    stack: ExitStack, builds: Builds, load_of: type[Load], tmp_path: Path
+    stack: ExitStack,
+    builds: Builds,
+    load_of: type[Load],
+    calculator: ServerProcess,
+    tmp_path: Path,
 ) -> None:
     cases = tmp_path / "operations"
     cases.write_text("1 + 1\t3\n")
-    server = start(stack, of(CALC, "threads"), builds)
-    load = stack.enter_context(load_of(server, builds))
+    load = stack.enter_context(load_of(calculator, builds))
     with pytest.raises(Failed, match=r"1 \+ 1"):
         load.ask("calc", n=1, depth=1, warmup=0, seconds=0.05, cases=cases)
 
@@ -251,9 +290,8 @@ def test_a_server_that_one_member_brings_to_a_stand_is_measured_too(
 
 
 def test_who_does_not_welcome_is_told_of(
-    stack: ExitStack, builds: Builds, load_of: type[Load]
+    stack: ExitStack, builds: Builds, load_of: type[Load], calculator: ServerProcess
 ) -> None:
-    server = start(stack, of(CALC, "threads"), builds)
-    load = stack.enter_context(load_of(server, builds))
+    load = stack.enter_context(load_of(calculator, builds))
     with pytest.raises(Failed, match=r"after 0\.1 s"):
         load.ask("join", n=2, group=2, limit=0.1)

@@ -21,6 +21,7 @@ from trionet.calc import (
     MalformedExpression,
     Refused,
     UnfitName,
+    client,
     pipeline,
     serve,
 )
@@ -28,6 +29,7 @@ from trionet.server import serve as serve_lines
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream
 
 WHERE = "127.0.0.1:22333"
+FEW = 40
 
 
 @asynccontextmanager
@@ -211,9 +213,9 @@ async def test_at_most_4096_wait_for_a_reply_and_the_others_for_their_turn(
             while True:
                 arrived.append(await server.receive())
         assert len(arrived) == 4096
-        for number in range(5000):
+        for number in range(4200):
             await server.send(str(number))
-        await server.expect(*["1 + 1"] * (5000 - 4096), "q")
+        await server.expect(*["1 + 1"] * (4200 - 4096), "q")
 
     answered: list[Decimal] = []
     async with scripted_server(script, Link(capacity=1 << 20)) as calc:
@@ -222,10 +224,16 @@ async def test_at_most_4096_wait_for_a_reply_and_the_others_for_their_turn(
             answered.append(await calc("1 + 1"))
 
         async with trio.open_nursery() as nursery:
-            for _ in range(5000):
+            for _ in range(4200):
                 nursery.start_soon(ask)
     # Trio wakes tasks in any order.
-    assert sorted(answered) == [Decimal(number) for number in range(5000)]
+    assert sorted(answered) == [Decimal(number) for number in range(4200)]
+
+
+@pytest.fixture
+def few_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most `FEW` wait for a reply. That it is 4,096 is seen above, and takes half a second."""
+    monkeypatch.setattr(client, "MAX_IN_FLIGHT", FEW)
 
 
 async def test_a_cancelled_call_leaves_the_others_theirs(
@@ -246,19 +254,20 @@ async def test_a_cancelled_call_leaves_the_others_theirs(
         # The block ends with a reply under way.
 
 
+@pytest.mark.usefixtures("few_in_flight")
 async def test_a_call_cancelled_while_it_waits_for_its_turn_is_not_sent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
-        await server.expect(*["1 + 1"] * 4096)
+        await server.expect(*["1 + 1"] * FEW)
         await server.expect_silence(60)
-        await server.send(*["2"] * 4096)
+        await server.send(*["2"] * FEW)
         await server.expect("3 + 3")
         await server.expect_end()
 
-    async with scripted_server(script, Link(capacity=1 << 20)) as calc:
+    async with scripted_server(script) as calc:
         async with trio.open_nursery() as nursery:
-            for _ in range(4096):
+            for _ in range(FEW):
                 nursery.start_soon(calc, "1 + 1")
             await trio.testing.wait_all_tasks_blocked()
             with trio.move_on_after(1) as scope:
@@ -334,13 +343,14 @@ async def check_that_all_fail(calc: Client, error: type[Exception], reason: str)
         failures.append(caught.value)
 
     async with trio.open_nursery() as nursery:
-        for _ in range(5000):
+        for _ in range(2 * FEW):
             nursery.start_soon(ask)
     await ask()
     # Each has one of its own: a traceback grows with each raise.
-    assert len({id(failure) for failure in failures}) == 5001
+    assert len({id(failure) for failure in failures}) == 2 * FEW + 1
 
 
+@pytest.mark.usefixtures("few_in_flight")
 @pytest.mark.parametrize("end", [hang_up, reset])
 async def test_a_lost_connection_ends_every_call_and_later_ones(
     end: Callable[[LineClient], Awaitable[None]], autojump_clock: trio.testing.MockClock
@@ -374,6 +384,7 @@ async def test_a_connection_lost_while_nobody_asks_is_known(
             await calc("1 + 1")
 
 
+@pytest.mark.usefixtures("few_in_flight")
 @pytest.mark.parametrize("asks_first", [True, False])
 async def test_a_server_that_refuses_says_why(
     asks_first: bool, autojump_clock: trio.testing.MockClock

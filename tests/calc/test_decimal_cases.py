@@ -1,7 +1,8 @@
 """The General Decimal Arithmetic test cases, over the wire and wrapped up.
 
 They are Mike Cowlishaw's, and come with CPython's own tests (Debian has these in a package of their
-own, such as `libpython3.11-testsuite`). Left out is what the calculator cannot be asked:
+own, such as `libpython3.11-testsuite`); or they are where `TRIONET_DECIMAL_CASES` says. Left out is
+what the calculator cannot be asked:
 
 - NaN, infinity and payloads, as operands; precisions above 100; exponents beyond ±999999;
 - roundings that are not half even, unless half even gives the published result too: because it is
@@ -15,6 +16,7 @@ What has no result (a division by zero, an invalid operation) must be answered b
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from needs import lacking
 from trionet import LineStream, Server, encode_lines
 from trionet.calc import BOUNDS, MAX_PRECISION, serve
 from trionet.testing import MemoryNetwork
@@ -67,6 +70,8 @@ OUT_OF_BOUNDS = {"Overflow", "Underflow", "Subnormal"}
 
 
 def directory() -> Path | None:
+    if told := os.environ.get("TRIONET_DECIMAL_CASES"):
+        return Path(told)
     spec = importlib.util.find_spec("test")
     places = (spec.submodule_search_locations if spec is not None else None) or []
     found = [path for place in places if (path := Path(place, "decimaltestdata")).is_dir()]
@@ -147,7 +152,12 @@ def questions(operation: str, case: Case, precision: int) -> Iterator[str]:
         yield f"({template.format('(ans)', *grouped[1:])})"
 
 
-@pytest.mark.skipif(CASES is None, reason="this Python comes without its own tests")
+@pytest.fixture(autouse=True)
+def all_cases() -> None:
+    if CASES is None:
+        lacking("this Python comes without its own tests")
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_the_cases_of_general_decimal_arithmetic(operation: str) -> None:
     by_precision: dict[int, list[Case]] = defaultdict(list)

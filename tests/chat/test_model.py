@@ -219,7 +219,7 @@ def compare(visit: Visit, log: list[str], joined_at: int) -> None:
         assert position == len(expected), f"{visit.name} did not see {expected[position:]}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(scripts)
 @example([("join", "ann"), ("join", "bob"), ("stall", "bob"), *[("say a lot", "ann")] * 9])
 @example([("join", "ann"), ("say", "ann"), ("q", "ann"), ("join", "ann"), ("say", "ann")])

@@ -140,7 +140,7 @@ NEARLY = st.text(
 ANY = st.text(st.characters(exclude_categories=[]), max_size=40)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=250)
 @given(text=st.one_of(NEARLY, ANY, st.text(st.characters(categories=["L", "N"]), max_size=12)))
 @example("ｅｒｒｏｒ")
 @example("ｑ")

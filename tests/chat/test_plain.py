@@ -253,7 +253,7 @@ LINES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=250)
 @given(line=LINES, name=st.sampled_from(["Ann", "Zoë", "a*", "Error", "Q"]))
 @example("/me joined (3 here)\r*** Bob left (2 here)", "Ann")
 @example("hello\r\n*** Bob left", "Ann")

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -323,7 +324,9 @@ class Programs:
     async def run(self, *arguments: str, typed: str = "", **options: Any) -> Program:
         """Start a program, type all that there is to type, and end its input."""
         program = await self.start(*arguments, **options)
-        await program.type(typed)
+        with suppress(trio.BrokenResourceError):
+            # One that wants none of it may have ended already.
+            await program.type(typed)
         await program.end_input()
         return program
 

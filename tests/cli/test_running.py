@@ -14,7 +14,8 @@ import pytest
 import trio
 import typer
 
-from trionet import calc, chat
+from trionet import calc, chat, sequences
+from trionet.chat import skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli.console import Console, open_console
@@ -26,6 +27,7 @@ from trionet.limits import Limits
 from trionet.network import Listener, SystemNetwork
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
+from trionet.text import safe_text
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs
@@ -166,6 +168,36 @@ async def test_the_backlog_reaches_the_system(
                 await cli_chat.serve(["localhost:0"], {}, {}, False, False, 7, True, terminal)
     assert caught.group_contains(ListenError, match="seen enough")
     assert backlogs == [7]
+
+
+@pytest.mark.parametrize("service", ["calc", "chat"])
+async def test_what_takes_its_time_once_is_done_before_it_listens(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_once = [sequences._compiled, sequences._one_of, skeleton._prototypes]
+    for made in made_once:
+        made.cache_clear()
+    texts = ["x\u202e", "می\u200cخواهم", "क्\u200d", "\u0647\u200d.", "葛\U000e0100"]
+
+    async def listen(_network: object, _address: str, **_options: object) -> Sequence[Listener]:
+        before = [made.cache_info().currsize for made in made_once]
+        for text in texts:
+            safe_text(text)
+        if service == "chat":
+            for text in ("Ann", "Änn", "Аня", "علی"):
+                assert chat.parse_name(text).looks
+        assert [made.cache_info().currsize for made in made_once] == before
+        raise ListenError("seen enough")
+
+    monkeypatch.setattr(SystemNetwork, "listen", listen)
+    async with open_console(1) as console:
+        terminal = Terminal(console, console)
+        with pytest.raises(ExceptionGroup) as caught:
+            if service == "calc":
+                await cli_calc.serve(["localhost:0"], {}, {}, False, None, 28, True, terminal)
+            else:
+                await cli_chat.serve(["localhost:0"], {}, {}, False, False, None, True, terminal)
+    assert caught.group_contains(ListenError, match="seen enough")
 
 
 async def hear(connection: Connection) -> None:

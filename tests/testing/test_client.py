@@ -42,7 +42,9 @@ async def test_expect_takes_the_lines_in_their_order() -> None:
     await client.expect("two", "three")
 
 
-async def test_another_line_than_expected_shows_the_conversation() -> None:
+async def test_another_line_than_expected_shows_the_conversation(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     client, server = client_and_server()
     await client.send("1 + 1")
     await server.send_all(b"warm-up\n3\n")

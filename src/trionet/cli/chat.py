@@ -40,6 +40,8 @@ async def serve(
             show_messages=messages,
         ),
         terminal,
+        # The first name has a table read: 3 to 15 ms.
+        prepare=lambda: chat.parse_name("anyone").looks,
     )
 
 
