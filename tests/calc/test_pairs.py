@@ -17,7 +17,13 @@ def short(line: Line, precision: int = 28) -> tuple[list[str], Decimal]:
     return Arithmetic(precision).pairs.answer([line])
 
 
-NUMBERS = st.from_regex(r"[+-]?[0-9]{1,10}(\.[0-9]{0,10})?", fullmatch=True)
+DIGITS = st.text("0123456789", min_size=1, max_size=10)
+NUMBERS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "", "+", "-"]),
+    DIGITS,
+    st.one_of(st.just(""), st.just("."), DIGITS.map(lambda digits: f".{digits}")),
+)
 PAIRS = st.builds(
     "{}{}{}{}{}".format,
     NUMBERS,
