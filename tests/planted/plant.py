@@ -20,9 +20,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
-# The command line and the conformance suite start processes, which are slow; these faults are shown
+# What starts processes is slow; these faults are shown
 # without them.
-TESTS = ("tests", "--ignore=tests/cli", "--ignore=tests/conformance", "--ignore=tests/planted")
+TESTS = (
+    "tests",
+    *(f"--ignore=tests/{name}" for name in ("benchmarks", "cli", "conformance", "planted")),
+)
 LEFT_OUT = (".*", "__pycache__", "build", "dist")
 
 # The tests take some 30 s; a fault may make one of them wait for ever.
