@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,3 +52,11 @@ def fork_server() -> Iterator[ForkServer]:
     server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def path() -> Iterator[str]:
+    """A path for a Unix socket."""
+    # Not tmp_path: its names are longer than a socket's may be on some systems.
+    with tempfile.TemporaryDirectory() as folder:
+        yield str(Path(folder) / "s")

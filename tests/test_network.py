@@ -4,7 +4,6 @@ import datetime
 import errno
 import os
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import trio
 import trio.testing
 
+from listening import listening
 from trionet import network
 from trionet.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.errors import AddressError, ConnectError, ListenError
@@ -29,23 +29,6 @@ def port_of(address: str) -> int:
     where = parse_address(address)
     assert isinstance(where, TCPAddress)
     return where.port
-
-
-@asynccontextmanager
-async def listening(address: str, *, backlog: int | None = None) -> AsyncIterator[list[Listener]]:
-    listeners = await SYSTEM.listen(address, backlog=backlog)
-    try:
-        yield list(listeners)
-    finally:
-        for listener in listeners:
-            await listener.aclose()
-
-
-@pytest.fixture
-def path() -> Iterator[str]:
-    # Not tmp_path: its names are longer than a socket's may be on some systems.
-    with tempfile.TemporaryDirectory() as folder:
-        yield str(Path(folder) / "s")
 
 
 @pytest.fixture

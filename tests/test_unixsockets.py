@@ -2,35 +2,15 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from listening import listening
 from trionet import unixsockets
 from trionet.errors import ConnectError, ListenError
-from trionet.network import SYSTEM, Listener, SystemNetwork
-
-
-@asynccontextmanager
-async def listening(
-    address: str, *, network: SystemNetwork = SYSTEM
-) -> AsyncIterator[list[Listener]]:
-    listeners = await network.listen(address)
-    try:
-        yield list(listeners)
-    finally:
-        for listener in listeners:
-            await listener.aclose()
-
-
-@pytest.fixture
-def path() -> Iterator[str]:
-    # Not tmp_path: its names are longer than a socket's may be on some systems.
-    with tempfile.TemporaryDirectory() as folder:
-        yield str(Path(folder) / "s")
+from trionet.network import SYSTEM, SystemNetwork
 
 
 def exists(path: str) -> bool:

@@ -104,24 +104,16 @@ class LineDecoder:
         """
         if type(data) is not bytes:
             data = bytes(data)
-        if (
-            data[-1:] == b"\n"
-            and len(data) <= self._max_line
-            and not (self._rest or self._skipped or self._gave_up)
-        ):
-            # Whole lines, none of them too long, as nearly all input is.
-            try:
-                text = data.decode()
-            except UnicodeDecodeError:
-                text = "\r"
-            if "\r" not in text:
-                return text[:-1].split("\n")  # type: ignore[return-value]
         if self._gave_up:
             return []
+        lines: list[Line] = []
+        # Whole lines, as nearly all input is: there is nothing to join, and nothing to keep.
+        are_whole = data[-1:] == b"\n" and not (self._rest or self._skipped)
+        if are_whole and self._split_clean(data[:-1], lines):
+            return lines
         block, newline, rest = data.rpartition(b"\n")
         if not newline:
-            return self._keep(data, [])
-        lines: list[Line] = []
+            return self._keep(data, lines)
         if self._skipped:
             end, newline, block = block.partition(b"\n")
             if self._skipped + len(end) >= self._max_unending:
@@ -225,7 +217,7 @@ def encode_lines(texts: Iterable[str]) -> bytes:
         try:
             return f"{block}\n".encode()
         except UnicodeEncodeError:
-            raise UnsendableLine("half of a surrogate pair in a line") from None
+            pass  # It is told below.
     encoded = bytearray()
     for text in texts:
         if "\n" in text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import trio
@@ -32,7 +31,7 @@ class PacedLineReader(LineReader):
     ) -> None:
         super().__init__(stream, **options)
         self._bucket = TokenBucket(rate=rate, burst=burst, now=trio.current_time())
-        self._held: deque[Line] = deque()
+        self._held: list[Line] = []
         self._resting: trio.CancelScope | None = None
 
     async def receive_batch(self) -> list[Line]:
@@ -47,18 +46,18 @@ class PacedLineReader(LineReader):
         if self._held:
             await trio.lowlevel.checkpoint()
         else:
-            self._held.extend(await super().receive_batch())
+            self._held = await super().receive_batch()
         while self._held and self.end is None:
             now = trio.current_time()
             if count := self._bucket.take(len(self._held), now):
                 # Who is kept waiting is not idle: what else came is not read meanwhile.
                 self.received_at = now
-                return [self._held.popleft() for _ in range(count)]
+                batch, self._held = self._held[:count], self._held[count:]
+                return batch
             with trio.CancelScope(deadline=self._bucket.when(now)) as self._resting:
                 await trio.sleep_forever()
             self._resting = None
-        batch = list(self._held)
-        self._held.clear()
+        batch, self._held = self._held, []
         return batch
 
     def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:

@@ -1,0 +1,21 @@
+"""Listeners for one test, closed with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from trionet.network import SYSTEM, Listener, Network
+
+
+@asynccontextmanager
+async def listening(
+    address: str, *, network: Network = SYSTEM, backlog: int | None = None
+) -> AsyncIterator[list[Listener]]:
+    """Listen on an address for as long as the block runs."""
+    listeners = await network.listen(address, backlog=backlog)
+    try:
+        yield list(listeners)
+    finally:
+        for listener in listeners:
+            await listener.aclose()
