@@ -19,6 +19,10 @@ from trionet.testing import LineClient, MemoryNetwork, MemoryStream
 
 TURN = server_module._TURN
 
+# What no stretch without a checkpoint may cost, in microseconds: less than half of what nobody may
+# be kept waiting for.
+LONGEST_STRETCH = 2000
+
 # More than a thousand turns of one client.
 POWERS = "2" + "^.9" * 999
 RESULT = "1.877352175581756903749203029"
@@ -146,7 +150,7 @@ async def test_fifty_hostile_clients_leave_the_next_one_with_its_answers(
     by_step = record.by_step()
     by_step.pop(0, None)
     assert max(sum(costs) for costs in by_step.values() if len(costs) > 1) <= TURN
-    assert max(max(costs) for costs in by_step.values()) < 2 * TURN
+    assert max(max(costs) for costs in by_step.values()) < LONGEST_STRETCH
 
 
 async def test_many_cheap_lines_are_shared_out_by_their_cost_as_well(
@@ -158,7 +162,7 @@ async def test_many_cheap_lines_are_shared_out_by_their_cost_as_well(
         await ann.expect(*["54"] * 2000)
     assert max(sum(costs) for costs in record.by_step().values()) <= TURN
     # And yet a turn is worth it.
-    assert max(len(costs) for costs in record.by_step().values()) > 100
+    assert max(len(costs) for costs in record.by_step().values()) >= 100
 
 
 async def test_a_cheap_line_overtakes_the_costly_one_of_another(

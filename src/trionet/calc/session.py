@@ -28,8 +28,8 @@ SESSION_ENDED = "Session ended"
 # What any line costs, in microseconds; see `trionet.calc.work`.
 _LINE_COST = 6
 # For how many of its characters it costs one more: what is shown on the console is looked through
-# for what is not safe there, and ASCII is looked through in C.
-_CHARACTERS_ASCII, _CHARACTERS = 64, 2
+# for what is not safe there, and that is seen in C where all of it is plain.
+_CHARACTERS_PLAIN, _CHARACTERS = 64, 2
 
 
 class UnfitName(TrionetError):
@@ -109,7 +109,8 @@ class Session:
     def receiving(self, line: Line) -> Work[Reply]:
         """Take one line in turns; see `receive`. The next line comes when this is finished."""
         if isinstance(line, str):
-            yield _LINE_COST + len(line) // (_CHARACTERS_ASCII if line.isascii() else _CHARACTERS)
+            is_plain = line.isascii() and line.isprintable()
+            yield _LINE_COST + len(line) // (_CHARACTERS_PLAIN if is_plain else _CHARACTERS)
             if is_quit(line):
                 self.ended = True
                 return Reply()
