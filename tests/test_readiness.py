@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import struct
@@ -224,6 +225,28 @@ async def test_a_number_that_is_used_again_knows_nothing_of_its_last_socket() ->
                 peer.sendall(b"new")
                 assert await stream.receive_some() == b"new"
                 stream.close()
+
+
+async def test_a_closed_socket_that_somebody_else_still_has_disturbs_nobody() -> None:
+    async with watched_stream() as (stream, peer, readiness):
+        gone_peer, sock = connected()
+        gone = SocketStream(sock, peer="gone")
+        gone.wait_with(readiness)
+        with gone_peer, socket.socket(fileno=os.dup(sock.fileno())):
+            gone.close()
+            gone_peer.sendall(b"for nobody")
+            await trio.testing.wait_all_tasks_blocked()
+        peer.sendall(b"here")
+        assert await stream.receive_some() == b"here"
+
+
+async def test_a_socket_can_be_closed_after_the_readiness_has_ended() -> None:
+    peer, sock = connected()
+    with peer:
+        stream = SocketStream(sock, peer="peer")
+        async with running_readiness() as readiness:
+            stream.wait_with(readiness)
+        stream.close()
 
 
 async def test_more_sockets_than_one_round_takes_are_all_woken(

@@ -3,14 +3,14 @@
 Trio's ``wait_readable`` arms a socket in epoll for one wait, makes a record of it, and takes both
 apart when input comes. Here a socket is registered once, edge-triggered, in an epoll of this
 object's own, and one task wakes whoever waits. Measured against Trio's way: a request with its
-reply takes 8 % fewer instructions and one system call less, an idle connection 0.5 KiB less memory.
-What it costs is one more round of the scheduler, shared by all whose input comes at the same time.
+reply takes a tenth less time and one system call less, an idle connection 0.5 KiB less memory. What
+it costs is one more round of the scheduler, shared by all whose input comes at the same time.
 
 What edge-triggered means, and what is done about it (epoll(7)): the system tells of input when it
 comes, not while it is there. So
 
 - what came while nobody waited is remembered, until somebody does;
-- a read that was filled to the brim may have left something (`Readiness.more`);
+- a read that was filled to the brim may have left something (`Input.more`);
 - the end of the input can come together with the last of it: it is remembered for good;
 - a read stops in front of TCP's urgent data: one more is made behind it.
 
@@ -19,17 +19,106 @@ Linux alone has epoll; elsewhere, and for streams that belong to no server, Trio
 
 from __future__ import annotations
 
+import math
 import select
-from functools import partial
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from typing import TypeVar
 
 import outcome
 import trio
 
+T = TypeVar("T")
+
 # Events taken at a time; the rest is taken in the next round.
 _EVENTS_AT_ONCE = 1024
 
-
 HAS_EPOLL = hasattr(select, "epoll")
+
+
+class _Woken(outcome.Outcome[None]):
+    """What a task that is woken is sent: nothing.
+
+    Trio makes an ``outcome.Value(None)`` for each waking, which can be used once. There is no need
+    to, and it was 6 % of what a request costs.
+    """
+
+    __slots__ = ()
+
+    def unwrap(self) -> None:
+        """Return nothing, any number of times."""
+
+    def send(self, gen: Generator[T, None, object]) -> T:
+        """Send nothing into a generator."""
+        return gen.send(None)
+
+    async def asend(self, agen: AsyncGenerator[T, None]) -> T:
+        """Send nothing into an asynchronous generator."""
+        return await agen.asend(None)
+
+
+_WOKEN = _Woken()
+
+
+class Input:
+    """One socket's input, and who waits for it. Made by `Readiness.watch`."""
+
+    __slots__ = ("_owner", "fd", "reads", "task")
+
+    def __init__(self, owner: Readiness, fd: int) -> None:
+        self._owner = owner
+        self.fd = fd
+        # Who waits for a new event.
+        self.task: trio.lowlevel.Task | None = None
+        # How many reads are worth trying although nothing new will be told; infinite where the peer
+        # has ended or reset the connection: a read never blocks there any more.
+        self.reads: float = 0
+
+    def wait(self) -> Awaitable[object]:
+        """Return what is to be awaited until a read is likely to return something.
+
+        Not a coroutine itself: each one between a task and what it waits for is walked through at
+        each waking, and costs an idle connection a quarter of a KiB.
+
+        Raises:
+            trio.BusyResourceError: another task waits for it.
+            trio.ClosedResourceError: `notify_closing` or `discard` was called meanwhile.
+
+        Cancellation: loses nothing. Awaiting it is always a checkpoint.
+        """
+        if self.reads:
+            return self._be_ready()
+        if self.task is not None:
+            raise trio.BusyResourceError("another task waits for this socket's input")
+        self.task = trio.lowlevel.current_task()
+        return trio.lowlevel.wait_task_rescheduled(self)  # noqa: ASYNC105
+
+    def __call__(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        """Call the wait off because it is cancelled: Trio calls this, as the abort function."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def more(self) -> None:
+        """Note that a read may have left something. Never a checkpoint."""
+        self.reads = max(self.reads, 1)
+
+    def notify_closing(self) -> None:
+        """Wake the task that waits, if one does, by ``trio.ClosedResourceError``."""
+        task, self.task = self.task, None
+        if task is not None:
+            closed = trio.ClosedResourceError("the wait was called off")
+            trio.lowlevel.reschedule(task, outcome.Error(closed))
+
+    def discard(self) -> None:
+        """Watch the socket no more; to be called before it is closed. Never a checkpoint.
+
+        A task that waits for it is woken by a ``trio.ClosedResourceError``.
+        """
+        self.notify_closing()
+        self._owner.forget(self.fd)
+
+    async def _be_ready(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.reads -= 1
 
 
 class Readiness:
@@ -40,56 +129,21 @@ class Readiness:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._waiting: dict[int, trio.lowlevel.Task] = {}
-        # Where a read is worth trying although nothing new will be told.
-        self._ready: set[int] = set()
-        # Where two are, because the first stops at urgent data.
-        self._twice: set[int] = set()
-        # Where the peer has ended or reset the connection: a read never blocks there any more.
-        self._ended: set[int] = set()
+        self._inputs: dict[int, Input] = {}
 
-    def add(self, fd: int) -> None:
+    def watch(self, fd: int) -> Input:
         """Watch a socket; what it has already counts. Never a checkpoint."""
         interest = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLPRI | select.EPOLLET
         self._epoll.register(fd, interest)
+        watched = self._inputs[fd] = Input(self, fd)
+        return watched
 
-    def discard(self, fd: int) -> None:
-        """Watch a socket no more; to be called before it is closed. Never a checkpoint.
-
-        A task that waits for it is woken by a ``trio.ClosedResourceError``.
-        """
-        self.notify_closing(fd)
-        for known in (self._ready, self._twice, self._ended):
-            known.discard(fd)
-
-    def more(self, fd: int) -> None:
-        """Note that a read may have left something. Never a checkpoint."""
-        self._ready.add(fd)
-
-    async def wait_readable(self, fd: int) -> None:
-        """Wait until a read from a socket is likely to return something.
-
-        Raises:
-            trio.BusyResourceError: another task waits for it.
-            trio.ClosedResourceError: `notify_closing` or `discard` was called.
-
-        Cancellation: loses nothing. Always a checkpoint.
-        """
-        if fd in self._ready or fd in self._ended:
-            await trio.lowlevel.checkpoint()
-            (self._twice if fd in self._twice else self._ready).discard(fd)
-            return
-        if fd in self._waiting:
-            raise trio.BusyResourceError("another task waits for this socket's input")
-        self._waiting[fd] = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(partial(self._abort, fd))
-
-    def notify_closing(self, fd: int) -> None:
-        """Wake the task that waits for a socket, if one does, by ``trio.ClosedResourceError``."""
-        task = self._waiting.pop(fd, None)
-        if task is not None:
-            closed = trio.ClosedResourceError("the wait was called off")
-            trio.lowlevel.reschedule(task, outcome.Error(closed))
+    def forget(self, fd: int) -> None:
+        """Watch a socket no more; `Input.discard` calls it."""
+        del self._inputs[fd]
+        # Its closing would do, but not where another process or descriptor has the socket too.
+        if not self._epoll.closed:
+            self._epoll.unregister(fd)
 
     async def run(self) -> None:
         """Wake those whose input comes, until cancelled."""
@@ -100,23 +154,31 @@ class Readiness:
         finally:
             self._epoll.close()
 
-    def _wake(self) -> None:
-        ended = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+    def _wake(self) -> int:
+        """Wake whoever has input; return how many sockets have."""
+        inputs = self._inputs
         # No checkpoint, so nothing is closed meanwhile: a number means one socket throughout.
-        for fd, events in self._epoll.poll(0, _EVENTS_AT_ONCE):
-            if events & ended:
-                self._ended.add(fd)
-            task = self._waiting.pop(fd, None)
+        events = self._epoll.poll(0, _EVENTS_AT_ONCE)
+        for fd, what in events:
+            input_ = inputs[fd]
+            task = input_.task
+            if what != select.EPOLLIN:
+                _note(input_, what)
             if task is not None:
-                trio.lowlevel.reschedule(task)
-            if task is None:
-                self._ready.add(fd)
-            if events & select.EPOLLPRI:
-                (self._ready if task is not None else self._twice).add(fd)
+                input_.task = None
+                trio.lowlevel.reschedule(task, _WOKEN)
+            else:
+                input_.more()
+        return len(events)
 
-    def _abort(self, fd: int, _raise_cancel: object) -> trio.lowlevel.Abort:
-        del self._waiting[fd]
-        return trio.lowlevel.Abort.SUCCEEDED
+
+def _note(input_: Input, what: int) -> None:
+    """Note what an event tells besides that there is input."""
+    if what & select.EPOLLPRI:
+        # The first read stops at the urgent data: there is to be one more than otherwise.
+        input_.reads = max(input_.reads, 1 if input_.task is not None else 2)
+    if what & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
+        input_.reads = math.inf
 
 
 def let_wait_with(stream: object, readiness: Readiness) -> None:

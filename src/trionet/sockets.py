@@ -30,7 +30,7 @@ import trio
 
 from trionet.addresses import TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted, system_reason
-from trionet.readiness import Readiness
+from trionet.readiness import Input, Readiness
 from trionet.text import safe_text
 
 RECEIVE_SIZE = 65536
@@ -62,7 +62,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         peer: the other end's address as it is to be shown.
     """
 
-    __slots__ = ("_readiness", "_sending", "_sent_eof", "_sock", "peer")
+    __slots__ = ("_input", "_sending", "_sent_eof", "_sock", "peer")
 
     def __init__(self, sock: socket.socket, *, peer: str) -> None:
         sock.setblocking(False)
@@ -71,7 +71,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
-        self._readiness: Readiness | None = None
+        self._input: Input | None = None
         self._sending = False
         self._sent_eof = False
         self.peer = peer
@@ -83,8 +83,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             readiness: what a server runs for its connections. The stream is handed over once,
                 before anything is received.
         """
-        readiness.add(self._sock.fileno())
-        self._readiness = readiness
+        self._input = readiness.watch(self._sock.fileno())
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.
@@ -104,13 +103,15 @@ class SocketStream(trio.abc.HalfCloseableStream):
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         sock = self._sock
-        readiness = self._readiness
+        watched = self._input
         while True:
-            fd = sock.fileno()
-            if fd < 0:
+            if sock.fileno() < 0:
                 raise _closed()
             try:
-                await (readiness or trio.lowlevel).wait_readable(fd)
+                if watched:
+                    await watched.wait()
+                else:
+                    await trio.lowlevel.wait_readable(sock)
             except trio.ClosedResourceError:
                 self._check_open()
                 raise ReceiveInterrupted("interrupt_receive was called") from None
@@ -122,15 +123,16 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 # Another task can close the stream after this one was woken.
                 self._check_open()
                 raise trio.BrokenResourceError(system_reason(error)) from error
-            if readiness is not None and len(data) == max_bytes:
-                readiness.more(fd)
+            if watched and len(data) == max_bytes:
+                watched.more()
             return data
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
-        fd = self._sock.fileno()
-        if fd >= 0:
-            (self._readiness or trio.lowlevel).notify_closing(fd)
+        if self._input is not None:
+            self._input.notify_closing()
+        elif self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
         """Send what the system takes at once. Never a checkpoint.
@@ -227,11 +229,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     def close(self) -> None:
         """Close the socket at once. Never a checkpoint; closing again does nothing."""
-        fd = self._sock.fileno()
-        if fd >= 0:
-            trio.lowlevel.notify_closing(fd)
-            if self._readiness is not None:
-                self._readiness.discard(fd)
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            if self._input is not None:
+                self._input.discard()
             self._sock.close()
 
     def _check_open(self) -> None:
