@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
+from unittest import mock
 
 import pytest
 import trio
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from trionet import Hub, Outbox, WhenSlow
 from trionet.hub import HIGH_WATER
-from trionet.testing import Link, memory_stream_pair
+from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
 class ListBox:
@@ -516,3 +517,48 @@ def test_every_member_gets_exactly_what_the_model_says_however_turns_are_cut(
     trio.run(main)
     assert [box.lines for box in boxes] == model(steps)
     assert all(line for box in boxes for line in box.puts)
+
+
+@settings(deadline=None, max_examples=200)
+@given(steps=steps, capacity=st.sampled_from([5, 40, 100_000]))
+def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capacity: int) -> None:
+    received = [b""] * 4
+    counts: list[tuple[int, int]] = []
+
+    async def read(index: int, stream: MemoryStream) -> None:
+        while data := await stream.receive_some():
+            received[index] += data
+
+    async def main() -> None:
+        async with (
+            trio.open_nursery() as reading,
+            trio.open_nursery() as nursery,
+            running_hub() as hub,
+        ):
+            boxes: list[Outbox] = []
+            for index in range(4):
+                ours, theirs = memory_stream_pair(Link(capacity=capacity))
+                boxes.append(Outbox(ours, nursery))
+                reading.start_soon(read, index, theirs)
+            for number, (kind, member, other) in enumerate(steps):
+                if kind == "add":
+                    hub.add(boxes[member], (plain, quoted)[other % 2])
+                elif kind == "discard":
+                    hub.discard(boxes[member])
+                elif kind == "publish":
+                    hub.publish(str(number), exclude=boxes[member])
+                elif kind == "tell":
+                    hub.tell(boxes[member], str(number))
+                else:
+                    # In the middle of a turn, perhaps.
+                    await trio.lowlevel.checkpoint()
+            await hub.wait_delivered()
+            for box in boxes:
+                await box.flush()
+                counts.append((box.lines_out, box.bytes_out))
+                await box._stream.aclose()
+
+    with mock.patch("trionet.audience._MEMBERS_AT_ONCE", 1):
+        trio.run(main)
+    assert received == model(steps)
+    assert counts == [(lines.count(b"\n"), len(lines)) for lines in received]

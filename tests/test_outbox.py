@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet import Outbox, ReceiveInterrupted, WhenSlow
+from trionet.lines import tally
+from trionet.sockets import SocketStream
 from trionet.testing import Link, MemoryStream, SendingNowMemoryStream, memory_stream_pair
 
 NOTICE = re.compile(rb"error: missed (\d+) lines\n")
@@ -631,3 +634,87 @@ async def test_a_text_is_no_bytes_and_the_error_says_what_to_do() -> None:
     async with trio.open_nursery() as nursery:
         with pytest.raises(TypeError, match=r"takes bytes, such as trionet\.encode_line"):
             Outbox(ours, nursery).put("text")  # type: ignore[arg-type]
+
+
+# Sockets, and lines in pieces
+
+
+@asynccontextmanager
+async def on_a_socket() -> AsyncIterator[tuple[Outbox, socket.socket, trio.Nursery]]:
+    """An outbox on a stream that has a direct way, and its peer."""
+    near, far = socket.socketpair()
+    with far:
+        far.setblocking(False)
+        async with trio.open_nursery() as nursery, SocketStream(near, peer="far") as stream:
+            yield Outbox(stream, nursery, max_waiting=1 << 24), far, nursery
+
+
+async def read_socket(sock: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        await trio.lowlevel.wait_readable(sock)
+        received += sock.recv(1 << 20)
+    return received
+
+
+async def test_on_a_socket_what_the_system_does_not_take_is_sent_later_and_all_is_counted() -> None:
+    async with on_a_socket() as (outbox, far, nursery):
+        lines = numbered(200, size=10_000)
+        for number, line in enumerate(lines):
+            if number % 2:
+                outbox.put(line)
+            else:
+                outbox.put_pieces([line[:3], memoryview(line)[3:]], tally(line))
+        assert writers(nursery) == 1
+        assert 0 < outbox.waiting == 2_000_000 - outbox.bytes_out
+        assert await read_socket(far, 2_000_000) == b"".join(lines)
+        await outbox.flush()
+        assert (outbox.lines_out, outbox.bytes_out, outbox.waiting) == (200, 2_000_000, 0)
+        # And at once again.
+        outbox.put(b"again\n")
+        assert far.recv(100) == b"again\n"
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+@pytest.mark.parametrize(
+    "why", ["the peer has closed", "this side has closed", "sending was ended"]
+)
+async def test_on_a_socket_that_takes_no_more_lines_are_dropped_and_counted(
+    why: str, in_pieces: bool
+) -> None:
+    async with on_a_socket() as (outbox, far, _):
+        stream = outbox._stream
+        assert isinstance(stream, SocketStream)
+        outbox.put(b"before\n")
+        if why == "the peer has closed":
+            far.close()
+        elif why == "this side has closed":
+            stream.close()
+        else:
+            await stream.send_eof()
+        if in_pieces:
+            outbox.put_pieces([b"one\n", b"two\n"], tally(b"one\ntwo\n"))
+        else:
+            outbox.put(b"one\ntwo\n")
+        assert outbox.broken
+        assert (outbox.lines_out, outbox.bytes_out, outbox.dropped) == (3, 7, 2)
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 3000])
+async def test_any_number_of_pieces_goes_out_together(count: int) -> None:
+    async with on_a_socket() as (outbox, far, _):
+        pieces = numbered(count)
+        outbox.put_pieces(pieces, tally(b"".join(pieces)))
+        assert outbox.waiting == 0
+        assert far.recv(1 << 20) == b"".join(pieces)
+        assert (outbox.lines_out, outbox.bytes_out) == (count, 10 * count)
+
+
+@pytest.mark.parametrize("sends_now", [True, False])
+async def test_pieces_go_out_on_any_stream(sends_now: bool) -> None:
+    ours, theirs = memory_stream_pair(Link(capacity=7, sends_now=sends_now))
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(ours, nursery)
+        outbox.put_pieces([b"on", b"e\n", memoryview(b"two\nthree\n")], tally(b"one\ntwo\nthree\n"))
+        assert await read_what_is_there(theirs) == b"one\ntwo\nthree\n"
+        assert (outbox.lines_out, outbox.bytes_out) == (3, 14)

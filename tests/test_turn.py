@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trionet.turn import EncodedTurn, Turn
+from trionet.lines import tally
+from trionet.turn import EncodedTurn, Share, Turn
 
 
 def plain(event: str) -> bytes:
@@ -23,15 +24,23 @@ def encoded(turn: Turn[str, str], encode: Callable[[str], bytes] = plain) -> Enc
     return EncodedTurn(turn.events, encode, pytest.fail)
 
 
+def joined(share: Share) -> bytes:
+    """Return a share's lines; what it tells of their number and size is true."""
+    assert all(share.pieces)
+    lines = b"".join(share.pieces)
+    assert share.tally == tally(lines)
+    return lines
+
+
 def test_what_one_member_writes_in_a_row_is_one_gap() -> None:
     turn = Turn[str, str]()
     for number in range(100):
         turn.publish(f"{number}", "ann" if 10 <= number < 90 else None)
     assert len(turn.cuts["ann"].changes) == 1
     kept = [*range(10), *range(90, 100)]
-    lines = encoded(turn).apply(turn.cuts["ann"])
-    assert lines == b"".join(b"%d\n" % number for number in kept)
-    assert lines.number == 20
+    share = encoded(turn).apply(turn.cuts["ann"])
+    assert joined(share) == b"".join(b"%d\n" % number for number in kept)
+    assert len(share.pieces) == 2
 
 
 def test_a_private_line_between_two_of_ones_own_stays_between_what_others_said() -> None:
@@ -41,7 +50,7 @@ def test_a_private_line_between_two_of_ones_own_stays_between_what_others_said()
     turn.tell("ann", "private")
     turn.publish("c", "ann")
     turn.publish("d", None)
-    assert encoded(turn).apply(turn.cuts["ann"]) == b"b\nprivate\nd\n"
+    assert joined(encoded(turn).apply(turn.cuts["ann"])) == b"b\nprivate\nd\n"
 
 
 def test_the_size_counts_entries_of_all_kinds() -> None:
@@ -63,8 +72,7 @@ def test_who_goes_keeps_what_was_for_it_until_then() -> None:
     assert turn.cuts == {}
     ((box, encode, cut, end),) = turn.departures
     assert (box, encode) == ("ann", plain)
-    lines = encoded(turn).apply(cut, end)
-    assert lines == b"1\n2\n"
+    assert joined(encoded(turn).apply(cut, end)) == b"1\n2\n"
 
 
 def test_what_cannot_be_encoded_is_told_once_each_and_left_out() -> None:
@@ -80,7 +88,7 @@ def test_what_cannot_be_encoded_is_told_once_each_and_left_out() -> None:
     failed: list[str] = []
     picked = EncodedTurn(turn.events, picky, failed.append)
     assert picked.whole == b"a\nb\n"
-    assert picked.apply(turn.cuts["ann"]) == b"a\nb\n"
+    assert joined(picked.apply(turn.cuts["ann"])) == b"a\nb\n"
     assert failed == ["bad", "bad too"]
 
 
@@ -131,13 +139,16 @@ def test_everyone_gets_what_was_appended_while_they_were_members(
             left.append((name, here.pop(name)))
 
     turns = {encode: encoded(turn, encode) for encode in formats.values()}
-    gone = [(box, turns[encode].apply(cut, end)) for box, encode, cut, end in turn.departures]
+    gone = [
+        (box, joined(turns[encode].apply(cut, end))) for box, encode, cut, end in turn.departures
+    ]
     stayed = {
-        name: turns[formats[name]].apply(turn.cuts.get(name)) if name in turn.cuts
+        name: joined(turns[formats[name]].apply(turn.cuts[name]))
+        if name in turn.cuts
         else turns[formats[name]].whole
         for name in here
-    }  # fmt: skip
+    }
     assert gone == left
     assert stayed == here
-    for lines in (*stayed.values(), *(lines for _, lines in gone)):
-        assert lines.number == lines.count(b"\n")
+    for each in turns.values():
+        assert each.whole.tally == tally(each.whole)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from trionet.addresses import (
         parse_address as parse_address,
     )
+    from trionet.audience import Box as Box
     from trionet.connection import Connection as Connection
     from trionet.errors import (
         AddressError as AddressError,
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
     from trionet.events import Opened as Opened
     from trionet.events import Refused as Refused
     from trionet.events import ServerEvent as ServerEvent
-    from trionet.hub import Box as Box
     from trionet.hub import Hub as Hub
     from trionet.limits import Limits as Limits
     from trionet.lines import (
@@ -145,6 +145,7 @@ _HOMES = {
         "UnixAddress",
         "parse_address",
     ),
+    "trionet.audience": ("Box",),
     "trionet.connection": ("Connection",),
     "trionet.errors": (
         "AddressError",
@@ -160,10 +161,7 @@ _HOMES = {
         "UnsendableLine",
     ),
     "trionet.events": ("Closed", "Opened", "Refused", "ServerEvent"),
-    "trionet.hub": (
-        "Box",
-        "Hub",
-    ),
+    "trionet.hub": ("Hub",),
     "trionet.limits": ("Limits",),
     "trionet.lines": (
         "MAX_LINE",

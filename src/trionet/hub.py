@@ -19,13 +19,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import chain
+from typing import Generic, TypeVar
 
 import trio
 
-from trionet.turn import Encode, EncodedTurn, Turn
+from trionet.audience import Audience, Box
+from trionet.turn import Encode, EncodedTurn, Share, Turn
 
 E = TypeVar("E")
 
@@ -33,17 +35,10 @@ E = TypeVar("E")
 # first line of a turn waits for its last: 1,024 lines take some 5 ms.
 HIGH_WATER = 1024
 
-# Members served between two checkpoints: some 2 ms, in which no other task runs.
-_MEMBERS_AT_ONCE = 256
+# Members with a cut of their own served between two checkpoints: some 2 ms.
+_CUTS_AT_ONCE = 128
 
 logger = logging.getLogger("trionet.hub")
-
-
-class Box(Protocol):
-    """What a hub asks of a member: `trionet.Outbox`, or anything else that takes lines."""
-
-    def put(self, lines: bytes, /) -> None:
-        """Take whole lines, without blocking and without raising."""
 
 
 class Hub(Generic[E]):
@@ -61,7 +56,8 @@ class Hub(Generic[E]):
         self._turn: Turn[E, Box] | None = None
         self._delivered: trio.Event | None = None
         # As of the log's end.
-        self._members: dict[Box, Encode[E]] = {}
+        self._members: dict[Box, Audience[E]] = {}
+        self._audiences: dict[Encode[E], Audience[E]] = {}
         # Entries of the turn that is being delivered.
         self._delivering = 0
         self._room: trio.Event | None = None
@@ -78,7 +74,11 @@ class Hub(Generic[E]):
         """
         turn = self._turn or self._open_turn()
         if turn is not None and box not in self._members:
-            self._members[box] = encode
+            audience = self._audiences.get(encode)
+            if audience is None:
+                audience = self._audiences[encode] = Audience(encode)
+            audience.add(box)
+            self._members[box] = audience
             turn.add(box)
 
     def discard(self, box: Box) -> None:
@@ -86,7 +86,7 @@ class Hub(Generic[E]):
 
         Never a checkpoint. A box that is no member is no error.
         """
-        encode = self._members.pop(box, None)
+        encode = self._remove(box)
         if encode is not None:
             turn = self._turn or self._open_turn()
             if turn is not None:
@@ -188,49 +188,57 @@ class Hub(Generic[E]):
                 event.set()
 
     async def _deliver(self, turn: Turn[E, Box]) -> None:
-        # Copied before the first checkpoint: who comes or goes meanwhile belongs to the next turn.
-        # Where nothing is published, only those with a cut get something.
-        members = iter((self._members.copy() if turn.events else self._with_cuts(turn)).items())
+        # All is looked up before the first checkpoint: who comes or goes meanwhile belongs to the
+        # next turn.
         formats: dict[Encode[E], EncodedTurn[E]] = {}
+        cuts = [
+            (box, cut, _encoded(turn, self._members[box].encode, formats))
+            for box, cut in turn.cuts.items()
+            if box in self._members
+        ]
+        deliveries = [
+            audience.deliver(whole, without=turn.cuts, on_error=self._lose)
+            for encode, audience in (self._audiences.items() if turn.events else ())
+            if (whole := _encoded(turn, encode, formats).whole)
+        ]
         for box, encode, cut, end in turn.departures:
-            lines = _encoded(turn, encode, formats).apply(cut, end)
-            if lines:
-                try:
-                    box.put(lines)
-                except Exception:
-                    self._lose(box)
-        while batch := tuple(islice(members, _MEMBERS_AT_ONCE)):
-            self._put_all(batch, turn, formats)
-            if len(batch) == _MEMBERS_AT_ONCE:
+            self._put_share(box, _encoded(turn, encode, formats).apply(cut, end))
+        with ExitStack() as stack:
+            for delivery in deliveries:
+                stack.callback(delivery.close)
+            for number, (box, cut, encoded) in enumerate(cuts, 1):
+                self._put_share(box, encoded.apply(cut))
+                if number % _CUTS_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+            for _ in chain.from_iterable(deliveries):
                 await trio.lowlevel.checkpoint()
 
-    def _with_cuts(self, turn: Turn[E, Box]) -> dict[Box, Encode[E]]:
-        return {box: self._members[box] for box in turn.cuts if box in self._members}
-
-    def _put_all(
-        self,
-        members: Iterable[tuple[Box, Encode[E]]],
-        turn: Turn[E, Box],
-        formats: dict[Encode[E], EncodedTurn[E]],
-    ) -> None:
-        cuts = turn.cuts
-        encoded = None
-        last: Encode[E] | None = None
-        for box, encode in members:
-            if encoded is None or encode is not last:
-                encoded = _encoded(turn, encode, formats)
-                last = encode
-            lines = encoded.apply(cuts[box]) if box in cuts else encoded.whole
-            # No function of its own, for the sake of a thousand calls a turn.
-            if lines:
-                try:
-                    box.put(lines)
-                except Exception:
-                    self._lose(box)
+    def _put_share(self, box: Box, share: Share) -> None:
+        pieces, tally = share
+        if not pieces:
+            return
+        put_pieces = getattr(box, "put_pieces", None)
+        try:
+            if put_pieces is not None:
+                put_pieces(pieces, tally)
+            else:
+                box.put(b"".join(pieces))
+        except Exception:
+            self._lose(box)
 
     def _lose(self, box: Box) -> None:
         logger.exception("a member's box failed and is discarded: %r", box)
-        self._members.pop(box, None)
+        self._remove(box)
+
+    def _remove(self, box: Box) -> Encode[E] | None:
+        """Forget a member and return its format; ``None``: it was none."""
+        audience = self._members.pop(box, None)
+        if audience is None:
+            return None
+        audience.discard(box)
+        if not audience:
+            del self._audiences[audience.encode]
+        return audience.encode
 
 
 def _encoded(

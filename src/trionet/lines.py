@@ -36,6 +36,22 @@ MAX_UNENDING = 1 << 20
 Line: TypeAlias = str | BadLine
 
 
+# In a tally, what one byte counts; what is below it counts lines. A million million of them.
+TALLY_BYTE = 1 << 40
+
+
+def tally(lines: bytes) -> int:
+    """Return how many lines and bytes there are, as one number.
+
+    Who keeps count of both for thousands of peers touches one object for each and not two, which
+    are in no cache any more: that was a third of a microsecond for each delivery.
+    """
+    try:
+        return lines.count(b"\n") + len(lines) * TALLY_BYTE
+    except TypeError:
+        raise TypeError("a peer takes bytes, such as trionet.encode_line(text)") from None
+
+
 class Lines(bytes):
     """Whole lines, each with its end, that know how many they are.
 
@@ -43,15 +59,15 @@ class Lines(bytes):
     200 KiB of long ones 100, a tenth of what it takes to send them.
 
     Attributes:
-        number: how many lines.
+        tally: how many lines and bytes; see `tally`.
     """
 
-    number: int
+    tally: int
 
-    def __new__(cls, data: bytes, number: int | None = None) -> Self:
-        """Take the number if it is known, or count."""
+    def __new__(cls, data: bytes) -> Self:
+        """Copy and count."""
         lines = super().__new__(cls, data)
-        lines.number = data.count(b"\n") if number is None else number
+        lines.tally = tally(data)
         return lines
 
 
@@ -141,16 +157,19 @@ class LineDecoder:
 
     def _split_clean(self, block: bytes, lines: list[Line]) -> bool:
         """Split a block in which no line is bad; False: some may be, and `lines` is as it was."""
-        if len(block) > self._max_line and max(map(len, block.split(b"\n"))) > self._max_line:
-            return False
         try:
             text = block.decode()
         except UnicodeDecodeError:
             return False
+        found = text.split("\n")
+        if len(block) > self._max_line:
+            # Of ASCII the characters are the bytes: there is no need to split these too.
+            measured = found if text.isascii() else block.split(b"\n")
+            if max(map(len, measured)) > self._max_line:
+                return False
         if "\r" in text:
-            lines.extend(line.removesuffix("\r") for line in text.split("\n"))
-        else:
-            lines.extend(text.split("\n"))
+            found = [line.removesuffix("\r") for line in found]
+        lines += found
         return True
 
     def _split(self, block: bytes, lines: list[Line]) -> bool:

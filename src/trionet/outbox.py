@@ -18,18 +18,25 @@ from __future__ import annotations
 import enum
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import cast
 
 import trio
 
 from trionet.linequeue import LineQueue
-from trionet.lines import Lines
-from trionet.stream import SendsNow
+from trionet.lines import TALLY_BYTE, Lines, tally
+from trionet.stream import SendsDirectly, SendsNow
 
 # What a stream that cannot send at once is given at a time, because its progress within is
 # invisible: one TLS record (RFC 8446, 5.1).
 _SLICE = 16384
+
+# Pieces that are not joined. More of them are small, and joined as fast as the system takes them
+# one by one; and it takes a thousand at most, so that the rest would wait without need.
+_MOST_PIECES = 16
+
+# A peer that is gone: what the system says of it, and what streams make of that.
+_GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 logger = logging.getLogger("trionet.outbox")
 
@@ -41,15 +48,28 @@ class WhenSlow(enum.Enum):
     DROP_OLDEST = "drop the oldest lines that wait, and tell the peer how many"
 
 
-def _count(lines: bytes) -> int:
-    try:
-        return lines.count(b"\n")
-    except TypeError:
-        raise TypeError("an outbox takes bytes, such as trionet.encode_line(text)") from None
+def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
+    """Return the shortest way to send at once; ``None``: there is none."""
+    if hasattr(stream, "direct_send"):
+        return cast(SendsDirectly, stream).direct_send()
+    return getattr(stream, "send_nowait", None)
 
 
 def _tell_missed(count: int) -> bytes:
     return b"error: missed %d lines\n" % count
+
+
+class SharedCount:
+    """What many outboxes were put alike, counted once for all of them.
+
+    Attributes:
+        tally: see `trionet.lines.tally`.
+    """
+
+    __slots__ = ("tally",)
+
+    def __init__(self) -> None:
+        self.tally = 0
 
 
 class Outbox:
@@ -66,8 +86,8 @@ class Outbox:
         on_blocked: called whenever something begins to wait.
 
     Attributes:
-        bytes_out: bytes sent so far.
-        lines_out: lines put so far; those of them in `dropped` were not sent.
+        direct: sends the next lines at once, as far as the system takes them; ``None``: they cannot
+            be sent at once. For `put_to_all`: who calls it does the counting.
         progressed_at: since when there was no progress, on the Trio clock, while something waits.
         dropped: lines that were put and will never be sent, for whatever reason.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
@@ -77,21 +97,21 @@ class Outbox:
         "_awaited",
         "_closed",
         "_emptied",
-        "_is_direct",
         "_max_waiting",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
         "_queue",
         "_sends_now",
+        "_shared",
         "_stream",
+        "_tally",
         "_tell_missed",
         "_when_slow",
         "_writer",
         "broken",
-        "bytes_out",
+        "direct",
         "dropped",
-        "lines_out",
         "progressed_at",
     )
 
@@ -107,10 +127,8 @@ class Outbox:
         on_blocked: Callable[[], None] | None = None,
     ) -> None:
         self._stream = stream
-        # Not the bound method itself, which is an object of 64 bytes.
         self._sends_now = hasattr(stream, "send_nowait")
-        # Whether the next lines can be sent at once: one question instead of four.
-        self._is_direct = self._sends_now
+        self.direct = _direct_send(stream)
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
@@ -124,11 +142,27 @@ class Outbox:
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
         self._closed = False
-        self.bytes_out = 0
-        self.lines_out = 0
+        # Of lines put and bytes sent; see `trionet.lines.tally`. What others are sent too stands in
+        # the count that it shares with them.
+        self._tally = 0
+        self._shared: SharedCount | None = None
         self.dropped = 0
         self.progressed_at = math.inf
         self.broken = False
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes sent so far."""
+        return self._counted // TALLY_BYTE
+
+    @property
+    def lines_out(self) -> int:
+        """Lines put so far; those of them in `dropped` were not sent."""
+        return self._counted % TALLY_BYTE
+
+    @property
+    def _counted(self) -> int:
+        return self._tally + (self._shared.tally if self._shared is not None else 0)
 
     @property
     def waiting(self) -> int:
@@ -144,34 +178,60 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
-        count = lines.number if type(lines) is Lines else _count(lines)
-        self.lines_out += count
+        put = lines.tally if type(lines) is Lines else tally(lines)
         sent = 0
-        if self._is_direct:
+        if self.direct is not None:
             try:
-                sent = self._stream.send_nowait(lines)  # type: ignore[attr-defined]
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self.dropped += count
+                sent = self.direct(lines)
+            except BlockingIOError:
+                pass
+            except _GONE:
                 self._break()
-                return
-            self.bytes_out += sent
-            if sent == len(lines):
-                return
-        elif self._closed or self.broken or not lines:
-            self.dropped += count
+        self._tally += put
+        if sent != len(lines):
+            self.keep(lines, put, sent)
+
+    def put_pieces(self, pieces: Sequence[bytes | memoryview], put: int) -> None:
+        """Do what `put` does for lines in pieces; they are joined only if they have to wait.
+
+        Args:
+            pieces: whole lines, each with its end, once they are joined.
+            put: their `trionet.lines.tally`.
+        """
+        is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
+        if not is_able or len(pieces) > _MOST_PIECES:
+            self.put(b"".join(pieces))
             return
-        if self._queue is None:
-            self._is_direct = False
-            self._queue = LineQueue(self._tell_missed)
-            self._writer = trio.CancelScope()
-            self._nursery.start_soon(self._write, self._queue, self._writer)
-            self.progressed_at = trio.current_time()
-            if self._on_blocked is not None:
-                self._on_blocked()
-        self._queue.put(lines, sent=sent)
-        excess = self._queue.size - self._max_waiting - self._awaited
-        if excess > 0:
-            self._overflow(excess)
+        sent = 0
+        try:
+            sent = cast(SendsDirectly, self._stream).send_pieces_nowait(pieces)
+        except _GONE:
+            self._break()
+        self._tally += put
+        if sent != put // TALLY_BYTE:
+            self.keep(b"".join(pieces), put, sent)
+
+    def share(self, count: SharedCount) -> bool:
+        """Count what `put_to_all` puts together with other outboxes. Never a checkpoint.
+
+        Returns:
+            Whether it does: it shares one count at a time.
+        """
+        if self._shared is not None:
+            return False
+        self._shared = count
+        self._tally -= count.tally
+        return True
+
+    def unshare(self) -> None:
+        """Count by itself again."""
+        if self._shared is not None:
+            self._tally += self._shared.tally
+            self._shared = None
+
+    def miss(self, put: int) -> None:
+        """Take out of the count what the others who share it were put, and this one was not."""
+        self._tally -= put
 
     async def send(self, lines: bytes) -> None:
         """Put lines behind what waits, and wait until all is sent. Always a checkpoint.
@@ -218,7 +278,26 @@ class Outbox:
     def close(self) -> None:
         """Take no more: later puts are only counted. What waits is still sent."""
         self._closed = True
-        self._is_direct = False
+        self.direct = None
+
+    def keep(self, lines: bytes, put: int, sent: int) -> None:
+        """Keep what was not sent and see to it that it will be, or count it as dropped."""
+        self._tally -= (len(lines) - sent) * TALLY_BYTE
+        if self._closed or self.broken or not lines:
+            self.dropped += put % TALLY_BYTE
+            return
+        if self._queue is None:
+            self.direct = None
+            self._queue = LineQueue(self._tell_missed)
+            self._writer = trio.CancelScope()
+            self._nursery.start_soon(self._write, self._queue, self._writer)
+            self.progressed_at = trio.current_time()
+            if self._on_blocked is not None:
+                self._on_blocked()
+        self._queue.put(lines, sent=sent)
+        excess = self._queue.size - self._max_waiting - self._awaited
+        if excess > 0:
+            self._overflow(excess)
 
     def _overflow(self, excess: int) -> None:
         assert self._queue is not None
@@ -231,7 +310,7 @@ class Outbox:
 
     def _break(self) -> None:
         self.broken = True
-        self._is_direct = False
+        self.direct = None
         self.progressed_at = math.inf
         if self._queue is not None:
             self.dropped += self._queue.clear()
@@ -258,7 +337,8 @@ class Outbox:
                 # Lines may be cut: whatever followed them would be misread.
                 self._break()
             self._queue = self._writer = None
-            self._is_direct = self._sends_now and not (self._closed or self.broken)
+            if not (self._closed or self.broken):
+                self.direct = _direct_send(self._stream)
             self.progressed_at = math.inf
             if self._emptied is not None:
                 self._emptied.set()
@@ -287,5 +367,40 @@ class Outbox:
 
     def _progress(self, sent: int) -> None:
         if sent:
-            self.bytes_out += sent
+            self._tally += sent * TALLY_BYTE
             self.progressed_at = trio.current_time()
+
+
+def put_to_all(
+    outboxes: Iterable[Outbox],
+    lines: Lines,
+    without: Collection[object],
+    on_error: Callable[[Outbox], object],
+) -> None:
+    """Do what `Outbox.put` does for many, and nothing else. Never a checkpoint.
+
+    Args:
+        outboxes: they share a count, and the lines stand in it already.
+        lines: whole lines.
+        without: who does not get them.
+        on_error: called with an outbox that raised, while the error is handled.
+    """
+    put, size = lines.tally, len(lines)
+    for outbox in outboxes:
+        if outbox in without:
+            outbox.miss(put)
+            continue
+        sent = 0
+        try:
+            if outbox.direct is not None:
+                sent = outbox.direct(lines)
+        except BlockingIOError:
+            pass
+        except _GONE:
+            outbox.give_up()
+        except Exception:
+            outbox.miss(put)
+            on_error(outbox)
+            continue
+        if sent != size:
+            outbox.keep(lines, put, sent)

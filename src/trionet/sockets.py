@@ -22,9 +22,9 @@ import logging
 import operator
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -32,6 +32,8 @@ from trionet.addresses import TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.readiness import Input, Readiness
 from trionet.text import safe_text
+
+T = TypeVar("T")
 
 RECEIVE_SIZE = 65536
 
@@ -145,18 +147,24 @@ class SocketStream(trio.abc.HalfCloseableStream):
             trio.ClosedResourceError: this side closed the stream, or ended its sending.
             trio.BusyResourceError: a task is inside `send_all`.
         """
-        # All of it here: a message to a thousand members calls this a thousand times.
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        if self._sent_eof:
-            raise trio.ClosedResourceError("sending was ended")
-        try:
-            return self._sock.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            self._check_open()
-            raise trio.BrokenResourceError(system_reason(error)) from error
+        return self._send_now(self._sock.send, data)
+
+    def direct_send(self) -> Callable[[bytes], int]:
+        """Return the socket's own ``send``: see `trionet.stream.SendsDirectly`.
+
+        A message to a thousand members calls it a thousand times, each time for another socket that
+        is in no cache: what is between costs three times what it costs when it is warm.
+        """
+        return self._sock.send
+
+    def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Send what the system takes of some pieces at once, without joining them.
+
+        Never a checkpoint. Returns and raises what `send_nowait` does.
+        """
+        if not hasattr(self._sock, "sendmsg"):
+            return self.send_nowait(b"".join(pieces))
+        return self._send_now(self._sock.sendmsg, pieces)
 
     async def wait_writable(self) -> None:
         """Wait until `send_nowait` is likely to take something.
@@ -234,6 +242,19 @@ class SocketStream(trio.abc.HalfCloseableStream):
             if self._input is not None:
                 self._input.discard()
             self._sock.close()
+
+    def _send_now(self, send: Callable[[T], int], data: T) -> int:
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        if self._sent_eof:
+            raise trio.ClosedResourceError("sending was ended")
+        try:
+            return send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._check_open()
+            raise trio.BrokenResourceError(system_reason(error)) from error
 
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:

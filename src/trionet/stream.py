@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
 import trio
@@ -36,6 +36,23 @@ class SendsNow(Protocol):
 
     async def wait_writable(self) -> None:
         """Wait until `send_nowait` is likely to take something."""
+
+
+class SendsDirectly(SendsNow, Protocol):
+    """A stream that sends at once, and that a sender to thousands can spare the way through.
+
+    `trionet.Outbox` uses it where it is there. trionet's sockets have it.
+    """
+
+    def direct_send(self) -> Callable[[bytes], int]:
+        """Return a function that does what `send_nowait` does, and nothing else besides.
+
+        It raises what the system raises, such as a ``BlockingIOError``. It does not see whether a
+        task is sending: there must be none.
+        """
+
+    def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Do what `send_nowait` does for up to 16 pieces, as if they were joined."""
 
 
 class Interruptible(Protocol):

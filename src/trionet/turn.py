@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from trionet.lines import Lines
+from trionet.lines import TALLY_BYTE, Lines
 
 E = TypeVar("E")
 B = TypeVar("B")
@@ -139,6 +139,21 @@ class Turn(Generic[E, B]):
         return cut
 
 
+class Share(NamedTuple):
+    """One member's lines, in pieces.
+
+    To join those of a busy turn anew for each who wrote in it would take a third as long as to send
+    them: 20 talkers with lines of 512 bytes copied 10 MB a turn.
+
+    Attributes:
+        pieces: to be joined.
+        tally: how many lines and bytes; see `trionet.lines.tally`.
+    """
+
+    pieces: list[bytes | memoryview]
+    tally: int
+
+
 class EncodedTurn(Generic[E]):
     """A turn's published events in one format.
 
@@ -152,7 +167,15 @@ class EncodedTurn(Generic[E]):
         whole: all lines.
     """
 
-    __slots__ = ("_encode", "_offsets", "_on_error", "_pieces", "whole")
+    __slots__ = (
+        "_are_lines",
+        "_encode",
+        "_number_all",
+        "_offsets",
+        "_on_error",
+        "_pieces",
+        "whole",
+    )
 
     def __init__(self, events: list[E], encode: Encode[E], on_error: Callable[[E], object]) -> None:
         self._encode = encode
@@ -164,8 +187,12 @@ class EncodedTurn(Generic[E]):
         # Where each event's lines begin in the whole, and where they end; once somebody needs it.
         self._offsets: list[int] | None = None
         self.whole = Lines(b"".join(self._pieces))
+        self._number_all = self.whole.tally % TALLY_BYTE
+        # Whether each event is one line, as nearly always. Then there is nothing to count: of long
+        # lines that would take as long as to make the cuts.
+        self._are_lines = self._number_all == len(self._pieces) and all(self._pieces)
 
-    def apply(self, cut: Cut[E] | None, end: int | None = None) -> Lines:
+    def apply(self, cut: Cut[E] | None, end: int | None = None) -> Share:
         """Return one member's lines.
 
         Args:
@@ -174,28 +201,30 @@ class EncodedTurn(Generic[E]):
         """
         if self._offsets is None:
             self._offsets = list(accumulate(map(len, self._pieces), initial=0))
-        offsets, whole = self._offsets, self.whole
-        stop = offsets[-1 if end is None else end]
-        if cut is None:
-            return Lines(whole[:stop])
-        position = offsets[cut.start]
-        view = memoryview(whole)
+        offsets, view = self._offsets, memoryview(self.whole)
+        here, end = 0 if cut is None else cut.start, len(self._pieces) if end is None else end
         pieces: list[bytes | memoryview] = []
         # Counting what is left out is cheaper than counting what is left.
-        number = whole.number - whole.count(b"\n", 0, position) - whole.count(b"\n", stop)
-        for change in cut.changes:
-            begin = offsets[change.begin]
-            pieces.append(view[position:begin])
+        number = self._number_all - self._number(0, here) - self._number(end, len(self._pieces))
+        for change in cut.changes if cut is not None else ():
+            if change.begin > here:
+                pieces.append(view[offsets[here] : offsets[change.begin]])
             if isinstance(change, _Gap):
-                position = offsets[change.end]
-                number -= whole.count(b"\n", begin, position)
+                here = change.end
+                number -= self._number(change.begin, here)
             else:
-                position = begin
-                private = self._encode_one(change.event)
-                pieces.append(private)
+                here = change.begin
+                pieces.append(private := self._encode_one(change.event))
                 number += private.count(b"\n")
-        pieces.append(view[position:stop])
-        return Lines(b"".join(pieces), number)
+        pieces.append(view[offsets[here] : offsets[end]])
+        pieces = [piece for piece in pieces if piece]
+        return Share(pieces, number + sum(map(len, pieces)) * TALLY_BYTE)
+
+    def _number(self, begin: int, end: int) -> int:
+        """Return how many lines the events from one to another have."""
+        if self._are_lines:
+            return end - begin
+        return sum(piece.count(b"\n") for piece in self._pieces[begin:end])
 
     def _encode_one(self, event: E) -> bytes:
         try:

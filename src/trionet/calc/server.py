@@ -116,6 +116,10 @@ async def _converse(
     while batch := await connection.lines.receive_batch():
         turn.begin()
         done = 0
+        if show is None and len(batch) <= _PAIRS_AT_ONCE:
+            # Nearly always this is all that there is to do.
+            turn.take(session.answer_pairs(batch))
+            done = len(turn.answers)
         while done < len(batch) and not session.ended:
             chunk = batch[done : done + _PAIRS_AT_ONCE]
             if turn.lacks_room(len(chunk) * PAIR_COST):
@@ -125,8 +129,7 @@ async def _converse(
                 if show is not None:
                     for line, answer in zip(chunk, answers, strict=False):
                         show(f"{session.name}: {line} = {answer}")
-                turn.answers += answers
-                turn.spent += len(answers) * PAIR_COST
+                turn.take(answers)
                 done += len(answers)
                 continue
             reply = await turn.finish(session.receiving(batch[done]))
@@ -162,6 +165,11 @@ class _Turn:
     def begin(self) -> None:
         """Begin a turn: there was a checkpoint."""
         self.spent = 0
+
+    def take(self, answers: list[str]) -> None:
+        """Note answers that were found the short way."""
+        self.answers += answers
+        self.spent += len(answers) * PAIR_COST
 
     async def finish(self, work: Work[Reply]) -> Reply:
         """Do some work, in as many turns as it takes. A checkpoint at the end of each.
