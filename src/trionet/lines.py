@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
 
@@ -78,6 +78,9 @@ class LineDecoder:
         max_line: content bytes that a line may have, its line end not counted.
         max_unending: bytes without an end of line after which the decoder gives up.
 
+    Attributes:
+        gave_up: whether the peer was given up for sending no end of line.
+
     A `LineUnending` is always the last line: what is fed after it is dropped.
 
     >>> decoder = LineDecoder()
@@ -89,7 +92,7 @@ class LineDecoder:
     b'q'
     """
 
-    __slots__ = ("_gave_up", "_max_line", "_max_unending", "_rest", "_skipped")
+    __slots__ = ("_max_line", "_max_unending", "_rest", "_skipped", "gave_up")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
         self._max_line = max_line
@@ -97,12 +100,7 @@ class LineDecoder:
         self._rest = b""
         # Bytes of an over-long line that are gone already; 0: no such line is under way.
         self._skipped = 0
-        self._gave_up = False
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether the peer was given up for sending no end of line."""
-        return self._gave_up
+        self.gave_up = False
 
     @property
     def rest(self) -> bytes:
@@ -120,13 +118,13 @@ class LineDecoder:
         """
         if type(data) is not bytes:
             data = bytes(data)
-        if self._gave_up:
+        if self.gave_up:
             return []
-        lines: list[Line] = []
         # Whole lines, as nearly all input is: there is nothing to join, and nothing to keep.
         are_whole = data[-1:] == b"\n" and not (self._rest or self._skipped)
-        if are_whole and self._split_clean(data[:-1], lines):
-            return lines
+        if are_whole and (clean := self._split_clean(data[:-1])) is not None:
+            return clean
+        lines: list[Line] = []
         block, newline, rest = data.rpartition(b"\n")
         if not newline:
             return self._keep(data, lines)
@@ -140,7 +138,10 @@ class LineDecoder:
         if self._rest:
             block = self._rest + block
             self._rest = b""
-        if not self._split_clean(block, lines) and not self._split(block, lines):
+        clean = self._split_clean(block)
+        if clean is not None:
+            lines += clean
+        elif not self._split(block, lines):
             return lines
         return self._keep(rest, lines)
 
@@ -155,22 +156,21 @@ class LineDecoder:
         """
         return self.feed(b"\n") if self._rest else []
 
-    def _split_clean(self, block: bytes, lines: list[Line]) -> bool:
-        """Split a block in which no line is bad; False: some may be, and `lines` is as it was."""
+    def _split_clean(self, block: bytes) -> list[Line] | None:
+        """Split a block in which no line is bad; ``None``: some may be."""
         try:
             text = block.decode()
         except UnicodeDecodeError:
-            return False
-        found = text.split("\n")
+            return None
+        lines: list[Any] = text.split("\n")
         if len(block) > self._max_line:
             # Of ASCII the characters are the bytes: there is no need to split these too.
-            measured = found if text.isascii() else block.split(b"\n")
+            measured = lines if text.isascii() else block.split(b"\n")
             if max(map(len, measured)) > self._max_line:
-                return False
+                return None
         if "\r" in text:
-            found = [line.removesuffix("\r") for line in found]
-        lines += found
-        return True
+            return [line.removesuffix("\r") for line in lines]
+        return lines
 
     def _split(self, block: bytes, lines: list[Line]) -> bool:
         """Split any block; False: the peer was given up in it."""
@@ -200,7 +200,7 @@ class LineDecoder:
         return self._give_up(lines) if self._skipped >= self._max_unending else lines
 
     def _give_up(self, lines: list[Line]) -> list[Line]:
-        self._gave_up = True
+        self.gave_up = True
         lines.append(LineUnending(self._max_unending, b""))
         return lines
 

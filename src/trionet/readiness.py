@@ -81,7 +81,6 @@ class Input:
 
         Raises:
             trio.BusyResourceError: another task waits for it.
-            trio.ClosedResourceError: `notify_closing` or `discard` was called meanwhile.
 
         Cancellation: loses nothing. Awaiting it is always a checkpoint.
         """
@@ -101,19 +100,17 @@ class Input:
         """Note that a read may have left something. Never a checkpoint."""
         self.reads = max(self.reads, 1)
 
-    def notify_closing(self) -> None:
-        """Wake the task that waits, if one does, by ``trio.ClosedResourceError``."""
+    def call_off(self, error: Exception) -> None:
+        """Wake the task that waits, if one does, by an error. Never a checkpoint."""
         task, self.task = self.task, None
         if task is not None:
-            closed = trio.ClosedResourceError("the wait was called off")
-            trio.lowlevel.reschedule(task, outcome.Error(closed))
+            trio.lowlevel.reschedule(task, outcome.Error(error))
 
     def discard(self) -> None:
         """Watch the socket no more; to be called before it is closed. Never a checkpoint.
 
-        A task that waits for it is woken by a ``trio.ClosedResourceError``.
+        Nobody may wait for it any more: `call_off` first.
         """
-        self.notify_closing()
         self._owner.forget(self.fd)
 
     async def _be_ready(self) -> None:

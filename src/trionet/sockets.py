@@ -22,7 +22,7 @@ import logging
 import operator
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -104,35 +104,63 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
-        sock = self._sock
-        watched = self._input
         while True:
-            if sock.fileno() < 0:
-                raise _closed()
-            try:
-                if watched:
-                    await watched.wait()
-                else:
-                    await trio.lowlevel.wait_readable(sock)
-            except trio.ClosedResourceError:
-                self._check_open()
-                raise ReceiveInterrupted("interrupt_receive was called") from None
-            try:
-                data = sock.recv(max_bytes)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                # Another task can close the stream after this one was woken.
-                self._check_open()
-                raise trio.BrokenResourceError(system_reason(error)) from error
-            if watched and len(data) == max_bytes:
-                watched.more()
-            return data
+            await self.wait_input()
+            with suppress(trio.WouldBlock):
+                return self.receive_nowait(max_bytes)
+
+    def wait_input(self) -> Awaitable[object]:
+        """Return what is to be awaited until `receive_nowait` is likely to return something.
+
+        Not a coroutine itself: see `trionet.readiness.Input.wait`.
+
+        Raises:
+            trio.ClosedResourceError: this side closed the stream.
+            ReceiveInterrupted: `interrupt_receive` called the wait off.
+
+        Cancellation: loses nothing. Awaiting it is always a checkpoint.
+        """
+        return self._wait_readable() if self._input is None else self._input.wait()
+
+    def receive_nowait(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Return what is there; empty: the peer sends no more. Never a checkpoint.
+
+        To be called after `wait_input`, once: more may be there, but then waiting is short.
+
+        Args:
+            max_bytes: at most this many bytes.
+
+        Raises:
+            trio.WouldBlock: nothing is there.
+            trio.BrokenResourceError: the peer reset the connection.
+            trio.ClosedResourceError: this side closed the stream.
+        """
+        try:
+            data = self._sock.recv(max_bytes)
+        except BlockingIOError:
+            raise trio.WouldBlock from None
+        except OSError as error:
+            self._check_open()
+            raise trio.BrokenResourceError(system_reason(error)) from error
+        if len(data) == max_bytes and self._input is not None:
+            self._input.more()
+        return data
+
+    async def _wait_readable(self) -> None:
+        self._check_open()
+        try:
+            await trio.lowlevel.wait_readable(self._sock)
+        except trio.ClosedResourceError:
+            self._check_open()
+            raise _interrupted() from None
 
     def interrupt_receive(self) -> None:
-        """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
+        """Make the `receive_some` or `wait_input` that waits now, if one does, raise.
+
+        It raises `ReceiveInterrupted`. Never a checkpoint.
+        """
         if self._input is not None:
-            self._input.notify_closing()
+            self._input.call_off(_interrupted())
         elif self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
 
@@ -240,7 +268,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
             if self._input is not None:
+                self._input.call_off(_closed())
                 self._input.discard()
+                self._input = None
             self._sock.close()
 
     def _send_now(self, send: Callable[[T], int], data: T) -> int:
@@ -263,6 +293,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
 def _closed() -> trio.ClosedResourceError:
     return trio.ClosedResourceError("the stream is closed")
+
+
+def _interrupted() -> ReceiveInterrupted:
+    return ReceiveInterrupted("interrupt_receive was called")
 
 
 class SocketListener(trio.abc.Listener[SocketStream]):

@@ -55,6 +55,25 @@ class SendsDirectly(SendsNow, Protocol):
         """Do what `send_nowait` does for up to 16 pieces, as if they were joined."""
 
 
+class ReceivesNow(Protocol):
+    """An optional capability of a stream: waiting for input and taking it, one by one.
+
+    `LineReader` uses it where it is there. trionet's sockets have it. It is ``receive_some`` with
+    one coroutine less to walk through: 3 % of what a request costs, and 0.3 KiB for each peer who
+    is waited for.
+    """
+
+    def wait_input(self) -> Awaitable[object]:
+        """Return what is to be awaited until `receive_nowait` is likely to return something."""
+
+    def receive_nowait(self) -> bytes:
+        """Return what is there; empty: the peer sends no more.
+
+        Raises:
+            trio.WouldBlock: nothing is there.
+        """
+
+
 class Interruptible(Protocol):
     """An optional capability of a stream: calling a waiting receive off.
 
@@ -109,9 +128,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         "_decoder",
         "_interruptible",
         "_judge_first",
+        "_now",
         "_on_bad_line",
         "_pending",
         "_reading",
+        "_receives_now",
         "_stream",
         "bytes_in",
         "end",
@@ -131,9 +152,14 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.lines_in = 0
-        self.received_at = trio.current_time()
+        # A third of what `trio.current_time` takes, which looks for the clock each time.
+        self._now = trio.lowlevel.current_clock().current_time
+        self.received_at = self._now()
         self._stream = stream
         self._interruptible = hasattr(stream, "interrupt_receive")
+        self._receives_now: ReceivesNow | None = None
+        if self._interruptible and hasattr(stream, "receive_nowait"):
+            self._receives_now = cast(ReceivesNow, stream)
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._judge_first = refuse_http
@@ -164,13 +190,17 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             return batch
         # Asked again after each read: when input has just woken this task, `stop` finds nobody
         # whom it could interrupt.
+        data: bytes | bytearray
         while self.end is None:
             try:
-                if self._interruptible:
+                if self._receives_now is not None:
+                    await self._receives_now.wait_input()
+                    data = self._receives_now.receive_nowait()
+                elif self._interruptible:
                     data = await self._stream.receive_some()
                 else:
                     data = await self._receive_some()
-            except ReceiveInterrupted:
+            except (ReceiveInterrupted, trio.WouldBlock):
                 continue
             except trio.BrokenResourceError:
                 self.end = self.end or InputEnd.RESET
@@ -178,7 +208,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if not data:
                 self.end = self.end or InputEnd.EOF
                 break
-            self.received_at = trio.current_time()
+            self.received_at = self._now()
             self.bytes_in += len(data)
             batch = self._decoder.feed(data)
             if self._decoder.gave_up:

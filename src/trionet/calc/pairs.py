@@ -19,8 +19,9 @@ PAIR_COST = 3
 
 # Nine digits on either side of the point: whatever comes of two such numbers is far from all bounds
 # and is written out (between 1E-18 and 1E+18).
-_NUMBER = r"([+-]?[0-9]{1,9}(?:\.[0-9]{1,9})?)"
-_PAIR = re.compile(rf"{_NUMBER} ?([-+*/]) ?{_NUMBER}")
+# Possessive (`++`), because nothing of it could be read in another way.
+_NUMBER = r"([+-]?+[0-9]{1,9}+(?:\.[0-9]{1,9}+)?+)"
+_PAIR = re.compile(rf"{_NUMBER} ?+([-+*/]) ?+{_NUMBER}")
 
 
 class Pairs:

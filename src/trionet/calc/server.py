@@ -17,7 +17,9 @@ from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.groups import single_error
 from trionet.limits import Limits
+from trionet.lines import Line
 from trionet.network import SYSTEM, Network
+from trionet.outbox import Outbox
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
 
@@ -79,8 +81,23 @@ async def serve(
             await connection.send("error: server is closing")
             return
         session = Session(arithmetic)
+        lines, outbox = connection.lines, connection.outbox
+        turn = _Turn(outbox)
         try:
-            await _converse(session, connection, show)
+            # No function of its own: each coroutine that a waking has to pass costs 1 % of a line.
+            while not session.ended and (batch := await lines.receive_batch()):
+                is_short = show is None and len(batch) <= _PAIRS_AT_ONCE
+                answers = session.answer_pairs(batch) if is_short else []
+                if len(answers) == len(batch):
+                    # Nearly always this is all that there is to do.
+                    _put(outbox, answers)
+                else:
+                    turn.begin(answers)
+                    await _answer(session, batch[len(answers) :], turn, show)
+                # Never ahead of a client that does not read. When everything was sent, the next
+                # receive_batch is checkpoint enough.
+                if outbox.direct is None:
+                    await outbox.flush()
         finally:
             if session.name is not None:
                 if show is not None:
@@ -108,43 +125,36 @@ async def serve(
                 await server.drain()
 
 
-async def _converse(
-    session: Session, connection: Connection, show: Callable[[str], object] | None
+async def _answer(
+    session: Session, lines: list[Line], turn: _Turn, show: Callable[[str], object] | None
 ) -> None:
-    """Answer lines, as many at a time as came together, until either side ends."""
-    turn = _Turn(connection)
-    while batch := await connection.lines.receive_batch():
-        turn.begin()
-        done = 0
-        if show is None and len(batch) <= _PAIRS_AT_ONCE:
-            # Nearly always this is all that there is to do.
-            turn.take(session.answer_pairs(batch))
-            done = len(turn.answers)
-        while done < len(batch) and not session.ended:
-            chunk = batch[done : done + _PAIRS_AT_ONCE]
-            if turn.lacks_room(len(chunk) * PAIR_COST):
-                await turn.change()
-            answers = session.answer_pairs(chunk)
-            if answers:
-                if show is not None:
-                    for line, answer in zip(chunk, answers, strict=False):
-                        show(f"{session.name}: {line} = {answer}")
-                turn.take(answers)
-                done += len(answers)
-                continue
-            reply = await turn.finish(session.receiving(batch[done]))
-            done += 1
-            if reply.printed is not None and show is not None:
-                show(reply.printed)
-            if reply.answer is not None:
-                turn.answers.append(reply.answer)
-        turn.put_answers()
-        if session.ended:
-            return
-        # Never ahead of a client that does not read. When everything was sent, the next
-        # receive_batch is checkpoint enough.
-        if connection.outbox.waiting:
-            await connection.outbox.flush()
+    """Answer any lines, in as many turns as it takes."""
+    done = 0
+    while done < len(lines) and not session.ended:
+        chunk = lines[done : done + _PAIRS_AT_ONCE]
+        if turn.lacks_room(len(chunk) * PAIR_COST):
+            await turn.change()
+        answers = session.answer_pairs(chunk)
+        if answers:
+            if show is not None:
+                for line, answer in zip(chunk, answers, strict=False):
+                    show(f"{session.name}: {line} = {answer}")
+            turn.take(answers)
+            done += len(answers)
+            continue
+        reply = await turn.finish(session.receiving(lines[done]))
+        done += 1
+        if reply.printed is not None and show is not None:
+            show(reply.printed)
+        if reply.answer is not None:
+            turn.answers.append(reply.answer)
+    turn.put_answers()
+
+
+def _put(outbox: Outbox, answers: list[str]) -> None:
+    # A session's answers are safe lines already: there is nothing to look for in them.
+    answers.append("")
+    outbox.put("\n".join(answers).encode())
 
 
 class _Turn:
@@ -157,14 +167,15 @@ class _Turn:
 
     __slots__ = ("_outbox", "answers", "spent")
 
-    def __init__(self, connection: Connection) -> None:
-        self._outbox = connection.outbox
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
         self.spent = 0
         self.answers: list[str] = []
 
-    def begin(self) -> None:
-        """Begin a turn: there was a checkpoint."""
+    def begin(self, answers: list[str]) -> None:
+        """Begin a turn, because there was a checkpoint, with answers that were found since."""
         self.spent = 0
+        self.take(answers)
 
     def take(self, answers: list[str]) -> None:
         """Note answers that were found the short way."""
@@ -201,12 +212,10 @@ class _Turn:
         await self._outbox.flush()
         if self._outbox.broken:
             raise trio.BrokenResourceError("the peer is gone")
-        self.begin()
+        self.begin([])
 
     def put_answers(self) -> None:
         """Send what there is."""
         if self.answers:
-            # A session's answers are safe lines already: there is nothing to look for in them.
-            self.answers.append("")
-            self._outbox.put("\n".join(self.answers).encode())
-            self.answers.clear()
+            _put(self._outbox, self.answers)
+            self.answers = []
