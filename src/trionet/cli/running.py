@@ -6,7 +6,7 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ import trio
 import typer
 
 from trionet.cli.console import Console, open_console
+from trionet.cli.descriptors import prepare_many_descriptors
 from trionet.errors import TrionetError
 from trionet.server import Server
 from trionet.text import safe_text
@@ -97,21 +98,6 @@ async def _raise_on_interrupt() -> None:
             raise KeyboardInterrupt
 
 
-def _raise_descriptor_limit() -> None:
-    """Let the server have as many connections as the system lets this user have.
-
-    The soft limit is 1,024 on many systems for the sake of programs that use ``select``.
-    """
-    try:
-        import resource
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS tells that there is no limit and takes none above its own; then all stays as it is.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 async def serve_until_signalled(
     serve: Callable[..., Awaitable[None]],
     terminal: Terminal,
@@ -134,7 +120,7 @@ async def serve_until_signalled(
         await serve(task_status=task_status)
         nursery.cancel_scope.cancel()
 
-    _raise_descriptor_limit()
+    prepare_many_descriptors()
     # The first unusual text has patterns compiled, in which time nobody is served: 4 to 10 ms.
     safe_text(_UNUSUAL)
     prepare()
