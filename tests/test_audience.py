@@ -1,4 +1,4 @@
-"""Members who are put the same lines: one loop, and a count that is true at every moment."""
+"""Members who are put the same lines: one loop, and a count that is true for each of them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def three() -> AsyncIterator[tuple[Audience[str], list[Member]]]:
 async def test_what_all_are_put_is_counted_for_each(autojump_clock: trio.abc.Clock) -> None:
     async with three() as (audience, members):
         for _ in range(2):
-            assert list(audience.deliver(LINE, without=(), on_error=fail)) == []
+            assert sum(audience.deliver(LINE, without=(), on_error=fail)) == 3
         members[0].outbox.put(b"alone\n")
         for member, own in zip(members, (b"alone\n", b"", b""), strict=True):
             assert await member.received() == LINE * 2 + own
@@ -84,14 +84,14 @@ async def test_who_leaves_keeps_its_count_and_who_comes_begins_at_its_own() -> N
 async def test_who_leaves_or_comes_in_the_middle_gets_what_was_begun_before(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
-    monkeypatch.setattr("trionet.audience._MEMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("trionet.audience.MEMBERS_AT_ONCE", 1)
     async with three() as (audience, (ann, bob, cid)), trio.open_nursery() as nursery:
         eve = Member(nursery)
         steps = audience.deliver(LINE, without=(), on_error=fail)
         next(steps)
         audience.discard(cid.outbox)
         audience.add(eve.outbox)
-        assert len(list(steps)) == 1
+        assert list(steps) == [1, 1]
         for member, lines in ((ann, 1), (bob, 1), (cid, 1), (eve, 0)):
             assert member.counts() == (lines, 6 * lines)
             assert await member.received() == LINE * lines
@@ -100,11 +100,13 @@ async def test_who_leaves_or_comes_in_the_middle_gets_what_was_begun_before(
 async def test_a_delivery_that_is_broken_off_counts_for_whom_it_has_reached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trionet.audience._MEMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("trionet.audience.MEMBERS_AT_ONCE", 1)
     async with three() as (audience, members):
         steps = audience.deliver(LINE, without=(), on_error=fail)
         next(steps)
         steps.close()
+        assert [member.counts() for member in members] == [(1, 6), (0, 0), (0, 0)]
+        audience.deliver(LINE, without=(), on_error=fail).close()
         assert [member.counts() for member in members] == [(1, 6), (0, 0), (0, 0)]
 
 
@@ -158,9 +160,35 @@ async def test_a_box_that_raises_is_told_of_and_harms_nobody() -> None:
         audience.add(bad)
         audience.add(busy)
         list(audience.deliver(LINE, without=(), on_error=failed.append))
-        assert failed == [bad, busy]
+        assert failed == [busy, bad]
         assert (ann.counts(), bob.counts()) == ((1, 6), (1, 6))
         assert (busy.lines_out, busy.bytes_out) == (0, 0)
+
+
+async def test_an_outbox_that_cannot_keep_what_waits_is_told_of_and_harms_nobody() -> None:
+    failed: list[object] = []
+    async with three() as (audience, (ann, *_)):
+        async with trio.open_nursery() as closed:
+            slow = Member(closed, capacity=4)
+        audience.add(slow.outbox)
+        list(audience.deliver(LINE, without=(), on_error=failed.append))
+        assert failed == [slow.outbox]
+        assert ann.counts() == (1, 6)
+        # Nothing waits for a writer that there is none of.
+        assert slow.outbox.waiting == 0
+
+
+async def test_a_class_of_ones_own_gets_its_put_called() -> None:
+    class Noted(Outbox):
+        def put(self, lines: bytes) -> None:
+            super().put(b"noted: " + lines)
+
+    async with trio.open_nursery() as nursery:
+        audience = Audience(plain)
+        ours, theirs = memory_stream_pair()
+        audience.add(Noted(ours, nursery))
+        list(audience.deliver(LINE, without=(), on_error=fail))
+        assert await theirs.receive_some() == b"noted: hello\n"
 
 
 async def test_an_outbox_in_two_audiences_counts_both() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 from unittest import mock
 
@@ -365,6 +366,31 @@ async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order(
         assert last.lines == b"1\n2\n"
 
 
+@pytest.mark.parametrize("kind", ["one format each", "all leave"])
+async def test_other_tasks_run_within_any_long_turn(kind: str) -> None:
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(1000)]
+        for box in boxes:
+            hub.add(box, partial(plain) if kind == "one format each" else plain)
+        await hub.wait_delivered()
+        turns_of_others = 0
+
+        async def other() -> None:
+            nonlocal turns_of_others
+            while not boxes[-1].puts:
+                await trio.lowlevel.checkpoint()
+                turns_of_others += bool(boxes[0].puts)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            hub.publish("1")
+            if kind == "all leave":
+                for box in boxes:
+                    hub.discard(box)
+        assert turns_of_others >= 3
+        assert {box.lines for box in boxes} == {b"1\n"}
+
+
 # Under cancellation, and after the end
 
 
@@ -558,7 +584,7 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
                 counts.append((box.lines_out, box.bytes_out))
                 await box._stream.aclose()
 
-    with mock.patch("trionet.audience._MEMBERS_AT_ONCE", 1):
+    with mock.patch("trionet.audience.MEMBERS_AT_ONCE", 1):
         trio.run(main)
     assert received == model(steps)
     assert counts == [(lines.count(b"\n"), len(lines)) for lines in received]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
@@ -130,6 +131,78 @@ async def test_lines_around_urgent_data_are_all_read() -> None:
             peer.sendall(b"behind")
             await trio.testing.wait_all_tasks_blocked()
             assert await received(stream, 12) == b"beforebehind"
+
+
+async def test_urgent_data_behind_a_full_read_hides_nothing() -> None:
+    async with watched_stream() as (stream, peer, _):
+        peer.sendall(b"before")
+        peer.send(b"!", socket.MSG_OOB)
+        peer.sendall(b"behind")
+        await trio.testing.wait_all_tasks_blocked()
+        assert await received(stream, 12, at_once=4) == b"beforebehind"
+
+
+async def test_where_a_read_is_worth_trying_a_second_reader_is_still_told_that_it_is_one() -> None:
+    async with watched_stream() as (stream, peer, _):
+        assert stream._input is not None
+        stream._input.more()
+        told: list[bytes | str] = []
+
+        async def receive() -> None:
+            try:
+                told.append(await stream.receive_some())
+            except trio.BusyResourceError:
+                told.append("busy")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(receive)
+            await trio.testing.wait_all_tasks_blocked()
+            assert told == ["busy"]
+            peer.sendall(b"here")
+        assert told == ["busy", b"here"]
+        assert stream._input.reads == 0
+
+
+async def test_an_interruption_between_waking_and_reading_is_not_lost() -> None:
+    # In which order Trio runs two tasks is chance.
+    for _ in range(20):
+        async with watched_stream() as (stream, _, _), trio.open_nursery() as nursery:
+            assert stream._input is not None
+            stream._input.more()
+
+            async def receive(stream: SocketStream = stream) -> None:
+                with pytest.raises(ReceiveInterrupted):
+                    await stream.receive_some()
+
+            nursery.start_soon(receive)
+            for _ in range(2):
+                await trio.lowlevel.checkpoint()
+            stream.interrupt_receive()
+
+
+async def test_what_waits_is_the_task_that_awaits() -> None:
+    async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
+        waiting = stream.wait_input()
+
+        async def wait() -> None:
+            await waiting
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        peer.sendall(b"here")
+
+
+async def test_a_socket_that_the_system_cannot_watch_is_waited_for_by_trio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def watch(_readiness: Readiness, _fd: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Readiness, "watch", watch)
+    async with watched_stream() as (stream, peer, _):
+        peer.sendall(b"here")
+        assert await stream.receive_some() == b"here"
 
 
 async def test_a_cancelled_wait_loses_no_input() -> None:

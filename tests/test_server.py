@@ -832,6 +832,35 @@ async def test_cancelling_is_immediate_and_closes_everything(
     await network.listen("localhost:7000")
 
 
+@pytest.mark.parametrize("network", [SYSTEM, MemoryNetwork()], ids=["sockets", "memory"])
+async def test_who_is_cancelled_can_still_hear_a_goodbye_under_a_shield(network: Network) -> None:
+    heard: list[str] = []
+
+    async def handler(connection: Connection) -> None:
+        try:
+            await connection.lines.receive()
+        finally:
+            with trio.CancelScope(shield=True):
+                await connection.send("leaving")
+                heard.append(await connection.lines.receive())
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as outer, trio.open_nursery() as nursery:
+            server = await start(nursery, handler, "127.0.0.1:0", network=network)
+            client = await client_of(network, server.addresses[0])
+            await trio.testing.wait_all_tasks_blocked()
+
+            async def say_goodbye() -> None:
+                await client.expect("leaving")
+                await trio.testing.wait_all_tasks_blocked()
+                await client.send("goodbye")
+
+            outer.start_soon(say_goodbye)
+            nursery.cancel_scope.cancel()
+    assert heard == ["goodbye"]
+    await client.aclose()
+
+
 async def test_no_task_is_left_of_connections_that_ended(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -438,6 +438,33 @@ async def test_half_close_keeps_the_input_that_is_there_whole_or_in_part(
     assert await receive_all(client) == b""
 
 
+async def test_an_interruption_is_not_lost_to_a_part_of_a_record(pairs: Pairs) -> None:
+    # In which order Trio runs two tasks is chance.
+    for _ in range(20):
+        near, far = (SocketStream(sock, peer="peer") for sock in socket.socketpair())
+        client, server = pairs.client(near), pairs.server(far)
+        await shake_hands(client, server)
+        client._engine.encrypt(b"two\n")
+        record = client._engine.take_output()
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+
+                async def receive(server: TLSStream = server) -> None:
+                    with pytest.raises(ReceiveInterrupted):
+                        await server.receive_some()
+
+                nursery.start_soon(receive)
+                await trio.testing.wait_all_tasks_blocked()
+                near.send_nowait(record[:10])
+                await trio.lowlevel.checkpoint()
+                # By now it may be awake, and wait no more.
+                server.interrupt_receive()
+            near.send_nowait(record[10:])
+            assert await server.receive_some() == b"two\n"
+        client.close()
+        server.close()
+
+
 async def test_an_end_without_a_goodbye_is_an_end(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     await client.send_all(b"hello")

@@ -128,6 +128,12 @@ if TYPE_CHECKING:
         LineStream as LineStream,
     )
     from trionet.stream import (
+        ReceivesNow as ReceivesNow,
+    )
+    from trionet.stream import (
+        SendsDirectly as SendsDirectly,
+    )
+    from trionet.stream import (
         SendsNow as SendsNow,
     )
     from trionet.stream import (
@@ -197,6 +203,8 @@ _HOMES = {
         "Interruptible",
         "LineReader",
         "LineStream",
+        "ReceivesNow",
+        "SendsDirectly",
         "SendsNow",
         "lingering_close",
     ),

@@ -19,7 +19,7 @@ from trionet.turn import Encode
 E = TypeVar("E")
 
 # Members served between two checkpoints: some 2 ms, in which no other task runs.
-_MEMBERS_AT_ONCE = 256
+MEMBERS_AT_ONCE = 256
 
 
 class Box(Protocol):
@@ -54,8 +54,9 @@ class Audience(Generic[E]):
 
     def add(self, box: Box) -> None:
         """Take a member in."""
-        # An outbox may be in two hubs; then the second counts like any other sender.
-        if isinstance(box, Outbox) and box.share(self._count):
+        # An outbox may be in two hubs; then the second counts like any other sender. A class made
+        # from it may do more with what it is put.
+        if type(box) is Outbox and box.share(self._count):
             self._outboxes[box] = None
         else:
             self._others[box] = None
@@ -73,7 +74,7 @@ class Audience(Generic[E]):
 
     def deliver(
         self, lines: Lines, *, without: Collection[Box], on_error: Callable[[Box], object]
-    ) -> Generator[None, None, None]:
+    ) -> Generator[int, None, None]:
         """Put the same lines to all who are members at this moment.
 
         Args:
@@ -82,13 +83,16 @@ class Audience(Generic[E]):
             on_error: called with a member whose ``put`` raises, while the error is handled.
 
         Returns:
-            Steps. Each ends where others may have their turn; members may come and go meanwhile.
-            To be closed, when it is not gone through to the end.
+            Steps, each with the number of members that it has served. Behind each, others may have
+            their turn, and members come and go. To be closed if it is not gone through to the end.
         """
         if self._now is None:
             self._now = list(self._outboxes), list(self._others)
         self._count.tally += lines.tally
-        return self._steps(*self._now, lines, without, on_error)
+        steps = self._steps(*self._now, lines, without, on_error)
+        # What has not begun does not end either: its `finally` would not hold.
+        next(steps)
+        return steps
 
     def _steps(
         self,
@@ -97,19 +101,20 @@ class Audience(Generic[E]):
         lines: Lines,
         without: Collection[Box],
         on_error: Callable[[Box], object],
-    ) -> Generator[None, None, None]:
+    ) -> Generator[int, None, None]:
         remaining = iter(outboxes)
         try:
-            for box in others:
-                if box not in without:
-                    try:
-                        box.put(lines)
-                    except Exception:
-                        on_error(box)
-            for begin in range(0, len(outboxes), _MEMBERS_AT_ONCE):
-                if begin:
-                    yield
-                put_to_all(islice(remaining, _MEMBERS_AT_ONCE), lines, without, on_error)
+            yield 0
+            for begin in range(0, len(outboxes), MEMBERS_AT_ONCE):
+                put_to_all(islice(remaining, MEMBERS_AT_ONCE), lines, without, on_error)
+                yield min(MEMBERS_AT_ONCE, len(outboxes) - begin)
         finally:
             for outbox in remaining:
                 outbox.miss(lines.tally)
+        for box in others:
+            if box not in without:
+                try:
+                    box.put(lines)
+                except Exception:
+                    on_error(box)
+            yield 1

@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from typing import Generic, TypeVar
 
 import trio
 
-from trionet.audience import Audience, Box
-from trionet.turn import Encode, EncodedTurn, Share, Turn
+from trionet.audience import MEMBERS_AT_ONCE, Audience, Box
+from trionet.turn import Cut, Encode, EncodedTurn, Share, Turn
 
 E = TypeVar("E")
 
@@ -35,8 +35,8 @@ E = TypeVar("E")
 # first line of a turn waits for its last: 1,024 lines take some 5 ms.
 HIGH_WATER = 1024
 
-# Members with a cut of their own served between two checkpoints: some 2 ms.
-_CUTS_AT_ONCE = 128
+# Members who take as long as one who gets less than the whole.
+_SHARE = 2
 
 logger = logging.getLogger("trionet.hub")
 
@@ -70,7 +70,7 @@ class Hub(Generic[E]):
             box: the member.
             encode: turns an event into whole lines in the member's format; empty: the event is
                 not for it. Members that share a format must share this function: each event is
-                encoded once for each.
+                encoded once for each, without a checkpoint. There should be few.
         """
         turn = self._turn or self._open_turn()
         if turn is not None and box not in self._members:
@@ -201,17 +201,30 @@ class Hub(Generic[E]):
             for encode, audience in (self._audiences.items() if turn.events else ())
             if (whole := _encoded(turn, encode, formats).whole)
         ]
-        for box, encode, cut, end in turn.departures:
-            self._put_share(box, _encoded(turn, encode, formats).apply(cut, end))
         with ExitStack() as stack:
             for delivery in deliveries:
                 stack.callback(delivery.close)
-            for number, (box, cut, encoded) in enumerate(cuts, 1):
-                self._put_share(box, encoded.apply(cut))
-                if number % _CUTS_AT_ONCE == 0:
+            served = 0
+            for number in chain(self._put_shares(turn, cuts, formats), *deliveries):
+                served += number
+                if served >= MEMBERS_AT_ONCE:
+                    served = 0
                     await trio.lowlevel.checkpoint()
-            for _ in chain.from_iterable(deliveries):
-                await trio.lowlevel.checkpoint()
+
+    def _put_shares(
+        self,
+        turn: Turn[E, Box],
+        cuts: list[tuple[Box, Cut[E], EncodedTurn[E]]],
+        formats: dict[Encode[E], EncodedTurn[E]],
+    ) -> Iterator[int]:
+        """Serve those who do not get the whole of it, in steps as `Audience.deliver` does."""
+        # Who has gone comes first: it may have come back.
+        for box, encode, cut, end in turn.departures:
+            self._put_share(box, _encoded(turn, encode, formats).apply(cut, end))
+            yield _SHARE
+        for box, cut, encoded in cuts:
+            self._put_share(box, encoded.apply(cut))
+            yield _SHARE
 
     def _put_share(self, box: Box, share: Share) -> None:
         pieces, tally = share

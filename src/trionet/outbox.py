@@ -62,6 +62,8 @@ def _tell_missed(count: int) -> bytes:
 class SharedCount:
     """What many outboxes were put alike, counted once for all of them.
 
+    It counts when a delivery begins: whoever has not been reached yet is ahead by it.
+
     Attributes:
         tally: see `trionet.lines.tally`.
     """
@@ -86,8 +88,8 @@ class Outbox:
         on_blocked: called whenever something begins to wait.
 
     Attributes:
-        direct: sends the next lines at once, as far as the system takes them; ``None``: they cannot
-            be sent at once. For `put_to_all`: who calls it does the counting.
+        direct: sends lines at once, as far as the system takes them, and counts nothing; ``None``:
+            the next ones have to wait.
         progressed_at: since when there was no progress, on the Trio clock, while something waits.
         dropped: lines that were put and will never be sent, for whatever reason.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
@@ -178,7 +180,7 @@ class Outbox:
         Args:
             lines: any number of lines, each with its end.
         """
-        put = lines.tally if type(lines) is Lines else tally(lines)
+        amount = lines.tally if type(lines) is Lines else tally(lines)
         sent = 0
         if self.direct is not None:
             try:
@@ -187,16 +189,16 @@ class Outbox:
                 pass
             except _GONE:
                 self._break()
-        self._tally += put
+        self._tally += amount
         if sent != len(lines):
-            self.keep(lines, put, sent)
+            self.keep(lines, amount, sent)
 
-    def put_pieces(self, pieces: Sequence[bytes | memoryview], put: int) -> None:
+    def put_pieces(self, pieces: Sequence[bytes | memoryview], amount: int) -> None:
         """Do what `put` does for lines in pieces; they are joined only if they have to wait.
 
         Args:
             pieces: whole lines, each with its end, once they are joined.
-            put: their `trionet.lines.tally`.
+            amount: their `trionet.lines.tally`.
         """
         is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
         if not is_able or len(pieces) > _MOST_PIECES:
@@ -207,9 +209,9 @@ class Outbox:
             sent = cast(SendsDirectly, self._stream).send_pieces_nowait(pieces)
         except _GONE:
             self._break()
-        self._tally += put
-        if sent != put // TALLY_BYTE:
-            self.keep(b"".join(pieces), put, sent)
+        self._tally += amount
+        if sent != amount // TALLY_BYTE:
+            self.keep(b"".join(pieces), amount, sent)
 
     def share(self, count: SharedCount) -> bool:
         """Count what `put_to_all` puts together with other outboxes. Never a checkpoint.
@@ -229,9 +231,9 @@ class Outbox:
             self._tally += self._shared.tally
             self._shared = None
 
-    def miss(self, put: int) -> None:
+    def miss(self, amount: int) -> None:
         """Take out of the count what the others who share it were put, and this one was not."""
-        self._tally -= put
+        self._tally -= amount
 
     async def send(self, lines: bytes) -> None:
         """Put lines behind what waits, and wait until all is sent. Always a checkpoint.
@@ -280,17 +282,24 @@ class Outbox:
         self._closed = True
         self.direct = None
 
-    def keep(self, lines: bytes, put: int, sent: int) -> None:
-        """Keep what was not sent and see to it that it will be, or count it as dropped."""
+    def keep(self, lines: bytes, amount: int, sent: int) -> None:
+        """Keep what was not sent and see to it that it will be, or count it as dropped.
+
+        Args:
+            lines: whole lines, which are counted as sent already.
+            amount: their `trionet.lines.tally`.
+            sent: how many bytes of them were.
+        """
         self._tally -= (len(lines) - sent) * TALLY_BYTE
-        if self._closed or self.broken or not lines:
-            self.dropped += put % TALLY_BYTE
+        if self._closed or self.broken:
+            self.dropped += amount % TALLY_BYTE
             return
         if self._queue is None:
+            queue, writer = LineQueue(self._tell_missed), trio.CancelScope()
+            # First, because a nursery that is closed raises: nothing is to wait without a writer.
+            self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
-            self._queue = LineQueue(self._tell_missed)
-            self._writer = trio.CancelScope()
-            self._nursery.start_soon(self._write, self._queue, self._writer)
+            self._queue, self._writer = queue, writer
             self.progressed_at = trio.current_time()
             if self._on_blocked is not None:
                 self._on_blocked()
@@ -385,10 +394,10 @@ def put_to_all(
         without: who does not get them.
         on_error: called with an outbox that raised, while the error is handled.
     """
-    put, size = lines.tally, len(lines)
+    amount, size = lines.tally, len(lines)
     for outbox in outboxes:
         if outbox in without:
-            outbox.miss(put)
+            outbox.miss(amount)
             continue
         sent = 0
         try:
@@ -399,8 +408,11 @@ def put_to_all(
         except _GONE:
             outbox.give_up()
         except Exception:
-            outbox.miss(put)
+            outbox.miss(amount)
             on_error(outbox)
             continue
         if sent != size:
-            outbox.keep(lines, put, sent)
+            try:
+                outbox.keep(lines, amount, sent)
+            except Exception:
+                on_error(outbox)

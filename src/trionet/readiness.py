@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Generator
 from typing import TypeVar
 
 import outcome
@@ -73,23 +73,23 @@ class Input:
         # has ended or reset the connection: a read never blocks there any more.
         self.reads: float = 0
 
-    def wait(self) -> Awaitable[object]:
-        """Return what is to be awaited until a read is likely to return something.
+    def __await__(self) -> Generator[object, object, object]:
+        """Wait until a read is likely to return something.
 
-        Not a coroutine itself: each one between a task and what it waits for is walked through at
+        No coroutine of its own: each one between a task and what it waits for is walked through at
         each waking, and costs an idle connection a quarter of a KiB.
 
         Raises:
             trio.BusyResourceError: another task waits for it.
 
-        Cancellation: loses nothing. Awaiting it is always a checkpoint.
+        Cancellation: loses nothing. Always a checkpoint.
         """
         if self.reads:
-            return self._be_ready()
+            return self._be_ready().__await__()
         if self.task is not None:
             raise trio.BusyResourceError("another task waits for this socket's input")
         self.task = trio.lowlevel.current_task()
-        return trio.lowlevel.wait_task_rescheduled(self)  # noqa: ASYNC105
+        return trio.lowlevel.wait_task_rescheduled(self).__await__()  # noqa: ASYNC105
 
     def __call__(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         """Call the wait off because it is cancelled: Trio calls this, as the abort function."""
@@ -97,8 +97,8 @@ class Input:
         return trio.lowlevel.Abort.SUCCEEDED
 
     def more(self) -> None:
-        """Note that a read may have left something. Never a checkpoint."""
-        self.reads = max(self.reads, 1)
+        """Note that a read was filled, and may have left something. Never a checkpoint."""
+        self.reads += 1
 
     def call_off(self, error: Exception) -> None:
         """Wake the task that waits, if one does, by an error. Never a checkpoint."""
@@ -115,7 +115,8 @@ class Input:
 
     async def _be_ready(self) -> None:
         await trio.lowlevel.checkpoint()
-        self.reads -= 1
+        # Two tasks may have come here, of which one is to be told that it is busy.
+        self.reads = max(self.reads - 1, 0)
 
 
 class Readiness:
@@ -151,12 +152,10 @@ class Readiness:
         finally:
             self._epoll.close()
 
-    def _wake(self) -> int:
-        """Wake whoever has input; return how many sockets have."""
+    def _wake(self) -> None:
         inputs = self._inputs
         # No checkpoint, so nothing is closed meanwhile: a number means one socket throughout.
-        events = self._epoll.poll(0, _EVENTS_AT_ONCE)
-        for fd, what in events:
+        for fd, what in self._epoll.poll(0, _EVENTS_AT_ONCE):
             input_ = inputs[fd]
             task = input_.task
             if what != select.EPOLLIN:
@@ -165,8 +164,7 @@ class Readiness:
                 input_.task = None
                 trio.lowlevel.reschedule(task, _WOKEN)
             else:
-                input_.more()
-        return len(events)
+                input_.reads = max(input_.reads, 1)
 
 
 def _note(input_: Input, what: int) -> None:

@@ -135,22 +135,33 @@ class Server:
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until drained or cancelled. `serve` calls it."""
         try:
-            async with trio.open_nursery() as background:
-                background.start_soon(self._deadlines.run)
-                if HAS_EPOLL:
-                    self._readiness = Readiness()
-                    background.start_soon(self._readiness.run)
-                async with trio.open_nursery() as self._handlers:
-                    await self._accept_until_drained(self._handlers, task_status)
-                    if self._on_drain is not None:
-                        self._on_drain()
-                    for connection in self._connections:
-                        connection.lines.stop()
-                    self._inputs_ended.set()
-                background.cancel_scope.cancel()
+            if HAS_EPOLL:
+                self._readiness = Readiness()
+            async with trio.open_nursery() as nursery:
+                # Shielded: who is cancelled may still say good-bye, under a shield of its own.
+                background = trio.CancelScope(shield=True)
+                nursery.start_soon(self._run_background, background)
+                try:
+                    async with trio.open_nursery() as self._handlers:
+                        await self._accept_until_drained(self._handlers, task_status)
+                        if self._on_drain is not None:
+                            self._on_drain()
+                        for connection in self._connections:
+                            connection.lines.stop()
+                        self._inputs_ended.set()
+                finally:
+                    background.cancel()
         finally:
             self._inputs_ended.set()
             self._ended.set()
+
+    async def _run_background(self, scope: trio.CancelScope) -> None:
+        """Run what the handlers need for as long as there are any."""
+        with scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._deadlines.run)
+                if self._readiness is not None:
+                    nursery.start_soon(self._readiness.run)
 
     async def _accept_until_drained(
         self, handlers: trio.Nursery, task_status: trio.TaskStatus[Server]

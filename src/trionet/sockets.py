@@ -64,7 +64,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         peer: the other end's address as it is to be shown.
     """
 
-    __slots__ = ("_input", "_sending", "_sent_eof", "_sock", "peer")
+    __slots__ = ("_input", "_is_interrupted", "_sending", "_sent_eof", "_sock", "peer")
 
     def __init__(self, sock: socket.socket, *, peer: str) -> None:
         sock.setblocking(False)
@@ -74,6 +74,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._input: Input | None = None
+        self._is_interrupted = False
         self._sending = False
         self._sent_eof = False
         self.peer = peer
@@ -85,7 +86,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
             readiness: what a server runs for its connections. The stream is handed over once,
                 before anything is received.
         """
-        self._input = readiness.watch(self._sock.fileno())
+        # The system may have no room for it (ENOSPC: epoll's max_user_watches); then Trio waits.
+        with suppress(OSError):
+            self._input = readiness.watch(self._sock.fileno())
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.
@@ -104,23 +107,28 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
+        self._is_interrupted = False
         while True:
             await self.wait_input()
             with suppress(trio.WouldBlock):
                 return self.receive_nowait(max_bytes)
+            # It may have come when this task was woken already, and waited no more.
+            if self._is_interrupted:
+                raise _interrupted()
 
     def wait_input(self) -> Awaitable[object]:
         """Return what is to be awaited until `receive_nowait` is likely to return something.
 
-        Not a coroutine itself: see `trionet.readiness.Input.wait`.
+        Not a coroutine itself: see `trionet.readiness.Input`.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
+            trio.BusyResourceError: another task is receiving.
             ReceiveInterrupted: `interrupt_receive` called the wait off.
 
         Cancellation: loses nothing. Awaiting it is always a checkpoint.
         """
-        return self._wait_readable() if self._input is None else self._input.wait()
+        return self._wait_readable() if self._input is None else self._input
 
     def receive_nowait(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
         """Return what is there; empty: the peer sends no more. Never a checkpoint.
@@ -159,6 +167,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
         It raises `ReceiveInterrupted`. Never a checkpoint.
         """
+        self._is_interrupted = True
         if self._input is not None:
             self._input.call_off(_interrupted())
         elif self._sock.fileno() >= 0:

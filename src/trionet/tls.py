@@ -90,6 +90,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_closed",
         "_engine",
         "_handshake",
+        "_is_interrupted",
         "_plain",
         "_sending",
         "_sent_eof",
@@ -117,6 +118,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._sent_eof = False
         self._closed = False
+        self._is_interrupted = False
         self.peer = transport.peer
 
     async def do_handshake(self) -> None:
@@ -133,6 +135,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
         Cancellation: nothing is lost, as after an interruption: called again, it goes on.
         """
+        self._is_interrupted = False
         await trio.lowlevel.checkpoint()
         self._check_usable()
         if self._handshake is None:
@@ -147,7 +150,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     continue
                 await self._flush()
                 if not self._engine.secured:
-                    self._engine.feed(await self._transport.receive_some())
+                    await self._feed()
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
@@ -173,6 +176,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
+        self._is_interrupted = False
         if self._handshake is not None:
             await self.do_handshake()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -187,13 +191,14 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 return data
             if not self._engine.broken:
                 waited = True
-                self._engine.feed(await self._transport.receive_some())
+                await self._feed()
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.
 
         The connection is none the worse for it, and neither is the handshake.
         """
+        self._is_interrupted = True
         if not self._closed:
             self._transport.interrupt_receive()
 
@@ -287,6 +292,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         while True:
             with suppress(ReceiveInterrupted):
                 return await self.do_handshake()
+
+    async def _feed(self) -> None:
+        # An interruption may have come when the task was woken already, by a part of a record.
+        if self._is_interrupted:
+            raise ReceiveInterrupted("interrupt_receive was called")
+        self._engine.feed(await self._transport.receive_some())
 
     def _take(self, max_bytes: int) -> bytes:
         """Return plain text that is there; empty: there is none yet, or no more."""

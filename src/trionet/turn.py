@@ -7,7 +7,7 @@ a row, and a row is one gap. So its cut of a turn of 500 lines is two pieces, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -168,9 +168,8 @@ class EncodedTurn(Generic[E]):
     """
 
     __slots__ = (
-        "_are_lines",
         "_encode",
-        "_number_all",
+        "_numbers",
         "_offsets",
         "_on_error",
         "_pieces",
@@ -187,10 +186,8 @@ class EncodedTurn(Generic[E]):
         # Where each event's lines begin in the whole, and where they end; once somebody needs it.
         self._offsets: list[int] | None = None
         self.whole = Lines(b"".join(self._pieces))
-        self._number_all = self.whole.tally % TALLY_BYTE
-        # Whether each event is one line, as nearly always. Then there is nothing to count: of long
-        # lines that would take as long as to make the cuts.
-        self._are_lines = self._number_all == len(self._pieces) and all(self._pieces)
+        # How many lines stand in front of each event, and in all; once somebody needs it.
+        self._numbers: Sequence[int] | None = None
 
     def apply(self, cut: Cut[E] | None, end: int | None = None) -> Share:
         """Return one member's lines.
@@ -199,19 +196,19 @@ class EncodedTurn(Generic[E]):
             cut: how they differ from the whole; ``None``: not at all.
             end: the first published event that is not for the member any more; ``None``: all are.
         """
-        if self._offsets is None:
+        if self._offsets is None or self._numbers is None:
             self._offsets = list(accumulate(map(len, self._pieces), initial=0))
-        offsets, view = self._offsets, memoryview(self.whole)
+            self._numbers = self._count_lines()
+        offsets, numbers, view = self._offsets, self._numbers, memoryview(self.whole)
         here, end = 0 if cut is None else cut.start, len(self._pieces) if end is None else end
         pieces: list[bytes | memoryview] = []
-        # Counting what is left out is cheaper than counting what is left.
-        number = self._number_all - self._number(0, here) - self._number(end, len(self._pieces))
+        number = numbers[end] - numbers[here]
         for change in cut.changes if cut is not None else ():
             if change.begin > here:
                 pieces.append(view[offsets[here] : offsets[change.begin]])
             if isinstance(change, _Gap):
                 here = change.end
-                number -= self._number(change.begin, here)
+                number -= numbers[here] - numbers[change.begin]
             else:
                 here = change.begin
                 pieces.append(private := self._encode_one(change.event))
@@ -220,11 +217,12 @@ class EncodedTurn(Generic[E]):
         pieces = [piece for piece in pieces if piece]
         return Share(pieces, number + sum(map(len, pieces)) * TALLY_BYTE)
 
-    def _number(self, begin: int, end: int) -> int:
-        """Return how many lines the events from one to another have."""
-        if self._are_lines:
-            return end - begin
-        return sum(piece.count(b"\n") for piece in self._pieces[begin:end])
+    def _count_lines(self) -> Sequence[int]:
+        count = len(self._pieces)
+        if self.whole.tally % TALLY_BYTE == count and all(self._pieces):
+            # Each event is one line, as nearly always: there is nothing to count.
+            return range(count + 1)
+        return list(accumulate((piece.count(b"\n") for piece in self._pieces), initial=0))
 
     def _encode_one(self, event: E) -> bytes:
         try:

@@ -165,6 +165,17 @@ async def test_many_cheap_lines_are_shared_out_by_their_cost_as_well(
     assert max(len(costs) for costs in record.by_step().values()) >= 100
 
 
+async def test_lines_of_all_kinds_are_answered_together(
+    record: Record, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with calculator() as (server, network):
+        trio.lowlevel.add_instrument(Steps(record))
+        ann = await connected(server, network, "ann", *["1 + 1", "1 + 2 + 3"] * 500)
+        await ann.expect(*["2", "6"] * 500)
+    assert max(sum(costs) for costs in record.by_step().values()) <= TURN
+    assert len(record.by_step()) < 2 * record.total() / TURN
+
+
 async def test_a_cheap_line_overtakes_the_costly_one_of_another(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

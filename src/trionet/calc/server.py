@@ -131,9 +131,9 @@ async def _answer(
     """Answer any lines, in as many turns as it takes."""
     done = 0
     while done < len(lines) and not session.ended:
-        chunk = lines[done : done + _PAIRS_AT_ONCE]
-        if turn.lacks_room(len(chunk) * PAIR_COST):
+        if turn.lacks_room(PAIR_COST):
             await turn.change()
+        chunk = lines[done : done + max(1, (_TURN - turn.spent) // PAIR_COST)]
         answers = session.answer_pairs(chunk)
         if answers:
             if show is not None:

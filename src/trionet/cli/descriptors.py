@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 from contextlib import suppress
+from pathlib import Path
 
 # For which room is made at once: 128 KiB. A server with more clients than that has its pauses
 # behind it.
@@ -33,12 +34,8 @@ def prepare_many_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = min(_ROOM, soft) - 1 if soft > 0 else _ROOM - 1
-    fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            os.close(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, highest))
-    finally:
-        os.close(fd)
+    with suppress(OSError), Path(os.devnull).open("rb") as null:
+        os.close(fcntl.fcntl(null, fcntl.F_DUPFD_CLOEXEC, highest))
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -14,7 +14,7 @@ import math
 import operator
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -351,6 +351,10 @@ class SendingNowMemoryStream(MemoryStream):
         """
         self._check_not_sending()
         return self._send(data)
+
+    def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Do what `send_nowait` does for pieces, as if they were joined."""
+        return self.send_nowait(b"".join(pieces))
 
     async def wait_writable(self) -> None:
         """Wait until there is room, or the connection is broken.
