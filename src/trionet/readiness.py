@@ -34,6 +34,9 @@ _EVENTS_AT_ONCE = 1024
 
 HAS_EPOLL = hasattr(select, "epoll")
 
+# Python has it only where there is epoll.
+_INPUT_ALONE = getattr(select, "EPOLLIN", 0)
+
 
 class _Woken(outcome.Outcome[None]):
     """What a task that is woken is sent: nothing.
@@ -73,11 +76,8 @@ class Input:
         # has ended or reset the connection: a read never blocks there any more.
         self.reads: float = 0
 
-    def __await__(self) -> Generator[object, object, object]:
+    async def wait(self) -> None:
         """Wait until a read is likely to return something.
-
-        No coroutine of its own: each one between a task and what it waits for is walked through at
-        each waking, and costs an idle connection a quarter of a KiB.
 
         Raises:
             trio.BusyResourceError: another task waits for it.
@@ -85,11 +85,14 @@ class Input:
         Cancellation: loses nothing. Always a checkpoint.
         """
         if self.reads:
-            return self._be_ready().__await__()
+            await trio.lowlevel.checkpoint()
+            # Two tasks may have come here, of which one is to be told that it is busy.
+            self.reads = max(self.reads - 1, 0)
+            return
         if self.task is not None:
             raise trio.BusyResourceError("another task waits for this socket's input")
         self.task = trio.lowlevel.current_task()
-        return trio.lowlevel.wait_task_rescheduled(self).__await__()  # noqa: ASYNC105
+        await trio.lowlevel.wait_task_rescheduled(self)
 
     def __call__(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         """Call the wait off because it is cancelled: Trio calls this, as the abort function."""
@@ -112,11 +115,6 @@ class Input:
         Nobody may wait for it any more: `call_off` first.
         """
         self._owner.forget(self.fd)
-
-    async def _be_ready(self) -> None:
-        await trio.lowlevel.checkpoint()
-        # Two tasks may have come here, of which one is to be told that it is busy.
-        self.reads = max(self.reads - 1, 0)
 
 
 class Readiness:
@@ -153,16 +151,16 @@ class Readiness:
             self._epoll.close()
 
     def _wake(self) -> None:
-        inputs = self._inputs
+        inputs, reschedule = self._inputs, trio.lowlevel.reschedule
         # No checkpoint, so nothing is closed meanwhile: a number means one socket throughout.
         for fd, what in self._epoll.poll(0, _EVENTS_AT_ONCE):
             input_ = inputs[fd]
             task = input_.task
-            if what != select.EPOLLIN:
+            if what != _INPUT_ALONE:
                 _note(input_, what)
             if task is not None:
                 input_.task = None
-                trio.lowlevel.reschedule(task, _WOKEN)
+                reschedule(task, _WOKEN)
             else:
                 input_.reads = max(input_.reads, 1)
 

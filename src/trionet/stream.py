@@ -64,7 +64,7 @@ class ReceivesNow(Protocol):
     """
 
     def wait_input(self) -> Awaitable[object]:
-        """Return what is to be awaited until `receive_nowait` is likely to return something."""
+        """Wait until `receive_nowait` is likely to return something."""
 
     def receive_nowait(self) -> bytes:
         """Return what is there; empty: the peer sends no more.
