@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeAlias
@@ -15,7 +15,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet import Hub, Outbox, WhenSlow
+from trionet import Box, Hub, Outbox, WhenSlow
 from trionet.hub import HIGH_WATER
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
@@ -508,6 +508,23 @@ def model(steps: list[Step]) -> list[bytes]:
     return received
 
 
+def append(hub: Hub[str], boxes: Sequence[Box], number: int, step: Step) -> bool:
+    """Do what a step says; false: it says that the turn is to end."""
+    kind, member, other = step
+    match kind:
+        case "add":
+            hub.add(boxes[member], (plain, quoted)[other % 2])
+        case "discard":
+            hub.discard(boxes[member])
+        case "publish":
+            hub.publish(str(number), exclude=boxes[member])
+        case "tell":
+            hub.tell(boxes[member], str(number))
+        case _:
+            return False
+    return True
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(["add", "discard", "publish", "publish", "tell", "turn"]),
@@ -527,16 +544,8 @@ def test_every_member_gets_exactly_what_the_model_says_however_turns_are_cut(
 
     async def main() -> None:
         async with running_hub() as hub:
-            for number, (kind, member, other) in enumerate(steps):
-                if kind == "add":
-                    hub.add(boxes[member], (plain, quoted)[other % 2])
-                elif kind == "discard":
-                    hub.discard(boxes[member])
-                elif kind == "publish":
-                    hub.publish(str(number), exclude=boxes[member])
-                elif kind == "tell":
-                    hub.tell(boxes[member], str(number))
-                else:
+            for number, step in enumerate(steps):
+                if not append(hub, boxes, number, step):
                     await trio.testing.wait_all_tasks_blocked()
             await hub.wait_delivered()
 
@@ -566,16 +575,8 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
                 ours, theirs = memory_stream_pair(Link(capacity=capacity))
                 boxes.append(Outbox(ours, nursery))
                 reading.start_soon(read, index, theirs)
-            for number, (kind, member, other) in enumerate(steps):
-                if kind == "add":
-                    hub.add(boxes[member], (plain, quoted)[other % 2])
-                elif kind == "discard":
-                    hub.discard(boxes[member])
-                elif kind == "publish":
-                    hub.publish(str(number), exclude=boxes[member])
-                elif kind == "tell":
-                    hub.tell(boxes[member], str(number))
-                else:
+            for number, step in enumerate(steps):
+                if not append(hub, boxes, number, step):
                     # In the middle of a turn, perhaps.
                     await trio.lowlevel.checkpoint()
             await hub.wait_delivered()
@@ -584,7 +585,10 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
                 counts.append((box.lines_out, box.bytes_out))
                 await box._stream.aclose()
 
-    with mock.patch("trionet.audience.MEMBERS_AT_ONCE", 1):
+    with (
+        mock.patch("trionet.audience.MEMBERS_AT_ONCE", 1),
+        mock.patch("trionet.hub.MEMBERS_AT_ONCE", 1),
+    ):
         trio.run(main)
     assert received == model(steps)
     assert counts == [(lines.count(b"\n"), len(lines)) for lines in received]
