@@ -59,8 +59,7 @@ class ReceivesNow(Protocol):
     """An optional capability of a stream: waiting for input and taking it, one by one.
 
     `LineReader` uses it where it is there. trionet's sockets have it. It is ``receive_some`` with
-    one coroutine less to walk through: 3 % of what a request costs, and 0.3 KiB for each peer who
-    is waited for.
+    one coroutine less to walk through at each waking: 3 % of what a request costs.
     """
 
     def wait_input(self) -> Awaitable[object]:
