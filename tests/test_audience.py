@@ -178,19 +178,6 @@ async def test_an_outbox_that_cannot_keep_what_waits_is_told_of_and_harms_nobody
         assert slow.outbox.waiting == 0
 
 
-async def test_a_class_of_ones_own_gets_its_put_called() -> None:
-    class Noted(Outbox):
-        def put(self, lines: bytes) -> None:
-            super().put(b"noted: " + lines)
-
-    async with trio.open_nursery() as nursery:
-        audience = Audience(plain)
-        ours, theirs = memory_stream_pair()
-        audience.add(Noted(ours, nursery))
-        list(audience.deliver(LINE, without=(), on_error=fail))
-        assert await theirs.receive_some() == b"noted: hello\n"
-
-
 async def test_an_outbox_in_two_audiences_counts_both() -> None:
     async with three() as (audience, (ann, *_)):
         other = Audience(plain)

@@ -488,6 +488,22 @@ async def test_one_slow_member_costs_the_others_nothing() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_a_class_made_from_an_outbox_gets_its_put_called_for_all_lines() -> None:
+    class Noted(Outbox):
+        def put(self, lines: bytes) -> None:
+            super().put(b"noted: " + lines)
+
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        ours, theirs = memory_stream_pair()
+        box = Noted(ours, nursery)
+        hub.add(box, plain)
+        hub.tell(box, "for you")
+        await hub.wait_delivered()
+        hub.publish("for all")
+        await hub.wait_delivered()
+        assert await theirs.receive_some() == b"noted: for you\nnoted: for all\n"
+
+
 # The model
 
 Step: TypeAlias = tuple[str, int, int]

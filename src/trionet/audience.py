@@ -23,10 +23,7 @@ MEMBERS_AT_ONCE = 256
 
 
 class Box(Protocol):
-    """What a hub asks of a member: `trionet.Outbox`, or anything else that takes lines.
-
-    One that has `Outbox.put_pieces` too is spared some copying.
-    """
+    """What a hub asks of a member: `trionet.Outbox`, or anything else that takes lines."""
 
     def put(self, lines: bytes, /) -> None:
         """Take whole lines, without blocking and without raising."""

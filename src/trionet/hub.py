@@ -27,6 +27,7 @@ from typing import Generic, TypeVar
 import trio
 
 from trionet.audience import MEMBERS_AT_ONCE, Audience, Box
+from trionet.outbox import Outbox
 from trionet.turn import Cut, Encode, EncodedTurn, Share, Turn
 
 E = TypeVar("E")
@@ -230,10 +231,10 @@ class Hub(Generic[E]):
         pieces, tally = share
         if not pieces:
             return
-        put_pieces = getattr(box, "put_pieces", None)
         try:
-            if put_pieces is not None:
-                put_pieces(pieces, tally)
+            # A class made from it may do more with what it is put.
+            if type(box) is Outbox:
+                box.put_pieces(pieces, tally)
             else:
                 box.put(b"".join(pieces))
         except Exception:
