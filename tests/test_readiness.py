@@ -205,6 +205,19 @@ async def test_a_socket_that_the_system_cannot_watch_is_waited_for_by_trio(
         assert await stream.receive_some() == b"here"
 
 
+async def test_on_a_unix_socket_what_follows_a_passed_descriptor_is_read() -> None:
+    peer, sock = socket.socketpair()
+    with peer:
+        async with running_readiness() as readiness:
+            stream = SocketStream(sock, peer="peer")
+            stream.wait_with(readiness)
+            socket.send_fds(peer, [b"one"], [peer.fileno()])
+            peer.sendall(b"two")
+            await trio.testing.wait_all_tasks_blocked()
+            assert await received(stream, 6) == b"onetwo"
+            stream.close()
+
+
 async def test_a_cancelled_wait_loses_no_input() -> None:
     async with watched_stream() as (stream, peer, _):
         with trio.CancelScope() as scope:
@@ -327,7 +340,7 @@ async def test_more_sockets_than_one_round_takes_are_all_woken(
 ) -> None:
     monkeypatch.setattr("trionet.readiness._EVENTS_AT_ONCE", 3)
     async with running_readiness() as readiness, trio.open_nursery() as nursery:
-        pairs = [socket.socketpair() for _ in range(20)]
+        pairs = [connected() for _ in range(20)]
         for _, sock in pairs:
             stream = SocketStream(sock, peer="peer")
             stream.wait_with(readiness)

@@ -14,7 +14,8 @@ comes, not while it is there. So
 - the end of the input can come together with the last of it: it is remembered for good;
 - a read stops in front of TCP's urgent data: one more is made behind it.
 
-Linux alone has epoll; elsewhere, and for streams that belong to no server, Trio waits.
+Linux alone has epoll; elsewhere, for Unix sockets, and for streams that belong to no server, Trio
+waits.
 """
 
 from __future__ import annotations

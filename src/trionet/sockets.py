@@ -86,7 +86,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
             readiness: what a server runs for its connections. The stream is handed over once,
                 before anything is received.
         """
-        # The system may have no room for it (ENOSPC: epoll's max_user_watches); then Trio waits.
+        # On a Unix socket a read stops behind a descriptor that the peer passes along, and nothing
+        # tells that there is more: Trio, which asks before each wait, is right there.
+        if self._sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        # The system may have no room for it (ENOSPC: epoll's max_user_watches); then too.
         with suppress(OSError):
             self._input = readiness.watch(self._sock.fileno())
 
