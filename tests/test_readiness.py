@@ -40,9 +40,11 @@ def connected() -> tuple[socket.socket, socket.socket]:
 
 
 @asynccontextmanager
-async def watched_stream() -> AsyncIterator[tuple[SocketStream, socket.socket, Readiness]]:
+async def watched_stream(
+    pair: tuple[socket.socket, socket.socket] | None = None,
+) -> AsyncIterator[tuple[SocketStream, socket.socket, Readiness]]:
     """A stream that waits with a readiness, and its peer's socket."""
-    peer, sock = connected()
+    peer, sock = pair or connected()
     with peer:
         async with running_readiness() as readiness:
             stream = SocketStream(sock, peer="peer")
@@ -78,17 +80,13 @@ async def test_input_wakes_who_waits_for_it() -> None:
 
 
 async def test_input_from_before_the_watching_and_from_before_the_waiting_is_found() -> None:
-    peer, sock = connected()
-    with peer:
-        peer.sendall(b"early")
-        async with running_readiness() as readiness:
-            stream = SocketStream(sock, peer="peer")
-            stream.wait_with(readiness)
-            assert await stream.receive_some() == b"early"
-            peer.sendall(b"meanwhile")
-            await trio.testing.wait_all_tasks_blocked()
-            assert await stream.receive_some() == b"meanwhile"
-            stream.close()
+    pair = connected()
+    pair[0].sendall(b"early")
+    async with watched_stream(pair) as (stream, peer, _):
+        assert await stream.receive_some() == b"early"
+        peer.sendall(b"meanwhile")
+        await trio.testing.wait_all_tasks_blocked()
+        assert await stream.receive_some() == b"meanwhile"
 
 
 async def test_what_a_full_read_leaves_is_read_next() -> None:
@@ -123,23 +121,15 @@ async def test_a_reset_wakes_who_waits() -> None:
             peer.close()
 
 
-async def test_lines_around_urgent_data_are_all_read() -> None:
+@pytest.mark.parametrize("at_once", [65536, 4], ids=["at once", "in full reads"])
+async def test_lines_around_urgent_data_are_all_read(at_once: int) -> None:
     async with watched_stream() as (stream, peer, _):
         for _ in range(3):
             peer.sendall(b"before")
             peer.send(b"!", socket.MSG_OOB)
             peer.sendall(b"behind")
             await trio.testing.wait_all_tasks_blocked()
-            assert await received(stream, 12) == b"beforebehind"
-
-
-async def test_urgent_data_behind_a_full_read_hides_nothing() -> None:
-    async with watched_stream() as (stream, peer, _):
-        peer.sendall(b"before")
-        peer.send(b"!", socket.MSG_OOB)
-        peer.sendall(b"behind")
-        await trio.testing.wait_all_tasks_blocked()
-        assert await received(stream, 12, at_once=4) == b"beforebehind"
+            assert await received(stream, 12, at_once=at_once) == b"beforebehind"
 
 
 async def test_where_a_read_is_worth_trying_a_second_reader_is_still_told_that_it_is_one() -> None:
@@ -206,16 +196,11 @@ async def test_a_socket_that_the_system_cannot_watch_is_waited_for_by_trio(
 
 
 async def test_on_a_unix_socket_what_follows_a_passed_descriptor_is_read() -> None:
-    peer, sock = socket.socketpair()
-    with peer:
-        async with running_readiness() as readiness:
-            stream = SocketStream(sock, peer="peer")
-            stream.wait_with(readiness)
-            socket.send_fds(peer, [b"one"], [peer.fileno()])
-            peer.sendall(b"two")
-            await trio.testing.wait_all_tasks_blocked()
-            assert await received(stream, 6) == b"onetwo"
-            stream.close()
+    async with watched_stream(socket.socketpair()) as (stream, peer, _):
+        socket.send_fds(peer, [b"one"], [peer.fileno()])
+        peer.sendall(b"two")
+        await trio.testing.wait_all_tasks_blocked()
+        assert await received(stream, 6) == b"onetwo"
 
 
 async def test_a_cancelled_wait_loses_no_input() -> None:

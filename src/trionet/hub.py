@@ -26,8 +26,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from trionet.audience import MEMBERS_AT_ONCE, Audience, Box
-from trionet.outbox import Outbox
+from trionet.audience import MEMBERS_AT_ONCE, Audience, Box, is_outbox
 from trionet.turn import Cut, Encode, EncodedTurn, Share, Turn
 
 E = TypeVar("E")
@@ -232,8 +231,7 @@ class Hub(Generic[E]):
         if not pieces:
             return
         try:
-            # A class made from it may do more with what it is put.
-            if type(box) is Outbox:
+            if is_outbox(box):
                 box.put_pieces(pieces, tally)
             else:
                 box.put(b"".join(pieces))

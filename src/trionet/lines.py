@@ -44,7 +44,7 @@ def tally(lines: bytes) -> int:
     """Return how many lines and bytes there are, as one number.
 
     Who keeps count of both for thousands of peers touches one object for each and not two, which
-    are in no cache any more: that was a third of a microsecond for each delivery.
+    are in no cache any more: that was a quarter of a microsecond for each delivery.
     """
     try:
         return lines.count(b"\n") + len(lines) * TALLY_BYTE

@@ -19,13 +19,15 @@ import enum
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import trio
 
 from trionet.linequeue import LineQueue
 from trionet.lines import TALLY_BYTE, Lines, tally
 from trionet.stream import SendsDirectly, SendsNow
+
+T = TypeVar("T")
 
 # What a stream that cannot send at once is given at a time, because its progress within is
 # invisible: one TLS record (RFC 8446, 5.1).
@@ -181,14 +183,7 @@ class Outbox:
             lines: any number of lines, each with its end.
         """
         amount = lines.tally if type(lines) is Lines else tally(lines)
-        sent = 0
-        if self.direct is not None:
-            try:
-                sent = self.direct(lines)
-            except BlockingIOError:
-                pass
-            except _GONE:
-                self._break()
+        sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._tally += amount
         if sent != len(lines):
             self.keep(lines, amount, sent)
@@ -204,11 +199,7 @@ class Outbox:
         if not is_able or len(pieces) > _MOST_PIECES:
             self.put(b"".join(pieces))
             return
-        sent = 0
-        try:
-            sent = cast(SendsDirectly, self._stream).send_pieces_nowait(pieces)
-        except _GONE:
-            self._break()
+        sent = self._sent(cast(SendsDirectly, self._stream).send_pieces_nowait, pieces)
         self._tally += amount
         if sent != amount // TALLY_BYTE:
             self.keep(b"".join(pieces), amount, sent)
@@ -275,7 +266,14 @@ class Outbox:
 
     def give_up(self) -> None:
         """Drop all that waits, and send nothing more. Never a checkpoint."""
-        self._break()
+        self.broken = True
+        self.direct = None
+        self.progressed_at = math.inf
+        if self._queue is not None:
+            self.dropped += self._queue.clear()
+        if self._writer is not None:
+            # Who is given up is not waited for.
+            self._writer.cancel()
 
     def close(self) -> None:
         """Take no more: later puts are only counted. What waits is still sent."""
@@ -313,19 +311,19 @@ class Outbox:
         if self._when_slow is WhenSlow.DROP_OLDEST:
             self.dropped += self._queue.drop_oldest(excess)
             return
-        self._break()
+        self.give_up()
         if self._on_overflow is not None:
             self._on_overflow()
 
-    def _break(self) -> None:
-        self.broken = True
-        self.direct = None
-        self.progressed_at = math.inf
-        if self._queue is not None:
-            self.dropped += self._queue.clear()
-        if self._writer is not None:
-            # Who is given up is not waited for.
-            self._writer.cancel()
+    def _sent(self, send: Callable[[T], int], data: T) -> int:
+        """Send what is taken at once, and return how many bytes that was."""
+        try:
+            return send(data)
+        except BlockingIOError:
+            return 0
+        except _GONE:
+            self.give_up()
+            return 0
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
         done = False
@@ -344,7 +342,7 @@ class Outbox:
         finally:
             if not done:
                 # Lines may be cut: whatever followed them would be misread.
-                self._break()
+                self.give_up()
             self._queue = self._writer = None
             if not (self._closed or self.broken):
                 self.direct = _direct_send(self._stream)
@@ -387,6 +385,8 @@ def put_to_all(
     on_error: Callable[[Outbox], object],
 ) -> None:
     """Do what `Outbox.put` does for many, and nothing else. Never a checkpoint.
+
+    All in one loop: a call more for each of a thousand would be felt.
 
     Args:
         outboxes: they share a count, and the lines stand in it already.

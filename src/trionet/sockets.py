@@ -68,7 +68,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     def __init__(self, sock: socket.socket, *, peer: str) -> None:
         sock.setblocking(False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
+        if _is_tcp(sock):
             # Lines are written whole: waiting for more to fill a packet would only delay them.
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -88,7 +88,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """
         # On a Unix socket a read stops behind a descriptor that the peer passes along, and nothing
         # tells that there is more: Trio, which asks before each wait, is right there.
-        if self._sock.family not in (socket.AF_INET, socket.AF_INET6):
+        if not _is_tcp(self._sock):
             return
         # The system may have no room for it (ENOSPC: epoll's max_user_watches); then too.
         with suppress(OSError):
@@ -283,8 +283,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
             if self._input is not None:
-                self._input.call_off(_closed())
-                self._input.discard()
+                self._input.discard(_closed())
                 self._input = None
             self._sock.close()
 
@@ -304,6 +303,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:
             raise _closed()
+
+
+def _is_tcp(sock: socket.socket) -> bool:
+    return sock.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _closed() -> trio.ClosedResourceError:

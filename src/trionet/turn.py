@@ -169,8 +169,7 @@ class EncodedTurn(Generic[E]):
 
     __slots__ = (
         "_encode",
-        "_numbers",
-        "_offsets",
+        "_index",
         "_on_error",
         "_pieces",
         "whole",
@@ -183,11 +182,10 @@ class EncodedTurn(Generic[E]):
             self._pieces = [encode(event) for event in events]
         except Exception:
             self._pieces = [self._encode_one(event) for event in events]
-        # Where each event's lines begin in the whole, and where they end; once somebody needs it.
-        self._offsets: list[int] | None = None
         self.whole = Lines(b"".join(self._pieces))
-        # How many lines stand in front of each event, and in all; once somebody needs it.
-        self._numbers: Sequence[int] | None = None
+        # How many bytes and how many lines stand in front of each event, and in all; once somebody
+        # needs it.
+        self._index: tuple[Sequence[int], Sequence[int]] | None = None
 
     def apply(self, cut: Cut[E] | None, end: int | None = None) -> Share:
         """Return one member's lines.
@@ -196,16 +194,17 @@ class EncodedTurn(Generic[E]):
             cut: how they differ from the whole; ``None``: not at all.
             end: the first published event that is not for the member any more; ``None``: all are.
         """
-        if self._offsets is None or self._numbers is None:
-            self._offsets = list(accumulate(map(len, self._pieces), initial=0))
-            self._numbers = self._count_lines()
-        offsets, numbers, view = self._offsets, self._numbers, memoryview(self.whole)
-        here, end = 0 if cut is None else cut.start, len(self._pieces) if end is None else end
+        if self._index is None:
+            ends = accumulate(map(len, self._pieces), initial=0)
+            self._index = list(ends), self._count_lines()
+        offsets, numbers = self._index
+        view = memoryview(self.whole)
+        cut = cut or Cut()
+        here, end = cut.start, len(self._pieces) if end is None else end
         pieces: list[bytes | memoryview] = []
         number = numbers[end] - numbers[here]
-        for change in cut.changes if cut is not None else ():
-            if change.begin > here:
-                pieces.append(view[offsets[here] : offsets[change.begin]])
+        for change in cut.changes:
+            pieces.append(view[offsets[here] : offsets[change.begin]])
             if isinstance(change, _Gap):
                 here = change.end
                 number -= numbers[here] - numbers[change.begin]

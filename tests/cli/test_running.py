@@ -146,6 +146,18 @@ def test_ctrl_c_ends_a_client(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("cleaned up\n", "")
 
 
+async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -> None:
+    """Run a command until the network, which the test has taken the place of, says so."""
+    async with open_console(1) as console:
+        terminal = Terminal(console, console)
+        with pytest.raises(ExceptionGroup) as caught:
+            if service == "calc":
+                await cli_calc.serve(["localhost:0"], {}, {}, False, backlog, 28, True, terminal)
+            else:
+                await cli_chat.serve(["localhost:0"], {}, {}, False, False, backlog, True, terminal)
+    assert caught.group_contains(ListenError, match="seen enough")
+
+
 @pytest.mark.parametrize("service", ["calc", "chat"])
 async def test_the_backlog_reaches_the_system(
     service: str, monkeypatch: pytest.MonkeyPatch
@@ -159,14 +171,7 @@ async def test_the_backlog_reaches_the_system(
         raise ListenError("seen enough")
 
     monkeypatch.setattr(SystemNetwork, "listen", listen)
-    async with open_console(1) as console:
-        terminal = Terminal(console, console)
-        with pytest.raises(ExceptionGroup) as caught:
-            if service == "calc":
-                await cli_calc.serve(["localhost:0"], {}, {}, False, 7, 28, True, terminal)
-            else:
-                await cli_chat.serve(["localhost:0"], {}, {}, False, False, 7, True, terminal)
-    assert caught.group_contains(ListenError, match="seen enough")
+    await serve_until_seen_enough(service, backlog=7)
     assert backlogs == [7]
 
 
@@ -190,14 +195,7 @@ async def test_what_takes_its_time_once_is_done_before_it_listens(
         raise ListenError("seen enough")
 
     monkeypatch.setattr(SystemNetwork, "listen", listen)
-    async with open_console(1) as console:
-        terminal = Terminal(console, console)
-        with pytest.raises(ExceptionGroup) as caught:
-            if service == "calc":
-                await cli_calc.serve(["localhost:0"], {}, {}, False, None, 28, True, terminal)
-            else:
-                await cli_chat.serve(["localhost:0"], {}, {}, False, False, None, True, terminal)
-    assert caught.group_contains(ListenError, match="seen enough")
+    await serve_until_seen_enough(service)
 
 
 async def hear(connection: Connection) -> None:
