@@ -232,12 +232,22 @@ class Screen:
 
 
 class TerminalProgram(Program):
-    """A program on a pseudo-terminal, and the person in front of it."""
+    """A program on a pseudo-terminal, and the person in front of it.
+
+    Attributes:
+        modes_before: the terminal's modes before the program was started. Asked for afterwards,
+            they may be the program's already.
+    """
 
     def __init__(
-        self, arguments: tuple[str, ...], process: trio.Process | TrioProcess, fds: tuple[int, int]
+        self,
+        arguments: tuple[str, ...],
+        process: trio.Process | TrioProcess,
+        fds: tuple[int, int],
+        modes_before: list[Any],
     ):
         super().__init__(arguments, process)
+        self.modes_before = modes_before
         self.screen = Screen()
         self._ours, self._theirs = fds
         self._changed = trio.lowlevel.ParkingLot()
@@ -337,6 +347,7 @@ class Programs:
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
         streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        modes = termios.tcgetattr(theirs)
         environment = {**os.environ, "TERM": term}
         process: trio.Process | TrioProcess
         if real:
@@ -349,7 +360,7 @@ class Programs:
                 *arguments, **streams, environment=environment, on_terminal=True
             )
         self._own(process)
-        program = TerminalProgram(arguments, process, (ours, theirs))
+        program = TerminalProgram(arguments, process, (ours, theirs), modes)
         self._nursery.start_soon(self._watch, program, ours, theirs)
         return program
 

@@ -59,9 +59,8 @@ async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -
     server = await programs.start("calc", "serve", "127.0.0.1:0", "--precision", "5")
     address = await server.address()
     ann = await programs.start_on_terminal("calc", "connect", address, real=True)
-    modes = ann.modes
     await ann.expect_screen("name:")
-    assert ann.modes != modes
+    assert ann.modes != ann.modes_before
     await ann.type("x" * 65 + "\r")
     refused = ["name: " + "x" * 65, "warning: the name is longer than 64 characters"]
     await ann.expect_screen(*refused, "name:")
@@ -82,7 +81,7 @@ async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -
     await ann.type("q\r")
     await ann.expect_screen(*shown, ">", "> q", "Session ended")
     await ann.expect_end(0)
-    assert ann.modes == modes
+    assert ann.modes == ann.modes_before
     await server.expect("Ann Lee: 2 / 3 = 0.66667", "Ann Lee: 3 * ans = 2")
     await server.expect("Ann Lee: 1 / 0: error: division by zero", "Session ended")
 
@@ -354,7 +353,6 @@ async def test_ctrl_d_quits_and_ctrl_c_interrupts(
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
     asked = await programs.start_on_terminal("chat", "join", address)
-    modes = asked.modes
     ann = await programs.start_on_terminal("chat", "join", "--name", "Ann", address)
     await asked.expect_screen("name:")
     await asked.type(key)
@@ -363,7 +361,7 @@ async def test_ctrl_d_quits_and_ctrl_c_interrupts(
     await ann.type(key)
     for person in (asked, ann):
         await person.expect_end(status)
-        assert person.modes == modes
+        assert person.modes == person.modes_before
         assert "error" not in "".join(person.screen.lines)
     await bob.expect("*** Ann left (1 here)")
 
@@ -376,7 +374,6 @@ async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
     calc_address, chat_address = await calc.address(), await chat.address()
     ann = await programs.start_on_terminal("calc", "connect", "--name", "ann", calc_address)
     bob = await programs.start_on_terminal("chat", "join", "--name", "Bob", chat_address)
-    modes = ann.modes
     welcome = "*** welcome, Bob (1 here: Bob)"
     for person, shown in ((ann, []), (bob, [welcome])):
         await person.expect_screen(*shown, ">")
@@ -396,7 +393,7 @@ async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
     )
     for person in (ann, bob):
         await person.expect_end(1)
-        assert person.modes == modes
+        assert person.modes == person.modes_before
 
 
 async def test_an_interrupt_from_elsewhere_ends_the_prompt_too(programs: Programs) -> None:
@@ -416,9 +413,8 @@ async def test_without_an_editor_the_terminal_itself_edits(
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
     ann = await programs.start_on_terminal("chat", "join", *options, address, term=term)
-    modes = ann.modes
     await ann.expect_screen("name:")
-    assert ann.modes == modes
+    assert ann.modes == ann.modes_before
     await ann.type("caf\udce9\n")
     shown = ["name: caf�", "warning: line is not UTF-8"]
     await ann.expect_screen(*shown, "name:")
