@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trionet.limits import Limits
+from trionet.limits import BOUNDS, Limits
 
 
 def test_the_defaults_are_those_that_are_promised() -> None:
@@ -47,10 +51,20 @@ def test_one_limit_is_replaced_and_the_others_stay() -> None:
     assert dataclasses.replace(Limits(), max_clients=1) == Limits(max_clients=1)
 
 
+FIELDS = [field.name for field in dataclasses.fields(Limits)]
+WHOLE = [name for name in FIELDS if BOUNDS[name].whole]
+
+
+def test_each_limit_has_its_bounds() -> None:
+    assert BOUNDS.keys() - FIELDS == {"backlog"}
+    for name in FIELDS:
+        BOUNDS[name].check(name, getattr(Limits(), name))
+
+
 @pytest.mark.parametrize("name", ["max_line", "max_unending", "max_waiting", "burst"])
 def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 1})
-    with pytest.raises(ValueError, match=f"^{name} must be at least 1$"):
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number from 1 to .*, not 0$"):
         dataclasses.replace(Limits(), **{name: 0})
 
 
@@ -63,7 +77,61 @@ def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
 )  # fmt: skip
 def test_zero_is_a_limit_too_but_less_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 0})
-    wrong: tuple[Any, ...] = (-1, float("nan"))
-    for value in wrong:
-        with pytest.raises(ValueError, match=f"^{name} must not be negative$"):
+    with pytest.raises(ValueError, match=f"^{name} must be .* to .*, not -1$"):
+        dataclasses.replace(Limits(), **{name: -1})
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_bounds_themselves_are_within_and_what_is_beyond_is_refused(name: str) -> None:
+    bound = BOUNDS[name]
+    inside: tuple[Any, ...] = (bound.least, bound.most)
+    for value in inside:
+        assert getattr(dataclasses.replace(Limits(), **{name: value}), name) == value
+    outside: tuple[Any, ...] = (bound.least - 1, bound.most + 1, 10**400, -(10**5000))
+    for value in outside:
+        if value == 0 and bound.or_zero:
+            continue
+        with pytest.raises(ValueError, match=f"^{name} must be ") as caught:
             dataclasses.replace(Limits(), **{name: value})
+        assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("value", ["10", b"10", True, None, [10], 1j, Decimal(10)])
+def test_what_is_no_number_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be .*number from"):
+        dataclasses.replace(Limits(), **{name: value})
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308])
+def test_what_is_not_finite_or_beyond_all_reason_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(TypeError if name in WHOLE else ValueError, match=f"^{name} must be "):
+        dataclasses.replace(Limits(), **{name: value})
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+@given(text=st.text() | st.integers().map(str) | st.floats().map(str))
+def test_whatever_is_read_from_a_text_is_within_its_bounds(name: str, text: str) -> None:
+    told = ""
+    try:
+        BOUNDS[name].check(name, BOUNDS[name].parse(text))
+    except ValueError as error:
+        told = str(error)
+    assert not told or (str(BOUNDS[name]) in told and len(told) < 500)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("burst", "1000", 1000), ("rate", "0.5", 0.5), ("rate", "0", 0), ("drain_seconds", "1e1", 10)],
+)
+def test_a_limit_is_read_as_it_is_written(name: str, text: str, value: float) -> None:
+    assert BOUNDS[name].parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "ten", "1.5", "1e3", "9" * 400, "9" * 5000, "0x10", "nan"])
+def test_a_text_that_is_no_limit_is_refused_in_one_short_line(text: str) -> None:
+    told = r"'.* is not a whole number from 1 to 1,000,000$"
+    with pytest.raises(ValueError, match=told) as caught:
+        BOUNDS["burst"].parse(text)
+    assert len(str(caught.value)) < 100

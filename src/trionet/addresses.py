@@ -80,10 +80,14 @@ def parse_address(text: str) -> Address:
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
+        TypeError: `text` is no text.
 
     >>> parse_address("[::1]:22333")
     TCPAddress(host='::1', port=22333)
     """
+    if not isinstance(text, str):
+        where = f"localhost:{text}" if type(text) is int and 0 <= text <= 65535 else "HOST:PORT"
+        raise TypeError(f"an address is a text: write '{where}', not {repr(text)[:60]}")
     if text.startswith("unix:"):
         return _parse_unix(text)
     if text.startswith("tls:"):
@@ -93,6 +97,11 @@ def parse_address(text: str) -> Address:
 
 def _parse_tcp(text: str, scheme: str) -> TCPAddress:
     host, colon, port = text.removeprefix(scheme).rpartition(":")
+    if not colon and _PORT.fullmatch(port):
+        raise AddressError(
+            f"{text!r} is only a port: write {scheme}HOST:PORT, such as {scheme}localhost:{port}, "
+            f"or {scheme}:{port} for all interfaces"
+        )
     if not colon or host.endswith("]") != host.startswith("["):
         raise AddressError(
             f"{text!r} is no address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"

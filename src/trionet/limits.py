@@ -5,9 +5,116 @@ Sizes are in bytes, times in seconds; 0 switches a limit off where its entry say
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trionet.lines import MAX_LINE, MAX_UNENDING
+
+# What anybody can mean. A value beyond these is a slip of the pen: it is refused where it is given,
+# instead of failing at the first peer, in arithmetic or in a system call.
+
+# For one peer's bytes: below 2 GiB, what one call to the kernel takes.
+_MOST_BYTES = 1 << 30
+# Descriptors that Linux lets one process open by default (fs.nr_open).
+_MOST_CLIENTS = 1 << 20
+# A million lines a second is more than one core reads: no limit is meant then.
+_MOST_LINES = 1_000_000
+# One line in a quarter of an hour. Any less is hardly a rate.
+_LEAST_RATE = 0.001
+# Clocks of event loops count milliseconds. A year is longer than a process runs.
+_LEAST_SECONDS, _MOST_SECONDS = 0.001, 365 * 24 * 3600
+# The kernel's queue length had 16 bits for long.
+_MOST_BACKLOG = 65_535
+
+# How many characters of a number on the command line are looked at.
+_MOST_CHARACTERS = 40
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """Which values a limit may have.
+
+    Args:
+        least: the smallest value.
+        most: the greatest value.
+        whole: whether it must be an integer.
+        or_zero: whether 0 is taken too.
+    """
+
+    least: float
+    most: float
+    whole: bool = True
+    or_zero: bool = False
+
+    def __str__(self) -> str:
+        number = "a whole number" if self.whole else "a number"
+        zero = "0 or " if self.or_zero else ""
+        return f"{zero}{number} from {self.least:,} to {self.most:,}"
+
+    def check(self, name: str, value: object) -> None:
+        """Refuse a value of a limit.
+
+        Args:
+            name: the limit.
+            value: what was given for it.
+
+        Raises:
+            TypeError: `value` is no number of this kind.
+            ValueError: it is out of bounds.
+        """
+        kinds = int if self.whole else int | float
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise TypeError(f"{name} must be {self}, not {repr(value)[:60]}")
+        if not self._takes(value):
+            # Python refuses to write an integer of thousands of digits.
+            shown = f", not {value}" if isinstance(value, float) or abs(value) < 10**15 else ""
+            raise ValueError(f"{name} must be {self}{shown}")
+
+    def parse(self, text: str) -> int | float:
+        """Read a value as it is written on a command line.
+
+        Raises:
+            ValueError: there is none, or it is out of bounds; the message says what to write.
+        """
+        try:
+            if len(text) > _MOST_CHARACTERS:
+                raise ValueError
+            value = int(text) if self.whole else float(text)
+            if self._takes(value):
+                return value
+        except ValueError:
+            pass
+        shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+        raise ValueError(f"{shown!r} is not {self}")
+
+    def _takes(self, value: float) -> bool:
+        # A NaN is within no bounds.
+        return self.least <= value <= self.most or (self.or_zero and value == 0)
+
+
+_COUNT = Bound(least=0, most=_MOST_CLIENTS)
+_SIZE = Bound(least=1, most=_MOST_BYTES)
+_SECONDS = Bound(least=_LEAST_SECONDS, most=_MOST_SECONDS, whole=False, or_zero=True)
+
+BOUNDS: Mapping[str, Bound] = {
+    "max_line": _SIZE,
+    "max_unending": _SIZE,
+    "max_clients": _COUNT,
+    "max_per_address": _COUNT,
+    "max_waiting": _SIZE,
+    "rate": Bound(least=_LEAST_RATE, most=_MOST_LINES, whole=False, or_zero=True),
+    "burst": Bound(least=1, most=_MOST_LINES),
+    "handshake_timeout": _SECONDS,
+    "login_timeout": _SECONDS,
+    "idle_timeout": _SECONDS,
+    "write_timeout": _SECONDS,
+    "linger_seconds": _SECONDS,
+    "linger_bytes": Bound(least=0, most=_MOST_BYTES),
+    "drain_seconds": _SECONDS,
+    # No field of `Limits`: it belongs to a listener.
+    "backlog": Bound(least=0, most=_MOST_BACKLOG),
+}
+"""The bounds of each limit, for `Limits`, `trionet.serve` and the command line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +149,10 @@ class Limits:
         linger_bytes: how much is discarded at most meanwhile (1 MiB).
         drain_seconds: how long a drain waits for the sessions before it closes by force (5 s:
             below the 10 s after which container runtimes kill).
+
+    Raises:
+        TypeError: a limit is no number, or no whole one where it counts bytes, lines or peers.
+        ValueError: a limit is negative, infinite or beyond all reason; the message has its bounds.
     """
 
     max_line: int = MAX_LINE
@@ -60,10 +171,5 @@ class Limits:
     drain_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("max_line", "max_unending", "max_waiting", "burst"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
         for name in self.__slots__:
-            # Said this way round, so that a NaN is refused too.
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative")
+            BOUNDS[name].check(name, getattr(self, name))

@@ -17,6 +17,7 @@ import trio
 
 from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.certificates import File, client_context, server_context
+from trionet.checks import check_backlog, check_file, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
 from trionet.tls import REFUSAL, TLSListener, TLSStream
@@ -88,6 +89,7 @@ class SystemNetwork:
 
     Raises:
         ValueError: `private_key` without `certificate`, or a `unix_mode` that is none.
+        TypeError: a file that is no path, or a `unix_mode` that is no number.
     """
 
     def __init__(
@@ -100,13 +102,27 @@ class SystemNetwork:
     ) -> None:
         if private_key is not None and certificate is None:
             raise ValueError("a private key needs its certificate")
-        if unix_mode is not None and not 0 <= unix_mode <= 0o777:
-            raise ValueError("unix_mode must be from 0 to 0o777")
+        for name, file in (
+            ("certificate", certificate), ("private_key", private_key), ("ca", ca)
+        ):  # fmt: skip
+            check_file(name, file)
+        check_unix_mode(unix_mode)
         self._certificate = certificate
         self._private_key = private_key
         self._ca = ca
         self._unix_mode = unix_mode
         self._client_context: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        given = {
+            "certificate": self._certificate,
+            "private_key": self._private_key,
+            "ca": self._ca,
+        }
+        parts = [f"{name}={str(file)!r}" for name, file in given.items() if file is not None]
+        if self._unix_mode is not None:
+            parts.append(f"unix_mode=0o{self._unix_mode:o}")
+        return f"SystemNetwork({', '.join(parts)})"
 
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for.
@@ -123,8 +139,10 @@ class SystemNetwork:
             AddressError: `address` cannot be read.
             ListenError: it cannot be listened on, such as a port in use, or a ``tls:`` address
                 with no certificate or one that cannot be used.
+            ValueError: `backlog` is out of bounds.
         """
         where = parse_address(address)
+        check_backlog(backlog)
         if backlog is None:
             backlog = DEFAULT_BACKLOG
         try:

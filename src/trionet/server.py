@@ -23,6 +23,16 @@ from contextlib import suppress
 
 import trio
 
+from trionet.checks import (
+    check_addresses,
+    check_backlog,
+    check_callback,
+    check_choice,
+    check_flag,
+    check_handler,
+    check_limits,
+    check_network,
+)
 from trionet.connection import Connection, host_of, peer_of
 from trionet.deadlines import Deadlines
 from trionet.errors import ReceiveInterrupted
@@ -101,6 +111,16 @@ class Server:
     def connections(self) -> int:
         """How many connections are being served now."""
         return len(self._connections)
+
+    def __repr__(self) -> str:
+        if self._ended.is_set():
+            state = "ended"
+        else:
+            served = self.connections
+            state = f"{served} connection{'' if served == 1 else 's'}"
+            if self._draining.is_set():
+                state += ", draining"
+        return f"<Server on {', '.join(self.addresses)}: {state}>"
 
     async def drain(self, seconds: float | None = None) -> tuple[str, ...]:
         """Stop serving without losing a line; `serve` returns when this is done.
@@ -357,6 +377,9 @@ async def serve(
         task_status: is handed the `Server` once it accepts connections.
 
     Raises:
+        TypeError: an argument is of the wrong kind, such as a handler that is no async function;
+            the message says what to write. This and the next two before anything is listened on.
+        ValueError: there is no address, or `backlog` is out of bounds.
         AddressError: an address cannot be read.
         ListenError: an address cannot be listened on; none of the others is then.
 
@@ -365,8 +388,19 @@ async def serve(
 
     Resource handling: closes all that it opened, however it ends.
     """
-    if not addresses:
-        raise ValueError("serve() needs at least one address")
+    check_handler(handler)
+    check_addresses(addresses, caller="serve")
+    if limits is not None:
+        check_limits(limits)
+    check_choice("when_full", when_full, WhenFull)
+    check_choice("when_slow", when_slow, WhenSlow)
+    check_flag("refuse_http", refuse_http)
+    for name, callback in (
+        ("tell_missed", tell_missed), ("on_drain", on_drain), ("on_event", on_event)
+    ):  # fmt: skip
+        check_callback(name, callback)
+    check_backlog(backlog)
+    check_network(network)
     listeners: list[Listener] = []
     try:
         for address in addresses:

@@ -79,6 +79,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._sent_eof = False
         self.peer = peer
 
+    def __repr__(self) -> str:
+        state = ": closed" if self._sock.fileno() < 0 else ""
+        return f"<{type(self).__name__} to {self.peer}{state}>"
+
     def wait_with(self, readiness: Readiness) -> None:
         """Have all waiting for input done by an object made for many. Never a checkpoint.
 
@@ -344,6 +348,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         self.address = address
+
+    def __repr__(self) -> str:
+        state = ": closed" if self._sock.fileno() < 0 else ""
+        return f"<{type(self).__name__} on {self.address}{state}>"
 
     async def accept(self) -> SocketStream:
         """Wait for a connection and return it.

@@ -121,6 +121,13 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._is_interrupted = False
         self.peer = transport.peer
 
+    def __repr__(self) -> str:
+        if self._closed:
+            state = ": closed"
+        else:
+            state = f": {self._engine.broken}" if self._engine.broken else ""
+        return f"<{type(self).__name__} to {self.peer}{state}>"
+
     async def do_handshake(self) -> None:
         """Make the handshake, or go on with it. Made already: only a checkpoint.
 
@@ -375,6 +382,9 @@ class TLSListener(trio.abc.Listener[TLSStream]):
         self._transport = transport
         self._context = context
         self.address = f"tls:{transport.address}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self.address}, {self._transport!r}>"
 
     async def accept(self) -> TLSStream:
         """Wait for a connection and return it, its handshake not begun.

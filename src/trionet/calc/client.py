@@ -12,9 +12,11 @@ from typing import Self
 
 import trio
 
+from trionet.addresses import parse_address
 from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
+from trionet.checks import check_network
 from trionet.errors import ConnectionLost, TrionetError
 from trionet.network import SYSTEM, Network
 
@@ -40,10 +42,11 @@ class Client:
         network: what to connect over; default the system's.
 
     Raises:
+        AddressError: the address cannot be read.
         UnfitName: nobody can have this name.
+        TypeError: an argument is of the wrong kind; the message says what to write.
 
     Entering raises:
-        AddressError: the address cannot be read.
         ConnectError: nobody answers there.
 
     Cancellation: entering leaves nothing behind; leaving closes at once.
@@ -61,6 +64,10 @@ class Client:
     # as `async with` blocks are.
 
     def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
+        parse_address(address)
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a text, not {name!r}")
+        check_network(network)
         self._address = address
         self._name = check_name(name)
         self._network = network
@@ -72,6 +79,15 @@ class Client:
         self._failure: Callable[[], Exception] = partial(
             trio.ClosedResourceError, "the client is used outside of its `async with` block"
         )
+
+    def __repr__(self) -> str:
+        if self._block is None:
+            state = "not connected yet"
+        elif self._pipeline is None:
+            state = "closed"
+        else:
+            state = f"{len(self._waiting)} waiting"
+        return f"<Client {self._name!r} of {self._address}: {state}>"
 
     async def __call__(self, expression: str) -> Decimal:
         """Have an expression calculated.

@@ -40,6 +40,8 @@ class Arithmetic:
     __slots__ = ("_context", "pairs")
 
     def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
+        if not isinstance(precision, int) or isinstance(precision, bool):
+            raise TypeError(f"precision must be a whole number, not {precision!r}")
         if not 1 <= precision <= MAX_PRECISION:
             raise ValueError(f"precision must be from 1 to {MAX_PRECISION}")
         # The context's own bounds are as wide as they go: it would judge a result that is too small
@@ -52,6 +54,9 @@ class Arithmetic:
             traps=[DivisionByZero, InvalidOperation, Overflow, Underflow],
         )
         self.pairs = Pairs(self._context)
+
+    def __repr__(self) -> str:
+        return f"Arithmetic(precision={self.precision})"
 
     @property
     def precision(self) -> int:

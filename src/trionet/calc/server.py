@@ -12,6 +12,14 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Reply, Session
 from trionet.calc.work import Work
+from trionet.checks import (
+    check_addresses,
+    check_backlog,
+    check_callback,
+    check_flag,
+    check_limits,
+    check_network,
+)
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
@@ -65,10 +73,17 @@ async def serve(
         task_status: is handed the `trionet.Server` once it accepts connections.
 
     Raises:
-        AddressError, ListenError: as `trionet.serve`.
+        TypeError, ValueError, AddressError, ListenError: as `trionet.serve`.
 
     Cancellation: immediate; every session is still shown as ended.
     """
+    check_addresses(addresses, caller="calc.serve")
+    check_limits(limits)
+    check_flag("once", once)
+    check_callback("on_event", on_event)
+    check_callback("show", show)
+    check_backlog(backlog)
+    check_network(network)
     arithmetic = Arithmetic(precision)
     # Set by the first session's end; and by a drain, lest `once` wait for one that never comes.
     finished = trio.Event()

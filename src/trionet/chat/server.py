@@ -11,6 +11,14 @@ from trionet.chat import plain
 from trionet.chat.events import Acted, Event, Missed, Said
 from trionet.chat.room import Room
 from trionet.chat.session import Session
+from trionet.checks import (
+    check_addresses,
+    check_backlog,
+    check_callback,
+    check_flag,
+    check_limits,
+    check_network,
+)
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
@@ -57,10 +65,18 @@ async def serve(
         task_status: is handed the `trionet.Server` once it accepts connections.
 
     Raises:
-        AddressError, ListenError: as `trionet.serve`.
+        TypeError, ValueError, AddressError, ListenError: as `trionet.serve`.
 
     Cancellation: immediate; connections are closed without a word.
     """
+    check_addresses(addresses, caller="chat.serve")
+    check_limits(limits)
+    check_flag("forever", forever)
+    check_flag("show_messages", show_messages)
+    check_callback("on_event", on_event)
+    check_callback("show", show)
+    check_backlog(backlog)
+    check_network(network)
     hub = Hub[Event]()
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())

@@ -34,6 +34,9 @@ class LineClient:
         self._began = trio.current_time()
         self._record: list[str] = []
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {self.stream!r}>"
+
     async def send(self, *lines: str) -> None:
         """Send lines, all in one write."""
         for line in lines:

@@ -12,9 +12,16 @@ from contextlib import suppress
 import trio
 
 from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.checks import check_backlog
 from trionet.errors import ConnectError, ListenError
 from trionet.network import DEFAULT_BACKLOG, Listener
-from trionet.testing.streams import Link, MemoryStream, cut_at_random, memory_stream_pair
+from trionet.testing.streams import (
+    Link,
+    MemoryStream,
+    check_link,
+    cut_at_random,
+    memory_stream_pair,
+)
 
 # As the system's: ports that are picked for listeners and for clients.
 _FIRST_FREE_PORT = 49152
@@ -42,6 +49,7 @@ class MemoryNetwork:
     """
 
     def __init__(self, *, link: Link | None = None, seed: int = 0) -> None:
+        check_link("link", link)
         self._link = link or Link()
         self._seed = seed
         self._random = random.Random(seed)
@@ -51,6 +59,14 @@ class MemoryNetwork:
         self._is_partitioned = False
         self.streams: list[MemoryStream] = []
 
+    def __repr__(self) -> str:
+        listening = ", ".join(self._listeners) or "nothing"
+        state = ", partitioned" if self._is_partitioned else ""
+        return (
+            f"<{type(self).__name__} listening on {listening}: "
+            f"{len(self.streams)} connections made{state}>"
+        )
+
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for; see `trionet.SystemNetwork.listen`.
 
@@ -59,6 +75,7 @@ class MemoryNetwork:
             ListenError: it is in use, or a ``tls:`` one.
         """
         await trio.lowlevel.checkpoint()
+        check_backlog(backlog)
         shown = self._numeric(address)
         if any(one in self._listeners for one in shown):
             raise ListenError(f"cannot listen on {address}: {_words(errno.EADDRINUSE)}")
@@ -89,6 +106,10 @@ class MemoryNetwork:
 
         Cancellation: leaves nothing behind.
         """
+        if not isinstance(source, str):
+            raise TypeError(f"source must be a host such as '10.0.0.7', not {source!r}")
+        check_link("link", link)
+        check_link("back", back)
         link = link or self._link
         back = back or link
         # A handshake takes a round trip.
@@ -182,6 +203,10 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         self._connecters = trio.lowlevel.ParkingLot()
         self._closed = False
         self.address = address
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._queue)} waiting"
+        return f"<{type(self).__name__} on {self.address}: {state}>"
 
     async def offer(self, stream: MemoryStream) -> None:
         """Put a connection in the queue; while the backlog is full, wait."""

@@ -32,6 +32,9 @@ class RunningHandler:
         self.network = network
         self._streams: list[MemoryStream] = []
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.server!r}>"
+
     async def __call__(
         self,
         name: str = "client",

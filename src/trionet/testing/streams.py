@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import trio
 
+from trionet.checks import check_flag, check_kind
 from trionet.errors import ReceiveInterrupted
 
 # Small enough that a test fills it with a few lines of code, large enough for a turn of chat.
@@ -83,10 +84,27 @@ class Link:
     sends_now: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int):
+            raise TypeError(f"capacity must be a whole number of bytes, not {self.capacity!r}")
         if self.capacity < 1:
             raise ValueError("capacity must be at least 1")
-        if self.latency < 0:
-            raise ValueError("latency must not be negative")
+        if isinstance(self.latency, bool) or not isinstance(self.latency, int | float):
+            raise TypeError(f"latency must be a number of seconds, not {self.latency!r}")
+        if not 0 <= self.latency < math.inf:
+            raise ValueError("latency must be finite and not negative")
+        if not callable(self.cut):
+            raise TypeError(f"cut must make a cut, as cut_bytes does, not be {self.cut!r}")
+        check_flag("sends_now", self.sends_now)
+
+
+def check_link(name: str, link: object) -> None:
+    """Refuse what is neither ``None`` nor a `Link`.
+
+    Raises:
+        TypeError: it is another thing, such as the class itself.
+    """
+    if link is not None:
+        check_kind(name, link, Link, hint="Link(capacity=100)")
 
 
 class _Direction:
@@ -185,6 +203,15 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._receiving = False
         self._sending = False
         self.peer = peer
+
+    def __repr__(self) -> str:
+        if self._closed:
+            state = ": closed"
+        elif self._in.broken:
+            state = ": reset"
+        else:
+            state = ": stalled" if self._in.stalled or self._out.stalled else ""
+        return f"<{type(self).__name__} to {self.peer}{state}>"
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.

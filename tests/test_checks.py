@@ -1,0 +1,439 @@
+"""Misuse is refused at the call, before anything is listened on, and told what to write instead."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import trionet.testing
+from trionet import (
+    SYSTEM,
+    AddressError,
+    Connection,
+    Limits,
+    SystemNetwork,
+    WhenFull,
+    WhenSlow,
+    calc,
+    chat,
+    parse_address,
+    serve,
+)
+from trionet.checks import check_handler
+from trionet.testing import Link, MemoryNetwork, cut_bytes, run_handler
+
+WHERE = "localhost:7000"
+
+
+async def echo(connection: Connection) -> None:
+    async for line in connection.lines:
+        await connection.send(line)
+
+
+def sync(connection: Connection) -> None:
+    pass
+
+
+def async_in_disguise(connection: Connection) -> Awaitable[None]:
+    return echo(connection)
+
+
+def wrapper_of_echo(connection: Connection) -> Any:
+    return echo(connection)
+
+
+async def generator(connection: Connection) -> AsyncIterator[str]:
+    yield connection.peer
+
+
+async def without_argument() -> None:
+    pass
+
+
+async def with_more(hub: object, connection: Connection) -> None:
+    pass
+
+
+async def keyword_only(*, connection: Connection) -> None:
+    pass
+
+
+async def with_default(connection: Connection, greeting: str = "hello") -> None:
+    pass
+
+
+async def anything(*arguments: object) -> None:
+    pass
+
+
+class Service:
+    async def method(self, connection: Connection) -> None:
+        pass
+
+    async def __call__(self, connection: Connection) -> None:
+        pass
+
+    def sync(self, connection: Connection) -> None:
+        pass
+
+    @classmethod
+    async def of_class(cls, connection: Connection) -> None:
+        pass
+
+    @staticmethod
+    async def static(connection: Connection) -> None:
+        pass
+
+
+class SyncService:
+    def __call__(self, connection: Connection) -> None:
+        pass
+
+
+class Job:
+    def __init__(self, connection: Connection) -> None:
+        pass
+
+    def __await__(self) -> Iterator[None]:
+        yield None
+
+
+# Handlers
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        echo,
+        async_in_disguise,
+        functools.wraps(echo)(wrapper_of_echo),
+        with_default,
+        anything,
+        functools.partial(with_more, object()),
+        functools.partial(functools.partial(with_more), object()),
+        functools.partial(Service.method, Service()),
+        Service().method,
+        Service(),
+        Service.of_class,
+        Service.static,
+        functools.partial(Service()),
+        lambda connection: echo(connection),
+        Job,
+    ],
+)
+def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object) -> None:
+    check_handler(handler)
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (sync, "write async def sync"),
+        (functools.partial(sync), "write async def sync"),
+        (Service().sync, "write async def sync"),
+        (SyncService(), "write async def SyncService"),
+        (Service, "write async def Service"),
+        (generator, "the handler generator must not yield"),
+        (without_argument, r"the handler without_argument\(\).* must take one argument"),
+        (with_more, r"with_more\(hub.*\).* functools.partial fills in others"),
+        (keyword_only, "must take one argument, the connection"),
+        (functools.partial(with_more, 1, 2), "must take one argument, the connection"),
+        (Service.method, "must take one argument, the connection"),
+        (None, "must be an async function, not None"),
+        ("echo", "must be an async function, not 'echo'"),
+    ],
+)
+async def test_what_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:
+    network = MemoryNetwork()
+    with pytest.raises(TypeError, match=told):
+        await serve(handler, WHERE, network=network)
+    with pytest.raises(TypeError, match=told):
+        async with run_handler(handler, network=network):
+            pass
+    await network.listen(WHERE)
+
+
+async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:
+    called: Any = without_argument()
+    with pytest.raises(TypeError, match=r"must not be called: write serve\(handler, "):
+        await serve(called, WHERE)
+    assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
+
+
+# The same argument, at every entry point that has it
+
+
+async def serve_echo(*addresses: Any, **options: Any) -> None:
+    await serve(echo, *addresses, **options)
+
+
+SERVERS = pytest.mark.parametrize("start", [serve_echo, calc.serve, chat.serve])
+
+Start = Callable[..., Awaitable[None]]
+
+
+@contextmanager
+def refused(error: type[Exception], told: str) -> Iterator[None]:
+    """The error itself and not in a group, and one line."""
+    with pytest.raises(error, match=told) as caught:
+        yield
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+
+
+@SERVERS
+async def test_no_address_is_refused(start: Start) -> None:
+    with refused(ValueError, "needs at least one address"):
+        await start(network=MemoryNetwork())
+
+
+@SERVERS
+@pytest.mark.parametrize(
+    ("address", "error", "told"),
+    [
+        ([WHERE], TypeError, r"one by one: write .*\*addresses"),
+        ((WHERE, "localhost:7001"), TypeError, r"one by one: write .*\*addresses"),
+        (("localhost", 7000), TypeError, r"one by one"),
+        (7777, TypeError, "write 'localhost:7777', not 7777"),
+        (True, TypeError, "write 'HOST:PORT', not True"),
+        (b"localhost:7000", TypeError, "an address is a text"),
+        (Path("/run/x"), TypeError, "an address is a text"),
+        (None, TypeError, "an address is a text"),
+        ("7777", AddressError, "such as localhost:7777, or :7777 for all interfaces"),
+        (
+            "tls:7777",
+            AddressError,
+            "write tls:HOST:PORT, such as tls:localhost:7777, or tls::7777 ",
+        ),
+        ("", AddressError, "write HOST:PORT"),
+    ],
+)
+async def test_what_is_no_address_is_refused(
+    start: Start, address: object, error: type[Exception], told: str
+) -> None:
+    network = MemoryNetwork()
+    with refused(error, told):
+        await start(WHERE, address, network=network)
+    await network.listen(WHERE)
+
+
+@SERVERS
+@pytest.mark.parametrize(
+    ("option", "value", "error", "told"),
+    [
+        ("limits", {"rate": 1}, TypeError, r"write trionet.Limits\(rate=1\)"),
+        ("limits", Limits, TypeError, "limits must be a Limits"),
+        ("limits", 10, TypeError, "limits must be a Limits"),
+        ("backlog", "5", TypeError, "a whole number from 0 to 65,535, not '5'"),
+        ("backlog", True, TypeError, "a whole number from 0 to 65,535, not True"),
+        ("backlog", -1, ValueError, "a whole number from 0 to 65,535, not -1"),
+        ("backlog", 99999999999, ValueError, "a whole number from 0 to 65,535, not 99999999999"),
+        ("on_event", "log", TypeError, "on_event must be a function, not 'log'"),
+        ("on_event", echo, TypeError, "write def echo, not async def"),
+        ("network", MemoryNetwork, TypeError, r"network must have listen\(\) and connect\(\)"),
+        ("network", None, TypeError, r"network must have listen\(\) and connect\(\)"),
+    ],
+)
+async def test_an_option_of_the_wrong_kind_is_refused(
+    start: Start, option: str, value: object, error: type[Exception], told: str
+) -> None:
+    network = MemoryNetwork()
+    with refused(error, told):
+        await start(WHERE, **{"network": network, option: value})
+    await network.listen(WHERE)
+
+
+@pytest.mark.parametrize(
+    ("start", "option", "value", "told"),
+    [
+        (serve_echo, "when_slow", "drop", "must be WhenSlow.DISCONNECT or WhenSlow.DROP_OLDEST"),
+        (serve_echo, "when_slow", WhenFull.WAIT, "must be WhenSlow.DISCONNECT or"),
+        (serve_echo, "when_full", "refuse", "must be WhenFull.WAIT or WhenFull.REFUSE"),
+        (serve_echo, "when_full", WhenSlow.DISCONNECT, "must be WhenFull.WAIT or"),
+        (serve_echo, "refuse_http", "no", "must be True or False, not 'no'"),
+        (serve_echo, "tell_missed", b"lost\n", "tell_missed must be a function"),
+        (serve_echo, "on_drain", without_argument, "write def without_argument, not async def"),
+        (calc.serve, "once", "yes", "must be True or False, not 'yes'"),
+        (calc.serve, "show", "print", "show must be a function"),
+        (calc.serve, "precision", "28", "precision must be a whole number, not '28'"),
+        (calc.serve, "precision", 28.5, "precision must be a whole number, not 28.5"),
+        (calc.serve, "precision", True, "precision must be a whole number, not True"),
+        (chat.serve, "forever", 1, "must be True or False, not 1"),
+        (chat.serve, "show", anything, "write def anything, not async def"),
+        (chat.serve, "show_messages", None, "must be True or False, not None"),
+    ],
+)
+async def test_an_option_of_one_server_is_refused(
+    start: Start, option: str, value: object, told: str
+) -> None:
+    with refused(TypeError, told):
+        await start(WHERE, **{"network": MemoryNetwork(), option: value})
+
+
+def test_a_client_of_the_calculator_is_judged_when_it_is_made() -> None:
+    with refused(TypeError, "write 'localhost:7777', not 7777"):
+        calc.Client(7777, name="ann")  # type: ignore[arg-type]
+    with refused(AddressError, "such as localhost:7777"):
+        calc.Client("7777", name="ann")
+    with refused(TypeError, "name must be a text, not 7"):
+        calc.Client(WHERE, name=7)  # type: ignore[arg-type]
+    with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
+        calc.Client(WHERE, name="ann", network=SystemNetwork)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"unix_mode": "660"}, TypeError, "a number such as 0o660, not '660'"),
+        ({"unix_mode": 6.6}, TypeError, "a number such as 0o660"),
+        ({"unix_mode": True}, TypeError, "a number such as 0o660"),
+        ({"unix_mode": 660}, ValueError, "from 0 to 0o777, octal, such as 0o660"),
+        ({"unix_mode": -1}, ValueError, "from 0 to 0o777"),
+        ({"certificate": b"PEM"}, TypeError, "certificate must be the path of a file"),
+        ({"certificate": "a", "private_key": 5}, TypeError, "private_key must be the path"),
+        ({"ca": object()}, TypeError, "ca must be the path of a file"),
+    ],
+)
+def test_a_network_of_the_system_is_judged_when_it_is_made(
+    options: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with refused(error, told):
+        SystemNetwork(**options)
+    assert SystemNetwork(unix_mode=0o777, certificate=Path("a"), private_key="b", ca="c")
+
+
+@pytest.mark.parametrize("network", [SYSTEM, MemoryNetwork()])
+async def test_a_network_refuses_what_is_no_address_and_no_backlog(network: Any) -> None:
+    for address in (7777, None, [WHERE]):
+        with refused(TypeError, "an address is a text"):
+            await network.listen(address)
+        with refused(TypeError, "an address is a text"):
+            await network.connect(address)
+    for backlog in (-1, 1 << 40):
+        with refused(ValueError, "backlog must be a whole number"):
+            await network.listen("localhost:0", backlog=backlog)
+    with refused(TypeError, "backlog must be a whole number"):
+        await network.listen("localhost:0", backlog=5.0)
+
+
+async def test_a_network_in_memory_refuses_what_is_no_link_and_no_source() -> None:
+    with refused(TypeError, r"link must be a Link: write Link\(capacity=100\)"):
+        MemoryNetwork(link=Link)  # type: ignore[arg-type]
+    network = MemoryNetwork()
+    await network.listen(WHERE)
+    for name in ("link", "back"):
+        with refused(TypeError, f"{name} must be a Link"):
+            await network.connect(WHERE, **{name: {"capacity": 100}})  # type: ignore[arg-type]
+    with refused(TypeError, "source must be a host"):
+        await network.connect(WHERE, source=7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"capacity": "100"}, TypeError, "capacity must be a whole number"),
+        ({"capacity": 1.5}, TypeError, "capacity must be a whole number"),
+        ({"latency": "1"}, TypeError, "latency must be a number"),
+        ({"latency": math.nan}, ValueError, "latency must be finite"),
+        ({"latency": math.inf}, ValueError, "latency must be finite"),
+        ({"cut": 5}, TypeError, "cut must make a cut"),
+        ({"sends_now": 0}, TypeError, "sends_now must be True or False"),
+    ],
+)
+def test_a_link_is_judged_when_it_is_made(
+    options: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with refused(error, told):
+        Link(**options)
+    assert Link(cut=cut_bytes, latency=1, capacity=1)
+
+
+@pytest.mark.parametrize("value", [7777, b"localhost:1", None, ["localhost:1"], "x" * 1000])
+def test_what_is_shown_of_a_wrong_value_is_short(value: Any) -> None:
+    with pytest.raises((TypeError, AddressError)) as caught:
+        parse_address(value)
+    assert isinstance(value, str) or len(str(caught.value)) < 150
+
+
+# What objects say of themselves
+
+
+async def test_a_server_tells_where_it_listens_and_what_it_does(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with run_handler(echo) as connect:
+        server = connect.server
+        where = ", ".join(server.addresses)
+        assert repr(server) == f"<Server on {where}: 0 connections>"
+        client = await connect("ann")
+        await client.expect_silence(1)
+        assert repr(server) == f"<Server on {where}: 1 connection>"
+        assert repr(connect) == f"<RunningHandler: {server!r}>"
+        assert repr(client) == f"<LineClient 'ann': {client.stream!r}>"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            assert repr(server) == f"<Server on {where}: 0 connections, draining>"
+            await client.send_eof()
+        assert repr(server) == f"<Server on {where}: ended>"
+
+
+async def test_what_networks_make_tells_its_address_and_its_state() -> None:
+    network = MemoryNetwork()
+    (listener,) = await network.listen("127.0.0.1:7000")
+    assert repr(listener) == "<MemoryListener on 127.0.0.1:7000: 0 waiting>"
+    stream = await network.connect("127.0.0.1:7000")
+    assert repr(listener) == "<MemoryListener on 127.0.0.1:7000: 1 waiting>"
+    assert repr(network) == ("<MemoryNetwork listening on 127.0.0.1:7000: 1 connections made>")
+    assert repr(stream) == "<SendingNowMemoryStream to 127.0.0.1:7000>"
+    stream.stall()
+    assert repr(stream) == "<SendingNowMemoryStream to 127.0.0.1:7000: stalled>"
+    stream.close()
+    assert repr(stream) == "<SendingNowMemoryStream to 127.0.0.1:7000: closed>"
+    await listener.aclose()
+    assert repr(listener) == "<MemoryListener on 127.0.0.1:7000: closed>"
+    assert repr(network) == "<MemoryNetwork listening on nothing: 1 connections made>"
+
+
+async def test_sockets_tell_their_address_and_whether_they_are_closed() -> None:
+    (listener,) = await SYSTEM.listen("127.0.0.1:0")
+    assert repr(listener) == f"<SocketListener on {listener.address}>"
+    ours = await SYSTEM.connect(listener.address)
+    theirs = await listener.accept()
+    assert repr(ours) == f"<SocketStream to {listener.address}>"
+    for end in (ours, theirs, listener):
+        await end.aclose()
+        assert repr(end).endswith(": closed>")
+
+
+def test_no_object_of_a_public_module_is_shown_by_its_place_in_memory() -> None:
+    """Those that are their own room's are named here until they have one."""
+    others = {"Connection", "Hub", "LineDecoder", "LineReader", "LineStream", "Outbox"}
+    others |= {"Room", "Session"}
+    silent = {
+        name
+        for module in (trionet, trionet.testing, calc, chat)
+        for name in module.__all__
+        if inspect.isclass(kind := getattr(module, name))
+        and not getattr(kind, "_is_protocol", False)
+        and kind.__repr__ is object.__repr__
+    }
+    assert silent <= others
+
+
+def test_a_client_and_a_network_of_the_system_tell_how_they_were_made() -> None:
+    assert repr(calc.Client(WHERE, name="ann")) == (
+        "<Client 'ann' of localhost:7000: not connected yet>"
+    )
+    assert repr(calc.Arithmetic(5)) == "Arithmetic(precision=5)"
+    assert repr(SYSTEM) == "SystemNetwork()"
+    made = SystemNetwork(certificate=Path("c.pem"), private_key="k.pem", unix_mode=0o600)
+    assert repr(made) == "SystemNetwork(certificate='c.pem', private_key='k.pem', unix_mode=0o600)"
