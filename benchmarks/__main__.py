@@ -2,7 +2,7 @@
 
     python -m benchmarks                    everything, in some 40 minutes
     python -m benchmarks --quick            everything in small, in less than a minute
-    python -m benchmarks chat calc          parts: chat, calc, idle, drain, start
+    python -m benchmarks chat calc          parts: chat, calc, idle, drain, start, hostile
     python -m benchmarks --peers trionet,limit,go --rounds 3
     python -m benchmarks --out DIR          results.json, results.md and chart.svg, too
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks import machine, measures, report
 from benchmarks.builds import Builds
 from benchmarks.chart import chart
-from benchmarks.parts import calc, chat, drain, idle, start
+from benchmarks.parts import calc, chat, drain, hostile, idle, start
 from benchmarks.peers.table import LABELS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.results import Results
@@ -35,6 +35,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "idle": idle.measure,
     "drain": drain.measure,
     "start": start.measure,
+    "hostile": hostile.measure,
 }
 
 # Load average above which other programs are in the way.

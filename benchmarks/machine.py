@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGES = ("trionet", "trio", "typer", "uvloop", "twisted")
@@ -83,6 +83,40 @@ def memory_of(pid: int) -> float | None:
     except OSError:
         pass
     return None
+
+
+def resident_of(pid: int) -> float | None:
+    """Return what of a process is in memory now, in KiB; Linux alone tells."""
+    return _status(pid, "VmRSS")
+
+
+def peak_of(pid: int) -> float | None:
+    """Return what of a process was in memory at most since `begin_peak`, in KiB."""
+    return _status(pid, "VmHWM")
+
+
+def begin_peak(pid: int) -> None:
+    """Have the kernel forget what a process had in memory before."""
+    with suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _status(pid: int, name: str) -> float | None:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return float(line.split()[1])
+    except OSError:
+        pass
+    return None
+
+
+def descriptors_of(pid: int) -> int:
+    """Return how many files and sockets a process has open; 0 where nothing tells."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except OSError:
+        return 0
 
 
 def describe() -> dict[str, object]:

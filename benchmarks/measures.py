@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from benchmarks.attacks import ATTACKS
 from benchmarks.results import Measure
 
 
@@ -68,6 +71,28 @@ def drained(members: int, what: str) -> Measure:
     return Measure(
         f"drain.{what}", f"drain of {members:,} members (no peer has one): until {what}", "s"
     )
+
+
+# What is taken of each attack, its unit and title. Memory is what the server has resident at most,
+# less what it had before; latency is that of a member who does nothing wrong.
+ATTACK_FIGURES: Mapping[str, tuple[str, str]] = {
+    "sent": ("MiB", "sent"),
+    "memory": ("MiB", "memory"),
+    "each": ("KiB", "memory for each"),
+    "times": ("MiB", "memory for each MiB sent"),
+    "p50": ("ms", "another's line p50"),
+    "p99": ("ms", "another's line p99"),
+    "max": ("ms", "another's line max"),
+    "lost": ("lines", "another's lines lost"),
+    "cpu": ("% busy", "server"),
+    "descriptors": ("more", "descriptors"),
+}
+
+
+def attack(name: str, what: str) -> Measure:
+    """What one attack costs: ``what`` is of `ATTACK_FIGURES`."""
+    unit, title = ATTACK_FIGURES[what]
+    return Measure(f"hostile.{name}.{what}", f"{ATTACKS[name].title}: {title}", unit)
 
 
 STALLED = Measure(

@@ -27,6 +27,10 @@ class Plan:
         idle_peers: who has them; ``None``: all.
         growth: members among whom the cost of a delivery is taken.
         starts: times that a program is started in a round.
+        attack_rounds: times that each attack is carried out.
+        attack_scale: how many attackers there are of those that an attack names.
+        attack_seconds: one attack.
+        attack_patience: after it, until lines on their way count as lost.
     """
 
     rounds: int = 5
@@ -45,6 +49,10 @@ class Plan:
     idle_peers: Set[str] | None = None
     growth: tuple[int, ...] = (10, 100, 1000, 5000)
     starts: int = 5
+    attack_rounds: int = 1
+    attack_scale: float = 1.0
+    attack_seconds: float = 6.0
+    attack_patience: float = 12.0
 
 
 FULL = Plan()
@@ -66,4 +74,7 @@ QUICK = Plan(
     idle_peers=frozenset({"limit", "trionet"}),
     growth=(10, 100, 1000),
     starts=1,
+    attack_scale=0.2,
+    attack_seconds=1.0,
+    attack_patience=4.0,
 )

@@ -45,6 +45,8 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
+                # So that `select` sees a second address: nothing lies in a buffer.
+                bufsize=0,
             )
         try:
             self.host, self.port = self._address()
@@ -61,6 +63,10 @@ class ServerProcess:
             if found:
                 return found[1].decode(), found[2].decode()
         raise Failed(f"the server did not start: {self.last_words() or self._command}")
+
+    def next_address(self) -> tuple[str, str]:
+        """Return the host and the port of the next address that it listens on."""
+        return self._address()
 
     @property
     def pid(self) -> int:
@@ -145,6 +151,72 @@ class Load:
         if "error" in answer:
             raise Failed(answer["error"])
         return answer
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Gang:
+    """Hostile clients of one server, on the other core: see ``attackers.py``.
+
+    When the block is entered, those who log in have done so. Killed when it is left.
+
+    Args:
+        attack: its name.
+        count: how many.
+        seconds: how long they attack.
+        target: the address.
+    """
+
+    PATIENCE = 60.0
+
+    def __init__(self, attack: str, count: int, seconds: float, target: str) -> None:
+        module = "benchmarks.attackers"
+        self._command = [sys.executable, "-m", module, attack, str(count), str(seconds), target]
+
+    def __enter__(self) -> Gang:
+        chosen = cores()
+        with on_core(chosen and chosen[1]):
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=HERE.parent,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        try:
+            if self._line(self.PATIENCE) != "ready\n":
+                raise Failed("the attackers could not log in")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def begin(self) -> None:
+        """Have them attack, without waiting for their `answer`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def answer(self, seconds: float) -> dict[str, Any]:
+        """Return what they did, when they are done; they stay connected."""
+        line = self._line(seconds + self.PATIENCE)
+        if not line:
+            raise Failed("the attackers have failed")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _line(self, seconds: float) -> str:
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            raise Failed("the attackers do not answer")
+        return self._process.stdout.readline()
 
     def __exit__(
         self,

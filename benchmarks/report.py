@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from benchmarks import measures
+from benchmarks.attacks import ATTACKS
 from benchmarks.peers.table import LABELS, TRIONET
 from benchmarks.plan import Plan
 from benchmarks.results import Measure, Results, Spread
@@ -60,7 +62,7 @@ def as_text(results: Results, plan: Plan, machine: Mapping[str, object]) -> str:
     ]
     alone = []
     for key, measure in results.measures.items():
-        if key.partition(".")[0] in _BESIDE:
+        if key.partition(".")[0] in (*_BESIDE, "hostile"):
             continue
         if results.peers(key) in ([TRIONET], ["firehose"]):
             alone.append(measure)
@@ -73,6 +75,8 @@ def as_text(results: Results, plan: Plan, machine: Mapping[str, object]) -> str:
             for peer in results.peers(measure.key)
         ]
         parts.append("### The rest\n\n" + _table(("what", "figure"), rows))
+    if any(key.startswith("hostile.") for key in results.measures):
+        parts.append(_attacks(results, plan))
     parts.append(_targets(results, plan))
     return "\n\n".join(parts) + "\n"
 
@@ -113,6 +117,25 @@ def _by_peer(results: Results, measure: Measure) -> str:
     better = "more is better" if measure.more_is_better else "less is better"
     heads = ("server", measure.unit, "trionet is × this", *beside.values())
     return f"### {measure.title} ({better})\n\n{_table(heads, rows)}"
+
+
+def _attacks(results: Results, plan: Plan) -> str:
+    """Return a table with one row for each attack."""
+    rows = []
+    for name, attack in ATTACKS.items():
+        keys = [measures.attack(name, what).key for what in measures.ATTACK_FIGURES]
+        if any(key in results.measures for key in keys):
+            notes = {note for key in keys for note in results.notes.get(key, {}).values()}
+            figures = [_plain_figure(results, key) for key in keys]
+            rows.append((attack.title + "".join(f" ({note})" for note in notes), *figures))
+    heads = ["attack", *(f"{title}, {unit}" for unit, title in measures.ATTACK_FIGURES.values())]
+    rounds = "one round" if plan.attack_rounds == 1 else f"{plan.attack_rounds} rounds"
+    return f"### Attacks (less is better; {rounds})\n\n{_table(heads, rows)}"
+
+
+def _plain_figure(results: Results, key: str) -> str:
+    spread = results.spread(key, TRIONET)
+    return "" if spread is None else _spread(spread)
 
 
 def _figure(results: Results, key: str, peer: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks import measures
+from benchmarks.attacks import ATTACKS
 from benchmarks.peers.table import LABELS, LIMIT, TRIONET
 from benchmarks.plan import Plan
 from benchmarks.results import Results, Spread
@@ -61,7 +62,7 @@ class Target:
 
 def targets(plan: Plan) -> list[Target]:
     """Return all targets, in the order of the report."""
-    return [*_chat(plan), *_calc(), *_idle(plan), *_start()]
+    return [*_chat(plan), *_calc(), *_idle(plan), *_start(), *_hostile()]
 
 
 def _chat(plan: Plan) -> Iterator[Target]:
@@ -128,3 +129,40 @@ def _start() -> Iterator[Target]:
         bound=1.5,
         at_least=False,
     )
+
+
+# What an attacker may cost at most, in KiB: a stranger 100, a member who is slowed down 256, one
+# who does not read 1.3 times the default of `max_waiting`.
+_EACH = {
+    "strangers": 100,
+    "blanks": 256,
+    "who": 1.3 * 1024,
+    "slow": 1.3 * 1024,
+    "calc-good": 256,
+    "calc-bad": 256,
+}
+
+# Milliseconds that another member may have to wait. Somebody who reads does not notice less.
+_WAIT = 250
+
+
+def _hostile() -> Iterator[Target]:
+    for name, bound in _EACH.items():
+        key = measures.attack(name, "each").key
+        # Its clients wait for their time slice, and are not slowed down.
+        is_aim = name == "calc-good"
+        yield Target(key=key, bound=bound, at_least=False, is_aim=is_aim)
+    # Connections that are turned away and linger at a time: 1,024, and some on their way.
+    descriptors = measures.attack("tls", "descriptors").key
+    yield Target(key=descriptors, bound=1_200, at_least=False)
+    # A line with joiners costs three times what another of letters does, at most.
+    yield Target(
+        key=measures.attack("joiners", "cpu").key,
+        peer=TRIONET,
+        to_key=measures.attack("letters", "cpu").key,
+        to_text="that of letters",
+        bound=3,
+        at_least=False,
+    )
+    for name in ATTACKS:
+        yield Target(key=measures.attack(name, "p99").key, bound=_WAIT, at_least=False, is_aim=True)

@@ -58,7 +58,7 @@ async def without_argument() -> None:
     pass
 
 
-async def with_more(hub: object, connection: Connection) -> None:
+async def with_more(hub: object, connection: object) -> None:
     pass
 
 

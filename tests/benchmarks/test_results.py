@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import measures
+from benchmarks.attacks import ATTACKS
 from benchmarks.chart import chart
 from benchmarks.plan import FULL, QUICK
 from benchmarks.report import as_json, as_text, shown
@@ -117,6 +118,8 @@ def test_every_workload_has_its_targets(plan: object) -> None:
         "idle.cost",
         "start.trionet",
         "start.version",
+        "hostile.strangers",
+        "hostile.tls",
     ):
         assert any(key.startswith(wanted) for key in keys), wanted
 
@@ -130,6 +133,24 @@ def test_the_report_shows_figures_ratios_reasons_and_verdicts(results: Results) 
     assert ["asyncio", "400,000; 12 lines missing", "60"] in rows
     assert [FAN_OUT.title, "≥ 0.5 × bare epoll (the limit)", "0.6", MET] in rows
     assert [ONE.title, "≤ 1.25 × bare epoll (the limit)", "1.5", MISSED] in rows
+
+
+def test_the_report_has_a_row_for_each_attack_and_judges_it(results: Results) -> None:
+    figures = {"strangers": 99.0, "slow": 2000.0}
+    for name, figure in figures.items():
+        results.add(measures.attack(name, "each"), "trionet", 1, figure)
+    results.note(measures.attack("tls", "each"), "trionet", "trustme is not installed")
+    text = as_text(results, FULL, MACHINE)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    by_title = {row[0]: row for row in rows if row}
+    assert "99" in by_title[ATTACKS["strangers"].title]
+    assert f"{ATTACKS['tls'].title} (trustme is not installed)" in by_title
+    assert ATTACKS["who"].title not in by_title
+    # Each stands there alone, and in no table of peers.
+    assert "trionet is × this" not in text[text.index("### Attacks") : text.index("### Targets")]
+    verdicts = {row[0]: row[-1] for row in rows if len(row) == 4}
+    assert verdicts[measures.attack("strangers", "each").title] == MET
+    assert verdicts[measures.attack("slow", "each").title] == MISSED
 
 
 def test_the_json_holds_the_machine_the_rounds_and_the_targets(results: Results) -> None:
