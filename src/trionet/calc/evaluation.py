@@ -19,7 +19,7 @@ from decimal import (
     Underflow,
 )
 
-from trionet.calc.bounds import BOUNDS, DEFAULT_PRECISION, MAX_PRECISION
+from trionet.calc.bounds import BOUNDS, DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.errors import CalculationError
 from trionet.calc.grammar import Expression, Step
 from trionet.calc.number import ZERO
@@ -33,6 +33,10 @@ class Arithmetic:
     Args:
         precision: significant digits of a result, 1 to 100.
 
+    Raises:
+        TypeError: `precision` is no whole number.
+        ValueError: it is out of bounds.
+
     Attributes:
         pairs: the short way for two plain numbers and an operator.
     """
@@ -40,10 +44,7 @@ class Arithmetic:
     __slots__ = ("_context", "pairs")
 
     def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
-        if not isinstance(precision, int) or isinstance(precision, bool):
-            raise TypeError(f"precision must be a whole number, not {precision!r}")
-        if not 1 <= precision <= MAX_PRECISION:
-            raise ValueError(f"precision must be from 1 to {MAX_PRECISION}")
+        PRECISIONS.check("precision", precision)
         # The context's own bounds are as wide as they go: it would judge a result that is too small
         # before it is rounded, and one that is too large after it.
         self._context = Context(

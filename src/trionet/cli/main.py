@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trionet._version import __version__
+
+if TYPE_CHECKING:
+    from trionet.limits import Bound
 
 CALC_ADDRESS = "localhost:22333"
 CHAT_ADDRESS = "localhost:22223"
@@ -64,58 +67,91 @@ ServeAddresses = Annotated[
 ]
 
 
-def _limit(option: str, metavar: str, help_: str) -> Any:
-    """Return an option that is one of the limits."""
-    return typer.Option(option, min=0, metavar=metavar, help=help_, rich_help_panel="Limits")
+def _number(value: object, bound: Bound) -> float:
+    """Read a number, or say which there may be."""
+    try:
+        return bound.parse(str(value))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _limit(option: str, name: str, metavar: str, help_: str) -> Any:
+    """Return an option that is one of the limits, by its name in `trionet.limits.BOUNDS`."""
+
+    def parse(value: object) -> float:
+        from trionet.limits import BOUNDS
+
+        return _number(value, BOUNDS[name])
+
+    return typer.Option(option, parser=parse, metavar=metavar, help=help_, rich_help_panel="Limits")
 
 
 Backlog = Annotated[
     int | None,
-    typer.Option(
-        min=0,
-        metavar="N",
-        help="Connections the system holds ready to be accepted; default what it allows.",
-        rich_help_panel="Limits",
+    _limit(
+        *("--backlog", "backlog", "N"),
+        "Connections the system holds ready to be accepted; default what it allows.",
     ),
 ]
-MaxClients = Annotated[int, _limit("--max-clients", "N", "Clients at a time. 0: no limit.")]
-MaxPerAddress = Annotated[
-    int, _limit("--max-per-address", "N", "Clients at a time from one address. 0: no limit.")
+MaxClients = Annotated[
+    int, _limit("--max-clients", "max_clients", "N", "Clients at a time. 0: no limit.")
 ]
-MaxLine = Annotated[int, _limit("--max-line", "BYTES", "Of one line; more gets an error.")]
+MaxPerAddress = Annotated[
+    int,
+    _limit(
+        *("--max-per-address", "max_per_address", "N"),
+        "Clients at a time from one address. 0: no limit.",
+    ),
+]
+MaxLine = Annotated[
+    int, _limit("--max-line", "max_line", "BYTES", "Of one line; more gets an error.")
+]
 MaxWaiting = Annotated[
-    int, _limit("--max-waiting", "BYTES", "That may wait for one client that reads slowly.")
+    int,
+    _limit(
+        *("--max-waiting", "max_waiting", "BYTES"),
+        "That may wait for one client that reads slowly.",
+    ),
 ]
 Rate = Annotated[
-    float, _limit("--rate", "LINES_PER_SECOND", "From one client; more is slowed. 0: no limit.")
+    float,
+    _limit("--rate", "rate", "LINES_PER_SECOND", "From one client; more is slowed. 0: no limit."),
 ]
-Burst = Annotated[int, _limit("--burst", "LINES", "From one client at once, with --rate.")]
+Burst = Annotated[int, _limit("--burst", "burst", "LINES", "From one client at once, with --rate.")]
 HandshakeTimeout = Annotated[
-    float, _limit("--handshake-timeout", "SECONDS", "For a TLS handshake. 0: no limit.")
+    float,
+    _limit(
+        *("--handshake-timeout", "handshake_timeout", "SECONDS"),
+        "For a TLS handshake. 0: no limit.",
+    ),
 ]
 LoginTimeout = Annotated[
-    float, _limit("--login-timeout", "SECONDS", "Until the name has come. 0: no limit.")
+    float,
+    _limit(
+        *("--login-timeout", "login_timeout", "SECONDS"),
+        "Until the name has come. 0: no limit.",
+    ),
 ]
 IdleTimeout = Annotated[
-    float, _limit("--idle-timeout", "SECONDS", "Without a byte from a client. 0: no limit.")
+    float,
+    _limit(
+        *("--idle-timeout", "idle_timeout", "SECONDS"),
+        "Without a byte from a client. 0: no limit.",
+    ),
 ]
 WriteTimeout = Annotated[
     float,
-    _limit("--write-timeout", "SECONDS", "Without a client taking what waits. 0: no limit."),
+    _limit(
+        *("--write-timeout", "write_timeout", "SECONDS"),
+        "Without a client taking what waits. 0: no limit.",
+    ),
 ]
 Drain = Annotated[
-    float, _limit("--drain", "SECONDS", "For clients to end, after Ctrl-C or SIGTERM.")
+    float,
+    _limit(
+        *("--drain", "drain_seconds", "SECONDS"), "For clients to end, after Ctrl-C or SIGTERM."
+    ),
 ]
-
-
-def _limits(**given: float) -> dict[str, float]:
-    """Return limits by their names in `trionet.Limits`."""
-    for name in ("max_line", "max_waiting", "burst"):
-        if given.get(name) == 0:
-            option = "--" + name.replace("_", "-")
-            raise typer.BadParameter("must be at least 1", param_hint=option)
-    return given
-
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listening on ...`.")]
 Target = Annotated[
@@ -160,8 +196,16 @@ Name = Annotated[
     typer.Option(metavar="NAME", help="Who you are; asked for on a terminal.", show_default=False),
 ]
 
+
+def _parse_precision(value: object) -> float:
+    from trionet.calc.bounds import PRECISIONS
+
+    return _number(value, PRECISIONS)
+
+
 Precision = Annotated[
-    int, typer.Option(min=1, max=100, metavar="N", help="Significant digits of a result.")
+    int,
+    typer.Option(parser=_parse_precision, metavar="N", help="Significant digits of a result."),
 ]
 
 
@@ -191,16 +235,21 @@ def _network_to_serve(
     """Return what `trionet.SystemNetwork` needs to know to listen on addresses."""
     if (certificate is None) != (key is None):
         given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
-        raise typer.BadParameter(f"is needed with {given}", param_hint=missing)
+        raise typer.BadParameter(f"it is needed with {given}", param_hint=missing)
     wants_tls = any(address.startswith("tls:") for address in addresses)
     if wants_tls and certificate is None:
-        raise typer.BadParameter("are needed for a tls: address", param_hint="--tls-cert/--tls-key")
+        raise typer.BadParameter(
+            "they are needed for a tls: address", param_hint="--tls-cert/--tls-key"
+        )
     if certificate is not None and not wants_tls:
-        raise typer.BadParameter("has no tls: address to be for", param_hint="--tls-cert")
+        raise typer.BadParameter("there is no tls: address to be for", param_hint="--tls-cert")
+    mode = _parse_mode(unix_mode)
+    if mode is not None and not any(address.startswith("unix:") for address in addresses):
+        raise typer.BadParameter("there is no unix: address to be for", param_hint="--unix-mode")
     return {
         "certificate": certificate,
         "private_key": key,
-        "unix_mode": _parse_mode(unix_mode),
+        "unix_mode": mode,
     }
 
 
@@ -213,7 +262,7 @@ def _parse_mode(text: str | None) -> int | None:
         mode = -1
     if not 0 <= mode <= 0o777:
         raise typer.BadParameter(
-            "must be a number from 0 to 777, octal, such as 660", param_hint="--unix-mode"
+            "it must be a number from 0 to 777, octal, such as 660", param_hint="--unix-mode"
         )
     return mode
 
@@ -253,20 +302,22 @@ def calc_serve(
     """Serve the calculator, one client at a time (default: on localhost:22333)."""
     source = context.get_parameter_source("max_clients")
     if once and source is not None and source.name != "DEFAULT":
-        raise typer.BadParameter("cannot be used together with --max-clients", param_hint="--once")
+        raise typer.BadParameter(
+            "it cannot be used together with --max-clients", param_hint="--once"
+        )
     where = _addresses(addresses, CALC_ADDRESS)
     network = _network_to_serve(where, tls_cert, tls_key, unix_mode)
-    limits = _limits(
-        max_clients=max_clients,
-        max_per_address=max_per_address,
-        max_line=max_line,
-        max_waiting=max_waiting,
-        handshake_timeout=handshake_timeout,
-        login_timeout=login_timeout,
-        idle_timeout=idle_timeout,
-        write_timeout=write_timeout,
-        drain_seconds=drain,
-    )
+    limits = {
+        "max_clients": max_clients,
+        "max_per_address": max_per_address,
+        "max_line": max_line,
+        "max_waiting": max_waiting,
+        "handshake_timeout": handshake_timeout,
+        "login_timeout": login_timeout,
+        "idle_timeout": idle_timeout,
+        "write_timeout": write_timeout,
+        "drain_seconds": drain,
+    }
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -343,19 +394,19 @@ def chat_serve(
     """Serve a chat room until its last member has left (default: on localhost:22223)."""
     where = _addresses(addresses, CHAT_ADDRESS)
     network = _network_to_serve(where, tls_cert, tls_key, unix_mode)
-    limits = _limits(
-        max_clients=max_clients,
-        max_per_address=max_per_address,
-        max_line=max_line,
-        max_waiting=max_waiting,
-        rate=rate,
-        burst=burst,
-        handshake_timeout=handshake_timeout,
-        login_timeout=login_timeout,
-        idle_timeout=idle_timeout,
-        write_timeout=write_timeout,
-        drain_seconds=drain,
-    )
+    limits = {
+        "max_clients": max_clients,
+        "max_per_address": max_per_address,
+        "max_line": max_line,
+        "max_waiting": max_waiting,
+        "rate": rate,
+        "burst": burst,
+        "handshake_timeout": handshake_timeout,
+        "login_timeout": login_timeout,
+        "idle_timeout": idle_timeout,
+        "write_timeout": write_timeout,
+        "drain_seconds": drain,
+    }
 
     from trionet.cli.chat import serve
     from trionet.cli.running import run
