@@ -791,11 +791,16 @@ def test_r56_no_line_can_be_forged(room: Room, forgery: str) -> None:
 
 def test_r56_no_name_can_be_forged(room: Room) -> None:
     ann, _ = room.join("Ann", "Bob")
-    mallory = room.connect("Mallory")
     names = [
         "***",
         "*",
+        "𐌟𐌟𐌟",
         "Bob:",
+        "Bobꓽ",
+        "Bobः",
+        "Error",
+        "еrror",
+        "server",
         "bob",
         "BOB",
         "Ｂｏｂ",
@@ -805,7 +810,9 @@ def test_r56_no_name_can_be_forged(room: Room) -> None:
         "Bob x",
         "＊＊＊",
     ]
-    for name in names:
+    for count, name in enumerate(names):
+        if count % 9 == 0:
+            mallory = room.connect("Mallory")
         mallory.say(name)
         mallory.expect_error()
     ann.expect_quiet()
@@ -890,3 +897,37 @@ def test_r64_the_same_holds_for_actions_say_and_answers(room: Room) -> None:
     ann.say("/me a\u202eb", "/say a\u200bb", "//a\u3164")
     bob.expect("* Ann a�b", "Ann: a�b", "Ann: /a�")
     ann.ask("/a\u202e\u200b", "error: unknown command /a�� (try /help)")
+
+
+# Lines that are no name
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_r65_after_ten_refused_names_the_connection_is_closed(room: Room, together: bool) -> None:
+    (ann,) = room.join("Ann")
+    stranger = room.connect("stranger")
+    tries = [b"ann", b"", b"/who", b"\xff", b"a:b", b"x" * 5000, "еrror".encode(), b"*", b"a b"]
+    if together:
+        stranger.send(b"\n".join((*tries, b"Ann", b"Bob", b"hello", b"")))
+    else:
+        for line in tries:
+            stranger.send(line + b"\n")
+            stranger.expect_error()
+        stranger.send(b"Ann\nBob\nhello\n")
+    for _ in tries if together else ():
+        stranger.expect_error()
+    stranger.expect("error: too many names were refused")
+    stranger.expect_end()
+    ann.expect_quiet()
+
+
+def test_r65_a_member_may_be_refused_any_number_of_times(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.connect("Bob")
+    for _ in range(9):
+        bob.say("ann")
+        bob.expect_error()
+    bob.ask("Bob", "*** welcome, Bob (2 here: Ann, Bob)")
+    ann.expect("*** Bob joined (2 here)")
+    for _ in range(12):
+        bob.ask("/foo", "error: unknown command /foo (try /help)")
