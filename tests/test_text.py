@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.text import MAX_MARKS, REPLACEMENT, WHITE_SPACE, safe_text
+from trionet.text import MAX_MARKS, REPLACEMENT, WHITE_SPACE, safe_message, safe_text
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
 
@@ -203,6 +203,26 @@ def test_a_line_in_which_nothing_is_suspect_is_never_taken_apart(
         assert safe_text(line) is line
     with pytest.raises(NameError):
         safe_text("é\u200b")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("hello", "hello"),
+        ("\ta\t\tb", "    a        b"),
+        ("é\t世\x1b", "é    世�"),
+        (f"ب\t{ZWNJ}ب", "ب    �ب"),
+        ("", ""),
+    ],
+)
+def test_in_a_message_a_tab_is_four_spaces(text: str, shown: str) -> None:
+    assert safe_message(text) == shown
+    assert safe_message(shown) == shown
+
+
+@given(text=st.one_of(st.text(), st.text("ab\té\x1b")))
+def test_a_message_is_safe_text_with_its_tabs_as_spaces(text: str) -> None:
+    assert safe_message(text) == "    ".join(map(safe_text, text.split("\t")))
 
 
 # What a line costs, as the calls that are made for it: each is made by Python code, and what is not

@@ -44,6 +44,9 @@ from trionet.sequences import replace_alone
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
+# The same wherever it stands: where a tab stop is, nobody knows behind `Ann: `.
+_TAB = "    "
+
 # Unicode's White_Space property. `str.strip()` also takes the information separators U+001C to
 # U+001F, which are control characters like any other.
 WHITE_SPACE = (
@@ -117,3 +120,22 @@ def safe_text(text: str) -> str:
     text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
     text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
     return replace_alone(text, REPLACEMENT)
+
+
+def safe_message(text: str) -> str:
+    r"""Return what somebody said with each TAB as four spaces, and made safe as by `safe_text`.
+
+    A TAB moves the cursor, so it cannot stay; but people paste code and tables with it.
+
+    Args:
+        text: one line from a peer, or one of one's own that is to look as others see it.
+
+    Returns:
+        As many characters as in `text`, and three more for each TAB.
+
+    >>> safe_message("if ready:\tgo\x07")
+    'if ready:    go�'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return safe_text(text.replace("\t", _TAB))

@@ -209,7 +209,7 @@ def test_r18_a_line_that_begins_with_white_space_is_no_command(room: Room) -> No
     ann.expect_quiet()
 
 
-CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\n"]
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"]
 
 
 def test_r19_control_characters_are_replaced(room: Room) -> None:
@@ -217,8 +217,18 @@ def test_r19_control_characters_are_replaced(room: Room) -> None:
     ann.say(*[f"a{character}b{character}{character}c" for character in CONTROLS])
     bob.expect(*["Ann: a�b��c"] * len(CONTROLS))
     # At the beginning too, and at the end, where they are no white space.
-    ann.say("\thello", "\x1b[2Jhello", "hello\x1c", "hello\x7f")
-    bob.expect("Ann: �hello", "Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
+    ann.say("\x1b[2Jhello", "hello\x1c", "hello\x7f")
+    bob.expect("Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
+
+
+def test_r19_a_tab_is_four_spaces(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("\tif ready:\t\tgo", "é\t世界\t\x1b", "/me \twaves\tback", "/say \tq", "//\twho")
+    bob.expect("Ann:     if ready:        go", "Ann: é    世界    �", "* Ann     waves    back")
+    bob.expect("Ann:     q", "Ann: /    who")
+    # At the end it is white space, and dropped by R16.
+    ann.say("hello\t", "x" + "\t" * 4094 + "x")
+    bob.expect("Ann: hello", f"Ann: x{' ' * 4 * 4094}x")
 
 
 def test_r19_other_characters_are_not(room: Room) -> None:
@@ -238,7 +248,7 @@ def test_r21_the_same_holds_for_actions_and_say(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     text = "a\0b\x1bc\u2028d\te"
     ann.say(f"/me {text} \t\u3000", f"/say {text} \t\u3000", f"//{text} \t\u3000")
-    bob.expect("* Ann a�b�c�d�e", "Ann: a�b�c�d�e", "Ann: /a�b�c�d�e")
+    bob.expect("* Ann a�b�c�d    e", "Ann: a�b�c�d    e", "Ann: /a�b�c�d    e")
 
 
 def test_r22_a_message_that_fits_is_passed_on_whole(room: Room) -> None:
