@@ -231,8 +231,9 @@ def fuzz_names(chance: random.Random) -> None:
         return
     assert 1 <= len(name.shown) <= 32
     assert name.shown[0] not in "*/{"
-    assert name.shown not in ("error", "q")
-    assert not set(name.shown) & {":", *WHITE_SPACE}
+    assert name.key not in ("error", "q", "server", "you", "lobby")
+    assert not set(name.key) & {*"!@,*?#&+%~$.:", *WHITE_SPACE}
+    assert not any(look.startswith("*") for look in name.looks)
     assert_safe(name.shown)
     assert parse_name(name.shown) == name
     assert 1 <= len(name.looks) <= 2

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import random
 import sys
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.text import MAX_MARKS, REPLACEMENT, WHITE_SPACE, safe_text
+from trionet.text import MAX_MARKS, REPLACEMENT, WHITE_SPACE, safe_message, safe_text
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
 
@@ -201,3 +203,117 @@ def test_a_line_in_which_nothing_is_suspect_is_never_taken_apart(
         assert safe_text(line) is line
     with pytest.raises(NameError):
         safe_text("é\u200b")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("hello", "hello"),
+        ("\ta\t\tb", "    a        b"),
+        ("é\t世\x1b", "é    世�"),
+        (f"ب\t{ZWNJ}ب", "ب    �ب"),
+        ("", ""),
+    ],
+)
+def test_in_a_message_a_tab_is_four_spaces(text: str, shown: str) -> None:
+    assert safe_message(text) == shown
+    assert safe_message(shown) == shown
+
+
+@given(text=st.one_of(st.text(), st.text("ab\té\x1b")))
+def test_a_message_is_safe_text_with_its_tabs_as_spaces(text: str) -> None:
+    assert safe_message(text) == "    ".join(map(safe_text, text.split("\t")))
+
+
+# What a line costs, as the calls that are made for it: each is made by Python code, and what is not
+# a call is one pass of `re` in C.
+
+
+def calls_for(text: str) -> int:
+    calls: Counter[str] = Counter()
+    sys.setprofile(lambda _frame, event, _what: calls.update([event]))
+    try:
+        safe_text(text)
+    finally:
+        sys.setprofile(None)
+    return calls["call"] + calls["c_call"]
+
+
+def longest(piece: str) -> str:
+    """A line of 4,096 bytes, not in ASCII alone."""
+    line = f"é{piece * (4096 // len(piece.encode()) + 1)}"
+    return line.encode()[:4096].decode(errors="ignore")
+
+
+# The dearest that a search over random pieces found, and what was dear before.
+DEAR = [
+    f"\u0647{ZWNJ}",
+    f"क\u094d{ZWJ}",
+    f"👩{ZWJ}💻",
+    f"{ZWJ}",
+    f"{ZWJ * 8}\ufe0e",
+    f"\u0647{ZWNJ}a",
+    f"{ZWJ}#",
+    "\0",
+    "\0a",
+    "\x85\x1b",
+    "a\u200b",
+    "1\ufe0f\u20e3",
+    "❤\ufe0f",
+    "葛\U000e0100",
+    "\u1820\u180b",
+    f"\u180e\u180e{ZWJ}",
+    "\U0001fffe\u180b",
+    "🏴\U000e0067",
+    f"{chr(0x1D4D0)}\U00010330\U00010330{ZWNJ * 7}",
+    "\U0001d167 \U0001e130\U0001e130aaa",
+    "😂\u200b",
+    "\u1820" * 9 + "\u200b",
+]
+
+
+def test_no_line_makes_more_calls_because_it_is_long() -> None:
+    safe_text(f"\u0301{ZWJ}" * 9)  # so that all is compiled
+    for piece in DEAR:
+        assert calls_for(longest(piece)) < 60, ascii(piece)
+
+
+@pytest.mark.parametrize(
+    ("piece", "most"),
+    [
+        # Nine marks on each letter, and a flag behind each other: by sequence, not by character.
+        ("e" + "\u0301" * 9, 4096 // 19),
+        ("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", 4096 // 28),
+        ("🏴\U000e0067\U000e0062\U000e0073\U000e007f\U000e0067", 4096 // 24),
+    ],
+)
+def test_towers_and_flags_make_a_few_calls_each(piece: str, most: int) -> None:
+    safe_text(longest(piece))
+    assert calls_for(longest(piece)) < 60 + 4 * most
+
+
+def test_random_lines_of_all_that_has_a_rule_make_few_calls() -> None:
+    chance = random.Random(12)
+    parts = [
+        *"ab 1#\0\x85Жस世葛☺👩🏽🏴ᠨ𐌰𑄳𝓐\u0647\u094d",
+        *[ZWJ, ZWNJ, *"\ufe0f\ufe00\U000e0100\u180b\u180e\U000e0067\U000e0031\U000e007f"],
+        *"\u0301\U0001d167\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
+    ]
+    for _ in range(300):
+        piece = "".join(
+            chance.choice(parts) * chance.choice((1, 1, 2, 7))
+            for _ in range(chance.randrange(1, 5))
+        )
+        assert calls_for(longest(piece)) < 60 + 4096 // 5, ascii(piece)
+
+
+def test_every_character_beside_one_that_looks_at_its_neighbours_is_judged_by_its_class() -> None:
+    # A joiner between two characters of one kind is kept exactly for the kinds that join.
+    for number in (*range(0x80, 0xD800), *range(0x10000, 0x20000)):
+        character = chr(number)
+        if safe_text(character) == REPLACEMENT or 0x1820 <= number <= 0x18AA:
+            continue
+        shown = safe_text(f"{character}{ZWNJ}{character}")
+        if shown[1] == ZWNJ:
+            assert unicodedata.category(character)[0] in "LM", hex(number)
+            assert safe_text(f"{character}{ZWJ}{character}")[1] == ZWJ, hex(number)

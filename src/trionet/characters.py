@@ -4,14 +4,27 @@ Taken from version 15.0.0; the licence is in chat/UNICODE-LICENSE.txt. Each is t
 character class for `re`. Python's own `unicodedata` has none of these properties.
 """
 
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
 # DerivedCoreProperties.txt, Default_Ignorable_Code_Point: what a program that does not know it
-# shows as nothing. Zero width spaces and joiners, bidi controls, the soft hyphen, Hangul fillers,
-# variation selectors, the tags, and what is kept for more of the kind.
-IGNORABLE = (
-    "\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+# shows as nothing. First those that are seen, by what they do, as a part of some sequence: the
+# selectors of Mongolian, joiners, variation selectors, the tags of a flag.
+SEQUENCED_BELOW = "\u180b-\u180f\u200c-\u200d\ufe00-\ufe02\ufe0e-\ufe0f"
+_SEQUENCED_BEYOND = "\U000e0030-\U000e0039\U000e0061-\U000e007a\U000e007f\U000e0100-\U000e01ef"
+# And those that never are: zero width spaces, bidi controls, the soft hyphen, Hangul fillers, and
+# what is kept for more of the kind.
+IGNORABLE_BELOW = (
+    "\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u200b\u200e-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe03-\ufe0d\ufeff\uffa0\ufff0-\ufff8"
 )
+IGNORABLE_BEYOND = (
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e002f\U000e003a-\U000e0060"
+    "\U000e007b-\U000e007e\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"
+)
+IGNORABLE = SEQUENCED_BELOW + IGNORABLE_BELOW + _SEQUENCED_BEYOND + IGNORABLE_BEYOND
 
 # emoji-data.txt, Extended_Pictographic: every emoji but digits, flags and skin tones, and what is
 # kept for later ones.
@@ -54,7 +67,7 @@ IDEOGRAPHIC = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
 
 # UnicodeData.txt, General_Category Mn and Me: marks that are drawn on what stands before them.
 # Those that are ignorable are left out. Ranges run on over what is not assigned yet.
-MARKS_BELOW_10000 = (
+MARKS_BELOW = (
     "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711"
     "\u0730-\u074a\u07a6-\u07b0\u07eb-\u07f3\u07fd\u0816-\u0819\u081b-\u0823\u0825-\u0827"
@@ -78,7 +91,7 @@ MARKS_BELOW_10000 = (
     "\ua9bd\ua9e5\uaa29-\uaa2e\uaa31\uaa32\uaa35\uaa36\uaa43\uaa4c\uaa7c\uaab0\uaab2-\uaab4\uaab7"
     "\uaab8\uaabe\uaabf\uaac1\uaaec\uaaed\uaaf6\uabe5\uabe8\uabed\ufb1e\ufe20-\ufe2f"
 )
-MARKS = MARKS_BELOW_10000 + (
+MARKS = MARKS_BELOW + (
     "\U000101fd\U000102e0\U00010376-\U0001037a\U00010a01-\U00010a0f\U00010a38-\U00010a3f\U00010ae5"
     "\U00010ae6\U00010d24-\U00010d27\U00010eab\U00010eac\U00010efd-\U00010eff\U00010f46-\U00010f50"
     "\U00010f82-\U00010f85\U00011001\U00011038-\U00011046\U00011070\U00011073\U00011074"
@@ -104,3 +117,44 @@ MARKS = MARKS_BELOW_10000 + (
     "\U0001e130-\U0001e136\U0001e2ae\U0001e2ec-\U0001e2ef\U0001e4ec-\U0001e4ef"
     "\U0001e8d0-\U0001e8d6\U0001e944-\U0001e94a"
 )
+
+# `re` looks a character up in one step where it is below U+10000, and else tries the ranges beyond
+# in turn, also for a character below that is not in the class: 1 to 2 ns for each range.
+_MAX_RANGES = 12
+
+
+def one_of(characters: Iterable[str]) -> str:
+    """Return a pattern for one of these characters that is quick for any character.
+
+    Args:
+        characters: any, in any order, with some below U+10000 among them.
+    """
+    ranges = _ranges(characters)
+    below = [pair for pair in ranges if pair[1] < "\U00010000"]
+    beyond = ranges[len(below) :]
+    chunks = [beyond[at : at + _MAX_RANGES] for at in range(0, len(beyond), _MAX_RANGES)]
+    tried = "".join(f"|[{chunk[0][0]}-{chunk[-1][1]}](?<=[{_joined(chunk)}])" for chunk in chunks)
+    return f"(?:[{_joined(below)}]{tried})"
+
+
+def characters_of(character_class: str) -> list[str]:
+    """Return the characters of the inside of a character class."""
+    return [
+        character
+        for first, last in re.findall("(.)(?:-(.))?", character_class)
+        for character in map(chr, range(ord(first), ord(last or first) + 1))
+    ]
+
+
+def _ranges(characters: Iterable[str]) -> list[tuple[str, str]]:
+    ranges: list[tuple[str, str]] = []
+    for character in sorted(set(characters)):
+        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
+            ranges[-1] = (ranges[-1][0], character)
+        else:
+            ranges.append((character, character))
+    return ranges
+
+
+def _joined(ranges: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{first}-{last}" for first, last in ranges)

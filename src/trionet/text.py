@@ -29,11 +29,23 @@ about is not touched.
 from __future__ import annotations
 
 import re
+from functools import cache
 
-from trionet.characters import IGNORABLE, MARKS, MARKS_BELOW_10000
+from trionet.characters import (
+    IGNORABLE_BELOW,
+    IGNORABLE_BEYOND,
+    MARKS,
+    MARKS_BELOW,
+    SEQUENCED_BELOW,
+    characters_of,
+    one_of,
+)
 from trionet.sequences import replace_alone
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+# The same wherever it stands: where a tab stop is, nobody knows behind `Ann: `.
+_TAB = "    "
 
 # Unicode's White_Space property. `str.strip()` also takes the information separators U+001C to
 # U+001F, which are control characters like any other.
@@ -47,26 +59,42 @@ MAX_MARKS = 8
 
 _ASCII_CONTROLS = dict.fromkeys([*range(0x20), 0x7F], REPLACEMENT)
 
-# Never safe, or only as a part of something.
-_UNSAFE = (
-    "\x00-\x1f\x7f-\x9f\u2028\u2029"
-    + IGNORABLE
-    # Annotations, surrogates and private use, noncharacters; and the planes in which there is
-    # nothing to show.
-    + "\ufff9-\ufffb\ud800-\uf8ff\ufdd0-\ufdef\ufffe\uffff"
-    + "\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff"
+# Unsafe wherever they stand, below U+10000 and beyond. In one class they would be slower: `re`
+# would compare each character below with all ranges beyond.
+_UNSAFE_BELOW = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029"
+    + IGNORABLE_BELOW
+    # Annotations, surrogates and private use, noncharacters.
+    + "\ufff9-\ufffb\ud800-\uf8ff\ufdd0-\ufdef\ufffe\uffff]"
 )
-_UNSAFE_SOMEWHERE = re.compile(f"[{_UNSAFE}]")
+# Noncharacters, and the planes in which there is nothing to show but parts of sequences.
+_UNSAFE_BEYOND = re.compile(
+    f"[\U0001bca0-\U0010ffff](?<=[{IGNORABLE_BEYOND}\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
+    "\U0003fffe-\U000dffff\U000e1000-\U0010ffff])"
+)
+# All these, and what is safe as a part of a sequence.
+_UNSAFE_SOMEWHERE = re.compile(
+    f"[{_UNSAFE_BELOW.pattern[1:-1]}{SEQUENCED_BELOW}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff]"
+)
 
 # Joiners are counted too, because marks go on to stack behind them.
-_STACKED = f"[{MARKS}\u200c\u200d]"
-_TOWER = re.compile(f"({_STACKED}{{{MAX_MARKS}}})({_STACKED}+)")
+_JOINERS = "\u200c\u200d"
+# Where there may be a tower: first with one range for all that is beyond U+10000 and no emoji, then
+# with three, so that mathematical letters are not looked at once more.
+_TOWER_PERHAPS = f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001efff]{{{MAX_MARKS + 1}}}"
+_TOWER_LIKELY = (
+    f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001bc9e\U0001cf00-\U0001d244\U0001da00-\U0001e94a]"
+    f"{{{MAX_MARKS + 1}}}"
+)
+_TOWERS_SOMEWHERE = (re.compile(_TOWER_PERHAPS), re.compile(_TOWER_LIKELY))
 
-# Where there may be one. `re` looks a character up in one step where it is below U+10000, and
-# beyond it tries all ranges in turn: 100 ns for each character, with the 130 of the marks. So here
-# they are one, and a row of emoji is looked at twice.
-_STACKED_PERHAPS = f"[{MARKS_BELOW_10000}\u200c\u200d\U00010000-\U0010ffff]"
-_TOWER_SOMEWHERE = re.compile(f"{_STACKED_PERHAPS}{_STACKED_PERHAPS}{{{MAX_MARKS}}}")
+
+@cache
+def _tower() -> re.Pattern[str]:
+    """Compile what finds a tower and what is too much of it: 3 ms, and seldom needed."""
+    stacked = one_of(characters_of(f"{MARKS}{_JOINERS}"))
+    return re.compile(f"({stacked}{{{MAX_MARKS}}})({stacked}+)")
 
 
 def safe_text(text: str) -> str:
@@ -85,8 +113,29 @@ def safe_text(text: str) -> str:
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
     # Towers first: what they lose can then not be what something else relies on.
-    if _TOWER_SOMEWHERE.search(text) is not None:
-        text = _TOWER.sub(lambda tower: tower[1] + REPLACEMENT * len(tower[2]), text)
+    if all(tower.search(text) is not None for tower in _TOWERS_SOMEWHERE):
+        text = _tower().sub(lambda tower: tower[1] + REPLACEMENT * len(tower[2]), text)
     if _UNSAFE_SOMEWHERE.search(text) is None:
         return text
-    return replace_alone(text, _UNSAFE, REPLACEMENT)
+    text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
+    text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
+    return replace_alone(text, REPLACEMENT)
+
+
+def safe_message(text: str) -> str:
+    r"""Return what somebody said with each TAB as four spaces, and made safe as by `safe_text`.
+
+    A TAB moves the cursor, so it cannot stay; but people paste code and tables with it.
+
+    Args:
+        text: one line from a peer, or one of one's own that is to look as others see it.
+
+    Returns:
+        As many characters as in `text`, and three more for each TAB.
+
+    >>> safe_message("if ready:\tgo\x07")
+    'if ready:    go�'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return safe_text(text.replace("\t", _TAB))

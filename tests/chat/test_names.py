@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +13,11 @@ from hypothesis import strategies as st
 from precis_i18n import get_profile
 
 from trionet.chat import MAX_NAME, Name, NameRefused, NameTaken, parse_name
+from trionet.chat.skeleton import skeleton
 from trionet.text import WHITE_SPACE, safe_text
+
+NOWHERE = "!@,*?#&+%~$.:"
+RESERVED = ("error", "q", "server", "you", "lobby")
 
 # Four characters that the profile composes to one, so that an enforced name can be short of what
 # was typed by three in four.
@@ -24,13 +30,12 @@ DECOMPOSED = "α\N{COMBINING COMMA ABOVE}\N{COMBINING GRAVE ACCENT}\N{COMBINING 
     [
         ("Ann", "Ann"),
         ("a", "a"),
-        ("Q", "Q"),
         ("qq", "qq"),
-        ("Error", "Error"),
+        ("lobbyist", "lobbyist"),
         ("errors", "errors"),
         ("42", "42"),
-        ("a*/{b", "a*/{b"),
-        ("}|!", "}|!"),
+        ("a/{b", "a/{b"),
+        ("}|-", "}|-"),
         ("Zoë", "Zoë"),
         ("Zoe\N{COMBINING DIAERESIS}", "Zoë"),
         ("東京", "東京"),
@@ -79,6 +84,8 @@ def test_a_fit_name_is_shown_as_it_is_enforced_with_its_case(text: str, shown: s
         ("｛｝", "a name cannot begin with {"),
         ("error", "nobody can be called error"),
         ("ｅｒｒｏｒ", "nobody can be called error"),
+        ("Error", "nobody can be called Error"),
+        ("SERVER", "nobody can be called SERVER"),
         ("q", "nobody can be called q"),
         ("ｑ", "nobody can be called q"),
         ("a\0", "a name cannot have the character U+0000"),
@@ -105,6 +112,136 @@ def test_an_unfit_name_is_refused_with_its_reason(text: str, reason: str) -> Non
         parse_name(text)
     assert str(caught.value) == reason
     assert not isinstance(caught.value, NameTaken)
+
+
+def reason_for(text: str) -> str | None:
+    """Why a name is refused; `None`: it is not."""
+    try:
+        parse_name(text)
+    except NameRefused as refusal:
+        return str(refusal)
+    return None
+
+
+@pytest.mark.parametrize("character", NOWHERE)
+def test_what_other_systems_give_a_meaning_is_refused_wherever_it_stands(character: str) -> None:
+    wide = chr(ord(character) + 0xFEE0)
+    for name in (f"a{character}b", f"ab{character}", f"a{wide}b"):
+        assert reason_for(name) == f"a name cannot have a {character}"
+    for name in (f"{character}ab", f"{wide}ab", character):
+        assert reason_for(name) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Cyrillic, Greek and Armenian letters, digits and capitals that look like others.
+        *("еrror", "errоr", "Еrrоr", "еггог", "ERR0R", "ΕRROR", "err\u0585r", "errσr"),
+        *("ԛ", "Ԛ", "զ", "ѕerver", "SЕRVER", "serѵer", "уou", "Υou", "Y0U", "γoυ"),
+        *("Iobby", "1obby", "|obby", "l0bby", "lоbbу", "LОBBY", "Lobbγ"),
+    ],
+)
+def test_what_looks_like_a_reserved_word_is_refused(name: str) -> None:
+    assert reason_for(name) == f"nobody can be called {name}, which looks like a reserved word"
+
+
+@pytest.mark.parametrize("word", RESERVED)
+def test_a_reserved_word_with_one_letter_of_another_script_is_refused(word: str) -> None:
+    twins = [chr(number) for number in range(0x80, 0x20000) if skeleton(chr(number)) in word]
+    assert len(twins) > 20
+    for twin in twins:
+        name = word.replace(skeleton(twin), twin, 1)
+        assert reason_for(name) is not None, ascii(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("𐌟", "𐌟𐌟𐌟", "𐌟𐌟𐌟Ann", "𐌟\u0301nn"),
+        # Letters that are drawn as a star, though the data does not know.
+        *("ᚼᚼᚼ", "ᛡᛡᛡ", "𒀭𒀭𒀭"),
+    ],
+)
+def test_a_first_letter_that_looks_like_an_asterisk_is_refused(name: str) -> None:
+    assert reason_for(name) == f"a name cannot begin with {name[0]}, which looks like a *"
+
+
+@pytest.mark.parametrize("name", ["A𐌟", "ᛖᚼᛖ", "𒆠𒀭"])
+def test_behind_the_beginning_such_a_letter_stays(name: str) -> None:
+    assert parse_name(name).shown == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Bobꓽ", "Bobː", "ꓽ", "BobːAnn", "Аnnꓽ"),
+        # Visargas, in the data and not, behind a letter of another script or none.
+        *("Bobः", "Bobઃ", "Bobঃ", "Bobះ", "Bobး", "Зояः", "राम1ः", "राઃ", "আः"),
+        # Two that make one: a dot with a dot above, or below.
+        *("Annꓸ\u0307", "Annꓸ\u0323\u0307", "Annꞏ\u0323", "Annᐧ\u0307\u0323", "علی۰\u0307"),
+    ],
+)
+def test_what_looks_like_a_colon_is_refused(name: str) -> None:
+    assert reason_for(name) == "a name cannot have what looks like a :"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("रामः", "रामँः", "राम्ः", "१ः", "રામઃ", "রামঃ", "ព្រះ", "ကး", "རཿ", "नमः_शिवाय"),
+        # Look-alikes of what is refused by its form alone.
+        *("ノア", "علی۰", "ann۰", "ꓐꓸ", "ᐧᐃ", "ꓹa"),
+    ],
+)
+def test_what_a_script_is_written_with_stays(name: str) -> None:
+    assert parse_name(name).shown == name
+
+
+@pytest.mark.parametrize(
+    "character", ["\u0359", "\u20f0", "\U00013441", "\U00013442", "\U00016fe4"]
+)
+def test_asterisks_on_letters_and_letters_that_are_blank_are_refused(character: str) -> None:
+    # Which version of Unicode has it decides which rule it is that refuses.
+    assert reason_for(f"Ann{character}waves") == (
+        f"a name cannot have the character U+{ord(character):04X}"
+    )
+
+
+def test_no_character_of_unicode_makes_a_name_that_looks_like_the_rooms_own_words() -> None:
+    # A skeleton is made character by character, so only those that have one of these signs in
+    # their own can bring it into a name's. The two of a pair are in the tests above.
+    signs = set("*:")
+    found = 0
+    for number in range(0x21, 0x40000):
+        character = chr(number)
+        look = skeleton(character)
+        if signs.isdisjoint(look + skeleton(character.lower()) + skeleton(look.lower())):
+            continue
+        found += 1
+        for text in (f"{character}ab", f"a{character}b", f"ab{character}", character):
+            try:
+                name = parse_name(text)
+            except NameRefused:
+                continue
+            assert not any(look.startswith("*") or ":" in look for look in name.looks), ascii(text)
+    assert found > 20
+
+
+def test_a_visarga_stays_behind_the_letters_of_its_own_script_alone() -> None:
+    tried = 0
+    for number in range(0x900, 0x12000):
+        visarga = unicodedata.name(chr(number), "")
+        script = visarga.partition(" SIGN ")[0]
+        try:
+            letter = unicodedata.lookup(f"{script} LETTER KA")
+        except KeyError:
+            continue
+        if not visarga.endswith((" VISARGA", " BISAH", " WIGNYAN", " REAHMUK", " RNAM BCAD")):
+            continue
+        tried += 1
+        assert parse_name(f"{letter}{chr(number)}").shown
+        assert reason_for(f"k{chr(number)}") == "a name cannot have what looks like a :"
+    assert tried > 20
 
 
 def test_the_length_is_that_of_the_enforced_form() -> None:
@@ -158,8 +295,8 @@ def test_any_text_is_either_refused_or_a_name_that_can_be_taken_for_nothing_else
         return
     assert 1 <= len(name.shown) <= 32
     assert name.shown[0] not in "*/{"
-    assert name.shown not in ("error", "q")
-    assert not set(name.shown) & {":", *WHITE_SPACE}
+    assert name.key not in RESERVED
+    assert not set(name.key) & {*NOWHERE, *WHITE_SPACE}
     assert name.shown.split() == [name.shown]
     assert safe_text(name.shown) == name.shown
     # Who types what everyone sees gets the same name.
@@ -199,8 +336,8 @@ def test_the_short_way_for_ascii_comes_to_what_the_profiles_say(text: str) -> No
         assert (
             shown is None
             or len(text) > 32
-            or text in ("error", "q")
-            or ":" in text
+            or re.sub("[I1|]", "l", text.replace("0", "O")).lower() in RESERVED
+            or set(text) & set(NOWHERE)
             or text[0] in "*/{"
         )
     else:

@@ -227,7 +227,7 @@ async def test_messages_and_commands_do_as_the_protocol_says(
         await ann.send("/say /who", "Q", " /quit", "a\tb\x1b[2J\u2028*** Bob left (1 here)")
         await bob.expect("Ann: hello", "Ann:   indented", "* Ann waves", "Ann: /who", "Ann: /")
         await bob.expect("Ann: q", "Ann: /who", "Ann: Q", "Ann:  /quit")
-        await bob.expect("Ann: a�b�[2J�*** Bob left (1 here)")
+        await bob.expect("Ann: a    b�[2J�*** Bob left (1 here)")
         await ann.send("/who", "/foo bar", "/who Ann", "/me", "/help")
         await ann.expect(
             "*** 2 here: Ann, Bob",

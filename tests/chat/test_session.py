@@ -115,6 +115,55 @@ def test_a_name_that_looks_like_a_members_gets_an_error_that_tells_which() -> No
     assert stranger.say("Änn") == ["*** welcome, Änn (2 here: Ann, Änn)"]
 
 
+TOO_MANY = "error: too many names were refused"
+
+
+@pytest.mark.parametrize(
+    "tries",
+    [
+        ["a:b"] * 10,
+        ["ann", "", "/who", "*", "error", "еrror", "x" * 40, "аnn", "a b", "//"],
+        [LineNotUTF8(b""), LineTooLong(4096, b"a")] * 5,
+        ["ann", LineNotUTF8(b"")] * 5,
+    ],
+    ids=["unfit", "of each kind", "bad lines", "mixed"],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_the_tenth_refused_name_ends_the_session(tries: list[Line], together: bool) -> None:
+    room = Room(PromptLog())
+    ann = member(room, "Ann")
+    stranger = Peer(room)
+    assert TOO_MANY not in stranger.say(*tries[:9])
+    assert not stranger.session.ended
+    rest: list[Line] = [tries[9], "Bob", "hello"]
+    if together:
+        stranger.session.receive_batch(rest)
+    else:
+        stranger.session.receive(rest[0])
+    assert stranger.box.take() == [TOO_MANY]
+    assert stranger.session.ended
+    assert stranger.session.name is None
+    stranger.session.end()
+    assert stranger.box.take() == ann.say() == []
+
+
+def test_after_nine_refused_names_another_may_be_tried_and_members_mistakes_do_not_count() -> None:
+    room = Room(PromptLog())
+    stranger = Peer(room)
+    stranger.say(*["a:b"] * 9)
+    assert stranger.session.name is None
+    assert stranger.say("Bob") == ["*** welcome, Bob (1 here: Bob)"]
+    assert stranger.session.name == "Bob"
+    mistakes: list[Line] = ["/foo", LineNotUTF8(b"")] * 20
+    assert len(stranger.say(*mistakes)) == 40
+    assert not stranger.session.ended
+
+
+def test_the_name_is_the_one_that_everyone_sees() -> None:
+    peer = member(Room(PromptLog()), " Ａｎｎ\t".replace("Ａ", "A"))
+    assert peer.session.name == "Ann"
+
+
 def test_who_has_no_name_hears_nothing_and_is_not_counted() -> None:
     room = Room(PromptLog())
     stranger = Peer(room)
@@ -239,6 +288,15 @@ def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:
         "*** welcome, Ann (1 here: Ann)",
         "error: you are Ann already",
     ]
+
+
+def test_what_is_asked_for_before_login_counts_as_a_refused_name() -> None:
+    box = Inbox()
+    session = Session(Room(PromptLog()), box, AnotherWire())
+    for _ in range(10):
+        session.receive("")
+    assert box.take() == ["error: log in first"] * 9 + [TOO_MANY]
+    assert session.ended
 
 
 LINES: st.SearchStrategy[Line] = st.one_of(

@@ -15,7 +15,8 @@ import trio
 import typer
 
 from trionet import calc, chat, sequences
-from trionet.chat import skeleton
+from trionet import text as safe
+from trionet.chat import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli.console import Console, open_console
@@ -179,10 +180,22 @@ async def test_the_backlog_reaches_the_system(
 async def test_what_takes_its_time_once_is_done_before_it_listens(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_once = [sequences._compiled, sequences._one_of, skeleton._prototypes]
+    made_once = [
+        sequences._patterns,
+        safe._tower,
+        skeleton._prototypes,
+        names._reserved_looks,
+    ]
     for made in made_once:
         made.cache_clear()
-    texts = ["x\u202e", "می\u200cخواهم", "क्\u200d", "\u0647\u200d.", "葛\U000e0100"]
+    texts = [
+        "x\u202e",
+        "e" + "\u0301" * 10,
+        "می\u200cخواهم",
+        "क्\u200d",
+        "\u0647\u200d.",
+        "葛\U000e0100",
+    ]
 
     async def listen(_network: object, _address: str, **_options: object) -> Sequence[Listener]:
         before = [made.cache_info().currsize for made in made_once]

@@ -209,7 +209,7 @@ def test_r18_a_line_that_begins_with_white_space_is_no_command(room: Room) -> No
     ann.expect_quiet()
 
 
-CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\n"]
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"]
 
 
 def test_r19_control_characters_are_replaced(room: Room) -> None:
@@ -217,8 +217,18 @@ def test_r19_control_characters_are_replaced(room: Room) -> None:
     ann.say(*[f"a{character}b{character}{character}c" for character in CONTROLS])
     bob.expect(*["Ann: a�b��c"] * len(CONTROLS))
     # At the beginning too, and at the end, where they are no white space.
-    ann.say("\thello", "\x1b[2Jhello", "hello\x1c", "hello\x7f")
-    bob.expect("Ann: �hello", "Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
+    ann.say("\x1b[2Jhello", "hello\x1c", "hello\x7f")
+    bob.expect("Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
+
+
+def test_r19_a_tab_is_four_spaces(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("\tif ready:\t\tgo", "é\t世界\t\x1b", "/me \twaves\tback", "/say \tq", "//\twho")
+    bob.expect("Ann:     if ready:        go", "Ann: é    世界    �", "* Ann     waves    back")
+    bob.expect("Ann:     q", "Ann: /    who")
+    # At the end it is white space, and dropped by R16.
+    ann.say("hello\t", "x" + "\t" * 4094 + "x")
+    bob.expect("Ann: hello", f"Ann: x{' ' * 4 * 4094}x")
 
 
 def test_r19_other_characters_are_not(room: Room) -> None:
@@ -238,7 +248,7 @@ def test_r21_the_same_holds_for_actions_and_say(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     text = "a\0b\x1bc\u2028d\te"
     ann.say(f"/me {text} \t\u3000", f"/say {text} \t\u3000", f"//{text} \t\u3000")
-    bob.expect("* Ann a�b�c�d�e", "Ann: a�b�c�d�e", "Ann: /a�b�c�d�e")
+    bob.expect("* Ann a�b�c�d    e", "Ann: a�b�c�d    e", "Ann: /a�b�c�d    e")
 
 
 def test_r22_a_message_that_fits_is_passed_on_whole(room: Room) -> None:
@@ -791,11 +801,16 @@ def test_r56_no_line_can_be_forged(room: Room, forgery: str) -> None:
 
 def test_r56_no_name_can_be_forged(room: Room) -> None:
     ann, _ = room.join("Ann", "Bob")
-    mallory = room.connect("Mallory")
     names = [
         "***",
         "*",
+        "𐌟𐌟𐌟",
         "Bob:",
+        "Bobꓽ",
+        "Bobः",
+        "Error",
+        "еrror",
+        "server",
         "bob",
         "BOB",
         "Ｂｏｂ",
@@ -805,7 +820,9 @@ def test_r56_no_name_can_be_forged(room: Room) -> None:
         "Bob x",
         "＊＊＊",
     ]
-    for name in names:
+    for count, name in enumerate(names):
+        if count % 9 == 0:
+            mallory = room.connect("Mallory")
         mallory.say(name)
         mallory.expect_error()
     ann.expect_quiet()
@@ -890,3 +907,37 @@ def test_r64_the_same_holds_for_actions_say_and_answers(room: Room) -> None:
     ann.say("/me a\u202eb", "/say a\u200bb", "//a\u3164")
     bob.expect("* Ann a�b", "Ann: a�b", "Ann: /a�")
     ann.ask("/a\u202e\u200b", "error: unknown command /a�� (try /help)")
+
+
+# Lines that are no name
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_r65_after_ten_refused_names_the_connection_is_closed(room: Room, together: bool) -> None:
+    (ann,) = room.join("Ann")
+    stranger = room.connect("stranger")
+    tries = [b"ann", b"", b"/who", b"\xff", b"a:b", b"x" * 5000, "еrror".encode(), b"*", b"a b"]
+    if together:
+        stranger.send(b"\n".join((*tries, b"Ann", b"Bob", b"hello", b"")))
+    else:
+        for line in tries:
+            stranger.send(line + b"\n")
+            stranger.expect_error()
+        stranger.send(b"Ann\nBob\nhello\n")
+    for _ in tries if together else ():
+        stranger.expect_error()
+    stranger.expect("error: too many names were refused")
+    stranger.expect_end()
+    ann.expect_quiet()
+
+
+def test_r65_a_member_may_be_refused_any_number_of_times(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.connect("Bob")
+    for _ in range(9):
+        bob.say("ann")
+        bob.expect_error()
+    bob.ask("Bob", "*** welcome, Bob (2 here: Ann, Bob)")
+    ann.expect("*** Bob joined (2 here)")
+    for _ in range(12):
+        bob.ask("/foo", "error: unknown command /foo (try /help)")

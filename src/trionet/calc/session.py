@@ -28,8 +28,9 @@ SESSION_ENDED = "Session ended"
 # What any line costs, in microseconds; see `trionet.calc.work`.
 _LINE_COST = 6
 # For how many of its characters it costs one more: what is shown on the console is looked through
-# for what is not safe there, and that is seen in C where all of it is plain.
-_CHARACTERS_PLAIN, _CHARACTERS = 64, 2
+# for what is not safe there, and that is seen in C where all of it is plain. The dearest characters
+# (joiners with no meaning, one beside the other) take 0.25 µs each.
+_CHARACTERS_PLAIN, _CHARACTERS = 64, 3
 
 
 class UnfitName(TrionetError):

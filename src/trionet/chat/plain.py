@@ -42,7 +42,7 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
-from trionet.text import WHITE_SPACE, safe_text
+from trionet.text import WHITE_SPACE, safe_message, safe_text
 
 NOTICE = "*** "
 ERROR = "error: "
@@ -90,14 +90,14 @@ def decode(line: str) -> Request | None:
     if text[-1] in "qt" and is_quit(line):
         return Quit()
     if text[0] != "/":
-        return Say(safe_text(text))
+        return Say(safe_message(text))
     if text.startswith("//"):
-        return Say(safe_text(text[1:]))
+        return Say(safe_message(text[1:]))
     command, _, argument = text.partition(" ")
     if command in _WITH_TEXT:
         if not argument.strip(WHITE_SPACE):
             raise Misunderstood(f"{command} needs a text: {command} TEXT")
-        return _WITH_TEXT[command](safe_text(argument))
+        return _WITH_TEXT[command](safe_message(argument))
     if command in _ALONE:
         if argument:
             raise Misunderstood(f"{command} stands alone")

@@ -21,6 +21,10 @@ from trionet.chat.room import Box, Member, Room
 from trionet.errors import BadLine
 from trionet.lines import Line
 
+# Lines that somebody may send in place of a name. People need two or three; ten is beyond them, and
+# a program that goes on would hold a connection, and judge names at the server's cost, for ever.
+MAX_REFUSED_NAMES = 10
+
 
 class WireFormat(Protocol):
     """How requests and events are written. `trionet.chat.plain` is one."""
@@ -47,10 +51,11 @@ class Session:
         wire: how it writes.
 
     Attributes:
-        ended: whether the peer has quit; no line is to be handed in after that.
+        ended: whether the session is over: the peer has quit, or ten of its names were refused.
+            Hand in no line after that, and close the connection.
     """
 
-    __slots__ = ("_box", "_member", "_room", "_wire", "ended")
+    __slots__ = ("_box", "_member", "_refused", "_room", "_wire", "ended")
 
     def __init__(self, room: Room, box: Box, wire: WireFormat) -> None:
         self.ended = False
@@ -58,6 +63,12 @@ class Session:
         self._box = box
         self._wire = wire
         self._member: Member | None = None
+        self._refused = 0
+
+    @property
+    def name(self) -> str | None:
+        """The member's name as everyone sees it; ``None``: the peer has not logged in."""
+        return None if self._member is None else self._member.name.shown
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
@@ -75,7 +86,10 @@ class Session:
             else:
                 self._request_as_member(member, request)
         except (BadLine, Misunderstood, NameRefused) as mistake:
-            self._tell_mistake(str(mistake))
+            if member is None:
+                self._refuse(str(mistake))
+            else:
+                self._tell_mistake(str(mistake))
 
     def receive_batch(self, lines: list[Line]) -> None:
         """Take lines that came together, until one ends the session. Never a checkpoint."""
@@ -107,6 +121,14 @@ class Session:
                 self.ended = True
             case _:
                 raise Misunderstood("log in first")
+
+    def _refuse(self, reason: str) -> None:
+        """Tell why a line is no name, or end the session where it was one too many."""
+        self._refused += 1
+        if self._refused == MAX_REFUSED_NAMES:
+            reason = "too many names were refused"
+            self.ended = True
+        self._tell_mistake(reason)
 
     def _request_as_member(self, member: Member, request: Request | None) -> None:
         match request:

@@ -23,8 +23,8 @@ DONE = 0
 FAILED = 1
 INTERRUPTED = 130
 
-# A joiner behind a letter that it joins to nothing: whether it stays is for all patterns to say.
-_UNUSUAL = "\u0647\u200d."
+# A joiner behind a letter, and a tower of marks: to judge them takes all patterns that there are.
+_UNUSUAL = "\u0647\u200d." + 9 * "\u0301"
 
 
 @dataclass(frozen=True, slots=True)
