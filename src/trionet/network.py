@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+import weakref
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -78,7 +79,7 @@ class SystemNetwork:
 
     Args:
         certificate: a PEM file with the certificate of ``tls:`` listeners, followed by those that
-            lead to one that clients trust; read anew by each `listen`.
+            lead to one that clients trust; read anew by each `listen` and by `reload`.
         private_key: a PEM file with its private key, not encrypted; default: it stands in
             `certificate` too.
         ca: a PEM file with the certificates that `connect` trusts, and no others; default: those
@@ -107,6 +108,8 @@ class SystemNetwork:
         self._ca = ca
         self._unix_mode = unix_mode
         self._client_context: ssl.SSLContext | None = None
+        # Listeners that are still in use, for `reload`; one that nobody holds any more drops out.
+        self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
 
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for.
@@ -134,11 +137,35 @@ class SystemNetwork:
                 socks = await _bind_tcp(where, backlog)
                 return [SocketListener(sock, address=local_address(sock)) for sock in socks]
             context = self._server_settings()
-            return [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
+            listeners = [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
+            self._tls_listeners.update(listeners)
+            return listeners
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
         except TrionetError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
+
+    def reload(self) -> bool:
+        """Read certificate and private key anew, for the connections that come from now on.
+
+        The ``tls:`` listeners of this network stay open, and connections that stand keep what they
+        have. Never a checkpoint: it blocks while it reads the files.
+
+        Returns:
+            Whether there was anything to reload: no ``tls:`` listener, nothing to do.
+
+        Raises:
+            TrionetError: the new files cannot be used; the message says in one line which, and why.
+                The listeners keep the certificate that they had.
+        """
+        listeners = [listener for listener in self._tls_listeners if not listener.closed]
+        if not listeners:
+            return False
+        # Made whole before any listener has it, so that a bad file changes nothing.
+        context = self._server_settings()
+        for listener in listeners:
+            listener.context = context
+        return True
 
     async def connect(self, address: str) -> SocketStream | TLSStream:
         """Connect to the first address that answers, both families tried (RFC 8305).

@@ -345,6 +345,11 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._reserve = _open_reserve()
         self.address = address
 
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._sock.fileno() < 0
+
     async def accept(self) -> SocketStream:
         """Wait for a connection and return it.
 
@@ -425,7 +430,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         await trio.lowlevel.checkpoint()
 
     def _check_open(self) -> None:
-        if self._sock.fileno() < 0:
+        if self.closed:
             raise trio.ClosedResourceError("the listener is closed")
 
 

@@ -367,14 +367,22 @@ class TLSListener(trio.abc.Listener[TLSStream]):
 
     Attributes:
         address: its own address as it is to be shown.
+        context: what the next connections get. It may be replaced at any time; connections that
+            were accepted before keep theirs.
     """
 
-    __slots__ = ("_context", "_transport", "address")
+    # `trionet.SystemNetwork` holds its listeners weakly.
+    __slots__ = ("__weakref__", "_transport", "address", "context")
 
     def __init__(self, transport: SocketListener, context: ssl.SSLContext) -> None:
         self._transport = transport
-        self._context = context
+        self.context = context
         self.address = f"tls:{transport.address}"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._transport.closed
 
     async def accept(self) -> TLSStream:
         """Wait for a connection and return it, its handshake not begun.
@@ -385,7 +393,7 @@ class TLSListener(trio.abc.Listener[TLSStream]):
 
         Cancellation: no connection is lost.
         """
-        return TLSStream(await self._transport.accept(), self._context, server_side=True)
+        return TLSStream(await self._transport.accept(), self.context, server_side=True)
 
     def accept_nowait(self) -> TLSStream:
         """Return a connection that waits already. Never a checkpoint.
@@ -394,7 +402,7 @@ class TLSListener(trio.abc.Listener[TLSStream]):
             trio.WouldBlock: none waits, or the system lacks the means to take it.
             trio.ClosedResourceError: the listener was closed.
         """
-        return TLSStream(self._transport.accept_nowait(), self._context, server_side=True)
+        return TLSStream(self._transport.accept_nowait(), self.context, server_side=True)
 
     async def aclose(self) -> None:
         """Close the socket; a checkpoint, but closed at once also when cancelled."""
