@@ -19,7 +19,7 @@ import trio
 from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.certificates import File, client_context, server_context
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
-from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
+from trionet.sockets import SocketListener, SocketStream, remote_address, structured
 from trionet.tls import REFUSAL, TLSListener, TLSStream
 from trionet.unixsockets import listen_unix
 
@@ -135,7 +135,7 @@ class SystemNetwork:
                 return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
             if isinstance(where, TCPAddress):
                 socks = await _bind_tcp(where, backlog)
-                return [SocketListener(sock, address=local_address(sock)) for sock in socks]
+                return [SocketListener(sock) for sock in socks]
             context = self._server_settings()
             listeners = [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
             self._tls_listeners.update(listeners)
@@ -217,7 +217,8 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
         trio_stream = await _open_tcp(where)
     sock = socket.socket(fileno=trio_stream.socket.detach())
     try:
-        return SocketStream(sock, peer=remote_address(sock))
+        remote = structured(sock.getpeername())
+        return SocketStream(sock, peer=remote_address(sock), remote=remote)
     except BaseException:
         # Such as one that was reset before it could be asked who it is.
         sock.close()
@@ -225,7 +226,7 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
 
 
 def _listen_tls(sock: socket.socket, context: ssl.SSLContext) -> TLSListener:
-    transport = SocketListener(sock, address=local_address(sock), refusal=REFUSAL)
+    transport = SocketListener(sock, refusal=REFUSAL)
     return TLSListener(transport, context)
 
 

@@ -28,6 +28,7 @@ from typing import Protocol
 
 import trio
 
+from trionet.addresses import RemoteAddress
 from trionet.errors import ReceiveInterrupted
 from trionet.readiness import Readiness, let_wait_with
 from trionet.sockets import RECEIVE_SIZE, SocketListener
@@ -84,6 +85,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     Attributes:
         peer: the other end's address as it is to be shown, the transport's.
+        remote: the other end's address, the transport's; ``None``: not known.
     """
 
     __slots__ = (
@@ -97,6 +99,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_transport",
         "_unsent",
         "peer",
+        "remote",
     )
 
     def __init__(
@@ -120,6 +123,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._closed = False
         self._is_interrupted = False
         self.peer = transport.peer
+        self.remote: RemoteAddress | None = getattr(transport, "remote", None)
 
     async def do_handshake(self) -> None:
         """Make the handshake, or go on with it. Made already: only a checkpoint.

@@ -82,6 +82,17 @@ MaxClients = Annotated[int, _limit("--max-clients", "N", "Clients at a time. 0: 
 MaxPerAddress = Annotated[
     int, _limit("--max-per-address", "N", "Clients at a time from one address. 0: no limit.")
 ]
+IPv6Prefix = Annotated[
+    int,
+    typer.Option(
+        "--ipv6-prefix",
+        min=1,
+        max=128,
+        metavar="BITS",
+        help="Of an IPv6 address that make one address for --max-per-address.",
+        rich_help_panel="Limits",
+    ),
+]
 MaxLine = Annotated[int, _limit("--max-line", "BYTES", "Of one line; more gets an error.")]
 MaxWaiting = Annotated[
     int, _limit("--max-waiting", "BYTES", "That may wait for one client that reads slowly.")
@@ -241,6 +252,7 @@ def calc_serve(
     unix_mode: UnixMode = None,
     max_clients: MaxClients = 1,
     max_per_address: MaxPerAddress = 0,
+    ipv6_prefix: IPv6Prefix = 64,
     backlog: Backlog = None,
     max_line: MaxLine = 4096,
     max_waiting: MaxWaiting = 1048576,
@@ -259,6 +271,7 @@ def calc_serve(
     limits = _limits(
         max_clients=max_clients,
         max_per_address=max_per_address,
+        ipv6_prefix=ipv6_prefix,
         max_line=max_line,
         max_waiting=max_waiting,
         handshake_timeout=handshake_timeout,
@@ -329,6 +342,7 @@ def chat_serve(
     unix_mode: UnixMode = None,
     max_clients: MaxClients = 10000,
     max_per_address: MaxPerAddress = 1000,
+    ipv6_prefix: IPv6Prefix = 64,
     backlog: Backlog = None,
     max_line: MaxLine = 4096,
     max_waiting: MaxWaiting = 1048576,
@@ -346,6 +360,7 @@ def chat_serve(
     limits = _limits(
         max_clients=max_clients,
         max_per_address=max_per_address,
+        ipv6_prefix=ipv6_prefix,
         max_line=max_line,
         max_waiting=max_waiting,
         rate=rate,

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import trio
 
+from trionet.addresses import RemoteAddress
 from trionet.errors import ReceiveInterrupted
 
 # Small enough that a test fills it with a few lines of code, large enough for a turn of chat.
@@ -176,6 +177,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
 
     Attributes:
         peer: the other end's address as it is to be shown.
+        remote: the other end's address, as a server counts by it; ``None``: not known.
     """
 
     def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
@@ -185,6 +187,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._receiving = False
         self._sending = False
         self.peer = peer
+        self.remote: RemoteAddress | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer sends no more.
