@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from trionet.addresses import Address, TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.addresses import Address, TCPAddress, TLSAddress, UnixAddress, host_of, parse_address
 from trionet.errors import AddressError
 
 # Text made of what addresses are made of: plain random text nearly never is one.
@@ -131,3 +133,43 @@ def test_an_address_is_a_value() -> None:
 def test_an_address_error_is_a_value_error_too() -> None:
     with pytest.raises(ValueError, match="'nowhere' is no address"):
         parse_address("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "prefix", "same"),
+    [
+        ("127.0.0.1", "127.0.0.1", 64, True),
+        ("127.0.0.1", "127.0.0.2", 64, False),
+        ("2001:db8::1", "2001:db8::ffff:0:0:1", 64, True),
+        ("2001:db8::1", "2001:db8:0:1::1", 64, False),
+        ("2001:db8::1", "2001:db8:0:1::1", 48, True),
+        ("2001:db8::1", "2001:db8::2", 128, False),
+        ("2001:db8::1", "2001:db8::1", 128, True),
+        ("::ffff:10.0.0.7", "10.0.0.7", 64, True),
+        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", 64, False),
+        ("::ffff:10.0.0.7", "::1", 64, False),
+        ("fe80::1%eth0", "fe80::2%eth0", 64, True),
+        ("fe80::1%eth0", "fe80::1%eth1", 64, False),
+    ],
+)
+def test_what_counts_as_one_host(one: str, other: str, prefix: int, same: bool) -> None:
+    hosts = {
+        host_of(TCPAddress(host, port), ipv6_prefix=prefix) for host, port in ((one, 1), (other, 2))
+    }
+    assert (len(hosts) == 1) is same
+
+
+@given(number=st.integers(0, 2**128 - 1), bits=st.integers(1, 128), flip=st.integers(0, 127))
+def test_the_leading_bits_make_the_host_and_the_others_do_not(
+    number: int, bits: int, flip: int
+) -> None:
+    one, other = (ipaddress.IPv6Address(n) for n in (number, number ^ (1 << (127 - flip))))
+    assume(one.ipv4_mapped is None)
+    assume(other.ipv4_mapped is None)
+    hosts = [host_of(TCPAddress(str(address), 80), ipv6_prefix=bits) for address in (one, other)]
+    assert (hosts[0] == hosts[1]) is (flip >= bits)
+
+
+def test_a_peer_without_a_host_has_none() -> None:
+    assert host_of(UnixAddress("/run/room")) is None
+    assert host_of(None) is None

@@ -4,11 +4,12 @@ from trionet.events import Closed, Opened, Refused
 
 
 def test_each_is_one_line_for_a_log() -> None:
-    assert str(Opened(peer="127.0.0.1:4000")) == "opened 127.0.0.1:4000"
-    assert str(Refused(peer="[::1]:4000", reason="server is full")) == (
+    assert str(Opened(id=1, peer="127.0.0.1:4000")) == "opened 127.0.0.1:4000"
+    assert str(Refused(id=2, peer="[::1]:4000", reason="server is full")) == (
         "refused [::1]:4000: server is full"
     )
     closed = Closed(
+        id=1,
         peer="127.0.0.1:4000",
         reason="the peer ended its sending",
         seconds=1.25,

@@ -19,6 +19,7 @@ def test_the_defaults_are_those_that_are_promised() -> None:
         "max_unending": 1 << 20,
         "max_clients": 0,
         "max_per_address": 0,
+        "ipv6_prefix": 64,
         "max_waiting": 1 << 20,
         "rate": 0,
         "burst": 100,
@@ -37,6 +38,14 @@ def test_each_limit_is_told_of_in_the_docstring_in_order() -> None:
     places = [told.find(f"\n    {field.name}: ") for field in dataclasses.fields(Limits)]
     assert -1 not in places
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("prefix", [0, -1, 129, float("nan")])
+def test_a_prefix_that_no_ipv6_address_has_is_refused(prefix: Any) -> None:
+    assert Limits(ipv6_prefix=1).ipv6_prefix == 1
+    assert Limits(ipv6_prefix=128).ipv6_prefix == 128
+    with pytest.raises(ValueError, match=r"^ipv6_prefix must be from 1 to 128$"):
+        Limits(ipv6_prefix=prefix)
 
 
 def test_limits_are_frozen_and_given_by_name() -> None:

@@ -4,6 +4,7 @@ import datetime
 import errno
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,10 +17,11 @@ import trio.testing
 from listening import listening
 from trionet import network
 from trionet.addresses import TCPAddress, TLSAddress, parse_address
-from trionet.errors import AddressError, ConnectError, ListenError
+from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.network import DEFAULT_BACKLOG, SYSTEM, Listener, SystemNetwork
 from trionet.sockets import SocketStream
 from trionet.testing import MemoryNetwork
+from trionet.tls import TLSStream
 
 if TYPE_CHECKING:
     from tests.conftest import Certificates
@@ -458,6 +460,84 @@ async def test_a_renewed_certificate_is_read_by_the_next_listener(
     file.write_bytes(certificates.certificate.read_bytes() + certificates.key.read_bytes())
     (listener,) = await network.listen("tls:127.0.0.1:0")
     await listener.aclose()
+
+
+# --- reload ---
+
+
+async def served_by(network: SystemNetwork, listener: Listener, ca: Path) -> bytes | None:
+    """The certificate that a listener shows to a new client, in DER."""
+    shown: bytes | None = None
+
+    async def accept() -> None:
+        async with await listener.accept() as accepted:
+            assert isinstance(accepted, TLSStream)
+            await accepted.do_handshake()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        async with await SystemNetwork(ca=ca).connect(listener.address) as client:
+            assert isinstance(client, TLSStream)
+            shown = client._engine._ssl.getpeercert(binary_form=True)
+    return shown
+
+
+def write_pair(certificates: Certificates, file: Path) -> bytes:
+    """Write a new certificate with its key, and return what a client sees of it, in DER."""
+    certificate, key = certificates.issue("127.0.0.1")
+    pem = certificate.read_text()
+    file.write_text(pem + key.read_text())
+    first = pem[: pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
+    return ssl.PEM_cert_to_DER_cert(first)
+
+
+async def test_a_reload_gives_new_connections_the_new_certificate(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    file = tmp_path / "pair.pem"
+    old = write_pair(certificates, file)
+    network = SystemNetwork(certificate=file)
+    async with listening("tls:127.0.0.1:0", network=network) as (listener,):
+        assert await served_by(network, listener, certificates.ca) == old
+        new = write_pair(certificates, file)
+        assert await served_by(network, listener, certificates.ca) == old
+        assert network.reload() is True
+        assert await served_by(network, listener, certificates.ca) == new
+
+
+@pytest.mark.parametrize("spoil", ["missing", "no PEM", "key of another"])
+async def test_a_reload_of_files_that_cannot_be_used_keeps_the_old_certificate(
+    certificates: Certificates, tmp_path: Path, spoil: str
+) -> None:
+    file = tmp_path / "pair.pem"
+    old = write_pair(certificates, file)
+    network = SystemNetwork(certificate=file)
+    async with listening("tls:127.0.0.1:0", network=network) as (listener,):
+        if spoil == "missing":
+            file.unlink()
+        elif spoil == "no PEM":
+            file.write_text("half a file")
+        else:
+            other, _ = certificates.issue("127.0.0.1")
+            _, key = certificates.issue("127.0.0.1")
+            file.write_text(other.read_text() + key.read_text())
+        with pytest.raises(TrionetError) as refusal:
+            network.reload()
+        assert str(refusal.value).startswith(f"{file}: ")
+        assert len(str(refusal.value).splitlines()) == 1
+        assert await served_by(network, listener, certificates.ca) == old
+
+
+async def test_without_a_tls_listener_there_is_nothing_to_reload(
+    certificates: Certificates,
+) -> None:
+    assert SYSTEM.reload() is False
+    network = SystemNetwork(**options(certificates))
+    async with listening("127.0.0.1:0", network=network):
+        assert network.reload() is False
+    async with listening("tls:127.0.0.1:0", network=network):
+        assert network.reload() is True
+    assert network.reload() is False
 
 
 def test_a_private_key_without_its_certificate_is_refused_at_once() -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
-from trionet import Closed, Connection, Limits, Opened, Refused, ServerEvent, WhenFull
-from trionet.connection import host_of
+from trionet import (
+    Closed,
+    Connection,
+    Limits,
+    Opened,
+    Refused,
+    Server,
+    ServerEvent,
+    WhenFull,
+    serve,
+)
 from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
 
 
@@ -203,20 +214,140 @@ async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) 
     assert [event.reason for event in refused] == ["too many connections from your address"]
 
 
-@pytest.mark.parametrize(
-    ("peer", "host"),
-    [
-        ("127.0.0.1:4000", "127.0.0.1"),
-        ("[::1]:4000", "[::1]"),
-        ("tls:127.0.0.1:4000", "127.0.0.1"),
-        ("unix:/run/room", None),
-        ("unix:/run/room:1", None),
-        ("unix:1", None),
-        ("unknown peer", None),
-    ],
-)
-def test_the_host_of_a_peer_is_its_address_without_the_port(peer: str, host: str | None) -> None:
-    assert host_of(peer) == host
+async def refusals_of(sources: list[str], **limits: int) -> list[str]:
+    """Connect from each of some hosts, and return those that had too many connections."""
+    log = Log()
+    async with run_handler(
+        hear, limits=Limits(max_per_address=1, **limits), on_event=log.events.append
+    ) as connect:
+        for source in sources:
+            await connect(source, source=source)
+            await trio.testing.wait_all_tasks_blocked()
+    refused = {event.peer for event in log.events if isinstance(event, Refused)}
+    opened = [event.peer for event in log.events if isinstance(event, Opened)]
+    assert len(opened) + len(refused) == len(sources)
+    return [
+        source
+        for source in sources
+        if any(f"[{source}]:" in peer or peer.startswith(f"{source}:") for peer in refused)
+    ]
+
+
+async def test_an_ipv6_network_of_64_bits_is_one_host(autojump_clock: MockClock) -> None:
+    sources = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1", "2001:db8:1:3::"]
+    assert await refusals_of(sources) == [sources[1], sources[3]]
+
+
+async def test_how_many_bits_make_a_host_can_be_set(autojump_clock: MockClock) -> None:
+    sources = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:3::1", "2001:db8:2::1"]
+    assert await refusals_of(sources, ipv6_prefix=128) == []
+    assert await refusals_of(sources, ipv6_prefix=48) == sources[1:3]
+    assert await refusals_of(sources, ipv6_prefix=1) == sources[1:]
+
+
+async def test_an_ipv4_address_written_as_ipv6_is_the_ipv4_address(
+    autojump_clock: MockClock,
+) -> None:
+    assert await refusals_of(["10.0.0.7", "::ffff:10.0.0.7", "::ffff:10.0.0.8"]) == [
+        "::ffff:10.0.0.7"
+    ]
+
+
+async def test_peers_on_a_unix_socket_have_no_host_and_are_told_apart_by_their_number(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+    network = MemoryNetwork()
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(
+                serve,
+                echo,
+                "unix:/run/room",
+                limits=Limits(max_per_address=1),
+                on_event=log.events.append,
+                network=network,
+            )
+        )
+        for _ in range(3):
+            await network.connect("unix:/run/room")
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.connections == 3
+        nursery.cancel_scope.cancel()
+    told = [event.peer for event in log.events]
+    assert told[:3] == ["unix:/run/room#1", "unix:/run/room#2", "unix:/run/room#3"]
+    assert sorted(told[3:]) == told[:3]
+
+
+# The numbers of connections
+
+
+async def test_each_connection_has_a_number_that_all_its_events_carry(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+    numbers: list[tuple[int, str]] = []
+
+    async def note(connection: Connection) -> None:
+        numbers.append((connection.id, connection.peer))
+        await hear(connection)
+
+    limits = Limits(max_clients=2)
+    async with run_handler(note, limits=limits, on_event=log.events.append) as connect:
+        first, _second, _third = await connect(), await connect(), await connect()
+        await first.aclose()
+        await trio.sleep(5)
+        await (await connect()).aclose()
+        await trio.sleep(5)
+    kinds = [(type(event).__name__, event.id) for event in log.events[:-1]]
+    assert kinds == [
+        ("Opened", 1), ("Opened", 2), ("Refused", 3), ("Closed", 1), ("Opened", 4), ("Closed", 4),
+    ]  # fmt: skip
+    assert (log.events[-1].id, len(log.events)) == (2, 7)
+    opened = [(event.id, event.peer) for event in log.events if isinstance(event, Opened)]
+    assert numbers == opened
+
+
+# Functions of the caller that fail
+
+
+@pytest.mark.parametrize("kind", [Opened, Refused, Closed])
+async def test_an_on_event_that_raises_is_logged_once_and_ends_nothing(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, kind: type[ServerEvent]
+) -> None:
+    def fail(event: ServerEvent) -> None:
+        if isinstance(event, kind):
+            raise RuntimeError("no more room in the journal")
+
+    async with run_handler(echo, limits=Limits(max_clients=1), on_event=fail) as connect:
+        for _ in range(3):
+            async with await connect() as client, await connect() as refused:
+                await client.send("hello")
+                await client.expect("hello")
+                await refused.expect("error: server is full")
+            await trio.sleep(5)
+        told = [record for record in caplog.records if record.exc_info]
+        assert [record.getMessage() for record in told] == ["on_event failed; the server goes on"]
+        assert "no more room in the journal" in caplog.text
+    assert caplog.messages[-1] == "on_event failed 3 times in all"
+
+
+async def test_an_on_drain_that_raises_is_logged_and_the_drain_goes_on(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("cannot say goodbye")
+
+    async with run_handler(echo, on_drain=fail) as connect:
+        client = await connect()
+        await client.send("hello")
+        await client.expect("hello")
+        assert await connect.server.drain(5) == ()
+        await client.expect_end()
+    assert caplog.messages == ["on_drain failed; the server goes on"]
+
+
+# Rates
 
 
 async def test_a_peer_is_slowed_to_its_rate(autojump_clock: MockClock) -> None:
@@ -253,6 +384,7 @@ async def test_an_operator_is_told_of_each_connection(autojump_clock: MockClock)
     assert isinstance(opened, Opened)
     assert opened.peer.startswith("10.0.0.7:")
     assert closed == Closed(
+        id=1,
         peer=opened.peer,
         reason="the peer ended its sending",
         seconds=2,

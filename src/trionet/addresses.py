@@ -66,6 +66,12 @@ class UnixAddress:
 
 Address: TypeAlias = TCPAddress | TLSAddress | UnixAddress
 
+RemoteAddress: TypeAlias = TCPAddress | UnixAddress
+"""Where the other end of a stream is; TLS is no part of it."""
+
+Host: TypeAlias = str | tuple[int, str]
+"""What counts as one host; see `host_of`."""
+
 _PORT = re.compile(r"[0-9]{1,5}")
 # What would break the one line in which an address is shown, or move a cursor in it.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -93,6 +99,31 @@ def parse_address(text: str) -> Address:
     if text.startswith("tls:"):
         return TLSAddress(_parse_tcp(text, "tls:"))
     return _parse_tcp(text, "")
+
+
+def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | None:
+    """Return what counts as the host of a peer, for limits on what one host may have.
+
+    Whoever has one IPv6 address commonly has the other 2^64 of its network too, so a limit for each
+    single address would limit nobody. An IPv4 address that is written as IPv6 (``::ffff:a.b.c.d``)
+    is the IPv4 address.
+
+    Args:
+        remote: the peer's address, numeric; ``None``: not known.
+        ipv6_prefix: how many leading bits of an IPv6 address make a host, 1 to 128.
+
+    Returns:
+        A value that is equal for equal hosts; ``None``: the peer has no host, as on a Unix socket.
+    """
+    if not isinstance(remote, TCPAddress):
+        return None
+    if ":" not in remote.host:
+        return remote.host
+    numeric, _, scope = remote.host.partition("%")
+    address = ipaddress.IPv6Address(numeric)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return int(address) >> (128 - ipv6_prefix), scope
 
 
 def _parse_tcp(text: str, scheme: str) -> TCPAddress:

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from trionet.addresses import RemoteAddress, UnixAddress
 from trionet.deadlines import Deadlines
 from trionet.errors import BadLine
 from trionet.limits import Limits
@@ -24,7 +25,9 @@ class Connection:
     outbox is sent first, then the sending is ended, then the stream is closed.
 
     Attributes:
-        peer: the peer's address as it is to be shown.
+        id: its number at this server: 1, 2, 3 and so on, in the order in which connections came.
+        peer: the peer's address as it is to be shown. Peers on a Unix socket have no address of
+            their own, and are told apart by their number: ``unix:/run/room#17``.
         lines: its lines. ``async for line in connection.lines`` gives each good line and answers
             each bad one with ``error: REASON``; ``receive_batch`` gives both. They end when the
             peer ends or resets the connection, when a deadline has passed, and when the server
@@ -36,6 +39,7 @@ class Connection:
     __slots__ = (
         "_deadlines",
         "_limits",
+        "id",
         "lines",
         "opened_at",
         "outbox",
@@ -53,11 +57,13 @@ class Connection:
         when_slow: WhenSlow,
         tell_missed: Callable[[int], bytes] | None,
         refuse_http: bool,
+        number: int = 0,
     ) -> None:
         self._limits = limits
         self._deadlines = deadlines
         self.stream = stream
-        self.peer = peer_of(stream)
+        self.id = number
+        self.peer = peer_of(stream, number)
         self.opened_at = trio.current_time()
         self.lines = _line_reader(
             stream,
@@ -153,17 +159,20 @@ class Connection:
         )
 
 
-def peer_of(stream: trio.abc.Stream) -> str:
-    """Return the address of a stream's other end, as it is to be shown."""
-    return str(getattr(stream, "peer", "unknown peer"))
+def peer_of(stream: trio.abc.Stream, number: int) -> str:
+    """Return the address of a stream's other end, as it is to be shown.
+
+    Args:
+        stream: the stream.
+        number: the connection's, which tells the peers of a Unix socket apart.
+    """
+    peer = str(getattr(stream, "peer", "unknown peer"))
+    return f"{peer}#{number}" if isinstance(remote_of(stream), UnixAddress) else peer
 
 
-def host_of(peer: str) -> str | None:
-    """Return the host of a peer's address; ``None``: it has none, such as on a Unix socket."""
-    if peer.startswith("unix:"):
-        return None
-    host, colon, port = peer.removeprefix("tls:").rpartition(":")
-    return host if colon and port.isdigit() else None
+def remote_of(stream: trio.abc.Stream) -> RemoteAddress | None:
+    """Return the structured address of a stream's other end; ``None``: it does not tell."""
+    return getattr(stream, "remote", None)
 
 
 def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:

@@ -1,7 +1,8 @@
 """What a server tells its operator of its connections, as values.
 
-`trionet.serve` hands each to its ``on_event``, at once and in order. ``str()`` of each is one line
-for a log; nothing in it comes from a peer.
+`trionet.serve` hands each to its ``on_event``, at once and in order. Each carries the number of the
+connection, so that what is told of one connection can be put together. ``str()`` of each is one
+line for a log; nothing in it comes from a peer.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ class Opened:
     """A connection is being served.
 
     Attributes:
+        id: the connection's number: 1, 2, 3 and so on for one server, refused ones counted.
         peer: the peer's address.
     """
 
+    id: int
     peer: str
 
     def __str__(self) -> str:
@@ -29,10 +32,12 @@ class Refused:
     """A connection was answered and closed without being served.
 
     Attributes:
+        id: the connection's number, see `Opened`.
         peer: the peer's address.
         reason: what it was answered, after ``error:``.
     """
 
+    id: int
     peer: str
     reason: str
 
@@ -45,6 +50,7 @@ class Closed:
     """A connection is served no more.
 
     Attributes:
+        id: the connection's number, see `Opened`.
         peer: the peer's address.
         reason: why, in words.
         seconds: how long it was served.
@@ -54,6 +60,7 @@ class Closed:
         lines_out: lines put into its outbox, less those that were dropped.
     """
 
+    id: int
     peer: str
     reason: str
     seconds: float

@@ -136,6 +136,8 @@ class Limits:
             happens to one more is the server's `trionet.WhenFull`.
         max_per_address: connections served at a time from one host; 0: no limit of its own. One
             more is answered and closed. Peers on Unix sockets have no host.
+        ipv6_prefix: how many leading bits of an IPv6 address make one host, 1 to 128 (64: the
+            smallest network that providers hand out, and all its addresses are one customer's).
         max_waiting: bytes that may wait for one peer that does not read (1 MiB: minutes of a
             lively room). What happens beyond it is the server's `trionet.WhenSlow`.
         rate: lines a second that one peer may send in the long run; 0: any number. One who sends
@@ -165,6 +167,7 @@ class Limits:
     max_unending: int = MAX_UNENDING
     max_clients: int = 0
     max_per_address: int = 0
+    ipv6_prefix: int = 64
     max_waiting: int = 1 << 20
     rate: float = 0
     burst: int = 100

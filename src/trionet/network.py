@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+import weakref
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -19,7 +20,7 @@ from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.certificates import File, client_context, server_context
 from trionet.checks import check_backlog, check_file, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
-from trionet.sockets import SocketListener, SocketStream, local_address, remote_address
+from trionet.sockets import SocketListener, SocketStream, remote_address, structured
 from trionet.tls import REFUSAL, TLSListener, TLSStream
 from trionet.unixsockets import listen_unix
 
@@ -79,7 +80,7 @@ class SystemNetwork:
 
     Args:
         certificate: a PEM file with the certificate of ``tls:`` listeners, followed by those that
-            lead to one that clients trust; read anew by each `listen`.
+            lead to one that clients trust; read anew by each `listen` and by `reload`.
         private_key: a PEM file with its private key, not encrypted; default: it stands in
             `certificate` too.
         ca: a PEM file with the certificates that `connect` trusts, and no others; default: those
@@ -112,6 +113,8 @@ class SystemNetwork:
         self._ca = ca
         self._unix_mode = unix_mode
         self._client_context: ssl.SSLContext | None = None
+        # Listeners that are still in use, for `reload`; one that nobody holds any more drops out.
+        self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         given = {
@@ -150,13 +153,37 @@ class SystemNetwork:
                 return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
             if isinstance(where, TCPAddress):
                 socks = await _bind_tcp(where, backlog)
-                return [SocketListener(sock, address=local_address(sock)) for sock in socks]
+                return [SocketListener(sock) for sock in socks]
             context = self._server_settings()
-            return [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
+            listeners = [_listen_tls(sock, context) for sock in await _bind_tcp(where.tcp, backlog)]
+            self._tls_listeners.update(listeners)
+            return listeners
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
         except TrionetError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
+
+    def reload(self) -> bool:
+        """Read certificate and private key anew, for the connections that come from now on.
+
+        The ``tls:`` listeners of this network stay open, and connections that stand keep what they
+        have. Never a checkpoint: it blocks while it reads the files.
+
+        Returns:
+            Whether there was anything to reload: no ``tls:`` listener, nothing to do.
+
+        Raises:
+            TrionetError: the new files cannot be used; the message says in one line which, and why.
+                The listeners keep the certificate that they had.
+        """
+        listeners = [listener for listener in self._tls_listeners if not listener.closed]
+        if not listeners:
+            return False
+        # Made whole before any listener has it, so that a bad file changes nothing.
+        context = self._server_settings()
+        for listener in listeners:
+            listener.context = context
+        return True
 
     async def connect(self, address: str) -> SocketStream | TLSStream:
         """Connect to the first address that answers, both families tried (RFC 8305).
@@ -208,7 +235,8 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
         trio_stream = await _open_tcp(where)
     sock = socket.socket(fileno=trio_stream.socket.detach())
     try:
-        return SocketStream(sock, peer=remote_address(sock))
+        remote = structured(sock.getpeername())
+        return SocketStream(sock, peer=remote_address(sock), remote=remote)
     except BaseException:
         # Such as one that was reset before it could be asked who it is.
         sock.close()
@@ -216,7 +244,7 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
 
 
 def _listen_tls(sock: socket.socket, context: ssl.SSLContext) -> TLSListener:
-    transport = SocketListener(sock, address=local_address(sock), refusal=REFUSAL)
+    transport = SocketListener(sock, refusal=REFUSAL)
     return TLSListener(transport, context)
 
 

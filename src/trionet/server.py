@@ -15,6 +15,7 @@ that whoever is being served is served to the end.
 from __future__ import annotations
 
 import enum
+import itertools
 import logging
 import math
 from collections import Counter
@@ -23,6 +24,7 @@ from contextlib import suppress
 
 import trio
 
+from trionet.addresses import Host, host_of
 from trionet.checks import (
     check_addresses,
     check_backlog,
@@ -33,7 +35,7 @@ from trionet.checks import (
     check_limits,
     check_network,
 )
-from trionet.connection import Connection, host_of, peer_of
+from trionet.connection import Connection, peer_of, remote_of
 from trionet.deadlines import Deadlines
 from trionet.errors import ReceiveInterrupted
 from trionet.events import Closed, Opened, Refused, ServerEvent
@@ -94,10 +96,13 @@ class Server:
         self._tell_missed = tell_missed
         self._refuse_http = refuse_http
         self._on_drain = on_drain
-        self._on_event = on_event or (lambda _event: None)
+        self._on_event = on_event
+        # How often each of the caller's functions has raised.
+        self._raised: Counter[str] = Counter()
+        self._ids = itertools.count(1)
         self._deadlines = Deadlines()
         self._readiness: Readiness | None = None
-        self._from_host: Counter[str] = Counter()
+        self._from_host: Counter[Host] = Counter()
         self._turning_away = 0
         # A dict for its order: whoever was first is told first.
         self._connections: dict[Connection, None] = {}
@@ -165,7 +170,7 @@ class Server:
                     async with trio.open_nursery() as self._handlers:
                         await self._accept_until_drained(self._handlers, task_status)
                         if self._on_drain is not None:
-                            self._on_drain()
+                            self._call_safely("on_drain", self._on_drain)
                         for connection in self._connections:
                             connection.lines.stop()
                         self._inputs_ended.set()
@@ -174,6 +179,23 @@ class Server:
         finally:
             self._inputs_ended.set()
             self._ended.set()
+            for name, times in self._raised.items():
+                if times > 1:
+                    logger.error("%s failed %d times in all", name, times)
+
+    def _tell(self, event: ServerEvent) -> None:
+        if self._on_event is not None:
+            self._call_safely("on_event", self._on_event, event)
+
+    def _call_safely(self, name: str, function: Callable[..., object], *args: object) -> None:
+        """Call one of the caller's functions; an error in it is logged once and ends nothing."""
+        try:
+            function(*args)
+        except Exception:
+            self._raised[name] += 1
+            # Once: it may fail for each connection, and the log is for more than that.
+            if self._raised[name] == 1:
+                logger.exception("%s failed; the server goes on", name)
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
         """Run what the handlers need for as long as there are any."""
@@ -224,10 +246,10 @@ class Server:
 
     def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         """Serve a connection, or refuse it, in a task of its own."""
-        host = host_of(peer_of(stream))
         if self._is_full:
             self._start_turning_away(stream, "server is full", handlers)
             return
+        host = self._host_of(stream)
         if host is not None and 0 < self._limits.max_per_address <= self._from_host[host]:
             self._start_turning_away(stream, "too many connections from your address", handlers)
             return
@@ -241,11 +263,12 @@ class Server:
             when_slow=self._when_slow,
             tell_missed=self._tell_missed,
             refuse_http=self._refuse_http,
+            number=next(self._ids),
         )
         self._connections[connection] = None
         if host is not None:
             self._from_host[host] += 1
-        self._on_event(Opened(peer=connection.peer))
+        self._tell(Opened(id=connection.id, peer=connection.peer))
         handlers.start_soon(self._serve_one, connection, name=connection.peer)
 
     async def _serve_one(self, connection: Connection) -> None:
@@ -278,7 +301,7 @@ class Server:
 
     def _end(self, connection: Connection, reason: str) -> None:
         lines, outbox = connection.lines, connection.outbox
-        host = host_of(connection.peer)
+        host = self._host_of(connection.stream)
         outbox.close()
         self._deadlines.forget(connection)
         del self._connections[connection]
@@ -288,8 +311,9 @@ class Server:
                 # What is left of a host that has gone is nothing: hosts are many.
                 del self._from_host[host]
         self._vacancy.unpark()
-        self._on_event(
+        self._tell(
             Closed(
+                id=connection.id,
                 peer=connection.peer,
                 reason=reason,
                 seconds=trio.current_time() - connection.opened_at,
@@ -299,6 +323,9 @@ class Server:
                 lines_out=outbox.lines_out - outbox.dropped,
             )
         )
+
+    def _host_of(self, stream: trio.abc.Stream) -> Host | None:
+        return host_of(remote_of(stream), ipv6_prefix=self._limits.ipv6_prefix)
 
     async def _shake_hands(self, connection: Connection) -> str | None:
         """Do what a TLS stream needs done first, and return why it cannot be done, if so."""
@@ -327,7 +354,8 @@ class Server:
     def _start_turning_away(
         self, stream: trio.abc.Stream, reason: str, handlers: trio.Nursery
     ) -> None:
-        self._on_event(Refused(peer=peer_of(stream), reason=reason))
+        number = next(self._ids)
+        self._tell(Refused(id=number, peer=peer_of(stream, number), reason=reason))
         handlers.start_soon(self._turn_away, stream, reason)
 
     async def _turn_away(self, stream: trio.abc.Stream, reason: str) -> None:
@@ -371,6 +399,7 @@ async def serve(
         refuse_http: close a connection unanswered when its first line is an HTTP request line.
         on_drain: called once when a drain begins, before the inputs end.
         on_event: called with each `trionet.ServerEvent`: a connection was opened, refused, closed.
+            An error in it or in `on_drain` is logged to ``trionet.server`` once, and ends nothing.
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
         network: where to listen; default the system's.

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from trionet.addresses import TCPAddress, UnixAddress
+from trionet.addresses import RemoteAddress, TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.readiness import Input, Readiness
 from trionet.text import safe_text
@@ -62,11 +62,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
     Args:
         sock: a connected stream socket; the stream makes it non-blocking and closes it.
         peer: the other end's address as it is to be shown.
+        remote: the other end's address, for those who count or compare; ``None``: not known.
     """
 
-    __slots__ = ("_input", "_is_interrupted", "_sending", "_sent_eof", "_sock", "peer")
+    __slots__ = ("_input", "_is_interrupted", "_sending", "_sent_eof", "_sock", "peer", "remote")
 
-    def __init__(self, sock: socket.socket, *, peer: str) -> None:
+    def __init__(
+        self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
+    ) -> None:
         sock.setblocking(False)
         if _is_tcp(sock):
             # Lines are written whole: waiting for more to fill a packet would only delay them.
@@ -78,6 +81,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._sent_eof = False
         self.peer = peer
+        self.remote = remote
 
     def __repr__(self) -> str:
         state = ": closed" if self._sock.fileno() < 0 else ""
@@ -326,18 +330,26 @@ class SocketListener(trio.abc.Listener[SocketStream]):
 
     Args:
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
-        address: its own address as it is to be shown.
-        on_close: called once, after the socket was closed.
+        address: its own address as it is to be shown; default: the one that it is bound to.
+        on_close: called once, just before the socket is closed.
         refusal: what a connection is sent that there is no descriptor for.
     """
 
-    __slots__ = ("_on_close", "_out_of_descriptors", "_refusal", "_reserve", "_sock", "address")
+    __slots__ = (
+        "_on_close",
+        "_out_of_descriptors",
+        "_own",
+        "_refusal",
+        "_reserve",
+        "_sock",
+        "address",
+    )
 
     def __init__(
         self,
         sock: socket.socket,
         *,
-        address: str,
+        address: str | None = None,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
     ) -> None:
@@ -347,7 +359,14 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._refusal = refusal
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
-        self.address = address
+        # What a peer without an address of its own is shown as.
+        self._own = structured(sock.getsockname())
+        self.address = local_address(sock) if address is None else address
+
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._sock.fileno() < 0
 
     def __repr__(self) -> str:
         state = ": closed" if self._sock.fileno() < 0 else ""
@@ -399,7 +418,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                     raise
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
-            return SocketStream(sock, peer=_show_peer(address) or self.address)
+            remote = structured(address) or self._own
+            return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
 
     def _refuse_one(self) -> None:
         """Answer and close one waiting connection by means of the reserve descriptor."""
@@ -425,15 +445,15 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     async def aclose(self) -> None:
         """Close the socket; a checkpoint, but closed at once also when cancelled."""
         if self._sock.fileno() >= 0:
+            if self._on_close is not None:
+                self._on_close()
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
             self._drop_reserve()
-            if self._on_close is not None:
-                self._on_close()
         await trio.lowlevel.checkpoint()
 
     def _check_open(self) -> None:
-        if self._sock.fileno() < 0:
+        if self.closed:
             raise trio.ClosedResourceError("the listener is closed")
 
 
@@ -444,23 +464,34 @@ def _open_reserve() -> int | None:
         return None
 
 
-def _show(address: Any) -> str:
-    """Return what the socket module calls an address as it is to be shown; empty: it has none."""
+def structured(address: Any) -> RemoteAddress | None:
+    """Return what the socket module calls an address; ``None``: the socket has none."""
     if isinstance(address, tuple):
-        return str(TCPAddress(address[0], address[1]))
-    return str(UnixAddress(address)) if isinstance(address, str) and address else ""
+        host, port, *more = address
+        # Python leaves the scope of a link-local address out of the host.
+        if len(more) == 2 and more[1] and "%" not in host:
+            host = f"{host}%{_interface(more[1])}"
+        return TCPAddress(host, port)
+    if isinstance(address, bytes):
+        # An abstract socket's name begins with a NUL, and is any bytes.
+        address = os.fsdecode(address).replace("\0", "@", 1)
+    return UnixAddress(address) if address else None
 
 
-def _show_peer(address: Any) -> str:
-    # Who connects from a Unix socket has chosen its path, line ends and all.
-    return safe_text(_show(address))
+def _interface(number: int) -> str:
+    try:
+        return socket.if_indextoname(number)
+    except OSError:
+        # It is gone by now; the number means the same.
+        return str(number)
 
 
 def local_address(sock: socket.socket) -> str:
     """Return the address that a socket is bound to, numeric, as it is to be shown."""
-    return _show(sock.getsockname())
+    return str(structured(sock.getsockname()) or "")
 
 
 def remote_address(sock: socket.socket) -> str:
     """Return the address that a socket is connected to, numeric, as it is to be shown."""
-    return _show_peer(sock.getpeername())
+    # A peer on a Unix socket has chosen its path, line ends and all.
+    return safe_text(str(structured(sock.getpeername()) or ""))

@@ -28,6 +28,7 @@ from typing import Protocol
 
 import trio
 
+from trionet.addresses import RemoteAddress
 from trionet.errors import ReceiveInterrupted
 from trionet.readiness import Readiness, let_wait_with
 from trionet.sockets import RECEIVE_SIZE, SocketListener
@@ -84,6 +85,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     Attributes:
         peer: the other end's address as it is to be shown, the transport's.
+        remote: the other end's address, the transport's; ``None``: not known.
     """
 
     __slots__ = (
@@ -97,6 +99,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_transport",
         "_unsent",
         "peer",
+        "remote",
     )
 
     def __init__(
@@ -120,6 +123,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._closed = False
         self._is_interrupted = False
         self.peer = transport.peer
+        self.remote: RemoteAddress | None = getattr(transport, "remote", None)
 
     def __repr__(self) -> str:
         if self._closed:
@@ -374,17 +378,25 @@ class TLSListener(trio.abc.Listener[TLSStream]):
 
     Attributes:
         address: its own address as it is to be shown.
+        context: what the next connections get. It may be replaced at any time; connections that
+            were accepted before keep theirs.
     """
 
-    __slots__ = ("_context", "_transport", "address")
+    # `trionet.SystemNetwork` holds its listeners weakly.
+    __slots__ = ("__weakref__", "_transport", "address", "context")
 
     def __init__(self, transport: SocketListener, context: ssl.SSLContext) -> None:
         self._transport = transport
-        self._context = context
+        self.context = context
         self.address = f"tls:{transport.address}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.address}, {self._transport!r}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._transport.closed
 
     async def accept(self) -> TLSStream:
         """Wait for a connection and return it, its handshake not begun.
@@ -395,7 +407,7 @@ class TLSListener(trio.abc.Listener[TLSStream]):
 
         Cancellation: no connection is lost.
         """
-        return TLSStream(await self._transport.accept(), self._context, server_side=True)
+        return TLSStream(await self._transport.accept(), self.context, server_side=True)
 
     def accept_nowait(self) -> TLSStream:
         """Return a connection that waits already. Never a checkpoint.
@@ -404,7 +416,7 @@ class TLSListener(trio.abc.Listener[TLSStream]):
             trio.WouldBlock: none waits, or the system lacks the means to take it.
             trio.ClosedResourceError: the listener was closed.
         """
-        return TLSStream(self._transport.accept_nowait(), self._context, server_side=True)
+        return TLSStream(self._transport.accept_nowait(), self.context, server_side=True)
 
     async def aclose(self) -> None:
         """Close the socket; a checkpoint, but closed at once also when cancelled."""

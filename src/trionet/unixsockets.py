@@ -48,7 +48,7 @@ async def listen_unix(
         sock.close()
         _remove_own(where.path, made)
         raise
-    return SocketListener(sock, address=str(where), on_close=partial(_remove_own, where.path, made))
+    return SocketListener(sock, on_close=partial(_remove_own, where.path, made))
 
 
 def _is_socket(path: str) -> bool:

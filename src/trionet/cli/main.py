@@ -106,6 +106,13 @@ MaxPerAddress = Annotated[
 MaxLine = Annotated[
     int, _limit("--max-line", "max_line", "BYTES", "Of one line; more gets an error.")
 ]
+IPv6Prefix = Annotated[
+    int,
+    _limit(
+        *("--ipv6-prefix", "ipv6_prefix", "BITS"),
+        "Of an IPv6 address that make one address for --max-per-address.",
+    ),
+]
 MaxWaiting = Annotated[
     int,
     _limit(
@@ -290,6 +297,7 @@ def calc_serve(
     unix_mode: UnixMode = None,
     max_clients: MaxClients = 1,
     max_per_address: MaxPerAddress = 0,
+    ipv6_prefix: IPv6Prefix = 64,
     backlog: Backlog = None,
     max_line: MaxLine = 4096,
     max_waiting: MaxWaiting = 1048576,
@@ -310,6 +318,7 @@ def calc_serve(
     limits = {
         "max_clients": max_clients,
         "max_per_address": max_per_address,
+        "ipv6_prefix": ipv6_prefix,
         "max_line": max_line,
         "max_waiting": max_waiting,
         "handshake_timeout": handshake_timeout,
@@ -380,6 +389,7 @@ def chat_serve(
     unix_mode: UnixMode = None,
     max_clients: MaxClients = 10000,
     max_per_address: MaxPerAddress = 1000,
+    ipv6_prefix: IPv6Prefix = 64,
     backlog: Backlog = None,
     max_line: MaxLine = 4096,
     max_waiting: MaxWaiting = 1048576,
@@ -397,6 +407,7 @@ def chat_serve(
     limits = {
         "max_clients": max_clients,
         "max_per_address": max_per_address,
+        "ipv6_prefix": ipv6_prefix,
         "max_line": max_line,
         "max_waiting": max_waiting,
         "rate": rate,

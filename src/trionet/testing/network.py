@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.addresses import RemoteAddress, TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.checks import check_backlog
 from trionet.errors import ConnectError, ListenError
 from trionet.network import DEFAULT_BACKLOG, Listener
@@ -119,8 +119,13 @@ class MemoryNetwork:
         listener = self._find(address)
         if listener is None:
             raise ConnectError(f"cannot connect to {address}: {_words(errno.ECONNREFUSED)}")
-        here = str(TCPAddress(source, self._pick_port()))
-        ours, theirs = memory_stream_pair(link, back, names=(here, listener.address))
+        here: RemoteAddress = TCPAddress(source, self._pick_port())
+        where = parse_address(listener.address)
+        if isinstance(where, UnixAddress):
+            # As on the system: who connects to a Unix socket has no address of its own.
+            here = where
+        ours, theirs = memory_stream_pair(link, back, names=(str(here), listener.address))
+        theirs.remote = here
         await listener.offer(theirs)
         if self._is_partitioned:
             # It began while this waited for a place in the backlog.

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import trio
 
+from trionet.addresses import RemoteAddress
 from trionet.checks import check_flag, check_kind
 from trionet.errors import ReceiveInterrupted
 
@@ -194,6 +195,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
 
     Attributes:
         peer: the other end's address as it is to be shown.
+        remote: the other end's address, as a server counts by it; ``None``: not known.
     """
 
     def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
@@ -203,6 +205,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._receiving = False
         self._sending = False
         self.peer = peer
+        self.remote: RemoteAddress | None = None
 
     def __repr__(self) -> str:
         if self._closed:
