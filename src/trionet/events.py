@@ -1,7 +1,8 @@
 """What a server tells its operator of its connections, as values.
 
 `trionet.serve` hands each to its ``on_event``, at once and in order. ``str()`` of each is one line
-for a log; nothing in it comes from a peer.
+for a log. Nothing in it comes from a peer, except the name in `Identified`, which the service has
+checked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,22 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Identified:
+    """The service knows who a peer is: somebody has logged in.
+
+    Attributes:
+        peer: the peer's address.
+        name: who it is, as the service told `trionet.Connection.identify`.
+    """
+
+    peer: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.peer} is {self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Closed:
     """A connection is served no more.
 
@@ -70,4 +87,4 @@ class Closed:
         )
 
 
-ServerEvent: TypeAlias = Opened | Refused | Closed
+ServerEvent: TypeAlias = Opened | Refused | Identified | Closed
