@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from trionet.events import Closed, Opened, Refused
+from trionet.events import Closed, Identified, Opened, Refused
 
 
 def test_each_is_one_line_for_a_log() -> None:
@@ -8,6 +8,7 @@ def test_each_is_one_line_for_a_log() -> None:
     assert str(Refused(id=2, peer="[::1]:4000", reason="server is full")) == (
         "refused [::1]:4000: server is full"
     )
+    assert str(Identified(id=1, peer="192.0.2.7:51034", name="Ann")) == "192.0.2.7:51034 is Ann"
     closed = Closed(
         id=1,
         peer="127.0.0.1:4000",

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from trionet import (
     Closed,
     Connection,
+    Identified,
     Limits,
     Opened,
     Refused,
@@ -42,7 +43,7 @@ class Log:
 
     @property
     def reasons(self) -> list[str]:
-        return [event.reason for event in self.events if not isinstance(event, Opened)]
+        return [event.reason for event in self.events if isinstance(event, Closed | Refused)]
 
 
 async def ended(client: LineClient) -> float:
@@ -70,6 +71,66 @@ async def test_who_sends_no_whole_line_in_time_is_told_and_closed(
         assert await ended(silent) == pytest.approx(30)
         await prompt.expect_silence(3600)
     assert log.reasons[:2] == ["the peer did not log in in time"] * 2
+
+
+async def log_in(connection: Connection) -> None:
+    """Take ``Ann`` for a login, and nothing else."""
+    async for line in connection.lines:
+        if line == "Ann":
+            connection.identify("Ann")
+        await connection.send(f"{line}?" if connection.name is None else line)
+
+
+async def test_where_peers_are_identified_no_other_line_ends_the_login_deadline(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+    run = run_handler(
+        log_in,
+        limits=Limits(login_timeout=30, idle_timeout=20),
+        identifies=True,
+        on_event=log.events.append,
+    )
+    async with run as connect:
+        wrong, right = await connect("wrong"), await connect("right")
+        for client in (wrong, right):
+            await client.send("Bob")
+            await client.expect("Bob?")
+        await trio.sleep(15)
+        await right.send("Ann")
+        await right.expect("Ann")
+        for _ in range(4):
+            await wrong.send_bytes(b"Cid\n\xff\n")
+            await wrong.expect("Cid?", "error: line is not UTF-8")
+            await trio.sleep(3)
+        await wrong.expect("error: no login within 30 seconds")
+        assert await ended(wrong) == pytest.approx(30)
+        await right.expect("error: nothing came for 20 seconds")
+        assert await ended(right) == pytest.approx(35)
+    assert log.reasons[0] == "the peer did not log in in time"
+    opened = [event for event in log.events if isinstance(event, Opened)]
+    identified = [event for event in log.events if isinstance(event, Identified)]
+    assert identified == [Identified(id=opened[1].id, peer=opened[1].peer, name="Ann")]
+
+
+async def test_to_be_identified_is_enough_where_it_is_not_asked_for(
+    autojump_clock: MockClock,
+) -> None:
+    log = Log()
+
+    async def identify_by_address(connection: Connection) -> None:
+        connection.identify(f"host {connection.peer.partition(':')[0]}")
+        connection.identify("a new name")
+        await hear(connection)
+
+    limits = Limits(login_timeout=30)
+    async with run_handler(
+        identify_by_address, limits=limits, on_event=log.events.append
+    ) as connect:
+        client = await connect(source="10.0.0.7")
+        await client.expect_silence(100)
+    names = [event.name for event in log.events if isinstance(event, Identified)]
+    assert names == ["host 10.0.0.7", "a new name"]
 
 
 async def test_a_byte_a_second_is_no_login(autojump_clock: MockClock) -> None:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         UnsendableLine as UnsendableLine,
     )
     from trionet.events import Closed as Closed
+    from trionet.events import Identified as Identified
     from trionet.events import Opened as Opened
     from trionet.events import Refused as Refused
     from trionet.events import ServerEvent as ServerEvent
@@ -166,7 +167,7 @@ _HOMES = {
         "TrionetError",
         "UnsendableLine",
     ),
-    "trionet.events": ("Closed", "Opened", "Refused", "ServerEvent"),
+    "trionet.events": ("Closed", "Identified", "Opened", "Refused", "ServerEvent"),
     "trionet.hub": ("Hub",),
     "trionet.limits": ("Limits",),
     "trionet.lines": (

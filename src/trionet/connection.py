@@ -32,15 +32,19 @@ class Connection:
             each bad one with ``error: REASON``; ``receive_batch`` gives both. They end when the
             peer ends or resets the connection, when a deadline has passed, and when the server
             drains.
+        name: who the peer is, once `identify` was told; ``None`` before.
         outbox: what goes to it. Everything that is sent passes through here, in order.
         stream: the stream under both, for what these do not cover. Do not send on it.
     """
 
     __slots__ = (
         "_deadlines",
+        "_identifies",
         "_limits",
+        "_on_identified",
         "id",
         "lines",
+        "name",
         "opened_at",
         "outbox",
         "peer",
@@ -58,8 +62,13 @@ class Connection:
         tell_missed: Callable[[int], bytes] | None,
         refuse_http: bool,
         number: int = 0,
+        identifies: bool = False,
+        on_identified: Callable[[Connection, str], object] | None = None,
     ) -> None:
         self._limits = limits
+        self._identifies = identifies
+        self._on_identified = on_identified
+        self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream
         self.id = number
@@ -98,6 +107,20 @@ class Connection:
         """
         await self.outbox.send(encode_lines(lines))
 
+    def identify(self, name: str) -> None:
+        """Note who the peer is: it has logged in. Never a checkpoint.
+
+        This ends the login deadline, and the server's ``on_event`` gets a `trionet.Identified`.
+        A service that calls it says so with ``serve(identifies=True)``. It may call it again when
+        the peer's name changes.
+
+        Args:
+            name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
+        """
+        self.name = name
+        if self._on_identified is not None:
+            self._on_identified(self, name)
+
     async def _answer(self, bad_line: BadLine) -> None:
         await self.send(f"error: {bad_line}")
 
@@ -109,15 +132,18 @@ class Connection:
 
     @property
     def _login_by(self) -> float:
-        return self.opened_at + (self._limits.login_timeout or math.inf)
+        """When the login deadline passes; ``math.inf``: it does not, or not any more."""
+        is_over = self.name is not None or (self.lines.lines_in and not self._identifies)
+        if is_over or not self._limits.login_timeout:
+            return math.inf
+        return self.opened_at + self._limits.login_timeout
 
     def next_deadline(self) -> float:
         """Return when `check_deadlines` may have something to do; `trionet.deadlines` asks."""
         limits = self._limits
         due = math.inf
         if self.lines.end is None:
-            if not self.lines.lines_in:
-                due = self._login_by
+            due = self._login_by
             if limits.idle_timeout:
                 due = min(due, self.lines.received_at + limits.idle_timeout)
         if limits.write_timeout:
@@ -133,7 +159,7 @@ class Connection:
             self.lines.stop(InputEnd.SLOW)
         elif self.lines.end is not None:
             return
-        elif not self.lines.lines_in and self._login_by <= now:
+        elif self._login_by <= now:
             self._time_out(InputEnd.LOGIN, f"no login within {limits.login_timeout:g} seconds")
         elif limits.idle_timeout and self.lines.received_at + limits.idle_timeout <= now:
             self._time_out(InputEnd.IDLE, f"nothing came for {limits.idle_timeout:g} seconds")

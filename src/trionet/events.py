@@ -2,7 +2,8 @@
 
 `trionet.serve` hands each to its ``on_event``, at once and in order. Each carries the number of the
 connection, so that what is told of one connection can be put together. ``str()`` of each is one
-line for a log; nothing in it comes from a peer.
+line for a log. Nothing in it comes from a peer, except the name in `Identified`, which the service
+has checked.
 """
 
 from __future__ import annotations
@@ -46,6 +47,24 @@ class Refused:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Identified:
+    """The service knows who a peer is: somebody has logged in.
+
+    Attributes:
+        id: the connection's number.
+        peer: the peer's address.
+        name: who it is, as the service told `trionet.Connection.identify`.
+    """
+
+    id: int
+    peer: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.peer} is {self.name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Closed:
     """A connection is served no more.
 
@@ -77,4 +96,4 @@ class Closed:
         )
 
 
-ServerEvent: TypeAlias = Opened | Refused | Closed
+ServerEvent: TypeAlias = Opened | Refused | Identified | Closed

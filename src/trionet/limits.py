@@ -145,8 +145,9 @@ class Limits:
         burst: lines that one peer may send at once, with `rate`.
         handshake_timeout: for the TLS handshake (10 s: several round trips around the world and
             a busy server); 0: no limit.
-        login_timeout: until the first whole line has come; the peer is told, and closed; 0: no
-            limit. Off by default, because not every service waits for a line.
+        login_timeout: until the first whole line has come, or, in a service that identifies its
+            peers (`trionet.serve`), until it has identified this one; the peer is told, and
+            closed; 0: no limit. Off by default, because not every service waits for a line.
         idle_timeout: without a byte from the peer, which is told then, and closed; 0: no limit.
             Off by default, because many services have silent listeners.
         write_timeout: without progress although there is something to send, after which the peer

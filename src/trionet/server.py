@@ -38,7 +38,7 @@ from trionet.checks import (
 from trionet.connection import Connection, peer_of, remote_of
 from trionet.deadlines import Deadlines
 from trionet.errors import ReceiveInterrupted
-from trionet.events import Closed, Opened, Refused, ServerEvent
+from trionet.events import Closed, Identified, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
 from trionet.network import SYSTEM, Listener, Network
@@ -84,6 +84,7 @@ class Server:
         when_slow: WhenSlow,
         tell_missed: Callable[[int], bytes] | None,
         refuse_http: bool,
+        identifies: bool,
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
     ) -> None:
@@ -95,6 +96,7 @@ class Server:
         self._when_slow = when_slow
         self._tell_missed = tell_missed
         self._refuse_http = refuse_http
+        self._identifies = identifies
         self._on_drain = on_drain
         self._on_event = on_event
         # How often each of the caller's functions has raised.
@@ -264,12 +266,17 @@ class Server:
             tell_missed=self._tell_missed,
             refuse_http=self._refuse_http,
             number=next(self._ids),
+            identifies=self._identifies,
+            on_identified=self._tell_identified,
         )
         self._connections[connection] = None
         if host is not None:
             self._from_host[host] += 1
         self._tell(Opened(id=connection.id, peer=connection.peer))
         handlers.start_soon(self._serve_one, connection, name=connection.peer)
+
+    def _tell_identified(self, connection: Connection, name: str) -> None:
+        self._tell(Identified(id=connection.id, peer=connection.peer, name=name))
 
     async def _serve_one(self, connection: Connection) -> None:
         # All in one function, the handler's call too: each coroutine between a task and what it
@@ -379,6 +386,7 @@ async def serve(
     when_slow: WhenSlow = WhenSlow.DISCONNECT,
     tell_missed: Callable[[int], bytes] | None = None,
     refuse_http: bool = True,
+    identifies: bool = False,
     on_drain: Callable[[], object] | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
     backlog: int | None = None,
@@ -397,9 +405,12 @@ async def serve(
         when_slow: what happens over `Limits.max_waiting`; by default the peer is given up.
         tell_missed: see `trionet.Outbox`.
         refuse_http: close a connection unanswered when its first line is an HTTP request line.
+        identifies: the handler calls `Connection.identify` when it knows who the peer is, and the
+            login deadline runs until then; by default it runs until the first whole line has come.
         on_drain: called once when a drain begins, before the inputs end.
-        on_event: called with each `trionet.ServerEvent`: a connection was opened, refused, closed.
-            An error in it or in `on_drain` is logged to ``trionet.server`` once, and ends nothing.
+        on_event: called with each `trionet.ServerEvent`: a connection was opened or refused,
+            its peer was identified, it was closed. An error in it or in `on_drain` is logged to
+            ``trionet.server`` once, and ends nothing.
         backlog: connections that the system holds ready before they are accepted; default 4,096
             or what the system allows.
         network: where to listen; default the system's.
@@ -442,6 +453,7 @@ async def serve(
             when_slow=when_slow,
             tell_missed=tell_missed,
             refuse_http=refuse_http,
+            identifies=identifies,
             on_drain=on_drain,
             on_event=on_event,
         )

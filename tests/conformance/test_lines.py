@@ -677,6 +677,12 @@ def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> N
         service.log_in("Ann")
         slow.send(b"never a whole line")
         late += [silent, slow]
+    # The calculator closes at the first unfit name (C7); a room takes the next try.
+    stubborn = service.connect()
+    stubborn.send(b"*\n\xff\n/who\n\n")
+    for _ in range(4):
+        stubborn.expect_error()
+    late.append(stubborn)
     for peer in late:
         peer.expect("error: no login within 0.3 seconds")
         peer.expect_end()

@@ -108,7 +108,7 @@ async def serve(
                     _put(outbox, answers)
                 else:
                     turn.begin(answers)
-                    await _answer(session, batch[len(answers) :], turn, show)
+                    await _answer(session, batch[len(answers) :], turn, show, connection)
                 # Never ahead of a client that does not read. When everything was sent, the next
                 # receive_batch is checkpoint enough.
                 if outbox.direct is None:
@@ -128,6 +128,7 @@ async def serve(
                     *addresses,
                     limits=limits,
                     when_full=WhenFull.WAIT,
+                    identifies=True,
                     on_drain=finished.set,
                     on_event=on_event,
                     backlog=backlog,
@@ -141,7 +142,11 @@ async def serve(
 
 
 async def _answer(
-    session: Session, lines: list[Line], turn: _Turn, show: Callable[[str], object] | None
+    session: Session,
+    lines: list[Line],
+    turn: _Turn,
+    show: Callable[[str], object] | None,
+    connection: Connection,
 ) -> None:
     """Answer any lines, in as many turns as it takes."""
     done = 0
@@ -159,6 +164,8 @@ async def _answer(
             continue
         reply = await turn.finish(session.receiving(lines[done]))
         done += 1
+        if connection.name is None and session.name is not None:
+            connection.identify(session.name)
         if reply.printed is not None and show is not None:
             show(reply.printed)
         if reply.answer is not None:

@@ -99,6 +99,7 @@ async def serve(
                         partial(_handle, hub, room, last_words),
                         *addresses,
                         limits=limits,
+                        identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
                         tell_missed=lambda count: plain.encode(Missed(count)),
                         on_drain=begin_drain,
@@ -122,6 +123,8 @@ async def _handle(
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):
                 session.receive_batch(batch)
+                if connection.name is None and session.name is not None:
+                    connection.identify(session.name)
                 if hub.is_full:
                     await hub.wait_room()
         if not session.ended:
