@@ -26,6 +26,21 @@ def test_where_there_is_a_token_there_is_nothing_to_wait_for() -> None:
     assert bucket.when(7) == pytest.approx(7)
 
 
+def test_a_charge_beyond_what_is_there_is_a_debt_that_is_paid_first() -> None:
+    bucket = TokenBucket(rate=2, burst=5, now=0)
+    bucket.charge(9)
+    assert bucket.take(10, 0) == 0
+    assert bucket.when(0) == pytest.approx(2.5)
+    assert bucket.take(10, 2) == 0
+    assert bucket.take(10, 2.5) == 1
+
+
+def test_nobody_is_paid_by_a_charge() -> None:
+    bucket = TokenBucket(rate=2, burst=5, now=0)
+    with pytest.raises(ValueError, match="must not be negative"):
+        bucket.charge(-1)
+
+
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (1, 0)])
 def test_what_could_never_give_a_token_is_refused(rate: float, burst: int) -> None:
     with pytest.raises(ValueError, match="rate must be above 0, burst at least 1"):

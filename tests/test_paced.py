@@ -110,3 +110,15 @@ async def test_who_is_slowed_down_is_not_taken_for_idle(autojump_clock: MockCloc
     assert reader.received_at == trio.current_time() == pytest.approx(59, abs=0.01)
     await trio.sleep(10)
     assert trio.current_time() - reader.received_at == pytest.approx(10)
+
+
+async def test_a_charge_delays_the_lines_after_it(autojump_clock: MockClock) -> None:
+    reader, theirs = paced(rate=10, burst=5)
+    await theirs.send_all(b"a\nb\n")
+    assert await reader.receive_batch() == ["a", "b"]
+    reader.charge(13)
+    await theirs.send_all(b"c\n")
+    assert await reader.receive_batch() == ["c"]
+    assert trio.current_time() == pytest.approx(1.1, abs=0.001)
+    with pytest.raises(ValueError, match="must not be negative"):
+        reader.charge(-1)

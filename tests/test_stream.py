@@ -257,6 +257,17 @@ def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() 
     assert {end for end in InputEnd if end.peer_has_ended} == {InputEnd.EOF, InputEnd.RESET}
 
 
+async def test_a_charge_costs_nothing_where_nobody_is_slowed_down() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n")
+    with trio.testing.assert_no_checkpoints():
+        reader.charge(1000)
+    assert await reader.receive_batch() == ["1", "2"]
+    with pytest.raises(ValueError, match="must not be negative"):
+        reader.charge(-1)
+
+
 # --- HTTP ---
 
 

@@ -26,9 +26,22 @@ class TokenBucket:
         """Take as many whole tokens as there are, up to `wanted`, and return how many."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        taken = min(wanted, int(self._tokens))
+        taken = max(0, min(wanted, int(self._tokens)))
         self._tokens -= taken
         return taken
+
+    def charge(self, tokens: int) -> None:
+        """Take tokens whether they are there or not: what is missing is a debt to be paid first.
+
+        Args:
+            tokens: how many, at least 0.
+
+        Raises:
+            ValueError: `tokens` is negative.
+        """
+        if tokens < 0:
+            raise ValueError("tokens must not be negative")
+        self._tokens -= tokens
 
     def when(self, now: float) -> float:
         """Return when there is a whole token."""

@@ -60,6 +60,13 @@ class PacedLineReader(LineReader):
         batch, self._held = self._held, []
         return batch
 
+    def charge(self, tokens: int) -> None:
+        """Charge the peer for something that its lines caused. Never a checkpoint.
+
+        The next lines wait until it is paid; see `LineReader.charge`.
+        """
+        self._bucket.charge(tokens)
+
     def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
         """End the input at a line boundary; see `LineReader.stop`."""
         super().stop(end)

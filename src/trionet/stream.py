@@ -246,6 +246,21 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 raise line
             await self._on_bad_line(line)
 
+    def charge(self, tokens: int) -> None:
+        """Charge the peer for something that its lines caused. Never a checkpoint.
+
+        It costs nothing here. `trionet.paced.PacedLineReader` hands out no more lines until it is
+        paid.
+
+        Args:
+            tokens: how much; one token is what a line costs.
+
+        Raises:
+            ValueError: `tokens` is negative.
+        """
+        if tokens < 0:
+            raise ValueError("tokens must not be negative")
+
     def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
         """End the input at a line boundary. Never a checkpoint.
 
