@@ -44,7 +44,9 @@ def test_each_limit_is_told_of_in_the_docstring_in_order() -> None:
 def test_a_prefix_that_no_ipv6_address_has_is_refused(prefix: Any) -> None:
     assert Limits(ipv6_prefix=1).ipv6_prefix == 1
     assert Limits(ipv6_prefix=128).ipv6_prefix == 128
-    with pytest.raises(ValueError, match=r"^ipv6_prefix must be from 1 to 128$"):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^ipv6_prefix must be a whole number from 1 to 128, not "
+    ):
         Limits(ipv6_prefix=prefix)
 
 
