@@ -30,8 +30,8 @@ SESSION_ENDED = "Session ended"
 _LINE_COST = 6
 # For how many of its characters it costs one more: what is shown on the console is looked through
 # for what is not safe there, and that is seen in C where all of it is plain. The dearest characters
-# (joiners with no meaning, one beside the other) take 0.25 µs each.
-_CHARACTERS_PLAIN, _CHARACTERS = 64, 3
+# (joiners with no meaning among letters of old scripts) take 0.4 µs each.
+_CHARACTERS_PLAIN, _CHARACTERS = 64, 2
 
 
 class UnfitName(TrionetError):
