@@ -98,6 +98,14 @@ def written(line: str) -> list[str]:
         ("2(3\x1b)", "write 2*(…)"),
         ("2π", "write 2*pi"),
         ("2sqrt(4)", "write 2*sqrt(…)"),
+        # Signs that look like those of the grammar.
+        ("7 ∗ 2", "write * for ∗"),
+        ("7 ∕ 2", "write / for ∕"),
+        ("7 — 2", "write - for —"),
+        ("—7 + 2", "write - for —"),
+        ("（7 + 2)", "write ( for （"),
+        ("7²", "write ^2 for ²"),
+        ("√2", "write sqrt(…) for √"),
         # What cannot be seen.
         ("12\u200b + 3", "U+200B is none"),
         ("12\u3000+ 3", "U+3000 is none"),
@@ -178,8 +186,8 @@ def test_a_number_in_a_hint_is_the_one_that_somebody_meant(
 )
 def test_what_a_hint_says_to_write_can_be_read(line: str) -> None:
     for word in written(line):
-        if "…" in word:
-            # A part is left out.
+        if "…" in word or " for " in word:
+            # A part is left out, or it is a sign alone.
             continue
         if word.isalpha() and word in ("sqrt", "abs", "round", "min", "max"):
             # Of a name in capitals: its arguments stand there already.

@@ -27,7 +27,14 @@ from typing import NamedTuple, TypeAlias
 from trionet.calc import operations
 from trionet.calc.bounds import BOUNDS
 from trionet.calc.errors import LimitExceeded, MalformedExpression
-from trionet.calc.hints import comma_hint, known_name_hint, number_hint, operator_hint, shown
+from trionet.calc.hints import (
+    comma_hint,
+    known_name_hint,
+    number_hint,
+    operator_hint,
+    shown,
+    sign_hint,
+)
 from trionet.calc.number import read_number
 from trionet.calc.operations import CONSTANTS, FUNCTIONS, NEGATE, Operation
 from trionet.calc.tokens import (
@@ -225,7 +232,8 @@ class _Reader:
         elif token.text == "(":
             self._open(_Open(token))
         elif token.kind is Kind.STRAY:
-            raise _misread(f"unexpected {shown(token.text)}", token)
+            hint = sign_hint(token.text)
+            raise _misread(f"unexpected {shown(token.text)}", token, hint)
         elif self._before is None and token.kind is Kind.END:
             raise MalformedExpression("expected an expression, such as 12 + 42")
         else:

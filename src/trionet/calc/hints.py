@@ -40,6 +40,22 @@ _PART_OF_A_WORD = re.compile(r"[\w.]")
 
 _GROUP = re.compile(r"\([^()]*\)")
 
+# Signs that look like one of the grammar's, and are often pasted in its place.
+_SIGNS = {
+    **dict.fromkeys("＋﹢", "+"),
+    **dict.fromkeys("‐‑‒—―－﹣", "-"),
+    **dict.fromkeys("∗∙✕✖⨯＊﹡", "*"),
+    **dict.fromkeys("∕⁄➗／", "/"),
+    "（": "(",
+    "）": ")",
+    "％": "%",
+    "＾": "^",
+    "＝": "=",
+    "²": "^2",
+    "³": "^3",
+    "√": "sqrt(…)",
+}
+
 # Drawn as nothing, although Unicode has it as a symbol: braille without a dot.
 _BRAILLE_BLANK = "\u2800"
 
@@ -73,6 +89,12 @@ def comma_hint(text: str, place: int) -> str:
     if _BETWEEN_DIGITS.match(text, max(0, place - 1)):
         return "numbers have none"
     return "it stands between the arguments of a function"
+
+
+def sign_hint(character: str) -> str:
+    """Return what to write for a sign that looks like another; empty: it looks like none."""
+    sign = _SIGNS.get(character)
+    return "" if sign is None else f"write {sign} for {character}"
 
 
 def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
@@ -152,6 +174,8 @@ def operator_hint(
     if right.kind is Kind.NUMBER:
         # It can be anything: nobody leaves out a `*` there.
         return ""
+    if right.text in _SIGNS:
+        return sign_hint(right.text)
     if right.kind is Kind.STRAY or (right.kind is Kind.NAME and right.text not in names):
         return f"{shown(right.text)} is none"
     first = "(…)" if left.text == ")" else shown(left.text)
