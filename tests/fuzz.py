@@ -135,7 +135,10 @@ def any_operation(chance: random.Random) -> str:
     if kind < 0.3:
         return any_line(chance)
     if kind < 0.5:
-        parts = [*chance.choices(NUMBERS, k=2), *chance.choices("+-*/×÷− \te", k=3)]
+        parts = [
+            *chance.choices(NUMBERS, k=2),
+            *chance.choices("+-*/×÷−–⋅·• \t\xa0\u2009\u202fe", k=3),
+        ]
         chance.shuffle(parts)
         return "".join(parts) if chance.random() < 0.5 else f"{parts[0]} {parts[2]} {parts[1]}"
     if kind < 0.8:

@@ -284,7 +284,7 @@ class Soak:
                     continue
                 try:
                     if fault is not abandons_its_handshake and chance.random() < 0.6:
-                        peer.name = f"peer{number}.{visit}"
+                        peer.name = f"peer{number}-{visit}"
                         await peer.say(peer.name.encode() + b"\n")
                     await fault(peer)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):

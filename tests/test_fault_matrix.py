@@ -607,10 +607,9 @@ async def drain_during(
             if begins == "during":
                 nursery.start_soon(misbehave, fault, peer)
             await assert_all_told(served, began)
-            # Only who has something to read and does not read it needs the deadline.
-            is_stuck = (
-                fault is never_reads and begins == "before" and (is_member or service is Room)
-            )
+            # Only a member who has something to read and does not read it needs the deadline: a
+            # stranger is gone after ten lines.
+            is_stuck = fault is never_reads and begins == "before" and is_member
             await trio.sleep(served.limits.drain_seconds + 1)
             (ended_at,) = served.ended_at
             limits = served.limits

@@ -133,8 +133,8 @@ def one_of(characters: Iterable[str]) -> str:
     below = [pair for pair in ranges if pair[1] < "\U00010000"]
     beyond = ranges[len(below) :]
     chunks = [beyond[at : at + _MAX_RANGES] for at in range(0, len(beyond), _MAX_RANGES)]
-    tried = "".join(f"|[{chunk[0][0]}-{chunk[-1][1]}](?<=[{_joined(chunk)}])" for chunk in chunks)
-    return f"(?:[{_joined(below)}]{tried})"
+    tried = "|".join(f"[{chunk[0][0]}-{chunk[-1][1]}](?<=[{_joined(chunk)}])" for chunk in chunks)
+    return f"(?:[{_joined(below)}]|(?=[\U00010000-\U0010ffff])(?:{tried}))"
 
 
 def characters_of(character_class: str) -> list[str]:

@@ -58,6 +58,7 @@ WHITE_SPACE = (
 MAX_MARKS = 8
 
 _ASCII_CONTROLS = dict.fromkeys([*range(0x20), 0x7F], REPLACEMENT)
+_CONTROLS_AS_NUL = bytes.maketrans(bytes(_ASCII_CONTROLS), bytes(len(_ASCII_CONTROLS)))
 
 # Unsafe wherever they stand, below U+10000 and beyond. In one class they would be slower: `re`
 # would compare each character below with all ranges beyond.
@@ -117,6 +118,9 @@ def safe_text(text: str) -> str:
         text = _tower().sub(lambda tower: tower[1] + REPLACEMENT * len(tower[2]), text)
     if _UNSAFE_SOMEWHERE.search(text) is None:
         return text
+    # Of these a line could have most, one in each byte, and bytes are replaced all at once.
+    data = text.encode("utf-8", "surrogatepass").translate(_CONTROLS_AS_NUL)
+    text = data.decode("utf-8", "surrogatepass").replace("\0", REPLACEMENT)
     text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
     text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
     return replace_alone(text, REPLACEMENT)

@@ -219,7 +219,7 @@ async def test_malformed_lines_are_warned_of_and_blank_ones_skipped_and_neither_
         ("Q", f"unknown name Q at column 1 {known}", 1),
         ("\t (1", "unclosed ( at column 3", 3),
         ("1e1000000 + 1", "exponents go from -999999 to 999999", 1),
-        ("\x1b[2J", "unexpected � at column 1", 1),
+        ("\x1b[2J", "unexpected U+001B at column 1", 1),
         ("", "line is not UTF-8", None),
         (wide, "line is longer than 4096 bytes", None),
     ]

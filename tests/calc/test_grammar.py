@@ -127,10 +127,10 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("max(1, )", "expected a number at column 8"),
         ("max(, 1)", "expected a number at column 5"),
         ("7 ^ ^ 2", "expected a number at column 5"),
-        ("1,111", "unexpected , at column 2 (write 1111)"),
+        ("1,111", "unexpected , at column 2 (write 1111 or 1.111)"),
         ("2 * 1,111,222 + 1", "unexpected , at column 6 (write 1111222)"),
-        ("(1,111)", "unexpected , at column 3 (write 1111)"),
-        ("max((1,111), 2)", "unexpected , at column 7 (write 1111)"),
+        ("(1,111)", "unexpected , at column 3 (write 1111 or 1.111)"),
+        ("max((1,111), 2)", "unexpected , at column 7 (write 1111 or 1.111)"),
         ("1,5", "unexpected , at column 2 (write 1.5)"),
         ("1,5,5", "unexpected , at column 2 (numbers have none)"),
         ("1, 2", "unexpected , at column 2 (it stands between the arguments of a function)"),
@@ -140,7 +140,7 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("2 (3)", "expected an operator at column 3 (write 2*(3))"),
         ("(1 + 2)(3)", "expected an operator at column 8 (write (…)*(3))"),
         ("2(3 * (4 + 5))", "expected an operator at column 2 (write 2*(…))"),
-        ("2(\t3\x1b)", "expected an operator at column 2 (write 2*( 3�))"),
+        ("2(\t3\x1b)", "expected an operator at column 2 (write 2*(…))"),
         ("ans(3)", "expected an operator at column 4 (write ans*(3))"),
         ("2pi", "expected an operator at column 2 (write 2*pi)"),
         ("2e", "expected an operator at column 2 (write 2*e)"),
@@ -151,10 +151,10 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("1. .3", "expected an operator at column 4"),
         ("1 2", "expected an operator at column 3"),
         ("12 plus 42", "expected an operator at column 4 (plus is none)"),
-        ("1_000", "expected an operator at column 2 (_000 is none)"),
+        ("1_000", "expected an operator at column 2 (write 1000)"),
         ("0x10", "expected an operator at column 2 (x10 is none)"),
         ("7 & 2", "expected an operator at column 3 (& is none)"),
-        ("1 + 1\n", "expected an operator at column 6 (� is none)"),
+        ("1 + 1\n", "expected an operator at column 6 (U+000A is none)"),
         ("(1 + 2", "unclosed ( at column 1"),
         ("1 + (2 * (3 + 4)", "unclosed ( at column 5"),
         ("max(1, 2", "unclosed ( at column 4"),
@@ -167,7 +167,7 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("(1 + 2 =", "unclosed ( at column 1"),
         ("Pi", "unknown name Pi at column 1 (write pi)"),
         ("1 + SQRT(4)", "unknown name SQRT at column 5 (write sqrt)"),
-        ("1 + \x1b[2J", "unexpected � at column 5"),
+        ("1 + \x1b[2J", "unexpected U+001B at column 5"),
         ("٤٢ + ١", "unexpected ٤ at column 1"),
         ("1e2２", "expected an operator at column 4 (２ is none)"),
     ],
@@ -187,7 +187,7 @@ def test_a_mistake_is_told_with_its_place(line: str, reason: str) -> None:
         ("1 + foo(3)", "foo", 5),
         ("nan + 1", "nan", 1),
         ("inf - inf", "inf", 1),
-        ("π * 2", "π", 1),
+        ("Ω * 2", "Ω", 1),
         ("Q", "Q", 1),
         ("sin(1)", "sin", 1),
         ("a" * 17, "a" * 15 + "…", 1),
@@ -205,13 +205,14 @@ def test_an_unknown_name_is_told_and_which_there_are(line: str, name: str, colum
 # that another regular expression has cut.
 
 WORD = re.compile(
-    r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][+\-−]?\d+)?|[a-z]+|\*\*|//|.)", re.ASCII | re.DOTALL
+    r"[\s\xa0\u2009\u202f]*((?:\d+\.?\d*|\.\d+)(?:[eE][+\-−–]?\d+)?|[a-zπ]+|\*\*|//|.)",
+    re.ASCII | re.DOTALL,
 )
 
 
 class Reading:
     def __init__(self, line: str) -> None:
-        self.words = [match[1] for match in WORD.finditer(line.strip(" \t"))]
+        self.words = [match[1] for match in WORD.finditer(line.strip(" \t\xa0\u2009\u202f"))]
 
     def next(self, *expected: str) -> bool:
         if self.words and self.words[0] in expected:
@@ -221,11 +222,11 @@ class Reading:
 
     def is_expression(self) -> bool:
         while True:
-            while self.next("+", "-", "−"):
+            while self.next("+", "-", "−", "–"):
                 pass
             if not self.is_operand():
                 return False
-            if not self.next("+", "-", "−", "*", "×", "/", "÷", "//", "%", "^", "**"):
+            if not self.next(*"+-−–*×⋅·•/÷%^", "//", "**"):
                 return True
 
     def is_operand(self) -> bool:
@@ -234,9 +235,9 @@ class Reading:
         for name, most in (("sqrt", 1), ("abs", 1), ("round", 2), ("min", 99), ("max", 99)):
             if self.next(name):
                 return self.next("(") and self.are_arguments(most)
-        if self.next("ans", "pi", "e"):
+        if self.next("ans", "pi", "π", "e"):
             return True
-        if self.words and re.fullmatch(r"[\d.]+(?:[eE][+\-−]?\d+)?", self.words[0], re.ASCII):
+        if self.words and re.fullmatch(r"[\d.]+(?:[eE][+\-−–]?\d+)?", self.words[0], re.ASCII):
             return self.words.pop(0) != "."
         return False
 
@@ -258,6 +259,7 @@ class Reading:
 PIECES = [
     *["1", "2.5", ".5", "5.", "1e3", "0", "1e-2", "(", ")", "(", ")", ",", "+", "-", "−", "*", "/"],
     *["×", "÷", "//", "%", "^", "**", "ans", "pi", "e", "sqrt(", "abs(", "round(", "min(", "max("],
+    *["–", "⋅", "·", "•", "π", "\xa0", "\u2009", "\u202f"],
     *["=", " ", "\t", "x", "sqrt", "E", "..", "#", "_"],
 ]
 
@@ -276,11 +278,11 @@ def test_a_line_is_read_exactly_if_it_is_of_the_grammar(line: str) -> None:
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 3) -> str:
     if depth == 0 or draw(st.booleans()):
-        return draw(st.sampled_from(["1", "2.5", ".5", "7e2", "ans", "pi", "e"]))
+        return draw(st.sampled_from(["1", "2.5", ".5", "7e2", "ans", "pi", "π", "e"]))
     inner = expressions(depth - 1)
     kind = draw(st.sampled_from(["binary", "sign", "group", "call"]))
     if kind == "binary":
-        operator = draw(st.sampled_from(["+", "-", "−", "*", "×", "/", "÷", "//", "%", "^", "**"]))
+        operator = draw(st.sampled_from([*"+-−–*×⋅·•/÷%^", "//", "**"]))
         return f"{draw(inner)} {operator} {draw(inner)}"
     if kind == "sign":
         return f"-{draw(inner)}"
@@ -337,7 +339,7 @@ def many(line: str, places: Places, allowed: str) -> Places:
 
 
 def blanks(line: str, places: Places) -> Places:
-    return many(line, places, " \t")
+    return many(line, places, " \t\xa0\u2009\u202f")
 
 
 def digits(line: str, places: Places) -> Places:
@@ -345,23 +347,23 @@ def digits(line: str, places: Places) -> Places:
 
 
 def number(line: str, places: Places) -> Places:
-    places = places | blanks(line, one(line, places, "+-−"))
+    places = places | blanks(line, one(line, places, "+-−–"))
     whole = digits(line, places)
     point = one(line, whole, ".")
     value = whole | point | digits(line, point) | digits(line, one(line, places, "."))
     marked = one(line, value, "eE")
-    return value | digits(line, marked | one(line, marked, "+-−"))
+    return value | digits(line, marked | one(line, marked, "+-−–"))
 
 
 def is_pair(line: str) -> bool:
     left = blanks(line, number(line, blanks(line, {0})))
-    right = blanks(line, one(line, left, "+-*/×÷−"))
+    right = blanks(line, one(line, left, "+-*/×÷−–⋅·•"))
     return len(line) in blanks(line, number(line, right))
 
 
-BLANKS = st.text(" \t", max_size=2)
+BLANKS = st.text(" \t\xa0\u2009\u202f", max_size=2)
 DIGITS = st.text("0123456789", min_size=1, max_size=40)
-SIGNS = st.sampled_from(["", "+", "-", "−"])
+SIGNS = st.sampled_from(["", "+", "-", "−", "–"])
 
 
 @st.composite
@@ -377,19 +379,19 @@ def numbers(draw: st.DrawFn) -> tuple[str, Fraction]:
     )
     point = "." if decimals else draw(st.sampled_from(["", "."]))
     value = Fraction(int(whole + decimals), 10 ** len(decimals))
-    if sign in ("-", "−"):
+    if sign in ("-", "−", "–"):
         value = -value
     text = whole + point + decimals
     if draw(st.booleans()):
         exponent_sign, exponent = draw(SIGNS), draw(st.integers(0, 60))
         text += draw(st.sampled_from("eE")) + exponent_sign + draw(st.sampled_from(["", "00"]))
         text += str(exponent)
-        value *= Fraction(10) ** (-exponent if exponent_sign in ("-", "−") else exponent)
+        value *= Fraction(10) ** (-exponent if exponent_sign in ("-", "−", "–") else exponent)
     return sign + (draw(BLANKS) if sign else "") + text, value
 
 
 @settings(deadline=None, max_examples=100)
-@given(left=numbers(), operator=st.sampled_from("+-*/×÷−"), right=numbers(), data=st.data())
+@given(left=numbers(), operator=st.sampled_from("+-*/×÷−–⋅·•"), right=numbers(), data=st.data())
 def test_two_numbers_and_an_operator_are_read_exactly(
     left: tuple[str, Fraction], operator: str, right: tuple[str, Fraction], data: st.DataObject
 ) -> None:
@@ -400,12 +402,14 @@ def test_two_numbers_and_an_operator_are_read_exactly(
     assert isinstance(program[0], Decimal)
     assert isinstance(program[1], Decimal)
     assert (Fraction(program[0]), Fraction(program[1])) == (left[1], right[1])
-    plain = {"+": ADD, "-": SUBTRACT, "−": SUBTRACT, "*": MULTIPLY, "×": MULTIPLY}
+    plain = {"+": ADD, **dict.fromkeys("-−–", SUBTRACT), **dict.fromkeys("*×⋅·•", MULTIPLY)}
     assert program[2:] == ((plain.get(operator, DIVIDE), 2),)
 
 
 # The characters of numbers and operators, and some that only look as if they were of them.
-NEARLY = st.text("015..eE++--*/×÷−  \t,_xn\N{ARABIC-INDIC DIGIT ONE}＋\xa0\r", max_size=14)
+NEARLY = st.text(
+    "015..eE++--*/×÷−–⋅·•  \t,_xn\N{ARABIC-INDIC DIGIT ONE}＋\xa0\u2009\u202f\u2003\r", max_size=14
+)
 
 
 @settings(deadline=None, max_examples=300)
@@ -426,7 +430,7 @@ def test_nothing_else_is_read_as_two_numbers_and_an_operator(line: str) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(left=numbers(), operator=st.sampled_from("+-*/×÷−"), right=numbers())
+@given(left=numbers(), operator=st.sampled_from("+-*/×÷−–⋅·•"), right=numbers())
 def test_the_short_way_and_the_long_way_mean_the_same(
     left: tuple[str, Fraction], operator: str, right: tuple[str, Fraction]
 ) -> None:

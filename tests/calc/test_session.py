@@ -165,8 +165,9 @@ def test_a_blank_line_is_an_error(blank: str) -> None:
 
 def test_what_is_printed_of_a_malformed_line_moves_no_cursor() -> None:
     reply = session_of().receive("\x1b[2J\x07 + 1\u2028")
-    wrong = "error: unexpected � at column 1"
+    wrong = "error: unexpected U+001B at column 1"
     assert reply == Reply(wrong, f"ann: �[2J� + 1�: {wrong}")
+    wrong = "error: unexpected U+202E at column 1"
     assert session_of().receive("\u202e1 + 1\u200b").printed == f"ann: �1 + 1�: {wrong}"
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.calc.tokens import Kind, tokens
+from trionet.calc.tokens import BLANK, Kind, tokens
 
 # What a word of a line can begin with, and what may come between words.
-ANYTHING = st.text("0129..eE+-−*/×÷%^(),= \t\t  axπ_٤＋\xa0\r\n#", max_size=30)
+ANYTHING = st.text("0129..eE+-−–*/×⋅·•÷%^(),= \t\t  axπ_٤＋\xa0\u2009\u202f\r\n#", max_size=30)
 
 
 def words(text: str) -> list[str]:
@@ -42,6 +42,11 @@ def test_words_are_told_apart_with_their_places() -> None:
         ("1e+", ["1", "e", "+", ""]),
         ("1e -3", ["1", "e", "-", "3", ""]),
         ("1e−3", ["1e−3", ""]),
+        ("1e–3–2", ["1e–3", "-", "2", ""]),
+        ("1⋅2·3•4", ["1", "*", "2", "*", "3", "*", "4", ""]),
+        ("\xa01\u2009+\u202f2\xa0", ["1", "+", "2", ""]),
+        ("1\u20093", ["1", "3", ""]),
+        ("2π πr", ["2", "pi", "πr", ""]),
         ("12..3", ["12.", ".3", ""]),
         ("1.2.3", ["1.2", ".3", ""]),
         ("0x10", ["0", "x10", ""]),
@@ -61,20 +66,20 @@ def test_the_words_are_the_line_less_its_blanks_in_order(text: str) -> None:
     found = list(tokens(text))
     place = 0
     for token in found:
-        assert not text[place : token.start].strip(" \t")
+        assert not text[place : token.start].strip(BLANK)
         assert token.end == token.start + len(text[token.start : token.end])
         assert (token.end > token.start) == (token.kind is not Kind.END)
         place = token.end
-    assert not text[place:].strip(" \t")
+    assert not text[place:].strip(BLANK)
     assert [token.kind for token in found].count(Kind.END) == 1
     assert found[-1].kind is Kind.END
 
 
 @settings(deadline=None, max_examples=300)
-@given(text=st.text("0129..eE+-− _a٤", max_size=12))
+@given(text=st.text("0129..eE+-−– _a٤", max_size=12))
 def test_a_word_is_a_number_only_if_python_reads_it_as_one_too(text: str) -> None:
     for token in tokens(text):
         if token.kind is Kind.NUMBER:
-            assert token.text.isascii() or "−" in token.text
+            assert token.text.isascii() or "−" in token.text or "–" in token.text
             assert "_" not in token.text
-            float(token.text.replace("−", "-"))
+            float(token.text.replace("−", "-").replace("–", "-"))

@@ -96,7 +96,7 @@ async def test_a_server_prints_names_operations_and_ends(programs: Programs) -> 
     await server.expect("ann: error: line is not UTF-8")
     await server.expect("ann: error: expected an expression, such as 12 + 42")
     await ann.send("\x1b[2J + 1", "q")
-    await server.expect("ann: �[2J + 1: error: unexpected � at column 1", "Session ended")
+    await server.expect("ann: �[2J + 1: error: unexpected U+001B at column 1", "Session ended")
     await ann.receive()
     await ann.receive()
     await ann.receive()
@@ -331,7 +331,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
         ("1 / 0\n1 + 1\n", ["error: division by zero", "2"], [], "1 line failed"),
         ("2\n2 2\nq\n", ["2"], ["2 2: expected an operator at column 3"], "1 line failed"),
         ("1 +\n\0\n1/0", ["error: division by zero"], [
-            "1 +: expected a number at column 4", "�: unexpected � at column 1"
+            "1 +: expected a number at column 4", "�: unexpected U+0000 at column 1"
         ], "3 lines failed"),
     ],
     ids=repr,

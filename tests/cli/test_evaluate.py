@@ -58,7 +58,7 @@ async def test_the_result_is_printed(programs: Programs, arguments: list[str], r
         ([""], "expected an expression, such as 12 + 42"),
         (["1 / 0"], "division by zero"),
         (["ans"], "ans is the last result, and there is none yet"),
-        (["\x1b[2J"], "unexpected � at column 1"),
+        (["\x1b[2J"], "unexpected U+001B at column 1"),
         (["1 + caf\udce9"], f"unknown name caf at column 5 {UNKNOWN}"),
     ],
     ids=str,
@@ -95,6 +95,17 @@ async def test_a_line_that_fails_is_told_by_its_number_and_the_others_go_on(
         "error: line 5: line is longer than 4096 bytes",
     )
     # A `q` ends it, whatever follows.
+    await program.expect_end(1)
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_first_line(programs: Programs) -> None:
+    program = await evaluate(programs, real=True)
+    await program.type("\ufeff1 + \n\ufeff2\n")
+    await program.end_input()
+    await program.expect_error(
+        "error: line 1: expected a number at column 4",
+        "error: line 2: unexpected U+FEFF at column 1",
+    )
     await program.expect_end(1)
 
 

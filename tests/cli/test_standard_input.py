@@ -168,3 +168,13 @@ async def test_a_question_is_asked_on_the_console_and_takes_one_line(
         assert await source.ask("name: ") is None
         await console.flush()
     assert os.read(questions.fd, 100) == b"name: name: name: "
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_first_line(pipe: Pipe, console: Console) -> None:
+    mark = "\ufeff".encode()
+    pipe.write(mark[:2])
+    source = StandardInput(console, pipe.fd)
+    pipe.write(mark[2:] + b"1 + 1\n" + mark + b"2\n")
+    pipe.end()
+    # At any other place it is a character like any other.
+    assert await all_lines(source) == ["1 + 1", "\ufeff2"]

@@ -9,6 +9,7 @@ import trio
 from trionet.calc.errors import MalformedExpression
 from trionet.calc.pipeline import ERROR, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import SESSION_ENDED, check_name, is_quit
+from trionet.calc.tokens import BLANK
 from trionet.errors import BadLine, TrionetError
 from trionet.groups import single_error
 from trionet.lines import Line
@@ -70,7 +71,7 @@ async def converse(
                     refuse("", line)
                 elif is_quit(line):
                     break
-                elif line.strip(" \t"):
+                elif line.strip(BLANK):
                     try:
                         pipeline.ask(read_request(line), take)
                     except MalformedExpression as error:

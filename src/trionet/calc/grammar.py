@@ -9,7 +9,8 @@
                | function "(" expression { "," expression } ")"
     function   = "sqrt" | "abs" | "round" | "min" | "max"
 
-So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `×`, `÷` and `−` mean `*`, `/` and `-`.
+So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `trionet.calc.tokens` says what else is read as
+`*`, `/`, `-` and `pi`.
 
 How it is read: from left to right, once, with a stack for what waits for its right operand
 (Dijkstra's shunting yard). There is no recursion. What comes of it is a program for a stack
@@ -26,10 +27,27 @@ from typing import NamedTuple, TypeAlias
 from trionet.calc import operations
 from trionet.calc.bounds import BOUNDS
 from trionet.calc.errors import LimitExceeded, MalformedExpression
-from trionet.calc.hints import comma_hint, known_name_hint, operator_hint, shown
+from trionet.calc.hints import (
+    comma_hint,
+    known_name_hint,
+    number_hint,
+    operator_hint,
+    shown,
+    sign_hint,
+)
 from trionet.calc.number import read_number
 from trionet.calc.operations import CONSTANTS, FUNCTIONS, NEGATE, Operation
-from trionet.calc.tokens import BLANKS, NUMBER, PLAIN, Kind, Token, tokens
+from trionet.calc.tokens import (
+    BLANKS,
+    DIVIDED_BY,
+    MINUS,
+    NUMBER,
+    PLAIN,
+    TIMES,
+    Kind,
+    Token,
+    tokens,
+)
 from trionet.calc.work import STRETCH, Work, finish
 
 ANS = "ans"
@@ -118,9 +136,10 @@ _NEGATION = _Operator(Step(NEGATE, 1), binds=3, is_right=True)
 
 # Two numbers and an operator, which is what most lines are: read in one go, for speed alone.
 # There is no `^` here, because in `-2^2` the sign comes last.
-_SIGNED = rf"{BLANKS}([+\-−]?+){BLANKS}({NUMBER}){BLANKS}"
-_PAIR = re.compile(rf"{_SIGNED}([+\-−*×/÷]){_SIGNED}")
-_PAIR_STEPS = {sign: _BINARY[PLAIN.get(sign, sign)].step for sign in "+-−*×/÷"}
+_SIGNED = rf"{BLANKS}([+\{MINUS}]?+){BLANKS}({NUMBER}){BLANKS}"
+_PAIR_OPERATORS = f"+{MINUS}{TIMES}{DIVIDED_BY}"
+_PAIR = re.compile(rf"{_SIGNED}([{re.escape(_PAIR_OPERATORS)}]){_SIGNED}")
+_PAIR_STEPS = {sign: _BINARY[PLAIN.get(sign, sign)].step for sign in _PAIR_OPERATORS}
 
 
 def parse(text: str) -> Expression:
@@ -213,7 +232,8 @@ class _Reader:
         elif token.text == "(":
             self._open(_Open(token))
         elif token.kind is Kind.STRAY:
-            raise _misread(f"unexpected {shown(token.text)}", token)
+            hint = sign_hint(token.text)
+            raise _misread(f"unexpected {shown(token.text)}", token, hint)
         elif self._before is None and token.kind is Kind.END:
             raise MalformedExpression("expected an expression, such as 12 + 42")
         else:
@@ -263,9 +283,13 @@ class _Reader:
             raise self._no_operator(self._before, token)
 
     def _no_operator(self, before: Token, token: Token) -> MalformedExpression:
+        opened = next((item for item in reversed(self._waiting) if isinstance(item, _Open)), None)
+        # Between arguments a comma is no part of a number.
+        is_argument = opened is not None and opened.function is not None
+        meant = number_hint(self._text, token.start, has_comma=not is_argument)
         if token.text.startswith(".") and "." in before.text and before.end == token.start:
-            return _misread("unexpected .", token, "a number has one point")
-        hint = operator_hint(self._text, before, token, NAMES)
+            return _misread("unexpected .", token, meant or "a number has one point")
+        hint = meant or operator_hint(self._text, before, token, NAMES, _is_expression)
         return _misread("expected an operator", token, hint)
 
     def _put(self, item: Decimal | Step | Ans) -> None:
@@ -320,6 +344,14 @@ class _Reader:
 
 
 NAMES = (ANS, *CONSTANTS, *FUNCTIONS)
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        parse(text)
+    except MalformedExpression:
+        return False
+    return True
 
 
 def _misread(what: str, token: Token, hint: str = "") -> MalformedExpression:

@@ -1,58 +1,202 @@
-"""What somebody may have meant by a line that cannot be read."""
+"""What somebody may have meant by a line that cannot be read.
+
+People do as a hint says. So a hint names a number only if the line can mean no other, or names both
+that it can mean; and what it names can be read.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Callable, Collection
 
-from trionet.calc.tokens import Kind, Token
+from trionet.calc.operations import FUNCTIONS
+from trionet.calc.tokens import BLANK, EXPONENT, Kind, Token
 from trionet.text import safe_text
 
 # More of a peer's own words than this is not repeated to it.
 _SHOWN = 16
 
-# Around a comma: what may be one number, and its digits in groups of three.
-_BEFORE_COMMA = re.compile(r"[0-9]+(?:,[0-9]+)*$")
-_AFTER_COMMA = re.compile(r",[0-9]+(?:,[0-9]+)*")
-_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+# A number as somebody could write it has at most this many characters; so far a hint looks.
+_NUMBER_LENGTH = 32
+
+_SPACES = BLANK.replace("\t", "")
+_DIGITS_AND_SEPARATORS = f"0123456789.,'’_{_SPACES}"
+
+# The same separator before each three digits, and perhaps another one before the decimals.
+_IN_THREES = re.compile(
+    rf"(?P<whole>[1-9][0-9]{{0,2}}(?P<groups>(?P<separator>[,.'’{_SPACES}])[0-9]{{3}}"
+    r"(?:(?P=separator)[0-9]{3})*+))(?:(?P<point>[.,])(?P<decimals>[0-9]+))?"
+)
+# As in India, and as in programs.
+_IN_TWOS = re.compile(r"(?P<whole>[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.(?P<decimals>[0-9]+))?")
+_WITH_UNDERSCORES = re.compile(r"(?P<whole>[0-9]+(?:_[0-9]+)+)(?:\.(?P<decimals>[0-9]+))?")
+_WITH_DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<decimals>[0-9]+)")
+
+_BETWEEN_DIGITS = re.compile("[0-9],[0-9]")
+
+_EXPONENT = re.compile(EXPONENT)
+_PART_OF_A_WORD = re.compile(r"[\w.]")
 
 _GROUP = re.compile(r"\([^()]*\)")
 
+# Signs that look like one of the grammar's, and are often pasted in its place.
+_SIGNS = {
+    **dict.fromkeys("＋﹢", "+"),
+    **dict.fromkeys("‐‑‒—―－﹣", "-"),
+    **dict.fromkeys("∗∙✕✖⨯＊﹡", "*"),
+    **dict.fromkeys("∕⁄➗／", "/"),
+    "（": "(",
+    "）": ")",
+    "％": "%",
+    "＾": "^",
+    "＝": "=",
+    "²": "^2",
+    "³": "^3",
+    "√": "sqrt(…)",
+}
+
+# Drawn as nothing, although Unicode has it as a symbol: braille without a dot.
+_BRAILLE_BLANK = "\u2800"
+
 
 def shown(text: str) -> str:
-    """Return a piece of a peer's line, short enough and safe to be shown in an error."""
-    text = text.replace("\t", " ")
-    return safe_text(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+    """Return a piece of a peer's line, short enough and safe to be shown in an error.
+
+    A character alone that cannot be seen is named by its code point.
+    """
+    if len(text) == 1 and not _is_seen(text):
+        return _code_point(text)
+    text = "".join(character if _is_seen(character) else "�" for character in text[: _SHOWN + 1])
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def known_name_hint(name: str, names: Collection[str]) -> str:
-    """Return which names there are, or the one that was meant."""
+    """Return which names there are, or the one that was meant, or what is hidden in this one."""
+    # Only so far as the name is shown: one of 4,096 letters would take 3 ms.
+    unseen = next((one for one in name[:_SHOWN] if not _is_seen(one)), None)
+    if unseen is not None:
+        return f"{_code_point(unseen)} cannot be seen"
     meant = name.lower()
     return f"write {meant}" if meant in names else f"known are {', '.join(names)}"
 
 
 def comma_hint(text: str, place: int) -> str:
-    """Return how a number is written that has a comma at this place."""
-    # Only so far as a hint could be shown.
-    before = _BEFORE_COMMA.search(text[max(0, place - _SHOWN) : place])
-    after = _AFTER_COMMA.match(text[place : place + _SHOWN])
-    if before is None or after is None:
-        return "it stands between the arguments of a function"
-    number = before[0] + after[0]
-    if _GROUPED.fullmatch(number):
-        return f"write {number.replace(',', '')}"
-    return f"write {number.replace(',', '.')}" if number.count(",") == 1 else "numbers have none"
+    """Return what is to be done about a comma that does not stand between arguments."""
+    meant = number_hint(text, place)
+    if meant:
+        return meant
+    if _BETWEEN_DIGITS.match(text, max(0, place - 1)):
+        return "numbers have none"
+    return "it stands between the arguments of a function"
 
 
-def operator_hint(text: str, left: Token, right: Token, names: Collection[str]) -> str:
+def sign_hint(character: str) -> str:
+    """Return what to write for a sign that looks like another; empty: it looks like none."""
+    sign = _SIGNS.get(character)
+    return "" if sign is None else f"write {sign} for {character}"
+
+
+def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
+    """Return how the number is written here that somebody wrote in another way at this place.
+
+    Args:
+        text: the line.
+        place: the index of the separator, or of the digits behind it, that were not expected.
+        has_comma: whether a comma can be part of a number.
+
+    Returns:
+        The hint; empty where there is no such number, or where it cannot be known which is meant.
+    """
+    letters = _DIGITS_AND_SEPARATORS if has_comma else _DIGITS_AND_SEPARATORS.replace(",", "")
+    first = last = place
+    while first > 0 and text[first - 1] in letters:
+        first -= 1
+        if place - first > _NUMBER_LENGTH:
+            return ""
+    while last < len(text) and text[last] in letters:
+        last += 1
+        if last - place > _NUMBER_LENGTH:
+            return ""
+    before, behind = text[max(0, first - 2) : first + 1], text[max(0, last - 1) : last + 2]
+    if _BETWEEN_DIGITS.fullmatch(before) or _BETWEEN_DIGITS.fullmatch(behind):
+        # It parts arguments, or is a decimal comma after all.
+        return ""
+    number = text[first:last].strip(BLANK)
+    first = text.index(number, first)
+    last = first + len(number)
+    exponent = _EXPONENT.match(text, last)
+    assert exponent is not None
+    ends_in_word = _PART_OF_A_WORD.match(text, exponent.end()) is not None
+    begins_in_word = first > 0 and _PART_OF_A_WORD.match(text, first - 1) is not None
+    if begins_in_word or ends_in_word:
+        return ""
+    meant = " or ".join(f"{reading}{exponent[0]}" for reading in _readings(number))
+    return f"write {meant}" if 0 < len(meant) <= _NUMBER_LENGTH else ""
+
+
+def _readings(number: str) -> list[str]:
+    """Return what a number with separators can mean, as numbers of the grammar."""
+    in_threes = _IN_THREES.fullmatch(number)
+    if in_threes is not None:
+        if in_threes["point"] == in_threes["separator"]:
+            return []
+        if len(in_threes["groups"]) > len(",000") or in_threes["point"]:
+            return [_plain(in_threes)]
+        match in_threes["separator"]:
+            case ",":
+                # A thousand and some, or one and some thousandths: it depends on the country.
+                return [_plain(in_threes), number.replace(",", ".")]
+            case "." | " ":
+                # A number as it is; or two, with an operator left out.
+                return []
+        return [_plain(in_threes)]
+    for pattern in (_IN_TWOS, _WITH_UNDERSCORES, _WITH_DECIMAL_COMMA):
+        match = pattern.fullmatch(number)
+        if match is not None:
+            return [_plain(match)]
+    return []
+
+
+def _plain(number: re.Match[str]) -> str:
+    whole = "".join(filter(str.isdigit, number["whole"]))
+    return f"{whole}.{number['decimals']}" if number["decimals"] else whole
+
+
+def operator_hint(
+    text: str,
+    left: Token,
+    right: Token,
+    names: Collection[str],
+    is_expression: Callable[[str], bool],
+) -> str:
     """Return what should stand between two operands that stand beside each other."""
     if right.kind is Kind.NUMBER:
         # It can be anything: nobody leaves out a `*` there.
         return ""
+    if right.text in _SIGNS:
+        return sign_hint(right.text)
     if right.kind is Kind.STRAY or (right.kind is Kind.NAME and right.text not in names):
         return f"{shown(right.text)} is none"
     first = "(…)" if left.text == ")" else shown(left.text)
     if right.kind is Kind.NAME:
-        return f"write {first}*{right.text}"
+        return f"write {first}*{right.text}{'(…)' if right.text in FUNCTIONS else ''}"
     group = _GROUP.match(text, right.start, right.start + _SHOWN)
-    return f"write {first}*{shown(group[0]) if group else '(…)'}"
+    is_whole = group is not None and shown(group[0]) == group[0] and is_expression(group[0])
+    return f"write {first}*{group[0] if group is not None and is_whole else '(…)'}"
+
+
+def _is_seen(character: str) -> bool:
+    """Tell whether a character can be seen where it stands alone; a space can, between others."""
+    if character == " ":
+        return True
+    # Marks are drawn on something else; C is what controls, formats, or is not assigned.
+    return (
+        unicodedata.category(character)[0] not in "ZMC"
+        and character != _BRAILLE_BLANK
+        and safe_text(character) == character
+    )
+
+
+def _code_point(character: str) -> str:
+    return f"U+{ord(character):04X}"

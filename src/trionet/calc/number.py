@@ -28,7 +28,7 @@ def read_number(text: str, column: int | None = None) -> Decimal:
     mantissa, mark, exponent = text.replace("E", "e").partition("e")
     if not mark:
         return Decimal(text) or ZERO
-    exponent = exponent.replace("−", "-")
+    exponent = exponent.replace("−", "-").replace("–", "-")
     # Judged by its digits first: an exponent of 4,000 digits is no number that anybody computes.
     if len(exponent.lstrip("+-0")) > _EXPONENT_DIGITS:
         raise _out_of_bounds(column)

@@ -20,6 +20,7 @@ import trio
 from trionet.calc.errors import LimitExceeded
 from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
+from trionet.calc.tokens import BLANK
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
 from trionet.stream import LineStream
@@ -53,9 +54,9 @@ def read_request(text: str) -> str:
         MalformedExpression: it is none; the column that is told is one of the text as it is.
     """
     parse(text)
-    request = text.strip(" \t")
-    # Of characters there are no more, but those of `×` and `÷` have two bytes.
-    if len(request) > MAX_LINE // 2 and len(request.encode()) > MAX_LINE:
+    request = text.strip(BLANK)
+    # Of characters there are no more, but `×` has two bytes, and a thin space three.
+    if len(request) > MAX_LINE // 3 and len(request.encode()) > MAX_LINE:
         raise LimitExceeded(f"line is longer than {MAX_LINE} bytes")
     return request
 

@@ -2,10 +2,11 @@
 
     number = ( digits [ "." [ digits ] ] | "." digits ) [ ( "e" | "E" ) [ sign ] digits ]
     name   = a letter or "_", then letters, digits and "_"
-    symbol = "+" "-" "−" "*" "×" "**" "/" "÷" "//" "%" "^" "(" ")" "," "="
+    symbol = "+" "-" "−" "–" "*" "×" "⋅" "·" "•" "**" "/" "÷" "//" "%" "^" "(" ")" "," "="
 
-Spaces and tabs may stand between words, and nothing else; the digits of numbers are ASCII.
-Names are taken widely, so that whoever writes a wrong one is told of it as a whole.
+Blanks may stand between words, and nothing else: spaces, tabs, and the spaces that typesetting puts
+into formulas. The digits of numbers are ASCII. Names are taken widely, so that whoever writes a
+wrong one is told of it as a whole.
 
 The quantifiers are possessive (`++`): without it a line of 4,096 digits backtracks for 0.1 s.
 """
@@ -17,18 +18,32 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-NUMBER = r"(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+\-−]?+[0-9]++)?+"
+# What people and their programs write for it: the minus sign and the en dash.
+MINUS = "-−–"
+TIMES = "*×⋅·•"
+DIVIDED_BY = "/÷"
 
-BLANKS = r"[ \t]*+"
+# The space and the tab; and the no-break, thin, and narrow no-break space.
+BLANK = " \t\u00a0\u2009\u202f"
+BLANKS = f"[{BLANK}]*+"
+
+EXPONENT = rf"(?:[eE][+\{MINUS}]?+[0-9]++)?+"
+NUMBER = rf"(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++){EXPONENT}"
 
 _TOKEN = re.compile(
     rf"{BLANKS}(?:(?P<NUMBER>{NUMBER})|(?P<NAME>[^\W\d]\w*+)"
-    r"|(?P<SYMBOL>\*\*|//|[+\-−*×/÷%^(),=])|(?P<STRAY>.))",
+    rf"|(?P<SYMBOL>\*\*|//|[+\{MINUS}{TIMES}{DIVIDED_BY}%^(),=])|(?P<STRAY>.))",
     re.DOTALL,
 )
 
 # As people write them, and as the grammar names them.
-PLAIN = {"−": "-", "×": "*", "÷": "/", "**": "^"}
+PLAIN = {
+    **dict.fromkeys(MINUS, "-"),
+    **dict.fromkeys(TIMES, "*"),
+    **dict.fromkeys(DIVIDED_BY, "/"),
+    "**": "^",
+    "π": "pi",
+}
 
 
 class Kind(enum.Enum):
@@ -46,7 +61,7 @@ class Token(NamedTuple):
 
     Attributes:
         kind: what it is.
-        text: as it stands in the line; of a symbol, as the grammar names it.
+        text: as it stands in the line; of a symbol and of `π`, as the grammar names it.
         start: the index of its first character.
         end: the index behind its last one.
     """
@@ -64,7 +79,7 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> Iterator[Token]:
     """Return the words of a line in order; the last is always of the kind `Kind.END`."""
-    place, length = 0, len(text.rstrip(" \t"))
+    place, length = 0, len(text.rstrip(BLANK))
     while place < length:
         match = _TOKEN.match(text, place)
         # It matches anywhere: any character is at least a stray one.

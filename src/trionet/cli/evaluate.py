@@ -13,6 +13,8 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.grammar import parse
 from trionet.calc.number import format_number
 from trionet.calc.session import is_quit
+from trionet.calc.tokens import BLANK
+from trionet.cli.byte_order_mark import without_byte_order_mark
 from trionet.cli.descriptors import write_all
 from trionet.errors import BadLine
 from trionet.lines import Line, LineDecoder
@@ -103,7 +105,7 @@ class _Calculator:
         """Return the result, or none for a blank line."""
         if isinstance(line, BadLine):
             raise line
-        if not line.strip(" \t"):
+        if not line.strip(BLANK):
             return []
         self._ans = self._arithmetic.evaluate(parse(line), self._ans)
         return [format_number(self._ans)]
@@ -112,9 +114,16 @@ class _Calculator:
 def _batches() -> Iterator[list[Line]]:
     """Read the standard input as it comes; its last piece is a line, also without a line end."""
     decoder = LineDecoder(max_unending=1 << 62)
-    while data := _read():
-        yield decoder.feed(data)
-    yield decoder.finish()
+    is_first = True
+    while True:
+        data = _read()
+        lines = decoder.feed(data) if data else decoder.finish()
+        if is_first and lines:
+            is_first = False
+            lines[0] = without_byte_order_mark(lines[0])
+        yield lines
+        if not data:
+            return
 
 
 def _read() -> bytes:

@@ -8,6 +8,7 @@ from typing import Self
 
 import trio
 
+from trionet.cli.byte_order_mark import without_byte_order_mark
 from trionet.cli.console import Console
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE, Line, LineDecoder
@@ -17,6 +18,8 @@ _READ_SIZE = 65536
 
 class StandardInput:
     """An async iterator of lines, good and bad; a last piece without a newline is a line too.
+
+    A byte order mark at the beginning is no part of the first line.
 
     Args:
         console: where questions are asked.
@@ -29,6 +32,7 @@ class StandardInput:
         # The server's limit; but one's own input is never given up.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
         self._lines: deque[Line] = deque()
+        self._is_at_start = True
         self._at_end = False
 
     async def ask(self, question: str) -> str | None:
@@ -53,7 +57,11 @@ class StandardInput:
                 raise StopAsyncIteration
             data = await self._read()
             self._at_end = not data
-            self._lines.extend(self._decoder.feed(data) if data else self._decoder.finish())
+            lines = self._decoder.feed(data) if data else self._decoder.finish()
+            if self._is_at_start and lines:
+                self._is_at_start = False
+                lines[0] = without_byte_order_mark(lines[0])
+            self._lines.extend(lines)
         return self._lines.popleft()
 
     async def _read(self) -> bytes:
