@@ -12,8 +12,10 @@
 """
 
 from trionet.testing.client import LineClient
+from trionet.testing.clock import clock_stands_still
 from trionet.testing.network import MemoryListener, MemoryNetwork
 from trionet.testing.running import Handler, RunningHandler, run_handler, start_handler
+from trionet.testing.scripted import ScriptedServer
 from trionet.testing.streams import (
     DEFAULT_CAPACITY,
     Cut,
@@ -37,7 +39,9 @@ __all__ = [
     "MemoryNetwork",
     "MemoryStream",
     "RunningHandler",
+    "ScriptedServer",
     "SendingNowMemoryStream",
+    "clock_stands_still",
     "cut_at",
     "cut_at_random",
     "cut_bytes",
