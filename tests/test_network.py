@@ -561,3 +561,41 @@ async def test_peers_that_vanish_are_found_by_keep_alive() -> None:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if hasattr(socket, "TCP_KEEPIDLE"):
                 assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="there is no such option")
+@pytest.mark.parametrize("scheme", ["", "tls:"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_both_sides_find_a_vanished_peer_within_two_minutes_whatever_is_on_its_way(
+    certificates: Certificates, scheme: str, host: str
+) -> None:
+    network = SystemNetwork(**options(certificates), ca=certificates.ca)
+    async with (
+        listening(f"{scheme}{host}:0", network=network) as (listener,),
+        trio.open_nursery() as nursery,
+    ):
+
+        @nursery.start_soon
+        async def accept() -> None:
+            async with await listener.accept() as accepted:
+                check(accepted)
+                if isinstance(accepted, TLSStream):
+                    await accepted.do_handshake()
+
+        def check(stream: object) -> None:
+            if isinstance(stream, TLSStream):
+                stream = stream._transport
+            assert isinstance(stream, SocketStream)
+            get = stream._sock.getsockopt
+            assert get(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, gap, count = (
+                get(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + gap * count <= 120
+            timeout = get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            # The kernel compares at each question.
+            assert 60 <= timeout / 1000 < idle + gap * (count - 1) < 120
+
+        async with await network.connect(listener.address) as client:
+            check(client)

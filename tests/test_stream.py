@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
 import sys
@@ -24,6 +26,7 @@ from trionet.stream import (
     LineStream,
     SendsNow,
     lingering_close,
+    why_lost,
 )
 from trionet.testing import (
     Link,
@@ -257,7 +260,12 @@ async def test_a_stream_that_this_side_closed_is_told_as_closed() -> None:
 
 
 def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() -> None:
-    assert {end for end in InputEnd if end.peer_has_ended} == {InputEnd.EOF, InputEnd.RESET}
+    assert {end for end in InputEnd if end.peer_has_ended} == {
+        InputEnd.EOF,
+        InputEnd.TRUNCATED,
+        InputEnd.RESET,
+        InputEnd.VANISHED,
+    }
 
 
 # --- HTTP ---
@@ -462,6 +470,47 @@ async def test_a_client_takes_longer_lines_than_a_server() -> None:
     near, far = memory_stream_pair(Link(capacity=1 << 20))
     await far.send_all(b"a" * MAX_LINE_TO_CLIENT + b"\n")
     assert len(await LineStream(near).receive()) == 65536
+
+
+class Breaks(trio.abc.ReceiveStream):
+    """Input that ends by an error of the kernel's."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        try:
+            raise OSError(self._number, os.strerror(self._number))
+        except OSError as error:
+            raise trio.BrokenResourceError("as the kernel says") from error
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (errno.ETIMEDOUT, InputEnd.VANISHED),
+        (errno.EHOSTUNREACH, InputEnd.VANISHED),
+        (errno.ENETUNREACH, InputEnd.VANISHED),
+        (errno.ECONNRESET, InputEnd.RESET),
+        (errno.EPIPE, InputEnd.RESET),
+    ],
+)
+async def test_a_peer_that_stopped_answering_is_told_from_one_that_reset(
+    number: int, end: InputEnd
+) -> None:
+    reader = LineReader(Breaks(number))
+    assert await reader.receive_batch() == []
+    assert reader.end is end
+
+
+def test_a_client_tells_its_user_whether_the_server_closed_or_went_away() -> None:
+    assert why_lost(InputEnd.VANISHED).startswith("the server went away: ")
+    for end in (None, InputEnd.EOF, InputEnd.RESET, InputEnd.TRUNCATED):
+        assert why_lost(end) == "the server closed the connection"
 
 
 # --- the close that loses nothing ---

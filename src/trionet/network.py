@@ -217,6 +217,8 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
         trio_stream = await _open_tcp(where)
     sock = socket.socket(fileno=trio_stream.socket.detach())
     try:
+        if isinstance(where, TCPAddress):
+            _keep_alive(sock)
         remote = structured(sock.getpeername())
         return SocketStream(sock, peer=remote_address(sock), remote=remote)
     except BaseException:
@@ -314,14 +316,27 @@ def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[
     return socks
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Have the system find peers that vanished without a word, where no deadline would.
+# What a kernel is to do to find, within two minutes, a peer that vanished without a word. Where
+# nothing is on its way to the peer it asks: first after a minute of silence, then each 15 seconds,
+# and gives up after the fourth. Where something is on its way it does not ask but repeats, on Linux
+# for 15 minutes unless it is told otherwise. That time also stands in for the number of questions:
+# the one after 105 seconds is the last.
+_KEEP_ALIVE = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPALIVE", 60),  # as macOS calls it
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+    ("TCP_USER_TIMEOUT", 100_000),
+)
 
-    After two minutes: a first question after one minute of silence, then one each 15 seconds, given
-    up after four. Connections inherit it from the socket that accepts them.
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the kernel find peers that vanished without a word, where no deadline would.
+
+    Connections inherit it from the socket that accepts them.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+    for name, value in _KEEP_ALIVE:
         # What a system does not have it decides itself: commonly two hours.
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -77,7 +77,16 @@ class SocketStream(trio.abc.HalfCloseableStream):
         remote: the other end's address, for those who count or compare; ``None``: not known.
     """
 
-    __slots__ = ("_input", "_is_interrupted", "_sending", "_sent_eof", "_sock", "peer", "remote")
+    __slots__ = (
+        "_input",
+        "_is_interrupted",
+        "_sending",
+        "_sent_eof",
+        "_sock",
+        "_vanished",
+        "peer",
+        "remote",
+    )
 
     def __init__(
         self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
@@ -92,6 +101,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._is_interrupted = False
         self._sending = False
         self._sent_eof = False
+        self._vanished: OSError | None = None
         self.peer = peer
         self.remote = remote
 
@@ -174,6 +184,8 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError(system_reason(error)) from error
         if len(data) == max_bytes and self._input is not None:
             self._input.more()
+        if not data and self._vanished is not None:
+            raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
 
     def discard_nowait(self) -> int:
@@ -344,6 +356,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
             return 0
         except OSError as error:
             self._check_open()
+            if not isinstance(error, ConnectionError):
+                # The kernel tells once that the peer does not answer any more, and afterwards of an
+                # end like any other: keep it for the reader.
+                self._vanished = error
             raise trio.BrokenResourceError(system_reason(error)) from error
 
     def _check_open(self) -> None:

@@ -7,6 +7,7 @@ halves, a ``trio.abc.Channel``. Both hold to the rules of `trionet.lines`.
 from __future__ import annotations
 
 import enum
+import errno
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
@@ -87,7 +88,9 @@ class InputEnd(enum.Enum):
     """Why there are no more lines."""
 
     EOF = "the peer ended its sending"
+    TRUNCATED = "the peer ended the connection without a TLS goodbye"
     RESET = "the peer reset the connection"
+    VANISHED = "the peer stopped answering"
     UNENDING = "the peer sent no end of line"
     HTTP = "the peer sent an HTTP request"
     STOPPED = "this side stopped reading"
@@ -98,7 +101,7 @@ class InputEnd(enum.Enum):
     @property
     def peer_has_ended(self) -> bool:
         """Whether nothing more can come from the peer."""
-        return self in (InputEnd.EOF, InputEnd.RESET)
+        return self in (InputEnd.EOF, InputEnd.TRUNCATED, InputEnd.RESET, InputEnd.VANISHED)
 
 
 class LineReader(trio.abc.ReceiveChannel[str]):
@@ -201,11 +204,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                     data = await self._receive_some()
             except (ReceiveInterrupted, trio.WouldBlock):
                 continue
-            except trio.BrokenResourceError:
-                self.end = self.end or InputEnd.RESET
+            except trio.BrokenResourceError as error:
+                self.end = self.end or _end_of_broken(error)
                 break
             if not data:
-                self.end = self.end or InputEnd.EOF
+                self.end = self.end or _end_of_input(self._stream)
                 break
             self.received_at = self._now()
             self.bytes_in += len(data)
@@ -271,6 +274,33 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     async def aclose(self) -> None:
         """Close the stream."""
         await self._stream.aclose()
+
+
+# How the kernel tells that a peer has not answered for too long: by its own timeout, or by what a
+# router on the way has told it meanwhile.
+_UNANSWERED = {
+    getattr(errno, name)
+    for name in ("ETIMEDOUT", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN")
+    if hasattr(errno, name)
+}
+
+
+def _end_of_broken(error: trio.BrokenResourceError) -> InputEnd:
+    cause = error.__cause__
+    is_unanswered = isinstance(cause, OSError) and cause.errno in _UNANSWERED
+    return InputEnd.VANISHED if is_unanswered else InputEnd.RESET
+
+
+def _end_of_input(stream: object) -> InputEnd:
+    """Tell the end that the peer has said from one that anybody on the way can cause."""
+    return InputEnd.TRUNCATED if getattr(stream, "is_truncated", False) else InputEnd.EOF
+
+
+def why_lost(end: InputEnd | None) -> str:
+    """Return what a client tells its user when the server went first."""
+    if end is InputEnd.VANISHED:
+        return "the server went away: it has not answered for two minutes"
+    return "the server closed the connection"
 
 
 class LineStream(LineReader, trio.abc.Channel[str]):

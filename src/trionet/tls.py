@@ -15,8 +15,8 @@ no I/O. The plan of this file is that nobody waits while he holds ciphertext of 
   receiving, which is how a connection is closed without losing what was sent last.
 
 A peer that ends the connection without ``close_notify``, as many programs do, has ended its
-input. Whoever sits on the wire can do the same, so an end proves nothing; a line that was cut is
-dropped by those who read lines.
+input. Whoever sits on the wire can do the same, so such an end proves nothing:
+`TLSStream.is_truncated` tells it, and a line that was cut is dropped by those who read lines.
 """
 
 from __future__ import annotations
@@ -127,6 +127,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._is_interrupted = False
         self.peer = transport.peer
         self.remote: RemoteAddress | None = getattr(transport, "remote", None)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without the other side's ``close_notify``."""
+        return self._engine.truncated
 
     async def do_handshake(self) -> None:
         """Make the handshake, or go on with it. Made already: only a checkpoint.

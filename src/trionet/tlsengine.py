@@ -27,11 +27,21 @@ class TLSEngine:
     Attributes:
         secured: the handshake is made.
         input_ended: nothing more comes, be it by ``close_notify`` or without.
+        truncated: it ended without, after the handshake.
         broken: why nothing works any more; ``None``: it works. There may still be an alert in the
             output, which tells the other side.
     """
 
-    __slots__ = ("_context", "_incoming", "_outgoing", "_ssl", "broken", "input_ended", "secured")
+    __slots__ = (
+        "_context",
+        "_incoming",
+        "_outgoing",
+        "_ssl",
+        "broken",
+        "input_ended",
+        "secured",
+        "truncated",
+    )
 
     # Made by `_start`.
     _incoming: ssl.MemoryBIO
@@ -48,6 +58,7 @@ class TLSEngine:
             self._start(server_hostname)
         self.secured = False
         self.input_ended = False
+        self.truncated = False
         self.broken: str | None = None
 
     @property
@@ -69,6 +80,7 @@ class TLSEngine:
     def feed(self, data: bytes) -> None:
         """Take ciphertext that was received; empty: the connection's end."""
         if not data:
+            self.truncated = self.secured and not self.input_ended
             self.input_ended = True
             if not self.secured:
                 self.broken = "the other side ended the connection in the TLS handshake"

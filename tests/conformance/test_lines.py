@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import socket
@@ -734,6 +735,29 @@ def test_l48_of_many_tls_connections_some_are_refused_by_an_alert(
         heard = [sock for sock in socks if select.select([sock], [], [], 0.02)[0]]
         assert heard
         assert {sock.recv(100) for sock in heard} == {b"\x15\x03\x03\x00\x02\x02\x50"}
+
+
+def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
+    start: Starter, certificates: Certificates
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    calculator = start.calculator("tls:127.0.0.1:0", *tls)
+    assert calculator.program.addresses
+    port = int(calculator.program.read().rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port)) as sock,
+        certificates.client().wrap_socket(sock, server_hostname="localhost") as ann,
+    ):
+        ann.settimeout(10)
+        ann.sendall(b"Ann\n1 + 1\n2 + ")
+        # Below TLS, as from a program that ends, or somebody on the way.
+        with socket.socket(fileno=os.dup(ann.fileno())) as below:
+            below.shutdown(socket.SHUT_WR)
+        assert ann.recv(100) == b"2\n"
+        assert ann.recv(100) == b""
+    calculator.program.drain()
+    calculator.program.expect_end()
+    assert "the peer ended the connection without a TLS goodbye" in calculator.program.errors
 
 
 def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
