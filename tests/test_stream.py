@@ -478,7 +478,7 @@ class Breaks(trio.abc.ReceiveStream):
     def __init__(self, number: int) -> None:
         self._number = number
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive_some(self, _max_bytes: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
         try:
             raise OSError(self._number, os.strerror(self._number))

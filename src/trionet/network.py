@@ -7,12 +7,13 @@ on `SYSTEM` and on `trionet.testing.MemoryNetwork`.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import ssl
 import weakref
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
@@ -21,7 +22,7 @@ from trionet.certificates import File, client_context, server_context
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.sockets import SocketListener, SocketStream, remote_address, structured
 from trionet.tls import REFUSAL, TLSListener, TLSStream
-from trionet.unixsockets import listen_unix
+from trionet.unixsockets import listen_unix, socket_name
 
 # What Linux allows by default since 5.4 (net.core.somaxconn); systems cut a larger one down.
 DEFAULT_BACKLOG = 4096
@@ -212,7 +213,7 @@ SYSTEM = SystemNetwork()
 
 async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
     if isinstance(where, UnixAddress):
-        trio_stream = await trio.open_unix_socket(where.path)
+        trio_stream = await trio.open_unix_socket(socket_name(where))
     else:
         trio_stream = await _open_tcp(where)
     sock = socket.socket(fileno=trio_stream.socket.detach())
@@ -250,6 +251,7 @@ async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -
 
 async def _open_tcp(where: TCPAddress) -> trio.SocketStream:
     """Connect over TCP; ``localhost`` is both families, whatever the resolver says."""
+    _check_interface(where)
     if where.host not in ("", "localhost"):
         return await trio.open_tcp_stream(where.host, where.port)
     try:
@@ -275,8 +277,48 @@ async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
         return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
     if not where.host:
         return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    _check_interface(where)
     found = await trio.socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
+    return list(dict.fromkeys((family, _host(address)) for family, *_, address in found))
+
+
+def _host(address: Any) -> str:
+    """Return the host of what the resolver calls an address, with its interface if it has one."""
+    where = structured(address)
+    assert isinstance(where, TCPAddress)
+    return where.host
+
+
+def _check_interface(where: TCPAddress) -> None:
+    """Tell what is wrong with a link-local address, for which systems have few words.
+
+    Raises:
+        TrionetError: it has no interface, or one that this machine has not.
+    """
+    host, percent, interface = where.host.partition("%")
+    if percent:
+        try:
+            _interface_number(interface)
+        except OSError:
+            raise TrionetError(f"there is no network interface {interface!r}") from None
+    elif ":" in host and ipaddress.IPv6Address(host).is_link_local:
+        raise TrionetError(
+            f"a link-local address needs its interface: [{host}%eth0]:{where.port}, if it is eth0"
+        )
+
+
+def _interface_number(interface: str) -> int:
+    if interface.isascii() and interface.isdigit():
+        return int(interface)
+    return socket.if_nametoindex(interface)
+
+
+def _socket_address(family: socket.AddressFamily, host: str, port: int) -> tuple[Any, ...]:
+    """Return what the socket module calls a numeric host and a port."""
+    numeric, percent, interface = host.partition("%")
+    if family == socket.AF_INET6 and percent:
+        return numeric, port, 0, _interface_number(interface)
+    return host, port
 
 
 def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
@@ -352,7 +394,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         _keep_alive(sock)
-        sock.bind((host, port))
+        sock.bind(_socket_address(family, host, port))
     except BaseException:
         sock.close()
         raise
