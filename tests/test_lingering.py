@@ -286,8 +286,8 @@ async def test_the_deadline_of_a_drain_covers_the_lingering() -> None:
             assert len(cut) == 1
 
 
-async def test_of_two_drains_the_earlier_deadline_counts(
-    autojump_clock: trio.testing.MockClock,
+async def test_of_several_drains_the_earliest_deadline_counts(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def stay(connection: Connection) -> None:
         await trio.sleep_forever()
@@ -300,6 +300,8 @@ async def test_of_two_drains_the_earlier_deadline_counts(
             await trio.sleep(1)
             assert connect.server.drain_deadline == 60
             nursery.start_soon(connect.server.drain, 5)
+            assert len(await connect.server.drain(30)) == 1
+        assert len(caplog.messages) == 1, "told once, and not by each of the three"
         assert trio.current_time() == pytest.approx(6)
         assert connect.server.drain_deadline == 6
 

@@ -101,6 +101,7 @@ class Server:
         self._vacancy = trio.lowlevel.ParkingLot()
         self._draining = trio.Event()
         self._drain_by = math.inf
+        self._cut: tuple[str, ...] | None = None
         self._inputs_ended = trio.Event()
         self._ended = trio.Event()
         self._handlers: trio.Nursery | None = None
@@ -142,16 +143,19 @@ class Server:
         await self._inputs_ended.wait()
         with trio.CancelScope(deadline=by):
             await self._ended.wait()
-        cut = (
-            *(connection.peer for connection in self._connections),
-            *self._lingerers.undelivered(),
-        )
-        if cut:
-            logger.warning("drain: cut off %d connections: %s", len(cut), ", ".join(cut[:10]))
+        if self._cut is None:
+            # Once, however many drain.
+            self._cut = (
+                *(connection.peer for connection in self._connections),
+                *self._lingerers.undelivered(),
+            )
+            if self._cut:
+                shown = ", ".join(self._cut[:10])
+                logger.warning("drain: cut off %d connections: %s", len(self._cut), shown)
         if self._handlers is not None:
             self._handlers.cancel_scope.cancel()
         await self._ended.wait()
-        return cut
+        return self._cut
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until drained or cancelled. `serve` calls it."""
