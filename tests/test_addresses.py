@@ -32,6 +32,17 @@ ADDRESS_LIKE = st.lists(
         ("unix:relative", UnixAddress("relative")),
         ("unix:80", UnixAddress("80")),
         ("unix:a:80", UnixAddress("a:80")),
+        ("unix:@room", UnixAddress("@room")),
+        ("unix:./@room", UnixAddress("./@room")),
+        ("LOCALHOST:80", TCPAddress("localhost", 80)),
+        ("localhost.:80", TCPAddress("localhost", 80)),
+        ("LocalHost.:80", TCPAddress("localhost", 80)),
+        ("tls:Localhost:80", TLSAddress(TCPAddress("localhost", 80))),
+        ("Example.com.:80", TCPAddress("Example.com.", 80)),
+        ("[::ffff:127.0.0.1]:80", TCPAddress("127.0.0.1", 80)),
+        ("[::FFFF:7f00:1]:80", TCPAddress("127.0.0.1", 80)),
+        ("tls:[::ffff:10.0.0.1]:80", TLSAddress(TCPAddress("10.0.0.1", 80))),
+        ("[::]:80", TCPAddress("::", 80)),
         ("unix:tls:a:80", UnixAddress("tls:a:80")),
         ("tls:localhost:22333", TLSAddress(TCPAddress("localhost", 22333))),
         ("tls:127.0.0.1:0", TLSAddress(TCPAddress("127.0.0.1", 0))),
@@ -71,6 +82,8 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("a b:80", "no host name"),
         ("a\nb:80", "no host name"),
         ("unix:", "the path is missing"),
+        ("unix:@", "the name is missing"),
+        ("[::ffff:127.0.0.1%lo]:80", "an IPv4 address has no interface: write 127.0.0.1"),
         ("unix:a\0b", "NUL"),
         ("unix:a\nb", "control character"),
         ("unix:\x1b[2J", "control character"),
@@ -113,8 +126,31 @@ def test_any_text_is_an_address_that_reads_back_or_an_address_error(text: str) -
 )
 def test_a_tcp_address_is_written_as_it_is_read(host: str, port: int) -> None:
     tcp = TCPAddress(host, port)
-    assert parse_address(str(tcp)) == tcp
-    assert parse_address(str(TLSAddress(tcp))) == TLSAddress(tcp)
+    # What is an IPv4 address, however it is written, is read as one.
+    plain = TCPAddress(str(host_of(tcp)), port) if host.startswith("::ffff:") else tcp
+    assert parse_address(str(tcp)) == plain
+    assert parse_address(str(TLSAddress(tcp))) == TLSAddress(plain)
+
+
+@given(
+    letters=st.lists(st.booleans(), min_size=9, max_size=9),
+    dot=st.booleans(),
+    port=st.integers(0, 65535),
+)
+def test_localhost_is_localhost_however_it_is_written(
+    letters: list[bool], dot: bool, port: int
+) -> None:
+    written = "".join(
+        letter.upper() if is_upper else letter
+        for letter, is_upper in zip("localhost", letters, strict=True)
+    )
+    assert parse_address(f"{written}{'.' * dot}:{port}") == TCPAddress("localhost", port)
+
+
+@given(address=st.ip_addresses(v=4), port=st.integers(0, 65535))
+def test_an_ipv4_address_may_be_written_as_ipv6(address: ipaddress.IPv4Address, port: int) -> None:
+    for written in (f"::ffff:{address}", str(ipaddress.IPv6Address(0xFFFF << 32 | int(address)))):
+        assert parse_address(f"[{written}]:{port}") == TCPAddress(str(address), port)
 
 
 def test_an_ipv6_host_is_written_in_brackets() -> None:

@@ -246,21 +246,6 @@ async def test_closing_waits_no_longer_than_its_time(
             await theirs.send_all(b"x")
 
 
-async def test_closing_discards_no_more_than_its_bytes(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    ours, theirs = memory_stream_pair(Link(capacity=10))
-    async with trio.open_nursery() as nursery:
-        connection = connection_on(ours, nursery, limits=Limits(linger_bytes=1000))
-        nursery.start_soon(connection.close)
-        for _ in range(100):
-            await theirs.send_all(bytes(10))
-        await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(trio.BrokenResourceError):
-            await theirs.send_all(b"x")
-    assert trio.current_time() == 0
-
-
 async def test_closing_does_not_wait_for_a_peer_that_has_ended(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -28,7 +28,7 @@ def test_the_defaults_are_those_that_are_promised() -> None:
         "idle_timeout": 0,
         "write_timeout": 30.0,
         "linger_seconds": 2.0,
-        "linger_bytes": 1 << 20,
+        "linger_total_seconds": 60.0,
         "drain_seconds": 5.0,
     }
 
@@ -84,7 +84,7 @@ def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
     "name",
     [
         "max_clients", "max_per_address", "rate", "handshake_timeout", "login_timeout",
-        "idle_timeout", "write_timeout", "linger_seconds", "linger_bytes", "drain_seconds",
+        "idle_timeout", "write_timeout", "linger_seconds", "linger_total_seconds", "drain_seconds",
     ],
 )  # fmt: skip
 def test_zero_is_a_limit_too_but_less_is_refused(name: str) -> None:

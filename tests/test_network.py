@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -19,7 +20,7 @@ from trionet import network
 from trionet.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.network import DEFAULT_BACKLOG, SYSTEM, Listener, SystemNetwork
-from trionet.sockets import SocketStream
+from trionet.sockets import SocketStream, local_address, structured
 from trionet.testing import MemoryNetwork
 from trionet.tls import TLSStream
 
@@ -89,6 +90,74 @@ async def test_localhost_is_both_families_on_one_port() -> None:
 async def test_a_numeric_host_is_one_listener(host: str) -> None:
     async with listening(f"{host}:0") as (listener,):
         assert listener.address == f"{host}:{port_of(listener.address)}"
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "localhost.", "LocalHost."])
+async def test_localhost_is_both_families_however_it_is_written(host: str) -> None:
+    async with listening(f"{host}:0") as listeners:
+        port = port_of(listeners[0].address)
+        assert [one.address for one in listeners] == [f"127.0.0.1:{port}", f"[::1]:{port}"]
+        await (await SYSTEM.connect(f"{host}:{port}")).aclose()
+
+
+async def test_an_ipv4_address_written_as_ipv6_is_listened_on_and_connected_to() -> None:
+    async with listening("[::ffff:127.0.0.1]:0") as (listener,):
+        port = port_of(listener.address)
+        assert listener.address == f"127.0.0.1:{port}"
+        async with await SYSTEM.connect(f"[::ffff:127.0.0.1]:{port}") as client:
+            assert client.peer == listener.address
+
+
+def link_local() -> str | None:
+    """A link-local address of this machine, with its interface."""
+    with suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            number, *_, interface = line.split()
+            if number.startswith("fe80"):
+                return f"{ipaddress.IPv6Address(int(number, 16))}%{interface}"
+    return None
+
+
+@pytest.mark.skipif(link_local() is None, reason="this machine has no link-local address")
+async def test_a_link_local_address_is_listened_on_and_shown_with_its_interface() -> None:
+    host = link_local()
+    async with listening(f"[{host}]:0") as (listener,):
+        assert listener.address == f"[{host}]:{port_of(listener.address)}"
+        async with await SYSTEM.connect(listener.address) as client:
+            assert client.peer == listener.address
+            async with await listener.accept() as accepted:
+                assert isinstance(accepted, SocketStream)
+                assert accepted.peer.startswith(f"[{host}]:")
+                assert accepted.remote == parse_address(accepted.peer)
+                assert local_address(client._sock) == accepted.peer  # type: ignore[union-attr]
+
+
+def test_an_interface_is_a_part_of_what_is_bound_to() -> None:
+    bound = network._socket_address(socket.AF_INET6, "fe80::1%7", 80)
+    assert bound == ("fe80::1", 80, 0, 7)
+    (number, name) = socket.if_nameindex()[0]
+    bound = network._socket_address(socket.AF_INET6, f"fe80::1%{name}", 80)
+    assert bound == ("fe80::1", 80, 0, number)
+    assert str(structured(bound)) == f"[fe80::1%{name}]:80"
+    assert network._socket_address(socket.AF_INET6, "::1", 80) == ("::1", 80)
+
+
+def test_an_interface_that_is_gone_is_shown_by_its_number() -> None:
+    assert str(structured(("fe80::1", 80, 0, 1 << 30))) == f"[fe80::1%{1 << 30}]:80"
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("fe80::1%nowhere0", "there is no network interface 'nowhere0'"),
+        ("fe80::1", r"a link-local address needs its interface: \[fe80::1%eth0\]:7000, if .*"),
+    ],
+)
+async def test_a_link_local_address_without_a_good_interface_is_told(host: str, why: str) -> None:
+    with pytest.raises(ListenError, match=rf"^cannot listen on \[{host}\]:7000: {why}$"):
+        await SYSTEM.listen(f"[{host}]:7000")
+    with pytest.raises(ConnectError, match=rf"^cannot connect to \[{host}\]:7000: {why}$"):
+        await SYSTEM.connect(f"[{host}]:7000")
 
 
 def test_all_interfaces_of_ipv6_leave_those_of_ipv4_alone() -> None:
@@ -561,3 +630,41 @@ async def test_peers_that_vanish_are_found_by_keep_alive() -> None:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             if hasattr(socket, "TCP_KEEPIDLE"):
                 assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="there is no such option")
+@pytest.mark.parametrize("scheme", ["", "tls:"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_both_sides_find_a_vanished_peer_within_two_minutes_whatever_is_on_its_way(
+    certificates: Certificates, scheme: str, host: str
+) -> None:
+    network = SystemNetwork(**options(certificates), ca=certificates.ca)
+    async with (
+        listening(f"{scheme}{host}:0", network=network) as (listener,),
+        trio.open_nursery() as nursery,
+    ):
+
+        @nursery.start_soon
+        async def accept() -> None:
+            async with await listener.accept() as accepted:
+                check(accepted)
+                if isinstance(accepted, TLSStream):
+                    await accepted.do_handshake()
+
+        def check(stream: object) -> None:
+            if isinstance(stream, TLSStream):
+                stream = stream._transport
+            assert isinstance(stream, SocketStream)
+            get = stream._sock.getsockopt
+            assert get(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, gap, count = (
+                get(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + gap * count <= 120
+            timeout = get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            # The kernel compares at each question.
+            assert 60 <= timeout / 1000 < idle + gap * (count - 1) < 120
+
+        async with await network.connect(listener.address) as client:
+            check(client)

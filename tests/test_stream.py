@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -21,6 +26,7 @@ from trionet.stream import (
     LineStream,
     SendsNow,
     lingering_close,
+    why_lost,
 )
 from trionet.testing import (
     Link,
@@ -254,7 +260,12 @@ async def test_a_stream_that_this_side_closed_is_told_as_closed() -> None:
 
 
 def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() -> None:
-    assert {end for end in InputEnd if end.peer_has_ended} == {InputEnd.EOF, InputEnd.RESET}
+    assert {end for end in InputEnd if end.peer_has_ended} == {
+        InputEnd.EOF,
+        InputEnd.TRUNCATED,
+        InputEnd.RESET,
+        InputEnd.VANISHED,
+    }
 
 
 async def test_a_charge_costs_nothing_where_nobody_is_slowed_down() -> None:
@@ -472,6 +483,47 @@ async def test_a_client_takes_longer_lines_than_a_server() -> None:
     assert len(await LineStream(near).receive()) == 65536
 
 
+class Breaks(trio.abc.ReceiveStream):
+    """Input that ends by an error of the kernel's."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def receive_some(self, _max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        try:
+            raise OSError(self._number, os.strerror(self._number))
+        except OSError as error:
+            raise trio.BrokenResourceError("as the kernel says") from error
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (errno.ETIMEDOUT, InputEnd.VANISHED),
+        (errno.EHOSTUNREACH, InputEnd.VANISHED),
+        (errno.ENETUNREACH, InputEnd.VANISHED),
+        (errno.ECONNRESET, InputEnd.RESET),
+        (errno.EPIPE, InputEnd.RESET),
+    ],
+)
+async def test_a_peer_that_stopped_answering_is_told_from_one_that_reset(
+    number: int, end: InputEnd
+) -> None:
+    reader = LineReader(Breaks(number))
+    assert await reader.receive_batch() == []
+    assert reader.end is end
+
+
+def test_a_client_tells_its_user_whether_the_server_closed_or_went_away() -> None:
+    assert why_lost(InputEnd.VANISHED).startswith("the server went away: ")
+    for end in (None, InputEnd.EOF, InputEnd.RESET, InputEnd.TRUNCATED):
+        assert why_lost(end) == "the server closed the connection"
+
+
 # --- the close that loses nothing ---
 
 
@@ -517,7 +569,7 @@ async def test_closing_ends_the_sending_and_discards_what_the_peer_still_sends(
 
         @nursery.start_soon
         async def close() -> None:
-            await lingering_close(near, seconds=60, max_bytes=1000)
+            await lingering_close(near, seconds=60)
 
         await trio.sleep(1)
         await far.send_all(b"and more")
@@ -531,7 +583,7 @@ async def test_closing_ends_the_sending_and_discards_what_the_peer_still_sends(
 
 async def test_closing_waits_no_longer_than_it_may(autojump_clock: trio.testing.MockClock) -> None:
     near, _far = memory_stream_pair()
-    await lingering_close(near, seconds=2, max_bytes=1000)
+    await lingering_close(near, seconds=2)
     assert trio.current_time() == pytest.approx(2)
     assert await is_closed(near)
 
@@ -549,12 +601,14 @@ async def test_a_peer_that_trickles_does_not_prolong_the_closing(
                     await far.send_all(b".")
                     await trio.sleep(0.3)
 
-        await lingering_close(near, seconds=2, max_bytes=1000)
+        await lingering_close(near, seconds=2)
         assert trio.current_time() == pytest.approx(2)
 
 
-async def test_closing_discards_no_more_than_it_may(autojump_clock: trio.testing.MockClock) -> None:
-    near, far = memory_stream_pair(Link(capacity=100))
+async def test_a_flood_is_read_slowly_and_shortens_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair(Link(capacity=65536))
     sent = 0
     async with trio.open_nursery() as nursery:
 
@@ -563,13 +617,186 @@ async def test_closing_discards_no_more_than_it_may(autojump_clock: trio.testing
             nonlocal sent
             with suppress(trio.BrokenResourceError):
                 while True:
-                    await far.send_all(b"x")
-                    sent += 1
+                    await far.send_all(bytes(65536))
+                    sent += 65536
 
-        await lingering_close(near, seconds=60, max_bytes=1000)
-    assert 1000 <= sent <= 1200
-    assert trio.current_time() == 0
+        await lingering_close(near, seconds=10)
+        assert trio.current_time() == pytest.approx(10)
+    # 1 MiB quickly, then 256 KiB a second.
+    assert 3 << 20 <= sent <= 4 << 20
     assert await is_closed(near)
+
+
+# --- by what arrives ---
+
+
+class Delivering(MemoryStream):
+    """A stream that tells how much of what was sent has arrived, by a plan.
+
+    Args:
+        plan: from when on, on the Trio clock, so many bytes have not arrived.
+    """
+
+    def __init__(self, stream: MemoryStream, plan: dict[float, int]) -> None:
+        super().__init__(stream._in, stream._out, peer=stream.peer)
+        self._plan = plan
+        self.over = False
+
+    def unarrived(self) -> int:
+        now = trio.current_time()
+        return [left for since, left in self._plan.items() if since <= now][-1]
+
+    def is_over(self) -> bool:
+        return self.over
+
+
+def delivering(plan: dict[float, int]) -> tuple[Delivering, MemoryStream]:
+    near, far = memory_stream_pair()
+    return Delivering(near, plan), far
+
+
+async def closed_at(stream: trio.abc.Stream, **options: Any) -> tuple[float, list[int]]:
+    """Close a stream, and return when that was done and what was told of its delivery."""
+    told: list[int] = []
+    await lingering_close(stream, on_settled=told.append, **options)
+    assert await is_closed(stream)
+    return trio.current_time(), told
+
+
+async def test_closing_goes_on_for_as_long_as_something_arrives(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 26 <= ended <= 27.1
+    assert told == [0]
+
+
+async def test_closing_ends_when_nothing_more_arrives(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 400})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 18 <= ended <= 19.1
+    assert told == [400]
+
+
+async def test_closing_ends_in_any_case_when_its_time_is_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500} | {float(n): 500 - n for n in range(1, 100)})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert ended == pytest.approx(60)
+    assert told == [440]
+
+
+@pytest.mark.parametrize("pause", [0.001, 0.3, 1.0])
+async def test_what_the_peer_sends_costs_it_nothing_of_what_is_on_its_way(
+    autojump_clock: trio.testing.MockClock, pause: float
+) -> None:
+    near, far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            while trio.current_time() < 30:
+                await far.send_all(bytes(30_000))
+                await trio.sleep(pause)
+            await far.aclose()
+
+        ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 30 <= ended <= 31
+    assert told == [0]
+
+
+async def test_a_peer_that_is_silent_gets_its_time_after_the_last_of_it_has_arrived(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 0})
+    ended, told = await closed_at(near, seconds=2)
+    assert ended == pytest.approx(2)
+    assert told == [0]
+
+
+async def test_that_all_has_arrived_is_told_before_the_peer_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 3: 0})
+    at: list[float] = []
+    await lingering_close(near, seconds=20, on_settled=lambda _: at.append(trio.current_time()))
+    assert 3 <= at[0] <= 4.1
+    assert trio.current_time() >= 22
+
+
+async def test_a_peer_that_ended_its_sending_still_gets_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 0})
+    ended, told = await closed_at(near, seconds=2, input_ended=True)
+    assert 8 <= ended <= 9.1
+    assert told == [0]
+
+
+async def test_a_connection_that_is_over_is_not_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500})
+    near.over = True
+    assert await closed_at(near, input_ended=True) == (0, [500])
+
+
+async def test_a_cancelled_closing_tells_what_had_not_arrived(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 2: 300})
+    told: list[int] = []
+    with trio.move_on_after(3):
+        await lingering_close(near, on_settled=told.append)
+    assert told == [300]
+    assert trio.current_time() == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_a_slow_reader_who_types_gets_all_of_it_on_a_real_connection(family: str) -> None:
+    if family == "tcp":
+        near, far = real_pair()
+    else:
+        one, far = socket.socketpair()
+        near = SocketStream(one, peer="far")
+    size = 0
+    while sent := near.send_nowait(bytes(100_000)):
+        size += sent
+    received = 0
+    told: list[int] = []
+    async with trio.open_nursery() as nursery, SocketStream(far, peer="near") as client:
+        nursery.start_soon(
+            partial(lingering_close, near, seconds=0.2, stall_seconds=5, on_settled=told.append)
+        )
+        while data := await client.receive_some(max(size // 20, 1)):
+            received += len(data)
+            if received < size:
+                await client.send_all(b"and another line\n")
+                await trio.sleep(0.03)
+    assert received == size
+    assert told == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+async def test_what_a_peer_that_resets_did_not_get_is_told_on_a_real_connection() -> None:
+    near, far = real_pair()
+    while near.send_nowait(bytes(100_000)):
+        pass
+    told: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(lingering_close, near, on_settled=told.append))
+        await trio.testing.wait_all_tasks_blocked()
+        far.close()
+    assert len(told) == 1
+    assert told[0] > 0
+
+
+# --- the other ends of it ---
 
 
 async def test_closing_after_the_end_of_the_input_does_not_wait(
@@ -577,7 +804,7 @@ async def test_closing_after_the_end_of_the_input_does_not_wait(
 ) -> None:
     near, far = memory_stream_pair()
     await near.send_all(b"answer")
-    await lingering_close(near, seconds=60, max_bytes=1000, input_ended=True)
+    await lingering_close(near, seconds=60, input_ended=True)
     assert trio.current_time() == 0
     assert await far.receive_some() == b"answer"
     assert await far.receive_some() == b""
@@ -592,7 +819,7 @@ async def test_closing_when_the_peer_is_gone_is_no_error(
         far.reset()
     else:
         await (far if gone == "closed" else near).aclose()
-    await lingering_close(near, seconds=60, max_bytes=1000)
+    await lingering_close(near, seconds=60)
     assert trio.current_time() == 0
     assert await is_closed(near)
 
@@ -608,7 +835,7 @@ async def test_cancellation_closes_at_once(
     async with trio.open_nursery() as nursery:
         if when == "before":
             nursery.cancel_scope.cancel()
-        nursery.start_soon(lambda: lingering_close(wrap(near), seconds=60, max_bytes=1000))
+        nursery.start_soon(lambda: lingering_close(wrap(near), seconds=60))
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert trio.current_time() == 0
@@ -622,7 +849,7 @@ async def test_a_stream_without_a_half_close_is_closed_within_the_time(
 ) -> None:
     near, far = memory_stream_pair()
     await near.send_all(b"answer")
-    await lingering_close(NotHalfCloseable(near, hangs=hangs), seconds=2, max_bytes=1000)
+    await lingering_close(NotHalfCloseable(near, hangs=hangs), seconds=2)
     assert trio.current_time() == pytest.approx(seconds)
     assert await far.receive_some() == b"answer"
     assert await far.receive_some() == b""
@@ -656,7 +883,7 @@ async def answer_and_close(
 
 async def test_on_a_real_connection_the_whole_answer_arrives() -> None:
     async def close(stream: SocketStream) -> None:
-        await lingering_close(stream, seconds=60, max_bytes=1 << 20)
+        await lingering_close(stream, seconds=60)
         assert await is_closed(stream)
 
     assert await answer_and_close(close) == (200_000, None)

@@ -639,7 +639,7 @@ async def test_a_line_reader_is_stopped_and_the_answers_still_go_out(pairs: Pair
             assert await reader.receive_batch() == ["12 + 42"]
             assert await reader.receive_batch() == []
             await server.send_all(b"54\n")
-            await lingering_close(server, seconds=1, max_bytes=1000)
+            await lingering_close(server, seconds=1)
 
         await client.send_all(b"12 + 42\n")
         await trio.testing.wait_all_tasks_blocked()
@@ -659,7 +659,7 @@ async def test_a_lingering_close_loses_nothing_though_input_is_unread(
 
         @nursery.start_soon
         async def close() -> None:
-            await lingering_close(server, seconds=60, max_bytes=100_000)
+            await lingering_close(server, seconds=60)
 
         await trio.sleep(1)
         await client.send_all(b"and more")
@@ -672,7 +672,7 @@ async def test_a_lingering_close_does_not_wait_for_a_handshake_to_begin(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     _, server = pairs.fresh()
-    await lingering_close(server, seconds=60, max_bytes=1000)
+    await lingering_close(server, seconds=60)
     assert trio.current_time() == 0
 
 

@@ -4,12 +4,18 @@
 |---|---|---|
 | ``HOST:PORT`` | every address of the host | the first address of the host that answers |
 | ``localhost:PORT`` | 127.0.0.1 and ::1, one port | as any host |
-| ``:PORT`` | all interfaces | localhost |
+| ``:PORT`` | all interfaces, IPv4 and IPv6 | localhost |
+| ``0.0.0.0:PORT`` | all interfaces, IPv4 alone | this machine |
+| ``[::]:PORT`` | all interfaces, IPv6 alone | this machine |
 | ``[::1]:PORT`` | this IPv6 address | this IPv6 address |
+| ``[fe80::1%eth0]:PORT`` | this link-local address of this interface | this one, through it |
+| ``[::ffff:127.0.0.1]:PORT`` | the IPv4 address | the IPv4 address |
 | ``unix:PATH`` | a socket in the file system | a socket in the file system |
+| ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
 | ``tls:`` and one with a port | as without it, encrypted | as without it, encrypted |
 
-Port 0 lets the system pick a free port to listen on.
+Port 0 lets the system pick a free port to listen on. ``localhost`` may be written in capitals and
+with a dot behind it. A file whose name begins with ``@`` is ``unix:./@NAME``.
 """
 
 from __future__ import annotations
@@ -56,9 +62,18 @@ class TLSAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """The path of a Unix socket."""
+    """A Unix socket.
+
+    Attributes:
+        path: where it is in the file system; ``@NAME``: an abstract socket, which is in none.
+    """
 
     path: str
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether it has a name and no file."""
+        return self.path.startswith("@")
 
     def __str__(self) -> str:
         return f"unix:{self.path}"
@@ -82,7 +97,7 @@ def parse_address(text: str) -> Address:
 
     Args:
         text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also behind ``tls:``, or
-            ``unix:PATH``.
+            ``unix:PATH`` or ``unix:@NAME``.
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
@@ -144,12 +159,18 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         # A scope, as in fe80::1%eth0, can be any text.
         if not _is_ipv6(host) or not host.isprintable():
             raise AddressError(f"{text!r}: there is no IPv6 address in the brackets")
+        if (mapped := ipaddress.IPv6Address(host).ipv4_mapped) is not None:
+            if "%" in host:
+                raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
+            host = str(mapped)
     elif ":" in host:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
         )
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")
+    elif host.lower().removesuffix(".") == "localhost":
+        host = "localhost"
     return TCPAddress(host, int(port))
 
 
@@ -157,6 +178,8 @@ def _parse_unix(text: str) -> UnixAddress:
     path = text.removeprefix("unix:")
     if not path:
         raise AddressError(f"{text!r}: the path is missing: write unix:PATH")
+    if path == "@":
+        raise AddressError(f"{text!r}: the name is missing: write unix:@NAME")
     if "\0" in path:
         raise AddressError(f"{text!r}: a path cannot hold a NUL")
     if _CONTROL.search(path):

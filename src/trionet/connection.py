@@ -174,14 +174,20 @@ class Connection:
         await self.outbox.flush()
         self.outbox.close()
 
-    async def close(self) -> None:
-        """Close so that nothing on its way is lost. The server calls it."""
-        end = self.lines.end
+    async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
+        """Close so that nothing on its way is lost. The server calls it.
+
+        Args:
+            on_settled: see `trionet.lingering_close`.
+        """
+        limits, end = self._limits, self.lines.end
         await lingering_close(
             self.stream,
-            seconds=self._limits.linger_seconds,
-            max_bytes=self._limits.linger_bytes,
+            seconds=limits.linger_seconds,
+            stall_seconds=limits.write_timeout or math.inf,
+            total_seconds=limits.linger_total_seconds,
             input_ended=end is not None and end.peer_has_ended,
+            on_settled=on_settled,
         )
 
 

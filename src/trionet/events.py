@@ -75,6 +75,8 @@ class Closed:
         seconds: how long it was served.
         bytes_in: bytes received.
         bytes_out: bytes sent.
+        bytes_unconfirmed: how many of these were not known to have arrived when the connection was
+            closed, encrypted ones as they are on the wire; 0 also where the system cannot tell.
         lines_in: lines received, bad ones counted.
         lines_out: lines put into its outbox, less those that were dropped.
     """
@@ -87,12 +89,14 @@ class Closed:
     bytes_out: int
     lines_in: int
     lines_out: int
+    bytes_unconfirmed: int = 0
 
     def __str__(self) -> str:
+        lost = f", {self.bytes_unconfirmed} of them unconfirmed" if self.bytes_unconfirmed else ""
         return (
             f"closed {self.peer}: {self.reason} "
             f"({self.lines_in} lines, {self.bytes_in} bytes in; "
-            f"{self.lines_out} lines, {self.bytes_out} bytes out; {self.seconds:.1f} s)"
+            f"{self.lines_out} lines, {self.bytes_out} bytes out{lost}; {self.seconds:.1f} s)"
         )
 
 

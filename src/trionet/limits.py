@@ -152,10 +152,12 @@ class Limits:
             Off by default, because many services have silent listeners.
         write_timeout: without progress although there is something to send, after which the peer
             is given up (30 s: TCP itself takes up to 15 minutes); 0: no limit.
-        linger_seconds: how long a connection that is being closed is still read and discarded,
-            so that the answers on their way are not destroyed by a reset (2 s: several round
-            trips around the world).
-        linger_bytes: how much is discarded at most meanwhile (1 MiB).
+        linger_seconds: how long a connection that is being closed waits for the peer's end once all
+            answers have arrived, or nothing is known of that, so that no reset destroys them (2 s:
+            several round trips around the world). While answers are still on their way,
+            `write_timeout` is how long it waits without progress.
+        linger_total_seconds: how long a connection is being closed at most (60 s: what a system
+            holds for a peer, 4 MB, at half a megabit a second). A drain's deadline ends it sooner.
         drain_seconds: how long a drain waits for the sessions before it closes by force (5 s:
             below the 10 s after which container runtimes kill).
 
@@ -177,7 +179,7 @@ class Limits:
     idle_timeout: float = 0
     write_timeout: float = 30.0
     linger_seconds: float = 2.0
-    linger_bytes: int = 1 << 20
+    linger_total_seconds: float = 60.0
     drain_seconds: float = 5.0
 
     def __post_init__(self) -> None:

@@ -7,12 +7,13 @@ on `SYSTEM` and on `trionet.testing.MemoryNetwork`.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import ssl
 import weakref
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import trio
 
@@ -22,7 +23,7 @@ from trionet.checks import check_backlog, check_file, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.sockets import SocketListener, SocketStream, remote_address, structured
 from trionet.tls import REFUSAL, TLSListener, TLSStream
-from trionet.unixsockets import listen_unix
+from trionet.unixsockets import listen_unix, socket_name
 
 # What Linux allows by default since 5.4 (net.core.somaxconn); systems cut a larger one down.
 DEFAULT_BACKLOG = 4096
@@ -230,11 +231,13 @@ SYSTEM = SystemNetwork()
 
 async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
     if isinstance(where, UnixAddress):
-        trio_stream = await trio.open_unix_socket(where.path)
+        trio_stream = await trio.open_unix_socket(socket_name(where))
     else:
         trio_stream = await _open_tcp(where)
     sock = socket.socket(fileno=trio_stream.socket.detach())
     try:
+        if isinstance(where, TCPAddress):
+            _keep_alive(sock)
         remote = structured(sock.getpeername())
         return SocketStream(sock, peer=remote_address(sock), remote=remote)
     except BaseException:
@@ -266,6 +269,7 @@ async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -
 
 async def _open_tcp(where: TCPAddress) -> trio.SocketStream:
     """Connect over TCP; ``localhost`` is both families, whatever the resolver says."""
+    _check_interface(where)
     if where.host not in ("", "localhost"):
         return await trio.open_tcp_stream(where.host, where.port)
     try:
@@ -291,8 +295,48 @@ async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
         return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
     if not where.host:
         return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+    _check_interface(where)
     found = await trio.socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
+    return list(dict.fromkeys((family, _host(address)) for family, *_, address in found))
+
+
+def _host(address: Any) -> str:
+    """Return the host of what the resolver calls an address, with its interface if it has one."""
+    where = structured(address)
+    assert isinstance(where, TCPAddress)
+    return where.host
+
+
+def _check_interface(where: TCPAddress) -> None:
+    """Tell what is wrong with a link-local address, for which systems have few words.
+
+    Raises:
+        TrionetError: it has no interface, or one that this machine has not.
+    """
+    host, percent, interface = where.host.partition("%")
+    if percent:
+        try:
+            _interface_number(interface)
+        except OSError:
+            raise TrionetError(f"there is no network interface {interface!r}") from None
+    elif ":" in host and ipaddress.IPv6Address(host).is_link_local:
+        raise TrionetError(
+            f"a link-local address needs its interface: [{host}%eth0]:{where.port}, if it is eth0"
+        )
+
+
+def _interface_number(interface: str) -> int:
+    if interface.isascii() and interface.isdigit():
+        return int(interface)
+    return socket.if_nametoindex(interface)
+
+
+def _socket_address(family: socket.AddressFamily, host: str, port: int) -> tuple[Any, ...]:
+    """Return what the socket module calls a numeric host and a port."""
+    numeric, percent, interface = host.partition("%")
+    if family == socket.AF_INET6 and percent:
+        return numeric, port, 0, _interface_number(interface)
+    return host, port
 
 
 def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
@@ -332,14 +376,27 @@ def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[
     return socks
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Have the system find peers that vanished without a word, where no deadline would.
+# What a kernel is to do to find, within two minutes, a peer that vanished without a word. Where
+# nothing is on its way to the peer it asks: first after a minute of silence, then each 15 seconds,
+# and gives up after the fourth. Where something is on its way it does not ask but repeats, on Linux
+# for 15 minutes unless it is told otherwise. That time also stands in for the number of questions:
+# the one after 105 seconds is the last.
+_KEEP_ALIVE = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPALIVE", 60),  # as macOS calls it
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+    ("TCP_USER_TIMEOUT", 100_000),
+)
 
-    After two minutes: a first question after one minute of silence, then one each 15 seconds, given
-    up after four. Connections inherit it from the socket that accepts them.
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the kernel find peers that vanished without a word, where no deadline would.
+
+    Connections inherit it from the socket that accepts them.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+    for name, value in _KEEP_ALIVE:
         # What a system does not have it decides itself: commonly two hours.
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -355,7 +412,7 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         _keep_alive(sock)
-        sock.bind((host, port))
+        sock.bind(_socket_address(family, host, port))
     except BaseException:
         sock.close()
         raise

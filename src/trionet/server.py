@@ -41,19 +41,20 @@ from trionet.errors import ReceiveInterrupted
 from trionet.events import Closed, Identified, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
+from trionet.lingering import Lingerers
 from trionet.network import SYSTEM, Listener, Network
 from trionet.outbox import WhenSlow
 from trionet.readiness import HAS_EPOLL, Readiness, let_wait_with
-from trionet.stream import InputEnd, close_at_once, lingering_close
+from trionet.stream import InputEnd, close_at_once, lingering_close, unarrived_of
 
 # Connections taken between two checkpoints: some 9 ms, in which no other task runs; so many come at
 # once only when a crowd does. Fewer would mean more and smaller turns of a hub: with 64 a thousand
 # take a fifth longer until all know of all.
 _ACCEPTS_AT_ONCE = 256
 
-# Connections that are turned away and linger at a time. In a flood of more, the rest is closed as
-# soon as it is answered: a reset may destroy the answer, but what a flood holds stays small.
-_LINGERERS = 1024
+# TLS handshakes made at a time for no other reason than to say over them why nobody is served. More
+# newcomers than that are a flood, and get an alert: it costs neither memory nor a calculation.
+_HANDSHAKES_TO_REFUSE = 16
 
 _CLOSING = "server is closing"
 
@@ -105,11 +106,14 @@ class Server:
         self._deadlines = Deadlines()
         self._readiness: Readiness | None = None
         self._from_host: Counter[Host] = Counter()
-        self._turning_away = 0
+        self._lingerers = Lingerers()
+        self._handshakes_to_refuse = 0
         # A dict for its order: whoever was first is told first.
         self._connections: dict[Connection, None] = {}
         self._vacancy = trio.lowlevel.ParkingLot()
         self._draining = trio.Event()
+        self._drain_by = math.inf
+        self._cut: tuple[str, ...] | None = None
         self._inputs_ended = trio.Event()
         self._ended = trio.Event()
         self._handlers: trio.Nursery | None = None
@@ -129,6 +133,11 @@ class Server:
                 state += ", draining"
         return f"<Server on {', '.join(self.addresses)}: {state}>"
 
+    @property
+    def drain_deadline(self) -> float:
+        """When a drain cuts off what is left, on the Trio clock; ``math.inf``: no drain."""
+        return self._drain_by
+
     async def drain(self, seconds: float | None = None) -> tuple[str, ...]:
         """Stop serving without losing a line; `serve` returns when this is done.
 
@@ -138,26 +147,37 @@ class Server:
         its own end.
 
         Args:
-            seconds: how long the handlers have before they are cancelled; default
-                `Limits.drain_seconds`.
+            seconds: how long all this may take, counted from the call: until the handlers have
+                returned, what they sent has arrived, and the connections are closed; default
+                `Limits.drain_seconds`. What is left then is cut off. Of several drains the earliest
+                deadline counts.
 
         Returns:
-            The peers that were cut off at the deadline.
+            The peers that were cut off at the deadline: those still served, and those to whom
+            something was still on its way.
 
         Cancellation: the drain has begun all the same, without its deadline.
         """
+        by = trio.current_time() + (self._limits.drain_seconds if seconds is None else seconds)
+        self._drain_by = min(self._drain_by, by)
         self._draining.set()
         # It takes no time, so that `on_drain` is called and the queue told even with 0 seconds.
         await self._inputs_ended.wait()
-        with trio.move_on_after(self._limits.drain_seconds if seconds is None else seconds):
+        with trio.CancelScope(deadline=by):
             await self._ended.wait()
-        cut = tuple(connection.peer for connection in self._connections)
-        if cut:
-            logger.warning("drain: cut off %d connections: %s", len(cut), ", ".join(cut[:10]))
+        if self._cut is None:
+            # Once, however many drain.
+            self._cut = (
+                *(connection.peer for connection in self._connections),
+                *self._lingerers.undelivered(),
+            )
+            if self._cut:
+                shown = ", ".join(self._cut[:10])
+                logger.warning("drain: cut off %d connections: %s", len(self._cut), shown)
         if self._handlers is not None:
             self._handlers.cancel_scope.cancel()
         await self._ended.wait()
-        return cut
+        return self._cut
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until drained or cancelled. `serve` calls it."""
@@ -281,7 +301,7 @@ class Server:
     async def _serve_one(self, connection: Connection) -> None:
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason = "cut off"
+        reason, settle = "cut off", None
         try:
             try:
                 failed = None
@@ -301,14 +321,30 @@ class Server:
                 await connection.finish_sending()
             finally:
                 # The place is free before the lingering: the next one waits for no goodbye.
-                self._end(connection, reason)
-            await connection.close()
+                settle = self._end(connection, reason)
+            with self._lingerers.lingering(
+                connection.stream,
+                peer=connection.peer,
+                host=self._host_of(connection.stream),
+                bounded=not self._draining.is_set(),
+            ):
+                await connection.close(settle)
         finally:
+            if settle is not None:
+                settle(unarrived_of(connection.stream) or 0)
             await close_at_once(connection.stream)
 
-    def _end(self, connection: Connection, reason: str) -> None:
+    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
+        """Free a connection's place.
+
+        Returns:
+            What tells the operator, once, when it is known how many bytes did not arrive.
+        """
         lines, outbox = connection.lines, connection.outbox
         host = self._host_of(connection.stream)
+        if outbox.waiting:
+            # It was cut off: what still waits is not sent, and must not be told as if it were.
+            outbox.give_up()
         outbox.close()
         self._deadlines.forget(connection)
         del self._connections[connection]
@@ -318,18 +354,30 @@ class Server:
                 # What is left of a host that has gone is nothing: hosts are many.
                 del self._from_host[host]
         self._vacancy.unpark()
-        self._tell(
-            Closed(
-                id=connection.id,
-                peer=connection.peer,
-                reason=reason,
-                seconds=trio.current_time() - connection.opened_at,
-                bytes_in=lines.bytes_in,
-                bytes_out=outbox.bytes_out,
-                lines_in=lines.lines_in,
-                lines_out=outbox.lines_out - outbox.dropped,
+        seconds = trio.current_time() - connection.opened_at
+        told = False
+
+        def settle(unarrived: int) -> None:
+            nonlocal told
+            if told:
+                return
+            told = True
+            bytes_out = outbox.bytes_out
+            self._tell(
+                Closed(
+                    id=connection.id,
+                    peer=connection.peer,
+                    reason=reason,
+                    seconds=seconds,
+                    bytes_in=lines.bytes_in,
+                    bytes_out=bytes_out,
+                    lines_in=lines.lines_in,
+                    lines_out=outbox.lines_out - outbox.dropped,
+                    bytes_unconfirmed=min(unarrived, bytes_out),
+                )
             )
-        )
+
+        return settle
 
     def _host_of(self, stream: trio.abc.Stream) -> Host | None:
         return host_of(remote_of(stream), ipv6_prefix=self._limits.ipv6_prefix)
@@ -362,19 +410,26 @@ class Server:
         self, stream: trio.abc.Stream, reason: str, handlers: trio.Nursery
     ) -> None:
         number = next(self._ids)
-        self._tell(Refused(id=number, peer=peer_of(stream, number), reason=reason))
-        handlers.start_soon(self._turn_away, stream, reason)
+        peer = peer_of(stream, number)
+        self._tell(Refused(id=number, peer=peer, reason=reason))
+        refuse = getattr(stream, "refuse", None)
+        if refuse is not None and self._handshakes_to_refuse >= _HANDSHAKES_TO_REFUSE:
+            refuse()
+        else:
+            self._handshakes_to_refuse += refuse is not None
+            handlers.start_soon(self._turn_away, stream, reason, peer)
 
-    async def _turn_away(self, stream: trio.abc.Stream, reason: str) -> None:
-        self._turning_away += 1
+    async def _turn_away(self, stream: trio.abc.Stream, reason: str, peer: str) -> None:
         seconds = self._limits.linger_seconds
         try:
-            with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
-                await stream.send_all(encode_line(f"error: {reason}"))
-            if self._turning_away <= _LINGERERS:
-                await lingering_close(stream, seconds=seconds, max_bytes=self._limits.linger_bytes)
+            with self._lingerers.lingering(stream, peer=peer, host=self._host_of(stream)):
+                with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
+                    await stream.send_all(encode_line(f"error: {reason}"))
+                await lingering_close(
+                    stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
+                )
         finally:
-            self._turning_away -= 1
+            self._handshakes_to_refuse -= hasattr(stream, "refuse")
             await close_at_once(stream)
 
 

@@ -22,6 +22,7 @@ import logging
 import operator
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -33,9 +34,20 @@ from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.readiness import Input, Readiness
 from trionet.text import safe_text
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 T = TypeVar("T")
 
 RECEIVE_SIZE = 65536
+
+# How many full reads a close makes of what nobody wants any more; a flood has always more.
+_DISCARDS_AT_ONCE = 16
+
+# The state of a connection that is reset or closed (tcp_states.h).
+_TCP_CLOSE = 7
+_INT = bytes(4)
 
 # How long a listener pauses when the system is out of something that a refusal does not free.
 _PAUSE_SECONDS = 0.1
@@ -65,7 +77,16 @@ class SocketStream(trio.abc.HalfCloseableStream):
         remote: the other end's address, for those who count or compare; ``None``: not known.
     """
 
-    __slots__ = ("_input", "_is_interrupted", "_sending", "_sent_eof", "_sock", "peer", "remote")
+    __slots__ = (
+        "_input",
+        "_is_interrupted",
+        "_sending",
+        "_sent_eof",
+        "_sock",
+        "_vanished",
+        "peer",
+        "remote",
+    )
 
     def __init__(
         self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
@@ -80,6 +101,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._is_interrupted = False
         self._sending = False
         self._sent_eof = False
+        self._vanished: OSError | None = None
         self.peer = peer
         self.remote = remote
 
@@ -166,7 +188,23 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError(system_reason(error)) from error
         if len(data) == max_bytes and self._input is not None:
             self._input.more()
+        if not data and self._vanished is not None:
+            raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
+
+    def discard_nowait(self) -> int:
+        """Read away what is there, at most 1 MiB, and return how many bytes that was.
+
+        Never a checkpoint, and never raises: for a close, which is a reset where input is unread.
+        """
+        discarded = 0
+        with suppress(OSError):
+            for _ in range(_DISCARDS_AT_ONCE):
+                data = self._sock.recv(RECEIVE_SIZE)
+                discarded += len(data)
+                if len(data) < RECEIVE_SIZE:
+                    break
+        return discarded
 
     async def _wait_readable(self) -> None:
         self._check_open()
@@ -281,6 +319,22 @@ class SocketStream(trio.abc.HalfCloseableStream):
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
+    def unarrived(self) -> int | None:
+        """Return how many bytes sent have not arrived; see `trionet.stream.TellsDelivery`."""
+        if self._sock.fileno() < 0:
+            return 0
+        waiting = _unsent(self._sock)
+        if waiting and self._sent_eof and _is_tcp(self._sock):
+            # The end of the sending counts as one.
+            waiting -= 1
+        return waiting
+
+    def is_over(self) -> bool:
+        """Return whether no more will arrive; see `trionet.stream.TellsDelivery`."""
+        if self._sock.fileno() < 0:
+            return True
+        return _is_tcp(self._sock) and _state(self._sock) == _TCP_CLOSE
+
     async def aclose(self) -> None:
         """Close the socket; a checkpoint, but closed at once also when cancelled."""
         self.close()
@@ -306,11 +360,31 @@ class SocketStream(trio.abc.HalfCloseableStream):
             return 0
         except OSError as error:
             self._check_open()
+            if not isinstance(error, ConnectionError):
+                # The kernel tells once that the peer does not answer any more, and afterwards of an
+                # end like any other: keep it for the reader.
+                self._vanished = error
             raise trio.BrokenResourceError(system_reason(error)) from error
 
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:
             raise _closed()
+
+
+def _unsent(sock: socket.socket) -> int | None:
+    """Return what the kernel holds of what was sent: unsent, or not acknowledged."""
+    if sys.platform != "linux":
+        return None
+    # SIOCOUTQ: tcp(7), unix(7).
+    waiting = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, _INT)
+    return int.from_bytes(waiting, sys.byteorder)
+
+
+def _state(sock: socket.socket) -> int:
+    if sys.platform != "linux":
+        return 0
+    # The first byte of struct tcp_info (linux/tcp.h).
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
 def _is_tcp(sock: socket.socket) -> bool:

@@ -15,8 +15,8 @@ no I/O. The plan of this file is that nobody waits while he holds ciphertext of 
   receiving, which is how a connection is closed without losing what was sent last.
 
 A peer that ends the connection without ``close_notify``, as many programs do, has ended its
-input. Whoever sits on the wire can do the same, so an end proves nothing; a line that was cut is
-dropped by those who read lines.
+input. Whoever sits on the wire can do the same, so such an end proves nothing:
+`TLSStream.is_truncated` tells it, and a line that was cut is dropped by those who read lines.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     __slots__ = (
         "_closed",
+        "_discards",
         "_engine",
         "_handshake",
         "_is_interrupted",
@@ -121,6 +122,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._sent_eof = False
         self._closed = False
+        # Records were thrown away: nothing can be decrypted any more.
+        self._discards = False
         self._is_interrupted = False
         self.peer = transport.peer
         self.remote: RemoteAddress | None = getattr(transport, "remote", None)
@@ -131,6 +134,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
         else:
             state = f": {self._engine.broken}" if self._engine.broken else ""
         return f"<{type(self).__name__} to {self.peer}{state}>"
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without the other side's ``close_notify``."""
+        return self._engine.truncated
 
     async def do_handshake(self) -> None:
         """Make the handshake, or go on with it. Made already: only a checkpoint.
@@ -188,6 +196,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
         self._is_interrupted = False
+        if self._discards:
+            self._check_usable()
+            return bytes(await self._transport.receive_some(max_bytes))
         if self._handshake is not None:
             await self.do_handshake()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -276,6 +287,38 @@ class TLSStream(trio.abc.HalfCloseableStream):
             await self._transport.send_eof()
         finally:
             self._sending = False
+
+    def unarrived(self) -> int | None:
+        """Return how many encrypted bytes have not arrived; see `trionet.stream.TellsDelivery`."""
+        below = getattr(self._transport, "unarrived", None)
+        waiting: int | None = None if below is None else below()
+        return None if waiting is None else waiting + len(self._unsent)
+
+    def is_over(self) -> bool:
+        """Return whether no more will arrive; see `trionet.stream.TellsDelivery`."""
+        below = getattr(self._transport, "is_over", None)
+        return self._closed or (below is not None and below())
+
+    def discard_nowait(self) -> int:
+        """Read away what is there, undecrypted, for a close; see `SocketStream`.
+
+        From then on `receive_some` returns what comes as it comes, and it can only be discarded.
+        """
+        self._discards = True
+        discard = getattr(self._transport, "discard_nowait", None)
+        return 0 if discard is None else discard()
+
+    def refuse(self) -> None:
+        """Turn the other side away without a handshake, and close. Never a checkpoint.
+
+        All it hears is a fatal alert in the clear: a handshake would cost this side a hundred times
+        what it costs to ask for one.
+        """
+        if not self._closed and not self._engine.started:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                self._transport.send_nowait(REFUSAL)
+            self.discard_nowait()
+        self.close()
 
     async def aclose(self) -> None:
         """Close; a checkpoint, but closed at once also when cancelled."""

@@ -27,42 +27,79 @@ class TLSEngine:
     Attributes:
         secured: the handshake is made.
         input_ended: nothing more comes, be it by ``close_notify`` or without.
+        truncated: it ended without, after the handshake.
         broken: why nothing works any more; ``None``: it works. There may still be an alert in the
             output, which tells the other side.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_ssl", "broken", "input_ended", "secured")
+    __slots__ = (
+        "_context",
+        "_incoming",
+        "_outgoing",
+        "_ssl",
+        "broken",
+        "input_ended",
+        "secured",
+        "truncated",
+    )
+
+    # Made by `_start`.
+    _incoming: ssl.MemoryBIO
+    _outgoing: ssl.MemoryBIO
+    _ssl: ssl.SSLObject
 
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None
     ) -> None:
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
-        )
+        # A server has nothing to do before the other side has said something. Until then it holds
+        # nothing of OpenSSL's: that costs some 20 KiB, and whoever connects may stay silent.
+        self._context: ssl.SSLContext | None = context
+        if not server_side:
+            self._start(server_hostname)
         self.secured = False
         self.input_ended = False
+        self.truncated = False
         self.broken: str | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether either side has said anything."""
+        return self._context is None
+
+    def _start(self, server_hostname: str | None = None) -> None:
+        assert self._context is not None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = self._context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=self._context.protocol is ssl.PROTOCOL_TLS_SERVER,
+            server_hostname=server_hostname,
+        )
+        self._context = None
 
     def feed(self, data: bytes) -> None:
         """Take ciphertext that was received; empty: the connection's end."""
         if not data:
+            self.truncated = self.secured and not self.input_ended
             self.input_ended = True
             if not self.secured:
                 self.broken = "the other side ended the connection in the TLS handshake"
         elif not self.input_ended:
+            if not self.started:
+                self._start()
             self._incoming.write(data)
 
     def take_output(self) -> bytes:
         """Return the ciphertext that is to be sent; empty: none."""
-        return self._outgoing.read() if self._outgoing.pending else b""
+        return self._outgoing.read() if self.started and self._outgoing.pending else b""
 
     def shake_hands(self) -> None:
         """Go on with the handshake as far as the input reaches; `secured` and `broken` tell.
 
         It comes before all else: OpenSSL would make it by itself, but not check the host name.
         """
+        if not self.started:
+            return
         try:
             self._ssl.do_handshake()
             self.secured = True

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import socket
+import threading
 import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
         Room,
         Starter,
     )
+    from tests.conftest import Certificates
 
 TOO_LONG = "error: line is longer than 4096 bytes"
 NOT_UTF8 = "error: line is not UTF-8"
@@ -413,16 +419,55 @@ def test_l21_reading_on_ends_after_two_seconds(unclosed: Ending) -> None:
     assert 2 <= unclosed.seconds() < 10
 
 
-def test_l21_reading_on_ends_after_one_mib(calculator: Calculator) -> None:
-    ann, bob = calculator.log_in("Ann"), calculator.log_in("Bob")
+def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -> None:
+    calculator = start.calculator("--once", "--quiet")
+    ann = calculator.log_in("Ann")
+    ann.ask("1 + 1", "2")
+    asked = 0
+    # So many that the last answers are in nobody's hands when the session ends.
+    for _ in range(20):
+        ann.say(*["1/3"] * 3000)
+        asked += 3000
     ann.say("q")
-    ann.expect_end()
-    ann.send(b"x" * (MIB - 1000))
-    expect_no_reset(ann, bob)
-    with pytest.raises((ConnectionResetError, BrokenPipeError)):
-        # However much the systems hold between the two ends, this is more.
-        for _ in range(1000):
-            ann.sock.sendall(b"x" * 65_536)
+    answers = asked * len(f"0.{'3' * 28}\n")
+    received = 0
+    # Longer than the two seconds that a silent peer gets, and typing all the time.
+    for _ in range(26):
+        data = ann.sock.recv(answers // 26)
+        received += len(data)
+        ann.sock.sendall(b"are you still there?\n")
+        time.sleep(0.1)
+    received += len(ann.rest())
+    assert received == answers
+    ann.close()
+    calculator.program.expect_end()
+
+
+def test_l46_a_flood_meanwhile_costs_a_peer_nothing_of_what_was_sent_to_it(
+    calculator: Calculator,
+) -> None:
+    ann = calculator.log_in("Ann")
+    ann.say(*["1/3"] * 20_000, "q")
+    stop = threading.Event()
+
+    def flood() -> None:
+        with suppress(OSError):
+            while not stop.is_set():
+                ann.sock.send(b"x" * 65_536)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        answers = b""
+        expected = f"0.{'3' * 28}\n".encode() * 20_000
+        while len(answers) < len(expected) and (data := ann.sock.recv(30_000)):
+            answers += data
+            time.sleep(0.01)
+        assert answers == expected
+    finally:
+        stop.set()
+        ann.sock.settimeout(0.1)
+        flooding.join()
 
 
 @pytest.mark.parametrize("line", ["q", " q", "q ", "\tq\t", " \t q \t ", "q\r"], ids=repr)
@@ -671,6 +716,55 @@ def test_l35_who_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
 
 
 # Deadlines and rates
+
+
+def test_l47_the_deadline_of_a_drain_covers_the_reading_on(start: Starter) -> None:
+    calculator = start.calculator("--quiet", "--drain", "1")
+    ann = calculator.log_in("Ann")
+    ann.say(*["1/3"] * 60_000)
+    ann.expect(f"0.{'3' * 28}")
+    began = time.monotonic()
+    calculator.program.drain()
+    calculator.program.expect_end()
+    assert time.monotonic() - began < 2
+
+
+def test_l48_of_many_tls_connections_some_are_refused_by_an_alert(
+    start: Starter, certificates: Certificates
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    room = start.room("tls:127.0.0.1:0", *tls, "--forever", "--quiet", "--max-per-address", "1")
+    room.join("Ann")
+    port = int(room.program.read().rpartition(":")[2])
+    with ExitStack() as stack:
+        where = ("127.0.0.1", port)
+        socks = [stack.enter_context(socket.create_connection(where)) for _ in range(40)]
+        heard = [sock for sock in socks if select.select([sock], [], [], 0.02)[0]]
+        assert heard
+        assert {sock.recv(100) for sock in heard} == {b"\x15\x03\x03\x00\x02\x02\x50"}
+
+
+def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
+    start: Starter, certificates: Certificates
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    calculator = start.calculator("tls:127.0.0.1:0", *tls)
+    assert calculator.program.addresses
+    port = int(calculator.program.read().rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port)) as sock,
+        certificates.client().wrap_socket(sock, server_hostname="localhost") as ann,
+    ):
+        ann.settimeout(10)
+        ann.sendall(b"Ann\n1 + 1\n2 + ")
+        # Below TLS, as from a program that ends, or somebody on the way.
+        with socket.socket(fileno=os.dup(ann.fileno())) as below:
+            below.shutdown(socket.SHUT_WR)
+        assert ann.recv(100) == b"2\n"
+        assert ann.recv(100) == b""
+    calculator.program.drain()
+    calculator.program.expect_end()
+    assert "the peer ended the connection without a TLS goodbye" in calculator.program.errors
 
 
 def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:

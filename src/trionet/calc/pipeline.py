@@ -23,7 +23,7 @@ from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
-from trionet.stream import LineStream
+from trionet.stream import LineStream, why_lost
 from trionet.text import safe_text
 
 # Replies that may be outstanding. On a network with 10 ms there and back it is a pipe for 400,000
@@ -167,7 +167,7 @@ class Pipeline:
                 if self._wait_room is not None:
                     await self._wait_room()
             if not self._has_quit:
-                raise ConnectionLost("the server closed the connection")
+                raise ConnectionLost(why_lost(self._lines.end))
         finally:
             self._asked.clear()
             self._answered.unpark_all()

@@ -11,7 +11,7 @@ from trionet.chat.plain import ERROR, is_quit
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.groups import single_error
 from trionet.lines import Line
-from trionet.stream import LineStream
+from trionet.stream import LineStream, why_lost
 from trionet.text import WHITE_SPACE, safe_text
 
 # How long the room may take to close after `q`.
@@ -41,7 +41,7 @@ async def log_in(lines: LineStream, name: str) -> str:
         await lines.send(name)
         answer = safe_text(await lines.receive())
     except (trio.EndOfChannel, trio.BrokenResourceError):
-        raise ConnectionLost("the server closed the connection") from None
+        raise ConnectionLost(why_lost(lines.end)) from None
     except BadLine as error:
         raise ConnectionLost(f"the server does not speak this protocol: {error}") from None
     if answer.startswith(ERROR):
@@ -121,5 +121,5 @@ class _Conversation:
             except trio.EndOfChannel:
                 break
         if not self._has_quit:
-            raise ConnectionLost("the server closed the connection")
+            raise ConnectionLost(why_lost(self._lines.end))
         conversation.cancel()

@@ -55,13 +55,14 @@ def _check_target(text: str) -> str:
     return text
 
 
-_ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH or tls:HOST:PORT"
+_ADDRESS_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
 
 ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ADDRESS",
-        help=f"Where to listen: {_ADDRESS_FORMS}. Port 0 picks a free one.",
+        help=f"Where to listen: {_ADDRESS_FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
+        "Port 0 picks a free one.",
         show_default=False,
     ),
 ]
