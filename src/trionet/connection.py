@@ -14,7 +14,11 @@ from trionet.limits import Limits
 from trionet.lines import encode_line, encode_lines
 from trionet.outbox import Outbox, WhenSlow
 from trionet.paced import PacedLineReader
-from trionet.stream import InputEnd, LineReader, lingering_close
+from trionet.stream import READ_SIZE, InputEnd, LineReader, lingering_close
+
+# What is received at a time from a peer that has not logged in: enough for a name and a few lines.
+# Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
+_STRANGER_READ_SIZE = 4096
 
 
 class Connection:
@@ -76,6 +80,8 @@ class Connection:
             refuse_http=refuse_http,
             on_bad_line=self._answer,
         )
+        if identifies:
+            self.lines.read_size = _STRANGER_READ_SIZE
         self.outbox = Outbox(
             stream,
             nursery,
@@ -112,6 +118,7 @@ class Connection:
             name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
         """
         self.name = name
+        self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
             self._on_identified(self, name)
 
@@ -139,7 +146,7 @@ class Connection:
         if self.lines.end is None:
             due = self._login_by
             if limits.idle_timeout:
-                due = min(due, self.lines.received_at + limits.idle_timeout)
+                due = min(due, self.lines.waiting_since + limits.idle_timeout)
         if limits.write_timeout:
             due = min(due, self.outbox.progressed_at + limits.write_timeout)
         return due
@@ -155,7 +162,7 @@ class Connection:
             return
         elif self._login_by <= now:
             self._time_out(InputEnd.LOGIN, f"no login within {limits.login_timeout:g} seconds")
-        elif limits.idle_timeout and self.lines.received_at + limits.idle_timeout <= now:
+        elif limits.idle_timeout and self.lines.waiting_since + limits.idle_timeout <= now:
             self._time_out(InputEnd.IDLE, f"nothing came for {limits.idle_timeout:g} seconds")
 
     def _time_out(self, end: InputEnd, reason: str) -> None:

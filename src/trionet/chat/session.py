@@ -66,10 +66,12 @@ class Session:
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        if isinstance(line, BadLine):
+            # Not raised: a traceback would hold this frame, and the frame the line.
+            self._tell_mistake(str(line))
+            return
         member = self._member
         try:
-            if isinstance(line, BadLine):
-                raise line
             if member is None:
                 self._request_as_stranger(self._wire.decode_login(line))
                 return
@@ -79,7 +81,7 @@ class Session:
                 self._room.say(member, request.text)
             else:
                 self._request_as_member(member, request)
-        except (BadLine, Misunderstood, NameRefused) as mistake:
+        except (Misunderstood, NameRefused) as mistake:
             self._tell_mistake(str(mistake))
 
     def receive_batch(self, lines: list[Line]) -> None:
