@@ -160,6 +160,13 @@ class SocketStream(trio.abc.HalfCloseableStream):
             self._input.more()
         return data
 
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     async def _wait_readable(self) -> None:
         self._check_open()
         try:

@@ -77,6 +77,17 @@ class ReceivesNow(Protocol):
         """
 
 
+class PeeksInput(Protocol):
+    """An optional capability of a stream: telling whether there is input, without taking it.
+
+    A `trionet.Connection` uses it where it is there, so that no deadline passes over input that
+    came in time. trionet's sockets, TLS and memory streams have it.
+    """
+
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+
+
 class Interruptible(Protocol):
     """An optional capability of a stream: calling a waiting receive off.
 
