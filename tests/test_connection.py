@@ -273,3 +273,22 @@ async def test_a_cancelled_close_closes_at_once(autojump_clock: trio.testing.Moc
         with pytest.raises(trio.ClosedResourceError):
             await ours.send_all(b"x")
     assert await read_to_end(theirs) == b""
+
+
+async def test_its_repr_tells_who_it_is_and_how_things_stand() -> None:
+    ours, theirs = memory_stream_pair(Link(capacity=10), names=("server", "127.0.0.1:49152"))
+    async with trio.open_nursery() as nursery:
+        connection = connection_on(ours, nursery)
+        assert repr(connection) == (
+            "<Connection with 127.0.0.1:49152, open, 0 lines in, 0 out, 0 bytes waiting>"
+        )
+        connection.identify("Ann")
+        connection.outbox.put(b"0123456789\n")
+        await theirs.send_all(b"1\n2\n")
+        await connection.lines.receive()
+        connection.lines.stop()
+        assert repr(connection) == (
+            "<Connection with 127.0.0.1:49152 (Ann), input ended: this side stopped reading, "
+            "2 lines in, 1 out, 1 bytes waiting>"
+        )
+        nursery.cancel_scope.cancel()

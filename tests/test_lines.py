@@ -12,6 +12,8 @@ from trionet.lines import (
     MAX_LINE,
     MAX_LINE_TO_CLIENT,
     MAX_UNENDING,
+    PART_BYTES,
+    PART_LINES,
     Line,
     LineDecoder,
     encode_line,
@@ -303,6 +305,111 @@ def test_finish_after_a_line_end_is_no_blank_line() -> None:
     decoder = LineDecoder()
     decoder.feed(b"q\n")
     assert decoder.finish() == []
+
+
+class Counted(bytes):
+    """Bytes that count how many of them are copied by slicing."""
+
+    copied = 0
+
+    def __getitem__(self, key):  # type: ignore[no-untyped-def]
+        part = super().__getitem__(key)
+        if isinstance(key, slice):
+            Counted.copied += len(part)
+        return part
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    data=INPUT,
+    places=st.lists(st.integers(0, 500), max_size=6),
+    limit=st.integers(1, 12),
+    parts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 30)), min_size=1, max_size=5),
+)
+def test_taken_in_parts_the_lines_are_the_same_and_no_part_is_larger_than_asked_for(
+    data: bytes, places: list[int], limit: int, parts: list[tuple[int, int]]
+) -> None:
+    whole = LineDecoder(max_line=limit, max_unending=3 * limit)
+    parted = LineDecoder(max_line=limit, max_unending=3 * limit)
+    bounds = itertools.cycle(parts)
+    for piece in cut(data, places):
+        max_lines, max_bytes = next(bounds)
+        lines = parted.begin(piece, max_lines, max_bytes)
+        taken = [(lines, max_lines)]
+        while parted.held:
+            assert not parted.gave_up
+            max_lines, max_bytes = next(bounds)
+            taken.append((parted.take(max_lines, max_bytes), max_lines))
+        for lines, bound in taken:
+            counted = [line for line in lines if not isinstance(line, LineUnending)]
+            assert len(counted) <= bound
+        # Whatever remains is a line under way.
+        assert all(lines for lines, _ in taken[:-1])
+        assert seen([line for lines, _ in taken for line in lines]) == seen(whole.feed(piece))
+        assert parted.rest == whole.rest
+        assert parted.gave_up == whole.gave_up
+        assert parted.held_lines == 0
+
+
+def test_a_part_is_bounded_in_bytes_too() -> None:
+    line = b"x" * 99 + b"\n"
+    decoder = LineDecoder()
+    assert len(decoder.begin(line * 600, PART_LINES)) == PART_BYTES // 100
+    assert len(decoder.take(PART_LINES, 1000)) == 10
+    assert len(decoder.take(PART_LINES, 1)) == 1
+    assert decoder.held_lines == 600 - PART_BYTES // 100 - 11
+
+
+def test_few_bad_lines_are_decoded_at_a_time() -> None:
+    decoder = LineDecoder()
+    parts = [decoder.begin(b"\xff\n" * 32_700, PART_LINES)]
+    while decoder.held:
+        parts.append(decoder.take(PART_LINES))
+    assert max(map(len, parts)) <= 64
+    assert sum(map(len, parts)) == 32_700
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"x", b"\xff", "é".encode(), b"\xff\n" + b"x\n" * 63, b"x\n" * 63 + b"\xff", b"y" * 5000],
+    ids=["blank", "short", "bad", "not ascii", "bad first", "bad last", "too long"],
+)
+def test_taking_parts_copies_no_more_than_a_few_parts_for_each(line: bytes) -> None:
+    data = (line + b"\n") * (500_000 // (len(line) + 1))
+    Counted.copied = 0
+    decoder = LineDecoder()
+    decoder.hold(Counted(data))
+    parts = 0
+    while decoder.held:
+        decoder.take(PART_LINES)
+        parts += 1
+    # A part begins with one slice, which no peer can make longer than this.
+    assert Counted.copied <= parts * PART_BYTES
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_line_in_many_pieces_is_kept_without_copying_it_for_each(size: int) -> None:
+    decoder = LineDecoder(max_line=1 << 20)
+    kept = None
+    moves = 0
+    for _ in range(0, 100_000, size):
+        decoder.feed(b"x" * size)
+        if kept is not decoder._rest:
+            kept = decoder._rest
+            moves += 1
+    assert moves == 1
+    assert decoder.feed(b"\n") == ["x" * (-(-100_000 // size) * size)]
+
+
+def test_what_is_held_can_be_dropped_and_the_line_under_way_stays() -> None:
+    decoder = LineDecoder()
+    assert decoder.feed(b"half a ") == []
+    decoder.hold(b"line\n2\n3\n")
+    assert decoder.held_lines == 3
+    assert decoder.take(1) == ["half a line"]
+    decoder.discard()
+    assert decoder.held_lines == 0
+    assert decoder.feed(b"4\n") == ["4"]
 
 
 def test_the_limits_are_those_of_the_protocol() -> None:

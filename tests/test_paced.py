@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -107,9 +109,12 @@ async def test_who_is_slowed_down_is_not_taken_for_idle(autojump_clock: MockCloc
     await theirs.send_all(b"x\n" * 60)
     for _ in range(60):
         await reader.receive()
-    assert reader.received_at == trio.current_time() == pytest.approx(59, abs=0.01)
+        assert reader.waiting_since == math.inf
+    assert trio.current_time() == pytest.approx(59, abs=0.01)
     await trio.sleep(10)
-    assert trio.current_time() - reader.received_at == pytest.approx(10)
+    with trio.move_on_after(5):
+        await reader.receive()
+    assert reader.waiting_since == pytest.approx(69, abs=0.01)
 
 
 async def test_a_charge_delays_the_lines_after_it(autojump_clock: MockClock) -> None:
@@ -122,3 +127,62 @@ async def test_a_charge_delays_the_lines_after_it(autojump_clock: MockClock) -> 
     assert trio.current_time() == pytest.approx(1.1, abs=0.001)
     with pytest.raises(ValueError, match="must not be negative"):
         reader.charge(-1)
+
+
+async def test_no_more_lines_are_decoded_than_there_are_tokens(autojump_clock: MockClock) -> None:
+    ours, theirs = memory_stream_pair()
+    reader = PacedLineReader(ours, rate=50, burst=7)
+    await theirs.send_all(b"x\n" * 32_000)
+    sizes = []
+    while trio.current_time() < 2:
+        sizes.append(len(await reader.receive_batch()))
+        assert reader.lines_in == 32_000
+    assert sizes == [7] + [5] * 20
+
+
+async def test_a_peer_that_has_to_wait_is_looked_at_a_few_times_a_second(
+    autojump_clock: MockClock,
+) -> None:
+    reader, theirs = paced(rate=400, burst=300)
+    await theirs.send_all(b"\n" * 1000)
+    batches: list[int] = []
+    while sum(batches) < 1000:
+        batches.append(len(await reader.receive_batch()))
+    assert batches == [300] + [40] * 17 + [20]
+    assert trio.current_time() == pytest.approx(1.8, abs=0.01)
+
+
+async def test_a_burst_that_is_smaller_than_what_comes_in_a_tenth_of_a_second_is_no_stop(
+    autojump_clock: MockClock,
+) -> None:
+    reader, theirs = paced(rate=1000, burst=3)
+    await theirs.send_all(b"x\n" * 300)
+    received = 0
+    while received < 300:
+        received += len(await reader.receive_batch())
+    assert trio.current_time() == pytest.approx(0.297, abs=0.01)
+
+
+async def test_input_that_comes_in_debt_is_held_as_it_came(autojump_clock: MockClock) -> None:
+    reader, theirs = paced(rate=10, burst=1)
+    reader.charge(11)
+    await theirs.send_all(b"1\n2\nhalf a li")
+    await theirs.send_eof()
+    assert await reader.receive_batch() == ["1"]
+    assert trio.current_time() == pytest.approx(1.1, abs=0.01)
+    assert await reader.receive_batch() == ["2"]
+    assert reader.rest == b""
+    assert await reader.receive_batch() == []
+    assert reader.rest == b"half a li"
+
+
+async def test_in_debt_too_nothing_of_an_http_request_is_handed_out(
+    autojump_clock: MockClock,
+) -> None:
+    ours, theirs = memory_stream_pair()
+    reader = PacedLineReader(ours, rate=10, burst=1, refuse_http=True)
+    reader.charge(5)
+    await theirs.send_all(b"GET / HTTP/1.1\r\nAnn\n")
+    assert await reader.receive_batch() == []
+    assert reader.end is InputEnd.HTTP
+    assert reader.lines_in == 0

@@ -81,7 +81,7 @@ class Program:
     def assert_no_trouble(self) -> None:
         """Nothing but the log of connections, and what a drain says, was logged."""
         for line in self.err:
-            assert re.match(r"opened |closed |refused |warning: |closing; ", line), self.err
+            assert re.match(r"opened |\S+ is |closed |refused |warning: |closing; ", line), self.err
 
 
 @asynccontextmanager

@@ -17,12 +17,15 @@ import trio.testing
 from trionet import (
     SYSTEM,
     AddressError,
+    BadLine,
+    Closed,
     Connection,
     InputEnd,
     Limits,
     ListenError,
     Network,
     Server,
+    ServerEvent,
     SocketStream,
     WhenFull,
     WhenSlow,
@@ -326,6 +329,148 @@ async def test_a_peer_that_goes_away_is_no_error(caplog: pytest.LogCaptureFixtur
             await trio.testing.wait_all_tasks_blocked()
     assert ends == [InputEnd.RESET] * 2
     assert errors(caplog) == []
+
+
+async def receives_for_ever(connection: Connection) -> None:
+    while True:
+        await connection.lines.receive()
+
+
+async def receives_in_a_task(connection: Connection) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receives_for_ever, connection)
+        nursery.start_soon(trio.sleep_forever)
+
+
+async def answers_in_tasks(connection: Connection) -> None:
+    async def say(word: str) -> None:
+        while True:
+            await connection.send(word)
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receives_for_ever, connection)
+        nursery.start_soon(say, "tick")
+        nursery.start_soon(say, "tock")
+
+
+@pytest.mark.parametrize("handler", [receives_for_ever, receives_in_a_task, answers_in_tasks])
+@pytest.mark.parametrize(
+    ("leave", "reasons"),
+    [
+        ("ends", {"the peer ended its sending"}),
+        ("resets", {"the peer reset the connection", "the peer went away"}),
+        ("is silent", {"nothing came from the peer for too long"}),
+        ("meets a drain", {"server is closing"}),
+    ],
+)
+async def test_a_handler_may_let_the_end_of_its_lines_pass(
+    handler: Handler,
+    leave: str,
+    reasons: set[str],
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closed: list[str] = []
+
+    def note(event: ServerEvent) -> None:
+        if isinstance(event, Closed):
+            closed.append(event.reason)
+
+    async with run_handler(handler, limits=Limits(idle_timeout=30), on_event=note) as connect:
+        client = await connect()
+        await client.send("hello")
+        await trio.sleep(1)
+        if leave == "ends":
+            await client.send_eof()
+        elif leave == "resets":
+            client.stream.reset()  # type: ignore[attr-defined]
+        elif leave == "meets a drain":
+            assert await connect.server.drain(5) == ()
+        await trio.sleep(40)
+    assert errors(caplog) == []
+    assert len(closed) == 1
+    assert closed[0] in reasons
+
+
+async def test_the_end_of_a_channel_that_is_not_the_peers_is_a_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(connection: Connection) -> None:
+        await connection.lines.receive()
+        raise trio.EndOfChannel
+
+    async with run_handler(fail) as connect:
+        client = await connect()
+        await client.send("hello")
+        await client.expect_end()
+    (record,) = errors(caplog)
+    assert "a handler failed" in record.getMessage()
+
+
+async def test_a_fault_beside_what_the_peer_did_is_logged_alone(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(connection: Connection) -> None:
+        try:
+            await receives_for_ever(connection)
+        finally:
+            raise ExceptionGroup("both", [trio.EndOfChannel(), ValueError("the fault")])
+
+    async with run_handler(fail) as connect:
+        client = await connect()
+        await client.send_eof()
+        await client.expect_end()
+    (record,) = errors(caplog)
+    assert record.exc_info is not None
+    assert repr(record.exc_info[1]) == "ValueError('the fault')"
+
+
+async def test_a_bad_line_that_a_handler_raises_is_told_to_the_peer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closed: list[str] = []
+
+    async def be_strict(connection: Connection) -> None:
+        async with trio.open_nursery():
+            while batch := await connection.lines.receive_batch():
+                for line in batch:
+                    if isinstance(line, BadLine):
+                        raise line
+                    await connection.send(line)
+
+    def note(event: ServerEvent) -> None:
+        if isinstance(event, Closed):
+            closed.append(event.reason)
+
+    async with run_handler(be_strict, on_event=note) as connect:
+        client = await connect()
+        await client.send_bytes(b"1\n\xff\n2\n")
+        await client.expect("1", "error: line is not UTF-8")
+        await client.expect_end()
+    assert errors(caplog) == []
+    assert closed == ["the peer sent a line that cannot be read"]
+
+
+async def test_what_is_closed_because_the_peer_was_given_up_is_no_error(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(connection: Connection) -> None:
+        while True:
+            await connection.send("x" * 99)
+
+    reasons: list[str] = []
+
+    def note(event: ServerEvent) -> None:
+        if isinstance(event, Closed):
+            reasons.append(event.reason)
+
+    limits = Limits(write_timeout=30)
+    async with run_handler(talk, limits=limits, on_event=note) as connect:
+        await connect(link=Link(capacity=1000))
+        await trio.sleep(40)
+    assert errors(caplog) == []
+    assert reasons == ["the peer reads too slowly"]
 
 
 async def test_a_socket_that_is_reset_is_no_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import trio
 import trio.testing
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trionet import (
     Closed,
@@ -248,6 +248,117 @@ async def test_a_handshake_that_takes_too_long_is_closed(autojump_clock: MockClo
         client = await connect()
         assert await ended(client) == pytest.approx(10)
     assert log.reasons == ["no handshake: it took too long"]
+
+
+# A process that was stopped, or busy
+
+
+STOPPED = pytest.mark.parametrize("which_task_comes_first", range(8))
+
+
+@STOPPED
+async def test_a_login_that_came_while_the_server_was_stopped_is_in_time(
+    autojump_clock: MockClock, which_task_comes_first: int
+) -> None:
+    run = run_handler(log_in, limits=Limits(login_timeout=30), identifies=True)
+    async with run as connect:
+        client, silent = await connect(), await connect("silent")
+        await wait_all_tasks_blocked()
+        client.stream.send_nowait(b"Ann\n")  # type: ignore[attr-defined]
+        autojump_clock.jump(40)
+        await client.expect("Ann")
+        await silent.expect("error: no login within 30 seconds")
+        assert trio.current_time() == pytest.approx(40)
+
+
+@STOPPED
+async def test_a_line_that_came_while_the_server_was_stopped_keeps_its_peer_from_being_idle(
+    autojump_clock: MockClock, which_task_comes_first: int
+) -> None:
+    async with run_handler(echo, limits=Limits(idle_timeout=30)) as connect:
+        client = await connect()
+        await wait_all_tasks_blocked()
+        client.stream.send_nowait(b"1\n")  # type: ignore[attr-defined]
+        autojump_clock.jump(40)
+        await client.expect("1")
+        await client.expect("error: nothing came for 30 seconds")
+        assert trio.current_time() == pytest.approx(70, abs=0.1)
+
+
+@STOPPED
+async def test_a_peer_that_read_all_while_the_server_was_stopped_is_not_slow(
+    autojump_clock: MockClock, which_task_comes_first: int
+) -> None:
+    async def answer_much(connection: Connection) -> None:
+        connection.outbox.put(b"x" * 299 + b"\n")
+        await hear(connection)
+
+    async with run_handler(answer_much, limits=Limits(write_timeout=30)) as connect:
+        client = await connect(link=Link(capacity=100))
+        await wait_all_tasks_blocked()
+        autojump_clock.jump(40)
+        await client.expect("x" * 299)
+        await trio.sleep(60)
+        assert connect.server.connections == 1
+
+
+async def test_bytes_that_are_no_line_put_the_login_off_by_a_second_at_most(
+    autojump_clock: MockClock,
+) -> None:
+    async def dribble(client: LineClient) -> None:
+        while True:
+            await client.send_bytes(b"x")
+            await trio.sleep(0.01)
+
+    run = run_handler(log_in, limits=Limits(login_timeout=30), identifies=True)
+    async with run as connect, trio.open_nursery() as nursery:
+        client = await connect()
+        nursery.start_soon(dribble, client)
+        await client.expect("error: no login within 30 seconds")
+        assert 30 <= trio.current_time() <= 31.1
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_held_back_at_the_login_deadline_is_not_answered(
+    autojump_clock: MockClock,
+) -> None:
+    run = run_handler(log_in, limits=Limits(login_timeout=3, rate=1, burst=1), identifies=True)
+    async with run as connect:
+        client = await connect()
+        await client.send("1", "2", "3", "4", "5", "6", "Ann")
+        await client.expect("1?", "2?", "3?", "error: no login within 3 seconds")
+        assert await ended(client) == pytest.approx(3)
+
+
+async def test_a_handler_that_is_at_work_makes_its_peer_neither_idle_nor_late(
+    autojump_clock: MockClock,
+) -> None:
+    async def think(connection: Connection) -> None:
+        async for line in connection.lines:
+            await trio.sleep(20)
+            await connection.send(line)
+
+    async with run_handler(think, limits=Limits(idle_timeout=5)) as connect:
+        client = await connect()
+        await client.send("1", "2", "3")
+        await client.expect("1", "2", "3")
+        await client.expect("error: nothing came for 5 seconds")
+        assert await ended(client) == pytest.approx(65)
+
+
+async def test_a_handler_that_works_for_ever_keeps_no_login_open(
+    autojump_clock: MockClock,
+) -> None:
+    async def ponder(connection: Connection) -> None:
+        await connection.lines.receive()
+        await trio.sleep(60)
+
+    run = run_handler(ponder, limits=Limits(login_timeout=3), identifies=True)
+    async with run as connect:
+        client = await connect()
+        await client.send("1")
+        await client.expect("error: no login within 3 seconds")
+        assert trio.current_time() == pytest.approx(4, abs=0.2)
 
 
 # Numbers

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import errno
+import gc
+import itertools
+import math
 import os
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
-from trionet.lines import MAX_LINE_TO_CLIENT, LineDecoder
+from trionet.lines import MAX_LINE_TO_CLIENT, PART_BYTES, PART_LINES, LineDecoder
+from trionet.paced import PacedLineReader
 from trionet.sockets import SocketStream
 from trionet.stream import (
     InputEnd,
@@ -135,6 +140,168 @@ async def test_the_lines_do_not_depend_on_how_the_stream_cuts_them(
     while batch := await reader.receive_batch():
         received += [str(line) for line in batch]
     assert received == [str(line) for line in LineDecoder(max_line=5).feed(data)]
+
+
+async def test_a_batch_is_a_bounded_part_of_what_was_received() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    await far.send_all(b"\n" * 1300)
+    assert len(await reader.receive_batch()) == PART_LINES
+    assert reader.lines_in == reader.bytes_in == 1300
+    assert [len(await reader.receive_batch()) for _ in range(2)] == [PART_LINES, 276]
+    await far.send_all((b"x" * 999 + b"\n") * 20)
+    assert len(await reader.receive_batch()) == PART_BYTES // 1000
+    assert len(await reader.receive_batch()) == 20 - PART_BYTES // 1000
+
+
+async def test_nothing_more_is_received_while_lines_are_held() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    reader.read_size = 10_000
+    await far.send_all(b"x\n" * 20_000)
+    received = 0
+    while received < 20_000:
+        received += len(await reader.receive_batch())
+        assert reader.bytes_in - 2 * received <= 10_000
+    assert reader.bytes_in == 40_000
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    pieces=st.lists(
+        st.tuples(
+            st.sampled_from([b"a", b"bcdef", b"\n", b"\r\n", b"\xff", b"\xc3\xa9", b"xy\n"]),
+            st.integers(1, 700),
+        ),
+        max_size=8,
+    ),
+    seed=st.integers(0, 1000),
+    read_size=st.integers(1, 5000),
+    paced=st.booleans(),
+    ways=st.lists(st.booleans(), min_size=1, max_size=5),
+)
+async def test_the_lines_are_the_same_however_they_are_cut_and_received(
+    pieces: list[tuple[bytes, int]], seed: int, read_size: int, paced: bool, ways: list[bool]
+) -> None:
+    data = b"".join(piece * count for piece, count in pieces)
+    near, far = memory_stream_pair(Link(capacity=1 << 20, cut=lambda: cut_at_random(seed)))
+    await far.send_all(data)
+    await far.send_eof()
+    reader = (
+        # Fast enough to be no wait on the real clock.
+        PacedLineReader(near, rate=1e9, burst=1 + seed, max_line=5, max_unending=1000)
+        if paced
+        else LineReader(near, max_line=5, max_unending=1000)
+    )
+    reader.read_size = read_size
+    received: list[str] = []
+    for one_by_one in itertools.cycle(ways):
+        if one_by_one:
+            try:
+                received.append(await reader.receive())
+            except BadLine as bad:
+                received.append(str(bad))
+            except trio.EndOfChannel:
+                break
+        else:
+            batch = await reader.receive_batch()
+            assert len(batch) <= PART_LINES
+            received += map(str, batch)
+            if not batch:
+                break
+    expected = LineDecoder(max_line=5, max_unending=1000).feed(data)
+    assert received == list(map(str, expected))
+    assert reader.lines_in == len(expected)
+
+
+async def test_lines_that_are_held_at_a_stop_are_handed_out_in_parts() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"x\n" * 1200 + b"half a li")
+    assert len(await reader.receive_batch()) == PART_LINES
+    reader.stop()
+    assert len(await reader.receive_batch()) == PART_LINES
+    assert len(await reader.receive_batch()) == 1200 - 2 * PART_LINES
+    assert await reader.receive_batch() == []
+    assert reader.rest == b"half a li"
+
+
+async def test_lines_that_are_held_can_be_dropped() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"x\n" * 1200)
+    await reader.receive()
+    reader.discard()
+    reader.stop()
+    assert await reader.receive_batch() == []
+
+
+async def test_a_flood_of_bad_lines_never_becomes_thousands_of_objects() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"\xff\n" * 32_700)
+    batch = await reader.receive_batch()
+    assert len(batch) <= 64
+    assert all(not hasattr(bad, "__dict__") or not bad.__dict__ for bad in batch)
+
+
+async def test_a_bad_line_that_was_raised_and_handled_is_gone() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"\xff\n")
+    gc.disable()
+    try:
+        try:
+            await reader.receive()
+        except BadLine as bad:
+            kept = weakref.ref(bad)
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+async def test_it_is_known_since_when_the_peer_has_been_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    assert reader.waiting_since == 0
+    await trio.sleep(5)
+    with trio.move_on_after(1):
+        await reader.receive()
+    assert reader.waiting_since == 5
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send_slowly() -> None:
+            await trio.sleep(1)
+            await far.send_all(b"half a ")
+            await trio.sleep(1)
+            await far.send_all(b"line\n")
+
+        assert await reader.receive() == "half a line"
+        assert reader.waiting_since == math.inf
+        await trio.sleep(3)
+        assert reader.waiting_since == math.inf
+        with trio.move_on_after(1):
+            await reader.receive()
+    assert reader.waiting_since == 11
+
+
+async def test_its_repr_tells_whose_lines_they_are_and_how_many_there_were() -> None:
+    near, far = memory_stream_pair(names=("127.0.0.1:7000", "127.0.0.1:49152"))
+    reader = LineReader(near)
+    assert repr(reader) == "<LineReader from 127.0.0.1:49152, waiting, 0 lines, 0 bytes in>"
+    await far.send_all(b"1\n2\n")
+    await reader.receive()
+    assert repr(reader) == "<LineReader from 127.0.0.1:49152, busy, 2 lines, 4 bytes in>"
+    reader.stop()
+    assert repr(reader) == (
+        "<LineReader from 127.0.0.1:49152, ended: this side stopped reading, 2 lines, 4 bytes in>"
+    )
+    assert repr(LineStream(trio.testing.memory_stream_pair()[0])) == (
+        "<LineStream from unknown peer, waiting, 0 lines, 0 bytes in>"
+    )
 
 
 async def test_a_batch_waits_for_a_whole_line() -> None:
@@ -466,6 +633,49 @@ async def test_lines_are_sent_in_one_write_and_received() -> None:
         await client.send_eof()
         assert await server.receive_batch() == []
         assert await client.receive() == "54"
+
+
+async def test_many_tasks_can_send_at_the_same_time_and_each_is_sent_whole() -> None:
+    near, far = memory_stream_pair(Link(capacity=7))
+    async with LineStream(near) as client, LineStream(far) as server:
+
+        async def send_all_of(number: int) -> None:
+            await client.send(*[f"{number}: {part}" for part in range(20)])
+
+        async with trio.open_nursery() as nursery:
+            await client.send("first")
+            for number in range(5):
+                nursery.start_soon(send_all_of, number)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(client.send_eof)
+            lines = [line async for line in server]
+    assert lines[0] == "first"
+    runs = [lines[start : start + 20] for start in range(1, 101, 20)]
+    order = [run[0].partition(":")[0] for run in runs]
+    assert sorted(order) == list("01234")
+    assert runs == [[f"{number}: {part}" for part in range(20)] for number in order]
+    assert len(lines) == 101
+
+
+async def test_a_call_that_is_cancelled_while_others_send_has_sent_nothing() -> None:
+    near, far = memory_stream_pair(Link(capacity=7))
+    client, server = LineStream(near), LineStream(far)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, "a long first line")
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.send("never")
+        nursery.start_soon(client.send, "second")
+        assert await server.receive() == "a long first line"
+        assert await server.receive() == "second"
+
+
+async def test_sending_is_always_a_checkpoint() -> None:
+    near, _far = memory_stream_pair()
+    client = LineStream(near)
+    with trio.testing.assert_checkpoints():
+        await client.send("line")
 
 
 async def test_an_unsendable_line_sends_nothing() -> None:

@@ -129,6 +129,9 @@ if TYPE_CHECKING:
         LineStream as LineStream,
     )
     from trionet.stream import (
+        PeeksInput as PeeksInput,
+    )
+    from trionet.stream import (
         ReceivesNow as ReceivesNow,
     )
     from trionet.stream import (
@@ -204,6 +207,7 @@ _HOMES = {
         "Interruptible",
         "LineReader",
         "LineStream",
+        "PeeksInput",
         "ReceivesNow",
         "SendsDirectly",
         "SendsNow",

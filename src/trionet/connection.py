@@ -15,7 +15,25 @@ from trionet.limits import Limits
 from trionet.lines import encode_line, encode_lines
 from trionet.outbox import Outbox, WhenSlow
 from trionet.paced import PacedLineReader
-from trionet.stream import InputEnd, LineReader, lingering_close
+from trionet.stream import READ_SIZE, InputEnd, LineReader, lingering_close
+
+# What is received at a time from a peer that has not logged in: enough for a name and a few lines.
+# Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
+_STRANGER_READ_SIZE = 4096
+
+
+# A deadline that finds something still to be done looks again after so many seconds, and so many
+# times. After the process was stopped, or was busy for longer than the deadline, two rounds of the
+# scheduler are enough for what had arrived to be read and answered; between two looks there is one
+# at least. More looks would let a peer that dribbles bytes put its login off.
+_LOOK_AGAIN = 0.05
+_LOOKS = 20
+
+# A look that comes so many seconds late means that the process was stopped or busy: a peer that
+# seems to take nothing may have had no chance.
+_LATE = 0.1
+
+_LONG_AGO = -math.inf
 
 
 class Connection:
@@ -41,6 +59,8 @@ class Connection:
         "_deadlines",
         "_identifies",
         "_limits",
+        "_looks",
+        "_looks_again_at",
         "_on_identified",
         "id",
         "lines",
@@ -68,6 +88,8 @@ class Connection:
         self._limits = limits
         self._identifies = identifies
         self._on_identified = on_identified
+        self._looks = 0
+        self._looks_again_at = _LONG_AGO
         self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream
@@ -82,6 +104,8 @@ class Connection:
             refuse_http=refuse_http,
             on_bad_line=self._answer,
         )
+        if identifies:
+            self.lines.read_size = _STRANGER_READ_SIZE
         self.outbox = Outbox(
             stream,
             nursery,
@@ -92,6 +116,15 @@ class Connection:
             on_blocked=self._watch if limits.write_timeout else None,
         )
         self._watch()
+
+    def __repr__(self) -> str:
+        lines, outbox = self.lines, self.outbox
+        who = self.peer if self.name is None else f"{self.peer} ({self.name})"
+        state = "open" if lines.end is None else f"input ended: {lines.end.value}"
+        return (
+            f"<Connection with {who}, {state}, {lines.lines_in} lines in, "
+            f"{outbox.lines_out - outbox.dropped} out, {outbox.waiting} bytes waiting>"
+        )
 
     async def send(self, *lines: str) -> None:
         """Send lines behind all that waits in the outbox, and wait until they are sent.
@@ -118,6 +151,7 @@ class Connection:
             name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
         """
         self.name = name
+        self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
             self._on_identified(self, name)
 
@@ -140,29 +174,57 @@ class Connection:
 
     def next_deadline(self) -> float:
         """Return when `check_deadlines` may have something to do; `trionet.deadlines` asks."""
-        limits = self._limits
-        due = math.inf
-        if self.lines.end is None:
-            due = self._login_by
-            if limits.idle_timeout:
-                due = min(due, self.lines.received_at + limits.idle_timeout)
-        if limits.write_timeout:
-            due = min(due, self.outbox.progressed_at + limits.write_timeout)
-        return due
+        _, due = self._first_deadline()
+        lines, idle_timeout = self.lines, self._limits.idle_timeout
+        if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
+            # Idle time begins when the handler is done with its lines, which is now at the soonest.
+            due = min(due, trio.current_time() + idle_timeout)
+        return max(due, self._looks_again_at)
 
     def check_deadlines(self) -> None:
         """Tell the peer which deadline has passed, if one has, and end its input."""
         now = trio.current_time()
-        limits = self._limits
-        if limits.write_timeout and self.outbox.progressed_at + limits.write_timeout <= now:
+        end, due = self._first_deadline()
+        if due > now:
+            self._looks = 0
+        elif self._looks < _LOOKS and self._may_be_met_yet(end, due, now):
+            self._looks += 1
+            self._looks_again_at = now + _LOOK_AGAIN
+        elif end is InputEnd.SLOW:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
-        elif self.lines.end is not None:
-            return
-        elif self._login_by <= now:
-            self._time_out(InputEnd.LOGIN, f"no login within {limits.login_timeout:g} seconds")
-        elif limits.idle_timeout and self.lines.received_at + limits.idle_timeout <= now:
-            self._time_out(InputEnd.IDLE, f"nothing came for {limits.idle_timeout:g} seconds")
+        elif end is InputEnd.LOGIN:
+            self._time_out(end, f"no login within {self._limits.login_timeout:g} seconds")
+            # Lines that are held back come too late.
+            self.lines.discard()
+        else:
+            self._time_out(end, f"nothing came for {self._limits.idle_timeout:g} seconds")
+
+    def _first_deadline(self) -> tuple[InputEnd, float]:
+        """Return what is due next, and when; ``math.inf``: nothing, as things stand."""
+        limits = self._limits
+        end, due = InputEnd.SLOW, math.inf
+        if limits.write_timeout:
+            due = self.outbox.progressed_at + limits.write_timeout
+        if self.lines.end is None:
+            if self._login_by < due:
+                end, due = InputEnd.LOGIN, self._login_by
+            if limits.idle_timeout:
+                idle = self.lines.waiting_since + limits.idle_timeout
+                if idle < due:
+                    end, due = InputEnd.IDLE, idle
+        return end, due
+
+    def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
+        """Tell whether the peer may have done in time what is due, and it was not noticed yet."""
+        if end is InputEnd.SLOW:
+            # A stopped process sends nothing, however much the peer would take.
+            return bool(self._looks) or now - due > _LATE
+        lines = self.lines
+        if lines.waiting_since == math.inf:
+            return lines.bytes_in > 0
+        has_input = getattr(self.stream, "has_input", None)
+        return lines.waiting_since <= now and has_input is not None and has_input()
 
     def _time_out(self, end: InputEnd, reason: str) -> None:
         self.outbox.put(encode_line(f"error: {reason}"))

@@ -64,6 +64,9 @@ class BadLine(TrionetError):
             none.
     """
 
+    # An attribute in a slot: a flood of bad lines need not make a dict for each.
+    __slots__ = ("start",)
+
     # Enough for a log to show what kind of peer it was; what is kept of a flood stays small.
     START = 256
 
@@ -75,6 +78,8 @@ class BadLine(TrionetError):
 class LineTooLong(BadLine):
     """A line passed the limit; it is skipped to its end."""
 
+    __slots__ = ()
+
     def __init__(self, limit: int, start: bytes) -> None:
         # Cut at the limit, so that it does not depend on how much was received when it was passed.
         super().__init__(f"line is longer than {limit} bytes", start[:limit])
@@ -83,12 +88,16 @@ class LineTooLong(BadLine):
 class LineNotUTF8(BadLine):
     """A line holds bytes that are not UTF-8."""
 
+    __slots__ = ()
+
     def __init__(self, start: bytes) -> None:
         super().__init__("line is not UTF-8", start)
 
 
 class LineUnending(BadLine):
     """A line went on so far beyond the limit that there is no waiting for its end."""
+
+    __slots__ = ()
 
     def __init__(self, limit: int, start: bytes) -> None:
         super().__init__(f"no end of line within {limit} bytes", start)

@@ -149,7 +149,8 @@ class Limits:
             peers (`trionet.serve`), until it has identified this one; the peer is told, and
             closed; 0: no limit. Off by default, because not every service waits for a line.
         idle_timeout: without a byte from the peer, which is told then, and closed; 0: no limit.
-            Off by default, because many services have silent listeners.
+            Time in which the handler works on lines that it was handed does not count. Off by
+            default, because many services have silent listeners.
         write_timeout: without progress although there is something to send, after which the peer
             is given up (30 s: TCP itself takes up to 15 minutes); 0: no limit.
         linger_seconds: how long a connection that is being closed waits for the peer's end once all

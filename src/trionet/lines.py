@@ -8,8 +8,10 @@ How the decoder works:
 - The same lines come out however the input is cut. That is what the property tests hold it to.
 - Memory is bounded by the limit, not by the peer: a line that passes it is told at once, as a
   `LineTooLong` in its place, and then skipped to its end.
-- Each byte is searched once. What came before the last LF is decoded as one block and split by
-  the C code of ``str``; only a block that could hold a bad line is taken apart line by line.
+- What was received is held as bytes. A reader takes it in parts, so that 64 KiB of short lines
+  never become thousands of objects at once.
+- The work is linear in the bytes. Whole lines are decoded as one block and split by the C code of
+  ``str``; only from the first line on that may be bad are some taken one by one.
 - Bad lines are values in the list, not exceptions raised: raising would lose the good lines of
   the same read.
 """
@@ -32,6 +34,18 @@ MAX_LINE_TO_CLIENT = 65536
 
 # A peer that has sent this much without an end of line is not writing lines at all.
 MAX_UNENDING = 1 << 20
+
+# What a reader decodes at a time. A byte takes up to four as text, and a short line some 60: so a
+# part takes up to 64 KiB. Decoding 64 KiB of 32-byte lines in parts takes 7 % longer than at once.
+PART_BYTES = 16384
+PART_LINES = 512
+
+# The same for those who want all lines anyway.
+_FEED_BYTES = 65536
+_FEED_LINES = 4096
+
+# Lines that are taken one by one where one may be bad. A bad line is an object of 200 to 500 bytes.
+_SUSPECTS = 64
 
 Line: TypeAlias = str | BadLine
 
@@ -74,12 +88,18 @@ class Lines(bytes):
 class LineDecoder:
     r"""Turns bytes, cut anywhere, into lines.
 
+    There are two ways in. `feed` returns all lines at once. `begin` and `take` keep what was
+    received as bytes and hand out its lines in bounded parts, for a reader that must not hold
+    thousands of decoded lines for a peer.
+
     Args:
         max_line: content bytes that a line may have, its line end not counted.
         max_unending: bytes without an end of line after which the decoder gives up.
 
     Attributes:
         gave_up: whether the peer was given up for sending no end of line.
+        held: what was received and not taken yet, perhaps with bytes in front of it that were;
+            empty: there is nothing to take.
 
     A `LineUnending` is always the last line: what is fed after it is dropped.
 
@@ -90,22 +110,35 @@ class LineDecoder:
     ['3.24 - 45']
     >>> decoder.rest
     b'q'
+    >>> decoder.begin(b"uit\n1\n2\n3\n", 2)
+    ['quit', '1']
+    >>> decoder.take(2)
+    ['2', '3']
     """
 
-    __slots__ = ("_max_line", "_max_unending", "_rest", "_skipped", "gave_up")
+    __slots__ = ("_at", "_max_line", "_max_unending", "_rest", "_skipped", "gave_up", "held")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
         self._max_line = max_line
         self._max_unending = max(max_unending, max_line + 2)
-        self._rest = b""
+        self.held = b""
+        # How many bytes of `held` are taken.
+        self._at = 0
+        # The line under way; a bytearray, because it may grow by one byte a million times.
+        self._rest: bytearray | None = None
         # Bytes of an over-long line that are gone already; 0: no such line is under way.
         self._skipped = 0
         self.gave_up = False
 
     @property
     def rest(self) -> bytes:
-        """What stands unterminated after the last end of line; empty for a line being skipped."""
-        return self._rest
+        """What stands unterminated after the last line taken; empty for a line being skipped."""
+        return b"" if self._rest is None else bytes(self._rest)
+
+    @property
+    def held_lines(self) -> int:
+        """How many lines are held. They are counted each time."""
+        return self.held.count(b"\n", self._at)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Line]:
         """Take what was received and return the lines that it completes, in order.
@@ -118,32 +151,94 @@ class LineDecoder:
         """
         if type(data) is not bytes:
             data = bytes(data)
-        if self.gave_up:
-            return []
-        # Whole lines, as nearly all input is: there is nothing to join, and nothing to keep.
-        are_whole = data[-1:] == b"\n" and not (self._rest or self._skipped)
-        if are_whole and (clean := self._split_clean(data[:-1])) is not None:
-            return clean
+        lines = self.begin(data, _FEED_LINES, _FEED_BYTES)
+        while self.held:
+            lines += self.take(_FEED_LINES, _FEED_BYTES)
+        return lines
+
+    def begin(self, data: bytes, max_lines: int, max_bytes: int = PART_BYTES) -> list[Line]:
+        """Take what was received and return the first lines of it; `take` returns the others.
+
+        Args:
+            data: any number of bytes, to come when nothing is held.
+            max_lines: see `take`.
+            max_bytes: see `take`.
+
+        Returns:
+            See `take`.
+        """
+        # Whole lines, as nearly all input is.
+        if data[-1:] == b"\n" and self._rest is None and not self._skipped:
+            if len(data) <= max_lines and len(data) <= self._max_line:
+                # So short that there is nothing to count, as nearly all input is again.
+                try:
+                    text = data[:-1].decode()
+                except UnicodeDecodeError:
+                    pass
+                else:
+                    if "\r" not in text:
+                        return text.split("\n")  # type: ignore[return-value]
+            if len(data) <= max_bytes:
+                lines, size = self._split_clean(data[:-1], max_lines)
+                if size == len(data):
+                    return lines
+        self.hold(data)
+        return self.take(max_lines, max_bytes)
+
+    def take(self, max_lines: int, max_bytes: int = PART_BYTES) -> list[Line]:
+        """Return the next lines of what is held, perhaps none; all is taken once `held` is empty.
+
+        What this costs depends on what it returns, not on what is held.
+
+        Args:
+            max_lines: how many lines to return at most, at least 1. A `LineUnending`, which is
+                always the last, may be one more. Where there are bad lines, fewer come.
+            max_bytes: how many bytes of whole lines to decode at most; a line that is longer
+                comes alone.
+
+        Returns:
+            Each line as a ``str`` without its end, or as the `BadLine` that stands for it.
+        """
         lines: list[Line] = []
-        block, newline, rest = data.rpartition(b"\n")
-        if not newline:
-            return self._keep(data, lines)
-        if self._skipped:
-            end, newline, block = block.partition(b"\n")
-            if self._skipped + len(end) >= self._max_unending:
-                return self._give_up(lines)
-            self._skipped = 0
-            if not newline:
-                return self._keep(rest, lines)
-        if self._rest:
-            block = self._rest + block
-            self._rest = b""
-        clean = self._split_clean(block)
-        if clean is not None:
-            lines += clean
-        elif not self._split(block, lines):
+        if self.held and (self._rest is not None or self._skipped):
+            self._complete(lines)
+        if not self.held or len(lines) >= max_lines:
             return lines
-        return self._keep(rest, lines)
+        start = self._at
+        end = self.held.rfind(b"\n", start, start + max_bytes)
+        if end < 0:
+            end = self.held.find(b"\n", start + max_bytes)
+        if end >= 0:
+            block = self.held[start:end]
+            room = max_lines - len(lines)
+            more, size = self._split_clean(block, room)
+            lines += more
+            self._at += size
+            if size <= len(block) and len(more) < room:
+                # In front of a line that may be bad.
+                more, size = self._split_any(block[size:], room - len(more))
+                lines += more
+                self._at += size
+            if self.gave_up or self._at == len(self.held):
+                self.discard()
+                return lines
+            if self._at <= end or start + max_bytes < len(self.held) or len(lines) >= max_lines:
+                return lines
+        rest = self.held[self._at :]
+        self.discard()
+        self._keep(rest, lines)
+        return lines
+
+    def hold(self, data: bytes) -> None:
+        """Hold what was received, all of it, for `take`. Nothing else may be held."""
+        if not self.gave_up:
+            self.held = data
+            self._at = 0
+
+    def discard(self) -> None:
+        """Drop what is held."""
+        self.held = b""
+        self._at = 0
 
     def finish(self) -> list[Line]:
         """Take the end of the input: what it left unterminated counts as a line.
@@ -154,55 +249,107 @@ class LineDecoder:
         Returns:
             At most one line.
         """
-        return self.feed(b"\n") if self._rest else []
+        return self.feed(b"\n") if self._rest is not None else []
 
-    def _split_clean(self, block: bytes) -> list[Line] | None:
-        """Split a block in which no line is bad; ``None``: some may be."""
+    def _split_clean(self, block: bytes, max_lines: int) -> tuple[list[Line], int]:
+        """Split lines up to the first that may be bad, without the end of the last one.
+
+        Returns:
+            The lines, and how many bytes they are with their ends; 0: the first may be bad.
+        """
         try:
             text = block.decode()
-        except UnicodeDecodeError:
-            return None
-        lines: list[Any] = text.split("\n")
+        except UnicodeDecodeError as error:
+            end = block.rfind(b"\n", 0, error.start)
+            if end < 0:
+                return [], 0
+            block = block[:end]
+            text = block.decode()
+        size = len(block) + 1
+        lines: list[Any] = text.split("\n", max_lines)
+        if len(lines) > max_lines:
+            rest = lines.pop()
+            size = size - 1 - len(rest) if text.isascii() else _size(lines)
         if len(block) > self._max_line:
             # Of ASCII the characters are the bytes: there is no need to split these too.
-            measured = lines if text.isascii() else block.split(b"\n")
+            measured = lines if text.isascii() else block.split(b"\n", max_lines)[: len(lines)]
             if max(map(len, measured)) > self._max_line:
-                return None
+                fits = [len(line) <= self._max_line for line in measured]
+                del lines[fits.index(False) :]
+                size = _size(lines)
         if "\r" in text:
-            return [line.removesuffix("\r") for line in lines]
-        return lines
+            return [line.removesuffix("\r") for line in lines], size
+        return lines, size
 
-    def _split(self, block: bytes, lines: list[Line]) -> bool:
-        """Split any block; False: the peer was given up in it."""
-        for raw in block.split(b"\n"):
-            line = raw.removesuffix(b"\r")
-            if len(line) > self._max_line:
-                lines.append(LineTooLong(self._max_line, line))
-                if len(raw) >= self._max_unending:
-                    self._give_up(lines)
-                    return False
-            else:
-                lines.append(_decode(line))
-        return True
+    def _split_any(self, block: bytes, max_lines: int) -> tuple[list[Line], int]:
+        """Split the first few lines of any block; the same as `_split_clean` otherwise."""
+        lines: list[Line] = []
+        size = 0
+        few = min(max_lines, _SUSPECTS)
+        for raw in block.split(b"\n", few)[:few]:
+            self._judge(raw, lines)
+            size += len(raw) + 1
+            if self.gave_up:
+                break
+        return lines, size
 
-    def _keep(self, data: bytes, lines: list[Line]) -> list[Line]:
+    def _judge(self, raw: bytes, lines: list[Line]) -> None:
+        """Append one whole line, good or bad, that nothing was told of before."""
+        line = raw.removesuffix(b"\r")
+        if len(line) <= self._max_line:
+            lines.append(_decode(line))
+            return
+        lines.append(LineTooLong(self._max_line, line))
+        if len(raw) >= self._max_unending:
+            self._give_up(lines)
+
+    def _complete(self, lines: list[Line]) -> None:
+        """Go on with the line under way."""
+        end = self.held.find(b"\n", self._at)
+        more = self.held[self._at : end if end >= 0 else None]
+        if end < 0 or end + 1 == len(self.held):
+            self.discard()
+        else:
+            self._at = end + 1
+        if end < 0:
+            self._keep(more, lines)
+        elif self._rest is not None:
+            raw = bytes(self._rest + more)
+            self._rest = None
+            self._judge(raw, lines)
+        elif self._skipped + len(more) >= self._max_unending:
+            self._give_up(lines)
+        else:
+            self._skipped = 0
+
+    def _keep(self, data: bytes, lines: list[Line]) -> None:
         """Keep what has no end yet, or tell that it is too long already."""
         if self._skipped:
             self._skipped += len(data)
         else:
-            self._rest = self._rest + data if self._rest else data
+            if self._rest is None:
+                self._rest = bytearray()
+            self._rest += data
             # A CR at the end may yet turn out to be half of a line end, which never counts.
             if len(self._rest) - self._rest.endswith(b"\r") <= self._max_line:
-                return lines
-            lines.append(LineTooLong(self._max_line, self._rest))
+                return
+            lines.append(LineTooLong(self._max_line, bytes(self._rest[: BadLine.START])))
             self._skipped = len(self._rest)
-            self._rest = b""
-        return self._give_up(lines) if self._skipped >= self._max_unending else lines
+            self._rest = None
+        if self._skipped >= self._max_unending:
+            self._give_up(lines)
 
-    def _give_up(self, lines: list[Line]) -> list[Line]:
+    def _give_up(self, lines: list[Line]) -> None:
         self.gave_up = True
+        # All that comes is skipped from here on.
+        self._skipped = self._max_unending
+        self.discard()
         lines.append(LineUnending(self._max_unending, b""))
-        return lines
+
+
+def _size(lines: list[str]) -> int:
+    """Return how many bytes lines are with their ends."""
+    return len("\n".join(lines).encode()) + 1 if lines else 0
 
 
 def _decode(line: bytes) -> Line:

@@ -22,11 +22,15 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at = now
 
-    def take(self, wanted: int, now: float) -> int:
-        """Take as many whole tokens as there are, up to `wanted`, and return how many."""
+    def count(self, wanted: int, now: float) -> int:
+        """Return how many whole tokens there are, up to `wanted`."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        taken = max(0, min(wanted, int(self._tokens)))
+        return max(0, min(wanted, int(self._tokens)))
+
+    def take(self, wanted: int, now: float) -> int:
+        """Take as many whole tokens as there are, up to `wanted`, and return how many."""
+        taken = self.count(wanted, now)
         self._tokens -= taken
         return taken
 
@@ -43,7 +47,15 @@ class TokenBucket:
             raise ValueError("tokens must not be negative")
         self._tokens -= tokens
 
-    def when(self, now: float) -> float:
-        """Return when there is a whole token."""
+    def when(self, now: float, interval: float = 0.0) -> float:
+        """Return when it is worth coming for tokens again.
+
+        Args:
+            now: the time, at which `count` or `take` was called.
+            interval: seconds whose tokens are worth it: whoever always waits for so many comes no
+                more often than once in so many seconds. By default, and at a low rate, it is one
+                token; it is never more than the bucket holds.
+        """
+        worth_it = max(1, min(self._burst, int(self._rate * interval)))
         # A little late rather than a little early: rounding must not make the taker come twice.
-        return now + max(0.0, (1 - self._tokens) / self._rate) + 1e-6
+        return now + max(0.0, (worth_it - self._tokens) / self._rate) + 1e-6

@@ -37,7 +37,7 @@ from trionet.checks import (
 )
 from trionet.connection import Connection, peer_of, remote_of
 from trionet.deadlines import Deadlines
-from trionet.errors import ReceiveInterrupted
+from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.events import Closed, Identified, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
@@ -312,11 +312,8 @@ class Server:
                     no_handshake = await self._shake_hands(connection)
                     if no_handshake is None:
                         await self._handler(connection)
-                except* trio.BrokenResourceError:
-                    failed = "the peer went away"
                 except* Exception as group:
-                    failed = "the handler failed"
-                    _log_failure(connection, group)
+                    failed = _why_failed(connection, group)
                 reason = failed or _why_ended(connection, no_handshake)
                 await connection.finish_sending()
             finally:
@@ -453,7 +450,11 @@ async def serve(
     Args:
         handler: called with a `Connection` for each peer, in a task of its own. When it returns,
             the connection is closed; when it raises, the error is logged to ``trionet.server``
-            and the connection is closed.
+            and the connection is closed. It may let pass what the peer did, alone or in a group,
+            and nothing is logged: ``trio.BrokenResourceError``; ``trio.EndOfChannel`` once
+            ``connection.lines`` have ended; ``trio.ClosedResourceError`` once the peer was given
+            up; and a `trionet.BadLine` out of ``receive_batch``, which the peer is told as
+            ``error: REASON``.
         addresses: see `trionet.parse_address`; at least one.
         limits: default ``Limits()``.
         when_full: what happens over `Limits.max_clients`; by default an answer and a close.
@@ -515,6 +516,41 @@ async def serve(
         await server.run(task_status)
     finally:
         await _close_all(listeners)
+
+
+def _why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> str | None:
+    """Return why a handler that raised has ended; ``None``: its peer's input says why.
+
+    What the peer did is no fault of the handler. All else is logged.
+    """
+
+    def is_of_the_peer(error: BaseException) -> bool:
+        match error:
+            case trio.BrokenResourceError() | BadLine():
+                return True
+            case trio.EndOfChannel():
+                # Of a channel of the handler's own, it is a fault.
+                return connection.lines.end is not None
+            case trio.ClosedResourceError():
+                return connection.outbox.broken
+        return False
+
+    of_the_peer, faults = group.split(is_of_the_peer)
+    if faults is not None:
+        _log_failure(connection, faults)
+        return "the handler failed"
+    assert of_the_peer is not None
+    # For its message: the first of them, wherever in the groups it stands.
+    bad_lines = of_the_peer.subgroup(BadLine)
+    if bad_lines is not None:
+        bad_line: BaseException = bad_lines
+        while isinstance(bad_line, BaseExceptionGroup):
+            bad_line = bad_line.exceptions[0]
+        connection.outbox.put(encode_line(f"error: {bad_line}"))
+        return "the peer sent a line that cannot be read"
+    if of_the_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)) is not None:
+        return None if connection.lines.end is InputEnd.SLOW else "the peer went away"
+    return None
 
 
 def _log_failure(connection: Connection, group: BaseExceptionGroup[Exception]) -> None:

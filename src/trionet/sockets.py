@@ -206,6 +206,13 @@ class SocketStream(trio.abc.HalfCloseableStream):
                     break
         return discarded
 
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     async def _wait_readable(self) -> None:
         self._check_open()
         try:

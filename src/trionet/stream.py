@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import errno
-from collections import deque
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
@@ -19,11 +19,15 @@ from trionet.lines import (
     MAX_LINE,
     MAX_LINE_TO_CLIENT,
     MAX_UNENDING,
+    PART_LINES,
     Line,
     LineDecoder,
     encode_lines,
     is_http_request,
 )
+
+# What a reader asks a stream for at a time: what Linux has ready on a fast connection.
+READ_SIZE = 65536
 
 
 class SendsNow(Protocol):
@@ -66,12 +70,23 @@ class ReceivesNow(Protocol):
     def wait_input(self) -> Awaitable[object]:
         """Wait until `receive_nowait` is likely to return something."""
 
-    def receive_nowait(self) -> bytes:
-        """Return what is there; empty: the peer sends no more.
+    def receive_nowait(self, max_bytes: int = READ_SIZE) -> bytes:
+        """Return what is there, up to `max_bytes`; empty: the peer sends no more.
 
         Raises:
             trio.WouldBlock: nothing is there.
         """
+
+
+class PeeksInput(Protocol):
+    """An optional capability of a stream: telling whether there is input, without taking it.
+
+    A `trionet.Connection` uses it where it is there, so that no deadline passes over input that
+    came in time. trionet's sockets, TLS and memory streams have it.
+    """
+
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
 
 
 class Interruptible(Protocol):
@@ -109,6 +124,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     ``async for line in reader`` is the simple way in; `receive_batch` is the fast one.
 
+    What was received is held as bytes, and becomes lines in parts: only as many as are about to be
+    handed out. Nothing is received while lines are held. So whatever the peer sends, and however
+    slowly its lines are worked on, it costs `read_size` bytes, a part of 512 lines, and an
+    unfinished line.
+
     Args:
         stream: where the bytes come from; closing the reader closes it.
         max_line: content bytes that a line may have.
@@ -121,15 +141,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
         bytes_in: bytes received so far.
-        lines_in: lines received so far, bad ones counted.
-        received_at: when something was received last, on the Trio clock; at first, when this was
-            made.
+        read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
+        waiting_since: since when this has been waiting for the peer, on the Trio clock; at first,
+            when this was made. A time to come: until then it holds back lines of the peer.
+            ``math.inf``: it is not waiting, because lines that it has handed out are being worked
+            on.
     """
 
     __slots__ = (
         "_decoder",
         "_interruptible",
         "_judge_first",
+        "_lines_out",
         "_now",
         "_on_bad_line",
         "_pending",
@@ -138,8 +161,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         "_stream",
         "bytes_in",
         "end",
-        "lines_in",
-        "received_at",
+        "read_size",
+        "waiting_since",
     )
 
     def __init__(
@@ -153,10 +176,10 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     ) -> None:
         self.end: InputEnd | None = None
         self.bytes_in = 0
-        self.lines_in = 0
+        self.read_size = READ_SIZE
         # `trio.current_time` looks for the clock each time, and takes twice as long.
         self._now = trio.lowlevel.current_clock().current_time
-        self.received_at = self._now()
+        self.waiting_since = self._now()
         self._stream = stream
         self._interruptible = hasattr(stream, "interrupt_receive")
         self._receives_now: ReceivesNow | None = None
@@ -166,40 +189,63 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._judge_first = refuse_http
         self._on_bad_line = on_bad_line
-        # What `receive` has not handed out yet; an idle connection has no deque.
-        self._pending: deque[Line] | None = None
+        # Lines that came out of the decoder.
+        self._lines_out = 0
+        # What `receive` has not handed out yet, the last line first; an idle connection has none.
+        self._pending: list[Line] | None = None
+
+    def __repr__(self) -> str:
+        if self.end is not None:
+            state = f"ended: {self.end.value}"
+        else:
+            state = "waiting" if self.waiting_since < math.inf else "busy"
+        return (
+            f"<{type(self).__name__} from {_peer_of(self._stream)}, {state}, "
+            f"{self.lines_in} lines, {self.bytes_in} bytes in>"
+        )
+
+    @property
+    def lines_in(self) -> int:
+        """Lines received so far, bad ones counted."""
+        return self._lines_out + self._decoder.held_lines
 
     @property
     def rest(self) -> bytes:
-        """What stands unterminated behind the last line."""
+        """What stands unterminated behind the last line that was handed out."""
         return self._decoder.rest
 
     async def receive_batch(self) -> list[Line]:
-        """Return all lines that are there, or wait for some.
+        """Return lines that are there, or wait for some.
 
         Returns:
-            Lines, good and bad, in order; an empty list means that `end` is set.
+            Up to 512 lines, good and bad, in order; an empty list means that `end` is set.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
 
         Cancellation: no line is lost. Always a checkpoint.
         """
-        if self._pending or self.end is not None:
+        if self._pending or self._decoder.held or self.end is not None:
             await trio.lowlevel.checkpoint()
-            batch = list(self._pending or ())
-            self._pending = None
-            return batch
+            batch = self._take_pending() or self._take()
+            if batch:
+                return batch
         # Asked again after each read: when input has just woken this task, `stop` finds nobody
         # whom it could interrupt.
         data: bytes | bytearray
         while self.end is None:
+            if self._decoder.held:
+                await self._wait_until_due()
+                if batch := self._take():
+                    return batch
+                continue
+            self.waiting_since = self._now()
             try:
                 if self._receives_now is not None:
                     await self._receives_now.wait_input()
-                    data = self._receives_now.receive_nowait()
+                    data = self._receives_now.receive_nowait(self.read_size)
                 elif self._interruptible:
-                    data = await self._stream.receive_some()
+                    data = await self._stream.receive_some(self.read_size)
                 else:
                     data = await self._receive_some()
             except (ReceiveInterrupted, trio.WouldBlock):
@@ -210,20 +256,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if not data:
                 self.end = self.end or _end_of_input(self._stream)
                 break
-            self.received_at = self._now()
             self.bytes_in += len(data)
-            batch = self._decoder.feed(data)
-            if self._decoder.gave_up:
-                self.end = InputEnd.UNENDING
-            if batch:
-                if self._judge_first:
-                    self._judge_first = False
-                    if is_http_request(batch[0]):
-                        self.end = InputEnd.HTTP
-                        break
-                self.lines_in += len(batch)
+            if batch := self._take(data):
                 return batch
-        return []
+        # A `stop` while this waited ends the waiting, and not the lines that were held.
+        return self._take()
 
     async def receive(self) -> str:
         """Return the next line.
@@ -239,14 +276,22 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if self._pending:
                 await trio.lowlevel.checkpoint()
             else:
-                self._pending = deque(await self.receive_batch())
-                if not self._pending:
+                batch = await self.receive_batch()
+                if not batch:
                     raise trio.EndOfChannel
-            line = self._pending.popleft()
+                batch.reverse()
+                self._pending = batch
+            line = self._pending.pop()
+            if not self._pending:
+                self._pending = None
             if isinstance(line, str):
                 return line
             if self._on_bad_line is None:
-                raise line
+                try:
+                    raise line
+                finally:
+                    # The traceback holds this frame: no circle of references is to hold the line.
+                    del line
             await self._on_bad_line(line)
 
     def charge(self, tokens: int) -> None:
@@ -281,9 +326,47 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         elif self._reading is not None:
             self._reading.cancel()
 
+    def discard(self) -> None:
+        """Drop all lines that were received and not handed out. Never a checkpoint."""
+        self._pending = None
+        self._decoder.discard()
+
+    def _take_pending(self) -> list[Line]:
+        """Return what `receive` has left over."""
+        pending, self._pending = self._pending, None
+        return pending[::-1] if pending else []
+
+    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+        """Return lines of what was received, now or earlier, that may be handed out."""
+        return self._decode(data, PART_LINES)
+
+    def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
+        """Return up to `max_lines` lines of what was received, `data` or what is held."""
+        decoder = self._decoder
+        if data is None:
+            batch = decoder.take(max_lines) if decoder.held else []
+        else:
+            batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
+        if not batch:
+            return batch
+        if self._judge_first:
+            self._judge_first = False
+            if is_http_request(batch[0]):
+                self.end = InputEnd.HTTP
+                self.discard()
+                return []
+        if decoder.gave_up:
+            self.end = self.end or InputEnd.UNENDING
+        self._lines_out += len(batch)
+        self.waiting_since = math.inf
+        return batch
+
+    async def _wait_until_due(self) -> None:
+        """Wait until a line that is held may be handed out. Perhaps a checkpoint."""
+
     async def _receive_some(self) -> bytes | bytearray:
         with trio.CancelScope() as self._reading:
-            return await self._stream.receive_some()
+            return await self._stream.receive_some(self.read_size)
         return b""
 
     async def aclose(self) -> None:
@@ -329,7 +412,7 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         on_bad_line: see `LineReader`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_sending",)
 
     _stream: trio.abc.Stream
 
@@ -344,23 +427,47 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         super().__init__(
             stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
         )
+        self._sending = trio.Lock()
 
     async def send(self, *lines: str) -> None:
         """Send lines, all in one write.
+
+        Several tasks may call this at the same time: what each call sends stays together, and the
+        calls are served in their order. Always a checkpoint.
 
         Raises:
             UnsendableLine: a text does not fit in one line; nothing was sent.
             trio.BrokenResourceError: the peer is gone.
             trio.ClosedResourceError: this side closed the stream.
 
-        Cancellation: how much was sent is unknown; only closing is right after it.
+        Cancellation: how much was sent is unknown; only closing is right after it. A call that is
+        cancelled while it waits for others has sent nothing.
         """
-        await self._stream.send_all(encode_lines(lines))
+        data = encode_lines(lines)
+        await self._begin_sending()
+        try:
+            await self._stream.send_all(data)
+        finally:
+            self._sending.release()
 
     async def send_eof(self) -> None:
-        """End the sending and go on receiving, where the stream can (a half-close)."""
+        """End the sending and go on receiving, where the stream can (a half-close).
+
+        What other tasks are sending is sent first. A checkpoint where the stream can do it.
+        """
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            await self._stream.send_eof()
+            await self._begin_sending()
+            try:
+                await self._stream.send_eof()
+            finally:
+                self._sending.release()
+
+    async def _begin_sending(self) -> None:
+        # Mostly there is nobody to wait for, and the sending is checkpoint enough.
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
 
 
 # While a close lingers, how often to ask how much has arrived: the kernel does not tell. What a
@@ -510,3 +617,7 @@ async def close_at_once(stream: trio.abc.AsyncResource) -> None:
         close()
     else:
         await trio.aclose_forcefully(stream)
+
+
+def _peer_of(stream: object) -> str:
+    return str(getattr(stream, "peer", "unknown peer"))

@@ -64,6 +64,9 @@ class Transport(Protocol):
     async def wait_writable(self) -> None:
         """Wait until `send_nowait` is likely to take something."""
 
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now."""
+
     async def send_eof(self) -> None:
         """End the sending."""
 
@@ -214,6 +217,15 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if not self._engine.broken:
                 waited = True
                 await self._feed()
+
+    def has_input(self) -> bool:
+        """Tell whether something came that was not received yet. Never a checkpoint.
+
+        It may turn out to be a part of a record, or none of the peer's text.
+        """
+        return not self._closed and (
+            bool(self._plain) or self._engine.has_input() or self._transport.has_input()
+        )
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.

@@ -140,6 +140,10 @@ class TLSEngine:
             self.broken = reason_of(error)
         return b"".join(pieces)
 
+    def has_input(self) -> bool:
+        """Tell whether there is input that was fed and not decrypted."""
+        return bool(self._incoming.pending or self._ssl.pending())
+
     def say_goodbye(self) -> None:
         """Put ``close_notify`` into the output. Plain text in the input must be taken before."""
         # It always "fails": it looks for the other side's good-bye too, which is not there yet.

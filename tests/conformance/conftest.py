@@ -277,6 +277,15 @@ class Program:
         """Ask it to drain."""
         self._process.send_signal(signal.SIGTERM)
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the process; it goes on at the end of the block."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it in any case, and let go of what it had."""
         if self._process.poll() is None:

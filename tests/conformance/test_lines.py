@@ -826,3 +826,81 @@ def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter)
     ann.say(*map(str, range(30)))
     bob.expect(*[f"Ann: {number}" for number in range(30)])
     assert time.monotonic() - began > 0.35, "20 lines at 50 a second take 0.4 s"
+
+
+def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
+    start: Starter,
+) -> None:
+    options = ("--quiet", "--max-clients", "0", "--login-timeout", "0.4", "--idle-timeout", "0.4")
+    calculator = start.calculator(*options)
+    room = start.room("--forever", "--quiet", "--login-timeout", "0.4")
+    strangers = [calculator.connect(f"c{number}") for number in range(10)]
+    newcomers = [room.connect(f"r{number}") for number in range(10)]
+    known = [calculator.log_in(f"k{number}") for number in range(10)]
+    for peer in known:
+        peer.ask("1 + 1", "2")
+    with calculator.program.stopped(), room.program.stopped():
+        for peer in strangers:
+            peer.say(peer.name, "2 + 2")
+        for peer in known:
+            peer.say("3 + 3")
+        for peer in newcomers:
+            peer.say(peer.name)
+        # Longer than either deadline.
+        time.sleep(0.6)
+    for peer in strangers:
+        peer.expect("4")
+    for peer in known:
+        peer.expect("6")
+    for peer in newcomers:
+        peer.expect_like(rf"\*\*\* welcome, {peer.name} .*")
+
+
+def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--login-timeout", "0.3")
+    peer = room.connect()
+    began = time.monotonic()
+    peer.sock.setblocking(False)
+    heard = b""
+    while not heard and time.monotonic() - began < 5:
+        with suppress(BlockingIOError):
+            peer.sock.send(b"x")
+        # So that it takes longer than this test to make an over-long line.
+        time.sleep(0.002)
+        with suppress(BlockingIOError):
+            heard = peer.sock.recv(100)
+    assert heard == b"error: no login within 0.3 seconds\n"
+    assert time.monotonic() - began < 3
+
+
+def test_l42_what_takes_long_is_no_idle_time(start: Starter) -> None:
+    calculator = start.calculator("--quiet", "--idle-timeout", "0.2")
+    ann = calculator.log_in("Ann")
+    costly = "2" + "^.9" * 999
+    ann.say(*[costly] * 8, "1 + 1")
+    answer = ann.read()
+    ann.expect(*[answer] * 7, "2", "error: nothing came for 0.2 seconds")
+    ann.expect_end()
+
+
+def test_l43_who_is_slowed_down_can_send_no_more_than_the_way_holds(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--rate", "1", "--burst", "1")
+    ann = room.log_in("Ann")
+    ann.expect_like(r"\*\*\* welcome, Ann .*")
+    ann.sock.settimeout(0.5)
+    piece, sent = b"\n" * 65536, 0
+    with suppress(TimeoutError):
+        while sent < 1 << 27:
+            sent += ann.sock.send(piece)
+    assert sent < 1 << 26, "sockets hold 10 MB each way"
+
+
+def test_l44_after_the_login_deadline_no_line_is_answered(start: Starter) -> None:
+    options = ("--rate", "1", "--burst", "2", "--login-timeout", "0.3")
+    room = start.room("--forever", "--quiet", *options)
+    peer = room.connect()
+    peer.say("*", "*", "*", "*", "Ann")
+    peer.expect_error()
+    peer.expect_error()
+    peer.expect("error: no login within 0.3 seconds")
+    peer.expect_end()

@@ -113,6 +113,8 @@ async def serve(
                 # receive_batch is checkpoint enough.
                 if outbox.direct is None:
                     await outbox.flush()
+                # An idle client holds no lines that are done with.
+                del batch
         finally:
             if session.name is not None:
                 if show is not None:

@@ -141,11 +141,12 @@ class Session:
         return answers
 
     def _log_in(self, line: Line) -> Reply:
+        if isinstance(line, BadLine):
+            self.ended = True
+            return Reply(answer=f"error: {line}")
         try:
-            if isinstance(line, BadLine):
-                raise line
             self.name = check_name(line)
-        except (BadLine, UnfitName) as error:
+        except UnfitName as error:
             self.ended = True
             return Reply(answer=f"error: {error}")
         return Reply(printed=f"{self.name} connected")

@@ -133,6 +133,8 @@ async def _handle(
                     connection.identify(session.name)
                 if hub.is_full:
                     await hub.wait_room()
+                # An idle member holds no lines that are done with.
+                del batch
         if not session.ended:
             await last_words.wait()
     finally:

@@ -72,10 +72,12 @@ class Session:
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        if isinstance(line, BadLine):
+            # Not raised: a traceback would hold this frame, and the frame the line.
+            self._answer_mistake(str(line))
+            return
         member = self._member
         try:
-            if isinstance(line, BadLine):
-                raise line
             if member is None:
                 self._request_as_stranger(self._wire.decode_login(line))
                 return
@@ -85,11 +87,8 @@ class Session:
                 self._room.say(member, request.text)
             else:
                 self._request_as_member(member, request)
-        except (BadLine, Misunderstood, NameRefused) as mistake:
-            if member is None:
-                self._refuse(str(mistake))
-            else:
-                self._tell_mistake(str(mistake))
+        except (Misunderstood, NameRefused) as mistake:
+            self._answer_mistake(str(mistake))
 
     def receive_batch(self, lines: list[Line]) -> None:
         """Take lines that came together, until one ends the session. Never a checkpoint."""
@@ -121,6 +120,12 @@ class Session:
                 self.ended = True
             case _:
                 raise Misunderstood("log in first")
+
+    def _answer_mistake(self, reason: str) -> None:
+        if self._member is None:
+            self._refuse(reason)
+        else:
+            self._tell_mistake(reason)
 
     def _refuse(self, reason: str) -> None:
         """Tell why a line is no name, or end the session where it was one too many."""

@@ -135,6 +135,10 @@ class _Direction:
         return self._capacity - self._used
 
     @property
+    def has_arrived(self) -> bool:
+        return bool(self._arrived)
+
+    @property
     def has_unread(self) -> bool:
         return bool(self._used)
 
@@ -250,6 +254,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
                     await self._in.reader.park()
         finally:
             self._receiving = False
+
+    def has_input(self) -> bool:
+        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+        self._in.arrive()
+        return self._in.has_arrived
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
