@@ -40,3 +40,5 @@ if __name__ == "__main__":
         trio.run(main, sys.argv[1:])
     except* TrionetError as errors:
         sys.exit(f"error: {errors.exceptions[0]}")
+    except* KeyboardInterrupt:
+        sys.exit(130)

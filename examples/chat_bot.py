@@ -40,4 +40,4 @@ if __name__ == "__main__":
     except trionet.ConnectError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        pass
+        sys.exit(130)

@@ -2,12 +2,12 @@
 
 Run it:  python examples/daytime.py [ADDRESS]     (default localhost:7013; port 0 picks a free one)
 Try it:  nc localhost 7013
+End it:  Ctrl-C, or SIGTERM: it stops listening, finishes what has been received, and exits with
+         status 0. A second Ctrl-C ends it at once, with status 130.
 """
 
 import sys
 from datetime import UTC, datetime
-
-import trio
 
 import trionet
 
@@ -17,16 +17,5 @@ async def daytime(connection: trionet.Connection) -> None:
     await connection.send(f"{datetime.now(UTC):%A, %B %d, %Y %H:%M:%S-%Z}")
 
 
-async def main(address: str) -> None:
-    """Serve until Ctrl-C."""
-    async with trio.open_nursery() as nursery:
-        server: trionet.Server = await nursery.start(trionet.serve, daytime, address)
-        for listening in server.addresses:
-            print(f"listening on {listening}", flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        trio.run(main, sys.argv[1] if sys.argv[1:] else "localhost:7013")
-    except* KeyboardInterrupt:
-        pass
+    trionet.run(daytime, sys.argv[1] if sys.argv[1:] else "localhost:7013")

@@ -2,31 +2,21 @@
 
 Run it:  python examples/echo.py [ADDRESS]     (default localhost:7000; port 0 picks a free one)
 Try it:  nc localhost 7000
+End it:  Ctrl-C, or SIGTERM: it stops listening, finishes what has been received, and exits with
+         status 0. A second Ctrl-C ends it at once, with status 130.
 """
 
 import sys
-
-import trio
 
 import trionet
 
 
 async def echo(connection: trionet.Connection) -> None:
     """Say each line back."""
+    # The lines end when the client has ended its sending, and when the server drains.
     async for line in connection.lines:
         await connection.send(line)
 
 
-async def main(address: str) -> None:
-    """Serve until Ctrl-C."""
-    async with trio.open_nursery() as nursery:
-        server: trionet.Server = await nursery.start(trionet.serve, echo, address)
-        for listening in server.addresses:
-            print(f"listening on {listening}", flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        trio.run(main, sys.argv[1] if sys.argv[1:] else "localhost:7000")
-    except* KeyboardInterrupt:
-        pass
+    trionet.run(echo, sys.argv[1] if sys.argv[1:] else "localhost:7000")

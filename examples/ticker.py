@@ -30,19 +30,11 @@ async def watch(hub: trionet.Hub[str], connection: trionet.Connection) -> None:
         hub.discard(connection.outbox)
 
 
-async def main(address: str) -> None:
+def main(address: str) -> None:
     """Serve until Ctrl-C."""
     hub = trionet.Hub[str]()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(hub.run)
-        nursery.start_soon(tick, hub)
-        server: trionet.Server = await nursery.start(trionet.serve, partial(watch, hub), address)
-        for listening in server.addresses:
-            print(f"listening on {listening}", flush=True)
+    trionet.run(partial(watch, hub), address, beside=[hub.run, partial(tick, hub)])
 
 
 if __name__ == "__main__":
-    try:
-        trio.run(main, sys.argv[1] if sys.argv[1:] else "localhost:7001")
-    except* KeyboardInterrupt:
-        pass
+    main(sys.argv[1] if sys.argv[1:] else "localhost:7001")

@@ -180,7 +180,9 @@ def measure(process: subprocess.Popen[str], log: IO[str], members: int) -> list[
     tell(f"the server ended with status {status} after {time.monotonic() - began:.2f} s")
 
     log.seek(0)
-    trouble = [line for line in log if not re.match(r"(opened|closed) |closing; ", line)]
+    trouble = [
+        line for line in log if not re.match(r"\S+Z (opened |closed |closing; |\S+ is )", line)
+    ]
     failures = [f"logged: {line.rstrip()}" for line in trouble[:10]]
     if told != members:
         failures.append(f"{members - told} were not told that the server closes")

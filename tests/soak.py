@@ -62,7 +62,8 @@ SLOW = 5.0
 GROWTH, GROWTH_MB = 1.2, 20.0
 
 _LOGGED = re.compile(
-    r"(opened|closed|refused) |closing; once more ends at once|warning: drain: cut off "
+    r"\d{4}-\S+Z ((?:opened|closed|refused) |closing; once more ends at once|"
+    r"warning: drain: cut off |\S+ is )"
 )
 
 
@@ -113,7 +114,7 @@ class Server:
         assert self.process.stderr is not None
         async for line in _lines(self.process.stderr):
             if match := _LOGGED.match(line):
-                self.logged[match[1] or match[0]] += 1
+                self.logged[match[1].strip()] += 1
             else:
                 self.trouble.append(line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -54,9 +55,12 @@ async def test_echo_says_each_line_back(autojump_clock: MockClock) -> None:
         await client.expect_end()
 
 
-def test_echo_serves_on_a_port_as_a_program() -> None:
-    command = [sys.executable, str(EXAMPLES / "echo.py"), "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("name", ["echo", "daytime", "ticker"])
+def test_a_service_is_a_program_that_ctrl_c_ends_well(name: str) -> None:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), "127.0.0.1:0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             listening = re.fullmatch(
@@ -65,14 +69,32 @@ def test_echo_serves_on_a_port_as_a_program() -> None:
             assert listening
             where = ("127.0.0.1", int(listening[1]))
             with socket.create_connection(where, timeout=PATIENCE) as client:
-                client.sendall(b"hello\r\nand good")
-                client.sendall(b"bye\n")
-                client.shutdown(socket.SHUT_WR)
-                with client.makefile("rb") as received:
-                    assert received.read() == b"hello\nand goodbye\n"
+                if name == "echo":
+                    client.sendall(b"hello\r\nand good")
+                    client.sendall(b"bye\n")
+                    client.shutdown(socket.SHUT_WR)
+                    with client.makefile("rb") as received:
+                        assert received.read() == b"hello\nand goodbye\n"
+                else:
+                    assert client.recv(1)
             assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0
+            assert "Traceback" not in errors
         finally:
             process.kill()
+
+
+def test_a_service_whose_port_is_taken_says_so_in_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, str(EXAMPLES / "ticker.py"), address]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"error: cannot listen on {address}: address already in use\n"
 
 
 async def test_daytime_says_the_time_and_closes(autojump_clock: MockClock) -> None:

@@ -81,7 +81,11 @@ class Program:
     def assert_no_trouble(self) -> None:
         """Nothing but the log of connections, and what a drain says, was logged."""
         for line in self.err:
-            assert re.match(r"opened |\S+ is |closed |refused |warning: |closing; ", line), self.err
+            assert re.match(
+                r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
+                r"(opened |closed |refused |warning: |closing; |\S+ is )",
+                line,
+            ), self.err
 
 
 @asynccontextmanager
@@ -326,4 +330,4 @@ async def test_hundreds_of_clients_that_come_and_go_leave_no_descriptor(
         await stays.aclose()
         assert await program.end() == 0
     program.assert_no_trouble()
-    assert len([line for line in program.err if line.startswith("closed ")]) == 301
+    assert len([line for line in program.err if "Z closed " in line]) == 301

@@ -4,16 +4,19 @@
 ...     async for line in connection.lines:
 ...         await connection.send(line)
 
-``trio.run(serve, echo, "localhost:7000")`` serves it.
+``run(echo, "localhost:7000")`` serves it until Ctrl-C.
 
 Each name is loaded when it is first used: ``trionet --version`` needs no Trio, and pytest finds
 trionet's fixtures without loading it.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from trionet._version import __version__
+
+# Type checkers take it for true. From `typing` it would cost the program 5 ms at its start, in
+# which Ctrl-C is a traceback.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from trionet.addresses import (
@@ -111,6 +114,7 @@ if TYPE_CHECKING:
     )
     from trionet.outbox import Outbox as Outbox
     from trionet.outbox import WhenSlow as WhenSlow
+    from trionet.program import run as run
     from trionet.server import Server as Server
     from trionet.server import WhenFull as WhenFull
     from trionet.server import serve as serve
@@ -193,6 +197,7 @@ _HOMES = {
         "Outbox",
         "WhenSlow",
     ),
+    "trionet.program": ("run",),
     "trionet.server": (
         "Server",
         "WhenFull",

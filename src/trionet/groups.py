@@ -31,3 +31,10 @@ def single_error(*types: type[BaseException]) -> Iterator[None]:
             raise
         # The group tells nothing more; where the error came from, its traceback tells.
         raise error from None
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error of a group that is no group itself; of an error, the error."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -69,24 +69,34 @@ class Output:
 
 
 class Errors(Output):
-    """The standard error, less the log of connections, which is `log`."""
+    """The standard error: without the times of a log, and without what it says of connections.
 
-    _LOGGED = re.compile(r"(opened|refused|closed) \S+:.*|opened \S+")
+    What it says of connections is `log`.
+    """
+
+    _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+    _LOGGED = re.compile(_TIME.pattern + r"((opened|refused|closed) \S+:.*|opened \S+|\S+ is .*)")
 
     async def line(self) -> str:
         line = await super().line()
         while self._LOGGED.fullmatch(line):
             line = await super().line()
-        return line
+        return self._TIME.sub("", line)
 
     async def rest(self) -> str:
         lines = (await super().rest()).splitlines(keepends=True)
-        return "".join(line for line in lines if not self._LOGGED.fullmatch(line.strip()))
+        return "".join(
+            self._TIME.sub("", line) for line in lines if not self._LOGGED.fullmatch(line.strip())
+        )
 
     @property
     def log(self) -> list[str]:
-        """The log of connections so far."""
-        return [line for line in self.text.splitlines() if self._LOGGED.fullmatch(line)]
+        """The log of connections so far, without the times."""
+        return [
+            self._TIME.sub("", line)
+            for line in self.text.splitlines()
+            if self._LOGGED.fullmatch(line)
+        ]
 
 
 class Program:

@@ -193,7 +193,7 @@ async def test_join_tells_why_it_ended(programs: Programs) -> None:
     await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
     await ann.expect("*** Bob joined (2 here)")
     ann.signal(signal.SIGINT)
-    await ann.expect_end(130)
+    await ann.expect_end(-signal.SIGINT)
     await bob.expect("*** Ann left (1 here)")
     server.signal(signal.SIGTERM)
     await bob.expect(CLOSING)

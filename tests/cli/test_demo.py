@@ -12,8 +12,9 @@ import typer
 
 from trionet import calc, chat
 from trionet.cli import demo
-from trionet.cli.console import Console, open_console
+from trionet.cli.ending import Ended
 from trionet.cli.running import Terminal, run
+from trionet.console import Console, open_console
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs
@@ -86,7 +87,9 @@ def test_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Console, "print", press_ctrl_c)
-    assert status_of_demo() == 130
+    with pytest.raises(Ended) as caught:
+        run(demo.show)
+    assert caught.value.number == signal.SIGINT
     output, errors = capfd.readouterr()
     assert errors == ""
     assert "All as it should be" not in output

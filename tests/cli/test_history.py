@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,7 +147,8 @@ def test_a_program_writes_when_no_other_does(path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(fcntl, "flock", flock)
     Typed(path).type("1 + 1", "2 + 2")
-    assert locked == [(fcntl.LOCK_EX, 0), (fcntl.LOCK_EX, 6)]
+    how = fcntl.LOCK_EX | fcntl.LOCK_NB
+    assert locked == [(how, 0), (how, 6)]
 
 
 def test_programs_that_write_and_cut_at_the_same_time_lose_nothing_recent(path: Path) -> None:
@@ -194,6 +197,86 @@ def test_a_link_to_dev_null_keeps_nothing_and_harms_nothing(path: Path) -> None:
     assert (run.known, run.warnings) == (["1 + 1"], [])
     assert Path(os.devnull).stat().st_mode == before
     assert Typed(path).before == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "full device", "link to a pipe", "socket"])
+def test_what_is_no_file_is_told_once_and_never_waited_for(path: Path, kind: str) -> None:
+    path.parent.mkdir(parents=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "full device":
+            path.symlink_to("/dev/full")
+        case "link to a pipe":
+            os.mkfifo(path.with_name("pipe"))
+            path.symlink_to(path.with_name("pipe"))
+        case "socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+    run = Typed(path)
+    run.type("1 + 1", "2 + 2")
+    assert run.known == ["1 + 1", "2 + 2"]
+    assert run.warnings == [f"history is not kept in {path}: not a regular file"]
+
+
+def test_a_file_that_another_program_has_locked_is_soon_given_up(path: Path) -> None:
+    Typed(path).type("1 + 1")
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        run = Typed(path)
+        assert run.before == ["1 + 1"]
+        began = time.monotonic()
+        run.type("2 + 2", "3 + 3")
+        assert time.monotonic() - began < 1
+        assert run.known == ["1 + 1", "2 + 2", "3 + 3"]
+        assert run.warnings == [f"history is not kept in {path}: another program has locked it"]
+    assert Typed(path).before == ["1 + 1"]
+
+
+def test_a_lock_that_is_let_go_of_in_time_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        monkeypatch.setattr(time, "sleep", lambda _seconds: fcntl.flock(other, fcntl.LOCK_UN))
+        run = Typed(path)
+        run.type("1 + 1")
+    assert run.warnings == []
+    assert Typed(path).before == ["1 + 1"]
+
+
+def test_an_entry_that_has_no_room_on_its_device_is_not_kept_by_half(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Typed(path).type("1 + 1")
+    room = path.stat().st_size + 3
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The limit of a file's size stands for the device's; with its signal ignored, as Python has it.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        run = Typed(path)
+        run.type("2 + 2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert run.warnings == [f"history is not kept in {path}: no space left on device"]
+    assert path.read_text() == "1 + 1\n"
+
+
+def test_without_a_home_nothing_is_kept_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*_arguments: object, **_options: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(history_module, "user_state_path", no_home)
+    assert history_path("calc_history") is None
+    monkeypatch.setattr(history_module, "user_state_path", lambda *_a, **_o: Path("~/.local/state"))
+    assert history_path("calc_history") is None
+    warnings: list[str] = []
+    history = KeptHistory(None, on_failure=warnings.append)
+    assert list(history.load_history_strings()) == []
+    history.append_string("1 + 1")
+    history.append_string("2 + 2")
+    assert warnings == ["history is not kept: your home folder cannot be found, set HOME"]
 
 
 def test_where_it_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

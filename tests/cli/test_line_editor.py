@@ -345,7 +345,7 @@ async def test_what_is_no_text_or_too_long_is_warned_of_and_not_sent(programs: P
     )
 
 
-@pytest.mark.parametrize(("key", "status"), [(CTRL_D, 0), (CTRL_C, 130)], ids=["D", "C"])
+@pytest.mark.parametrize(("key", "status"), [(CTRL_D, 0), (CTRL_C, -signal.SIGINT)], ids=["D", "C"])
 async def test_ctrl_d_quits_and_ctrl_c_interrupts(
     programs: Programs, key: str, status: int
 ) -> None:
@@ -399,7 +399,7 @@ async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
 async def test_an_interrupt_from_elsewhere_ends_the_prompt_too(programs: Programs) -> None:
     ann = await join(programs, await start_room(programs))
     ann.signal(signal.SIGINT)
-    await ann.expect_end(130)
+    await ann.expect_end(-signal.SIGINT)
     assert "Traceback" not in "".join(ann.screen.lines)
 
 
@@ -430,7 +430,7 @@ async def test_without_an_editor_the_terminal_itself_edits(
     shown += ["hello", "Bob: hi"]
     await ann.expect_screen(*shown)
     await ann.type(CTRL_C if options else CTRL_D)
-    await ann.expect_end(130 if options else 0)
+    await ann.expect_end(-signal.SIGINT if options else 0)
     await bob.expect("*** Ann left (1 here)")
 
 

@@ -11,9 +11,9 @@ from typing import cast
 
 import pytest
 
-from trionet.cli.console import Console
 from trionet.cli.people import is_input_terminal, open_person
 from trionet.cli.running import Terminal
+from trionet.console import Console
 
 
 class Recorder:

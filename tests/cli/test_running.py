@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import resource
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.lowlevel
 import typer
 
-from trionet import calc, chat, sequences
+from trionet import calc, chat, sequences, signals
 from trionet import text as safe
 from trionet.chat import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
-from trionet.cli.console import Console, open_console
+from trionet.cli import running
+from trionet.cli.ending import Ended
 from trionet.cli.main import calc_serve, chat_serve
-from trionet.cli.running import Terminal, run, serve_until_signalled, until_interrupted
+from trionet.cli.running import Leaving, Terminal, run, serve_until_signalled, until_interrupted
 from trionet.connection import Connection
-from trionet.errors import ListenError, TrionetError
+from trionet.console import open_console
+from trionet.errors import ConnectionLost, ListenError, TrionetError
 from trionet.limits import Limits
 from trionet.network import Listener, SystemNetwork
 from trionet.server import Server, serve
@@ -34,10 +39,32 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Programs
 
 
+# As the log has it.
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
 def status_of(command: Callable[[Terminal], Awaitable[object]]) -> int:
-    with pytest.raises(typer.Exit) as caught:
+    with pytest.raises((typer.Exit, Ended)) as caught:
         run(command)
-    return caught.value.exit_code
+    error: BaseException = caught.value
+    if isinstance(error, Ended):
+        return error.status
+    assert isinstance(error, typer.Exit)
+    return error.exit_code
+
+
+def signal_of(command: Callable[[Terminal], Awaitable[object]]) -> int | None:
+    """The signal that the program is to die of."""
+    with pytest.raises(Ended) as caught:
+        run(command)
+    return caught.value.number
+
+
+def untimed(log: str) -> str:
+    """A log without its times; each line must have one."""
+    lines = log.splitlines(keepends=True)
+    assert all(re.match(f"{TIME} ", line) for line in lines), log
+    return "".join(line.partition(" ")[2] for line in lines)
 
 
 def raising(error: BaseException) -> Callable[[Terminal], Awaitable[object]]:
@@ -70,10 +97,8 @@ def test_what_is_printed_is_printed_in_order(capfd: pytest.CaptureFixture[str]) 
             "error: one\n",
             1,
         ),
-        (KeyboardInterrupt(), "", 130),
-        (BaseExceptionGroup("", [KeyboardInterrupt()]), "", 130),
     ],
-    ids=["an error", "a group of errors", "Ctrl-C", "Ctrl-C in a group"],
+    ids=["an error", "a group of errors"],
 )
 def test_the_exit_status(
     capfd: pytest.CaptureFixture[str], error: BaseException, told: str, status: int
@@ -88,17 +113,23 @@ def test_an_error_of_the_program_itself_is_not_hidden() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
-def test_ctrl_c_once_more_at_the_very_end_is_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async def flush(console: Console) -> None:
-        await trio.lowlevel.checkpoint()
-        signal.raise_signal(signal.SIGINT)
-        await trio.lowlevel.checkpoint()
-
-    monkeypatch.setattr(Console, "flush", flush)
-    assert status_of(raising(KeyboardInterrupt())) == 130
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt()])]
+)
+def test_ctrl_c_as_a_key_is_sigint(capfd: pytest.CaptureFixture[str], error: BaseException) -> None:
+    command = raising(error)
+    assert signal_of(client_of(command)) == signal.SIGINT
     assert capfd.readouterr() == ("", "")
+
+
+def client_of(
+    client: Callable[[Terminal], Awaitable[object]], leave: bool = False
+) -> Callable[[Terminal], Awaitable[object]]:
+    async def command(terminal: Terminal) -> None:
+        leaving = Leaving(terminal) if leave else None
+        await until_interrupted(partial(client, terminal), terminal, leaving=leaving)
+
+    return command
 
 
 def test_what_the_toolkit_logs_goes_to_the_standard_error(
@@ -112,7 +143,8 @@ def test_what_the_toolkit_logs_goes_to_the_standard_error(
         logger.debug("nobody wants to know")
 
     assert status_of(command) == 0
-    assert capfd.readouterr() == ("", "warning: drain: cut off 2 connections\n")
+    output, errors = capfd.readouterr()
+    assert (output, untimed(errors)) == ("", "warning: drain: cut off 2 connections\n")
     assert logging.getLogger("trionet").handlers == []
 
 
@@ -129,22 +161,89 @@ def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
             logger.exception("%s failed", "unix:/\x07")
 
     assert status_of(command) == 0
-    first, *traceback, last = capfd.readouterr().err.splitlines()
+    first, *traceback, last = untimed(capfd.readouterr().err).splitlines()
     assert first == "error: unix:/� failed"
     assert traceback[0] == "Traceback (most recent call last):"
     assert last == "ValueError: what is �[2J�?"
 
 
-def test_ctrl_c_ends_a_client(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_ends_a_client_which_dies_of_it(
+    capfd: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+
     async def client(terminal: Terminal) -> None:
         try:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             await trio.sleep_forever()
         finally:
             terminal.out.print("cleaned up")
 
-    assert status_of(lambda terminal: until_interrupted(partial(client, terminal))) == 130
+    assert signal_of(client_of(client)) == number
     assert capfd.readouterr() == ("cleaned up\n", "")
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+
+        async def client(_terminal: Terminal) -> None:
+            await trio.lowlevel.checkpoint()
+            signal.raise_signal(number)
+            await trio.lowlevel.checkpoint()
+
+        assert status_of(client_of(client)) == 0
+    finally:
+        signal.signal(number, before)
+
+
+async def lines_without_end() -> AsyncIterator[str]:
+    yield "one"
+    await trio.sleep_forever()
+
+
+def test_a_client_that_can_leave_leaves_before_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
+    async def client(terminal: Terminal, leaving: Leaving) -> None:
+        async for line in leaving.over(lines_without_end()):
+            terminal.out.print(f"{line}")
+            signal.raise_signal(signal.SIGTERM)
+        terminal.out.print("left")
+        raise ConnectionLost("what comes of leaving in haste is no news")
+
+    async def command(terminal: Terminal) -> None:
+        leaving = Leaving(terminal)
+        await until_interrupted(partial(client, terminal, leaving), terminal, leaving=leaving)
+
+    assert signal_of(command) == signal.SIGTERM
+    assert capfd.readouterr() == ("one\nleft\n", "")
+
+
+def test_a_client_has_a_second_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_LEAVE_SECONDS", 0.01)
+
+    async def client(leaving: Leaving) -> None:
+        async for _ in leaving.over(lines_without_end()):
+            signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    async def command(terminal: Terminal) -> None:
+        leaving = Leaving(terminal)
+        await until_interrupted(partial(client, leaving), terminal, leaving=leaving)
+
+    assert signal_of(command) == signal.SIGINT
+
+
+def test_a_client_that_has_not_begun_to_talk_need_not_leave() -> None:
+    async def client(_terminal: Terminal) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    began = time.monotonic()
+    assert signal_of(client_of(client, leave=True)) == signal.SIGINT
+    assert time.monotonic() - began < running._LEAVE_SECONDS
 
 
 async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -> None:
@@ -220,7 +319,9 @@ async def hear(connection: Connection) -> None:
     "numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGINT]]
 )
 def test_the_first_signal_drains_a_server_and_the_second_ends_it(
-    capfd: pytest.CaptureFixture[str], numbers: list[signal.Signals]
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: list[signal.Signals],
 ) -> None:
     network = MemoryNetwork()
     patience = trio.CancelScope(relative_deadline=20)
@@ -253,12 +354,14 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
                 assert await stream.receive_some() == b""
                 await stream.aclose()
 
+    # Its thread would end pytest.
+    monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
     status = status_of(lambda terminal: serve_until_signalled(serve_and_signal, terminal))
     assert status == (130 if len(numbers) == 2 else 0)
     assert not patience.cancelled_caught
     output, errors = capfd.readouterr()
     assert output == "listening on 127.0.0.1:49152\nlistening on [::1]:49152\n"
-    assert errors == "closing; once more ends at once\n"
+    assert untimed(errors) == "closing; once more ends at once\n"
 
 
 def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixture[str]) -> None:

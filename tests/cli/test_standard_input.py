@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from trionet.cli.console import Console, open_console
 from trionet.cli.standard_input import StandardInput
+from trionet.console import Console, open_console
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong
 from trionet.lines import Line
 

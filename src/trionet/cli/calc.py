@@ -37,11 +37,12 @@ async def serve(
     terminal: Terminal,
 ) -> None:
     """Run the server until it is done or signalled."""
+    system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             calc.serve,
             *addresses,
-            network=SystemNetwork(**network),
+            network=system,
             limits=replace(calc.ONE_AT_A_TIME, **limits),
             once=once,
             precision=precision,
@@ -50,6 +51,7 @@ async def serve(
             show=None if quiet else terminal.out.print,
         ),
         terminal,
+        network=system,
     )
 
 
@@ -62,7 +64,7 @@ async def connect(
         SomeFailed: a line failed, and `strict` was asked for.
     """
     network = SystemNetwork(ca=ca)
-    await until_interrupted(partial(_connect, address, name, network, strict, terminal))
+    await until_interrupted(partial(_connect, address, name, network, strict, terminal), terminal)
 
 
 class SomeFailed(TrionetError):
@@ -72,12 +74,8 @@ class SomeFailed(TrionetError):
 async def _connect(
     address: str, name: str | None, network: Network, strict: bool, terminal: Terminal
 ) -> None:
-    try:
-        with open_person(terminal, plain=False, history="calc_history") as person:
-            failed = await _converse(address, name, network, person)
-    finally:
-        # Results are not lost because whoever reads them takes their time.
-        await terminal.out.flush()
+    with open_person(terminal, plain=False, history="calc_history") as person:
+        failed = await _converse(address, name, network, person)
     if strict and failed:
         raise SomeFailed("1 line failed" if failed == 1 else f"{failed} lines failed")
 

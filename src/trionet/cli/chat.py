@@ -10,7 +10,7 @@ from typing import Any
 from trionet import chat
 from trionet.chat.plain import is_quit
 from trionet.cli.people import Person, open_person
-from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.cli.running import Leaving, Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, UnsendableLine
 from trionet.network import Network, SystemNetwork
 from trionet.stream import LineStream
@@ -27,11 +27,12 @@ async def serve(
     terminal: Terminal,
 ) -> None:
     """Run the server until it is done or signalled."""
+    system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             chat.serve,
             *addresses,
-            network=SystemNetwork(**network),
+            network=system,
             limits=replace(chat.OPEN_ROOM, **limits),
             forever=forever,
             backlog=backlog,
@@ -40,6 +41,7 @@ async def serve(
             show_messages=messages,
         ),
         terminal,
+        network=system,
         # The first name has a table read: 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").looks,
     )
@@ -49,11 +51,18 @@ async def join(
     address: str, name: str | None, ca: Path | None, plain: bool, terminal: Terminal
 ) -> None:
     """Run the client until its input ends, the server goes, or Ctrl-C."""
-    await until_interrupted(partial(_join, address, name, SystemNetwork(ca=ca), plain, terminal))
+    leaving = Leaving(terminal)
+    client = partial(_join, address, name, SystemNetwork(ca=ca), plain, terminal, leaving)
+    await until_interrupted(client, terminal, leaving=leaving)
 
 
 async def _join(
-    address: str, name: str | None, network: Network, plain: bool, terminal: Terminal
+    address: str,
+    name: str | None,
+    network: Network,
+    plain: bool,
+    terminal: Terminal,
+    leaving: Leaving,
 ) -> None:
     async with await network.connect(address) as stream:
         with open_person(terminal, plain=plain) as person:
@@ -61,7 +70,9 @@ async def _join(
             welcome = await _log_in(lines, name, person)
             if welcome is not None:
                 person.show(welcome)
-                await chat.converse(lines, person.lines, show=person.show, warn=person.warn)
+                await chat.converse(
+                    lines, leaving.over(person.lines), show=person.show, warn=person.warn
+                )
 
 
 async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | None:

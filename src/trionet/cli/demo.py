@@ -89,9 +89,8 @@ async def show(terminal: Terminal) -> None:
 
     Raises:
         Differs: something else happened than the script says, perhaps in a group.
-        KeyboardInterrupt: Ctrl-C was pressed, perhaps in a group.
     """
-    await until_interrupted(partial(_show, terminal))
+    await until_interrupted(partial(_show, terminal), terminal)
 
 
 async def _show(terminal: Terminal) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -15,21 +17,22 @@ from trionet.calc.number import format_number
 from trionet.calc.session import is_quit
 from trionet.calc.tokens import BLANK
 from trionet.cli.byte_order_mark import without_byte_order_mark
-from trionet.cli.descriptors import write_all
-from trionet.errors import BadLine
+from trionet.descriptors import write_all
+from trionet.errors import BadLine, system_reason
 from trionet.lines import Line, LineDecoder
 from trionet.text import safe_text
 
 # As in `trionet.cli.running`, which would load Trio.
 DONE = 0
 FAILED = 1
-INTERRUPTED = 130
 
 _READ_SIZE = 65536
 
 
 def evaluate_one(expression: str, precision: int) -> int:
     """Print the result of an expression, or why it has none.
+
+    A reader who has gone is no error; a full device is one.
 
     Args:
         expression: what to calculate.
@@ -43,8 +46,10 @@ def evaluate_one(expression: str, precision: int) -> int:
     except CalculationError as error:
         _tell(f"error: {error}")
         return FAILED
-    with suppress(OSError):
+    try:
         _show([format_number(result)])
+    except OSError as error:
+        return _lost(error, DONE)
     return DONE
 
 
@@ -57,18 +62,15 @@ def evaluate_lines(precision: int) -> int:
         precision: significant digits of a result.
 
     Returns:
-        The exit status: `FAILED` if any line failed.
+        The exit status: `FAILED` if any line failed, or the results could not be written.
     """
     calculator = _Calculator(Arithmetic(precision))
     try:
         for batch in _batches():
             if not calculator.take(batch):
                 break
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except OSError:
-        # Nobody reads the results any more, and that is no error.
-        pass
+    except OSError as error:
+        return _lost(error, calculator.status)
     return calculator.status
 
 
@@ -128,6 +130,7 @@ def _batches() -> Iterator[list[Line]]:
 
 def _read() -> bytes:
     while True:
+        _wait_input()
         try:
             return os.read(0, _READ_SIZE)
         except BlockingIOError:
@@ -136,6 +139,31 @@ def _read() -> bytes:
         except OSError:
             # A terminal that has hung up, or no standard input at all.
             return b""
+
+
+def _wait_input() -> None:
+    """Wait for input, or for the end of a pipe's reader.
+
+    Raises:
+        BrokenPipeError: the reader has gone, also when nothing more comes in.
+    """
+    if not hasattr(select, "poll") or not stat.S_ISFIFO(os.fstat(1).st_mode):
+        return
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    # Errors are told unasked.
+    poll.register(1, 0)
+    if 1 in dict(poll.poll()):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def _lost(error: OSError, status: int) -> int:
+    """Return the exit status when results cannot be written, and tell why if it is an error."""
+    if error.errno == errno.EPIPE:
+        # Nobody reads the results any more, and that is none.
+        return status
+    _tell(f"error: cannot write to standard output: {system_reason(error)}")
+    return FAILED
 
 
 def _show(results: list[str]) -> None:

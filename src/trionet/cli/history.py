@@ -1,13 +1,18 @@
 """What was typed, kept between runs: a file in the user's state folder, one entry a line.
 
 The file is the user's own: they may read it, edit it, delete it, or make it a link to /dev/null.
+Whatever else stands in its place (a pipe, a device) is left alone: opening it could hang.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -20,13 +25,26 @@ from trionet.lines import MAX_LINE
 # has grown to twice as much: so it is seldom written anew.
 MAX_BYTES = 65536
 
+# How long another program's lock is waited for. A lock is held for a write, which takes less than a
+# millisecond; whoever holds one longer is stuck. Meanwhile nothing is shown to the user.
+_LOCK_SECONDS = 0.2
+_LOCK_PAUSE = 0.01
+
 # What ends a session or asks for help is typed each time, and nobody looks for it.
 _COMMANDS = ("q", "?")
 
 
-def history_path(name: str) -> Path:
-    """Return the path of a history: on Linux ``~/.local/state/trionet/NAME``, or as XDG has it."""
-    return user_state_path("trionet", appauthor=False) / name
+def history_path(name: str) -> Path | None:
+    """Return the path of a history: on Linux ``~/.local/state/trionet/NAME``, or as XDG has it.
+
+    ``None``: the user's home folder cannot be found.
+    """
+    try:
+        path = user_state_path("trionet", appauthor=False) / name
+    except RuntimeError:
+        return None
+    # Older versions of platformdirs leave the `~` as it is.
+    return path if path.is_absolute() else None
 
 
 class KeptHistory(History):
@@ -37,11 +55,11 @@ class KeptHistory(History):
 
     Args:
         path: the file; it is made, with its folders, when there is something to keep, for its user
-            alone.
+            alone. ``None``: there is no place for it.
         on_failure: called with one line when it cannot be kept; once.
     """
 
-    def __init__(self, path: Path, *, on_failure: Callable[[str], object]) -> None:
+    def __init__(self, path: Path | None, *, on_failure: Callable[[str], object]) -> None:
         super().__init__()
         self._path = path
         self._on_failure = on_failure
@@ -54,8 +72,12 @@ class KeptHistory(History):
 
     def load_history_strings(self) -> Iterable[str]:
         """Return the entries in the file, the newest first."""
+        if self._path is None:
+            return []
         try:
-            with self._path.open("rb") as file:
+            with _opened(self._path, os.O_RDONLY) as file:
+                if file is None:
+                    return []
                 # Longer than this it can only be by another's hand; then half an entry is left out.
                 if file.seek(0, os.SEEK_END) > 2 * MAX_BYTES:
                     file.seek(-2 * MAX_BYTES, os.SEEK_END)
@@ -69,35 +91,84 @@ class KeptHistory(History):
         return [line for line in reversed(data.decode(errors="replace").split("\n")) if line]
 
     def store_string(self, string: str) -> None:
-        """Append an entry to the file; the lines of a paste are one each."""
+        """Append an entry to the file; the lines of a paste are one each. Never blocks for long."""
         lines = [line.encode(errors="replace") for line in string.split("\n") if line.strip()]
         data = b"".join(line + b"\n" for line in lines if len(line) <= MAX_LINE)
         if not data or self._failed:
             return
+        if self._path is None:
+            self._fail("history is not kept: your home folder cannot be found, set HOME")
+            return
         try:
             _make_folder(self._path.parent)
-            self._append(data)
+            _append(self._path, data)
         except OSError as error:
-            self._failed = True
-            self._on_failure(f"history is not kept in {self._path}: {system_reason(error)}")
+            self._fail(f"history is not kept in {self._path}: {system_reason(error)}")
 
-    def _append(self, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        fd = os.open(self._path, flags, 0o600)
-        with open(fd, "wb", buffering=0) as file, _locked(fd):  # noqa: PTH123  (it has a mode)
-            file.write(data)
-            if file.tell() > 2 * MAX_BYTES:
-                self._cut()
+    def _fail(self, reason: str) -> None:
+        self._failed = True
+        self._on_failure(reason)
 
-    def _cut(self) -> None:
-        # In place, and not by a new file in place of this: another program may be about to append
-        # to this one. When it breaks off in the middle, entries are there twice.
-        with self._path.open("r+b") as file:
-            file.seek(-MAX_BYTES, os.SEEK_END)
-            _, _, kept = file.read().partition(b"\n")
-            file.seek(0)
-            file.write(kept)
-            file.truncate()
+
+def _append(path: Path, data: bytes) -> None:
+    with _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+        if file is None:
+            return
+        _lock(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        if file.write(data) < len(data):
+            # The device is full; half an entry is none.
+            file.truncate(size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if size + len(data) > 2 * MAX_BYTES:
+            _cut(path, file)
+
+
+def _cut(path: Path, file: FileIO) -> None:
+    # In place, and not by a new file in place of this: another program may be about to append
+    # to this one. When it breaks off in the middle, entries are there twice.
+    file.seek(-MAX_BYTES, os.SEEK_END)
+    _, _, kept = file.read().partition(b"\n")
+    # This one only appends.
+    with _opened(path, os.O_RDWR) as whole:
+        if whole is not None:
+            whole.write(kept)
+            whole.truncate()
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[FileIO | None]:
+    """Open a file without waiting for anything; ``None``: it is the null device.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    with suppress(FileNotFoundError):
+        # Before it is opened: a device may do something when it is.
+        if _is_null_device(path.stat()):
+            yield None
+            return
+    # O_NONBLOCK: it may have become a pipe just now.
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags, 0o600)
+    with FileIO(fd, "rb+" if flags & os.O_RDWR else "rb") as file:
+        _is_null_device(os.fstat(fd))
+        yield file
+
+
+def _is_null_device(what: os.stat_result) -> bool:
+    """Tell the null device from a regular file.
+
+    Raises:
+        OSError: it is neither.
+    """
+    if stat.S_ISREG(what.st_mode):
+        return False
+    if stat.S_ISDIR(what.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISCHR(what.st_mode) and what.st_rdev == Path(os.devnull).stat().st_rdev:
+        return True
+    raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _make_folder(path: Path) -> None:
@@ -110,16 +181,25 @@ def _make_folder(path: Path) -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
 
 
-@contextmanager
-def _locked(fd: int) -> Iterator[None]:
-    """Keep other programs from writing to a file, where the system can."""
+def _lock(fd: int) -> None:
+    """Keep other programs from writing to a file until it is closed, where the system can.
+
+    Raises:
+        OSError: another program does not let go of it.
+    """
     try:
         import fcntl
     except ImportError:
         # On Windows an append is whole without it; two programs that cut at the same time, once in
         # 5,000 entries, may lose a few.
-        yield
         return
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    # Closing the file unlocks it.
-    yield
+    give_up = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise OSError(errno.EWOULDBLOCK, "another program has locked it") from None
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return

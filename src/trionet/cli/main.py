@@ -30,8 +30,20 @@ app.add_typer(chat, name="chat")
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, as the whole program."""
+    from trionet.cli import end_quietly
+
+    end_quietly()
+    from trionet.cli.ending import Ended, exit_after_lost_output, open_missing_streams
+
+    open_missing_streams()
+    try:
+        app()
+    except Ended as end:
+        end.end()
+    except OSError as error:
+        # Of help, of the version, of a usage error: all else takes care of its output itself.
+        exit_after_lost_output(error)
 
 
 def _check_address(text: str) -> str:

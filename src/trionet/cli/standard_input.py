@@ -9,7 +9,7 @@ from typing import Self
 import trio
 
 from trionet.cli.byte_order_mark import without_byte_order_mark
-from trionet.cli.console import Console
+from trionet.console import Console
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE, Line, LineDecoder
 

@@ -11,7 +11,7 @@ resource = pytest.importorskip("resource")
 PREPARE = """
 import resource
 from pathlib import Path
-from trionet.cli.descriptors import prepare_many_descriptors
+from trionet.descriptors import prepare_many_descriptors
 
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))

@@ -42,11 +42,23 @@ def write_all(fd: int, data: bytes) -> None:
     """Write all of `data`, however long it takes.
 
     Raises:
-        OSError: nobody reads it any more.
+        OSError: nobody reads it any more, or there is no room for it.
     """
-    while data:
+    # Not slices of the bytes: they would be copied once for each pipe's fill.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[write_some(fd, rest) :]
+
+
+def write_some(fd: int, data: memoryview) -> int:
+    """Write what can be written of `data`, however long that takes, and return how much it was.
+
+    Raises:
+        OSError: nobody reads it any more, or there is no room for it.
+    """
+    while True:
         try:
-            data = data[os.write(fd, data) :]
+            return os.write(fd, data)
         except BlockingIOError:
             # Somebody who shares the terminal has made it non-blocking.
             select.select([], [fd], [])
