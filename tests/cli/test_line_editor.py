@@ -5,19 +5,18 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.output import DummyOutput
 
 from trionet.calc.grammar import NAMES
 from trionet.cli.line_editor import LineEditor
+from trionet.cli.typist import Typist
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs, TerminalProgram
 
-UP, END = "\x1b[A", "\x1b[F"
+UP, RIGHT, LEFT, HOME, END = "\x1b[A", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F"
 CTRL_C, CTRL_D = "\x03", "\x04"
 WELCOME = "*** welcome, Ann (1 here: Ann)"
 
@@ -94,8 +93,8 @@ async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
     await ann.type("12 + (3 - 4\r")
     shown = ["> 12 + (3 - 4", "       ^", "warning: unclosed ( at column 6"]
     await ann.expect_screen(*shown, "> 12 + (3 - 4")
-    # The cursor is at the mistake: what is typed now is typed there.
-    await ann.type("2 * \r")
+    # The cursor is at the mistake: what is typed behind an editing key is typed there.
+    await ann.type(LEFT + RIGHT + "2 * \r")
     shown += ["> 12 + 2 * (3 - 4", "           ^", "warning: unclosed ( at column 10"]
     await ann.expect_screen(*shown, "> 12 + 2 * (3 - 4")
     await ann.type(END + ")\r")
@@ -118,7 +117,7 @@ async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) 
     shown += ["warning: 2 2: expected an operator at column 3", "9"]
     shown += ["warning: 44 4: expected an operator at column 4"]
     await ann.expect_screen(*shown, "> 2 2", "44 4")
-    await ann.type("- \r")
+    await ann.type(LEFT + RIGHT + "- \r")
     await server.expect("ann connected", "ann: 1 + 1 = 2", "ann: 3 * 3 = 9", "ann: 2 - 2 = 0")
 
 
@@ -142,12 +141,17 @@ async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) 
         ("1\nx", "x", 1, None, "x", 0),
     ],
 )
-def test_where_a_mistake_is_pointed_at(
+async def test_where_a_mistake_is_pointed_at(
     typed: str, line: str, column: int | None, pointer: str | None, again: str, cursor: int
 ) -> None:
-    with create_app_session(output=DummyOutput()):
-        editor = LineEditor("> ")
-    editor._typed = typed
+    class OfEighty:
+        def columns(self) -> int:
+            return 80
+
+    editor = LineEditor("> ", cast(Typist, OfEighty()))
+    editor._take_typed(typed)
+    while editor._lines:
+        await anext(editor)
     assert editor.give_back(line, column) == pointer
     document = editor._take_returned()
     assert (document.text, document.cursor_position) == (again, cursor)
@@ -181,12 +185,16 @@ async def test_what_was_typed_is_there_again_in_the_next_session(
     shown = ["name: Ann", "> 6 * 7", "42", "> 6 +", "     ^"]
     shown += ["warning: expected a number at column 4"]
     await ann.expect_screen(*shown, "> 6 +")
-    await ann.type(" 6\r")
+    await ann.type(END + " 6\r")
     shown += ["> 6 + 6", "12"]
     await ann.expect_screen(*shown, ">")
     await ann.type("q\r")
     await ann.expect_end(0)
-    await ben.type("?\r5 * 5\rq\r")
+    await ben.type("?\r")
+    await ben.expect_that(lambda screen: screen[-1] == ">" and len(screen) > 5, "help")
+    await ben.type("5 * 5\r")
+    await ben.expect_that(lambda screen: screen[-2:] == ["25", ">"], "the result")
+    await ben.type("q\r")
     await ben.expect_end(0)
     # Neither the name nor commands; and no message of a chat.
     assert (state / "calc_history").read_text() == "6 * 7\n6 +\n6 + 6\n5 * 5\n"
@@ -202,7 +210,9 @@ async def test_what_was_typed_is_there_again_in_the_next_session(
 
 async def test_what_is_said_in_a_chat_is_kept_nowhere(programs: Programs, state: Path) -> None:
     ann = await join(programs, await start_room(programs))
-    await ann.type("a secret\rq\r")
+    await ann.type("a secret\r")
+    await ann.expect_screen(WELCOME, "> a secret", ">")
+    await ann.type("q\r")
     await ann.expect_end(0)
     assert files_in(state) == []
 
@@ -337,11 +347,14 @@ async def test_what_is_no_text_or_too_long_is_warned_of_and_not_sent(programs: P
     # As a terminal sends it that is set to Latin-1.
     await ann.type("caf\udce9\r")
     shown = [WELCOME, "> caf?", "warning: line is not UTF-8"]
-    await ann.expect_screen(*shown, ">")
+    # It comes back: nothing that was typed is lost.
+    await ann.expect_screen(*shown, "> caf?")
     await ann.type("\x1b[200~" + "x" * 4097 + "\x1b[201~\r")
     await ann.expect_that(
-        lambda screen: screen[-2:] == ["warning: line is longer than 4096 bytes", ">"],
-        "a warning of an over-long line",
+        lambda screen: (
+            "warning: line is longer than 4096 bytes" in screen and set(screen[-1]) == {"x"}
+        ),
+        "a warning of an over-long line, and what is too long again",
     )
 
 

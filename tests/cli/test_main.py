@@ -17,6 +17,7 @@ from trionet.cli.main import app
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs
 
+NO_NAME = "there is no terminal to ask for a name on: give one with --name"
 ANN = ["--name", "ann"]
 
 
@@ -100,8 +101,8 @@ def test_without_a_command_help_is_shown(command: list[str]) -> None:
         (["chat", "serve", "--backlog", "many"], "--backlog"),
         (["calc", "serve", "--precision", "0"], "--precision"),
         (["calc", "serve", "--precision", "101"], "--precision"),
-        (["calc", "connect"], "--name: is needed where there is no terminal"),
-        (["chat", "join", "--plain"], "--name: is needed where there is no terminal"),
+        (["calc", "connect"], f"Error {NO_NAME}"),
+        (["chat", "join", "--plain"], f"Error {NO_NAME}"),
     ],
     ids=" ".join,
 )

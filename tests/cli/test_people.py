@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import cast
 
@@ -60,9 +60,11 @@ class World:
         self._monkeypatch.setattr(os, "isatty", lambda fd: fd in fds)
 
     def has_editor(self) -> None:
-        @contextmanager
-        def open_line_editor(*, history: str | None) -> Iterator[Recorder]:
-            self.history = history
+        @asynccontextmanager
+        async def open_line_editor(
+            *, history: str | None, to_rows: Callable[[str, int], list[str]]
+        ) -> AsyncIterator[Recorder]:
+            self.history, self.to_rows = history, to_rows
             yield self.editor
             self.editor.shown.append("closed")
 
@@ -96,15 +98,17 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 ) -> None:
     world.has_terminals(*terminals)
     monkeypatch.setenv("TERM", term)
-    with open_person(world.terminal, plain=plain) as person:
+    async with open_person(world.terminal, plain=plain) as person:
         person.show("54")
         person.warn("malformed")
+        person.note("waiting")
         person.refuse("1 \x1b", "expected a number", 3)
         person.refuse("", "line is not UTF-8", None)
         await person.wait_room()
     assert world.out.shown == ["54", "(room)"]
     assert world.err.shown == [
         "warning: malformed",
+        "waiting",
         "warning: 1 �: expected a number",
         "warning: line is not UTF-8",
     ]
@@ -116,24 +120,25 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
-    with open_person(world.terminal, plain=False, history="calc") as person:
+    async with open_person(world.terminal, plain=False, history="calc") as person:
         assert person.is_interactive
         assert await person.ask("name: ") == "Ann"
         person.show("54")
         person.warn("malformed")
+        person.note("waiting")
         assert [line async for line in person.lines] == ["one", "two"]
         await person.wait_room()
-    warning = ["warning: malformed"]
+    warning = ["warning: malformed", "waiting"]
     assert world.editor.shown == ["name: ", "54", *(warning if errors_too else []), "closed"]
     assert world.err.shown == ([] if errors_too else warning)
     assert world.out.shown == []
     assert world.history == "calc"
 
 
-def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
+async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     world.has_terminals(0, 1, 2)
     world.has_editor()
-    with open_person(world.terminal, plain=False) as person:
+    async with open_person(world.terminal, plain=False) as person:
         person.refuse("1 x", "expected an operator", 3)
         person.refuse("long", "too long", None)
         person.refuse("of a paste", "expected a number", 4)
@@ -146,10 +151,10 @@ def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     assert world.history is None
 
 
-def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
+async def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
     world.has_terminals(0, 1)
     world.has_editor()
-    with open_person(world.terminal, plain=False) as person:
+    async with open_person(world.terminal, plain=False) as person:
         person.refuse("1 x", "expected an operator", 3)
     assert world.editor.shown == ["(1 x given back)", "closed"]
     assert world.err.shown == ["warning: 1 x: expected an operator"]

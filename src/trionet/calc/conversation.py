@@ -14,6 +14,13 @@ from trionet.errors import BadLine, TrionetError
 from trionet.groups import single_error
 from trionet.lines import Line
 
+# How long an answer may take before somebody is told that they wait: longer than any calculation of
+# a single line, and not so long that they wonder.
+WAITING_SECONDS = 1.0
+
+_WAITING = "waiting: the calculator seems to be serving somebody else"
+_SERVED = "it is your turn"
+
 
 async def converse(
     stream: trio.abc.Stream,
@@ -24,6 +31,7 @@ async def converse(
     refuse: Callable[[str, TrionetError], object],
     one_at_a_time: bool = False,
     wait_room: Callable[[], Awaitable[object]] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> int:
     """Hold one session, from the name to ``Session ended``.
 
@@ -42,6 +50,9 @@ async def converse(
             otherwise operations are sent as they come, at most 4,096 ahead of the replies.
         wait_room: awaited after each batch of replies; a `show` that is slow makes the server
             wait by it.
+        note: called with a line for the person when the server has not answered the first operation
+            within one second, as when it serves somebody else, and with another when it does;
+            default: nobody is told.
 
     Returns:
         How many operations failed: refused, or answered by an error.
@@ -55,16 +66,31 @@ async def converse(
     """
     pipeline = Pipeline(stream, check_name(name), wait_room=wait_room)
     failed = 0
+    is_waiting = False
 
     def take(reply: str) -> None:
-        nonlocal failed
+        nonlocal failed, is_waiting
+        if is_waiting and note is not None:
+            is_waiting = False
+            note(_SERVED)
         failed += reply.startswith(ERROR)
         show(reply)
+
+    async def tell_of_waiting(note: Callable[[str], object]) -> None:
+        nonlocal is_waiting
+        await pipeline.wait_asked()
+        with trio.move_on_after(WAITING_SECONDS):
+            await pipeline.wait_served()
+            return
+        is_waiting = True
+        note(_WAITING)
 
     with single_error(TrionetError):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pipeline.send)
             nursery.start_soon(pipeline.receive)
+            if note is not None:
+                nursery.start_soon(tell_of_waiting, note)
             async for line in operations:
                 if isinstance(line, BadLine):
                     failed += 1

@@ -89,7 +89,8 @@ class Pipeline:
         self._answered = trio.lowlevel.ParkingLot()
         self._wait_room = wait_room
         self._first: str | None = None
-        self._is_served = False
+        self._has_asked = trio.Event()
+        self._served = trio.Event()
         self._has_quit = False
         self._ended = trio.Event()
 
@@ -105,6 +106,7 @@ class Pipeline:
         """
         if self._first is None:
             self._first = request
+            self._has_asked.set()
         self._asked.append(take)
         self._send(request)
 
@@ -113,6 +115,17 @@ class Pipeline:
         await trio.lowlevel.checkpoint()
         while len(self._asked) > at_most:
             await self._answered.park()
+
+    async def wait_asked(self) -> None:
+        """Wait until there is a request. Always a checkpoint."""
+        await self._has_asked.wait()
+
+    async def wait_served(self) -> None:
+        """Wait until the server has answered for the first time, and has not refused to serve.
+
+        Always a checkpoint.
+        """
+        await self._served.wait()
 
     async def quit(self) -> None:
         """End the session: wait for all replies, say `q`, and wait for the server to close.
@@ -156,11 +169,14 @@ class Pipeline:
             Refused: the server refuses the name, or to serve at all.
             ConnectionLost: the server went first, or speaks another protocol.
         """
+        # Not asked of the event: this is once for each batch of replies.
+        is_served = False
         try:
             while batch := await self._lines.receive_batch():
-                if not self._is_served:
+                if not is_served:
                     batch = await self._judge_first(batch)
-                    self._is_served = True
+                    is_served = True
+                    self._served.set()
                 for reply in batch:
                     self._take(reply)
                 self._answered.unpark_all()

@@ -18,6 +18,20 @@ from trionet.text import WHITE_SPACE, safe_text
 _GOODBYE_SECONDS = 2.0
 
 
+def as_text(line: str) -> str:
+    """Return a line that makes the server say a text, whatever it is, and not obey it.
+
+    Args:
+        line: what is to be said; a line that is no command and no `q` stays as it is.
+
+    >>> as_text("q"), as_text("/who"), as_text("hello")
+    ('/say q', '//who', 'hello')
+    """
+    if line.startswith("/"):
+        return f"/{line}"
+    return f"/say {line}" if is_quit(line) else line
+
+
 async def log_in(lines: LineStream, name: str) -> str:
     """Ask to be let in under a name.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from trionet import calc
-from trionet.cli.people import Person, open_person
+from trionet.cli.pasting import PastedLine
+from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
@@ -74,7 +75,7 @@ class SomeFailed(TrionetError):
 async def _connect(
     address: str, name: str | None, network: Network, strict: bool, terminal: Terminal
 ) -> None:
-    with open_person(terminal, plain=False, history="calc_history") as person:
+    async with open_person(terminal, plain=False, history="calc_history") as person:
         failed = await _converse(address, name, network, person)
     if strict and failed:
         raise SomeFailed("1 line failed" if failed == 1 else f"{failed} lines failed")
@@ -98,6 +99,7 @@ async def _converse(address: str, name: str | None, network: Network, person: Pe
                     refuse=partial(_refuse, person),
                     one_at_a_time=person.is_interactive,
                     wait_room=person.wait_room,
+                    note=person.note,
                 )
         except (calc.UnfitName, calc.Refused, BadLine) as error:
             if not person.is_interactive:
@@ -107,7 +109,11 @@ async def _converse(address: str, name: str | None, network: Network, person: Pe
 
 
 class _Operations:
-    """What a person types, less the questions for help, which are answered here."""
+    """What is typed or piped in, with what a person means for their own client taken out.
+
+    Questions for help are answered here, and a line that looks as if it should end the program is
+    asked about. A `q` with lines of a paste behind it would lose these: it is passed over.
+    """
 
     def __init__(self, person: Person) -> None:
         self._person = person
@@ -119,10 +125,17 @@ class _Operations:
     async def __anext__(self) -> Line:
         while True:
             line = await anext(self._lines)
-            if not (self._person.is_interactive and isinstance(line, str) and line.strip() == "?"):
+            if isinstance(line, BadLine) or not self._person.is_interactive:
                 return line
-            for text in HELP.splitlines():
-                self._person.show(text)
+            if line.strip() == "?":
+                for text in HELP.splitlines():
+                    self._person.show(text)
+            elif may_mean_to_leave(line):
+                self._person.note(LEAVE)
+            elif isinstance(line, PastedLine) and line.behind and calc.is_quit(line):
+                self._person.note("within a paste a q does not end the session: it was passed over")
+            else:
+                return line
 
 
 def _refuse(person: Person, line: str, error: TrionetError) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from trionet import chat
+from trionet.chat.client import as_text
 from trionet.chat.plain import is_quit
-from trionet.cli.people import Person, open_person
+from trionet.cli.pasting import PastedLine
+from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person, rows_printer
 from trionet.cli.running import Leaving, Terminal, serve_until_signalled, until_interrupted
-from trionet.errors import BadLine, UnsendableLine
+from trionet.errors import BadLine, LineTooLong, UnsendableLine
+from trionet.lines import MAX_LINE, Line
 from trionet.network import Network, SystemNetwork
 from trionet.stream import LineStream
 
@@ -37,7 +40,7 @@ async def serve(
             forever=forever,
             backlog=backlog,
             on_event=terminal.log,
-            show=None if quiet else terminal.out.print,
+            show=None if quiet else rows_printer(terminal.out, 1),
             show_messages=messages,
         ),
         terminal,
@@ -64,15 +67,58 @@ async def _join(
     terminal: Terminal,
     leaving: Leaving,
 ) -> None:
-    async with await network.connect(address) as stream:
-        with open_person(terminal, plain=plain) as person:
-            lines = LineStream(stream)
-            welcome = await _log_in(lines, name, person)
-            if welcome is not None:
-                person.show(welcome)
-                await chat.converse(
-                    lines, leaving.over(person.lines), show=person.show, warn=person.warn
-                )
+    # The terminal first: what is typed while the connection is made is not echoed, and not lost.
+    async with (
+        open_person(terminal, plain=plain, indent=True) as person,
+        await network.connect(address) as stream,
+    ):
+        lines = LineStream(stream)
+        welcome = await _log_in(lines, name, person)
+        if welcome is not None:
+            person.show(welcome)
+            typed = _Messages(person) if person.is_interactive else person.lines
+            await chat.converse(lines, leaving.over(typed), show=person.show, warn=person.warn)
+
+
+class _Messages:
+    """What a person at a terminal types, with what they cannot have meant taken out.
+
+    A line that looks as if it should end the program is asked about, and not said to everyone. A
+    line of a paste is said, whatever it is. A line that cannot be sent is given back.
+    """
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._lines = aiter(person.lines)
+        self._told_of: object = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Line:
+        while True:
+            line = await anext(self._lines)
+            if isinstance(line, BadLine):
+                self._person.refuse("", str(line), None)
+            elif isinstance(line, PastedLine):
+                if (text := self._pasted(line)) is not None:
+                    return text
+            elif may_mean_to_leave(line):
+                self._person.note(LEAVE)
+            else:
+                return line
+
+    def _pasted(self, line: PastedLine) -> str | None:
+        text = as_text(line)
+        if text == line:
+            return text
+        if len(text.encode(errors="replace")) > MAX_LINE:
+            self._person.refuse(line, str(LineTooLong(MAX_LINE, b"")), None)
+            return None
+        if self._told_of is not line.paste:
+            self._told_of = line.paste
+            self._person.note("within a paste nothing is a command: all of it was said as text")
+        return text
 
 
 async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | None:

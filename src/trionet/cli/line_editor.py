@@ -1,97 +1,137 @@
 """A line editor with history on a terminal, with output appearing above the line being typed.
 
-prompt_toolkit's prompt is a blocking call with an event loop of its own, so it runs in a thread; a
-cancelled wait ends it and waits for its thread, which leaves the terminal as it was.
+Two parts: this one, in Trio, and `trionet.cli.typist`, which is prompt_toolkit in a thread. They
+talk by way of queues, and neither waits for the other: a terminal that stands still stops the
+thread, and lines wait for it, bounded, while the program goes on and can end.
 """
 
 from __future__ import annotations
 
-import asyncio
+import signal
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Self
 
 import trio
-from prompt_toolkit import PromptSession
-from prompt_toolkit.application import in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.layout.screen import Char
 
 from trionet.cli.history import KeptHistory, history_path
+from trionet.cli.pasting import mark_paste
+from trionet.cli.typist import Prompt, Typist
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
-# Between two repaints of the line being typed: below what an eye notices, and in a lively room
-# still no work to speak of.
-_REPAINT_SECONDS = 0.05
+# How long the terminal has to show the last lines, or to take the prompt away. One that stands
+# still never does.
+_GOODBYE_SECONDS = 1.0
 
 
 class LineEditor:
     """An async iterator of the lines that a person types; `open_line_editor` makes it.
 
-    Ctrl-D on an empty line ends it; Ctrl-C raises ``KeyboardInterrupt``.
+    Ctrl-D on an empty line ends it. Ctrl-C clears a line, and sends SIGINT on an empty one.
 
     Args:
         prompt: what stands before the line.
-        history: the name of a file that keeps the history; default: it is known to this run alone.
+        typist: asks and prints.
     """
 
-    def __init__(self, prompt: str, history: str | None = None) -> None:
+    def __init__(self, prompt: str, typist: Typist) -> None:
         self._prompt = prompt
-        kept = None
-        if history is not None:
-            kept = KeptHistory(history_path(history), on_failure=self._warn)
-        self._session: PromptSession[str] = PromptSession(history=kept)
-        self._above = _Above(self._session)
-        # What was typed last; and what of it is to be mended, with the cursor where it stands.
+        self._typist = typist
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = trio.CancelScope(shield=True)
+        self._ended = trio.Event()
+        # Of the question that stands, or stood last.
+        self._answered = trio.Event()
+        # What was typed last, and the line of it that was handed out last; and what of it is to be
+        # mended, with the cursor where it stands.
         self._typed = ""
+        self._handed = ""
         self._returned: list[str] = []
         self._cursor = 0
         # What is typed at once can be many lines (a paste), or no text (a terminal that is not
         # set to UTF-8): so it goes the way of all lines.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
-        self._lines: deque[Line] = deque()
+        self._lines: deque[tuple[Line, str]] = deque()
 
     async def ask(self, question: str) -> str | None:
-        """Ask for a line that stays out of the history; ``None``: there is none any more."""
-        try:
-            return await _read(PromptSession(), question, self._above)
-        except EOFError:
+        """Ask for a line that stays out of the history; ``None``: there is none any more.
+
+        Lines that were pasted behind the answer are the next that are typed.
+
+        Always a checkpoint. Cancellation: the question is taken back.
+        """
+        typed = await self._ask(question, Document(), is_kept=False)
+        if typed is None:
             return None
+        self._take_typed(typed)
+        return self._lines.popleft()[1]
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Line:
         if not self._lines:
-            try:
-                typed = await _read(self._session, self._prompt, self._above, self._take_returned())
-            except EOFError:
-                raise StopAsyncIteration from None
-            self._typed = typed
-            data = typed.encode(errors="surrogateescape") + b"\n"
-            self._lines.extend(self._decoder.feed(data))
-        return self._lines.popleft()
+            typed = await self._ask(self._prompt, self._take_returned(), is_kept=True)
+            if typed is None:
+                raise StopAsyncIteration
+            self._take_typed(typed)
+        line, self._handed = self._lines.popleft()
+        return line
+
+    def _take_typed(self, typed: str) -> None:
+        self._typed = typed
+        data = typed.encode(errors="surrogateescape") + b"\n"
+        lines = mark_paste(self._decoder.feed(data))
+        self._lines.extend(zip(lines, typed.split("\n"), strict=True))
+
+    async def _ask(self, text: str, default: Document, *, is_kept: bool) -> str | None:
+        answered = self._answered = trio.Event()
+        answer: str | None = None
+
+        def take(line: str | None) -> None:
+            nonlocal answer
+            answer = line
+            answered.set()
+
+        def deliver(line: str | None) -> None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(take, line)
+
+        if self._ended.is_set():
+            answered.set()
+        prompt = Prompt(text, deliver, default, is_kept)
+        self._typist.ask(prompt)
+        try:
+            await answered.wait()
+        finally:
+            self._typist.cancel(prompt)
+        return answer
 
     def give_back(self, line: str, column: int | None) -> str | None:
-        """Put a line that was typed into the next prompt, so that it can be mended.
+        """Put a line that was typed into the next prompt, so that it can be mended or replaced.
+
+        It stands there as if selected: a key that types replaces it, any other edits it.
 
         Args:
-            line: the line, or one of a paste; empty: what was typed last, which was no line.
+            line: the line, or one of a paste; empty: the one handed out last, which was no line.
             column: where its mistake is, from 1: there the cursor will stand; ``None``: at its end.
 
         Returns:
             A line to show below what was typed, with a caret under the mistake; empty: there is no
             place to point at. ``None``: what was typed is a paste of several lines.
         """
-        line = line or self._typed
+        line = line or self._handed
         if not self._returned:
             self._cursor = len(line) if column is None else min(column - 1, len(line))
         self._returned.append(line)
         if line != self._typed:
             return None
         whole = _width(self._prompt) + _width(line)
-        if column is None or whole >= self._session.output.get_size().columns:
+        if column is None or whole >= self._typist.columns():
             # Broken into several rows, of which the last alone has the place below it.
             return ""
         return " " * (_width(self._prompt) + _width(line[: column - 1])) + "^"
@@ -101,139 +141,99 @@ class LineEditor:
         self._returned = []
         return document
 
-    def _warn(self, warning: str) -> None:
-        self.show(f"warning: {warning}")
-
     def show(self, line: str) -> None:
         """Print a line above the one being typed. Never blocks.
 
-        Between two prompts it waits for the next one, or for the end of the editor.
+        While the terminal stands still, 2 MiB of lines wait; then the oldest are dropped, and their
+        number is printed in their place.
         """
-        self._above.put(line)
+        self._typist.show(line)
 
-    def close(self) -> None:
-        """Print what waits; no more is read or shown after that."""
-        self._above.write()
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the thread until `close`, whatever else is cancelled."""
+        started = partial(self._token.run_sync_soon, task_status.started)
+        try:
+            with self._thread:
+                await trio.to_thread.run_sync(self._typist.run, started, abandon_on_cancel=True)
+        finally:
+            self._ended.set()
+            self._answered.set()
+
+    async def obey_signals(self) -> None:
+        """Suspend and resume with the program, and draw anew with the terminal's size."""
+        numbers = [signal.SIGWINCH, signal.SIGCONT]
+        if signal.getsignal(signal.SIGTSTP) != signal.SIG_IGN:
+            numbers.append(signal.SIGTSTP)
+        with trio.open_signal_receiver(*numbers) as signals:
+            async for number in signals:
+                if number == signal.SIGWINCH:
+                    self._typist.resize()
+                elif number == signal.SIGCONT:
+                    self._typist.enter_screen()
+                else:
+                    await self._suspend()
+
+    async def _suspend(self) -> None:
+        has_left = trio.Event()
+        self._typist.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
+        with trio.move_on_after(_GOODBYE_SECONDS):
+            await has_left.wait()
+        self._typist.restore_modes()
+        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # Here the program stands still, unless there is nobody to resume it.
+        signal.raise_signal(signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, ours)
+        self._typist.enter_screen()
+
+    async def close(self) -> None:
+        """Print what waits, and leave the terminal as it was; no more is read or shown after that.
+
+        Cancellation: none; ends within one second, also if the terminal stands still.
+        """
+        self._typist.end()
+        with trio.CancelScope(shield=True), trio.move_on_after(_GOODBYE_SECONDS):
+            await self._ended.wait()
+        if not self._ended.is_set():
+            self._thread.cancel()
+            self._typist.restore_modes()
 
 
-@contextmanager
-def open_line_editor(prompt: str = "> ", *, history: str | None = None) -> Iterator[LineEditor]:
-    """Edit lines on the terminal for as long as the block runs; see `LineEditor`."""
-    editor = LineEditor(prompt, history)
-    try:
-        yield editor
-    finally:
-        editor.close()
+@asynccontextmanager
+async def open_line_editor(
+    prompt: str = "> ",
+    *,
+    history: str | None = None,
+    to_rows: Callable[[str, int], list[str]] = lambda line, _: [line],
+) -> AsyncIterator[LineEditor]:
+    """Edit lines on the terminal for as long as the block runs.
 
+    Args:
+        prompt: what stands before the line.
+        history: the name of a file that keeps the history; default: it is known to this run alone.
+        to_rows: makes of a line that is shown the rows to print on a terminal of so many columns;
+            default: the terminal breaks a long line itself.
 
-class _Above:
-    """The lines to print above the prompt.
-
-    Not prompt_toolkit's ``patch_stdout``: that hands each text to the event loop of the prompt
-    that runs, and when it ends just then (somebody presses Enter) the text is lost. Here a line
-    waits until it is written, by this prompt or the next.
+    Resource handling: at the end, the terminal's modes are as they were before.
     """
 
-    def __init__(self, session: PromptSession[str]) -> None:
-        self._output = session.output
-        self._lines: deque[str] = deque()
-        self._wake: Callable[[], object] | None = None
+    def warn(warning: str) -> None:
+        typist.show(f"warning: {warning}")
 
-    def put(self, line: str) -> None:
-        self._lines.append(line)
-        wake = self._wake
-        if wake is not None:
-            # Its loop may be closed by now: then its thread writes what waits.
-            with suppress(RuntimeError):
-                wake()
-
-    async def write_during_prompt(self) -> None:
-        """Write what is put, in the prompt's own event loop, until cancelled."""
-        loop, put = asyncio.get_running_loop(), asyncio.Event()
-        self._wake = lambda: loop.call_soon_threadsafe(put.set)
-        try:
-            while True:
-                put.clear()
-                if self._lines:
-                    async with in_terminal():
-                        self.write()
-                    await asyncio.sleep(_REPAINT_SECONDS)
-                else:
-                    await put.wait()
-        finally:
-            self._wake = None
-
-    def write(self) -> None:
-        """Write what waits. For whoever has the terminal: one thread at a time."""
-        text = ""
-        while self._lines:
-            text += self._lines.popleft() + "\n"
-        # An error: the terminal has hung up, and nobody is left to see it.
-        with suppress(OSError):
-            self._output.write(text)
-            self._output.flush()
-
-
-class _Prompt:
-    """One prompt in a thread, and the way to end it from outside."""
-
-    def __init__(self, session: PromptSession[str], above: _Above, default: Document) -> None:
-        self._session = session
-        self._above = above
-        self._default = default
-        self._ended = False
-
-    def run(self, text: str) -> str:
-        self._above.write()
-        try:
-            return self._session.prompt(text, default=self._default, pre_run=self._begin)
-        finally:
-            self._above.write()
-
-    def end(self) -> None:
-        self._ended = True
-        loop = self._session.app.loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._end_if_asked)
-
-    def _begin(self) -> None:
-        self._session.app.create_background_task(self._above.write_during_prompt())
-        self._end_if_asked()
-
-    def _end_if_asked(self) -> None:
-        app: Any = self._session.app
-        # From within its own loop: whether it runs and has no result yet cannot change under us.
-        if self._ended and app.is_running and not app.is_done:
-            app.exit(exception=EOFError)
-
-
-async def _read(
-    session: PromptSession[str], text: str, above: _Above, default: Document | None = None
-) -> str:
-    prompt = _Prompt(session, above, default or Document())
-
-    async def end_when_cancelled() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            prompt.end()
-
-    failure: BaseException | None = None
-    line = ""
+    kept = None if history is None else KeptHistory(history_path(history), on_failure=warn)
+    typist = Typist(kept, to_rows)
+    editor = LineEditor(prompt, typist)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(end_when_cancelled)
+        # Shielded, as the thread itself: one that is just starting cannot be told to end.
         with trio.CancelScope(shield=True):
-            try:
-                line = await trio.to_thread.run_sync(prompt.run, text)
-            except (EOFError, KeyboardInterrupt) as error:
-                failure = error
-        nursery.cancel_scope.cancel()
-    # Raised out here, because a nursery would wrap it in a group.
-    if failure is not None:
-        raise failure
-    return line
+            await nursery.start(editor.run)
+        nursery.start_soon(editor.obey_signals)
+        try:
+            yield editor
+        finally:
+            await editor.close()
+            nursery.cancel_scope.cancel()
 
 
 def _width(text: str) -> int:
-    """Return how many columns a text takes as the editor shows it: a tab, say, as ``^I``."""
+    """Return how many columns a text takes as the editor shows it: a control character has two."""
     return sum(Char(character).width for character in text)

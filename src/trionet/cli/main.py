@@ -291,9 +291,14 @@ def _check_name(name: str | None) -> None:
     from trionet.cli.people import is_input_terminal
 
     if name is None and not is_input_terminal():
-        raise typer.BadParameter(
-            "is needed where there is no terminal to ask on", param_hint="--name"
-        )
+        raise _NameMissing("there is no terminal to ask for a name on: give one with --name")
+
+
+class _NameMissing(typer.BadParameter):
+    """A usage error in a sentence of its own, without "Invalid value for" in front of it."""
+
+    def format_message(self) -> str:
+        return self.message
 
 
 @calc.command("serve")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
 
 from trionet.cli.running import Terminal
 from trionet.cli.standard_input import StandardInput
+from trionet.console import Console
 from trionet.lines import Line
 from trionet.text import safe_text
+
+# Of a terminal that does not know how wide it is.
+_USUAL_COLUMNS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,9 @@ class Person:
         lines: what is typed or piped in.
         ask: asks for one line; ``None``: the input has ended.
         show: prints a line on the standard output.
-        warn: prints ``warning: …``, on the standard error where that is not the same screen.
+        note: prints a line that is no result, on the standard error where that is not the same
+            screen.
+        warn: prints ``warning: …`` as `note` does.
         refuse: warns of a line that cannot be taken, and gives it back to be mended where that is
             possible; handed the line (empty: it is no text), what is wrong with it, and in which
             column, from 1, or ``None``.
@@ -35,9 +42,25 @@ class Person:
     lines: AsyncIterable[Line]
     ask: Callable[[str], Awaitable[str | None]]
     show: Callable[[str], object]
+    note: Callable[[str], object]
     warn: Callable[[str], object]
     refuse: Callable[[str, str, int | None], object]
     wait_room: Callable[[], Awaitable[object]]
+
+
+# What people type who want to leave, and who have left other programs by it; in small letters.
+_FAREWELLS = frozenset(
+    ("quit", "quit()", "exit", "exit()", "logout", ":q", ":q!", ":wq", ":x", "\\q", "q")
+)
+
+# What they are asked then; the answer is a line like any other.
+LEAVE = "leave? (q)"
+
+
+def may_mean_to_leave(line: str) -> bool:
+    """Tell whether a line looks as if somebody wanted to leave, although it is not `q`."""
+    word = line.strip()
+    return word != "q" and word.lower() in _FAREWELLS
 
 
 def is_input_terminal() -> bool:
@@ -45,31 +68,66 @@ def is_input_terminal() -> bool:
     return os.isatty(0)
 
 
-def _is_dumb() -> bool:
-    """Tell whether the terminal cannot print above a line being typed; it calls itself so."""
-    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
+    """Return what prints lines from peers: each row but the first indented on a terminal.
+
+    Args:
+        console: prints them.
+        fd: the file descriptor it prints to. If it is no terminal, lines stay as they are.
+    """
+    if not os.isatty(fd):
+        return console.print
+    # Only needed here.
+    from trionet.cli.wrapping import wrap
+
+    def show(line: str) -> None:
+        try:
+            # As wide as it is now; some terminals do not know.
+            columns = os.get_terminal_size(fd).columns or _USUAL_COLUMNS
+        except OSError:
+            columns = _USUAL_COLUMNS
+        console.print("\n".join(wrap(line, columns)))
+
+    return show
 
 
-@contextmanager
-def open_person(terminal: Terminal, *, plain: bool, history: str | None = None) -> Iterator[Person]:
+def _is_editable(plain: bool) -> bool:
+    """Tell whether a line editor can be used: it prints above a line being typed."""
+    if plain or sys.platform == "win32" or not (is_input_terminal() and os.isatty(1)):
+        return False
+    return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+@asynccontextmanager
+async def open_person(
+    terminal: Terminal, *, plain: bool, history: str | None = None, indent: bool = False
+) -> AsyncIterator[Person]:
     """Talk to whoever is there.
 
     Args:
         terminal: where to print.
         plain: use no line editor, also on a terminal.
         history: the name of the file that keeps what a person types; default: it is not kept.
+        indent: on a terminal, indent the rows of a long line that is shown, so that nothing but
+            the line itself begins at the left edge.
+
+    Resource handling: at the end, the terminal is as it was before.
     """
 
-    def warn_on_errors(warning: str) -> None:
-        terminal.err.print(f"warning: {warning}")
+    def note_on_errors(text: str) -> None:
+        terminal.err.print(text)
 
-    if plain or not (is_input_terminal() and os.isatty(1)) or _is_dumb():
+    def warn_on_errors(warning: str) -> None:
+        note_on_errors(f"warning: {warning}")
+
+    if not _is_editable(plain):
         standard_input = StandardInput(terminal.err)
         yield Person(
             is_interactive=is_input_terminal(),
             lines=standard_input,
             ask=standard_input.ask,
-            show=terminal.out.print,
+            show=rows_printer(terminal.out, 1) if indent else terminal.out.print,
+            note=note_on_errors,
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
             wait_room=terminal.out.wait_room,
@@ -77,16 +135,16 @@ def open_person(terminal: Terminal, *, plain: bool, history: str | None = None) 
         return
     # Heavy, and only needed here.
     from trionet.cli.line_editor import open_line_editor
+    from trionet.cli.wrapping import wrap
 
-    with open_line_editor(history=history) as editor:
+    to_rows = wrap if indent else _as_it_is
+    async with open_line_editor(history=history, to_rows=to_rows) as editor:
         # On one screen all goes through the editor, which keeps the line being typed below it.
         is_one_screen = os.isatty(2)
+        note = editor.show if is_one_screen else note_on_errors
 
         def warn(warning: str) -> None:
-            if is_one_screen:
-                editor.show(f"warning: {warning}")
-            else:
-                warn_on_errors(warning)
+            note(f"warning: {warning}")
 
         def refuse(line: str, reason: str, column: int | None) -> None:
             pointer = editor.give_back(line, column)
@@ -100,10 +158,15 @@ def open_person(terminal: Terminal, *, plain: bool, history: str | None = None) 
             lines=editor,
             ask=editor.ask,
             show=editor.show,
+            note=note,
             warn=warn,
             refuse=refuse,
             wait_room=trio.lowlevel.checkpoint,
         )
+
+
+def _as_it_is(line: str, _columns: int) -> list[str]:
+    return [line]
 
 
 def _with_line(line: str, reason: str) -> str:

@@ -1,0 +1,41 @@
+"""Lines that were pasted together: none of them is a command, for nobody has typed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trionet.errors import BadLine
+from trionet.lines import Line
+
+
+class PastedLine(str):
+    """One line of a paste of several.
+
+    Attributes:
+        paste: all lines of the paste, this one among them.
+        behind: how many lines of it stand behind this one, blank ones left out.
+    """
+
+    __slots__ = ("behind", "paste")
+
+    paste: Sequence[Line]
+    behind: int
+
+
+def mark_paste(lines: Sequence[Line]) -> list[Line]:
+    """Return lines that came at once, each marked if they are several. Blank lines do not count."""
+    count = sum(map(_is_filled, lines))
+    if count < 2:
+        return list(lines)
+    marked: list[Line] = []
+    for line in lines:
+        count -= _is_filled(line)
+        if isinstance(line, str):
+            line = PastedLine(line)
+            line.paste, line.behind = lines, count
+        marked.append(line)
+    return marked
+
+
+def _is_filled(line: Line) -> bool:
+    return isinstance(line, BadLine) or bool(line.strip())

@@ -1,0 +1,108 @@
+"""Break a line into the rows of a terminal, all but the first indented.
+
+A terminal breaks a long line where it likes, and what comes next stands at its left edge. Whoever
+pads a message with spaces can so put text there that looks like a notice of the server. The rows
+made here never begin with what a peer wrote, except the first, which begins with what the server
+put in front of it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from unicodedata import ucd_3_2_0
+
+from wcwidth import wcwidth
+
+# Wide enough to be seen as not the left edge.
+MAX_INDENT = 4
+
+# An indent of one column, and room for one wide character.
+_MIN_COLUMNS = 3
+
+_ZWNJ, _ZWJ, _VS16 = "\u200c", "\u200d", "\ufe0f"
+_FIRST_TAG, _LAST_TAG = "\U000e0000", "\U000e0fff"
+_FIRST_PICTOGRAPH, _LAST_PICTOGRAPH = "\U0001f000", "\U0001ffff"
+
+
+def indent_width(columns: int) -> int:
+    """Return how far the rows after the first are indented on a terminal so wide."""
+    return max(1, min(MAX_INDENT, columns // 4))
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Break a line into rows. Never a checkpoint.
+
+    Args:
+        text: one line, made safe to show (`trionet.text.safe_text`).
+        columns: the width of the terminal; fewer than 3 are taken as 3.
+
+    Returns:
+        One row or more, none wider than the terminal. Each but the first begins with
+        `indent_width` spaces; without these, the rows joined are the text. A row ends behind a
+        space where that leaves it at least half full, or else between two characters; marks and
+        emoji sequences stay whole if they fit.
+    """
+    if len(text) <= columns and text.isascii():
+        return [text]
+    columns = max(columns, _MIN_COLUMNS)
+    indent = indent_width(columns)
+    breaks = [0]
+    room = columns
+    row_start = width = 0
+    # Behind the last space of this row, and how wide the row is up to there.
+    after_space = width_there = 0
+    for start, end, piece_width in _pieces(text, columns - indent):
+        while width + piece_width > room:
+            if width_there * 2 >= room:
+                row_start, width = after_space, width - width_there
+            else:
+                row_start, width = start, 0
+            breaks.append(row_start)
+            room = columns - indent
+            width_there = 0
+        width += piece_width
+        if text[end - 1] == " ":
+            after_space, width_there = end, width
+    ends = [*breaks[1:], len(text)]
+    rows = [text[start:end] for start, end in zip(breaks, ends, strict=True)]
+    return [rows[0], *(" " * indent + row for row in rows[1:])]
+
+
+def _pieces(text: str, max_width: int) -> list[tuple[int, int, int]]:
+    """Return start, end and width of each part that should not be broken."""
+    if text.isascii():
+        return [(at, at + 1, 1) for at in range(len(text))]
+    pieces: list[tuple[int, int, int]] = []
+    start = width = 0
+    joins = False
+    for at, character in enumerate(text):
+        own = character_width(character)
+        goes_on = at > 0 and (own == 0 or joins or character == _VS16)
+        if at > 0 and not (goes_on and width + own <= max_width):
+            pieces.append((start, at, width))
+            start, width = at, 0
+        width += own
+        joins = character == _ZWJ
+    pieces.append((start, len(text), width))
+    return pieces
+
+
+@lru_cache(maxsize=4096)
+def character_width(character: str) -> int:
+    """Return how many columns a character may take on a terminal: the most that any gives it.
+
+    Terminals do not agree. One that takes more than was counted breaks the row by itself, and the
+    text stands at its left edge after all; one that takes less has a shorter row, and no harm is
+    done. So the parts of an emoji sequence are all counted, as terminals draw them that do not
+    know it; a pictograph has two columns; and a mark has none only if it was one in Unicode 3.2,
+    which each terminal knows.
+    """
+    if character.isascii():
+        return 1
+    if character in (_ZWNJ, _ZWJ) or _FIRST_TAG <= character <= _LAST_TAG:
+        return 0
+    if ucd_3_2_0.category(character) in ("Mn", "Me"):
+        return int(character == _VS16)
+    if _FIRST_PICTOGRAPH <= character <= _LAST_PICTOGRAPH:
+        return 2
+    return max(wcwidth(character), 1)
