@@ -115,7 +115,7 @@ BOUNDS: Mapping[str, Bound] = {
     "idle_timeout": _SECONDS,
     "write_timeout": _SECONDS,
     "linger_seconds": _SECONDS,
-    "linger_bytes": Bound(least=0, most=_MOST_BYTES),
+    "linger_total_seconds": _SECONDS,
     "drain_seconds": _SECONDS,
     # No field of `Limits`: it belongs to a listener.
     "backlog": Bound(least=0, most=_MOST_BACKLOG),
