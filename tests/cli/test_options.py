@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from trionet import Limits, Server, SystemNetwork, TrionetError, calc, chat
 from trionet.calc import Arithmetic
 from trionet.cli.main import app
+from trionet.cli.running import Signals
 from trionet.limits import BOUNDS
 from trionet.testing import LineClient, MemoryNetwork
 
@@ -85,6 +86,9 @@ class Paper:
     async def wait_room(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    async def wait_ended(self) -> None:
+        await trio.sleep_forever()
+
 
 @dataclass
 class Stage:
@@ -92,6 +96,7 @@ class Stage:
 
     out: Paper = field(default_factory=Paper)
     err: Paper = field(default_factory=Paper)
+    signals: Signals = field(default_factory=Signals)
     served: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -154,12 +159,15 @@ def outcome(stage: Stage, words: tuple[str, ...]) -> str:
     """Run a command: what it was found to be."""
     stage.served.clear()
     stage.refused.clear()
+    stage.signals = Signals()
     result = CliRunner().invoke(app, words, env={"TERM": "dumb", "COLUMNS": "2000"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     if result.exit_code == 2:
         assert "Traceback" not in result.stderr
-        assert re.search(r"Invalid value|Missing argument", result.stderr), result.stderr
+        assert re.search(r"Invalid value|Missing argument|give one with --name", result.stderr), (
+            result.stderr
+        )
         assert not stage.served
         return "usage error"
     assert result.exit_code == 0
