@@ -62,6 +62,11 @@ class Program:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    @property
+    def resident_kib(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
     async def connect(self, *lines: str) -> LineClient:
         client = LineClient(
             await SYSTEM.connect(self.address), name=" ".join(lines) or "nobody", patience=PATIENCE
@@ -331,3 +336,87 @@ async def test_hundreds_of_clients_that_come_and_go_leave_no_descriptor(
         assert await program.end() == 0
     program.assert_no_trouble()
     assert len([line for line in program.err if "Z closed " in line]) == 301
+
+
+BAD = b"\xff\n" * 32_700
+BLANK = b"\n" * 65_500
+# As text each line takes four times its bytes.
+WIDE = ("\N{GRINNING FACE}" + "x" * 3990 + "\n").encode() * 16
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("command", "head", "payload", "most_kib"),
+    [
+        # Before login: whatever it sends.
+        pytest.param(CHAT, b"", BAD, 100, id="stranger-bad"),
+        pytest.param(CHAT, b"", b"x" * 1_000_000, 100, id="stranger-unending"),
+        pytest.param(CHAT, b"", b"*\n" * 30_000, 100, id="stranger-refused"),
+        pytest.param(CHAT, b"", WIDE, 100, id="stranger-wide"),
+        pytest.param(CALC, b"", BAD, 100, id="calculator-stranger-bad"),
+        # A member that is slowed down: three times what it sent.
+        pytest.param(CHAT, b"%s\n", BLANK, 192, id="member-blank"),
+        pytest.param(CHAT, b"%s\n", BAD, 192, id="member-bad"),
+        # Clients that do not read their answers.
+        pytest.param(CALC, b"%s\n", BAD, 256, id="calculator-bad"),
+        pytest.param(CALC, b"%s\n", b"1+1\n" * 16_000, 256, id="calculator-pairs"),
+        pytest.param(CALC, b"%s\n", b"2^.5\n" * 13_000, 256, id="calculator-costly"),
+    ],
+)
+async def test_what_a_peer_sends_costs_no_more_memory_than_it_may(
+    command: tuple[str, ...],
+    head: bytes,
+    payload: bytes,
+    most_kib: int,
+    fork_server: ForkServer,
+) -> None:
+    count = 30
+    async with started(fork_server, *command, "--quiet") as server:
+
+        async def attack(name: bytes) -> None:
+            stream = await SYSTEM.connect(server.address)
+            streams.append(stream)
+            # What the way does not hold stays unsent; and some are closed meanwhile.
+            with trio.move_on_after(1), suppress(trio.BrokenResourceError):
+                await stream.send_all((head % name if head else b"") + payload)
+
+        async def look(number: int) -> int:
+            newcomer = await server.connect(f"Newcomer{number}")
+            if command is CHAT:
+                assert (await newcomer.receive()).startswith("*** welcome, Newcomer")
+            else:
+                await newcomer.send("1 + 1")
+                await newcomer.expect("2")
+            await newcomer.aclose()
+            return server.resident_kib
+
+        streams: list[trio.abc.Stream] = []
+        await attack(b"First")
+        before = await look(0)
+        async with trio.open_nursery() as nursery:
+            for number in range(count):
+                nursery.start_soon(attack, b"Peer%d" % number)
+        most = max([await look(number) for number in range(1, 6)])
+        assert (most - before) / count < most_kib
+        for stream in streams:
+            await trio.aclose_forcefully(stream)
+
+
+@needs_proc
+async def test_members_who_are_slowed_down_cost_no_time_while_they_wait(
+    fork_server: ForkServer,
+) -> None:
+    async with started(fork_server, *CHAT, "--quiet") as server:
+        members = [await server.connect(f"m{number}") for number in range(40)]
+        for number, member in enumerate(members):
+            assert (await member.receive()).startswith(f"*** welcome, m{number} ")
+        async with trio.open_nursery() as nursery:
+            for member in members:
+                nursery.start_soon(member.stream.send_all, BLANK)
+        await trio.sleep(1)
+        before = server.cpu_seconds
+        await trio.sleep(2)
+        # 40 times ten looks a second: some 3 % of one core, where it was 30 %.
+        assert server.cpu_seconds - before < 0.2
+        for member in members:
+            await member.aclose()
