@@ -18,4 +18,5 @@ async def daytime(connection: trionet.Connection) -> None:
 
 
 if __name__ == "__main__":
-    trionet.run(daytime, sys.argv[1] if sys.argv[1:] else "localhost:7013")
+    address = sys.argv[1] if sys.argv[1:] else "localhost:7013"
+    trionet.run(daytime, address)

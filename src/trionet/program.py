@@ -30,6 +30,10 @@ from trionet.text import safe_text
 
 FAILED = 1
 
+# How long after a SIGHUP a terminal may take to hang up, and how often it is looked at.
+_HANGUP_SECONDS = 3.0
+_LOOK_SECONDS = 0.1
+
 # Signals that a server is asked to end by, and the one by which it is asked to reload.
 SERVER_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -154,7 +158,7 @@ async def serve_until_signalled(
 
     Cancellation: immediate; whoever is served is not drained.
     """
-    terminals = [fd for fd in (0, 1, 2) if _is_terminal(fd)]
+    terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
     server: Server | None = None
 
     async def watch_endings() -> None:
@@ -174,11 +178,19 @@ async def serve_until_signalled(
             await ending.wait_hangup()
             if _reload(network, tell):
                 continue
-            if any(not _is_terminal(fd) for fd in terminals):
+            if not has_hung_up():
+                tell("SIGHUP: nothing to reload, going on")
+                # The terminal may close only after its shell has told its children.
+                with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
+                    while not has_hung_up():
+                        await trio.sleep(_LOOK_SECONDS)
+            if has_hung_up():
                 tell("the terminal has hung up: closing")
                 ending.take(signal.SIGTERM)
                 return
-            tell("SIGHUP: nothing to reload, going on")
+
+    def has_hung_up() -> bool:
+        return any(not os.isatty(fd) for fd in terminals)
 
     async def serve_and_finish(task_status: trio.TaskStatus[Server]) -> None:
         await serve(task_status=task_status)
@@ -190,11 +202,6 @@ async def serve_until_signalled(
         server = await nursery.start(serve_and_finish)
         for address in server.addresses:
             show(f"listening on {address}")
-
-
-def _is_terminal(fd: int) -> bool:
-    """Tell whether a descriptor is a terminal that has not hung up."""
-    return os.isatty(fd)
 
 
 def _reload(network: object, tell: Callable[[str], object]) -> bool:

@@ -24,8 +24,9 @@ _SIGHUP = getattr(signal, "SIGHUP", None)
 _IGNORABLE = (_SIGHUP, getattr(signal, "SIGQUIT", None))
 
 # After the second signal, for what a cancelled server does on its way out, such as removing the
-# file of a Unix socket. Below the second that the second signal is promised.
-_GOODBYE_SECONDS = 0.8
+# file of a Unix socket. Half of the second that the second signal is promised: with thousands of
+# connections the kernel takes a part of the rest, and a loaded machine another.
+_GOODBYE_SECONDS = 0.5
 
 # `timeout` and some terminals send the same signal twice within microseconds, to the process and
 # to its group. Those two count as one if the second comes before the loop has noticed the first,
