@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import trio
@@ -127,6 +128,8 @@ class Job:
         functools.partial(Service()),
         lambda connection: echo(connection),
         Job,
+        AsyncMock(),
+        functools.partial(AsyncMock()),
     ],
 )
 def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object) -> None:
@@ -140,6 +143,7 @@ def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object)
         (functools.partial(sync), "write async def sync"),
         (Service().sync, "write async def sync"),
         (SyncService(), "write async def SyncService"),
+        (Mock(), "write async def Mock"),
         (Service, "write async def Service"),
         (generator, "the handler generator must not yield"),
         (without_argument, r"the handler without_argument\(\).* must take one argument"),

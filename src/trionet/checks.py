@@ -79,6 +79,9 @@ def _function_of(handler: object) -> object:
             handler = handler.__func__
         elif isinstance(handler, type) or inspect.isroutine(handler):
             return handler
+        elif inspect.iscoroutinefunction(handler):
+            # It says so itself, as `unittest.mock.AsyncMock` does.
+            return handler
         else:
             call = getattr(type(handler), "__call__", None)  # noqa: B004
             if not inspect.isfunction(call):

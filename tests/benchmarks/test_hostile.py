@@ -46,8 +46,9 @@ def test_an_attack_is_carried_out_and_measured(run: Run, name: str) -> None:
     assert 0 <= figures["sent"] * (1 << 20) <= count * len(attack.payload) * times
     assert bool(figures["sent"]) == bool(attack.payload)
     assert ("each" in figures) == bool(count)
-    if name == "tls":
-        assert figures["descriptors"] > 0
+    # At least those of the attackers whom the server serves; it may close the others at once.
+    served = 0 if attack.is_tls or attack.logs_in else count
+    assert figures["descriptors"] >= served
 
 
 def test_what_an_attack_sends_is_bounded_in_lines_and_in_bytes() -> None:
