@@ -149,7 +149,7 @@ async def test_where_a_mistake_is_pointed_at(
             return 80
 
     editor = LineEditor("> ", cast(Typist, OfEighty()))
-    editor._take_typed(typed)
+    editor._take_typed(typed, False)
     while editor._lines:
         await anext(editor)
     assert editor.give_back(line, column) == pointer

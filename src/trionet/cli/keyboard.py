@@ -23,6 +23,10 @@ _QUIET_SECONDS = 0.02
 # Of one paste that has no marks around it. What lies beyond is a paste of its own.
 _MAX_PASTE = 1 << 20
 
+# Enter, pressed by nobody: behind it the paste goes on with a line that has no end. No keyboard has
+# this key, and prompt_toolkit knows no others than those it names.
+ENTER_WITHIN_PASTE = Keys.F24
+
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _TYPED = (Keys.ControlM, Keys.ControlJ, Keys.ControlI)
 
@@ -123,4 +127,6 @@ def _merge(typed: list[KeyPress]) -> list[KeyPress]:
     if len(ends) == 1 and not behind:
         # One line with its end; CR and LF are one Enter.
         return [*typed[: last.start()], enter]
+    if behind:
+        enter = KeyPress(ENTER_WITHIN_PASTE, enter.data)
     return [KeyPress(Keys.BracketedPaste, text[: last.start()]), enter, *behind]

@@ -67,7 +67,7 @@ class LineEditor:
         typed = await self._ask(question, Document(), is_kept=False)
         if typed is None:
             return None
-        self._take_typed(typed)
+        self._take_typed(*typed)
         return self._lines.popleft()[1]
 
     def __aiter__(self) -> Self:
@@ -78,28 +78,28 @@ class LineEditor:
             typed = await self._ask(self._prompt, self._take_returned(), is_kept=True)
             if typed is None:
                 raise StopAsyncIteration
-            self._take_typed(typed)
+            self._take_typed(*typed)
         line, self._handed = self._lines.popleft()
         return line
 
-    def _take_typed(self, typed: str) -> None:
+    def _take_typed(self, typed: str, goes_on: bool) -> None:
         self._typed = typed
         data = typed.encode(errors="surrogateescape") + b"\n"
-        lines = mark_paste(self._decoder.feed(data))
+        lines = mark_paste(self._decoder.feed(data), goes_on)
         self._lines.extend(zip(lines, typed.split("\n"), strict=True))
 
-    async def _ask(self, text: str, default: Document, *, is_kept: bool) -> str | None:
+    async def _ask(self, text: str, default: Document, *, is_kept: bool) -> tuple[str, bool] | None:
         answered = self._answered = trio.Event()
-        answer: str | None = None
+        answer: tuple[str, bool] | None = None
 
-        def take(line: str | None) -> None:
+        def take(line: str | None, goes_on: bool) -> None:
             nonlocal answer
-            answer = line
+            answer = None if line is None else (line, goes_on)
             answered.set()
 
-        def deliver(line: str | None) -> None:
+        def deliver(line: str | None, goes_on: bool) -> None:
             with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(take, line)
+                self._token.run_sync_soon(take, line, goes_on)
 
         if self._ended.is_set():
             answered.set()

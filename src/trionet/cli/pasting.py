@@ -22,9 +22,14 @@ class PastedLine(str):
     behind: int
 
 
-def mark_paste(lines: Sequence[Line]) -> list[Line]:
-    """Return lines that came at once, each marked if they are several. Blank lines do not count."""
-    count = sum(map(_is_filled, lines))
+def mark_paste(lines: Sequence[Line], goes_on: bool = False) -> list[Line]:
+    """Return lines that came at once, each marked if they are several. Blank lines do not count.
+
+    Args:
+        lines: as they came.
+        goes_on: whether there is a line behind them that has no end yet.
+    """
+    count = sum(map(_is_filled, lines)) + goes_on
     if count < 2:
         return list(lines)
     marked: list[Line] = []

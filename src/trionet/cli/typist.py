@@ -36,7 +36,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from trionet.cli.above import Above
-from trionet.cli.keyboard import Keyboard
+from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
 from trionet.descriptors import write_all
 
 # Between two repaints of the line being typed: below what an eye notices, and in a lively room
@@ -66,13 +66,14 @@ class Prompt:
 
     Attributes:
         text: what stands before the line.
-        deliver: called in the loop's thread with the line; ``None``: there is none any more.
+        deliver: called in the loop's thread with the line (``None``: there is none any more), and
+            with whether it is of a paste that goes on behind it.
         default: what stands in the line already.
         is_kept: whether the line goes into the history.
     """
 
     text: str
-    deliver: Callable[[str | None], object]
+    deliver: Callable[[str | None, bool], object]
     default: Document = field(default_factory=Document)
     is_kept: bool = True
     is_cancelled: bool = False
@@ -100,6 +101,7 @@ class Typist:
         self._prompts: asyncio.Queue[Prompt | None] = asyncio.Queue()
         self._prompt: Prompt | None = None
         self._is_selected = False
+        self._goes_on = False
         self._is_stopped = False
         self._is_ending = False
         self._cursor_told: asyncio.Future[int] | None = None
@@ -180,6 +182,7 @@ class Typist:
         session = self._session if prompt.is_kept else self._unkept
         line: str | None = None
         self._prompt = prompt
+        self._goes_on = False
         try:
             if not (self._keyboard.closed or self._is_ending):
                 self._is_selected = bool(prompt.default.text)
@@ -197,7 +200,7 @@ class Typist:
         # What came between the end of the prompt and its last drawing.
         self._print()
         if not prompt.is_cancelled:
-            prompt.deliver(line)
+            prompt.deliver(line, self._goes_on)
 
     def _cancel(self, prompt: Prompt) -> None:
         prompt.is_cancelled = True
@@ -325,6 +328,11 @@ class Typist:
         @bindings.add(Keys.ControlI, filter=in_line)
         def _(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text(TAB)
+
+        @bindings.add(ENTER_WITHIN_PASTE, filter=in_line)
+        def _(event: KeyPressEvent) -> None:
+            self._goes_on = True
+            event.current_buffer.validate_and_handle()
 
         @bindings.add(Keys.ControlC, filter=in_line & ~is_empty)
         def _(event: KeyPressEvent) -> None:
