@@ -182,7 +182,8 @@ async def serve_until_signalled(
                 tell("SIGHUP: nothing to reload, going on")
                 # The terminal may close only after its shell has told its children.
                 with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
-                    while not has_hung_up():
+                    # No event tells: what can be waited for is what can be read, by whoever does.
+                    while not has_hung_up():  # noqa: ASYNC110
                         await trio.sleep(_LOOK_SECONDS)
             if has_hung_up():
                 tell("the terminal has hung up: closing")

@@ -351,7 +351,11 @@ class Programs:
         return program
 
     async def start_on_terminal(
-        self, *arguments: str, term: str = "xterm", real: bool = False
+        self,
+        *arguments: str,
+        term: str = "xterm",
+        real: bool = False,
+        interpreter: tuple[str, ...] = _REAL_ON_TERMINAL,
     ) -> TerminalProgram:
         """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own; otherwise as `start`."""
         ours, theirs = os.openpty()
@@ -360,8 +364,8 @@ class Programs:
         modes = termios.tcgetattr(theirs)
         environment = {**os.environ, "TERM": term}
         process: trio.Process | TrioProcess
-        if real:
-            command = [sys.executable, *_REAL_ON_TERMINAL, *arguments]
+        if real or interpreter is not _REAL_ON_TERMINAL:
+            command = [sys.executable, *interpreter, *arguments]
             process = await trio.lowlevel.open_process(
                 command, **streams, start_new_session=True, env=environment
             )

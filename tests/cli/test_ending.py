@@ -293,6 +293,42 @@ def test_ctrl_c_while_it_starts_is_no_traceback(module: str, form: str) -> None:
     assert process.returncode == -signal.SIGINT
 
 
+STUCK = """
+import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from trionet.cli import line_editor, main, running
+show = line_editor.LineEditor.show
+
+def show_or_be_stuck(editor, line):
+    while "Bob" in line:
+        pass
+    show(editor, line)
+
+line_editor.LineEditor.show = show_or_be_stuck
+running._STUCK_SECONDS = {seconds}
+main.main()
+"""
+
+
+@pytest.mark.parametrize(("signals", "status"), [(1, 128 + signal.SIGTERM), (2, -signal.SIGTERM)])
+async def test_a_client_that_is_stuck_ends_with_its_terminal_restored(
+    programs: Programs, signals: int, status: int
+) -> None:
+    _, address = await serve(programs, "chat")
+    script = STUCK.format(seconds=0.2 if signals == 1 else 100)
+    ann = await programs.start_on_terminal(
+        "chat", "join", "--name", "Ann", address, interpreter=("-c", script)
+    )
+    await ann.expect_screen("*** welcome, Ann (1 here: Ann)", ">")
+    assert ann.modes != ann.modes_before
+    await (await programs.connect(address, "Bob")).receive()
+    for _ in range(signals):
+        # Time for it to be stuck, and for the second to be another one.
+        await trio.sleep(0.3)
+        ann.signal(signal.SIGTERM)
+    await ann.expect_end(status)
+    assert ann.modes == ann.modes_before
+
+
 async def test_the_same_signal_twice_at_once_is_one(programs: Programs) -> None:
     # As `timeout` sends it, to the process and to its group.
     server, address = await serve(programs, "calc")
