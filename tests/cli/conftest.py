@@ -257,6 +257,12 @@ class TerminalProgram(Program):
         """The terminal's modes, as `termios.tcgetattr` has them."""
         return termios.tcgetattr(self._theirs)
 
+    def resize(self, columns: int) -> None:
+        """Make the terminal so wide, and tell the program."""
+        size = struct.pack("HHHH", _ROWS, columns, 0, 0)
+        # The kernel tells whoever has it as the controlling terminal.
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+
     async def watch(self) -> None:
         """Show what the program prints, until cancelled."""
         while True:
@@ -341,7 +347,11 @@ class Programs:
         return program
 
     async def start_on_terminal(
-        self, *arguments: str, term: str = "xterm", real: bool = False
+        self,
+        *arguments: str,
+        term: str = "xterm",
+        real: bool = False,
+        interpreter: tuple[str, ...] = _REAL_ON_TERMINAL,
     ) -> TerminalProgram:
         """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own; otherwise as `start`."""
         ours, theirs = os.openpty()
@@ -350,8 +360,8 @@ class Programs:
         modes = termios.tcgetattr(theirs)
         environment = {**os.environ, "TERM": term}
         process: trio.Process | TrioProcess
-        if real:
-            command = [sys.executable, *_REAL_ON_TERMINAL, *arguments]
+        if real or interpreter is not _REAL_ON_TERMINAL:
+            command = [sys.executable, *interpreter, *arguments]
             process = await trio.lowlevel.open_process(
                 command, **streams, start_new_session=True, env=environment
             )

@@ -88,9 +88,7 @@ class LineEditor:
         lines = mark_paste(self._decoder.feed(data), goes_on)
         self._lines.extend(zip(lines, typed.split("\n"), strict=True))
 
-    async def _ask(
-        self, text: str, default: Document, *, is_kept: bool
-    ) -> tuple[str, bool] | None:
+    async def _ask(self, text: str, default: Document, *, is_kept: bool) -> tuple[str, bool] | None:
         answered = self._answered = trio.Event()
         answer: tuple[str, bool] | None = None
 
