@@ -62,12 +62,17 @@ class Conversation:
         self._name = name
         self.shown: list[str] = []
         self.refused: list[tuple[str, str, int | None]] = []
+        self.noted: list[tuple[float, int, str]] = []
         self.failed: int | None = None
         self.failure: TrionetError | None = None
 
     def refuse(self, line: str, error: TrionetError) -> None:
         column = error.column if isinstance(error, MalformedExpression) else None
         self.refused.append((line, str(error), column))
+
+    def note(self, line: str) -> None:
+        # And how many replies were shown before it.
+        self.noted.append((trio.current_time(), len(self.shown), line))
 
     async def hold(self, operations: Source | Pasted, *, one_at_a_time: bool = False) -> None:
         try:
@@ -78,6 +83,7 @@ class Conversation:
                 show=self.shown.append,
                 refuse=self.refuse,
                 one_at_a_time=one_at_a_time,
+                note=self.note,
             )
         except TrionetError as error:
             self.failure = error
@@ -182,6 +188,69 @@ async def test_an_error_as_the_first_result_is_no_refusal(
             "Session ended",
         ]
         assert conversation.failure is None
+
+
+# Waiting for its turn
+
+WAITING = "waiting: the calculator seems to be serving somebody else"
+SERVED = "it is your turn"
+
+
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+async def test_who_waits_is_told_after_a_second_and_when_their_turn_comes(
+    one_at_a_time: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def script(server: LineClient) -> None:
+        start = trio.current_time()
+        await server.expect("ann", "1 + 1")
+        await trio.sleep(600)
+        await server.send("2")
+        await server.expect("2 + 2")
+        # Later it is no turn that is waited for.
+        await trio.sleep(600)
+        await server.send("4")
+        await server.expect("q")
+        notes = [(time - start, shown, note) for time, shown, note in conversation.noted]
+        assert notes == [(1, 0, WAITING), (600, 0, SERVED)]
+
+    ours, theirs = memory_stream_pair()
+    conversation = Conversation(ours)
+    async with trio.open_nursery() as nursery, LineClient(theirs, patience=3600) as server:
+        operations = Source("1 + 1", "2 + 2") if one_at_a_time else Pasted(["1 + 1", "2 + 2"])
+
+        async def hold() -> None:
+            await conversation.hold(operations, one_at_a_time=one_at_a_time)
+
+        nursery.start_soon(hold)
+        await script(server)
+    assert conversation.shown == ["2", "4", "Session ended"]
+
+
+async def test_who_is_answered_within_a_second_is_told_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def script(server: LineClient) -> None:
+        # However long they think about what to ask.
+        await server.expect("ann", "1 + 1")
+        await trio.sleep(0.9)
+        await server.send("2")
+        await server.expect("q")
+
+    conversation = await with_scripted_server(script, "1 + 1")
+    assert conversation.shown == ["2", "Session ended"]
+    assert conversation.noted == []
+
+
+async def test_who_waits_in_vain_is_told_no_turn(autojump_clock: trio.testing.MockClock) -> None:
+    async def script(server: LineClient) -> None:
+        await server.expect("ann", "1 + 1")
+        await trio.sleep(10)
+        await server.send("error: server is closing")
+        await hang_up(server)
+
+    conversation = await with_scripted_server(script, "1 + 1", one_at_a_time=True)
+    assert [note for _, _, note in conversation.noted] == [WAITING]
+    assert isinstance(conversation.failure, Refused)
 
 
 # What is sent
@@ -444,6 +513,8 @@ async def test_a_first_error_in_other_words_is_a_reply_when_the_server_goes_on(
 
     conversation = await with_scripted_server(script, first, "2 / 2", one_at_a_time=True)
     assert conversation.shown == ["error: I would rather not", "1", "Session ended"]
+    # Something has come, whatever it is.
+    assert conversation.noted == []
     assert conversation.failed == 1
 
     async def answer_both(server: LineClient) -> None:
@@ -455,6 +526,8 @@ async def test_a_first_error_in_other_words_is_a_reply_when_the_server_goes_on(
 
     conversation = await with_scripted_server(answer_both, first, "2 / 2")
     assert conversation.shown == ["error: I would rather not", "1", "Session ended"]
+    # Something has come, whatever it is.
+    assert conversation.noted == []
 
 
 async def test_what_the_server_says_before_it_goes_is_told(

@@ -8,11 +8,17 @@ from functools import partial
 import pytest
 import trio
 import trio.testing
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from trionet import BadLine, ConnectionLost, Line, LineStream, Server, TrionetError
 from trionet.chat import NameRefused, converse, log_in, serve
+from trionet.chat.client import as_text
+from trionet.chat.events import Say
+from trionet.chat.plain import decode
 from trionet.errors import LineNotUTF8
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memory_stream_pair
+from trionet.text import WHITE_SPACE, safe_text
 
 
 class Source:
@@ -82,6 +88,25 @@ async def answered(name: str, answer: bytes) -> str:
 
 
 # Logging in
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n")))
+@example("q")
+@example(" q\t")
+@example("/quit  ")
+@example("/")
+@example("//who")
+@example("/say")
+@example("/say q")
+def test_as_text_any_line_is_said(line: str) -> None:
+    text = line.rstrip(WHITE_SPACE)
+    if text:
+        assert decode(as_text(line)) == Say(safe_text(text))
+
+
+@pytest.mark.parametrize("line", ["hello", " /who", "Q", "q q", ""])
+def test_as_text_what_is_no_command_stays_as_it_is(line: str) -> None:
+    assert as_text(line) == line
 
 
 async def test_who_is_let_in_gets_the_welcome() -> None:

@@ -267,6 +267,12 @@ class TerminalProgram(Program):
         """The terminal's modes, as `termios.tcgetattr` has them."""
         return termios.tcgetattr(self._theirs)
 
+    def resize(self, columns: int) -> None:
+        """Make the terminal so wide, and tell the program."""
+        size = struct.pack("HHHH", _ROWS, columns, 0, 0)
+        # The kernel tells whoever has it as the controlling terminal.
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+
     async def watch(self) -> None:
         """Show what the program prints, until cancelled."""
         while True:

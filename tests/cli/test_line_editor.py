@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -107,6 +109,54 @@ async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
         lambda screen: warning in screen and set(screen[-1]) == {"1"},
         "the warning, and what is too long again",
     )
+
+
+async def test_a_refused_line_is_replaced_by_what_is_typed(programs: Programs) -> None:
+    server, address = await start_calculator(programs)
+    ann = await calculate(programs, address)
+    await ann.type("1 +\r")
+    shown = ["> 1 +", "     ^", "warning: expected a number at column 4"]
+    await ann.expect_screen(*shown, "> 1 +")
+    # Enter alone asks again.
+    await ann.type("\r")
+    shown *= 2
+    await ann.expect_screen(*shown, "> 1 +")
+    await ann.type("2 + 2\r")
+    shown += ["> 2 + 2", "4"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type("3 +\r")
+    shown += ["> 3 +", "     ^", "warning: expected a number at column 4"]
+    await ann.expect_screen(*shown, "> 3 +")
+    # So does a paste.
+    await ann.type("\x1b[200~4 + 4\x1b[201~\r")
+    shown += ["> 4 + 4", "8"]
+    await ann.expect_screen(*shown, ">")
+    # Backspace edits; and q quits, whatever stands there.
+    await ann.type("5 5\r")
+    shown += ["> 5 5", "    ^", "warning: expected an operator at column 3"]
+    await ann.expect_screen(*shown, "> 5 5")
+    await ann.type("\x7f\r")
+    shown += ["> 55", "55"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type("6 +\r")
+    shown += ["> 6 +", "     ^", "warning: expected a number at column 4"]
+    await ann.expect_screen(*shown, "> 6 +")
+    await ann.type("q\r")
+    await ann.expect_screen(*shown, "> q", "Session ended")
+    await ann.expect_end(0)
+    told = ["2 + 2 = 4", "4 + 4 = 8", "55 = 55"]
+    await server.expect("ann connected", *(f"ann: {line}" for line in told), "Session ended")
+
+
+@pytest.mark.parametrize("key", [LEFT, RIGHT, HOME, END, "\x01", "\x05"])
+async def test_an_editing_key_keeps_a_refused_line(programs: Programs, key: str) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    ann = await calculate(programs, address)
+    await ann.type("7 +\r")
+    shown = ["> 7 +", "     ^", "warning: expected a number at column 4"]
+    await ann.expect_screen(*shown, "> 7 +")
+    await ann.type(key + END + "1\r")
+    await ann.expect_screen(*shown, "> 7 +1", "8", ">")
 
 
 async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) -> None:
@@ -341,6 +391,151 @@ async def test_a_paste_of_lines_is_sent_as_lines(programs: Programs) -> None:
     await bob.expect("*** Ann left (1 here)")
 
 
+@pytest.mark.parametrize("marks", [True, False], ids=["marked", "unmarked"])
+async def test_within_a_paste_nothing_is_a_command(programs: Programs, marks: bool) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    shown = [WELCOME, "*** Bob joined (2 here)"]
+    await ann.expect_screen(*shown, ">")
+    lines = ["one", "q", "/quit", "/me waves", "quit", "//two", " q", "/say x"]
+    if marks:
+        await ann.type(f"\x1b[200~{chr(10).join(lines)}\x1b[201~\r")
+    else:
+        await ann.type("\r".join(lines) + "\r")
+    await bob.expect(*(f"Ann: {line}" for line in lines))
+    shown += [
+        "> one",
+        *lines[1:],
+        "within a paste nothing is a command: all of it was said as text",
+    ]
+    await ann.expect_screen(*shown, ">")
+    # The next paste is told of too; one without a command needs no word.
+    await ann.type("\x1b[200~1\r2\x1b[201~\r")
+    await bob.expect("Ann: 1", "Ann: 2")
+    await ann.expect_screen(*shown, "> 1", "2", ">")
+    await ann.type("q\r")
+    await ann.expect_end(0)
+    await bob.expect("*** Ann left (1 here)")
+
+
+async def test_a_paste_that_ends_within_a_line_loses_nothing(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    await ann.type("q\rmore")
+    await bob.expect("Ann: q")
+    await ann.expect_that(lambda screen: screen[-1] == "> more", "the rest, to be sent")
+    await ann.type("\r")
+    await bob.expect("Ann: more")
+
+
+async def test_what_is_pasted_behind_a_name_is_said(programs: Programs) -> None:
+    address = await start_room(programs)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (1 here: Bob)")
+    ann = await programs.start_on_terminal("chat", "join", address)
+    await ann.expect_screen("name:")
+    await ann.type("Ann\rhello\rq\r")
+    await bob.expect("*** Ann joined (2 here)", "Ann: hello", "Ann: q")
+
+
+async def test_a_pasted_q_does_not_end_a_session_with_lines_behind_it(programs: Programs) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    ann = await calculate(programs, address)
+    told = "within a paste a q does not end the session: it was passed over"
+    await ann.type("1 + 1\rq\r2 + 2\r")
+    shown = ["> 1 + 1", "q", "2 + 2", "2", told, "4"]
+    await ann.expect_screen(*shown, ">")
+    # One that is the last loses nothing.
+    await ann.type("\x1b[200~3 + 3\nq\n\x1b[201~\r")
+    await ann.expect_end(0)
+    assert ann.screen.lines[-2:] == ["6", "Session ended"]
+
+
+async def test_a_tab_is_four_spaces_here_and_there(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    shown = [WELCOME, "*** Bob joined (2 here)"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type("a\tb\x1b[200~\tc\x1b[201~\r")
+    await bob.expect("Ann: a    b    c")
+    await ann.expect_screen(*shown, "> a    b    c", ">")
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", ":q", "Q", "QUIT", " exit "])
+async def test_a_word_that_may_mean_to_leave_is_asked_about(programs: Programs, word: str) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    shown = [WELCOME, "*** Bob joined (2 here)"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type(f"{word}\r")
+    shown += [f"> {word}".rstrip(), "leave? (q)"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type(f"/say {word}\r")
+    await bob.expect(f"Ann: {word}".rstrip())
+    await ann.type("q\r")
+    await ann.expect_end(0)
+    await bob.expect("*** Ann left (1 here)")
+
+
+async def test_the_calculator_asks_too(programs: Programs) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    ann = await calculate(programs, address)
+    await ann.type("exit\r")
+    await ann.expect_screen("> exit", "leave? (q)", ">")
+    await ann.type("q\r")
+    await ann.expect_screen("> exit", "leave? (q)", "> q", "Session ended")
+
+
+async def test_what_others_write_never_begins_at_the_left_edge(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    plain = await programs.start_on_terminal("chat", "join", "--plain", "--name", "Cid", address)
+    pipe = await programs.start("chat", "join", "--name", "Dan", address)
+    await pipe.expect("*** welcome, Dan (3 here: Ann, Cid, Dan)")
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (4 here: Ann, Cid, Dan, Bob)")
+    forged = " " * 77 + "*** server is closing"
+    await bob.send(forged, "漢" * 60)
+    rows = ["Bob:", "      *** server is closing", "Bob: " + "漢" * 37, "    " + "漢" * 23]
+
+    def has_rows(screen: list[str]) -> bool:
+        # A wide character takes one cell of the test's terminal.
+        lines = [line for line in screen if line != ">"]
+        return lines[-4:] == rows
+
+    for terminal in (ann, plain):
+        await terminal.expect_that(has_rows, f"{rows}")
+    await pipe.expect("*** Bob joined (4 here)", f"Bob: {forged}", "Bob: " + "漢" * 60)
+    # As wide as it is now.
+    for terminal in (ann, plain):
+        terminal.resize(40)
+    await bob.send("x" * 60)
+    rows = ["Bob: " + "x" * 35, "    " + "x" * 25]
+    for terminal in (ann, plain):
+        await terminal.expect_that(
+            lambda screen: [line for line in screen if line != ">"][-2:] == rows, f"{rows}"
+        )
+
+
+async def test_the_servers_console_indents_too(programs: Programs) -> None:
+    server = await programs.start_on_terminal("chat", "serve", "127.0.0.1:0", "--messages")
+    await server.expect_that(lambda screen: bool(screen) and "listening" in screen[0], "listening")
+    address = server.screen.lines[0].removeprefix("listening on ")
+    ann = await programs.connect(address, "Ann")
+    await ann.send(" " * 77 + "*** Ann joined (9 here)")
+    await server.expect_that(
+        lambda screen: screen[-1] == "      *** Ann joined (9 here)", "an indented row"
+    )
+
+
 async def test_what_is_no_text_or_too_long_is_warned_of_and_not_sent(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
@@ -377,6 +572,158 @@ async def test_ctrl_d_quits_and_ctrl_c_interrupts(
         assert person.modes == person.modes_before
         assert "error" not in "".join(person.screen.lines)
     await bob.expect("*** Ann left (1 here)")
+
+
+async def test_ctrl_c_clears_a_line_first(programs: Programs) -> None:
+    ann = await join(programs, await start_room(programs))
+    await ann.type("half")
+    await ann.expect_screen(WELCOME, "> half")
+    await ann.type(CTRL_C)
+    await ann.expect_screen(WELCOME, ">")
+    await ann.type("/who\r")
+    await ann.expect_screen(WELCOME, "> /who", "*** 1 here: Ann", ">")
+    await ann.type(CTRL_C)
+    await ann.expect_end(130)
+    assert ann.modes == ann.modes_before
+
+
+async def test_who_waits_for_the_calculator_is_told_and_loses_nothing(programs: Programs) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    first = await programs.connect(address, "first", "1 + 1")
+    await first.expect("2")
+    ann = await calculate(programs, address)
+    await ann.type("2 + 2\r")
+    waiting = ["> 2 + 2", "waiting: the calculator seems to be serving somebody else"]
+    await ann.expect_screen(*waiting)
+    # Typed ahead: it is shown once, by the next prompt, and Ctrl-C takes it back.
+    await ann.type("lost")
+    await ann.type(CTRL_C)
+    await ann.type("3 + 3\rhal")
+    pipe = await programs.start("calc", "connect", "--name", "pipe", address)
+    await pipe.type("4 + 4\n")
+    await pipe.expect_error(waiting[1])
+    await first.send("q")
+    shown = [*waiting, "it is your turn", "4", "> 3 + 3", "6"]
+    await ann.expect_screen(*shown, "> hal")
+    await ann.type("\x15q\r")
+    await ann.expect_end(0)
+    await pipe.expect_error("it is your turn")
+    await pipe.expect("8")
+    await pipe.end_input()
+    await pipe.expect("Session ended")
+    await pipe.expect_end(0)
+
+
+async def test_ctrl_c_leaves_a_queue(programs: Programs) -> None:
+    _, address = await start_calculator(programs, "--quiet")
+    first = await programs.connect(address, "first", "1 + 1")
+    await first.expect("2")
+    ann = await calculate(programs, address)
+    await ann.type("2 + 2\r")
+    await ann.expect_that(lambda screen: "waiting: " in screen[-1], "that it waits")
+    await ann.type(CTRL_C)
+    await ann.expect_end(130)
+    assert ann.modes == ann.modes_before
+
+
+# A shell as far as it matters: it has the terminal, gives it to the program, and takes it back when
+# that stops; at the next line typed it brings it back.
+_SHELL = """
+import os, signal, sys, termios, fcntl
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+modes = termios.tcgetattr(0)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    from trionet.cli.main import main
+    main()
+while True:
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        sys.exit(os.waitstatus_to_exitcode(status))
+    assert os.WSTOPSIG(status) == signal.SIGTSTP
+    os.tcsetpgrp(0, os.getpgrp())
+    as_before = termios.tcgetattr(0) == modes
+    os.write(1, b"stopped\\n" if as_before else b"stopped with other modes\\n")
+    sys.stdin.readline()
+    os.tcsetpgrp(0, child)
+    os.killpg(child, signal.SIGCONT)
+"""
+
+
+async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await programs.start_on_terminal(
+        "chat", "join", "--name", "Ann", address, interpreter=("-c", _SHELL)
+    )
+    await ann.expect_screen(WELCOME, ">")
+    shown = [WELCOME]
+    for _ in range(2):
+        await ann.type("half")
+        await ann.expect_screen(*shown, "> half")
+        await ann.type("\x1a")
+        shown.append("stopped")
+        await ann.expect_screen(*shown)
+        # As the terminal echoes it.
+        await ann.type("fg\n")
+        shown.append("fg")
+        await ann.expect_screen(*shown, "> half")
+        await ann.type(CTRL_C)
+        await ann.expect_screen(*shown, ">")
+    await ann.type("q\r")
+    await ann.expect_end(0)
+    assert ann.modes == ann.modes_before
+
+
+async def test_a_sigtstp_that_nobody_can_undo_leaves_all_as_it_is(programs: Programs) -> None:
+    # The program leads its session: there is no shell to resume it, and the kernel stops it not.
+    ann = await join(programs, await start_room(programs))
+    await ann.type("half")
+    await ann.expect_screen(WELCOME, "> half")
+    ann.signal(signal.SIGTSTP)
+    ann.signal(signal.SIGCONT)
+    await ann.type(" more")
+    await ann.expect_screen(WELCOME, "> half more")
+    await ann.type(CTRL_C + "q\r")
+    await ann.expect_end(0)
+
+
+async def test_a_narrower_terminal_has_one_prompt(programs: Programs) -> None:
+    ann = await join(programs, await start_room(programs))
+    await ann.type("x" * 60)
+    await ann.expect_screen(WELCOME, "> " + "x" * 60)
+    # This terminal breaks no rows.
+    ann.resize(40)
+    await ann.expect_screen(WELCOME, "> " + "x" * 38, "x" * 22)
+    ann.resize(80)
+    await ann.expect_screen(WELCOME, "> " + "x" * 60)
+
+
+async def test_a_terminal_that_stands_still_does_not_keep_it_from_ending(
+    programs: Programs,
+) -> None:
+    address = await start_room(programs)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (1 here: Bob)")
+    ours, theirs = os.openpty()
+    try:
+        modes = termios.tcgetattr(theirs)
+        command = ("chat", "join", "--name", "Ann", address)
+        ann = await programs.start(*command, stdin=theirs, stdout=theirs, stderr=theirs)
+        await bob.expect("*** Ann joined (2 here)")
+        # A terminal holds a few KiB, and nobody reads it.
+        for _ in range(100):
+            await bob.send("x" * 4000)
+        ann.signal(signal.SIGINT)
+        await ann.expect_end(130)
+        assert termios.tcgetattr(theirs) == modes
+        await bob.expect("*** Ann left (1 here)")
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(

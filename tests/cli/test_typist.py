@@ -18,7 +18,7 @@ from trionet.cli.typist import rows_more
         ([], 40, 40, 0, 1),
         ([], 40, 40, 39, 0),
         ([], 80, 40, 39, 1),
-        # Rows above that with the cursor are broken too; one that is as wide as the terminal is not.
+        # Rows above that with the cursor are broken too, unless they fit.
         ([80, 80], 10, 40, 10, 2),
         ([80, 81, 40, 0], 50, 40, 10, 4),
         # It is cut, and the cursor stands in the last column.

@@ -80,7 +80,7 @@ async def converse(
         nonlocal is_waiting
         await pipeline.wait_asked()
         with trio.move_on_after(WAITING_SECONDS):
-            await pipeline.wait_served()
+            await pipeline.wait_heard()
             return
         is_waiting = True
         note(_WAITING)

@@ -90,7 +90,7 @@ class Pipeline:
         self._wait_room = wait_room
         self._first: str | None = None
         self._has_asked = trio.Event()
-        self._served = trio.Event()
+        self._heard = trio.Event()
         self._has_quit = False
         self._ended = trio.Event()
 
@@ -120,12 +120,9 @@ class Pipeline:
         """Wait until there is a request. Always a checkpoint."""
         await self._has_asked.wait()
 
-    async def wait_served(self) -> None:
-        """Wait until the server has answered for the first time, and has not refused to serve.
-
-        Always a checkpoint.
-        """
-        await self._served.wait()
+    async def wait_heard(self) -> None:
+        """Wait until the first line has come from the server. Always a checkpoint."""
+        await self._heard.wait()
 
     async def quit(self) -> None:
         """End the session: wait for all replies, say `q`, and wait for the server to close.
@@ -169,14 +166,13 @@ class Pipeline:
             Refused: the server refuses the name, or to serve at all.
             ConnectionLost: the server went first, or speaks another protocol.
         """
-        # Not asked of the event: this is once for each batch of replies.
         is_served = False
         try:
             while batch := await self._lines.receive_batch():
                 if not is_served:
+                    self._heard.set()
                     batch = await self._judge_first(batch)
                     is_served = True
-                    self._served.set()
                 for reply in batch:
                     self._take(reply)
                 self._answered.unpark_all()
