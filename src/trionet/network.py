@@ -21,6 +21,7 @@ from trionet.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
 from trionet.certificates import File, client_context, server_context
 from trionet.checks import check_backlog, check_file, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
+from trionet.patience import HAS_PATIENCE, USER_TIMEOUT
 from trionet.sockets import SocketListener, SocketStream, remote_address, structured
 from trionet.tls import REFUSAL, TLSListener, TLSStream
 from trionet.unixsockets import listen_unix, socket_name
@@ -239,7 +240,10 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
         if isinstance(where, TCPAddress):
             _keep_alive(sock)
         remote = structured(sock.getpeername())
-        return SocketStream(sock, peer=remote_address(sock), remote=remote)
+        stream = SocketStream(sock, peer=remote_address(sock), remote=remote)
+        if HAS_PATIENCE and isinstance(where, TCPAddress):
+            stream.be_patient()
+        return stream
     except BaseException:
         # Such as one that was reset before it could be asked who it is.
         sock.close()
@@ -386,7 +390,7 @@ _KEEP_ALIVE = (
     ("TCP_KEEPALIVE", 60),  # as macOS calls it
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
-    ("TCP_USER_TIMEOUT", 100_000),
+    ("TCP_USER_TIMEOUT", USER_TIMEOUT),
 )
 
 

@@ -17,6 +17,7 @@ descriptors does not end it.
 
 from __future__ import annotations
 
+import enum
 import errno
 import logging
 import operator
@@ -31,6 +32,7 @@ import trio
 
 from trionet.addresses import RemoteAddress, TCPAddress, UnixAddress
 from trionet.errors import ReceiveInterrupted, system_reason
+from trionet.patience import Patience
 from trionet.readiness import Input, Readiness
 from trionet.text import safe_text
 
@@ -41,6 +43,10 @@ if sys.platform == "linux":
 T = TypeVar("T")
 
 RECEIVE_SIZE = 65536
+
+# On its way to a server that takes nothing there is more than this; on its way to one that answers
+# requests there seldom is.
+_MUCH = 4096
 
 # How many full reads a close makes of what nobody wants any more; a flood has always more.
 _DISCARDS_AT_ONCE = 16
@@ -68,6 +74,14 @@ _NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
 logger = logging.getLogger("trionet.sockets")
 
 
+class _Waiting(enum.Enum):
+    """How a task waits for a client's input."""
+
+    OTHERWISE = "patiently, or not at all"
+    PLAINLY = "without the patience that it may need by now"
+    RECALLED = "plainly until it runs again, and then with patience"
+
+
 class SocketStream(trio.abc.HalfCloseableStream):
     """A connected stream socket.
 
@@ -80,10 +94,12 @@ class SocketStream(trio.abc.HalfCloseableStream):
     __slots__ = (
         "_input",
         "_is_interrupted",
+        "_patience",
         "_sending",
         "_sent_eof",
         "_sock",
         "_vanished",
+        "_waiting",
         "peer",
         "remote",
     )
@@ -102,12 +118,21 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._sending = False
         self._sent_eof = False
         self._vanished: OSError | None = None
+        self._patience: Patience | None = None
+        self._waiting = _Waiting.OTHERWISE
         self.peer = peer
         self.remote = remote
 
     def __repr__(self) -> str:
         state = ": closed" if self._sock.fileno() < 0 else ""
         return f"<{type(self).__name__} to {self.peer}{state}>"
+
+    def be_patient(self) -> None:
+        """Do not give a server up that lives and takes nothing: see `trionet.patience`.
+
+        For clients; a server gives peers up that take nothing. Never a checkpoint.
+        """
+        self._patience = Patience(self._sock)
 
     def wait_with(self, readiness: Readiness) -> None:
         """Have all waiting for input done by an object made for many. Never a checkpoint.
@@ -216,10 +241,40 @@ class SocketStream(trio.abc.HalfCloseableStream):
     async def _wait_readable(self) -> None:
         self._check_open()
         try:
-            await trio.lowlevel.wait_readable(self._sock)
+            if self._patience is None:
+                await trio.lowlevel.wait_readable(self._sock)
+            else:
+                await self._wait_patiently(self._patience)
         except trio.ClosedResourceError:
             self._check_open()
             raise _interrupted() from None
+
+    async def _wait_patiently(self, patience: Patience) -> None:
+        # Patience has its price, a cancel scope; most waits of a client need none.
+        while not patience.is_lifted and (self.unarrived() or 0) < _MUCH:
+            self._waiting = _Waiting.PLAINLY
+            try:
+                return await trio.lowlevel.wait_readable(self._sock)
+            except trio.ClosedResourceError:
+                if self._waiting is not _Waiting.RECALLED:
+                    raise
+                self._check_open()
+            finally:
+                self._waiting = _Waiting.OTHERWISE
+        try:
+            await patience.wait(trio.lowlevel.wait_readable)
+        except OSError as error:
+            raise self._vanish(error) from error
+
+    def _recall_patience(self) -> None:
+        """Have a task that waits plainly look again: much is on its way by now."""
+        if self._waiting is _Waiting.PLAINLY and (self.unarrived() or 0) >= _MUCH:
+            self._waiting = _Waiting.RECALLED
+            trio.lowlevel.notify_closing(self._sock)
+
+    def _vanish(self, error: OSError) -> trio.BrokenResourceError:
+        self._vanished = error
+        return trio.BrokenResourceError(system_reason(error))
 
     def interrupt_receive(self) -> None:
         """Make the `receive_some` or `wait_input` that waits now, if one does, raise.
@@ -227,6 +282,8 @@ class SocketStream(trio.abc.HalfCloseableStream):
         It raises `ReceiveInterrupted`. Never a checkpoint.
         """
         self._is_interrupted = True
+        # Whatever else woke the task, or is going to before it runs, this counts.
+        self._waiting = _Waiting.OTHERWISE
         if self._input is not None:
             self._input.call_off(_interrupted())
         elif self._sock.fileno() >= 0:
@@ -271,7 +328,11 @@ class SocketStream(trio.abc.HalfCloseableStream):
         while True:
             self._check_open()
             try:
-                return await trio.lowlevel.wait_writable(self._sock)
+                if self._patience is None:
+                    return await trio.lowlevel.wait_writable(self._sock)
+                return await self._patience.wait(trio.lowlevel.wait_writable)
+            except OSError as error:
+                raise self._vanish(error) from error
             except trio.ClosedResourceError:
                 # interrupt_receive wakes the writer too: Trio has no other way to wake the reader.
                 continue
@@ -362,7 +423,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if self._sent_eof:
             raise trio.ClosedResourceError("sending was ended")
         try:
-            return send(data)
+            sent = send(data)
+            if self._patience is not None:
+                self._recall_patience()
+            return sent
         except BlockingIOError:
             return 0
         except OSError as error:
