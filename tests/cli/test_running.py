@@ -324,7 +324,7 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
     numbers: list[signal.Signals],
 ) -> None:
     network = MemoryNetwork()
-    patience = trio.CancelScope(relative_deadline=20)
+    patience = trio.CancelScope()
 
     async def stubborn(connection: Connection) -> None:
         await hear(connection)
@@ -335,6 +335,7 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
     async def serve_and_signal(*, task_status: trio.TaskStatus[Server]) -> None:
         # Without the second signal the drain would wait for longer than this.
         limits = Limits(drain_seconds=1000)
+        patience.deadline = trio.current_time() + 20
         with patience:
             await serve_stubbornly(limits, task_status)
 
