@@ -18,7 +18,7 @@ from trionet.chat.events import Say
 from trionet.chat.plain import decode
 from trionet.errors import LineNotUTF8
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memory_stream_pair
-from trionet.text import WHITE_SPACE, safe_text
+from trionet.text import WHITE_SPACE, safe_message
 
 
 class Source:
@@ -101,7 +101,7 @@ async def answered(name: str, answer: bytes) -> str:
 def test_as_text_any_line_is_said(line: str) -> None:
     text = line.rstrip(WHITE_SPACE)
     if text:
-        assert decode(as_text(line)) == Say(safe_text(text))
+        assert decode(as_text(line)) == Say(safe_message(text))
 
 
 @pytest.mark.parametrize("line", ["hello", " /who", "Q", "q q", ""])

@@ -583,7 +583,7 @@ async def test_ctrl_c_clears_a_line_first(programs: Programs) -> None:
     await ann.type("/who\r")
     await ann.expect_screen(WELCOME, "> /who", "*** 1 here: Ann", ">")
     await ann.type(CTRL_C)
-    await ann.expect_end(130)
+    await ann.expect_end(-signal.SIGINT)
     assert ann.modes == ann.modes_before
 
 
@@ -622,7 +622,7 @@ async def test_ctrl_c_leaves_a_queue(programs: Programs) -> None:
     await ann.type("2 + 2\r")
     await ann.expect_that(lambda screen: "waiting: " in screen[-1], "that it waits")
     await ann.type(CTRL_C)
-    await ann.expect_end(130)
+    await ann.expect_end(-signal.SIGINT)
     assert ann.modes == ann.modes_before
 
 
@@ -718,7 +718,7 @@ async def test_a_terminal_that_stands_still_does_not_keep_it_from_ending(
         for _ in range(100):
             await bob.send("x" * 4000)
         ann.signal(signal.SIGINT)
-        await ann.expect_end(130)
+        await ann.expect_end(-signal.SIGINT)
         assert termios.tcgetattr(theirs) == modes
         await bob.expect("*** Ann left (1 here)")
     finally:
