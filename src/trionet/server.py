@@ -30,7 +30,7 @@ from trionet.events import Closed, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
 from trionet.network import SYSTEM, Listener, Network
-from trionet.outbox import WhenSlow
+from trionet.outbox import WhenSlow, safe_notice
 from trionet.readiness import HAS_EPOLL, Readiness, let_wait_with
 from trionet.stream import InputEnd, close_at_once, lingering_close
 
@@ -81,7 +81,8 @@ class Server:
         self._limits = limits
         self._when_full = when_full
         self._when_slow = when_slow
-        self._tell_missed = tell_missed
+        # Made once, so that a fault of it is logged once, and not for each connection.
+        self._tell_missed = safe_notice(tell_missed)
         self._refuse_http = refuse_http
         self._on_drain = on_drain
         self._on_event = on_event or (lambda _event: None)
