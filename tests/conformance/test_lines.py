@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -719,3 +720,35 @@ def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter)
     ann.say(*map(str, range(30)))
     bob.expect(*[f"Ann: {number}" for number in range(30)])
     assert time.monotonic() - began > 0.35, "20 lines at 50 a second take 0.4 s"
+
+
+def test_l40_a_line_with_a_long_answer_counts_as_several(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--rate", "20", "--burst", "10")
+    (ann,) = room.join("Ann")
+    for number in range(150):
+        room.log_in(f"{number:032}")
+    for _ in range(150):
+        ann.expect_like(r"\*\*\* .* joined \(.* here\)")
+    began = time.monotonic()
+    for _ in range(20):
+        ann.say("/who")
+        # Some 5 KiB: with its line, two tokens.
+        ann.expect_like(r"\*\*\* 151 here: Ann, .{5000,6000}")
+    assert time.monotonic() - began > 1, "10 tokens and then 30 at 20 a second take 1.5 s"
+
+
+def test_l45_a_server_ends_at_its_drains_deadline_whatever_waits(start: Starter) -> None:
+    room = start.room(
+        "--forever", "--quiet", "--drain", "1", "--burst", "2000", "--max-waiting", "100000000"
+    )
+    members = room.join("Ann", "Bob", "Cid")
+    for member in members:
+        # They read nothing, and more is still to be handed on than fits in their connections.
+        member.sock.setblocking(False)
+        with suppress(BlockingIOError):
+            for _ in range(200):
+                member.sock.send(b"/who\n" * 10 + b"x" * 4000 + b"\n")
+    room.program.drain()
+    began = time.monotonic()
+    room.program.expect_end()
+    assert time.monotonic() - began < 2

@@ -30,6 +30,14 @@ OPEN_ROOM = Limits(
 )
 
 
+# Lines of one peer that are taken before others have their turn, where the room is busy.
+_PORTION = 128
+
+# For the console, once the handlers have ended: what the log still holds is for nobody else. It is
+# there in a few milliseconds unless something is very wrong.
+_LAST_MOMENT = 0.25
+
+
 async def serve(
     *addresses: str,
     limits: Limits = OPEN_ROOM,
@@ -93,21 +101,26 @@ async def serve(
                 )
                 task_status.started(server)
                 await finished.wait()
-                await server.drain()
-            await hub.wait_delivered()
+                # Somebody else's drain has a deadline of its own.
+                if not last_words.draining:
+                    await server.drain()
+            with trio.move_on_after(_LAST_MOMENT):
+                await hub.wait_delivered()
             nursery.cancel_scope.cancel()
 
 
 async def _handle(
     hub: Hub[Event], room: Room, last_words: _LastWords, connection: Connection
 ) -> None:
-    session = Session(room, connection.outbox, plain)
+    session = Session(room, connection.outbox, plain, connection.lines.charge)
     try:
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):
-                session.receive_batch(batch)
-                if hub.is_full:
-                    await hub.wait_room()
+                taken = 0
+                while taken < len(batch) and not session.ended:
+                    if hub.must_wait:
+                        await hub.wait_room()
+                    taken += session.receive_batch(batch[taken : taken + _PORTION])
         if not session.ended:
             await last_words.wait()
     finally:
@@ -126,21 +139,24 @@ class _LastWords:
 
     Args:
         close: closes the room; called when a drain has begun and nobody reads any more.
+
+    Attributes:
+        draining: whether a drain has begun.
     """
 
     def __init__(self, close: Callable[[], object]) -> None:
         self._close = close
         self._inside = 0
-        self._draining = False
+        self.draining = False
         self._said = trio.Event()
 
     def begin_drain(self) -> None:
-        self._draining = True
+        self.draining = True
         self._look()
 
     async def wait(self) -> None:
         """During a drain, wait until all is said."""
-        if self._draining:
+        if self.draining:
             try:
                 await self._said.wait()
             finally:
@@ -154,8 +170,9 @@ class _LastWords:
         self._look(cut_off=exc_type is not None)
 
     def _look(self, *, cut_off: bool = False) -> None:
-        # Who is cut off at the deadline waits for nobody, and is not to be told of as leaving.
-        if self._draining and (cut_off or not self._inside):
+        # A member who is cut off at the deadline waits for nobody, and the others are not told that
+        # it has left.
+        if self.draining and (cut_off or not self._inside):
             self._close()
             self._said.set()
 
