@@ -274,8 +274,12 @@ class Log:
         for event in events:
             self.publish(event, exclude=exclude)
 
-    def tell(self, box: Box, event: Event) -> None:
-        box.put(self.boxes[box](event))
+    def tell(self, box: Box, event: Event) -> int:
+        lines = self.boxes[box](event)
+        box.put(lines)
+        return len(lines)
+
+    is_full = False
 
 
 def fuzz_plain(chance: random.Random) -> None:

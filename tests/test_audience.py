@@ -20,8 +20,8 @@ def plain(event: str) -> bytes:
     return event.encode() + b"\n"
 
 
-def fail(box: object) -> None:
-    pytest.fail(f"{box!r} failed")
+def fail(box: object, error: Exception) -> None:
+    pytest.fail(f"{box!r} failed: {error!r}")
 
 
 class Member:
@@ -159,7 +159,7 @@ async def test_a_box_that_raises_is_told_of_and_harms_nobody() -> None:
         bad = BadBox()
         audience.add(bad)
         audience.add(busy)
-        list(audience.deliver(LINE, without=(), on_error=failed.append))
+        list(audience.deliver(LINE, without=(), on_error=lambda box, _: failed.append(box)))
         assert failed == [busy, bad]
         assert (ann.counts(), bob.counts()) == ((1, 6), (1, 6))
         assert (busy.lines_out, busy.bytes_out) == (0, 0)
@@ -171,7 +171,7 @@ async def test_an_outbox_that_cannot_keep_what_waits_is_told_of_and_harms_nobody
         async with trio.open_nursery() as closed:
             slow = Member(closed, capacity=4)
         audience.add(slow.outbox)
-        list(audience.deliver(LINE, without=(), on_error=failed.append))
+        list(audience.deliver(LINE, without=(), on_error=lambda box, _: failed.append(box)))
         assert failed == [slow.outbox]
         assert ann.counts() == (1, 6)
         # Nothing waits for a writer that there is none of.
@@ -189,6 +189,17 @@ async def test_an_outbox_in_two_audiences_counts_both() -> None:
         audience.discard(ann.outbox)
         assert ann.counts() == (2, 12)
         assert not other
+
+
+async def test_much_to_send_weighs_more_than_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trionet.audience.MEMBERS_AT_ONCE", 4)
+    async with three() as (audience, members):
+        assert list(audience.deliver(LINE, without=(), on_error=fail)) == [3]
+        # As much as others weigh four times: one at a time.
+        long = Lines(b"x" * 100_000 + b"\n")
+        assert list(audience.deliver(long, without=(), on_error=fail)) == [4, 4, 4]
+        for member in members:
+            member.outbox.give_up()
 
 
 def test_an_audience_is_true_while_somebody_is_in_it() -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from unittest import mock
 
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet import Box, Hub, Outbox, WhenSlow
-from trionet.hub import HIGH_WATER
+from trionet.hub import HIGH_WATER, HIGH_WATER_BYTES
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
@@ -167,17 +167,63 @@ async def test_adding_a_member_again_and_discarding_a_stranger_do_nothing() -> N
         assert box.lines == b"1\n"
 
 
-async def test_what_is_appended_before_the_hub_runs_waits_for_it() -> None:
-    hub = Hub[str]()
-    (box,) = members_of(hub, 1)
-    hub.publish("1")
-    await trio.testing.wait_all_tasks_blocked()
-    assert box.puts == []
+async def test_what_is_appended_behind_the_call_of_run_waits_for_its_first_step() -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(hub.run)
+        hub = Hub[str]()
+        (box,) = members_of(hub, 1)
+        nursery.start_soon(hub.run)
+        hub.publish("1")
+        assert box.puts == []
         await hub.wait_delivered()
         assert box.lines == b"1\n"
         nursery.cancel_scope.cancel()
+
+
+# Misuse
+
+
+async def test_before_a_hub_runs_members_come_and_go_and_all_else_says_what_to_write() -> None:
+    hub = Hub[str]()
+    ann, bob = members_of(hub, 2)
+    hub.discard(bob)
+    for append in (
+        lambda: hub.publish("x"),
+        lambda: hub.publish_all(["x"]),
+        lambda: hub.tell(ann, "x"),
+    ):
+        with pytest.raises(RuntimeError, match=r"write nursery\.start_soon\(hub\.run\) before"):
+            append()
+    for wait in (hub.wait_delivered, hub.wait_room):
+        with pytest.raises(RuntimeError, match="not running"):
+            await wait()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        hub.publish("y")
+        await hub.wait_delivered()
+        nursery.cancel_scope.cancel()
+    assert (ann.lines, bob.lines) == (b"y\n", b"")
+
+
+async def test_a_hub_is_run_once() -> None:
+    async with running_hub() as hub:
+        with pytest.raises(RuntimeError, match="run already"):
+            _ = hub.run()
+    with pytest.raises(RuntimeError, match="make another one"):
+        _ = hub.run()
+
+
+async def test_a_hub_shows_its_state() -> None:
+    hub = Hub[str]()
+    (box,) = members_of(hub, 1)
+    assert repr(hub) == "<trionet.Hub not running yet, 1 members, 0 entries (0 bytes) to deliver>"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        hub.publish("text")
+        hub.tell(box, "x")
+        assert repr(hub) == "<trionet.Hub running, 1 members, 2 entries (7 bytes) to deliver>"
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert repr(hub) == "<trionet.Hub ended, 1 members, 0 entries (0 bytes) to deliver>"
 
 
 # Formats
@@ -282,41 +328,191 @@ async def test_a_box_that_fails_is_discarded_and_logged_once(
         assert first.lines == last.lines == b"1\n2\n3\n"
         assert failing.puts == [b"1\n2\n"]
         assert leaving.puts == [b"1\n"]
-    assert [record.getMessage() for record in caplog.records] == [
-        "a member's box failed and is discarded: <the failing box>"
-    ] * 2
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "a member's box failed and is discarded: <the failing box> "
+        "(logged once, however often it happens)"
+    )
+
+
+async def test_a_fault_is_logged_once_for_a_thousand_members_and_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def member_format() -> Callable[[str], bytes]:
+        def encode(event: str) -> bytes:
+            return b"" if event == "fine" else bytes(1 // 0)
+
+        return encode
+
+    async with running_hub() as hub:
+        for _ in range(100):
+            hub.add(FailingBox(), plain)
+            hub.add(ListBox(), member_format())
+        for _ in range(3):
+            hub.publish_all(["fine", "bad", "worse"])
+            hub.publish("bad")
+            await hub.wait_delivered()
+    kinds = [type(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert sorted(kinds, key=str) == [RuntimeError, ZeroDivisionError]
+
+
+@pytest.mark.parametrize("result", [None, "a text", b"no end"])
+async def test_a_format_that_returns_no_lines_loses_them_and_harms_nobody(
+    result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_hub() as hub:
+        bad = ListBox()
+        hub.add(bad, lambda event: plain(event) if event == "good" else result)
+        (healthy,) = members_of(hub, 1)
+        hub.publish("x")
+        hub.tell(bad, "y")
+        hub.publish_all(["good", "z"])
+        await hub.wait_delivered()
+        assert bad.lines == b"good\n"
+        assert healthy.lines == b"x\ngood\nz\n"
+    (record,) = caplog.records
+    assert "could not be encoded and is left out: 'x'" in record.getMessage()
+
+
+async def test_a_box_and_an_event_that_cannot_be_shown_are_logged_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Shy(FailingBox):
+        def __repr__(self) -> str:
+            raise ValueError
+
+    async with running_hub() as hub:
+        hub.add(Shy(), plain)
+        hub.publish("x" * 1000)
+        hub.add(ListBox(), lambda event: bytes(len(event) // 0))
+        hub.publish("x" * 1000)
+        await hub.wait_delivered()
+    assert {len(record.getMessage()) < 400 for record in caplog.records} == {True}
+    assert len(caplog.records) == 2
 
 
 # Backpressure and deliveries
 
 
-async def test_readers_wait_while_the_log_is_long() -> None:
+@asynccontextmanager
+async def stuck_hub() -> AsyncIterator[tuple[Hub[str], Callable[[], None]]]:
+    """A hub whose first step has not come yet, and what lets it go on."""
     hub = Hub[str]()
-    (box,) = members_of(hub, 1)
-    with trio.testing.assert_checkpoints():
-        await hub.wait_room()
-    for _ in range(HIGH_WATER - 1):
-        hub.publish("x")
-    assert not hub.is_full
-    hub.publish("x")
-    assert hub.is_full
-    let_through: list[int] = []
+    run = hub.run()
 
-    async def reader(number: int) -> None:
-        await hub.wait_room()
-        let_through.append(number)
+    async def go_on() -> None:
+        await run
 
     async with trio.open_nursery() as nursery:
-        for number in range(3):
-            nursery.start_soon(reader, number)
-        await trio.testing.wait_all_tasks_blocked()
-        assert let_through == []
-        nursery.start_soon(hub.run)
-        await trio.testing.wait_all_tasks_blocked()
-        assert sorted(let_through) == [0, 1, 2]
-        assert not hub.is_full
-        assert box.lines == b"x\n" * HIGH_WATER
+        yield hub, lambda: nursery.start_soon(go_on)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("what", ["entries", "bytes", "bytes for one"])
+async def test_readers_wait_while_the_log_is_long(what: str) -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        with trio.testing.assert_checkpoints():
+            await hub.wait_room()
+        size = 1 if what == "entries" else HIGH_WATER_BYTES // 64
+        line = "x" * (size - 1)
+        # (That the member came is an entry too.)
+        count = HIGH_WATER - 1 if what == "entries" else 64
+        for number in range(count + 1):
+            assert not hub.is_full, number
+            hub.tell(box, line) if what == "bytes for one" else hub.publish(line)
+        assert hub.is_full
+        assert hub.must_wait
+        let_through: list[int] = []
+
+        async def reader(number: int) -> None:
+            await hub.wait_room()
+            let_through.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(reader, number)
+            await trio.testing.wait_all_tasks_blocked()
+            assert let_through == []
+            go_on()
+        assert sorted(let_through) == list(range(30))
+        assert not hub.must_wait
+        assert box.lines == plain(line) * (count + 1)
+
+
+async def test_of_many_who_wake_together_no_more_append_than_there_is_room_for() -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        answer = "x" * (HIGH_WATER_BYTES // 4)
+        most = 0
+        done = 0
+
+        async def ask(times: int) -> None:
+            nonlocal most, done
+            for _ in range(times):
+                if hub.must_wait:
+                    await hub.wait_room()
+                hub.tell(box, answer)
+                most = max(most, hub._pending[1])
+            done += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(500):
+                nursery.start_soon(ask, 2)
+            go_on()
+        assert done == 500
+        assert most <= HIGH_WATER_BYTES + 2 * len(answer)
+        await hub.wait_delivered()
+        assert len(box.lines) == 1000 * (len(answer) + 1)
+
+
+async def test_those_who_wait_are_let_in_in_their_order_by_and_large() -> None:
+    async with stuck_hub() as (hub, go_on):
+        members_of(hub, 1)
+        order: list[int] = []
+        big = "x" * (HIGH_WATER_BYTES + 1)
+        hub.publish(big)
+
+        async def ask(number: int) -> None:
+            await hub.wait_room()
+            order.append(number)
+            hub.publish(big)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(40):
+                nursery.start_soon(ask, number)
+                await trio.testing.wait_all_tasks_blocked()
+            go_on()
+        # Nobody waits much longer than those who came before it.
+        assert all(abs(place - number) < 30 for place, number in enumerate(order))
+        assert sorted(order) == list(range(40))
+
+
+async def test_who_gives_up_waiting_or_appends_nothing_leaves_nobody_waiting() -> None:
+    async with stuck_hub() as (hub, go_on):
+        members_of(hub, 1)
+        hub.publish("x" * (HIGH_WATER_BYTES + 1))
+        passed = 0
+
+        async def come_and_go(number: int) -> None:
+            nonlocal passed
+            with trio.CancelScope() as scope:
+                if number % 3 == 0:
+                    scopes.append(scope)
+                await hub.wait_room()
+                passed += 1
+
+        scopes: list[trio.CancelScope] = []
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(come_and_go, number)
+            await trio.testing.wait_all_tasks_blocked()
+            for scope in scopes[:10]:
+                scope.cancel()
+            go_on()
+            for scope in scopes[10:]:
+                scope.cancel()
+        assert 40 <= passed <= 50
 
 
 async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
@@ -431,6 +627,7 @@ async def test_after_the_hub_has_ended_nothing_raises_and_nobody_waits() -> None
 
 async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
     hub = Hub[str]()
+    run = hub.run()
     for _ in range(HIGH_WATER + 1):
         hub.publish("x")
     async with trio.open_nursery() as nursery:
@@ -439,7 +636,7 @@ async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
         await trio.testing.wait_all_tasks_blocked()
         with trio.CancelScope() as scope:
             scope.cancel()
-            await hub.run()
+            await run
 
 
 async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_turn() -> None:
@@ -450,6 +647,7 @@ async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_tur
             super().put(lines)
             scope.cancel()
 
+    run = hub.run()
     hub.add(CancellingBox(), plain)
     boxes = members_of(hub, 1000)
     hub.publish("x")
@@ -457,7 +655,7 @@ async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_tur
         nursery.start_soon(hub.wait_delivered)
         await trio.testing.wait_all_tasks_blocked()
         with trio.CancelScope() as scope:
-            await hub.run()
+            await run
         assert boxes[-1].puts == []
         await trio.testing.wait_all_tasks_blocked()
         assert not nursery.child_tasks

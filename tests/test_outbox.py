@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import trio
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from trionet import Outbox, ReceiveInterrupted, WhenSlow
 from trionet.lines import tally
+from trionet.outbox import safe_notice
 from trionet.sockets import SocketStream
 from trionet.testing import Link, MemoryStream, SendingNowMemoryStream, memory_stream_pair
 
@@ -634,6 +636,81 @@ async def test_a_text_is_no_bytes_and_the_error_says_what_to_do() -> None:
     async with trio.open_nursery() as nursery:
         with pytest.raises(TypeError, match=r"takes bytes, such as trionet\.encode_line"):
             Outbox(ours, nursery).put("text")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lines", [b"no end", b"one\ntwo", "text\n", None, memoryview(b"a\n")])
+async def test_what_is_no_whole_lines_is_refused_and_nothing_of_it_is_sent(lines: Any) -> None:
+    ours, theirs = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(ours, nursery)
+        error = ValueError if isinstance(lines, bytes) else TypeError
+        with pytest.raises(error, match=r"trionet\.encode_line"):
+            outbox.put(lines)
+        with pytest.raises(error):
+            await outbox.send(lines)
+        outbox.put(b"")
+        outbox.put(b"whole\n")
+        assert (outbox.lines_out, outbox.bytes_out, outbox.dropped) == (1, 6, 0)
+        assert await theirs.receive_some() == b"whole\n"
+
+
+@pytest.mark.parametrize("result", [None, "text\n", b"no end", b"", ZeroDivisionError])
+@pytest.mark.parametrize("sends_now", [True, False])
+async def test_a_tell_missed_that_fails_is_logged_once_and_the_peer_told_all_the_same(
+    sends_now: bool, result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tell(count: int) -> bytes:
+        return bytes(count // 0) if result is ZeroDivisionError else result
+
+    shared = safe_notice(tell)
+    assert safe_notice(shared) is shared
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            ours, theirs = memory_stream_pair(Link(capacity=10, sends_now=sends_now))
+            outbox = Outbox(
+                ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST, tell_missed=shared
+            )
+            for _ in range(3):
+                outbox.put(b"".join(numbered(6)))
+                await trio.testing.wait_all_tasks_blocked()
+            received = await read_what_is_there(theirs)
+            told = sum(int(count) for count in NOTICE.findall(received))
+            assert told == outbox.dropped > 0
+            assert (outbox.broken, outbox.waiting) == (False, 0)
+    (record,) = caplog.records
+    assert record.name == "trionet.outbox"
+    assert "tell_missed failed" in record.getMessage()
+
+
+async def test_an_outbox_shows_its_state() -> None:
+    ours, _ = memory_stream_pair(Link(capacity=15), names=("here", "there"))
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST)
+        outbox.put(b"".join(numbered(6)))
+        assert repr(outbox) == (
+            "<trionet.Outbox to there: open, 6 lines (15 bytes) out, 15 bytes waiting, "
+            "3 lines dropped>"
+        )
+        outbox.close()
+        assert "closed" in repr(outbox)
+        outbox.give_up()
+        assert "broken" in repr(outbox)
+
+
+async def test_slow_members_share_a_large_line_that_they_are_told() -> None:
+    async with trio.open_nursery() as nursery:
+        answer = b"x" * 60_000 + b"\n"
+        outboxes = []
+        for _ in range(3):
+            ours, _ = memory_stream_pair(Link(capacity=15))
+            outboxes.append(Outbox(ours, nursery))
+            outboxes[-1].put(b"".join(numbered(2)))
+            before = memoryview(b"a line\n" * 5)
+            outboxes[-1].put_pieces([before, answer, before], tally(answer + bytes(before) * 2))
+        for outbox in outboxes:
+            assert outbox._queue is not None
+            assert [block for block in outbox._queue._blocks if block is answer]
+            outbox.give_up()
 
 
 # Sockets, and lines in pieces

@@ -62,8 +62,25 @@ def tally(lines: bytes) -> int:
     """
     try:
         return lines.count(b"\n") + len(lines) * TALLY_BYTE
-    except TypeError:
+    except (AttributeError, TypeError):
         raise TypeError("a peer takes bytes, such as trionet.encode_line(text)") from None
+
+
+def check_lines(lines: bytes) -> bytes:
+    """Return lines if they are some: bytes that end with a newline, or nothing.
+
+    Raises:
+        TypeError: they are no bytes.
+        ValueError: the last line has no end, so that the next one would be joined to it.
+    """
+    if isinstance(lines, bytearray | memoryview):
+        lines = bytes(lines)
+    if not isinstance(lines, bytes):
+        kind = type(lines).__name__
+        raise TypeError(f"lines are bytes, such as trionet.encode_line(text), not {kind}")
+    if lines and lines[-1] != 0x0A:
+        raise ValueError("the last line has no end: write trionet.encode_line(text), or add b'\\n'")
+    return lines
 
 
 class Lines(bytes):

@@ -18,13 +18,14 @@ from __future__ import annotations
 import enum
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar, cast
 
 import trio
 
-from trionet.linequeue import LineQueue
-from trionet.lines import TALLY_BYTE, Lines, tally
+from trionet.faults import FaultLog
+from trionet.linequeue import BLOCK, PIECE, LineQueue
+from trionet.lines import TALLY_BYTE, Lines, check_lines, tally
 from trionet.stream import SendsDirectly, SendsNow
 
 T = TypeVar("T")
@@ -37,8 +38,14 @@ _SLICE = 16384
 # one by one; and it takes a thousand at most, so that the rest would wait without need.
 _MOST_PIECES = 16
 
+# What a writer sends between two checkpoints: 128 KiB take the kernel 0.1 ms, or 1 ms where it has
+# to find memory for them first.
+_PIECES_AT_ONCE = 2
+
 # A peer that is gone: what the system says of it, and what streams make of that.
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+_NEWLINE = 0x0A
 
 logger = logging.getLogger("trionet.outbox")
 
@@ -59,6 +66,46 @@ def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
 
 def _tell_missed(count: int) -> bytes:
     return b"error: missed %d lines\n" % count
+
+
+class SafeNotice:
+    """A ``tell_missed`` that never raises and always returns lines.
+
+    Where the caller's own fails, the peer is told in trionet's words. The fault is logged once, for
+    all outboxes that share this.
+
+    Args:
+        tell_missed: the caller's own.
+    """
+
+    __slots__ = ("_faults", "_tell_missed")
+
+    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
+        self._tell_missed = tell_missed
+        self._faults = FaultLog(logger)
+
+    def __call__(self, count: int) -> bytes:
+        """Return the lines that tell how many lines were missed."""
+        try:
+            lines = check_lines(self._tell_missed(count))
+            if not lines:
+                raise ValueError("a peer is to be told that it missed lines")
+        except Exception as error:
+            self._faults.report(
+                error,
+                self._tell_missed,
+                "tell_missed failed, and trionet tells the peer",
+                count,
+            )
+            return _tell_missed(count)
+        return lines
+
+
+def safe_notice(tell_missed: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
+    """Return what tells of missed lines and never raises; made once for many outboxes."""
+    if tell_missed is None:
+        return _tell_missed
+    return tell_missed if isinstance(tell_missed, SafeNotice) else SafeNotice(tell_missed)
 
 
 class SharedCount:
@@ -82,10 +129,11 @@ class Outbox:
     Args:
         stream: where they go. The outbox sends on it but never closes it, and nobody else sends.
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
-        max_waiting: bytes that may wait.
+        max_waiting: bytes that may wait, and hardly less than the memory that they take.
         when_slow: what happens beyond that.
         tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
-            it missed; default ``error: missed 37 lines``.
+            it missed; default ``error: missed 37 lines``, also in place of one that raises or
+            returns no lines.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
 
@@ -136,7 +184,7 @@ class Outbox:
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._tell_missed = tell_missed or _tell_missed
+        self._tell_missed = safe_notice(tell_missed)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Both only while something waits: thousands of idle outboxes have neither.
@@ -153,6 +201,14 @@ class Outbox:
         self.dropped = 0
         self.progressed_at = math.inf
         self.broken = False
+
+    def __repr__(self) -> str:
+        state = "broken" if self.broken else "closed" if self._closed else "open"
+        return (
+            f"<trionet.Outbox to {getattr(self._stream, 'peer', 'unknown peer')}: {state}, "
+            f"{self.lines_out} lines ({self.bytes_out} bytes) out, "
+            f"{self.waiting} bytes waiting, {self.dropped} lines dropped>"
+        )
 
     @property
     def bytes_out(self) -> int:
@@ -181,8 +237,14 @@ class Outbox:
 
         Args:
             lines: any number of lines, each with its end.
+
+        Raises:
+            TypeError: they are no bytes.
+            ValueError: the last line has no end: the next one would be joined to it.
         """
         amount = lines.tally if type(lines) is Lines else tally(lines)
+        if lines and lines[-1] != _NEWLINE:
+            check_lines(lines)
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._tally += amount
         if sent != len(lines):
@@ -192,17 +254,24 @@ class Outbox:
         """Do what `put` does for lines in pieces; they are joined only if they have to wait.
 
         Args:
-            pieces: whole lines, each with its end, once they are joined.
+            pieces: each is whole lines with their ends.
             amount: their `trionet.lines.tally`.
         """
         is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
-        if not is_able or len(pieces) > _MOST_PIECES:
-            self.put(b"".join(pieces))
-            return
-        sent = self._sent(cast(SendsDirectly, self._stream).send_pieces_nowait, pieces)
+        sent = 0
+        if is_able and len(pieces) <= _MOST_PIECES:
+            sent = self._sent(cast(SendsDirectly, self._stream).send_pieces_nowait, pieces)
+        elif self.direct is not None:
+            sent = self._sent(self.direct, b"".join(pieces))
         self._tally += amount
         if sent != amount // TALLY_BYTE:
-            self.keep(b"".join(pieces), amount, sent)
+            for piece in _joined(pieces):
+                size = len(piece)
+                if sent < size:
+                    self.keep(piece, tally(piece), sent)
+                    sent = 0
+                else:
+                    sent -= size
 
     def share(self, count: SharedCount) -> bool:
         """Count what `put_to_all` puts together with other outboxes. Never a checkpoint.
@@ -301,19 +370,20 @@ class Outbox:
             self.progressed_at = trio.current_time()
             if self._on_blocked is not None:
                 self._on_blocked()
-        self._queue.put(lines, sent=sent)
-        excess = self._queue.size - self._max_waiting - self._awaited
-        if excess > 0:
-            self._overflow(excess)
-
-    def _overflow(self, excess: int) -> None:
-        assert self._queue is not None
+        if isinstance(lines, bytearray):
+            # Its owner may go on with it.
+            lines = bytes(lines)
+        limit = self._max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
-            self.dropped += self._queue.drop_oldest(excess)
+            self.dropped += self._queue.put(
+                lines, count=amount % TALLY_BYTE, sent=sent, limit=limit
+            )
             return
-        self.give_up()
-        if self._on_overflow is not None:
-            self._on_overflow()
+        self._queue.put(lines, sent=sent)
+        if self._queue.size > limit:
+            self.give_up()
+            if self._on_overflow is not None:
+                self._on_overflow()
 
     def _sent(self, send: Callable[[T], int], data: T) -> int:
         """Send what is taken at once, and return how many bytes that was."""
@@ -355,7 +425,9 @@ class Outbox:
         while queue:
             await stream.wait_writable()
             sent = size = 0
-            while sent == size and queue:
+            for _ in range(_PIECES_AT_ONCE):
+                if sent != size or not queue:
+                    break
                 piece = queue.take()
                 size = len(piece)
                 sent = stream.send_nowait(piece)
@@ -363,8 +435,10 @@ class Outbox:
                 self._progress(sent)
 
     async def _write_all(self, queue: LineQueue) -> None:
+        # What is being written cannot be dropped any more: a quarter of what may wait, at most.
+        wanted = min(PIECE, max(_SLICE, self._max_waiting // 4))
         while queue:
-            piece = queue.take()
+            piece = queue.take(wanted)
             with memoryview(piece) as view:
                 for begin in range(0, len(view), _SLICE):
                     with view[begin : begin + _SLICE] as part:
@@ -382,7 +456,7 @@ def put_to_all(
     outboxes: Iterable[Outbox],
     lines: Lines,
     without: Collection[object],
-    on_error: Callable[[Outbox], object],
+    on_error: Callable[[Outbox, Exception], object],
 ) -> None:
     """Do what `Outbox.put` does for many, and nothing else. Never a checkpoint.
 
@@ -392,7 +466,7 @@ def put_to_all(
         outboxes: they share a count, and the lines stand in it already.
         lines: whole lines.
         without: who does not get them.
-        on_error: called with an outbox that raised, while the error is handled.
+        on_error: called with an outbox that raised, and what it raised.
     """
     amount, size = lines.tally, len(lines)
     for outbox in outboxes:
@@ -407,12 +481,27 @@ def put_to_all(
             pass
         except _GONE:
             outbox.give_up()
-        except Exception:
+        except Exception as error:
             outbox.miss(amount)
-            on_error(outbox)
+            on_error(outbox, error)
             continue
         if sent != size:
             try:
                 outbox.keep(lines, amount, sent)
-            except Exception:
-                on_error(outbox)
+            except Exception as error:
+                on_error(outbox, error)
+
+
+def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes]:
+    """Join pieces that are to wait, but for large ones that others may share."""
+    run: list[bytes | memoryview] = []
+    for piece in pieces:
+        if type(piece) is bytes and len(piece) >= BLOCK:
+            if run:
+                yield b"".join(run)
+                run = []
+            yield piece
+        else:
+            run.append(piece)
+    if run:
+        yield b"".join(run)

@@ -43,7 +43,7 @@ from trionet.limits import Limits
 from trionet.lines import encode_line
 from trionet.lingering import Lingerers
 from trionet.network import SYSTEM, Listener, Network
-from trionet.outbox import WhenSlow
+from trionet.outbox import WhenSlow, safe_notice
 from trionet.readiness import HAS_EPOLL, Readiness, let_wait_with
 from trionet.stream import InputEnd, close_at_once, lingering_close, unarrived_of
 
@@ -95,7 +95,8 @@ class Server:
         self._limits = limits
         self._when_full = when_full
         self._when_slow = when_slow
-        self._tell_missed = tell_missed
+        # Made once, so that a fault of it is logged once, and not for each connection.
+        self._tell_missed = safe_notice(tell_missed)
         self._refuse_http = refuse_http
         self._identifies = identifies
         self._on_drain = on_drain

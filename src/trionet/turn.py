@@ -1,26 +1,37 @@
-"""One turn of a hub: what is published in it, and which members get how much of it. No I/O.
+"""One turn (a batch) of a hub: what is published in it, and which members get how much. No I/O.
 
-Nearly all members get the same lines, so these are joined once. A member who differs has a `Cut`:
-where it came in, what it is left out of, and what it alone is told. What one member writes comes in
-a row, and a row is one gap. So its cut of a turn of 500 lines is two pieces, not 480.
+Nearly all members get the same lines, so these are joined once for each format. A member who
+differs has a `Cut`: where it came in, what it is left out of, and what it alone is told. What one
+member writes comes in a row, and a row is one gap. So its cut of a turn of 500 lines is two pieces,
+not 480.
+
+Events are encoded when they are appended, so that a turn knows its size in bytes at any time: that
+is what a hub's bound counts. A turn holds no events, only their bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from trionet.lines import TALLY_BYTE, Lines
+from trionet.lines import TALLY_BYTE, Lines, check_lines
 
 E = TypeVar("E")
 B = TypeVar("B")
 
 Encode: TypeAlias = Callable[[E], bytes]
 
+# Called with a format, an event, and the error that the format raised for it.
+Report: TypeAlias = Callable[[Encode[E], E, Exception], object]
+
+_LAST_BYTE = itemgetter(-1)
+_NEWLINES = frozenset(b"\n")
+
 
 class _Gap:
-    """Published events, ``begin`` to ``end``, that a member is left out of."""
+    """Publishings, ``begin`` to ``end``, that a member is left out of."""
 
     __slots__ = ("begin", "end")
 
@@ -29,124 +40,52 @@ class _Gap:
         self.end = begin + 1
 
 
-class _Told(NamedTuple, Generic[E]):
-    """What a member alone is told, in front of the published event at `begin`."""
+class _Told(NamedTuple):
+    """What a member alone is told, in front of the publishing at `begin`."""
 
     begin: int
-    event: E
+    lines: bytes
 
 
-class Cut(Generic[E]):
+class Cut:
     """How one member's lines of a turn differ from all lines.
 
     Attributes:
-        start: the first published event that is for the member.
-        changes: gaps and private events, in order.
+        start: the first publishing that is for the member.
+        changes: gaps and private lines, in order.
     """
 
     __slots__ = ("changes", "start")
 
     def __init__(self, start: int = 0) -> None:
         self.start = start
-        self.changes: list[_Gap | _Told[E]] = []
+        self.changes: list[_Gap | _Told] = []
 
 
 class Departure(NamedTuple, Generic[E, B]):
-    """A member who went within a turn.
+    """A member who left within a turn.
 
     Attributes:
         box: where its lines go.
         encode: its format.
         cut: how its lines differ; ``None``: not at all, up to the end.
-        end: the first published event that is not for it any more.
+        end: the first publishing that is not for it any more.
     """
 
     box: B
     encode: Encode[E]
-    cut: Cut[E] | None
+    cut: Cut | None
     end: int
-
-
-class Turn(Generic[E, B]):
-    """What is appended to a log between two deliveries.
-
-    It does not know who is a member: whoever appends tells it of members alone.
-
-    Attributes:
-        events: what is published, in order.
-        cuts: of the members who are here at the end and do not get all of it.
-        departures: of those who are not, in order of going.
-    """
-
-    __slots__ = ("_gap", "_others", "_writer", "cuts", "departures", "events")
-
-    def __init__(self) -> None:
-        self.events: list[E] = []
-        self.cuts: dict[B, Cut[E]] = {}
-        self.departures: list[Departure[E, B]] = []
-        self._others = 0
-        # The last gap and whose it is, as long as it can grow.
-        self._gap = _Gap(-1)
-        self._writer: B | None = None
-
-    @property
-    def size(self) -> int:
-        """How many entries there are, of all kinds."""
-        return len(self.events) + self._others
-
-    def publish(self, event: E, exclude: B | None) -> None:
-        """Add an event for all members, less one."""
-        if exclude is not None:
-            at = len(self.events)
-            if exclude is self._writer and self._gap.end == at:
-                self._gap.end = at + 1
-            else:
-                self._gap = _Gap(at)
-                self._writer = exclude
-                self._cut(exclude).changes.append(self._gap)
-        self.events.append(event)
-
-    def publish_all(self, events: list[E], exclude: B | None) -> None:
-        """Add events for all members, less one; as if they were added one by one."""
-        if events:
-            self.publish(events[0], exclude)
-            self.events += events[1:]
-            if exclude is not None:
-                self._gap.end = len(self.events)
-
-    def tell(self, box: B, event: E) -> None:
-        """Add an event for one member."""
-        self._others += 1
-        self._writer = None
-        self._cut(box).changes.append(_Told(len(self.events), event))
-
-    def add(self, box: B) -> None:
-        """Note that somebody has become a member."""
-        self._others += 1
-        self.cuts[box] = Cut(len(self.events))
-
-    def discard(self, box: B, encode: Encode[E]) -> None:
-        """Note that somebody is a member no more."""
-        self._others += 1
-        self._writer = None
-        cut = self.cuts.pop(box, None)
-        self.departures.append(Departure(box, encode, cut, len(self.events)))
-
-    def _cut(self, box: B) -> Cut[E]:
-        cut = self.cuts.get(box)
-        if cut is None:
-            cut = self.cuts[box] = Cut()
-        return cut
 
 
 class Share(NamedTuple):
     """One member's lines, in pieces.
 
-    To join those of a busy turn anew for each who wrote in it would take a third as long as to send
-    them: 20 talkers with lines of 512 bytes copied 10 MB a turn.
+    To join those of a busy turn anew for each member who wrote in it would take a third as long as
+    to send them: 20 talkers with lines of 512 bytes copied 10 MB a turn.
 
     Attributes:
-        pieces: to be joined.
+        pieces: to be joined. Each is whole lines.
         tally: how many lines and bytes; see `trionet.lines.tally`.
     """
 
@@ -154,78 +93,223 @@ class Share(NamedTuple):
     tally: int
 
 
-class EncodedTurn(Generic[E]):
-    """A turn's published events in one format.
+class Payload:
+    """What a turn publishes, in one format.
 
     Args:
-        events: what was published.
-        encode: the format.
-        on_error: called with an event that could not be encoded, while the error is handled; it
-            is left out.
+        begin: how many publishings came before the format did.
 
     Attributes:
-        whole: all lines.
+        whole: all lines, once the turn is closed.
     """
 
-    __slots__ = (
-        "_encode",
-        "_index",
-        "_on_error",
-        "_pieces",
-        "whole",
-    )
+    __slots__ = ("_begin", "_chunks", "_numbers", "_offsets", "has_blanks", "whole")
 
-    def __init__(self, events: list[E], encode: Encode[E], on_error: Callable[[E], object]) -> None:
-        self._encode = encode
-        self._on_error = on_error
-        try:
-            self._pieces = [encode(event) for event in events]
-        except Exception:
-            self._pieces = [self._encode_one(event) for event in events]
-        self.whole = Lines(b"".join(self._pieces))
-        # How many bytes and how many lines stand in front of each event, and in all; once somebody
-        # needs it.
-        self._index: tuple[Sequence[int], Sequence[int]] | None = None
+    def __init__(self, begin: int) -> None:
+        self._begin = begin
+        # Of each publishing, its lines.
+        self._chunks: list[bytes] = []
+        # How many bytes and how many lines stand in front of each publishing, and in all.
+        self._offsets: Sequence[int] = ()
+        self._numbers: Sequence[int] = ()
+        # Whether some event is no line in this format.
+        self.has_blanks = False
+        self.whole = Lines(b"")
 
-    def apply(self, cut: Cut[E] | None, end: int | None = None) -> Share:
+    def append(self, chunk: bytes) -> None:
+        """Add the lines of one publishing."""
+        self._chunks.append(chunk)
+
+    def close(self, counts: list[int], *, has_cuts: bool) -> None:
+        """Join the lines.
+
+        Args:
+            counts: of each publishing of the turn, how many events it was.
+            has_cuts: whether `share` will be asked for.
+        """
+        chunks, self._chunks = self._chunks, []
+        self.whole = Lines(b"".join(chunks))
+        if not has_cuts:
+            return
+        counts = counts[self._begin :] if self._begin else counts
+        self._offsets = list(accumulate(map(len, chunks), initial=0))
+        # Where each event is one line, as nearly always, there is nothing to count.
+        if self.has_blanks or self.whole.tally % TALLY_BYTE != sum(counts):
+            counts = [chunk.count(b"\n") for chunk in chunks]
+        self._numbers = list(accumulate(counts, initial=0))
+
+    def share(self, cut: Cut | None, end: int | None = None) -> Share:
         """Return one member's lines.
 
         Args:
             cut: how they differ from the whole; ``None``: not at all.
-            end: the first published event that is not for the member any more; ``None``: all are.
+            end: the first publishing that is not for the member any more; ``None``: all are.
         """
-        if self._index is None:
-            ends = accumulate(map(len, self._pieces), initial=0)
-            self._index = list(ends), self._count_lines()
-        offsets, numbers = self._index
+        offsets, numbers, begin = self._offsets, self._numbers, self._begin
         view = memoryview(self.whole)
-        cut = cut or Cut()
-        here, end = cut.start, len(self._pieces) if end is None else end
+        cut = cut or Cut(begin)
+        here = max(cut.start - begin, 0)
+        end = len(offsets) - 1 if end is None else end - begin
         pieces: list[bytes | memoryview] = []
         number = numbers[end] - numbers[here]
         for change in cut.changes:
-            pieces.append(view[offsets[here] : offsets[change.begin]])
+            at = change.begin - begin
+            pieces.append(view[offsets[here] : offsets[at]])
             if isinstance(change, _Gap):
-                here = change.end
-                number -= numbers[here] - numbers[change.begin]
+                here = change.end - begin
+                number -= numbers[here] - numbers[at]
             else:
-                here = change.begin
-                pieces.append(private := self._encode_one(change.event))
-                number += private.count(b"\n")
+                here = at
+                pieces.append(change.lines)
+                number += change.lines.count(b"\n")
         pieces.append(view[offsets[here] : offsets[end]])
         pieces = [piece for piece in pieces if piece]
         return Share(pieces, number + sum(map(len, pieces)) * TALLY_BYTE)
 
-    def _count_lines(self) -> Sequence[int]:
-        count = len(self._pieces)
-        if self.whole.tally % TALLY_BYTE == count and all(self._pieces):
-            # Each event is one line, as nearly always: there is nothing to count.
-            return range(count + 1)
-        return list(accumulate((piece.count(b"\n") for piece in self._pieces), initial=0))
 
-    def _encode_one(self, event: E) -> bytes:
+class Turn(Generic[E, B]):
+    """What is appended to a log between two deliveries.
+
+    It does not know who is a member: it is told of members only.
+
+    Args:
+        formats: those that the members have when it begins.
+        report: called when a format raises, or returns what is no lines; the event is left out.
+
+    Attributes:
+        size: how many entries there are, of all kinds.
+        bytes: how many bytes they are: what is published once for each format, what is told for
+            each member who is told it.
+        cuts: of the members who are here at the end and do not get all of it.
+        departures: of those who are not, in order of going.
+    """
+
+    __slots__ = (
+        "_counts",
+        "_gap",
+        "_payloads",
+        "_report",
+        "_told",
+        "_writer",
+        "bytes",
+        "cuts",
+        "departures",
+        "size",
+    )
+
+    def __init__(self, formats: Iterable[Encode[E]], report: Report[E]) -> None:
+        self.size = 0
+        self.bytes = 0
+        self.cuts: dict[B, Cut] = {}
+        self.departures: list[Departure[E, B]] = []
+        self._report = report
+        self._payloads = {encode: Payload(0) for encode in formats}
+        # Of each publishing, how many events it was.
+        self._counts: list[int] = []
+        # What was told, by format and identity: who asks the same gets the same bytes. The event
+        # is kept, so that its identity stays its own.
+        self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
+        # The last gap and whose it is, as long as it can grow.
+        self._gap = _Gap(-1)
+        self._writer: B | None = None
+
+    def publish(self, event: E, exclude: B | None) -> None:
+        """Add an event for all members, less one."""
+        if exclude is not None:
+            self._leave_out(exclude)
+        for encode, payload in self._payloads.items():
+            lines = self._encode(encode, event)
+            if lines:
+                self.bytes += len(lines)
+            else:
+                payload.has_blanks = True
+            payload.append(lines)
+        self._counts.append(1)
+        self.size += 1
+
+    def publish_all(self, events: list[E], exclude: B | None) -> None:
+        """Add events for all members, less one; as if they were added one by one."""
+        if not events:
+            return
+        if exclude is not None:
+            self._leave_out(exclude)
+        for encode, payload in self._payloads.items():
+            try:
+                pieces = [encode(event) for event in events]
+                lines = b"".join(pieces)
+                # In C, for each is looked at.
+                are_lines = _NEWLINES.issuperset(map(_LAST_BYTE, filter(None, pieces)))
+            except Exception:
+                are_lines = False
+            if not are_lines:
+                pieces = [self._encode(encode, event) for event in events]
+                lines = b"".join(pieces)
+            if not all(pieces):
+                payload.has_blanks = True
+            self.bytes += len(lines)
+            payload.append(lines)
+        self._counts.append(len(events))
+        self.size += len(events)
+
+    def tell(self, box: B, encode: Encode[E], event: E) -> int:
+        """Add an event for one member, whose format is given; return how many bytes it is.
+
+        An event that is told more than once in a turn is encoded once for each format.
+        """
+        key = encode, id(event)
+        told = self._told.get(key)
+        if told is None:
+            told = self._told[key] = event, self._encode(encode, event)
+        lines = told[1]
+        self.size += 1
+        self.bytes += len(lines)
+        self._writer = None
+        self._cut(box).changes.append(_Told(len(self._counts), lines))
+        return len(lines)
+
+    def add(self, box: B, encode: Encode[E]) -> None:
+        """Note that somebody has become a member."""
+        self.size += 1
+        if encode not in self._payloads:
+            self._payloads[encode] = Payload(len(self._counts))
+        self.cuts[box] = Cut(len(self._counts))
+
+    def discard(self, box: B, encode: Encode[E]) -> None:
+        """Note that somebody is a member no more."""
+        self.size += 1
+        self._writer = None
+        if encode not in self._payloads:
+            # It was the last member with this format, and nothing was published since.
+            self._payloads[encode] = Payload(len(self._counts))
+        cut = self.cuts.pop(box, None)
+        self.departures.append(Departure(box, encode, cut, len(self._counts)))
+
+    def close(self) -> dict[Encode[E], Payload]:
+        """Join what was published, in each format. Nothing is appended after this."""
+        has_cuts = bool(self.cuts or self.departures)
+        for payload in self._payloads.values():
+            payload.close(self._counts, has_cuts=has_cuts)
+        return self._payloads
+
+    def _leave_out(self, box: B) -> None:
+        """Leave a member out of the publishing that comes next."""
+        at = len(self._counts)
+        if box is self._writer and self._gap.end == at:
+            self._gap.end = at + 1
+        else:
+            self._gap = _Gap(at)
+            self._writer = box
+            self._cut(box).changes.append(self._gap)
+
+    def _cut(self, box: B) -> Cut:
+        cut = self.cuts.get(box)
+        if cut is None:
+            cut = self.cuts[box] = Cut()
+        return cut
+
+    def _encode(self, encode: Encode[E], event: E) -> bytes:
         try:
-            return self._encode(event)
-        except Exception:
-            self._on_error(event)
+            return check_lines(encode(event))
+        except Exception as error:
+            self._report(encode, event, error)
             return b""

@@ -45,6 +45,7 @@ class ListedLog:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.is_full = False
 
     def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
         self.entries.append(("add", box, encode))
@@ -59,8 +60,9 @@ class ListedLog:
         for event in events:
             self.publish(event, exclude=exclude)
 
-    def tell(self, box: Box, event: Event) -> None:
+    def tell(self, box: Box, event: Event) -> int:
         self.entries.append(("tell", box, event))
+        return 0
 
     def take(self) -> list[Entry]:
         taken, self.entries = self.entries, []

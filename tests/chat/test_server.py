@@ -623,6 +623,70 @@ async def test_a_console_that_fails_is_nobodys_concern(
             await ann.expect_end()
 
 
+# A room with much to do
+
+
+async def test_members_who_ask_for_more_than_there_is_room_for_are_answered_in_full(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Room for a few answers at a time.
+    monkeypatch.setattr("trionet.hub.HIGH_WATER_BYTES", 200)
+    async with chat() as room:
+        names = [f"member{number}" for number in range(20)]
+        clients = await room.join(*names)
+        who = f"*** 20 here: {', '.join(names)}"
+        for number, client in enumerate(clients):
+            await client.send(*["/who", "/foo"] * 20, f"I am {number}")
+        answers = [who, "error: unknown command /foo (try /help)"] * 20
+        for number, client in enumerate(clients):
+            lines = [await client.receive() for _ in range(40 + 19)]
+            assert [line for line in lines if not line.startswith("member")] == answers
+            others = [f"member{n}: I am {n}" for n in range(20) if n != number]
+            assert sorted(lines)[-19:] == sorted(others)
+
+
+async def test_who_asks_for_much_leaves_the_others_their_turn(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trionet.hub.HIGH_WATER_BYTES", 200)
+    async with chat(limits=Limits()) as room:
+        ann, bob = await room.join("Ann", "Bob")
+        await ann.send(*["/who"] * 5000, "the last")
+        await bob.send("/who")
+        await bob.expect("*** 2 here: Ann, Bob", "Ann: the last")
+
+
+async def test_long_answers_are_paid_for(autojump_clock: trio.testing.MockClock) -> None:
+    async with chat(limits=Limits(rate=1, burst=200)) as room:
+        (ann,) = await room.join("Ann")
+        for number in range(150):
+            await room.connect(f"{number:032}")
+        await settled()
+        began = trio.current_time()
+        for _ in range(150):
+            await ann.receive()
+        for _ in range(110):
+            await ann.send("/who")
+            await ann.receive()
+        # 5 KiB: each costs two tokens.
+        assert 20 <= trio.current_time() - began <= 22
+
+
+async def test_a_drain_with_its_own_deadline_is_given_that_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with chat(limits=Limits(write_timeout=0)) as room:
+        ann, _ = await room.join("Ann", "Bob")
+        await room.connect("Cid", link=Link(capacity=10))
+        await ann.expect("*** Cid joined (3 here)")
+        began = trio.current_time()
+        assert len(await room.server.drain(60)) == 1
+        assert trio.current_time() - began == 60
+        await room.ended.wait()
+        # And what the hub has still to do is not waited for.
+        assert trio.current_time() - began < 61
+
+
 # Who reads slowly
 
 

@@ -35,6 +35,7 @@ class PromptLog:
 
     def __init__(self) -> None:
         self.boxes: dict[Box, Callable[[Event], bytes]] = {}
+        self.is_full = False
 
     def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
         self.boxes[box] = encode
@@ -51,9 +52,12 @@ class PromptLog:
         for event in events:
             self.publish(event, exclude=exclude)
 
-    def tell(self, box: Box, event: Event) -> None:
-        if box in self.boxes:
-            box.put(self.boxes[box](event))
+    def tell(self, box: Box, event: Event) -> int:
+        if box not in self.boxes:
+            return 0
+        lines = self.boxes[box](event)
+        box.put(lines)
+        return len(lines)
 
 
 class Peer:
@@ -359,3 +363,59 @@ def test_lines_that_come_together_mean_what_they_mean_one_by_one(
                 peer.session.receive(line)
         heard.append((peer.box.lines, listener.box.lines, peer.session.ended))
     assert heard[0] == heard[1]
+
+
+def test_a_full_room_takes_one_line_at_a_time_and_says_how_many_it_took() -> None:
+    log = PromptLog()
+    room = Room(log)
+    ann = member(room, "Ann")
+    commands: list[Line] = ["/who", "/help", "/foo"]
+    assert ann.session.receive_batch(commands) == 3
+    log.is_full = True
+    for _ in range(2):
+        ann.box.take()
+        assert ann.session.receive_batch(commands) == 1
+        assert ann.box.take() == ["*** 1 here: Ann"]
+    # Messages that came together cost what they are, and are taken together.
+    assert ann.session.receive_batch(["one", "two"]) == 2
+    assert ann.session.receive_batch([]) == 0
+
+
+def test_what_stands_behind_a_q_is_not_taken() -> None:
+    ann = member(Room(PromptLog()), "Ann")
+    assert ann.session.receive_batch(["/who", "q", "/who"]) == 2
+    assert ann.session.ended
+
+
+def test_a_long_answer_costs_a_token_for_each_4096_bytes_of_it() -> None:
+    room = Room(PromptLog())
+    charged: list[int] = []
+    box = Inbox()
+    session = Session(room, box, plain, charged.append)
+    session.receive_batch(["Ann", "/who", "/help", "/foo", LineNotUTF8(b"")])
+    assert charged == [], "a short answer is paid for with its line"
+    for number in range(400):
+        Peer(room).say(f"member{number:020}")
+    session.receive("/who")
+    (answer,) = [line for line in box.lines if line.startswith("*** 401 here: ")]
+    assert charged == [(len(answer) + 1) // 4096] == [2]
+
+
+def test_all_who_ask_at_the_same_time_are_told_the_same_event() -> None:
+    events: list[Event] = []
+
+    class NotingLog(PromptLog):
+        def tell(self, box: Box, event: Event) -> int:
+            events.append(event)
+            return super().tell(box, event)
+
+    room = Room(NotingLog())
+    ann, bob = member(room, "Ann"), member(room, "Bob")
+    events.clear()
+    for peer in (ann, bob):
+        peer.say("/who", "/help", "/foo", "/foo")
+    one, other = events[:4], events[4:]
+    assert all(a is b for a, b in zip(one, other, strict=True))
+    assert one[2] is one[3]
+    bob.say("q")
+    assert ann.say("/who")[-1] == "*** 1 here: Ann"

@@ -904,3 +904,35 @@ def test_l44_after_the_login_deadline_no_line_is_answered(start: Starter) -> Non
     peer.expect_error()
     peer.expect("error: no login within 0.3 seconds")
     peer.expect_end()
+
+
+def test_l40_a_line_with_a_long_answer_counts_as_several(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", "--rate", "20", "--burst", "10")
+    (ann,) = room.join("Ann")
+    for number in range(150):
+        room.log_in(f"{number:032}")
+    for _ in range(150):
+        ann.expect_like(r"\*\*\* .* joined \(.* here\)")
+    began = time.monotonic()
+    for _ in range(20):
+        ann.say("/who")
+        # Some 5 KiB: with its line, two tokens.
+        ann.expect_like(r"\*\*\* 151 here: Ann, .{5000,6000}")
+    assert time.monotonic() - began > 1, "10 tokens and then 30 at 20 a second take 1.5 s"
+
+
+def test_l45_a_server_ends_at_its_drains_deadline_whatever_waits(start: Starter) -> None:
+    room = start.room(
+        "--forever", "--quiet", "--drain", "1", "--burst", "2000", "--max-waiting", "100000000"
+    )
+    members = room.join("Ann", "Bob", "Cid")
+    for member in members:
+        # They read nothing, and more is still to be handed on than fits in their connections.
+        member.sock.setblocking(False)
+        with suppress(BlockingIOError):
+            for _ in range(200):
+                member.sock.send(b"/who\n" * 10 + b"x" * 4000 + b"\n")
+    room.program.drain()
+    began = time.monotonic()
+    room.program.expect_end()
+    assert time.monotonic() - began < 2

@@ -50,8 +50,16 @@ class Log(Protocol):
     def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
         """Send events to all boxes less one."""
 
-    def tell(self, box: Box, event: Event) -> None:
-        """Send an event to one box, in its place in the order."""
+    def tell(self, box: Box, event: Event) -> int:
+        """Send an event to one box, in its place in the order, and return how many bytes it is."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever has more to append should wait first."""
+
+
+# The same for everyone, so that a log encodes it once for many.
+_HELPED = Helped()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +87,18 @@ class Room:
         self._on_empty = on_empty
         self._members: dict[str, Member] = {}
         self._by_look: dict[str, Member] = {}
+        # Made when somebody asks, and good for all who ask until somebody comes or goes.
+        self._present: Present | None = None
+        # The last one: who makes a mistake often makes it again.
+        self._mistaken = Mistaken("")
 
     def __len__(self) -> int:
         return len(self._members)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much happens that who wants more should wait: `Hub.wait_room`."""
+        return self._log.is_full
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +122,7 @@ class Room:
             raise NameTaken(f"the name {name} looks like {twin}, which is taken")
         member = Member(name, box)
         self._members[name.key] = member
+        self._present = None
         self._by_look.update(dict.fromkeys(looks, member))
         self._log.add(box, encode)
         first = tuple(here.name.shown for here in islice(self._members.values(), MAX_WELCOME_NAMES))
@@ -121,6 +139,7 @@ class Room:
         if self._members.get(member.name.key) is not member:
             return
         del self._members[member.name.key]
+        self._present = None
         for look in member.name.looks:
             del self._by_look[look]
         self._log.discard(member.box)
@@ -142,17 +161,21 @@ class Room:
         """Send an action to all others."""
         self._log.publish(Acted(member.name.shown, text), exclude=member.box)
 
-    def tell_who(self, member: Member) -> None:
-        """Tell a member who is here."""
-        self._log.tell(member.box, Present(self.names))
+    def tell_who(self, member: Member) -> int:
+        """Tell a member who is here; return how many bytes the answer is."""
+        if self._present is None:
+            self._present = Present(self.names)
+        return self._log.tell(member.box, self._present)
 
-    def tell_help(self, member: Member) -> None:
-        """Tell a member what can be done."""
-        self._log.tell(member.box, Helped())
+    def tell_help(self, member: Member) -> int:
+        """Tell a member what can be done; return how many bytes the answer is."""
+        return self._log.tell(member.box, _HELPED)
 
-    def tell_mistake(self, member: Member, reason: str) -> None:
-        """Tell a member what was wrong."""
-        self._log.tell(member.box, Mistaken(reason))
+    def tell_mistake(self, member: Member, reason: str) -> int:
+        """Tell a member what was wrong; return how many bytes the answer is."""
+        if reason != self._mistaken.reason:
+            self._mistaken = Mistaken(reason)
+        return self._log.tell(member.box, self._mistaken)
 
     def close(self) -> None:
         """Tell everyone that the server is about to end, once, and let nobody in any more."""

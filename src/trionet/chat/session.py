@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from trionet.chat.events import (
@@ -24,6 +25,10 @@ from trionet.lines import Line
 # Lines that somebody may send in place of a name. People need two or three; ten is beyond them, and
 # a program that goes on would hold a connection, and judge names at the server's cost, for ever.
 MAX_REFUSED_NAMES = 10
+
+# A line costs its sender one token, and one more for each so many bytes of its answer: as much as a
+# line may have. To be told of 10,000 members costs what 17 lines cost.
+BYTES_A_TOKEN = 4096
 
 
 class WireFormat(Protocol):
@@ -49,19 +54,28 @@ class Session:
         room: where it wants to be.
         box: where its lines go.
         wire: how it writes.
+        charge: called with how many tokens more a line costs than one, if it does, because of what
+            it is answered: `trionet.LineReader.charge`.
 
     Attributes:
         ended: whether the session is over: the peer has quit, or ten of its names were refused.
             Hand in no line after that, and close the connection.
     """
 
-    __slots__ = ("_box", "_member", "_refused", "_room", "_wire", "ended")
+    __slots__ = ("_box", "_charge", "_member", "_refused", "_room", "_wire", "ended")
 
-    def __init__(self, room: Room, box: Box, wire: WireFormat) -> None:
+    def __init__(
+        self,
+        room: Room,
+        box: Box,
+        wire: WireFormat,
+        charge: Callable[[int], object] = lambda _tokens: None,
+    ) -> None:
         self.ended = False
         self._room = room
         self._box = box
         self._wire = wire
+        self._charge = charge
         self._member: Member | None = None
         self._refused = 0
 
@@ -90,17 +104,28 @@ class Session:
         except (Misunderstood, NameRefused) as mistake:
             self._answer_mistake(str(mistake))
 
-    def receive_batch(self, lines: list[Line]) -> None:
-        """Take lines that came together, until one ends the session. Never a checkpoint."""
+    def receive_batch(self, lines: list[Line]) -> int:
+        """Take lines that came together, until the room is full or the session ends.
+
+        Never a checkpoint. At least one line is taken, if there is one.
+
+        Args:
+            lines: a few, of which messages are taken together: 100, not 10,000.
+
+        Returns:
+            How many were taken. The rest is to be handed in when there is room again.
+        """
         if self._member is not None:
             texts = self._wire.decode_messages(lines)
             if texts is not None:
                 self._room.say_all(self._member, texts)
-                return
-        for line in lines:
+                return len(lines)
+        for count, line in enumerate(lines, start=1):
             self.receive(line)
-            if self.ended:
-                break
+            # Asked for each line: one may be answered with 64 KiB.
+            if self.ended or self._room.is_full:
+                return count
+        return len(lines)
 
     def end(self) -> None:
         """Leave the room, whatever the reason; again does nothing. Never a checkpoint."""
@@ -140,9 +165,9 @@ class Session:
             case Act(text):
                 self._room.act(member, text)
             case AskWho():
-                self._room.tell_who(member)
+                self._pay(self._room.tell_who(member))
             case AskHelp():
-                self._room.tell_help(member)
+                self._pay(self._room.tell_help(member))
             case Quit():
                 self.end()
             case LogIn():
@@ -150,9 +175,13 @@ class Session:
             case None:
                 pass
 
+    def _pay(self, answered: int) -> None:
+        if answered >= BYTES_A_TOKEN:
+            self._charge(answered // BYTES_A_TOKEN)
+
     def _tell_mistake(self, reason: str) -> None:
         # A stranger is nowhere in the log's order, and its box not in the hub.
         if self._member is None:
             self._box.put(self._wire.encode(Mistaken(reason)))
         else:
-            self._room.tell_mistake(self._member, reason)
+            self._pay(self._room.tell_mistake(self._member, reason))
