@@ -459,9 +459,9 @@ class _Screen:
         is_muted: whether nothing is printed.
     """
 
-    encoding = "utf-8"
-
     def __init__(self) -> None:
+        # The terminal's own.
+        self.encoding = sys.stdout.encoding
         self.is_muted = False
         self._held: list[str] | None = None
 
@@ -476,7 +476,7 @@ class _Screen:
             self._held.clear()
         # An error: the terminal has hung up, and nobody is left to see it.
         with suppress(OSError):
-            write_all(1, text.encode(errors="replace"))
+            write_all(1, text.encode(self.encoding, errors="replace"))
 
     def flush(self) -> None:
         """Do nothing: all is written, or held."""
