@@ -128,8 +128,14 @@ async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_t
         person.note("waiting")
         assert [line async for line in person.lines] == ["one", "two"]
         await person.wait_room()
-    warning = ["warning: malformed", "waiting"]
-    assert world.editor.shown == ["name: ", "54", *(warning if errors_too else []), "closed"]
+    warning = ["warning: malformed"]
+    assert world.editor.shown == [
+        "name: ",
+        "54",
+        *(warning if errors_too else []),
+        "waiting",
+        "closed",
+    ]
     assert world.err.shown == ([] if errors_too else warning)
     assert world.out.shown == []
     assert world.history == "calc"

@@ -29,9 +29,8 @@ class Person:
         lines: what is typed or piped in.
         ask: asks for one line; ``None``: the input has ended.
         show: prints a line on the standard output.
-        note: prints a line that is no result, on the standard error where that is not the same
-            screen.
-        warn: prints ``warning: …`` as `note` does.
+        note: prints a line for the person: above the line being typed, or on the standard error.
+        warn: prints ``warning: …``, on the standard error where that is not the same screen.
         refuse: warns of a line that cannot be taken, and gives it back to be mended where that is
             possible; handed the line (empty: it is no text), what is wrong with it, and in which
             column, from 1, or ``None``.
@@ -141,10 +140,12 @@ async def open_person(
     async with open_line_editor(history=history, to_rows=to_rows) as editor:
         # On one screen all goes through the editor, which keeps the line being typed below it.
         is_one_screen = os.isatty(2)
-        note = editor.show if is_one_screen else note_on_errors
 
         def warn(warning: str) -> None:
-            note(f"warning: {warning}")
+            if is_one_screen:
+                editor.show(f"warning: {warning}")
+            else:
+                warn_on_errors(warning)
 
         def refuse(line: str, reason: str, column: int | None) -> None:
             pointer = editor.give_back(line, column)
@@ -158,7 +159,7 @@ async def open_person(
             lines=editor,
             ask=editor.ask,
             show=editor.show,
-            note=note,
+            note=editor.show,
             warn=warn,
             refuse=refuse,
             wait_room=trio.lowlevel.checkpoint,

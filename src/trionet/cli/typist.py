@@ -209,6 +209,7 @@ class Typist:
 
     def _end(self) -> None:
         self._is_ending = True
+        self._screen.is_muted = False
         self._prompts.put_nowait(None)
         self._end_prompt()
 
@@ -263,7 +264,10 @@ class Typist:
 
     def _erase_echo(self) -> None:
         """Erase what was typed before the terminal was in raw mode: the prompt will show it."""
-        waiting = fcntl.ioctl(self._keyboard.fileno(), termios.FIONREAD, b"\0" * 4)
+        waiting = b"\0" * 4
+        # An error: it has hung up, and the first prompt will see it.
+        with suppress(OSError):
+            waiting = fcntl.ioctl(self._keyboard.fileno(), termios.FIONREAD, waiting)
         if struct.unpack("i", waiting)[0]:
             self._read_ahead()
             self._output.write_raw("\r")
@@ -360,15 +364,24 @@ class Typist:
         app = self._app
         if app is not None:
             app.renderer.erase()
+        # A key that was just pressed has the prompt drawn once more.
+        self._screen.is_muted = True
         self._raw.__exit__(None, None, None)
         told()
 
     def _enter_screen(self) -> None:
         self._is_stopped = False
         app = self._app
+        if self._screen.is_muted:
+            if app is not None:
+                # Nothing of it was seen since.
+                app.renderer.reset()
+            self._screen.is_muted = False
         with self._screen.held():
             if not _is_raw(self._keyboard.fileno()):
-                self._raw.__enter__()
+                # An error: it is not for us to take, or has hung up.
+                with suppress(termios.error):
+                    self._raw.__enter__()
                 # Somebody else has had the screen since.
                 if app is not None:
                     self._output.write_raw("\r")
@@ -441,14 +454,20 @@ class _Screen:
     """What prompt_toolkit prints to: the terminal, but not by way of ``sys.stdout``.
 
     At its end, the interpreter flushes that, and crashes when a thread stands still in it.
+
+    Attributes:
+        is_muted: whether nothing is printed.
     """
 
-    encoding = "utf-8"
-
     def __init__(self) -> None:
+        # The terminal's own.
+        self.encoding = sys.stdout.encoding
+        self.is_muted = False
         self._held: list[str] | None = None
 
     def write(self, text: str) -> None:
+        if self.is_muted:
+            return
         if self._held is not None:
             self._held.append(text)
             if sum(map(len, self._held)) < _MAX_HELD:
@@ -457,7 +476,7 @@ class _Screen:
             self._held.clear()
         # An error: the terminal has hung up, and nobody is left to see it.
         with suppress(OSError):
-            write_all(1, text.encode(errors="replace"))
+            write_all(1, text.encode(self.encoding, errors="replace"))
 
     def flush(self) -> None:
         """Do nothing: all is written, or held."""
