@@ -167,10 +167,10 @@ async def test_deadlines_that_come_nearer_again_and_again_hold_nothing_more(
 ) -> None:
     deadlines = Deadlines()
     nursery.start_soon(deadlines.run)
-    subject = Subject(100_000)
+    subject = Subject(2000)
     for _ in range(1000):
         subject.due -= 1
         deadlines.watch(subject)
     assert len(deadlines._heap) < 100
-    await trio.sleep(200_000)
-    assert subject.looked_at == [99_000]
+    await trio.sleep(4000)
+    assert subject.looked_at == [1000]
