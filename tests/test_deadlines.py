@@ -141,3 +141,36 @@ async def test_one_can_forget_another_that_is_due_at_the_same_time(
         deadlines.watch(subject)
     await trio.sleep(20)
     assert other.looked_at == ([] if forget_first else [10])
+
+
+async def test_those_who_come_and_go_hold_nothing_until_their_deadlines_come(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    deadlines = Deadlines()
+    nursery.start_soon(deadlines.run)
+    stay = [Subject(due) for due in range(10, 110)]
+    for subject in stay:
+        deadlines.watch(subject)
+    for number in range(10_000):
+        subject = Subject(30 + number % 7)
+        deadlines.watch(subject)
+        deadlines.forget(subject)
+        assert len(deadlines._heap) <= 2 * (len(stay) + 1)
+    await trio.sleep(200)
+    assert [subject.looked_at for subject in stay] == [[due] for due in range(10, 110)]
+    assert deadlines._heap == []
+    assert deadlines._stale == 0
+
+
+async def test_deadlines_that_come_nearer_again_and_again_hold_nothing_more(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    deadlines = Deadlines()
+    nursery.start_soon(deadlines.run)
+    subject = Subject(2000)
+    for _ in range(1000):
+        subject.due -= 1
+        deadlines.watch(subject)
+    assert len(deadlines._heap) < 100
+    await trio.sleep(4000)
+    assert subject.looked_at == [1000]

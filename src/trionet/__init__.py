@@ -145,6 +145,9 @@ if TYPE_CHECKING:
         SendsNow as SendsNow,
     )
     from trionet.stream import (
+        TellsDelivery as TellsDelivery,
+    )
+    from trionet.stream import (
         lingering_close as lingering_close,
     )
     from trionet.text import safe_text as safe_text
@@ -216,6 +219,7 @@ _HOMES = {
         "ReceivesNow",
         "SendsDirectly",
         "SendsNow",
+        "TellsDelivery",
         "lingering_close",
     ),
     "trionet.text": ("safe_text",),

@@ -15,7 +15,7 @@ from trionet.limits import Limits
 from trionet.lines import encode_line, encode_lines
 from trionet.outbox import Outbox, WhenSlow
 from trionet.paced import PacedLineReader
-from trionet.stream import READ_SIZE, InputEnd, LineReader, lingering_close
+from trionet.stream import READ_SIZE, InputEnd, LineReader, lingering_close, unarrived_of
 
 # What is received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
@@ -235,6 +235,12 @@ class Connection:
         self.lines.stop()
         await self.outbox.flush()
         self.outbox.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the peer has ended too and all has arrived: there is nothing to linger for."""
+        end = self.lines.end
+        return end is not None and end.peer_has_ended and unarrived_of(self.stream) == 0
 
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.

@@ -40,6 +40,11 @@ class _Entry:
         return (self.due, self.number) < (other.due, other.number)
 
 
+# Entries of connections that have gone are swept out when there are more of them than of others. So
+# a host that comes and goes thousands of times a second holds nothing until its deadlines come.
+_FEW = 64
+
+
 class Deadlines:
     """The deadlines of one server's connections."""
 
@@ -48,6 +53,8 @@ class Deadlines:
         self._entries: dict[Watched, _Entry] = {}
         self._numbers = itertools.count()
         self._earlier = trio.Event()
+        # How many entries of the heap are nobody's any more.
+        self._stale = 0
 
     def watch(self, watched: Watched) -> None:
         """Look at this when its next deadline comes. Never a checkpoint.
@@ -59,7 +66,7 @@ class Deadlines:
         if due == math.inf or (entry is not None and entry.due <= due):
             return
         if entry is not None:
-            entry.watched = None
+            self._drop(entry)
         entry = _Entry(due, next(self._numbers), watched)
         self._entries[watched] = entry
         heapq.heappush(self._heap, entry)
@@ -70,8 +77,16 @@ class Deadlines:
         """Look at this no more. Never a checkpoint."""
         entry = self._entries.pop(watched, None)
         if entry is not None:
-            # It stays in the heap until it is due, but keeps nothing alive.
-            entry.watched = None
+            self._drop(entry)
+
+    def _drop(self, entry: _Entry) -> None:
+        # It stays in the heap until it is due or swept out, but keeps nothing alive.
+        entry.watched = None
+        self._stale += 1
+        if self._stale > max(_FEW, len(self._entries)):
+            self._heap = [entry for entry in self._heap if entry.watched is not None]
+            heapq.heapify(self._heap)
+            self._stale = 0
 
     async def run(self) -> None:
         """Watch, until cancelled."""
@@ -82,7 +97,9 @@ class Deadlines:
             now = trio.current_time()
             while self._heap and self._heap[0].due <= now:
                 watched = heapq.heappop(self._heap).watched
-                if watched is not None:
+                if watched is None:
+                    self._stale -= 1
+                else:
                     del self._entries[watched]
                     watched.check_deadlines()
                     # Something that stays due was told once; to tell it again would be to spin.

@@ -8,8 +8,7 @@ lingered longest is closed at once. It has had its time, and the newest gets its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import trio
 
@@ -24,16 +23,38 @@ MAX_LINGERERS = 1024
 MAX_LINGERERS_OF_HOST = 256
 
 
-class _Lingerer:
-    """One connection that is being closed."""
+class Lingerer:
+    """One connection that is being closed: a context manager around its closing.
 
-    __slots__ = ("host", "peer", "scope", "stream")
+    The block is cancelled, and nothing raised, when the connection has to make room.
+    """
 
-    def __init__(self, host: Host | None, peer: str, stream: trio.abc.Stream) -> None:
+    __slots__ = ("_lingerers", "_scope", "host", "peer", "stream")
+
+    def __init__(
+        self, lingerers: Lingerers, host: Host | None, peer: str, stream: trio.abc.Stream
+    ) -> None:
+        self._lingerers = lingerers
+        self._scope = trio.CancelScope()
         self.host = host
         self.peer = peer
-        self.scope = trio.CancelScope()
         self.stream = stream
+
+    def make_room(self) -> None:
+        """Close it at once."""
+        self._scope.cancel()
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._lingerers.forget(self)
+        return self._scope.__exit__(exc_type, exc, traceback)
 
 
 class Lingerers:
@@ -41,19 +62,16 @@ class Lingerers:
 
     def __init__(self) -> None:
         # Dicts for their order: the oldest comes first.
-        self._all: dict[_Lingerer, None] = {}
-        self._of_host: dict[Host, dict[_Lingerer, None]] = {}
+        self._all: dict[Lingerer, None] = {}
+        self._of_host: dict[Host, dict[Lingerer, None]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
 
-    @contextmanager
     def lingering(
         self, stream: trio.abc.Stream, *, peer: str, host: Host | None, bounded: bool = True
-    ) -> Iterator[None]:
-        """Count a connection for as long as the block runs.
-
-        The block is cancelled, and nothing raised, when the connection has to make room.
+    ) -> Lingerer:
+        """Count a connection from now on, until the block is left that it is to be entered for.
 
         Args:
             stream: the connection.
@@ -62,17 +80,13 @@ class Lingerers:
             bounded: whether older ones make room for it. A server that drains takes nobody new, so
                 that what it closes is bounded already.
         """
-        one = _Lingerer(host, peer, stream)
+        one = Lingerer(self, host, peer, stream)
         if bounded:
             self._make_room(host)
         self._all[one] = None
         if host is not None:
             self._of_host.setdefault(host, {})[one] = None
-        try:
-            with one.scope:
-                yield
-        finally:
-            self._forget(one)
+        return one
 
     def undelivered(self) -> list[str]:
         """Return the peers to whom something is still on its way."""
@@ -85,11 +99,12 @@ class Lingerers:
         elif len(self._all) >= MAX_LINGERERS:
             self._evict(next(iter(self._all)))
 
-    def _evict(self, one: _Lingerer) -> None:
-        self._forget(one)
-        one.scope.cancel()
+    def _evict(self, one: Lingerer) -> None:
+        self.forget(one)
+        one.make_room()
 
-    def _forget(self, one: _Lingerer) -> None:
+    def forget(self, one: Lingerer) -> None:
+        """Count a connection no more; again does nothing."""
         self._all.pop(one, None)
         if one.host is not None and (same := self._of_host.get(one.host)) is not None:
             same.pop(one, None)

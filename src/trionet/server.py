@@ -320,13 +320,14 @@ class Server:
             finally:
                 # The place is free before the lingering: the next one waits for no goodbye.
                 settle = self._end(connection, reason)
-            with self._lingerers.lingering(
-                connection.stream,
-                peer=connection.peer,
-                host=self._host_of(connection.stream),
-                bounded=not self._draining.is_set(),
-            ):
-                await connection.close(settle)
+            if not connection.is_done:
+                with self._lingerers.lingering(
+                    connection.stream,
+                    peer=connection.peer,
+                    host=self._host_of(connection.stream),
+                    bounded=not self._draining.is_set(),
+                ):
+                    await connection.close(settle)
         finally:
             if settle is not None:
                 settle(unarrived_of(connection.stream) or 0)

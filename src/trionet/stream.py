@@ -567,14 +567,15 @@ async def lingering_close(
                     on_settled(0)
             if now >= due or (input_ended and ended_sending and not left):
                 return
-            waits = left or not ended_sending
-            with trio.CancelScope(deadline=min(due, now + look) if waits else due) as scope:
+            with trio.CancelScope(deadline=min(due, now + look) if left else due) as scope:
                 if not ended_sending:
                     # It may have to wait for what is still to be sent, and the peer may be one that
                     # reads only when it is read from: do both in turns.
                     await stream.send_eof()
                     ended_sending = True
-                elif input_ended:
+                if input_ended:
+                    if not left:
+                        return
                     await trio.sleep_forever()
                 else:
                     data = await stream.receive_some()
