@@ -697,6 +697,18 @@ async def test_an_outbox_shows_its_state() -> None:
         assert "broken" in repr(outbox)
 
 
+@pytest.mark.parametrize(("sends_now", "most"), [(True, 65_536), (False, 32_768)])
+async def test_what_a_stream_holds_by_itself_counts_where_lines_can_be_dropped(
+    sends_now: bool, most: int
+) -> None:
+    ours, _ = memory_stream_pair(Link(capacity=1, sends_now=sends_now))
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(ours, nursery, max_waiting=65_536, when_slow=WhenSlow.DROP_OLDEST)
+        outbox.put(b"".join(numbered(20_000)))
+        assert most - 20 < outbox.waiting <= most
+        outbox.give_up()
+
+
 async def test_slow_members_share_a_large_line_that_they_are_told() -> None:
     async with trio.open_nursery() as nursery:
         answer = b"x" * 60_000 + b"\n"

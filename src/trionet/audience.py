@@ -21,7 +21,7 @@ E = TypeVar("E")
 MEMBERS_AT_ONCE = 256
 
 # Members served between two looks at the clock.
-_MEMBERS_A_LOOK = 32
+_MEMBERS_A_LOOK = 64
 
 # Bytes that the kernel takes as long to copy as the rest of a send takes: 5 µs.
 _WEIGHS_ONE_MORE = 32768

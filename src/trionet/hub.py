@@ -55,11 +55,29 @@ _SHARE = 2
 # To wake all of 10,000 for each turn, of whom 16 find room, would take longer than the turn.
 _LET_IN_AT_LEAST = 4
 
+# How often the first of them may find that others were quicker; then it is let in alone.
+_TRIES = 2
+
 _NOT_RUNNING = (
     "the hub is not running: write nursery.start_soon(hub.run) before anything is published"
 )
 
 logger = logging.getLogger("trionet.hub")
+
+
+class _Place:
+    """A place in the queue of those who wait for room.
+
+    Attributes:
+        let_in: set when it is worth looking whether there is room.
+        tries: how often it was set.
+    """
+
+    __slots__ = ("let_in", "tries")
+
+    def __init__(self) -> None:
+        self.let_in = trio.Event()
+        self.tries = 0
 
 
 class Hub(Generic[E]):
@@ -90,7 +108,7 @@ class Hub(Generic[E]):
         self._delivering = 0
         self._delivering_bytes = 0
         # Who waits for room, in order of coming, and how many were let in since the last turn.
-        self._queue: dict[object, trio.Event] = {}
+        self._queue: dict[_Place, None] = {}
         self._let_in = 0
         self._faults = FaultLog(logger)
         self._started = False
@@ -205,18 +223,17 @@ class Hub(Generic[E]):
         await trio.lowlevel.checkpoint()
         if self._ended or not self.must_wait:
             return
-        ticket, let_in = object(), trio.Event()
-        self._queue[ticket] = let_in
+        place = _Place()
+        self._queue[place] = None
         try:
             while True:
-                await let_in.wait()
+                await place.let_in.wait()
                 if self._ended or not self.is_full:
                     break
-                # Keeps its place in the queue.
-                let_in = self._queue[ticket] = trio.Event()
+                place.let_in = trio.Event()
             self._let_in += 1
         finally:
-            del self._queue[ticket]
+            del self._queue[place]
             if self._queue and not self._ended:
                 # Have the hub come round again, even if this one appends nothing.
                 self._turn or self._open_turn()
@@ -280,8 +297,11 @@ class Hub(Generic[E]):
     def _wake_waiters(self) -> None:
         """Let in the first of those who wait: twice as many as there was room for last time."""
         count, self._let_in = _LET_IN_AT_LEAST + 2 * self._let_in, 0
-        for let_in in islice(self._queue.values(), count):
-            let_in.set()
+        if next(iter(self._queue)).tries >= _TRIES:
+            count = 1
+        for place in islice(self._queue, count):
+            place.tries += 1
+            place.let_in.set()
 
     @property
     def _pending(self) -> tuple[int, int]:
@@ -310,8 +330,8 @@ class Hub(Generic[E]):
         self._delivering = self._delivering_bytes = 0
         if self._delivered is not None:
             self._delivered.set()
-        for let_in in self._queue.values():
-            let_in.set()
+        for place in self._queue:
+            place.let_in.set()
 
     async def _deliver(self, turn: Turn[E, Box]) -> None:
         # All is looked up before the first checkpoint: who comes or goes meanwhile belongs to the

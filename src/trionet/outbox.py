@@ -34,6 +34,11 @@ T = TypeVar("T")
 # invisible: one TLS record (RFC 8446, 5.1).
 _SLICE = 16384
 
+# What a stream that cannot send at once holds by itself for a peer that does not read: two records
+# of TLS (35 KB were measured). Where lines can be dropped, these count against the bound too, unless
+# it is so small that little would be left of it.
+_RECORDS = 2 * _SLICE
+
 # Pieces that are not joined. More of them are small, and joined as fast as the system takes them
 # one by one; and it takes a thousand at most, so that the rest would wait without need.
 _MOST_PIECES = 16
@@ -375,6 +380,8 @@ class Outbox:
             lines = bytes(lines)
         limit = self._max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
+            if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
+                limit -= _RECORDS
             self.dropped += self._queue.put(
                 lines, count=amount % TALLY_BYTE, sent=sent, limit=limit
             )
