@@ -35,8 +35,8 @@ T = TypeVar("T")
 _SLICE = 16384
 
 # What a stream that cannot send at once holds by itself for a peer that does not read: two records
-# of TLS (35 KB were measured). Where lines can be dropped, these count against the bound too, unless
-# it is so small that little would be left of it.
+# of TLS (35 KB were measured). Where lines can be dropped, these count against the bound, unless
+# that is so small that little would be left of it.
 _RECORDS = 2 * _SLICE
 
 # Pieces that are not joined. More of them are small, and joined as fast as the system takes them

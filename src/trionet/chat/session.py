@@ -76,6 +76,10 @@ class Session:
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
         member = self._member
+        if member is not None and isinstance(line, BadLine):
+            # Not raised: a traceback would keep more alive than the line itself.
+            self._tell_mistake(str(line))
+            return
         try:
             if isinstance(line, BadLine):
                 raise line
