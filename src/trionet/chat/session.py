@@ -91,6 +91,10 @@ class Session:
             self._answer_mistake(str(line))
             return
         member = self._member
+        if member is not None and isinstance(line, BadLine):
+            # Not raised: a traceback would keep more alive than the line itself.
+            self._tell_mistake(str(line))
+            return
         try:
             if member is None:
                 self._request_as_stranger(self._wire.decode_login(line))
