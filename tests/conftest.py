@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from forkserver import ForkServer
-from trionet.certificates import client_context, server_context
+from trionet.transport.certificates import client_context, server_context
 
 
 class Certificates:

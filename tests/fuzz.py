@@ -17,6 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from trionet import BadLine, Line, LineDecoder, safe_text
+from trionet.abc import Box
 from trionet.calc import (
     Arithmetic,
     CalculationError,
@@ -32,9 +33,8 @@ from trionet.calc import (
 from trionet.calc import Session as CalcSession
 from trionet.chat import NameRefused, Room, Session, parse_name, plain
 from trionet.chat.events import Act, Acted, Event, Mistaken, Misunderstood, Said, Say
-from trionet.chat.room import Box
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
-from trionet.text import REPLACEMENT, WHITE_SPACE
+from trionet.text.safe import REPLACEMENT, WHITE_SPACE
 
 # What means something somewhere, so that random texts come close to what they must not be.
 PIECES = [

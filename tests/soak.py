@@ -42,8 +42,8 @@ import trio
 import trustme
 
 from trionet import SocketStream
-from trionet.stream import LineStream
-from trionet.tls import TLSStream
+from trionet.connection.reader import LineStream
+from trionet.transport.tls import TLSStream
 
 # At a time; each holds one connection.
 MOST_CLIENTS = 200

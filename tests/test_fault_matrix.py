@@ -31,10 +31,10 @@ import trustme
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trionet import Closed, Identified, Limits, Opened, Refused, Server, ServerEvent, calc, chat
-from trionet.network import Listener
-from trionet.stream import LineStream
+from trionet.abc import Listener
+from trionet.connection.reader import LineStream
 from trionet.testing import Link, MemoryNetwork, MemoryStream, SendingNowMemoryStream
-from trionet.tls import TLSStream
+from trionet.transport.tls import TLSStream
 
 # Every deadline is on, and one connection from an address: a ghost would keep the next one out.
 DEADLINES: dict[str, Any] = {

@@ -12,9 +12,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Sequence
 
-from trionet.addresses import parse_address
 from trionet.limits import BOUNDS, Limits
 
 # Permissions alone: the kernel ignores the bits above them on a socket.
@@ -46,7 +44,7 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
             f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
         )
     if not callable(handler):
-        raise TypeError(f"the handler must be an async function, not {_shown(handler)}")
+        raise TypeError(f"the handler must be an async function, not {shown(handler)}")
     function = _function_of(handler)
     name = _name_of(handler)
     if inspect.isasyncgenfunction(function):
@@ -108,30 +106,6 @@ def _name_of(handler: object) -> str:
     return str(getattr(handler, "__name__", type(handler).__name__))
 
 
-def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
-    """Refuse no address at all, a list in place of addresses, and what is no address.
-
-    Args:
-        addresses: what a user passed as ``*addresses``.
-        caller: the function that they were passed to, for the message.
-
-    Raises:
-        ValueError: there is no address.
-        TypeError: one is no text.
-        AddressError: one cannot be read.
-    """
-    if not addresses:
-        raise ValueError(f"{caller}() needs at least one address, such as 'localhost:7000'")
-    for address in addresses:
-        if isinstance(address, list | tuple | set | frozenset):
-            raise TypeError(
-                f"addresses are given one by one: "
-                f"write {caller}(..., *addresses), not {_shown(address)}"
-            )
-        # It judges the type itself, because `connect` and `listen` rely on it alone.
-        parse_address(address)  # type: ignore[arg-type]
-
-
 def check_limits(limits: object) -> None:
     """Refuse what is no `Limits`, such as a dictionary of some.
 
@@ -139,7 +113,7 @@ def check_limits(limits: object) -> None:
         TypeError: it is none.
     """
     if isinstance(limits, dict):
-        inside = ", ".join(f"{name}={_shown(value)}" for name, value in limits.items())
+        inside = ", ".join(f"{name}={shown(value)}" for name, value in limits.items())
         raise TypeError(f"limits must be a Limits: write trionet.Limits({inside})")
     check_kind("limits", limits, Limits, hint="trionet.Limits(max_clients=100)")
 
@@ -168,7 +142,7 @@ def check_kind(name: str, value: object, kind: type, *, hint: str) -> None:
         TypeError: it is none.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}: write {hint}, not {_shown(value)}")
+        raise TypeError(f"{name} must be a {kind.__name__}: write {hint}, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
@@ -179,7 +153,7 @@ def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
     """
     if not isinstance(value, choices):
         named = " or ".join(f"{choices.__name__}.{choice.name}" for choice in choices)
-        raise TypeError(f"{name} must be {named}, not {_shown(value)}")
+        raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
 def check_callback(name: str, value: object) -> None:
@@ -191,7 +165,7 @@ def check_callback(name: str, value: object) -> None:
     if value is None:
         return
     if not callable(value):
-        raise TypeError(f"{name} must be a function, not {_shown(value)}")
+        raise TypeError(f"{name} must be a function, not {shown(value)}")
     function = _function_of(value)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(
@@ -207,7 +181,7 @@ def check_flag(name: str, value: object) -> None:
         TypeError: it is another thing, such as the text ``"no"``, which would count as true.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {_shown(value)}")
+        raise TypeError(f"{name} must be True or False, not {shown(value)}")
 
 
 def check_network(network: object) -> None:
@@ -221,7 +195,7 @@ def check_network(network: object) -> None:
     ):
         raise TypeError(
             "network must have listen() and connect(): "
-            f"write trionet.SYSTEM or MemoryNetwork(), not {_shown(network)}"
+            f"write trionet.SYSTEM or MemoryNetwork(), not {shown(network)}"
         )
 
 
@@ -232,7 +206,7 @@ def check_file(name: str, value: object) -> None:
         TypeError: it is another thing, such as an open file or the file's contents.
     """
     if value is not None and not (isinstance(value, str) or hasattr(value, "__fspath__")):
-        raise TypeError(f"{name} must be the path of a file, not {_shown(value)}")
+        raise TypeError(f"{name} must be the path of a file, not {shown(value)}")
 
 
 def check_unix_mode(mode: object) -> None:
@@ -245,12 +219,12 @@ def check_unix_mode(mode: object) -> None:
     if mode is None:
         return
     if isinstance(mode, bool) or not isinstance(mode, int):
-        raise TypeError(f"unix_mode must be a number such as 0o660, not {_shown(mode)}")
+        raise TypeError(f"unix_mode must be a number such as 0o660, not {shown(mode)}")
     if not 0 <= mode <= MAX_UNIX_MODE:
         raise ValueError("unix_mode must be from 0 to 0o777, octal, such as 0o660")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return what a message shows of a wrong value: one short line."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:
         # Python refuses to write integers of thousands of digits.

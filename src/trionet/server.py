@@ -24,9 +24,8 @@ from contextlib import suppress
 
 import trio
 
-from trionet.addresses import Host, host_of
+from trionet.abc import Listener, Network
 from trionet.checks import (
-    check_addresses,
     check_backlog,
     check_callback,
     check_choice,
@@ -35,17 +34,19 @@ from trionet.checks import (
     check_limits,
     check_network,
 )
-from trionet.connection import Connection, peer_of, remote_of
-from trionet.deadlines import Deadlines
+from trionet.connection.closing import close_at_once, lingering_close, unarrived_of
+from trionet.connection.connection import Connection, peer_of, remote_of
+from trionet.connection.deadlines import Deadlines
+from trionet.connection.input_end import InputEnd
+from trionet.connection.lingering import Lingerers
+from trionet.connection.outbox import WhenSlow, safe_notice
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.events import Closed, Identified, Opened, Refused, ServerEvent
 from trionet.limits import Limits
 from trionet.lines import encode_line
-from trionet.lingering import Lingerers
-from trionet.network import SYSTEM, Listener, Network
-from trionet.outbox import WhenSlow, safe_notice
-from trionet.readiness import HAS_EPOLL, Readiness, let_wait_with
-from trionet.stream import InputEnd, close_at_once, lingering_close, unarrived_of
+from trionet.transport.addresses import Host, check_addresses, host_of
+from trionet.transport.network import SYSTEM
+from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 
 # Connections taken between two checkpoints: some 9 ms, in which no other task runs; so many come at
 # once only when a crowd does. Fewer would mean more and smaller turns of a hub: with 64 a thousand

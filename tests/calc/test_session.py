@@ -17,7 +17,7 @@ from trionet.calc import (
     is_quit,
 )
 from trionet.errors import LineNotUTF8, LineTooLong
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 BLANK = "error: expected an expression, such as 12 + 42"
 

@@ -18,7 +18,7 @@ from trionet.chat.events import Say
 from trionet.chat.plain import decode
 from trionet.errors import LineNotUTF8
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memory_stream_pair
-from trionet.text import WHITE_SPACE, safe_message
+from trionet.text.safe import WHITE_SPACE, safe_message
 
 
 class Source:

@@ -14,7 +14,7 @@ from precis_i18n import get_profile
 
 from trionet.chat import MAX_NAME, Name, NameRefused, NameTaken, parse_name
 from trionet.chat.skeleton import skeleton
-from trionet.text import WHITE_SPACE, safe_text
+from trionet.text.safe import WHITE_SPACE, safe_text
 
 NOWHERE = "!@,*?#&+%~$.:"
 RESERVED = ("error", "q", "server", "you", "lobby")
@@ -308,7 +308,7 @@ def test_nothing_is_imported_when_a_name_is_judged_or_a_line_made_safe() -> None
     program = (
         "import sys\n"
         "from trionet.chat import NameRefused, parse_name\n"
-        "from trionet.text import safe_text\n"
+        "from trionet.text.safe import safe_text\n"
         "before = set(sys.modules)\n"
         "parse_name('аnn'), parse_name('דנה')\n"
         "try: parse_name('אa')\n"

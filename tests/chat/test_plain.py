@@ -33,7 +33,7 @@ from trionet.chat.names import NameRefused, parse_name
 from trionet.chat.plain import decode, decode_login, decode_messages, encode, is_quit
 from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
-from trionet.text import WHITE_SPACE
+from trionet.text.safe import WHITE_SPACE
 
 # From a member
 

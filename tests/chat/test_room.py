@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet.abc import Box
 from trionet.chat import Member, NameRefused, NameTaken, Room, parse_name
 from trionet.chat.events import (
     Acted,
@@ -22,7 +23,6 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.chat.plain import encode
-from trionet.chat.room import Box
 
 Entry = tuple[str, object, object]
 

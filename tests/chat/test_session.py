@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trionet import BadLine, Line
+from trionet.abc import Box
 from trionet.chat import Room, Session, plain
 from trionet.chat.events import AskWho, Event, LogIn, Request
-from trionet.chat.room import Box
 from trionet.errors import LineNotUTF8, LineTooLong
 
 

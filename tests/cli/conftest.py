@@ -23,8 +23,8 @@ import pytest
 import trio
 
 from forkserver import ForkServer, TrioProcess
-from trionet.network import SYSTEM
 from trionet.testing import LineClient
+from trionet.transport.network import SYSTEM
 
 # Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
 PATIENCE = 20

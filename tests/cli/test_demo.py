@@ -14,7 +14,7 @@ from trionet import calc, chat
 from trionet.cli import demo
 from trionet.cli.ending import Ended
 from trionet.cli.running import Terminal, run
-from trionet.console import Console, open_console
+from trionet.program.console import Console, open_console
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs

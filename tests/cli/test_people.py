@@ -13,7 +13,7 @@ import pytest
 
 from trionet.cli.people import is_input_terminal, open_person
 from trionet.cli.running import Terminal
-from trionet.console import Console
+from trionet.program.console import Console
 
 
 class Recorder:

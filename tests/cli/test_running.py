@@ -17,8 +17,8 @@ import trio
 import trio.lowlevel
 import typer
 
-from trionet import calc, chat, sequences, signals
-from trionet import text as safe
+from trionet import calc, chat
+from trionet.abc import Listener
 from trionet.chat import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
@@ -26,14 +26,16 @@ from trionet.cli import running
 from trionet.cli.ending import Ended
 from trionet.cli.main import calc_serve, chat_serve
 from trionet.cli.running import Leaving, Terminal, run, serve_until_signalled, until_interrupted
-from trionet.connection import Connection
-from trionet.console import open_console
+from trionet.connection.connection import Connection
 from trionet.errors import ConnectionLost, ListenError, TrionetError
 from trionet.limits import Limits
-from trionet.network import Listener, SystemNetwork
+from trionet.program import signals
+from trionet.program.console import open_console
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
-from trionet.text import safe_text
+from trionet.text import safe, sequences
+from trionet.text.safe import safe_text
+from trionet.transport.network import SystemNetwork
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs

@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from trionet.cli.standard_input import StandardInput
-from trionet.console import Console, open_console
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong
 from trionet.lines import Line
+from trionet.program.console import Console, open_console
 
 # On the real clock, for threads and pipes; what is waited for takes a fraction of one second.
 PATIENCE = 20

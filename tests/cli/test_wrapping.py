@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from trionet.cli.wrapping import character_width, indent_width, wrap
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 LINES = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=300),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from trionet.network import SYSTEM, Listener, Network
+from trionet.abc import Listener, Network
+from trionet.transport.network import SYSTEM
 
 
 @asynccontextmanager

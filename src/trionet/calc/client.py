@@ -12,13 +12,14 @@ from typing import Self
 
 import trio
 
-from trionet.addresses import parse_address
+from trionet.abc import Network
 from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
 from trionet.checks import check_network
 from trionet.errors import ConnectionLost, TrionetError
-from trionet.network import SYSTEM, Network
+from trionet.transport.addresses import parse_address
+from trionet.transport.network import SYSTEM
 
 # What a server shows. Decimal itself takes more, such as `NaN`, `1_000` and other scripts' digits.
 _RESULT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?")

@@ -11,8 +11,8 @@ from trionet.calc.pipeline import ERROR, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import SESSION_ENDED, check_name, is_quit
 from trionet.calc.tokens import BLANK
 from trionet.errors import BadLine, TrionetError
-from trionet.groups import single_error
 from trionet.lines import Line
+from trionet.nurseries import single_error
 
 # How long an answer may take before somebody is told that they wait: longer than any calculation of
 # a single line, and not so long that they wonder.

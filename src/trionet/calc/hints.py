@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 
 from trionet.calc.operations import FUNCTIONS
 from trionet.calc.tokens import BLANK, EXPONENT, Kind, Token
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 # More of a peer's own words than this is not repeated to it.
 _SHOWN = 16

@@ -21,10 +21,11 @@ from trionet.calc.errors import LimitExceeded
 from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
+from trionet.connection.input_end import why_lost
+from trionet.connection.reader import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
-from trionet.stream import LineStream, why_lost
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 # Replies that may be outstanding. On a network with 10 ms there and back it is a pipe for 400,000
 # operations a second, which no server has; of usual length they are 100 KB on either side.

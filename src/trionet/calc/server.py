@@ -7,29 +7,30 @@ from functools import partial
 
 import trio
 
+from trionet.abc import Network
 from trionet.calc.bounds import DEFAULT_PRECISION
 from trionet.calc.evaluation import Arithmetic
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Reply, Session
 from trionet.calc.work import Work
 from trionet.checks import (
-    check_addresses,
     check_backlog,
     check_callback,
     check_flag,
     check_limits,
     check_network,
 )
-from trionet.connection import Connection
+from trionet.connection.connection import Connection
+from trionet.connection.outbox import Outbox
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
-from trionet.groups import single_error
 from trionet.limits import Limits
 from trionet.lines import Line
-from trionet.network import SYSTEM, Network
-from trionet.outbox import Outbox
+from trionet.nurseries import single_error
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
+from trionet.transport.addresses import check_addresses
+from trionet.transport.network import SYSTEM
 
 # One connection is handled at a time: the rule of the exercise. So one that is silent keeps the
 # others waiting: half a minute for a name, five for an operation are enough for a person.

@@ -18,7 +18,7 @@ from trionet.calc.tokens import BLANK
 from trionet.calc.work import Work, finish
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 MAX_NAME = 64
 

@@ -8,11 +8,12 @@ import trio
 
 from trionet.chat.names import NameRefused
 from trionet.chat.plain import ERROR, is_quit
+from trionet.connection.input_end import why_lost
+from trionet.connection.reader import LineStream
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
-from trionet.groups import single_error
 from trionet.lines import Line
-from trionet.stream import LineStream, why_lost
-from trionet.text import WHITE_SPACE, safe_text
+from trionet.nurseries import single_error
+from trionet.text.safe import WHITE_SPACE, safe_text
 
 # How long the room may take to close after `q`.
 _GOODBYE_SECONDS = 2.0

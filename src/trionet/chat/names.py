@@ -20,7 +20,7 @@ from precis_i18n import get_profile
 
 from trionet.chat.skeleton import looks
 from trionet.errors import TrionetError
-from trionet.text import safe_text
+from trionet.text.safe import safe_text
 
 MAX_NAME = 32
 

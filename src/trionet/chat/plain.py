@@ -42,7 +42,7 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
-from trionet.text import WHITE_SPACE, safe_message, safe_text
+from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
 NOTICE = "*** "
 ERROR = "error: "

@@ -7,28 +7,29 @@ from functools import partial
 
 import trio
 
+from trionet.abc import Network
 from trionet.chat import plain
 from trionet.chat.events import Acted, Event, Missed, Said
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.checks import (
-    check_addresses,
     check_backlog,
     check_callback,
     check_flag,
     check_limits,
     check_network,
 )
-from trionet.connection import Connection
+from trionet.connection.connection import Connection
+from trionet.connection.outbox import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
-from trionet.groups import single_error
-from trionet.hub import Hub
+from trionet.fanout.hub import Hub
 from trionet.limits import Limits
-from trionet.network import SYSTEM, Network
-from trionet.outbox import WhenSlow
+from trionet.nurseries import single_error
 from trionet.server import Server
 from trionet.server import serve as serve_lines
+from trionet.transport.addresses import check_addresses
+from trionet.transport.network import SYSTEM
 
 # Half a minute for a name; then nothing, because people listen for hours (TCP's keep-alive sees to
 # peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once a large paste. One

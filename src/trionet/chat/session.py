@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from trionet.abc import Box
 from trionet.chat.events import (
     Act,
     AskHelp,
@@ -18,7 +19,7 @@ from trionet.chat.events import (
     Say,
 )
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.room import Box, Member, Room
+from trionet.chat.room import Member, Room
 from trionet.errors import BadLine
 from trionet.lines import Line
 

@@ -13,8 +13,8 @@ import re
 from functools import cache
 from unicodedata import normalize
 
-from trionet.characters import IGNORABLE
 from trionet.chat.confusables import DATA
+from trionet.text.characters import IGNORABLE
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from trionet import calc
+from trionet.abc import Network
 from trionet.cli.pasting import PastedLine
 from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
-from trionet.network import Network, SystemNetwork
+from trionet.transport.network import SystemNetwork
 
 HELP = """\
 2 * (3 + 4)     + - * / ^ and parentheses; ** means ^ too

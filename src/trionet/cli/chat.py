@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from trionet import chat
+from trionet.abc import Network
 from trionet.chat.client import as_text
 from trionet.chat.plain import is_quit
 from trionet.cli.pasting import PastedLine
 from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person, rows_printer
 from trionet.cli.running import Leaving, Terminal, serve_until_signalled, until_interrupted
+from trionet.connection.reader import LineStream
 from trionet.errors import BadLine, LineTooLong, UnsendableLine
 from trionet.lines import MAX_LINE, Line
-from trionet.network import Network, SystemNetwork
-from trionet.stream import LineStream
+from trionet.transport.network import SystemNetwork
 
 
 async def serve(

@@ -13,11 +13,11 @@ import trio
 
 from trionet import calc, chat
 from trionet.cli.running import Terminal, until_interrupted
+from trionet.connection.reader import LineStream
 from trionet.errors import TrionetError
 from trionet.lines import Line
-from trionet.network import SYSTEM
 from trionet.server import Server
-from trionet.stream import LineStream
+from trionet.transport.network import SYSTEM
 
 # On a loaded machine a line takes milliseconds; this is for one that will never come.
 _PATIENCE_SECONDS = 10.0

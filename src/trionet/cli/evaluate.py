@@ -17,10 +17,10 @@ from trionet.calc.number import format_number
 from trionet.calc.session import is_quit
 from trionet.calc.tokens import BLANK
 from trionet.cli.byte_order_mark import without_byte_order_mark
-from trionet.descriptors import write_all
 from trionet.errors import BadLine, system_reason
 from trionet.lines import Line, LineDecoder
-from trionet.text import safe_text
+from trionet.program.descriptors import write_all
+from trionet.text.safe import safe_text
 
 # As in `trionet.cli.running`, which would load Trio.
 DONE = 0

@@ -47,8 +47,8 @@ def main() -> None:
 
 
 def _check_address(text: str) -> str:
-    from trionet.addresses import parse_address
     from trionet.errors import AddressError
+    from trionet.transport.addresses import parse_address
 
     try:
         parse_address(text)
@@ -58,7 +58,7 @@ def _check_address(text: str) -> str:
 
 
 def _check_target(text: str) -> str:
-    from trionet.addresses import TLSAddress, parse_address
+    from trionet.transport.addresses import TLSAddress, parse_address
 
     where = parse_address(_check_address(text))
     tcp = where.tcp if isinstance(where, TLSAddress) else where

@@ -12,9 +12,9 @@ import trio
 
 from trionet.cli.running import Terminal
 from trionet.cli.standard_input import StandardInput
-from trionet.console import Console
 from trionet.lines import Line
-from trionet.text import safe_text
+from trionet.program.console import Console
+from trionet.text.safe import safe_text
 
 # Of a terminal that does not know how wide it is.
 _USUAL_COLUMNS = 80

@@ -13,17 +13,17 @@ from typing import Self
 import trio
 import typer
 
-from trionet import program
 from trionet.cli.ending import SIGNALLED, Ended, die_of
 from trionet.cli.modes import TerminalModes
-from trionet.console import Console, open_console
-from trionet.descriptors import prepare_many_descriptors
 from trionet.errors import TrionetError
-from trionet.groups import first_error
 from trionet.lines import Line
-from trionet.program import logging_to, lost_output, stamped, tell_lost_output
-from trionet.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.text import safe_text
+from trionet.nurseries import first_error
+from trionet.program import run as program
+from trionet.program.console import Console, open_console
+from trionet.program.descriptors import prepare_many_descriptors
+from trionet.program.run import logging_to, lost_output, stamped, tell_lost_output
+from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
+from trionet.text.safe import safe_text
 
 DONE = 0
 FAILED = 1

@@ -9,9 +9,9 @@ from typing import Self
 import trio
 
 from trionet.cli.byte_order_mark import without_byte_order_mark
-from trionet.console import Console
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE, Line, LineDecoder
+from trionet.program.console import Console
 
 _READ_SIZE = 65536
 

@@ -37,7 +37,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from trionet.cli.above import Above
 from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
-from trionet.descriptors import write_all
+from trionet.program.descriptors import write_all
 
 # Between two repaints of the line being typed: below what an eye notices, and in a lively room
 # still no work to speak of.

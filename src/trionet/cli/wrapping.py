@@ -33,7 +33,7 @@ def wrap(text: str, columns: int) -> list[str]:
     """Break a line into rows. Never a checkpoint.
 
     Args:
-        text: one line, made safe to show (`trionet.text.safe_text`).
+        text: one line, made safe to show (`trionet.text.safe.safe_text`).
         columns: the width of the terminal; fewer than 3 are taken as 3.
 
     Returns:

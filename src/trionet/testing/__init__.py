@@ -11,42 +11,6 @@
 ...         await client.expect("HELLO")
 """
 
-from trionet.testing.client import LineClient
-from trionet.testing.clock import clock_stands_still
-from trionet.testing.network import MemoryListener, MemoryNetwork
-from trionet.testing.running import Handler, RunningHandler, run_handler, start_handler
-from trionet.testing.scripted import ScriptedServer
-from trionet.testing.streams import (
-    DEFAULT_CAPACITY,
-    Cut,
-    Link,
-    MemoryStream,
-    SendingNowMemoryStream,
-    cut_at,
-    cut_at_random,
-    cut_bytes,
-    cut_whole,
-    memory_stream_pair,
-)
+from trionet._lazy import attach
 
-__all__ = [
-    "DEFAULT_CAPACITY",
-    "Cut",
-    "Handler",
-    "LineClient",
-    "Link",
-    "MemoryListener",
-    "MemoryNetwork",
-    "MemoryStream",
-    "RunningHandler",
-    "ScriptedServer",
-    "SendingNowMemoryStream",
-    "clock_stands_still",
-    "cut_at",
-    "cut_at_random",
-    "cut_bytes",
-    "cut_whole",
-    "memory_stream_pair",
-    "run_handler",
-    "start_handler",
-]
+__getattr__, __dir__ = attach(__name__)

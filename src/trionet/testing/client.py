@@ -7,9 +7,10 @@ from typing import Self
 
 import trio
 
+from trionet.connection.input_end import InputEnd
+from trionet.connection.reader import LineReader
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE_TO_CLIENT, encode_lines
-from trionet.stream import InputEnd, LineReader
 
 
 class LineClient:

@@ -11,10 +11,9 @@ from contextlib import suppress
 
 import trio
 
-from trionet.addresses import RemoteAddress, TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.abc import Listener
 from trionet.checks import check_backlog
 from trionet.errors import ConnectError, ListenError
-from trionet.network import DEFAULT_BACKLOG, Listener
 from trionet.testing.streams import (
     Link,
     MemoryStream,
@@ -22,6 +21,14 @@ from trionet.testing.streams import (
     cut_at_random,
     memory_stream_pair,
 )
+from trionet.transport.addresses import (
+    RemoteAddress,
+    TCPAddress,
+    TLSAddress,
+    UnixAddress,
+    parse_address,
+)
+from trionet.transport.network import DEFAULT_BACKLOG
 
 # As the system's: ports that are picked for listeners and for clients.
 _FIRST_FREE_PORT = 49152

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import trio
 
-from trionet.connection import Connection
-from trionet.groups import single_error
+from trionet.connection.connection import Connection
+from trionet.nurseries import single_error
 from trionet.server import Server, serve
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork

@@ -9,7 +9,7 @@ from typing import Self
 
 import trio
 
-from trionet.network import Listener
+from trionet.abc import Listener
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
 

@@ -20,9 +20,9 @@ from typing import TypeAlias
 
 import trio
 
-from trionet.addresses import RemoteAddress
 from trionet.checks import check_flag, check_kind
 from trionet.errors import ReceiveInterrupted
+from trionet.transport.addresses import RemoteAddress
 
 # Small enough that a test fills it with a few lines of code, large enough for a turn of chat.
 DEFAULT_CAPACITY = 65536

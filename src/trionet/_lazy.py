@@ -1,0 +1,70 @@
+"""Public names that are loaded when they are first used, listed once.
+
+The public names of a package stand in the stub beside it, ``__init__.pyi``. Type checkers and
+editors read the stub as it is; `attach` reads it when the first name is asked for. So each name
+and its home are written down once, and ``import trionet`` loads nothing.
+
+The imports stand in the functions that need them: a program that only prints its version, or is
+interrupted in its first milliseconds, pays for none of them.
+"""
+
+TYPE_CHECKING = False  # Type checkers take it for true; to import it from `typing` takes 5 ms.
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[str]]]":
+    """Return the ``__getattr__`` and ``__dir__`` of a package that loads its names lazily.
+
+    ``__all__`` is lazy too: it holds the names in the stub.
+
+    Args:
+        package: the package's ``__name__``.
+    """
+    homes: dict[str, str] = {}
+
+    def load(name: str) -> object:
+        import sys
+        from importlib import import_module
+
+        # Python asks for names such as `__path__` or `__wrapped__` itself: none of them is here.
+        if not name.startswith("__") or name == "__all__":
+            if not homes:
+                homes.update(read_stub(package))
+            module = sys.modules[package]
+            if name == "__all__":
+                return sorted(homes)
+            if name in homes:
+                value = getattr(import_module(homes[name]), name)
+                setattr(module, name, value)
+                return value
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def names() -> list[str]:
+        import sys
+
+        return sorted({*vars(sys.modules[package]), *read_stub(package)})
+
+    return load, names
+
+
+def read_stub(package: str) -> dict[str, str]:
+    """Return the home module of each public name of a package, from its stub.
+
+    Of the stub, ``from MODULE import NAME as NAME`` counts.
+    """
+    import ast
+    import sys
+    from pathlib import Path
+
+    source = sys.modules[package].__file__
+    assert source is not None
+    stub = Path(source).with_suffix(".pyi").read_text(encoding="utf-8")
+    return {
+        alias.name: node.module
+        for node in ast.parse(stub).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if alias.asname == alias.name
+    }

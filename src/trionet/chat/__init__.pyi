@@ -1,0 +1,16 @@
+"""The public names of `trionet.chat` and their homes; `trionet._lazy` reads them."""
+
+from trionet.chat.client import converse as converse
+from trionet.chat.client import log_in as log_in
+from trionet.chat.names import MAX_NAME as MAX_NAME
+from trionet.chat.names import Name as Name
+from trionet.chat.names import NameRefused as NameRefused
+from trionet.chat.names import NameTaken as NameTaken
+from trionet.chat.names import parse_name as parse_name
+from trionet.chat.room import Log as Log
+from trionet.chat.room import Member as Member
+from trionet.chat.room import Room as Room
+from trionet.chat.server import OPEN_ROOM as OPEN_ROOM
+from trionet.chat.server import serve as serve
+from trionet.chat.session import Session as Session
+from trionet.chat.session import WireFormat as WireFormat

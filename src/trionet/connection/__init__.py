@@ -1,0 +1,1 @@
+"""One peer: lines in, bytes out, deadlines, and the close that loses nothing."""

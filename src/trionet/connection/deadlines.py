@@ -1,0 +1,98 @@
+"""Thousands of deadlines and one task.
+
+A cancel scope with a deadline costs 1 KiB for each connection, and moving it costs a heap operation
+for each line. Here a connection has one entry in one heap, and moving its deadline back costs
+nothing: when the entry comes due, the connection is asked what its deadline is by now, and the
+entry goes back into the heap if that has moved.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+
+import trio
+
+from trionet.abc import Watched
+
+
+class _Entry:
+    """One look at one watched object; ``None``: it is not to be looked at any more."""
+
+    __slots__ = ("due", "number", "watched")
+
+    def __init__(self, due: float, number: int, watched: Watched) -> None:
+        self.due = due
+        self.number = number
+        self.watched: Watched | None = watched
+
+    def __lt__(self, other: _Entry) -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+
+# Entries of connections that have gone are swept out when there are more of them than of others. So
+# a host that comes and goes thousands of times a second holds nothing until its deadlines come.
+_FEW = 64
+
+
+class Deadlines:
+    """The deadlines of one server's connections."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Entry] = []
+        self._entries: dict[Watched, _Entry] = {}
+        self._numbers = itertools.count()
+        self._earlier = trio.Event()
+        # How many entries of the heap are nobody's any more.
+        self._stale = 0
+
+    def watch(self, watched: Watched) -> None:
+        """Look at this when its next deadline comes. Never a checkpoint.
+
+        To be called again whenever its deadline has come nearer; not when it has moved back.
+        """
+        due = watched.next_deadline()
+        entry = self._entries.get(watched)
+        if due == math.inf or (entry is not None and entry.due <= due):
+            return
+        if entry is not None:
+            self._drop(entry)
+        entry = _Entry(due, next(self._numbers), watched)
+        self._entries[watched] = entry
+        heapq.heappush(self._heap, entry)
+        if self._heap[0] is entry:
+            self._earlier.set()
+
+    def forget(self, watched: Watched) -> None:
+        """Look at this no more. Never a checkpoint."""
+        entry = self._entries.pop(watched, None)
+        if entry is not None:
+            self._drop(entry)
+
+    def _drop(self, entry: _Entry) -> None:
+        # It stays in the heap until it is due or swept out, but keeps nothing alive.
+        entry.watched = None
+        self._stale += 1
+        if self._stale > max(_FEW, len(self._entries)):
+            self._heap = [entry for entry in self._heap if entry.watched is not None]
+            heapq.heapify(self._heap)
+            self._stale = 0
+
+    async def run(self) -> None:
+        """Watch, until cancelled."""
+        while True:
+            with trio.CancelScope(deadline=self._heap[0].due if self._heap else math.inf):
+                await self._earlier.wait()
+            self._earlier = trio.Event()
+            now = trio.current_time()
+            while self._heap and self._heap[0].due <= now:
+                watched = heapq.heappop(self._heap).watched
+                if watched is None:
+                    self._stale -= 1
+                else:
+                    del self._entries[watched]
+                    watched.check_deadlines()
+                    # Something that stays due was told once; to tell it again would be to spin.
+                    if watched.next_deadline() > now:
+                        self.watch(watched)

@@ -1,0 +1,357 @@
+"""Lines over any Trio stream, and the close that loses nothing.
+
+`LineReader` is the receiving half, a ``trio.abc.ReceiveChannel`` of lines; `LineStream` is both
+halves, a ``trio.abc.Channel``. Both hold to the rules of `trionet.lines`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import trio
+
+from trionet.abc import Interruptible, ReceivesNow
+from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
+from trionet.errors import BadLine, ReceiveInterrupted
+from trionet.lines import (
+    MAX_LINE,
+    MAX_LINE_TO_CLIENT,
+    MAX_UNENDING,
+    PART_LINES,
+    Line,
+    LineDecoder,
+    encode_lines,
+    is_http_request,
+)
+
+# What a reader asks a stream for at a time: what Linux has ready on a fast connection.
+READ_SIZE = 65536
+
+
+class LineReader(trio.abc.ReceiveChannel[str]):
+    """Lines from a stream.
+
+    ``async for line in reader`` is the simple way in; `receive_batch` is the fast one.
+
+    What was received is held as bytes, and becomes lines in parts: only as many as are about to be
+    handed out. Nothing is received while lines are held. So whatever the peer sends, and however
+    slowly its lines are worked on, it costs `read_size` bytes, a part of 512 lines, and an
+    unfinished line.
+
+    Args:
+        stream: where the bytes come from; closing the reader closes it.
+        max_line: content bytes that a line may have.
+        max_unending: bytes without an end of line after which reading ends.
+        refuse_http: end the input at once when the first line is an HTTP request line, so that
+            no web page can speak to this server through a visitor's browser.
+        on_bad_line: awaited with each `trionet.BadLine` that `receive` meets, which then goes on
+            to the next line; left out: `receive` raises it, and can be called again.
+
+    Attributes:
+        end: why there are no more lines; ``None``: there may be more.
+        bytes_in: bytes received so far.
+        read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
+        waiting_since: since when this has been waiting for the peer, on the Trio clock; at first,
+            when this was made. A time to come: until then it holds back lines of the peer.
+            ``math.inf``: it is not waiting, because lines that it has handed out are being worked
+            on.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_interruptible",
+        "_judge_first",
+        "_lines_out",
+        "_now",
+        "_on_bad_line",
+        "_pending",
+        "_reading",
+        "_receives_now",
+        "_stream",
+        "bytes_in",
+        "end",
+        "read_size",
+        "waiting_since",
+    )
+
+    def __init__(
+        self,
+        stream: trio.abc.ReceiveStream,
+        *,
+        max_line: int = MAX_LINE,
+        max_unending: int = MAX_UNENDING,
+        refuse_http: bool = False,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+    ) -> None:
+        self.end: InputEnd | None = None
+        self.bytes_in = 0
+        self.read_size = READ_SIZE
+        # `trio.current_time` looks for the clock each time, and takes twice as long.
+        self._now = trio.lowlevel.current_clock().current_time
+        self.waiting_since = self._now()
+        self._stream = stream
+        self._interruptible = hasattr(stream, "interrupt_receive")
+        self._receives_now: ReceivesNow | None = None
+        if self._interruptible and hasattr(stream, "receive_nowait"):
+            self._receives_now = cast(ReceivesNow, stream)
+        self._reading: trio.CancelScope | None = None
+        self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        self._judge_first = refuse_http
+        self._on_bad_line = on_bad_line
+        # Lines that came out of the decoder.
+        self._lines_out = 0
+        # What `receive` has not handed out yet, the last line first; an idle connection has none.
+        self._pending: list[Line] | None = None
+
+    def __repr__(self) -> str:
+        if self.end is not None:
+            state = f"ended: {self.end.value}"
+        else:
+            state = "waiting" if self.waiting_since < math.inf else "busy"
+        return (
+            f"<{type(self).__name__} from {_peer_of(self._stream)}, {state}, "
+            f"{self.lines_in} lines, {self.bytes_in} bytes in>"
+        )
+
+    @property
+    def lines_in(self) -> int:
+        """Lines received so far, bad ones counted."""
+        return self._lines_out + self._decoder.held_lines
+
+    @property
+    def rest(self) -> bytes:
+        """What stands unterminated behind the last line that was handed out."""
+        return self._decoder.rest
+
+    async def receive_batch(self) -> list[Line]:
+        """Return lines that are there, or wait for some.
+
+        Returns:
+            Up to 512 lines, good and bad, in order; an empty list means that `end` is set.
+
+        Raises:
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: no line is lost. Always a checkpoint.
+        """
+        if self._pending or self._decoder.held or self.end is not None:
+            await trio.lowlevel.checkpoint()
+            batch = self._take_pending() or self._take()
+            if batch:
+                return batch
+        # Asked again after each read: when input has just woken this task, `stop` finds nobody
+        # whom it could interrupt.
+        data: bytes | bytearray
+        while self.end is None:
+            if self._decoder.held:
+                await self._wait_until_due()
+                if batch := self._take():
+                    return batch
+                continue
+            self.waiting_since = self._now()
+            try:
+                if self._receives_now is not None:
+                    await self._receives_now.wait_input()
+                    data = self._receives_now.receive_nowait(self.read_size)
+                elif self._interruptible:
+                    data = await self._stream.receive_some(self.read_size)
+                else:
+                    data = await self._receive_some()
+            except (ReceiveInterrupted, trio.WouldBlock):
+                continue
+            except trio.BrokenResourceError as error:
+                self.end = self.end or end_of_broken(error)
+                break
+            if not data:
+                self.end = self.end or end_of_input(self._stream)
+                break
+            self.bytes_in += len(data)
+            if batch := self._take(data):
+                return batch
+        # A `stop` while this waited ends the waiting, and not the lines that were held.
+        return self._take()
+
+    async def receive(self) -> str:
+        """Return the next line.
+
+        Raises:
+            trio.EndOfChannel: there are no more; `end` says why.
+            trio.ClosedResourceError: this side closed the stream.
+            BadLine: the next line cannot be read, and there is no ``on_bad_line``.
+
+        Cancellation: no line is lost. Always a checkpoint.
+        """
+        while True:
+            if self._pending:
+                await trio.lowlevel.checkpoint()
+            else:
+                batch = await self.receive_batch()
+                if not batch:
+                    raise trio.EndOfChannel
+                batch.reverse()
+                self._pending = batch
+            line = self._pending.pop()
+            if not self._pending:
+                self._pending = None
+            if isinstance(line, str):
+                return line
+            if self._on_bad_line is None:
+                try:
+                    raise line
+                finally:
+                    # The traceback holds this frame: no circle of references is to hold the line.
+                    del line
+            await self._on_bad_line(line)
+
+    def charge(self, tokens: int) -> None:
+        """Charge the peer for something that its lines caused. Never a checkpoint.
+
+        It costs nothing here. `PacedLineReader` hands out no more lines until it is paid.
+
+        Args:
+            tokens: how much; one token is what a line costs.
+
+        Raises:
+            ValueError: `tokens` is negative.
+        """
+        if tokens < 0:
+            raise ValueError("tokens must not be negative")
+
+    def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
+        """End the input at a line boundary. Never a checkpoint.
+
+        Lines that were received already are still handed out; a task that waits for more finds
+        the end of the input. The stream stays open. An input that has ended stays as it is.
+
+        Args:
+            end: the reason that is left in `end`.
+        """
+        if self.end is not None:
+            return
+        self.end = end
+        if self._interruptible:
+            cast(Interruptible, self._stream).interrupt_receive()
+        elif self._reading is not None:
+            self._reading.cancel()
+
+    def discard(self) -> None:
+        """Drop all lines that were received and not handed out. Never a checkpoint."""
+        self._pending = None
+        self._decoder.discard()
+
+    def _take_pending(self) -> list[Line]:
+        """Return what `receive` has left over."""
+        pending, self._pending = self._pending, None
+        return pending[::-1] if pending else []
+
+    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+        """Return lines of what was received, now or earlier, that may be handed out."""
+        return self._decode(data, PART_LINES)
+
+    def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
+        """Return up to `max_lines` lines of what was received, `data` or what is held."""
+        decoder = self._decoder
+        if data is None:
+            batch = decoder.take(max_lines) if decoder.held else []
+        else:
+            batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
+        if not batch:
+            return batch
+        if self._judge_first:
+            self._judge_first = False
+            if is_http_request(batch[0]):
+                self.end = InputEnd.HTTP
+                self.discard()
+                return []
+        if decoder.gave_up:
+            self.end = self.end or InputEnd.UNENDING
+        self._lines_out += len(batch)
+        self.waiting_since = math.inf
+        return batch
+
+    async def _wait_until_due(self) -> None:
+        """Wait until a line that is held may be handed out. Perhaps a checkpoint."""
+
+    async def _receive_some(self) -> bytes | bytearray:
+        with trio.CancelScope() as self._reading:
+            return await self._stream.receive_some(self.read_size)
+        return b""
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+
+class LineStream(LineReader, trio.abc.Channel[str]):
+    """Lines over a stream, both ways.
+
+    Args:
+        stream: the stream; closing this closes it.
+        max_line: content bytes that a line from the peer may have; the default is what a client
+            takes from a server.
+        max_unending: bytes without an end of line after which reading ends.
+        on_bad_line: see `LineReader`.
+    """
+
+    __slots__ = ("_sending",)
+
+    _stream: trio.abc.Stream
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        max_unending: int = MAX_UNENDING,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
+        )
+        self._sending = trio.Lock()
+
+    async def send(self, *lines: str) -> None:
+        """Send lines, all in one write.
+
+        Several tasks may call this at the same time: what each call sends stays together, and the
+        calls are served in their order. Always a checkpoint.
+
+        Raises:
+            UnsendableLine: a text does not fit in one line; nothing was sent.
+            trio.BrokenResourceError: the peer is gone.
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: how much was sent is unknown; only closing is right after it. A call that is
+        cancelled while it waits for others has sent nothing.
+        """
+        data = encode_lines(lines)
+        await self._begin_sending()
+        try:
+            await self._stream.send_all(data)
+        finally:
+            self._sending.release()
+
+    async def send_eof(self) -> None:
+        """End the sending and go on receiving, where the stream can (a half-close).
+
+        What other tasks are sending is sent first. A checkpoint where the stream can do it.
+        """
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._begin_sending()
+            try:
+                await self._stream.send_eof()
+            finally:
+                self._sending.release()
+
+    async def _begin_sending(self) -> None:
+        # Mostly there is nobody to wait for, and the sending is checkpoint enough.
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
+
+
+def _peer_of(stream: object) -> str:
+    return str(getattr(stream, "peer", "unknown peer"))

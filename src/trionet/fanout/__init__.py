@@ -1,0 +1,1 @@
+"""Many peers: one ordered log, out to every member."""

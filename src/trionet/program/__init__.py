@@ -1,0 +1,1 @@
+"""A server as a whole program: signals, the console, descriptors, and `trionet.run`."""

@@ -1,0 +1,225 @@
+"""Output that may stand still (Ctrl-S, a full pipe) without its program standing still with it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from trionet.program.descriptors import write_some
+
+# Bytes that may wait for an output that stands still: several thousand screens, and less than the
+# interpreter itself takes.
+_MAX_WAITING = 4 << 20
+
+# Bytes that may wait before those who can wait for room do so.
+_ROOM = 1 << 20
+
+# What a waiting text costs besides its bytes: the object and its place in the queue.
+_TEXT_COST = 56
+
+# Bytes handed to the system at a time: what a pipe holds. More would only be held twice.
+_BATCH = 65536
+
+# How long the last lines have at the end of the program.
+_GOODBYE_SECONDS = 1.0
+
+# How often a socket is looked at that cannot be waited for; see `wait_reader_gone`.
+_LOOK_SECONDS = 1.0
+
+# A device that is full may have room again.
+_PASSING = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Console:
+    """One output of the program; `open_console` makes it.
+
+    Attributes:
+        failure: why something could not be written, if so; that the reader has gone is not meant.
+        ended: is set when the output has failed, or nobody reads it any more.
+    """
+
+    def __init__(self, fd: int, *, on_failure: Callable[[OSError], object] | None = None) -> None:
+        self.failure: OSError | None = None
+        self.ended = trio.Event()
+        self._fd = fd
+        self._on_failure = on_failure
+        self._texts: deque[bytes] = deque()
+        # What waits and what is being written, in bytes, each text with its cost.
+        self._waiting = 0
+        self._dropped = 0
+        self._is_closed = False
+        # Written of the batch under way; and whether a line was torn by a failure.
+        self._written_of_batch = 0
+        self._is_torn = False
+        self._put = trio.Event()
+        self._written = trio.Event()
+        self._written.set()
+        self._room = trio.lowlevel.ParkingLot()
+
+    def print(self, line: str) -> None:
+        """Print a line as soon as the output takes it. Never a checkpoint, never blocks.
+
+        When too many bytes wait, the oldest lines are dropped, and their number is printed in their
+        place. When the output was closed, nothing is printed: that is no error.
+        """
+        self.write(line + "\n")
+
+    def write(self, text: str) -> None:
+        """Print a text that need not be a line, such as a prompt; otherwise as `print`."""
+        if self._is_closed:
+            return
+        data = text.encode(errors="replace")
+        self._texts.append(data)
+        self._waiting += len(data) + _TEXT_COST
+        while self._waiting > _MAX_WAITING and len(self._texts) > 1:
+            self._waiting -= len(self._texts.popleft()) + _TEXT_COST
+            self._dropped += 1
+        if self._written.is_set():
+            self._written = trio.Event()
+        self._put.set()
+
+    async def run(self) -> None:
+        """Write what is printed, until cancelled."""
+        while True:
+            await self._put.wait()
+            self._put = trio.Event()
+            while self._texts:
+                await self._write_batch()
+            self._written.set()
+
+    async def _write_batch(self) -> None:
+        told = f"… {self._dropped} lines are not shown …\n" if self._dropped else ""
+        dropped, self._dropped = self._dropped, 0
+        batch = [b"\n" * self._is_torn + told.encode()]
+        lines, size, cost = 0, 0, 0
+        while self._texts and size < _BATCH:
+            text = self._texts.popleft()
+            batch.append(text)
+            lines += 1
+            size += len(text)
+            cost += len(text) + _TEXT_COST
+        data = b"".join(batch)
+        del batch
+        try:
+            # In a thread, because nothing tells beforehand whether a write will block. One
+            # that does is abandoned when the program ends; what it had is lost then.
+            await trio.to_thread.run_sync(self._write_now, data, abandon_on_cancel=True)
+        except OSError as error:
+            self._fail(error)
+            if not self._is_closed:
+                written = data[: self._written_of_batch]
+                self._is_torn = not written.endswith(b"\n") if written else self._is_torn
+                self._dropped += dropped + lines - written.count(b"\n")
+        else:
+            self._is_torn = False
+        self._waiting = 0 if self._is_closed else self._waiting - cost
+        if self._waiting < _ROOM:
+            self._room.unpark_all()
+
+    def _write_now(self, data: bytes) -> None:
+        self._written_of_batch = 0
+        rest = memoryview(data)
+        while rest:
+            written = write_some(self._fd, rest)
+            self._written_of_batch += written
+            rest = rest[written:]
+
+    def _fail(self, error: OSError) -> None:
+        self._is_closed = error.errno not in _PASSING
+        if self._is_closed:
+            self._texts.clear()
+        self.ended.set()
+        if error.errno != errno.EPIPE and self.failure is None:
+            self.failure = error
+            if self._on_failure is not None:
+                self._on_failure(error)
+
+    async def wait_room(self) -> None:
+        """Wait until little waits: so whoever can wait has none dropped. Always a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        while self._waiting >= _ROOM:
+            await self._room.park()
+
+    async def flush(self) -> None:
+        """Wait until all is written. A checkpoint unless it is already."""
+        await self._written.wait()
+
+    async def wait_ended(self) -> None:
+        """Wait until the output has failed, or nobody reads it any more. Always a checkpoint."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_reader)
+            await self.ended.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _watch_reader(self) -> None:
+        await wait_reader_gone(self._fd)
+        self.ended.set()
+
+
+async def wait_reader_gone(fd: int) -> None:
+    """Wait until nobody reads a pipe or a socket any more; for other outputs, for ever.
+
+    Args:
+        fd: the writing end.
+    """
+    if not _can_tell_its_reader(fd):
+        await trio.sleep_forever()
+    while not is_reader_gone(fd):
+        # Nothing is ever to be read from a pipe's writing end, but epoll tells of its errors. What
+        # can be read all the same (from a socket, or a pipe open for both) is looked at again
+        # later, or this would spin.
+        with suppress(OSError):
+            await trio.lowlevel.wait_readable(fd)
+        if not is_reader_gone(fd):
+            await trio.sleep(_LOOK_SECONDS)
+
+
+def is_reader_gone(fd: int) -> bool:
+    """Tell whether a descriptor is a pipe or a socket that nobody reads any more."""
+    if not _can_tell_its_reader(fd):
+        return False
+    poll = select.poll()
+    # Errors and hang-ups are told unasked.
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
+
+
+def _can_tell_its_reader(fd: int) -> bool:
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    return (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) and hasattr(select, "poll")
+
+
+@asynccontextmanager
+async def open_console(
+    fd: int, *, on_failure: Callable[[OSError], object] | None = None
+) -> AsyncIterator[Console]:
+    """Print to a file descriptor for as long as the block runs.
+
+    Args:
+        fd: 1 for the standard output, 2 for the standard error.
+        on_failure: called once when something cannot be written, such as to a full device; not
+            when the reader has gone.
+
+    Resource handling: at the end, what waits is written within one second, or lost. The file
+    descriptor stays open.
+    """
+    console = Console(fd, on_failure=on_failure)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(console.run)
+        try:
+            yield console
+        finally:
+            with trio.move_on_after(_GOODBYE_SECONDS) as goodbye:
+                goodbye.shield = True
+                await console.flush()
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,288 @@
+"""A server as a program: what it prints and logs, the signals that end it, its exit status.
+
+`run` is for servers of your own; the command line's servers are built on the same pieces.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import trio
+
+from trionet.connection.connection import Connection
+from trionet.errors import TrionetError, system_reason
+from trionet.nurseries import first_error
+from trionet.program.console import Console, open_console
+from trionet.program.descriptors import prepare_many_descriptors
+from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
+from trionet.server import Server, serve
+from trionet.text.safe import safe_text
+from trionet.transport.network import SYSTEM
+
+FAILED = 1
+
+# How long after a SIGHUP a terminal may take to hang up, and how often it is looked at.
+_HANGUP_SECONDS = 3.0
+_LOOK_SECONDS = 0.1
+
+# Signals that a server is asked to end by, and the one by which it is asked to reload.
+SERVER_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+logger = logging.getLogger("trionet.program")
+
+
+def run(
+    handler: Callable[[Connection], Awaitable[object]],
+    *addresses: str,
+    beside: Iterable[Callable[[], Awaitable[object]]] = (),
+    quiet: bool = False,
+    **options: Any,
+) -> None:
+    """Serve lines on addresses as a whole program: the last call of a script.
+
+    It blocks until the server has ended, and returns then: after the first SIGINT (Ctrl-C) or
+    SIGTERM, which drain the server, or when the server was drained by the program itself. So the
+    program's exit status is 0. A second signal ends the process within a second, with status 130,
+    whatever its tasks and threads are doing.
+
+    SIGHUP has the network reload its certificates where there are any to reload
+    (`trionet.SystemNetwork.reload`). Where there are none it drains the server if its terminal has
+    hung up; otherwise it is logged and does nothing. Where SIGHUP is ignored, as under ``nohup``,
+    it stays ignored.
+
+    ``listening on ADDRESS`` is printed on the standard output, for each address with its real port.
+    The log goes to the logger ``trionet``: what went wrong, and, as messages of level INFO, each
+    connection. Where no logging is configured, it is written to the standard error, one line each
+    behind a time (UTC, ISO 8601). An output that stands still, is full or is closed never stops the
+    server.
+
+    Args:
+        handler: called with a `Connection` for each peer; see `serve`.
+        addresses: see `trionet.parse_address`; at least one.
+        beside: async functions that are run beside the server, from before it listens until it has
+            ended; then they are cancelled. What one of them raises ends the program.
+        quiet: print no addresses and log no connections.
+        options: all others are those of `serve`, but ``task_status``. With an ``on_event`` of your
+            own no connection is logged.
+
+    Raises:
+        SystemExit: with status 1, after one line ``error: …`` on the standard error: a
+            `TrionetError`, such as an address that cannot be listened on. With status 130: there
+            was a second signal.
+        TypeError: `serve` has no such option.
+        ValueError: there is no address.
+        RuntimeError: it was not called in the main thread, where alone signals are handled.
+
+    Cancellation: none, it is no async function. Inside Trio use `serve`.
+
+    Resource handling: closes all that it opened. The limit of file descriptors is raised to what
+    the system allows, and stays so. Handlers of signals and of the log are put back at the end.
+    """
+    # A mistake in the call is told at the call, not out of the depths of an event loop.
+    inspect.signature(serve).bind(handler, *addresses, **options)
+    if not addresses:
+        raise ValueError("run() needs at least one address")
+    ending = Ending()
+    with signals_taken_by(ending.take, *SERVER_SIGNALS):
+        status = trio.run(partial(_run, handler, addresses, ending, tuple(beside), quiet, options))
+    if ending.count > 1:
+        status = INTERRUPTED
+    if status:
+        sys.exit(status)
+
+
+async def _run(
+    handler: Callable[[Connection], Awaitable[object]],
+    addresses: tuple[str, ...],
+    ending: Ending,
+    beside: tuple[Callable[[], Awaitable[object]], ...],
+    quiet: bool,
+    options: dict[str, Any],
+) -> int:
+    status = 0
+    async with open_console(2) as err:
+
+        def tell(line: str) -> None:
+            err.print(stamped(line))
+
+        async with open_console(1, on_failure=partial(tell_lost_output, tell)) as out:
+            with _logging_if_not_configured(err):
+                if not quiet and logger.isEnabledFor(logging.INFO):
+                    options = {"on_event": _log_event, **options}
+                prepare_many_descriptors()
+                try:
+                    async with trio.open_nursery() as nursery:
+                        for function in beside:
+                            nursery.start_soon(function)
+                        await serve_until_signalled(
+                            partial(serve, handler, *addresses, **options),
+                            ending,
+                            show=(lambda _line: None) if quiet else out.print,
+                            tell=tell,
+                            network=options.get("network", SYSTEM),
+                        )
+                        nursery.cancel_scope.cancel()
+                except* TrionetError as group:
+                    err.print(safe_text(f"error: {first_error(group)}"))
+                    status = FAILED
+    return status
+
+
+async def serve_until_signalled(
+    serve: Callable[..., Awaitable[None]],
+    ending: Ending,
+    *,
+    show: Callable[[str], object],
+    tell: Callable[[str], object],
+    network: object = None,
+) -> None:
+    """Run a server: drain it on the first signal, cancel it on the second.
+
+    Args:
+        serve: hands a `trionet.Server` to its ``task_status``.
+        ending: counts the signals; see `trionet.program.signals`.
+        show: called with each line ``listening on ADDRESS``.
+        tell: called with what is for the log.
+        network: its ``reload()``, if it has one, is called on SIGHUP; default: nothing is reloaded.
+
+    Cancellation: immediate; whoever is served is not drained.
+    """
+    terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
+    server: Server | None = None
+
+    async def watch_endings() -> None:
+        await ending.wait(1)
+        if server is None:
+            # It does not even listen yet.
+            nursery.cancel_scope.cancel()
+            return
+        if server.connections:
+            tell("closing; once more ends at once")
+        nursery.start_soon(server.drain)
+        await ending.wait(2)
+        nursery.cancel_scope.cancel()
+
+    async def watch_hangups() -> None:
+        while True:
+            await ending.wait_hangup()
+            if _reload(network, tell):
+                continue
+            if not has_hung_up():
+                tell("SIGHUP: nothing to reload, going on")
+                # The terminal may close only after its shell has told its children.
+                with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
+                    # No event tells: what can be waited for is what can be read, by whoever does.
+                    while not has_hung_up():  # noqa: ASYNC110
+                        await trio.sleep(_LOOK_SECONDS)
+            if has_hung_up():
+                tell("the terminal has hung up: closing")
+                ending.take(signal.SIGTERM)
+                return
+
+    def has_hung_up() -> bool:
+        return any(not os.isatty(fd) for fd in terminals)
+
+    async def serve_and_finish(task_status: trio.TaskStatus[Server]) -> None:
+        await serve(task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_endings)
+        nursery.start_soon(watch_hangups)
+        server = await nursery.start(serve_and_finish)
+        for address in server.addresses:
+            show(f"listening on {address}")
+
+
+def _reload(network: object, tell: Callable[[str], object]) -> bool:
+    """Reload a network's certificates, and return whether it has any."""
+    reload: Callable[[], bool] | None = getattr(network, "reload", None)
+    if reload is None:
+        return False
+    try:
+        if not reload():
+            return False
+    except (TrionetError, OSError, ValueError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        tell(safe_text(f"error: cannot reload the certificate, the old one stays: {reason}"))
+    else:
+        tell("the certificate was reloaded")
+    return True
+
+
+def stamped(line: str) -> str:
+    """Return a line of the log with the time before it: UTC, ISO 8601, to the millisecond."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return f"{now.removesuffix('+00:00')}Z {line}"
+
+
+def lost_output(error: OSError) -> str:
+    """Return what is told when the standard output cannot be written."""
+    return f"cannot write to standard output: {system_reason(error)}"
+
+
+def tell_lost_output(tell: Callable[[str], object], error: OSError) -> None:
+    """Log that a server's standard output cannot be written; the server goes on."""
+    tell(f"warning: {lost_output(error)}")
+
+
+class ConsoleHandler(logging.Handler):
+    """Logs to a console: one line each, and a traceback where there is one, all with the time."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, its level before it if it is more than a message."""
+        text = self.format(record)
+        if record.levelno > logging.INFO:
+            text = f"{record.levelname.lower()}: {text}"
+        # Line for line, because a traceback has many; what failed may quote a peer.
+        for line in text.split("\n"):
+            self._console.print(stamped(safe_text(line)))
+
+
+@contextmanager
+def logging_to(console: Console, level: int | None = None) -> Iterator[None]:
+    """Log what trionet tells to a console, within the block.
+
+    Args:
+        console: where to.
+        level: from which on; default: as it is set.
+    """
+    handler = ConsoleHandler(console)
+    trionet_logger = logging.getLogger("trionet")
+    before = trionet_logger.level
+    trionet_logger.addHandler(handler)
+    if level is not None:
+        trionet_logger.setLevel(level)
+    try:
+        yield
+    finally:
+        trionet_logger.setLevel(before)
+        trionet_logger.removeHandler(handler)
+
+
+@contextmanager
+def _logging_if_not_configured(console: Console) -> Iterator[None]:
+    if logging.getLogger("trionet").hasHandlers():
+        yield
+        return
+    with logging_to(console, logging.INFO):
+        yield
+
+
+def _log_event(event: object) -> None:
+    logger.info("%s", event)

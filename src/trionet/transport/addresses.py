@@ -1,0 +1,220 @@
+"""Addresses as people write them, read and written back. No lookup, no I/O.
+
+| written | to listen | to connect |
+|---|---|---|
+| ``HOST:PORT`` | every address of the host | the first address of the host that answers |
+| ``localhost:PORT`` | 127.0.0.1 and ::1, one port | as any host |
+| ``:PORT`` | all interfaces, IPv4 and IPv6 | localhost |
+| ``0.0.0.0:PORT`` | all interfaces, IPv4 alone | this machine |
+| ``[::]:PORT`` | all interfaces, IPv6 alone | this machine |
+| ``[::1]:PORT`` | this IPv6 address | this IPv6 address |
+| ``[fe80::1%eth0]:PORT`` | this link-local address of this interface | this one, through it |
+| ``[::ffff:127.0.0.1]:PORT`` | the IPv4 address | the IPv4 address |
+| ``unix:PATH`` | a socket in the file system | a socket in the file system |
+| ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
+| ``tls:`` and one with a port | as without it, encrypted | as without it, encrypted |
+
+Port 0 lets the system pick a free port to listen on. ``localhost`` may be written in capitals and
+with a dot behind it. A file whose name begins with ``@`` is ``unix:./@NAME``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trionet.errors import AddressError
+
+
+@dataclass(frozen=True, slots=True)
+class TCPAddress:
+    """A host and a port.
+
+    Attributes:
+        host: a name or a numeric address without brackets; empty: all interfaces.
+        port: 0 to 65,535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSAddress:
+    """TLS over TCP.
+
+    It is no `TCPAddress` itself, so that nothing can take it for one and speak plain text.
+
+    Attributes:
+        tcp: the host and the port.
+    """
+
+    tcp: TCPAddress
+
+    def __str__(self) -> str:
+        return f"tls:{self.tcp}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket.
+
+    Attributes:
+        path: where it is in the file system; ``@NAME``: an abstract socket, which is in none.
+    """
+
+    path: str
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether it has a name and no file."""
+        return self.path.startswith("@")
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Address: TypeAlias = TCPAddress | TLSAddress | UnixAddress
+
+RemoteAddress: TypeAlias = TCPAddress | UnixAddress
+"""Where the other end of a stream is; TLS is no part of it."""
+
+Host: TypeAlias = str | tuple[int, str]
+"""What counts as one host; see `host_of`."""
+
+_PORT = re.compile(r"[0-9]{1,5}")
+# What would break the one line in which an address is shown, or move a cursor in it.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def parse_address(text: str) -> Address:
+    """Read an address.
+
+    Args:
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also behind ``tls:``, or
+            ``unix:PATH`` or ``unix:@NAME``.
+
+    Raises:
+        AddressError: `text` is none of these; the message says what to write instead.
+        TypeError: `text` is no text.
+
+    >>> parse_address("[::1]:22333")
+    TCPAddress(host='::1', port=22333)
+    """
+    if not isinstance(text, str):
+        where = f"localhost:{text}" if type(text) is int and 0 <= text <= 65535 else "HOST:PORT"
+        raise TypeError(f"an address is a text: write '{where}', not {repr(text)[:60]}")
+    if text.startswith("unix:"):
+        return _parse_unix(text)
+    if text.startswith("tls:"):
+        return TLSAddress(_parse_tcp(text, "tls:"))
+    return _parse_tcp(text, "")
+
+
+def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | None:
+    """Return what counts as the host of a peer, for limits on what one host may have.
+
+    Whoever has one IPv6 address commonly has the other 2^64 of its network too, so a limit for each
+    single address would limit nobody. An IPv4 address that is written as IPv6 (``::ffff:a.b.c.d``)
+    is the IPv4 address.
+
+    Args:
+        remote: the peer's address, numeric; ``None``: not known.
+        ipv6_prefix: how many leading bits of an IPv6 address make a host, 1 to 128.
+
+    Returns:
+        A value that is equal for equal hosts; ``None``: the peer has no host, as on a Unix socket.
+    """
+    if not isinstance(remote, TCPAddress):
+        return None
+    if ":" not in remote.host:
+        return remote.host
+    numeric, _, scope = remote.host.partition("%")
+    address = ipaddress.IPv6Address(numeric)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return int(address) >> (128 - ipv6_prefix), scope
+
+
+def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
+    """Refuse no address at all, a list in place of addresses, and what is no address.
+
+    Args:
+        addresses: what a user passed as ``*addresses``.
+        caller: the function that they were passed to, for the message.
+
+    Raises:
+        ValueError: there is no address.
+        TypeError: one is no text.
+        AddressError: one cannot be read.
+    """
+    if not addresses:
+        raise ValueError(f"{caller}() needs at least one address, such as 'localhost:7000'")
+    for address in addresses:
+        if isinstance(address, list | tuple | set | frozenset):
+            raise TypeError(
+                f"addresses are given one by one: "
+                f"write {caller}(..., *addresses), not {repr(address)[:60]}"
+            )
+        # It judges the type itself, because `connect` and `listen` rely on it alone.
+        parse_address(address)  # type: ignore[arg-type]
+
+
+def _parse_tcp(text: str, scheme: str) -> TCPAddress:
+    host, colon, port = text.removeprefix(scheme).rpartition(":")
+    if not colon and _PORT.fullmatch(port):
+        raise AddressError(
+            f"{text!r} is only a port: write {scheme}HOST:PORT, such as {scheme}localhost:{port}, "
+            f"or {scheme}:{port} for all interfaces"
+        )
+    if not colon or host.endswith("]") != host.startswith("["):
+        raise AddressError(
+            f"{text!r} is no address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
+        )
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
+    if host.startswith("["):
+        host = host[1:-1]
+        # A scope, as in fe80::1%eth0, can be any text.
+        if not _is_ipv6(host) or not host.isprintable():
+            raise AddressError(f"{text!r}: there is no IPv6 address in the brackets")
+        if (mapped := ipaddress.IPv6Address(host).ipv4_mapped) is not None:
+            if "%" in host:
+                raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
+            host = str(mapped)
+    elif ":" in host:
+        raise AddressError(
+            f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
+        )
+    elif not host.isprintable() or any(c in host for c in " /@"):
+        raise AddressError(f"{text!r}: {host!r} is no host name")
+    elif host.lower().removesuffix(".") == "localhost":
+        host = "localhost"
+    return TCPAddress(host, int(port))
+
+
+def _parse_unix(text: str) -> UnixAddress:
+    path = text.removeprefix("unix:")
+    if not path:
+        raise AddressError(f"{text!r}: the path is missing: write unix:PATH")
+    if path == "@":
+        raise AddressError(f"{text!r}: the name is missing: write unix:@NAME")
+    if "\0" in path:
+        raise AddressError(f"{text!r}: a path cannot hold a NUL")
+    if _CONTROL.search(path):
+        raise AddressError(f"{text!r}: the path holds a control character or a line separator")
+    return UnixAddress(path)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

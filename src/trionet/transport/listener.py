@@ -1,0 +1,179 @@
+"""A listening socket that accepts all that wait, and that lives through a lack of descriptors."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import trio
+
+from trionet.text.safe import safe_text
+from trionet.transport.socket_addresses import local_address, structured
+from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
+
+logger = logging.getLogger("trionet.transport")
+
+
+class SocketListener(trio.abc.Listener[SocketStream]):
+    """A listening socket.
+
+    Args:
+        sock: a listening stream socket; the listener makes it non-blocking and closes it.
+        address: its own address as it is to be shown; default: the one that it is bound to.
+        on_close: called once, just before the socket is closed.
+        refusal: what a connection is sent that there is no descriptor for.
+    """
+
+    __slots__ = (
+        "_on_close",
+        "_out_of_descriptors",
+        "_own",
+        "_refusal",
+        "_reserve",
+        "_sock",
+        "address",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        address: str | None = None,
+        on_close: Callable[[], None] | None = None,
+        refusal: bytes = b"error: server is full\n",
+    ) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._on_close = on_close
+        self._refusal = refusal
+        self._out_of_descriptors = False
+        self._reserve = _open_reserve()
+        # What a peer without an address of its own is shown as.
+        self._own = structured(sock.getsockname())
+        self.address = local_address(sock) if address is None else address
+
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._sock.fileno() < 0
+
+    def __repr__(self) -> str:
+        state = ": closed" if self._sock.fileno() < 0 else ""
+        return f"<{type(self).__name__} on {self.address}{state}>"
+
+    async def accept(self) -> SocketStream:
+        """Wait for a connection and return it.
+
+        Errors that belong to one connection are passed over. Out of descriptors, it answers and
+        closes those who wait, one by one, and goes on.
+
+        Raises:
+            trio.ClosedResourceError: the listener was closed.
+            trio.BusyResourceError: another task is in `accept`.
+
+        Cancellation: no connection is lost.
+        """
+        while True:
+            self._check_open()
+            await trio.lowlevel.wait_readable(self._sock)
+            with suppress(trio.WouldBlock):
+                return self.accept_nowait()
+            if self._reserve is None:
+                # Nothing could be refused either: do not spin on a socket that stays readable.
+                await trio.sleep(_PAUSE_SECONDS)
+                self._reserve = _open_reserve()
+
+    def accept_nowait(self) -> SocketStream:
+        """Return a connection that waits already. Never a checkpoint.
+
+        Raises:
+            trio.WouldBlock: none waits, or the system lacks the means to take it.
+            trio.ClosedResourceError: the listener was closed.
+        """
+        while True:
+            self._check_open()
+            try:
+                sock, address = self._sock.accept()
+            except BlockingIOError:
+                raise trio.WouldBlock from None
+            except OSError as error:
+                if error.errno in _GONE_BEFORE_ACCEPT:
+                    continue
+                if error.errno in _NO_DESCRIPTORS:
+                    self._refuse_one()
+                elif error.errno in _NO_RESOURCES:
+                    self._drop_reserve()
+                else:
+                    raise
+                raise trio.WouldBlock from None
+            self._out_of_descriptors = False
+            remote = structured(address) or self._own
+            return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
+
+    def _refuse_one(self) -> None:
+        """Answer and close one waiting connection by means of the reserve descriptor."""
+        if not self._out_of_descriptors:
+            self._out_of_descriptors = True
+            logger.warning("out of file descriptors: refusing connections on %s", self.address)
+        self._drop_reserve()
+        with suppress(OSError):
+            sock, _ = self._sock.accept()
+            with sock, suppress(OSError):
+                sock.setblocking(False)
+                sock.send(self._refusal)
+                sock.shutdown(socket.SHUT_WR)
+                # What has arrived is read away, lest the close be a reset that destroys the answer.
+                sock.recv(RECEIVE_SIZE)
+        self._reserve = _open_reserve()
+
+    def _drop_reserve(self) -> None:
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    async def aclose(self) -> None:
+        """Close the socket; a checkpoint, but closed at once also when cancelled."""
+        if self._sock.fileno() >= 0:
+            if self._on_close is not None:
+                self._on_close()
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+            self._drop_reserve()
+        await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise trio.ClosedResourceError("the listener is closed")
+
+
+# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
+# handling"); it is gone, and the next one is none the worse for it.
+_GONE_BEFORE_ACCEPT = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
+        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+
+
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+
+
+_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
+
+
+# How long a listener pauses when the system is out of something that a refusal does not free.
+_PAUSE_SECONDS = 0.1
+
+
+def _open_reserve() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None

@@ -1,0 +1,162 @@
+"""The TLS protocol between two buffers in memory: bytes in, bytes out, and nobody waits.
+
+``ssl.SSLObject`` with its manners translated: what it raises becomes values that are asked for.
+`trionet.transport.tls` does the sending and receiving around it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+
+# What OpenSSL calls a first record that is plain text.
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
+
+# What one record holds at most (RFC 8446, 5.1).
+RECORD_SIZE = 16384
+
+
+class TLSEngine:
+    """One side of a TLS connection, without the connection.
+
+    Args:
+        context: certificates and settings.
+        server_side: the side that shows a certificate.
+        server_hostname: on the other side: the name or address that this must be for.
+
+    Attributes:
+        secured: the handshake is made.
+        input_ended: nothing more comes, be it by ``close_notify`` or without.
+        truncated: it ended without, after the handshake.
+        broken: why nothing works any more; ``None``: it works. There may still be an alert in the
+            output, which tells the other side.
+    """
+
+    __slots__ = (
+        "_context",
+        "_incoming",
+        "_outgoing",
+        "_ssl",
+        "broken",
+        "input_ended",
+        "secured",
+        "truncated",
+    )
+
+    # Made by `_start`.
+    _incoming: ssl.MemoryBIO
+    _outgoing: ssl.MemoryBIO
+    _ssl: ssl.SSLObject
+
+    def __init__(
+        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None
+    ) -> None:
+        # A server has nothing to do before the other side has said something. Until then it holds
+        # nothing of OpenSSL's: that costs some 20 KiB, and whoever connects may stay silent.
+        self._context: ssl.SSLContext | None = context
+        if not server_side:
+            self._start(server_hostname)
+        self.secured = False
+        self.input_ended = False
+        self.truncated = False
+        self.broken: str | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether either side has said anything."""
+        return self._context is None
+
+    def _start(self, server_hostname: str | None = None) -> None:
+        assert self._context is not None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = self._context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=self._context.protocol is ssl.PROTOCOL_TLS_SERVER,
+            server_hostname=server_hostname,
+        )
+        self._context = None
+
+    def feed(self, data: bytes) -> None:
+        """Take ciphertext that was received; empty: the connection's end."""
+        if not data:
+            self.truncated = self.secured and not self.input_ended
+            self.input_ended = True
+            if not self.secured:
+                self.broken = "the other side ended the connection in the TLS handshake"
+        elif not self.input_ended:
+            if not self.started:
+                self._start()
+            self._incoming.write(data)
+
+    def take_output(self) -> bytes:
+        """Return the ciphertext that is to be sent; empty: none."""
+        return self._outgoing.read() if self.started and self._outgoing.pending else b""
+
+    def shake_hands(self) -> None:
+        """Go on with the handshake as far as the input reaches; `secured` and `broken` tell.
+
+        It comes before all else: OpenSSL would make it by itself, but not check the host name.
+        """
+        if not self.started:
+            return
+        try:
+            self._ssl.do_handshake()
+            self.secured = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self.broken = reason_of(error)
+
+    def encrypt(self, piece: bytes | memoryview) -> None:
+        """Put plain text into the output, all of it: `RECORD_SIZE` bytes become one record."""
+        try:
+            self._ssl.write(piece)
+        except ssl.SSLError as error:
+            self.broken = reason_of(error)
+
+    def decrypt(self, max_bytes: int) -> bytes:
+        """Return plain text from the input; empty: there is none yet, or no more."""
+        pieces: list[bytes] = []
+        room = max_bytes
+        try:
+            while room and not self.broken:
+                piece = self._ssl.read(min(room, RECORD_SIZE))
+                if not piece:
+                    self.input_ended = True
+                    break
+                pieces.append(piece)
+                room -= len(piece)
+                if not (self._incoming.pending or self._ssl.pending()):
+                    # To ask once more would cost an exception for every line.
+                    break
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            # The other side's `close_notify` again, when this side has said its own.
+            self.input_ended = True
+        except ssl.SSLError as error:
+            # It is for the next call: what came before is good.
+            self.broken = reason_of(error)
+        return b"".join(pieces)
+
+    def has_input(self) -> bool:
+        """Tell whether there is input that was fed and not decrypted."""
+        return bool(self._incoming.pending or self._ssl.pending())
+
+    def say_goodbye(self) -> None:
+        """Put ``close_notify`` into the output. Plain text in the input must be taken before."""
+        # It always "fails": it looks for the other side's good-bye too, which is not there yet.
+        with suppress(ssl.SSLError):
+            self._ssl.unwrap()
+
+
+def reason_of(error: ssl.SSLError) -> str:
+    """Return what went wrong in a few words, without OpenSSL's source lines."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message.rstrip('.')}"
+    # Some have none, whatever their type says.
+    reason: str | None = getattr(error, "reason", None)
+    if reason in _NO_TLS:
+        return "the other side does not speak TLS"
+    return (reason or str(error.args[-1])).lower().replace("_", " ")

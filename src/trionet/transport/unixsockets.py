@@ -1,0 +1,233 @@
+"""Listening on Unix sockets: whose the file is, who may connect, and nothing left behind.
+
+Of servers that start at the same time on one path, exactly one wins. What a dead server left is
+told from a living one's by connecting to it, and between that and `listen` somebody else could do
+the same. So all this is done under a lock, `PATH.lock`:
+
+- The lock is `flock`'s on that file: it ends with its process, however that ends, so a file that
+  was left by a dead process keeps nobody out.
+- It is held from the first look until `listen`, a matter of a millisecond, and not for as long as
+  the server lives: whether that lives is what the socket itself tells. So nobody has to find out
+  later whose file it is: whoever has the lock removes the file before letting go of it.
+- Whoever waited for a lock that was removed meanwhile holds one on nothing, and begins anew.
+- A symbolic link is never followed nor removed: neither the lock nor the socket.
+- In a folder that cannot be written in there is no lock, but no socket can be made there either.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from trionet.errors import TrionetError, system_reason
+from trionet.transport.addresses import UnixAddress
+from trionet.transport.listener import SocketListener
+
+if sys.platform != "win32":
+    import fcntl
+
+# Bytes of a path, or of an abstract name behind its `@`: what struct sockaddr_un holds, less one.
+MAX_PATH = (108 if sys.platform == "linux" else 104) - 1
+
+# Whoever holds the lock needs it for a millisecond. This long is for a machine that is overloaded.
+_LOCK_SECONDS = 5.0
+_TRY_AGAIN_SECONDS = 0.01
+
+
+def socket_name(where: UnixAddress) -> str:
+    """Return what the socket module calls a Unix socket.
+
+    Raises:
+        TrionetError: no socket can have this path or name here.
+        UnicodeError: the path is none.
+    """
+    size = len(os.fsencode(where.path))
+    if where.is_abstract:
+        if sys.platform != "linux":
+            raise TrionetError(
+                f"only Linux has abstract sockets; a file of this name is unix:./{where.path}"
+            )
+        if size - 1 > MAX_PATH:
+            raise TrionetError(
+                f"the name has {size - 1} bytes, and an abstract socket's at most {MAX_PATH}"
+            )
+        return "\0" + where.path[1:]
+    if size > MAX_PATH:
+        raise TrionetError(f"the path has {size} bytes, and a Unix socket's at most {MAX_PATH}")
+    return where.path
+
+
+async def listen_unix(
+    where: UnixAddress, *, backlog: int, mode: int | None = None
+) -> SocketListener:
+    """Listen on a Unix socket; a file that a dead server left is replaced, any other never.
+
+    Args:
+        where: the path, or the name of an abstract socket.
+        backlog: connections that the system holds ready before they are accepted.
+        mode: the file's permissions; default: what the umask leaves.
+
+    Raises:
+        OSError: the system's reason why not.
+        TrionetError: another reason.
+        UnicodeError: the path is none.
+
+    Cancellation: leaves nothing behind.
+
+    Resource handling: the file is removed when the listener is closed, if it is still its own.
+    """
+    name = socket_name(where)
+    if where.is_abstract:
+        if mode is not None:
+            raise TrionetError("an abstract socket has no mode: everybody may connect to it")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.bind(name)
+            sock.listen(backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return SocketListener(sock)
+    async with _locked(name):
+        if _is_link(name):
+            raise TrionetError("a symbolic link is there, which is never replaced")
+        if _is_socket(name) and not await _answers(name):
+            _remove(name)
+        return _listen(name, backlog=backlog, mode=mode)
+
+
+def _listen(path: str, *, backlog: int, mode: int | None) -> SocketListener:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        made = _identity(path)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        if mode is not None:
+            # Nobody can connect before `listen`, whatever the mode was until here.
+            _set_mode(path, mode)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        _remove_own(path, made)
+        raise
+    # Removed while the socket still answers: so nobody can take it for a dead server's, put another
+    # in its place, and lose that.
+    return SocketListener(sock, on_close=partial(_remove_own, path, made))
+
+
+@asynccontextmanager
+async def _locked(path: str) -> AsyncIterator[None]:
+    """Be the only one who makes a socket at a path, for as long as the block runs.
+
+    Raises:
+        OSError: the system's reason why it cannot be locked.
+        TrionetError: somebody else has it for too long, or the lock file cannot be used.
+    """
+    lock = f"{path}.lock"
+    deadline = trio.current_time() + _LOCK_SECONDS
+    while (descriptor := _try_to_lock(lock)) is None:
+        if trio.current_time() >= deadline:
+            raise TrionetError(f"another server is starting there: it holds {lock}")
+        await trio.sleep(_TRY_AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        _unlock(descriptor, lock)
+
+
+def _try_to_lock(lock: str) -> int | None:
+    """Return a descriptor that holds the lock; ``None``: somebody else holds it."""
+    try:
+        # Whoever may read it could hold it: nobody else may.
+        descriptor = os.open(
+            lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
+        )
+    except OSError as error:
+        if not os.path.lexists(lock):
+            # It is the folder that cannot be written in: then no socket can be made there either.
+            raise
+        raise TrionetError(f"cannot lock {lock}: {system_reason(error)}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise TrionetError(f"cannot lock {lock}: it is no regular file")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_still_there(descriptor, lock):
+            return descriptor
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _unlock(descriptor: int, lock: str) -> None:
+    # First removed, then let go of: whoever waits for it sees that it is gone. One with something
+    # in it is somebody's file, and stays.
+    with suppress(OSError):
+        if os.fstat(descriptor).st_size == 0:
+            _remove(lock)
+    os.close(descriptor)
+
+
+def _is_still_there(descriptor: int, path: str) -> bool:
+    """Return whether an open file is the one that a path names: it may have been removed since."""
+    try:
+        there = Path(path).lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def _is_link(path: str) -> bool:
+    return Path(path).is_symlink()
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(Path(path).lstat().st_mode)
+    except OSError:
+        return False
+
+
+async def _answers(path: str) -> bool:
+    try:
+        await (await trio.open_unix_socket(path)).aclose()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        # Such as one that this user may not connect to: somebody's, as far as can be told.
+        return True
+    return True
+
+
+def _remove(path: str) -> None:
+    Path(path).unlink(missing_ok=True)
+
+
+def _set_mode(path: str, mode: int) -> None:
+    Path(path).chmod(mode)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = Path(path).lstat()
+    return status.st_dev, status.st_ino
+
+
+def _remove_own(path: str, made: tuple[int, int]) -> None:
+    """Remove a socket file, unless another server has put its own there since."""
+    with suppress(OSError):
+        if _identity(path) == made:
+            Path(path).unlink()

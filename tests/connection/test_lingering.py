@@ -1,0 +1,323 @@
+"""Connections that are being closed: how many, how long, and that a drain covers them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trio.testing
+
+from trionet import Closed, Connection, Limits, Server, ServerEvent, SystemNetwork, serve
+from trionet.connection.lingering import MAX_LINGERERS, MAX_LINGERERS_OF_HOST, Lingerers
+from trionet.testing import memory_stream_pair, run_handler
+from trionet.transport.network import SYSTEM
+from trionet.transport.tls import REFUSAL, TLSStream
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
+
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not tell what has arrived"
+)
+
+
+# --- how many ---
+
+
+async def linger(lingerers: Lingerers, host: str | None, **options: Any) -> None:
+    near, _ = memory_stream_pair()
+    with lingerers.lingering(near, peer="peer", host=host, **options):
+        await trio.sleep_forever()
+
+
+async def count_of(hosts: list[str | None], **options: Any) -> int:
+    """Let connections of these hosts linger, one after the other, and count those that do."""
+    lingerers = Lingerers()
+    async with trio.open_nursery() as nursery:
+        for host in hosts:
+            nursery.start_soon(partial(linger, lingerers, host, **options))
+        await trio.testing.wait_all_tasks_blocked()
+        lingering = len(lingerers)
+        assert len(nursery.child_tasks) == lingering
+        nursery.cancel_scope.cancel()
+    assert len(lingerers) == 0
+    assert not lingerers._of_host
+    return lingering
+
+
+async def test_one_host_has_only_so_many() -> None:
+    assert await count_of(["a"] * (MAX_LINGERERS_OF_HOST + 100)) == MAX_LINGERERS_OF_HOST
+
+
+async def test_all_hosts_together_have_only_so_many() -> None:
+    hosts: list[str | None] = [str(number) for number in range(MAX_LINGERERS + 100)]
+    assert await count_of(hosts) == MAX_LINGERERS
+    assert await count_of([None] * (MAX_LINGERERS + 100)) == MAX_LINGERERS
+
+
+async def test_a_server_that_drains_keeps_all_that_it_served() -> None:
+    assert await count_of(["a"] * (MAX_LINGERERS + 100), bounded=False) == MAX_LINGERERS + 100
+
+
+async def test_the_oldest_makes_room_and_a_flood_from_one_host_costs_no_other_its_time() -> None:
+    lingerers = Lingerers()
+    ended: list[str] = []
+
+    async def one(name: str, host: str) -> None:
+        near, _ = memory_stream_pair()
+        with lingerers.lingering(near, peer=name, host=host):
+            await trio.sleep_forever()
+        ended.append(name)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one, "other", "other")
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(MAX_LINGERERS_OF_HOST + 2):
+            nursery.start_soon(one, str(number), "flood")
+            await trio.testing.wait_all_tasks_blocked()
+        assert ended == ["0", "1"]
+        nursery.cancel_scope.cancel()
+
+
+# --- a server on real sockets ---
+
+
+@asynccontextmanager
+async def served(
+    handler: Any, *addresses: str, network: Any = SYSTEM, **options: Any
+) -> AsyncIterator[Server]:
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(partial(serve, handler, *addresses, network=network, **options))
+        nursery.cancel_scope.cancel()
+
+
+async def hear(connection: Connection) -> None:
+    async for _ in connection.lines:
+        pass
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what the server does a moment later, on the real clock."""
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+def connect_to(address: str) -> socket.socket:
+    host, _, port = address.removeprefix("tls:").rpartition(":")
+    sock = socket.create_connection((host, int(port)))
+    sock.settimeout(10)
+    return sock
+
+
+@needs_linux
+@pytest.mark.parametrize("scheme", ["", "tls:"])
+async def test_a_flood_that_is_refused_holds_little(
+    certificates: Certificates, scheme: str
+) -> None:
+    network = SystemNetwork(certificate=certificates.certificate, private_key=certificates.key)
+    limits = Limits(max_per_address=2, linger_seconds=60)
+    with ExitStack() as stack:
+        async with served(hear, f"{scheme}127.0.0.1:0", network=network, limits=limits) as server:
+            before = descriptors()
+            flood = 2 * MAX_LINGERERS_OF_HOST
+            for _ in range(flood):
+                stack.enter_context(connect_to(server.addresses[0]))
+                await trio.lowlevel.checkpoint()
+            for _ in range(20):
+                await trio.sleep(0.01)
+            held = descriptors() - before - flood
+            assert server.connections == 2
+            assert held <= 2 + MAX_LINGERERS_OF_HOST
+            if scheme:
+                assert held <= 2 + 16
+
+
+async def test_more_tls_clients_than_few_are_refused_by_an_alert(
+    certificates: Certificates,
+) -> None:
+    network = SystemNetwork(certificate=certificates.certificate, private_key=certificates.key)
+    limits = Limits(max_clients=1)
+    with ExitStack() as stack:
+        async with served(hear, "tls:127.0.0.1:0", network=network, limits=limits) as server:
+            socks = [stack.enter_context(connect_to(server.addresses[0])) for _ in range(18)]
+            told = await trio.to_thread.run_sync(socks[-1].recv, 100)
+            assert told == REFUSAL
+            assert await trio.to_thread.run_sync(socks[-1].recv, 100) == b""
+
+
+async def test_a_few_tls_clients_are_told_why_they_are_refused(
+    certificates: Certificates,
+) -> None:
+    network = SystemNetwork(
+        certificate=certificates.certificate, private_key=certificates.key, ca=certificates.ca
+    )
+    limits = Limits(max_clients=1)
+    async with (
+        served(hear, "tls:127.0.0.1:0", network=network, limits=limits) as server,
+        await network.connect(server.addresses[0]),
+        await network.connect(server.addresses[0]) as refused,
+    ):
+        assert await refused.receive_some() == b"error: server is full\n"
+
+
+async def test_a_silent_tls_client_costs_no_tls_object(certificates: Certificates) -> None:
+    network = SystemNetwork(certificate=certificates.certificate, private_key=certificates.key)
+    async with served(hear, "tls:127.0.0.1:0", network=network) as server:
+        with connect_to(server.addresses[0]) as sock:
+            await until(lambda: server.connections == 1)
+            await trio.testing.wait_all_tasks_blocked()
+            (connection,) = server._connections
+            assert isinstance(connection.stream, TLSStream)
+            engine = connection.stream._engine
+            assert not engine.started
+            sock.send(b"\x16\x03\x01")
+            await until(lambda: engine.started)
+
+
+# --- a slow reader at the end ---
+
+
+LINE = b"*" * 999 + b"\n"
+
+
+async def pour(connection: Connection) -> None:
+    """Send 4 MB, more than a system holds for a peer that reads nothing at first."""
+    connection.outbox.put(LINE * 4000)
+    await hear(connection)
+
+
+def wide() -> Limits:
+    return Limits(max_waiting=1 << 30)
+
+
+@asynccontextmanager
+async def slow_client(address: str) -> AsyncIterator[socket.socket]:
+    if address.startswith("unix:"):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(address.removeprefix("unix:"))
+    else:
+        sock = connect_to(address)
+    sock.settimeout(10)
+    with sock:
+        yield sock
+
+
+@needs_linux
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_a_slow_reader_who_types_gets_all_of_it_at_a_drain(kind: str, path: str) -> None:
+    events: list[ServerEvent] = []
+    address = "127.0.0.1:0" if kind == "tcp" else f"unix:{path}"
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve, pour, address, limits=wide(), on_event=events.append)
+        )
+        async with slow_client(server.addresses[0]) as sock:
+            received = len(await trio.to_thread.run_sync(sock.recv, 1))
+            cut: list[tuple[str, ...]] = []
+
+            @nursery.start_soon
+            async def drain() -> None:
+                cut.append(await server.drain(30))
+
+            while data := await trio.to_thread.run_sync(sock.recv, 200_000):
+                received += len(data)
+                if received < 4_000_000:
+                    sock.sendall(b"one more line\n")
+                await trio.sleep(0.02)
+    assert received == 4_000_000
+    assert cut == [()]
+    closed = events[-1]
+    assert isinstance(closed, Closed)
+    assert (closed.lines_out, closed.bytes_out, closed.bytes_unconfirmed) == (4000, 4_000_000, 0)
+    assert "unconfirmed" not in str(closed)
+
+
+@needs_linux
+async def test_the_log_does_not_say_that_all_was_sent_when_it_was_not() -> None:
+    events: list[ServerEvent] = []
+
+    async def say_much(connection: Connection) -> None:
+        connection.outbox.put(LINE * 4000)
+        await connection.outbox.flush()
+
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve, say_much, "127.0.0.1:0", limits=wide(), on_event=events.append)
+        )
+        async with slow_client(server.addresses[0]) as sock:
+            # Takes enough that the rest fits into what the system holds, and no more.
+            received = 0
+            sock.setblocking(False)
+            while server.connections or not events:
+                with suppress(BlockingIOError):
+                    received += len(sock.recv(100_000))
+                await trio.sleep(0.005)
+            began = trio.current_time()
+            assert await server.drain(0.3) == (events[0].peer,)
+            assert trio.current_time() - began < 0.6
+    closed = events[-1]
+    assert isinstance(closed, Closed)
+    assert closed.bytes_out == 4_000_000
+    assert closed.bytes_unconfirmed > 0
+    assert f"bytes out, {closed.bytes_unconfirmed} of them unconfirmed; " in str(closed)
+
+
+@needs_linux
+async def test_the_deadline_of_a_drain_covers_the_lingering() -> None:
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, pour, "127.0.0.1:0", limits=wide()))
+        async with slow_client(server.addresses[0]) as sock:
+            assert await trio.to_thread.run_sync(sock.recv, 1)
+            began = trio.current_time()
+            cut = await server.drain(0.5)
+            assert 0.5 <= trio.current_time() - began < 0.8
+            assert len(cut) == 1
+
+
+async def test_of_several_drains_the_earliest_deadline_counts(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stay(connection: Connection) -> None:
+        await trio.sleep_forever()
+
+    async with run_handler(stay) as connect:
+        await connect()
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connect.server.drain, 60)
+            await trio.sleep(1)
+            assert connect.server.drain_deadline == 60
+            nursery.start_soon(connect.server.drain, 5)
+            assert len(await connect.server.drain(30)) == 1
+        assert len(caplog.messages) == 1, "told once, and not by each of the three"
+        assert trio.current_time() == pytest.approx(6)
+        assert connect.server.drain_deadline == 6
+
+
+@needs_linux
+async def test_a_drain_ends_at_once_with_hundreds_of_stuck_connections() -> None:
+    async def stay(connection: Connection) -> None:
+        await trio.sleep_forever()
+
+    with ExitStack() as stack:
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(partial(serve, stay, "127.0.0.1:0"))
+            for _ in range(500):
+                stack.enter_context(connect_to(server.addresses[0]))
+                await trio.lowlevel.checkpoint()
+            await until(lambda: server.connections == 500)
+            began = trio.current_time()
+            assert len(await server.drain(0)) == 500
+            assert trio.current_time() - began < 1

@@ -1,0 +1,1101 @@
+from __future__ import annotations
+
+import errno
+import gc
+import itertools
+import math
+import os
+import socket
+import struct
+import sys
+import weakref
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet.abc import Interruptible, SendsNow
+from trionet.connection.closing import lingering_close
+from trionet.connection.input_end import InputEnd, why_lost
+from trionet.connection.paced import PacedLineReader
+from trionet.connection.reader import LineReader, LineStream
+from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
+from trionet.lines import MAX_LINE_TO_CLIENT, PART_BYTES, PART_LINES, LineDecoder
+from trionet.testing import (
+    Link,
+    MemoryStream,
+    SendingNowMemoryStream,
+    cut_at,
+    cut_at_random,
+    cut_bytes,
+    memory_stream_pair,
+)
+from trionet.transport.sockets import SocketStream
+
+
+class Pushed(trio.abc.ReceiveStream):
+    """Input that is handed over without a checkpoint in between; no way to interrupt it."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[bytes](10)
+        self.push = self._send.send_nowait
+
+    async def receive_some(self, _max_bytes: int | None = None) -> bytes:
+        return await self._receive.receive()
+
+    async def aclose(self) -> None:
+        await self._receive.aclose()
+
+
+class InterruptedTooLate(Pushed):
+    """The same with an interrupt that finds nobody waiting, because input has come already."""
+
+    def interrupt_receive(self) -> None:
+        pass
+
+
+def real_pair() -> tuple[SocketStream, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    far.settimeout(5)
+    return SocketStream(near, peer="far"), far
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+Pair = Callable[[], tuple[trio.abc.HalfCloseableStream, trio.abc.HalfCloseableStream]]
+# With the Interruptible capability and without it.
+both_pairs = pytest.mark.parametrize(
+    "pair", [memory_stream_pair, trio.testing.memory_stream_pair], ids=["interruptible", "plain"]
+)
+
+
+# --- reading ---
+
+
+@both_pairs
+async def test_lines_are_iterated_until_the_end_of_the_input(pair: Pair) -> None:
+    near, far = pair()
+    await far.send_all(b"Ann\r\n12 + 42\n\nunfinished")
+    await far.send_eof()
+    reader = LineReader(near)
+    assert [line async for line in reader] == ["Ann", "12 + 42", ""]
+    assert reader.end is InputEnd.EOF
+    assert reader.rest == b"unfinished"
+    with pytest.raises(trio.EndOfChannel):
+        await reader.receive()
+    assert await reader.receive_batch() == []
+
+
+async def test_a_batch_is_all_that_is_there_good_and_bad() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near, max_line=4)
+    await far.send_all(b"1\n\xff\n22222\n3\n4")
+    one, not_utf8, too_long, three = await reader.receive_batch()
+    assert (one, three) == ("1", "3")
+    assert isinstance(not_utf8, LineNotUTF8)
+    assert isinstance(too_long, LineTooLong)
+    await far.send_all(b"\n5\n")
+    assert await reader.receive_batch() == ["4", "5"]
+    assert reader.end is None
+
+
+async def test_a_batch_after_single_lines_is_what_they_left() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n3\n")
+    assert await reader.receive() == "1"
+    assert await reader.receive_batch() == ["2", "3"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    pieces=st.lists(st.sampled_from([b"a", b"bcdef", b"\n", b"\r\n", b"\xff", b"\xc3\xa9"])),
+    seed=st.integers(0, 1000),
+)
+async def test_the_lines_do_not_depend_on_how_the_stream_cuts_them(
+    pieces: list[bytes], seed: int
+) -> None:
+    data = b"".join(pieces)
+    near, far = memory_stream_pair(Link(capacity=1000, cut=lambda: cut_at_random(seed)))
+    await far.send_all(data)
+    await far.send_eof()
+    reader = LineReader(near, max_line=5)
+    received = []
+    while batch := await reader.receive_batch():
+        received += [str(line) for line in batch]
+    assert received == [str(line) for line in LineDecoder(max_line=5).feed(data)]
+
+
+async def test_a_batch_is_a_bounded_part_of_what_was_received() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    await far.send_all(b"\n" * 1300)
+    assert len(await reader.receive_batch()) == PART_LINES
+    assert reader.lines_in == reader.bytes_in == 1300
+    assert [len(await reader.receive_batch()) for _ in range(2)] == [PART_LINES, 276]
+    await far.send_all((b"x" * 999 + b"\n") * 20)
+    assert len(await reader.receive_batch()) == PART_BYTES // 1000
+    assert len(await reader.receive_batch()) == 20 - PART_BYTES // 1000
+
+
+async def test_nothing_more_is_received_while_lines_are_held() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    reader.read_size = 10_000
+    await far.send_all(b"x\n" * 20_000)
+    received = 0
+    while received < 20_000:
+        received += len(await reader.receive_batch())
+        assert reader.bytes_in - 2 * received <= 10_000
+    assert reader.bytes_in == 40_000
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    pieces=st.lists(
+        st.tuples(
+            st.sampled_from([b"a", b"bcdef", b"\n", b"\r\n", b"\xff", b"\xc3\xa9", b"xy\n"]),
+            st.integers(1, 700),
+        ),
+        max_size=8,
+    ),
+    seed=st.integers(0, 1000),
+    read_size=st.integers(1, 5000),
+    paced=st.booleans(),
+    ways=st.lists(st.booleans(), min_size=1, max_size=5),
+)
+async def test_the_lines_are_the_same_however_they_are_cut_and_received(
+    pieces: list[tuple[bytes, int]], seed: int, read_size: int, paced: bool, ways: list[bool]
+) -> None:
+    data = b"".join(piece * count for piece, count in pieces)
+    near, far = memory_stream_pair(Link(capacity=1 << 20, cut=lambda: cut_at_random(seed)))
+    await far.send_all(data)
+    await far.send_eof()
+    reader = (
+        # Fast enough to be no wait on the real clock.
+        PacedLineReader(near, rate=1e9, burst=1 + seed, max_line=5, max_unending=1000)
+        if paced
+        else LineReader(near, max_line=5, max_unending=1000)
+    )
+    reader.read_size = read_size
+    received: list[str] = []
+    for one_by_one in itertools.cycle(ways):
+        if one_by_one:
+            try:
+                received.append(await reader.receive())
+            except BadLine as bad:
+                received.append(str(bad))
+            except trio.EndOfChannel:
+                break
+        else:
+            batch = await reader.receive_batch()
+            assert len(batch) <= PART_LINES
+            received += map(str, batch)
+            if not batch:
+                break
+    expected = LineDecoder(max_line=5, max_unending=1000).feed(data)
+    assert received == list(map(str, expected))
+    assert reader.lines_in == len(expected)
+
+
+async def test_lines_that_are_held_at_a_stop_are_handed_out_in_parts() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"x\n" * 1200 + b"half a li")
+    assert len(await reader.receive_batch()) == PART_LINES
+    reader.stop()
+    assert len(await reader.receive_batch()) == PART_LINES
+    assert len(await reader.receive_batch()) == 1200 - 2 * PART_LINES
+    assert await reader.receive_batch() == []
+    assert reader.rest == b"half a li"
+
+
+async def test_lines_that_are_held_can_be_dropped() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"x\n" * 1200)
+    await reader.receive()
+    reader.discard()
+    reader.stop()
+    assert await reader.receive_batch() == []
+
+
+async def test_a_flood_of_bad_lines_never_becomes_thousands_of_objects() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"\xff\n" * 32_700)
+    batch = await reader.receive_batch()
+    assert len(batch) <= 64
+    assert all(not hasattr(bad, "__dict__") or not bad.__dict__ for bad in batch)
+
+
+async def test_a_bad_line_that_was_raised_and_handled_is_gone() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"\xff\n")
+    gc.disable()
+    try:
+        try:
+            await reader.receive()
+        except BadLine as bad:
+            kept = weakref.ref(bad)
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+async def test_it_is_known_since_when_the_peer_has_been_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    assert reader.waiting_since == 0
+    await trio.sleep(5)
+    with trio.move_on_after(1):
+        await reader.receive()
+    assert reader.waiting_since == 5
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send_slowly() -> None:
+            await trio.sleep(1)
+            await far.send_all(b"half a ")
+            await trio.sleep(1)
+            await far.send_all(b"line\n")
+
+        assert await reader.receive() == "half a line"
+        assert reader.waiting_since == math.inf
+        await trio.sleep(3)
+        assert reader.waiting_since == math.inf
+        with trio.move_on_after(1):
+            await reader.receive()
+    assert reader.waiting_since == 11
+
+
+async def test_its_repr_tells_whose_lines_they_are_and_how_many_there_were() -> None:
+    near, far = memory_stream_pair(names=("127.0.0.1:7000", "127.0.0.1:49152"))
+    reader = LineReader(near)
+    assert repr(reader) == "<LineReader from 127.0.0.1:49152, waiting, 0 lines, 0 bytes in>"
+    await far.send_all(b"1\n2\n")
+    await reader.receive()
+    assert repr(reader) == "<LineReader from 127.0.0.1:49152, busy, 2 lines, 4 bytes in>"
+    reader.stop()
+    assert repr(reader) == (
+        "<LineReader from 127.0.0.1:49152, ended: this side stopped reading, 2 lines, 4 bytes in>"
+    )
+    assert repr(LineStream(trio.testing.memory_stream_pair()[0])) == (
+        "<LineStream from unknown peer, waiting, 0 lines, 0 bytes in>"
+    )
+
+
+async def test_a_batch_waits_for_a_whole_line() -> None:
+    near, far = memory_stream_pair(Link(cut=lambda: cut_bytes(1)))
+    await far.send_all("€\r\nrest".encode())
+    assert await LineReader(near).receive_batch() == ["€"]
+
+
+async def test_receiving_is_always_a_checkpoint() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n3\n")
+    await far.send_eof()
+    for _ in range(2):
+        with trio.testing.assert_checkpoints():
+            await reader.receive()
+    for _ in range(3):
+        with trio.testing.assert_checkpoints():
+            await reader.receive_batch()
+
+
+async def test_cancelling_loses_no_line() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n")
+    for receive in (reader.receive, reader.receive_batch):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await receive()
+        assert scope.cancelled_caught
+    assert await reader.receive() == "1"
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await reader.receive_batch()
+    assert scope.cancelled_caught
+    assert await reader.receive() == "2"
+
+
+async def test_a_bad_line_is_raised_and_the_next_one_can_be_received() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near, max_line=4)
+    await far.send_all(b"\xff\n22222\ngood\n")
+    with pytest.raises(LineNotUTF8):
+        await reader.receive()
+    with pytest.raises(LineTooLong):
+        await reader.receive()
+    assert await reader.receive() == "good"
+
+
+async def test_on_bad_line_gets_each_bad_line_in_its_place() -> None:
+    heard: list[str] = []
+
+    async def answer(bad: BadLine) -> None:
+        await trio.lowlevel.checkpoint()
+        heard.append(f"error: {bad}")
+
+    near, far = memory_stream_pair()
+    await far.send_all(b"1\n\xff\n2\n" + b"x" * 10 + b"\n3\n")
+    await far.send_eof()
+    # One by one: what matters is what came between.
+    async for line in LineReader(near, max_line=4, on_bad_line=answer):
+        heard += [line]
+    assert heard == [
+        "1",
+        "error: line is not UTF-8",
+        "2",
+        "error: line is longer than 4 bytes",
+        "3",
+    ]
+
+
+async def test_an_over_long_line_is_told_while_it_is_still_being_sent() -> None:
+    near, far = memory_stream_pair()
+    await far.send_all(b"a" * 4097)
+    with pytest.raises(LineTooLong):
+        await LineReader(near).receive()
+
+
+async def test_a_reset_ends_the_input() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    far.reset()
+    assert await reader.receive_batch() == []
+    assert reader.end is InputEnd.RESET
+    assert reader.end.peer_has_ended
+
+
+async def test_a_reset_of_a_real_connection_ends_the_input() -> None:
+    near, far = real_pair()
+    async with LineReader(near) as reader:
+        far.sendall(b"before\n")
+        assert await reader.receive() == "before"
+        reset(far)
+        with pytest.raises(trio.EndOfChannel):
+            await reader.receive()
+        assert reader.end is InputEnd.RESET
+
+
+async def test_a_peer_that_sends_no_end_of_line_ends_the_input() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near, max_line=4, max_unending=8)
+    await far.send_all(b"1\n" + b"x" * 100 + b"\n2\n")
+    assert await reader.receive() == "1"
+    with pytest.raises(LineTooLong):
+        await reader.receive()
+    assert reader.end is InputEnd.UNENDING
+    with pytest.raises(LineUnending):
+        await reader.receive()
+    with pytest.raises(trio.EndOfChannel):
+        await reader.receive()
+    assert not reader.end.peer_has_ended
+
+
+async def test_a_stream_that_this_side_closed_is_told_as_closed() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await reader.aclose()
+    for receive in (reader.receive, reader.receive_batch):
+        with pytest.raises(trio.ClosedResourceError):
+            await receive()
+    assert reader.end is None
+    assert await far.receive_some() == b""
+
+
+def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() -> None:
+    assert {end for end in InputEnd if end.peer_has_ended} == {
+        InputEnd.EOF,
+        InputEnd.TRUNCATED,
+        InputEnd.RESET,
+        InputEnd.VANISHED,
+    }
+
+
+async def test_a_charge_costs_nothing_where_nobody_is_slowed_down() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n")
+    with trio.testing.assert_no_checkpoints():
+        reader.charge(1000)
+    assert await reader.receive_batch() == ["1", "2"]
+    with pytest.raises(ValueError, match="must not be negative"):
+        reader.charge(-1)
+
+
+# --- HTTP ---
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nAnn\nhello\n",
+        b"GET /" + b"a" * 5000,
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\n\r\nAnn\n",
+        b"GET /\xff HTTP/1.1\r\nAnn\n",
+    ],
+    ids=["post", "long, unfinished", "long", "not UTF-8"],
+)
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
+async def test_an_http_request_ends_the_input_and_none_of_its_lines_is_handed_out(
+    request_bytes: bytes, size: int
+) -> None:
+    near, far = memory_stream_pair(Link(cut=lambda: cut_bytes(size)))
+    await far.send_all(request_bytes)
+    reader = LineReader(near, refuse_http=True)
+    assert await reader.receive_batch() == []
+    assert reader.end is InputEnd.HTTP
+    assert not reader.end.peer_has_ended
+    with pytest.raises(trio.EndOfChannel):
+        await reader.receive()
+
+
+async def test_only_the_first_line_is_judged() -> None:
+    near, far = memory_stream_pair(Link(cut=lambda: cut_at([5])))
+    await far.send_all(b"Ann\r\nGET / HTTP/1.1\n")
+    reader = LineReader(near, refuse_http=True)
+    assert await reader.receive() == "Ann"
+    assert await reader.receive() == "GET / HTTP/1.1"
+
+
+async def test_http_is_a_line_like_another_where_it_is_not_refused() -> None:
+    near, far = memory_stream_pair()
+    await far.send_all(b"GET / HTTP/1.1\n")
+    assert await LineReader(near).receive() == "GET / HTTP/1.1"
+
+
+# --- stop ---
+
+
+@both_pairs
+async def test_stop_wakes_a_task_that_waits_and_leaves_the_stream_open(pair: Pair) -> None:
+    near, far = pair()
+    reader = LineReader(near)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            assert [line async for line in reader] == ["early"]
+
+        await far.send_all(b"early\nhalf a li")
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.testing.assert_no_checkpoints():
+            reader.stop()
+    assert reader.end is InputEnd.STOPPED
+    assert reader.rest == b"half a li"
+    await near.send_all(b"bye\n")
+    assert await far.receive_some() == b"bye\n"
+    await far.send_all(b"ne")
+    assert await near.receive_some() == b"ne"
+
+
+@both_pairs
+async def test_what_was_received_before_stop_is_still_handed_out(pair: Pair) -> None:
+    near, far = pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n3\n")
+    assert await reader.receive() == "1"
+    await far.send_all(b"4\n")
+    reader.stop(InputEnd.SLOW)
+    assert [line async for line in reader] == ["2", "3"]
+    assert reader.end is InputEnd.SLOW
+
+
+@both_pairs
+async def test_stop_before_the_first_read_is_an_empty_input(pair: Pair) -> None:
+    near, far = pair()
+    await far.send_all(b"1\n")
+    reader = LineReader(near)
+    reader.stop()
+    assert await reader.receive_batch() == []
+
+
+async def test_stop_leaves_an_input_that_has_ended_as_it_is() -> None:
+    near, far = memory_stream_pair()
+    await far.send_eof()
+    reader = LineReader(near)
+    assert await reader.receive_batch() == []
+    reader.stop()
+    assert reader.end is InputEnd.EOF
+
+
+@pytest.mark.parametrize("kind", [Pushed, InterruptedTooLate])
+async def test_stop_at_the_moment_when_half_a_line_arrives_does_not_wait_for_the_rest(
+    autojump_clock: trio.testing.MockClock, kind: type[Pushed]
+) -> None:
+    stream = kind()
+    reader = LineReader(stream)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def read() -> None:
+                assert await reader.receive_batch() == []
+
+            await trio.testing.wait_all_tasks_blocked()
+            stream.push(b"half a li")
+            reader.stop()
+    assert reader.end is InputEnd.STOPPED
+    assert reader.rest == b"half a li"
+
+
+@pytest.mark.parametrize("kind", [Pushed, InterruptedTooLate])
+async def test_a_line_that_arrives_at_the_moment_of_stop_is_still_handed_out(
+    kind: type[Pushed],
+) -> None:
+    stream = kind()
+    reader = LineReader(stream)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            assert [line async for line in reader] == ["just in time"]
+
+        await trio.testing.wait_all_tasks_blocked()
+        stream.push(b"just in time\n")
+        reader.stop()
+
+
+async def test_stop_of_a_real_connection_wakes_the_reader_and_not_the_writer() -> None:
+    near, far = real_pair()
+    with far:
+        async with LineStream(near) as lines, trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def read() -> None:
+                assert [line async for line in lines] == []
+
+            await trio.testing.wait_all_tasks_blocked()
+            lines.stop()
+            await lines.send("still open")
+            assert far.recv(100) == b"still open\n"
+
+
+async def test_an_interrupt_that_is_no_stop_is_passed_over() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            assert await reader.receive() == "line"
+
+        await trio.testing.wait_all_tasks_blocked()
+        near.interrupt_receive()
+        await trio.testing.wait_all_tasks_blocked()
+        await far.send_all(b"line\n")
+
+
+@pytest.mark.parametrize("kind", [SocketStream, SendingNowMemoryStream])
+def test_the_streams_of_trionet_have_both_capabilities(
+    kind: type[SocketStream] | type[SendingNowMemoryStream],
+) -> None:
+    # That the types agree is for mypy to see.
+    sends_now: type[SendsNow] = kind
+    interruptible: type[Interruptible] = kind
+    assert callable(sends_now.send_nowait)
+    assert callable(sends_now.wait_writable)
+    assert callable(interruptible.interrupt_receive)
+
+
+# --- both ways ---
+
+
+async def test_lines_are_sent_in_one_write_and_received() -> None:
+    near, far = memory_stream_pair()
+    async with LineStream(near) as client, LineStream(far) as server:
+        await client.send("Ann", "", "grüße")
+        assert await server.receive_batch() == ["Ann", "", "grüße"]
+        await server.send("54")
+        await client.send_eof()
+        assert await server.receive_batch() == []
+        assert await client.receive() == "54"
+
+
+async def test_many_tasks_can_send_at_the_same_time_and_each_is_sent_whole() -> None:
+    near, far = memory_stream_pair(Link(capacity=7))
+    async with LineStream(near) as client, LineStream(far) as server:
+
+        async def send_all_of(number: int) -> None:
+            await client.send(*[f"{number}: {part}" for part in range(20)])
+
+        async with trio.open_nursery() as nursery:
+            await client.send("first")
+            for number in range(5):
+                nursery.start_soon(send_all_of, number)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(client.send_eof)
+            lines = [line async for line in server]
+    assert lines[0] == "first"
+    runs = [lines[start : start + 20] for start in range(1, 101, 20)]
+    order = [run[0].partition(":")[0] for run in runs]
+    assert sorted(order) == list("01234")
+    assert runs == [[f"{number}: {part}" for part in range(20)] for number in order]
+    assert len(lines) == 101
+
+
+async def test_a_call_that_is_cancelled_while_others_send_has_sent_nothing() -> None:
+    near, far = memory_stream_pair(Link(capacity=7))
+    client, server = LineStream(near), LineStream(far)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send, "a long first line")
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.send("never")
+        nursery.start_soon(client.send, "second")
+        assert await server.receive() == "a long first line"
+        assert await server.receive() == "second"
+
+
+async def test_sending_is_always_a_checkpoint() -> None:
+    near, _far = memory_stream_pair()
+    client = LineStream(near)
+    with trio.testing.assert_checkpoints():
+        await client.send("line")
+
+
+async def test_an_unsendable_line_sends_nothing() -> None:
+    near, far = memory_stream_pair()
+    client = LineStream(near)
+    with pytest.raises(UnsendableLine):
+        await client.send("good", "two\nlines")
+    await client.send("after")
+    assert await LineReader(far).receive_batch() == ["after"]
+
+
+async def test_a_client_takes_longer_lines_than_a_server() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    await far.send_all(b"a" * MAX_LINE_TO_CLIENT + b"\n")
+    assert len(await LineStream(near).receive()) == 65536
+
+
+class Breaks(trio.abc.ReceiveStream):
+    """Input that ends by an error of the kernel's."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    async def receive_some(self, _max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        try:
+            raise OSError(self._number, os.strerror(self._number))
+        except OSError as error:
+            raise trio.BrokenResourceError("as the kernel says") from error
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("number", "end"),
+    [
+        (errno.ETIMEDOUT, InputEnd.VANISHED),
+        (errno.EHOSTUNREACH, InputEnd.VANISHED),
+        (errno.ENETUNREACH, InputEnd.VANISHED),
+        (errno.ECONNRESET, InputEnd.RESET),
+        (errno.EPIPE, InputEnd.RESET),
+    ],
+)
+async def test_a_peer_that_stopped_answering_is_told_from_one_that_reset(
+    number: int, end: InputEnd
+) -> None:
+    reader = LineReader(Breaks(number))
+    assert await reader.receive_batch() == []
+    assert reader.end is end
+
+
+def test_a_client_tells_its_user_whether_the_server_closed_or_went_away() -> None:
+    assert why_lost(InputEnd.VANISHED).startswith("the server went away: ")
+    for end in (None, InputEnd.EOF, InputEnd.RESET, InputEnd.TRUNCATED):
+        assert why_lost(end) == "the server closed the connection"
+
+
+# --- the close that loses nothing ---
+
+
+class NotHalfCloseable(trio.abc.Stream):
+    """A stream such as TLS, which has no half-close."""
+
+    def __init__(self, stream: MemoryStream, *, hangs: bool = False) -> None:
+        self.stream = stream
+        self._hangs = hangs
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        try:
+            if self._hangs:
+                await trio.sleep_forever()
+        finally:
+            await self.stream.aclose()
+
+
+async def is_closed(stream: trio.abc.Stream) -> bool:
+    try:
+        await stream.receive_some()
+    except trio.ClosedResourceError:
+        return True
+    return False
+
+
+async def test_closing_ends_the_sending_and_discards_what_the_peer_still_sends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair()
+    await near.send_all(b"the answer\n")
+    await far.send_all(b"unread")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def close() -> None:
+            await lingering_close(near, seconds=60)
+
+        await trio.sleep(1)
+        await far.send_all(b"and more")
+        assert await far.receive_some() == b"the answer\n"
+        assert await far.receive_some() == b""
+        await trio.sleep(1)
+        await far.aclose()
+    assert trio.current_time() == pytest.approx(2)
+    assert await is_closed(near)
+
+
+async def test_closing_waits_no_longer_than_it_may(autojump_clock: trio.testing.MockClock) -> None:
+    near, _far = memory_stream_pair()
+    await lingering_close(near, seconds=2)
+    assert trio.current_time() == pytest.approx(2)
+    assert await is_closed(near)
+
+
+async def test_a_peer_that_trickles_does_not_prolong_the_closing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def trickle() -> None:
+            with suppress(trio.BrokenResourceError):
+                while True:
+                    await far.send_all(b".")
+                    await trio.sleep(0.3)
+
+        await lingering_close(near, seconds=2)
+        assert trio.current_time() == pytest.approx(2)
+
+
+async def test_a_flood_is_read_slowly_and_shortens_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair(Link(capacity=65536))
+    sent = 0
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def flood() -> None:
+            nonlocal sent
+            with suppress(trio.BrokenResourceError):
+                while True:
+                    await far.send_all(bytes(65536))
+                    sent += 65536
+
+        await lingering_close(near, seconds=10)
+        assert trio.current_time() == pytest.approx(10)
+    # 1 MiB quickly, then 256 KiB a second.
+    assert 3 << 20 <= sent <= 4 << 20
+    assert await is_closed(near)
+
+
+# --- by what arrives ---
+
+
+class Delivering(MemoryStream):
+    """A stream that tells how much of what was sent has arrived, by a plan.
+
+    Args:
+        plan: from when on, on the Trio clock, so many bytes have not arrived.
+    """
+
+    def __init__(self, stream: MemoryStream, plan: dict[float, int]) -> None:
+        super().__init__(stream._in, stream._out, peer=stream.peer)
+        self._plan = plan
+        self.over = False
+
+    def unarrived(self) -> int:
+        now = trio.current_time()
+        return [left for since, left in self._plan.items() if since <= now][-1]
+
+    def is_over(self) -> bool:
+        return self.over
+
+
+def delivering(plan: dict[float, int]) -> tuple[Delivering, MemoryStream]:
+    near, far = memory_stream_pair()
+    return Delivering(near, plan), far
+
+
+async def closed_at(stream: trio.abc.Stream, **options: Any) -> tuple[float, list[int]]:
+    """Close a stream, and return when that was done and what was told of its delivery."""
+    told: list[int] = []
+    await lingering_close(stream, on_settled=told.append, **options)
+    assert await is_closed(stream)
+    return trio.current_time(), told
+
+
+async def test_closing_goes_on_for_as_long_as_something_arrives(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 26 <= ended <= 27.1
+    assert told == [0]
+
+
+async def test_closing_ends_when_nothing_more_arrives(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 400})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 18 <= ended <= 19.1
+    assert told == [400]
+
+
+async def test_closing_ends_in_any_case_when_its_time_is_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500} | {float(n): 500 - n for n in range(1, 100)})
+    ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert ended == pytest.approx(60)
+    assert told == [440]
+
+
+@pytest.mark.parametrize("pause", [0.001, 0.3, 1.0])
+async def test_what_the_peer_sends_costs_it_nothing_of_what_is_on_its_way(
+    autojump_clock: trio.testing.MockClock, pause: float
+) -> None:
+    near, far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            while trio.current_time() < 30:
+                await far.send_all(bytes(30_000))
+                await trio.sleep(pause)
+            await far.aclose()
+
+        ended, told = await closed_at(near, seconds=2, stall_seconds=10, total_seconds=60)
+    assert 30 <= ended <= 31
+    assert told == [0]
+
+
+async def test_a_peer_that_is_silent_gets_its_time_after_the_last_of_it_has_arrived(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 0})
+    ended, told = await closed_at(near, seconds=2)
+    assert ended == pytest.approx(2)
+    assert told == [0]
+
+
+async def test_that_all_has_arrived_is_told_before_the_peer_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 3: 0})
+    at: list[float] = []
+    await lingering_close(near, seconds=20, on_settled=lambda _: at.append(trio.current_time()))
+    assert 3 <= at[0] <= 4.1
+    assert trio.current_time() >= 22
+
+
+async def test_a_peer_that_ended_its_sending_still_gets_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 8: 0})
+    ended, told = await closed_at(near, seconds=2, input_ended=True)
+    assert 8 <= ended <= 9.1
+    assert told == [0]
+
+
+async def test_a_connection_that_is_over_is_not_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500})
+    near.over = True
+    assert await closed_at(near, input_ended=True) == (0, [500])
+
+
+async def test_a_cancelled_closing_tells_what_had_not_arrived(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, _far = delivering({0: 500, 2: 300})
+    told: list[int] = []
+    with trio.move_on_after(3):
+        await lingering_close(near, on_settled=told.append)
+    assert told == [300]
+    assert trio.current_time() == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_a_slow_reader_who_types_gets_all_of_it_on_a_real_connection(family: str) -> None:
+    if family == "tcp":
+        near, far = real_pair()
+    else:
+        one, far = socket.socketpair()
+        near = SocketStream(one, peer="far")
+    size = 0
+    while sent := near.send_nowait(bytes(100_000)):
+        size += sent
+    received = 0
+    told: list[int] = []
+    async with trio.open_nursery() as nursery, SocketStream(far, peer="near") as client:
+        nursery.start_soon(
+            partial(lingering_close, near, seconds=0.2, stall_seconds=5, on_settled=told.append)
+        )
+        while data := await client.receive_some(max(size // 20, 1)):
+            received += len(data)
+            if received < size:
+                await client.send_all(b"and another line\n")
+                await trio.sleep(0.03)
+    assert received == size
+    assert told == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+async def test_what_a_peer_that_resets_did_not_get_is_told_on_a_real_connection() -> None:
+    near, far = real_pair()
+    while near.send_nowait(bytes(100_000)):
+        pass
+    told: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(lingering_close, near, on_settled=told.append))
+        await trio.testing.wait_all_tasks_blocked()
+        far.close()
+    assert len(told) == 1
+    assert told[0] > 0
+
+
+# --- the other ends of it ---
+
+
+async def test_closing_after_the_end_of_the_input_does_not_wait(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    near, far = memory_stream_pair()
+    await near.send_all(b"answer")
+    await lingering_close(near, seconds=60, input_ended=True)
+    assert trio.current_time() == 0
+    assert await far.receive_some() == b"answer"
+    assert await far.receive_some() == b""
+
+
+@pytest.mark.parametrize("gone", ["reset", "closed", "closed by this side"])
+async def test_closing_when_the_peer_is_gone_is_no_error(
+    autojump_clock: trio.testing.MockClock, gone: str
+) -> None:
+    near, far = memory_stream_pair()
+    if gone == "reset":
+        far.reset()
+    else:
+        await (far if gone == "closed" else near).aclose()
+    await lingering_close(near, seconds=60)
+    assert trio.current_time() == 0
+    assert await is_closed(near)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize("wrap", [lambda stream: stream, NotHalfCloseable], ids=["half", "whole"])
+async def test_cancellation_closes_at_once(
+    autojump_clock: trio.testing.MockClock,
+    when: str,
+    wrap: Callable[[MemoryStream], trio.abc.Stream],
+) -> None:
+    near, far = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        if when == "before":
+            nursery.cancel_scope.cancel()
+        nursery.start_soon(lambda: lingering_close(wrap(near), seconds=60))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert trio.current_time() == 0
+    assert await is_closed(near)
+    assert await far.receive_some() == b""
+
+
+@pytest.mark.parametrize(("hangs", "seconds"), [(False, 0), (True, 2)])
+async def test_a_stream_without_a_half_close_is_closed_within_the_time(
+    autojump_clock: trio.testing.MockClock, hangs: bool, seconds: float
+) -> None:
+    near, far = memory_stream_pair()
+    await near.send_all(b"answer")
+    await lingering_close(NotHalfCloseable(near, hangs=hangs), seconds=2)
+    assert trio.current_time() == pytest.approx(seconds)
+    assert await far.receive_some() == b"answer"
+    assert await far.receive_some() == b""
+
+
+async def answer_and_close(
+    close: Callable[[SocketStream], Awaitable[None]],
+) -> tuple[int, BaseException | None]:
+    """Close a connection with input unread, before the peer has read, and while it still sends.
+
+    Returns:
+        How much of the answer the peer got, and how the connection ended for it.
+    """
+    near, far = real_pair()
+    received = 0
+    error: BaseException | None = None
+    async with trio.open_nursery() as nursery, SocketStream(far, peer="near") as client:
+        await client.send_all(b"input that nobody reads\n" * 100)
+        await near.send_all(bytes(200_000))
+        nursery.start_soon(close, near)
+        await trio.testing.wait_all_tasks_blocked()
+        try:
+            await client.send_all(b"more input\n" * 100)
+            await trio.testing.wait_all_tasks_blocked()
+            while data := await client.receive_some(1000):
+                received += len(data)
+        except trio.BrokenResourceError as broken:
+            error = broken
+    return received, error
+
+
+async def test_on_a_real_connection_the_whole_answer_arrives() -> None:
+    async def close(stream: SocketStream) -> None:
+        await lingering_close(stream, seconds=60)
+        assert await is_closed(stream)
+
+    assert await answer_and_close(close) == (200_000, None)
+
+
+async def test_what_a_plain_close_would_have_destroyed() -> None:
+    # That this fails is why lingering_close exists, and shows that the test above can fail.
+    received, error = await answer_and_close(lambda stream: stream.aclose())
+    assert isinstance(error, trio.BrokenResourceError)
+    assert received < 200_000

@@ -1,0 +1,808 @@
+"""Fan-out: one log, one order, one put for each member and turn; nobody harms anybody else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
+from unittest import mock
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet import Box, Hub, Outbox, WhenSlow
+from trionet.fanout.hub import HIGH_WATER, HIGH_WATER_BYTES
+from trionet.testing import Link, MemoryStream, memory_stream_pair
+
+
+class ListBox:
+    """A member that keeps each put."""
+
+    def __init__(self) -> None:
+        self.puts: list[bytes] = []
+
+    def put(self, lines: bytes, /) -> None:
+        self.puts.append(lines)
+
+    @property
+    def lines(self) -> bytes:
+        return b"".join(self.puts)
+
+
+def plain(event: str) -> bytes:
+    return event.encode() + b"\n"
+
+
+def quoted(event: str) -> bytes:
+    return b"<%s>\n" % event.encode()
+
+
+@asynccontextmanager
+async def running_hub() -> AsyncIterator[Hub[str]]:
+    async with trio.open_nursery() as nursery:
+        hub = Hub[str]()
+        await nursery.start(hub.run)
+        yield hub
+        nursery.cancel_scope.cancel()
+
+
+def members_of(hub: Hub[str], count: int) -> list[ListBox]:
+    boxes = [ListBox() for _ in range(count)]
+    for box in boxes:
+        hub.add(box, plain)
+    return boxes
+
+
+# One order
+
+
+async def test_every_member_gets_every_event_in_one_order() -> None:
+    async with running_hub() as hub:
+        boxes = members_of(hub, 3)
+        for word in ("a", "b", "c"):
+            hub.publish(word)
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [b"a\nb\nc\n"] * 3
+
+
+async def test_a_turn_is_one_put_for_each_member() -> None:
+    async with running_hub() as hub:
+        one, two = members_of(hub, 2)
+        for word in ("a", "b", "c"):
+            hub.publish(word)
+        hub.tell(two, "x")
+        await hub.wait_delivered()
+        hub.publish("d")
+        await hub.wait_delivered()
+        assert one.puts == [b"a\nb\nc\n", b"d\n"]
+        assert two.puts == [b"a\nb\nc\nx\n", b"d\n"]
+
+
+async def test_who_is_excluded_gets_all_but_that() -> None:
+    async with running_hub() as hub:
+        ann, bob, cid = members_of(hub, 3)
+        hub.publish("from ann", exclude=ann)
+        hub.publish("from bob", exclude=bob)
+        hub.publish("from ann again", exclude=ann)
+        hub.publish("from nobody")
+        await hub.wait_delivered()
+        assert ann.lines == b"from bob\nfrom nobody\n"
+        assert bob.lines == b"from ann\nfrom ann again\nfrom nobody\n"
+        assert cid.lines == b"from ann\nfrom bob\nfrom ann again\nfrom nobody\n"
+
+
+async def test_events_published_together_are_published_in_their_order() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+        hub.publish_all(["a", "b"], exclude=ann)
+        hub.publish("c", exclude=ann)
+        hub.publish_all([], exclude=bob)
+        hub.publish_all(["d"])
+        await hub.wait_delivered()
+        assert ann.lines == b"d\n"
+        assert bob.lines == b"a\nb\nc\nd\n"
+    hub.publish_all(["too late"])
+
+
+async def test_what_one_member_is_told_stands_in_its_place() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+        hub.tell(ann, "first")
+        hub.publish("a")
+        hub.tell(ann, "between")
+        hub.tell(ann, "and again")
+        hub.publish("b", exclude=ann)
+        hub.tell(ann, "last")
+        await hub.wait_delivered()
+        assert ann.lines == b"first\na\nbetween\nand again\nlast\n"
+        assert bob.lines == b"a\nb\n"
+
+
+async def test_a_member_gets_what_was_published_after_it_came_and_before_it_left() -> None:
+    async with running_hub() as hub:
+        early, late = ListBox(), ListBox()
+        hub.add(early, plain)
+        hub.publish("1")
+        hub.add(late, plain)
+        hub.tell(late, "welcome")
+        hub.publish("2")
+        hub.discard(early)
+        hub.tell(early, "too late")
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert early.lines == b"1\n2\n"
+        assert late.lines == b"welcome\n2\n3\n"
+
+
+async def test_a_member_may_leave_and_come_back_within_a_turn() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        hub.publish("1")
+        hub.discard(box)
+        hub.publish("2")
+        hub.add(box, quoted)
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n<3>\n"
+
+
+async def test_adding_a_member_again_and_discarding_a_stranger_do_nothing() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        hub.add(box, quoted)
+        hub.discard(ListBox())
+        hub.publish("1")
+        hub.discard(box)
+        hub.discard(box)
+        await hub.wait_delivered()
+        hub.discard(box)
+        hub.publish("2", exclude=box)
+        hub.tell(box, "3")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+
+
+async def test_what_is_appended_behind_the_call_of_run_waits_for_its_first_step() -> None:
+    async with trio.open_nursery() as nursery:
+        hub = Hub[str]()
+        (box,) = members_of(hub, 1)
+        nursery.start_soon(hub.run)
+        hub.publish("1")
+        assert box.puts == []
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+        nursery.cancel_scope.cancel()
+
+
+# Misuse
+
+
+async def test_before_a_hub_runs_members_come_and_go_and_all_else_says_what_to_write() -> None:
+    hub = Hub[str]()
+    ann, bob = members_of(hub, 2)
+    hub.discard(bob)
+    for append in (
+        lambda: hub.publish("x"),
+        lambda: hub.publish_all(["x"]),
+        lambda: hub.tell(ann, "x"),
+    ):
+        with pytest.raises(RuntimeError, match=r"write nursery\.start_soon\(hub\.run\) before"):
+            append()
+    for wait in (hub.wait_delivered, hub.wait_room):
+        with pytest.raises(RuntimeError, match="not running"):
+            await wait()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        hub.publish("y")
+        await hub.wait_delivered()
+        nursery.cancel_scope.cancel()
+    assert (ann.lines, bob.lines) == (b"y\n", b"")
+
+
+async def test_a_hub_is_run_once() -> None:
+    async with running_hub() as hub:
+        with pytest.raises(RuntimeError, match="run already"):
+            _ = hub.run()
+    with pytest.raises(RuntimeError, match="make another one"):
+        _ = hub.run()
+
+
+async def test_a_hub_shows_its_state() -> None:
+    hub = Hub[str]()
+    (box,) = members_of(hub, 1)
+    assert repr(hub) == "<trionet.Hub not running yet, 1 members, 0 entries (0 bytes) to deliver>"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        hub.publish("text")
+        hub.tell(box, "x")
+        assert repr(hub) == "<trionet.Hub running, 1 members, 2 entries (7 bytes) to deliver>"
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert repr(hub) == "<trionet.Hub ended, 1 members, 0 entries (0 bytes) to deliver>"
+
+
+# Formats
+
+
+async def test_each_member_gets_its_own_format_and_each_event_is_encoded_once_for_each() -> None:
+    encoded: list[str] = []
+
+    def counting(event: str) -> bytes:
+        encoded.append(event)
+        return plain(event)
+
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(4)]
+        for box in boxes[:3]:
+            hub.add(box, counting)
+        hub.add(boxes[3], quoted)
+        hub.publish("a")
+        hub.publish("b", exclude=boxes[0])
+        hub.discard(boxes[1])
+        hub.publish("c")
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [
+            b"a\nc\n",
+            b"a\nb\n",
+            b"a\nb\nc\n",
+            b"<a>\n<b>\n<c>\n",
+        ]
+        assert encoded == ["a", "b", "c"]
+
+
+async def test_an_event_that_a_format_leaves_out_is_no_line() -> None:
+    def no_notices(event: str) -> bytes:
+        return b"" if event.startswith("*") else plain(event)
+
+    async with running_hub() as hub:
+        box, other = ListBox(), ListBox()
+        hub.add(box, no_notices)
+        hub.add(other, plain)
+        hub.publish("* ann joined")
+        hub.tell(box, "* welcome")
+        await hub.wait_delivered()
+        assert box.puts == []
+        hub.publish("hello")
+        await hub.wait_delivered()
+        assert box.puts == [b"hello\n"]
+        assert other.lines == b"* ann joined\nhello\n"
+
+
+# Failures
+
+
+async def test_a_format_that_fails_loses_its_line_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def picky(event: str) -> bytes:
+        if event == "bad":
+            raise ValueError("no such letter")
+        return plain(event)
+
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(3)]
+        for box in boxes:
+            hub.add(box, picky)
+        (healthy,) = members_of(hub, 1)
+        for word in ("a", "bad", "b"):
+            hub.publish(word)
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [b"a\nb\n"] * 3
+        assert healthy.lines == b"a\nbad\nb\n"
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("trionet.fanout", logging.ERROR)
+    assert "'bad'" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+class FailingBox(ListBox):
+    def put(self, lines: bytes, /) -> None:
+        super().put(lines)
+        raise RuntimeError("broken box")
+
+    def __repr__(self) -> str:
+        return "<the failing box>"
+
+
+async def test_a_box_that_fails_is_discarded_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running_hub() as hub:
+        (first,) = members_of(hub, 1)
+        failing, leaving = FailingBox(), FailingBox()
+        hub.add(failing, plain)
+        hub.add(leaving, plain)
+        (last,) = members_of(hub, 1)
+        hub.publish("1")
+        hub.discard(leaving)
+        hub.publish("2")
+        await hub.wait_delivered()
+        hub.publish("3")
+        await hub.wait_delivered()
+        assert first.lines == last.lines == b"1\n2\n3\n"
+        assert failing.puts == [b"1\n2\n"]
+        assert leaving.puts == [b"1\n"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "a member's box failed and is discarded: <the failing box> "
+        "(logged once, however often it happens)"
+    )
+
+
+async def test_a_fault_is_logged_once_for_a_thousand_members_and_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def member_format() -> Callable[[str], bytes]:
+        def encode(event: str) -> bytes:
+            return b"" if event == "fine" else bytes(1 // 0)
+
+        return encode
+
+    async with running_hub() as hub:
+        for _ in range(100):
+            hub.add(FailingBox(), plain)
+            hub.add(ListBox(), member_format())
+        for _ in range(3):
+            hub.publish_all(["fine", "bad", "worse"])
+            hub.publish("bad")
+            await hub.wait_delivered()
+    kinds = [type(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert sorted(kinds, key=str) == [RuntimeError, ZeroDivisionError]
+
+
+@pytest.mark.parametrize("result", [None, "a text", b"no end"])
+async def test_a_format_that_returns_no_lines_loses_them_and_harms_nobody(
+    result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_hub() as hub:
+        bad = ListBox()
+        hub.add(bad, lambda event: plain(event) if event == "good" else result)
+        (healthy,) = members_of(hub, 1)
+        hub.publish("x")
+        hub.tell(bad, "y")
+        hub.publish_all(["good", "z"])
+        await hub.wait_delivered()
+        assert bad.lines == b"good\n"
+        assert healthy.lines == b"x\ngood\nz\n"
+    (record,) = caplog.records
+    assert "could not be encoded and is left out: 'x'" in record.getMessage()
+
+
+async def test_a_box_and_an_event_that_cannot_be_shown_are_logged_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Shy(FailingBox):
+        def __repr__(self) -> str:
+            raise ValueError
+
+    async with running_hub() as hub:
+        hub.add(Shy(), plain)
+        hub.publish("x" * 1000)
+        hub.add(ListBox(), lambda event: bytes(len(event) // 0))
+        hub.publish("x" * 1000)
+        await hub.wait_delivered()
+    assert {len(record.getMessage()) < 400 for record in caplog.records} == {True}
+    assert len(caplog.records) == 2
+
+
+# Backpressure and deliveries
+
+
+@asynccontextmanager
+async def stuck_hub() -> AsyncIterator[tuple[Hub[str], Callable[[], None]]]:
+    """A hub whose first step has not come yet, and what lets it go on."""
+    hub = Hub[str]()
+    run = hub.run()
+
+    async def go_on() -> None:
+        await run
+
+    async with trio.open_nursery() as nursery:
+        yield hub, lambda: nursery.start_soon(go_on)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("what", ["entries", "bytes", "bytes for one"])
+async def test_readers_wait_while_the_log_is_long(what: str) -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        with trio.testing.assert_checkpoints():
+            await hub.wait_room()
+        size = 1 if what == "entries" else HIGH_WATER_BYTES // 64
+        line = "x" * (size - 1)
+        # (That the member came is an entry too.)
+        count = HIGH_WATER - 1 if what == "entries" else 64
+        for number in range(count + 1):
+            assert not hub.is_full, number
+            hub.tell(box, line) if what == "bytes for one" else hub.publish(line)
+        assert hub.is_full
+        assert hub.must_wait
+        let_through: list[int] = []
+
+        async def reader(number: int) -> None:
+            await hub.wait_room()
+            let_through.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(reader, number)
+            await trio.testing.wait_all_tasks_blocked()
+            assert let_through == []
+            go_on()
+        assert sorted(let_through) == list(range(30))
+        assert not hub.must_wait
+        assert box.lines == plain(line) * (count + 1)
+
+
+async def test_of_many_who_wake_together_no_more_append_than_there_is_room_for() -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        answer = "x" * (HIGH_WATER_BYTES // 4)
+        most = 0
+        done = 0
+
+        async def ask(times: int) -> None:
+            nonlocal most, done
+            for _ in range(times):
+                if hub.must_wait:
+                    await hub.wait_room()
+                hub.tell(box, answer)
+                most = max(most, hub._pending[1])
+            done += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(500):
+                nursery.start_soon(ask, 2)
+            go_on()
+        assert done == 500
+        assert most <= HIGH_WATER_BYTES + 2 * len(answer)
+        await hub.wait_delivered()
+        assert len(box.lines) == 1000 * (len(answer) + 1)
+
+
+async def test_those_who_wait_are_let_in_in_their_order_by_and_large() -> None:
+    async with stuck_hub() as (hub, go_on):
+        members_of(hub, 1)
+        order: list[int] = []
+        big = "x" * (HIGH_WATER_BYTES + 1)
+        hub.publish(big)
+
+        async def ask(number: int) -> None:
+            await hub.wait_room()
+            order.append(number)
+            hub.publish(big)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(40):
+                nursery.start_soon(ask, number)
+                await trio.testing.wait_all_tasks_blocked()
+            go_on()
+        # Nobody is overtaken by more than were let in together with it, twice.
+        assert all(place - number <= 2 * 6 for place, number in enumerate(order))
+        assert sorted(order) == list(range(40))
+
+
+async def test_who_gives_up_waiting_or_appends_nothing_leaves_nobody_waiting() -> None:
+    async with stuck_hub() as (hub, go_on):
+        members_of(hub, 1)
+        hub.publish("x" * (HIGH_WATER_BYTES + 1))
+        passed = 0
+
+        async def come_and_go(number: int) -> None:
+            nonlocal passed
+            with trio.CancelScope() as scope:
+                if number % 3 == 0:
+                    scopes.append(scope)
+                await hub.wait_room()
+                passed += 1
+
+        scopes: list[trio.CancelScope] = []
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(come_and_go, number)
+            await trio.testing.wait_all_tasks_blocked()
+            for scope in scopes[:10]:
+                scope.cancel()
+            go_on()
+            for scope in scopes[10:]:
+                scope.cancel()
+        assert 40 <= passed <= 50
+
+
+async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
+    async with running_hub() as hub:
+        with trio.testing.assert_checkpoints():
+            await hub.wait_delivered()
+        (box,) = members_of(hub, 1)
+        hub.publish("1")
+        await hub.wait_delivered()
+        assert box.lines == b"1\n"
+
+
+async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order() -> None:
+    async with running_hub() as hub:
+        turns_of_others = 0
+        seen_by_last: list[int] = []
+        said: list[int] = []
+
+        class LastBox(ListBox):
+            def put(self, lines: bytes, /) -> None:
+                super().put(lines)
+                seen_by_last.append(turns_of_others)
+
+        boxes = members_of(hub, 1000)
+        last = LastBox()
+        hub.add(last, plain)
+        hub.publish("1")
+
+        async def other() -> None:
+            nonlocal turns_of_others
+            while not last.puts:
+                turns_of_others += 1
+                if boxes[0].puts and not said:
+                    # In the middle of the turn: belongs to the next one.
+                    said.append(turns_of_others)
+                    hub.publish("2", exclude=boxes[0])
+                    hub.discard(last)
+                    hub.publish("3")
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+        await hub.wait_delivered()
+        assert seen_by_last[0] > said[0]
+        assert boxes[0].puts == [b"1\n", b"3\n"]
+        assert {box.lines for box in boxes[1:]} == {b"1\n2\n3\n"}
+        assert last.lines == b"1\n2\n"
+
+
+@pytest.mark.parametrize("kind", ["one format each", "all leave"])
+async def test_other_tasks_run_within_any_long_turn(kind: str) -> None:
+    async with running_hub() as hub:
+        boxes = [ListBox() for _ in range(1000)]
+        for box in boxes:
+            hub.add(box, partial(plain) if kind == "one format each" else plain)
+        await hub.wait_delivered()
+        turns_of_others = 0
+
+        async def other() -> None:
+            nonlocal turns_of_others
+            while not boxes[-1].puts:
+                await trio.lowlevel.checkpoint()
+                turns_of_others += bool(boxes[0].puts)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            hub.publish("1")
+            if kind == "all leave":
+                for box in boxes:
+                    hub.discard(box)
+        assert turns_of_others >= 3
+        assert {box.lines for box in boxes} == {b"1\n"}
+
+
+# Under cancellation, and after the end
+
+
+async def test_publishing_works_in_finally_and_under_cancellation() -> None:
+    async with running_hub() as hub:
+        ann, bob = members_of(hub, 2)
+
+        async def session() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                hub.discard(ann)
+                hub.publish("ann left", exclude=ann)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        await hub.wait_delivered()
+        assert (ann.lines, bob.lines) == (b"", b"ann left\n")
+
+
+async def test_after_the_hub_has_ended_nothing_raises_and_nobody_waits() -> None:
+    async with running_hub() as hub:
+        (box,) = members_of(hub, 1)
+        await hub.wait_delivered()
+    for _ in range(2 * HIGH_WATER):
+        hub.publish("x")
+    hub.add(ListBox(), plain)
+    hub.tell(box, "x")
+    hub.discard(box)
+    with trio.testing.assert_checkpoints():
+        await hub.wait_room()
+    with trio.testing.assert_checkpoints():
+        await hub.wait_delivered()
+    assert box.puts == []
+
+
+async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
+    hub = Hub[str]()
+    run = hub.run()
+    for _ in range(HIGH_WATER + 1):
+        hub.publish("x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.wait_room)
+        nursery.start_soon(hub.wait_delivered)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await run
+
+
+async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_turn() -> None:
+    hub = Hub[str]()
+
+    class CancellingBox(ListBox):
+        def put(self, lines: bytes, /) -> None:
+            super().put(lines)
+            scope.cancel()
+
+    run = hub.run()
+    hub.add(CancellingBox(), plain)
+    boxes = members_of(hub, 1000)
+    hub.publish("x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.wait_delivered)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            await run
+        assert boxes[-1].puts == []
+        await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks
+        nursery.cancel_scope.cancel()
+
+
+# With real outboxes
+
+
+async def test_one_slow_member_costs_the_others_nothing() -> None:
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        link = Link(capacity=100)
+        pairs = [memory_stream_pair(link) for _ in range(3)]
+        boxes = [
+            Outbox(ours, nursery, max_waiting=50, when_slow=WhenSlow.DROP_OLDEST)
+            for ours, _ in pairs
+        ]
+        for box in boxes:
+            hub.add(box, plain)
+        received = [b"", b""]
+        for number in range(100):
+            hub.publish(f"{number:03}")
+            await hub.wait_delivered()
+            for index, (_, theirs) in enumerate(pairs[1:]):
+                received[index] += await theirs.receive_some()
+        assert received == [b"".join(b"%03d\n" % number for number in range(100))] * 2
+        assert (boxes[0].dropped > 0, boxes[1].dropped, boxes[2].dropped) == (True, 0, 0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_class_made_from_an_outbox_gets_its_put_called_for_all_lines() -> None:
+    class Noted(Outbox):
+        def put(self, lines: bytes) -> None:
+            super().put(b"noted: " + lines)
+
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        ours, theirs = memory_stream_pair()
+        box = Noted(ours, nursery)
+        hub.add(box, plain)
+        hub.tell(box, "for you")
+        await hub.wait_delivered()
+        hub.publish("for all")
+        await hub.wait_delivered()
+        assert await theirs.receive_some() == b"noted: for you\nnoted: for all\n"
+
+
+# The model
+
+Step: TypeAlias = tuple[str, int, int]
+
+
+def model(steps: list[Step]) -> list[bytes]:
+    """Return what each of four members gets: the whole truth, in ten lines."""
+    received = [b""] * 4
+    formats: dict[int, Callable[[str], bytes]] = {}
+    for number, (kind, member, other) in enumerate(steps):
+        if kind == "add":
+            formats.setdefault(member, (plain, quoted)[other % 2])
+        elif kind == "discard":
+            formats.pop(member, None)
+        for one, encode in formats.items():
+            if (kind == "tell" and one == member) or (kind == "publish" and one != member):
+                received[one] += encode(str(number))
+    return received
+
+
+def append(hub: Hub[str], boxes: Sequence[Box], number: int, step: Step) -> bool:
+    """Do what a step says; false: it says that the turn is to end."""
+    kind, member, other = step
+    match kind:
+        case "add":
+            hub.add(boxes[member], (plain, quoted)[other % 2])
+        case "discard":
+            hub.discard(boxes[member])
+        case "publish":
+            hub.publish(str(number), exclude=boxes[member])
+        case "tell":
+            hub.tell(boxes[member], str(number))
+        case _:
+            return False
+    return True
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "discard", "publish", "publish", "tell", "turn"]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(steps=steps)
+def test_every_member_gets_exactly_what_the_model_says_however_turns_are_cut(
+    steps: list[Step],
+) -> None:
+    boxes = [ListBox() for _ in range(4)]
+
+    async def main() -> None:
+        async with running_hub() as hub:
+            for number, step in enumerate(steps):
+                if not append(hub, boxes, number, step):
+                    await trio.testing.wait_all_tasks_blocked()
+            await hub.wait_delivered()
+
+    trio.run(main)
+    assert [box.lines for box in boxes] == model(steps)
+    assert all(line for box in boxes for line in box.puts)
+
+
+@settings(deadline=None, max_examples=200)
+@given(steps=steps, capacity=st.sampled_from([5, 40, 100_000]))
+def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capacity: int) -> None:
+    received = [b""] * 4
+    counts: list[tuple[int, int]] = []
+
+    async def read(index: int, stream: MemoryStream) -> None:
+        while data := await stream.receive_some():
+            received[index] += data
+
+    async def main() -> None:
+        async with (
+            trio.open_nursery() as reading,
+            trio.open_nursery() as nursery,
+            running_hub() as hub,
+        ):
+            boxes: list[Outbox] = []
+            for index in range(4):
+                ours, theirs = memory_stream_pair(Link(capacity=capacity))
+                boxes.append(Outbox(ours, nursery))
+                reading.start_soon(read, index, theirs)
+            for number, step in enumerate(steps):
+                if not append(hub, boxes, number, step):
+                    # In the middle of a turn, perhaps.
+                    await trio.lowlevel.checkpoint()
+            await hub.wait_delivered()
+            for box in boxes:
+                await box.flush()
+                counts.append((box.lines_out, box.bytes_out))
+                await box._stream.aclose()
+
+    with (
+        mock.patch("trionet.fanout.group.MEMBERS_AT_ONCE", 1),
+        mock.patch("trionet.fanout.hub.MEMBERS_AT_ONCE", 1),
+    ):
+        trio.run(main)
+    assert received == model(steps)
+    assert counts == [(lines.count(b"\n"), len(lines)) for lines in received]

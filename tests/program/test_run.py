@@ -1,0 +1,303 @@
+"""`trionet.run`: a script whose last line is a server, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+import trionet
+from trionet.errors import TrionetError
+from trionet.program import run as program
+from trionet.program.signals import Ending
+from trionet.server import Server
+from trionet.testing import MemoryNetwork
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+PATIENCE = 60
+
+SHOUT = """
+import logging, sys, threading, time
+import trio, trionet
+
+async def shout(connection):
+    async for line in connection.lines:
+        {on_line}
+        await connection.send(line.upper())
+
+async def fail():
+    await trio.sleep(0)
+    raise {error}
+
+{before}
+trionet.run(shout, "127.0.0.1:0"{options})
+print("done")
+"""
+
+
+class Script:
+    """A script in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
+        assert match, (line, process.stderr and process.stderr.read())
+        self.port = int(match[1])
+
+    def connect(self, *lines: str) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        sock.sendall("".join(f"{line}\n" for line in lines).encode())
+        return sock
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out, err
+
+
+def text_of(on_line: str = "pass", before: str = "", options: str = "", error: str = "E") -> str:
+    return SHOUT.format(on_line=on_line, before=before, options=options, error=error)
+
+
+@contextmanager
+def script(**parts: str) -> Iterator[Script]:
+    with subprocess.Popen(
+        [sys.executable, "-c", text_of(**parts)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield Script(process)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_drains_it_and_the_script_goes_on(number: signal.Signals) -> None:
+    with script() as shout, shout.connect("hello") as client:
+        assert client.recv(100) == b"HELLO\n"
+        shout.signal(number)
+        assert client.recv(100) == b""
+        client.close()
+        status, out, err = shout.end()
+    assert (status, out) == (0, "done\n")
+    lines = err.splitlines()
+    assert all(re.match(f"{TIME} ", line) for line in lines)
+    assert [line.split()[1] for line in lines] == ["opened", "closing;", "closed"]
+
+
+@pytest.mark.parametrize(
+    "on_line",
+    [
+        # A loop that never comes back, a thread that is waited for, a handler that will not go.
+        "exec('while True: pass')",
+        "await trio.to_thread.run_sync(time.sleep, 100)",
+        "with trio.CancelScope(shield=True): await trio.sleep_forever()",
+    ],
+)
+def test_the_second_signal_ends_it_within_a_second(on_line: str) -> None:
+    with script(on_line=on_line) as shout, shout.connect("hello"):
+        time.sleep(0.3)
+        shout.signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert shout.process.poll() is None
+        began = time.monotonic()
+        shout.signal(signal.SIGTERM)
+        status, out, err = shout.end()
+        assert time.monotonic() - began < 1.5
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_the_second_signal_is_status_130_also_where_all_ends_by_itself() -> None:
+    with script() as shout, shout.connect("hello") as client:
+        assert client.recv(100) == b"HELLO\n"
+        shout.signal(signal.SIGINT)
+        assert client.recv(100) == b""
+        shout.signal(signal.SIGTERM)
+        status, out, err = shout.end()
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_an_address_in_use_is_one_line_and_status_1() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        text = text_of().replace("127.0.0.1:0", address)
+        run = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, check=False
+        )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"error: cannot listen on {address}: address already in use\n"
+
+
+def test_quiet_prints_and_logs_nothing_but_what_goes_wrong() -> None:
+    text = text_of(
+        before="async def end():\n    __import__('logging').getLogger('trionet').error('what')",
+        options=", quiet=True, beside=[end, fail]",
+        error="trionet.TrionetError('failed')",
+    )
+    run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.fullmatch(f"{TIME} error: what\nerror: failed\n", run.stderr)
+
+
+def test_a_fault_of_the_script_is_a_traceback() -> None:
+    text = text_of(options=", beside=[fail]", error="ZeroDivisionError('beside')")
+    run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "ZeroDivisionError: beside" in run.stderr
+
+
+def test_where_logging_is_configured_that_is_what_logs() -> None:
+    before = "logging.basicConfig(format='%(name)s: %(message)s', level=logging.INFO)"
+    with script(before=before) as shout, shout.connect("hello") as client:
+        assert client.recv(100) == b"HELLO\n"
+        shout.signal(signal.SIGTERM)
+        client.close()
+        status, out, err = shout.end()
+    assert (status, out) == (0, "done\n")
+    first = err.splitlines()[0]
+    assert re.fullmatch(r"trionet\.program: opened 127\.0\.0\.1:\d+", first)
+
+
+def run_in_memory(*, beside: Callable[[MemoryNetwork], Awaitable[object]], **options: Any) -> None:
+    network = MemoryNetwork()
+
+    async def hear(connection: trionet.Connection) -> None:
+        async for _ in connection.lines:
+            pass
+
+    trionet.run(hear, "127.0.0.1:7", network=network, beside=[partial(beside, network)], **options)
+
+
+async def _interrupt(network: MemoryNetwork) -> None:
+    stream = await network.connect("127.0.0.1:7")
+    await stream.aclose()
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_it_returns_and_leaves_nothing_changed(capfd: pytest.CaptureFixture[str]) -> None:
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = [signal.getsignal(number) for number in numbers]
+    logger = logging.getLogger("trionet")
+    handlers, level = list(logger.handlers), logger.level
+    events: list[trionet.ServerEvent] = []
+
+    async def beside(network: MemoryNetwork) -> None:
+        with trio.fail_after(PATIENCE):
+            while True:
+                try:
+                    return await _interrupt(network)
+                except trionet.ConnectError:
+                    await trio.sleep(0.01)
+
+    run_in_memory(beside=beside, on_event=events.append)
+    assert [type(event) for event in events] in (
+        [],
+        [trionet.Opened, trionet.Closed],
+        [trionet.Refused],
+    )
+    output, errors = capfd.readouterr()
+    assert output == "listening on 127.0.0.1:7\n"
+    assert "opened" not in errors
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert (logger.handlers, logger.level) == (handlers, level)
+
+
+def test_a_mistake_in_the_call_is_told_at_the_call() -> None:
+    async def handler(_connection: trionet.Connection) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="limts"):
+        trionet.run(handler, "127.0.0.1:0", limts=None)
+    with pytest.raises(ValueError, match="at least one address"):
+        trionet.run(handler)
+
+
+# SIGHUP.
+
+
+class Reloads:
+    """A network with something to reload, or not, or that fails to."""
+
+    def __init__(self, outcome: bool | Exception) -> None:
+        self.outcome = outcome
+        self.reloads = 0
+
+    def reload(self) -> bool:
+        self.reloads += 1
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (Reloads(True), "the certificate was reloaded"),
+        (Reloads(False), "SIGHUP: nothing to reload, going on"),
+        (MemoryNetwork(), "SIGHUP: nothing to reload, going on"),
+        (
+            Reloads(FileNotFoundError(2, "No such file or directory")),
+            "error: cannot reload the certificate, the old one stays: no such file or directory",
+        ),
+        (
+            Reloads(TrionetError("key.pem: it does not fit\x1b")),
+            "error: cannot reload the certificate, the old one stays: key.pem: it does not fit�",
+        ),
+    ],
+)
+async def test_sighup_reloads_and_goes_on(network: object, told: str) -> None:
+    ending = Ending()
+    log: list[str] = []
+    told_of = trio.Event()
+
+    def tell(line: str) -> None:
+        log.append(line)
+        told_of.set()
+
+    async def serve(task_status: trio.TaskStatus[Server]) -> None:
+        await trionet.serve(_hear, "127.0.0.1:7", network=MemoryNetwork(), task_status=task_status)
+
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                partial(
+                    program.serve_until_signalled,
+                    serve, ending, show=log.append, tell=tell, network=network,
+                )
+            )  # fmt: skip
+            while not log:
+                await trio.lowlevel.checkpoint()
+            ending.take(signal.SIGHUP)
+            await told_of.wait()
+            assert log == ["listening on 127.0.0.1:7", told]
+            assert not nursery.cancel_scope.cancel_called
+            ending.take(signal.SIGTERM)
+
+
+async def _hear(connection: trionet.Connection) -> None:
+    async for _ in connection.lines:
+        pass
+
+
+def test_a_line_of_the_log_begins_with_the_time() -> None:
+    assert re.fullmatch(f"{TIME} opened 192.0.2.7:51034", program.stamped("opened 192.0.2.7:51034"))

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from trionet.errors import AddressError
+from trionet.transport.addresses import (
+    Address,
+    TCPAddress,
+    TLSAddress,
+    UnixAddress,
+    host_of,
+    parse_address,
+)
+
+# Text made of what addresses are made of: plain random text nearly never is one.
+ADDRESS_LIKE = st.lists(
+    st.sampled_from(["unix:", "tls:", "localhost", "::1", "127.0.0.1", "80", "[", "]", ":", "%"])
+    | st.sampled_from(["65535", "65536", "00080", "٣", "fe80::1%eth0", "/tmp/s", "é", " ", "@"])
+    | st.text(st.characters(), max_size=3),
+    max_size=6,
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("localhost:22333", TCPAddress("localhost", 22333)),
+        ("127.0.0.1:0", TCPAddress("127.0.0.1", 0)),
+        (":22223", TCPAddress("", 22223)),
+        ("[::1]:65535", TCPAddress("::1", 65535)),
+        ("[fe80::1%eth0]:80", TCPAddress("fe80::1%eth0", 80)),
+        ("example.com:00080", TCPAddress("example.com", 80)),
+        ("bücher.example:80", TCPAddress("bücher.example", 80)),
+        ("unix:/run/a b.sock", UnixAddress("/run/a b.sock")),
+        ("unix:relative", UnixAddress("relative")),
+        ("unix:80", UnixAddress("80")),
+        ("unix:a:80", UnixAddress("a:80")),
+        ("unix:@room", UnixAddress("@room")),
+        ("unix:./@room", UnixAddress("./@room")),
+        ("LOCALHOST:80", TCPAddress("localhost", 80)),
+        ("localhost.:80", TCPAddress("localhost", 80)),
+        ("LocalHost.:80", TCPAddress("localhost", 80)),
+        ("tls:Localhost:80", TLSAddress(TCPAddress("localhost", 80))),
+        ("Example.com.:80", TCPAddress("Example.com.", 80)),
+        ("[::ffff:127.0.0.1]:80", TCPAddress("127.0.0.1", 80)),
+        ("[::FFFF:7f00:1]:80", TCPAddress("127.0.0.1", 80)),
+        ("tls:[::ffff:10.0.0.1]:80", TLSAddress(TCPAddress("10.0.0.1", 80))),
+        ("[::]:80", TCPAddress("::", 80)),
+        ("unix:tls:a:80", UnixAddress("tls:a:80")),
+        ("tls:localhost:22333", TLSAddress(TCPAddress("localhost", 22333))),
+        ("tls:127.0.0.1:0", TLSAddress(TCPAddress("127.0.0.1", 0))),
+        ("tls::22223", TLSAddress(TCPAddress("", 22223))),
+        ("tls:[::1]:65535", TLSAddress(TCPAddress("::1", 65535))),
+        ("tls:[fe80::1%eth0]:80", TLSAddress(TCPAddress("fe80::1%eth0", 80))),
+    ],
+)
+def test_an_address_is_read(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("", "write HOST:PORT"),
+        ("localhost", "write HOST:PORT"),
+        ("22333", "write HOST:PORT"),
+        ("[::1]", "write HOST:PORT|port must be"),
+        ("[::1:80", "write HOST:PORT"),
+        ("::1]:80", "write HOST:PORT"),
+        ("::1:80", "in brackets"),
+        ("localhost:", "port must be a number"),
+        ("localhost:-1", "port must be a number"),
+        ("localhost:65536", "port must be a number"),
+        ("localhost:http", "port must be a number"),
+        ("localhost: 80", "port must be a number"),
+        ("localhost:٣", "port must be a number"),
+        ("localhost:8_0", "port must be a number"),
+        ("[localhost]:80", "no IPv6 address in the brackets"),
+        ("[]:80", "no IPv6 address in the brackets"),
+        ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
+        ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
+        ("http://localhost:80", "in brackets|no host name"),
+        ("//localhost:80", "no host name"),
+        ("me@localhost:80", "no host name"),
+        ("a b:80", "no host name"),
+        ("a\nb:80", "no host name"),
+        ("unix:", "the path is missing"),
+        ("unix:@", "the name is missing"),
+        ("[::ffff:127.0.0.1%lo]:80", "an IPv4 address has no interface: write 127.0.0.1"),
+        ("unix:a\0b", "NUL"),
+        ("unix:a\nb", "control character"),
+        ("unix:\x1b[2J", "control character"),
+        ("tls:", "write tls:HOST:PORT, such as tls:localhost:22333"),
+        ("tls:localhost", "write tls:HOST:PORT"),
+        ("tls:80", "write tls:HOST:PORT"),
+        ("tls:::1:80", r"in brackets, such as tls:\[::1\]:22333"),
+        ("tls:localhost:65536", "port must be a number"),
+        ("tls:[localhost]:80", "no IPv6 address in the brackets"),
+        ("tls:tls:localhost:80", "in brackets|no host name"),
+        ("tls:unix:/run/s", "port must be a number"),
+        ("TLS:localhost:80", "in brackets|no host name"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
+    with pytest.raises(AddressError, match=advice) as refusal:
+        parse_address(text)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=ADDRESS_LIKE)
+@example("[::1%\u2028]:1")
+@example("unix:\ud800")
+def test_any_text_is_an_address_that_reads_back_or_an_address_error(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except AddressError as refusal:
+        told = str(refusal)
+    else:
+        assert parse_address(str(address)) == address
+        told = str(address)
+    assert len(told.splitlines()) == 1
+
+
+@settings(deadline=None)
+@given(
+    host=st.ip_addresses().map(str) | st.sampled_from(["", "localhost", "example.com"]),
+    port=st.integers(0, 65535),
+)
+def test_a_tcp_address_is_written_as_it_is_read(host: str, port: int) -> None:
+    tcp = TCPAddress(host, port)
+    # What is an IPv4 address, however it is written, is read as one.
+    plain = TCPAddress(str(host_of(tcp)), port) if host.startswith("::ffff:") else tcp
+    assert parse_address(str(tcp)) == plain
+    assert parse_address(str(TLSAddress(tcp))) == TLSAddress(plain)
+
+
+@given(
+    letters=st.lists(st.booleans(), min_size=9, max_size=9),
+    dot=st.booleans(),
+    port=st.integers(0, 65535),
+)
+def test_localhost_is_localhost_however_it_is_written(
+    letters: list[bool], dot: bool, port: int
+) -> None:
+    written = "".join(
+        letter.upper() if is_upper else letter
+        for letter, is_upper in zip("localhost", letters, strict=True)
+    )
+    assert parse_address(f"{written}{'.' * dot}:{port}") == TCPAddress("localhost", port)
+
+
+@given(address=st.ip_addresses(v=4), port=st.integers(0, 65535))
+def test_an_ipv4_address_may_be_written_as_ipv6(address: ipaddress.IPv4Address, port: int) -> None:
+    for written in (f"::ffff:{address}", str(ipaddress.IPv6Address(0xFFFF << 32 | int(address)))):
+        assert parse_address(f"[{written}]:{port}") == TCPAddress(str(address), port)
+
+
+def test_an_ipv6_host_is_written_in_brackets() -> None:
+    assert str(TCPAddress("::1", 80)) == "[::1]:80"
+    assert str(TCPAddress("127.0.0.1", 80)) == "127.0.0.1:80"
+    assert str(TLSAddress(TCPAddress("::1", 80))) == "tls:[::1]:80"
+    assert str(UnixAddress("/run/s")) == "unix:/run/s"
+
+
+def test_an_address_is_a_value() -> None:
+    assert {parse_address("[::1]:1"), parse_address("[::1]:01")} == {TCPAddress("::1", 1)}
+    assert len({parse_address("unix:a"), parse_address("unix:b")}) == 2
+    assert len({parse_address("localhost:1"), parse_address("tls:localhost:1")}) == 2
+
+
+def test_an_address_error_is_a_value_error_too() -> None:
+    with pytest.raises(ValueError, match="'nowhere' is no address"):
+        parse_address("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "prefix", "same"),
+    [
+        ("127.0.0.1", "127.0.0.1", 64, True),
+        ("127.0.0.1", "127.0.0.2", 64, False),
+        ("2001:db8::1", "2001:db8::ffff:0:0:1", 64, True),
+        ("2001:db8::1", "2001:db8:0:1::1", 64, False),
+        ("2001:db8::1", "2001:db8:0:1::1", 48, True),
+        ("2001:db8::1", "2001:db8::2", 128, False),
+        ("2001:db8::1", "2001:db8::1", 128, True),
+        ("::ffff:10.0.0.7", "10.0.0.7", 64, True),
+        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", 64, False),
+        ("::ffff:10.0.0.7", "::1", 64, False),
+        ("fe80::1%eth0", "fe80::2%eth0", 64, True),
+        ("fe80::1%eth0", "fe80::1%eth1", 64, False),
+    ],
+)
+def test_what_counts_as_one_host(one: str, other: str, prefix: int, same: bool) -> None:
+    hosts = {
+        host_of(TCPAddress(host, port), ipv6_prefix=prefix) for host, port in ((one, 1), (other, 2))
+    }
+    assert (len(hosts) == 1) is same
+
+
+@given(number=st.integers(0, 2**128 - 1), bits=st.integers(1, 128), flip=st.integers(0, 127))
+def test_the_leading_bits_make_the_host_and_the_others_do_not(
+    number: int, bits: int, flip: int
+) -> None:
+    one, other = (ipaddress.IPv6Address(n) for n in (number, number ^ (1 << (127 - flip))))
+    assume(one.ipv4_mapped is None)
+    assume(other.ipv4_mapped is None)
+    hosts = [host_of(TCPAddress(str(address), 80), ipv6_prefix=bits) for address in (one, other)]
+    assert (hosts[0] == hosts[1]) is (flip >= bits)
+
+
+def test_a_peer_without_a_host_has_none() -> None:
+    assert host_of(UnixAddress("/run/room")) is None
+    assert host_of(None) is None

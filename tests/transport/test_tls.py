@@ -1,0 +1,811 @@
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from trionet import Connection, Limits, Server, serve
+from trionet.abc import Transport
+from trionet.connection.closing import lingering_close
+from trionet.connection.input_end import InputEnd
+from trionet.connection.reader import LineReader, LineStream
+from trionet.errors import ReceiveInterrupted
+from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
+from trionet.transport.network import SYSTEM, SystemNetwork
+from trionet.transport.sockets import SocketStream
+from trionet.transport.tls import REFUSAL, TLSListener, TLSStream
+from trionet.transport.tlsengine import TLSEngine
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+class Pairs:
+    """Makes connections in memory, encrypted on one side or on both."""
+
+    def __init__(self, certificates: Certificates, version: ssl.TLSVersion) -> None:
+        self.server_context = certificates.server()
+        self.client_context = certificates.client()
+        self.client_context.maximum_version = version
+
+    def transports(self, link: Link | None = None) -> tuple[Transport, Transport]:
+        near, far = memory_stream_pair(link, names=("here:1", "there:2"))
+        return cast("Transport", near), cast("Transport", far)
+
+    def client(self, transport: Transport) -> TLSStream:
+        return TLSStream(transport, self.client_context, server_hostname="localhost")
+
+    def server(self, transport: Transport) -> TLSStream:
+        return TLSStream(transport, self.server_context, server_side=True)
+
+    def fresh(self, link: Link | None = None) -> tuple[TLSStream, TLSStream]:
+        near, far = self.transports(link)
+        return self.client(near), self.server(far)
+
+    async def ready(self, link: Link | None = None) -> tuple[TLSStream, TLSStream]:
+        client, server = self.fresh(link)
+        await shake_hands(client, server)
+        return client, server
+
+
+@pytest.fixture(params=VERSIONS, ids=["TLS 1.2", "TLS 1.3"])
+def pairs(certificates: Certificates, request: pytest.FixtureRequest) -> Pairs:
+    return Pairs(certificates, request.param)
+
+
+@pytest.fixture
+def newest(certificates: Certificates) -> Pairs:
+    return Pairs(certificates, ssl.TLSVersion.TLSv1_3)
+
+
+async def shake_hands(*streams: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        for stream in streams:
+            nursery.start_soon(stream.do_handshake)
+
+
+async def receive_all(stream: trio.abc.ReceiveStream) -> bytes:
+    return b"".join([bytes(piece) async for piece in stream])
+
+
+async def receive_exactly(stream: trio.abc.ReceiveStream, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = await stream.receive_some(count - len(data))
+        assert piece, f"ended after {len(data)} of {count} bytes"
+        data += piece
+    return data
+
+
+async def broken(stream: TLSStream) -> str:
+    """The reason why a stream is broken, the same for whatever is tried."""
+    with pytest.raises(trio.BrokenResourceError) as first:
+        await stream.receive_some()
+    for call in (stream.do_handshake, stream.send_eof, stream.wait_send_all_might_not_block):
+        with pytest.raises(trio.BrokenResourceError) as next_one:
+            await call()
+        assert str(next_one.value) == str(first.value)
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.send_all(b"more")
+    return str(first.value)
+
+
+# --- the handshake ---
+
+
+async def test_a_stream_knows_its_peer_before_the_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    assert (client.peer, server.peer) == ("there:2", "here:1")
+
+
+async def test_the_handshake_is_made_once_however_often_it_is_asked_for(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    with trio.testing.assert_checkpoints():
+        await server.do_handshake()
+    await client.do_handshake()
+    await client.send_all(b"hello")
+    assert await server.receive_some() == b"hello"
+
+
+async def test_whoever_receives_or_sends_first_makes_the_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, b"hello")
+        assert await server.receive_some() == b"hello"
+
+
+async def test_a_reader_and_a_writer_on_both_sides_share_one_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh(Link(capacity=10, cut=cut_bytes))
+    received: list[bytes] = []
+    async with trio.open_nursery() as nursery:
+        for stream in (client, server):
+            nursery.start_soon(stream.send_all, b"hello")
+
+            @nursery.start_soon
+            async def receive(stream: TLSStream = stream) -> None:
+                received.append(await receive_exactly(stream, 5))
+
+    assert received == [b"hello"] * 2
+
+
+async def test_a_peer_that_says_nothing_keeps_only_its_own_handshake_waiting(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = pairs.fresh()
+    with trio.move_on_after(10) as deadline:
+        await server.do_handshake()
+    assert deadline.cancelled_caught
+    assert trio.current_time() == 10
+    # It goes on where it was.
+    await shake_hands(client, server)
+    await server.send_all(b"hello")
+    assert await client.receive_some() == b"hello"
+
+
+async def test_a_handshake_that_is_cancelled_anywhere_goes_on(pairs: Pairs) -> None:
+    for step in range(1, 30):
+        client, server = pairs.fresh(Link(capacity=100, cut=lambda: cut_bytes(100)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.do_handshake)
+            with trio.CancelScope() as scope:
+
+                @nursery.start_soon
+                async def cancel(scope: trio.CancelScope = scope, step: int = step) -> None:
+                    for _ in range(step):
+                        await trio.lowlevel.checkpoint()
+                    scope.cancel()
+
+                await server.do_handshake()
+            await server.send_all(b"hello")
+            assert await receive_exactly(client, 5) == b"hello"
+
+
+async def test_an_interrupted_handshake_goes_on_when_it_is_called_again(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def interrupted() -> None:
+            with pytest.raises(ReceiveInterrupted):
+                await server.do_handshake()
+
+        await trio.testing.wait_all_tasks_blocked()
+        server.interrupt_receive()
+    await shake_hands(client, server)
+
+
+async def test_a_sender_is_not_interrupted_in_its_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.send_all, b"hello")
+        await trio.testing.wait_all_tasks_blocked()
+        server.interrupt_receive()
+        await trio.testing.wait_all_tasks_blocked()
+        assert await client.receive_some() == b"hello"
+
+
+async def test_a_stream_that_is_closed_in_its_handshake_wakes_who_waits(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    async with trio.open_nursery() as nursery:
+        for call in (server.do_handshake, server.receive_some):
+
+            @nursery.start_soon
+            async def wait(call: Any = call) -> None:
+                with pytest.raises(trio.ClosedResourceError):
+                    await call()
+
+        await trio.testing.wait_all_tasks_blocked()
+        await server.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await client.do_handshake()
+
+
+@pytest.mark.parametrize(
+    "said", [b"ann\n12 + 42\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * 100]
+)
+async def test_a_client_of_plain_text_breaks_the_stream_and_hears_no_plain_text(
+    newest: Pairs, said: bytes
+) -> None:
+    near, far = newest.transports()
+    client, server = cast("trio.abc.Stream", near), newest.server(far)
+    await client.send_all(said)
+    assert await broken(server)
+    await server.aclose()
+    # Nothing, or an alert.
+    assert (await receive_all(client))[:1] in (b"", b"\x15")
+
+
+async def test_a_server_of_plain_text_is_told_from_one_of_tls(newest: Pairs) -> None:
+    near, far = newest.transports()
+    client = newest.client(near)
+    await cast("trio.abc.Stream", far).send_all(b"error: server is full\n")
+    assert await broken(client) == "the other side does not speak TLS"
+
+
+async def test_a_peer_that_leaves_in_the_handshake_breaks_the_stream(pairs: Pairs) -> None:
+    near, far = pairs.transports()
+    server = pairs.server(far)
+    near.close()
+    assert await broken(server) == "the other side ended the connection in the TLS handshake"
+    await server.aclose()
+
+
+async def test_a_client_that_speaks_only_what_is_too_old_is_refused(newest: Pairs) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    near, far = newest.transports()
+    client = TLSStream(near, old, server_hostname="localhost")
+    server = newest.server(far)
+    async with trio.open_nursery() as nursery:
+        for stream in (client, server):
+
+            @nursery.start_soon
+            async def fail(stream: TLSStream = stream) -> None:
+                with pytest.raises(trio.BrokenResourceError, match="protocol"):
+                    await stream.do_handshake()
+
+
+async def test_a_client_that_distrusts_the_certificate_tells_both_sides(newest: Pairs) -> None:
+    near, far = newest.transports()
+    server = newest.server(far)
+    client = TLSStream(near, ssl.create_default_context(), server_hostname="localhost")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def refuse() -> None:
+            assert (await broken(client)).startswith("certificate verify failed: ")
+
+        with pytest.raises(trio.BrokenResourceError, match="alert unknown ca"):
+            await server.receive_some()
+
+
+# --- both ways ---
+
+
+@pytest.mark.parametrize("size", [1, 7, 16384, 16385, 100_000])
+async def test_what_is_sent_arrives_whatever_the_cuts_are(pairs: Pairs, size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    cuts: Iterator[int] = iter(range(1000))
+    link = Link(capacity=1000, cut=lambda: cut_at_random(next(cuts)))
+    client, server = await pairs.ready(link)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await client.send_all(data[:size])
+            await client.send_eof()
+
+        assert await receive_all(server) == data[:size]
+
+
+async def test_large_transfers_cross_each_other(pairs: Pairs) -> None:
+    client, server = await pairs.ready(Link(capacity=5000))
+    data = bytes(range(256)) * 4096
+    async with trio.open_nursery() as nursery:
+        for sender, receiver in ((client, server), (server, client)):
+            nursery.start_soon(sender.send_all, data)
+
+            @nursery.start_soon
+            async def receive(receiver: TLSStream = receiver) -> None:
+                assert await receive_exactly(receiver, len(data)) == data
+
+
+async def test_no_more_than_was_asked_for_is_received(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"a" * 20_000 + b"b")
+    assert await server.receive_some(1) == b"a"
+    assert await server.receive_some(16_999) == b"a" * 16_999
+    assert await server.receive_some() == b"aaa" * 1000 + b"b"
+    with pytest.raises(ValueError, match="max_bytes"):
+        await server.receive_some(0)
+
+
+async def test_receiving_and_sending_are_checkpoints_even_without_a_wait(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    with trio.testing.assert_checkpoints():
+        await client.send_all(b"")
+    with trio.testing.assert_checkpoints():
+        await client.send_all(b"hello")
+    await trio.testing.wait_all_tasks_blocked()
+    assert await server.receive_some(2) == b"he"
+    with trio.testing.assert_checkpoints():
+        assert await server.receive_some() == b"llo"
+
+
+async def test_a_large_send_is_made_in_pieces_and_never_held_whole(newest: Pairs) -> None:
+    client, server = await newest.ready(Link(capacity=1000))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, b"a" * 1_000_000)
+        received = 0
+        while received < 1_000_000:
+            received += len(await server.receive_some())
+            assert len(client._unsent) < 17_000
+
+
+async def test_only_one_task_sends_and_only_one_receives(pairs: Pairs) -> None:
+    client, _server = await pairs.ready(Link(capacity=1000))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, b"a" * 10_000)
+        nursery.start_soon(client.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        for call in (client.send_eof, client.wait_send_all_might_not_block, client.receive_some):
+            with pytest.raises(trio.BusyResourceError):
+                await call()
+        with pytest.raises(trio.BusyResourceError):
+            await client.send_all(b"more")
+        nursery.cancel_scope.cancel()
+
+
+async def test_waiting_for_room_waits_until_there_is_some(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = await pairs.ready(Link(capacity=1000))
+    await client.wait_send_all_might_not_block()
+    with trio.move_on_after(1):
+        await client.send_all(b"a" * 10_000)
+    done = False
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def wait() -> None:
+            nonlocal done
+            await client.wait_send_all_might_not_block()
+            done = True
+
+        await trio.testing.wait_all_tasks_blocked()
+        assert not done
+        assert await receive_exactly(server, 10_000)
+
+
+@pytest.mark.parametrize("compatible", [False, True])
+@pytest.mark.parametrize("server_side", [False, True])
+async def test_trios_own_stream_understands_it_and_its_goodbye(
+    pairs: Pairs, compatible: bool, server_side: bool
+) -> None:
+    near, far = pairs.transports()
+    context = pairs.server_context if server_side else pairs.client_context
+    trios = trio.SSLStream(
+        cast("trio.abc.Stream", near),
+        context,
+        server_hostname=None if server_side else "localhost",
+        server_side=server_side,
+        https_compatible=compatible,
+    )
+    ours = pairs.client(far) if server_side else pairs.server(far)
+    await shake_hands(trios, ours)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trios.send_all, b"hello" * 100_000)
+        assert await receive_exactly(ours, 500_000) == b"hello" * 100_000
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def answer() -> None:
+            await ours.send_all(b"hello" * 100_000)
+            await ours.aclose()
+
+        # Without a good-bye this would be an error where `compatible` is False.
+        assert await receive_all(trios) == b"hello" * 100_000
+    await trios.aclose()
+
+
+# --- the end ---
+
+
+async def test_half_close_both_ways(pairs: Pairs) -> None:
+    client, server = await pairs.ready(Link(cut=lambda: cut_bytes(7)))
+    await client.send_all(b"12 + 42\n")
+    await client.send_eof()
+    assert await receive_all(server) == b"12 + 42\n"
+    await server.send_all(b"54\n" * 10_000)
+    await server.send_eof()
+    assert await receive_all(client) == b"54\n" * 10_000
+    for stream in (client, server):
+        assert await stream.receive_some() == b""
+        await stream.send_eof()
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.send_all(b"more")
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.wait_send_all_might_not_block()
+
+
+@pytest.mark.parametrize("arrived", range(0, 60, 7))
+async def test_half_close_keeps_the_input_that_is_there_whole_or_in_part(
+    pairs: Pairs, arrived: int
+) -> None:
+    client, server = await pairs.ready()
+    near = client._transport
+    await client.send_all(b"one\n")
+    # A record of which some has come.
+    client._engine.encrypt(b"two\n")
+    record = client._engine.take_output()
+    near.send_nowait(record[:arrived])
+    with trio.move_on_after(0):
+        await server.receive_some(1)
+    assert await server.receive_some(1) == b"o"
+    await server.send_eof()
+    near.send_nowait(record[arrived:])
+    await client.send_all(b"three\n")
+    await client.send_eof()
+    assert await receive_all(server) == b"ne\ntwo\nthree\n"
+    assert await receive_all(client) == b""
+
+
+async def test_an_interruption_is_not_lost_to_a_part_of_a_record(pairs: Pairs) -> None:
+    # In which order Trio runs two tasks is chance.
+    for _ in range(20):
+        near, far = (SocketStream(sock, peer="peer") for sock in socket.socketpair())
+        client, server = pairs.client(near), pairs.server(far)
+        await shake_hands(client, server)
+        client._engine.encrypt(b"two\n")
+        record = client._engine.take_output()
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+
+                async def receive(server: TLSStream = server) -> None:
+                    with pytest.raises(ReceiveInterrupted):
+                        await server.receive_some()
+
+                nursery.start_soon(receive)
+                await trio.testing.wait_all_tasks_blocked()
+                near.send_nowait(record[:10])
+                await trio.lowlevel.checkpoint()
+                # By now it may be awake, and wait no more.
+                server.interrupt_receive()
+            near.send_nowait(record[10:])
+            assert await server.receive_some() == b"two\n"
+        client.close()
+        server.close()
+
+
+async def test_an_end_without_a_goodbye_is_an_end(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"hello")
+    client._transport.close()
+    assert await receive_all(server) == b"hello"
+    assert await server.receive_some() == b""
+
+
+async def test_an_end_in_the_middle_of_a_record_is_an_end(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"hello")
+    client._engine.encrypt(b"a" * 1000)
+    client._transport.send_nowait(client._engine.take_output()[:500])
+    client._transport.close()
+    assert await receive_all(server) == b"hello"
+
+
+async def test_a_reset_breaks_the_stream(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await server.send_all(b"unread")
+    client._transport.close()
+    with pytest.raises(trio.BrokenResourceError):
+        while True:
+            await server.send_all(b"more")
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+    await server.aclose()
+
+
+async def test_what_is_no_tls_breaks_the_stream_after_what_was_good(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"good\n")
+    client._transport.send_nowait(b"nonsense" * 10)
+    assert await server.receive_some() == b"good\n"
+    assert await broken(server)
+    await server.aclose()
+    with pytest.raises(trio.BrokenResourceError, match="alert"):
+        await client.receive_some()
+
+
+async def test_closing_says_goodbye_and_what_was_sent_arrives(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await server.send_all(b"last words")
+    await server.aclose()
+    await server.aclose()
+    assert await receive_all(client) == b"last words"
+    for call in (server.do_handshake, server.receive_some, server.send_eof):
+        with pytest.raises(trio.ClosedResourceError):
+            await call()
+    with pytest.raises(trio.ClosedResourceError):
+        await server.send_all(b"more")
+    server.interrupt_receive()
+
+
+async def test_closing_never_waits_for_a_peer_that_does_not_read(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    _client, server = await pairs.ready(Link(capacity=1000))
+    with trio.move_on_after(1):
+        await server.send_all(b"a" * 10_000)
+    with trio.testing.assert_checkpoints():
+        await server.aclose()
+    assert trio.current_time() == 1
+
+
+async def test_a_cancelled_close_closes(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await trio.aclose_forcefully(server)
+    assert await client.receive_some() == b""
+
+
+async def test_closing_wakes_who_receives(pairs: Pairs) -> None:
+    _client, server = await pairs.ready()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def receive() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await server.receive_some()
+
+        await trio.testing.wait_all_tasks_blocked()
+        await server.aclose()
+
+
+async def test_there_is_nothing_to_end_before_the_handshake(pairs: Pairs) -> None:
+    _client, server = pairs.fresh()
+    with pytest.raises(trio.BrokenResourceError, match="no TLS handshake"):
+        await server.send_eof()
+
+
+async def test_an_end_of_sending_that_was_cancelled_can_be_made_again(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = await pairs.ready(Link(capacity=1000))
+    with trio.move_on_after(1):
+        await server.send_all(b"a" * 10_000)
+    with trio.move_on_after(1) as scope:
+        await server.send_eof()
+    assert scope.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.send_eof)
+        assert await receive_all(client) == b"a" * 10_000
+
+
+# --- cancelled and interrupted ---
+
+
+async def test_a_cancelled_receive_loses_nothing_and_sending_goes_on(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = await pairs.ready()
+    # Half a record has come when it is cancelled.
+    client._engine.encrypt(b"question\n")
+    record = client._engine.take_output()
+    client._transport.send_nowait(record[:10])
+    with trio.move_on_after(1) as scope:
+        await server.receive_some()
+    assert scope.cancelled_caught
+    await server.send_all(b"answer\n")
+    client._transport.send_nowait(record[10:])
+    assert await server.receive_some() == b"question\n"
+    await server.aclose()
+    assert await receive_all(client) == b"answer\n"
+
+
+async def test_a_cancelled_send_leaves_a_stream_that_can_be_sent_on_and_ended(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = await pairs.ready(Link(capacity=1000))
+    with trio.move_on_after(1) as scope:
+        await server.send_all(b"a" * 100_000)
+    assert scope.cancelled_caught
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def go_on() -> None:
+            await server.send_all(b"b" * 10)
+            await server.send_eof()
+
+        received = await receive_all(client)
+    assert received == b"a" * 16384 + b"b" * 10
+
+
+async def test_an_interrupted_receive_is_called_off_and_the_connection_lives(
+    pairs: Pairs,
+) -> None:
+    client, server = await pairs.ready()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def receive() -> None:
+            with pytest.raises(ReceiveInterrupted):
+                await server.receive_some()
+
+        await trio.testing.wait_all_tasks_blocked()
+        server.interrupt_receive()
+    await server.send_all(b"server is closing\n")
+    await client.send_all(b"but I have more\n")
+    await client.send_eof()
+    assert await server.receive_some() == b"but I have more\n"
+    await server.aclose()
+    assert await receive_all(client) == b"server is closing\n"
+
+
+async def test_a_line_reader_is_stopped_and_the_answers_still_go_out(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    reader = LineReader(server)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def read() -> None:
+            assert await reader.receive_batch() == ["12 + 42"]
+            assert await reader.receive_batch() == []
+            await server.send_all(b"54\n")
+            await lingering_close(server, seconds=1)
+
+        await client.send_all(b"12 + 42\n")
+        await trio.testing.wait_all_tasks_blocked()
+        reader.stop()
+        assert await receive_all(client) == b"54\n"
+        await client.aclose()
+    assert reader.end is InputEnd.STOPPED
+
+
+async def test_a_lingering_close_loses_nothing_though_input_is_unread(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"unread" * 1000)
+    await server.send_all(b"last words")
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def close() -> None:
+            await lingering_close(server, seconds=60)
+
+        await trio.sleep(1)
+        await client.send_all(b"and more")
+        assert await receive_all(client) == b"last words"
+        await client.aclose()
+    assert trio.current_time() == 1
+
+
+async def test_a_lingering_close_does_not_wait_for_a_handshake_to_begin(
+    pairs: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    _, server = pairs.fresh()
+    await lingering_close(server, seconds=60)
+    assert trio.current_time() == 0
+
+
+async def test_a_client_ends_its_sending_and_hears_the_answers(pairs: Pairs) -> None:
+    near, far = await pairs.ready()
+    async with LineStream(near) as client, LineStream(far) as server:
+        await client.send("12 + 42")
+        await client.send_eof()
+        assert [line async for line in server] == ["12 + 42"]
+        await server.send("54")
+        await server.aclose()
+        assert [line async for line in client] == ["54"]
+
+
+async def test_a_peer_that_makes_tls_talk_and_never_listens_is_broken(
+    newest: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = await newest.ready(Link(capacity=1000))
+    # Python's ssl cannot ask for new keys: this stands for the answers to that.
+    take_output = TLSEngine.take_output
+
+    def answering(engine: TLSEngine) -> bytes:
+        return take_output(engine) + (b"k" * 1000 if engine is server._engine else b"")
+
+    monkeypatch.setattr(TLSEngine, "take_output", answering)
+    with pytest.raises(trio.BrokenResourceError, match="than it reads"):
+        for _ in range(1000):
+            await client.send_all(b"?")
+            await server.receive_some()
+
+
+# --- on sockets ---
+
+
+@pytest.fixture
+def network(certificates: Certificates) -> SystemNetwork:
+    return SystemNetwork(
+        certificate=certificates.certificate, private_key=certificates.key, ca=certificates.ca
+    )
+
+
+async def listen(network: SystemNetwork) -> TLSListener:
+    (listener,) = await network.listen("tls:127.0.0.1:0")
+    assert isinstance(listener, TLSListener)
+    return listener
+
+
+async def test_accepting_makes_no_handshake(network: SystemNetwork) -> None:
+    async with await listen(network) as listener:
+        silent = await SYSTEM.connect(listener.address.removeprefix("tls:"))
+        async with silent, await listener.accept() as accepted:
+            assert isinstance(silent, SocketStream)
+            assert accepted.peer == "{}:{}".format(*silent._sock.getsockname())
+            async with trio.open_nursery() as nursery:
+
+                @nursery.start_soon
+                async def connect() -> None:
+                    await (await network.connect(listener.address)).aclose()
+
+                async with await listener.accept() as second:
+                    await second.do_handshake()
+            with pytest.raises(trio.WouldBlock):
+                listener.accept_nowait()
+
+
+async def test_a_large_transfer_over_sockets(network: SystemNetwork) -> None:
+    data = bytes(range(256)) * 16384
+    async with await listen(network) as listener, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def echo() -> None:
+            async with await listener.accept() as accepted:
+                async for piece in accepted:
+                    await accepted.send_all(piece)
+                await accepted.send_eof()
+
+        async with await network.connect(listener.address) as client:
+
+            @nursery.start_soon
+            async def send() -> None:
+                await client.send_all(data)
+                await client.send_eof()
+
+            assert await receive_all(client) == data
+
+
+async def test_who_cannot_be_accepted_is_refused_in_tls(network: SystemNetwork) -> None:
+    async with await listen(network) as listener:
+        assert listener._transport._refusal == REFUSAL
+        near, far = socket.socketpair()
+        with far:
+            far.send(REFUSAL)
+            context = ssl.create_default_context()
+            stream = TLSStream(SocketStream(near, peer=""), context, server_hostname="localhost")
+            async with stream:
+                assert await broken(stream) == "tlsv1 alert internal error"
+
+
+async def echo(connection: Connection) -> None:
+    async for line in connection.lines:
+        await connection.send(line)
+    await connection.send("goodbye")
+
+
+async def test_a_server_serves_encrypted_lines_and_drains(network: SystemNetwork) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[Server]) -> None:
+            await serve(
+                echo,
+                "tls:127.0.0.1:0",
+                limits=Limits(drain_seconds=60),
+                network=network,
+                task_status=task_status,
+            )
+
+        server: Server = await nursery.start(run)
+        assert server.addresses[0].startswith("tls:127.0.0.1:")
+        client = LineStream(await network.connect(server.addresses[0]))
+        plain = LineStream(await SYSTEM.connect(server.addresses[0].removeprefix("tls:")))
+        await plain.send("GET / HTTP/1.1")
+        await plain.receive_batch()
+        assert plain.end is not None or plain.rest
+        await plain.aclose()
+        await client.send("12 + 42", "x" * 3000)
+        assert await client.receive() == "12 + 42"
+        assert await client.receive() == "x" * 3000
+        nursery.start_soon(server.drain)
+        assert await client.receive() == "goodbye"
+        with pytest.raises(trio.EndOfChannel):
+            await client.receive()
+        assert client.end is InputEnd.EOF
+        await client.aclose()
