@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tools.lowest import LINTERS, lowest, pins
 from tools.part import part_of
 

@@ -1,6 +1,6 @@
 """A soak: both servers as processes, a crowd that misbehaves at random, and a healthy few.
 
-    python tests/soak.py [--minutes 3] [--clients 50] [--seed N]
+    python tools/soak.py [--minutes 3] [--clients 50] [--seed N]
 
 All on loopback. Each client of the crowd comes, over TLS or in the clear, logs in or does not,
 misbehaves in one of the ways of `test_fault_matrix` for some seconds at most, goes, and pauses.
@@ -68,7 +68,7 @@ _LOGGED = re.compile(
 
 
 def tell(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 # The servers.

@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from needs import lacking
-
-HERE = Path(__file__).parent
+from tools.plant import PATCHES, ROOT
 
 
 def test_there_is_a_patch_for_each_fault_that_a_room_must_never_have() -> None:
-    assert {patch.stem for patch in HERE.glob("*.patch")} == {
+    assert {patch.stem for patch in PATCHES.glob("*.patch")} == {
         "leaked_task", "log_split_in_two", "lost_line", "messages_swapped", "name_freed_too_early",
         "second_leave_notice",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("patch", sorted(HERE.glob("*.patch")), ids=lambda patch: patch.stem)
+@pytest.mark.parametrize("patch", sorted(PATCHES.glob("*.patch")), ids=lambda patch: patch.stem)
 def test_each_fault_can_still_be_planted(patch: Path) -> None:
     if shutil.which("git") is None:
-        lacking("git, which tries a patch, is not installed")
+        lacking("git, which applies the patches, is not installed")
     check = ["git", "apply", "--check", str(patch)]
-    run = subprocess.run(check, cwd=HERE.parent.parent, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, f"the source has changed: make {patch.name} anew\n{run.stderr}"
+    run = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, f"the source has changed: make {patch.name} again\n{run.stderr}"

@@ -1,10 +1,10 @@
-"""Plant known faults, one after the other, and show the test that goes red.
+"""Plant known faults one at a time, and show which test catches each.
 
-    python tests/planted/plant.py [NAME]...
+    python tools/plant.py [NAME]...
 
-Each ``NAME.patch`` beside this file is a fault that a room must never have. It is planted in a copy
-of the project; the tests run there until one fails. A fault that no test catches ends the command
-with status 1. Needs git, to apply the patches.
+Each ``tools/planted/NAME.patch`` plants a fault that a chat room must never have. The script copies
+the project, applies the patch to the copy, and runs the tests there until one fails. If no test
+catches a fault, the script ends with status 1. It needs git to apply the patches.
 """
 
 from __future__ import annotations
@@ -17,26 +17,33 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+PATCHES = ROOT / "tools" / "planted"
 
-# What starts processes is slow; these faults are shown
-# without them.
+# Left out: tests that start processes, which are slow and not needed to show these faults, and the
+# tests of the tools, among which a test fails as soon as any patch is planted.
 TESTS = (
     "tests",
-    *(f"--ignore=tests/{name}" for name in ("benchmarks", "cli", "conformance", "planted")),
+    *(f"--ignore=tests/{name}" for name in ("benchmarks", "cli", "conformance", "tools")),
 )
-LEFT_OUT = (".*", "__pycache__", "build", "dist")
+NOT_COPIED = (".*", "__pycache__", "build", "dist")
 
-# The tests take some 30 s; a fault may make one of them wait for ever.
-SECONDS = 120
+# Seconds for one run. The tests take about 30 s; a fault may make one of them wait for ever.
+PATIENCE = 120
 
 
 def first_red_test(fault: Path | None) -> str | None:
-    """Plant a fault in a copy, and return the test that fails there; ``None``: none does."""
+    """Plant a fault in a copy of the project and run the tests there.
+
+    Args:
+        fault: the patch; ``None`` runs the tests on an unchanged copy.
+
+    Returns:
+        The first test that fails, or ``None`` if all pass.
+    """
     with tempfile.TemporaryDirectory(prefix="trionet-planted-") as folder:
         copy = Path(folder, "trionet")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
         if fault is not None:
             subprocess.run(["git", "apply", str(fault)], cwd=copy, check=True)
         output = run_tests(copy)
@@ -61,7 +68,7 @@ def run_tests(copy: Path) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=PATIENCE,
             check=False,
         ).stdout
     except subprocess.TimeoutExpired as late:
@@ -69,17 +76,17 @@ def run_tests(copy: Path) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Plant the named faults, or all, and return the exit status."""
+    """Plant the named faults, or all of them, and return the exit status."""
     red = first_red_test(None)
     if red is not None:
-        print(f"without any fault {red} is red already: nothing can be shown")  # noqa: T201
+        print(f"{red} fails without any planted fault: fix that first")
         return 1
-    faults = [HERE / f"{name}.patch" for name in names] or sorted(HERE.glob("*.patch"))
+    faults = [PATCHES / f"{name}.patch" for name in names] or sorted(PATCHES.glob("*.patch"))
     missed = 0
     for fault in faults:
         red = first_red_test(fault)
         missed += red is None
-        print(f"{fault.stem:<22} {'red: ' + red if red else 'NOT CAUGHT'}", flush=True)  # noqa: T201
+        print(f"{fault.stem:<22} {'red: ' + red if red else 'NOT CAUGHT'}", flush=True)
     return 1 if missed else 0
 
 

@@ -1,6 +1,6 @@
 """Throw random cases at what reads a peer's input, and see that nothing falls over.
 
-    python tests/fuzz.py [decoder|calc|names|plain|text|all] [--cases 1000000] [--seed NUMBER]
+    python tools/fuzz.py [decoder|calc|names|plain|text|all] [--cases 1000000] [--seed NUMBER]
 
 Each case is made from the seed and its number alone. The first that fails ends the command with
 status 1 and is shown with both, so that `--seed NUMBER --first CASE --cases 1` runs it again.
@@ -354,10 +354,10 @@ def run(target: str, *, cases: int, seed: int, first: int = 0) -> bool:
             TARGETS[target](random.Random(f"{target} {seed} {case}"))
         except Exception:
             traceback.print_exc()
-            print(f"{target}: case {case} of seed {seed} failed")  # noqa: T201
+            print(f"{target}: case {case} of seed {seed} failed")
             return False
     seconds = time.perf_counter() - started
-    print(f"{target}: {cases:,} cases of seed {seed}, no crash, {seconds:.0f} s")  # noqa: T201
+    print(f"{target}: {cases:,} cases of seed {seed}, no crash, {seconds:.0f} s")
     return True
 
 

@@ -1,37 +1,24 @@
-"""A short run of tests/fuzz.py, with cases that are the same each time."""
+"""A short run of tools/fuzz.py, with the same cases each time."""
 
 from __future__ import annotations
 
-import importlib.util
 import random
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tools import fuzz
 
 TARGETS = ["decoder", "calc", "names", "plain", "text"]
 
 
-@pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parent / "fuzz.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("target", TARGETS)
-def test_no_case_of_a_short_run_fails(
-    fuzz: ModuleType, target: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_case_of_a_short_run_fails(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert fuzz.main([target, "--cases", "1000", "--seed", "4"]) == 0, capsys.readouterr()
     assert f"{target}: 1,000 cases of seed 4, no crash" in capsys.readouterr().out
 
 
 def test_all_targets_run_unless_one_is_named(
-    fuzz: ModuleType, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert fuzz.main(["--cases", "1"]) == 0
     reported = capsys.readouterr().out.splitlines()
@@ -39,7 +26,7 @@ def test_all_targets_run_unless_one_is_named(
 
 
 def test_a_failure_is_reported_with_what_makes_it_happen_again(
-    fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn: list[float] = []
 

@@ -1,6 +1,6 @@
 """Ten thousand idle members: what they cost, and how they are told that the server closes.
 
-    python tests/many_idle.py [--members 10000]
+    python tools/many_idle.py [--members 10000]
 
 Starts `trionet chat serve` as a process, lets members join over loopback until all are there, has
 one say something to all, and ends the server by SIGTERM. It prints figures, and fails (status 1)
@@ -44,7 +44,7 @@ CLOSING = b"*** server is closing\n"
 
 
 def tell(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 class Crowd:
