@@ -11,6 +11,7 @@ import trustme
 
 from forkserver import ForkServer
 from trionet.transport.certificates import client_context, server_context
+from workers import pytest_cmdline_main as pytest_cmdline_main
 
 
 class Certificates:
