@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Calculator, Peer, Starter
+    from peer import Peer
+    from service import Calculator, Starter
 
 
 def check(calculator: Calculator, results: dict[str, str]) -> None:

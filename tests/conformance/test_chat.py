@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Crowd, Drain, Peer, Room, Starter
+    from tests.conformance.conftest import Crowd, Drain
+
+    from peer import Peer
+    from service import Room, Starter
 
 MIB = 1 << 20
 

@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import (
-        Calculator,
-        Crowd,
-        Drain,
-        Ending,
-        Peer,
-        Room,
-        Starter,
-    )
+    from tests.conformance.conftest import Crowd, Drain, Ending
     from tests.conftest import Certificates
+
+    from peer import Peer
+    from service import Calculator, Room, Starter
 
 TOO_LONG = "error: line is longer than 4096 bytes"
 NOT_UTF8 = "error: line is not UTF-8"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Room
+    from service import Room
 
 
 def refuse(room: Room, *names: str) -> None:
