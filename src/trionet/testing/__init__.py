@@ -1,4 +1,4 @@
-"""A network held in memory, on virtual time: the same servers and clients, with no socket.
+"""A network held in memory, on virtual time: real servers and clients, without sockets.
 
 >>> async def handler(connection):
 ...     async for line in connection.lines:

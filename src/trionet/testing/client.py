@@ -1,4 +1,4 @@
-"""A client for tests: says lines, expects lines, and shows the conversation when they differ."""
+"""A client for tests: sends lines, expects lines, and shows the conversation when they differ."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from trionet.lines import MAX_LINE_TO_CLIENT, encode_lines
 class LineClient:
     """One end of a conversation in lines.
 
-    An async context manager: leaving it closes the stream.
+    It is an async context manager; leaving it closes the stream.
 
     Args:
         stream: a connection to the service under test; the client closes it.
-        name: who this is in the record of the conversation.
-        patience: seconds on the Trio clock after which what is expected counts as not coming.
-            On virtual time that costs nothing.
+        name: its name in the record of the conversation.
+        patience: seconds on the Trio clock to wait for each expected line (60). On virtual time
+            waiting costs nothing.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class LineClient:
         await self.stream.send_all(encode_lines(lines))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are: half a line, or no text at all."""
+        """Send bytes as they are, such as half a line, or bytes that are no text."""
         self._note("→", repr(data))
         await self.stream.send_all(data)
 
     async def send_eof(self) -> None:
-        """End the sending and go on receiving."""
+        """Stop sending, and go on receiving."""
         self._note("→", "(end of input)")
         if isinstance(self.stream, trio.abc.HalfCloseableStream):
             await self.stream.send_eof()
@@ -59,7 +59,7 @@ class LineClient:
         """Return the next line.
 
         Raises:
-            AssertionError: none came.
+            AssertionError: no line came in time, or one that cannot be read.
         """
         try:
             with trio.fail_after(self._patience):
@@ -75,10 +75,10 @@ class LineClient:
         return line
 
     async def expect(self, *lines: str) -> None:
-        """Receive lines and compare them.
+        """Receive lines, and compare them with the expected ones.
 
         Raises:
-            AssertionError: another line came, or none; with the whole conversation.
+            AssertionError: another line came, or none. The message has the whole conversation.
         """
         for expected in lines:
             try:
@@ -89,7 +89,7 @@ class LineClient:
                 raise self._failure(f"{self.name} expected {expected!r}, but {line!r} came")
 
     async def expect_silence(self, seconds: float) -> None:
-        """Wait on the Trio clock and see that nothing comes.
+        """Wait so many seconds on the Trio clock, and check that nothing comes.
 
         Raises:
             AssertionError: a line came, or the end of the input.
@@ -106,10 +106,10 @@ class LineClient:
         self._note(" ", f"({seconds} s of silence)")
 
     async def expect_end(self) -> None:
-        """See that the server closes the connection without another line, or the half of one.
+        """Check that the server closes the connection without another line, or half of one.
 
         Raises:
-            AssertionError: a line came, or the connection stays open or is reset.
+            AssertionError: a line came, or the connection stayed open or was reset.
         """
         line: str | bytes
         try:

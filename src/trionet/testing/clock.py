@@ -1,4 +1,4 @@
-"""Virtual time and what does not follow it: threads, subprocesses and real sockets."""
+"""Virtual time beside what does not follow it: threads, subprocesses and real sockets."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from trio.testing import MockClock
 
 @contextmanager
 def clock_stands_still(clock: MockClock) -> Iterator[None]:
-    """Keep pytest-trio's ``autojump_clock`` from jumping, for as long as the block runs.
+    """Keep pytest-trio's ``autojump_clock`` from jumping while the block runs.
 
-    It jumps when every task waits, and a task that waits for a thread does: deadlines pass before
-    the thread has done anything. In the block no virtual time passes, however long the thread
-    takes; behind it the clock jumps again.
+    The clock jumps when every task waits, also when one of them waits for a thread. So deadlines
+    pass before the thread has done anything. In the block no virtual time passes, however long the
+    thread takes; after it the clock jumps again.
 
-    Nothing that waits for the clock goes on meanwhile: await in the block only what ends by itself.
+    Nothing that waits for the clock proceeds in the meantime: in the block, await only what ends
+    without it.
 
     Args:
         clock: the ``autojump_clock``.

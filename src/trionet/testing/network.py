@@ -14,13 +14,8 @@ import trio
 from trionet.abc import Listener
 from trionet.checks import check_backlog
 from trionet.errors import ConnectError, ListenError
-from trionet.testing.streams import (
-    Link,
-    MemoryStream,
-    check_link,
-    cut_at_random,
-    memory_stream_pair,
-)
+from trionet.testing.links import Link, check_link, cut_at_random
+from trionet.testing.streams import MemoryStream, memory_stream_pair
 from trionet.transport.addresses import (
     RemoteAddress,
     TCPAddress,
@@ -30,29 +25,30 @@ from trionet.transport.addresses import (
 )
 from trionet.transport.network import DEFAULT_BACKLOG
 
-# As the system's: ports that are picked for listeners and for clients.
+# The range of ports that most systems pick from, for listeners and for clients.
 _FIRST_FREE_PORT = 49152
 _LAST_PORT = 65535
 
 # All interfaces of IPv4, and of IPv6.
 _WILDCARDS = ("0.0.0.0", "::")
 
-# What a service does is the same with and without it; there is nobody to hide from in memory.
+# A service does the same with TLS and without it, and in memory there is nobody to hide from.
 _NO_TLS = "a network in memory has no TLS"
 
 
 class MemoryNetwork:
     """A network for tests: give it to `trionet.serve` and to clients as their ``network``.
 
-    Addresses are written and shown as on the system's network: ``localhost`` has both families,
-    port 0 picks a free port, a port in use and a port where nobody listens are errors.
+    Addresses are written and shown as on the real network: ``localhost`` has both families, port 0
+    picks a free port, and it is an error to listen on a port in use or to connect to a port where
+    nobody listens.
 
     Args:
-        link: what each connection is like; default ``Link()``. `connect` can say otherwise.
-        seed: where random choices come from; the same seed makes the same choices.
+        link: what connections are like unless `connect` says otherwise; default ``Link()``.
+        seed: the seed of all random choices (0).
 
     Attributes:
-        streams: the client's end of every connection that was made, in order.
+        streams: the client's end of every connection so far, in order.
     """
 
     def __init__(self, *, link: Link | None = None, seed: int = 0) -> None:
@@ -79,7 +75,7 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ListenError: it is in use, or a ``tls:`` one.
+            ListenError: the address is in use, or is a ``tls:`` address.
         """
         await trio.lowlevel.checkpoint()
         check_backlog(backlog)
@@ -99,17 +95,17 @@ class MemoryNetwork:
         link: Link | None = None,
         back: Link | None = None,
     ) -> MemoryStream:
-        """Connect to whoever listens on `address`; see `trionet.SystemNetwork.connect`.
+        """Connect to a listener on `address`; see `trionet.SystemNetwork.connect`.
 
         Args:
-            address: see `trionet.parse_address`; no host: localhost.
+            address: see `trionet.parse_address`; without a host it means localhost.
             source: the host that the connection comes from, as the server sees it.
-            link: what this connection is like; default the network's.
+            link: what this connection is like; default the network's link.
             back: what it is like from the server to the client; default as `link`.
 
         Raises:
             AddressError: `address` cannot be read.
-            ConnectError: nobody listens there, or it is a ``tls:`` one.
+            ConnectError: nobody listens there, or it is a ``tls:`` address.
 
         Cancellation: leaves nothing behind.
         """
@@ -129,19 +125,19 @@ class MemoryNetwork:
         here: RemoteAddress = TCPAddress(source, self._pick_port())
         where = parse_address(listener.address)
         if isinstance(where, UnixAddress):
-            # As on the system: who connects to a Unix socket has no address of its own.
+            # As in the kernel: the client of a Unix socket has no address of its own.
             here = where
         ours, theirs = memory_stream_pair(link, back, names=(str(here), listener.address))
         theirs.remote = here
         await listener.offer(theirs)
         if self._is_partitioned:
-            # It began while this waited for a place in the backlog.
+            # The partition began while this connection waited for a place in the backlog.
             ours.stall()
         self.streams.append(ours)
         return ours
 
     def random_link(self, *, capacity: int = 64, latency: float = 0.0) -> Link:
-        """Return a link whose cuts are random, from the network's seed."""
+        """Return a link that cuts input at random places, repeatable by the network's seed."""
         number = self._random.getrandbits(32)
         counter = iter(range(1 << 30))
         return Link(
@@ -151,13 +147,13 @@ class MemoryNetwork:
         )
 
     def partition(self) -> None:
-        """Let nothing arrive anywhere, until `heal`: as on TCP, nothing is lost by it."""
+        """Let nothing arrive anywhere until `heal`. As on TCP, nothing is lost."""
         self._is_partitioned = True
         for stream in self.streams:
             stream.stall()
 
     def heal(self) -> None:
-        """End a partition: what was held arrives."""
+        """End a partition, and deliver what it held back."""
         self._is_partitioned = False
         for stream in self.streams:
             stream.resume()
@@ -195,7 +191,7 @@ class MemoryNetwork:
                 return port
 
     def forget(self, address: str) -> None:
-        """Free an address. Listeners call it when they are closed."""
+        """Free an address. A listener calls this when it is closed."""
         self._listeners.pop(address, None)
 
 
@@ -203,12 +199,12 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
     """A listener of a `MemoryNetwork`.
 
     Attributes:
-        address: its own address as it is to be shown.
+        address: its own display address.
     """
 
     def __init__(self, network: MemoryNetwork, address: str, *, backlog: int) -> None:
         self._network = network
-        # As on Linux: one more than the backlog.
+        # Linux, too, holds one more than the backlog.
         self._capacity = backlog + 1
         self._queue: deque[MemoryStream] = deque()
         self._accepters = trio.lowlevel.ParkingLot()
@@ -221,7 +217,7 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return f"<{type(self).__name__} on {self.address}: {state}>"
 
     async def offer(self, stream: MemoryStream) -> None:
-        """Put a connection in the queue; while the backlog is full, wait."""
+        """Put a connection in the queue, waiting while the backlog is full."""
         await trio.lowlevel.checkpoint()
         while len(self._queue) >= self._capacity and not self._closed:
             await self._connecters.park()
@@ -246,10 +242,10 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
             await self._accepters.park()
 
     def accept_nowait(self) -> MemoryStream:
-        """Return a connection that waits already. Never a checkpoint.
+        """Return a connection from the queue. Never a checkpoint.
 
         Raises:
-            trio.WouldBlock: none waits.
+            trio.WouldBlock: the queue is empty.
             trio.ClosedResourceError: the listener was closed.
         """
         if self._closed:
@@ -260,7 +256,7 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return self._queue.popleft()
 
     async def aclose(self) -> None:
-        """Stop listening; those who wait in the queue are reset, as on TCP."""
+        """Stop listening, and reset the connections in the queue, as TCP does."""
         if not self._closed:
             self._closed = True
             self._network.forget(self.address)

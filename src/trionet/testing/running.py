@@ -13,17 +13,18 @@ from trionet.connection.connection import Connection
 from trionet.nurseries import single_error
 from trionet.server import Server, serve
 from trionet.testing.client import LineClient
+from trionet.testing.links import Link
 from trionet.testing.network import MemoryNetwork
-from trionet.testing.streams import Link, MemoryStream
+from trionet.testing.streams import MemoryStream
 
 Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 
 class RunningHandler:
-    """A handler that is being served in memory; calling it connects one more client.
+    """A handler that is being served in memory. Each call connects one more client.
 
     Attributes:
-        server: the running server, to look at or to drain.
+        server: the server, to inspect or to drain.
         network: the network that it listens on.
     """
 
@@ -46,9 +47,9 @@ class RunningHandler:
         """Connect a client.
 
         Args:
-            name: who it is in the record of its conversation.
-            source: the host that it comes from, as the server sees it.
-            link: what its connection is like; default the network's.
+            name: the client's name in the record of its conversation.
+            source: the host that it connects from, as the server sees it.
+            link: what its connection is like; default the network's link.
             back: what it is like from the server to the client; default as `link`.
         """
         stream = await self.network.connect(
@@ -58,7 +59,7 @@ class RunningHandler:
         return LineClient(stream, name=name)
 
     def close_clients(self) -> None:
-        """Close the connections of all clients at once. Never a checkpoint."""
+        """Close the connections of all clients. Never a checkpoint."""
         for stream in self._streams:
             stream.close()
 
@@ -69,8 +70,8 @@ async def start_handler(
     """Serve a handler in memory, in a nursery.
 
     Args:
-        nursery: where; it ends the server when it is cancelled.
-        handler: what `trionet.serve` would be given.
+        nursery: the nursery that runs the server; cancelling it ends the server.
+        handler: as for `trionet.serve`.
         network: where to listen.
         options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
     """
@@ -87,15 +88,15 @@ async def run_handler(
     """Serve a handler in memory for as long as the block runs.
 
     Args:
-        handler: what `trionet.serve` would be given.
-        network: where to serve; default a new `MemoryNetwork`.
+        handler: as for `trionet.serve`.
+        network: where to listen; default a new `MemoryNetwork`.
         options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
 
     Returns:
-        A context manager that gives a `RunningHandler`.
+        An async context manager that yields a `RunningHandler`.
 
     Raises:
-        Whatever the block raises, by itself.
+        Whatever the block raises, not wrapped in a group.
 
     Resource handling: at the end of the block the server is cancelled and the clients are closed.
     """

@@ -1,4 +1,4 @@
-"""A server for tests of clients: the test itself plays it, line by line."""
+"""A server for tests of clients: the test plays the server, line by line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from trionet.testing.network import MemoryNetwork
 
 
 class ScriptedServer:
-    """A server whose every word the test says, to see what a client does.
+    """A server whose every line the test sends, to see what a client does.
 
-    An async context manager: entering it listens, leaving it stops listening and closes all
-    connections that it accepted.
+    It is an async context manager. Entering it starts to listen; leaving it stops listening and
+    closes all connections that it accepted.
 
         async with ScriptedServer(network, "localhost:7000") as server:
             nursery.start_soon(client_under_test, network)
@@ -28,17 +28,16 @@ class ScriptedServer:
             peer.stream.reset()
 
     Args:
-        network: where it listens; the client must connect over the same one.
-        address: see `trionet.parse_address`; default a free port, see `address`.
-        patience: seconds on the Trio clock after which a client counts as not coming, and what is
-            expected of it too.
+        network: where it listens; the client must connect over the same network.
+        address: see `trionet.parse_address`; by default a free port, told by the attribute.
+        patience: seconds on the Trio clock to wait for a client, and for each of its lines (60).
 
     Entering raises:
         AddressError: the address cannot be read.
-        ListenError: it is in use.
+        ListenError: the address is in use.
 
     Attributes:
-        address: where it listens, numeric, with the real port; empty before it does.
+        address: where it listens, numeric, with the real port; empty before it is entered.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class ScriptedServer:
         self._wanted = address
         self._patience = patience
         self._listeners: Sequence[Listener] = ()
-        # A listener for each family: two clients may come at once, and each counts.
+        # There is a listener for each family, so two clients may come at once, and none is lost.
         self._accepted: deque[trio.abc.Stream] = deque()
         self._streams: list[trio.abc.Stream] = []
         self.address = ""
@@ -60,14 +59,14 @@ class ScriptedServer:
     async def accept(self, name: str = "server") -> LineClient:
         """Wait for a client, and return the server's end of its connection.
 
-        What it has to say and to expect, the other end gets to hear: a `LineClient` has no side.
-        Its ``stream`` can misbehave, as by ``reset()``, ``close()`` and ``stall()``.
+        A `LineClient` works the same at either end: here it sends and expects lines as the server.
+        Its ``stream`` can misbehave, by ``reset()``, ``close()`` or ``stall()``.
 
         Args:
-            name: who this is in the record of the conversation.
+            name: the server's name in the record of the conversation.
 
         Raises:
-            AssertionError: no client came.
+            AssertionError: no client came in time.
 
         Cancellation: no client is lost. Always a checkpoint.
         """
@@ -101,7 +100,7 @@ class ScriptedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Shielded: nothing here waits, and each must be closed.
+        # Shielded, because everything must be closed. Nothing here waits.
         with trio.CancelScope(shield=True):
             for listener in self._listeners:
                 await listener.aclose()

@@ -1,111 +1,25 @@
 """Streams held in memory that behave as TCP does, on the Trio clock.
 
-Unlike ``trio.testing.memory_stream_pair`` they are bounded, so that a peer that does not read
-blocks the one who writes; they can send at once, so that the fast path is what tests run; and they
-show what makes TCP hard: input cut anywhere, latency, stalls, resets, and the reset that comes from
-closing with input unread.
+They differ from ``trio.testing.memory_stream_pair`` in three ways. They are bounded, so a peer that
+does not read makes its sender wait. They can send at once, so tests run the fast path. And they
+show what makes TCP hard: input cut anywhere, latency, stalls, resets, and the reset that follows
+from closing with unread input.
 
-Nothing here needs a task of its own: bytes arrive because their reader looks at the clock.
+Nothing here needs a task of its own: the reader looks at the clock to see which bytes have arrived.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import trio
 
-from trionet.checks import check_flag, check_kind
 from trionet.errors import ReceiveInterrupted
+from trionet.testing.links import DEFAULT_CAPACITY, Link
 from trionet.transport.addresses import RemoteAddress
-
-# Small enough that a test fills it with a few lines of code, large enough for a turn of chat.
-DEFAULT_CAPACITY = 65536
-
-Cut: TypeAlias = Callable[[int], int]
-"""How input is cut into reads: handed the bytes that are there, returns how many to hand out."""
-
-
-def cut_whole() -> Cut:
-    """Hand out all that is there, as a fast network does."""
-    return lambda available: available
-
-
-def cut_bytes(size: int = 1) -> Cut:
-    """Hand out `size` bytes at a time."""
-    return lambda available: min(size, available)
-
-
-def cut_at(places: Iterable[int]) -> Cut:
-    """Cut at the given places, counted in bytes from the beginning, and nowhere after the last.
-
-    Args:
-        places: in ascending order.
-    """
-    left = deque(places)
-    position = 0
-
-    def cut(available: int) -> int:
-        nonlocal position
-        while left and left[0] <= position:
-            left.popleft()
-        size = min(available, left[0] - position) if left else available
-        position += size
-        return size
-
-    return cut
-
-
-def cut_at_random(seed: int | str) -> Cut:
-    """Cut at places that are random, and the same for the same seed."""
-    choose = random.Random(seed)
-    return lambda available: choose.randint(1, available)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Link:
-    """What one direction of a connection is like, or both.
-
-    Args:
-        capacity: bytes on their way or waiting to be read, after which the sender blocks.
-        latency: seconds on the Trio clock until what is sent arrives.
-        cut: makes the `Cut` of one direction; default `cut_whole`.
-        sends_now: whether the sending end has the `trionet.SendsNow` capability. Without it, it is
-            like a TLS stream.
-    """
-
-    capacity: int = DEFAULT_CAPACITY
-    latency: float = 0.0
-    cut: Callable[[], Cut] = cut_whole
-    sends_now: bool = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int):
-            raise TypeError(f"capacity must be a whole number of bytes, not {self.capacity!r}")
-        if self.capacity < 1:
-            raise ValueError("capacity must be at least 1")
-        if isinstance(self.latency, bool) or not isinstance(self.latency, int | float):
-            raise TypeError(f"latency must be a number of seconds, not {self.latency!r}")
-        if not 0 <= self.latency < math.inf:
-            raise ValueError("latency must be finite and not negative")
-        if not callable(self.cut):
-            raise TypeError(f"cut must make a cut, as cut_bytes does, not be {self.cut!r}")
-        check_flag("sends_now", self.sends_now)
-
-
-def check_link(name: str, link: object) -> None:
-    """Refuse what is neither ``None`` nor a `Link`.
-
-    Raises:
-        TypeError: it is another thing, such as the class itself.
-    """
-    if link is not None:
-        check_kind(name, link, Link, hint="Link(capacity=100)")
 
 
 class _Direction:
@@ -117,8 +31,8 @@ class _Direction:
         try:
             self._cut = link.cut()
         except TypeError:
-            raise TypeError("a link's cut is made anew for each: lambda: cut_at([3])") from None
-        # What is on its way: when it arrives, and what; empty: the end.
+            raise TypeError("a link's cut is a function: write lambda: cut_at([3])") from None
+        # The bytes on their way, each piece with its time of arrival; an empty piece is the end.
         self._in_flight: deque[tuple[float, bytes]] = deque()
         self._arrived = bytearray()
         self._used = 0
@@ -143,7 +57,7 @@ class _Direction:
         return bool(self._used)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Take what there is room for."""
+        """Take as many bytes as there is room for, and return how many."""
         taken = bytes(data[: self.room])
         if taken:
             self._used += len(taken)
@@ -159,7 +73,7 @@ class _Direction:
         self.reader.unpark_all()
 
     def arrive(self) -> float:
-        """Let arrive what is due, and return when the next bytes are."""
+        """Deliver what is due, and return when the next bytes are due."""
         now = trio.current_time()
         while self._in_flight and not self.stalled:
             due, data = self._in_flight[0]
@@ -171,7 +85,7 @@ class _Direction:
         return math.inf
 
     def receive(self, max_bytes: int) -> bytes:
-        """Hand out what has arrived, cut; empty: nothing has."""
+        """Hand out some of what has arrived, as the cut says; empty: nothing has arrived."""
         if not self._arrived:
             return b""
         size = self._cut(min(max_bytes, len(self._arrived)))
@@ -186,7 +100,7 @@ class _Direction:
         self.writer.unpark_all()
 
     def destroy(self) -> None:
-        """Break: what was not read is lost."""
+        """Break the connection: whatever was not read is lost."""
         self.broken = True
         self._in_flight.clear()
         self._arrived.clear()
@@ -198,8 +112,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     """One end of a connection in memory; see `memory_stream_pair`.
 
     Attributes:
-        peer: the other end's address as it is to be shown.
-        remote: the other end's address, as a server counts by it; ``None``: not known.
+        peer: the other end's display address.
+        remote: the other end's structured address, by which a server counts; ``None``: not known.
     """
 
     def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
@@ -221,15 +135,15 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         return f"<{type(self).__name__} to {self.peer}{state}>"
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for input and return some of it; empty: the peer sends no more.
+        """Wait for input and return some of it; empty: the peer has ended its sending.
 
         Raises:
             trio.BrokenResourceError: the connection was reset.
             trio.ClosedResourceError: this end is closed.
             trio.BusyResourceError: another task is receiving.
-            ReceiveInterrupted: `interrupt_receive` called the wait off.
+            ReceiveInterrupted: `interrupt_receive` was called.
 
-        Cancellation: nothing is lost.
+        Cancellation: no input is lost.
         """
         max_bytes = DEFAULT_CAPACITY if max_bytes is None else operator.index(max_bytes)
         if max_bytes < 1:
@@ -256,12 +170,12 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._receiving = False
 
     def has_input(self) -> bool:
-        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+        """Return whether there is input to receive; its end does not count. Never a checkpoint."""
         self._in.arrive()
         return self._in.has_arrived
 
     def interrupt_receive(self) -> None:
-        """Make the `receive_some` that waits now, if one does, raise `ReceiveInterrupted`."""
+        """Make a `receive_some` that is waiting now raise `ReceiveInterrupted`."""
         self._in.interrupted = True
         self._in.reader.unpark_all()
 
@@ -273,7 +187,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             trio.ClosedResourceError: this end is closed, or has ended its sending.
             trio.BusyResourceError: another task is sending.
 
-        Cancellation: how much was sent is unknown; only closing is right after it.
+        Cancellation: nobody knows how much was sent, so all that is left to do is to close.
         """
         self._check_not_sending()
         self._sending = True
@@ -311,7 +225,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._check_sendable()
 
     async def send_eof(self) -> None:
-        """End the sending: the peer reads an end of input, this end can go on receiving."""
+        """End the sending. The peer reads the end of its input; this end can go on receiving."""
         self._check_not_sending()
         await trio.lowlevel.checkpoint()
         self._check_open()
@@ -319,14 +233,14 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._out.end()
 
     async def aclose(self) -> None:
-        """Close; a checkpoint, but closed at once also when cancelled."""
+        """Close. Always a checkpoint, and closed even if that is cancelled."""
         self.close()
         await trio.lowlevel.checkpoint()
 
     def close(self) -> None:
         """Close at once. Never a checkpoint; closing again does nothing.
 
-        As on TCP, closing with input unread is a reset: what the peer has not read yet is lost.
+        As on TCP, closing with unread input is a reset: what the peer has not read yet is lost.
         """
         if self._closed:
             return
@@ -335,22 +249,22 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._out.destroy()
         elif not self._out.ended_by_sender:
             self._out.end()
-        # What the other end sends from here on meets nobody.
+        # Whatever the other end sends from now on is lost.
         self._in.destroy()
         self._out.wake()
 
     def reset(self) -> None:
-        """Close by a reset: the other end loses what it has not read. Never a checkpoint."""
+        """Close by a reset: the other end loses whatever it has not read. Never a checkpoint."""
         self._closed = True
         self._out.destroy()
         self._in.destroy()
 
     def stall(self, *, incoming: bool = True, outgoing: bool = True) -> None:
-        """Let nothing more arrive, until `resume`. What has arrived can still be read.
+        """Let nothing more arrive until `resume`. What has arrived can still be read.
 
         Args:
-            incoming: hold what the other end sends.
-            outgoing: hold what this end sends.
+            incoming: hold back what the other end sends.
+            outgoing: hold back what this end sends.
         """
         self._in.arrive()
         self._out.arrive()
@@ -358,7 +272,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._out.stalled |= outgoing
 
     def resume(self) -> None:
-        """Let arrive again what was held, both ways."""
+        """Deliver what `stall` held back, in both directions."""
         for direction in (self._in, self._out):
             direction.stalled = False
             direction.wake()
@@ -381,7 +295,7 @@ class SendingNowMemoryStream(MemoryStream):
     """A memory stream with the `trionet.SendsNow` capability."""
 
     def send_nowait(self, data: bytes | memoryview) -> int:
-        """Send what there is room for and return how many bytes that was. Never a checkpoint.
+        """Send as many bytes as there is room for, and return how many. Never a checkpoint.
 
         Raises:
             trio.BrokenResourceError: the connection was reset, or the other end is closed.
@@ -392,11 +306,11 @@ class SendingNowMemoryStream(MemoryStream):
         return self._send(data)
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Do what `send_nowait` does for pieces, as if they were joined."""
+        """Do what `send_nowait` does with the pieces joined."""
         return self.send_nowait(b"".join(pieces))
 
     async def wait_writable(self) -> None:
-        """Wait until there is room, or the connection is broken.
+        """Wait until there is room or the connection is broken.
 
         Raises:
             trio.ClosedResourceError: this end is closed, or has ended its sending.
@@ -413,11 +327,11 @@ def memory_stream_pair(
     """Return the two ends of a connection in memory.
 
     Args:
-        link: what it is like from the first end to the second; default ``Link()``.
+        link: what the connection is like from the first end to the second; default ``Link()``.
         back: what it is like from the second end to the first; default as `link`.
-        names: what each end's address is; an end's ``peer`` is the name of the other.
+        names: the address of each end; an end's ``peer`` is the name of the other.
 
-    Resource handling: nothing is leaked by ends that are never closed.
+    Resource handling: ends that are never closed leak nothing.
     """
     link = link or Link()
     back = back or link
