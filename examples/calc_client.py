@@ -1,4 +1,4 @@
-"""A client of the calculator: asks for several results at a time, and prints them in order.
+"""A client of the calculator: asks for several results at once, and prints them in order.
 
 Run it:  trionet calc serve                                       (in another terminal)
          python examples/calc_client.py '12 + 42' '2 * (3 + 4)' '1 / 0'
@@ -15,7 +15,7 @@ SERVER = "localhost:22333"
 
 
 async def answer(calc: Client, expression: str, answers: dict[str, str]) -> None:
-    """Find out what comes of one expression."""
+    """Calculate one expression, and keep its result or the error."""
     try:
         answers[expression] = f"{await calc(expression):,}"
     except CalculationError as error:
@@ -23,7 +23,7 @@ async def answer(calc: Client, expression: str, answers: dict[str, str]) -> None
 
 
 async def main(expressions: list[str], network: Network = SYSTEM) -> None:
-    """Ask for all of them, none waiting for another, and print each with its result."""
+    """Calculate all expressions at the same time, and print each with its result."""
     answers: dict[str, str] = {}
     async with (
         Client(SERVER, name="example", network=network) as calc,

@@ -2,7 +2,7 @@
 
 Run it:  trionet chat serve     (in one terminal)
          python examples/chat_bot.py [ADDRESS]     (in another; default localhost:22223)
-Try it:  nc localhost 22223     (say your name, then !time)
+Try it:  nc localhost 22223     (type your name, then !time)
 """
 
 import re
@@ -14,16 +14,16 @@ import trio
 
 import trionet
 
-# No name holds white space or a colon: no message can look like a notice, nor an action like a
-# message.
+# Names contain no white space and no colon. So no message can look like a notice, and no action
+# like a message.
 JOINED = re.compile(r"\*\*\* (\S+) joined \(\d+ here\)")
 ASKED = re.compile(r"[^\s:]+: !time")
 
 
 async def run(address: str, network: trionet.Network = trionet.SYSTEM) -> None:
-    """Stay in the room until it closes."""
+    """Join the room, and stay until it closes."""
     async with trionet.LineStream(await network.connect(address)) as room:
-        with suppress(trio.BrokenResourceError):  # the room closed while the bot spoke
+        with suppress(trio.BrokenResourceError):  # the room closed while the bot was sending
             await room.send("greeter")
             async for line in room:
                 if line.startswith("error: "):

@@ -1,9 +1,9 @@
-"""An echo service: says each line back.
+"""An echo service: sends each line back.
 
 Run it:  python examples/echo.py [ADDRESS]     (default localhost:7000; port 0 picks a free one)
 Try it:  nc localhost 7000
-End it:  Ctrl-C, or SIGTERM: it stops listening, finishes what has been received, and exits with
-         status 0. A second Ctrl-C ends it at once, with status 130.
+End it:  Ctrl-C or SIGTERM. It stops listening, answers what it has received, and exits with status
+         0. A second Ctrl-C ends it at once, with status 130.
 """
 
 import sys
@@ -12,8 +12,8 @@ import trionet
 
 
 async def echo(connection: trionet.Connection) -> None:
-    """Say each line back."""
-    # The lines end when the client has ended its sending, and when the server drains.
+    """Send each line back."""
+    # The loop ends when the client stops sending, and when the server drains.
     async for line in connection.lines:
         await connection.send(line)
 

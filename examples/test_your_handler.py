@@ -1,8 +1,8 @@
-"""How to test a handler of your own: in memory, on virtual time, with no socket.
+"""How to test a handler of your own: in memory, on virtual time, without a socket.
 
-Run it:  pytest examples/test_your_handler.py     (with pytest-trio; the waiting takes no time)
+Run it:  pytest examples/test_your_handler.py     (needs pytest-trio; waiting takes no time)
 """
-# ruff: noqa: ARG001, D103  (a test asks for virtual time by naming its argument autojump_clock)
+# ruff: noqa: ARG001, D103  (a test gets virtual time by having an argument autojump_clock)
 
 from functools import partial
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.trio
 
 
 async def key_value(store: dict[str, str], connection: Connection) -> None:
-    """Serve ``set KEY VALUE`` and ``get KEY`` until nothing comes for half a minute."""
+    """Serve ``set KEY VALUE`` and ``get KEY`` until half a minute passes without a line."""
     with trio.move_on_after(30) as idle:
         async for line in connection.lines:
             idle.deadline = trio.current_time() + 30
@@ -45,7 +45,7 @@ async def test_a_mistake_does_not_end_the_session(autojump_clock: trio.abc.Clock
         await client.expect("error: write set KEY VALUE, or get KEY", "error: no such key")
 
 
-async def test_half_a_minute_of_silence_ends_it(autojump_clock: trio.abc.Clock) -> None:
+async def test_half_a_minute_of_silence_ends_the_session(autojump_clock: trio.abc.Clock) -> None:
     async with run_handler(partial(key_value, {})) as connect:
         client = await connect()
         await client.expect_silence(29)

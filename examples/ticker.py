@@ -1,4 +1,4 @@
-"""A ticker: one clock, and every client sees each tick from when it came until it goes.
+"""A ticker: one clock, whose ticks go to every client that is connected.
 
 Run it:  python examples/ticker.py [ADDRESS]     (default localhost:7001; port 0 picks a free one)
 Try it:  nc localhost 7001     (in as many terminals as you like)
@@ -21,7 +21,7 @@ async def tick(hub: trionet.Hub[str]) -> None:
 
 
 async def watch(hub: trionet.Hub[str], connection: trionet.Connection) -> None:
-    """Be a member of the hub until the client goes; what it says is ignored."""
+    """Make the client a member of the hub until it disconnects, and ignore what it sends."""
     hub.add(connection.outbox, trionet.encode_line)
     try:
         async for _ in connection.lines:

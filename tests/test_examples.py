@@ -46,7 +46,7 @@ def test_every_example_is_short_and_says_how_to_run_it(path: Path) -> None:
     assert f"examples/{path.name}" in docstring
 
 
-async def test_echo_says_each_line_back(autojump_clock: MockClock) -> None:
+async def test_echo_sends_each_line_back(autojump_clock: MockClock) -> None:
     async with run_handler(load("echo").echo) as connect:
         client = await connect()
         await client.send("hello", "", "  grüße")
@@ -56,7 +56,7 @@ async def test_echo_says_each_line_back(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("name", ["echo", "daytime", "ticker"])
-def test_a_service_is_a_program_that_ctrl_c_ends_well(name: str) -> None:
+def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "127.0.0.1:0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -86,7 +86,7 @@ def test_a_service_is_a_program_that_ctrl_c_ends_well(name: str) -> None:
             process.kill()
 
 
-def test_a_service_whose_port_is_taken_says_so_in_one_line() -> None:
+def test_a_service_whose_port_is_in_use_says_so_in_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -97,7 +97,7 @@ def test_a_service_whose_port_is_taken_says_so_in_one_line() -> None:
     assert run.stderr == f"error: cannot listen on {address}: address already in use\n"
 
 
-async def test_daytime_says_the_time_and_closes(autojump_clock: MockClock) -> None:
+async def test_daytime_sends_the_time_and_closes(autojump_clock: MockClock) -> None:
     async with run_handler(load("daytime").daytime) as connect:
         before = datetime.now(UTC).replace(microsecond=0)
         client = await connect()
@@ -108,7 +108,7 @@ async def test_daytime_says_the_time_and_closes(autojump_clock: MockClock) -> No
         await client.expect_end()
 
 
-async def test_ticker_shows_each_tick_to_whoever_is_there(autojump_clock: MockClock) -> None:
+async def test_ticker_sends_each_tick_to_every_client(autojump_clock: MockClock) -> None:
     ticker = load("ticker")
     hub = trionet.Hub[str]()
     async with trio.open_nursery() as nursery:
@@ -133,7 +133,7 @@ async def test_ticker_shows_each_tick_to_whoever_is_there(autojump_clock: MockCl
         nursery.cancel_scope.cancel()
 
 
-async def test_ticker_stops_for_nobody_who_is_reset(autojump_clock: MockClock) -> None:
+async def test_ticker_goes_on_when_a_client_is_reset(autojump_clock: MockClock) -> None:
     ticker = load("ticker")
     hub = trionet.Hub[str]()
     async with trio.open_nursery() as nursery:
@@ -151,7 +151,7 @@ async def test_ticker_stops_for_nobody_who_is_reset(autojump_clock: MockClock) -
 ROOM = "127.0.0.1:22223"
 
 
-async def test_chat_bot_greets_who_joins_and_tells_the_time(autojump_clock: MockClock) -> None:
+async def test_chat_bot_greets_whoever_joins_and_tells_the_time(autojump_clock: MockClock) -> None:
     network = MemoryNetwork()
     [listener] = await network.listen(ROOM)
     async with trio.open_nursery() as nursery:
