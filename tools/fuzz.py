@@ -1,9 +1,10 @@
-"""Throw random cases at what reads a peer's input, and see that nothing falls over.
+"""Throw random cases at the code that reads a peer's input, and see that nothing breaks.
 
     python tools/fuzz.py [decoder|calc|names|plain|text|all] [--cases 1000000] [--seed NUMBER]
 
-Each case is made from the seed and its number alone. The first that fails ends the command with
-status 1 and is shown with both, so that `--seed NUMBER --first CASE --cases 1` runs it again.
+Each case follows from the seed and the number of the case alone. The first case that fails ends the
+script with status 1. Its seed and number are printed: `--seed NUMBER --first CASE --cases 1` runs
+it again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from trionet.chat.events import Act, Acted, Event, Mistaken, Misunderstood, Said
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
 from trionet.text.safe import REPLACEMENT, WHITE_SPACE
 
-# What means something somewhere, so that random texts come close to what they must not be.
+# Texts that have a meaning somewhere, so that random texts come close to what they must not be.
 PIECES = [
     *"aAnNqQ01lI9.eE+-*/×÷−_ \t\r\n:{}#|＊：／｛ａｑéßİıς�",
     *["/me ", "/say ", "/who", "/help", "/quit", "//", "*** ", "* ", "error: ", "Bob: ", "\x1b[2J"],
@@ -47,7 +48,7 @@ PIECES = [
     *"аВΑոبאकরශ世葛ᠨｱ۱👩💻🏽🏴🇩😀",
     *["می", "ѕсоре", "\U000e0067\U000e0062", "\U000e0073", "\U000e007f"],
 ]
-# And words of the calculator, so that some texts are expressions and most nearly are.
+# Words of the calculator, so that some texts are expressions and most others nearly are.
 WORDS = [
     *["1", "2.5", ".5", "5.", "1e3", "007", "1e-999999", "9e999999", "ans", "pi", "e", "1e1000000"],
     *["+", "-", "*", "/", "//", "%", "^", "**", "×", "÷", "−", "(", ")", "(", ")", ",", "="],
@@ -58,13 +59,13 @@ NUMBERS = ["0", "12", "42", "3.24", ".5", "5.", "1e5", "1E-999999", "9e999999", 
 
 
 def any_character(chance: random.Random) -> str:
-    """Any character of Unicode that a line can have, each plane's size aside."""
+    """Return any character of Unicode that a line can have; the first few thousand are frequent."""
     number = chance.randrange(chance.choice((0x80, 0x800, 0x3000, 0x10000, 0x20000, 0x110000)))
     return "�" if 0xD800 <= number < 0xE000 else chr(number)
 
 
 def any_text(chance: random.Random) -> str:
-    """A text of pieces that mean something, of any characters, or of both."""
+    """Return a text of meaningful pieces, of any characters, or of both."""
     kind, length = chance.random(), int(chance.expovariate(1 / 8))
     if kind < 0.6:
         return "".join(chance.choices(PIECES, k=length))
@@ -76,7 +77,7 @@ def any_text(chance: random.Random) -> str:
 
 
 def any_name(chance: random.Random) -> str:
-    """Letters, digits and marks, mostly of one script: many of these are fit."""
+    """Return letters, digits and marks, mostly of one script; many of these are valid names."""
     start = chance.choice((0x61, 0xC0, 0x370, 0x410, 0x531, 0x5D0, 0x620, 0x904, 0x3041, 0x4E00))
     letters = [chr(start + chance.randrange(60)) for _ in range(chance.randrange(1, 12))]
     if chance.random() < 0.5:
@@ -85,12 +86,12 @@ def any_name(chance: random.Random) -> str:
 
 
 def any_line(chance: random.Random) -> str:
-    """A text with no LF in it, as a decoder hands it out."""
+    """Return a text without LF, such as a decoder hands out."""
     return any_text(chance).replace("\n", "")
 
 
 def fuzz_decoder(chance: random.Random) -> None:
-    """However bytes are cut, the same lines come out, and none is longer than it may be."""
+    """However bytes are cut, the same lines come out, and none exceeds its limit."""
     data = b"".join(
         chance.choice(
             (
@@ -125,12 +126,12 @@ def fuzz_decoder(chance: random.Random) -> None:
 
 
 def comparable(line: Line) -> object:
-    """A line as it can be compared: two errors that say the same are not equal."""
+    """Return a value that compares equal for equal lines; two `BadLine` objects never do."""
     return (type(line), str(line), line.start) if isinstance(line, BadLine) else line
 
 
 def any_operation(chance: random.Random) -> str:
-    """A line for the calculator: anything, two numbers, or words that may be an expression."""
+    """Return a line for the calculator: anything, two numbers, or words that may form one."""
     kind = chance.random()
     if kind < 0.3:
         return any_line(chance)
@@ -152,7 +153,7 @@ def any_operation(chance: random.Random) -> str:
 
 
 def any_expression(chance: random.Random, depth: int) -> str:
-    """An expression that can be read; it need not have a result."""
+    """Return a valid expression; it need not have a result."""
     kind = chance.randrange(5)
     if depth == 0 or kind == 0:
         return chance.choice(("1", "2.5", ".5", "1e3", "ans", "pi", "e", "1e-999999", "9e999999"))
@@ -170,7 +171,7 @@ def any_expression(chance: random.Random, depth: int) -> str:
 
 
 def fuzz_calc(chance: random.Random) -> None:
-    """Every line has one answer, a number that can be read or an error, in one safe line."""
+    """Every line has one answer, in one safe line: a number that can be read back, or an error."""
     line = any_operation(chance).encode()[:MAX_LINE].decode(errors="ignore")
     arithmetic = Arithmetic(chance.choice((1, 3, 28, 100)))
     ans = chance.choice((None, Decimal(0), Decimal(-2), Decimal("1e-999999")))
@@ -184,7 +185,7 @@ def fuzz_calc(chance: random.Random) -> None:
         assert Decimal(answer) == result
         assert len(result.as_tuple().digits) <= arithmetic.precision
         assert answer.isascii()
-        # Read again it is the same, and so it is in a chain.
+        # Used as `ans`, the result stays the same.
         assert arithmetic.evaluate(parse(f"(ans)={' ' * chance.randrange(2)}"), result) == result
     assert len(answer) < 200
     session = CalcSession(arithmetic)
@@ -197,7 +198,7 @@ def fuzz_calc(chance: random.Random) -> None:
     if ans is not None:
         session.receive(str(ans))
     costs = session.receiving(line)
-    # However long the line, there is not much between two costs that are told.
+    # However long the line, the calculator never works for long without yielding a cost.
     reply = finish(checked(costs))
     if not session.ended:
         assert reply.answer == answer
@@ -207,13 +208,13 @@ def fuzz_calc(chance: random.Random) -> None:
 
 
 def assert_placed(error: CalculationError, line: str) -> None:
-    """The place of a mistake is one in the line, or just behind it."""
+    """The column of a mistake is in the line or just after it."""
     column = error.column if isinstance(error, MalformedExpression) else None
     assert column is None or 1 <= column <= len(line) + 1
 
 
 def checked(work: Work[Reply]) -> Work[Reply]:
-    """Do some work, and see that no stretch of it costs too much."""
+    """Pass work on, and check that no stretch of it costs too much."""
     while True:
         try:
             cost = next(work)
@@ -225,7 +226,7 @@ def checked(work: Work[Reply]) -> Work[Reply]:
 
 
 def fuzz_names(chance: random.Random) -> None:
-    """A name is refused for a reason in one safe line, or it can be taken for nothing else."""
+    """A name is refused for a reason in one safe line, or nobody can take it for anything else."""
     text = any_name(chance) if chance.random() < 0.5 else any_text(chance)
     try:
         name = parse_name(text)
@@ -243,7 +244,7 @@ def fuzz_names(chance: random.Random) -> None:
 
 
 class Inbox:
-    """Keeps the last lines."""
+    """A box that keeps all lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -254,7 +255,7 @@ class Inbox:
 
 
 class Log:
-    """Delivers at once, as a hub does in the end."""
+    """Stands in for the hub, and delivers at once."""
 
     def __init__(self) -> None:
         self.boxes: dict[Box, Callable[[Event], bytes]] = {}
@@ -283,7 +284,7 @@ class Log:
 
 
 def fuzz_plain(chance: random.Random) -> None:
-    """Whatever a peer says, all that anybody hears is safe lines, each of its own kind."""
+    """Whatever a peer sends, others receive only safe lines, each of a known kind."""
     fuzz_line(any_line(chance))
     room, boxes = Room(Log()), (Inbox(), Inbox())
     sessions = [Session(room, box, plain) for box in boxes]
@@ -300,7 +301,7 @@ def fuzz_plain(chance: random.Random) -> None:
 
 
 def fuzz_line(line: str) -> None:
-    """A line from a member is a request or misunderstood, and what becomes of it is one line."""
+    """A line from a member is a request or is misunderstood, and its outcome is one line."""
     try:
         request = plain.decode(line)
     except Misunderstood as mistake:
@@ -321,7 +322,7 @@ def fuzz_line(line: str) -> None:
 
 
 def fuzz_text(chance: random.Random) -> None:
-    """Safe text is one line, as long as it was, the same again, and changed in its place alone."""
+    """Safe text is one line, as long as before, safe already, and only replaces characters."""
     text = any_text(chance)
     shown = safe_text(text)
     assert len(shown) == len(text)
@@ -331,7 +332,7 @@ def fuzz_text(chance: random.Random) -> None:
 
 
 def assert_safe(line: str) -> None:
-    """Nothing in a line moves a cursor, begins another line, or would be replaced."""
+    """Check that nothing in a line moves a cursor, begins another line, or is unsafe."""
     assert len(line.splitlines()) <= 1
     assert not any(character < " " or "\x7f" <= character < "\xa0" for character in line)
     assert safe_text(line) == line
@@ -347,7 +348,7 @@ TARGETS: dict[str, Callable[[random.Random], None]] = {
 
 
 def run(target: str, *, cases: int, seed: int, first: int = 0) -> bool:
-    """Run the cases of one target, report, and tell whether all went well."""
+    """Run the cases of one target, print the outcome, and return whether all passed."""
     started = time.perf_counter()
     for case in range(first, first + cases):
         try:
@@ -362,7 +363,7 @@ def run(target: str, *, cases: int, seed: int, first: int = 0) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Read the command line, run, and return the exit status."""
+    """Run what the command line asks for, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("target", nargs="?", default="all", choices=[*TARGETS, "all"])
     parser.add_argument("--cases", type=int, default=1_000_000, help="for each target")

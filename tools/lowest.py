@@ -1,13 +1,13 @@
-"""Try trionet on the lowest versions that `pyproject.toml` says it works with.
+"""Try trionet on the lowest versions of its dependencies that `pyproject.toml` allows.
 
-    python tools/lowest.py                print them, as pip takes them
-    python tools/lowest.py --run          the demo and a tenth of the tests, in a new environment
-    python tools/lowest.py --run --all    ... and all of the tests
+    python tools/lowest.py                print these versions, as pip takes them
+    python tools/lowest.py --run          run the demo and a tenth of the tests in a new environment
+    python tools/lowest.py --run --all    run the demo and all tests
     python tools/lowest.py --run --python python3.12 --keep DIR -- -k test_hub
 
 A lower bound that nobody tries is a guess. The linters are left out: they judge the source, and one
-version of them is enough. What a dependency itself depends on is the newest there is, as it would
-be for a user who has old versions of nothing but what trionet names.
+version of each is enough. Indirect dependencies are the newest ones, as for a user who has old
+versions only of what trionet names.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What judges the source and runs nothing of it.
+# Tools that read the source and do not run it.
 LINTERS = frozenset({"import-linter", "mypy", "ruff"})
 
-# One test in so many.
+# Run one test in so many.
 A_TENTH = 10
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+) *>= *([0-9][0-9A-Za-z.]*) *(;.*)?")
 
 
 def pins(project: Mapping[str, Any]) -> Iterator[str]:
-    """Return the lowest version of each dependency, those of the extras among them.
+    """Yield a pin to the lowest version of each dependency, including those of the extras.
 
     Args:
         project: the table ``project`` of a ``pyproject.toml``.
 
     Raises:
-        ValueError: a dependency has no lower bound, or more than that.
+        ValueError: a dependency has no lower bound, or has more than a lower bound.
     """
     listed = [*project["dependencies"]]
     for extra in project["optional-dependencies"].values():
@@ -56,7 +56,7 @@ def pins(project: Mapping[str, Any]) -> Iterator[str]:
 
 
 def lowest() -> list[str]:
-    """Return the pins of trionet."""
+    """Return the pins for trionet."""
     return list(pins(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]))
 
 
@@ -64,18 +64,18 @@ def run(python: str, directory: Path, tests: Sequence[str]) -> int:
     """Install the lowest versions, and run the demo and tests.
 
     Args:
-        python: makes the environment.
-        directory: where to put it.
-        tests: arguments of pytest.
+        python: the interpreter that makes the environment.
+        directory: where the environment goes.
+        tests: arguments for pytest.
 
     Returns:
-        The status of what failed first, or 0.
+        The status of the first command that failed, or 0.
     """
     subprocess.run([python, "-m", "venv", "--clear", directory], check=True)
     ours = directory / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     pip: list[str | Path] = [ours, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *lowest(), "-e", ROOT], check=True)
-    # So that every process of pytest-xdist finds `part`.
+    # Every worker of pytest-xdist must find the plugin `part`.
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tools")}
     commands: list[list[str | Path]] = [
         [ours.with_name("trionet"), "demo"],
@@ -95,11 +95,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", action="store_true", help="install them and run tests")
-    parser.add_argument("--all", action="store_true", help="all tests, not a tenth of them")
-    parser.add_argument("--python", default=sys.executable, help="default the one that runs this")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the environment stays")
-    parser.add_argument("pytest", nargs="*", help="further arguments of pytest, behind --")
+    parser.add_argument("--run", action="store_true", help="install the versions and run tests")
+    parser.add_argument("--all", action="store_true", help="run all tests, not a tenth of them")
+    parser.add_argument("--python", default=sys.executable, help="default: the current interpreter")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the environment in DIR")
+    parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
     options = parser.parse_args()
     if not options.run:
         print("\n".join(lowest()))

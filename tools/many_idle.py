@@ -1,12 +1,14 @@
-"""Ten thousand idle members: what they cost, and how they are told that the server closes.
+"""Ten thousand idle members: what they cost, and whether all learn that the server is closing.
 
     python tools/many_idle.py [--members 10000]
 
-Starts `trionet chat serve` as a process, lets members join over loopback until all are there, has
-one say something to all, and ends the server by SIGTERM. It prints figures, and fails (status 1)
-unless everybody hears the message and `*** server is closing` and the server ends with status 0
-within its drain's deadline. The members, too, need a descriptor each: where the system allows
-fewer than asked for, there are fewer members. Linux only: memory is read from /proc.
+The script starts `trionet chat serve`, lets members join over the loopback, has one of them send a
+message to all, and ends the server by SIGTERM. It prints figures. It fails (status 1) unless every
+member receives the message and `*** server is closing`, and the server ends with status 0 within
+the deadline of its drain.
+
+Each member needs a descriptor in this process too. If the OS does not allow that many, there are
+fewer members. Linux only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -25,19 +27,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-# Members who join at a time. Everybody hears of each, so the whole crowd reads once for each group.
+# How many members join at a time. Everybody hears of each, and reads once for each group.
 GROUP = 250
 
-# Members from one source address: the ports of one are some 28,000, and fewer on a busy machine.
+# How many members use one source address. An address has about 28,000 ports, and on a busy machine
+# fewer of them are free.
 FROM_ONE_ADDRESS = 4000
 
-# The default: who is not done by then is cut off, and the server logs it.
+# The default of `--drain`. The server cuts off the members that are left by then, and logs it.
 DRAIN_SECONDS = 5
 
-# Seconds without anything to read after which what is waited for counts as not coming.
+# How many seconds the script waits while nothing at all arrives.
 PATIENCE = 60.0
 
-# Descriptors that are no member's.
+# Descriptors for everything that is not a member.
 SPARE = 100
 
 CLOSING = b"*** server is closing\n"
@@ -48,12 +51,12 @@ def tell(text: str) -> None:
 
 
 class Crowd:
-    """The members' sockets, in one selector: a task for each would measure the tasks.
+    """The members' sockets, in one selector. With a task for each, we would measure the tasks.
 
-    Of what each hears only the last bytes are kept.
+    Only the last bytes that each member has received are kept.
     """
 
-    # A welcome and its names.
+    # Enough for a welcome and its names.
     KEPT = 512
 
     def __init__(self, address: str) -> None:
@@ -66,10 +69,10 @@ class Crowd:
         self.bytes_in = 0
 
     def join(self) -> None:
-        """Connect one more and say its name."""
+        """Connect one more member, and send its name."""
         number = len(self.members)
         sock = socket.socket()
-        # The kernel picks the port when it connects, so that ports are shared between addresses.
+        # Let the kernel pick the port at the time of connecting: then addresses can share a port.
         sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
         sock.bind((f"127.0.0.{1 + number // FROM_ONE_ADDRESS}", 0))
         sock.connect(self._server)
@@ -81,7 +84,7 @@ class Crowd:
         self._selector.register(sock, selectors.EVENT_READ)
 
     def read_until(self, is_so: Callable[[], bool], what: str) -> None:
-        """Read what comes to anybody, until something is so."""
+        """Read whatever arrives at any member until a condition holds."""
         while not is_so():
             ready = self._selector.select(PATIENCE)
             if not ready:
@@ -91,7 +94,7 @@ class Crowd:
                 self._read(key.fileobj)
 
     def read_all(self, seconds: float) -> None:
-        """Read until nothing comes for some time."""
+        """Read until nothing has arrived for so many seconds."""
         while ready := self._selector.select(seconds):
             for key, _ in ready:
                 assert isinstance(key.fileobj, socket.socket)
@@ -107,17 +110,17 @@ class Crowd:
             self.heard[sock] = (self.heard[sock] + data)[-self.KEPT :]
             self.on_heard(sock)
         else:
-            # As a client does: so the server need not linger.
+            # Close at once, as a client does, so that the server need not linger.
             self._selector.unregister(sock)
             sock.close()
             self.open -= 1
 
     def on_heard(self, sock: socket.socket) -> None:
-        """Called for whoever heard something."""
+        """Called when a member has received something."""
 
 
 class Waiting(Crowd):
-    """A crowd of whom one wants to know who has heard a line already."""
+    """A crowd that knows which members have not received a certain line yet."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -134,13 +137,13 @@ class Waiting(Crowd):
 
 
 def memory_of(process: subprocess.Popen[str]) -> float:
-    """Return the memory that a process has in use, in KiB."""
+    """Return the resident memory of a process, in KiB."""
     match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
     return float(match[1]) if match else 0.0
 
 
 def measure(process: subprocess.Popen[str], log: IO[str], members: int) -> list[str]:
-    """Let them join, listen, and be told that the server closes; return what went wrong."""
+    """Let members join, receive a message and see the server close; return what went wrong."""
     assert process.stdout is not None
     crowd = Waiting(process.stdout.readline().strip().removeprefix("listening on "))
     empty = memory_of(process)
@@ -149,7 +152,7 @@ def measure(process: subprocess.Popen[str], log: IO[str], members: int) -> list[
     while len(crowd.members) < members:
         for _ in range(min(GROUP, members - len(crowd.members))):
             crowd.join()
-        # Everybody has heard of the last one of the group, and each of the group was welcomed.
+        # Wait until everybody has heard of the last of the group, and all of it were welcomed.
         crowd.wait_for(b"(%d here" % len(crowd.members), crowd.members)
         crowd.read_until(lambda: not crowd.waiting, f"{len(crowd.members)} members are there")
     took = time.monotonic() - began

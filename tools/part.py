@@ -1,7 +1,8 @@
-"""A pytest plugin that runs one test in N, the same ones each time: ``-p part --part N``.
+"""A pytest plugin that runs one test in N, always the same ones: ``-p part --part N``.
 
-Which ones depends on their names alone, so that a run can be repeated, all workers of pytest-xdist
-agree, and a new test moves no other. `--part-of K` chooses another part, from 0 to N - 1.
+The choice depends only on the names of the tests. So a run can be repeated, all workers of
+pytest-xdist agree, and a new test does not move others to another part. ``--part-of K`` chooses
+another part, from 0 to N - 1.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def part_of(name: str, parts: int) -> int:
-    """Return the part that a test belongs to, from 0 on."""
+    """Return the part that a test belongs to, counted from 0."""
     return zlib.crc32(name.encode()) % parts
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of the other parts."""
+    """Deselect the tests of the other parts."""
     parts, wanted = config.getoption("--part"), config.getoption("--part-of")
     if parts < 1 or not 0 <= wanted < parts:
         raise pytest.UsageError("--part must be at least 1, and --part-of from 0 to one less")

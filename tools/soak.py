@@ -1,17 +1,17 @@
-"""A soak: both servers as processes, a crowd that misbehaves at random, and a healthy few.
+"""A soak test: both servers as processes, a crowd that misbehaves at random, a few healthy clients.
 
     python tools/soak.py [--minutes 3] [--clients 50] [--seed N]
 
-All on loopback. Each client of the crowd comes, over TLS or in the clear, logs in or does not,
-misbehaves in one of the ways of `test_fault_matrix` for some seconds at most, goes, and pauses.
-Meanwhile healthy clients of both servers ask something every second. At the end, with the crowd
-still there, SIGTERM. It fails (status 1) if
+Everything is on the loopback. Each client of the crowd connects, over TLS or in the clear, logs in
+or does not, misbehaves for a few seconds in one of the ways of `test_fault_matrix`, disconnects,
+and pauses. Meanwhile healthy clients of both servers send a request every second. At the end both
+servers get SIGTERM while the crowd is still there. The script fails (status 1) if
 
-- a healthy client waited more than `SLOW` seconds for an answer, or heard something else;
-- a server's memory grew, after a warm-up of a third of the time, by more than 20 % and 20 MB;
+- a healthy client waited more than `SLOW` seconds for an answer, or received anything else;
+- a server's memory grew by more than 20 % and 20 MB after a warm-up of a third of the time;
 - a server logged an error, or anything but its connections;
-- a server did not end with status 0 within its drain's deadline (and `SLOW` seconds for a machine
-  that is busy).
+- a server did not end with status 0 within the deadline of its drain (plus `SLOW` seconds, for a
+  busy machine).
 
 Linux only: memory is read from /proc.
 """
@@ -45,10 +45,10 @@ from trionet import SocketStream
 from trionet.connection.reader import LineStream
 from trionet.transport.tls import TLSStream
 
-# At a time; each holds one connection.
+# How many clients the crowd may have; each holds one connection at a time.
 MOST_CLIENTS = 200
 
-# Longer than every deadline below but the drain's: each of them is met.
+# Longer than each deadline below except the drain's, so that each of them is reached.
 MISBEHAVING_SECONDS = 8.0
 
 DRAIN_SECONDS = 5
@@ -79,10 +79,10 @@ class Server:
     """A server's process.
 
     Attributes:
-        addresses: in the clear, and over TLS.
-        memory: MB, at every look.
-        trouble: what it logged that it should not have.
-        logged: what it logged otherwise: how many lines of each kind.
+        addresses: its address in the clear, and its TLS address.
+        memory: its memory in MB each time we looked.
+        trouble: the lines that it should not have logged.
+        logged: how many lines of each other kind it logged.
     """
 
     name: str
@@ -93,14 +93,14 @@ class Server:
     logged: Counter[str] = field(default_factory=Counter)
 
     def look(self) -> float:
-        """Note how much memory it has in use."""
+        """Note its memory in MB, and return it."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         match = re.search(r"VmRSS:\s+(\d+) kB", status)
         self.memory.append(int(match[1]) / 1024 if match else 0.0)
         return self.memory[-1]
 
     async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Read what it prints, so that it never waits for a reader."""
+        """Read what it prints, so that it never waits for us to read."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read_log)
             assert self.process.stdout is not None
@@ -150,7 +150,7 @@ async def start(
 
 @dataclass
 class Peer:
-    """One who misbehaves, for as long as one connection lasts."""
+    """A client that misbehaves, for the length of one connection."""
 
     chance: random.Random
     server: Server
@@ -161,7 +161,7 @@ class Peer:
 
     @property
     def line(self) -> bytes:
-        """A line of 100 bytes; a stranger's is no name."""
+        """A line of 100 bytes; before login it is not a name."""
         if self.server.name == "calc":
             return b"%95s / 3\n" % b"1" if self.name else b" " * 99 + b"\n"
         return b"x" * 99 + b"\n" if self.name else b":" * 99 + b"\n"
@@ -240,7 +240,7 @@ async def speaks_http(peer: Peer) -> None:
 
 
 async def abandons_its_handshake(peer: Peer) -> None:
-    # To a server in the clear these are bad lines, or none.
+    # To a server in the clear, these bytes are a bad line or half of one.
     await peer.transport.send_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     await trio.sleep_forever()
 
@@ -263,7 +263,7 @@ FAULTS: list[Fault] = [
 
 @dataclass
 class Soak:
-    """The whole of it."""
+    """One run of the soak test, and what has happened so far."""
 
     servers: list[Server]
     tls: ssl.SSLContext
@@ -273,7 +273,7 @@ class Soak:
     ending: bool = False
 
     async def misbehave(self, chance: random.Random, number: int) -> None:
-        """Come, misbehave and go, again and again."""
+        """Connect, misbehave and disconnect, again and again."""
         for visit in itertools.count():
             await trio.sleep(chance.uniform(0, 1))
             fault = chance.choice(FAULTS)
@@ -281,7 +281,7 @@ class Soak:
                 try:
                     peer = await self._come(chance)
                 except OSError:
-                    # Once the servers drain nobody listens.
+                    # The servers are draining and no longer listen.
                     continue
                 try:
                     if fault is not abandons_its_handshake and chance.random() < 0.6:
@@ -304,7 +304,7 @@ class Soak:
         return Peer(chance, server, sock, transport, stream)
 
     async def check(self, server: Server, talker: LineStream, listener: LineStream) -> None:
-        """Ask every second, and note how long the answer took."""
+        """Send a request every second, and note how long the answer took."""
         waited = self.waited.setdefault(server.name, [])
         number = 0
         while True:
@@ -330,14 +330,14 @@ class Soak:
 
     async def _hear(self, listener: LineStream, answer: str) -> None:
         while (line := await listener.receive()) != answer:
-            # In the room one hears the crowd too, made safe; and who reads misses nothing of it.
+            # A member also receives what the crowd says, made safe, and misses none of it.
             is_safe = "Cc" not in map(unicodedata.category, line)
             is_wrong = line.startswith(("error: ", "*** you missed", "*** server"))
             if (is_wrong or not is_safe) and not self.ending:
                 self.failures.append(f"a healthy client heard {line[:200]!r}")
 
     async def watch(self, began: float) -> None:
-        """Tell every ten seconds how it goes."""
+        """Print memory and the slowest answer every ten seconds."""
         while True:
             await trio.sleep(10)
             memory = ", ".join(f"{server.name} {server.look():.1f} MB" for server in self.servers)
@@ -417,7 +417,7 @@ async def _soak(soak: Soak, seconds: float, clients: int, seed: int) -> None:
 
 
 async def _stay_awake(listener: LineStream) -> None:
-    """Say something now and then, lest one be taken for idle."""
+    """Send a blank line now and then, so that the idle deadline does not pass."""
     with suppress(trio.BrokenResourceError):
         while True:
             await trio.sleep(2)
