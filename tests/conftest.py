@@ -15,7 +15,7 @@ from workers import pytest_cmdline_main as pytest_cmdline_main
 
 
 class Certificates:
-    """One authority, what it issues as files, and the settings of both sides made from them."""
+    """A certificate authority, the certificates it issues as files, and TLS settings from them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,7 +26,7 @@ class Certificates:
         self.certificate, self.key = self.issue("localhost", "127.0.0.1", "::1")
 
     def issue(self, *names: str, not_after: datetime.datetime | None = None) -> tuple[Path, Path]:
-        """Return the files of a new certificate and of its key."""
+        """Return the files of a new certificate and its key."""
         self._issued += 1
         issued = self.authority.issue_cert(*names, not_after=not_after)
         certificate = self.folder / f"certificate{self._issued}.pem"
@@ -49,7 +49,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """Starts the program fast; it is up to the test to end what it starts."""
+    """Starts the program fast. A test must end what it starts."""
     server = ForkServer()
     yield server
     server.close()
@@ -58,6 +58,6 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture
 def path() -> Iterator[str]:
     """A path for a Unix socket."""
-    # Not tmp_path: its names are longer than a socket's may be on some systems.
+    # Not tmp_path: its names are too long for a socket on some systems.
     with tempfile.TemporaryDirectory() as folder:
         yield str(Path(folder) / "s")

@@ -1,4 +1,4 @@
-"""What the tests' fork server starts is, to all that it can see, what a real start gives."""
+"""A program that the fork server starts cannot tell the difference from a real start."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAKE_TERMINAL = (
 
 
 def read_all(fd: int) -> str:
-    """Read to the end; that of a terminal is an error."""
+    """Read to the end; reading a terminal ends with an error."""
     data = b""
     try:
         while more := os.read(fd, 65536):
@@ -39,7 +39,7 @@ def read_all(fd: int) -> str:
 
 
 class Run:
-    """The probe, run to its end."""
+    """Runs the probe to its end."""
 
     def __init__(self, fork_server: ForkServer | None, *arguments: str, terminal: bool) -> None:
         ours, theirs = os.openpty() if terminal else os.pipe()
@@ -51,9 +51,9 @@ class Run:
         }
         process: Process | subprocess.Popen[bytes]
         if fork_server is None:
-            # Not with `-m`, which adds to the path. In a session of its own, as the fork server is.
+            # Not with `-m`, which adds to the path. In its own session, like the fork server.
             command = [sys.executable, *(["-c", TAKE_TERMINAL] if terminal else []), str(PROBE)]
-            # As Python has it: readline, which pytest loads, adds to it behind its back.
+            # The environment as Python sees it. readline, which pytest loads, adds to the real one.
             process = subprocess.Popen(
                 [*command, *arguments], **streams, env=os.environ, start_new_session=True
             )
@@ -83,7 +83,7 @@ def test_a_forked_program_finds_what_a_real_one_finds(
     forked = Run(fork_server, "one", "zwölf", terminal=terminal)
     expected = real.found
     if not terminal:
-        # Its server leads the session in which it is.
+        # The fork server leads the session of the forked program.
         assert expected["leads its session"]
         expected["leads its session"] = False
     assert forked.found == expected
@@ -123,12 +123,12 @@ def test_a_forked_program_that_nobody_listens_to_ends_as_a_real_one_does(
 
     forked = run(partial(fork_server.start, program="probe:main"))
     real = run(partial(subprocess.Popen, [sys.executable, PROBE]))
-    # It is found out when it is printed, or else at the end.
+    # The program notices when it prints, or else at its end.
     status = 1 if os.environ.get("PYTHONUNBUFFERED") else 120
     assert forked == real == (status, "BrokenPipeError: [Errno 32] Broken pipe")
 
 
-def test_what_is_let_go_of_is_killed(fork_server: ForkServer) -> None:
+def test_a_process_that_is_let_go_of_is_killed(fork_server: ForkServer) -> None:
     ours, theirs = os.pipe()
     process = fork_server.start(
         "chat", "serve", "127.0.0.1:0", stdin=subprocess.DEVNULL, stdout=theirs, stderr=2
@@ -140,11 +140,11 @@ def test_what_is_let_go_of_is_killed(fork_server: ForkServer) -> None:
     assert read_all(ours) == ""
 
 
-def test_a_status_is_there_for_everybody_who_asks(fork_server: ForkServer) -> None:
+def test_every_thread_that_asks_gets_the_status(fork_server: ForkServer) -> None:
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     process = fork_server.start("--version", **streams)  # type: ignore[arg-type]
     assert [process.wait(PATIENCE), process.poll(), process.returncode] == [0, 0, 0]
-    # Nobody is killed who has the number by now.
+    # Another process may have the number by now, and must not be killed.
     process.kill()
     process.close()
     server = fork_server.start("chat", "serve", "127.0.0.1:0", **streams)  # type: ignore[arg-type]

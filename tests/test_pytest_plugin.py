@@ -20,7 +20,7 @@ async def shout(connection: Connection) -> None:
         await connection.send(line.upper())
 
 
-async def test_a_handler_is_run_and_a_client_given_back(line_client: LineClientFactory) -> None:
+async def test_a_handler_is_served_and_a_client_returned(line_client: LineClientFactory) -> None:
     client = await line_client(shout)
     await client.send("hello")
     await client.expect("HELLO")
@@ -47,7 +47,7 @@ async def test_options_of_a_handler_that_is_served_cannot_be_changed(
         await line_client(shout, limits=Limits(max_clients=1))
 
 
-async def test_virtual_time_goes_with_it(
+async def test_virtual_time_works_with_the_fixture(
     line_client: LineClientFactory, autojump_clock: trio.abc.Clock
 ) -> None:
     client = await line_client(shout)
@@ -88,7 +88,7 @@ def test_the_fixtures_are_there_and_the_example_passes_without_trio_mode_too(
     assert "4 passed" in run.stdout
 
 
-def test_nothing_of_trionet_is_loaded_until_a_fixture_is_used(tmp_path: Path) -> None:
+def test_trionet_is_not_loaded_until_a_fixture_is_used(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import sys\n"
         "def test_it():\n"

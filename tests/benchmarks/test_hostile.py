@@ -51,7 +51,7 @@ def test_an_attack_is_carried_out_and_measured(run: Run, name: str) -> None:
     assert figures["descriptors"] >= served
 
 
-def test_what_an_attack_sends_is_bounded_in_lines_and_in_bytes() -> None:
+def test_every_attack_is_bounded_in_lines_and_in_bytes() -> None:
     for attack in ATTACKS.values():
         assert len(attack.payload) * attack.attackers <= 64 << 20, attack.name
         if attack.per_second:
@@ -59,7 +59,7 @@ def test_what_an_attack_sends_is_bounded_in_lines_and_in_bytes() -> None:
             assert len(attack.payload) <= LINE + 1
 
 
-def test_a_tenth_of_an_attack_has_a_tenth_of_the_attackers_but_one_at_least() -> None:
+def test_a_tenth_of_an_attack_has_a_tenth_of_the_attackers_and_at_least_one() -> None:
     assert scaled(ATTACKS["who"], 0.1) == 20
     assert scaled(ATTACKS["letters"], 0.01) == 1
     assert scaled(ATTACKS["none"], 1) == 0
@@ -134,7 +134,7 @@ def test_a_server_that_does_not_answer_has_no_figures() -> None:
         pass
 
 
-def test_an_attacker_whom_the_server_closes_stops_and_harms_no_other() -> None:
+def test_an_attacker_that_is_cut_off_stops_and_disturbs_no_other() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     attacker = Attacker(ours)
@@ -147,7 +147,7 @@ def test_an_attacker_whom_the_server_closes_stops_and_harms_no_other() -> None:
     ours.close()
 
 
-def test_attackers_keep_what_the_kernel_does_not_take_and_send_no_more_than_that() -> None:
+def test_attackers_send_nothing_new_before_the_kernel_has_taken_the_rest() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     attacker = Attacker(ours)

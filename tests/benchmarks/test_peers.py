@@ -253,7 +253,7 @@ while True:
 """
 
 
-def test_the_load_generator_sees_what_is_lost_and_what_is_wrong(
+def test_the_load_generator_counts_lost_and_wrong_messages(
     stack: ExitStack, builds: Builds, load_of: type[Load], tmp_path: Path
 ) -> None:
     program = tmp_path / "faulty.py"
@@ -267,7 +267,7 @@ def test_the_load_generator_sees_what_is_lost_and_what_is_wrong(
     assert talked["faults"] > 0
 
 
-def test_a_server_that_one_member_brings_to_a_stand_is_measured_too(
+def test_a_server_that_one_member_blocks_is_measured_too(
     stack: ExitStack, builds: Builds, load_of: type[Load]
 ) -> None:
     server = start(stack, of(CHAT, "threads"), builds)
@@ -289,7 +289,7 @@ def test_a_server_that_one_member_brings_to_a_stand_is_measured_too(
     assert (talked["missing"], talked["faults"]) == (0, 0)
 
 
-def test_who_does_not_welcome_is_told_of(
+def test_a_server_that_sends_no_welcome_is_reported(
     stack: ExitStack, builds: Builds, load_of: type[Load], calculator: ServerProcess
 ) -> None:
     load = stack.enter_context(load_of(calculator, builds))

@@ -47,7 +47,7 @@ def results() -> Results:
     return results
 
 
-def test_a_spread_is_the_median_the_least_and_the_greatest() -> None:
+def test_a_spread_has_the_median_the_least_and_the_greatest() -> None:
     assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
     assert Spread.of([4.0, 1.0, 2.0, 3.0]) == Spread(2.5, 1.0, 4.0)
     assert Spread.of([]) is None
@@ -61,13 +61,13 @@ def test_a_ratio_is_formed_within_each_round(results: Results) -> None:
     assert math.isclose(ratio.median, 60)
 
 
-def test_there_is_no_ratio_without_both(results: Results) -> None:
+def test_there_is_no_ratio_without_both_figures(results: Results) -> None:
     assert results.ratio(FAN_OUT.key, "trionet", "twisted") is None
     assert results.ratio(FAN_OUT.key, "twisted", "trionet") is None
     assert results.ratio("nothing", "trionet", "limit") is None
 
 
-def test_a_ratio_can_be_that_of_two_measures() -> None:
+def test_a_ratio_can_compare_two_measures() -> None:
     results = Results()
     results.add(measures.IMPORT_TRIO, "trionet", 1, 200)
     results.add(measures.IMPORT_TRIONET, "trionet", 1, 220)
@@ -95,18 +95,18 @@ def test_a_target_is_judged_by_the_median(
     assert target.verdict(results) == verdict
 
 
-def test_a_target_can_be_a_figure_itself(results: Results) -> None:
+def test_a_target_can_be_an_absolute_figure(results: Results) -> None:
     assert Target(key=ONE.key, bound=6, at_least=False).verdict(results) == MET
     assert Target(key=ONE.key, bound=5.9, at_least=False).verdict(results) == MISSED
 
 
-def test_what_was_not_measured_is_neither_met_nor_missed(results: Results) -> None:
+def test_a_target_that_was_not_measured_is_neither_met_nor_missed(results: Results) -> None:
     assert Target(key=FAN_OUT.key, peer="go", bound=1, at_least=True).verdict(results) == UNKNOWN
     assert all(target.verdict(Results()) == UNKNOWN for target in targets(FULL))
 
 
 @pytest.mark.parametrize("plan", [FULL, QUICK])
-def test_every_workload_has_its_targets(plan: object) -> None:
+def test_every_workload_has_targets(plan: object) -> None:
     assert plan in (FULL, QUICK)
     keys = {target.key for target in targets(QUICK if plan is QUICK else FULL)}
     for wanted in ("chat.100.", "chat.1000.", "chat.one", "chat.join", "chat.stalled"):
@@ -194,5 +194,5 @@ def test_the_chart_of_nothing_is_an_svg() -> None:
         (0.0567, "0.0567"),
     ],
 )
-def test_figures_are_shown_with_the_digits_that_mean_something(figure: float, text: str) -> None:
+def test_figures_are_shown_with_significant_digits_only(figure: float, text: str) -> None:
     assert shown(figure) == text

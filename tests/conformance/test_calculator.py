@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def check(calculator: Calculator, results: dict[str, str]) -> None:
-    """In one session, each operation has this result."""
+    """Check the result of each operation, in one session."""
     ann = calculator.log_in("Ann")
     for operation, result in results.items():
         ann.ask(operation, result)
 
 
 def refuse(calculator: Calculator, *lines: str) -> None:
-    """In one session, each line gets an error, and nothing more."""
+    """Check that each line gets an error and nothing more, in one session."""
     ann = calculator.log_in("Ann")
     for line in lines:
         ann.say(line)
@@ -34,7 +34,7 @@ def refuse(calculator: Calculator, *lines: str) -> None:
 
 
 def test_c1_the_first_line_is_the_name(calculator: Calculator) -> None:
-    # An operation, but for its place.
+    # These would be operations if they were not the first line.
     ann = calculator.log_in("1 + 1")
     ann.ask("2 + 2", "4")
 
@@ -84,7 +84,7 @@ def test_c6_a_fit_name_gets_no_reply(calculator: Calculator) -> None:
 
 
 def test_c7_an_unfit_name_gets_an_error_and_is_closed(calculator: Calculator) -> None:
-    # Nothing that follows counts: neither another name nor an operation.
+    # Nothing after that counts, neither another name nor an operation.
     peer = calculator.connect()
     peer.say("a\tb", "Ann", "1 + 1")
     peer.expect_error()
@@ -165,13 +165,13 @@ def test_c16_by_default_one_connection_is_served_at_a_time(start: Starter) -> No
     waiting = [calculator.log_in(name) for name in ("Bob", "Cid")]
     for peer in waiting:
         peer.say("2 + 2")
-    # Who would be answered has been when the first has been answered so often.
+    # By the time the first has this many answers, the others would have had theirs.
     for _ in range(30):
         first.expect_quiet()
     for peer in waiting:
         peer.expect_nothing_so_far()
     first.leave()
-    # Whoever of the two comes first, the other waits.
+    # One of the two is served first, and the other waits.
     second, third = waiting
     if second.sock not in select.select([peer.sock for peer in waiting], [], [], 10)[0]:
         second, third = third, second
@@ -187,15 +187,15 @@ def test_c16_by_default_one_connection_is_served_at_a_time(start: Starter) -> No
 def test_c16_the_size_of_the_backlog_can_be_set(start: Starter, calculator: Calculator) -> None:
     small = start.calculator("--quiet", "--backlog", "1")
     assert connected_at_once(calculator, 8) == 8
-    # One is served, one is accepted and waits, and Linux queues one more than it is asked to.
+    # One is served, one is accepted and waits, and Linux queues one more than asked.
     assert 1 <= connected_at_once(small, 8) <= 4
 
 
 def connected_at_once(calculator: Calculator, tries: int) -> int:
-    """How many of these get a connection while one client is being served.
+    """Return how many clients get a connection while another one is being served.
 
-    Who gets none is left hanging by the system, which does not answer: what the client that is
-    being served is told meanwhile comes later than any answer would.
+    The kernel does not answer the others at all. So we wait for an answer to the client that is
+    being served: it comes later than any answer to the others would.
     """
     ann = calculator.log_in("Ann")
     ann.expect_quiet()
@@ -302,7 +302,7 @@ def test_c26_a_number_may_have_an_exponent(calculator: Calculator) -> None:
     refuse(calculator, "1e3e3 + 0", "1e--3 + 0", ".e3 + 0")
 
 
-def test_c27_what_other_programs_take_for_numbers_are_none(calculator: Calculator) -> None:
+def test_c27_forms_that_other_programs_take_for_numbers_are_refused(calculator: Calculator) -> None:
     refuse(calculator, "nan + 1", "1 + NaN", "inf + 1", "-inf - 1", "Infinity + 1", "snan + 1")
     refuse(calculator, "1_000 + 1", "1 + 0x10", "1,111 + 1", "1'000 + 1", "0b1 + 1", "1j + 1")
 
@@ -338,7 +338,7 @@ def test_c28_a_number_within_the_bounds_is_taken(calculator: Calculator) -> None
     )
 
 
-def test_c29_a_line_that_is_no_expression_gets_an_error(calculator: Calculator) -> None:
+def test_c29_a_line_that_is_not_an_expression_gets_an_error(calculator: Calculator) -> None:
     refuse(
         calculator, "hello", "help", "Q", "quit", "/quit", "exit", "=", "1 + 1 # two", "\0", "Ω * 2"
     )
@@ -361,7 +361,7 @@ def test_c30_calculation_is_decimal(calculator: Calculator) -> None:
 
 
 def test_c31_operands_are_not_rounded(calculator: Calculator) -> None:
-    # 40 digits, of which all but the last cancel out.
+    # All of the 40 digits but the last cancel out.
     long = "1.23456789012345678901234567890123456789"
     check(
         calculator,
@@ -387,7 +387,7 @@ def test_c32_the_result_has_28_digits(calculator: Calculator) -> None:
 
 def test_c32_the_server_can_be_told_another_precision(start: Starter) -> None:
     calculator = start.calculator("--precision", "5", "--quiet")
-    # The one last digit decides: exactly half would go to the even 1.0000.
+    # The last digit decides: without it, this is a tie, which goes to the even 1.0000.
     check(
         calculator,
         {"1 / 3": "0.33333", "2 / 3": "0.66667", "1.00005000001 + 0": "1.0001", "10 / 4": "2.5"},
@@ -446,7 +446,7 @@ def test_c36_any_other_result_has_an_exponent(calculator: Calculator) -> None:
             "-0.00015e-40 * 1": "-1.5E-44",
             "123e30 + 0": "1.23E+32",
             "9.99e-29 * 1": "9.99E-29",
-            # Judged as it is when it is rounded.
+            # The bound applies to the rounded number.
             f"{'9' * 29} + 0": "1E+29",
             f"{'9' * 28}.9 + 0": "1E+28",
         },
@@ -492,7 +492,7 @@ def test_c41_a_result_out_of_bounds_gets_an_error(calculator: Calculator) -> Non
         "1e999999 * 1e999999",
         "1e-999999 / 10",
         "1e-999999 * -1e-999999",
-        # Beyond the bound once it is rounded.
+        # Beyond the bound after rounding.
         "9." + "9" * 28 + "e999999 * 1",
     )
 
@@ -504,7 +504,7 @@ def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
             "1e999998 * 10": "1E+999999",
             "1e-999998 / 10": "1E-999999",
             "5e999999 + 4e999999": "9E+999999",
-            # Within the bound once it is rounded.
+            # Within the bound after rounding.
             "-0." + "9" * 29 + "e-999998 * 1": "-1E-999998",
         },
     )
@@ -513,7 +513,7 @@ def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
 @pytest.mark.parametrize(
     "name", ["an\u3164n", "ann\ufe0f", "a\u034fnn", "a" + "\u0301" * 9], ids=ascii
 )
-def test_c42_a_name_that_nobody_could_see_as_it_is_is_unfit(
+def test_c42_a_name_that_cannot_be_shown_as_it_is_is_refused(
     calculator: Calculator, name: str
 ) -> None:
     peer = calculator.log_in(name)
@@ -586,7 +586,7 @@ def test_c46_equals_go_from_the_left_and_powers_from_the_right(calculator: Calcu
     )
 
 
-def test_c47_what_stands_in_parentheses_comes_first(calculator: Calculator) -> None:
+def test_c47_parentheses_come_first(calculator: Calculator) -> None:
     check(calculator, {"(1 + 2) * 3": "9", "2^(1 + 2)": "8", "((1 + (2)))": "3", "8/(4/2)": "4"})
     refuse(calculator, "(1 + 2", "1 + 2)", "()", ")(", "(1 + ) 2", "[1 + 2]", "((1)", "(1 + 2))")
 
@@ -601,7 +601,7 @@ def test_c49_ans_is_the_last_result(calculator: Calculator) -> None:
     bob.ask("1", "1")
     ann.ask("ans / 2", "27")
     ann.ask("ans * ans - 1", "728")
-    # As it was rounded: the operands are not.
+    # `ans` is the rounded result; operands are not rounded.
     ann.ask("2 / 3", "0." + "6" * 27 + "7")
     ann.ask("ans - 0." + "6" * 27, "0." + "0" * 27 + "7")
     bob.ask("ans", "1")
@@ -611,7 +611,7 @@ def test_c50_before_there_is_a_result_ans_gets_an_error(calculator: Calculator) 
     refuse(calculator, "ans", "ans + 1", "0 * ans", "1 / 0", "ans")
 
 
-def test_c51_an_error_leaves_ans_as_it_was(calculator: Calculator) -> None:
+def test_c51_an_error_does_not_change_ans(calculator: Calculator) -> None:
     ann = calculator.log_in("Ann")
     ann.ask("12 + 42", "54")
     for line in (b"1 / 0", b"ans + 1 / 0", b"nonsense", b"", b"\xff", b"1" * 5000, b"(ans"):
@@ -671,7 +671,7 @@ def test_c57_a_comma_stands_between_arguments_alone(calculator: Calculator) -> N
     refuse(calculator, "1,111", "1,111 + 1", "(1,111)", "max((1,111), 2)", "1,5", ",", "1,", "1, 2")
 
 
-def test_c58_the_place_of_a_mistake_is_told(calculator: Calculator) -> None:
+def test_c58_an_error_has_the_place_of_the_mistake(calculator: Calculator) -> None:
     check(calculator, {"12 +": "error: expected a number at column 5"})
     places = {
         "12 + 42 * ": 10,
@@ -685,7 +685,7 @@ def test_c58_the_place_of_a_mistake_is_told(calculator: Calculator) -> None:
         "(1 + 2": 1,
         "1 + 2)": 6,
         "12 plus 42": 4,
-        # In characters, not in bytes.
+        # Columns count characters, not bytes.
         "2 × ÷ 3": 5,
         "7 − 😀": 5,
     }
@@ -698,7 +698,7 @@ def test_c58_the_place_of_a_mistake_is_told(calculator: Calculator) -> None:
 # Results of expressions
 
 
-def test_c59_each_operation_gives_what_decimal_gives(start: Starter) -> None:
+def test_c59_each_operation_has_the_result_of_decimal(start: Starter) -> None:
     three = start.calculator("--precision", "3", "--quiet")
     check(
         three,
@@ -710,7 +710,7 @@ def test_c59_each_operation_gives_what_decimal_gives(start: Starter) -> None:
             "2^0.5^2": "1.19",
             "abs(-1.235)": "1.24",
             "max(1.235, 1)": "1.24",
-            # A sign and parentheses round nothing.
+            # Signs and parentheses do not round.
             "-(1.2345) + 1.2344": "-0.0001",
             "--1.2345 - (1.2344)": "0.0001",
         },
@@ -725,7 +725,7 @@ def test_c60_a_number_alone_is_rounded(calculator: Calculator) -> None:
 
 def test_c61_constants_and_roots_are_right_to_the_last_digit(start: Starter) -> None:
     hundred = start.calculator("--precision", "100", "--quiet")
-    # Published digits, the last rounded by those that come behind it.
+    # Published digits; the last one is rounded by those that follow it.
     pi = (
         "3.1415926535897932384626433832795028841971693993751"
         "05820974944592307816406286208998628034825342117068"
@@ -784,7 +784,7 @@ def test_c65_round_rounds_half_even_and_once(calculator: Calculator) -> None:
             "round(1350, -2)": "1400",
             "round(1.5, 10)": "1.5",
             "round(1e999999, 999999)": "1E+999999",
-            # Rounded to 28 digits first, it would be a tie.
+            # This would be a tie if it were rounded to 28 digits first.
             "round(0.12500000000000000000000000000001, 2)": "0.13",
         },
     )
@@ -865,12 +865,12 @@ def test_c73_a_power_takes_numbers_of_at_most_100_digits(calculator: Calculator)
     )
 
 
-def test_c74_a_line_that_takes_long_holds_up_nobody_else(start: Starter) -> None:
+def test_c74_an_expensive_line_holds_nobody_else_up(start: Starter) -> None:
     calculator = start.calculator("--max-clients", "0", "--precision", "100", "--quiet")
     ann, bob = calculator.log_in("Ann"), calculator.log_in("Bob")
     ann.expect_quiet()
     bob.expect_quiet()
-    # A thousand powers each.
+    # Each line has a thousand powers.
     ann.say(*["2" + "^.9" * 999] * 4)
     bob.expect_quiet()
     assert answers_so_far(ann) < 4
@@ -925,7 +925,7 @@ def test_c77_both_numbers_are_named_that_a_comma_can_mean(calculator: Calculator
         assert error_for(calculator, line).endswith(f" ({hint})")
 
 
-def test_c78_what_cannot_be_seen_is_named_by_its_code_point(calculator: Calculator) -> None:
+def test_c78_an_invisible_character_is_named_by_its_code_point(calculator: Calculator) -> None:
     for character in "\x1b\xad\u200b\u2003\u3000\ufeff\u0301\u2800\U000e0041":
         code_point = f"U+{ord(character):04X}"
         assert f"({code_point} is none)" in error_for(calculator, f"1 {character}+ 2")

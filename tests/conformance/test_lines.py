@@ -39,7 +39,7 @@ def test_l1_a_line_is_utf8_text_that_ends_with_lf(calculator: Calculator, room: 
     cid.expect("Bob: grüße, 世界 😀")
 
 
-def test_l2_a_cr_before_the_lf_is_no_part_of_the_line(calculator: Calculator, room: Room) -> None:
+def test_l2_a_cr_before_the_lf_is_not_part_of_the_line(calculator: Calculator, room: Room) -> None:
     ann = calculator.connect("Ann")
     ann.send(b"Ann\r\n1 + 1\r\nq\r\n")
     ann.expect("2")
@@ -53,7 +53,7 @@ def test_l2_a_cr_before_the_lf_does_not_count(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.send(b"x" * 4096 + b"\r\n")
     bob.expect("Ann: " + "x" * 4096)
-    # Nor where it is the last that has come so far: what Bob says next is read behind it.
+    # Not even where it is the last byte so far: the server reads Bob's next bytes after it.
     ann.send(b"x" * 4096 + b"\r")
     bob.expect_quiet()
     ann.send(b"\n")
@@ -78,15 +78,15 @@ def test_l3_nothing_else_ends_a_line(calculator: Calculator, room: Room, charact
 CALCULATION = "Ann\r\n1 + 1\n2 × 3\r\nnonsense\n\n12 ÷ 5\nq\n".encode()
 
 
-# What a stranger may say that is no name.
+# Lines that may come first and are not names.
 TRIES = 9
 
 
 def send_cut(peer: Peer, data: bytes, size: int, *witnesses: Peer) -> None:
-    """Send bytes in pieces; each is read by itself, because a witness is answered in between."""
+    """Send bytes in pieces. The server reads each by itself: it answers a witness in between."""
     for count, start in enumerate(range(0, len(data), size)):
         peer.send(data[start : start + size])
-        # No operation, and no name.
+        # Neither an operation nor a name.
         witness = witnesses[count // TRIES % len(witnesses)]
         witness.say("*")
         witness.expect_error()
@@ -131,7 +131,7 @@ def test_l6_the_same_lines_are_spoken_over_every_kind_of_address(
     calculator: Calculator, room: Room
 ) -> None:
     addresses = room.program.addresses
-    # The last is a Unix socket; between it and the first is IPv6, where the machine has that.
+    # The last is a Unix socket. If the machine has IPv6, that is between the first and the last.
     assert [address[:5] for address in (addresses[0], addresses[-1])] == ["127.0", "unix:"]
     assert all(address.startswith("[::1]:") for address in addresses[1:-1])
     for address in calculator.program.addresses:
@@ -163,7 +163,7 @@ def test_l7_a_line_of_4096_bytes_is_taken(calculator: Calculator, room: Room) ->
     ann.say("1 + 1".ljust(4097))
     ann.expect(TOO_LONG)
     bob, cid = room.join("Bob", "Cid")
-    # Bytes are what counts, not characters.
+    # The limit counts bytes, not characters.
     bob.say("é" * 2048)
     cid.expect("Bob: " + "é" * 2048)
     bob.say("é" * 2048 + "x")
@@ -201,7 +201,7 @@ def test_l10_the_rest_is_skipped_and_the_session_goes_on(
     ann = calculator.log_in("Ann")
     ann.send(b"x" * 4097)
     ann.expect(TOO_LONG)
-    # What would be an operation were it not the end of the long line.
+    # The end of the long line would be an operation by itself.
     ann.send(b"\r1 + 1\n2 + 2\n")
     ann.expect("4")
     ann.expect_quiet()
@@ -229,9 +229,9 @@ def test_l11_one_byte_less_is_an_over_long_line(calculator: Calculator, room: Ro
 
 def test_l12_no_line_towards_a_client_is_longer_than_65536_bytes(crowd: Crowd, room: Room) -> None:
     crowd.last.say("/who")
-    # Many names would make it longer; one more does not fit.
+    # More names would make the line longer; not one more fits.
     assert 65_300 < len(crowd.last.read().encode()) <= 65_536
-    # The longest message there can be: each byte of it becomes three, by the longest name.
+    # The longest possible message: each of its bytes becomes three, and the name is the longest.
     name = "\U00020000" * 32
     ann, bob = room.join("Ann", name)
     bob.say("x" + "\0" * 4095)
@@ -253,11 +253,11 @@ def test_l13_a_line_that_is_not_utf8_gets_an_error(calculator: Calculator, room:
 
 def test_l14_nothing_is_guessed(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
-    # Latin-1, a good message with one bad byte behind it, and UTF-16.
+    # Latin-1, a valid message followed by one bad byte, and UTF-16.
     ann.send("grüße\n".encode("latin-1") + b"hello\xff\n" + b"\xff\xfeh\0i\0\n\0")
     ann.say("", "plain")
     ann.expect(NOT_UTF8, NOT_UTF8, NOT_UTF8)
-    # The second half of the LF in UTF-16 is a line by itself.
+    # The second half of a UTF-16 line feed begins a line of its own.
     bob.expect("Ann: �", "Ann: plain")
     ann.expect_quiet()
     bob.expect_quiet()
@@ -305,7 +305,7 @@ def test_l17_an_error_is_one_line(calculator: Calculator, room: Room) -> None:
 # The end of a connection
 
 
-def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room: Room) -> None:
+def test_l18_a_line_without_an_end_is_dropped(calculator: Calculator, room: Room) -> None:
     ann = calculator.connect("Ann")
     ann.send(b"Ann\n1 + 1\n2 + 2")
     ann.finish()
@@ -319,7 +319,7 @@ def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room:
     dan.send(b"\r")
     dan.close()
     bob.expect("*** Dan left (1 here)")
-    # Nobody joins by half a name.
+    # Half a name does not log anybody in.
     eve = room.connect("Eve")
     eve.send(b"Eve")
     eve.finish()
@@ -330,7 +330,7 @@ def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room:
 def test_l19_at_a_half_close_everything_is_answered_first(
     calculator: Calculator, room: Room
 ) -> None:
-    # More answers than the system takes while nobody reads: a Unix socket holds the least.
+    # More answers than the kernel buffers while nobody reads. A Unix socket buffers the least.
     ann = calculator.log_in("Ann", address=calculator.program.addresses[-1])
     ann.say(*["1/3"] * 20_000)
     ann.finish()
@@ -339,7 +339,7 @@ def test_l19_at_a_half_close_everything_is_answered_first(
     bob = room.log_in("B" * 32, address=room.program.addresses[-1])
     bob.say(*["/who"] * 12_000)
     bob.finish()
-    # By now the server has met the end, and most of the answers wait.
+    # By now the server has read the end of the input, and most of the answers are waiting.
     cid.expect(f"*** {'B' * 32} joined (2 here)", f"*** {'B' * 32} left (1 here)")
     bob.expect(f"*** welcome, {'B' * 32} (2 here: Cid, {'B' * 32})")
     assert bob.rest() == f"*** 2 here: Cid, {'B' * 32}\n".encode() * 12_000
@@ -385,12 +385,12 @@ def test_l20_no_connection_is_closed_with_input_unread(calculator: Calculator, r
 
 
 def expect_no_reset(peer: Peer, witness: Peer) -> None:
-    """Whose connection was reset, by a close with input unread, could send no more.
+    """Check that a connection was not reset: after a reset, the peer could send no more.
 
     Args:
-        peer: has read the end of its connection.
-        witness: another one of the same server: when it has been answered so often, that has done
-            what it had to do.
+        peer: a peer that has read the end of its connection.
+        witness: another peer of the same server. Once it has this many answers, the server has
+            closed what it had to close.
     """
     for _ in range(30):
         witness.expect_quiet()
@@ -398,7 +398,7 @@ def expect_no_reset(peer: Peer, witness: Peer) -> None:
 
 
 def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
-    # This server ends when its one connection is closed.
+    # This server ends once its only connection is closed.
     calculator = start.calculator("--once", "--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -419,14 +419,14 @@ def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
     asked = 0
-    # So many that the last answers are in nobody's hands when the session ends.
+    # So many that the last answers are still waiting in buffers when the session ends.
     for _ in range(20):
         ann.say(*["1/3"] * 3000)
         asked += 3000
     ann.say("q")
     answers = asked * len(f"0.{'3' * 28}\n")
     received = 0
-    # Longer than the two seconds that a silent peer gets, and typing all the time.
+    # Keep sending, for longer than the two seconds that a silent peer gets.
     for _ in range(26):
         data = ann.sock.recv(answers // 26)
         received += len(data)
@@ -438,7 +438,7 @@ def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -
     calculator.program.expect_end()
 
 
-def test_l46_a_flood_meanwhile_costs_a_peer_nothing_of_what_was_sent_to_it(
+def test_l46_a_peer_that_floods_at_the_end_loses_nothing_that_was_sent_to_it(
     calculator: Calculator,
 ) -> None:
     ann = calculator.log_in("Ann")
@@ -499,7 +499,7 @@ def test_l24_more_than_q_does_not_quit(calculator: Calculator, room: Room, line:
     cid.expect_quiet()
 
 
-def test_l25_what_follows_a_q_is_not_answered(calculator: Calculator, room: Room) -> None:
+def test_l25_lines_after_a_q_are_not_answered(calculator: Calculator, room: Room) -> None:
     ann = calculator.connect("Ann")
     ann.say("Ann", "1 + 1", "q", "2 + 2", "nonsense")
     ann.expect("2")
@@ -523,7 +523,7 @@ def test_l26_q_as_the_first_line_closes_unanswered(calculator: Calculator, room:
 
 
 def test_l26_q_as_the_first_line_is_shown_to_nobody(start: Starter) -> None:
-    # This server ends after the first session, and prints who begins and ends one.
+    # This server ends after the first session, and prints its beginning and its end.
     calculator = start.calculator("--once")
     calculator.log_in("q").expect_end()
     ann = calculator.log_in("Ann")
@@ -559,7 +559,7 @@ def test_l27_a_connection_that_begins_with_an_http_request_is_closed_unanswered(
             "Bob\nhello\n1 + 1\n".encode()
         )
         page.expect_end()
-        # Also one that is no text.
+        # Even if the line is not UTF-8.
         page = service.connect("a page")
         page.send(b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\nBob\nhello\n1 + 1\n")
         page.expect_end()
@@ -585,7 +585,7 @@ def test_l28_an_over_long_http_request_is_closed_unanswered(
         page = service.connect("a page")
         page.send(f"{start}{'x' * 9000} HTTP/1.1\r\n\r\nBob\nhello\n1 + 1\n".encode())
         page.expect_end()
-        # Also before its end has come.
+        # Even before the end of the line has come.
         page = service.connect("a page")
         page.send(f"{start}{'x' * 9000}".encode())
         page.expect_end()
@@ -615,7 +615,7 @@ def test_l29_after_the_first_line_a_request_is_a_line(calculator: Calculator, ro
         peer.expect_quiet()
 
 
-def test_l29_the_second_try_at_a_name_is_no_first_line(room: Room) -> None:
+def test_l29_a_second_try_at_a_name_is_not_a_first_line(room: Room) -> None:
     bob = room.connect("Bob")
     for line in ("", "GET / HTTP/1.1"):
         bob.say(line)
@@ -636,14 +636,14 @@ def test_l30_a_server_that_is_full_says_so(start: Starter) -> None:
     room.log_in("Eve").expect("*** welcome, Eve (2 here: Ann, Eve)")
 
 
-def test_l31_who_has_to_wait_is_answered_in_turn(start: Starter) -> None:
+def test_l31_a_peer_that_has_to_wait_is_answered_in_turn(start: Starter) -> None:
     calculator = start.calculator("--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
     bob = calculator.log_in("Bob")
     bob.say(*[f"{number} + 0" for number in range(1000)])
     bob.finish()
-    # What is wrong is not answered sooner than what is right.
+    # Bad lines are not answered any sooner than good ones.
     cid = calculator.log_in("a\tb")
     ann.expect_quiet()
     bob.expect_nothing_so_far()
@@ -659,13 +659,13 @@ def test_l31_who_has_to_wait_is_answered_in_turn(start: Starter) -> None:
 
 
 def test_l32_a_server_that_drains_takes_no_new_sessions(drain: Drain) -> None:
-    # It was still busy for seconds when somebody came.
+    # The server was still draining, for seconds, when somebody connected.
     if drain.newcomer is not None:
         drain.newcomer.say("Eve")
         assert drain.newcomer.rest() in (b"", b"error: server is closing\n")
 
 
-def test_l33_who_waits_when_the_server_drains_is_told(start: Starter) -> None:
+def test_l33_a_peer_that_waits_when_the_server_drains_is_told(start: Starter) -> None:
     calculator = start.calculator("--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -689,7 +689,7 @@ def test_l34_a_drain_ends_every_input_at_a_line_boundary(start: Starter) -> None
     bob.send(b"1 + 1\n2 + 2")
     bob.expect("2")
     cid.expect_quiet()
-    # What comes in one packet is read in one go: when its first line is answered, all are read.
+    # The server reads one packet in one go: when it answers the first line, it has read them all.
     ann.say(*["1/3"] * 3900)
     ann.expect(third := f"0.{'3' * 28}")
     calculator.program.drain()
@@ -700,9 +700,9 @@ def test_l34_a_drain_ends_every_input_at_a_line_boundary(start: Starter) -> None
     calculator.program.expect_end()
 
 
-def test_l35_who_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
+def test_l35_a_peer_that_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
     assert 5 <= drain.ending.seconds() < 10
-    # Much was on its way, but not the end of it.
+    # Much had been sent, but not its end.
     try:
         received = drain.stuck.rest()
     except AssertionError:
@@ -752,7 +752,7 @@ def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
     ):
         ann.settimeout(10)
         ann.sendall(b"Ann\n1 + 1\n2 + ")
-        # Below TLS, as from a program that ends, or somebody on the way.
+        # Below TLS: as when the program ends, or an attacker closes the connection.
         with socket.socket(fileno=os.dup(ann.fileno())) as below:
             below.shutdown(socket.SHUT_WR)
         assert ann.recv(100) == b"2\n"
@@ -762,8 +762,8 @@ def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
     assert "the peer ended the connection without a TLS goodbye" in calculator.program.errors
 
 
-def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
-    # All at the same time, because it takes that long.
+def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
+    # All at the same time, because each takes seconds.
     late: list[Peer] = []
     for service in (
         start.calculator("--quiet", "--max-clients", "0", "--login-timeout", "0.3"),
@@ -773,7 +773,7 @@ def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> N
         service.log_in("Ann")
         slow.send(b"never a whole line")
         late += [silent, slow]
-    # The calculator closes at the first unfit name (C7); a room takes the next try.
+    # The calculator closes at the first unfit name (C7); a room lets the peer try again.
     stubborn = service.connect()
     stubborn.send(b"*\n\xff\n/who\n\n")
     for _ in range(4):
@@ -784,7 +784,7 @@ def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> N
         peer.expect_end()
 
 
-def test_l37_who_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
+def test_l37_a_peer_that_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.3")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -801,20 +801,20 @@ def test_l38_one_host_has_only_so_many_connections(start: Starter) -> None:
     ann.expect_quiet()
 
 
-def test_l39_who_takes_nothing_of_what_waits_is_closed(start: Starter) -> None:
+def test_l39_a_peer_that_takes_nothing_is_closed(start: Starter) -> None:
     limits = ("--write-timeout", "0.3", "--rate", "0", "--max-waiting", "100000000")
     room = start.room("--forever", "--quiet", *limits)
     ann, bob = room.join("Ann", "Bob")
     text = "x" * 4000
-    # Bob reads nothing: when what the systems between hold is full, the rest waits, and then he is
-    # given up.
+    # Bob reads nothing. Once the kernel's buffers are full, the rest waits, and then he is given
+    # up.
     for _ in range(60):
         ann.say(*[text] * 100)
     ann.expect("*** Bob left (1 here)")
     bob.close()
 
 
-def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter) -> None:
+def test_l40_a_peer_that_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--rate", "50", "--burst", "10")
     ann, bob = room.join("Ann", "Bob")
     began = time.monotonic()
@@ -823,7 +823,7 @@ def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter)
     assert time.monotonic() - began > 0.35, "20 lines at 50 a second take 0.4 s"
 
 
-def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
+def test_l41_a_line_sent_in_time_is_answered_although_the_server_was_suspended(
     start: Starter,
 ) -> None:
     options = ("--quiet", "--max-clients", "0", "--login-timeout", "0.4", "--idle-timeout", "0.4")
@@ -841,7 +841,7 @@ def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
             peer.say("3 + 3")
         for peer in newcomers:
             peer.say(peer.name)
-        # Longer than either deadline.
+        # This takes longer than either deadline.
         time.sleep(0.6)
     for peer in strangers:
         peer.expect("4")
@@ -851,7 +851,7 @@ def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
         peer.expect_like(rf"\*\*\* welcome, {peer.name} .*")
 
 
-def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
+def test_l41_a_peer_cannot_postpone_a_deadline_by_sending_on_and_on(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--login-timeout", "0.3")
     peer = room.connect()
     began = time.monotonic()
@@ -860,7 +860,7 @@ def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
     while not heard and time.monotonic() - began < 5:
         with suppress(BlockingIOError):
             peer.sock.send(b"x")
-        # So that it takes longer than this test to make an over-long line.
+        # So slowly that the line does not become over-long during this test.
         time.sleep(0.002)
         with suppress(BlockingIOError):
             heard = peer.sock.recv(100)
@@ -868,7 +868,7 @@ def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
     assert time.monotonic() - began < 3
 
 
-def test_l42_what_takes_long_is_no_idle_time(start: Starter) -> None:
+def test_l42_the_time_of_a_long_calculation_is_not_idle_time(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.2")
     ann = calculator.log_in("Ann")
     costly = "2" + "^.9" * 999
@@ -878,7 +878,7 @@ def test_l42_what_takes_long_is_no_idle_time(start: Starter) -> None:
     ann.expect_end()
 
 
-def test_l43_who_is_slowed_down_can_send_no_more_than_the_way_holds(start: Starter) -> None:
+def test_l43_a_peer_that_is_slowed_down_can_send_no_more_than_buffers_hold(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--rate", "1", "--burst", "1")
     ann = room.log_in("Ann")
     ann.expect_like(r"\*\*\* welcome, Ann .*")
@@ -911,7 +911,7 @@ def test_l40_a_line_with_a_long_answer_counts_as_several(start: Starter) -> None
     began = time.monotonic()
     for _ in range(20):
         ann.say("/who")
-        # Some 5 KiB: with its line, two tokens.
+        # About 5 KiB, so that line and answer cost two tokens.
         ann.expect_like(r"\*\*\* 151 here: Ann, .{5000,6000}")
     assert time.monotonic() - began > 1, "10 tokens and then 30 at 20 a second take 1.5 s"
 
@@ -922,7 +922,7 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_waits(start: Starter)
     )
     members = room.join("Ann", "Bob", "Cid")
     for member in members:
-        # They read nothing, and more is still to be handed on than fits in their connections.
+        # They read nothing, and more is waiting for them than fits into their connections.
         member.sock.setblocking(False)
         with suppress(BlockingIOError):
             for _ in range(200):

@@ -1,4 +1,4 @@
-"""Who can be called what in the chat room, sentence by sentence: N1 to N26 of docs/protocol.md."""
+"""The names of chat members, sentence by sentence: the part N of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def refuse(room: Room, *names: str) -> None:
-    """Each of these gets an error; then another name is as good as ever."""
+    """Check that each of these names gets an error, and that another name is accepted after it."""
     for count, name in enumerate(names):
-        # One peer may try nine.
+        # A peer may try nine names; the tenth error ends the connection.
         if count % 9 == 0:
             peer = room.connect("somebody")
         peer.say(name)
@@ -22,7 +22,7 @@ def refuse(room: Room, *names: str) -> None:
 
 
 def check(room: Room, said: str, shown: str) -> None:
-    """Who says the one is called the other."""
+    """Check that a peer that sends `said` gets the name `shown`."""
     room.log_in(said).expect(f"*** welcome, {shown} (1 here: {shown})")
 
 
@@ -45,10 +45,10 @@ def test_n2_a_name_that_the_profile_allows_is_fit(room: Room, name: str) -> None
 def test_n2_a_name_that_the_profile_refuses_is_unfit(room: Room) -> None:
     refuse(
         room,
-        # Controls, symbols, invisible characters, compatibility forms, what is not assigned.
+        # Control characters, symbols, invisible characters, compatibility forms, unassigned ones.
         *["a\0b", "a\x7f", "a\x85b", "☃", "😀", "a\u200bb", "a\xadb", "a\u202eb", "a\u200db"],
         *["ﬁ", "Ⅷ", "²", "\u0378", "\ue000", "\ufeff"],
-        # Directions of writing that are mixed against the rule, a character out of its context.
+        # Writing directions mixed against the rule, and a character out of its context.
         *["aדb", "דנה1a", "a·b"],
     )
 
@@ -74,7 +74,7 @@ def test_n4_the_rules_are_judged_on_the_enforced_form(room: Room) -> None:
 
 
 def test_n4_the_length_is_that_of_the_enforced_form(room: Room) -> None:
-    # Four characters each that become one.
+    # Each four characters become one.
     check(room, "α\u0313\u0300\u0345" * 32, "ᾂ" * 32)
     room.log_in("α\u0313\u0300\u0345" * 33).expect_error()
 
@@ -99,12 +99,12 @@ def test_n7_a_name_holds_nothing_that_has_a_meaning_elsewhere(room: Room, charac
     refuse(room, character, f"{character}Ann", f"A{character}n", f"Ann{character}", f"Ann{wide}")
 
 
-def test_n8_a_name_does_not_begin_with_what_begins_another_line(room: Room) -> None:
+def test_n8_a_name_does_not_begin_with_a_slash_or_a_brace(room: Room) -> None:
     refuse(room, "/", "/who", "/Ann", "／who", "{", "{Ann}", "{}", "｛}")
 
 
 @pytest.mark.parametrize("name", ["A/b", "A{}", "}", "-", "_a", "a;b", "(Ann)"])
-def test_n8_behind_its_beginning_a_name_may_have_them(room: Room, name: str) -> None:
+def test_n8_after_its_first_character_a_name_may_have_them(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -117,8 +117,8 @@ def test_n9_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
     check(room, name, name)
 
 
-def test_n10_nobody_is_called_what_is_reserved(room: Room) -> None:
-    # `q` itself quits; what is mapped to it does not, and is refused.
+def test_n10_nobody_has_a_reserved_word_as_a_name(room: Room) -> None:
+    # `q` itself quits. Characters that map to it do not quit, and are refused.
     refuse(room, "ｑ", "Q", "server", "Server", "you", "YOU", "lobby", "Lobby", "ＬＯＢＢＹ")
     room.log_in("q").expect_end()
 
@@ -163,7 +163,7 @@ def test_n13_a_name_is_taken_while_a_member_has_it(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     other = room.log_in("Ann")
     other.expect_error()
-    # A name that was tried and refused is nobody's.
+    # A refused name stays free.
     other.say("Cid:")
     other.expect_error()
     ann.ask("/who", "*** 2 here: Ann, Bob")
@@ -202,17 +202,17 @@ def test_n15_a_name_does_not_begin_with_a_combining_mark(room: Room, mark: str) 
     refuse(room, f"{mark}Ann", mark)
 
 
-def test_n16_a_name_that_safe_text_would_change_is_unfit(room: Room) -> None:
+def test_n16_a_name_that_safe_text_would_change_is_refused(room: Room) -> None:
     refuse(room, "x" + "\u0325" * 9, "a\u200db", "a\u3164", "a\ufe0f", "a\u202e", "a\ue000")
 
 
 @pytest.mark.parametrize("name", ["می\u200cنا", "क\u094d\u200dष", "x" + "\u0325" * 8])
-def test_n16_what_stays_whole_is_fit(room: Room, name: str) -> None:
+def test_n16_joiners_and_marks_that_stay_whole_are_allowed(room: Room, name: str) -> None:
     check(room, name, name)
 
 
-# Latin beside Cyrillic, in part and whole; Armenian, Greek; digits; letters that touch; a dot that
-# is not seen; a joiner that is not.
+# Latin beside Cyrillic, in part and as a whole; Armenian and Greek; digits; letters that touch; a
+# dot and a joiner that nobody sees.
 LOOK_ALIKES = [
     ("ann", "аnn"),
     ("scope", "ѕсоре"),
@@ -261,7 +261,7 @@ def test_n20_the_answer_tells_which_name_it_looks_like(room: Room) -> None:
     room.log_in("ANN").expect("error: the name ANN is taken")
 
 
-def test_n21_nobody_is_called_what_looks_like_a_reserved_word(room: Room) -> None:
+def test_n21_nobody_has_a_name_that_looks_like_a_reserved_word(room: Room) -> None:
     refuse(room, "еrror", "errоr", "ЕRROR", "ERR0R", "ԛ", "ѕerver", "уоu", "Iobby", "l0bby")
 
 
@@ -283,7 +283,7 @@ def test_n24_a_visarga_of_another_script_is_a_colon(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["ノア", "علی۰", "ꓹAnn", "Ann۰"])
-def test_n23_what_only_looks_like_another_refused_character_is_fit(room: Room, name: str) -> None:
+def test_n23_lookalikes_of_other_refused_characters_are_allowed(room: Room, name: str) -> None:
     check(room, name, name)
 
 

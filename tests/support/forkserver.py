@@ -1,20 +1,20 @@
-"""Starts the program fast: a process that has loaded it forks once for each start.
+"""Starts the program fast: a process that has imported it forks once for each start.
 
-A real start of `trionet` takes 0.35 s of CPU time, nearly all of it imports; a fork takes 0.02 s,
-and the tests start it more than a hundred times. So each pytest process has one server, this file
-run as a program, which imports all that the program may need and then forks a child for each start.
-The child becomes what the program would be: standard streams, arguments, environment, directory,
-limit of descriptors, terminal and signals of its own, no other descriptor. It runs `main()`, and
-ends as any interpreter does, as far as that can be seen. tests/test_forkserver.py compares the two.
+A real start of `trionet` takes 0.35 s of CPU time, nearly all of it for imports; a fork takes 0.02
+s, and the tests start the program more than a hundred times. So each pytest process has one fork
+server: this file run as a program. It imports everything that the program may need, and then forks
+a child for each start. The child gets what the program would have: its own standard streams,
+arguments, environment, directory, limit of descriptors, terminal and signals, and no other
+descriptor. It runs `main()`, and ends like any interpreter as far as anybody can see.
+tests/test_forkserver.py compares the two.
 
-What a fork cannot show is shown by real starts, of which the tests keep at least one of each
-command (`real=` and `interpreter=` in tests/cli, and the two servers that tests/conformance
-shares): that the program starts from nothing, imports what it uses when it uses it, is installed,
-and puts up with a standard stream that is closed. Besides that, the children of a server have its
-process group, its umask and the seed of its hashes.
+A fork cannot show that the program starts from nothing, imports what it uses when it uses it, is
+installed, and copes with a closed standard stream. For that the tests keep at least one real start
+of each command (`real=` and `interpreter=` in tests/cli, and the two servers that tests/conformance
+shares). Besides, the children have the fork server's process group, umask and hash seed.
 
-The server has one thread, or a fork of it would not be safe. It ends, and kills what it has
-started, when its pytest process lets go of it, however that happens.
+The fork server has a single thread, because it would not be safe to fork otherwise. It ends, and
+kills what it has started, when its pytest process lets go of it, however that happens.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 class Process:
-    """A process that a `ForkServer` has started; what it has is as `subprocess.Popen` has it."""
+    """A process that a `ForkServer` has started, used like a `subprocess.Popen`."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._status: int | None = None
-        # Byte for byte: the status may be right behind it.
+        # Byte by byte, because the status may follow at once.
         told = b""
         while not told.endswith(b"\n"):
             if not (byte := link.recv(1)):
@@ -65,7 +65,7 @@ class Process:
     def poll(self) -> int | None:
         """Return its status, or ``None`` if it still runs."""
         if self._status is None:
-            # The status is never taken, so that any thread finds it here.
+            # Only peek, so that every thread finds the status here.
             with suppress(BlockingIOError):
                 told = self._link.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
                 if not told:
@@ -78,7 +78,7 @@ class Process:
         return self.poll()
 
     def wait(self, seconds: float | None = None) -> int:
-        """Wait until it has ended, and return its status.
+        """Wait for its end, and return its status.
 
         Raises:
             subprocess.TimeoutExpired: it takes longer.
@@ -89,7 +89,7 @@ class Process:
         return status
 
     async def wait_in_trio(self) -> int:
-        """Wait until it has ended, and return its status; for one task at a time."""
+        """Wait for its end, and return its status. Only one task may wait."""
         while (status := self.poll()) is None:
             await trio.lowlevel.wait_readable(self._link)
         return status
@@ -102,12 +102,12 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of it; if it still runs, it is killed."""
+        """Let go of it, which kills it if it still runs."""
         self._link.close()
 
 
 class TrioProcess:
-    """A `Process`, with pipes; what it has is as `trio.Process` has it."""
+    """A `Process` with pipes, used like a `trio.Process`."""
 
     def __init__(self, process: Process, pipes: Mapping[str, int]) -> None:
         self.pid = process.pid
@@ -132,13 +132,13 @@ class TrioProcess:
         self._process.kill()
 
     def close(self) -> None:
-        """Let go of it; if it still runs, it is killed. The pipes stay open."""
+        """Let go of it, which kills it if it still runs. The pipes stay open."""
         self._process.close()
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What a child is to be."""
+    """What a child should become."""
 
     program: str
     arguments: Sequence[str]
@@ -149,7 +149,7 @@ class _Start:
 
 
 class ForkServer:
-    """Starts `trionet`; `close` ends what is left."""
+    """Starts `trionet`; `close` ends what still runs."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -159,7 +159,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # Whoever presses Ctrl-C wants to stop pytest; what that does ends the server.
+                # Ctrl-C is meant for pytest, whose end then ends the fork server.
                 start_new_session=True,
             )
 
@@ -203,7 +203,7 @@ class ForkServer:
     def start_in_trio(
         self, *arguments: str, stdin: int, stdout: int, stderr: int, **options: Any
     ) -> TrioProcess:
-        """Start `trionet ARGUMENTS...`, as `start`; also with `subprocess.PIPE`."""
+        """Start `trionet ARGUMENTS...` like `start`, which does not take `subprocess.PIPE`."""
         pipes: dict[str, int] = {}
         with ExitStack() as started:
 
@@ -224,7 +224,7 @@ class ForkServer:
             return TrioProcess(self.start(*arguments, **streams, **options), pipes)
 
     def close(self) -> None:
-        """End the server and all that it has started."""
+        """End the fork server and everything that it has started."""
         self._control.close()
         self._server.wait()
 
@@ -233,13 +233,13 @@ class ForkServer:
 
 
 def _load() -> None:
-    """Import what any run of the program may import."""
+    """Import everything that the program may import."""
     import trionet.cli
 
     for module in pkgutil.iter_modules(trionet.cli.__path__, "trionet.cli."):
         importlib.import_module(module.name)
-    # What others import when they are used, such as typer to read a command line and to show what
-    # is wrong with it, is seen in a child that does this.
+    # Some packages import more when they are used: typer does when it reads a command line and
+    # shows a usage error. A child that does so tells us what is imported.
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         from trionet.cli.main import app
@@ -256,13 +256,13 @@ def _load() -> None:
     for name in ("encodings.idna", *loaded):
         with suppress(ImportError):
             importlib.import_module(name)
-    # The children then share these objects' memory, which a collection would touch.
+    # Children share the memory of these objects as long as no garbage collection touches it.
     gc.collect()
     gc.freeze()
 
 
 def _serve(control: socket.socket) -> _Start | None:
-    """Start what is asked for, until there is nobody to ask.
+    """Start what the tests ask for, until they let go.
 
     Returns in each child: what it is to be; in the server: ``None``, at the end.
     """
@@ -270,7 +270,8 @@ def _serve(control: socket.socket) -> _Start | None:
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    # What runs, and who is told of its end; nobody, if the tests have let go of it.
+    # The running children, each with the link that hears of its end; ``None`` once the tests have
+    # let go of it.
     links: dict[int, socket.socket | None] = {}
     while True:
         watched = [control, woken, *filter(None, links.values())]
@@ -321,13 +322,13 @@ def _reap(links: dict[int, socket.socket | None]) -> None:
 
 
 def _tell(link: socket.socket, number: int) -> None:
-    # The tests may have let go just now.
+    # The tests may have let go at this moment.
     with suppress(OSError):
         link.sendall(b"%d\n" % number)
 
 
 def _become(start: _Start) -> None:
-    """Make of this process what a new one would be; its standard streams are there already."""
+    """Make this process look like a new one; its standard streams are there already."""
     if start.on_terminal:
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -335,9 +336,9 @@ def _become(start: _Start) -> None:
     os.chdir(start.directory)
     os.environ.clear()
     os.environ.update(start.environment)
-    # Named as the installed program.
+    # Its name is that of the installed program.
     sys.argv = ["trionet", *start.arguments]
-    # As the interpreter opens them; the server's do not know whether they are a terminal now.
+    # Open the streams as the interpreter does: the fork server's do not know about a terminal.
     at_once: bool = sys.stdout.write_through  # type: ignore[union-attr]
     for fd, name in enumerate(_STREAMS):
         before = getattr(sys, name)
@@ -350,7 +351,8 @@ def _become(start: _Start) -> None:
         )  # fmt: skip
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    # Python does so for its own. Trio's, by which it shuffles tasks, would be the same in each.
+    # Python seeds its own generator after a fork. Trio's, which shuffles tasks, would be the same
+    # in every child.
     trio._core._run._r.seed()
 
 
@@ -372,9 +374,10 @@ def _main() -> None:
 
 
 def _end(status: int) -> None:
-    """End as the interpreter does, less what nobody sees and costs twice as much as all else.
+    """End like the interpreter, but do not free every object.
 
-    It would take every object apart, and so copy all the memory that is shared with the server.
+    Nobody would see that, it costs twice as much as everything else, and it copies all the memory
+    that is shared with the fork server.
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
@@ -383,7 +386,7 @@ def _end(status: int) -> None:
             if not stream.closed:
                 stream.flush()
     except OSError:
-        # The interpreter has its own words for that, and its own status.
+        # The interpreter has its own message and status for this.
         return
     os._exit(status & 0xFF)
 

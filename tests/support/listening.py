@@ -1,4 +1,4 @@
-"""Listeners for one test, closed with it."""
+"""Listeners that are closed at the end of a block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trionet.transport.network import SYSTEM
 async def listening(
     address: str, *, network: Network = SYSTEM, backlog: int | None = None
 ) -> AsyncIterator[list[Listener]]:
-    """Listen on an address for as long as the block runs."""
+    """Listen on an address while the block runs."""
     listeners = await network.listen(address, backlog=backlog)
     try:
         yield list(listeners)

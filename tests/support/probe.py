@@ -1,4 +1,4 @@
-"""What a program finds when it starts, for the test of `forkserver`: printed, to be compared."""
+"""Prints what a program finds when it starts, for the test of `forkserver` to compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 
 def main() -> int:
-    """Print what is found, and end in a way of which there is something to be seen."""
+    """Print what this process finds, and end in a way that can be seen from outside."""
     print(json.dumps(found()))  # noqa: T201
     atexit.register(sys.stdout.write, "ended\n")
     match sys.argv[1:]:

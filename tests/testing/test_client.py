@@ -35,14 +35,14 @@ async def test_lines_are_sent_together_and_bytes_as_they_are() -> None:
     assert await server.receive_some() == b""
 
 
-async def test_expect_takes_the_lines_in_their_order() -> None:
+async def test_expect_takes_lines_in_order() -> None:
     client, server = client_and_server()
     await server.send_all(b"one\ntwo\r\nthree\n")
     await client.expect("one")
     await client.expect("two", "three")
 
 
-async def test_another_line_than_expected_shows_the_conversation(
+async def test_an_unexpected_line_shows_the_conversation(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     client, server = client_and_server()
@@ -80,7 +80,7 @@ async def test_a_failure_before_anything_was_said_says_so(
     assert (await failure_of(client.receive())).endswith("conversation of ann:\n  (nothing yet)")
 
 
-async def test_patience_costs_a_line_that_comes_late_nothing(
+async def test_a_line_that_comes_late_but_in_time_is_received(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     client, server = client_and_server(link=Link(latency=59.0))
@@ -88,7 +88,7 @@ async def test_patience_costs_a_line_that_comes_late_nothing(
     await client.expect("late")
 
 
-async def test_an_end_instead_of_a_line_is_told_with_its_reason() -> None:
+async def test_an_end_instead_of_a_line_is_reported_with_its_reason() -> None:
     client, server = client_and_server()
     await client.send_eof()
     await server.send_eof()
@@ -98,13 +98,13 @@ async def test_an_end_instead_of_a_line_is_told_with_its_reason() -> None:
     assert "← (the peer ended its sending)" in told
 
 
-async def test_a_reset_instead_of_a_line_is_told_as_one() -> None:
+async def test_a_reset_instead_of_a_line_is_reported_as_a_reset() -> None:
     client, server = client_and_server()
     server.reset()
     assert "no more lines: the peer reset the connection" in await failure_of(client.receive())
 
 
-async def test_a_line_that_is_no_text_is_told_as_one() -> None:
+async def test_a_line_that_is_not_utf8_is_reported_as_such() -> None:
     client, server = client_and_server()
     await server.send_all(b"\xff\n\xfe\n")
     assert "cannot be read came: line is not UTF-8" in await failure_of(client.receive())
@@ -113,7 +113,7 @@ async def test_a_line_that_is_no_text_is_told_as_one() -> None:
     assert "the conversation of ann" in told
 
 
-async def test_silence_is_expected_for_its_whole_time(
+async def test_silence_lasts_as_long_as_expected(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     client, server = client_and_server(link=Link(latency=10.0))
@@ -125,14 +125,16 @@ async def test_silence_is_expected_for_its_whole_time(
     assert "(9.9 s of silence)" in told
 
 
-async def test_an_end_is_no_silence(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_end_of_the_connection_is_not_silence(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     client, server = client_and_server()
     await server.send_eof()
     told = await failure_of(client.expect_silence(1))
     assert "expected silence, but the peer ended its sending" in told
 
 
-async def test_silence_loses_no_line(autojump_clock: trio.testing.MockClock) -> None:
+async def test_expecting_silence_loses_no_line(autojump_clock: trio.testing.MockClock) -> None:
     client, server = client_and_server()
     await server.send_all(b"hel")
     await client.expect_silence(1)
@@ -140,7 +142,7 @@ async def test_silence_loses_no_line(autojump_clock: trio.testing.MockClock) -> 
     await client.expect("hello")
 
 
-async def test_an_end_is_an_end_of_input_and_nothing_else(
+async def test_expect_end_accepts_only_an_orderly_end(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     client, server = client_and_server()
@@ -161,7 +163,7 @@ async def test_an_end_is_an_end_of_input_and_nothing_else(
     assert "no line came within" in await failure_of(client.expect_end())
 
 
-async def test_an_end_in_mid_line_is_not_the_end_that_was_expected() -> None:
+async def test_expect_end_rejects_an_end_in_the_middle_of_a_line() -> None:
     client, server = client_and_server()
     await server.send_all(b"*** serv")
     await server.send_eof()

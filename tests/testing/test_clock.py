@@ -22,7 +22,7 @@ async def test_the_clock_runs_ahead_of_a_thread_unless_it_stands_still(
     assert trio.current_time() == began
 
 
-async def test_behind_the_block_the_clock_jumps_again(
+async def test_after_the_block_the_clock_jumps_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     with pytest.raises(ValueError, match="in the block"), clock_stands_still(autojump_clock):

@@ -83,7 +83,7 @@ async def test_no_host_listens_on_all_interfaces_and_connects_to_localhost() -> 
         assert listener.accept_nowait()
 
 
-async def test_localhost_reaches_whoever_listens_on_either_family() -> None:
+async def test_localhost_reaches_a_listener_on_either_family() -> None:
     network = MemoryNetwork()
     listener = await listen_on_one(network, "[::1]:7000")
     await network.connect("localhost:7000")
@@ -111,7 +111,7 @@ async def test_an_address_in_use_is_an_error_until_it_is_closed() -> None:
     await network.listen("localhost:7000")
 
 
-async def test_a_port_where_nobody_listens_refuses() -> None:
+async def test_connecting_to_a_port_where_nobody_listens_is_refused() -> None:
     network = MemoryNetwork()
     with pytest.raises(ConnectError, match=r"cannot connect to localhost:7000: .*refused"):
         await network.connect("localhost:7000")
@@ -119,7 +119,7 @@ async def test_a_port_where_nobody_listens_refuses() -> None:
 
 
 @pytest.mark.parametrize("address", ["nonsense", "localhost:99999", "::1:7000"])
-async def test_what_is_no_address_is_told_as_such(address: str) -> None:
+async def test_an_invalid_address_is_an_address_error(address: str) -> None:
     network = MemoryNetwork()
     with pytest.raises(AddressError):
         await network.listen(address)
@@ -139,7 +139,7 @@ async def test_the_server_sees_where_each_connection_comes_from() -> None:
     assert len(set(ports)) == 3
 
 
-async def test_the_network_keeps_the_clients_ends_in_order() -> None:
+async def test_the_network_keeps_the_clients_ends_in_order_of_connecting() -> None:
     network = MemoryNetwork()
     await listen_on_one(network)
     made = [await network.connect("127.0.0.1:7000") for _ in range(3)]
@@ -216,7 +216,7 @@ async def test_connections_are_accepted_in_the_order_in_which_they_came() -> Non
     assert [await listener.accept_nowait().receive_some() for _ in range(3)] == [b"0", b"1", b"2"]
 
 
-async def test_a_full_backlog_makes_connecters_wait_and_loses_none() -> None:
+async def test_a_full_backlog_makes_clients_wait_and_loses_none() -> None:
     network = MemoryNetwork()
     (listener,) = await network.listen("127.0.0.1:7000", backlog=1)
     async with trio.open_nursery() as nursery:
@@ -235,7 +235,7 @@ async def test_a_full_backlog_makes_connecters_wait_and_loses_none() -> None:
         listener.accept_nowait()
 
 
-async def test_closing_a_listener_resets_its_queue_and_refuses_who_waits_for_it(
+async def test_closing_a_listener_resets_its_queue_and_refuses_waiting_clients(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()
@@ -304,7 +304,7 @@ async def test_in_a_partition_nothing_arrives_and_nothing_is_lost(
     assert await ours.receive_some() == b""
 
 
-async def test_in_a_partition_nobody_connects_until_it_heals(
+async def test_in_a_partition_nobody_can_connect_until_it_heals(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()
@@ -325,7 +325,7 @@ async def test_in_a_partition_nobody_connects_until_it_heals(
     assert await (await listener.accept()).receive_some() == b"here"
 
 
-async def test_a_partition_holds_who_was_connecting_when_it_began(
+async def test_a_partition_holds_back_a_client_that_was_connecting_when_it_began(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()

@@ -15,7 +15,7 @@ async def shout(connection: Connection) -> None:
         await connection.send(line.upper())
 
 
-async def test_a_handler_is_served_to_as_many_clients_as_connect() -> None:
+async def test_a_handler_serves_any_number_of_clients() -> None:
     async with run_handler(shout) as connect:
         ann, bob = await connect("ann"), await connect("bob")
         await ann.send("hello")
@@ -26,7 +26,7 @@ async def test_a_handler_is_served_to_as_many_clients_as_connect() -> None:
         assert connect.server.connections == 2
 
 
-async def test_the_server_and_the_network_are_there_to_be_looked_at() -> None:
+async def test_the_server_and_the_network_can_be_inspected() -> None:
     async with run_handler(shout) as connect:
         client = await connect()
         assert connect.network.streams == [client.stream]
@@ -36,7 +36,7 @@ async def test_the_server_and_the_network_are_there_to_be_looked_at() -> None:
         ]
 
 
-async def test_a_network_that_is_given_is_used_and_shared() -> None:
+async def test_several_handlers_can_share_a_network() -> None:
     network = MemoryNetwork(link=Link(capacity=7))
     async with (
         run_handler(shout, network=network) as one,
@@ -51,14 +51,14 @@ async def test_a_network_that_is_given_is_used_and_shared() -> None:
         assert len(network.streams) == 2
 
 
-async def test_options_are_those_of_serve() -> None:
+async def test_options_are_passed_on_to_serve() -> None:
     async with run_handler(shout, limits=Limits(max_line=3)) as connect:
         client = await connect()
         await client.send("four")
         await client.expect("error: line is longer than 3 bytes")
 
 
-async def test_each_client_may_have_a_source_and_a_link_of_its_own(
+async def test_each_client_may_have_its_own_source_and_link(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def who(connection: Connection) -> None:
@@ -92,7 +92,7 @@ async def test_at_the_end_of_the_block_handlers_are_cancelled_and_clients_closed
     await network.listen(connect.server.addresses[0])
 
 
-async def test_a_failure_in_the_block_comes_out_by_itself_and_leaves_nothing_running() -> None:
+async def test_a_failure_in_the_block_is_raised_ungrouped_and_leaves_nothing_running() -> None:
     network = MemoryNetwork()
 
     async def fail() -> None:
@@ -106,7 +106,7 @@ async def test_a_failure_in_the_block_comes_out_by_itself_and_leaves_nothing_run
         await network.streams[0].receive_some()
 
 
-async def test_a_drain_in_the_block_is_the_servers_end(
+async def test_a_drain_in_the_block_ends_the_server(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with run_handler(shout) as connect:

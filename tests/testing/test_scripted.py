@@ -11,7 +11,7 @@ from trionet.testing import LineClient, MemoryNetwork, ScriptedServer
 WHERE = "localhost:7000"
 
 
-async def test_a_script_says_and_expects_lines(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_script_sends_and_expects_lines(autojump_clock: trio.testing.MockClock) -> None:
     network = MemoryNetwork()
     async with ScriptedServer(network, WHERE) as server:
         client = LineClient(await network.connect(WHERE))
@@ -25,7 +25,7 @@ async def test_a_script_says_and_expects_lines(autojump_clock: trio.testing.Mock
     await client.expect_end()
 
 
-async def test_a_reset_from_the_servers_end_is_a_lost_connection_to_the_client(
+async def test_the_client_loses_its_connection_when_the_server_resets(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()
@@ -45,7 +45,7 @@ async def test_a_reset_from_the_servers_end_is_a_lost_connection_to_the_client(
                 await client("1 + 1")
 
 
-async def test_a_client_that_does_not_come_is_told_with_the_time_that_was_waited(
+async def test_a_client_that_does_not_come_fails_the_test_and_the_message_has_the_seconds(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with ScriptedServer(MemoryNetwork(), WHERE, patience=5) as server:
@@ -56,7 +56,7 @@ async def test_a_client_that_does_not_come_is_told_with_the_time_that_was_waited
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_clients_of_both_families_that_come_at_once_are_all_accepted(
+async def test_clients_of_both_families_that_connect_at_once_are_all_accepted(
     order: tuple[int, int], autojump_clock: trio.testing.MockClock
 ) -> None:
     network = MemoryNetwork()
@@ -87,7 +87,7 @@ async def test_a_cancelled_accept_loses_no_client(autojump_clock: trio.testing.M
         assert await server.accept()
 
 
-async def test_behind_the_block_nobody_listens_and_connections_are_closed() -> None:
+async def test_after_the_block_nobody_listens_and_connections_are_closed() -> None:
     network = MemoryNetwork()
     async with ScriptedServer(network, WHERE) as server:
         client = LineClient(await network.connect(WHERE))
@@ -98,7 +98,7 @@ async def test_behind_the_block_nobody_listens_and_connections_are_closed() -> N
         await network.connect(WHERE)
 
 
-async def test_an_address_that_is_none_or_in_use_is_refused_on_entering() -> None:
+async def test_an_address_that_is_invalid_or_in_use_is_refused_on_entering() -> None:
     network = MemoryNetwork()
     with pytest.raises(AddressError):
         async with ScriptedServer(network, "7000"):

@@ -84,7 +84,7 @@ def test_each_end_knows_the_others_name() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("capacity", 0), ("latency", -0.1)])
-def test_a_link_that_cannot_be_is_refused(field: str, value: float) -> None:
+def test_an_impossible_link_is_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=field):
         Link(**{field: value})  # type: ignore[arg-type]
 
@@ -92,7 +92,7 @@ def test_a_link_that_cannot_be_is_refused(field: str, value: float) -> None:
 # Capacity
 
 
-async def test_send_nowait_takes_what_there_is_room_for_and_then_nothing() -> None:
+async def test_send_nowait_takes_bytes_until_the_link_is_full() -> None:
     left, right = sending_now_pair(Link(capacity=10))
     assert left.send_nowait(b"x" * 7) == 7
     assert left.send_nowait(b"y" * 7) == 3
@@ -101,7 +101,7 @@ async def test_send_nowait_takes_what_there_is_room_for_and_then_nothing() -> No
     assert left.send_nowait(memoryview(b"z")) == 1
 
 
-async def test_the_directions_have_room_of_their_own() -> None:
+async def test_each_direction_has_its_own_room() -> None:
     left, right = sending_now_pair(Link(capacity=10))
     assert left.send_nowait(bytes(20)) == 10
     assert right.send_nowait(bytes(20)) == 10
@@ -137,7 +137,7 @@ async def test_bytes_on_their_way_take_room(autojump_clock: trio.testing.MockClo
     assert left.send_nowait(b"ef") == 2
 
 
-async def test_wait_writable_waits_for_room_and_no_longer() -> None:
+async def test_wait_writable_returns_as_soon_as_there_is_room() -> None:
     left, right = sending_now_pair(Link(capacity=4))
     left.send_nowait(b"abcd")
     async with trio.open_nursery() as nursery:
@@ -185,14 +185,16 @@ async def test_a_wait_for_room_ends_when_either_end_closes() -> None:
         (lambda: cut_at([]), [b"0123456789"]),
     ],
 )
-async def test_input_is_cut_into_reads_as_asked(cut: Callable[[], Cut], reads: list[bytes]) -> None:
+async def test_input_is_cut_into_reads_as_the_link_says(
+    cut: Callable[[], Cut], reads: list[bytes]
+) -> None:
     left, right = memory_stream_pair(Link(cut=cut))
     await left.send_all(b"0123456789")
     await left.aclose()
     assert await read_to_end(right) == reads
 
 
-async def test_places_are_counted_over_all_that_was_sent() -> None:
+async def test_places_are_counted_from_the_beginning_of_the_connection() -> None:
     left, right = memory_stream_pair(Link(cut=lambda: cut_at([3, 6])))
     reads = []
     for piece in (b"ab", b"cdef", b"ghi"):
@@ -265,7 +267,7 @@ def test_every_byte_arrives_once_and_in_order_whatever_the_link(
 # Latency
 
 
-async def test_what_is_sent_arrives_after_the_latency(
+async def test_bytes_arrive_after_the_latency(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     left, right = memory_stream_pair(Link(latency=2.0))
@@ -282,7 +284,7 @@ async def test_what_is_sent_arrives_after_the_latency(
     assert trio.current_time() - began == pytest.approx(2.5)
 
 
-async def test_what_arrived_while_nobody_read_is_read_together(
+async def test_bytes_that_arrived_while_nobody_read_are_read_together(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     left, right = memory_stream_pair(Link(latency=1.0))
@@ -297,7 +299,7 @@ async def test_what_arrived_while_nobody_read_is_read_together(
 # Stalls
 
 
-async def test_a_stall_holds_what_is_sent_and_resume_lets_it_arrive(
+async def test_a_stall_holds_bytes_back_and_resume_delivers_them(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     left, right = memory_stream_pair()
@@ -315,7 +317,7 @@ async def test_a_stall_holds_what_is_sent_and_resume_lets_it_arrive(
     assert await left.receive_some() == b"held too"
 
 
-async def test_what_arrived_before_a_stall_can_be_read() -> None:
+async def test_bytes_that_arrived_before_a_stall_can_be_read() -> None:
     left, right = memory_stream_pair()
     await left.send_all(b"before")
     left.stall()
@@ -323,7 +325,9 @@ async def test_what_arrived_before_a_stall_can_be_read() -> None:
     assert await right.receive_some() == b"before"
 
 
-async def test_a_stall_may_hold_one_direction_only(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_stall_can_hold_back_one_direction_only(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     left, right = memory_stream_pair()
     left.stall(incoming=False)
     await right.send_all(b"arrives")
@@ -334,7 +338,7 @@ async def test_a_stall_may_hold_one_direction_only(autojump_clock: trio.testing.
     assert silence.cancelled_caught
 
 
-async def test_a_stall_holds_the_end_of_the_input_and_fills_the_link(
+async def test_a_stall_holds_back_the_end_of_the_input_and_fills_the_link(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     left, right = sending_now_pair(Link(capacity=3))
@@ -368,7 +372,7 @@ async def test_a_reader_that_waits_through_a_stall_is_woken_by_resume(
 # Ends
 
 
-async def test_a_close_lets_the_peer_read_what_was_sent_and_then_the_end() -> None:
+async def test_after_a_close_the_peer_reads_what_was_sent_and_then_the_end() -> None:
     left, right = memory_stream_pair()
     await left.send_all(b"last words")
     await left.aclose()
@@ -377,7 +381,7 @@ async def test_a_close_lets_the_peer_read_what_was_sent_and_then_the_end() -> No
         await right.send_all(b"anybody?")
 
 
-async def test_after_the_end_of_its_sending_an_end_still_receives() -> None:
+async def test_an_end_that_has_stopped_sending_still_receives() -> None:
     left, right = memory_stream_pair()
     await left.send_all(b"question")
     await left.send_eof()
@@ -387,7 +391,7 @@ async def test_after_the_end_of_its_sending_an_end_still_receives() -> None:
     assert await read_to_end(left) == [b"answer"]
 
 
-async def test_closing_with_input_unread_is_a_reset_that_destroys_what_was_sent() -> None:
+async def test_closing_with_unread_input_is_a_reset_that_destroys_what_was_sent() -> None:
     left, right = memory_stream_pair()
     await right.send_all(b"unread")
     await left.send_all(b"destroyed")
@@ -404,7 +408,7 @@ async def test_input_on_its_way_counts_as_unread(autojump_clock: trio.testing.Mo
         await right.receive_some()
 
 
-async def test_input_that_was_read_makes_no_reset() -> None:
+async def test_closing_after_reading_all_input_is_no_reset() -> None:
     left, right = memory_stream_pair()
     await right.send_all(b"read")
     await left.receive_some()
@@ -427,7 +431,7 @@ async def test_a_reset_loses_what_the_other_end_has_not_read() -> None:
         await left.send_all(b"x")
 
 
-async def test_a_reset_wakes_whoever_waits() -> None:
+async def test_a_reset_wakes_every_waiting_task() -> None:
     left, right = memory_stream_pair(Link(capacity=1))
 
     async def expect_reset(wait: Callable[[], Awaitable[object]]) -> None:
@@ -444,7 +448,7 @@ async def test_a_reset_wakes_whoever_waits() -> None:
 # Calling a receive off
 
 
-async def test_interrupt_receive_calls_a_waiting_receive_off_and_loses_nothing() -> None:
+async def test_interrupt_receive_ends_a_waiting_receive_and_loses_nothing() -> None:
     left, right = memory_stream_pair()
 
     async def expect_interrupt() -> None:
@@ -476,6 +480,6 @@ async def test_a_cancelled_receive_loses_nothing() -> None:
     assert await right.receive_some() == b"x"
 
 
-def test_a_cut_that_is_not_made_anew_is_an_error_that_says_so() -> None:
+def test_a_cut_in_place_of_a_function_that_makes_one_is_an_error() -> None:
     with pytest.raises(TypeError, match=r"lambda: cut_at\(\[3\]\)"):
         memory_stream_pair(Link(cut=cut_at([3])))  # type: ignore[arg-type]
