@@ -1,1 +1,1 @@
-"""What trionet's servers do, measured beside their peers and beside the limit: see `__main__`."""
+"""trionet's servers measured beside their peers and beside the limit: see `__main__`."""

@@ -1,12 +1,12 @@
 """Measure trionet's servers beside their peers and beside the limit.
 
-    python -m benchmarks                    everything, in some 40 minutes
-    python -m benchmarks --quick            everything in small, in less than a minute
-    python -m benchmarks chat calc          parts: chat, calc, idle, drain, start, hostile
+    python -m benchmarks                    everything, in about 40 minutes
+    python -m benchmarks --quick            a little of everything, in less than a minute
+    python -m benchmarks chat calc          some parts: chat, calc, idle, drain, start, hostile
     python -m benchmarks --peers trionet,limit,go --rounds 3
-    python -m benchmarks --out DIR          results.json, results.md and chart.svg, too
+    python -m benchmarks --out DIR          also write results.json, results.md and chart.svg
 
-The table goes to standard output, the progress to standard error.
+The table goes to standard output, and progress to standard error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "hostile": hostile.measure,
 }
 
-# Load average above which other programs are in the way.
+# Above this load average, other programs disturb the measurement.
 BUSY = 0.5
 
 
@@ -61,9 +61,9 @@ def main() -> None:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     described["load_before"] = load
     if load is not None and load > BUSY:
-        tell(f"other programs are running (load average {load:.1f}): figures will waver")
+        tell(f"other programs are running (load average {load:.1f}): figures will vary")
     if described["server_core"] is None:
-        tell("there is one core, or no choosing: server and load generator are in each other's way")
+        tell("server and load generator share a core and disturb each other")
     results = Results()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
@@ -72,7 +72,7 @@ def main() -> None:
             try:
                 PARTS[part](run)
             except KeyboardInterrupt:
-                tell("interrupted: this is what there is so far")
+                tell("interrupted: these are the results so far")
                 break
     tell(f"took {time.monotonic() - began:.0f} s")
     text = report.as_text(results, plan, described)

@@ -1,10 +1,10 @@
-"""Hostile clients of one server, in a process of their own: they do what `attacks` says.
+"""Hostile clients of one server, in their own process: they do what `attacks` says.
 
     python -m benchmarks.attackers NAME ATTACKERS SECONDS HOST:PORT
 
-It prints ``ready`` when those who log in have done so, and begins when it reads a line. After so
-many seconds it prints what was sent, as JSON, and stays connected until its input ends. What it
-sends is bounded by the attack, and by the time.
+The process prints ``ready`` once the attackers have logged in, if this attack logs in, and begins
+when it reads a line. After so many seconds it prints what it has sent, as JSON, and stays connected
+until its input ends. The attack and the time limit what it sends.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from contextlib import suppress
 from benchmarks.attacks import ATTACKS, Attack
 from benchmarks.machine import allow_descriptors
 
-# What a server sends to one who does not read is to stay with the server, not with the kernel.
+# Small, so that output for an attacker that does not read stays in the server, not in the kernel.
 SMALL_BUFFER = 4096
 
-# Seconds for all of them to log in.
+# How many seconds all of them together may take to log in.
 LOGIN_PATIENCE = 20.0
 
-# Connections that are being made at a time: below the backlog of a loopback.
+# How many connections are made at a time: fewer than the backlog on a loopback.
 CONNECTING_AT_ONCE = 100
 
 
@@ -33,9 +33,9 @@ class Attacker:
     """One hostile connection.
 
     Attributes:
-        rest: what it has not sent yet.
-        sent: bytes that the kernel has taken.
-        is_welcome: it has heard something: it is logged in.
+        rest: what remains to be sent.
+        sent: how many bytes the kernel has taken.
+        is_welcome: whether it has received anything, and so is logged in.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -45,7 +45,7 @@ class Attacker:
         self.is_welcome = False
 
     def push(self, data: bytes) -> None:
-        """Send what the kernel takes, and keep the rest; what was not sent before comes first."""
+        """Send the rest of before, or these bytes; keep what the kernel does not take."""
         if not self.rest:
             self.rest = memoryview(data)
         while self.rest:
@@ -54,7 +54,7 @@ class Attacker:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                # The server has closed it: that is its right.
+                # The server has closed the connection, as it may.
                 self.rest = memoryview(b"")
                 return
             self.sent += taken
@@ -62,7 +62,7 @@ class Attacker:
 
 
 class Gang:
-    """All who attack one server."""
+    """All attackers of one server."""
 
     def __init__(self, attack: Attack, server: tuple[str, int]) -> None:
         self._attack = attack
@@ -88,26 +88,26 @@ class Gang:
             self.attackers.append(Attacker(sock))
 
     def log_in(self) -> None:
-        """Have all of them log in, and wait until each has heard a line."""
+        """Log all attackers in, and wait until each has received a line."""
         for number, attacker in enumerate(self.attackers):
             self._selector.register(attacker.sock, selectors.EVENT_READ, attacker)
             attacker.push(b"m%d\n" % number)
         if self._attack.is_calculator:
-            # It does not answer a name: an expression behind it is answered.
+            # A calculator does not answer a name, so an expression follows it.
             for attacker in self.attackers:
                 attacker.push(b"1 + 1\n")
         end = time.monotonic() + LOGIN_PATIENCE
         while not all(attacker.is_welcome for attacker in self.attackers):
             if time.monotonic() > end:
                 raise TimeoutError("not all attackers are logged in")
-            self._turn(0.1)
+            self._loop_once(0.1)
         for attacker in self.attackers:
             attacker.sent = 0
             if not self._attack.reads:
                 self._selector.unregister(attacker.sock)
 
     def attack(self, count: int, seconds: float) -> None:
-        """Send, for so long."""
+        """Attack for so many seconds."""
         began = time.monotonic()
         end = began + seconds
         if not self._attack.logs_in:
@@ -121,19 +121,19 @@ class Gang:
             if self._attack.per_second and now - began >= due / self._attack.per_second:
                 due += 1
                 for attacker in self.attackers:
-                    # Who is kept from sending sends the rest, and not more: memory stays bounded.
+                    # One that is slowed down sends the rest and nothing new: memory is bounded.
                     attacker.push(self._attack.payload)
             else:
                 for attacker in self.attackers:
                     if attacker.rest:
                         attacker.push(b"")
-            self._turn(0.01)
+            self._loop_once(0.01)
 
     def close(self) -> None:
         """Close the selector; the connections end with the process."""
         self._selector.close()
 
-    def _turn(self, seconds: float) -> None:
+    def _loop_once(self, seconds: float) -> None:
         if not self._selector.get_map():
             time.sleep(seconds)
             return

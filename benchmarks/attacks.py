@@ -1,7 +1,7 @@
-"""What hostile clients do to a server, one attack at a time: pure.
+"""What hostile clients do to a server, one attack at a time. Pure.
 
-Each attack is what peers that can reach a port, and nothing more, may send. The server runs as its
-user runs it, with its default limits, but for what an attack is about.
+Each attack is something that anybody who can reach the port may send. The server runs as a user
+runs it, with its default limits, except for the limit that an attack is about.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# One burst that the default rate of a chat room lets pass at once has 1,000 lines.
+# The default rate of a chat room lets a burst of 1,000 lines through.
 BURST = 1000
 
-# Some bytes under 64 KiB: what a server reads at once.
+# Just under the 64 KiB that a server reads at once.
 PIECE = 65_400
 
-# The longest line by default, without its end.
+# The longest line by default, without its line end.
 LINE = 4096
 
 CHAT = ("chat", "serve", "--quiet", "--forever")
@@ -27,15 +27,15 @@ class Attack:
     """One attack.
 
     Args:
-        name: what it is called in keys.
-        title: what a reader is told.
-        serve: the server's command, less its addresses.
-        attackers: connections.
-        payload: what each sends.
-        per_second: times that each sends it again; 0: it is sent once.
-        logs_in: they are members before the attack begins; else they are strangers.
-        reads: they read what they are sent.
-        is_tls: they connect to a ``tls:`` address.
+        name: its name in keys.
+        title: its description in reports.
+        serve: the server's command, without addresses.
+        attackers: how many connections attack.
+        payload: what each attacker sends.
+        per_second: how often each attacker repeats it; 0: it is sent once.
+        logs_in: whether the attackers log in before the attack begins.
+        reads: whether they read what they are sent.
+        is_tls: whether they connect to a ``tls:`` address.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Attack:
 
     @property
     def is_calculator(self) -> bool:
-        """Whether a calculator is attacked."""
+        """Whether the attack is on a calculator."""
         return self.serve[0] == "calc"
 
 

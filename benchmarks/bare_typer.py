@@ -1,4 +1,4 @@
-"""The least that a typer program can be: what `trionet --version` is measured beside."""
+"""The smallest possible typer program, for comparison with `trionet --version`."""
 
 from __future__ import annotations
 

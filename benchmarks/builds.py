@@ -1,4 +1,4 @@
-"""What is compiled for a run: C and Go, each once, into a directory that goes with the run."""
+"""Compiles programs in C and Go, each once, into the directory of a run."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from benchmarks.machine import compiler
 
-# The first Go program of a machine compiles Go's own library too.
+# Seconds. The first Go program on a machine compiles Go's own library too.
 PATIENCE = 300
 
 
 class Unavailable(Exception):
-    """Something is not installed; the text says what."""
+    """Something is not installed; the message says what."""
 
 
 class Builds:
-    """Compiles sources, and remembers what came of it.
+    """Compiles sources, and remembers the programs.
 
     Args:
-        directory: where programs are put.
+        directory: where the programs go.
     """
 
     def __init__(self, directory: Path) -> None:

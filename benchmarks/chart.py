@@ -1,7 +1,8 @@
-"""Results as a chart, an SVG that reads well on light and on dark: pure.
+"""Results as a chart: an SVG for light and dark backgrounds. Pure.
 
-One panel for each of the chosen measures; in it a bar for each server, as long as its median, with
-a line from its least to its most. All bars of a panel begin at nothing and share one scale.
+There is one panel for each of the chosen measures, with a bar for each server. The bar is as long
+as the median; a line leads from the least figure to the greatest. All bars of a panel begin at zero
+and have one scale.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ GAP = 6
 TITLE = 34
 MARGIN = 16
 
-# What stands outside the queries can be read on either, for what does not know them.
+# The colours outside the media queries are for viewers that do not know the queries.
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #768390 }
   .title { font-weight: 600 }
@@ -45,7 +46,7 @@ _STYLE = """
 
 
 def chart(results: Results, keys: Sequence[str]) -> str:
-    """Return a chart of those of the measures that there are."""
+    """Return a chart of the chosen measures that have figures."""
     parts: list[str] = []
     y = float(MARGIN)
     for key in keys:
@@ -68,7 +69,7 @@ def _panel(parts: list[str], y: float, results: Results, measure: Measure) -> fl
     parts.append(_text(MARGIN, y + 16, f"{measure.title}: {measure.unit}", "title"))
     parts.append(_text(WIDTH - MARGIN, y + 16, better, "note", anchor="end"))
     y += TITLE
-    # What has no figure stands last, with its reason.
+    # Servers without a figure come last, with the reason.
     for peer, spread in sorted(
         zip(peers, spreads, strict=True),
         key=lambda item: (

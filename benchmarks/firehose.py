@@ -1,6 +1,6 @@
-"""Writes lines to all its clients, as fast as it can: what the load generator can take.
+"""Writes lines to all its clients as fast as it can, to see how much the load generator can take.
 
-In pieces as large as a turn of `chat_limit` with 512 messages in flight.
+It writes pieces as large as a batch of `chat_limit` with 512 messages in flight.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
                 if key.fileobj is listener:
                     sock, _ = listener.accept()
                     sock.setblocking(False)
-                    # What is written next: lines stay whole.
+                    # The rest of the piece is written next, so that lines stay whole.
                     selector.register(sock, selectors.EVENT_WRITE, memoryview(PIECE))
                 else:
                     assert isinstance(key.fileobj, socket.socket)

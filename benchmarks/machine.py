@@ -1,4 +1,4 @@
-"""The machine that figures come from: what it is, which cores to use, what it can hold."""
+"""The machine that is measured on: what it is, which cores to use, how many clients it can hold."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 PACKAGES = ("trionet", "trio", "typer", "uvloop", "twisted")
 
-# Descriptors that are no client's.
+# Descriptors for everything that is not a client.
 SPARE = 100
 
 
 def cores() -> tuple[int, int] | None:
-    """Return one core for the server and another for the load; ``None``: leave it to the system.
+    """Return a core for the server and one for the load; ``None``: leave the choice to the OS.
 
-    The two are not one core's two threads, where the system tells.
+    If the OS tells, the two are not threads of one core.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
@@ -44,7 +44,7 @@ def _core_id(core: int) -> str:
 
 @contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Have what is started meanwhile run on one core."""
+    """Run what the block starts on one core."""
     if core is None or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -57,7 +57,7 @@ def on_core(core: int | None) -> Iterator[None]:
 
 
 def allow_descriptors() -> int:
-    """Let this process, and those it starts, open as many files as the system allows."""
+    """Let this process, and those it starts, open as many files as the OS allows."""
     try:
         import resource
     except ImportError:
@@ -75,7 +75,7 @@ def most_clients() -> int:
 
 
 def memory_of(pid: int) -> float | None:
-    """Return what a process holds of the memory (its proportional share), in KiB."""
+    """Return the proportional set size of a process, in KiB."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -86,17 +86,17 @@ def memory_of(pid: int) -> float | None:
 
 
 def resident_of(pid: int) -> float | None:
-    """Return what of a process is in memory now, in KiB; Linux alone tells."""
+    """Return the resident memory of a process in KiB; only Linux tells."""
     return _status(pid, "VmRSS")
 
 
 def peak_of(pid: int) -> float | None:
-    """Return what of a process was in memory at most since `begin_peak`, in KiB."""
+    """Return the peak of the resident memory of a process since `begin_peak`, in KiB."""
     return _status(pid, "VmHWM")
 
 
 def begin_peak(pid: int) -> None:
-    """Have the kernel forget what a process had in memory before."""
+    """Let the kernel measure the peak of a process's memory from now on."""
     with suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text("5")
 
@@ -112,7 +112,7 @@ def _status(pid: int, name: str) -> float | None:
 
 
 def descriptors_of(pid: int) -> int:
-    """Return how many files and sockets a process has open; 0 where nothing tells."""
+    """Return how many files and sockets a process has open; 0 where the OS does not tell."""
     try:
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except OSError:
@@ -120,7 +120,7 @@ def descriptors_of(pid: int) -> int:
 
 
 def describe() -> dict[str, object]:
-    """Tell what figures of this machine mean."""
+    """Describe the machine and the programs on it."""
     chosen = cores()
     return {
         "system": f"{platform.system()} {platform.release()}",
@@ -173,11 +173,11 @@ def _memory() -> float | None:
 
 
 def processor_time(pid: int) -> float | None:
-    """Return the processor time that another process has taken, in seconds; Linux alone tells."""
+    """Return the CPU time of another process in seconds; only Linux tells."""
     if sys.platform != "linux":
         return None
     try:
-        # The clock of a process, as clock_getcpuclockid(3) makes it.
+        # The CPU clock of a process, as clock_getcpuclockid(3) makes it.
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return None

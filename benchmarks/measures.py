@@ -1,4 +1,4 @@
-"""All that is measured, by name."""
+"""Everything that is measured, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.results import Measure
 
 
 def fan_out(members: int, size: int) -> Measure:
-    """Deliveries among some members."""
+    """Deliveries in a room with so many members."""
     title = f"{members:,} members, {size}-byte lines"
     return Measure(f"chat.{members}.{size}", title, "deliveries/s", more_is_better=True)
 
@@ -21,13 +21,13 @@ def fan_out_cpu(members: int, size: int) -> Measure:
 
 
 def fan_out_load(members: int, size: int) -> Measure:
-    """The load generator's share of its core meanwhile: below 100 %, it waits for the server."""
+    """How busy the load generator was meanwhile: below 100 %, it waited for the server."""
     title = f"{members:,} members, {size}-byte lines: load generator"
     return Measure(f"load.{members}.{size}", title, "% busy")
 
 
 def calculator(depth: int) -> Measure:
-    """Requests among 50 clients."""
+    """Requests from 50 clients."""
     title = f"calculator, 50 clients, {depth} in flight each"
     return Measure(f"calc.{depth}", title, "requests/s", more_is_better=True)
 
@@ -39,13 +39,13 @@ def calculator_cpu(depth: int) -> Measure:
 
 
 def calculator_load(depth: int) -> Measure:
-    """The load generator's share of its core meanwhile."""
+    """How busy the load generator was meanwhile."""
     title = f"calculator, {depth} in flight each: load generator"
     return Measure(f"load.calc.{depth}", title, "% busy")
 
 
 def join(members: int) -> Measure:
-    """A crowd that comes at once."""
+    """Many members join at once."""
     return Measure("chat.join", f"{members:,} members join at once: until all know of all", "s")
 
 
@@ -56,25 +56,25 @@ def one_message(members: int, percentile: int) -> Measure:
 
 
 def idle_memory(members: int) -> Measure:
-    """What a member who is silent costs."""
+    """What a silent member costs."""
     return Measure("idle.memory", f"memory for each of {members:,} idle members", "KiB")
 
 
 def cost(members: int) -> Measure:
-    """What a delivery costs the server, as the room grows."""
+    """What a delivery costs the server as the room grows."""
     title = f"cost of a delivery, {members:,} members"
     return Measure(f"idle.cost.{members}", title, "µs CPU")
 
 
 def drained(members: int, what: str) -> Measure:
-    """The time from SIGTERM on."""
+    """The time since SIGTERM."""
     return Measure(
         f"drain.{what}", f"drain of {members:,} members (no peer has one): until {what}", "s"
     )
 
 
-# What is taken of each attack, its unit and title. Memory is what the server has resident at most,
-# less what it had before; latency is that of a member who does nothing wrong.
+# The figures of each attack, with unit and title. Memory is the peak of the server's resident
+# memory minus what it had before. Latency is that of a member that does nothing wrong.
 ATTACK_FIGURES: Mapping[str, tuple[str, str]] = {
     "sent": ("MiB", "sent"),
     "memory": ("MiB", "memory"),
@@ -90,7 +90,7 @@ ATTACK_FIGURES: Mapping[str, tuple[str, str]] = {
 
 
 def attack(name: str, what: str) -> Measure:
-    """What one attack costs: ``what`` is of `ATTACK_FIGURES`."""
+    """What one attack costs; ``what`` is a key of `ATTACK_FIGURES`."""
     unit, title = ATTACK_FIGURES[what]
     return Measure(f"hostile.{name}.{what}", f"{ATTACKS[name].title}: {title}", unit)
 

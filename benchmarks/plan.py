@@ -1,4 +1,4 @@
-"""How much is measured: in full, and with ``--quick``."""
+"""How much is measured, in full and with ``--quick``."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Sizes and times of a run; seconds, unless said otherwise.
+    """Sizes and times of a run. Times are in seconds.
 
     Args:
-        rounds: times that all peers are run, in turn.
-        warmup: load before a window that is measured.
-        seconds: one such window.
-        patience: without a line, after a window, until what is missing counts as not coming.
-        crowd: members of the larger room.
-        crowd_peers: who is run with it; ``None``: all.
-        join_limit: for a crowd to know all of all; who needs longer did not finish.
-        pings: messages one at a time.
-        ping_limit: after which fewer must do.
-        stall_pairs: windows with and without a member who does not read.
-        stall_fill: load before a window with such a one: nothing more fits on the way to them.
-        stall_peers: who has one; ``None``: all.
-        idle: members who are idle, or are drained.
-        idle_peers: who has them; ``None``: all.
-        growth: members among whom the cost of a delivery is taken.
-        starts: times that a program is started in a round.
-        attack_rounds: times that each attack is carried out.
-        attack_scale: how many attackers there are of those that an attack names.
-        attack_seconds: one attack.
-        attack_patience: after it, until lines on their way count as lost.
+        rounds: how often all peers are run, in turn.
+        warmup: the time of load before a window that is measured.
+        seconds: the length of one window.
+        patience: after a window, and so long without a line, missing lines count as lost.
+        crowd: how many members the larger room has.
+        crowd_peers: the peers that run with it; ``None``: all.
+        join_limit: how long a crowd may take until each knows of all; then the peer has failed.
+        pings: how many messages are sent one at a time.
+        ping_limit: after this time fewer are enough.
+        stall_pairs: how many windows with and without a member that does not read.
+        stall_fill: the time of load before a window with such a member, to fill its buffers.
+        stall_peers: the peers that have one; ``None``: all.
+        idle: how many members are idle, or are drained.
+        idle_peers: the peers that have them; ``None``: all.
+        growth: the sizes of room for which the cost of a delivery is measured.
+        starts: how often a program is started in a round.
+        attack_rounds: how often each attack is carried out.
+        attack_scale: the part of an attack's attackers that take part.
+        attack_seconds: the length of one attack.
+        attack_patience: so long after an attack, missing lines count as lost.
     """
 
     rounds: int = 5
@@ -57,7 +57,7 @@ class Plan:
 
 FULL = Plan()
 
-# Enough to see what is what, not to argue about a tenth. A crowd takes most others seconds to join.
+# Enough to see orders of magnitude, not tenths. Most other peers take seconds to let a crowd join.
 QUICK = Plan(
     rounds=2,
     warmup=0.05,

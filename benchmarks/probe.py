@@ -1,7 +1,7 @@
-"""Somebody else at a server that is attacked: how long their lines take.
+"""An ordinary client of a server that is under attack: how long its lines take.
 
-Lines are sent by the clock, whether those before them have come back or not: a server that stands
-still for a second delays all lines of that second, and each is counted from when it was due.
+Lines are sent by the clock, whether or not earlier ones have come back. A server that stands still
+for a second delays all lines of that second, and the delay of each counts from when it was due.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from types import TracebackType
 
 from benchmarks.processes import Failed
 
-# Lines a second: what a chat room takes from one member by default in the long run.
+# Lines a second: what a chat room takes from a member in the long run by default.
 PER_SECOND = 50
 
-# Seconds for the first answer.
+# How many seconds the first answer may take.
 LOGIN_PATIENCE = 10.0
 
 
@@ -29,8 +29,8 @@ class Latencies:
     """How long lines took.
 
     Attributes:
-        seconds: one for each line that came, and for each that did not come in time.
-        lost: how many did not come, though later ones did, or nothing did in time.
+        seconds: the delay of each line; one that did not come in time counts with what it waited.
+        lost: how many lines did not come, although later ones did, or nothing came in time.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -43,11 +43,11 @@ class Latencies:
 
 
 class Probe:
-    """Two members of a room, one of whom talks; or one client of a calculator.
+    """Two members of a room, of whom one talks; or one client of a calculator.
 
     Args:
-        server: where it is.
-        is_calculator: what it is.
+        server: its address.
+        is_calculator: whether it is a calculator.
     """
 
     def __init__(self, server: tuple[str, int], *, is_calculator: bool) -> None:
@@ -62,7 +62,7 @@ class Probe:
             self._talker = self._listener = self._log_in(b"prober\n", stack)
             if not self._is_calculator:
                 self._listener = self._log_in(b"witness\n", stack)
-            # The first line of all is no figure.
+            # The very first line is not measured.
             self._talker.sendall(self._line(0))
             end = time.monotonic() + LOGIN_PATIENCE
             while not self._hear():
@@ -77,7 +77,7 @@ class Probe:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(name)
         if not self._is_calculator:
-            # Until then they are no members who could hear anything.
+            # Before that they are not members, and receive nothing.
             sock.recv(1 << 16)
         sock.setblocking(False)
         return sock
@@ -86,12 +86,12 @@ class Probe:
         return b"%d + 0\n" % number if self._is_calculator else b"p%d\n" % number
 
     def watch(self, seconds: float, patience: float, look: Callable[[], object]) -> Latencies:
-        """Send lines for some time, and wait for the last of them.
+        """Send lines for some time, and wait for the last one.
 
         Args:
             seconds: how long lines are sent.
-            patience: seconds after that, in which those on their way may still come.
-            look: is called some hundred times a second.
+            patience: how many seconds to wait for the last lines.
+            look: a function that is called about a hundred times a second.
         """
         latencies = Latencies()
         began = time.perf_counter()
@@ -116,7 +116,7 @@ class Probe:
                 now = time.perf_counter()
                 if heard in waiting:
                     latencies.seconds.append(now - waiting.pop(heard))
-                # Lines stay in order: what was sent before this one will not come.
+                # Lines stay in order: what was sent before this one is lost.
                 for missing in [other for other in waiting if other < heard]:
                     del waiting[missing]
                     latencies.lost += 1
@@ -128,7 +128,7 @@ class Probe:
         return latencies
 
     def _hear(self) -> list[int]:
-        """Return the numbers of the lines that have come."""
+        """Return the numbers of the lines that have come back."""
         if self._talker is not self._listener:
             _read(self._talker)
         *lines, self._part = (self._part + _read(self._listener)).split(b"\n")
@@ -146,7 +146,7 @@ class Probe:
 def _read(sock: socket.socket) -> bytes:
     pieces = []
     try:
-        # Bounded: who reads all that comes never looks at the clock.
+        # Bounded: reading on for as long as anything comes would never look at the clock.
         for _ in range(64):
             piece = sock.recv(1 << 18)
             if not piece:

@@ -18,18 +18,18 @@ from benchmarks.machine import cores, on_core
 
 HERE = Path(__file__).parent
 
-# Seconds for a server to say where it listens.
+# How many seconds a server may take until it listens.
 START_PATIENCE = 20.0
 
 
 class Failed(Exception):
-    """A measurement came to nothing; the text says why."""
+    """A measurement failed; the message says why."""
 
 
 class ServerProcess:
-    """A server that prints ``listening on HOST:PORT``, on a core of its own.
+    """A server that prints ``listening on HOST:PORT``, on its own core.
 
-    Killed when the block is left.
+    Leaving the block kills it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                # So that `select` sees a second address: nothing lies in a buffer.
+                # Unbuffered, so that `select` sees a second address.
                 bufsize=0,
             )
         try:
@@ -65,7 +65,7 @@ class ServerProcess:
         raise Failed(f"the server did not start: {self.last_words() or self._command}")
 
     def next_address(self) -> tuple[str, str]:
-        """Return the host and the port of the next address that it listens on."""
+        """Return host and port of the next address that the server listens on."""
         return self._address()
 
     @property
@@ -80,7 +80,7 @@ class ServerProcess:
         return lines[-1] if lines else ""
 
     def wait(self, seconds: float) -> int | None:
-        """Wait until the process has ended; return its status, or ``None``: it still runs."""
+        """Wait for the end of the process; return its status, or ``None`` if it still runs."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -102,7 +102,7 @@ class ServerProcess:
 class Load:
     """The load generator, on the other core: clients of one server. See ``load/main.c``."""
 
-    # Seconds beyond what a command was told to take.
+    # How many seconds a command may take longer than it was told.
     PATIENCE = 60.0
 
     def __init__(self, server: ServerProcess, builds: Builds) -> None:
@@ -121,10 +121,10 @@ class Load:
         return self
 
     def ask(self, name: str, **values: object) -> dict[str, Any]:
-        """Have a command carried out, and return its answer.
+        """Give a command, and return its answer.
 
         Raises:
-            Failed: it could not be.
+            Failed: the load generator could not carry it out.
         """
         self.begin(name, **values)
         return self.answer(float(str(values.get("limit", 0))) + self.PATIENCE)
@@ -165,13 +165,13 @@ class Load:
 class Gang:
     """Hostile clients of one server, on the other core: see ``attackers.py``.
 
-    When the block is entered, those who log in have done so. Killed when it is left.
+    Entering the block waits until the attackers have logged in. Leaving it kills them.
 
     Args:
-        attack: its name.
-        count: how many.
+        attack: the name of the attack.
+        count: how many attackers there are.
         seconds: how long they attack.
-        target: the address.
+        target: the address to attack.
     """
 
     PATIENCE = 60.0
@@ -199,13 +199,13 @@ class Gang:
         return self
 
     def begin(self) -> None:
-        """Have them attack, without waiting for their `answer`."""
+        """Begin the attack, without waiting for the `answer`."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """Return what they did, when they are done; they stay connected."""
+        """Wait for the end of the attack, and return its figures. The attackers stay connected."""
         line = self._line(seconds + self.PATIENCE)
         if not line:
             raise Failed("the attackers have failed")
@@ -229,7 +229,7 @@ class Gang:
 
 
 def load_command(builds: Builds) -> list[str]:
-    """Return the command of the generator in C, or of the one in Python where C cannot be had."""
+    """Return the command of the load generator: in C, or in Python where C cannot be compiled."""
     if sys.platform == "linux":
         try:
             return [builds.program("load", *sorted((HERE / "load").glob("*.c")))]

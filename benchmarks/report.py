@@ -1,4 +1,4 @@
-"""Results as tables that people read, and as JSON that programs do: pure."""
+"""Results as tables for people and as JSON for programs. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmarks.plan import Plan
 from benchmarks.results import Measure, Results, Spread
 from benchmarks.targets import targets
 
-# What stands beside a measure in its table, in place of a table of its own.
+# Measures that are rows in another one's table and have no table themselves.
 _BESIDE = {"cpu": "server: µs CPU each", "load": "load generator: % busy"}
 
 
 def shown(figure: float) -> str:
-    """Return a figure with three digits that mean something."""
+    """Return a figure with three significant digits."""
     if abs(figure) >= 1e6:
         return f"{figure / 1e6:.3g} M"
     if abs(figure) >= 1e3:
@@ -27,7 +27,7 @@ def shown(figure: float) -> str:
 
 
 def as_json(results: Results, plan: Plan, machine: Mapping[str, object]) -> str:
-    """Return everything that is known of a run."""
+    """Return everything about a run, as JSON."""
     judged = [
         asdict(target)
         | {"measured": _vars(target.measured(results)), "verdict": target.verdict(results)}
@@ -96,7 +96,7 @@ def _machine(machine: Mapping[str, object]) -> str:
 
 
 def _by_peer(results: Results, measure: Measure) -> str:
-    # The cpu and load of chat.100.32 are at cpu.100.32, load.100.32; of calc.1 at cpu.calc.1 ...
+    # CPU and load of chat.100.32 are cpu.100.32 and load.100.32; CPU of calc.1 is cpu.calc.1 ...
     of = measure.key.removeprefix("chat.")
     beside = {
         f"{prefix}.{of}": heading

@@ -1,7 +1,4 @@
-"""What was measured: a figure for each measure, peer and round; medians, spread and ratios of them.
-
-Pure: what it is told is all that it knows.
-"""
+"""Figures for each measure, peer and round, with their medians, spreads and ratios. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured.
+    """One quantity that is measured.
 
     Args:
         key: such as ``chat.100.32``.
-        title: what a reader is told.
-        unit: of each figure.
-        more_is_better: else less is.
+        title: its description in reports.
+        unit: the unit of its figures.
+        more_is_better: ``False``: less is better.
     """
 
     key: str
@@ -29,7 +26,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Spread:
-    """The middle of several figures, the least and the greatest."""
+    """The median of several figures, the least and the greatest."""
 
     median: float
     low: float
@@ -37,7 +34,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread | None:
-        """Return the spread of some figures; ``None`` of none."""
+        """Return the spread of some figures; ``None`` if there are none."""
         if not figures:
             return None
         return cls(statistics.median(figures), min(figures), max(figures))
@@ -47,44 +44,44 @@ class Spread:
 class Results:
     """Figures by measure, peer and round.
 
-    A ratio is formed within a round, in which the two ran one shortly after the other, and the
-    median is that of the ratios: so a machine that is slower for some minutes shifts both.
+    A ratio is formed within a round, in which both ran shortly after one another. The median is
+    that of the ratios. So a machine that is slower for some minutes shifts both figures.
     """
 
     measures: dict[str, Measure] = field(default_factory=dict)
-    # Measure, peer, round.
+    # The figures, by measure, peer and round.
     figures: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
-    # Measure, peer: why there is none.
+    # Why there is no figure, by measure and peer.
     notes: dict[str, dict[str, str]] = field(default_factory=dict)
     # Everything that the load generator answered.
     details: list[dict[str, object]] = field(default_factory=list)
 
     def add(self, measure: Measure, peer: str, round_: int, figure: float) -> None:
-        """Take one figure."""
+        """Record one figure."""
         self.measures.setdefault(measure.key, measure)
         self.figures.setdefault(measure.key, {}).setdefault(peer, {})[round_] = figure
 
     def note(self, measure: Measure, peer: str, reason: str) -> None:
-        """Say why a peer has no figure, or fewer."""
+        """Record why a peer has no figure, or fewer."""
         self.measures.setdefault(measure.key, measure)
         self.notes.setdefault(measure.key, {}).setdefault(peer, reason)
 
     def peers(self, key: str) -> list[str]:
-        """Return the peers that a measure has a figure or a note of."""
+        """Return the peers for which a measure has a figure or a note."""
         return list(dict.fromkeys([*self.figures.get(key, {}), *self.notes.get(key, {})]))
 
     def spread(self, key: str, peer: str) -> Spread | None:
-        """Return a peer's figures of a measure in short."""
+        """Return the spread of a peer's figures."""
         return Spread.of(list(self.figures.get(key, {}).get(peer, {}).values()))
 
     def ratio(self, key: str, peer: str, to: str, to_key: str | None = None) -> Spread | None:
-        """Return a peer's figures as multiples of another's, of the same rounds.
+        """Return a peer's figures divided by another's, round by round.
 
         Args:
             key: the measure.
-            peer: whose figures are divided.
-            to: by whose.
-            to_key: by those of another measure.
+            peer: the peer whose figures are divided.
+            to: the peer to divide by.
+            to_key: the measure to divide by; default `key`.
         """
         figures = self.figures.get(key, {}).get(peer, {})
         others = self.figures.get(to_key or key, {}).get(to, {})
@@ -93,7 +90,7 @@ class Results:
         )
 
     def as_json(self) -> Mapping[str, object]:
-        """Return all of it as what JSON can hold."""
+        """Return everything as values for JSON."""
         return {
             key: {
                 "title": measure.title,

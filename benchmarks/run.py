@@ -1,4 +1,4 @@
-"""What every part of the benchmarks is handed: the plan, the peers, where results go."""
+"""What every part of the benchmarks gets: the plan, the peers, and where results go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.results import Measure, Results
 
 
 def tell(text: str) -> None:
-    """Show progress."""
+    """Print progress."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -26,24 +26,24 @@ class Run:
     """One call of the benchmarks.
 
     Args:
-        plan: how much.
-        builds: what is compiled.
-        results: where figures go.
-        names: of the peers to run; ``None``: all.
+        plan: how much is measured.
+        builds: compiles the programs.
+        results: takes the figures.
+        names: the names of the peers to run; ``None``: all.
     """
 
     plan: Plan
     builds: Builds
     results: Results
     names: Collection[str] | None = None
-    # Part and peer of those that will not do better in the next round.
+    # Part and peer of failures that the next round would only repeat.
     _hopeless: set[tuple[str, str]] = field(default_factory=set)
 
     @contextmanager
     def attempt(self, what: str, peer: Peer, *measures: Measure) -> Iterator[Trial]:
-        """Measure one peer. What fails is noted for all measures that have no figure yet.
+        """Measure one peer. A failure is noted for all measures that have no figure yet.
 
-        Use `able` first: it tells whether the peer is to be tried at all.
+        Use `able` first: it tells whether to try the peer at all.
         """
         trial = Trial(self, peer)
         try:
@@ -56,23 +56,23 @@ class Run:
             tell(f"  {peer.label}: {what}: {reason}")
 
     def able(self, what: str, peer: Peer) -> bool:
-        """Tell whether a peer has not failed yet."""
+        """Return whether a peer has not failed yet."""
         return (what, peer.name) not in self._hopeless
 
     def need_clients(self, members: int) -> None:
-        """Raise `Failed` where a process cannot hold so many connections."""
+        """Raise `Failed` if a process cannot hold so many connections."""
         if members > most_clients():
             raise Failed(f"this system allows a process {most_clients():,} connections")
 
     @contextmanager
     def started(self, peer: Peer) -> Iterator[tuple[ServerProcess, Load]]:
-        """Start a server, and the load generator beside it."""
+        """Start a server, and the load generator against it."""
         with ServerProcess(peer.command(self.builds)) as server, Load(server, self.builds) as load:
             yield server, load
 
 
 class Trial:
-    """One peer's turn in one round: takes its figures."""
+    """One peer in one round, whose figures it takes."""
 
     def __init__(self, run: Run, peer: Peer) -> None:
         self._run = run
@@ -82,7 +82,7 @@ class Trial:
     def take(
         self, measure: Measure, round_: int, figure: float, *, show: bool = True, **detail: object
     ) -> None:
-        """Take one figure, and what the load generator said with it."""
+        """Record one figure, and the load generator's answer with it."""
         self.measured.add(measure.key)
         self._run.results.add(measure, self._peer.name, round_, figure)
         self._run.results.details.append(

@@ -1,4 +1,4 @@
-"""What trionet's servers are to reach, as ratios within one run, and whether they do: pure."""
+"""What trionet's servers should reach, as ratios within one run, and whether they do. Pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Target:
     """One bound.
 
     Args:
-        key: the measure whose figure for trionet is judged.
-        bound: at least this, or at most.
-        at_least: else at most.
-        peer: by whose figure trionet's is divided; ``None``: by none.
-        to_key: by that of another measure.
-        to_text: how the report calls what it is divided by.
-        is_aim: worth reaching, and not promised.
+        key: the measure of trionet's figure.
+        bound: the least or the greatest value.
+        at_least: whether the bound is the least value.
+        peer: trionet's figure is divided by this peer's; ``None``: it is not divided.
+        to_key: the measure to divide by; default `key`.
+        to_text: the report's name for what it is divided by.
+        is_aim: whether it is only worth reaching, and not promised.
     """
 
     key: str
@@ -39,13 +39,13 @@ class Target:
     is_aim: bool = False
 
     def measured(self, results: Results) -> Spread | None:
-        """Return what is compared with the bound: the median of the rounds counts."""
+        """Return the value to compare with the bound: the median of the rounds."""
         if self.peer is None:
             return results.spread(self.key, TRIONET)
         return results.ratio(self.key, TRIONET, self.peer, self.to_key)
 
     def verdict(self, results: Results) -> str:
-        """Tell whether it is met."""
+        """Return whether the target is met."""
         measured = self.measured(results)
         if measured is None:
             return UNKNOWN
@@ -53,7 +53,7 @@ class Target:
         return MET if met else MISSED
 
     def text(self, unit: str) -> str:
-        """Say what the bound is."""
+        """Return the bound in words."""
         sign = "≥" if self.at_least else "≤"
         to = self.to_text or LABELS.get(self.peer or "", "")
         text = f"{sign} {self.bound:g}" + (f" × {to}" if self.peer else f" {unit}")
@@ -99,7 +99,7 @@ def _calc() -> Iterator[Target]:
 
 def _idle(plan: Plan) -> Iterator[Target]:
     yield Target(key=measures.idle_memory(plan.idle).key, bound=6, at_least=False)
-    # Flat: however many there are, a delivery costs no more than among a few.
+    # Flat: a delivery in a large room costs no more than in a small one.
     few = plan.growth[0]
     for members in plan.growth[1:]:
         yield Target(
@@ -131,8 +131,8 @@ def _start() -> Iterator[Target]:
     )
 
 
-# What an attacker may cost at most, in KiB: a stranger 100, a member who is slowed down 256, one
-# who does not read 1.3 times the default of `max_waiting`.
+# What an attacker may cost at most, in KiB: 100 before login, 256 for a member that is slowed down,
+# and 1.3 times the default of `max_waiting` for one that does not read.
 _EACH = {
     "strangers": 100,
     "blanks": 256,
@@ -142,20 +142,20 @@ _EACH = {
     "calc-bad": 256,
 }
 
-# Milliseconds that another member may have to wait. Somebody who reads does not notice less.
+# How many milliseconds another member may have to wait. A person does not notice less.
 _WAIT = 250
 
 
 def _hostile() -> Iterator[Target]:
     for name, bound in _EACH.items():
         key = measures.attack(name, "each").key
-        # Its clients wait for their time slice, and are not slowed down.
+        # The calculator's clients wait for their time slice, and are not slowed down.
         is_aim = name == "calc-good"
         yield Target(key=key, bound=bound, at_least=False, is_aim=is_aim)
-    # Connections that are turned away and linger at a time: 1,024, and some on their way.
+    # 1,024 refused connections may linger at a time, and a few more are on their way.
     descriptors = measures.attack("tls", "descriptors").key
     yield Target(key=descriptors, bound=1_200, at_least=False)
-    # A line with joiners costs three times what another of letters does, at most.
+    # A line with joiners costs at most three times as much as a line of letters.
     yield Target(
         key=measures.attack("joiners", "cpu").key,
         peer=TRIONET,

@@ -1,7 +1,7 @@
-"""The load generator, where there is no C compiler: ``main.c`` says what it does.
+"""The load generator for machines without a C compiler: ``main.c`` says what it does.
 
-It takes the same commands and gives the same answers, some ten times as slowly: against the faster
-servers it is what is measured, and the results show it as 100 % busy.
+It takes the same commands and gives the same answers, but is about ten times as slow. Against the
+faster servers it measures itself, and the results show it as 100 % busy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CLOSING = b"*** server is closing\n"
 
 
 class Times:
-    """The time since it was made: the clock's, this process's and the server's."""
+    """Measures real time, and the CPU time of this process and of the server, since it was made."""
 
     def __init__(self, server_pid: int) -> None:
         self._pid = server_pid
@@ -48,7 +48,7 @@ class Times:
 
 
 def join(crowd: Crowd, values: Values) -> Answer:
-    """Let more members join, until all know of all."""
+    """Let more members join, and wait until each knows of all."""
     n, group, limit = int(values["n"]), int(values["group"]), float(values["limit"])
     total = len(crowd.clients) + n
     for client in crowd.clients:
@@ -56,7 +56,7 @@ def join(crowd: Crowd, values: Values) -> Answer:
     crowd.members_known = len(crowd.clients) ** 2
     crowd.lines_heard = 0
     began = time.perf_counter()
-    # No member can know more than all, so the sum tells when everyone does.
+    # No member can know of more than all, so the sum tells when each knows of all.
     while crowd.members_known + crowd.lines_heard < total**2:
         while len(crowd.clients) < total and len(crowd.clients) - crowd.welcomed < group:
             crowd.add()
@@ -65,7 +65,7 @@ def join(crowd: Crowd, values: Values) -> Answer:
                 f"after {limit:g} s {crowd.welcomed} of {total} are welcomed, "
                 f"and know {crowd.members_known + crowd.lines_heard} of {total**2}"
             )
-        crowd.turn(began + limit)
+        crowd.loop_once(began + limit)
     took = time.perf_counter() - began
     for client in crowd.clients:
         client.owed = client.heard
@@ -73,7 +73,7 @@ def join(crowd: Crowd, values: Values) -> Answer:
 
 
 def talk(crowd: Crowd, values: Values) -> Answer:
-    """Keep messages in flight, and count what is delivered."""
+    """Keep messages in flight, and count the deliveries."""
     talkers, flight, size = int(values["talkers"]), int(values["flight"]), int(values["size"])
     clients = crowd.clients
     if talkers >= len(clients):
@@ -91,20 +91,20 @@ def talk(crowd: Crowd, values: Values) -> Answer:
     start = time.perf_counter() + float(values["warmup"])
     end = start + float(values["seconds"])
     while True:
-        # The least can have changed only if the one who had it has more.
+        # The minimum can only have changed if its owner has more now.
         if slowest.progress > done or not sent:
             slowest = min(listeners, key=lambda client: client.progress)
             done = slowest.progress
             budget = flight - (sent - done)
             for i in range(min(talkers, budget)):
-                # An equal share each; the odd ones go round.
+                # Every talker sends as many; the remainder goes round.
                 share = -(-budget // (talkers - i))
                 talker = who[(sent + i) % talkers]
                 crowd.send(talker, b"".join(message(talker.said + k, fill) for k in range(share)))
                 talker.said += share
                 budget -= share
             sent = max(sent, flight + done)
-        crowd.turn(end if times else start)
+        crowd.loop_once(end if times else start)
         now = time.perf_counter()
         if times is None and now >= start:
             times, first_lines = Times(crowd.server_pid), crowd.lines_heard
@@ -145,7 +145,7 @@ def ping(crowd: Crowd, values: Values) -> Answer:
         crowd.send(client, message(client.said, fill))
         client.said += 1
         while crowd.lines_heard < wanted:
-            if not crowd.turn(time.perf_counter() + PATIENCE):
+            if not crowd.loop_once(time.perf_counter() + PATIENCE):
                 raise GaveUp(f"{wanted - crowd.lines_heard} did not get a message")
         if i >= 0:
             took.append(time.perf_counter() - began)
@@ -174,7 +174,7 @@ def stall(crowd: Crowd, values: Values) -> Answer:
 
 
 def unstall(crowd: Crowd, _values: Values) -> Answer:
-    """And leave."""
+    """Let members leave."""
     n = len(crowd.stalled)
     while crowd.stalled:
         crowd.stalled.pop().close()
@@ -190,7 +190,7 @@ def _all_hear(crowd: Crowd, notices: int) -> Answer:
 
 
 def drain(crowd: Crowd, values: Values) -> Answer:
-    """End the server, and wait until all are told and closed."""
+    """End the server, and wait until all members are told and closed."""
     began = time.perf_counter()
     told = closed = 0.0
     heard: dict[Client, bytes] = dict.fromkeys(crowd.clients, b"")
@@ -220,21 +220,21 @@ def drain(crowd: Crowd, values: Values) -> Answer:
 
 
 def drink(crowd: Crowd, values: Values) -> Answer:
-    """Count what a firehose sends."""
+    """Count the lines that a firehose sends."""
     while len(crowd.clients) < int(values["n"]):
         crowd.add().known = 1
     start = time.perf_counter() + float(values["warmup"])
     while time.perf_counter() < start:
-        crowd.turn(start)
+        crowd.loop_once(start)
     times, lines = Times(crowd.server_pid), crowd.lines_heard
     end = time.perf_counter() + float(values["seconds"])
     while time.perf_counter() < end:
-        crowd.turn(end)
+        crowd.loop_once(end)
     return {"deliveries": crowd.lines_heard - lines, **times.taken()}
 
 
 def calc(crowd: Crowd, values: Values) -> Answer:
-    """Ask, and compare every reply with the one expected."""
+    """Send requests, and compare every reply with the expected one."""
     depth = int(values["depth"])
     lines = Path(values["cases"]).read_text().splitlines()
     cases = [tuple(text.encode() + b"\n" for text in line.split("\t")) for line in lines]

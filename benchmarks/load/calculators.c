@@ -39,7 +39,7 @@ static void ask(struct client *c, int count)
     push(c);
 }
 
-/* Returns the number of replies that are whole now. */
+/* Returns how many replies are complete now. */
 static int take_answers(struct client *c)
 {
     int replies = 0;

@@ -1,4 +1,4 @@
-/* Clients: connecting, sending, hearing, and one turn of the loop. */
+/* Clients: connecting, sending, receiving, and one pass of the loop. */
 #include "load.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@ int n_clients, n_welcomed;
 u64 lines_heard, members_known;
 char in[1 << 18];
 
-/* Who is never to read connects at once, and as if from far away: with the segments of an Ethernet
-   and a small window. Loopback alone would take megabytes for them before anything waits. */
+/* A client that never reads connects at once, and as if from far away: with the segments of an
+   Ethernet and a small window. The loopback would buffer megabytes for it before anything waits. */
 struct client *connect_one(bool to_stall)
 {
     struct client *c = calloc(1, sizeof *c);
@@ -36,7 +36,7 @@ struct client *connect_one(bool to_stall)
     return c;
 }
 
-/* Returns where to write so many bytes that are to be pushed. */
+/* Returns where to write so many bytes for the next push. */
 char *room(struct client *c, size_t length)
 {
     if (c->out_end + length > c->out_size) {
@@ -47,7 +47,7 @@ char *room(struct client *c, size_t length)
     return c->out + c->out_end - length;
 }
 
-/* Send what waits; ask to be told when the rest can go. */
+/* Send what is waiting; let epoll tell when the rest can go. */
 void push(struct client *c)
 {
     if (c->out_start == c->out_end)
@@ -67,7 +67,7 @@ void push(struct client *c)
     }
 }
 
-/* Take a client in, and have it say its name. */
+/* Add a client, and send its name. */
 struct client *add_client(struct client *c)
 {
     clients = realloc(clients, (n_clients + 1) * sizeof *clients);
@@ -81,7 +81,7 @@ struct client *add_client(struct client *c)
     return c;
 }
 
-/* The number of line ends. In pieces whose count fits a byte: the compiler adds 16 up at once. */
+/* Counts line ends, in pieces whose count fits a byte: the compiler adds 16 at once. */
 static u64 count_lines(const char *data, size_t length)
 {
     u64 lines = 0;
@@ -97,7 +97,7 @@ static u64 count_lines(const char *data, size_t length)
     return lines;
 }
 
-/* Take the first line, which tells how many are here. Returns the bytes that it used. */
+/* Read the first line, which tells how many are here. Returns how many bytes it had. */
 static size_t welcome(struct client *c, const char *data, size_t length)
 {
     const char *end = memchr(data, '\n', length);
@@ -118,7 +118,7 @@ static size_t welcome(struct client *c, const char *data, size_t length)
     return piece + 1;
 }
 
-/* Read what is there, once. Returns the number of lines, or -1 at the end of input. */
+/* Read once. Returns the number of lines, or -1 at the end of the input. */
 static int64_t hear(struct client *c)
 {
     ssize_t length = recv(c->fd, in, sizeof in, 0);
@@ -143,8 +143,8 @@ static int64_t hear(struct client *c)
     return lines;
 }
 
-/* One turn of the loop: everyone who has something reads once. False: nothing came in time. */
-bool turn(double until)
+/* One pass of the loop: every client with input reads once. False: nothing came in time. */
+bool loop_once(double until)
 {
     static struct epoll_event events[EVENTS];
     double left = until - now();
@@ -159,7 +159,7 @@ bool turn(double until)
     return ready > 0;
 }
 
-/* Lines that somebody has too few, or too many. */
+/* How many lines clients have too few or too many. */
 u64 missing(void)
 {
     u64 lines = 0;
@@ -172,7 +172,7 @@ u64 missing(void)
 u64 catch_up(double patience)
 {
     u64 lines;
-    while ((lines = missing()) && turn(now() + patience))
+    while ((lines = missing()) && loop_once(now() + patience))
         ;
     return lines;
 }

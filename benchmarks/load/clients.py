@@ -1,4 +1,4 @@
-"""Clients of a server: connecting, sending, hearing, and one turn of the loop. As ``clients.c``."""
+"""Clients of a server: connecting, sending, receiving, a pass of the loop. As ``clients.c``."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.load.messages import Reader
 
-# Seconds without a line after which what is missing does not come.
+# After so many seconds without a line, missing lines count as lost.
 PATIENCE = 10.0
 
 
 class GaveUp(Exception):
-    """The server did not do what was expected."""
+    """The server did not do what it should."""
 
 
 class Client:
-    """One client, and what it has heard."""
+    """One client, and what it has received."""
 
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.sock = sock
         self.number = number
-        self.known = 0  # members at its welcome, itself among them; 0: not welcomed yet
+        self.known = 0  # members at its welcome, including itself; 0: not welcomed yet
         self.heard = 0  # lines since its welcome
-        self.owed = 0  # lines that it is to have heard
-        self.said = 0  # messages ever
-        self.began = 0  # owed and said when talking began
+        self.owed = 0  # lines that it should have received
+        self.said = 0  # messages so far
+        self.began = 0  # lines owed and messages sent when talking began
         self.asked = 0  # calculator: operation to ask next
-        self.answered = 0  # calculator: operation that is being answered
-        self.part = b""  # a line, as far as it has come: its first, or a reply
-        self.out = b""  # what the socket did not take
+        self.answered = 0  # calculator: operation whose reply comes next
+        self.part = b""  # the beginning of an incomplete line: the first one, or a reply
+        self.out = b""  # output that the socket did not take
         self.reader: Reader | None = None
 
     @property
     def progress(self) -> int:
-        """How many messages of this talk it has, its own among them.
+        """How many messages of this talk it has, including its own.
 
-        Less than none if it is still owed lines from before: those are in flight too.
+        This is negative while it is still owed lines from before: those are in flight too.
         """
         return self.heard + self.said - self.began
 
     def receive(self, *, or_fail: bool = False) -> bytes:
-        """Return what is there; nothing at the end of input."""
+        """Return the input that is there; ``b""`` at its end."""
         try:
             data = self.sock.recv(1 << 18)
         except ConnectionError:
@@ -67,11 +67,11 @@ class Crowd:
         self.clients: list[Client] = []
         self.stalled: list[socket.socket] = []
         self.welcomed = 0
-        self.lines_heard = 0  # by all, but for the welcomes
-        self.members_known = 0  # by all, from the welcomes
+        self.lines_heard = 0  # by all clients, without the welcomes
+        self.members_known = 0  # by all clients, as their welcomes say
 
     def add(self) -> Client:
-        """Connect one more client, and have it say its name."""
+        """Connect one more client, and send its name."""
         sock = socket.socket()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -84,19 +84,19 @@ class Crowd:
         return client
 
     def send(self, client: Client, data: bytes) -> None:
-        """Send what waits and this; be told when the rest can go."""
+        """Send what is waiting and these bytes; the selector tells when the rest can go."""
         waited = bool(client.out)
         client.out += data
         if client.out:
-            # It takes nothing while it connects.
+            # The socket takes nothing while it is connecting.
             with suppress(BlockingIOError):
                 client.out = client.out[client.sock.send(client.out) :]
         if bool(client.out) != waited:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.out else 0)
             self.selector.modify(client.sock, events, client)
 
-    def turn(self, until: float) -> bool:
-        """Have everyone who has something read once. False: nothing came in time."""
+    def loop_once(self, until: float) -> bool:
+        """Let every client with input read once. ``False``: nothing came in time."""
         ready = self.selector.select(max(0.0, until - time.perf_counter()))
         for key, events in ready:
             if events & selectors.EVENT_WRITE:
@@ -124,11 +124,11 @@ class Crowd:
             client.reader.read(data)
 
     def missing(self) -> int:
-        """Return the lines that somebody has too few, or too many."""
+        """Return how many lines clients have too few or too many."""
         return sum(abs(client.owed - client.heard) for client in self.clients)
 
     def catch_up(self, patience: float) -> int:
-        """Read until all have what they are owed, or nothing comes any more."""
-        while (lines := self.missing()) and self.turn(time.perf_counter() + patience):
+        """Read until all clients have what they are owed, or nothing comes any more."""
+        while (lines := self.missing()) and self.loop_once(time.perf_counter() + patience):
             pass
         return lines

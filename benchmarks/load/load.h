@@ -1,4 +1,4 @@
-/* What the files of the load generator share. main.c says what it is. */
+/* Declarations for all files of the load generator. main.c says what it does. */
 #define _GNU_SOURCE
 #include <stdbool.h>
 #include <stddef.h>
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#define PATIENCE 10.0  /* seconds without a line after which what is missing does not come */
-#define LINE 2048      /* no line of this wire is longer, the welcome with its 20 names included */
+#define PATIENCE 10.0  /* after so many seconds without a line, missing lines count as lost */
+#define LINE 2048      /* no line is longer, not even a welcome with its 20 names */
 #define EVENTS 1024
 
 typedef unsigned long long u64;
@@ -17,18 +17,18 @@ struct reader;
 struct client {
     int fd, number;
     bool talks, waits_to_write;
-    u64 known;        /* members at its welcome, itself among them; 0: not welcomed yet */
-    u64 heard;        /* lines since its welcome */
-    u64 owed;         /* lines that it is to have heard */
-    u64 said;         /* messages ever */
-    u64 began;        /* owed and said when talking began */
+    u64 known;        /* members at its welcome, including itself; 0: not welcomed yet */
+    u64 heard;        /* lines received since its welcome */
+    u64 owed;         /* lines that it should have received */
+    u64 said;         /* messages sent so far */
+    u64 began;        /* lines owed and messages sent when talking began */
     struct reader *reader;
-    char *out;         /* what the socket did not take */
+    char *out;         /* output that the socket did not take */
     size_t out_start, out_end, out_size;
     int asked, answered;  /* calculator: operation to ask next, operation that is being answered */
     size_t answer_at;
     size_t head_length;
-    char head[LINE];   /* its first line, as far as it has come */
+    char head[LINE];   /* the beginning of its incomplete first line */
 };
 
 struct times { double wall, load_cpu, server_cpu; };
@@ -45,15 +45,15 @@ void print_times(struct times from, struct times to);
 extern int ep;
 extern struct client **clients;
 extern int n_clients, n_welcomed;
-extern u64 lines_heard;    /* by all, but for the welcomes */
-extern u64 members_known;  /* by all, from the welcomes */
+extern u64 lines_heard;    /* by all clients, without the welcomes */
+extern u64 members_known;  /* by all clients, as their welcomes say */
 extern char in[1 << 18];
 
 struct client *connect_one(bool to_stall);
 struct client *add_client(struct client *c);
 char *room(struct client *c, size_t length);
 void push(struct client *c);
-bool turn(double until);
+bool loop_once(double until);
 u64 missing(void);
 u64 catch_up(double patience);
 

@@ -1,27 +1,27 @@
-/* The load generator: all the clients of one server, in one process and one epoll loop.
+/* The load generator: all clients of one server, in one process and one epoll loop.
 
        load HOST PORT SERVER_PID
 
    It reads commands from standard input, one a line, `NAME key=value ...`, and answers each with
-   one line of JSON. What goes wrong is {"error": "..."}, and its end.
+   one line of JSON. An error is {"error": "..."} and ends it.
 
        join n= group= limit=             n more members; at most `group` of them without a welcome
        talk talkers= flight= size= warmup= seconds= patience=
        ping count= warmup= size= limit=  one message at a time, each by another member
-       stall n=                          members who join and never read
-       unstall                           and leave
-       drain pid= limit=                 SIGTERM to the server; until all are told and closed
+       stall n=                          members that join and never read
+       unstall                           these members leave
+       drain pid= limit=                 SIGTERM to the server; wait until all are told and closed
        drink n= warmup= seconds=         count the lines that a firehose sends to n clients
        calc n= depth= warmup= seconds= cases=FILE
 
-   __main__.py does the same where there is no compiler; tests hold both to the same answers.
+   __main__.py does the same where there is no compiler; tests check that both answer the same.
 
-   What is in flight: a message counts from when it is handed to its talker's socket until the last
-   of all members who read has it. `talk` keeps `flight` of them on their way, whatever the server
-   does, dealing them out to the talkers in turn. Each line that a member gets is counted. At the
-   end `talk` stops talking and waits: what is not there when nothing has come for `patience`
-   seconds is `missing`. Two listeners and one talker read every line, who said it, its number and
-   its filler: `faults` are the lines that are otherwise. */
+   A message is in flight from when it is handed to its talker's socket until the last member that
+   reads has it. `talk` keeps `flight` messages in flight, whatever the server does, and deals them
+   out to the talkers in turn. It counts each line that a member gets. At the end `talk` stops
+   talking and waits; lines that have not come when nothing has arrived for `patience` seconds are
+   `missing`. Two listeners and one talker check the author, number and filler of every line they
+   get; `faults` counts the wrong ones. */
 #include "load.h"
 
 #include <arpa/inet.h>

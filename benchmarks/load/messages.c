@@ -1,15 +1,15 @@
-/* Messages: what talkers say, and whether it is what listeners hear. */
+/* Messages: what talkers send, and whether listeners receive just that. */
 #include "load.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Reads along: all that one member hears, line by line. */
+/* Checks everything that one member receives, line by line. */
 struct reader {
     char part[LINE];
     size_t length;
     uint32_t *next;    /* for each member, the number of its next message */
-    u64 order;    /* a digest of who said what, in the order heard */
+    u64 order;    /* a digest of all messages in the order received */
     u64 faults;
 };
 
@@ -37,7 +37,7 @@ void fill(int size)
         filler[i] = 'a' + i % 26;
 }
 
-/* One line, `mNUMBER: NNNNNNNNN FILLER`, with its end behind it. */
+/* One line, `mNUMBER: NNNNNNNNN FILLER`, with its line end. */
 static void check_line(struct reader *r, const char *line, size_t length)
 {
     char *at;
@@ -101,7 +101,7 @@ void begin_checks(void)
         read_all_of(clients[0]);
 }
 
-/* Returns the lines that were wrong; tells whether the listeners heard one order. */
+/* Returns how many lines were wrong, and whether both listeners received the same order. */
 u64 end_checks(bool *one_order)
 {
     u64 faults = 0, order = checked[0]->reader->order;

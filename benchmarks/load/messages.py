@@ -1,4 +1,4 @@
-"""Messages: what talkers say, and whether it is what listeners hear. As ``messages.c``."""
+"""Messages: what talkers send, and whether listeners receive just that. As ``messages.c``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.load.clients import Client, GaveUp
 
-# The number and the space before the filler, and the end of the line.
+# The bytes of the number, the space before the filler, and the line end.
 _REST = 11
 _LINE = re.compile(rb"m(\d+): (\d{9}) (.*)")
 
 
 def filler(size: int) -> bytes:
-    """Return what makes a line so many bytes long on the wire."""
+    """Return the filler that makes a line so many bytes long on the wire."""
     if not 12 <= size <= 1024:
         raise GaveUp("a line has 12 to 1024 bytes")
     letters = string.ascii_lowercase.encode()
@@ -27,7 +27,7 @@ def message(number: int, fill: bytes) -> bytes:
 
 
 class Reader:
-    """Reads along all that one member hears, line by line."""
+    """Checks everything that one member receives, line by line."""
 
     def __init__(self, expected: Sequence[int], fill: bytes) -> None:
         self._next = list(expected)
@@ -37,7 +37,7 @@ class Reader:
         self.faults = 0
 
     def read(self, data: bytes) -> None:
-        """Check some more."""
+        """Check more input."""
         *lines, self._part = (self._part + data).split(b"\n")
         for line in lines:
             found = _LINE.fullmatch(line)
@@ -51,7 +51,7 @@ class Reader:
 
 
 class Checks:
-    """Two listeners and one talker who read along."""
+    """Checks what two listeners and one talker receive."""
 
     def __init__(self, clients: Sequence[Client], checked: Iterable[Client], fill: bytes) -> None:
         self._readers: list[tuple[Client, Reader]] = []
@@ -60,9 +60,9 @@ class Checks:
             self._readers.append((client, client.reader))
 
     def end(self) -> tuple[int, bool]:
-        """Return the lines that were wrong, and whether the listeners heard one order."""
+        """Return how many lines were wrong, and whether both listeners received the same order."""
         for client, _ in self._readers:
             client.reader = None
-        # The last is the talker, who does not hear all.
+        # The last one is the talker, who does not receive everything.
         orders = {reader.order for _, reader in self._readers[:-1]}
         return sum(reader.faults for _, reader in self._readers), len(orders) == 1

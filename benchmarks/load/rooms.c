@@ -21,14 +21,14 @@ void join(const char *command)
         clients[i]->heard = clients[i]->owed = 0;
     members_known = (u64)from * from;
     lines_heard = 0;
-    /* No member can know more than all, so the sum tells when everyone does. */
+    /* No member can know of more than all, so the sum tells when each knows of all. */
     while (members_known + lines_heard < all) {
         while (n_clients < total && n_clients - n_welcomed < group)
             add_client(connect_one(false));
         if (now() - began > limit)
             fail("after %g s %d of %d are welcomed, and know %llu of %llu", limit, n_welcomed,
                  total, members_known + lines_heard, all);
-        turn(began + limit);
+        loop_once(began + limit);
     }
     double took = now() - began;
     for (int i = 0; i < n_clients; i++)
@@ -84,7 +84,7 @@ void drain(const char *command)
             struct client *c = events[i].data.ptr;
             ssize_t length = recv(c->fd, c->head + c->head_length, LINE - 1 - c->head_length, 0);
             if (length <= 0) {
-                /* As a client does: so the server need not linger. */
+                /* Close at once, as a client does, so that the server need not linger. */
                 close(c->fd);
                 closed = now() - began;
                 n_closed++;
@@ -109,12 +109,12 @@ void drink(const char *command)
         add_client(connect_one(false))->known = 1;
     double start = now() + number_of(command, "warmup");
     while (now() < start)
-        turn(start);
+        loop_once(start);
     struct times first = times_now();
     u64 lines = lines_heard;
     double end = first.wall + number_of(command, "seconds");
     while (now() < end)
-        turn(end);
+        loop_once(end);
     struct times last = times_now();
     printf("{\"deliveries\": %llu, ", lines_heard - lines);
     print_times(first, last);

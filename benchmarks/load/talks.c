@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-/* How many messages of this talk a member has, its own among them. Less than none if it is still
-   owed lines from before: those are in flight too. */
+/* How many messages of this talk a member has, including its own. Negative while it is still owed
+   lines from before: those are in flight too. */
 static long long progress(struct client *c) { return c->heard + c->said - c->began; }
 
 void talk(const char *command)
@@ -29,7 +29,7 @@ void talk(const char *command)
     struct times first = {0}, last;
     double start = now() + warmup, end = start + seconds;
     for (;;) {
-        /* The least can have changed only if the one who had it has more. */
+        /* The minimum can only have changed if its owner has more now. */
         if (progress(slowest) > done || !sent) {
             for (int i = 0; i < n_clients; i++) {
                 struct client *c = clients[i];
@@ -39,7 +39,7 @@ void talk(const char *command)
             done = progress(slowest);
             int budget = flight - (sent - done);
             for (int i = 0; i < talkers && budget > 0; i++) {
-                /* An equal share each; the odd ones go round. */
+                /* Every talker sends as many; the remainder goes round. */
                 int share = budget / (talkers - i) + (budget % (talkers - i) != 0);
                 struct client *c = who[(sent + i) % talkers];
                 for (int j = 0; j < share; j++)
@@ -49,7 +49,7 @@ void talk(const char *command)
             }
             sent = sent > flight + done ? sent : flight + done;
         }
-        turn(first.wall ? end : start);
+        loop_once(first.wall ? end : start);
         double time = now();
         if (!first.wall && time >= start) {
             first = times_now();
@@ -96,7 +96,7 @@ void ping(const char *command)
         say(c);
         push(c);
         while (lines_heard < all)
-            if (!turn(now() + PATIENCE))
+            if (!loop_once(now() + PATIENCE))
                 fail("%llu of %d did not get a message", all - lines_heard, n_clients - 1);
         if (i >= 0)
             took[measured++] = now() - began;

@@ -1,1 +1,1 @@
-"""The parts that can be run one by one: each measures one side of a server."""
+"""The parts of a run, each of which measures one side of a server."""

@@ -1,4 +1,4 @@
-"""The calculator: requests, one in flight and 16."""
+"""The calculator: requests, with 1 and with 16 in flight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERS = ("12", "42", "3.24", "-45", "4.5", "-6", "0.1", "1234567.89")
 
 
 def measure(run: Run) -> None:
-    """Run all peers in turn, in each round."""
+    """Run all peers in turn, round after round."""
     cases = run.builds.directory / "operations"
     write_cases(cases)
     for round_ in range(1, run.plan.rounds + 1):
@@ -27,7 +27,7 @@ def measure(run: Run) -> None:
 
 
 def write_cases(path: Path) -> None:
-    """Write operations, each with its result: every reply is compared with that."""
+    """Write operations with their results, with which every reply is compared."""
     with path.open("w") as file:
         for left, operator, right in product(NUMBERS, "+-*/", NUMBERS):
             operation = f"{left} {operator} {right}"

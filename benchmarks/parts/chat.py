@@ -1,4 +1,4 @@
-"""The chat room under load: deliveries, one message at a time, joining, and one who never reads."""
+"""The chat under load: deliveries, one message at a time, joining, a member that never reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.run import Run, Trial, tell
 MEMBERS = 100
 TALKERS = 20
 FLIGHT = 512
-# As the talker sends it, its end included. Whoever gets it, gets the talker's name before it.
+# Bytes that the talker sends, with the line end. Receivers get the talker's name before them.
 SIZES = (32, 512)
 
 FIREHOSE = Peer(
@@ -25,7 +25,7 @@ FIREHOSE = Peer(
 
 
 def measure(run: Run) -> None:
-    """Run all peers in turn, in each round."""
+    """Run all peers in turn, round after round."""
     for round_ in range(1, run.plan.rounds + 1):
         tell(f"chat, round {round_} of {run.plan.rounds}")
         _ceiling(run, round_)
@@ -60,7 +60,7 @@ def _hundred(run: Run, peer: Peer, round_: int) -> None:
 
 
 def _stall(run: Run, trial: Trial, load: Load, round_: int) -> None:
-    """Compare windows with one who never reads with windows without, in turn."""
+    """Compare windows with a member that never reads with windows without one, in turn."""
     without: Counter[str] = Counter()
     with_: Counter[str] = Counter()
     for _ in range(run.plan.stall_pairs):

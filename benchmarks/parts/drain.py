@@ -1,4 +1,4 @@
-"""SIGTERM to a full room: until all are told, until all are closed, until the process is gone."""
+"""SIGTERM to a full room: when all are told, when all are closed, and when the process ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS = ("all are told", "all are closed", "the process is gone")
 
 
 def measure(run: Run) -> None:
-    """Drain in each round. Of the peers, none says goodbye: SIGTERM just ends them."""
+    """Drain in each round. None of the peers drains: SIGTERM just ends them."""
     for round_ in range(1, run.plan.rounds + 1):
         tell(f"drain, round {round_} of {run.plan.rounds}")
         for peer in chosen(CHAT, run.names):

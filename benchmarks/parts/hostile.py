@@ -1,4 +1,4 @@
-"""Attacks: what an attacker's megabyte costs the server in memory, and the others in latency."""
+"""Attacks: what they cost the server in memory, and other members in latency."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIB = 1 << 20
 
 
 def measure(run: Run) -> None:
-    """Run all attacks, one after the other, each against a server of its own."""
+    """Run all attacks, one at a time, each against its own server."""
     if run.names is not None and TRIONET not in run.names:
         return
     for round_ in range(1, run.plan.attack_rounds + 1):
@@ -64,7 +64,7 @@ def scaled(attack: Attack, scale: float) -> int:
 
 
 def carry_out(run: Run, attack: Attack, count: int) -> dict[str, float]:
-    """Attack a server, and return each of `measures.ATTACK_FIGURES` that there is."""
+    """Attack a server, and return those of `measures.ATTACK_FIGURES` that it has."""
     plan = run.plan
     chosen = cores()
     with (
@@ -97,7 +97,7 @@ def carry_out(run: Run, attack: Attack, count: int) -> dict[str, float]:
         used_after = processor_time(server.pid)
         sent = gang.answer(plan.attack_seconds + plan.attack_patience)["sent"] / MIB
         look()
-        # The kernel's own record misses nothing between two looks.
+        # The kernel's own record misses no peak.
         grown = max(0.0, (peak_of(server.pid) or resident) - before, resident - before) / 1024
     figures = {
         "sent": sent,
@@ -119,7 +119,7 @@ def carry_out(run: Run, attack: Attack, count: int) -> dict[str, float]:
 
 @contextmanager
 def _served(run: Run, attack: Attack) -> Iterator[tuple[ServerProcess, str]]:
-    """Start a server, and tell where it is attacked."""
+    """Start a server, and yield the address to attack."""
     command = [sys.executable, "-m", "trionet.cli.main", *attack.serve, ANY_PORT]
     if not attack.is_tls:
         with ServerProcess(command) as server:

@@ -1,4 +1,4 @@
-"""Many members: what each holds of the memory, and what a delivery costs as the room grows."""
+"""Many members: the memory of each, and what a delivery costs as the room grows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from benchmarks.peers.table import CHAT, Peer, chosen
 from benchmarks.processes import Failed
 from benchmarks.run import Run, tell
 
-# Who join at a time: everybody is told of each, so the whole crowd reads once for each group.
+# How many join at a time. Everybody is told of each, and reads once for each group.
 GROUP = 500
 
-# In which a server puts away what the joining took.
+# Seconds in which a server frees what joining took.
 SETTLE_SECONDS = 0.5
 
 TALKERS = 20
@@ -22,7 +22,7 @@ SIZE = 32
 
 
 def measure(run: Run) -> None:
-    """Run all peers in turn, in each round."""
+    """Run all peers in turn, round after round."""
     for round_ in range(1, run.plan.rounds + 1):
         tell(f"idle, round {round_} of {run.plan.rounds}")
         for peer in chosen(CHAT, run.names):

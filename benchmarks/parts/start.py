@@ -1,4 +1,4 @@
-"""How long programs take to start: whole processes, the interpreter's own start among it."""
+"""How long programs take to start: whole processes, including the start of the interpreter."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PROGRAMS: Sequence[tuple[Measure, Sequence[str]]] = (
 
 
 def measure(run: Run) -> None:
-    """Start all programs in turn, over and over."""
+    """Start all programs in turn, again and again."""
     with run.attempt("start", SELF, *(measure_ for measure_, _ in PROGRAMS)) as trial:
         for _, command in PROGRAMS:
-            _seconds(command)  # the files come into the system's cache
+            _seconds(command)  # the files come into the kernel's cache
         for round_ in range(1, run.plan.rounds + 1):
             tell(f"start, round {round_} of {run.plan.rounds}")
             taken: dict[str, list[float]] = {}

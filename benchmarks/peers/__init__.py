@@ -1,1 +1,1 @@
-"""The servers that trionet's are measured beside, one file each."""
+"""The servers that trionet is compared with, one file each."""

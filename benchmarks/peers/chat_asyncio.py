@@ -1,7 +1,7 @@
 """asyncio streams: a coroutine for each client, and a `write` to each of the others.
 
-It does not wait for the others' `drain`, which would let one who does not read stop the sender. So
-what waits for such a one is not bounded.
+It does not wait for the others' `drain`, because one that does not read would stop the sender. So
+the output that waits for such a client is not bounded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 // Go: two goroutines and a channel for each client.
 //
-// A writer flushes when its channel is dry. A client whose channel is full loses what comes
-// meanwhile.
+// A writer flushes when its channel is empty. A client loses the lines that come while its channel
+// is full.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	waiting      = 1024 // lines that may wait for one client
+	waiting      = 1024 // how many lines may wait for one client
 	welcomeNames = 20
 )
 

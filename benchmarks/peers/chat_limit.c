@@ -1,8 +1,8 @@
-/* The limit: what one core can do. A bare epoll loop, and nothing that a real server needs besides.
+/* The limit: what one core can do. A bare epoll loop, without anything else that a server needs.
 
-   One turn reads all that is readable, appends it to one text, and makes one send for each member:
-   the text, less the member's own lines. Only what would block is kept. No name is checked, no text
-   is made safe, no line is too long, and no deadline runs. */
+   One pass of the loop reads everything readable, appends it to one text, and makes one send for
+   each member: the text without the member's own lines. Only output that would block is kept. No
+   name is checked, no text is made safe, no line is too long, and no deadline runs. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,19 +26,19 @@ struct client {
     bool is_member, waits_to_write;
     char name[64];
     struct text part;     /* a line that has not ended yet */
-    struct text pending;  /* what the socket did not take */
-    struct text welcome;  /* of who joined in this turn */
-    size_t from;          /* where the turn begins for them */
+    struct text pending;  /* output that the socket did not take */
+    struct text welcome;  /* for members who joined in this pass */
+    size_t from;          /* where the text of this pass begins for them */
     int first_own, last_own;
 };
 
-/* A stretch of the turn's text that its author is not sent. */
+/* A stretch of this pass's text that is not sent to its author. */
 struct own { size_t start, end; int next; };
 
 static int ep;
 static struct client **members;
 static int n_members, members_size;
-static struct text turn, less;
+static struct text batch, less;
 static struct own *owns;
 static int n_owns, owns_size;
 static char in[1 << 18];
@@ -64,8 +64,8 @@ static void join(struct client *c, const char *name, size_t length)
     members[n_members++] = c;
     c->is_member = true;
     snprintf(line, sizeof line, "*** %s joined (%d here)\n", c->name, n_members);
-    append_text(&turn, line);
-    c->from = turn.length;
+    append_text(&batch, line);
+    c->from = batch.length;
     snprintf(line, sizeof line, "*** welcome, %s (%d here: ", c->name, n_members);
     append_text(&c->welcome, line);
     for (int i = 0; i < n_members && i < WELCOME_NAMES; i++) {
@@ -87,7 +87,7 @@ static void leave(struct client *c)
         n_members--;
         memmove(members + i, members + i + 1, (n_members - i) * sizeof *members);
         snprintf(line, sizeof line, "*** %s left (%d here)\n", c->name, n_members);
-        append_text(&turn, line);
+        append_text(&batch, line);
     }
     close(c->fd);
     free(c->part.data);
@@ -98,20 +98,20 @@ static void leave(struct client *c)
 
 static void say(struct client *c, const char *line, size_t length)
 {
-    append_text(&turn, c->name);
-    append(&turn, ": ", 2);
-    append(&turn, line, length);
-    append(&turn, "\n", 1);
+    append_text(&batch, c->name);
+    append(&batch, ": ", 2);
+    append(&batch, line, length);
+    append(&batch, "\n", 1);
 }
 
-/* Remember that the turn's text from `start` on is this client's own. */
+/* Note that this pass's text from `start` on is this client's own. */
 static void own(struct client *c, size_t start)
 {
-    if (start == turn.length)
+    if (start == batch.length)
         return;
     if (n_owns == owns_size)
         owns = realloc(owns, (owns_size = 2 * owns_size + 64) * sizeof *owns);
-    owns[n_owns] = (struct own){start, turn.length, -1};
+    owns[n_owns] = (struct own){start, batch.length, -1};
     if (c->last_own < 0)
         c->first_own = n_owns;
     else
@@ -134,7 +134,7 @@ static void receive(struct client *c)
         data = c->part.data;
         length = c->part.length;
     }
-    size_t start = turn.length;
+    size_t start = batch.length;
     for (; (end = memchr(data, '\n', length)); length -= end + 1 - data, data = end + 1) {
         if (end - data == 1 && *data == 'q') {
             own(c, start);
@@ -145,7 +145,7 @@ static void receive(struct client *c)
             say(c, data, end - data);
         } else {
             join(c, data, end - data);
-            start = turn.length;
+            start = batch.length;
         }
     }
     own(c, start);
@@ -171,7 +171,7 @@ static void deliver(struct client *c, const struct text *t)
     if (!c->pending.length && t->length)
         sent = send(c->fd, t->data, t->length, MSG_NOSIGNAL);
     if (sent < 0)
-        sent = 0;  /* it would block, or the connection is broken: then a recv will say so */
+        sent = 0;  /* it would block, or the connection is broken: then a recv will tell */
     if ((size_t)sent < t->length) {
         append(&c->pending, t->data + sent, t->length - sent);
         watch(c, true);
@@ -188,29 +188,29 @@ static void resume(struct client *c)
     watch(c, c->pending.length > 0);
 }
 
-static void end_turn(void)
+static void send_batch(void)
 {
     for (int i = 0; i < n_members; i++) {
         struct client *c = members[i];
         if (!c->welcome.length && c->first_own < 0) {
-            deliver(c, &turn);
+            deliver(c, &batch);
             continue;
         }
         size_t at = c->from;
         less.length = 0;
         append(&less, c->welcome.data, c->welcome.length);
         for (int k = c->first_own; k >= 0; k = owns[k].next) {
-            append(&less, turn.data + at, owns[k].start - at);
+            append(&less, batch.data + at, owns[k].start - at);
             at = owns[k].end;
         }
-        append(&less, turn.data + at, turn.length - at);
+        append(&less, batch.data + at, batch.length - at);
         deliver(c, &less);
         free(c->welcome.data);
         c->welcome = (struct text){0};
         c->from = 0;
         c->first_own = c->last_own = -1;
     }
-    turn.length = 0;
+    batch.length = 0;
     n_owns = 0;
 }
 
@@ -268,7 +268,7 @@ int main(int argc, char **argv)
             if (events[i].events & ~EPOLLOUT)
                 receive(c);
         }
-        if (turn.length)
-            end_turn();
+        if (batch.length)
+            send_batch();
     }
 }

@@ -1,7 +1,7 @@
-"""The limit where there is no C compiler, or no epoll: `chat_limit.c` in Python.
+"""The limit, for machines without a C compiler or without epoll: `chat_limit.c` in Python.
 
-One turn reads all that is readable, appends it to one text, and makes one send for each member: the
-text, less the member's own lines. Only what would block is kept.
+One pass of the loop reads everything readable, appends it to one text, and makes one send for each
+member: the text without the member's own lines. Only output that would block is kept.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class Client:
         self.part = b""
         self.pending = bytearray()
         self.welcome = b""
-        self.begins = 0  # of the turn's pieces, the first that is for them
+        self.begins = 0  # the first piece of this pass that is for them
 
 
 class Room:
-    """All connections, and the turn's pieces with their authors."""
+    """All connections, and the pieces of this pass with their authors."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._members: dict[str, Client] = {}
-        self._turn: list[bytes] = []
+        self._batch: list[bytes] = []
         self._authors: list[Client | None] = []
-        # Members who are not sent the turn as it is.
+        # Members that do not get the whole text.
         self._special: set[Client] = set()
 
     def run(self) -> None:
@@ -58,8 +58,8 @@ class Room:
                     self._deliver(key.data, b"")
                 if events & selectors.EVENT_READ:
                     self._receive(key.data)
-            if self._turn:
-                self._end_turn()
+            if self._batch:
+                self._send_batch()
 
     def _accept(self) -> None:
         try:
@@ -72,7 +72,7 @@ class Room:
             pass
 
     def _append(self, author: Client | None, piece: bytes) -> None:
-        self._turn.append(piece)
+        self._batch.append(piece)
         self._authors.append(author)
 
     def _receive(self, client: Client) -> None:
@@ -105,7 +105,7 @@ class Room:
         self._members[name] = client
         self._append(client, joined(name, len(self._members)))
         client.welcome = welcome(name, self._members)
-        client.begins = len(self._turn)
+        client.begins = len(self._batch)
         self._special.add(client)
 
     def _leave(self, client: Client) -> None:
@@ -116,18 +116,18 @@ class Room:
             del self._members[client.name]
             self._append(None, left(client.name, len(self._members)))
 
-    def _end_turn(self) -> None:
-        text = b"".join(self._turn)
+    def _send_batch(self) -> None:
+        text = b"".join(self._batch)
         for client in self._members.values():
             if client not in self._special:
                 self._deliver(client, text)
                 continue
-            pieces = zip(self._authors[client.begins :], self._turn[client.begins :], strict=True)
+            pieces = zip(self._authors[client.begins :], self._batch[client.begins :], strict=True)
             others = b"".join(piece for author, piece in pieces if author is not client)
             self._deliver(client, client.welcome + others)
             client.welcome = b""
             client.begins = 0
-        self._turn.clear()
+        self._batch.clear()
         self._authors.clear()
         self._special.clear()
 
@@ -135,7 +135,7 @@ class Room:
         waited = bool(client.pending)
         client.pending += data
         if not waited or not data:
-            # It would block, or it is broken: then a recv will say so.
+            # It would block, or the connection is broken: then a recv will tell.
             with suppress(OSError):
                 del client.pending[: client.sock.send(client.pending)]
         if bool(client.pending) != waited:

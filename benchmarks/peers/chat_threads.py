@@ -1,6 +1,6 @@
 """The classic exercise: a thread for each client, and a lock around the list of them.
 
-Whoever does not read stops everyone: `sendall` waits for them, with the lock held.
+A client that does not read stops everyone: `sendall` waits for it with the lock held.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def broadcast(line: bytes, sender: str) -> None:
             try:
                 sock.sendall(line)
             except OSError:
-                continue  # its own thread will notice
+                continue  # the client's own thread will notice
 
 
 def serve(sock: socket.socket) -> None:

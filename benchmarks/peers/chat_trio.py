@@ -1,7 +1,7 @@
 """Plain Trio: `trio.serve_tcp`, and a memory channel with a writer task for each client.
 
-A writer takes all that is in its channel before it sends. A client whose channel is full loses what
-comes meanwhile.
+A writer empties its channel before it sends. A client loses the lines that come while its channel
+is full.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.peers.wire import (
     welcome,
 )
 
-# Lines that may wait for one client.
+# How many lines may wait for one client.
 WAITING = 1024
 
 clients: dict[str, trio.MemorySendChannel[bytes]] = {}
@@ -39,7 +39,7 @@ def broadcast(line: bytes, sender: str) -> None:
 
 
 async def lines_of(stream: trio.SocketStream) -> AsyncIterator[bytes]:
-    """Cut what comes into lines."""
+    """Cut the input into lines."""
     part = b""
     async for data in stream:
         *lines, part = (part + data).split(b"\n")
@@ -48,7 +48,7 @@ async def lines_of(stream: trio.SocketStream) -> AsyncIterator[bytes]:
 
 
 async def write(stream: trio.SocketStream, channel: trio.MemoryReceiveChannel[bytes]) -> None:
-    """Send what comes out of a channel."""
+    """Send the lines from a channel."""
     async for line in channel:
         lines = [line]
         with suppress(trio.WouldBlock):

@@ -1,4 +1,4 @@
-"""Which peers there are, and how each is run."""
+"""The table of peers, and how to run each."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Peer:
     """One server.
 
     Args:
-        name: what it is called on the command line and in the results.
-        label: what it is called in tables and charts.
-        command: returns how it is run; raises `Unavailable` where it cannot be.
+        name: its name on the command line and in the results.
+        label: its name in tables and charts.
+        command: returns the command to run; raises `Unavailable` where it cannot run.
     """
 
     name: str
@@ -47,7 +47,7 @@ def _go(builds: Builds) -> list[str]:
 
 
 def _limit(builds: Builds) -> list[str]:
-    # epoll is Linux's own.
+    # Only Linux has epoll.
     if sys.platform == "linux":
         try:
             return [builds.program("chat_limit", HERE / "chat_limit.c"), ANY_PORT]
@@ -57,7 +57,7 @@ def _limit(builds: Builds) -> list[str]:
 
 
 def _trionet(*arguments: str) -> Callable[[Builds], list[str]]:
-    # As its user runs it, with the limits off that a load from one address would meet.
+    # As a user runs it, but without the limits that a load from one address would meet.
     return lambda _builds: [sys.executable, "-m", "trionet.cli.main", *arguments]
 
 
@@ -95,6 +95,6 @@ LABELS: Mapping[str, str] = {peer.name: peer.label for peer in (*CALC, *CHAT)}
 
 
 def chosen(peers: Iterable[Peer], names: Iterable[str] | None) -> list[Peer]:
-    """Return those of the peers that are to be run; ``None``: all."""
+    """Return the peers to run; ``None``: all."""
     wanted = None if names is None else set(names)
     return [peer for peer in peers if wanted is None or peer.name in wanted]

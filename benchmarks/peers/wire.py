@@ -1,4 +1,4 @@
-"""The wire format that all peers speak, as functions, so that a peer shows only what is its own.
+"""The wire format that all peers speak, so that each peer's file shows only what is special to it.
 
 The chat: the first line is the name, each line after it a message, and ``q`` leaves. The
 calculator: the first line is the name, and each line after it gets one reply.
@@ -14,7 +14,7 @@ from operator import add, mul, sub, truediv
 
 WELCOME_NAMES = 20
 
-# A thousand clients connect at once: all servers are given the same queue for them.
+# A thousand clients connect at once, so all servers get the same long queue.
 BACKLOG = 4096
 
 OPERATORS: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
@@ -26,18 +26,18 @@ OPERATORS: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
 
 
 def host_and_port() -> tuple[str, int]:
-    """Return what the command line says: ``HOST:PORT``."""
+    """Return the host and port of the command line: ``HOST:PORT``."""
     host, _, port = sys.argv[1].rpartition(":")
     return host, int(port)
 
 
 def say_listening(address: tuple[str, int]) -> None:
-    """Tell, once connections are accepted."""
+    """Print the address. Call this once connections are accepted."""
     print(f"listening on {address[0]}:{address[1]}", flush=True)
 
 
 def welcome(name: str, names: Collection[str]) -> bytes:
-    """Tell the newcomer who is here, themselves among them."""
+    """Tell a newcomer who is here, including the newcomer."""
     text = ", ".join(islice(names, WELCOME_NAMES))
     if len(names) > WELCOME_NAMES:
         text += f" … and {len(names) - WELCOME_NAMES} more"
@@ -45,22 +45,22 @@ def welcome(name: str, names: Collection[str]) -> bytes:
 
 
 def joined(name: str, here: int) -> bytes:
-    """Tell everyone else who came."""
+    """Tell everyone else who joined."""
     return f"*** {name} joined ({here} here)\n".encode()
 
 
 def left(name: str, here: int) -> bytes:
-    """Tell everyone else who went."""
+    """Tell everyone else who left."""
     return f"*** {name} left ({here} here)\n".encode()
 
 
 def message(name: str, line: bytes) -> bytes:
-    """Pass on what somebody said; ``line`` without its end."""
+    """Pass a message on; ``line`` has no line end."""
     return b"%s: %s\n" % (name.encode(), line)
 
 
 def calculate(line: bytes) -> bytes:
-    """Return the reply to one operation, with its end."""
+    """Return the reply to one operation, with its line end."""
     try:
         left, operator, right = line.decode().split()
         result = OPERATORS[operator](Decimal(left), Decimal(right))
