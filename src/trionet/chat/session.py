@@ -73,6 +73,11 @@ class Session:
         self._charge = charge
         self._member: Member | None = None
 
+    @property
+    def name(self) -> str | None:
+        """The member's name as everyone sees it; ``None``: the peer has not logged in."""
+        return None if self._member is None else self._member.name.shown
+
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
         member = self._member
