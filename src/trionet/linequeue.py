@@ -28,7 +28,7 @@ PIECE = 65536
 SMALL = 4096
 
 # Which part of what may wait may be gone already and still be kept alive.
-_GONE_PART = 16
+_GONE_PART = 32
 
 # What a write takes of a peer that took only a few bytes of the last one. To join 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
@@ -61,7 +61,8 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer how many lines it missed.
-        bound: bytes that are to wait; up to a sixteenth more may be kept alive.
+        bound: bytes that are to wait. Of what is gone, a thirty-second of it may be kept alive, and
+            4 KiB in any case.
 
     Attributes:
         size: bytes that wait. A notice counts from when its sending begins.
@@ -255,14 +256,16 @@ class LineQueue:
         room = limit - self.size
         # Behind the first newline that leaves no more than there is room for.
         begin = lines.find(b"\n", max(0, len(lines) - room - 1)) + 1 if room > 0 else len(lines)
-        newest = bytes(lines[begin:])
         if count is None:
             count = lines.count(b"\n")
-        skipped = count - newest.count(b"\n")
+        skipped = count - lines.count(b"\n", begin)
         self._missed += skipped
-        if newest:
-            self.size += len(newest)
-            self._append(newest)
+        if begin < len(lines):
+            self.size += len(lines) - begin
+            self._blocks.append(lines)
+            self._head = begin
+            # Into blocks of the size that was just freed: larger ones would not fit in there.
+            self._split_first()
         return dropped + skipped
 
     def _append(self, lines: bytes) -> None:
