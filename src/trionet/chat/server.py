@@ -138,7 +138,9 @@ async def _handle(
             while not session.ended and (batch := await connection.lines.receive_batch()):
                 taken = 0
                 while taken < len(batch) and not session.ended:
-                    if hub.must_wait:
+                    # A login does not wait: there is one for each connection, and a thousand who
+                    # come at once would know of each other half as soon.
+                    if hub.must_wait and session.name is not None:
                         await hub.wait_room()
                     taken += session.receive_batch(batch[taken : taken + _PORTION])
                     if connection.name is None and session.name is not None:

@@ -9,9 +9,9 @@ What is kept alive is hardly more than what waits:
 - Lines wait in blocks, each of whole lines. Small ones are joined as they come: an object for each
   line of two bytes would be twenty times their size.
 - A large block is kept as it came, without a copy, so that a thousand slow members share what they
-  were all sent. When the first byte of it is sent or dropped, what is left is copied into small
-  blocks: otherwise the last line would keep all of it alive.
-- So nothing but the first block is ever partly gone, and that is a small one.
+  were all sent. When some of it is sent or dropped, what is left is copied into smaller blocks:
+  otherwise the last line would keep all of it alive.
+- So only the first block is ever partly gone, and little of it.
 - What is sent is taken a write at a time, and no more of it is joined than is likely to be sent.
 """
 
@@ -24,9 +24,11 @@ from typing import NamedTuple
 # What one write takes together: as much as a kernel takes of a stream at once, more or less.
 PIECE = 65536
 
-# A small block. What is gone of the first one stays alive: 4 KiB, a sixteenth of a bound of 64 KiB.
-# (A single line that is longer is a block of its own, however long.)
-BLOCK = 4096
+# Lines are joined into blocks of so many bytes. (A block's object and its place take 50 bytes.)
+SMALL = 4096
+
+# Which part of what may wait may be gone already and still be kept alive.
+_GONE_PART = 32
 
 # What a write takes of a peer that took only a few bytes of the last one. To join 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
@@ -59,6 +61,8 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer how many lines it missed.
+        bound: bytes that are to wait. Of what is gone, a thirty-second of it may be kept alive, and
+            4 KiB in any case.
 
     Attributes:
         size: bytes that wait. A notice counts from when its sending begins.
@@ -75,11 +79,14 @@ class LineQueue:
         "_tell_missed",
         "_telling",
         "_wanted",
+        "_waste",
         "size",
     )
 
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
+    def __init__(self, tell_missed: Callable[[int], bytes], bound: int = 1 << 20) -> None:
         self._tell_missed = tell_missed
+        # Bytes that may be gone of the first block.
+        self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # The rest of a line, or of a notice, whose beginning the peer has, from _started_at on: it
         # cannot be dropped.
         self._started = b""
@@ -156,7 +163,7 @@ class LineQueue:
         pieces: list[bytes | memoryview] = [started[at:], notice]
         self._started, self._started_at = b"", 0
         while self._blocks and size < wanted:
-            if len(self._blocks[0]) > BLOCK:
+            if len(self._blocks[0]) > 2 * self._waste:
                 self._split_first()
             block = self._blocks.popleft()
             pieces.append(memoryview(block)[self._head :] if self._head else block)
@@ -249,20 +256,22 @@ class LineQueue:
         room = limit - self.size
         # Behind the first newline that leaves no more than there is room for.
         begin = lines.find(b"\n", max(0, len(lines) - room - 1)) + 1 if room > 0 else len(lines)
-        newest = bytes(lines[begin:])
         if count is None:
             count = lines.count(b"\n")
-        skipped = count - newest.count(b"\n")
+        skipped = count - lines.count(b"\n", begin)
         self._missed += skipped
-        if newest:
-            self.size += len(newest)
-            self._append(newest)
+        if begin < len(lines):
+            self.size += len(lines) - begin
+            self._blocks.append(lines)
+            self._head = begin
+            # Into blocks of the size that was just freed: larger ones would not fit in there.
+            self._split_first()
         return dropped + skipped
 
     def _append(self, lines: bytes) -> None:
         """Add lines as a block of their own, or to the last block where both are small."""
         blocks = self._blocks
-        if len(lines) < BLOCK // 2 and blocks and len(blocks[-1]) + len(lines) <= BLOCK:
+        if len(lines) < SMALL // 2 and blocks and len(blocks[-1]) + len(lines) <= SMALL:
             # It may be the first one, too: what is gone of it does not come back.
             if len(blocks) == 1 and self._head:
                 blocks[-1] = blocks[-1][self._head :]
@@ -275,22 +284,22 @@ class LineQueue:
         """Note how much of a long line is sent, whose beginning the peer has."""
         self._started_at += sent
         # Copied now and then only: each time would take as long as the line is long.
-        if self._started_at > max(BLOCK, len(self._started) // 8):
+        if self._started_at > max(SMALL, len(self._started) // 8):
             self._started = self._started[self._started_at :]
             self._started_at = 0
 
     def _free(self) -> None:
-        """Keep nothing large alive that is partly gone."""
-        if self._head and len(self._blocks[0]) > BLOCK:
+        """Keep little alive that is gone."""
+        if self._head > self._waste:
             self._split_first()
 
     def _split_first(self) -> None:
-        """Copy what is left of the first block into small blocks."""
-        block, begin = self._blocks.popleft(), self._head
+        """Copy what is left of the first block into smaller blocks."""
+        block, begin, size = self._blocks.popleft(), self._head, self._waste
         parts: list[bytes] = []
-        while len(block) - begin > BLOCK:
-            end = block.rfind(b"\n", begin, begin + BLOCK) + 1
-            end = end or block.index(b"\n", begin + BLOCK) + 1
+        while len(block) - begin > size:
+            end = block.rfind(b"\n", begin, begin + size) + 1
+            end = end or block.index(b"\n", begin + size) + 1
             parts.append(bytes(block[begin:end]))
             begin = end
         if begin < len(block):

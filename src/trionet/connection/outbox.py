@@ -24,7 +24,7 @@ from typing import TypeVar, cast
 import trio
 
 from trionet.abc import SendsDirectly, SendsNow
-from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
+from trionet.connection.linequeue import PIECE, SMALL, LineQueue
 from trionet.faults import FaultLog
 from trionet.lines import TALLY_BYTE, Lines, check_lines, tally
 
@@ -43,9 +43,9 @@ _RECORDS = 2 * _SLICE
 # one by one; and it takes a thousand at most, so that the rest would wait without need.
 _MOST_PIECES = 16
 
-# What a writer sends between two checkpoints: 128 KiB take the kernel 0.1 ms, or 1 ms where it has
+# What a writer sends between two checkpoints: 256 KiB take the kernel 0.1 ms, or 2 ms where it has
 # to find memory for them first.
-_PIECES_AT_ONCE = 2
+_PIECES_AT_ONCE = 4
 
 # A peer that is gone: what the system says of it, and what streams make of that.
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -367,7 +367,8 @@ class Outbox:
             self.dropped += amount % TALLY_BYTE
             return
         if self._queue is None:
-            queue, writer = LineQueue(self._tell_missed), trio.CancelScope()
+            queue = LineQueue(self._tell_missed, self._max_waiting)
+            writer = trio.CancelScope()
             # First, because a nursery that is closed raises: nothing is to wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
@@ -503,7 +504,7 @@ def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes]:
     """Join pieces that are to wait, but for large ones that others may share."""
     run: list[bytes | memoryview] = []
     for piece in pieces:
-        if type(piece) is bytes and len(piece) >= BLOCK:
+        if type(piece) is bytes and len(piece) >= SMALL:
             if run:
                 yield b"".join(run)
                 run = []

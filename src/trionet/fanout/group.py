@@ -21,8 +21,10 @@ E = TypeVar("E")
 # Members served between two checkpoints at most: some 2 ms, in which no other task runs.
 MEMBERS_AT_ONCE = 256
 
-# Members served between two looks at the clock.
+# Members served between two looks at the clock, and bytes: the kernel copies them in some 0.1 ms,
+# or in 2 where it has to find memory for them first.
 _MEMBERS_A_LOOK = 64
+_BYTES_A_LOOK = 1 << 19
 
 # Bytes that the kernel takes as long to copy as the rest of a send takes: 5 µs.
 _WEIGHS_ONE_MORE = 32768
@@ -117,7 +119,8 @@ class Audience(Generic[E]):
     ) -> Generator[int, None, None]:
         remaining = iter(outboxes)
         weight = weight_of(len(lines))
-        at_once = max(1, min(_MEMBERS_A_LOOK, MEMBERS_AT_ONCE) // weight)
+        most = min(_MEMBERS_A_LOOK, MEMBERS_AT_ONCE // weight, _BYTES_A_LOOK // len(lines))
+        at_once = max(1, most)
         try:
             yield 0
             for begin in range(0, len(outboxes), at_once):
