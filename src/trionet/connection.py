@@ -114,6 +114,7 @@ class Connection:
             tell_missed=tell_missed,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            is_checked=True,
         )
         self._watch()
 
