@@ -243,6 +243,24 @@ class Connection:
         end = self.lines.end
         return end is not None and end.peer_has_ended and unarrived_of(self.stream) == 0
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be sent to the peer any more, or nothing more comes from it."""
+        if self.outbox.broken or self.lines.end is not None:
+            return True
+        # A handler may use the stream by itself, and then nobody else has noticed. To send nothing
+        # tells; a stream that cannot be asked has the benefit of the doubt.
+        send_nowait = getattr(self.stream, "send_nowait", None)
+        if send_nowait is None:
+            return True
+        try:
+            send_nowait(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return True
+        except trio.BusyResourceError:
+            pass
+        return False
+
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.
 

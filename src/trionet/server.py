@@ -459,10 +459,10 @@ async def serve(
         handler: called with a `Connection` for each peer, in a task of its own. When it returns,
             the connection is closed; when it raises, the error is logged to ``trionet.server``
             and the connection is closed. It may let pass what the peer did, alone or in a group,
-            and nothing is logged: ``trio.BrokenResourceError``; ``trio.EndOfChannel`` once
-            ``connection.lines`` have ended; ``trio.ClosedResourceError`` once the peer was given
-            up; and a `trionet.BadLine` out of ``receive_batch``, which the peer is told as
-            ``error: REASON``.
+            and nothing is logged: ``trio.BrokenResourceError`` once the connection is broken;
+            ``trio.EndOfChannel`` once ``connection.lines`` have ended;
+            ``trio.ClosedResourceError`` once the peer was given up; and a `trionet.BadLine` out of
+            ``receive_batch``, which the peer is told as ``error: REASON``.
         addresses: see `trionet.parse_address`; at least one.
         limits: default ``Limits()``.
         when_full: what happens over `Limits.max_clients`; by default an answer and a close.
@@ -583,6 +583,9 @@ def _why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) ->
         return False
 
     of_the_peer, faults = group.split(is_of_the_peer)
+    if faults is None and group.subgroup(trio.BrokenResourceError) and not connection.is_broken:
+        # It is another stream that broke, such as one to a database: nobody else would tell.
+        faults = group
     if faults is not None:
         _log_failure(connection, faults)
         return "the handler failed"
