@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -23,6 +24,7 @@ from trionet.checks import (
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
+from trionet.faults import FaultLog, shielded_from
 from trionet.groups import single_error
 from trionet.limits import Limits
 from trionet.lines import Line
@@ -30,6 +32,8 @@ from trionet.network import SYSTEM, Network
 from trionet.outbox import Outbox
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
+
+logger = logging.getLogger("trionet.calc")
 
 # One connection is handled at a time: the rule of the exercise. So one that is silent keeps the
 # others waiting: half a minute for a name, five for an operation are enough for a person.
@@ -69,6 +73,7 @@ async def serve(
             or what the system allows.
         on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block. ``None``: nobody watches.
+            What it raises is logged once, and costs nothing but its line.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
 
@@ -84,6 +89,9 @@ async def serve(
     check_callback("show", show)
     check_backlog(backlog)
     check_network(network)
+    if show is not None:
+        what = "show failed for a line, and the server goes on"
+        show = shielded_from(show, FaultLog(logger), what)
     arithmetic = Arithmetic(precision)
     # Set by the first session's end; and by a drain, lest `once` wait for one that never comes.
     finished = trio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +23,7 @@ from trionet.checks import (
 from trionet.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
+from trionet.faults import FaultLog, shielded_from
 from trionet.groups import single_error
 from trionet.hub import Hub
 from trionet.limits import Limits
@@ -29,6 +31,8 @@ from trionet.network import SYSTEM, Network
 from trionet.outbox import WhenSlow
 from trionet.server import Server
 from trionet.server import serve as serve_lines
+
+logger = logging.getLogger("trionet.chat")
 
 # Half a minute for a name; then nothing, because people listen for hours (TCP's keep-alive sees to
 # peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once a large paste. One
@@ -68,6 +72,7 @@ async def serve(
             or what the system allows.
         on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block. ``None``: nobody watches.
+            What it raises is logged once, and costs nothing but its line.
         show_messages: show what the members say, not the notices alone.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
@@ -85,6 +90,9 @@ async def serve(
     check_callback("show", show)
     check_backlog(backlog)
     check_network(network)
+    if show is not None:
+        what = "show failed for a line, and the server goes on"
+        show = shielded_from(show, FaultLog(logger), what)
     hub = Hub[Event]()
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
