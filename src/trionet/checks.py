@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from trionet.limits import BOUNDS, Limits
 
@@ -54,18 +55,11 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
         )
     if _is_surely_sync(function):
         raise TypeError(f"the handler must be an async function: write async def {name}")
-    try:
-        signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        # Some callables written in C do not tell.
-        return
-    try:
-        signature.bind(None)
-    except TypeError:
+    if not _takes(handler, 1):
         raise TypeError(
-            f"the handler {name}{signature} must take one argument, the connection: "
-            "functools.partial fills in others"
-        ) from None
+            f"the handler {name}{inspect.signature(handler)} must take one argument, "
+            "the connection: functools.partial fills in others"
+        )
 
 
 def _function_of(handler: object) -> object:
@@ -156,11 +150,12 @@ def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
         raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
-def check_callback(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor an ordinary function.
+def check_callback(name: str, value: object, *, arguments: int = 1) -> None:
+    """Refuse what is neither ``None`` nor an ordinary function of so many arguments.
 
     Raises:
-        TypeError: it cannot be called, or it is an async function: nothing awaits it.
+        TypeError: it cannot be called, or not with so many arguments, or it is an async function:
+            nothing awaits it.
     """
     if value is None:
         return
@@ -172,6 +167,114 @@ def check_callback(name: str, value: object) -> None:
             f"{name} must be an ordinary function, because nothing awaits it: "
             f"write def {_name_of(value)}, not async def"
         )
+    if not _takes(value, arguments):
+        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
+        raise TypeError(f"{name} is called with {named}, and {_name_of(value)} cannot be")
+
+
+def check_encode(value: object) -> None:
+    """Refuse what does not turn an event into lines.
+
+    Raises:
+        TypeError: it cannot be called with an event, or it is an async function.
+    """
+    if value is None:
+        raise TypeError("encode must be a function: write hub.add(box, trionet.encode_line)")
+    check_callback("encode", value)
+
+
+def check_box(box: object) -> None:
+    """Refuse what takes no lines.
+
+    Raises:
+        TypeError: it has no ``put``.
+    """
+    if not callable(getattr(box, "put", None)):
+        raise TypeError(
+            "a member must have put(lines): write hub.add(connection.outbox, encode), "
+            f"not {shown(box)}"
+        )
+
+
+def check_stream(stream: object, *, methods: Sequence[str]) -> None:
+    """Refuse what is no stream.
+
+    Args:
+        stream: what a user passed.
+        methods: what it must have.
+
+    Raises:
+        TypeError: it lacks one of them.
+    """
+    for method in methods:
+        if not hasattr(stream, method):
+            raise TypeError(f"a stream must have {method}(): {shown(stream)} is none")
+
+
+def check_answering(name: str, value: object) -> None:
+    """Refuse what is neither ``None`` nor a function of one argument that is awaited.
+
+    Raises:
+        TypeError: it cannot be called so, or it is surely no async function.
+    """
+    if value is None:
+        return
+    if not callable(value) or _is_surely_sync(_function_of(value)):
+        raise TypeError(f"{name} must be an async function, not {shown(value)}")
+    if not _takes(value, 1):
+        raise TypeError(f"{name} is called with 1 argument, and {_name_of(value)} cannot be")
+
+
+def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[object]], ...]:
+    """Return functions that are to be run as tasks, each without an argument.
+
+    Args:
+        name: the argument.
+        functions: what a user passed: async functions in a list or another iterable.
+
+    Raises:
+        TypeError: it is no list, or something in it cannot be run so; the message says what to
+            write.
+    """
+    if callable(functions) or not isinstance(functions, Iterable):
+        raise TypeError(
+            f"{name} must be a list of async functions: write {name}=[hub.run], "
+            f"not {shown(functions)}"
+        )
+    listed = tuple(functions)
+    for function in listed:
+        if inspect.isawaitable(function):
+            if inspect.iscoroutine(function):
+                function.close()
+            raise TypeError(
+                f"what stands in {name} must not be called: write {name}=[hub.run], "
+                f"not {name}=[hub.run()]; functools.partial fills in arguments"
+            )
+        if not callable(function) or _is_surely_sync(_function_of(function)):
+            raise TypeError(
+                f"{name} must be a list of async functions, such as hub.run: "
+                f"{shown(function)} is none"
+            )
+        if not _takes(function, 0):
+            raise TypeError(
+                f"what stands in {name} is called without an argument, and "
+                f"{_name_of(function)} needs some: functools.partial fills them in"
+            )
+    return listed
+
+
+def _takes(function: object, arguments: int) -> bool:
+    """Tell whether a function can be called with so many arguments, as far as it can be seen."""
+    try:
+        signature = inspect.signature(function)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        # Some callables written in C do not tell.
+        return True
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def check_flag(name: str, value: object) -> None:
@@ -182,6 +285,19 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no length of time; ``math.inf`` is one.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is negative, or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")
+    if not value >= 0:
+        raise ValueError(f"{name} must be a number of seconds, and not negative")
 
 
 def check_network(network: object) -> None:

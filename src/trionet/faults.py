@@ -7,6 +7,10 @@ is in a log. So a fault is known by its kind and by the line of code that raised
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # What a log shows of an event or a box: enough to find it.
 _SHOWN = 200
@@ -50,6 +54,26 @@ class FaultLog:
                 shown(subject),
                 exc_info=error,
             )
+
+
+def shielded_from(
+    callback: Callable[[T], object], faults: FaultLog, what: str
+) -> Callable[[T], None]:
+    """Return a function that does what a callback does, and raises nothing that it raises.
+
+    Args:
+        callback: a user's own.
+        faults: where its errors are reported.
+        what: what happened then, such as ``show failed, and the server goes on without it``.
+    """
+
+    def call(subject: T) -> None:
+        try:
+            callback(subject)
+        except Exception as error:
+            faults.report(error, callback, what, subject)
+
+    return call
 
 
 def name_of(callback: object) -> str:

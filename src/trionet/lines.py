@@ -136,6 +136,11 @@ class LineDecoder:
     __slots__ = ("_at", "_max_line", "_max_unending", "_rest", "_skipped", "gave_up", "held")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
+        for name, limit in ("max_line", max_line), ("max_unending", max_unending):
+            if type(limit) is not int:
+                raise TypeError(f"{name} must be a whole number of bytes, not {limit!r:.60}")
+            if limit < 0:
+                raise ValueError(f"{name} must be a number of bytes, and not negative")
         self._max_line = max_line
         self._max_unending = max(max_unending, max_line + 2)
         self.held = b""
@@ -394,7 +399,11 @@ def encode_line(text: str) -> bytes:
 def encode_lines(texts: Iterable[str]) -> bytes:
     """Return many texts as the bytes of one line each; see `encode_line`."""
     texts = list(texts)
-    block = "\n".join(texts)
+    try:
+        block = "\n".join(texts)
+    except TypeError:
+        wrong = next(text for text in texts if not isinstance(text, str))
+        raise TypeError(f"a line is a text, such as 'hello', not {wrong!r:.60}") from None
     if "\r" not in block and block.count("\n") == len(texts) - 1:
         # Nothing to look at one by one: six times as fast for short lines.
         try:

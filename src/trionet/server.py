@@ -33,6 +33,7 @@ from trionet.checks import (
     check_handler,
     check_limits,
     check_network,
+    check_seconds,
 )
 from trionet.connection.closing import close_at_once, lingering_close, unarrived_of
 from trionet.connection.connection import Connection, peer_of, remote_of
@@ -158,8 +159,13 @@ class Server:
             The peers that were cut off at the deadline: those still served, and those to whom
             something was still on its way.
 
+        Raises:
+            TypeError, ValueError: `seconds` is no number of seconds.
+
         Cancellation: the drain has begun all the same, without its deadline.
         """
+        if seconds is not None:
+            check_seconds("seconds", seconds)
         by = trio.current_time() + (self._limits.drain_seconds if seconds is None else seconds)
         self._drain_by = min(self._drain_by, by)
         self._draining.set()
@@ -454,10 +460,10 @@ async def serve(
         handler: called with a `Connection` for each peer, in a task of its own. When it returns,
             the connection is closed; when it raises, the error is logged to ``trionet.server``
             and the connection is closed. It may let pass what the peer did, alone or in a group,
-            and nothing is logged: ``trio.BrokenResourceError``; ``trio.EndOfChannel`` once
-            ``connection.lines`` have ended; ``trio.ClosedResourceError`` once the peer was given
-            up; and a `trionet.BadLine` out of ``receive_batch``, which the peer is told as
-            ``error: REASON``.
+            and nothing is logged: ``trio.BrokenResourceError`` once the connection is broken;
+            ``trio.EndOfChannel`` once ``connection.lines`` have ended;
+            ``trio.ClosedResourceError`` once the peer was given up; and a `trionet.BadLine` out of
+            ``receive_batch``, which the peer is told as ``error: REASON``.
         addresses: see `trionet.parse_address`; at least one.
         limits: default ``Limits()``.
         when_full: what happens over `Limits.max_clients`; by default an answer and a close.
@@ -487,19 +493,20 @@ async def serve(
 
     Resource handling: closes all that it opened, however it ends.
     """
-    check_handler(handler)
-    check_addresses(addresses, caller="serve")
-    if limits is not None:
-        check_limits(limits)
-    check_choice("when_full", when_full, WhenFull)
-    check_choice("when_slow", when_slow, WhenSlow)
-    check_flag("refuse_http", refuse_http)
-    for name, callback in (
-        ("tell_missed", tell_missed), ("on_drain", on_drain), ("on_event", on_event)
-    ):  # fmt: skip
-        check_callback(name, callback)
-    check_backlog(backlog)
-    check_network(network)
+    check_call(
+        handler,
+        addresses,
+        limits=limits,
+        when_full=when_full,
+        when_slow=when_slow,
+        tell_missed=tell_missed,
+        refuse_http=refuse_http,
+        identifies=identifies,
+        on_drain=on_drain,
+        on_event=on_event,
+        backlog=backlog,
+        network=network,
+    )
     listeners: list[Listener] = []
     try:
         for address in addresses:
@@ -521,6 +528,44 @@ async def serve(
         await _close_all(listeners)
 
 
+def check_call(
+    handler: object,
+    addresses: Sequence[object],
+    *,
+    caller: str = "serve",
+    limits: object = None,
+    when_full: object = WhenFull.REFUSE,
+    when_slow: object = WhenSlow.DISCONNECT,
+    tell_missed: object = None,
+    refuse_http: object = True,
+    identifies: object = False,
+    on_drain: object = None,
+    on_event: object = None,
+    backlog: object = None,
+    network: object = SYSTEM,
+) -> None:
+    """Refuse arguments that `serve` cannot do anything with: all but `caller` are its own.
+
+    The messages name `caller` as the function that was called.
+
+    Raises:
+        TypeError, ValueError, AddressError: as `serve`.
+    """
+    check_handler(handler, caller=caller)
+    check_addresses(addresses, caller=caller)
+    if limits is not None:
+        check_limits(limits)
+    check_choice("when_full", when_full, WhenFull)
+    check_choice("when_slow", when_slow, WhenSlow)
+    check_flag("refuse_http", refuse_http)
+    check_flag("identifies", identifies)
+    check_callback("tell_missed", tell_missed)
+    check_callback("on_drain", on_drain, arguments=0)
+    check_callback("on_event", on_event)
+    check_backlog(backlog)
+    check_network(network)
+
+
 def _why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> str | None:
     """Return why a handler that raised has ended; ``None``: its peer's input says why.
 
@@ -539,6 +584,9 @@ def _why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) ->
         return False
 
     of_the_peer, faults = group.split(is_of_the_peer)
+    if faults is None and group.subgroup(trio.BrokenResourceError) and not connection.is_broken:
+        # It is another stream that broke, such as one to a database: nobody else would tell.
+        faults = group
     if faults is not None:
         _log_failure(connection, faults)
         return "the handler failed"

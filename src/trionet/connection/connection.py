@@ -116,6 +116,7 @@ class Connection:
             tell_missed=tell_missed,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            is_checked=True,
         )
         self._watch()
 
@@ -243,6 +244,24 @@ class Connection:
         """Whether the peer has ended too and all has arrived: there is nothing to linger for."""
         end = self.lines.end
         return end is not None and end.peer_has_ended and unarrived_of(self.stream) == 0
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be sent to the peer any more, or nothing more comes from it."""
+        if self.outbox.broken or self.lines.end is not None:
+            return True
+        # A handler may use the stream by itself, and then nobody else has noticed. To send nothing
+        # tells; a stream that cannot be asked has the benefit of the doubt.
+        send_nowait = getattr(self.stream, "send_nowait", None)
+        if send_nowait is None:
+            return True
+        try:
+            send_nowait(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return True
+        except trio.BusyResourceError:
+            pass
+        return False
 
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.

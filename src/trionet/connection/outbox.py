@@ -24,8 +24,10 @@ from typing import TypeVar, cast
 import trio
 
 from trionet.abc import SendsDirectly, SendsNow
+from trionet.checks import check_callback, check_choice, check_kind, check_stream
 from trionet.connection.linequeue import PIECE, SMALL, LineQueue
 from trionet.faults import FaultLog
+from trionet.limits import BOUNDS
 from trionet.lines import TALLY_BYTE, Lines, check_lines, tally
 
 T = TypeVar("T")
@@ -141,6 +143,11 @@ class Outbox:
             returns no lines.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
+        is_checked: that the other arguments are right. A server makes an outbox for each peer.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
+        ValueError: `max_waiting` is out of bounds.
 
     Attributes:
         direct: sends lines at once, as far as the system takes them, and counts nothing; ``None``:
@@ -182,7 +189,16 @@ class Outbox:
         tell_missed: Callable[[int], bytes] | None = None,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
+        is_checked: bool = False,
     ) -> None:
+        if not is_checked:
+            check_stream(stream, methods=["send_all"])
+            check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+            BOUNDS["max_waiting"].check("max_waiting", max_waiting)
+            check_choice("when_slow", when_slow, WhenSlow)
+            check_callback("tell_missed", tell_missed)
+            check_callback("on_overflow", on_overflow, arguments=0)
+            check_callback("on_blocked", on_blocked, arguments=0)
         self._stream = stream
         self._sends_now = hasattr(stream, "send_nowait")
         self.direct = _direct_send(stream)

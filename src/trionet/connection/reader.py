@@ -13,6 +13,7 @@ from typing import cast
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
+from trionet.checks import check_answering, check_stream
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.lines import (
@@ -85,6 +86,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
     ) -> None:
+        if not hasattr(stream, "receive_some"):
+            check_stream(stream, methods=["receive_some"])
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.read_size = READ_SIZE
@@ -307,6 +310,8 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         max_unending: int = MAX_UNENDING,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
     ) -> None:
+        check_stream(stream, methods=["send_all", "receive_some"])
+        check_answering("on_bad_line", on_bad_line)
         super().__init__(
             stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
         )

@@ -30,6 +30,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from trionet.abc import Box
+from trionet.checks import check_box, check_encode
 from trionet.fanout.batch import Cut, Encode, Payload, Share, Turn
 from trionet.fanout.group import MEMBERS_AT_ONCE, Audience, is_outbox, weight_of
 from trionet.faults import FaultLog
@@ -132,11 +133,18 @@ class Hub(Generic[E]):
                 not for it. Members that share a format must share this function: each event is
                 encoded once for each, when it is appended. There should be few. What raises, or
                 returns anything but lines with their ends, loses that event for its members.
+
+        Raises:
+            TypeError: `box` has no ``put``, or `encode` is no ordinary function.
         """
         if self._ended or box in self._members:
             return
+        if not hasattr(box, "put"):
+            check_box(box)
         audience = self._audiences.get(encode)
         if audience is None:
+            # For each format, not for each member.
+            check_encode(encode)
             audience = self._audiences[encode] = Audience(encode)
         audience.add(box)
         self._members[box] = audience
