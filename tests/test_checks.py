@@ -33,7 +33,15 @@ from trionet import (
     serve,
 )
 from trionet.checks import check_handler
-from trionet.testing import Link, MemoryNetwork, cut_bytes, memory_stream_pair, run_handler
+from trionet.testing import (
+    LineClient,
+    Link,
+    MemoryNetwork,
+    ScriptedServer,
+    cut_bytes,
+    memory_stream_pair,
+    run_handler,
+)
 
 WHERE = "localhost:7000"
 
@@ -519,6 +527,16 @@ async def test_a_line_stream_is_judged_when_it_is_made(
     arguments: dict[str, Any] = {"stream": stream, option: value}
     with refused(error, told):
         LineStream(arguments.pop("stream"), **arguments)
+
+
+async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
+    network: Any = WHERE
+    with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
+        ScriptedServer(network)
+    stream, _ = memory_stream_pair()
+    text: Any = "hello"
+    with refused(TypeError, r"takes bytes, and send\(\) text: not 'hello'"):
+        await LineClient(stream).send_bytes(text)
 
 
 @pytest.mark.parametrize("line", [b"hello", None, 5, ["a", "b"]])
