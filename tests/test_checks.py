@@ -33,7 +33,15 @@ from trionet import (
     serve,
 )
 from trionet.checks import check_handler
-from trionet.testing import Link, MemoryNetwork, cut_bytes, memory_stream_pair, run_handler
+from trionet.testing import (
+    LineClient,
+    Link,
+    MemoryNetwork,
+    ScriptedServer,
+    cut_bytes,
+    memory_stream_pair,
+    run_handler,
+)
 
 WHERE = "localhost:7000"
 
@@ -519,6 +527,40 @@ async def test_a_line_stream_is_judged_when_it_is_made(
     arguments: dict[str, Any] = {"stream": stream, option: value}
     with refused(error, told):
         LineStream(arguments.pop("stream"), **arguments)
+
+
+async def test_an_expression_and_a_name_must_be_text(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any
+    network, told = MemoryNetwork(), []
+
+    async def identifies(connection: Connection) -> None:
+        wrong: Any
+        for wrong in (5, b"Ann", None):
+            with pytest.raises(TypeError, match=r"a name is a text, such as 'Ann', not ") as caught:
+                connection.identify(wrong)
+            told.append(caught.value)
+
+    async with run_handler(identifies) as connect:
+        await (await connect()).expect_end()
+    assert len(told) == 3
+    async with trio.open_nursery() as nursery:
+        await nursery.start(functools.partial(calc.serve, WHERE, network=network))
+        async with calc.Client(WHERE, name="ann", network=network) as client:
+            for wrong in (5, b"1 + 1", None):
+                with refused(TypeError, "an expression is a text, such as '12 "):
+                    await client(wrong)
+            assert await client("1 + 1") == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
+    network: Any = WHERE
+    with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
+        ScriptedServer(network)
+    stream, _ = memory_stream_pair()
+    text: Any = "hello"
+    with refused(TypeError, r"takes bytes, and send\(\) text: not 'hello'"):
+        await LineClient(stream).send_bytes(text)
 
 
 @pytest.mark.parametrize("line", [b"hello", None, 5, ["a", "b"]])

@@ -152,7 +152,12 @@ class Connection:
 
         Args:
             name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
+
+        Raises:
+            TypeError: it is no text.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a text, such as 'Ann', not {name!r:.60}")
         self.name = name
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
