@@ -678,6 +678,40 @@ async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> 
     assert ann.modes == ann.modes_before
 
 
+# The machine is so busy that the thread at the terminal waits its turn for longer than a terminal
+# may stand still.
+_BUSY = """
+import time
+from trionet.cli.typist import Typist
+def delayed(leave):
+    def wait_and_leave(*arguments):
+        time.sleep(1.5)
+        leave(*arguments)
+    return wait_and_leave
+Typist._leave_screen = delayed(Typist._leave_screen)
+Typist._end = delayed(Typist._end)
+"""
+
+
+async def test_the_prompt_goes_before_a_suspended_program_however_busy_the_machine(
+    programs: Programs,
+) -> None:
+    address = await start_room(programs)
+    ann = await programs.start_on_terminal(
+        "chat", "join", "--name", "Ann", address, interpreter=("-c", _BUSY + _SHELL)
+    )
+    await ann.expect_screen(WELCOME, ">")
+    await ann.type("half")
+    await ann.expect_screen(WELCOME, "> half")
+    await ann.type("\x1a")
+    await ann.expect_screen(WELCOME, "stopped")
+    await ann.type("fg\n")
+    await ann.expect_screen(WELCOME, "stopped", "fg", "> half")
+    await ann.type(CTRL_C + "q\r")
+    await ann.expect_end(0)
+    assert ann.modes == ann.modes_before
+
+
 async def test_a_sigtstp_that_nobody_can_undo_leaves_all_as_it_is(programs: Programs) -> None:
     # The program leads its session: there is no shell to resume it, and the kernel stops it not.
     ann = await join(programs, await start_room(programs))

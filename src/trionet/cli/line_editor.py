@@ -23,9 +23,12 @@ from trionet.cli.pasting import mark_paste
 from trionet.cli.typist import Prompt, Typist
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
-# How long the terminal has to show the last lines, or to take the prompt away. One that stands
-# still never does.
+# How long a terminal that stands still is waited for: to show the last lines, or to take the prompt
+# away. It never does either.
 _GOODBYE_SECONDS = 1.0
+
+# And a thread that a busy machine gives no time to. It has little to do, and will do it.
+_BUSY_SECONDS = 10.0
 
 
 class LineEditor:
@@ -176,8 +179,7 @@ class LineEditor:
     async def _suspend(self) -> None:
         has_left = trio.Event()
         self._typist.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
-        with trio.move_on_after(_GOODBYE_SECONDS):
-            await has_left.wait()
+        await self._wait_unless_still(has_left)
         self._typist.restore_modes()
         ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         # Here the program stands still, unless there is nobody to resume it.
@@ -185,14 +187,23 @@ class LineEditor:
         signal.signal(signal.SIGTSTP, ours)
         self._typist.enter_screen()
 
+    async def _wait_unless_still(self, event: trio.Event) -> None:
+        """Wait for what the thread does, but for no longer than a terminal may stand still."""
+        with trio.move_on_after(_BUSY_SECONDS):
+            while not event.is_set():
+                with trio.move_on_after(_GOODBYE_SECONDS):
+                    await event.wait()
+                if not self._typist.can_print():
+                    break
+
     async def close(self) -> None:
         """Print what waits, and leave the terminal as it was; no more is read or shown after that.
 
-        Cancellation: none; ends within one second, also if the terminal stands still.
+        Cancellation: none; ends within one second if the terminal stands still.
         """
         self._typist.end()
-        with trio.CancelScope(shield=True), trio.move_on_after(_GOODBYE_SECONDS):
-            await self._ended.wait()
+        with trio.CancelScope(shield=True):
+            await self._wait_unless_still(self._ended)
         if not self._ended.is_set():
             self._thread.cancel()
             self._typist.restore_modes()
