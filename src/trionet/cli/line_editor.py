@@ -19,6 +19,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.screen import Char
 
 from trionet.cli.history import KeptHistory, history_path
+from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
 from trionet.cli.typist import Prompt, Typist
 from trionet.lines import MAX_LINE, Line, LineDecoder
@@ -172,7 +173,7 @@ class LineEditor:
                 if number == signal.SIGWINCH:
                     self._typist.resize()
                 elif number == signal.SIGCONT:
-                    self._typist.enter_screen()
+                    self._resume()
                 else:
                     await self._suspend()
 
@@ -185,7 +186,15 @@ class LineEditor:
         # Here the program stands still, unless there is nobody to resume it.
         signal.raise_signal(signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, ours)
-        self._typist.enter_screen()
+        self._resume()
+
+    def _resume(self) -> None:
+        if is_in_foreground():
+            self._typist.enter_screen()
+        else:
+            # As by `bg`. The terminal is the shell's: stop until the next SIGCONT, as whatever
+            # reads from a terminal in the background.
+            signal.raise_signal(signal.SIGTTIN)
 
     async def _wait_unless_still(self, event: trio.Event) -> None:
         """Wait for what the thread does, but for no longer than a terminal may stand still."""
