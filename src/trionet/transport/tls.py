@@ -39,8 +39,8 @@ _MAX_UNSENT = 65536
 
 _ALL = 1 << 30
 
-# A fatal alert, `internal_error`, in the clear like every record before a handshake. A client gets no
-# other answer when there is no descriptor for its handshake.
+# A fatal alert, `internal_error`, in the clear like every record before a handshake. It is the only
+# possible answer to a client when there is no descriptor for its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
 
 
