@@ -26,7 +26,7 @@ IGNORABLE_BEYOND = (
 )
 IGNORABLE = SEQUENCED_BELOW + IGNORABLE_BELOW + _SEQUENCED_BEYOND + IGNORABLE_BEYOND
 
-# emoji-data.txt, Extended_Pictographic: every emoji except digits, flags and skin tones, and the code
+# emoji-data.txt, Extended_Pictographic: every emoji except digits, flags and skin tones, and code
 # points reserved for later ones.
 PICTOGRAPHIC = (
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9-\u21aa\u231a-\u231b\u2328\u2388"

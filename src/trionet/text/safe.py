@@ -83,8 +83,8 @@ _UNSAFE_SOMEWHERE = re.compile(
 
 # Joiners are counted too, because marks go on stacking after them.
 _JOINERS = "\u200c\u200d"
-# Quick looks for a tower of marks: first with one range for everything beyond U+10000 that is not an
-# emoji, and then with three, so that mathematical letters do not need the slow look.
+# Quick looks for a tower of marks: first with one range for everything beyond U+10000 that is not
+# an emoji, and then with three, so that mathematical letters do not need the slow look.
 _TOWER_PERHAPS = f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001efff]{{{MAX_MARKS + 1}}}"
 _TOWER_LIKELY = (
     f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001bc9e\U0001cf00-\U0001d244\U0001da00-\U0001e94a]"
