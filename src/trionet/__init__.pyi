@@ -57,5 +57,5 @@ from trionet.transport.listener import SocketListener as SocketListener
 from trionet.transport.network import SYSTEM as SYSTEM
 from trionet.transport.network import SystemNetwork as SystemNetwork
 from trionet.transport.sockets import SocketStream as SocketStream
-from trionet.transport.tls import TLSListener as TLSListener
 from trionet.transport.tls import TLSStream as TLSStream
+from trionet.transport.tlslistener import TLSListener as TLSListener

@@ -19,7 +19,7 @@ from listening import listening
 from trionet.abc import Listener
 from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.testing import MemoryNetwork
-from trionet.transport import network
+from trionet.transport import network, tcp
 from trionet.transport.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.transport.network import DEFAULT_BACKLOG, SYSTEM, SystemNetwork
 from trionet.transport.socket_addresses import local_address, structured
@@ -145,13 +145,13 @@ async def test_a_link_local_address_is_listened_on_and_shown_with_its_interface(
 
 
 def test_an_interface_is_a_part_of_what_is_bound_to() -> None:
-    bound = network._socket_address(socket.AF_INET6, "fe80::1%7", 80)
+    bound = tcp._socket_address(socket.AF_INET6, "fe80::1%7", 80)
     assert bound == ("fe80::1", 80, 0, 7)
     (number, name) = socket.if_nameindex()[0]
-    bound = network._socket_address(socket.AF_INET6, f"fe80::1%{name}", 80)
+    bound = tcp._socket_address(socket.AF_INET6, f"fe80::1%{name}", 80)
     assert bound == ("fe80::1", 80, 0, number)
     assert str(structured(bound)) == f"[fe80::1%{name}]:80"
-    assert network._socket_address(socket.AF_INET6, "::1", 80) == ("::1", 80)
+    assert tcp._socket_address(socket.AF_INET6, "::1", 80) == ("::1", 80)
 
 
 def test_an_interface_that_is_gone_is_shown_by_its_number() -> None:
@@ -174,13 +174,13 @@ async def test_a_link_local_address_without_a_good_interface_is_told(host: str, 
 
 def test_all_interfaces_of_ipv6_leave_those_of_ipv4_alone() -> None:
     # Bound only: a test listens on loopback and nowhere else.
-    with network._bind(socket.AF_INET6, "::", 0) as sock:
+    with tcp._bind(socket.AF_INET6, "::", 0) as sock:
         assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 async def test_no_host_is_all_interfaces_of_both_families() -> None:
     # Resolved only: a test listens on loopback and nowhere else.
-    targets = await network._resolve_to_listen(TCPAddress("", 0))
+    targets = await tcp._resolve_to_listen(TCPAddress("", 0))
     assert targets == [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
 
 
@@ -193,7 +193,7 @@ async def test_an_address_that_the_resolver_gives_twice_is_listened_on_once() ->
 async def test_a_port_that_is_taken_in_the_other_family_is_tried_again_with_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bind = network._bind
+    bind = tcp._bind
     taken: list[socket.socket] = []
 
     def collide_three_times(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -201,7 +201,7 @@ async def test_a_port_that_is_taken_in_the_other_family_is_tried_again_with_anot
             taken.append(socket.create_server((host, port), family=family))
         return bind(family, host, port)
 
-    monkeypatch.setattr(network, "_bind", collide_three_times)
+    monkeypatch.setattr(tcp, "_bind", collide_three_times)
     async with listening("localhost:0") as listeners:
         ports = {port_of(one.address) for one in listeners}
         assert len(listeners) == 2
@@ -222,7 +222,7 @@ async def test_collisions_without_end_are_an_error_in_the_end(
         tries += 1
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
-    monkeypatch.setattr(network, "_bind", never)
+    monkeypatch.setattr(tcp, "_bind", never)
     with pytest.raises(ListenError, match="address already in use"):
         await SYSTEM.listen("localhost:0")
     assert tries == 64
@@ -247,14 +247,14 @@ async def test_localhost_with_a_port_in_use_in_one_family_listens_on_none() -> N
 async def test_a_family_that_the_machine_lacks_is_skipped(
     monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
-    bind = network._bind
+    bind = tcp._bind
 
     def without_ipv6(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(reason, os.strerror(reason))
         return bind(family, host, port)
 
-    monkeypatch.setattr(network, "_bind", without_ipv6)
+    monkeypatch.setattr(tcp, "_bind", without_ipv6)
     async with listening("localhost:0") as listeners:
         assert [one.address.rpartition(":")[0] for one in listeners] == ["127.0.0.1"]
     with pytest.raises(ListenError):

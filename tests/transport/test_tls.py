@@ -18,8 +18,9 @@ from trionet.errors import ReceiveInterrupted
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
 from trionet.transport.network import SYSTEM, SystemNetwork
 from trionet.transport.sockets import SocketStream
-from trionet.transport.tls import REFUSAL, TLSListener, TLSStream
+from trionet.transport.tls import REFUSAL, TLSStream
 from trionet.transport.tlsengine import TLSEngine
+from trionet.transport.tlslistener import TLSListener
 
 if TYPE_CHECKING:
     from tests.conftest import Certificates

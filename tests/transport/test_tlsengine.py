@@ -66,7 +66,7 @@ def test_what_comes_before_the_end_is_handed_out_with_it(
 ) -> None:
     client, server = engines
     client.encrypt(b"bye")
-    client.say_goodbye()
+    client.close_notify()
     server.feed(client.take_output())
     assert server.decrypt(100) == b"bye"
     assert server.decrypt(100) == b""
@@ -74,7 +74,7 @@ def test_what_comes_before_the_end_is_handed_out_with_it(
     assert server.broken is None
     # It can still be answered.
     server.encrypt(b"answer")
-    server.say_goodbye()
+    server.close_notify()
     client.feed(server.take_output())
     assert client.decrypt(100) == b"answer"
     assert client.decrypt(100) == b""
@@ -83,7 +83,7 @@ def test_what_comes_before_the_end_is_handed_out_with_it(
 
 def test_what_follows_the_end_means_nothing(engines: tuple[TLSEngine, TLSEngine]) -> None:
     client, server = engines
-    client.say_goodbye()
+    client.close_notify()
     server.feed(client.take_output())
     assert server.decrypt(100) == b""
     server.feed(b"nonsense")

@@ -11,7 +11,6 @@ import trio
 
 from trionet.abc import Listener
 from trionet.checks import check_network
-from trionet.abc import Listener
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
 
