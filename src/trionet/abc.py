@@ -32,6 +32,17 @@ class Listener(Protocol):
         """Stop listening."""
 
 
+class TurnsAway(Protocol):
+    """An optional capability of a listener: turning connections away that it cannot accept.
+
+    `trionet.SocketListener` implements it: when the process is out of file descriptors, it accepts
+    one connection at a time over a spare descriptor, sends `refusal` and closes. `trionet.serve`
+    sets `refusal`, so that these peers too are answered in the service's wire format.
+    """
+
+    refusal: bytes
+
+
 class Network(Protocol):
     """A network to serve on and to connect over."""
 

@@ -25,8 +25,9 @@ import trio
 
 from trionet.abc import SendsDirectly, SendsNow
 from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
-from trionet.faults import FaultLog
+from trionet.connection.safe_notices import safe_notices
 from trionet.lines import TALLY_BYTE, Lines, check_lines, tally
+from trionet.notices import EncodeNotice, encode_notice
 
 T = TypeVar("T")
 
@@ -69,50 +70,6 @@ def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     return getattr(stream, "send_nowait", None)
 
 
-def _tell_missed(count: int) -> bytes:
-    return b"error: missed %d lines\n" % count
-
-
-class SafeNotice:
-    """A ``tell_missed`` that never raises and always returns lines.
-
-    Where the caller's own fails, the peer is told in trionet's words. The fault is logged once, for
-    all outboxes that share this.
-
-    Args:
-        tell_missed: the caller's own.
-    """
-
-    __slots__ = ("_faults", "_tell_missed")
-
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
-        self._tell_missed = tell_missed
-        self._faults = FaultLog(logger)
-
-    def __call__(self, count: int) -> bytes:
-        """Return the lines that tell how many lines were missed."""
-        try:
-            lines = check_lines(self._tell_missed(count))
-            if not lines:
-                raise ValueError("a peer is to be told that it missed lines")
-        except Exception as error:
-            self._faults.report(
-                error,
-                self._tell_missed,
-                "tell_missed failed, and trionet tells the peer",
-                count,
-            )
-            return _tell_missed(count)
-        return lines
-
-
-def safe_notice(tell_missed: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
-    """Return what tells of missed lines and never raises; made once for many outboxes."""
-    if tell_missed is None:
-        return _tell_missed
-    return tell_missed if isinstance(tell_missed, SafeNotice) else SafeNotice(tell_missed)
-
-
 class SharedCount:
     """What many outboxes were put alike, counted once for all of them.
 
@@ -136,9 +93,9 @@ class Outbox:
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
         max_waiting: bytes that may wait, and hardly less than the memory that they take.
         when_slow: what happens beyond that.
-        tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
-            it missed; default ``error: missed 37 lines``, also in place of one that raises or
-            returns no lines.
+        encode_notice: with `WhenSlow.DROP_OLDEST`, turns the `trionet.LinesMissed` that tells the
+            peer how many lines it missed into lines; default ``error: missed 37 lines``, also
+            in place of a function that raises or returns no lines.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
 
@@ -155,6 +112,7 @@ class Outbox:
         "_closed",
         "_emptied",
         "_max_waiting",
+        "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
@@ -163,7 +121,6 @@ class Outbox:
         "_shared",
         "_stream",
         "_tally",
-        "_tell_missed",
         "_when_slow",
         "_writer",
         "broken",
@@ -179,7 +136,7 @@ class Outbox:
         *,
         max_waiting: int = 1 << 20,
         when_slow: WhenSlow = WhenSlow.DISCONNECT,
-        tell_missed: Callable[[int], bytes] | None = None,
+        encode_notice: EncodeNotice = encode_notice,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
     ) -> None:
@@ -189,7 +146,7 @@ class Outbox:
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._tell_missed = safe_notice(tell_missed)
+        self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Both only while something waits: thousands of idle outboxes have neither.
@@ -367,7 +324,7 @@ class Outbox:
             self.dropped += amount % TALLY_BYTE
             return
         if self._queue is None:
-            queue, writer = LineQueue(self._tell_missed), trio.CancelScope()
+            queue, writer = LineQueue(self._notices.missed), trio.CancelScope()
             # First, because a nursery that is closed raises: nothing is to wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
