@@ -8,7 +8,7 @@ lacks one is served too, by a longer way.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import trio
@@ -189,7 +189,55 @@ class Watched(Protocol):
 
 
 class Box(Protocol):
-    """What a hub asks of a member: `trionet.Outbox`, or anything else that takes lines."""
+    """Where a hub sends a member's lines.
+
+    `trionet.Outbox` is one, and so is anything else that takes lines. `trionet.Hub` uses it.
+    """
 
     def put(self, lines: bytes, /) -> None:
         """Take whole lines, without blocking and without raising."""
+
+
+class Count(Protocol):
+    """Lines and bytes that many outboxes were sent alike, counted once for all of them.
+
+    A hub's format group keeps the count, and `trionet.Outbox` adds it to its own.
+    """
+
+    lines: int
+    bytes: int
+
+
+class DirectBox(Box, Protocol):
+    """A box that a hub may send past: the hub does the work of its `put` itself.
+
+    `trionet.Outbox` is one. A hub's format groups use it, so that they can serve a thousand members
+    in one loop.
+
+    Attributes:
+        may_bypass_put: whether the hub may do so. It asks the class. A subclass that may override
+            `put` says no.
+        direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
+            the next lines have to wait.
+    """
+
+    may_bypass_put: ClassVar[bool]
+    direct: Callable[[bytes], int] | None
+
+    def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
+        """Do what `put` does for lines in pieces, which are so many lines and bytes."""
+
+    def keep(self, lines: bytes, count: int, sent: int) -> None:
+        """Keep what was not sent of lines that are counted as sent, or count it as dropped."""
+
+    def give_up_after(self, error: Exception) -> bool:
+        """Give the peer up if an error of `direct` means that it is gone, and return whether."""
+
+    def join_count(self, count: Count) -> bool:
+        """Add a shared count to this box's own from now on; ``False``: it shares another one."""
+
+    def leave_count(self) -> None:
+        """Keep what the shared count holds so far, and count alone again."""
+
+    def uncount(self, lines: int, size: int) -> None:
+        """Take out lines and bytes that the shared count includes and this box was not sent."""

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from trionet import Notice, Outbox, ReceiveInterrupted, WhenSlow
 from trionet.connection.safe_notices import safe_notices
-from trionet.lines import tally
 from trionet.testing import Link, MemoryStream, SendingNowMemoryStream, memory_stream_pair
 from trionet.transport.sockets import SocketStream
 
@@ -718,7 +717,7 @@ async def test_slow_members_share_a_large_line_that_they_are_told() -> None:
             outboxes.append(Outbox(ours, nursery))
             outboxes[-1].put(b"".join(numbered(2)))
             before = memoryview(b"a line\n" * 5)
-            outboxes[-1].put_pieces([before, answer, before], tally(answer + bytes(before) * 2))
+            outboxes[-1].put_pieces([before, answer, before], 11, len(answer) + 70)
         for outbox in outboxes:
             assert outbox._queue is not None
             assert [block for block in outbox._queue._blocks if block is answer]
@@ -753,7 +752,7 @@ async def test_on_a_socket_what_the_system_does_not_take_is_sent_later_and_all_i
             if number % 2:
                 outbox.put(line)
             else:
-                outbox.put_pieces([line[:3], memoryview(line)[3:]], tally(line))
+                outbox.put_pieces([line[:3], memoryview(line)[3:]], 1, len(line))
         assert writers(nursery) == 1
         assert 0 < outbox.waiting == 2_000_000 - outbox.bytes_out
         assert await read_socket(far, 2_000_000) == b"".join(lines)
@@ -782,7 +781,7 @@ async def test_on_a_socket_that_takes_no_more_lines_are_dropped_and_counted(
         else:
             await stream.send_eof()
         if in_pieces:
-            outbox.put_pieces([b"one\n", b"two\n"], tally(b"one\ntwo\n"))
+            outbox.put_pieces([b"one\n", b"two\n"], 2, 8)
         else:
             outbox.put(b"one\ntwo\n")
         assert outbox.broken
@@ -793,7 +792,7 @@ async def test_on_a_socket_that_takes_no_more_lines_are_dropped_and_counted(
 async def test_any_number_of_pieces_goes_out_together(count: int) -> None:
     async with on_a_socket() as (outbox, far, _):
         pieces = numbered(count)
-        outbox.put_pieces(pieces, tally(b"".join(pieces)))
+        outbox.put_pieces(pieces, count, 10 * count)
         assert outbox.waiting == 0
         assert far.recv(1 << 20) == b"".join(pieces)
         assert (outbox.lines_out, outbox.bytes_out) == (count, 10 * count)
@@ -804,6 +803,6 @@ async def test_pieces_go_out_on_any_stream(sends_now: bool) -> None:
     ours, theirs = memory_stream_pair(Link(capacity=7, sends_now=sends_now))
     async with trio.open_nursery() as nursery:
         outbox = Outbox(ours, nursery)
-        outbox.put_pieces([b"on", b"e\n", memoryview(b"two\nthree\n")], tally(b"one\ntwo\nthree\n"))
+        outbox.put_pieces([b"on", b"e\n", memoryview(b"two\nthree\n")], 3, 14)
         assert await read_what_is_there(theirs) == b"one\ntwo\nthree\n"
         assert (outbox.lines_out, outbox.bytes_out) == (3, 14)
