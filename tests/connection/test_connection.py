@@ -18,7 +18,6 @@ from trionet import (
     encode_notice,
 )
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.safe_notices import safe_notices
 from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
@@ -29,7 +28,7 @@ def connection_on(
     *,
     limits: Limits | None = None,
     when_slow: WhenSlow = WhenSlow.DISCONNECT,
-    notices: EncodeNotice = encode_notice,
+    encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
 ) -> Connection:
     return Connection(
@@ -38,7 +37,7 @@ def connection_on(
         Deadlines(),
         limits=limits or Limits(),
         when_slow=when_slow,
-        notices=safe_notices(notices),
+        encode_notice=encode_notice,
         refuse_http=refuse_http,
     )
 
@@ -183,7 +182,7 @@ async def test_a_slow_peer_that_is_kept_is_told_what_it_missed_in_the_servers_wo
             nursery,
             limits=Limits(max_waiting=10),
             when_slow=WhenSlow.DROP_OLDEST,
-            notices=lambda notice: f"*** {notice.reason}\n".encode(),
+            encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
         )
         for number in range(5):
             connection.outbox.put(b"%09d\n" % number)
