@@ -17,8 +17,7 @@ import trio
 from trionet.abc import Watched
 
 # Entries of connections that have gone are swept out when they outnumber both this and the others.
-# So a host that comes and goes thousands of times a second leaves nothing behind until its
-# deadlines come.
+# So a host that comes and goes thousands of times a second does not fill the heap.
 _FEW_STALE = 64
 
 
