@@ -1,10 +1,10 @@
-"""Misuse of the toolkit, refused at the call: each check says what to write instead.
+"""Refuse misuse of the toolkit at the call, and say what to write instead.
 
-Without these checks a wrong argument fails late, at the first peer, or says nothing at all. Every
-public entry point asks here, so that the same mistake gets the same answer everywhere. A wrong type
-is a ``TypeError``, a wrong value a ``ValueError``.
+Without these checks a wrong argument would fail late, at the first peer, or not at all. Every
+public entry point calls them, so the same mistake gets the same answer everywhere. A wrong type is
+a ``TypeError``, a wrong value a ``ValueError``.
 
-No check is made per line or per peer.
+Nothing here is called for each line or each peer.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from trionet.limits import BOUNDS, Limits
 # Permissions alone: the kernel ignores the bits above them on a socket.
 MAX_UNIX_MODE = 0o777
 
-# Enough of a wrong value to recognise it by.
+# Characters of a wrong value that a message shows: enough to recognise it.
 _SHOWN = 60
 
 
 def check_handler(handler: object, *, caller: str = "serve") -> None:
-    """Refuse what cannot be called with a connection and then awaited.
+    """Refuse a handler that cannot be called with a connection and then awaited.
 
     Async functions and methods, partial objects of them, and objects with an async ``__call__``
     pass. So does whatever cannot be judged without calling it, such as a lambda.
 
     Args:
-        handler: what a user passed as handler.
+        handler: what a user passed.
         caller: the function that it was passed to, for the message.
 
     Raises:
@@ -38,7 +38,7 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
     """
     if inspect.isawaitable(handler):
         if inspect.iscoroutine(handler):
-            # It will never be awaited now, and Python would warn about that besides.
+            # It will never be awaited, and Python would warn about that as well.
             handler.close()
         raise TypeError(
             f"the handler must not be called: write {caller}(handler, ...), "
@@ -63,7 +63,7 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
 
 
 def _function_of(handler: object) -> object:
-    """Return the function that a call of `handler` ends in, as far as that can be seen."""
+    """Return the function that a call of `handler` ends in, as far as can be seen."""
     while True:
         if isinstance(handler, functools.partial):
             handler = handler.func
@@ -72,7 +72,7 @@ def _function_of(handler: object) -> object:
         elif isinstance(handler, type) or inspect.isroutine(handler):
             return handler
         elif inspect.iscoroutinefunction(handler):
-            # It says so itself, as `unittest.mock.AsyncMock` does.
+            # It is marked as one, as `unittest.mock.AsyncMock` is.
             return handler
         else:
             call = getattr(type(handler), "__call__", None)  # noqa: B004
@@ -89,7 +89,7 @@ def _is_surely_sync(function: object) -> bool:
         return False
     if inspect.iscoroutinefunction(inspect.unwrap(function)):
         return False
-    # It may return what an async function returned, if it says so.
+    # A plain function may pass on what an async function returned, if its annotation says so.
     returned = str(function.__annotations__.get("return", ""))
     return not any(word in returned for word in ("Awaitable", "Coroutine"))
 
@@ -101,10 +101,10 @@ def _name_of(handler: object) -> str:
 
 
 def check_limits(limits: object) -> None:
-    """Refuse what is no `Limits`, such as a dictionary of some.
+    """Refuse limits that are not a `Limits`, such as a dictionary.
 
     Raises:
-        TypeError: it is none.
+        TypeError: they are not.
     """
     if isinstance(limits, dict):
         inside = ", ".join(f"{name}={shown(value)}" for name, value in limits.items())
@@ -113,10 +113,10 @@ def check_limits(limits: object) -> None:
 
 
 def check_backlog(backlog: object) -> None:
-    """Refuse what is neither ``None`` nor the length of a queue.
+    """Refuse a backlog that is neither ``None`` nor the length of a queue.
 
     Raises:
-        TypeError: it is no whole number.
+        TypeError: it is not a whole number.
         ValueError: it is out of bounds.
     """
     if backlog is not None:
@@ -124,40 +124,46 @@ def check_backlog(backlog: object) -> None:
 
 
 def check_kind(name: str, value: object, kind: type, *, hint: str) -> None:
-    """Refuse what is no instance of a class.
+    """Refuse a value that is not an instance of a class.
 
     Args:
         name: the argument.
         value: what a user passed.
-        kind: what it must be an instance of.
+        kind: the class.
         hint: what to write, such as ``Limits(rate=50)``.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not an instance.
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}: write {hint}, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
-    """Refuse what is no member of an enumeration, its members' names and values among it.
+    """Refuse a value that is not a member of an enumeration; a member's name or value is not one.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a member.
     """
     if not isinstance(value, choices):
         named = " or ".join(f"{choices.__name__}.{choice.name}" for choice in choices)
         raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
-def check_callback(name: str, value: object, *, arguments: int = 1) -> None:
-    """Refuse what is neither ``None`` nor an ordinary function of so many arguments.
+def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
+    """Refuse a callback that is not an ordinary function of so many arguments.
+
+    Args:
+        name: the argument.
+        value: what a user passed.
+        arguments: how many arguments it is called with.
+        optional: whether ``None`` passes too.
 
     Raises:
-        TypeError: it cannot be called, or not with so many arguments, or it is an async function:
-            nothing awaits it.
+        TypeError: it cannot be called, or not with so many arguments, or it is an async function,
+            which nothing would await.
     """
-    if value is None:
+    if value is None and optional:
         return
     if not callable(value):
         raise TypeError(f"{name} must be a function, not {shown(value)}")
@@ -278,10 +284,10 @@ def _takes(function: object, arguments: int) -> bool:
 
 
 def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither true nor false.
+    """Refuse a flag that is neither ``True`` nor ``False``.
 
     Raises:
-        TypeError: it is another thing, such as the text ``"no"``, which would count as true.
+        TypeError: it is something else, such as the text ``"no"``, which would count as true.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")
@@ -301,10 +307,10 @@ def check_seconds(name: str, value: object) -> None:
 
 
 def check_network(network: object) -> None:
-    """Refuse what cannot listen and connect.
+    """Refuse a network that cannot listen and connect.
 
     Raises:
-        TypeError: it is no network, or the class of one.
+        TypeError: it is not a network, or it is the class of one.
     """
     if isinstance(network, type) or not (
         callable(getattr(network, "listen", None)) and callable(getattr(network, "connect", None))
@@ -316,21 +322,21 @@ def check_network(network: object) -> None:
 
 
 def check_file(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor a path.
+    """Refuse a file that is neither ``None`` nor a path.
 
     Raises:
-        TypeError: it is another thing, such as an open file or the file's contents.
+        TypeError: it is something else, such as an open file or the file's contents.
     """
     if value is not None and not (isinstance(value, str) or hasattr(value, "__fspath__")):
         raise TypeError(f"{name} must be the path of a file, not {shown(value)}")
 
 
 def check_unix_mode(mode: object) -> None:
-    """Refuse what is neither ``None`` nor the permissions of a file.
+    """Refuse a mode that is neither ``None`` nor the permissions of a file.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it has more than permissions, as decimal digits meant as octal ones do.
+        TypeError: it is not a number.
+        ValueError: it has other bits set, as when octal digits were written as a decimal number.
     """
     if mode is None:
         return
@@ -343,7 +349,7 @@ def check_unix_mode(mode: object) -> None:
 def shown(value: object) -> str:
     """Return what a message shows of a wrong value: one short line."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        # Python refuses to write integers of thousands of digits.
+        # Python refuses to print integers of thousands of digits.
         return "a number that long"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trionet import BadLine, Line
+from trionet import BadLine, Line, Notice
 from trionet.abc import Box
 from trionet.chat import Room, Session, plain
 from trionet.chat.events import AskWho, Event, LogIn, Request
@@ -280,6 +280,9 @@ class AnotherWire:
 
     def encode(self, event: Event) -> bytes:
         return plain.encode(event)
+
+    def encode_notice(self, notice: Notice) -> bytes:
+        return plain.encode_notice(notice)
 
 
 def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:

@@ -10,7 +10,7 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat import plain
-from trionet.chat.events import Acted, Event, Missed, Said
+from trionet.chat.events import Acted, Event, Said
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
@@ -112,7 +112,7 @@ async def serve(
                         limits=limits,
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
-                        tell_missed=lambda count: plain.encode(Missed(count)),
+                        encode_notice=plain.encode_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         backlog=backlog,

@@ -26,9 +26,10 @@ import trio
 from trionet.abc import Count, SendsDirectly, SendsNow
 from trionet.checks import check_callback, check_choice, check_kind, check_stream
 from trionet.connection.linequeue import PIECE, SMALL, LineQueue
-from trionet.faults import FaultLog
+from trionet.connection.safe_notices import safe_notices
 from trionet.limits import BOUNDS
 from trionet.lines import check_lines
+from trionet.notices import EncodeNotice, encode_notice
 
 T = TypeVar("T")
 
@@ -72,50 +73,6 @@ def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     return getattr(stream, "send_nowait", None)
 
 
-def _tell_missed(count: int) -> bytes:
-    return b"error: missed %d lines\n" % count
-
-
-class SafeNotice:
-    """A ``tell_missed`` that never raises and always returns lines.
-
-    Where the caller's own fails, the peer is told in trionet's words. The fault is logged once, for
-    all outboxes that share this.
-
-    Args:
-        tell_missed: the caller's own.
-    """
-
-    __slots__ = ("_faults", "_tell_missed")
-
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
-        self._tell_missed = tell_missed
-        self._faults = FaultLog(logger)
-
-    def __call__(self, count: int) -> bytes:
-        """Return the lines that tell how many lines were missed."""
-        try:
-            lines = check_lines(self._tell_missed(count))
-            if not lines:
-                raise ValueError("a peer is to be told that it missed lines")
-        except Exception as error:
-            self._faults.report(
-                error,
-                self._tell_missed,
-                "tell_missed failed, and trionet tells the peer",
-                count,
-            )
-            return _tell_missed(count)
-        return lines
-
-
-def safe_notice(tell_missed: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
-    """Return what tells of missed lines and never raises; made once for many outboxes."""
-    if tell_missed is None:
-        return _tell_missed
-    return tell_missed if isinstance(tell_missed, SafeNotice) else SafeNotice(tell_missed)
-
-
 class Outbox:
     """The bytes that wait for one peer.
 
@@ -124,9 +81,9 @@ class Outbox:
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
         max_waiting: bytes that may wait; the memory they take is hardly more.
         when_slow: what happens beyond that.
-        tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
-            it missed. Default: ``error: missed 37 lines``, which also replaces a `tell_missed` that
-            raises or returns no lines.
+        encode_notice: with `WhenSlow.DROP_OLDEST`, turns the `trionet.LinesMissed` that tells the
+            peer how many lines it missed into lines. Default: ``error: missed 37 lines``, which
+            also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
         is_checked: that the other arguments are right. A server makes an outbox for each peer.
@@ -150,6 +107,7 @@ class Outbox:
         "_emptied",
         "_lines",
         "_max_waiting",
+        "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
@@ -157,7 +115,6 @@ class Outbox:
         "_sends_now",
         "_shared",
         "_stream",
-        "_tell_missed",
         "_when_slow",
         "_writer",
         "broken",
@@ -180,7 +137,7 @@ class Outbox:
         *,
         max_waiting: int = 1 << 20,
         when_slow: WhenSlow = WhenSlow.DISCONNECT,
-        tell_missed: Callable[[int], bytes] | None = None,
+        encode_notice: EncodeNotice = encode_notice,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
         is_checked: bool = False,
@@ -190,7 +147,7 @@ class Outbox:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
             BOUNDS["max_waiting"].check("max_waiting", max_waiting)
             check_choice("when_slow", when_slow, WhenSlow)
-            check_callback("tell_missed", tell_missed)
+            check_callback("encode_notice", encode_notice, optional=False)
             check_callback("on_overflow", on_overflow, arguments=0)
             check_callback("on_blocked", on_blocked, arguments=0)
         self._stream = stream
@@ -199,7 +156,7 @@ class Outbox:
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._tell_missed = safe_notice(tell_missed)
+        self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Both exist only while something waits: thousands of idle outboxes have neither.
@@ -394,7 +351,7 @@ class Outbox:
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self._tell_missed, self._max_waiting)
+            queue = LineQueue(self._notices.missed, self._max_waiting)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
