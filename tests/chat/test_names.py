@@ -214,8 +214,8 @@ def test_no_character_of_unicode_makes_a_name_that_looks_like_the_rooms_own_word
     found = 0
     for number in range(0x21, 0x40000):
         character = chr(number)
-        look = skeleton(character)
-        if signs.isdisjoint(look + skeleton(character.lower()) + skeleton(look.lower())):
+        drawn_as = skeleton(character)
+        if signs.isdisjoint(drawn_as + skeleton(character.lower()) + skeleton(drawn_as.lower())):
             continue
         found += 1
         for text in (f"{character}ab", f"a{character}b", f"ab{character}", character):
@@ -223,7 +223,7 @@ def test_no_character_of_unicode_makes_a_name_that_looks_like_the_rooms_own_word
                 name = parse_name(text)
             except NameRefused:
                 continue
-            assert not any(look.startswith("*") or ":" in look for look in name.looks), ascii(text)
+            assert not any(one.startswith("*") or ":" in one for one in name.skeletons), ascii(text)
     assert found > 20
 
 
@@ -262,7 +262,7 @@ def test_names_that_only_differ_in_case_or_width_are_one_name(other: str) -> Non
 def test_names_that_look_alike_have_another_key_and_a_look_in_common(one: str, other: str) -> None:
     first, second = parse_name(one), parse_name(other)
     assert first.key != second.key
-    assert first.looks & second.looks
+    assert first.skeletons & second.skeletons
 
 
 def test_other_names_are_other_names() -> None:

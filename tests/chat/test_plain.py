@@ -30,7 +30,7 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.plain import decode, decode_login, decode_messages, encode, is_quit
+from trionet.chat.plain import decode, decode_login, decode_messages, encode, encode_notice, is_quit
 from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
 from trionet.text.safe import WHITE_SPACE
@@ -185,12 +185,15 @@ NAMES = tuple(f"Ann{number}" for number in range(1, 1001))
         (Present(("Ann", "Bob", "Cid")), "*** 3 here: Ann, Bob, Cid"),
         (Present(NAMES), f"*** 1000 here: {', '.join(NAMES)}"),
         (Mistaken("the name Ann is taken"), "error: the name Ann is taken"),
-        (Missed(37), "*** you missed 37 lines"),
         (Closing(), "*** server is closing"),
     ],
 )
 def test_an_event_is_told_as_the_table_says(event: Event, text: str) -> None:
     assert encode(event) == f"{text}\n".encode()
+
+
+def test_a_slow_reader_is_told_how_many_lines_it_missed() -> None:
+    assert encode_notice(Missed(37)) == b"*** you missed 37 lines\n"
 
 
 def test_help_is_notices_that_name_every_command() -> None:

@@ -156,7 +156,7 @@ def test_a_name_that_looks_like_a_members_is_taken_while_that_member_is_here(
     assert room.names == (here, "Cid")
     room.leave(first)
     second = enter(room, other)
-    # Leaving again takes no look from whoever has it now.
+    # Leaving again takes no skeleton from the member who has it now.
     room.leave(first)
     with pytest.raises(NameTaken):
         enter(room, here)

@@ -275,11 +275,14 @@ class AnotherWire:
     def decode(self, line: str) -> Request | None:
         return LogIn(line)
 
-    def decode_messages(self, lines: list[Line]) -> list[str] | None:  # noqa: ARG002
+    def decode_messages(self, _lines: list[Line], /) -> None:
         return None
 
     def encode(self, event: Event) -> bytes:
         return plain.encode(event)
+
+    def encode_notice(self, notice: object) -> bytes:
+        return plain.encode_notice(notice)
 
 
 def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:

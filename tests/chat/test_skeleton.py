@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trionet.chat import NameRefused, parse_name
 from trionet.chat.confusables import DATA, UNICODE_VERSION
-from trionet.chat.skeleton import looks, skeleton
+from trionet.chat.skeleton import skeleton, skeletons_of
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_texts_that_are_canonically_the_same_look_the_same(text: str) -> None:
     ],
 )
 def test_names_that_look_alike_in_any_case_have_a_look_in_common(one: str, other: str) -> None:
-    assert parse_name(one).looks & parse_name(other).looks
+    assert parse_name(one).skeletons & parse_name(other).skeletons
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_names_that_look_alike_in_any_case_have_a_look_in_common(one: str, other
     ],
 )
 def test_names_that_do_not_look_alike_have_none(one: str, other: str) -> None:
-    assert not parse_name(one).looks & parse_name(other).looks
+    assert not parse_name(one).skeletons & parse_name(other).skeletons
 
 
 @settings(deadline=None, max_examples=300)
@@ -126,6 +126,6 @@ def test_names_that_are_the_same_look_the_same(text: str) -> None:
         names = [parse_name(text), parse_name(text.lower()), parse_name(text.swapcase())]
     except NameRefused:
         return
-    assert all(name.looks == looks(name.shown, name.key) for name in names)
+    assert all(name.skeletons == skeletons_of(name.shown, name.key) for name in names)
     for name in names[1:]:
-        assert name.key != names[0].key or name.looks & names[0].looks
+        assert name.key != names[0].key or name.skeletons & names[0].skeletons
