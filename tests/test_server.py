@@ -1055,8 +1055,8 @@ async def test_a_slow_peer_that_is_kept_misses_lines_and_is_told(
         handler,
         limits=Limits(max_waiting=30),
         when_slow=WhenSlow.DROP_OLDEST,
-        tell_missed=lambda count: b"*** %d lost\n" % count,
+        encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
     ) as connect:
         client = await connect(link=Link(capacity=10))
-        await client.expect(f"{0:09}", "*** 96 lost", f"{97:09}", f"{98:09}", f"{99:09}")
+        await client.expect(f"{0:09}", "*** missed 96 lines", f"{97:09}", f"{98:09}", f"{99:09}")
         await client.expect_end()

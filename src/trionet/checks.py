@@ -156,13 +156,18 @@ def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
         raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
-def check_callback(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor an ordinary function.
+def check_callback(name: str, value: object, *, optional: bool = True) -> None:
+    """Refuse a callback that is not an ordinary function.
+
+    Args:
+        name: the argument.
+        value: what a user passed.
+        optional: whether ``None`` passes too.
 
     Raises:
         TypeError: it cannot be called, or it is an async function: nothing awaits it.
     """
-    if value is None:
+    if value is None and optional:
         return
     if not callable(value):
         raise TypeError(f"{name} must be a function, not {shown(value)}")

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
 
@@ -50,22 +50,6 @@ _SUSPECTS = 64
 Line: TypeAlias = str | BadLine
 
 
-# In a tally, what one byte counts; what is below it counts lines. A million million of them.
-TALLY_BYTE = 1 << 40
-
-
-def tally(lines: bytes) -> int:
-    """Return how many lines and bytes there are, as one number.
-
-    Who keeps count of both for thousands of peers touches one object for each and not two, which
-    are in no cache any more: that was a quarter of a microsecond for each delivery.
-    """
-    try:
-        return lines.count(b"\n") + len(lines) * TALLY_BYTE
-    except (AttributeError, TypeError):
-        raise TypeError("a peer takes bytes, such as trionet.encode_line(text)") from None
-
-
 def check_lines(lines: bytes) -> bytes:
     """Return lines if they are some: bytes that end with a newline, or nothing.
 
@@ -81,25 +65,6 @@ def check_lines(lines: bytes) -> bytes:
     if lines and lines[-1] != 0x0A:
         raise ValueError("the last line has no end: write trionet.encode_line(text), or add b'\\n'")
     return lines
-
-
-class Lines(bytes):
-    """Whole lines, each with its end, that know how many they are.
-
-    What goes to a thousand outboxes is counted once: to count 20 KiB of short lines takes 7 µs, and
-    200 KiB of long ones 100, a tenth of what it takes to send them.
-
-    Attributes:
-        tally: how many lines and bytes; see `tally`.
-    """
-
-    tally: int
-
-    def __new__(cls, data: bytes) -> Self:
-        """Copy and count."""
-        lines = super().__new__(cls, data)
-        lines.tally = tally(data)
-        return lines
 
 
 class LineDecoder:

@@ -21,10 +21,11 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import cast
 
 import trio
 
-from trionet.abc import Listener, Network
+from trionet.abc import Listener, Network, TurnsAway
 from trionet.checks import (
     check_backlog,
     check_callback,
@@ -39,11 +40,21 @@ from trionet.connection.connection import Connection, peer_of, remote_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.input_end import InputEnd
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outbox import WhenSlow, safe_notice
+from trionet.connection.outbox import WhenSlow
+from trionet.connection.safe_notices import safe_notices
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.events import Closed, Identified, Opened, Refused, ServerEvent
 from trionet.limits import Limits
-from trionet.lines import encode_line
+from trionet.notices import (
+    AddressFull,
+    EncodeNotice,
+    LineRejected,
+    Notice,
+    ServerClosing,
+    ServerFull,
+    encode_notice,
+)
+from trionet.nurseries import first_error
 from trionet.transport.addresses import Host, check_addresses, host_of
 from trionet.transport.network import SYSTEM
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
@@ -56,8 +67,6 @@ _ACCEPTS_AT_ONCE = 256
 # TLS handshakes made at a time for no other reason than to say over them why nobody is served. More
 # newcomers than that are a flood, and get an alert: it costs neither memory nor a calculation.
 _HANDSHAKES_TO_REFUSE = 16
-
-_CLOSING = "server is closing"
 
 logger = logging.getLogger("trionet.server")
 
@@ -84,7 +93,7 @@ class Server:
         limits: Limits,
         when_full: WhenFull,
         when_slow: WhenSlow,
-        tell_missed: Callable[[int], bytes] | None,
+        encode_notice: EncodeNotice,
         refuse_http: bool,
         identifies: bool,
         on_drain: Callable[[], object] | None,
@@ -97,7 +106,10 @@ class Server:
         self._when_full = when_full
         self._when_slow = when_slow
         # Made once, so that a fault of it is logged once, and not for each connection.
-        self._tell_missed = safe_notice(tell_missed)
+        self._notices = safe_notices(encode_notice)
+        for listener in listeners:
+            if hasattr(listener, "refusal"):
+                cast(TurnsAway, listener).refusal = self._notices(ServerFull())
         self._refuse_http = refuse_http
         self._identifies = identifies
         self._on_drain = on_drain
@@ -265,17 +277,17 @@ class Server:
             while self._is_full:
                 await self._vacancy.park()
         except trio.Cancelled:
-            self._start_turning_away(stream, _CLOSING, handlers)
+            self._start_turning_away(stream, ServerClosing(), handlers)
             raise
 
     def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         """Serve a connection, or refuse it, in a task of its own."""
         if self._is_full:
-            self._start_turning_away(stream, "server is full", handlers)
+            self._start_turning_away(stream, ServerFull(), handlers)
             return
         host = self._host_of(stream)
         if host is not None and 0 < self._limits.max_per_address <= self._from_host[host]:
-            self._start_turning_away(stream, "too many connections from your address", handlers)
+            self._start_turning_away(stream, AddressFull(), handlers)
             return
         if self._readiness is not None:
             let_wait_with(stream, self._readiness)
@@ -285,7 +297,7 @@ class Server:
             self._deadlines,
             limits=self._limits,
             when_slow=self._when_slow,
-            tell_missed=self._tell_missed,
+            notices=self._notices,
             refuse_http=self._refuse_http,
             number=next(self._ids),
             identifies=self._identifies,
@@ -396,7 +408,11 @@ class Server:
             return str(error)
         except ReceiveInterrupted:
             # A deadline has passed, or the server drains: nobody is to be served any more.
-            return _CLOSING if connection.lines.end is InputEnd.STOPPED else "it took too long"
+            return (
+                ServerClosing.reason
+                if connection.lines.end is InputEnd.STOPPED
+                else "it took too long"
+            )
         return None
 
     def _turn_queue_away(self, handlers: trio.Nursery) -> None:
@@ -404,27 +420,28 @@ class Server:
         for listener in self._listeners:
             with suppress(trio.WouldBlock, trio.ClosedResourceError, OSError):
                 while True:
-                    self._start_turning_away(listener.accept_nowait(), _CLOSING, handlers)
+                    stream = listener.accept_nowait()
+                    self._start_turning_away(stream, ServerClosing(), handlers)
 
     def _start_turning_away(
-        self, stream: trio.abc.Stream, reason: str, handlers: trio.Nursery
+        self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery
     ) -> None:
         number = next(self._ids)
         peer = peer_of(stream, number)
-        self._tell(Refused(id=number, peer=peer, reason=reason))
+        self._tell(Refused(id=number, peer=peer, reason=notice.reason))
         refuse = getattr(stream, "refuse", None)
         if refuse is not None and self._handshakes_to_refuse >= _HANDSHAKES_TO_REFUSE:
             refuse()
         else:
             self._handshakes_to_refuse += refuse is not None
-            handlers.start_soon(self._turn_away, stream, reason, peer)
+            handlers.start_soon(self._turn_away, stream, notice, peer)
 
-    async def _turn_away(self, stream: trio.abc.Stream, reason: str, peer: str) -> None:
+    async def _turn_away(self, stream: trio.abc.Stream, notice: Notice, peer: str) -> None:
         seconds = self._limits.linger_seconds
         try:
             with self._lingerers.lingering(stream, peer=peer, host=self._host_of(stream)):
                 with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
-                    await stream.send_all(encode_line(f"error: {reason}"))
+                    await stream.send_all(self._notices(notice))
                 await lingering_close(
                     stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
                 )
@@ -439,7 +456,7 @@ async def serve(
     limits: Limits | None = None,
     when_full: WhenFull = WhenFull.REFUSE,
     when_slow: WhenSlow = WhenSlow.DISCONNECT,
-    tell_missed: Callable[[int], bytes] | None = None,
+    encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
     identifies: bool = False,
     on_drain: Callable[[], object] | None = None,
@@ -462,7 +479,10 @@ async def serve(
         limits: default ``Limits()``.
         when_full: what happens over `Limits.max_clients`; by default an answer and a close.
         when_slow: what happens over `Limits.max_waiting`; by default the peer is given up.
-        tell_missed: see `trionet.Outbox`.
+        encode_notice: turns what the toolkit itself tells a peer, a `trionet.Notice`, into whole
+            lines in the service's wire format; default `trionet.encode_notice`, which writes
+            ``error: REASON``. Where it raises, or returns anything but at least one whole line,
+            that is logged to ``trionet.connection`` once, and the peer gets the default's line.
         refuse_http: close a connection unanswered when its first line is an HTTP request line.
         identifies: the handler calls `Connection.identify` when it knows who the peer is, and the
             login deadline runs until then; by default it runs until the first whole line has come.
@@ -494,10 +514,9 @@ async def serve(
     check_choice("when_full", when_full, WhenFull)
     check_choice("when_slow", when_slow, WhenSlow)
     check_flag("refuse_http", refuse_http)
-    for name, callback in (
-        ("tell_missed", tell_missed), ("on_drain", on_drain), ("on_event", on_event)
-    ):  # fmt: skip
-        check_callback(name, callback)
+    check_callback("encode_notice", encode_notice, optional=False)
+    check_callback("on_drain", on_drain)
+    check_callback("on_event", on_event)
     check_backlog(backlog)
     check_network(network)
     listeners: list[Listener] = []
@@ -510,7 +529,7 @@ async def serve(
             limits=limits or Limits(),
             when_full=when_full,
             when_slow=when_slow,
-            tell_missed=tell_missed,
+            encode_notice=encode_notice,
             refuse_http=refuse_http,
             identifies=identifies,
             on_drain=on_drain,
@@ -546,10 +565,9 @@ def _why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) ->
     # For its message: the first of them, wherever in the groups it stands.
     bad_lines = of_the_peer.subgroup(BadLine)
     if bad_lines is not None:
-        bad_line: BaseException = bad_lines
-        while isinstance(bad_line, BaseExceptionGroup):
-            bad_line = bad_line.exceptions[0]
-        connection.outbox.put(encode_line(f"error: {bad_line}"))
+        bad_line = first_error(bad_lines)
+        assert isinstance(bad_line, BadLine)
+        connection.tell(LineRejected(bad_line))
         return "the peer sent a line that cannot be read"
     if of_the_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)) is not None:
         return None if connection.lines.end is InputEnd.SLOW else "the peer went away"
@@ -568,7 +586,7 @@ def _why_ended(connection: Connection, no_handshake: str | None) -> str:
         return f"no handshake: {no_handshake}"
     end = connection.lines.end
     if end is InputEnd.STOPPED:
-        return _CLOSING
+        return ServerClosing.reason
     return "the session ended" if end is None else end.value
 
 

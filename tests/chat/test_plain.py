@@ -19,7 +19,6 @@ from trionet.chat.events import (
     Joined,
     Left,
     LogIn,
-    Missed,
     Mistaken,
     Misunderstood,
     Present,
@@ -33,6 +32,16 @@ from trionet.chat.names import NameRefused, parse_name
 from trionet.chat.plain import decode, decode_login, decode_messages, encode, encode_notice, is_quit
 from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
+from trionet.notices import (
+    AddressFull,
+    IdleTimedOut,
+    LineRejected,
+    LinesMissed,
+    LoginTimedOut,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.text.safe import WHITE_SPACE
 
 # From a member
@@ -192,8 +201,20 @@ def test_an_event_is_told_as_the_table_says(event: Event, text: str) -> None:
     assert encode(event) == f"{text}\n".encode()
 
 
-def test_a_slow_reader_is_told_how_many_lines_it_missed() -> None:
-    assert encode_notice(Missed(37)) == b"*** you missed 37 lines\n"
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (LinesMissed(37), "*** you missed 37 lines"),
+        (LineRejected(LineNotUTF8(b"\xff")), "error: line is not UTF-8"),
+        (LoginTimedOut(30), "error: no login within 30 seconds"),
+        (IdleTimedOut(0.5), "error: nothing came for 0.5 seconds"),
+        (ServerFull(), "error: server is full"),
+        (AddressFull(), "error: too many connections from your address"),
+        (ServerClosing(), "error: server is closing"),
+    ],
+)
+def test_a_notice_of_the_toolkit_is_told_in_one_line(notice: Notice, text: str) -> None:
+    assert encode_notice(notice) == f"{text}\n".encode()
 
 
 def test_help_is_notices_that_name_every_command() -> None:

@@ -64,6 +64,9 @@ class ListedLog:
         self.entries.append(("tell", box, event))
         return 0
 
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        raise NotImplementedError
+
     def take(self) -> list[Entry]:
         taken, self.entries = self.entries, []
         return taken

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trionet import BadLine, Line
+from trionet import BadLine, Line, Notice
 from trionet.abc import Box
 from trionet.chat import Room, Session, plain
 from trionet.chat.events import AskWho, Event, LogIn, Request
@@ -56,6 +56,11 @@ class PromptLog:
         if box not in self.boxes:
             return 0
         lines = self.boxes[box](event)
+        return self.tell_lines(box, lines)
+
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        if box not in self.boxes:
+            return 0
         box.put(lines)
         return len(lines)
 
@@ -281,7 +286,7 @@ class AnotherWire:
     def encode(self, event: Event) -> bytes:
         return plain.encode(event)
 
-    def encode_notice(self, notice: object) -> bytes:
+    def encode_notice(self, notice: Notice) -> bytes:
         return plain.encode_notice(notice)
 
 

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from msgspec import to_builtins
 
-from trionet import Limits, Line, Server
+from trionet import Limits, Line, Notice, Server
 from trionet.chat import Event, Misunderstood, Request, WireFormat, plain, serve
 from trionet.chat.events import Act, AskHelp, AskWho, LogIn, Quit, Say
 from trionet.testing import LineClient, Link, MemoryNetwork
@@ -51,14 +51,13 @@ class JSONFormat:
         return None
 
     def encode(self, event: Event) -> bytes:
-        return self._object("event", event)
+        return self._object(event=type(event).__name__, **to_builtins(event))
 
-    def encode_notice(self, notice: object) -> bytes:
-        return self._object("notice", notice)
+    def encode_notice(self, notice: Notice) -> bytes:
+        return self._object(notice=notice.code, reason=notice.reason)
 
     @staticmethod
-    def _object(kind: str, value: Any) -> bytes:
-        fields = {kind: type(value).__name__, **to_builtins(value)}
+    def _object(**fields: object) -> bytes:
         return json.dumps(fields).encode() + b"\n"
 
 
@@ -70,8 +69,8 @@ class Room:
         self.server = server
         self.shown = shown
 
-    async def connect(self, *, link: Link | None = None) -> JSONClient:
-        stream = await self.network.connect(self.server.addresses[0], link=link)
+    async def connect(self, **options: Any) -> JSONClient:
+        stream = await self.network.connect(self.server.addresses[0], **options)
         return JSONClient(LineClient(stream))
 
     async def join(self, name: str, *, link: Link | None = None) -> JSONClient:
@@ -107,11 +106,10 @@ async def served(**options: Any) -> AsyncIterator[Room]:
     async def run(*, task_status: trio.TaskStatus[Server]) -> None:
         await serve(
             LOOPBACK,
-            format=JSONFormat(),
             network=network,
             show=shown.append,
             task_status=task_status,
-            **options,
+            **{"format": JSONFormat(), **options},
         )
 
     with trio.fail_after(A_WEEK):
@@ -157,13 +155,13 @@ async def test_every_mistake_is_answered_in_the_format(
         await ann.send(type="login", name="*")
         await ann.expect(event="Mistaken", reason="a name cannot begin with *")
         await ann.lines.send_bytes(b"\xff\n")
-        await ann.expect(event="Mistaken", reason="line is not UTF-8")
+        await ann.expect(notice="bad-line", reason="line is not UTF-8")
         await ann.send(type="login", name="Ann")
         await ann.expect(event="Welcomed", name="Ann", names=["Ann"], more=0)
         await ann.lines.send("hello")
         await ann.expect(event="Mistaken", reason="not a request")
         await ann.lines.send_bytes(b"a" * 5000 + b"\n")
-        await ann.expect(event="Mistaken", reason="line is longer than 4096 bytes")
+        await ann.expect(notice="bad-line", reason="line is longer than 4096 bytes")
 
 
 async def test_a_slow_reader_is_told_in_the_format_what_it_missed(
@@ -181,8 +179,8 @@ async def test_a_slow_reader_is_told_in_the_format_what_it_missed(
         while next_one < 200:
             fields = await slow.receive()
             if "notice" in fields:
-                count = fields["count"]
-                assert isinstance(count, int)
+                assert fields["notice"] == "missed"
+                count = int(str(fields["reason"]).split()[1])
                 missed += count
                 next_one += count
             else:
@@ -201,26 +199,54 @@ async def test_a_drain_is_told_in_the_format_to_members_and_strangers(
         await room.server.drain()
         await ann.expect(event="Closing")
         await ann.lines.expect_end()
-        await stranger.expect(event="Mistaken", reason="server is closing")
+        await stranger.expect(notice="closing", reason="server is closing")
         await stranger.lines.expect_end()
 
 
+async def test_deadlines_and_full_servers_are_told_in_the_format(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    limits = Limits(max_clients=2, max_per_address=1, login_timeout=30, idle_timeout=60)
+    async with served(limits=limits) as room:
+        ann = await room.join("Ann")
+        twin = await room.connect()
+        await twin.expect(notice="address-full", reason="too many connections from your address")
+        stranger = await room.connect(source="10.0.0.2")
+        third = await room.connect(source="10.0.0.3")
+        await third.expect(notice="full", reason="server is full")
+        await stranger.expect(notice="timeout", reason="no login within 30 seconds")
+        await ann.expect(notice="timeout", reason="nothing came for 60 seconds")
+        await ann.lines.expect_end()
+
+
 class FailingFormat(JSONFormat):
-    """Cannot tell the message `unspeakable`."""
+    """Cannot tell the message `unspeakable`, nor any notice."""
 
     def encode(self, event: Event) -> bytes:
         if getattr(event, "text", "") == "unspeakable":
             raise ValueError("this cannot be told")
         return super().encode(event)
 
+    def encode_notice(self, notice: Notice) -> bytes:
+        raise ValueError(f"this cannot be told: {notice}")
 
-async def test_an_event_that_a_format_cannot_tell_is_left_out_and_logged(
-    autojump_clock: trio.testing.MockClock,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+
+async def test_a_notice_that_a_format_cannot_tell_comes_plain_and_is_logged_once(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(f"{__name__}.JSONFormat", FailingFormat)
-    async with served() as room:
+    async with served(format=FailingFormat()) as room:
+        ann = await room.join("Ann")
+        stranger = await room.connect()
+        for client in (ann, stranger):
+            await client.lines.send_bytes(b"\xff\n")
+            assert await client.lines.receive() == "error: line is not UTF-8"
+    assert [record.name for record in caplog.records] == ["trionet.connection"]
+
+
+async def test_an_event_that_a_format_cannot_tell_is_left_out_and_logged_once(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(format=FailingFormat()) as room:
         ann = await room.join("Ann")
         bob = await room.join("Bob")
         await ann.expect(event="Joined", name="Bob", count=2)

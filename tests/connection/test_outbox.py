@@ -15,9 +15,8 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet import Outbox, ReceiveInterrupted, WhenSlow
-from trionet.connection.outbox import safe_notice
-from trionet.lines import tally
+from trionet import Notice, Outbox, ReceiveInterrupted, WhenSlow
+from trionet.connection.safe_notices import safe_notices
 from trionet.testing import Link, MemoryStream, SendingNowMemoryStream, memory_stream_pair
 from trionet.transport.sockets import SocketStream
 
@@ -253,12 +252,12 @@ async def test_the_notice_is_the_callers_own_words() -> None:
             nursery,
             max_waiting=20,
             when_slow=WhenSlow.DROP_OLDEST,
-            tell_missed=lambda count: b"***\n*** %d lost\n" % count,
+            encode_notice=lambda notice: f"***\n{notice.code} {notice.reason}\n".encode(),
         )
         lines = numbered(6)
         outbox.put(b"".join(lines))
         assert await read_what_is_there(theirs) == b"".join(
-            [lines[0], b"***\n*** 3 lost\n", *lines[4:]]
+            [lines[0], b"***\nmissed missed 3 lines\n", *lines[4:]]
         )
 
 
@@ -656,19 +655,19 @@ async def test_what_is_no_whole_lines_is_refused_and_nothing_of_it_is_sent(lines
 
 @pytest.mark.parametrize("result", [None, "text\n", b"no end", b"", ZeroDivisionError])
 @pytest.mark.parametrize("sends_now", [True, False])
-async def test_a_tell_missed_that_fails_is_logged_once_and_the_peer_told_all_the_same(
+async def test_an_encode_notice_that_fails_is_logged_once_and_the_peer_told_all_the_same(
     sends_now: bool, result: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def tell(count: int) -> bytes:
-        return bytes(count // 0) if result is ZeroDivisionError else result
+    def encode(notice: Notice) -> bytes:
+        return bytes(1 // 0) if result is ZeroDivisionError else result
 
-    shared = safe_notice(tell)
-    assert safe_notice(shared) is shared
+    shared = safe_notices(encode)
+    assert safe_notices(shared) is shared
     async with trio.open_nursery() as nursery:
         for _ in range(2):
             ours, theirs = memory_stream_pair(Link(capacity=10, sends_now=sends_now))
             outbox = Outbox(
-                ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST, tell_missed=shared
+                ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST, encode_notice=shared
             )
             for _ in range(3):
                 outbox.put(b"".join(numbered(6)))
@@ -679,7 +678,7 @@ async def test_a_tell_missed_that_fails_is_logged_once_and_the_peer_told_all_the
             assert (outbox.broken, outbox.waiting) == (False, 0)
     (record,) = caplog.records
     assert record.name == "trionet.connection"
-    assert "tell_missed failed" in record.getMessage()
+    assert "encode_notice failed" in record.getMessage()
 
 
 async def test_an_outbox_shows_its_state() -> None:
@@ -718,7 +717,7 @@ async def test_slow_members_share_a_large_line_that_they_are_told() -> None:
             outboxes.append(Outbox(ours, nursery))
             outboxes[-1].put(b"".join(numbered(2)))
             before = memoryview(b"a line\n" * 5)
-            outboxes[-1].put_pieces([before, answer, before], tally(answer + bytes(before) * 2))
+            outboxes[-1].put_pieces([before, answer, before], 11, len(answer) + 70)
         for outbox in outboxes:
             assert outbox._queue is not None
             assert [block for block in outbox._queue._blocks if block is answer]
@@ -753,7 +752,7 @@ async def test_on_a_socket_what_the_system_does_not_take_is_sent_later_and_all_i
             if number % 2:
                 outbox.put(line)
             else:
-                outbox.put_pieces([line[:3], memoryview(line)[3:]], tally(line))
+                outbox.put_pieces([line[:3], memoryview(line)[3:]], 1, len(line))
         assert writers(nursery) == 1
         assert 0 < outbox.waiting == 2_000_000 - outbox.bytes_out
         assert await read_socket(far, 2_000_000) == b"".join(lines)
@@ -782,7 +781,7 @@ async def test_on_a_socket_that_takes_no_more_lines_are_dropped_and_counted(
         else:
             await stream.send_eof()
         if in_pieces:
-            outbox.put_pieces([b"one\n", b"two\n"], tally(b"one\ntwo\n"))
+            outbox.put_pieces([b"one\n", b"two\n"], 2, 8)
         else:
             outbox.put(b"one\ntwo\n")
         assert outbox.broken
@@ -793,7 +792,7 @@ async def test_on_a_socket_that_takes_no_more_lines_are_dropped_and_counted(
 async def test_any_number_of_pieces_goes_out_together(count: int) -> None:
     async with on_a_socket() as (outbox, far, _):
         pieces = numbered(count)
-        outbox.put_pieces(pieces, tally(b"".join(pieces)))
+        outbox.put_pieces(pieces, count, 10 * count)
         assert outbox.waiting == 0
         assert far.recv(1 << 20) == b"".join(pieces)
         assert (outbox.lines_out, outbox.bytes_out) == (count, 10 * count)
@@ -804,6 +803,6 @@ async def test_pieces_go_out_on_any_stream(sends_now: bool) -> None:
     ours, theirs = memory_stream_pair(Link(capacity=7, sends_now=sends_now))
     async with trio.open_nursery() as nursery:
         outbox = Outbox(ours, nursery)
-        outbox.put_pieces([b"on", b"e\n", memoryview(b"two\nthree\n")], tally(b"one\ntwo\nthree\n"))
+        outbox.put_pieces([b"on", b"e\n", memoryview(b"two\nthree\n")], 3, 14)
         assert await read_what_is_there(theirs) == b"one\ntwo\nthree\n"
         assert (outbox.lines_out, outbox.bytes_out) == (3, 14)

@@ -116,10 +116,3 @@ Request: TypeAlias = LogIn | Say | Act | AskWho | AskHelp | Quit
 
 class Misunderstood(TrionetError):
     """A line that a format cannot read as a request; the message says what to write instead."""
-
-
-# Until trionet.notices is merged.
-class Missed(Struct, frozen=True, gc=False):
-    """Tells a slow reader how many lines were dropped in this place."""
-
-    count: int

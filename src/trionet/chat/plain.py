@@ -20,7 +20,7 @@ To add a command, add its request to `trionet.chat.events`, its way in to `_COMM
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 from trionet.chat.events import (
     MAX_WELCOME_NAMES,
@@ -34,7 +34,6 @@ from trionet.chat.events import (
     Joined,
     Left,
     LogIn,
-    Missed,
     Mistaken,
     Misunderstood,
     Present,
@@ -45,6 +44,16 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
+from trionet.notices import (
+    AddressFull,
+    IdleTimedOut,
+    LineRejected,
+    LinesMissed,
+    LoginTimedOut,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
 NOTICE = "*** "
@@ -151,10 +160,22 @@ def encode(event: Event) -> bytes:
     return _ENCODERS[type(event)](event).encode()
 
 
-def encode_notice(notice: object) -> bytes:
-    """Return the lines that tell a notice of the toolkit."""
-    assert isinstance(notice, Missed)
-    return f"{NOTICE}you missed {notice.count} lines\n".encode()
+def encode_notice(notice: Notice) -> bytes:
+    """Return the line that tells a notice of the toolkit."""
+    match notice:
+        case LinesMissed(count):
+            return f"{NOTICE}you missed {count} lines\n".encode()
+        case (
+            LineRejected()
+            | LoginTimedOut()
+            | IdleTimedOut()
+            | ServerFull()
+            | AddressFull()
+            | ServerClosing()
+        ):
+            return f"{ERROR}{notice.reason}\n".encode()
+        case _:
+            assert_never(notice)
 
 
 def _welcome(event: Welcomed) -> str:

@@ -50,6 +50,9 @@ class Log(Protocol):
     def tell(self, box: Box, event: Event) -> int:
         """Send an event to one box, in its place in the order; return its size in bytes."""
 
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        """Send encoded lines to one box, in their place in the order; return their size."""
+
     @property
     def is_full(self) -> bool:
         """Whether whoever has more to append should wait first."""
@@ -179,6 +182,10 @@ class Room:
         if reason != self._mistaken.reason:
             self._mistaken = Mistaken(reason)
         return self._log.tell(member.box, self._mistaken)
+
+    def tell_lines(self, member: Member, lines: bytes) -> int:
+        """Tell a member something in lines of its own format; return their size in bytes."""
+        return self._log.tell_lines(member.box, lines)
 
     def close(self) -> None:
         """Tell everyone, once, that the server is about to end, and let nobody in any more."""

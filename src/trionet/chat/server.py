@@ -15,7 +15,7 @@ import trio
 from trionet.abc import Network
 from trionet.chat import plain
 from trionet.chat.console import Console, encode_everything, encode_notices
-from trionet.chat.events import Event, Missed
+from trionet.chat.events import Event
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.chat.wire_format import WireFormat, check_format
@@ -28,10 +28,12 @@ from trionet.checks import (
 )
 from trionet.connection.connection import Connection
 from trionet.connection.outbox import WhenSlow
+from trionet.connection.safe_notices import safe_notices
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
 from trionet.limits import Limits
+from trionet.notices import EncodeNotice
 from trionet.nurseries import single_error
 from trionet.server import Server
 from trionet.server import serve as serve_lines
@@ -101,6 +103,8 @@ async def serve(
     check_backlog(backlog)
     check_network(network)
     hub = Hub[Event]()
+    # One for the whole server, so that a fault of the format is logged once.
+    encode_notice = safe_notices(format.encode_notice)
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
     if show is not None:
@@ -119,12 +123,12 @@ async def serve(
                 server: Server = await serving.start(
                     partial(
                         serve_lines,
-                        partial(_handle, hub, room, format, last_words),
+                        partial(_handle, hub, room, format, encode_notice, last_words),
                         *addresses,
                         limits=limits,
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
-                        tell_missed=lambda count: format.encode_notice(Missed(count)),
+                        encode_notice=encode_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         backlog=backlog,
@@ -147,10 +151,17 @@ async def _handle(
     hub: Hub[Event],
     room: Room,
     wire: WireFormat,
+    encode_notice: EncodeNotice,
     last_words: _LastWords,
     connection: Connection,
 ) -> None:
-    session = Session(room, connection.outbox, wire, connection.lines.charge)
+    session = Session(
+        room,
+        connection.outbox,
+        wire,
+        connection.lines.charge,
+        encode_notice=encode_notice,
+    )
     try:
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):

@@ -22,6 +22,7 @@ from trionet.chat.room import Member, Room
 from trionet.chat.wire_format import WireFormat
 from trionet.errors import BadLine
 from trionet.lines import Line
+from trionet.notices import EncodeNotice, LineRejected, ServerClosing
 
 # How many lines a peer may send in place of a name. People need two or three, and never ten. A
 # program that tried for ever would hold a connection and have names judged at the server's cost.
@@ -41,13 +42,17 @@ class Session:
         wire: the peer's wire format.
         charge: called with the extra tokens that a line costs because of the size of its answer,
             if it costs any: `trionet.LineReader.charge`.
+        encode_notice: used in place of `wire`'s own function, by a server that guards it; default
+            ``None``.
 
     Attributes:
         ended: whether the session is over, because the peer has quit or ten of its names were
             refused. Hand in no more lines after that, and close the connection.
     """
 
-    __slots__ = ("_box", "_charge", "_member", "_refused", "_room", "_wire", "ended")
+    __slots__ = (
+        "_box", "_charge", "_encode_notice", "_member", "_refused", "_room", "_wire", "ended"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,12 +60,15 @@ class Session:
         box: Box,
         wire: WireFormat,
         charge: Callable[[int], object] = lambda _tokens: None,
+        *,
+        encode_notice: EncodeNotice | None = None,
     ) -> None:
         self.ended = False
         self._room = room
         self._box = box
         self._wire = wire
         self._charge = charge
+        self._encode_notice = encode_notice or wire.encode_notice
         self._member: Member | None = None
         self._refused = 0
 
@@ -73,7 +81,7 @@ class Session:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
         if isinstance(line, BadLine):
             # Not raised: a traceback would hold this frame, and the frame the line.
-            self._reject(str(line))
+            self._reject_unreadable(line)
             return
         member = self._member
         try:
@@ -117,7 +125,7 @@ class Session:
         if self._member is not None:
             self._room.leave(self._member)
         elif self._room.is_closing and not self.ended:
-            self._tell_mistake("server is closing")
+            self._box.put(self._encode_notice(ServerClosing()))
         self.ended = True
 
     def _request_as_stranger(self, request: Request) -> None:
@@ -153,21 +161,31 @@ class Session:
                 assert_never(request)
 
     def _reject(self, reason: str) -> None:
-        """Tell the peer why its line was rejected; end the session at the tenth refused name."""
+        """Tell the peer why its line was rejected."""
         if self._member is None:
-            self._refused += 1
-            if self._refused == MAX_REFUSED_NAMES:
-                reason = "too many names were refused"
-                self.ended = True
-        self._tell_mistake(reason)
-
-    def _tell_mistake(self, reason: str) -> None:
-        # A peer that has not logged in has no place in the log's order, and its box is not in the
-        # hub.
-        if self._member is None:
-            self._box.put(self._wire.encode(Mistaken(reason)))
+            # It has no place in the log's order, and its box is not in the hub.
+            if not self._ends_with_refusal():
+                self._box.put(self._wire.encode(Mistaken(reason)))
         else:
             self._charge_for(self._room.tell_mistake(self._member, reason))
+
+    def _reject_unreadable(self, line: BadLine) -> None:
+        """Tell the peer that the toolkit could not read its line."""
+        if self._member is None:
+            if not self._ends_with_refusal():
+                self._box.put(self._encode_notice(LineRejected(line)))
+        else:
+            lines = self._encode_notice(LineRejected(line))
+            self._charge_for(self._room.tell_lines(self._member, lines))
+
+    def _ends_with_refusal(self) -> bool:
+        """Count a refused name; end the session, and say so, if it is one too many."""
+        self._refused += 1
+        if self._refused < MAX_REFUSED_NAMES:
+            return False
+        self.ended = True
+        self._box.put(self._wire.encode(Mistaken("too many names were refused")))
+        return True
 
     def _charge_for(self, answer_bytes: int) -> None:
         """Charge the tokens that an answer of this size costs."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from trionet.chat.events import Event, Request
 from trionet.checks import shown
 from trionet.lines import Line
+from trionet.notices import Notice
 
 
 class WireFormat(Protocol):
@@ -22,9 +23,13 @@ class WireFormat(Protocol):
 
     `trionet.chat.plain` implements it; `trionet.chat.Session` and `trionet.chat.serve` use it.
 
-    A ``decode`` function rejects a line by raising `trionet.chat.Misunderstood`; the peer is then
-    sent a `trionet.chat.events.Mistaken`. An encoding function returns whole lines, each with its
-    LF, or ``b""`` for nothing.
+    A decoding function rejects a line by raising `trionet.chat.Misunderstood`; the peer then gets a
+    `trionet.chat.events.Mistaken`. An encoding function returns whole lines, each with its LF.
+    `encode` may also return ``b""``, which leaves the event out.
+
+    Whatever a format does wrong harms only its own members. If `encode` fails, the event is left
+    out; if `encode_notice` fails, the peer gets the notice in the toolkit's own words; both are
+    logged once. If a decoding function fails, the connection is closed and the error is logged.
     """
 
     def decode_login(self, line: str, /) -> Request:
@@ -42,8 +47,8 @@ class WireFormat(Protocol):
     def encode(self, event: Event, /) -> bytes:
         """Return the lines that tell an event of the room."""
 
-    def encode_notice(self, notice: object, /) -> bytes:
-        """Return the lines that tell a notice of the toolkit."""
+    def encode_notice(self, notice: Notice, /) -> bytes:
+        """Return the lines, at least one, that tell a notice of the toolkit."""
 
 
 _FUNCTIONS = ("decode_login", "decode", "decode_messages", "encode", "encode_notice")

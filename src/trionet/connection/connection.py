@@ -14,9 +14,11 @@ from trionet.connection.input_end import InputEnd
 from trionet.connection.outbox import Outbox, WhenSlow
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.reader import READ_SIZE, LineReader
+from trionet.connection.safe_notices import SafeNotices
 from trionet.errors import BadLine
 from trionet.limits import Limits
-from trionet.lines import encode_line, encode_lines
+from trionet.lines import encode_lines
+from trionet.notices import IdleTimedOut, LineRejected, LoginTimedOut, Notice
 from trionet.transport.addresses import RemoteAddress, UnixAddress
 
 # What is received at a time from a peer that has not logged in: enough for a name and a few lines.
@@ -63,6 +65,7 @@ class Connection:
         "_limits",
         "_looks",
         "_looks_again_at",
+        "_notices",
         "_on_identified",
         "id",
         "lines",
@@ -81,7 +84,7 @@ class Connection:
         *,
         limits: Limits,
         when_slow: WhenSlow,
-        tell_missed: Callable[[int], bytes] | None,
+        notices: SafeNotices,
         refuse_http: bool,
         number: int = 0,
         identifies: bool = False,
@@ -90,6 +93,7 @@ class Connection:
         self._limits = limits
         self._identifies = identifies
         self._on_identified = on_identified
+        self._notices = notices
         self._looks = 0
         self._looks_again_at = _LONG_AGO
         self.name: str | None = None
@@ -113,7 +117,7 @@ class Connection:
             nursery,
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
-            tell_missed=tell_missed,
+            encode_notice=notices,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
         )
@@ -158,7 +162,15 @@ class Connection:
             self._on_identified(self, name)
 
     async def _answer(self, bad_line: BadLine) -> None:
-        await self.send(f"error: {bad_line}")
+        await self.outbox.send(self._notices(LineRejected(bad_line)))
+
+    def tell(self, notice: Notice) -> None:
+        """Put a notice into the outbox, in the service's wire format. Never a checkpoint.
+
+        The toolkit tells its own notices. A handler that reads ``lines.receive_batch`` calls this
+        with a `trionet.LineRejected` for each bad line, if it answers them as ``lines`` would.
+        """
+        self.outbox.put(self._notices(notice))
 
     def _give_up(self) -> None:
         self.lines.stop(InputEnd.SLOW)
@@ -196,11 +208,11 @@ class Connection:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
         elif end is InputEnd.LOGIN:
-            self._time_out(end, f"no login within {self._limits.login_timeout:g} seconds")
+            self._time_out(end, LoginTimedOut(self._limits.login_timeout))
             # Lines that are held back come too late.
             self.lines.discard()
         else:
-            self._time_out(end, f"nothing came for {self._limits.idle_timeout:g} seconds")
+            self._time_out(end, IdleTimedOut(self._limits.idle_timeout))
 
     def _first_deadline(self) -> tuple[InputEnd, float]:
         """Return what is due next, and when; ``math.inf``: nothing, as things stand."""
@@ -228,8 +240,8 @@ class Connection:
         has_input = getattr(self.stream, "has_input", None)
         return lines.waiting_since <= now and has_input is not None and has_input()
 
-    def _time_out(self, end: InputEnd, reason: str) -> None:
-        self.outbox.put(encode_line(f"error: {reason}"))
+    def _time_out(self, end: InputEnd, notice: Notice) -> None:
+        self.tell(notice)
         self.lines.stop(end)
 
     async def finish_sending(self) -> None:

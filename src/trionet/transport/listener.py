@@ -32,10 +32,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_on_close",
         "_out_of_descriptors",
         "_own",
-        "_refusal",
         "_reserve",
         "_sock",
         "address",
+        "refusal",
     )
 
     def __init__(
@@ -49,7 +49,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
-        self._refusal = refusal
+        self.refusal = refusal
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # What a peer without an address of its own is shown as.
@@ -124,7 +124,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             sock, _ = self._sock.accept()
             with sock, suppress(OSError):
                 sock.setblocking(False)
-                sock.send(self._refusal)
+                sock.send(self.refusal)
                 sock.shutdown(socket.SHUT_WR)
                 # What has arrived is read away, lest the close be a reset that destroys the answer.
                 sock.recv(RECEIVE_SIZE)
