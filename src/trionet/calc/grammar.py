@@ -5,9 +5,10 @@
     term       = factor { ( "*" | "/" | "//" | "%" ) factor }
     factor     = ( "+" | "-" ) factor | power
     power      = operand [ ( "^" | "**" ) factor ]
-    operand    = number | "ans" | "pi" | "e" | "(" expression ")"
+    operand    = number | "ans" | constant | "(" expression ")"
                | function "(" expression { "," expression } ")"
-    function   = "sqrt" | "abs" | "round" | "min" | "max"
+    constant   = a name in trionet.calc.operations.CONSTANTS, such as "pi"
+    function   = a name in trionet.calc.operations.FUNCTIONS, such as "sqrt"
 
 So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `trionet.calc.tokens` says what else is read as
 `*`, `/`, `-` and `pi`.
@@ -320,8 +321,12 @@ class _Reader:
         opened = self._waiting.pop()
         assert isinstance(opened, _Open)
         self._depth -= 1
-        if opened.function is not None:
-            self._program.append(Step(opened.function, opened.count))
+        function = opened.function
+        if function is not None:
+            if opened.count < function.least:
+                hint = f"{function.name} takes at least {function.least} numbers"
+                raise _misread("expected ,", token, hint)
+            self._program.append(Step(function, opened.count))
 
     def _separate(self, token: Token) -> None:
         self._settle(0)
