@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trionet.chat import plain
 from trionet.chat.events import (
     Act,
     Acted,
@@ -217,11 +219,17 @@ def test_a_notice_of_the_toolkit_is_told_in_one_line(notice: Notice, text: str) 
     assert encode_notice(notice) == f"{text}\n".encode()
 
 
+def test_every_event_can_be_told() -> None:
+    assert {Said, *plain._ENCODERS} == set(get_args(Event))
+
+
 def test_help_is_notices_that_name_every_command() -> None:
     *lines, rest = encode(Helped()).decode().split("\n")
     assert rest == ""
     assert all(line.startswith("*** ") for line in lines)
-    for command in ("/me", "/say", "//", "/who", "/help", "/quit", "q"):
+    commands = {*plain._COMMANDS_WITH_TEXT, *plain._COMMANDS_ALONE}
+    assert commands == {"/me", "/say", "/who", "/help", "/quit"}
+    for command in (*commands, "//", "q"):
         assert any(line.startswith(f"*** {command}") or f"{command} " in line for line in lines)
 
 
