@@ -20,7 +20,7 @@ from trionet.testing import LineClient, Link, MemoryNetwork
 
 LOOPBACK = "127.0.0.1:0"
 
-# On virtual time, what has not happened within a week never will.
+# What has not happened within a week of virtual time never will.
 A_WEEK = 7 * 86400.0
 
 
@@ -203,7 +203,7 @@ async def test_a_drain_is_told_in_the_format_to_members_and_strangers(
         await stranger.lines.expect_end()
 
 
-async def test_deadlines_and_full_servers_are_told_in_the_format(
+async def test_passed_deadlines_and_a_full_server_are_told_in_the_format(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     limits = Limits(max_clients=2, max_per_address=1, login_timeout=30, idle_timeout=60)
@@ -220,18 +220,18 @@ async def test_deadlines_and_full_servers_are_told_in_the_format(
 
 
 class FailingFormat(JSONFormat):
-    """Cannot tell the message `unspeakable`, nor any notice."""
+    """Cannot encode the message `unspeakable`, nor any notice."""
 
     def encode(self, event: Event) -> bytes:
         if getattr(event, "text", "") == "unspeakable":
-            raise ValueError("this cannot be told")
+            raise ValueError("this cannot be encoded")
         return super().encode(event)
 
     def encode_notice(self, notice: Notice) -> bytes:
-        raise ValueError(f"this cannot be told: {notice}")
+        raise ValueError(f"this cannot be encoded: {notice}")
 
 
-async def test_a_notice_that_a_format_cannot_tell_comes_plain_and_is_logged_once(
+async def test_a_notice_that_a_format_cannot_encode_comes_plain_and_is_logged_once(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(format=FailingFormat()) as room:
@@ -243,7 +243,7 @@ async def test_a_notice_that_a_format_cannot_tell_comes_plain_and_is_logged_once
     assert [record.name for record in caplog.records] == ["trionet.connection"]
 
 
-async def test_an_event_that_a_format_cannot_tell_is_left_out_and_logged_once(
+async def test_an_event_that_a_format_cannot_encode_is_left_out_and_logged_once(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(format=FailingFormat()) as room:
@@ -258,7 +258,7 @@ async def test_an_event_that_a_format_cannot_tell_is_left_out_and_logged_once(
 
 
 @pytest.mark.parametrize("wrong", [None, "json", object()])
-async def test_what_is_no_wire_format_is_refused_at_the_call(wrong: Any) -> None:
+async def test_an_object_that_is_no_wire_format_is_refused_at_the_call(wrong: Any) -> None:
     message = f"such as trionet.chat.plain: {wrong!r} has no function decode_login"
     with pytest.raises(TypeError, match=re.escape(message)):
         await serve(LOOPBACK, format=wrong)
@@ -270,7 +270,7 @@ async def test_the_class_of_a_wire_format_is_refused_at_the_call() -> None:
         await serve(LOOPBACK, format=wrong)
 
 
-def test_the_plain_format_and_this_one_have_all_that_a_format_needs() -> None:
+def test_the_plain_format_and_the_one_of_this_test_have_every_function() -> None:
     formats: list[WireFormat] = [plain, JSONFormat()]
     needed = {name for name in vars(WireFormat) if not name.startswith("_")}
     for each in formats:
