@@ -496,7 +496,7 @@ async def test_a_hub_refuses_what_is_no_member_and_no_format(
         ("max_waiting", "5", TypeError, "max_waiting must be a whole number"),
         ("max_waiting", -1, ValueError, "max_waiting must be a whole number from 1"),
         ("when_slow", "drop", TypeError, "must be WhenSlow.DISCONNECT or WhenSlow.DROP_OLDEST"),
-        ("tell_missed", b"lost", TypeError, "tell_missed must be a function"),
+        ("encode_notice", b"lost", TypeError, "encode_notice must be a function"),
         ("on_overflow", print_event, TypeError, "on_overflow is called with 0 arguments"),
         ("on_blocked", without_argument, TypeError, "not async def"),
     ],

@@ -15,9 +15,10 @@
     │   └── trionet.calc.MalformedExpression    one that cannot be read; with its column
     │       └── trionet.calc.LimitExceeded      one that asks for more than anybody gets
     ├── trionet.calc.UnfitName          a name that a calculator session cannot have
-    ├── trionet.calc.Refused            a calculator server does not serve this client
-    └── trionet.chat.NameRefused        a name that nobody can have here
-        └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    ├── trionet.calc.NotServed          a calculator server does not serve this client
+    ├── trionet.chat.NameRefused        a name that nobody can have here
+    │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
 ``str()`` of each is one line that can follow ``error: ``. It says what is wrong, and what to do
 about it where somebody can do something. Broken and closed streams raise Trio's own exceptions

@@ -123,6 +123,19 @@ async def test_what_one_member_is_told_comes_in_its_place() -> None:
         assert bob.lines == b"a\nb\n"
 
 
+async def test_lines_that_are_encoded_already_come_in_their_place_too() -> None:
+    async with running_hub() as hub:
+        (ann,) = members_of(hub, 1)
+        hub.publish("a")
+        assert hub.tell_lines(ann, b"one\ntwo\n") == 8
+        hub.publish("b")
+        assert hub.tell_lines(ListBox(), b"nobody\n") == 0
+        with pytest.raises(ValueError, match="has no end"):
+            hub.tell_lines(ann, b"half")
+        await hub.wait_delivered()
+        assert ann.lines == b"a\none\ntwo\nb\n"
+
+
 async def test_a_member_gets_what_was_published_after_it_joined_and_before_it_left() -> None:
     async with running_hub() as hub:
         early, late = ListBox(), ListBox()

@@ -265,7 +265,10 @@ class Batch(Generic[E, B]):
         told = self._told.get(key)
         if told is None:
             told = self._told[key] = event, self._encode(encode, event)
-        lines = told[1]
+        return self.tell_lines(box, told[1])
+
+    def tell_lines(self, box: B, lines: bytes) -> int:
+        """Add lines for one member, and return how many bytes they are."""
         self.size += 1
         self.bytes += len(lines)
         self._writer = None

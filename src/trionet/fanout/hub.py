@@ -33,6 +33,7 @@ from trionet.checks import check_box, check_encode
 from trionet.fanout.batch import Batch, Delta, Encode, EncodedBatch, Payload
 from trionet.fanout.group import MEMBERS_AT_ONCE, FormatGroup, is_direct, weight_of
 from trionet.faults import FaultLog
+from trionet.lines import check_lines
 
 E = TypeVar("E")
 
@@ -200,6 +201,28 @@ class Hub(Generic[E]):
         if batch is None or group is None:
             return 0
         return batch.tell(box, group.encode, event)
+
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        """Send lines that are encoded already to one member alone, in their place in the order.
+
+        Never a checkpoint. A box that is not a member (any more) is told nothing.
+
+        Args:
+            box: the member.
+            lines: whole lines in the member's format.
+
+        Returns:
+            How many bytes the member is told.
+
+        Raises:
+            TypeError, ValueError: `lines` are not whole lines.
+            RuntimeError: `run` was not called yet.
+        """
+        lines = check_lines(lines)
+        batch = self._batch or self._open_batch()
+        if batch is None or box not in self._members:
+            return 0
+        return batch.tell_lines(box, lines)
 
     @property
     def is_full(self) -> bool:
