@@ -18,7 +18,6 @@ from trionet.lines import (
     LineDecoder,
     encode_line,
     encode_lines,
-    is_http_request,
 )
 
 Seen = str | tuple[str, str, bytes]
@@ -445,52 +444,6 @@ def test_a_text_that_would_arrive_as_another_is_refused(text: str) -> None:
         encode_line(text)
     with pytest.raises(ValueError, match="line"):
         encode_lines(["good", text])
-
-
-@pytest.mark.parametrize(
-    "request_line",
-    [
-        b"GET / HTTP/1.1",
-        b"POST /submit?a=12+%2B+42 HTTP/1.0",
-        b"OPTIONS * HTTP/1.1",
-        b"CONNECT localhost:22333 HTTP/1.1",
-        b"GET http://localhost:22333/ HTTP/1.1",
-        b"PRI * HTTP/2.0",
-        b"M-SEARCH * HTTP/1.1",
-        b"get /caf\xe9 HTTP/1.1",
-        b"GET /" + b"a" * 5000 + b" HTTP/1.1",
-        b"GET https://" + b"a" * 5000 + b" HTTP/1.1",
-        b"OPTIONS *" + b"a" * 5000,
-        b"GET /\xff" + b"a" * 300 + b" HTTP/1.1",
-    ],
-)
-def test_a_request_line_of_http_is_recognised(request_line: bytes) -> None:
-    (line,) = LineDecoder().feed(request_line + b"\r\n")
-    assert is_http_request(line)
-
-
-@pytest.mark.parametrize(
-    "first_line",
-    [
-        b"",
-        b"Ann",
-        b"GET",
-        b"GET /",
-        b"GET / HTTP",
-        b"GET me HTTP please",
-        b"GET  HTTP/1.1",
-        b" GET / HTTP/1.1",
-        b"G(T / HTTP/1.1",
-        b"12 + 42",
-        b"caf\xe9",
-        b"caf\xe9 / not/" + b"a" * 300,
-        b"a" * 5000,
-        b"Ann says " + b"a" * 5000,
-    ],
-)
-def test_a_line_that_a_person_writes_is_not_taken_for_http(first_line: bytes) -> None:
-    (line,) = LineDecoder().feed(first_line + b"\n")
-    assert not is_http_request(line)
 
 
 def test_bad_lines_are_values_and_harm_no_other_line() -> None:
