@@ -497,7 +497,7 @@ async def assert_over(
 @every_wire
 @every_service
 @every_fault
-async def test_before_login_a_fault_is_noticed_by_nobody(
+async def test_nobody_notices_a_fault_before_login(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -516,7 +516,7 @@ async def test_before_login_a_fault_is_noticed_by_nobody(
 
 
 @every_service
-async def test_an_abandoned_handshake_is_noticed_by_nobody(
+async def test_nobody_notices_an_abandoned_handshake(
     service: type[Service], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(service, over_tls=True) as served:
@@ -533,7 +533,7 @@ async def test_an_abandoned_handshake_is_noticed_by_nobody(
 @every_wire
 @every_service
 @every_fault
-async def test_in_a_session_a_fault_ends_that_session_alone_and_once(
+async def test_a_fault_ends_only_its_own_session_and_only_once(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -555,7 +555,7 @@ async def test_in_a_session_a_fault_ends_that_session_alone_and_once(
 @every_wire
 @every_service
 @every_fault
-async def test_a_drain_is_neither_kept_up_nor_spoilt_by_a_fault(
+async def test_a_fault_neither_delays_nor_spoils_a_drain(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -569,7 +569,7 @@ async def test_a_drain_is_neither_kept_up_nor_spoilt_by_a_fault(
 
 @pytest.mark.parametrize("begins", ["before", "during"])
 @every_service
-async def test_a_drain_is_neither_kept_up_nor_spoilt_by_an_abandoned_handshake(
+async def test_an_abandoned_handshake_neither_delays_nor_spoils_a_drain(
     service: type[Service],
     begins: str,
     autojump_clock: MockClock,

@@ -192,7 +192,7 @@ def test_the_limit_counts_bytes_not_characters() -> None:
     assert isinstance(decoder.feed("ééé\n".encode())[0], LineTooLong)
 
 
-def test_an_over_long_line_is_told_before_its_end_came_and_only_once() -> None:
+def test_an_over_long_line_is_reported_before_its_end_and_only_once() -> None:
     decoder = LineDecoder(max_line=4)
     assert decoder.feed(b"abcd") == []
     (bad,) = decoder.feed(b"e")
@@ -210,7 +210,7 @@ def test_a_cr_at_the_limit_may_still_be_half_of_the_line_end() -> None:
     assert isinstance(decoder.feed(b"e")[0], LineTooLong)
 
 
-def test_nothing_of_an_over_long_line_is_kept() -> None:
+def test_no_part_of_an_over_long_line_is_kept() -> None:
     decoder = LineDecoder(max_line=4)
     decoder.feed(b"a" * 1000)
     decoder.feed(b"a" * 1000)
@@ -236,7 +236,7 @@ def test_bytes_that_are_not_utf_8_spoil_only_their_own_line() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"])
-def test_what_only_looks_like_utf_8_is_refused(raw: bytes) -> None:
+def test_bytes_that_only_resemble_utf_8_are_refused(raw: bytes) -> None:
     assert isinstance(LineDecoder().feed(raw + b"\n")[0], LineNotUTF8)
 
 
@@ -281,7 +281,7 @@ def test_a_line_within_the_limit_is_never_unending() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_is_taken_and_none_is_kept(
+def test_any_bytes_like_object_is_accepted_and_none_is_kept(
     kind: type[bytes] | type[bytearray] | type[memoryview],
 ) -> None:
     received = bytearray(b"a\nrest")
@@ -291,7 +291,7 @@ def test_any_kind_of_bytes_is_taken_and_none_is_kept(
     assert decoder.rest == b"rest"
 
 
-def test_finish_counts_what_is_left_as_a_line() -> None:
+def test_finish_counts_an_unfinished_line_as_a_line() -> None:
     decoder = LineDecoder()
     assert decoder.feed(b"q") == []
     assert decoder.finish() == ["q"]
@@ -300,7 +300,7 @@ def test_finish_counts_what_is_left_as_a_line() -> None:
     assert isinstance(decoder.finish()[0], LineNotUTF8)
 
 
-def test_finish_after_a_line_end_is_no_blank_line() -> None:
+def test_finish_after_a_line_end_adds_no_blank_line() -> None:
     decoder = LineDecoder()
     decoder.feed(b"q\n")
     assert decoder.finish() == []
@@ -325,7 +325,7 @@ class Counted(bytes):
     limit=st.integers(1, 12),
     parts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 30)), min_size=1, max_size=5),
 )
-def test_taken_in_parts_the_lines_are_the_same_and_no_part_is_larger_than_asked_for(
+def test_lines_taken_in_parts_are_the_same_and_no_part_is_too_large(
     data: bytes, places: list[int], limit: int, parts: list[tuple[int, int]]
 ) -> None:
     whole = LineDecoder(max_line=limit, max_unending=3 * limit)
@@ -400,7 +400,7 @@ def test_a_line_in_many_pieces_is_kept_without_copying_it_for_each(size: int) ->
     assert decoder.feed(b"\n") == ["x" * (-(-100_000 // size) * size)]
 
 
-def test_what_is_held_can_be_dropped_and_the_line_under_way_stays() -> None:
+def test_held_bytes_can_be_dropped_and_the_unfinished_line_stays() -> None:
     decoder = LineDecoder()
     assert decoder.feed(b"half a ") == []
     decoder.hold(b"line\n2\n3\n")
@@ -417,7 +417,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
 
 @settings(deadline=None)
 @given(texts=st.lists(st.text(st.characters(), max_size=20), max_size=6))
-def test_what_is_encoded_decodes_to_the_same_or_is_refused(texts: list[str]) -> None:
+def test_a_text_decodes_to_itself_or_is_refused(texts: list[str]) -> None:
     if any("\n" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts):
         with pytest.raises(UnsendableLine, match=r"\A[^\n]+\Z"):
             encode_lines(texts)
@@ -428,18 +428,18 @@ def test_what_is_encoded_decodes_to_the_same_or_is_refused(texts: list[str]) -> 
 
 
 @pytest.mark.parametrize("text", ["", " ", "54", "a\rb", "\r a", "é…😀", "\0", "\u2028"])
-def test_one_line_goes_out_as_its_bytes_and_lf(text: str) -> None:
+def test_a_line_is_encoded_as_its_bytes_and_lf(text: str) -> None:
     assert encode_line(text) == text.encode() + b"\n"
 
 
 @pytest.mark.parametrize("text", ["a\r", "\r", "a\r\r"])
-def test_a_text_that_ends_in_cr_goes_out_with_one_that_the_decoder_drops(text: str) -> None:
+def test_a_text_that_ends_with_cr_gets_a_second_one_that_the_decoder_drops(text: str) -> None:
     assert encode_line(text) == text.encode() + b"\r\n"
     assert LineDecoder().feed(encode_line(text)) == [text]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\n", "a\r\n", "\ud800", "a\udcff"])
-def test_a_text_that_would_arrive_as_another_is_refused(text: str) -> None:
+def test_a_text_that_would_arrive_changed_is_refused(text: str) -> None:
     with pytest.raises(UnsendableLine):
         encode_line(text)
     with pytest.raises(ValueError, match="line"):

@@ -36,13 +36,13 @@ def test_all_of_trionet_loads_trio_and_nothing_heavier() -> None:
         assert f"trionet.{name}" not in loaded
 
 
-def test_all_of_trionet_loads_nothing_that_trio_does_not() -> None:
+def test_trionet_loads_no_more_than_trio_does() -> None:
     more = modules_after("from trionet import *") - modules_after("import trio, ipaddress, logging")
     own = {name for name in more if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name.partition(".")[0] for name in own} == {"trionet"}
 
 
-def test_import_trionet_by_itself_loads_nothing() -> None:
+def test_importing_trionet_loads_nothing() -> None:
     assert {name for name in modules_after("import trionet") if "trio" in name} == {
         "trionet",
         "trionet._lazy",
