@@ -1,4 +1,4 @@
-"""Misuse is refused at the call, before anything is listened on, and told what to write instead."""
+"""Misuse is refused at the call, before anything is listened on, with what to write instead."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:
     assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
 
 
-# The same argument, at every entry point that has it
+# Each argument, at every entry point that has it
 
 
 async def serve_echo(*addresses: Any, **options: Any) -> None:
@@ -186,7 +186,7 @@ Start = Callable[..., Awaitable[None]]
 
 @contextmanager
 def refused(error: type[Exception], told: str) -> Iterator[None]:
-    """The error itself and not in a group, and one line."""
+    """Check that the error comes by itself, not in a group, and is one line."""
     with pytest.raises(error, match=told) as caught:
         yield
     assert type(caught.value) is error
@@ -369,7 +369,7 @@ def test_a_wrong_value_is_shown_in_short(value: Any) -> None:
     assert isinstance(value, str) or len(str(caught.value)) < 150
 
 
-# What objects say of themselves
+# How objects show themselves
 
 
 async def test_a_servers_repr_shows_where_it_listens_and_its_state(
@@ -421,7 +421,7 @@ async def test_the_reprs_of_sockets_show_address_and_whether_closed() -> None:
 
 
 def test_no_public_object_shows_its_memory_address() -> None:
-    """Those that are their own room's are named here until they have one."""
+    """Classes whose own rooms are to give them a repr are named here until they have one."""
     others = {"Connection", "Hub", "LineDecoder", "LineReader", "LineStream", "Outbox"}
     others |= {"Room", "Session"}
     silent = {

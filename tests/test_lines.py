@@ -32,7 +32,7 @@ def seen(lines: list[Line]) -> list[Seen]:
 
 
 class Model:
-    """The rules of the wire as a person would tell them: one byte at a time, nothing clever."""
+    """The rules of the wire as a person would put them: one byte at a time, nothing clever."""
 
     def __init__(self, max_line: int, max_unending: int) -> None:
         self.max_line = max_line
@@ -56,7 +56,7 @@ class Model:
             return
         self.size += 1
         if byte == b"\r":
-            # All but the last of several CRs are content: only one can be half of a line end.
+            # Of several CRs all but the last are content: only one can belong to the line end.
             if self.carriage_returns:
                 self.content += b"\r"
             self.carriage_returns = 1
@@ -111,7 +111,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 
 def agree(data: list[bytes], max_line: int, max_unending: int) -> None:
-    """See that each feed tells exactly what the model tells of its bytes, no sooner, no later."""
+    """Check that each feed returns just what the model does, no sooner and no later."""
     decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
     model = Model(max_line, max_unending)
     for piece in data:
@@ -342,7 +342,7 @@ def test_lines_taken_in_parts_are_the_same_and_no_part_is_too_large(
         for lines, bound in taken:
             counted = [line for line in lines if not isinstance(line, LineUnending)]
             assert len(counted) <= bound
-        # Whatever remains is a line under way.
+        # Whatever remains is an unfinished line.
         assert all(lines for lines, _ in taken[:-1])
         assert seen([line for lines, _ in taken for line in lines]) == seen(whole.feed(piece))
         assert parted.rest == whole.rest
@@ -382,7 +382,7 @@ def test_taking_parts_copies_no_more_than_a_few_parts_for_each(line: bytes) -> N
     while decoder.held:
         decoder.take(PART_LINES)
         parts += 1
-    # A part begins with one slice, which no peer can make longer than this.
+    # Each part begins with one slice, and no peer can make that longer.
     assert Counted.copied <= parts * PART_BYTES
 
 

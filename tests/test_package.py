@@ -16,7 +16,7 @@ PURE = ["errors", "limits", "lines", "text.safe", "transport.addresses"]
 
 
 def modules_after(statement: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded once it has run `statement`."""
+    """Return the modules that a fresh interpreter has loaded after running `statement`."""
     program = f"{statement}\nimport sys\nfor name in sys.modules: print(name)"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
@@ -103,7 +103,7 @@ def test_the_pure_modules_have_examples() -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_a_pure_module_needs_no_trio(name: str) -> None:
-    # By itself, without the package's own imports around it.
+    # Loaded by itself, without the imports of its package.
     assert trionet.__file__ is not None
     stub = (
         "import sys, types\n"

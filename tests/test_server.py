@@ -1,4 +1,4 @@
-"""serve(): accept, limit, isolate, drain; in memory, and on loopback where that is the point."""
+"""serve(): accept, limit, isolate, drain; in memory, and on loopback where sockets matter."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def test_bad_lines_are_answered_and_the_session_goes_on() -> None:
     async with run_handler(echo, limits=Limits(max_line=8)) as connect:
         client = await connect()
         await client.send_bytes(b"one\n\xff\xfe\n123456789")
-        # Told as soon as it passes the limit, not at its end.
+        # The peer is told as soon as the line passes the limit, not at its end.
         await client.expect("one", "error: line is not UTF-8", "error: line is longer than 8 bytes")
         await client.send_bytes(b"0000\ntwo\n")
         await client.expect("two")
@@ -487,7 +487,7 @@ async def test_a_reset_socket_is_not_an_error(caplog: pytest.LogCaptureFixture) 
         server = await start(nursery, handler, "127.0.0.1:0", network=SYSTEM)
         host, port = server.addresses[0].split(":")
         with socket.create_connection((host, int(port))) as sock:
-            # Closing is a reset now.
+            # From now on, closing resets the connection.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await ended.wait()
         client = await client_of(SYSTEM, server.addresses[0])
@@ -539,7 +539,7 @@ async def test_over_the_limit_a_peer_is_told_that_the_server_is_full() -> None:
         await one.send("x")
         await one.expect("x")
         refused = await connect("refused")
-        # The answer arrives although this is never read.
+        # The server never reads this; the answer arrives all the same.
         await refused.send("hello")
         await refused.expect(FULL)
         await refused.expect_end()
@@ -628,7 +628,7 @@ async def test_a_busy_listener_does_not_starve_another(
         await trio.sleep(30)
         nursery.cancel_scope.cancel()
     assert len(served) == 23
-    # One is being served and one is parked when they come; from then on they take turns.
+    # When they come, one is being served and one is parked; from then on they take turns.
     assert served.index("quiet") <= 2
     assert served[:8].count("quiet") == 3
 
@@ -1016,7 +1016,7 @@ async def test_no_task_is_left_of_connections_that_ended(
         idle = living_tasks()
         clients = [await connect() for _ in range(60)]
         await trio.testing.wait_all_tasks_blocked()
-        # One task for each that is served.
+        # One task for each connection that is served.
         assert living_tasks() == idle + 60
         for client in clients[:30]:
             await client.aclose()
@@ -1028,7 +1028,7 @@ async def test_no_task_is_left_of_connections_that_ended(
 
 
 async def test_no_socket_is_left_open() -> None:
-    # An unclosed socket is a ResourceWarning, which is an error here once it is collected.
+    # An unclosed socket raises a ResourceWarning when it is collected, which is an error here.
     async with trio.open_nursery() as nursery:
         server = await start(
             nursery, echo, "127.0.0.1:0", network=SYSTEM, limits=Limits(max_clients=1)

@@ -1,4 +1,4 @@
-"""What `serve` does at each limit and each deadline, and what it tells its operator."""
+"""What `serve` does at each limit and deadline, and what it tells its operator."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_peer_that_sends_no_whole_line_in_time_is_told_and_closed(
 
 
 async def log_in(connection: Connection) -> None:
-    """Take ``Ann`` for a login, and nothing else."""
+    """Accept ``Ann`` as a login, and nothing else."""
     async for line in connection.lines:
         if line == "Ann":
             connection.identify("Ann")
@@ -363,7 +363,7 @@ async def test_a_handler_that_works_forever_does_not_keep_the_login_open(
         assert trio.current_time() == pytest.approx(4, abs=0.2)
 
 
-# Numbers
+# Connections of one host
 
 
 async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) -> None:
@@ -389,7 +389,7 @@ async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) 
 
 
 async def refusals_of(sources: list[str], **limits: int) -> list[str]:
-    """Connect from each of some hosts, and return those that had too many connections."""
+    """Connect from each host, and return those that had too many connections."""
     log = Log()
     async with run_handler(
         hear, limits=Limits(max_per_address=1, **limits), on_event=log.events.append
@@ -482,7 +482,7 @@ async def test_each_connection_has_a_number_that_all_its_events_carry(
     assert numbers == opened
 
 
-# Functions of the caller that fail
+# Callbacks that fail
 
 
 @pytest.mark.parametrize("kind", [Opened, Refused, Closed])

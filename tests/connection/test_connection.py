@@ -230,7 +230,7 @@ async def test_closing_waits_for_the_peer_so_that_unread_input_destroys_nothing(
         nursery.start_soon(connection.close)
         assert await read_to_end(theirs) == b"answer\n"
         await theirs.aclose()
-    # Half a round trip each way: closed when the peer was done.
+    # Half a round trip each way: it was closed when the peer was done.
     assert trio.current_time() == pytest.approx(1.0)
 
 

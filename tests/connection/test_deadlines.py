@@ -10,7 +10,7 @@ from trionet.connection.deadlines import Deadlines
 
 
 class Subject:
-    """Something whose deadline a test moves, and that notes when it is looked at."""
+    """An object whose deadline a test moves, and that notes when it is checked."""
 
     def __init__(self, due: float) -> None:
         self.due = due

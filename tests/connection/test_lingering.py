@@ -1,4 +1,4 @@
-"""Connections that are being closed: how many, how long, and that a drain covers them."""
+"""Connections that are being closed: how many there may be, for how long, and in a drain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def linger(lingerers: Lingerers, host: str | None, **options: Any) -> None
 
 
 async def count_of(hosts: list[str | None], **options: Any) -> int:
-    """Let connections of these hosts linger, one after the other, and count those that do."""
+    """Have connections from these hosts linger, one after another, and count those that do."""
     lingerers = Lingerers()
     async with trio.open_nursery() as nursery:
         for host in hosts:
@@ -104,7 +104,7 @@ async def hear(connection: Connection) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the server does a moment later, on the real clock."""
+    """Wait, on the real clock, for something that the server does a moment later."""
     with trio.fail_after(10):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
@@ -191,7 +191,7 @@ LINE = b"*" * 999 + b"\n"
 
 
 async def pour(connection: Connection) -> None:
-    """Send 4 MB, more than a system holds for a peer that reads nothing at first."""
+    """Send 4 MB, more than a kernel holds for a peer that reads nothing at first."""
     connection.outbox.put(LINE * 4000)
     await hear(connection)
 
@@ -257,7 +257,7 @@ async def test_the_log_tells_how_much_was_not_sent() -> None:
             partial(serve, say_much, "127.0.0.1:0", limits=wide(), on_event=events.append)
         )
         async with slow_client(server.addresses[0]) as sock:
-            # Takes enough that the rest fits into what the system holds, and no more.
+            # Read just enough for the kernel to hold the rest.
             received = 0
             sock.setblocking(False)
             while server.connections or not events:

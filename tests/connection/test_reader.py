@@ -40,7 +40,7 @@ from trionet.transport.sockets import SocketStream
 
 
 class Pushed(trio.abc.ReceiveStream):
-    """Input that is handed over without a checkpoint in between; no way to interrupt it."""
+    """Input that comes without a checkpoint in between, and cannot be interrupted."""
 
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[bytes](10)
@@ -54,7 +54,7 @@ class Pushed(trio.abc.ReceiveStream):
 
 
 class InterruptedTooLate(Pushed):
-    """The same with an interrupt that finds nobody waiting, because input has come already."""
+    """The same, with an interrupt that finds nobody waiting, because input has already come."""
 
     def interrupt_receive(self) -> None:
         pass
@@ -183,7 +183,7 @@ async def test_the_lines_are_the_same_however_they_are_cut_and_received(
     await far.send_all(data)
     await far.send_eof()
     reader = (
-        # Fast enough to be no wait on the real clock.
+        # Fast enough not to wait noticeably on the real clock.
         PacedLineReader(near, rate=1e9, burst=1 + seed, max_line=5, max_unending=1000)
         if paced
         else LineReader(near, max_line=5, max_unending=1000)
@@ -356,7 +356,7 @@ async def test_on_bad_line_gets_each_bad_line_in_its_place() -> None:
     near, far = memory_stream_pair()
     await far.send_all(b"1\n\xff\n2\n" + b"x" * 10 + b"\n3\n")
     await far.send_eof()
-    # One by one: what matters is what came between.
+    # One by one, because it matters what came in between.
     async for line in LineReader(near, max_line=4, on_bad_line=answer):
         heard += [line]
     assert heard == [
@@ -608,7 +608,7 @@ async def test_an_interrupt_without_a_stop_is_ignored() -> None:
 def test_the_streams_of_trionet_have_both_capabilities(
     kind: type[SocketStream] | type[SendingNowMemoryStream],
 ) -> None:
-    # That the types agree is for mypy to see.
+    # mypy checks here that the types agree.
     sends_now: type[SendsNow] = kind
     interruptible: type[Interruptible] = kind
     assert callable(sends_now.send_nowait)
@@ -689,7 +689,7 @@ async def test_a_client_accepts_longer_lines_than_a_server() -> None:
 
 
 class Breaks(trio.abc.ReceiveStream):
-    """Input that ends by an error of the kernel's."""
+    """Input that ends with an error from the kernel."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -832,14 +832,14 @@ async def test_a_flood_is_read_slowly_and_shortens_nothing(
     assert await is_closed(near)
 
 
-# --- by what arrives ---
+# --- closing by what arrives ---
 
 
 class Delivering(MemoryStream):
     """A stream that tells how much of what was sent has arrived, by a plan.
 
     Args:
-        plan: from when on, on the Trio clock, so many bytes have not arrived.
+        plan: how many bytes have not arrived, by the time from which on that holds.
     """
 
     def __init__(self, stream: MemoryStream, plan: dict[float, int]) -> None:
@@ -861,7 +861,7 @@ def delivering(plan: dict[float, int]) -> tuple[Delivering, MemoryStream]:
 
 
 async def closed_at(stream: trio.abc.Stream, **options: Any) -> tuple[float, list[int]]:
-    """Close a stream, and return when that was done and what was told of its delivery."""
+    """Close a stream; return when that was done and what was reported about its delivery."""
     told: list[int] = []
     await lingering_close(stream, on_settled=told.append, **options)
     assert await is_closed(stream)
@@ -1003,7 +1003,7 @@ async def test_bytes_that_a_resetting_peer_did_not_get_are_reported_on_a_real_co
     assert told[0] > 0
 
 
-# --- the other ends of it ---
+# --- other ways to close ---
 
 
 async def test_closing_after_the_end_of_the_input_does_not_wait(
@@ -1065,7 +1065,7 @@ async def test_a_stream_without_a_half_close_is_closed_within_the_time(
 async def answer_and_close(
     close: Callable[[SocketStream], Awaitable[None]],
 ) -> tuple[int, BaseException | None]:
-    """Close a connection with input unread, before the peer has read, and while it still sends.
+    """Close a connection with unread input, before the peer has read, and while it still sends.
 
     Returns:
         How much of the answer the peer got, and how the connection ended for it.
@@ -1097,7 +1097,7 @@ async def test_on_a_real_connection_the_whole_answer_arrives() -> None:
 
 
 async def test_a_plain_close_destroys_part_of_the_answer() -> None:
-    # That this fails is why lingering_close exists, and shows that the test above can fail.
+    # This loss is why lingering_close exists, and shows that the test above can fail.
     received, error = await answer_and_close(lambda stream: stream.aclose())
     assert isinstance(error, trio.BrokenResourceError)
     assert received < 200_000
