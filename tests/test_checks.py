@@ -1,4 +1,4 @@
-"""Misuse is refused at the call, before anything is listened on, and told what to write instead."""
+"""Misuse is refused at the call, before anything is listened on, with what to write instead."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object)
         ("echo", "must be an async function, not 'echo'"),
     ],
 )
-async def test_what_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:
+async def test_a_handler_that_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:
     network = MemoryNetwork()
     with pytest.raises(TypeError, match=told):
         await serve(handler, WHERE, network=network)
@@ -192,7 +192,7 @@ async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:
     assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
 
 
-# The same argument, at every entry point that has it
+# Each argument, at every entry point that has it
 
 
 async def serve_echo(*addresses: Any, **options: Any) -> None:
@@ -206,7 +206,7 @@ Start = Callable[..., Awaitable[None]]
 
 @contextmanager
 def refused(error: type[Exception], told: str) -> Iterator[None]:
-    """The error itself and not in a group, and one line."""
+    """Check that the error comes by itself, not in a group, and is one line."""
     with pytest.raises(error, match=told) as caught:
         yield
     assert type(caught.value) is error
@@ -214,7 +214,7 @@ def refused(error: type[Exception], told: str) -> Iterator[None]:
 
 
 @SERVERS
-async def test_no_address_is_refused(start: Start) -> None:
+async def test_serving_without_an_address_is_refused(start: Start) -> None:
     with refused(ValueError, "needs at least one address"):
         await start(network=MemoryNetwork())
 
@@ -240,7 +240,7 @@ async def test_no_address_is_refused(start: Start) -> None:
         ("", AddressError, "write HOST:PORT"),
     ],
 )
-async def test_what_is_no_address_is_refused(
+async def test_a_value_that_is_not_an_address_is_refused(
     start: Start, address: object, error: type[Exception], told: str
 ) -> None:
     network = MemoryNetwork()
@@ -308,7 +308,7 @@ async def test_an_option_of_one_server_is_refused(
         await start(WHERE, **{"network": MemoryNetwork(), option: value})
 
 
-def test_a_client_of_the_calculator_is_judged_when_it_is_made() -> None:
+def test_calculator_client_options_are_checked_when_it_is_made() -> None:
     with refused(TypeError, "write 'localhost:7777', not 7777"):
         calc.Client(7777, name="ann")  # type: ignore[arg-type]
     with refused(AddressError, "such as localhost:7777"):
@@ -332,7 +332,7 @@ def test_a_client_of_the_calculator_is_judged_when_it_is_made() -> None:
         ({"ca": object()}, TypeError, "ca must be the path of a file"),
     ],
 )
-def test_a_network_of_the_system_is_judged_when_it_is_made(
+def test_system_network_options_are_checked_when_it_is_made(
     options: dict[str, Any], error: type[Exception], told: str
 ) -> None:
     with refused(error, told):
@@ -341,7 +341,7 @@ def test_a_network_of_the_system_is_judged_when_it_is_made(
 
 
 @pytest.mark.parametrize("network", [SYSTEM, MemoryNetwork()])
-async def test_a_network_refuses_what_is_no_address_and_no_backlog(network: Any) -> None:
+async def test_a_network_refuses_a_wrong_address_and_a_wrong_backlog(network: Any) -> None:
     for address in (7777, None, [WHERE]):
         with refused(TypeError, "an address is a text"):
             await network.listen(address)
@@ -354,7 +354,7 @@ async def test_a_network_refuses_what_is_no_address_and_no_backlog(network: Any)
         await network.listen("localhost:0", backlog=5.0)
 
 
-async def test_a_network_in_memory_refuses_what_is_no_link_and_no_source() -> None:
+async def test_a_memory_network_refuses_a_wrong_link_and_a_wrong_source() -> None:
     with refused(TypeError, r"link must be a Link: write Link\(capacity=100\)"):
         MemoryNetwork(link=Link)  # type: ignore[arg-type]
     network = MemoryNetwork()
@@ -378,7 +378,7 @@ async def test_a_network_in_memory_refuses_what_is_no_link_and_no_source() -> No
         ({"sends_now": 0}, TypeError, "sends_now must be True or False"),
     ],
 )
-def test_a_link_is_judged_when_it_is_made(
+def test_link_options_are_checked_when_it_is_made(
     options: dict[str, Any], error: type[Exception], told: str
 ) -> None:
     with refused(error, told):
@@ -387,16 +387,16 @@ def test_a_link_is_judged_when_it_is_made(
 
 
 @pytest.mark.parametrize("value", [7777, b"localhost:1", None, ["localhost:1"], "x" * 1000])
-def test_what_is_shown_of_a_wrong_value_is_short(value: Any) -> None:
+def test_a_wrong_value_is_shown_in_short(value: Any) -> None:
     with pytest.raises((TypeError, AddressError)) as caught:
         parse_address(value)
     assert isinstance(value, str) or len(str(caught.value)) < 150
 
 
-# What objects say of themselves
+# How objects show themselves
 
 
-async def test_a_server_tells_where_it_listens_and_what_it_does(
+async def test_a_servers_repr_shows_where_it_listens_and_its_state(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with run_handler(echo) as connect:
@@ -416,7 +416,7 @@ async def test_a_server_tells_where_it_listens_and_what_it_does(
         assert repr(server) == f"<Server on {where}: ended>"
 
 
-async def test_what_networks_make_tells_its_address_and_its_state() -> None:
+async def test_the_reprs_of_listeners_and_streams_show_address_and_state() -> None:
     network = MemoryNetwork()
     (listener,) = await network.listen("127.0.0.1:7000")
     assert repr(listener) == "<MemoryListener on 127.0.0.1:7000: 0 waiting>"
@@ -433,7 +433,7 @@ async def test_what_networks_make_tells_its_address_and_its_state() -> None:
     assert repr(network) == "<MemoryNetwork listening on nothing: 1 connections made>"
 
 
-async def test_sockets_tell_their_address_and_whether_they_are_closed() -> None:
+async def test_the_reprs_of_sockets_show_address_and_whether_closed() -> None:
     (listener,) = await SYSTEM.listen("127.0.0.1:0")
     assert repr(listener) == f"<SocketListener on {listener.address}>"
     ours = await SYSTEM.connect(listener.address)
@@ -444,8 +444,8 @@ async def test_sockets_tell_their_address_and_whether_they_are_closed() -> None:
         assert repr(end).endswith(": closed>")
 
 
-def test_no_object_of_a_public_module_is_shown_by_its_place_in_memory() -> None:
-    """Those that are their own room's are named here until they have one."""
+def test_no_public_object_shows_its_memory_address() -> None:
+    """Classes whose own rooms are to give them a repr are named here until they have one."""
     others = {"Connection", "Hub", "LineDecoder", "LineReader", "LineStream", "Outbox"}
     others |= {"Room", "Session"}
     silent = {
@@ -459,7 +459,7 @@ def test_no_object_of_a_public_module_is_shown_by_its_place_in_memory() -> None:
     assert silent <= others
 
 
-def test_a_client_and_a_network_of_the_system_tell_how_they_were_made() -> None:
+def test_the_reprs_of_a_client_and_a_system_network_show_their_options() -> None:
     assert repr(calc.Client(WHERE, name="ann")) == (
         "<Client 'ann' of localhost:7000: not connected yet>"
     )

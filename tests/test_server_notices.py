@@ -36,7 +36,7 @@ from trionet.testing.running import RunningHandler
 
 
 def encode_json(notice: Notice) -> bytes:
-    """Write a notice as one JSON object, with the facts that a program wants of it."""
+    """Write a notice as one JSON object, with its facts for programs."""
     match notice:
         case LineRejected(error):
             facts: dict[str, Any] = {"kind": type(error).__name__}

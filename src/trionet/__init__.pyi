@@ -13,6 +13,7 @@ from trionet.abc import TellsDelivery as TellsDelivery
 from trionet.abc import TurnsAway as TurnsAway
 from trionet.connection.closing import lingering_close as lingering_close
 from trionet.connection.connection import Connection as Connection
+from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.outbox import WhenSlow as WhenSlow
@@ -43,7 +44,6 @@ from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
 from trionet.lines import encode_line as encode_line
 from trionet.lines import encode_lines as encode_lines
-from trionet.lines import is_http_request as is_http_request
 from trionet.notices import AddressFull as AddressFull
 from trionet.notices import IdleTimedOut as IdleTimedOut
 from trionet.notices import LineRejected as LineRejected

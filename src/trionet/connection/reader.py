@@ -23,6 +23,7 @@ import trio
 
 from trionet.abc import Interruptible, ReceivesNow
 from trionet.checks import check_answering, check_stream
+from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
@@ -34,7 +35,6 @@ from trionet.lines import (
     Line,
     LineDecoder,
     encode_lines,
-    is_http_request,
 )
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
