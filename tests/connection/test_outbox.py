@@ -300,7 +300,7 @@ async def test_one_notice_reports_all_lines_missed_before_it_could_be_sent() -> 
             outbox.put(line)
             received += await theirs.receive_some(1)
             await trio.testing.wait_all_tasks_blocked()
-            # However often the writer wakes for a byte: the rest of a line or notice, and the bound.
+            # However often the writer wakes: the rest of a line or notice, and the bound.
             assert outbox.waiting <= 30 + len(b"error: missed 99 lines\n")
         received += await read_what_is_there(theirs)
     # 15 bytes and one for each line: no more than 215 went out meanwhile.

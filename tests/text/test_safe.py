@@ -231,8 +231,8 @@ def test_a_message_is_safe_text_with_its_tabs_as_spaces(text: str) -> None:
     assert safe_message(text) == "    ".join(map(safe_text, text.split("\t")))
 
 
-# The cost of a line, counted as calls: Python code makes each of them, and everything else is a pass
-# of `re` in C.
+# The cost of a line, counted as calls: Python code makes each of them, and everything else is a
+# pass of `re` in C.
 
 
 def calls_for(text: str) -> int:
