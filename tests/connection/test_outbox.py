@@ -510,7 +510,7 @@ async def test_another_sender_on_the_stream_breaks_only_this_outbox(
         await theirs.receive_some()
         await outbox.flush()
         assert outbox.broken
-    assert "somebody else sends" in caplog.text
+    assert "another task sends" in caplog.text
 
 
 async def test_a_cancelled_send_leaves_its_lines_to_be_sent() -> None:
