@@ -19,17 +19,29 @@ from trionet import (
     SYSTEM,
     AddressError,
     Connection,
+    Hub,
     Limits,
+    LineStream,
+    Outbox,
     SystemNetwork,
     WhenFull,
     WhenSlow,
     calc,
     chat,
+    encode_line,
     parse_address,
     serve,
 )
 from trionet.checks import check_handler
-from trionet.testing import Link, MemoryNetwork, cut_bytes, run_handler
+from trionet.testing import (
+    LineClient,
+    Link,
+    MemoryNetwork,
+    ScriptedServer,
+    cut_bytes,
+    memory_stream_pair,
+    run_handler,
+)
 
 WHERE = "localhost:7000"
 
@@ -53,6 +65,14 @@ def wrapper_of_echo(connection: Connection) -> Any:
 
 async def generator(connection: Connection) -> AsyncIterator[str]:
     yield connection.peer
+
+
+def without_any() -> None:
+    pass
+
+
+def print_event(event: object) -> None:
+    del event
 
 
 async def without_argument() -> None:
@@ -263,8 +283,14 @@ async def test_an_option_of_the_wrong_kind_is_refused(
         (serve_echo, "when_full", "refuse", "must be WhenFull.WAIT or WhenFull.REFUSE"),
         (serve_echo, "when_full", WhenSlow.DISCONNECT, "must be WhenFull.WAIT or"),
         (serve_echo, "refuse_http", "no", "must be True or False, not 'no'"),
-        (serve_echo, "tell_missed", b"lost\n", "tell_missed must be a function"),
+        (serve_echo, "encode_notice", b"lost\n", "encode_notice must be a function"),
+        (serve_echo, "encode_notice", None, "encode_notice must be a function, not None"),
+        (serve_echo, "encode_notice", anything, "write def anything, not async def"),
         (serve_echo, "on_drain", without_argument, "write def without_argument, not async def"),
+        (serve_echo, "on_drain", print_event, "on_drain is called with 0 arguments"),
+        (serve_echo, "on_event", without_any, "on_event is called with 1 argument"),
+        (serve_echo, "identifies", "no", "must be True or False, not 'no'"),
+        (calc.serve, "show", without_any, "show is called with 1 argument"),
         (calc.serve, "once", "yes", "must be True or False, not 'yes'"),
         (calc.serve, "show", "print", "show must be a function"),
         (calc.serve, "precision", "28", "precision must be a whole number from 1 to 100, not '28'"),
@@ -441,3 +467,128 @@ def test_a_client_and_a_network_of_the_system_tell_how_they_were_made() -> None:
     assert repr(SYSTEM) == "SystemNetwork()"
     made = SystemNetwork(certificate=Path("c.pem"), private_key="k.pem", unix_mode=0o600)
     assert repr(made) == "SystemNetwork(certificate='c.pem', private_key='k.pem', unix_mode=0o600)"
+
+
+@pytest.mark.parametrize(
+    ("box", "encode", "told"),
+    [
+        (object(), encode_line, r"write hub.add\(connection.outbox, encode\), not <object"),
+        (None, encode_line, r"write hub.add\(connection.outbox, encode\), not None"),
+        (Mock(), None, r"write hub.add\(box, trionet.encode_line\)"),
+        (Mock(), "utf-8", "encode must be a function, not 'utf-8'"),
+        (Mock(), echo, "write def echo, not async def"),
+        (Mock(), without_any, "encode is called with 1 argument"),
+    ],
+)
+async def test_a_hub_refuses_what_is_no_member_and_no_format(
+    box: Any, encode: Any, told: str
+) -> None:
+    hub: Hub[str] = Hub()
+    with refused(TypeError, told):
+        hub.add(box, encode)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "told"),
+    [
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("nursery", None, TypeError, "nursery must be a Nursery"),
+        ("max_waiting", "5", TypeError, "max_waiting must be a whole number"),
+        ("max_waiting", -1, ValueError, "max_waiting must be a whole number from 1"),
+        ("when_slow", "drop", TypeError, "must be WhenSlow.DISCONNECT or WhenSlow.DROP_OLDEST"),
+        ("tell_missed", b"lost", TypeError, "tell_missed must be a function"),
+        ("on_overflow", print_event, TypeError, "on_overflow is called with 0 arguments"),
+        ("on_blocked", without_argument, TypeError, "not async def"),
+    ],
+)
+async def test_an_outbox_is_judged_when_it_is_made(
+    nursery: trio.Nursery, option: str, value: object, error: type[Exception], told: str
+) -> None:
+    stream, _ = memory_stream_pair()
+    arguments: dict[str, Any] = {"stream": stream, "nursery": nursery, option: value}
+    with refused(error, told):
+        Outbox(arguments.pop("stream"), arguments.pop("nursery"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "told"),
+    [
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("stream", "localhost:7000", TypeError, r"a stream must have send_all\(\): 'localhost"),
+        ("max_line", "4", TypeError, "max_line must be a whole number of bytes, not '4'"),
+        ("max_line", -1, ValueError, "max_line must be a number of bytes, and not negative"),
+        ("max_unending", 1.5, TypeError, "max_unending must be a whole number of bytes, not 1.5"),
+        ("on_bad_line", sync, TypeError, "on_bad_line must be an async function, not <function"),
+        ("on_bad_line", without_argument, TypeError, "on_bad_line is called with 1 argument"),
+    ],
+)
+async def test_a_line_stream_is_judged_when_it_is_made(
+    option: str, value: object, error: type[Exception], told: str
+) -> None:
+    stream, _ = memory_stream_pair()
+    arguments: dict[str, Any] = {"stream": stream, option: value}
+    with refused(error, told):
+        LineStream(arguments.pop("stream"), **arguments)
+
+
+async def test_an_expression_and_a_name_must_be_text(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any
+    network, told = MemoryNetwork(), []
+
+    async def identifies(connection: Connection) -> None:
+        wrong: Any
+        for wrong in (5, b"Ann", None):
+            with pytest.raises(TypeError, match=r"a name is a text, such as 'Ann', not ") as caught:
+                connection.identify(wrong)
+            told.append(caught.value)
+
+    async with run_handler(identifies) as connect:
+        await (await connect()).expect_end()
+    assert len(told) == 3
+    async with trio.open_nursery() as nursery:
+        await nursery.start(functools.partial(calc.serve, WHERE, network=network))
+        async with calc.Client(WHERE, name="ann", network=network) as client:
+            for wrong in (5, b"1 + 1", None):
+                with refused(TypeError, "an expression is a text, such as '12 "):
+                    await client(wrong)
+            assert await client("1 + 1") == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
+    network: Any = WHERE
+    with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
+        ScriptedServer(network)
+    stream, _ = memory_stream_pair()
+    text: Any = "hello"
+    with refused(TypeError, r"takes bytes, and send\(\) text: not 'hello'"):
+        await LineClient(stream).send_bytes(text)
+
+
+@pytest.mark.parametrize("line", [b"hello", None, 5, ["a", "b"]])
+async def test_what_is_sent_as_a_line_must_be_text(line: Any) -> None:
+    stream, _ = memory_stream_pair()
+    with refused(TypeError, "a line is a text, such as 'hello', not "):
+        encode_line(line)
+    with refused(TypeError, "a line is a text, such as 'hello', not "):
+        await LineStream(stream).send("good", line)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "told"),
+    [
+        ("5", TypeError, "seconds must be a number of seconds, not '5'"),
+        (-1, ValueError, "not negative"),
+        (math.nan, ValueError, "seconds must be a number of seconds"),
+    ],
+)
+async def test_how_long_a_drain_takes_is_judged_before_it_begins(
+    seconds: Any, error: type[Exception], told: str
+) -> None:
+    async with run_handler(echo) as connect:
+        client = await connect()
+        with refused(error, told):
+            await connect.server.drain(seconds)
+        assert connect.server.drain_deadline == math.inf
+        await client.send("hello")
+        assert await connect.server.drain(math.inf) == ()

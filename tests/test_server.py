@@ -31,7 +31,7 @@ from trionet import (
     WhenSlow,
     serve,
 )
-from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+from trionet.testing import LineClient, Link, MemoryNetwork, memory_stream_pair, run_handler
 
 CLOSING = "error: server is closing"
 FULL = "error: server is full"
@@ -1055,8 +1055,45 @@ async def test_a_slow_peer_that_is_kept_misses_lines_and_is_told(
         handler,
         limits=Limits(max_waiting=30),
         when_slow=WhenSlow.DROP_OLDEST,
-        tell_missed=lambda count: b"*** %d lost\n" % count,
+        encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
     ) as connect:
         client = await connect(link=Link(capacity=10))
-        await client.expect(f"{0:09}", "*** 96 lost", f"{97:09}", f"{98:09}", f"{99:09}")
+        await client.expect(f"{0:09}", "*** missed 96 lines", f"{97:09}", f"{98:09}", f"{99:09}")
         await client.expect_end()
+
+
+async def test_another_stream_that_breaks_is_a_fault_of_the_handler(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[ServerEvent] = []
+
+    async def proxy(_connection: Connection) -> None:
+        upstream, other_end = memory_stream_pair()
+        await other_end.aclose()
+        await upstream.send_all(b"hello\n")
+
+    async with run_handler(proxy, on_event=events.append) as connect:
+        client = await connect()
+        await client.expect_end()
+    assert [event.reason for event in events if isinstance(event, Closed)] == ["the handler failed"]
+    assert "a handler failed" in caplog.text
+    caplog.clear()
+
+
+@pytest.mark.parametrize("misbehave", ["reset", "close"])
+async def test_a_handler_that_uses_the_stream_by_itself_is_spared_what_the_peer_did(
+    misbehave: str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def raw(connection: Connection) -> None:
+        while await connection.stream.receive_some():
+            pass
+        while True:
+            await connection.stream.send_all(b"good-bye\n")
+
+    async with run_handler(raw) as connect:
+        client = await connect()
+        await client.send("hello")
+        getattr(client.stream, misbehave)()
+        await trio.sleep(1)
+        assert connect.server.connections == 0
+    assert not caplog.records

@@ -381,7 +381,7 @@ async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) 
         again = await connect("again", source="10.0.0.7")
         await again.send("hello")
         await again.expect("hello")
-        assert connect.server._from_host == {"10.0.0.7": 2, "10.0.0.8": 1}
+        assert connect.server._places._from_host == {"10.0.0.7": 2, "10.0.0.8": 1}
     refused = [event for event in log.events if isinstance(event, Refused)]
     assert [event.reason for event in refused] == ["too many connections from your address"]
 

@@ -611,7 +611,10 @@ async def test_a_console_that_fails_is_nobodys_concern(
 ) -> None:
     network = MemoryNetwork()
 
+    shown: list[str] = []
+
     def fail(line: str) -> None:
+        shown.append(line)
         raise RuntimeError(line)
 
     async with trio.open_nursery() as nursery:
@@ -621,6 +624,9 @@ async def test_a_console_that_fails_is_nobodys_concern(
             await ann.expect("*** welcome, Ann (1 here: Ann)", "*** 1 here: Ann")
             await ann.send("q")
             await ann.expect_end()
+    # It may be well again with the next line, and so it is still shown everything.
+    assert shown == ["*** Ann joined (1 here)", "*** Ann left (0 here)", "*** server is closing"]
+    assert [record.name for record in caplog.records] == ["trionet.chat"]
 
 
 # A room with much to do

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import trio
 import trio.testing
@@ -17,8 +15,10 @@ from trionet import (
     LineTooLong,
     UnsendableLine,
     WhenSlow,
+    encode_notice,
 )
 from trionet.connection.deadlines import Deadlines
+from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
@@ -28,7 +28,7 @@ def connection_on(
     *,
     limits: Limits | None = None,
     when_slow: WhenSlow = WhenSlow.DISCONNECT,
-    tell_missed: Callable[[int], bytes] | None = None,
+    encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
 ) -> Connection:
     return Connection(
@@ -37,7 +37,7 @@ def connection_on(
         Deadlines(),
         limits=limits or Limits(),
         when_slow=when_slow,
-        tell_missed=tell_missed,
+        encode_notice=encode_notice,
         refuse_http=refuse_http,
     )
 
@@ -182,14 +182,14 @@ async def test_a_slow_peer_that_is_kept_is_told_what_it_missed_in_the_servers_wo
             nursery,
             limits=Limits(max_waiting=10),
             when_slow=WhenSlow.DROP_OLDEST,
-            tell_missed=lambda count: b"*** %d lost\n" % count,
+            encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
         )
         for number in range(5):
             connection.outbox.put(b"%09d\n" % number)
         received = b""
         while not received.endswith(b"4\n"):
             received += await theirs.receive_some()
-        assert received == b"000000000\n*** 3 lost\n000000004\n"
+        assert received == b"000000000\n*** missed 3 lines\n000000004\n"
         assert connection.lines.end is None
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
+from trionet.connection.linequeue import PIECE, SMALL, LineQueue
 
 
 def tell_missed(count: int) -> bytes:
@@ -131,14 +131,14 @@ def test_over_the_limit_the_oldest_lines_are_dropped_even_those_just_put(
 
 def test_a_large_block_is_not_copied_until_some_of_it_is_gone() -> None:
     lines = b"".join(b"%06d\n" % number for number in range(10_000))
-    queues = [LineQueue(tell_missed) for _ in range(2)]
+    queues = [LineQueue(tell_missed, 65_536) for _ in range(2)]
     for queue in queues:
         queue.put(lines)
         assert queue._blocks[0] is lines
     one, other = queues
     sent = send(one, 10)
     assert all(block is not lines for block in one._blocks)
-    assert one.kept <= one.size + BLOCK
+    assert one.kept <= one.size + SMALL
     assert other._blocks[0] is lines
     # Bytes that were taken and not sent wait in front of those that were not taken.
     assert sent + send_all(one) == send_all(other) == lines
@@ -155,7 +155,7 @@ def test_small_lines_are_joined_as_they_come(queue: LineQueue) -> None:
 def test_a_peer_that_takes_a_little_at_a_time_costs_no_more_than_one_that_takes_all(
     line: bytes,
 ) -> None:
-    queue = LineQueue(tell_missed)
+    queue = LineQueue(tell_missed, 65_536)
     lines = line * (1_000_000 // len(line))
     queue.put(lines)
     copied, received = 0, b""
@@ -166,7 +166,7 @@ def test_a_peer_that_takes_a_little_at_a_time_costs_no_more_than_one_that_takes_
         queue.settle(min(100, len(piece)))
     assert lines.startswith(received)
     # Some 4 KiB each time, not 64 KiB and not everything.
-    assert copied < 2000 * 2 * BLOCK + 20 * PIECE
+    assert copied < 2000 * 2 * SMALL + 20 * PIECE
     assert received + send_all(queue) == lines
 
 
@@ -186,7 +186,7 @@ actions = st.one_of(
 def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
     script: list[tuple[str, list[int] | int]], limit: int | None, in_flight: bool
 ) -> None:
-    queue = LineQueue(tell_missed)
+    queue = LineQueue(tell_missed, limit or 1 << 20)
     put: list[bytes] = []
     sent = b""
     dropped = 0
@@ -209,7 +209,7 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
             dropped += queue.drop_oldest(value)
         assert queue.size >= 0
         # The rest of a begun line and of a begun notice, and a block that is partly gone.
-        assert queue.kept <= queue.size + BLOCK + BEGUN
+        assert queue.kept <= queue.size + queue._waste + BEGUN
         if limit is not None:
             assert queue.size <= limit + BEGUN + PIECE * in_flight
     sent += send_all(queue)

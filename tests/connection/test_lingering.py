@@ -178,7 +178,7 @@ async def test_a_silent_tls_client_costs_no_tls_object(certificates: Certificate
         with connect_to(server.addresses[0]) as sock:
             await until(lambda: server.connections == 1)
             await trio.testing.wait_all_tasks_blocked()
-            (connection,) = server._connections
+            (connection,) = server._places.connections
             assert isinstance(connection.stream, TLSStream)
             engine = connection.stream._engine
             assert not engine.started

@@ -15,8 +15,8 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet import Outbox, ReceiveInterrupted, WhenSlow
-from trionet.connection.outbox import safe_notice
+from trionet import Notice, Outbox, ReceiveInterrupted, WhenSlow
+from trionet.connection.safe_notices import safe_notices
 from trionet.testing import Link, MemoryStream, SendingNowMemoryStream, memory_stream_pair
 from trionet.transport.sockets import SocketStream
 
@@ -254,12 +254,12 @@ async def test_the_notice_uses_the_callers_words() -> None:
             nursery,
             max_waiting=20,
             when_slow=WhenSlow.DROP_OLDEST,
-            tell_missed=lambda count: b"***\n*** %d lost\n" % count,
+            encode_notice=lambda notice: f"***\n{notice.code} {notice.reason}\n".encode(),
         )
         lines = numbered(6)
         outbox.put(b"".join(lines))
         assert await read_what_is_there(theirs) == b"".join(
-            [lines[0], b"***\n*** 3 lost\n", *lines[4:]]
+            [lines[0], b"***\nmissed missed 3 lines\n", *lines[4:]]
         )
 
 
@@ -657,19 +657,19 @@ async def test_anything_but_whole_lines_is_refused_and_nothing_of_it_is_sent(lin
 
 @pytest.mark.parametrize("result", [None, "text\n", b"no end", b"", ZeroDivisionError])
 @pytest.mark.parametrize("sends_now", [True, False])
-async def test_a_failing_tell_missed_is_logged_once_and_the_peer_is_told_all_the_same(
+async def test_a_failing_encode_notice_is_logged_once_and_the_peer_is_told_all_the_same(
     sends_now: bool, result: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def tell(count: int) -> bytes:
-        return bytes(count // 0) if result is ZeroDivisionError else result
+    def encode(notice: Notice) -> bytes:
+        return bytes(1 // 0) if result is ZeroDivisionError else result
 
-    shared = safe_notice(tell)
-    assert safe_notice(shared) is shared
+    shared = safe_notices(encode)
+    assert safe_notices(shared) is shared
     async with trio.open_nursery() as nursery:
         for _ in range(2):
             ours, theirs = memory_stream_pair(Link(capacity=10, sends_now=sends_now))
             outbox = Outbox(
-                ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST, tell_missed=shared
+                ours, nursery, max_waiting=20, when_slow=WhenSlow.DROP_OLDEST, encode_notice=shared
             )
             for _ in range(3):
                 outbox.put(b"".join(numbered(6)))
@@ -680,7 +680,7 @@ async def test_a_failing_tell_missed_is_logged_once_and_the_peer_is_told_all_the
             assert (outbox.broken, outbox.waiting) == (False, 0)
     (record,) = caplog.records
     assert record.name == "trionet.connection"
-    assert "tell_missed failed" in record.getMessage()
+    assert "encode_notice failed" in record.getMessage()
 
 
 async def test_an_outbox_shows_its_state() -> None:

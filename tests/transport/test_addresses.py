@@ -85,6 +85,8 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
         ("http://localhost:80", "in brackets|no host name"),
         ("//localhost:80", "no host name"),
+        ("*:80", "all interfaces are :80, without a star"),
+        ("tls:*:0", "all interfaces are tls::0, without a star"),
         ("me@localhost:80", "no host name"),
         ("a b:80", "no host name"),
         ("a\nb:80", "no host name"),

@@ -110,6 +110,16 @@ async def test_an_ipv4_address_written_as_ipv6_works_for_both_sides() -> None:
             assert client.peer == listener.address
 
 
+@pytest.mark.skipif(not hasattr(socket, "if_nameindex"), reason="no names of interfaces")
+async def test_the_interface_of_an_address_that_needs_none_may_be_named() -> None:
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    async with listening(f"[::1%{loopback}]:0") as (listener,):
+        port = port_of(listener.address)
+        assert listener.address == f"[::1]:{port}"
+        async with await SYSTEM.connect(f"[::1%{loopback}]:{port}") as client:
+            assert client.peer == listener.address
+
+
 def link_local() -> str | None:
     """A link-local address of this machine, with its interface."""
     with suppress(OSError):

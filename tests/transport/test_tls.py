@@ -765,7 +765,7 @@ async def test_a_large_transfer_over_sockets(network: SystemNetwork) -> None:
 
 async def test_a_client_that_cannot_be_accepted_is_refused_in_tls(network: SystemNetwork) -> None:
     async with await listen(network) as listener:
-        assert listener._transport._refusal == REFUSAL
+        assert listener._transport.refusal == REFUSAL
         near, far = socket.socketpair()
         with far:
             far.send(REFUSAL)

@@ -100,6 +100,7 @@ class Client:
             The result, exactly as the server gave it: rounded to the server's precision.
 
         Raises:
+            TypeError: it is no text.
             MalformedExpression: it is no expression; nothing was sent.
             CalculationError: it has no result, such as ``1 / 0``.
             Refused: the server does not serve this client.
@@ -109,6 +110,8 @@ class Client:
         Cancellation: the operation may be calculated or not, and be the next ``ans``; its result is
         dropped. Other calls are none the worse. Always a checkpoint, unless it raises.
         """
+        if not isinstance(expression, str):
+            raise TypeError(f"an expression is a text, such as '12 + 42', not {expression!r:.60}")
         request = read_request(expression)
         if self._pipeline is not None:
             try:

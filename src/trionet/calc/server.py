@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -13,17 +14,12 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Reply, Session
 from trionet.calc.work import Work
-from trionet.checks import (
-    check_backlog,
-    check_callback,
-    check_flag,
-    check_limits,
-    check_network,
-)
+from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
 from trionet.connection.connection import Connection
 from trionet.connection.outbox import Outbox
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
+from trionet.faults import FaultLog, shielded_from
 from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.nurseries import single_error
@@ -31,6 +27,8 @@ from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
+
+logger = logging.getLogger("trionet.calc")
 
 # One connection is handled at a time: the rule of the exercise. So one that is silent keeps the
 # others waiting: half a minute for a name, five for an operation are enough for a person.
@@ -70,6 +68,7 @@ async def serve(
             or what the system allows.
         on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block. ``None``: nobody watches.
+            What it raises is logged once, and costs nothing but its line.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
 
@@ -85,6 +84,9 @@ async def serve(
     check_callback("show", show)
     check_backlog(backlog)
     check_network(network)
+    if show is not None:
+        what = "show failed for a line, and the server goes on"
+        show = shielded_from(show, FaultLog(logger), what)
     arithmetic = Arithmetic(precision)
     # Set by the first session's end; and by a drain, lest `once` wait for one that never comes.
     finished = trio.Event()

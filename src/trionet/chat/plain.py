@@ -42,6 +42,7 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
+from trionet.notices import LinesMissed, Notice
 from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
 NOTICE = "*** "
@@ -140,6 +141,15 @@ def encode(event: Event) -> bytes:
     if type(event) is Said:
         return f"{event.name}: {event.text}\n".encode()
     return _ENCODERS[type(event)](event).encode()
+
+
+def encode_notice(notice: Notice) -> bytes:
+    """Return the line that tells what the toolkit itself has to say."""
+    match notice:
+        case LinesMissed(count):
+            return encode(Missed(count))
+        case _:
+            return encode(Mistaken(notice.reason))
 
 
 def _welcome(event: Welcomed) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -9,27 +10,24 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat import plain
-from trionet.chat.events import Acted, Event, Missed, Said
+from trionet.chat.events import Acted, Event, Said
 from trionet.chat.room import Room
 from trionet.chat.session import Session
-from trionet.checks import (
-    check_backlog,
-    check_callback,
-    check_flag,
-    check_limits,
-    check_network,
-)
+from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
 from trionet.connection.connection import Connection
 from trionet.connection.outbox import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
+from trionet.faults import FaultLog, shielded_from
 from trionet.limits import Limits
 from trionet.nurseries import single_error
 from trionet.server import Server
 from trionet.server import serve as serve_lines
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
+
+logger = logging.getLogger("trionet.chat")
 
 # Half a minute for a name; then nothing, because people listen for hours (TCP's keep-alive sees to
 # peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once a large paste. One
@@ -69,6 +67,7 @@ async def serve(
             or what the system allows.
         on_event: see `trionet.serve`.
         show: called with each line for the console; it must not block. ``None``: nobody watches.
+            What it raises is logged once, and costs nothing but its line.
         show_messages: show what the members say, not the notices alone.
         network: where to listen; default the system's.
         task_status: is handed the `trionet.Server` once it accepts connections.
@@ -86,6 +85,9 @@ async def serve(
     check_callback("show", show)
     check_backlog(backlog)
     check_network(network)
+    if show is not None:
+        what = "show failed for a line, and the server goes on"
+        show = shielded_from(show, FaultLog(logger), what)
     hub = Hub[Event]()
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
@@ -110,7 +112,7 @@ async def serve(
                         limits=limits,
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
-                        tell_missed=lambda count: plain.encode(Missed(count)),
+                        encode_notice=plain.encode_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         backlog=backlog,
@@ -138,7 +140,9 @@ async def _handle(
             while not session.ended and (batch := await connection.lines.receive_batch()):
                 taken = 0
                 while taken < len(batch) and not session.ended:
-                    if hub.must_wait:
+                    # A login does not wait: there is one for each connection, and a thousand who
+                    # come at once would know of each other half as soon.
+                    if hub.must_wait and session.name is not None:
                         await hub.wait_room()
                     taken += session.receive_batch(batch[taken : taken + _PORTION])
                     if connection.name is None and session.name is not None:

@@ -22,6 +22,7 @@ from trionet.chat.names import NameRefused, parse_name
 from trionet.chat.room import Member, Room
 from trionet.errors import BadLine
 from trionet.lines import Line
+from trionet.notices import Notice
 
 # Lines that somebody may send in place of a name. People need two or three; ten is beyond them, and
 # a program that goes on would hold a connection, and judge names at the server's cost, for ever.
@@ -46,6 +47,9 @@ class WireFormat(Protocol):
 
     def encode(self, event: Event) -> bytes:
         """Return the lines that tell an event."""
+
+    def encode_notice(self, notice: Notice) -> bytes:
+        """Return the lines that tell what the toolkit itself has to say."""
 
 
 class Session:

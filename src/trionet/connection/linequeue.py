@@ -9,9 +9,9 @@ The queue keeps hardly more memory alive than the lines that wait:
 - Lines wait in blocks of whole lines. Small lines are joined as they come: one object for each line
   of two bytes would take twenty times their size.
 - A large block is kept as it came, without a copy, so a thousand slow members share what all of
-  them were sent. When its first byte is sent or dropped, the rest is copied into small blocks:
+  them were sent. When some of it has been sent or dropped, the rest is copied into smaller blocks:
   otherwise the last line would keep all of it alive.
-- So only the first block is ever partly gone, and that is a small one.
+- So only the first block is ever partly gone, and little of it.
 - Lines are taken one write at a time, and no more of them are joined than are likely to be sent.
 """
 
@@ -24,9 +24,11 @@ from typing import NamedTuple
 # One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
 
-# The size of a small block. The part of the first block that is gone stays in memory: 4 KiB, a
-# sixteenth of a bound of 64 KiB. (A longer line is a block of its own, however long it is.)
-BLOCK = 4096
+# Lines are joined into blocks of this size. (A block's object and its place take 50 bytes.)
+SMALL = 4096
+
+# This fraction of the bound may already be sent or dropped and still be kept in memory.
+_GONE_PART = 32
 
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
@@ -59,6 +61,8 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer how many lines it missed.
+        bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
+            that in memory after it is gone, and at least 4 KiB.
 
     Attributes:
         size: bytes that wait. A notice counts from the moment its sending begins.
@@ -75,11 +79,14 @@ class LineQueue:
         "_tell_missed",
         "_telling",
         "_wanted",
+        "_waste",
         "size",
     )
 
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
+    def __init__(self, tell_missed: Callable[[int], bytes], bound: int = 1 << 20) -> None:
         self._tell_missed = tell_missed
+        # How many bytes of the first block may be gone before the rest is copied.
+        self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
         # be dropped.
         self._started = b""
@@ -156,7 +163,7 @@ class LineQueue:
         pieces: list[bytes | memoryview] = [started[at:], notice]
         self._started, self._started_at = b"", 0
         while self._blocks and size < wanted:
-            if len(self._blocks[0]) > BLOCK:
+            if len(self._blocks[0]) > 2 * self._waste:
                 self._split_first()
             block = self._blocks.popleft()
             pieces.append(memoryview(block)[self._head :] if self._head else block)
@@ -250,20 +257,22 @@ class LineQueue:
         room = limit - self.size
         # Begin after the first newline that leaves no more than there is room for.
         begin = lines.find(b"\n", max(0, len(lines) - room - 1)) + 1 if room > 0 else len(lines)
-        newest = bytes(lines[begin:])
         if count is None:
             count = lines.count(b"\n")
-        skipped = count - newest.count(b"\n")
+        skipped = count - lines.count(b"\n", begin)
         self._missed += skipped
-        if newest:
-            self.size += len(newest)
-            self._append(newest)
+        if begin < len(lines):
+            self.size += len(lines) - begin
+            self._blocks.append(lines)
+            self._head = begin
+            # Into blocks of the size that was just freed: larger ones would not fit in there.
+            self._split_first()
         return dropped + skipped
 
     def _append(self, lines: bytes) -> None:
         """Add lines to the last block if both are small, or as a block of their own."""
         blocks = self._blocks
-        if len(lines) < BLOCK // 2 and blocks and len(blocks[-1]) + len(lines) <= BLOCK:
+        if len(lines) < SMALL // 2 and blocks and len(blocks[-1]) + len(lines) <= SMALL:
             # If it is also the first block, leave out the part that is gone.
             if len(blocks) == 1 and self._head:
                 blocks[-1] = blocks[-1][self._head :]
@@ -276,22 +285,22 @@ class LineQueue:
         """Record how much is sent of a long line whose beginning the peer has."""
         self._started_at += sent
         # Copy only now and then: each copy takes as long as the line is long.
-        if self._started_at > max(BLOCK, len(self._started) // 8):
+        if self._started_at > max(SMALL, len(self._started) // 8):
             self._started = self._started[self._started_at :]
             self._started_at = 0
 
     def _free(self) -> None:
-        """Keep no large block alive that is partly gone."""
-        if self._head and len(self._blocks[0]) > BLOCK:
+        """Keep little alive that is gone."""
+        if self._head > self._waste:
             self._split_first()
 
     def _split_first(self) -> None:
-        """Copy what is left of the first block into small blocks."""
-        block, begin = self._blocks.popleft(), self._head
+        """Copy what is left of the first block into smaller blocks."""
+        block, begin, size = self._blocks.popleft(), self._head, self._waste
         parts: list[bytes] = []
-        while len(block) - begin > BLOCK:
-            end = block.rfind(b"\n", begin, begin + BLOCK) + 1
-            end = end or block.index(b"\n", begin + BLOCK) + 1
+        while len(block) - begin > size:
+            end = block.rfind(b"\n", begin, begin + size) + 1
+            end = end or block.index(b"\n", begin + size) + 1
             parts.append(bytes(block[begin:end]))
             begin = end
         if begin < len(block):

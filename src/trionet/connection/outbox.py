@@ -24,9 +24,12 @@ from typing import ClassVar, TypeVar, cast
 import trio
 
 from trionet.abc import Count, SendsDirectly, SendsNow
-from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
-from trionet.faults import FaultLog
+from trionet.checks import check_callback, check_choice, check_kind, check_stream
+from trionet.connection.linequeue import PIECE, SMALL, LineQueue
+from trionet.connection.safe_notices import safe_notices
+from trionet.limits import BOUNDS
 from trionet.lines import check_lines
+from trionet.notices import EncodeNotice, encode_notice
 
 T = TypeVar("T")
 
@@ -44,9 +47,9 @@ _RECORDS = 2 * _SLICE
 # thousand at most, so the rest would wait without need.
 _MOST_PIECES = 16
 
-# What a writer sends between two checkpoints: the kernel takes 128 KiB in 0.1 ms, or in 1 ms where
+# What a writer sends between two checkpoints: the kernel takes 256 KiB in 0.1 ms, or in 2 ms where
 # it has to find memory for them first.
-_PIECES_AT_ONCE = 2
+_PIECES_AT_ONCE = 4
 
 # The errors of a peer that is gone: the kernel's own, and what streams raise in their place.
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -70,50 +73,6 @@ def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     return getattr(stream, "send_nowait", None)
 
 
-def _tell_missed(count: int) -> bytes:
-    return b"error: missed %d lines\n" % count
-
-
-class SafeNotice:
-    """A ``tell_missed`` that never raises and always returns lines.
-
-    Where the caller's own fails, the peer is told in trionet's words. The fault is logged once, for
-    all outboxes that share this.
-
-    Args:
-        tell_missed: the caller's own.
-    """
-
-    __slots__ = ("_faults", "_tell_missed")
-
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
-        self._tell_missed = tell_missed
-        self._faults = FaultLog(logger)
-
-    def __call__(self, count: int) -> bytes:
-        """Return the lines that tell how many lines were missed."""
-        try:
-            lines = check_lines(self._tell_missed(count))
-            if not lines:
-                raise ValueError("a peer is to be told that it missed lines")
-        except Exception as error:
-            self._faults.report(
-                error,
-                self._tell_missed,
-                "tell_missed failed, and trionet tells the peer",
-                count,
-            )
-            return _tell_missed(count)
-        return lines
-
-
-def safe_notice(tell_missed: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
-    """Return what tells of missed lines and never raises; made once for many outboxes."""
-    if tell_missed is None:
-        return _tell_missed
-    return tell_missed if isinstance(tell_missed, SafeNotice) else SafeNotice(tell_missed)
-
-
 class Outbox:
     """The bytes that wait for one peer.
 
@@ -122,11 +81,16 @@ class Outbox:
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
         max_waiting: bytes that may wait; the memory they take is hardly more.
         when_slow: what happens beyond that.
-        tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
-            it missed. Default: ``error: missed 37 lines``, which also replaces a `tell_missed` that
-            raises or returns no lines.
+        encode_notice: with `WhenSlow.DROP_OLDEST`, turns the `trionet.LinesMissed` that tells the
+            peer how many lines it missed into lines. Default: ``error: missed 37 lines``, which
+            also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
+        is_checked: that the other arguments are right. A server makes an outbox for each peer.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
+        ValueError: `max_waiting` is out of bounds.
 
     Attributes:
         direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
@@ -143,6 +107,7 @@ class Outbox:
         "_emptied",
         "_lines",
         "_max_waiting",
+        "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
@@ -150,7 +115,6 @@ class Outbox:
         "_sends_now",
         "_shared",
         "_stream",
-        "_tell_missed",
         "_when_slow",
         "_writer",
         "broken",
@@ -173,17 +137,26 @@ class Outbox:
         *,
         max_waiting: int = 1 << 20,
         when_slow: WhenSlow = WhenSlow.DISCONNECT,
-        tell_missed: Callable[[int], bytes] | None = None,
+        encode_notice: EncodeNotice = encode_notice,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
+        is_checked: bool = False,
     ) -> None:
+        if not is_checked:
+            check_stream(stream, methods=["send_all"])
+            check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+            BOUNDS["max_waiting"].check("max_waiting", max_waiting)
+            check_choice("when_slow", when_slow, WhenSlow)
+            check_callback("encode_notice", encode_notice, optional=False)
+            check_callback("on_overflow", on_overflow, arguments=0)
+            check_callback("on_blocked", on_blocked, arguments=0)
         self._stream = stream
         self._sends_now = hasattr(stream, "send_nowait")
         self.direct = _direct_send(stream)
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._tell_missed = safe_notice(tell_missed)
+        self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Both exist only while something waits: thousands of idle outboxes have neither.
@@ -378,7 +351,8 @@ class Outbox:
             self.dropped += count
             return
         if self._queue is None:
-            queue, writer = LineQueue(self._tell_missed), trio.CancelScope()
+            queue = LineQueue(self._notices.missed, self._max_waiting)
+            writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
@@ -474,7 +448,7 @@ def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes]:
     """Join pieces that have to wait, except large ones, which other outboxes may share."""
     run: list[bytes | memoryview] = []
     for piece in pieces:
-        if type(piece) is bytes and len(piece) >= BLOCK:
+        if type(piece) is bytes and len(piece) >= SMALL:
             if run:
                 yield b"".join(run)
                 run = []

@@ -24,8 +24,10 @@ E = TypeVar("E")
 # runs.
 MEMBERS_AT_ONCE = 256
 
-# Members served between two looks at the clock.
+# Members served between two looks at the clock, and bytes: the kernel copies them in some 0.1 ms,
+# or in 2 where it has to find memory for them first.
 _MEMBERS_A_LOOK = 64
+_BYTES_A_LOOK = 1 << 19
 
 # The kernel copies this many bytes in the time that the rest of a send takes: 5 µs.
 _WEIGHS_ONE_MORE = 32768
@@ -143,7 +145,8 @@ class FormatGroup(Generic[E]):
         remaining = iter(direct)
         size = len(lines)
         weight = weight_of(size)
-        at_once = max(1, min(_MEMBERS_A_LOOK, MEMBERS_AT_ONCE) // weight)
+        most = min(_MEMBERS_A_LOOK, MEMBERS_AT_ONCE // weight, _BYTES_A_LOOK // size)
+        at_once = max(1, most)
         try:
             yield 0
             for begin in range(0, len(direct), at_once):

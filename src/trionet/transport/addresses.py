@@ -192,6 +192,9 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
         )
+    elif host == "*":
+        # The resolver would make localhost of it.
+        raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")
     elif host.lower().removesuffix(".") == "localhost":

@@ -37,10 +37,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_on_close",
         "_out_of_descriptors",
         "_own",
-        "_refusal",
         "_reserve",
         "_sock",
         "address",
+        "refusal",
     )
 
     def __init__(
@@ -54,7 +54,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
-        self._refusal = refusal
+        self.refusal = refusal
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # Stands in for the address of a peer that has none.
@@ -129,7 +129,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             sock, _ = self._sock.accept()
             with sock, suppress(OSError):
                 sock.setblocking(False)
-                sock.send(self._refusal)
+                sock.send(self.refusal)
                 sock.shutdown(socket.SHUT_WR)
                 # Closing with unread input is a reset, which would destroy the answer.
                 sock.recv(RECEIVE_SIZE)

@@ -41,7 +41,7 @@ async def open_tcp(where: TCPAddress) -> trio.SocketStream:
     """Connect over TCP. ``localhost`` means both families, whatever the resolver says."""
     _check_interface(where)
     if where.host not in ("", "localhost"):
-        return await trio.open_tcp_stream(where.host, where.port)
+        return await trio.open_tcp_stream(_with_interface_number(where.host), where.port)
     try:
         return await trio.open_tcp_stream("127.0.0.1", where.port)
     except OSError:
@@ -64,7 +64,9 @@ async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
     if not where.host:
         return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
     _check_interface(where)
-    found = await trio.socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+    found = await trio.socket.getaddrinfo(
+        _with_interface_number(where.host), where.port, type=socket.SOCK_STREAM
+    )
     return list(dict.fromkeys((family, _host(address)) for family, *_, address in found))
 
 
@@ -98,6 +100,15 @@ def _interface_number(interface: str) -> int:
     if interface.isascii() and interface.isdigit():
         return int(interface)
     return socket.if_nametoindex(interface)
+
+
+def _with_interface_number(host: str) -> str:
+    """Return a host with its interface, if it has one, as a number.
+
+    Resolvers know the name of an interface with link-local addresses alone, and not in ``::1%lo``.
+    """
+    numeric, percent, interface = host.partition("%")
+    return f"{numeric}%{_interface_number(interface)}" if percent else host
 
 
 def _socket_address(family: socket.AddressFamily, host: str, port: int) -> tuple[Any, ...]:
