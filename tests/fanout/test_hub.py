@@ -195,9 +195,7 @@ async def test_what_is_appended_after_the_call_of_run_waits_for_its_first_step()
 # Misuse
 
 
-async def test_before_a_hub_runs_members_may_come_and_go_and_other_calls_say_what_to_write() -> (
-    None
-):
+async def test_before_a_hub_runs_members_come_and_go_and_other_calls_say_what_to_write() -> None:
     hub = Hub[str]()
     ann, bob = members_of(hub, 2)
     hub.discard(bob)

@@ -27,7 +27,7 @@ PIECE = 65536
 # Lines are joined into blocks of this size. (A block's object and its place take 50 bytes.)
 SMALL = 4096
 
-# This part of the bytes that may wait may be gone already and still be kept alive.
+# This fraction of the bound may already be sent or dropped and still be kept in memory.
 _GONE_PART = 32
 
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
@@ -61,8 +61,8 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer how many lines it missed.
-        bound: bytes that are to wait. Of what is gone, a thirty-second of it may be kept alive, and
-            4 KiB in any case.
+        bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
+            that in memory after it is gone, and at least 4 KiB.
 
     Attributes:
         size: bytes that wait. A notice counts from the moment its sending begins.
@@ -85,7 +85,7 @@ class LineQueue:
 
     def __init__(self, tell_missed: Callable[[int], bytes], bound: int = 1 << 20) -> None:
         self._tell_missed = tell_missed
-        # Bytes of the first block that may be gone.
+        # How many bytes of the first block may be gone before the rest is copied.
         self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
         # be dropped.

@@ -274,7 +274,7 @@ class Outbox:
         self._bytes -= size
 
     async def send(self, lines: bytes) -> None:
-        """Put lines behind what waits, and wait until all is sent. Always a checkpoint.
+        """Put lines after those that wait, and wait until all are sent. Always a checkpoint.
 
         They do not count against the bound: a producer that waits is bounded enough.
 
@@ -285,7 +285,7 @@ class Outbox:
             trio.BrokenResourceError: the peer is gone, or was given up.
             trio.ClosedResourceError: the outbox is closed.
 
-        Cancellation: what was put stays put.
+        Cancellation: the lines stay put and will be sent.
         """
         if self._closed:
             await trio.lowlevel.checkpoint()
@@ -398,7 +398,9 @@ class Outbox:
             pass
         except trio.BusyResourceError:
             # This concerns one peer alone, and not the nursery that all writers share.
-            logger.exception("somebody else sends on the stream of an outbox; it is given up")
+            logger.exception(
+                "another task sends on the stream of an outbox; the outbox is given up"
+            )
         finally:
             if not done:
                 # A line may be half sent: whatever followed it would be misread.

@@ -81,7 +81,7 @@ class Departure(NamedTuple, Generic[E, B]):
 class Payload(NamedTuple):
     """The lines that one member gets of a batch, in pieces.
 
-    The pieces are not joined. Joining them anew for each member that wrote in a busy batch would
+    The pieces are not joined. Joining them again for each member that wrote in a busy batch would
     take a third as long as sending them: 20 talkers with lines of 512 bytes copied 10 MB a batch.
 
     Attributes:

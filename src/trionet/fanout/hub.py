@@ -6,7 +6,7 @@ The plan of this file:
   that are appended without a checkpoint in between stay together.
 - The log goes through one memory channel, a batch at a time. A batch is all that is appended before
   the hub takes it: the first entry puts the batch into the channel, and the others join it there.
-  (When each entry went through the channel by itself, that was a third of what a line cost.)
+  (When each entry went through the channel on its own, that was a third of what a line cost.)
 - Each event is encoded once for each format, when it is appended, so the log's size in bytes is
   known. One task takes a batch, joins it once for each format, and puts it into each member's
   outbox with one call. So a batch costs one send for each member, however many lines it has; and
@@ -22,7 +22,7 @@ import logging
 import math
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
-from itertools import chain, islice
+from itertools import chain
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +31,7 @@ import trio
 from trionet.abc import Box
 from trionet.checks import check_box, check_encode
 from trionet.fanout.batch import Batch, Delta, Encode, EncodedBatch, Payload
+from trionet.fanout.gate import Gate
 from trionet.fanout.group import MEMBERS_AT_ONCE, FormatGroup, is_direct, weight_of
 from trionet.faults import FaultLog
 from trionet.lines import check_lines
@@ -52,15 +53,6 @@ _SECONDS_AT_ONCE = 0.002
 # A member with a payload of its own takes as long as this many that get the whole.
 _DELTA_WEIGHT = 2
 
-# The hub lets in a few of the tasks that wait for room, and each of them looks whether there is
-# room left. To wake all of 10,000 for each batch, of whom 16 find room, would take longer than the
-# batch.
-_LET_IN_AT_LEAST = 4
-
-# After the first task in the queue has found this often that others were quicker, it is let in
-# alone.
-_TRIES = 2
-
 _NOT_RUNNING = (
     "the hub is not running: write nursery.start_soon(hub.run) before anything is published"
 )
@@ -68,26 +60,11 @@ _NOT_RUNNING = (
 logger = logging.getLogger("trionet.fanout")
 
 
-class _Place:
-    """A place in the queue of tasks that wait for room.
-
-    Attributes:
-        let_in: set when it is worth looking whether there is room.
-        tries: how often it was set.
-    """
-
-    __slots__ = ("let_in", "tries")
-
-    def __init__(self) -> None:
-        self.let_in = trio.Event()
-        self.tries = 0
-
-
 class Hub(Generic[E]):
     """One log of events, and the members that it is delivered to.
 
-    Every member sees one common sequence, without the events that exclude it, and with what it
-    alone is told, in the place where it was told.
+    Every member sees one common sequence, without the events that exclude it, and with the events
+    that it alone is told in their places.
 
     Members are boxes: anything with ``put``. A hub neither opens nor closes them.
 
@@ -110,9 +87,8 @@ class Hub(Generic[E]):
         # Entries and bytes of the batch that is being delivered.
         self._delivering = 0
         self._delivering_bytes = 0
-        # Tasks that wait for room, in order of arrival, and how many found it since the last batch.
-        self._queue: dict[_Place, None] = {}
-        self._let_in = 0
+        # Tasks that wait for room.
+        self._gate = Gate()
         self._faults = FaultLog(logger)
         self._started = False
         self._ended = False
@@ -236,7 +212,7 @@ class Hub(Generic[E]):
     @property
     def must_wait(self) -> bool:
         """Whether `wait_room` would wait: the log is full, or others already wait for room."""
-        return bool(self._queue) or self.is_full
+        return bool(self._gate.queue) or self.is_full
 
     async def wait_room(self) -> None:
         """Wait until the log is short and the tasks that came earlier have appended.
@@ -256,18 +232,10 @@ class Hub(Generic[E]):
         await trio.lowlevel.checkpoint()
         if self._ended or not self.must_wait:
             return
-        place = _Place()
-        self._queue[place] = None
         try:
-            while True:
-                await place.let_in.wait()
-                if self._ended or not self.is_full:
-                    break
-                place.let_in = trio.Event()
-            self._let_in += 1
+            await self._gate.wait(lambda: self._ended or not self.is_full)
         finally:
-            del self._queue[place]
-            if self._queue and not self._ended:
+            if self._gate.queue and not self._ended:
                 # The hub must come round again for the others, even if this task appends nothing.
                 self._batch or self._open_batch()
 
@@ -289,13 +257,13 @@ class Hub(Generic[E]):
     ) -> Coroutine[Any, Any, None]:
         """Deliver until cancelled. Run it once, in a nursery that outlives the members.
 
-        The hub counts as running from this call on, not from the first step of its task: what is
-        appended after ``nursery.start_soon(hub.run)`` waits for that step.
+        The hub counts as running from this call on, not from the first step of its task: entries
+        appended after ``nursery.start_soon(hub.run)`` wait for that step.
 
         Raises:
             RuntimeError: it was called before.
 
-        Cancellation: what is appended later is dropped silently.
+        Cancellation: entries appended later are dropped silently.
         """
         if self._started:
             raise RuntimeError("the hub was run already: a hub is run once, make another one")
@@ -322,19 +290,10 @@ class Hub(Generic[E]):
                 self._delivering = self._delivering_bytes = 0
                 # Do not keep it alive until the next one comes.
                 del batch
-                if self._queue and not self.is_full:
-                    self._wake_waiters()
+                if self._gate.queue and not self.is_full:
+                    self._gate.let_some_in()
         finally:
             self._end()
-
-    def _wake_waiters(self) -> None:
-        """Let in the first tasks of the queue: twice as many as found room last time."""
-        count, self._let_in = _LET_IN_AT_LEAST + 2 * self._let_in, 0
-        if next(iter(self._queue)).tries >= _TRIES:
-            count = 1
-        for place in islice(self._queue, count):
-            place.tries += 1
-            place.let_in.set()
 
     @property
     def _pending(self) -> tuple[int, int]:
@@ -363,8 +322,7 @@ class Hub(Generic[E]):
         self._delivering = self._delivering_bytes = 0
         if self._delivered is not None:
             self._delivered.set()
-        for place in self._queue:
-            place.let_in.set()
+        self._gate.let_all_in()
 
     async def _deliver(self, batch: Batch[E, Box]) -> None:
         # Look everything up before the first checkpoint: a member that joins or leaves after it

@@ -1,6 +1,6 @@
 """A listening socket that survives running out of file descriptors.
 
-`SocketListener` accepts one connection, or one after the other all that already wait. When the
+`SocketListener` waits for a connection, or accepts those that already wait. When the
 process has no descriptor left, it gives up one that it holds in reserve, accepts, says why it
 refuses, closes, and takes the reserve back. So clients get an answer, and accepting never spins.
 """

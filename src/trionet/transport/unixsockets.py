@@ -209,7 +209,7 @@ async def _answers(path: str) -> bool:
     except ConnectionRefusedError:
         return False
     except OSError:
-        # For example, this user may not connect to it: then it is probably somebody's.
+        # For example, this user may not connect to it: then somebody probably serves on it.
         return True
     return True
 
