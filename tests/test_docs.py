@@ -91,7 +91,7 @@ def test_what_a_document_links_to_is_there(document: str, link: str) -> None:
     assert (ROOT / document).parent.joinpath(link).exists()
 
 
-# Files that the architecture names and other branches bring. Empty this set once they are merged.
+# Files that the architecture names and the branch hcli brings. Remove this once it is merged.
 AWAITED = {
     "notices.py",
     "chat/wire_format.py",

@@ -102,7 +102,7 @@ async def _converse(address: str, name: str | None, network: Network, person: Pe
                     wait_room=person.wait_room,
                     note=person.note,
                 )
-        except (calc.UnfitName, calc.Refused, BadLine) as error:
+        except (calc.UnfitName, calc.NotServed, BadLine) as error:
             if not person.is_interactive:
                 raise
             person.warn(str(error))

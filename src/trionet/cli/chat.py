@@ -47,7 +47,7 @@ async def serve(
         terminal,
         network=system,
         # The first name has a table read: 3 to 15 ms.
-        prepare=lambda: chat.parse_name("anyone").looks,
+        prepare=lambda: chat.parse_name("anyone").skeletons,
     )
 
 

@@ -10,21 +10,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import trio
 
+from trionet.checks import check_flag, check_tasks
 from trionet.connection.connection import Connection
-from trionet.errors import TrionetError, system_reason
-from trionet.nurseries import first_error
+from trionet.errors import AddressError, TrionetError, system_reason
+from trionet.limits import Limits
+from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Server, serve
+from trionet.server import Server, check_call, serve
 from trionet.text.safe import safe_text
 from trionet.transport.network import SYSTEM
 
@@ -71,7 +74,8 @@ def run(
         handler: called with a `Connection` for each peer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
         beside: async functions that are run beside the server, from before it listens until it has
-            ended; then they are cancelled. What one of them raises ends the program.
+            ended; then they are cancelled. What one of them raises ends the program, by
+            itself and in no group.
         quiet: print no addresses and log no connections.
         options: all others are those of `serve`, but ``task_status``. With an ``on_event`` of your
             own no connection is logged.
@@ -79,9 +83,11 @@ def run(
     Raises:
         SystemExit: with status 1, after one line ``error: …`` on the standard error: a
             `TrionetError`, such as an address that cannot be listened on. With status 130: there
-            was a second signal.
-        TypeError: `serve` has no such option.
-        ValueError: there is no address.
+            was a second signal. With the status of a ``sys.exit`` in the handler or in `beside`:
+            it ends the program at once, and nobody is drained.
+        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is no async
+            function, or `serve` has no such option; the message says what to write. All this at
+            the call, before anything runs.
         RuntimeError: it was not called in the main thread, where alone signals are handled.
 
     Cancellation: none, it is no async function. Inside Trio use `serve`.
@@ -90,16 +96,45 @@ def run(
     the system allows, and stays so. Handlers of signals and of the log are put back at the end.
     """
     # A mistake in the call is told at the call, not out of the depths of an event loop.
-    inspect.signature(serve).bind(handler, *addresses, **options)
-    if not addresses:
-        raise ValueError("run() needs at least one address")
+    _check_options(options)
+    # What a user of the program may have written is told without a traceback, further down.
+    with suppress(AddressError):
+        check_call(handler, addresses, caller="run", **options)
+    check_flag("quiet", quiet)
+    tasks = check_tasks("beside", beside)
     ending = Ending()
-    with signals_taken_by(ending.take, *SERVER_SIGNALS):
-        status = trio.run(partial(_run, handler, addresses, ending, tuple(beside), quiet, options))
+    with signals_taken_by(ending.take, *SERVER_SIGNALS), _exits_by_themselves():
+        status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
     if ending.count > 1:
         status = INTERRUPTED
     if status:
         sys.exit(status)
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse options that `serve` does not have, with what to write instead."""
+    limits = {field.name for field in fields(Limits)}
+    known = inspect.signature(serve).parameters
+    for name in options:
+        if name in limits:
+            raise TypeError(f"run() has no option {name}: write limits=trionet.Limits({name}=...)")
+        if name == "task_status":
+            raise TypeError("run() has no option task_status: inside Trio use trionet.serve")
+        if name not in known:
+            raise TypeError(f"run() has no option {name}: it has those of trionet.serve")
+
+
+@contextmanager
+def _exits_by_themselves() -> Iterator[None]:
+    """Let a lone error, and what ends a program, out of the groups that nurseries put it into."""
+    try:
+        with single_error(BaseException):
+            yield
+    except BaseExceptionGroup as group:
+        exits, others = group.split((SystemExit, KeyboardInterrupt))
+        if exits is None or others is not None:
+            raise
+        raise first_error(exits) from None
 
 
 async def _run(
