@@ -10,6 +10,7 @@ import trio
 from trionet.abc import Network
 from trionet.calc.bounds import DEFAULT_PRECISION
 from trionet.calc.evaluation import Arithmetic
+from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Reply, Session
 from trionet.calc.work import Work
@@ -31,10 +32,6 @@ from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
-
-# One connection is handled at a time: the rule of the exercise. So one that is silent keeps the
-# others waiting: half a minute for a name, five for an operation are enough for a person.
-ONE_AT_A_TIME = Limits(max_clients=1, login_timeout=30, idle_timeout=300)
 
 # How long one client is served before the others have their turn, in microseconds by the
 # reckoning of `trionet.calc.work`. A turn is a hundred common lines long, so that changing turns

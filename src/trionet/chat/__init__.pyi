@@ -2,6 +2,7 @@
 
 from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
+from trionet.chat.limits import OPEN_ROOM as OPEN_ROOM
 from trionet.chat.names import MAX_NAME as MAX_NAME
 from trionet.chat.names import Name as Name
 from trionet.chat.names import NameRefused as NameRefused
@@ -10,7 +11,6 @@ from trionet.chat.names import parse_name as parse_name
 from trionet.chat.room import Log as Log
 from trionet.chat.room import Member as Member
 from trionet.chat.room import Room as Room
-from trionet.chat.server import OPEN_ROOM as OPEN_ROOM
 from trionet.chat.server import serve as serve
 from trionet.chat.session import Session as Session
 from trionet.chat.session import WireFormat as WireFormat

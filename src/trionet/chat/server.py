@@ -10,6 +10,7 @@ import trio
 from trionet.abc import Network
 from trionet.chat import plain
 from trionet.chat.events import Acted, Event, Missed, Said
+from trionet.chat.limits import OPEN_ROOM
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.checks import (
@@ -30,14 +31,6 @@ from trionet.server import Server
 from trionet.server import serve as serve_lines
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
-
-# Half a minute for a name; then nothing, because people listen for hours (TCP's keep-alive sees to
-# peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once a large paste. One
-# host can take a tenth of the room: enough for an office behind one address.
-OPEN_ROOM = Limits(
-    max_clients=10_000, max_per_address=1_000, login_timeout=30, rate=50, burst=1_000
-)
-
 
 # Lines of one peer that are taken before others have their turn, where the room is busy.
 _PORTION = 128
