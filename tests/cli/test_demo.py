@@ -13,7 +13,7 @@ import typer
 from trionet import calc, chat
 from trionet.cli import demo
 from trionet.cli.ending import Ended
-from trionet.cli.running import Terminal, run
+from trionet.cli.running import Runtime, run
 from trionet.program.console import Console, open_console
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def test_a_line_that_never_comes_is_a_difference(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_console(1) as console:
-        ann = demo._Somebody("ann", Terminal(console, console))
+        ann = demo._Somebody("ann", Runtime(console, console))
         with pytest.raises(demo.Differs, match=r"ann should see '54', but saw None"):
             await ann.expect("54")
         ann.expect_nothing_more()

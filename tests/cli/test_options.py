@@ -117,7 +117,7 @@ def stage() -> Iterator[Stage]:
         return network
 
     async def serve_one_client(
-        serve: Callable[..., Awaitable[None]], terminal: Stage, **_options: object
+        serve: Callable[..., Awaitable[None]], runtime: Stage, **_options: object
     ) -> None:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(serve)
@@ -129,7 +129,7 @@ def stage() -> Iterator[Stage]:
             assert answer == "1" if is_calculator else answer.startswith("*** welcome, a ")
             assert server.connections == 1
             await server.drain()
-            terminal.served.append(answer)
+            runtime.served.append(answer)
             nursery.cancel_scope.cancel()
 
     def run(command: Callable[[Stage], Awaitable[object]]) -> None:
@@ -243,7 +243,7 @@ def test_a_mode_for_no_unix_socket_is_a_usage_error(stage: Stage, command: str) 
 
 
 def test_the_command_line_and_the_services_have_the_same_defaults() -> None:
-    """A number in `main.py` that differs from the one in the service would be a third truth."""
+    """The help shows the defaults: they must be those that the service has."""
     for service, standard in (("calc", calc.ONE_AT_A_TIME), ("chat", chat.OPEN_ROOM)):
         found: Any = get_command(app)
         for option in found.commands[service].commands["serve"].params:

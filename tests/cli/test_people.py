@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from trionet.cli.people import is_input_terminal, open_person
-from trionet.cli.running import Terminal
+from trionet.cli.running import Runtime
 from trionet.program.console import Console
 
 
@@ -50,7 +50,7 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
         self.history: str | None = None
-        self.terminal = Terminal(cast(Console, self.out), cast(Console, self.err))
+        self.runtime = Runtime(cast(Console, self.out), cast(Console, self.err))
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("TERM", "xterm")
         # Not even loaded where it is not used: it takes a fifth of a second.
@@ -98,7 +98,7 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 ) -> None:
     world.has_terminals(*terminals)
     monkeypatch.setenv("TERM", term)
-    async with open_person(world.terminal, plain=plain) as person:
+    async with open_person(world.runtime, plain=plain) as person:
         person.show("54")
         person.warn("malformed")
         person.note("waiting")
@@ -120,7 +120,7 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
-    async with open_person(world.terminal, plain=False, history="calc") as person:
+    async with open_person(world.runtime, plain=False, history="calc") as person:
         assert person.is_interactive
         assert await person.ask("name: ") == "Ann"
         person.show("54")
@@ -144,7 +144,7 @@ async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_t
 async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     world.has_terminals(0, 1, 2)
     world.has_editor()
-    async with open_person(world.terminal, plain=False) as person:
+    async with open_person(world.runtime, plain=False) as person:
         person.refuse("1 x", "expected an operator", 3)
         person.refuse("long", "too long", None)
         person.refuse("of a paste", "expected a number", 4)
@@ -160,7 +160,7 @@ async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
 async def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
     world.has_terminals(0, 1)
     world.has_editor()
-    async with open_person(world.terminal, plain=False) as person:
+    async with open_person(world.runtime, plain=False) as person:
         person.refuse("1 x", "expected an operator", 3)
     assert world.editor.shown == ["(1 x given back)", "closed"]
     assert world.err.shown == ["warning: 1 x: expected an operator"]

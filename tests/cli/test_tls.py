@@ -80,9 +80,9 @@ def usage_error(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--tls-cert", "c.pem"), "--tls-key: it is needed with --tls-cert"),
-        (("--tls-key", "k.pem"), "--tls-cert: it is needed with --tls-key"),
-        ((), "--tls-cert/--tls-key: they are needed for a tls: address"),
+        (("--tls-cert", "c.pem"), "--tls-key: it is required together with --tls-cert"),
+        (("--tls-key", "k.pem"), "--tls-cert: it is required together with --tls-key"),
+        ((), "--tls-cert/--tls-key: they are required for a tls: address"),
         (("--unix-mode", "rw"), "--unix-mode: it must be a number from 0 to 777"),
     ],
 )
@@ -96,7 +96,7 @@ def test_what_does_not_fit_together_is_a_usage_error(
 
 def test_a_certificate_for_nothing_is_a_usage_error() -> None:
     options = ("--tls-cert", "c.pem", "--tls-key", "k.pem")
-    assert "no tls: address to be for" in usage_error("calc", "serve", "localhost:0", *options)
+    assert "no tls: address to use it for" in usage_error("calc", "serve", "localhost:0", *options)
 
 
 def test_there_is_no_port_0_to_connect_to_with_tls_either() -> None:

@@ -1,4 +1,4 @@
-"""The limits of the calculator's server. Pure, so that the command line can show them in its help."""
+"""The limits of the calculator's server. Pure, so that ``--help`` shows them without Trio."""
 
 from __future__ import annotations
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
+from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person
-from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, TrionetError
+from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.transport.network import SystemNetwork
 
@@ -29,44 +31,47 @@ q               ends the session; so does Ctrl-D"""
 
 
 async def serve(
-    addresses: list[str],
-    network: dict[str, Any],
-    limits: dict[str, Any],
-    once: bool,
+    addresses: Sequence[str],
+    runtime: Runtime,
+    *,
+    limits: Limits,
+    network: ListenSettings,
     backlog: int | None,
+    once: bool,
     precision: int,
     quiet: bool,
-    terminal: Terminal,
 ) -> None:
-    """Run the server until it is done or signalled."""
+    """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             calc.serve,
             *addresses,
             network=system,
-            limits=replace(calc.ONE_AT_A_TIME, **limits),
+            limits=limits,
+            backlog=backlog,
             once=once,
             precision=precision,
-            backlog=backlog,
-            on_event=terminal.log,
-            show=None if quiet else terminal.out.print,
+            on_event=runtime.log,
+            show=None if quiet else runtime.out.print,
         ),
-        terminal,
+        runtime,
         network=system,
     )
 
 
 async def connect(
-    address: str, name: str | None, ca: Path | None, strict: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, strict: bool
 ) -> None:
-    """Run the client until its input ends, the server goes, or Ctrl-C.
+    """Run the client until its input ends, the server goes away, or a signal ends it.
 
     Raises:
-        SomeFailed: a line failed, and `strict` was asked for.
+        SomeFailed: a line failed, and `strict` is on.
     """
     network = SystemNetwork(ca=ca)
-    await until_interrupted(partial(_connect, address, name, network, strict, terminal), terminal)
+    await until_interrupted(
+        partial(_connect, address, runtime, name=name, network=network, strict=strict), runtime
+    )
 
 
 class SomeFailed(TrionetError):
@@ -74,9 +79,9 @@ class SomeFailed(TrionetError):
 
 
 async def _connect(
-    address: str, name: str | None, network: Network, strict: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, network: Network, strict: bool
 ) -> None:
-    async with open_person(terminal, plain=False, history="calc_history") as person:
+    async with open_person(runtime, plain=False, history="calc_history") as person:
         failed = await _converse(address, name, network, person)
     if strict and failed:
         raise SomeFailed("1 line failed" if failed == 1 else f"{failed} lines failed")

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text
 from trionet.chat.plain import is_quit
+from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person, rows_printer
-from trionet.cli.running import Leaving, Terminal, serve_until_signalled, until_interrupted
+from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
 from trionet.connection.reader import LineStream
 from trionet.errors import BadLine, LineTooLong, UnsendableLine
+from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
 from trionet.transport.network import SystemNetwork
 
 
 async def serve(
-    addresses: list[str],
-    network: dict[str, Any],
-    limits: dict[str, Any],
-    forever: bool,
-    messages: bool,
+    addresses: Sequence[str],
+    runtime: Runtime,
+    *,
+    limits: Limits,
+    network: ListenSettings,
     backlog: int | None,
+    forever: bool,
+    show_messages: bool,
     quiet: bool,
-    terminal: Terminal,
 ) -> None:
-    """Run the server until it is done or signalled."""
+    """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             chat.serve,
             *addresses,
             network=system,
-            limits=replace(chat.OPEN_ROOM, **limits),
-            forever=forever,
+            limits=limits,
             backlog=backlog,
-            on_event=terminal.log,
-            show=None if quiet else rows_printer(terminal.out, 1),
-            show_messages=messages,
+            forever=forever,
+            on_event=runtime.log,
+            show=None if quiet else rows_printer(runtime.out, 1),
+            show_messages=show_messages,
         ),
-        terminal,
+        runtime,
         network=system,
         # The first name has a table read: 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").looks,
@@ -52,25 +55,30 @@ async def serve(
 
 
 async def join(
-    address: str, name: str | None, ca: Path | None, plain: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, plain: bool
 ) -> None:
-    """Run the client until its input ends, the server goes, or Ctrl-C."""
-    leaving = Leaving(terminal)
-    client = partial(_join, address, name, SystemNetwork(ca=ca), plain, terminal, leaving)
-    await until_interrupted(client, terminal, leaving=leaving)
+    """Run the client until its input ends, the server goes away, or a signal ends it."""
+    network = SystemNetwork(ca=ca)
+    leaving = Leaving(runtime)
+    await until_interrupted(
+        partial(_join, address, runtime, name=name, network=network, plain=plain, leaving=leaving),
+        runtime,
+        leaving=leaving,
+    )
 
 
 async def _join(
     address: str,
+    runtime: Runtime,
+    *,
     name: str | None,
     network: Network,
     plain: bool,
-    terminal: Terminal,
     leaving: Leaving,
 ) -> None:
     # The terminal first: what is typed while the connection is made is not echoed, and not lost.
     async with (
-        open_person(terminal, plain=plain, indent=True) as person,
+        open_person(runtime, plain=plain, indent=True) as person,
         await network.connect(address) as stream,
     ):
         lines = LineStream(stream)

@@ -12,7 +12,7 @@ from functools import partial
 import trio
 
 from trionet import calc, chat
-from trionet.cli.running import Terminal, until_interrupted
+from trionet.cli.running import Runtime, until_interrupted
 from trionet.connection.reader import LineStream
 from trionet.errors import TrionetError
 from trionet.lines import Line
@@ -42,9 +42,9 @@ class Differs(TrionetError):
 class _Somebody:
     """One who types and sees: a client, or a server's console."""
 
-    def __init__(self, name: str, terminal: Terminal, *, mark: str = "<") -> None:
+    def __init__(self, name: str, runtime: Runtime, *, mark: str = "<") -> None:
         self.name = name
-        self._terminal = terminal
+        self._runtime = runtime
         self._mark = mark
         self._typed, self.types = trio.open_memory_channel[Line](_MAX_SEEN)
         self._sees, self._seen = trio.open_memory_channel[str](_MAX_SEEN)
@@ -87,43 +87,43 @@ class _Somebody:
         raise Differs(f"{self.name} saw {line!r} besides")
 
     def _print(self, mark: str, line: str) -> None:
-        self._terminal.out.print(f"    {self.name:<6}{mark} {line}")
+        self._runtime.out.print(f"    {self.name:<6}{mark} {line}")
 
 
-async def show(terminal: Terminal) -> None:
+async def show(runtime: Runtime) -> None:
     """Play both scripts.
 
     Raises:
         Differs: something else happened than the script says, perhaps in a group.
     """
-    await until_interrupted(partial(_show, terminal), terminal)
+    await until_interrupted(partial(_show, runtime), runtime)
 
 
-async def _show(terminal: Terminal) -> None:
-    terminal.out.print(_INTRODUCTION)
-    await _show_calculator(terminal)
-    terminal.out.print("")
-    await _show_chat(terminal)
-    terminal.out.print("\nAll as it should be.")
+async def _show(runtime: Runtime) -> None:
+    runtime.out.print(_INTRODUCTION)
+    await _show_calculator(runtime)
+    runtime.out.print("")
+    await _show_chat(runtime)
+    runtime.out.print("\nAll as it should be.")
 
 
 async def _start(
-    nursery: trio.Nursery, serve: Callable[..., Awaitable[None]], terminal: Terminal
+    nursery: trio.Nursery, serve: Callable[..., Awaitable[None]], runtime: Runtime
 ) -> str:
     """Start a server on a free port and return its address."""
     server: Server = await nursery.start(serve)
     address = server.addresses[0]
-    terminal.out.print(f"    server| listening on {address}")
+    runtime.out.print(f"    server| listening on {address}")
     return address
 
 
-async def _show_calculator(terminal: Terminal) -> None:
-    server = _Somebody("server", terminal, mark="|")
-    ann, ben = _Somebody("ann", terminal), _Somebody("ben", terminal)
-    terminal.out.print("The calculator serves one client at a time.\n")
+async def _show_calculator(runtime: Runtime) -> None:
+    server = _Somebody("server", runtime, mark="|")
+    ann, ben = _Somebody("ann", runtime), _Somebody("ben", runtime)
+    runtime.out.print("The calculator serves one client at a time.\n")
     async with trio.open_nursery() as nursery:
         address = await _start(
-            nursery, partial(calc.serve, "127.0.0.1:0", show=server.see), terminal
+            nursery, partial(calc.serve, "127.0.0.1:0", show=server.see), runtime
         )
         nursery.start_soon(_calculate, ann, address)
         await server.expect("ann connected")
@@ -142,7 +142,7 @@ async def _show_calculator(terminal: Terminal) -> None:
         ann.type("1 / 0")
         await ann.expect("error: division by zero")
         await server.expect("ann: 1 / 0: error: division by zero")
-        terminal.out.print("\n  Ben comes, and has to wait until Ann has ended.\n")
+        runtime.out.print("\n  Ben comes, and has to wait until Ann has ended.\n")
         nursery.start_soon(_calculate, ben, address)
         ben.type("2 * 21")
         ann.type("q")
@@ -165,13 +165,13 @@ async def _calculate(person: _Somebody, address: str) -> None:
         )
 
 
-async def _show_chat(terminal: Terminal) -> None:
-    server = _Somebody("server", terminal, mark="|")
-    ann, bob, cid = (_Somebody(name, terminal) for name in ("ann", "bob", "cid"))
-    terminal.out.print("The chat room ends when its last member has left.\n")
+async def _show_chat(runtime: Runtime) -> None:
+    server = _Somebody("server", runtime, mark="|")
+    ann, bob, cid = (_Somebody(name, runtime) for name in ("ann", "bob", "cid"))
+    runtime.out.print("The chat room ends when its last member has left.\n")
     async with trio.open_nursery() as nursery:
         address = await _start(
-            nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), terminal
+            nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), runtime
         )
 
         nursery.start_soon(_chat, ann, address)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from trionet.cli.running import Terminal
+from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
 from trionet.program.console import Console
@@ -99,7 +99,7 @@ def _is_editable(plain: bool) -> bool:
 
 @asynccontextmanager
 async def open_person(
-    terminal: Terminal, *, plain: bool, history: str | None = None, indent: bool = False
+    runtime: Runtime, *, plain: bool, history: str | None = None, indent: bool = False
 ) -> AsyncIterator[Person]:
     """Talk to whoever is there.
 
@@ -114,22 +114,22 @@ async def open_person(
     """
 
     def note_on_errors(text: str) -> None:
-        terminal.err.print(text)
+        runtime.err.print(text)
 
     def warn_on_errors(warning: str) -> None:
         note_on_errors(f"warning: {warning}")
 
     if not _is_editable(plain):
-        standard_input = StandardInput(terminal.err)
+        standard_input = StandardInput(runtime.err)
         yield Person(
             is_interactive=is_input_terminal(),
             lines=standard_input,
             ask=standard_input.ask,
-            show=rows_printer(terminal.out, 1) if indent else terminal.out.print,
+            show=rows_printer(runtime.out, 1) if indent else runtime.out.print,
             note=note_on_errors,
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
-            wait_room=terminal.out.wait_room,
+            wait_room=runtime.out.wait_room,
         )
         return
     # Heavy, and only needed here.

@@ -104,7 +104,7 @@ class Signals:
 
 
 @dataclass(frozen=True, slots=True)
-class Terminal:
+class Runtime:
     """Where a command prints: results and what the exercises say, and all else.
 
     Attributes:
@@ -122,7 +122,7 @@ class Terminal:
         self.err.print(stamped(safe_text(str(event))))
 
 
-def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
+def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     """Run a command and exit with its status.
 
     A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does a client's output
@@ -144,17 +144,17 @@ def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
     raise typer.Exit(status)
 
 
-async def _supervise(command: Callable[[Terminal], Awaitable[object]], signals: Signals) -> int:
+async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: Signals) -> int:
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:
             if signals.is_server:
-                tell_lost_output(terminal.log, error)
+                tell_lost_output(runtime.log, error)
 
         async with open_console(1, on_failure=output_failed) as out:
-            terminal = Terminal(out, err, signals)
+            runtime = Runtime(out, err, signals)
             with logging_to(err):
-                error = await _error_of(partial(command, terminal))
+                error = await _error_of(partial(command, runtime))
         if signals.is_server:
             has_failed = error is not None
         else:
@@ -179,8 +179,8 @@ async def _error_of(command: Callable[[], Awaitable[object]]) -> str | None:
 class Leaving:
     """Ends what a client is told to send: then it leaves as if its input had ended."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._lines: AsyncIterator[Line] | None = None
         self._has_left = False
         self._waits = trio.CancelScope()
@@ -206,12 +206,12 @@ class Leaving:
                 try:
                     return await anext(self._lines)
                 except KeyboardInterrupt:
-                    self._terminal.signals.take(signal.SIGINT)
+                    self._runtime.signals.take(signal.SIGINT)
         raise StopAsyncIteration
 
 
 async def until_interrupted(
-    client: Callable[[], Awaitable[object]], terminal: Terminal, *, leaving: Leaving | None = None
+    client: Callable[[], Awaitable[object]], runtime: Runtime, *, leaving: Leaving | None = None
 ) -> None:
     """Run a client until it ends, a signal ends it, or its output cannot be written any more.
 
@@ -222,7 +222,7 @@ async def until_interrupted(
         leaving: is told to leave, and the client has a second for it; default: it is cancelled.
     """
     ending = ClientEnding()
-    terminal.signals.ending = ending
+    runtime.signals.ending = ending
     has_departed = False
 
     def depart() -> None:
@@ -240,13 +240,13 @@ async def until_interrupted(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(depart_after, partial(ending.wait, 1))
-            nursery.start_soon(depart_after, terminal.out.wait_ended)
+            nursery.start_soon(depart_after, runtime.out.wait_ended)
             error = None
             try:
                 await client()
             except TrionetError as failure:
                 error = failure
-            await terminal.out.flush()
+            await runtime.out.flush()
             if error is not None:
                 raise error
             nursery.cancel_scope.cancel()
@@ -261,7 +261,7 @@ async def until_interrupted(
 
 async def serve_until_signalled(
     serve: Callable[..., Awaitable[None]],
-    terminal: Terminal,
+    runtime: Runtime,
     *,
     network: object = None,
     prepare: Callable[[], object] = lambda: None,
@@ -284,7 +284,7 @@ async def serve_until_signalled(
     # for it at each 700 objects more (Python's default) was 3 % of a request.
     gc.freeze()
     gc.set_threshold(10_000)
-    terminal.signals.ending = ending = Ending()
+    runtime.signals.ending = ending = Ending()
     await program.serve_until_signalled(
-        serve, ending, show=terminal.out.print, tell=terminal.log, network=network
+        serve, ending, show=runtime.out.print, tell=runtime.log, network=network
     )
