@@ -69,12 +69,12 @@ async def test_a_line_that_never_comes_is_a_difference(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_console(1) as console:
-        ann = demo._Somebody("ann", Runtime(console, console))
+        ann = demo._Actor("ann", Runtime(console, console))
         with pytest.raises(demo.Differs, match=r"ann should see '54', but saw None"):
             await ann.expect("54")
         ann.expect_nothing_more()
         ann.see("55")
-        with pytest.raises(demo.Differs, match=r"ann saw '55' besides"):
+        with pytest.raises(demo.Differs, match=r"ann also saw '55'"):
             ann.expect_nothing_more()
 
 

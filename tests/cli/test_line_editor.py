@@ -13,7 +13,7 @@ import pytest
 
 from trionet.calc.grammar import NAMES
 from trionet.cli.line_editor import LineEditor
-from trionet.cli.typist import Typist
+from trionet.cli.prompt_thread import PromptThread
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs, TerminalProgram
@@ -198,7 +198,7 @@ async def test_where_a_mistake_is_pointed_at(
         def columns(self) -> int:
             return 80
 
-    editor = LineEditor("> ", cast(Typist, OfEighty()))
+    editor = LineEditor("> ", cast(PromptThread, OfEighty()))
     editor._take_typed(typed, False)
     while editor._lines:
         await anext(editor)
@@ -445,7 +445,7 @@ async def test_what_is_pasted_behind_a_name_is_said(programs: Programs) -> None:
 async def test_a_pasted_q_does_not_end_a_session_with_lines_behind_it(programs: Programs) -> None:
     _, address = await start_calculator(programs, "--quiet")
     ann = await calculate(programs, address)
-    told = "within a paste a q does not end the session: it was passed over"
+    told = "a q within a paste does not end the session: it was skipped"
     await ann.type("1 + 1\rq\r2 + 2\r")
     shown = ["> 1 + 1", "q", "2 + 2", "2", told, "4"]
     await ann.expect_screen(*shown, ">")

@@ -87,7 +87,7 @@ def _root(
 
 
 def _check_name(name: str | None) -> None:
-    from trionet.cli.people import is_input_terminal
+    from trionet.cli.user_interface import is_input_terminal
 
     if name is None and not is_input_terminal():
         raise _NameMissing("there is no terminal to ask for a name on: give one with --name")

@@ -11,8 +11,8 @@ from typing import cast
 
 import pytest
 
-from trionet.cli.people import is_input_terminal, open_person
 from trionet.cli.running import Runtime
+from trionet.cli.user_interface import is_input_terminal, open_user_interface
 from trionet.program.console import Console
 
 
@@ -45,7 +45,7 @@ class Recorder:
 
 
 class World:
-    """What `open_person` finds: terminals or not, and what it prints where."""
+    """What `open_user_interface` finds: terminals or not, and what it prints where."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
@@ -98,13 +98,13 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 ) -> None:
     world.has_terminals(*terminals)
     monkeypatch.setenv("TERM", term)
-    async with open_person(world.runtime, plain=plain) as person:
-        person.show("54")
-        person.warn("malformed")
-        person.note("waiting")
-        person.refuse("1 \x1b", "expected a number", 3)
-        person.refuse("", "line is not UTF-8", None)
-        await person.wait_room()
+    async with open_user_interface(world.runtime, plain=plain) as ui:
+        ui.show("54")
+        ui.warn("malformed")
+        ui.note("waiting")
+        ui.refuse("1 \x1b", "expected a number", 3)
+        ui.refuse("", "line is not UTF-8", None)
+        await ui.wait_room()
     assert world.out.shown == ["54", "(room)"]
     assert world.err.shown == [
         "warning: malformed",
@@ -113,21 +113,21 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
         "warning: line is not UTF-8",
     ]
     # Somebody at a terminal can be asked, whatever their output is.
-    assert person.is_interactive is is_input_terminal() is (0 in terminals)
+    assert ui.is_interactive is is_input_terminal() is (0 in terminals)
 
 
 @pytest.mark.parametrize("errors_too", [True, False], ids=["one screen", "errors elsewhere"])
 async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
-    async with open_person(world.runtime, plain=False, history="calc") as person:
-        assert person.is_interactive
-        assert await person.ask("name: ") == "Ann"
-        person.show("54")
-        person.warn("malformed")
-        person.note("waiting")
-        assert [line async for line in person.lines] == ["one", "two"]
-        await person.wait_room()
+    async with open_user_interface(world.runtime, plain=False, history="calc") as ui:
+        assert ui.is_interactive
+        assert await ui.ask("name: ") == "Ann"
+        ui.show("54")
+        ui.warn("malformed")
+        ui.note("waiting")
+        assert [line async for line in ui.lines] == ["one", "two"]
+        await ui.wait_room()
     warning = ["warning: malformed"]
     assert world.editor.shown == [
         "name: ",
@@ -144,10 +144,10 @@ async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_t
 async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     world.has_terminals(0, 1, 2)
     world.has_editor()
-    async with open_person(world.runtime, plain=False) as person:
-        person.refuse("1 x", "expected an operator", 3)
-        person.refuse("long", "too long", None)
-        person.refuse("of a paste", "expected a number", 4)
+    async with open_user_interface(world.runtime, plain=False) as ui:
+        ui.refuse("1 x", "expected an operator", 3)
+        ui.refuse("long", "too long", None)
+        ui.refuse("of a paste", "expected a number", 4)
     assert world.editor.shown == [
         *("(1 x given back)", "  ^", "warning: expected an operator"),
         *("(long given back)", "warning: too long"),
@@ -160,7 +160,7 @@ async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
 async def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
     world.has_terminals(0, 1)
     world.has_editor()
-    async with open_person(world.runtime, plain=False) as person:
-        person.refuse("1 x", "expected an operator", 3)
+    async with open_user_interface(world.runtime, plain=False) as ui:
+        ui.refuse("1 x", "expected an operator", 3)
     assert world.editor.shown == ["(1 x given back)", "closed"]
     assert world.err.shown == ["warning: 1 x: expected an operator"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trionet.cli.typist import rows_more
+from trionet.cli.screen import rows_added
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ from trionet.cli.typist import rows_more
 def test_how_much_further_up_a_prompt_begins_on_a_narrower_terminal(
     widths: list[int], x: int, columns: int, column: int | None, more: int
 ) -> None:
-    assert rows_more(widths, x, columns, column) == more
+    assert rows_added(widths, x, columns, column) == more
