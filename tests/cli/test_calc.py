@@ -25,7 +25,7 @@ CLOSING = (
 )
 # Does not wait for its output, which otherwise has a second at the end of the program.
 IMPATIENT = (
-    "from trionet import console; console._GOODBYE_SECONDS = 0;"
+    "from trionet.program import console; console._GOODBYE_SECONDS = 0;"
     "from trionet.cli.main import main; main()"
 )
 LOST = "error: the server closed the connection"
