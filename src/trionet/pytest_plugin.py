@@ -1,7 +1,7 @@
-"""pytest fixtures for services on trionet; they need pytest-trio.
+"""pytest fixtures for services built on trionet. They need pytest-trio.
 
-pytest loads this through an entry point in every run on a machine that has trionet, so it loads
-nothing itself until a fixture is used.
+On a machine that has trionet, pytest loads this module in every run, through an entry point. So the
+module itself loads nothing until a fixture is used.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def memory_network() -> MemoryNetwork:
-    """A new `trionet.testing.MemoryNetwork`, the same for all that one test asks for."""
+    """A new `trionet.testing.MemoryNetwork`, shared by all fixtures of one test."""
     from trionet.testing import MemoryNetwork
 
     return MemoryNetwork()
 
 
-# Not an async fixture: pytest-trio makes a fixture that asks for its `nursery` its own, whether the
-# project is in trio mode or not.
+# Not an async fixture: pytest-trio runs any fixture that asks for its `nursery`, whether the project
+# is in trio mode or not.
 @pytest.fixture
 def line_client(nursery: trio.Nursery, memory_network: MemoryNetwork) -> LineClientFactory:
-    """Runs any handler in memory and gives back a client; see `LineClientFactory`."""
+    """Runs any handler in memory and returns a client; see `LineClientFactory`."""
     return LineClientFactory(nursery, memory_network)
 
 
 class LineClientFactory:
     """Runs handlers for one test, and connects clients to them.
 
-    ``client = await line_client(handler)`` serves the handler on `memory_network`, until the test
-    ends, and connects a `trionet.testing.LineClient`. Asked again with the same handler, it
-    connects one more client to the same server.
+    ``client = await line_client(handler)`` serves the handler on `memory_network` until the test
+    ends, and connects a `trionet.testing.LineClient`. Called again with the same handler, it
+    connects another client to the same server.
     """
 
     def __init__(self, nursery: trio.Nursery, network: MemoryNetwork) -> None:
@@ -56,16 +56,19 @@ class LineClientFactory:
         back: Link | None = None,
         **options: Any,
     ) -> LineClient:
-        """Connect a client to a handler, which is served from the first time on.
+        """Connect a client to a handler, which is served from the first call on.
 
         Args:
-            handler: what `trionet.serve` would be given.
-            name: who the client is in the record of its conversation.
-            source: the host that it comes from, as the server sees it.
-            link: what its connection is like; default the network's.
-            back: what it is like from the server to the client; default as `link`.
-            options: as for `trionet.serve`: ``limits``, ``when_full`` and so on; only the first
-                time.
+            handler: as for `trionet.serve`.
+            name: the client's name in the transcript of its conversation.
+            source: the host that the client comes from, as the server sees it.
+            link: the quality of its connection; default: the network's.
+            back: the quality from the server to the client; default: the same as `link`.
+            options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. Only the first
+                call for a handler takes them.
+
+        Raises:
+            ValueError: there are options, but the handler is served already.
         """
         from trionet.testing import start_handler
 
@@ -80,7 +83,11 @@ class LineClientFactory:
         return await self._running[handler](name, source=source, link=link, back=back)
 
     def server(self, handler: Handler) -> Server:
-        """Return the running server of a handler, to look at or to drain."""
+        """Return the running server of a handler, to inspect or to drain.
+
+        Raises:
+            ValueError: no client of the handler was asked for yet.
+        """
         if handler not in self._running:
             raise ValueError(f"{handler!r} is not served yet: ask for a client of it first")
         return self._running[handler].server

@@ -172,7 +172,7 @@ async def test_a_first_signal_drains(programs: Programs, number: signal.Signals)
     server.signal(number)
     await part(ann)
     await server.expect("ann connected", "ann: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 
@@ -185,7 +185,7 @@ async def test_a_second_signal_ends_it_at_once(programs: Programs) -> None:
     await ann.expect_end()
     server.signal(signal.SIGINT)
     await server.expect("ann connected", "ann: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(130)
 
 
@@ -416,7 +416,7 @@ async def test_a_lively_pipe_gets_each_reply_at_once(programs: Programs) -> None
     await ben.expect_error(LOST)
     await ben.expect_end(1)
     await server.expect("ben connected", "ben: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
     # And now nobody is there.
     cid = await programs.run("calc", "connect", "--name", "cid", address)

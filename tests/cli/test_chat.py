@@ -72,7 +72,7 @@ async def test_forever_stays_until_it_is_signalled(programs: Programs) -> None:
     server.signal(signal.SIGTERM)
     await ann.expect(CLOSING)
     await part(ann)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 
@@ -92,7 +92,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(programs: Programs) -> None:
     await ann.expect(CLOSING)
     await ann.expect_end()
     server.signal(signal.SIGINT)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(130)
 
 
@@ -199,7 +199,7 @@ async def test_join_tells_why_it_ended(programs: Programs) -> None:
     await bob.expect(CLOSING)
     await bob.expect_error(LOST)
     await bob.expect_end(1)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
     cid = await programs.run("chat", "join", "--name", "Cid", address)
     await cid.expect_error(f"error: cannot connect to {address}: connection refused")

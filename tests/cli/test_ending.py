@@ -340,7 +340,7 @@ async def test_the_same_signal_twice_at_once_is_one(programs: Programs) -> None:
     server.signal(signal.SIGTERM)
     await ann.expect_end()
     await ann.aclose()
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 

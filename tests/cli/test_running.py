@@ -370,7 +370,7 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
     assert not patience.cancelled_caught
     output, errors = capfd.readouterr()
     assert output == "listening on 127.0.0.1:49152\nlistening on [::1]:49152\n"
-    assert untimed(errors) == "closing; once more ends at once\n"
+    assert untimed(errors) == "closing; a second signal ends the server at once\n"
 
 
 def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixture[str]) -> None:
