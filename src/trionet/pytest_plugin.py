@@ -1,7 +1,7 @@
-"""pytest fixtures for services built on trionet. They need pytest-trio.
+"""Fixtures of pytest for services on trionet; they need pytest-trio.
 
-On a machine that has trionet, pytest loads this module in every run, through an entry point. So the
-module itself loads nothing until a fixture is used.
+pytest loads this file in every run on a machine that has trionet (through an entry point), so the
+file loads nothing itself until a fixture is used.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def memory_network() -> MemoryNetwork:
-    """A new `trionet.testing.MemoryNetwork`, shared by all fixtures of one test."""
+    """A new `trionet.testing.MemoryNetwork` for each test."""
     from trionet.testing import MemoryNetwork
 
     return MemoryNetwork()
 
 
-# Not an async fixture: pytest-trio runs any fixture that asks for its `nursery`, whether the project
-# is in trio mode or not.
+# Not an async fixture: pytest-trio runs a fixture that asks for its `nursery`, whether or not the
+# project is in trio mode.
 @pytest.fixture
 def line_client(nursery: trio.Nursery, memory_network: MemoryNetwork) -> LineClientFactory:
-    """Runs any handler in memory and returns a client; see `LineClientFactory`."""
+    """Serves any handler in memory and returns a client of it; see `LineClientFactory`."""
     return LineClientFactory(nursery, memory_network)
 
 
 class LineClientFactory:
-    """Runs handlers for one test, and connects clients to them.
+    """Serves handlers for one test, and connects clients to them.
 
     ``client = await line_client(handler)`` serves the handler on `memory_network` until the test
-    ends, and connects a `trionet.testing.LineClient`. Called again with the same handler, it
-    connects another client to the same server.
+    ends, and connects a `trionet.testing.LineClient`. Another call with the same handler connects
+    one more client to the same server.
     """
 
     def __init__(self, nursery: trio.Nursery, network: MemoryNetwork) -> None:
@@ -56,19 +56,19 @@ class LineClientFactory:
         back: Link | None = None,
         **options: Any,
     ) -> LineClient:
-        """Connect a client to a handler, which is served from the first call on.
+        """Connect a client to a handler. The first call starts to serve it.
 
         Args:
             handler: as for `trionet.serve`.
-            name: the client's name in the transcript of its conversation.
-            source: the host that the client comes from, as the server sees it.
-            link: the quality of its connection; default: the network's.
-            back: the quality from the server to the client; default: the same as `link`.
+            name: the client's name in the record of its conversation.
+            source: the host that it connects from, as the server sees it.
+            link: what its connection is like; default the network's link.
+            back: what it is like from the server to the client; default as `link`.
             options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. Only the first
-                call for a handler takes them.
+                call takes them.
 
         Raises:
-            ValueError: there are options, but the handler is served already.
+            ValueError: the handler is served already, and options were given.
         """
         from trionet.testing import start_handler
 
@@ -86,7 +86,7 @@ class LineClientFactory:
         """Return the running server of a handler, to inspect or to drain.
 
         Raises:
-            ValueError: no client of the handler was asked for yet.
+            ValueError: no client has been connected to this handler.
         """
         if handler not in self._running:
             raise ValueError(f"{handler!r} is not served yet: ask for a client of it first")
