@@ -1,4 +1,4 @@
-"""The demo plays its script on the real network, and tells when something else happens."""
+"""The demo plays its script on the real network, and fails when something else happens."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def status_of_demo() -> int:
     return caught.value.exit_code
 
 
-def test_a_difference_ends_it_with_an_error(
+def test_a_difference_from_the_script_ends_the_demo_with_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # An option of the server: how it comes to its results is no matter here.
+    # With another precision the results differ from those in the script.
     monkeypatch.setattr(calc, "serve", partial(calc.serve, precision=1))
     assert status_of_demo() == 1
     output, errors = capfd.readouterr()
@@ -50,7 +50,7 @@ def test_a_difference_ends_it_with_an_error(
     assert output.endswith("    ann   > 12 + 42\n")
 
 
-def test_a_line_besides_the_script_is_a_difference(
+def test_a_line_that_is_not_in_the_script_is_a_difference(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     serve = chat.serve
@@ -78,7 +78,9 @@ async def test_a_line_that_never_comes_is_a_difference(
             ann.expect_nothing_more()
 
 
-def test_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_ends_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     print_line = Console.print
 
     def press_ctrl_c(console: Console, line: str) -> None:

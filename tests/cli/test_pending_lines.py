@@ -12,7 +12,7 @@ def drain(pending: PendingLines) -> list[str]:
     return lines
 
 
-def test_lines_come_out_as_they_came_in_and_the_first_is_told() -> None:
+def test_lines_come_out_in_order_and_only_the_first_needs_a_wake_up() -> None:
     pending = PendingLines()
     assert not pending
     assert [pending.put(line) for line in ("one", "two", "three")] == [True, False, False]
@@ -22,7 +22,7 @@ def test_lines_come_out_as_they_came_in_and_the_first_is_told() -> None:
     assert pending.put("four")
 
 
-def test_what_waits_is_bounded_in_bytes_and_the_oldest_are_counted() -> None:
+def test_the_queue_is_bounded_in_bytes_and_counts_the_oldest_lines_it_drops() -> None:
     for line in ("", "x" * 60_000, "漢" * 100):
         pending = PendingLines()
         size = sys.getsizeof(line)
@@ -30,10 +30,10 @@ def test_what_waits_is_bounded_in_bytes_and_the_oldest_are_counted() -> None:
         for number in range(count):
             pending.put(f"{number}{line}"[-len(line) :] if line else line)
         told, *kept = drain(pending)
-        # As if an empty line cost nothing, there would be no end of them.
+        # If an empty line cost nothing, there could be any number of them.
         assert MAX_WAITING - size <= len(kept) * size <= MAX_WAITING + size
         assert told == f"… {count - len(kept)} lines are not shown …"
-        # It is told once.
+        # The number is shown once.
         pending.put("later")
         assert drain(pending) == ["later"]
 
@@ -45,7 +45,7 @@ def test_a_line_larger_than_the_bound_is_shown_alone() -> None:
     assert drain(pending) == ["… 1 lines are not shown …", "x" * (MAX_WAITING + 1)]
 
 
-def test_it_is_taken_in_portions() -> None:
+def test_lines_are_taken_in_portions() -> None:
     pending = PendingLines()
     for _ in range(100):
         pending.put("x" * 4000)

@@ -1,4 +1,4 @@
-"""From a command to an exit status: whatever happens, at most one line tells of it."""
+"""From a command to its exit status: whatever goes wrong, at most one line says so."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Programs
 
 
-# As the log has it.
+# The time at the beginning of each line of the log.
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
@@ -57,14 +57,14 @@ def status_of(command: Callable[[Runtime], Awaitable[object]]) -> int:
 
 
 def signal_of(command: Callable[[Runtime], Awaitable[object]]) -> int | None:
-    """The signal that the program is to die of."""
+    """Return the signal that the program should die of."""
     with pytest.raises(Ended) as caught:
         run(command)
     return caught.value.number
 
 
 def untimed(log: str) -> str:
-    """A log without its times; each line must have one."""
+    """Return a log without its times; each line must have one."""
     lines = log.splitlines(keepends=True)
     assert all(re.match(f"{TIME} ", line) for line in lines), log
     return "".join(line.partition(" ")[2] for line in lines)
@@ -110,7 +110,7 @@ def test_the_exit_status(
     assert capfd.readouterr() == ("", told)
 
 
-def test_an_error_of_the_program_itself_is_not_hidden() -> None:
+def test_a_fault_of_the_program_is_not_hidden() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         run(raising(ZeroDivisionError()))
     assert caught.group_contains(ZeroDivisionError)
@@ -119,7 +119,9 @@ def test_an_error_of_the_program_itself_is_not_hidden() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt()])]
 )
-def test_ctrl_c_as_a_key_is_sigint(capfd: pytest.CaptureFixture[str], error: BaseException) -> None:
+def test_ctrl_c_as_a_key_counts_as_sigint(
+    capfd: pytest.CaptureFixture[str], error: BaseException
+) -> None:
     command = raising(error)
     assert signal_of(client_of(command)) == signal.SIGINT
     assert capfd.readouterr() == ("", "")
@@ -135,7 +137,7 @@ def client_of(
     return command
 
 
-def test_what_the_toolkit_logs_goes_to_the_standard_error(
+def test_the_log_of_the_toolkit_goes_to_standard_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     logger = logging.getLogger("trionet.server")
@@ -151,7 +153,7 @@ def test_what_the_toolkit_logs_goes_to_the_standard_error(
     assert logging.getLogger("trionet").handlers == []
 
 
-def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
+def test_text_from_a_peer_is_safe_in_the_log_and_in_tracebacks(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     logger = logging.getLogger("trionet.server")
@@ -171,7 +173,7 @@ def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_ends_a_client_which_dies_of_it(
+def test_a_client_that_gets_a_signal_cleans_up_and_dies_of_it(
     capfd: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
@@ -189,7 +191,7 @@ def test_a_signal_ends_a_client_which_dies_of_it(
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
+def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
 
@@ -208,7 +210,7 @@ async def lines_without_end() -> AsyncIterator[str]:
     await trio.sleep_forever()
 
 
-def test_a_client_that_can_leave_leaves_before_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_can_leave_does_so_before_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
     async def client(runtime: Runtime, leaving: Leaving) -> None:
         async for line in leaving.over(lines_without_end()):
             runtime.out.print(f"{line}")
@@ -239,7 +241,7 @@ def test_a_client_has_a_second_to_leave(monkeypatch: pytest.MonkeyPatch) -> None
     assert signal_of(command) == signal.SIGINT
 
 
-def test_a_client_that_has_not_begun_to_talk_need_not_leave() -> None:
+def test_a_client_that_has_not_begun_to_talk_ends_without_leaving() -> None:
     async def client(_runtime: Runtime) -> None:
         signal.raise_signal(signal.SIGINT)
         await trio.sleep_forever()
@@ -267,7 +269,7 @@ async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -
 
 
 @pytest.mark.parametrize("service", ["calc", "chat"])
-async def test_the_backlog_reaches_the_system(
+async def test_the_backlog_reaches_the_network(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backlogs: list[int | None] = []
@@ -284,7 +286,7 @@ async def test_the_backlog_reaches_the_system(
 
 
 @pytest.mark.parametrize("service", ["calc", "chat"])
-async def test_what_takes_its_time_once_is_done_before_it_listens(
+async def test_slow_tables_are_made_before_the_server_listens(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_once = [
@@ -341,7 +343,7 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
             await trio.sleep_forever()
 
     async def serve_and_signal(*, task_status: trio.TaskStatus[Server]) -> None:
-        # Without the second signal the drain would wait for longer than this.
+        # Without the second signal the drain would take longer than this.
         limits = Limits(drain_seconds=1000)
         patience.deadline = trio.current_time() + 20
         with patience:
@@ -359,11 +361,11 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
                 await trio.lowlevel.checkpoint()
             signal.raise_signal(numbers[0])
             if len(numbers) == 1:
-                # The server ends its sending, and this side then does so too.
+                # When the server ends its sending, this side does so too.
                 assert await stream.receive_some() == b""
                 await stream.aclose()
 
-    # Its thread would end pytest.
+    # The thread that ends the process would end pytest.
     monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
     status = status_of(lambda runtime: serve_until_signalled(serve_and_signal, runtime))
     assert status == (130 if len(numbers) == 2 else 0)
@@ -385,7 +387,7 @@ def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", reason)
 
 
-def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_ends_by_itself_has_status_0(capfd: pytest.CaptureFixture[str]) -> None:
     network = MemoryNetwork()
 
     async def once(*, task_status: trio.TaskStatus[Server]) -> None:
@@ -400,7 +402,7 @@ def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
 
 
-async def test_a_server_has_as_many_descriptors_as_it_may(programs: Programs) -> None:
+async def test_a_server_raises_its_limit_of_descriptors(programs: Programs) -> None:
     program = await programs.start("calc", "serve", "127.0.0.1:0")
     await program.address()
     soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)

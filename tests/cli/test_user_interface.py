@@ -1,4 +1,4 @@
-"""Who is at the standard streams decides how they are asked, shown and warned."""
+"""The user interface: it asks, shows and warns according to what the standard streams are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trionet.program.console import Console
 
 
 class Recorder:
-    """Stands for a console and for a line editor: notes what it is to show."""
+    """Stands in for a console and for a line editor, and records what they are given."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -32,7 +32,7 @@ class Recorder:
 
     def give_back(self, line: str, column: int | None) -> str | None:
         self.shown.append(f"({line} given back)")
-        # As of a line that was typed, of one that fills the screen, and of a paste.
+        # The answers for a line that was typed, for one too wide for a row, and for a paste.
         return {3: "  ^", None: ""}.get(column)
 
     async def ask(self, question: str) -> str | None:
@@ -45,7 +45,7 @@ class Recorder:
 
 
 class World:
-    """What `open_user_interface` finds: terminals or not, and what it prints where."""
+    """The standard streams that `open_user_interface` finds, and what is printed on them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
@@ -53,7 +53,7 @@ class World:
         self.runtime = Runtime(cast(Console, self.out), cast(Console, self.err))
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("TERM", "xterm")
-        # Not even loaded where it is not used: it takes a fifth of a second.
+        # It must not even be loaded where it is not used: loading takes a fifth of a second.
         monkeypatch.setitem(sys.modules, "trionet.cli.line_editor", None)
 
     def has_terminals(self, *fds: int) -> None:
@@ -89,7 +89,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         ((0, 1, 2), False, "unknown"),
     ],
 )
-async def test_without_two_terminals_that_can_do_it_all_is_plain(
+async def test_there_is_a_line_editor_only_on_two_capable_terminals(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     terminals: tuple[int, ...],
@@ -112,12 +112,12 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
         "warning: 1 �: expected a number",
         "warning: line is not UTF-8",
     ]
-    # Somebody at a terminal can be asked, whatever their output is.
+    # A person at a terminal can be asked, whatever the output is.
     assert ui.is_interactive is is_input_terminal() is (0 in terminals)
 
 
 @pytest.mark.parametrize("errors_too", [True, False], ids=["one screen", "errors elsewhere"])
-async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
+async def test_on_a_terminal_the_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
     async with open_user_interface(world.runtime, plain=False, history="calc") as ui:
@@ -141,7 +141,7 @@ async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_t
     assert world.history == "calc"
 
 
-async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
+async def test_on_one_screen_a_caret_shows_the_mistake(world: World) -> None:
     world.has_terminals(0, 1, 2)
     world.has_editor()
     async with open_user_interface(world.runtime, plain=False) as ui:
@@ -157,7 +157,7 @@ async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     assert world.history is None
 
 
-async def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
+async def test_when_errors_go_elsewhere_the_warning_quotes_the_line(world: World) -> None:
     world.has_terminals(0, 1)
     world.has_editor()
     async with open_user_interface(world.runtime, plain=False) as ui:
