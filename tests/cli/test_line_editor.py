@@ -451,8 +451,9 @@ async def test_a_pasted_q_with_lines_behind_it_does_not_end_the_session(programs
     await ann.expect_screen(*shown, ">")
     # A `q` in the last line loses nothing, so it ends the session.
     await ann.type("\x1b[200~3 + 3\nq\n\x1b[201~\r")
+    last = ["6", "Session ended"]
+    await ann.expect_that(lambda screen: screen[-2:] == last, f"at its end {last}")
     await ann.expect_end(0)
-    assert ann.screen.lines[-2:] == ["6", "Session ended"]
 
 
 async def test_a_tab_becomes_four_spaces_on_both_sides(programs: Programs) -> None:
