@@ -634,7 +634,7 @@ async def test_ctrl_c_ends_a_client_that_waits_for_the_calculator(programs: Prog
 
 
 # The essence of a shell: it has the terminal, gives it to the program, and takes it back when the
-# program stops. The next line that is typed resumes the program, in the foreground unless it is `bg`.
+# program stops. The next line typed resumes the program, in the foreground unless it is `bg`.
 _SHELL = """
 import os, signal, sys, termios, fcntl
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
