@@ -22,6 +22,10 @@ _IGNORED = re.compile(f"[{IGNORABLE}]+")
 # but `i̇` is what a Turkish `İ` becomes in lower case. Marks below may stand between the two.
 _HIDDEN_DOT = re.compile("(?<=[ij])([\u0316-\u0333]*)\u0307+")
 
+# To the data it looks like an `i`. It is drawn as a bar without a dot, and `ӏ` alone of all letters
+# made `ӏobby` beside `lobby`.
+_SMALL_PALOCHKA = 0x4CF
+
 
 def skeleton(text: str) -> str:
     """Return the skeleton of a text.
@@ -64,4 +68,5 @@ def _prototypes() -> dict[int, str]:
         looks_like = "".join(chr(int(number, 16)) for number in prototype.split("+"))
         for source in sources.split():
             prototypes[int(source, 16)] = looks_like
+    prototypes[_SMALL_PALOCHKA] = "l"
     return prototypes
