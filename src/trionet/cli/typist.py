@@ -34,6 +34,7 @@ from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from trionet.cli.above import Above
@@ -427,11 +428,10 @@ class Typist:
         if app is not self._app or self._is_stopped or screen is None:
             return
         cursor = screen.get_cursor_position(app.layout.current_window)
-        widths = [
-            max((x + 1 for x, cell in screen.data_buffer[y].items() if cell.char != " "), default=0)
-            for y in range(cursor.y)
-        ]
-        more = rows_more(widths, cursor.x, self.columns(), column)
+        rows = [_cell_widths(screen.data_buffer[y]) for y in range(cursor.y)]
+        own = screen.data_buffer[cursor.y]
+        rows.append(_cell_widths(own, cursor.x))
+        more = rows_more(rows, max(own[cursor.x].width, 1), self.columns(), column)
         with self._screen.held():
             if more:
                 self._output.cursor_up(more)
@@ -439,23 +439,49 @@ class Typist:
             self._draw(app)
 
 
-def rows_more(widths: list[int], x: int, columns: int, column: int | None) -> int:
+def rows_more(rows: list[list[int]], under: int, columns: int, column: int | None) -> int:
     """Return how many rows further up a prompt begins, now that its terminal has become narrower.
 
     Args:
-        widths: of the rows above that with the cursor, as they were drawn.
-        x: the cursor's column, from 0, as it was drawn.
+        rows: the rows as they were drawn, down to the cursor: how wide each character is.
+        under: how wide the character is that the cursor stands on.
         columns: how many the terminal has now.
         column: where its cursor is now, from 0; ``None``: it does not tell.
     """
-    if column is None or column not in (x % columns, columns - 1 if x % columns == 0 else None):
+    own, end = _broken(rows[-1], columns)
+    if column == 0 and end + under > columns:
+        # Where the next character begins, and not behind the last column.
+        own += 1
+    elif column != min(end, columns - 1):
         # It cuts rows, or is too simple to do anything else.
         return 0
-    own = x // columns
-    if own and column == columns - 1 and x % columns == 0:
-        # Behind the last column; there the row ends.
-        own -= 1
-    return own + sum(max(0, (width - 1) // columns) for width in widths)
+    return own + sum(_broken(row, columns)[0] for row in rows[:-1])
+
+
+def _broken(row: list[int], columns: int) -> tuple[int, int]:
+    """Return how many rows more a row has on a narrower terminal, and how wide the last is.
+
+    No terminal breaks a wide character: where it does not fit, a column stays free.
+    """
+    more = width = 0
+    for character in row:
+        if width + character > columns:
+            more, width = more + 1, 0
+        width += character
+    return more, width
+
+
+def _cell_widths(row: dict[int, Char], end: int | None = None) -> list[int]:
+    """Return how wide each character is up to a column; default: to the last that is no space."""
+    if end is None:
+        end = max((x + 1 for x, cell in row.items() if cell.char != " "), default=0)
+    widths: list[int] = []
+    x = 0
+    while x < end:
+        # What lies under the second half of a wide character is none.
+        widths.append(max(row[x].width, 1))
+        x += widths[-1]
+    return widths
 
 
 class _Screen:
