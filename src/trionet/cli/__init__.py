@@ -9,16 +9,17 @@ import sys
 def end_quietly() -> None:
     """Let Ctrl-C end the process without a word, until a command takes care of signals itself.
 
-    Where SIGINT is handled or ignored already, it stays so.
+    A signal that is handled or ignored already stays so.
     """
-    if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
-        return
     if os.getpid() != 1:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         return
     # The kernel keeps from the first process of a container what it does not handle.
-    for number in (_signal.SIGINT, _signal.SIGTERM):
-        _signal.signal(number, lambda number, _frame: os._exit(128 + number))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
+        number = getattr(_signal, name, None)
+        if number and _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
+            _signal.signal(number, lambda number, _frame: os._exit(128 + number))
 
 
 # The console script and `python -m trionet.cli.main` import this package before anything heavy. In

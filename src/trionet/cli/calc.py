@@ -9,11 +9,13 @@ from typing import Any, Self
 
 from trionet import calc
 from trionet.cli.pasting import PastedLine
-from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person
+from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person, rows_printer
 from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
 from trionet.network import Network, SystemNetwork
+from trionet.program import stamped
+from trionet.text import safe_text
 
 HELP = """\
 2 * (3 + 4)     + - * / ^ and parentheses; ** means ^ too
@@ -39,6 +41,8 @@ async def serve(
 ) -> None:
     """Run the server until it is done or signalled."""
     system = SystemNetwork(**network)
+    # A name can have spaces in it, and a line what one likes.
+    log = rows_printer(terminal.err, 2)
     await serve_until_signalled(
         partial(
             calc.serve,
@@ -48,8 +52,8 @@ async def serve(
             once=once,
             precision=precision,
             backlog=backlog,
-            on_event=terminal.log,
-            show=None if quiet else terminal.out.print,
+            on_event=lambda event: log(stamped(safe_text(str(event)))),
+            show=None if quiet else rows_printer(terminal.out, 1),
         ),
         terminal,
         network=system,
@@ -89,6 +93,9 @@ async def _converse(address: str, name: str | None, network: Network, person: Pe
             given = await person.ask("name: ") if name is None else name
             if given is None or (name is None and calc.is_quit(given)):
                 return 0
+            if name is None and person.is_interactive and may_mean_to_leave(given):
+                person.note(LEAVE)
+                continue
             calc.check_name(given)
             async with await network.connect(address) as stream:
                 return await calc.converse(

@@ -128,6 +128,9 @@ async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | 
             given = await person.ask("name: ") if name is None else name
             if given is None or (name is None and is_quit(given)):
                 return None
+            if name is None and person.is_interactive and may_mean_to_leave(given):
+                person.note(LEAVE)
+                continue
             return await chat.log_in(lines, given)
         except (chat.NameRefused, BadLine, UnsendableLine) as error:
             if not person.is_interactive:
