@@ -21,6 +21,7 @@ from trionet.chat.skeleton import skeleton, skeletons_of
         # Cyrillic, in whole and in part; Armenian, Greek, a small capital, Lisu.
         ("аnn", "ann"),
         ("ѕсоре", "scope"),
+        ("ӏobby", "lobby"),
         ("ЅСОРЕ", "SCOPE"),
         ("ոս", "nu"),
         ("Αnn", "Ann"),

@@ -376,3 +376,20 @@ def test_a_server_whose_terminal_hangs_up_drains(tmp_path: Path) -> None:
         os.close(ours)
         assert server.wait(20) == 0
     assert "the terminal has hung up: closing" in log.read_text()
+
+
+def test_the_first_process_obeys_sigterm_also_where_sigint_is_ignored() -> None:
+    # As the kernel has it for the first process, a signal without a handler would be kept from it;
+    # here it would kill.
+    code = """
+import os, signal
+own = os.getpid()
+os.getpid = lambda: 1
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from trionet.cli import end_quietly
+end_quietly()
+assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+os.kill(own, signal.SIGTERM)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False)
+    assert ended.returncode == 128 + signal.SIGTERM

@@ -456,6 +456,19 @@ async def test_a_pasted_q_with_lines_behind_it_does_not_end_the_session(programs
     await ann.expect_end(0)
 
 
+async def test_a_paste_is_text_without_a_line_editor_too(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await programs.start_on_terminal("chat", "join", "--plain", "--name", "Ann", address)
+    await ann.expect_screen(WELCOME)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    await ann.type("one\nq\n/who\nlast\n")
+    for said in ("one", "q", "/who", "last"):
+        await bob.expect(f"Ann: {said}")
+    await ann.type("q\n")
+    await ann.expect_end(0)
+
+
 async def test_a_tab_becomes_four_spaces_on_both_sides(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
@@ -537,6 +550,21 @@ async def test_the_console_of_the_server_indents_too(programs: Programs) -> None
     await server.expect_that(
         lambda screen: screen[-1] == "      *** Ann joined (9 here)", "an indented row"
     )
+
+
+async def test_the_calculators_console_indents_too(programs: Programs) -> None:
+    server = await programs.start_on_terminal("calc", "serve", "127.0.0.1:0")
+    await server.expect_that(lambda screen: bool(screen) and "listening" in screen[0], "listening")
+    address = server.screen.lines[0].removeprefix("listening on ")
+    name = "eve" + " " * 40 + "no log line"
+    eve = await programs.connect(address, name, "1 + 1" + " " * 75 + "bob: 2")
+    await eve.expect("error: expected an operator at column 81 (bob is none)")
+    await server.expect_that(
+        lambda screen: any(line.lstrip().startswith("bob: 2") for line in screen), "its row"
+    )
+    await server.expect_that(lambda screen: any(" is eve" in line for line in screen), "its name")
+    own = ("listening on", "2", "eve", "    ")
+    assert [line for line in server.screen.lines if not line.startswith(own)] == []
 
 
 async def test_input_that_is_not_text_or_too_long_causes_a_warning_and_is_not_sent(
@@ -858,6 +886,8 @@ async def test_a_q_instead_of_a_name_leaves(programs: Programs) -> None:
     for command in (("chat", "join", room), ("calc", "connect", await server.address())):
         person = await programs.start_on_terminal(*command)
         await person.expect_screen("name:")
+        await person.type("quit\r")
+        await person.expect_screen("name: quit", "leave? (q)", "name:")
         await person.type("q\r")
         await person.expect_end(0)
 

@@ -32,4 +32,23 @@ from trionet.cli.screen import rows_added
 def test_how_many_rows_higher_a_prompt_begins_on_a_narrower_terminal(
     widths: list[int], x: int, columns: int, column: int | None, more: int
 ) -> None:
-    assert rows_added(widths, x, columns, column) == more
+    rows = [[1] * width for width in (*widths, x)]
+    assert rows_added(rows, 1, columns, column) == more
+
+
+@pytest.mark.parametrize(
+    ("rows", "under", "columns", "column", "more"),
+    [
+        # Ten of them in 21 columns, and the prompt with nine before them.
+        ([[1, 1, *[2] * 30]], 1, 21, 2, 3),
+        ([[1, 1, *[2] * 30]], 1, 20, 2, 3),
+        ([[1, 1, *[2] * 29], [2]], 1, 21, 2, 2),
+        # The cursor on one that has no room there, and behind the last one that has.
+        ([[2] * 10], 2, 21, 0, 1),
+        ([[2] * 10], 1, 21, 20, 0),
+    ],
+)
+def test_no_terminal_breaks_a_wide_character(
+    rows: list[list[int]], under: int, columns: int, column: int, more: int
+) -> None:
+    assert rows_added(rows, under, columns, column) == more

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Collection
 
 from trionet.calc.operations import FUNCTIONS
-from trionet.calc.tokens import BLANK, EXPONENT, Kind, Token
+from trionet.calc.tokens import BLANK, EXPONENT, MINUS, Kind, Token
 from trionet.text.safe import safe_text
 
 # How many characters of a peer's own line an error repeats.
@@ -37,7 +37,11 @@ _WITH_DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<decimals>[0-9]+)")
 _BETWEEN_DIGITS = re.compile("[0-9],[0-9]")
 
 _EXPONENT = re.compile(EXPONENT)
+_TO_AN_EXPONENT = re.compile(rf"[0-9.][eE][+{MINUS}]")
 _PART_OF_A_WORD = re.compile(r"[\w.]")
+
+# What an operand can belong to rather than to the product behind it.
+_BINDS_LEFT = re.compile(rf"(?:[/÷%^]|\*\*)[{BLANK}+{MINUS}]*+$")
 
 _GROUP = re.compile(r"\([^()]*\)")
 
@@ -130,7 +134,8 @@ def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
     assert exponent is not None
     ends_in_word = _PART_OF_A_WORD.match(text, exponent.end()) is not None
     begins_in_word = first > 0 and _PART_OF_A_WORD.match(text, first - 1) is not None
-    if begins_in_word or ends_in_word:
+    is_exponent = _TO_AN_EXPONENT.fullmatch(text, max(0, first - 3), first) is not None
+    if begins_in_word or ends_in_word or is_exponent:
         return ""
     meant = " or ".join(f"{reading}{exponent[0]}" for reading in _readings(number))
     return f"write {meant}" if 0 < len(meant) <= _NUMBER_LENGTH else ""
@@ -181,10 +186,16 @@ def operator_hint(
         return f"{shown(right.text)} is none"
     first = "(…)" if left.text == ")" else shown(left.text)
     if right.kind is Kind.NAME:
-        return f"write {first}*{right.text}{'(…)' if right.text in FUNCTIONS else ''}"
-    group = _GROUP.match(text, right.start, right.start + _SHOWN)
-    is_whole = group is not None and shown(group[0]) == group[0] and is_expression(group[0])
-    return f"write {first}*{group[0] if group is not None and is_whole else '(…)'}"
+        second = f"{right.text}{'(…)' if right.text in FUNCTIONS else ''}"
+    else:
+        group = _GROUP.match(text, right.start, right.start + _SHOWN)
+        is_whole = group is not None and shown(group[0]) == group[0] and is_expression(group[0])
+        second = group[0] if group is not None and is_whole else "(…)"
+    product = f"{first}*{second}"
+    if left.text != ")" and _BINDS_LEFT.search(text, max(0, left.start - _SHOWN), left.start):
+        # 1/2pi: some mean a half of pi, and others what divides by 2pi.
+        return f"write {product} or ({product})"
+    return f"write {product}"
 
 
 def _is_seen(character: str) -> bool:

@@ -24,6 +24,10 @@ _IGNORED = re.compile(f"[{IGNORABLE}]+")
 # Marks below the letter may stand in between.
 _HIDDEN_DOT = re.compile("(?<=[ij])([\u0316-\u0333]*)\u0307+")
 
+# The data says that `ӏ` looks like an `i`. But it is drawn as a bar without a dot, so that `ӏobby`
+# looks like `lobby`; no other letter does that.
+_SMALL_PALOCHKA = 0x4CF
+
 
 def skeleton(text: str) -> str:
     """Return the skeleton of a text.
@@ -68,4 +72,5 @@ def _prototypes() -> dict[int, str]:
         prototype_text = "".join(chr(int(number, 16)) for number in prototype.split("+"))
         for source in sources.split():
             prototypes[int(source, 16)] = prototype_text
+    prototypes[_SMALL_PALOCHKA] = "l"
     return prototypes

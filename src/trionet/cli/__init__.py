@@ -11,14 +11,15 @@ def end_quietly() -> None:
 
     If SIGINT is already handled or ignored, nothing changes.
     """
-    if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
-        return
     if os.getpid() != 1:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         return
     # The first process of a container gets only the signals that it handles.
-    for number in (_signal.SIGINT, _signal.SIGTERM):
-        _signal.signal(number, lambda number, _frame: os._exit(128 + number))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
+        number = getattr(_signal, name, None)
+        if number and _signal.getsignal(number) in (_signal.SIG_DFL, _signal.default_int_handler):
+            _signal.signal(number, lambda number, _frame: os._exit(128 + number))
 
 
 # The console script and `python -m trionet.cli.main` import this package before anything slow. In

@@ -12,10 +12,18 @@ from trionet.abc import Network
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
-from trionet.cli.user_interface import LEAVE, UserInterface, may_mean_to_leave, open_user_interface
+from trionet.cli.user_interface import (
+    LEAVE,
+    UserInterface,
+    may_mean_to_leave,
+    open_user_interface,
+    rows_printer,
+)
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
+from trionet.program.run import stamped
+from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 
 HELP = """\
@@ -43,6 +51,8 @@ async def serve(
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
+    # A name may contain spaces, and a line anything.
+    log = rows_printer(runtime.err, 2)
     await serve_until_signalled(
         partial(
             calc.serve,
@@ -52,8 +62,8 @@ async def serve(
             backlog=backlog,
             once=once,
             precision=precision,
-            on_event=runtime.log,
-            show=None if quiet else runtime.out.print,
+            on_event=lambda event: log(stamped(safe_text(str(event)))),
+            show=None if quiet else rows_printer(runtime.out, 1),
         ),
         runtime,
         network=system,
@@ -95,6 +105,9 @@ async def _converse(address: str, name: str | None, network: Network, ui: UserIn
             given = await ui.ask("name: ") if name is None else name
             if given is None or (name is None and calc.is_quit(given)):
                 return 0
+            if name is None and ui.is_interactive and may_mean_to_leave(given):
+                ui.note(LEAVE)
+                continue
             calc.check_name(given)
             async with await network.connect(address) as stream:
                 return await calc.converse(

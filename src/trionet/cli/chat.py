@@ -144,6 +144,9 @@ async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str
             given = await ui.ask("name: ") if name is None else name
             if given is None or (name is None and is_quit(given)):
                 return None
+            if name is None and ui.is_interactive and may_mean_to_leave(given):
+                ui.note(LEAVE)
+                continue
             return await chat.log_in(lines, given)
         except (chat.NameRefused, BadLine, UnsendableLine) as error:
             if not ui.is_interactive:

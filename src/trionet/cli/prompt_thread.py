@@ -33,7 +33,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from trionet.cli.key_bindings import SIGNAL_KEYS, LineState, open_session, send_signal_of
 from trionet.cli.keyboard import Keyboard
 from trionet.cli.pending_lines import PendingLines
-from trionet.cli.screen import Screen, rows_added, screen_size
+from trionet.cli.screen import Screen, cell_widths, rows_added, screen_size
 
 # The pause between two repaints of the line being typed: shorter than the eye notices, and even in
 # a lively room next to no work.
@@ -347,11 +347,10 @@ class PromptThread:
         if app is not self._app or self._is_stopped or screen is None:
             return
         cursor = screen.get_cursor_position(app.layout.current_window)
-        widths = [
-            max((x + 1 for x, cell in screen.data_buffer[y].items() if cell.char != " "), default=0)
-            for y in range(cursor.y)
-        ]
-        added = rows_added(widths, cursor.x, self.columns(), column)
+        rows = [cell_widths(screen.data_buffer[y]) for y in range(cursor.y)]
+        own = screen.data_buffer[cursor.y]
+        rows.append(cell_widths(own, cursor.x))
+        added = rows_added(rows, max(own[cursor.x].width, 1), self.columns(), column)
         with self._screen.held():
             if added:
                 self._output.cursor_up(added)

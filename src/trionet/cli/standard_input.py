@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from contextlib import suppress
 from typing import Self
 
 import trio
 
 from trionet.cli.byte_order_mark import without_byte_order_mark
+from trionet.cli.pasting import mark_paste
 from trionet.errors import BadLine
 from trionet.lines import MAX_LINE, Line, LineDecoder
 from trionet.program.console import Console
 
 _READ_SIZE = 65536
 
+# A terminal hands out one line at a time, even of a paste. Lines that follow each other faster than
+# this are a paste: nobody types so fast, and nobody notices so short a wait.
+_QUIET_SECONDS = 0.02
+
+# Lines of one paste. What follows is a paste of its own.
+_MAX_PASTE = 10_000
+
 
 class StandardInput:
     """An async iterator over lines, good and bad; a last piece without a newline is a line too.
 
-    A byte order mark at the beginning is not part of the first line.
+    A byte order mark at the beginning is not part of the first line. Lines that a terminal has at
+    once are marked as a paste.
 
     Args:
         console: where questions are asked.
@@ -33,6 +43,9 @@ class StandardInput:
         # is the user's own input.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
         self._lines: deque[Line] = deque()
+        self._is_terminal = os.isatty(fd)
+        # The lines so far of a paste that may go on.
+        self._arrived: list[Line] = []
         self._is_at_start = True
         self._at_end = False
 
@@ -54,6 +67,10 @@ class StandardInput:
 
     async def __anext__(self) -> Line:
         while not self._lines:
+            if self._arrived and not await self._goes_on():
+                self._lines.extend(mark_paste(self._arrived))
+                self._arrived = []
+                break
             if self._at_end:
                 raise StopAsyncIteration
             data = await self._read()
@@ -62,8 +79,16 @@ class StandardInput:
             if self._is_at_start and lines:
                 self._is_at_start = False
                 lines[0] = without_byte_order_mark(lines[0])
-            self._lines.extend(lines)
+            (self._arrived if self._is_terminal else self._lines).extend(lines)
         return self._lines.popleft()
+
+    async def _goes_on(self) -> bool:
+        """Wait until a terminal has another line, and return whether it is of the same paste."""
+        if self._at_end or len(self._arrived) >= _MAX_PASTE:
+            return False
+        with trio.move_on_after(_QUIET_SECONDS) as waits, suppress(OSError):
+            await trio.lowlevel.wait_readable(self._fd)
+        return not waits.cancelled_caught
 
     async def _read(self) -> bytes:
         while True:
