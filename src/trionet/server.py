@@ -169,7 +169,7 @@ class Server:
             served, and those to whom something was still on its way.
 
         Raises:
-            TypeError, ValueError: `seconds` is no number of seconds.
+            TypeError, ValueError: `seconds` is not a number of seconds.
 
         Cancellation: the drain has begun all the same, but has no deadline.
         """
@@ -489,9 +489,10 @@ def check_call(
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
-    """Refuse arguments that `serve` cannot do anything with: all but `caller` are its own.
+    """Refuse arguments that `serve` cannot use.
 
-    The messages name `caller` as the function that was called.
+    A service's own ``serve`` calls this first, so that the messages name `caller`, the function
+    that the user called. All other arguments are those of `serve`.
 
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
