@@ -1,7 +1,7 @@
-"""pytest fixtures for services on trionet; they need pytest-trio.
+"""Fixtures of pytest for services on trionet; they need pytest-trio.
 
-pytest loads this through an entry point in every run on a machine that has trionet, so it loads
-nothing itself until a fixture is used.
+pytest loads this file in every run on a machine that has trionet (through an entry point), so the
+file loads nothing itself until a fixture is used.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def memory_network() -> MemoryNetwork:
-    """A new `trionet.testing.MemoryNetwork`, the same for all that one test asks for."""
+    """A new `trionet.testing.MemoryNetwork` for each test."""
     from trionet.testing import MemoryNetwork
 
     return MemoryNetwork()
 
 
-# Not an async fixture: pytest-trio makes a fixture that asks for its `nursery` its own, whether the
-# project is in trio mode or not.
+# Not an async fixture: pytest-trio runs a fixture that asks for its `nursery`, whether or not the
+# project is in trio mode.
 @pytest.fixture
 def line_client(nursery: trio.Nursery, memory_network: MemoryNetwork) -> LineClientFactory:
-    """Runs any handler in memory and gives back a client; see `LineClientFactory`."""
+    """Serves any handler in memory and returns a client of it; see `LineClientFactory`."""
     return LineClientFactory(nursery, memory_network)
 
 
 class LineClientFactory:
-    """Runs handlers for one test, and connects clients to them.
+    """Serves handlers for one test, and connects clients to them.
 
-    ``client = await line_client(handler)`` serves the handler on `memory_network`, until the test
-    ends, and connects a `trionet.testing.LineClient`. Asked again with the same handler, it
-    connects one more client to the same server.
+    ``client = await line_client(handler)`` serves the handler on `memory_network` until the test
+    ends, and connects a `trionet.testing.LineClient`. Another call with the same handler connects
+    one more client to the same server.
     """
 
     def __init__(self, nursery: trio.Nursery, network: MemoryNetwork) -> None:
@@ -56,16 +56,19 @@ class LineClientFactory:
         back: Link | None = None,
         **options: Any,
     ) -> LineClient:
-        """Connect a client to a handler, which is served from the first time on.
+        """Connect a client to a handler. The first call starts to serve it.
 
         Args:
-            handler: what `trionet.serve` would be given.
-            name: who the client is in the record of its conversation.
-            source: the host that it comes from, as the server sees it.
-            link: what its connection is like; default the network's.
+            handler: as for `trionet.serve`.
+            name: the client's name in the record of its conversation.
+            source: the host that it connects from, as the server sees it.
+            link: what its connection is like; default the network's link.
             back: what it is like from the server to the client; default as `link`.
-            options: as for `trionet.serve`: ``limits``, ``when_full`` and so on; only the first
-                time.
+            options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. Only the first
+                call takes them.
+
+        Raises:
+            ValueError: the handler is served already, and options were given.
         """
         from trionet.testing import start_handler
 
@@ -80,7 +83,11 @@ class LineClientFactory:
         return await self._running[handler](name, source=source, link=link, back=back)
 
     def server(self, handler: Handler) -> Server:
-        """Return the running server of a handler, to look at or to drain."""
+        """Return the running server of a handler, to inspect or to drain.
+
+        Raises:
+            ValueError: no client has been connected to this handler.
+        """
         if handler not in self._running:
             raise ValueError(f"{handler!r} is not served yet: ask for a client of it first")
         return self._running[handler].server

@@ -1,4 +1,4 @@
-"""The real program: started on pipes or on a pseudo-terminal, and ended in any case.
+"""The real program, started on pipes or on a pseudo-terminal, and always ended.
 
 Most are started by a fork, which is fast, and some are started for real. What each of the two shows
 is told in `forkserver`.
@@ -26,10 +26,10 @@ from forkserver import ForkServer, TrioProcess
 from trionet.testing import LineClient
 from trionet.transport.network import SYSTEM
 
-# Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
+# Seconds to wait for what takes a fraction of one, even on a loaded machine. Then the test fails.
 PATIENCE = 20
 
-# The interpreter's arguments of a real start. On a terminal, that first becomes the controlling one
+# The interpreter's arguments for a real start. A terminal first becomes the controlling terminal
 # of the program, so that Ctrl-C can be typed on it.
 _REAL = ("-m", "trionet.cli.main")
 _TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
@@ -39,7 +39,7 @@ _ROWS, _COLUMNS = 100, 80
 
 
 class Output:
-    """What a program prints, read as it comes."""
+    """What a program prints, read as it arrives."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -54,14 +54,14 @@ class Output:
         self._more.unpark_all()
 
     async def line(self) -> str:
-        """The next line; at the end of the output the rest, which is empty if all is well."""
+        """Return the next line, or at the end of the output the rest, which should be empty."""
         while (end := self.text.find("\n", self._taken)) < 0 and not self._ended:
             await self._more.park()
         start, self._taken = self._taken, len(self.text) if end < 0 else end + 1
         return self.text[start : None if end < 0 else end]
 
     async def rest(self) -> str:
-        """All that is still to come, to the end of the output."""
+        """Return everything up to the end of the output."""
         while not self._ended:
             await self._more.park()
         start, self._taken = self._taken, len(self.text)
@@ -69,9 +69,9 @@ class Output:
 
 
 class Errors(Output):
-    """The standard error: without the times of a log, and without what it says of connections.
+    """Standard error, without the times of the log and without its lines about connections.
 
-    What it says of connections is `log`.
+    Those are in `log`.
     """
 
     _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
@@ -91,7 +91,7 @@ class Errors(Output):
 
     @property
     def log(self) -> list[str]:
-        """The log of connections so far, without the times."""
+        """The lines about connections so far, without their times."""
         return [
             self._TIME.sub("", line)
             for line in self.text.splitlines()
@@ -100,7 +100,7 @@ class Errors(Output):
 
 
 class Program:
-    """A started program. Each wait ends within `PATIENCE`, and tells what was printed till then."""
+    """A started program. A wait longer than `PATIENCE` fails, and tells what was printed so far."""
 
     def __init__(self, arguments: tuple[str, ...], process: trio.Process | TrioProcess) -> None:
         self.process = process
@@ -108,30 +108,30 @@ class Program:
         self._arguments = arguments
 
     async def expect(self, *lines: str) -> None:
-        """These lines come next on the standard output."""
+        """Check that these lines come next on standard output."""
         for line in lines:
             await self._expect("out", self.out.line, line)
 
     async def expect_error(self, *lines: str) -> None:
-        """These lines come next on the standard error."""
+        """Check that these lines come next on standard error."""
         for line in lines:
             await self._expect("err", self.err.line, line)
 
     async def expect_end(self, status: int = 0) -> None:
-        """Nothing more comes on either output, and the program ends."""
+        """Check that nothing more comes on either output, and that the program ends."""
         await self._expect("out", self.out.rest, "")
         await self._expect("err", self.err.rest, "")
         assert await self.within_patience(self.process.wait) == status, self.told()
 
     async def address(self) -> str:
-        """The next line is `listening on ADDRESS`."""
+        """Return the ADDRESS of the next line, `listening on ADDRESS`."""
         line = await self.within_patience(self.out.line)
         match = re.fullmatch(r"listening on (\S+)", line)
         assert match, f"no address in {line!r}\n{self.told()}"
         return match[1]
 
     async def type(self, text: str) -> None:
-        """Write to the standard input."""
+        """Write to standard input."""
         assert self.process.stdin is not None
         await self.process.stdin.send_all(text.encode())
 
@@ -147,7 +147,7 @@ class Program:
             with trio.fail_after(PATIENCE):
                 return await wait()
         except trio.TooSlowError:
-            raise AssertionError(f"it takes longer than {PATIENCE} s\n{self.told()}") from None
+            raise AssertionError(f"it took longer than {PATIENCE} s\n{self.told()}") from None
 
     def told(self) -> str:
         return (
@@ -157,11 +157,11 @@ class Program:
 
     async def _expect(self, where: str, read: Callable[[], Any], expected: str) -> None:
         found = await self.within_patience(read)
-        assert found == expected, f"{where}: {expected!r} expected, {found!r} came\n{self.told()}"
+        assert found == expected, f"{where}: expected {expected!r}, got {found!r}\n{self.told()}"
 
 
 class Screen:
-    """What a terminal shows, as far as a line editor's output goes. It never scrolls."""
+    """What a terminal shows, as far as a line editor needs it. It never scrolls."""
 
     _SEQUENCE = re.compile(r"\x1b\[([?>]?)([0-9;]*) ?([A-Za-z])|\x1b\][^\x07]*\x07|\x1b[=>78]")
 
@@ -173,7 +173,7 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """The lines, without the blank ones at the end and the blanks at each one's end."""
+        """The lines, without blank lines at the end or blanks at the end of a line."""
         rows = [row for (row, _), cell in self._cells.items() if cell != " "]
         return [
             "".join(self._cells.get((row, column), " ") for column in range(_COLUMNS)).rstrip()
@@ -181,14 +181,14 @@ class Screen:
         ]
 
     def feed(self, data: bytes) -> bytes:
-        """Show bytes; what is returned is the terminal's answer to a question in them."""
+        """Show bytes, and return the terminal's answers to the questions in them."""
         text, self._unread, answers = self._unread + self._decode(data), "", b""
         at = 0
         while at < len(text):
             if text[at] == "\x1b":
                 match = self._SEQUENCE.match(text, at)
                 if match is None:
-                    # Cut in the middle of a sequence.
+                    # The bytes end in the middle of a sequence.
                     self._unread = text[at:]
                     break
                 answers += self._control(match[1], match[2], match[3])
@@ -245,8 +245,8 @@ class TerminalProgram(Program):
     """A program on a pseudo-terminal, and the person in front of it.
 
     Attributes:
-        modes_before: the terminal's modes before the program was started. Asked for afterwards,
-            they may be the program's already.
+        modes_before: the terminal's modes before the program was started. Afterwards they may
+            already be the program's.
     """
 
     def __init__(
@@ -264,13 +264,13 @@ class TerminalProgram(Program):
 
     @property
     def modes(self) -> list[Any]:
-        """The terminal's modes, as `termios.tcgetattr` has them."""
+        """The terminal's modes, as from `termios.tcgetattr`."""
         return termios.tcgetattr(self._theirs)
 
     def resize(self, columns: int) -> None:
-        """Make the terminal so wide, and tell the program."""
+        """Change the width of the terminal, and signal the program."""
         size = struct.pack("HHHH", _ROWS, columns, 0, 0)
-        # The kernel tells whoever has it as the controlling terminal.
+        # The kernel signals the programs whose controlling terminal it is.
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
 
     async def watch(self) -> None:
@@ -284,11 +284,11 @@ class TerminalProgram(Program):
         os.write(self._ours, text.encode(errors="surrogateescape"))
 
     async def expect_screen(self, *lines: str) -> None:
-        """Wait until the screen shows just this."""
+        """Wait until the screen shows exactly these lines."""
         await self.expect_that(lambda screen: screen == list(lines), f"{lines}")
 
     async def expect_that(self, is_so: Callable[[list[str]], bool], what: str) -> None:
-        """Wait until the screen's lines are as a function says."""
+        """Wait until a function accepts the screen's lines."""
 
         async def wait() -> None:
             while not is_so(self.screen.lines):
@@ -307,7 +307,7 @@ class TerminalProgram(Program):
 
 
 class Programs:
-    """Starts programs; the fixture `programs` ends those that are left."""
+    """Starts programs. The fixture `programs` ends those that are still running."""
 
     def __init__(self, fork_server: ForkServer, nursery: trio.Nursery) -> None:
         self._fork_server = fork_server
@@ -323,13 +323,13 @@ class Programs:
         real: bool = False,
         interpreter: tuple[str, ...] = _REAL,
     ) -> Program:
-        """Start `trionet ARGUMENTS...` with its standard streams on pipes, or as told.
+        """Start `trionet ARGUMENTS...` with its standard streams on pipes, or as given.
 
         Args:
             arguments: of the program.
             stdin, stdout, stderr: as `subprocess.Popen` takes them.
-            real: start it for real, as also with another `interpreter`.
-            interpreter: arguments of Python for a real start.
+            real: start it for real. Another `interpreter` implies this.
+            interpreter: the arguments of Python for a real start.
         """
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         process: trio.Process | TrioProcess
@@ -348,10 +348,10 @@ class Programs:
         return program
 
     async def run(self, *arguments: str, typed: str = "", **options: Any) -> Program:
-        """Start a program, type all that there is to type, and end its input."""
+        """Start a program, type everything, and end its input."""
         program = await self.start(*arguments, **options)
         with suppress(trio.BrokenResourceError):
-            # One that wants none of it may have ended already.
+            # A program that reads none of it may have ended already.
             await program.type(typed)
         await program.end_input()
         return program
@@ -363,7 +363,7 @@ class Programs:
         real: bool = False,
         interpreter: tuple[str, ...] = _REAL_ON_TERMINAL,
     ) -> TerminalProgram:
-        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own; otherwise as `start`."""
+        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own. Otherwise like `start`."""
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
         streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
@@ -385,14 +385,14 @@ class Programs:
         return program
 
     async def connect(self, address: str, *lines: str) -> LineClient:
-        """Connect to a server, and say some lines."""
+        """Connect to a server, and send some lines."""
         client = LineClient(await SYSTEM.connect(address), patience=PATIENCE)
         self._nursery.start_soon(_close_at_the_end, client)
         await client.send(*lines)
         return client
 
     async def aclose(self) -> None:
-        """End what is left, each by its own number."""
+        """End the programs that are still running, each by its process id."""
         for process in self._started:
             if process.returncode is None:
                 process.kill()

@@ -1,4 +1,4 @@
-"""`trionet calc`: the real program, its server driven by sockets, its client on pipes."""
+"""`trionet calc`: the real program, with sockets to its server and its client on pipes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOSING = (
     "import os, sys; os.close(%d);"
     "os.execv(sys.executable, [sys.executable, '-m', 'trionet.cli.main', *sys.argv[1:]])"
 )
-# Does not wait for its output, which otherwise has a second at the end of the program.
+# Gives its output no time at the end of the program, where it otherwise has a second.
 IMPATIENT = (
     "from trionet.program import console; console._GOODBYE_SECONDS = 0;"
     "from trionet.cli.main import main; main()"
@@ -37,7 +37,7 @@ async def serve(programs: Programs, *options: str) -> tuple[Program, str]:
 
 
 async def part(client: LineClient) -> None:
-    """See the server end the conversation, and end it too: so nobody waits for the other."""
+    """Wait until the server ends the conversation, and end it too, so that neither side waits."""
     await client.expect_end()
     await client.aclose()
 
@@ -54,7 +54,7 @@ def has_ipv6() -> bool:
 # The server.
 
 
-async def test_a_server_tells_each_address_that_it_listens_on(
+async def test_a_server_prints_each_address_that_it_listens_on(
     programs: Programs, tmp_path: Path
 ) -> None:
     unix = f"unix:{tmp_path}/calc:0"
@@ -85,7 +85,9 @@ async def test_a_server_tells_each_address_that_it_listens_on(
     assert not (tmp_path / "calc:0").exists()
 
 
-async def test_a_server_prints_names_operations_and_ends(programs: Programs) -> None:
+async def test_a_server_prints_names_operations_and_the_ends_of_sessions(
+    programs: Programs,
+) -> None:
     server, address = await serve(programs)
     ann = await programs.connect(address, " ann \t", "12 + 42", "\t1/0  ", "3.24-45")
     await ann.expect("54", "error: division by zero", "-41.76")
@@ -104,7 +106,7 @@ async def test_a_server_prints_names_operations_and_ends(programs: Programs) -> 
     await ann.receive()
     await ann.receive()
     await part(ann)
-    # No session without a name; then the end of the input, and a reset.
+    # Without a name there is no session. Then the input ends, or the connection is reset.
     await part(await programs.connect(address, "q"))
     refused = await programs.connect(address, "x" * 65)
     await refused.expect("error: the name is longer than 64 characters")
@@ -124,7 +126,9 @@ async def test_a_server_prints_names_operations_and_ends(programs: Programs) -> 
     await server.expect_end(0)
 
 
-async def test_with_more_than_one_client_each_end_has_a_name(programs: Programs) -> None:
+async def test_with_more_than_one_client_the_name_is_printed_at_the_end_of_a_session(
+    programs: Programs,
+) -> None:
     server, address = await serve(
         programs, "--max-clients", "3", "--precision", "3", "--backlog", "5"
     )
@@ -141,7 +145,7 @@ async def test_with_more_than_one_client_each_end_has_a_name(programs: Programs)
     await waits.expect("2")
 
 
-async def test_quiet_prints_the_addresses_alone(programs: Programs) -> None:
+async def test_quiet_prints_only_the_addresses(programs: Programs) -> None:
     server, address = await serve(programs, "--quiet", "--backlog", "0")
     ann = await programs.connect(address, "ann", "1 + 1", "q")
     await ann.expect("2")
@@ -165,27 +169,27 @@ async def test_once_ends_after_the_first_named_session(programs: Programs) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_first_signal_drains(programs: Programs, number: signal.Signals) -> None:
+async def test_the_first_signal_drains(programs: Programs, number: signal.Signals) -> None:
     server, address = await serve(programs)
     ann = await programs.connect(address, "ann", "1 + 1")
     await ann.expect("2")
     server.signal(number)
     await part(ann)
     await server.expect("ann connected", "ann: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 
-async def test_a_second_signal_ends_it_at_once(programs: Programs) -> None:
+async def test_a_second_signal_ends_the_server_at_once(programs: Programs) -> None:
     server, address = await serve(programs)
     ann = await programs.connect(address, "ann", "1 + 1")
     await ann.expect("2")
     server.signal(signal.SIGTERM)
-    # It waits for Ann to close, for two seconds.
+    # The server waits two seconds for Ann to close.
     await ann.expect_end()
     server.signal(signal.SIGINT)
     await server.expect("ann connected", "ann: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(130)
 
 
@@ -210,7 +214,7 @@ async def test_a_console_that_stands_still_never_stops_the_server(programs: Prog
             await trio.lowlevel.wait_readable(ours)
             address += os.read(ours, 1).decode()
         address = address.removeprefix("listening on ").rstrip()
-        # From here on nobody reads. A pipe holds 64 KiB, and this is more.
+        # From here on nobody reads the console. A pipe holds 64 KiB, and this is more.
         operation = " + " + "1" * 4000
         ann = await programs.connect(address, "ann")
         for number in range(50):
@@ -226,7 +230,7 @@ async def test_a_console_that_stands_still_never_stops_the_server(programs: Prog
         os.close(theirs)
 
 
-async def test_a_console_that_is_closed_is_no_error(programs: Programs) -> None:
+async def test_a_closed_console_is_not_an_error(programs: Programs) -> None:
     ours, theirs = os.pipe()
     server = await programs.start("calc", "serve", LOCAL, stdout=theirs)
     os.close(theirs)
@@ -247,7 +251,7 @@ async def test_a_console_that_is_closed_is_no_error(programs: Programs) -> None:
 
 
 async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_path: Path) -> None:
-    """Many clients, one after the other, of one server."""
+    """One server has many clients, one after the other."""
     server, address = await serve(programs)
 
     async def connect(typed: str, *printed: str, name: str = "ann") -> Program:
@@ -259,7 +263,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
     await client.expect_end(0)
     await server.expect("ann connected", "ann: 12 + 42 = 54", "Session ended")
 
-    # The end of the input quits, and its last piece is a line; blank lines are skipped.
+    # The client quits at the end of its input, whose last piece is a line. It skips blank lines.
     client = await connect(
         "\n  \n1 / 3\r\n\n1 / 0\n2 * 2", *["0." + "3" * 28, "error: division by zero", "4"]
     )
@@ -268,7 +272,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
     await server.expect("ann connected", f"ann: 1 / 3 = 0.{'3' * 28}")
     await server.expect("ann: 1 / 0: error: division by zero", "ann: 2 * 2 = 4", "Session ended")
 
-    # What is malformed is warned of, and not sent; what comes after `q` is not read.
+    # A malformed line causes a warning and is not sent. Nothing after `q` is read.
     client = await connect(
         "1,1 + 1\n?\n  1 +\n" + "1" * 5000 + "\n1 + 1\n q \n3 + 3\n", "2", "Session ended"
     )
@@ -281,7 +285,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
     await client.expect_end(0)
     await server.expect("ann connected", "ann: 1 + 1 = 2", "Session ended")
 
-    # An unfit name, given or not typed: nobody asks a pipe, and nothing in it is a name.
+    # An unfit name ends it: a pipe is not asked for another, and no line in it is a name.
     for name, reason in (
         ("", "the name is empty"),
         ("x" * 65, "the name is longer than 64 characters"),
@@ -301,7 +305,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
         await server.expect("ann connected", *[f"ann: 12 + 42 = {r}" for r in printed])
         await server.expect("Session ended")
 
-    # As by `<&-`, and with nobody who reads what is printed.
+    # Standard input is closed, as by `<&-`, or nobody reads what is printed.
     client = await programs.start(
         "calc",
         "connect",
@@ -340,7 +344,7 @@ async def test_a_script_gets_its_results_line_by_line(programs: Programs, tmp_pa
     ],
     ids=repr,
 )  # fmt: skip
-async def test_strict_tells_by_its_status_whether_a_line_failed(
+async def test_with_strict_the_status_says_whether_a_line_failed(
     programs: Programs, typed: str, printed: list[str], errors: list[str], failed: str
 ) -> None:
     _, address = await serve(programs, "--quiet")
@@ -367,12 +371,10 @@ async def test_thousands_of_lines_keep_their_order(programs: Programs, tmp_path:
     await client.expect_end(0)
 
 
-async def test_no_result_is_lost_by_a_reader_who_takes_their_time(
-    programs: Programs, tmp_path: Path
-) -> None:
+async def test_a_slow_reader_loses_no_result(programs: Programs, tmp_path: Path) -> None:
     server, address = await serve(programs)
     script = tmp_path / "script"
-    # More than the 64 KiB that a pipe holds, and no more than may wait to be printed.
+    # More than the 64 KiB that a pipe holds, and less than may wait to be printed.
     script.write_text("1 / 3\n" * 4000)
     ours, theirs = os.pipe()
     with script.open() as lines:
@@ -397,7 +399,7 @@ async def test_no_result_is_lost_by_a_reader_who_takes_their_time(
     await client.expect_end(0)
 
 
-async def test_a_lively_pipe_gets_each_reply_at_once(programs: Programs) -> None:
+async def test_on_a_pipe_each_reply_comes_at_once(programs: Programs) -> None:
     server, address = await serve(programs)
     ann = await programs.start("calc", "connect", "--name", "Ann Lee", address)
     for number in range(3):
@@ -416,15 +418,17 @@ async def test_a_lively_pipe_gets_each_reply_at_once(programs: Programs) -> None
     await ben.expect_error(LOST)
     await ben.expect_end(1)
     await server.expect("ben connected", "ben: 1 + 1 = 2", "Session ended")
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
-    # And now nobody is there.
+    # Now the server is gone.
     cid = await programs.run("calc", "connect", "--name", "cid", address)
     await cid.expect_error(f"error: cannot connect to {address}: connection refused")
     await cid.expect_end(1)
 
 
-async def test_a_name_that_the_server_refuses_ends_it_with_status_1(programs: Programs) -> None:
+async def test_a_name_that_the_server_refuses_ends_the_client_with_status_1(
+    programs: Programs,
+) -> None:
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
     async with listener:

@@ -1,4 +1,4 @@
-"""`trionet chat`: the real program, its server driven by sockets, its client on pipes."""
+"""`trionet chat`: the real program, with sockets to its server and its client on pipes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def serve(programs: Programs, *options: str) -> tuple[Program, str]:
 
 
 async def part(client: LineClient) -> None:
-    """See the server end the conversation, and end it too: so nobody waits for the other."""
+    """Wait until the server ends the conversation, and end it too, so that neither side waits."""
     await client.expect_end()
     await client.aclose()
 
@@ -41,7 +41,7 @@ async def test_a_server_prints_the_room_and_ends_with_its_last_member(
     programs: Programs, messages: bool
 ) -> None:
     server, address = await serve(programs, *["--messages"][: int(messages)])
-    # No member yet, and so not the last one to leave.
+    # A client without a name is not a member, so the room does not end when it leaves.
     await quit_room(await programs.connect(address))
     ann = await programs.connect(address, "Ann")
     await ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -61,7 +61,7 @@ async def test_a_server_prints_the_room_and_ends_with_its_last_member(
     await server.expect_end(0)
 
 
-async def test_forever_stays_until_it_is_signalled(programs: Programs) -> None:
+async def test_with_forever_the_room_stays_until_a_signal_comes(programs: Programs) -> None:
     server, address = await serve(programs, "--forever", "--quiet")
     for _ in range(2):
         ann = await programs.connect(address, "Ann")
@@ -72,27 +72,27 @@ async def test_forever_stays_until_it_is_signalled(programs: Programs) -> None:
     server.signal(signal.SIGTERM)
     await ann.expect(CLOSING)
     await part(ann)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 
-async def test_a_drain_of_an_empty_room_is_no_event(programs: Programs) -> None:
+async def test_a_drain_of_an_empty_room_prints_nothing(programs: Programs) -> None:
     server, _ = await serve(programs)
     server.signal(signal.SIGINT)
     await server.expect(CLOSING)
     await server.expect_end(0)
 
 
-async def test_a_second_ctrl_c_ends_it_at_once(programs: Programs) -> None:
+async def test_a_second_ctrl_c_ends_the_server_at_once(programs: Programs) -> None:
     server, address = await serve(programs, "--quiet")
     ann = await programs.connect(address, "Ann")
     await ann.expect("*** welcome, Ann (1 here: Ann)")
     server.signal(signal.SIGINT)
-    # It waits for Ann to close, for two seconds.
+    # The server waits two seconds for Ann to close.
     await ann.expect(CLOSING)
     await ann.expect_end()
     server.signal(signal.SIGINT)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(130)
 
 
@@ -112,7 +112,7 @@ async def test_a_console_that_stands_still_never_stops_the_room(programs: Progra
         while "\n" not in listening:
             listening += bytes(await server.within_patience(console.receive_some)).decode()
         address = listening.removeprefix("listening on ").rstrip()
-        # From here on nobody reads. A pipe holds 64 KiB, and this is more.
+        # From here on nobody reads the console. A pipe holds 64 KiB, and this is more.
         ann = await programs.connect(address, "Ann")
         await ann.expect("*** welcome, Ann (1 here: Ann)")
         bob = await programs.connect(address, "Bob")
@@ -124,7 +124,7 @@ async def test_a_console_that_stands_still_never_stops_the_room(programs: Progra
         await quit_room(bob)
         await ann.expect("*** Bob left (1 here)")
         await quit_room(ann)
-        # Now it goes on, and nothing is lost.
+        # Now the console goes on, and nothing is lost.
         printed = b"".join([bytes(data) async for data in console]).decode()
         assert printed.splitlines() == [
             *("*** Ann joined (1 here)", "*** Bob joined (2 here)"),
@@ -156,7 +156,7 @@ async def test_join_on_a_pipe_prints_the_rooms_lines_and_sends_its_own(
     await ann.expect_end(0)
     await bob.expect("Ann: the last", "*** Ann left (1 here)")
 
-    # `q` and `/quit` quit, and what comes after them is not read.
+    # `q` and `/quit` quit, and nothing after them is read.
     for quits in (" q\t", "/quit"):
         ann = await programs.start("chat", "join", "--plain", "--name", "Ann", address)
         await ann.type(f"1\n{quits}\n2\n")
@@ -164,13 +164,13 @@ async def test_join_on_a_pipe_prints_the_rooms_lines_and_sends_its_own(
         await ann.expect_end(0)
         await bob.expect("*** Ann joined (2 here)", "Ann: 1", "*** Ann left (1 here)")
 
-    # No input at all: there, and gone.
+    # Without any input the client joins and leaves.
     ann = await programs.start("chat", "join", "--name", "Ann", address, stdin=subprocess.DEVNULL)
     await ann.expect("*** welcome, Ann (2 here: Bob, Ann)")
     await ann.expect_end(0)
     await bob.expect("*** Ann joined (2 here)", "*** Ann left (1 here)")
 
-    # Nobody asks a pipe for another name, and nothing in it is one.
+    # A pipe is not asked for another name, and no line in it is a name.
     for name, reason in (
         ("bob", "the name bob is taken"),
         ("", "the name is empty"),
@@ -185,7 +185,7 @@ async def test_join_on_a_pipe_prints_the_rooms_lines_and_sends_its_own(
     await part(bob)
 
 
-async def test_join_tells_why_it_ended(programs: Programs) -> None:
+async def test_join_says_why_it_ended(programs: Programs) -> None:
     server, address = await serve(programs, "--quiet")
     ann = await programs.start("chat", "join", "--name", "Ann", address)
     await ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -199,7 +199,7 @@ async def test_join_tells_why_it_ended(programs: Programs) -> None:
     await bob.expect(CLOSING)
     await bob.expect_error(LOST)
     await bob.expect_end(1)
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
     cid = await programs.run("chat", "join", "--name", "Cid", address)
     await cid.expect_error(f"error: cannot connect to {address}: connection refused")

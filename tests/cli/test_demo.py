@@ -1,4 +1,4 @@
-"""The demo plays its script on the real network, and tells when something else happens."""
+"""The demo plays its script on the real network, and fails when something else happens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from trionet import calc, chat
 from trionet.cli import demo
 from trionet.cli.ending import Ended
-from trionet.cli.running import Terminal, run
+from trionet.cli.running import Runtime, run
 from trionet.program.console import Console, open_console
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def status_of_demo() -> int:
     return caught.value.exit_code
 
 
-def test_a_difference_ends_it_with_an_error(
+def test_a_difference_from_the_script_ends_the_demo_with_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # An option of the server: how it comes to its results is no matter here.
+    # With another precision the results differ from those in the script.
     monkeypatch.setattr(calc, "serve", partial(calc.serve, precision=1))
     assert status_of_demo() == 1
     output, errors = capfd.readouterr()
@@ -50,7 +50,7 @@ def test_a_difference_ends_it_with_an_error(
     assert output.endswith("    ann   > 12 + 42\n")
 
 
-def test_a_line_besides_the_script_is_a_difference(
+def test_a_line_that_is_not_in_the_script_is_a_difference(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     serve = chat.serve
@@ -69,16 +69,18 @@ async def test_a_line_that_never_comes_is_a_difference(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_console(1) as console:
-        ann = demo._Somebody("ann", Terminal(console, console))
+        ann = demo._Actor("ann", Runtime(console, console))
         with pytest.raises(demo.Differs, match=r"ann should see '54', but saw None"):
             await ann.expect("54")
         ann.expect_nothing_more()
         ann.see("55")
-        with pytest.raises(demo.Differs, match=r"ann saw '55' besides"):
+        with pytest.raises(demo.Differs, match=r"ann also saw '55'"):
             ann.expect_nothing_more()
 
 
-def test_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_ends_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     print_line = Console.print
 
     def press_ctrl_c(console: Console, line: str) -> None:

@@ -1,4 +1,4 @@
-"""How the real program ends: of signals, without its reader, and when its output is lost."""
+"""How the real program ends: by signals, without a reader, and when its output is lost."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def start_writing_to(
 async def test_lost_output_is_one_line_and_status_1(
     programs: Programs, arguments: list[str]
 ) -> None:
-    # For real: what the interpreter does at its end is a part of it.
+    # Started for real, because what the interpreter does when it exits is a part of the test.
     program = await start_writing_to(programs, "/dev/full", *arguments, real=True)
     await program.expect_error(f"error: {FULL}")
     await program.expect_end(1)
@@ -68,7 +68,7 @@ async def test_lost_output_is_one_line_and_status_1(
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["chat", "--help"], ["calc", "eval", "1 + 1"]], ids=" ".join
 )
-async def test_a_closed_output_is_a_lost_one(programs: Programs, arguments: list[str]) -> None:
+async def test_a_closed_output_counts_as_lost(programs: Programs, arguments: list[str]) -> None:
     program = await programs.start(*arguments, interpreter=("-c", CLOSING % 1))
     await program.expect_error(f"error: {CLOSED}")
     await program.expect_end(1)
@@ -84,7 +84,7 @@ async def test_a_calculator_client_that_loses_its_results_ends(
         programs, "/dev/full", "calc", "connect", "--name", "ann", address, *options
     )
     await client.type("1 + 1\n")
-    # Its input is still open.
+    # The input is still open.
     await client.expect_error(f"error: {FULL}")
     await client.expect_end(1)
 
@@ -95,14 +95,14 @@ async def test_a_chat_client_that_loses_its_output_leaves(programs: Programs) ->
     ann = await start_writing_to(programs, "/dev/full", "chat", "join", "--name", "ann", address)
     await ann.expect_error(f"error: {FULL}")
     await ann.expect_end(1)
-    # It was the last one.
+    # She was the last member.
     await server.expect_end(0)
     assert "closed" in server.err.log[-1]
     assert "the session ended" in server.err.log[-1]
 
 
 @needs_full
-async def test_lines_that_fail_on_a_full_device_are_told_once(programs: Programs) -> None:
+async def test_a_full_device_is_reported_once(programs: Programs) -> None:
     program = await start_writing_to(programs, "/dev/full", "calc", "eval")
     await program.type("1 + 1\n2 + 2\n")
     await program.expect_error(f"error: {FULL}")
@@ -110,7 +110,7 @@ async def test_lines_that_fail_on_a_full_device_are_told_once(programs: Programs
 
 
 @needs_full
-async def test_warnings_that_are_lost_are_a_failure_without_a_word(programs: Programs) -> None:
+async def test_lost_warnings_are_a_silent_failure(programs: Programs) -> None:
     _, address = await serve(programs, "calc")
     client = await start_writing_to(
         programs, "/dev/full", "calc", "connect", "--name", "ann", address, stream="stderr"
@@ -126,7 +126,7 @@ async def test_warnings_that_are_lost_are_a_failure_without_a_word(programs: Pro
 
 @needs_full
 @pytest.mark.parametrize("service", ["calc", "chat"])
-async def test_a_server_goes_on_with_a_full_device_and_says_so_once(
+async def test_a_server_goes_on_when_its_output_is_full_and_says_so_once(
     programs: Programs, service: str, tmp_path: Path
 ) -> None:
     unix = f"unix:{tmp_path}/s"
@@ -138,14 +138,14 @@ async def test_a_server_goes_on_with_a_full_device_and_says_so_once(
         await client.expect_end()
         await client.aclose()
         if service == "chat":
-            # It was the last member.
+            # That was the last member.
             break
     else:
         server.signal(signal.SIGTERM)
     await server.expect_end(0)
 
 
-async def test_a_closed_stream_is_never_taken_for_another(programs: Programs) -> None:
+async def test_no_connection_is_mistaken_for_a_closed_standard_stream(programs: Programs) -> None:
     server = await programs.start("calc", "serve", LOCAL, interpreter=("-c", CLOSING % 1))
     await server.expect_error(f"warning: {CLOSED}")
     server.signal(signal.SIGTERM)
@@ -156,7 +156,7 @@ async def test_a_closed_stream_is_never_taken_for_another(programs: Programs) ->
 
 
 class Reader:
-    """What a client prints, on a pipe, until somebody has read enough."""
+    """Reads what a client prints on a pipe, and goes away when it has read enough."""
 
     def __init__(self) -> None:
         self._ours, self.fd = os.pipe()
@@ -173,7 +173,7 @@ class Reader:
         os.close(self._ours)
 
 
-async def test_clients_end_with_their_reader_though_nothing_more_is_printed(
+async def test_a_client_ends_when_its_reader_goes_even_if_nothing_more_is_printed(
     programs: Programs,
 ) -> None:
     server, address = await serve(programs, "chat")
@@ -204,7 +204,7 @@ async def test_clients_end_with_their_reader_though_nothing_more_is_printed(
     await evaluation.expect_end(0)
 
 
-async def test_input_without_end_ends_with_the_reader(programs: Programs) -> None:
+async def test_a_client_with_endless_input_ends_when_its_reader_goes(programs: Programs) -> None:
     _, address = await serve(programs, "calc")
     reader = Reader()
     client = await programs.start("calc", "connect", "--name", "ann", address, stdout=reader.fd)
@@ -240,7 +240,7 @@ async def test_a_chat_client_leaves_and_dies_of_the_signal(
 
 
 @pytest.mark.parametrize("number", DEADLY)
-async def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(
+async def test_a_signal_at_the_prompt_restores_the_terminal(
     programs: Programs, number: signal.Signals
 ) -> None:
     _, address = await serve(programs, "calc")
@@ -255,7 +255,7 @@ async def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(
 
 
 async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> None:
-    # Never answers, and never reads.
+    # This server never answers and never reads.
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
         address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
@@ -274,8 +274,8 @@ async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> N
 
 @pytest.mark.parametrize("module", ["trionet.cli", "typer", "trionet.calc.grammar"])
 @pytest.mark.parametrize("form", ["script", "module"])
-def test_ctrl_c_while_it_starts_is_no_traceback(module: str, form: str) -> None:
-    # What is imported before the program's own package is the interpreter's affair.
+def test_ctrl_c_during_the_start_prints_no_traceback(module: str, form: str) -> None:
+    # The program is not responsible for what is imported before its own package.
     script = str(Path(sys.executable).with_name("trionet"))
     start = [script] if form == "script" else ["-m", "trionet.cli.main"]
     with subprocess.Popen(
@@ -310,7 +310,7 @@ main.main()
 
 
 @pytest.mark.parametrize(("signals", "status"), [(1, 128 + signal.SIGTERM), (2, -signal.SIGTERM)])
-async def test_a_client_that_is_stuck_ends_with_its_terminal_restored(
+async def test_a_stuck_client_ends_and_restores_its_terminal(
     programs: Programs, signals: int, status: int
 ) -> None:
     _, address = await serve(programs, "chat")
@@ -322,15 +322,15 @@ async def test_a_client_that_is_stuck_ends_with_its_terminal_restored(
     assert ann.modes != ann.modes_before
     await (await programs.connect(address, "Bob")).receive()
     for _ in range(signals):
-        # Time for it to be stuck, and for the second to be another one.
+        # Time to get stuck, and enough for the second signal not to count as the same.
         await trio.sleep(0.3)
         ann.signal(signal.SIGTERM)
     await ann.expect_end(status)
     assert ann.modes == ann.modes_before
 
 
-async def test_the_same_signal_twice_at_once_is_one(programs: Programs) -> None:
-    # As `timeout` sends it, to the process and to its group.
+async def test_the_same_signal_twice_at_once_counts_as_one(programs: Programs) -> None:
+    # `timeout` sends it like this, to the process and to its group.
     server, address = await serve(programs, "calc")
     ann = await programs.connect(address, "ann", "1 + 1")
     await ann.expect("2")
@@ -340,11 +340,11 @@ async def test_the_same_signal_twice_at_once_is_one(programs: Programs) -> None:
     server.signal(signal.SIGTERM)
     await ann.expect_end()
     await ann.aclose()
-    await server.expect_error("closing; once more ends at once")
+    await server.expect_error("closing; a second signal ends the server at once")
     await server.expect_end(0)
 
 
-async def test_a_hangup_without_a_terminal_is_told_and_ends_nothing(programs: Programs) -> None:
+async def test_a_sighup_without_a_terminal_is_logged_and_ends_nothing(programs: Programs) -> None:
     server, address = await serve(programs, "chat", "--forever")
     for _ in range(2):
         server.signal(signal.SIGHUP)
@@ -371,7 +371,7 @@ def test_a_server_whose_terminal_hangs_up_drains(tmp_path: Path) -> None:
         while "going on" not in log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        # A SIGHUP alone is no hang-up.
+        # A SIGHUP alone is not a hang-up.
         assert server.poll() is None
         os.close(ours)
         assert server.wait(20) == 0

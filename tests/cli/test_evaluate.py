@@ -30,14 +30,14 @@ async def evaluate(programs: Programs, *arguments: str, **options: Any) -> Progr
         (["1 / 3"], "0." + "3" * 28),
         (["1 / 3", "--precision", "5"], "0.33333"),
         (["--precision", "100", "1 / 3"], "0." + "3" * 100),
-        # What begins with a minus is no option.
+        # An expression that begins with a minus is not an option.
         (["-1 + 2"], "1"),
         (["-1"], "-1"),
         (["--precision", "3", "-1/3"], "-0.333"),
         (["--", "-1 + 2"], "1"),
         (["--1"], "1"),
         (["-e"], "-2.718281828459045235360287471"),
-        # As `expr` takes it.
+        # As for `expr`.
         (["2", "+", "3"], "5"),
         (["7", "-", "-2", "="], "9"),
     ],
@@ -63,7 +63,7 @@ async def test_the_result_is_printed(programs: Programs, arguments: list[str], r
     ],
     ids=str,
 )
-async def test_why_there_is_no_result_is_one_line_and_status_1(
+async def test_the_reason_for_no_result_is_one_line_with_status_1(
     programs: Programs, arguments: list[str], reason: str
 ) -> None:
     program = await evaluate(programs, *arguments)
@@ -71,9 +71,9 @@ async def test_why_there_is_no_result_is_one_line_and_status_1(
     await program.expect_end(1)
 
 
-async def test_without_an_expression_each_line_of_the_input_is_one(programs: Programs) -> None:
+async def test_without_an_expression_each_line_of_input_is_calculated(programs: Programs) -> None:
     program = await evaluate(programs)
-    # Each result comes as soon as its line.
+    # Each result comes as soon as its line has come.
     for typed, result in (("12 + 42\n", "54"), ("ans / 4\r\n", "13.5"), ("\n \t\n-ans\n", "-13.5")):
         await program.type(typed)
         await program.expect(result)
@@ -83,7 +83,7 @@ async def test_without_an_expression_each_line_of_the_input_is_one(programs: Pro
     await program.expect_end(0)
 
 
-async def test_a_line_that_fails_is_told_by_its_number_and_the_others_go_on(
+async def test_a_failed_line_is_reported_with_its_number_and_the_others_go_on(
     programs: Programs,
 ) -> None:
     program = await evaluate(programs)
@@ -94,11 +94,11 @@ async def test_a_line_that_fails_is_told_by_its_number_and_the_others_go_on(
         "error: line 4: division by zero",
         "error: line 5: line is longer than 4096 bytes",
     )
-    # A `q` ends it, whatever follows.
+    # A `q` ends the input, whatever follows.
     await program.expect_end(1)
 
 
-async def test_a_byte_order_mark_is_no_part_of_the_first_line(programs: Programs) -> None:
+async def test_a_byte_order_mark_is_not_part_of_the_first_line(programs: Programs) -> None:
     program = await evaluate(programs, real=True)
     await program.type("\ufeff1 + \n\ufeff2\n")
     await program.end_input()
@@ -109,7 +109,7 @@ async def test_a_byte_order_mark_is_no_part_of_the_first_line(programs: Programs
     await program.expect_end(1)
 
 
-async def test_on_one_screen_errors_stand_among_the_results(programs: Programs) -> None:
+async def test_on_one_screen_errors_appear_among_the_results(programs: Programs) -> None:
     program = await evaluate(programs, stderr=subprocess.STDOUT, real=True)
     await program.type("1 + 1\n2 +\n3 + 3\n")
     await program.end_input()
@@ -117,25 +117,23 @@ async def test_on_one_screen_errors_stand_among_the_results(programs: Programs) 
     await program.expect_end(1)
 
 
-async def test_a_reader_who_has_enough_ends_it(programs: Programs) -> None:
+async def test_it_ends_when_nobody_reads_its_results_any_more(programs: Programs) -> None:
     ours, theirs = os.pipe()
     program = await evaluate(programs, stdout=theirs)
     os.close(theirs)
     os.close(ours)
     await program.type("1 + 1\n")
-    # Its input is still open.
+    # The input is still open.
     await program.expect_end(0)
 
 
-async def test_no_input_at_all_is_none(programs: Programs) -> None:
+async def test_without_any_input_there_are_no_results(programs: Programs) -> None:
     program = await evaluate(programs, stdin=subprocess.DEVNULL)
     await program.expect_end(0)
 
 
 @pytest.mark.parametrize("precision", ["0", "101", "x"])
-async def test_a_precision_that_is_none_is_a_usage_error(
-    programs: Programs, precision: str
-) -> None:
+async def test_an_impossible_precision_is_a_usage_error(programs: Programs, precision: str) -> None:
     program = await evaluate(programs, "--precision", precision, "1")
     assert "--precision" in await program.within_patience(program.err.rest)
     await program.expect_end(2)
@@ -146,7 +144,7 @@ def test_the_default_precision_is_the_calculators() -> None:
     assert parameters["precision"].default == calc.DEFAULT_PRECISION
 
 
-def test_it_loads_no_more_than_it_needs() -> None:
+def test_it_loads_only_what_it_needs() -> None:
     program = (
         "import sys; sys.argv[1:] = ['calc', 'eval', '2 * (3 + 4)']\n"
         "try:\n    from trionet.cli.main import main; main()\n"

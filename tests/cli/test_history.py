@@ -1,4 +1,4 @@
-"""What was typed, kept in a file that its user can rely on, and that several programs share."""
+"""The history: a file that its user can rely on, and that several programs share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trionet.cli.history import MAX_BYTES, KeptHistory, history_path
 
 
 class Typed:
-    """A run of the program: what its person has typed before, types, and is told."""
+    """One run of the program: what was typed before, what is typed, and the warnings."""
 
     def __init__(self, path: Path) -> None:
         self.warnings: list[str] = []
@@ -49,7 +49,7 @@ def _umask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_what_was_typed_is_known_to_the_next_run(path: Path) -> None:
+def test_the_next_run_knows_what_was_typed(path: Path) -> None:
     first = Typed(path)
     assert first.before == []
     first.type("12 + 42", "  2 × 3 ")
@@ -58,11 +58,11 @@ def test_what_was_typed_is_known_to_the_next_run(path: Path) -> None:
     second.type("1 / 3")
     assert second.known == ["12 + 42", "  2 × 3 ", "1 / 3"]
     assert Typed(path).before == second.known
-    # A file for people, too.
+    # People can read the file too.
     assert path.read_text(encoding="utf-8") == "12 + 42\n  2 × 3 \n1 / 3\n"
 
 
-def test_two_at_a_time_keep_what_both_have_typed(path: Path) -> None:
+def test_two_programs_at_a_time_keep_what_is_typed_in_both(path: Path) -> None:
     first, second = Typed(path), Typed(path)
     first.type("1")
     second.type("2")
@@ -72,14 +72,14 @@ def test_two_at_a_time_keep_what_both_have_typed(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_umask")
-def test_it_is_private_whatever_the_umask(path: Path) -> None:
+def test_the_file_is_private_whatever_the_umask(path: Path) -> None:
     Typed(path).type("12 + 42")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     for folder in (path.parent, path.parent.parent):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_what_is_there_already_keeps_its_mode(path: Path) -> None:
+def test_files_and_folders_that_exist_keep_their_modes(path: Path) -> None:
     path.parent.mkdir(parents=True, mode=0o755)
     path.touch(mode=0o644)
     Typed(path).type("12 + 42")
@@ -87,7 +87,7 @@ def test_what_is_there_already_keeps_its_mode(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
-def test_nothing_is_made_before_something_is_typed(path: Path) -> None:
+def test_no_file_is_made_before_something_is_typed(path: Path) -> None:
     Typed(path).type("q", "?", " ", " q ")
     assert not path.parent.parent.exists()
 
@@ -98,14 +98,14 @@ def test_commands_are_not_kept(path: Path) -> None:
     assert run.known == Typed(path).before == ["1 + 1"]
 
 
-def test_the_lines_of_a_paste_are_entries_of_their_own_in_the_next_run(path: Path) -> None:
+def test_each_line_of_a_paste_is_an_entry_in_the_next_run(path: Path) -> None:
     run = Typed(path)
     run.type("1 + 1\n\n2 + 2")
     assert run.known == ["1 + 1\n\n2 + 2"]
     assert Typed(path).before == ["1 + 1", "2 + 2"]
 
 
-def test_what_is_no_text_or_no_line_does_no_harm(path: Path) -> None:
+def test_input_that_is_not_text_or_too_long_does_no_harm(path: Path) -> None:
     run = Typed(path)
     run.type("caf\udce9", "x" * 5000, "1 + 1")
     assert run.known == ["caf\udce9", "x" * 5000, "1 + 1"]
@@ -114,7 +114,9 @@ def test_what_is_no_text_or_no_line_does_no_harm(path: Path) -> None:
     assert Typed(path).before == ["�\r", "2 + 2", "3 +"]
 
 
-def test_it_is_bounded_and_the_oldest_go_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_bounded_and_loses_the_oldest_entries(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(history_module, "MAX_BYTES", 1000)
     run = Typed(path)
     entries = [f"{number:05} + 1" for number in range(500)]
@@ -128,7 +130,7 @@ def test_it_is_bounded_and_the_oldest_go_first(path: Path, monkeypatch: pytest.M
     assert kept == entries[-len(kept) :]
 
 
-def test_a_file_that_somebody_else_made_huge_is_read_in_part(path: Path) -> None:
+def test_a_huge_file_made_by_somebody_else_is_read_in_part(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("9 + 9\n" * 1_000_000)
     run = Typed(path)
@@ -139,7 +141,9 @@ def test_a_file_that_somebody_else_made_huge_is_read_in_part(path: Path) -> None
     assert Typed(path).before[-2:] == ["9 + 9", "1 + 1"]
 
 
-def test_a_program_writes_when_no_other_does(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_writes_only_while_no_other_does(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     locked: list[tuple[int, int]] = []
 
     def flock(fd: int, how: int) -> None:
@@ -151,7 +155,7 @@ def test_a_program_writes_when_no_other_does(path: Path, monkeypatch: pytest.Mon
     assert locked == [(how, 0), (how, 6)]
 
 
-def test_programs_that_write_and_cut_at_the_same_time_lose_nothing_recent(path: Path) -> None:
+def test_programs_that_write_and_cut_at_the_same_time_lose_no_recent_entries(path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from trionet.cli import history;"
         "history.MAX_BYTES = 4096;"
@@ -162,7 +166,7 @@ def test_programs_that_write_and_cut_at_the_same_time_lose_nothing_recent(path: 
     assert [writer.wait() for writer in writers] == [0, 0]
     lines = path.read_text().splitlines()
     assert path.stat().st_size <= 2 * 4096
-    # Each one's entries are whole, in order, and up to the last without a gap.
+    # The entries of each are whole, in order, and without a gap up to the last.
     for name in "ab":
         numbers = [int(line[2:]) for line in lines if line.startswith(name)]
         assert numbers == list(range(numbers[0], 1000)) if numbers else True
@@ -170,7 +174,7 @@ def test_programs_that_write_and_cut_at_the_same_time_lose_nothing_recent(path: 
     assert lines[-1].endswith("000999")
 
 
-def test_a_history_that_cannot_be_kept_is_told_once_and_no_error(tmp_path: Path) -> None:
+def test_a_history_that_cannot_be_kept_is_one_warning_and_no_error(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
     path = blocked / "trionet" / "calc_history"
@@ -180,7 +184,7 @@ def test_a_history_that_cannot_be_kept_is_told_once_and_no_error(tmp_path: Path)
     assert run.warnings == [f"history is not kept in {path}: not a directory"]
 
 
-def test_a_history_that_cannot_be_read_is_no_error(path: Path) -> None:
+def test_a_history_that_cannot_be_read_is_not_an_error(path: Path) -> None:
     path.mkdir(parents=True)
     run = Typed(path)
     assert run.before == []
@@ -200,7 +204,9 @@ def test_a_link_to_dev_null_keeps_nothing_and_harms_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "full device", "link to a pipe", "socket"])
-def test_what_is_no_file_is_told_once_and_never_waited_for(path: Path, kind: str) -> None:
+def test_something_other_than_a_file_is_one_warning_and_never_waited_for(
+    path: Path, kind: str
+) -> None:
     path.parent.mkdir(parents=True)
     match kind:
         case "pipe":
@@ -218,7 +224,7 @@ def test_what_is_no_file_is_told_once_and_never_waited_for(path: Path, kind: str
     assert run.warnings == [f"history is not kept in {path}: not a regular file"]
 
 
-def test_a_file_that_another_program_has_locked_is_soon_given_up(path: Path) -> None:
+def test_the_wait_for_another_programs_lock_is_short(path: Path) -> None:
     Typed(path).type("1 + 1")
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -232,7 +238,7 @@ def test_a_file_that_another_program_has_locked_is_soon_given_up(path: Path) -> 
     assert Typed(path).before == ["1 + 1"]
 
 
-def test_a_lock_that_is_let_go_of_in_time_is_waited_for(
+def test_a_lock_that_is_released_in_time_is_waited_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.parent.mkdir(parents=True)
@@ -246,13 +252,13 @@ def test_a_lock_that_is_let_go_of_in_time_is_waited_for(
     assert Typed(path).before == ["1 + 1"]
 
 
-def test_an_entry_that_has_no_room_on_its_device_is_not_kept_by_half(
+def test_no_half_of_an_entry_is_kept_on_a_full_device(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Typed(path).type("1 + 1")
     room = path.stat().st_size + 3
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The limit of a file's size stands for the device's; with its signal ignored, as Python has it.
+    # A limit on the file's size stands in for a full device. Python ignores its signal.
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
         run = Typed(path)
@@ -263,7 +269,9 @@ def test_an_entry_that_has_no_room_on_its_device_is_not_kept_by_half(
     assert path.read_text() == "1 + 1\n"
 
 
-def test_without_a_home_nothing_is_kept_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_nothing_is_kept_and_there_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def no_home(*_arguments: object, **_options: object) -> Path:
         raise RuntimeError("could not determine the home directory")
 
@@ -279,7 +287,9 @@ def test_without_a_home_nothing_is_kept_and_that_is_told(monkeypatch: pytest.Mon
     assert warnings == ["history is not kept: your home folder cannot be found, set HOME"]
 
 
-def test_where_it_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_file_is_in_the_users_state_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert history_path("calc_history") == tmp_path / "trionet" / "calc_history"
@@ -288,7 +298,9 @@ def test_where_it_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert history_path("x") == tmp_path / ".local" / "state" / "trionet" / "x"
 
 
-def test_without_locks_it_is_kept_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_history_is_kept_on_systems_without_locks_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.setattr(history_module, "MAX_BYTES", 40)
     Typed(path).type(*(f"{number} + 1" for number in range(100)))

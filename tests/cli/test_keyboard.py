@@ -29,7 +29,7 @@ def parse(text: str) -> list[KeyPress]:
 
 
 def told(keys: list[KeyPress]) -> list[str | Keys]:
-    """Return keys, with what a paste pasted."""
+    """Return keys, and for a paste its text."""
     return [key.data if key.key == PASTE else key.key for key in keys]
 
 
@@ -42,27 +42,27 @@ def told(keys: list[KeyPress]) -> list[str | Keys]:
         ("q\n", ["q", ENTER]),
         ("q\r\n", ["q", ENTER]),
         ("\r", [ENTER]),
-        # A line end with text behind it; and two.
+        # A line end with text behind it, and two line ends.
         ("a\rb", ["a", ENTER_WITHIN_PASTE, "b"]),
         ("one\rq\r", ["one\rq", ENTER]),
         ("one\nq\ntw", ["one\nq", ENTER_WITHIN_PASTE, "t", "w"]),
         ("one\r\nq\r\n", ["one\r\nq", ENTER]),
         ("\rq\r", ["\rq", ENTER]),
         ("a\tb\rc\r", ["a\tb\rc", ENTER]),
-        # Keys that no paste has part what they stand between.
+        # A key that no paste contains divides the text around it.
         ("one\r\x1b[Atwo\r", ["o", "n", "e", ENTER, UP, "t", "w", "o", ENTER]),
         ("one\r\x03\r", ["o", "n", "e", ENTER, Keys.ControlC, ENTER]),
         ("\x1bb\r", [Keys.Escape, "b", ENTER]),
-        # One that is marked is left alone.
+        # A marked paste is left alone.
         ("\x1b[200~one\rq\x1b[201~\r", ["one\rq", ENTER]),
     ],
 )
-def test_lines_at_once_become_one_paste(typed: str, keys: list[str]) -> None:
+def test_lines_that_come_at_once_become_one_paste(typed: str, keys: list[str]) -> None:
     assert told(merge_pastes(parse(typed))) == keys
 
 
 @given(st.text(st.sampled_from("aq/\t \r\n"), max_size=20))
-def test_no_character_is_lost_and_none_is_added(typed: str) -> None:
+def test_no_character_is_lost_or_added(typed: str) -> None:
     data = "".join(key.data for key in merge_pastes(parse(typed)))
     assert data.replace("\r\n", "\r").replace("\n", "\r") == typed.replace("\r\n", "\r").replace(
         "\n", "\r"
@@ -70,7 +70,7 @@ def test_no_character_is_lost_and_none_is_added(typed: str) -> None:
 
 
 class Terminal:
-    """A terminal in raw mode, and what is typed on it."""
+    """A terminal in raw mode, on which a test can type."""
 
     def __init__(self) -> None:
         self.ours, theirs = os.openpty()
@@ -94,12 +94,12 @@ def terminal() -> Iterator[Terminal]:
 def test_one_line_is_read_without_waiting_for_another(terminal: Terminal) -> None:
     terminal.type("q\r")
     assert told(terminal.keyboard.read_keys()) == ["q", ENTER]
-    # Nothing to read is no end.
+    # Nothing to read does not mean that the terminal has hung up.
     assert terminal.keyboard.read_keys() == []
     assert not terminal.keyboard.closed
 
 
-def test_a_paste_is_read_to_its_end_however_it_is_cut(terminal: Terminal) -> None:
+def test_a_paste_is_read_to_its_end_in_whatever_pieces_it_comes(terminal: Terminal) -> None:
     lines = "".join(f"line {number}\r" for number in range(5000))
     writer = threading.Thread(target=terminal.type, args=[lines + "q\r"], daemon=True)
     writer.start()
@@ -108,7 +108,7 @@ def test_a_paste_is_read_to_its_end_however_it_is_cut(terminal: Terminal) -> Non
     writer.join()
 
 
-def test_a_terminal_that_hangs_up_is_closed(terminal: Terminal) -> None:
+def test_a_terminal_that_has_hung_up_counts_as_closed(terminal: Terminal) -> None:
     os.close(terminal.ours)
     assert terminal.keyboard.read_keys() == []
     assert terminal.keyboard.closed

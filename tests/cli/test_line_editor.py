@@ -1,4 +1,4 @@
-"""The clients on a terminal, in front of a person: the real program on a pseudo-terminal."""
+"""The clients as a person sees them: the real program on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from trionet.calc.grammar import NAMES
 from trionet.cli.line_editor import LineEditor
-from trionet.cli.typist import Typist
+from trionet.cli.prompt_thread import PromptThread
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs, TerminalProgram
@@ -25,7 +25,7 @@ WELCOME = "*** welcome, Ann (1 here: Ann)"
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the programs keep what is typed, instead of this user's own folder."""
+    """The folder where the programs keep their history, instead of this user's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "trionet"
 
@@ -87,7 +87,7 @@ async def test_calc_connect_asks_for_a_name_and_calculates(programs: Programs) -
     await server.expect("Ann Lee: 1 / 0: error: division by zero", "Session ended")
 
 
-async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
+async def test_a_caret_shows_the_mistake_and_the_line_comes_back_for_correction(
     programs: Programs,
 ) -> None:
     _, address = await start_calculator(programs, "--quiet")
@@ -95,13 +95,13 @@ async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
     await ann.type("12 + (3 - 4\r")
     shown = ["> 12 + (3 - 4", "       ^", "warning: unclosed ( at column 6"]
     await ann.expect_screen(*shown, "> 12 + (3 - 4")
-    # The cursor is at the mistake: what is typed behind an editing key is typed there.
+    # The cursor is at the mistake: after an editing key, text is inserted there.
     await ann.type(LEFT + RIGHT + "2 * \r")
     shown += ["> 12 + 2 * (3 - 4", "           ^", "warning: unclosed ( at column 10"]
     await ann.expect_screen(*shown, "> 12 + 2 * (3 - 4")
     await ann.type(END + ")\r")
     shown += ["> 12 + 2 * (3 - 4)", "10"]
-    # A line that was taken does not come back.
+    # A line that was accepted does not come back.
     await ann.expect_screen(*shown, ">")
     await ann.type("\x1b[200~" + "1" * 4097 + "\x1b[201~\r")
     warning = "warning: line is longer than 4096 bytes"
@@ -111,13 +111,13 @@ async def test_a_mistake_is_pointed_at_and_the_line_comes_back_to_be_mended(
     )
 
 
-async def test_a_refused_line_is_replaced_by_what_is_typed(programs: Programs) -> None:
+async def test_typing_replaces_a_refused_line(programs: Programs) -> None:
     server, address = await start_calculator(programs)
     ann = await calculate(programs, address)
     await ann.type("1 +\r")
     shown = ["> 1 +", "     ^", "warning: expected a number at column 4"]
     await ann.expect_screen(*shown, "> 1 +")
-    # Enter alone asks again.
+    # Enter alone sends the line again.
     await ann.type("\r")
     shown *= 2
     await ann.expect_screen(*shown, "> 1 +")
@@ -127,11 +127,11 @@ async def test_a_refused_line_is_replaced_by_what_is_typed(programs: Programs) -
     await ann.type("3 +\r")
     shown += ["> 3 +", "     ^", "warning: expected a number at column 4"]
     await ann.expect_screen(*shown, "> 3 +")
-    # So does a paste.
+    # A paste replaces it too.
     await ann.type("\x1b[200~4 + 4\x1b[201~\r")
     shown += ["> 4 + 4", "8"]
     await ann.expect_screen(*shown, ">")
-    # Backspace edits; and q quits, whatever stands there.
+    # Backspace edits it; and `q` quits, whatever the line contains.
     await ann.type("5 5\r")
     shown += ["> 5 5", "    ^", "warning: expected an operator at column 3"]
     await ann.expect_screen(*shown, "> 5 5")
@@ -159,7 +159,7 @@ async def test_an_editing_key_keeps_a_refused_line(programs: Programs, key: str)
     await ann.expect_screen(*shown, "> 7 +1", "8", ">")
 
 
-async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) -> None:
+async def test_only_the_lines_of_a_paste_that_have_mistakes_come_back(programs: Programs) -> None:
     server, address = await start_calculator(programs)
     ann = await calculate(programs, address)
     await ann.type("\x1b[200~1 + 1\n2 2\n3 * 3\n44 4\x1b[201~\r")
@@ -175,30 +175,30 @@ async def test_of_a_paste_the_lines_with_mistakes_come_back(programs: Programs) 
     ("typed", "line", "column", "pointer", "again", "cursor"),
     [
         ("1 + + x", "1 + + x", 7, "        ^", "1 + + x", 6),
-        # At its end: something is missing.
+        # At the end, where something is missing.
         ("1 +", "1 +", 4, "     ^", "1 +", 3),
-        # Two columns each on the screen, and a tab is shown as ^I.
+        # Characters that take two columns on the screen; a tab is shown as ^I.
         ("漢字 x", "漢字 x", 4, "       ^", "漢字 x", 3),
         ("\tx", "\tx", 2, "    ^", "\tx", 1),
-        # As wide as it can be in one row of 80, with the cursor behind it; and too wide.
+        # As wide as fits in one row of 80 with the cursor behind it, and one wider.
         ("x" * 77, "x" * 77, 1, "  ^", "x" * 77, 0),
         ("x" * 78, "x" * 78, 1, "", "x" * 78, 0),
         ("漢" * 39, "漢" * 39, 1, "", "漢" * 39, 0),
-        # In no one place; and no text at all.
+        # A mistake without a place, and a line that is not text.
         ("1 1", "1 1", None, "", "1 1", 3),
         ("caf\udce9", "", None, "", "caf\udce9", 4),
         # One line of a paste.
         ("1\nx", "x", 1, None, "x", 0),
     ],
 )
-async def test_where_a_mistake_is_pointed_at(
+async def test_where_the_caret_and_the_cursor_are(
     typed: str, line: str, column: int | None, pointer: str | None, again: str, cursor: int
 ) -> None:
     class OfEighty:
         def columns(self) -> int:
             return 80
 
-    editor = LineEditor("> ", cast(Typist, OfEighty()))
+    editor = LineEditor("> ", cast(PromptThread, OfEighty()))
     editor._take_typed(typed, False)
     while editor._lines:
         await anext(editor)
@@ -220,7 +220,7 @@ async def test_a_question_mark_shows_help_and_is_not_sent(programs: Programs) ->
     await server.expect("ann connected", "ann: 1 + 1 = 2")
 
 
-async def test_what_was_typed_is_there_again_in_the_next_session(
+async def test_the_next_session_has_the_history_of_the_last(
     programs: Programs, state: Path
 ) -> None:
     _, address = await start_calculator(programs, "--quiet", "--max-clients", "2")
@@ -246,7 +246,7 @@ async def test_what_was_typed_is_there_again_in_the_next_session(
     await ben.expect_that(lambda screen: screen[-2:] == ["25", ">"], "the result")
     await ben.type("q\r")
     await ben.expect_end(0)
-    # Neither the name nor commands; and no message of a chat.
+    # It has neither names nor commands, nor the messages of a chat.
     assert (state / "calc_history").read_text() == "6 * 7\n6 +\n6 + 6\n5 * 5\n"
     cid = await calculate(programs, address)
     await cid.type(UP)
@@ -258,7 +258,7 @@ async def test_what_was_typed_is_there_again_in_the_next_session(
     assert files_in(state) == ["calc_history"]
 
 
-async def test_what_is_said_in_a_chat_is_kept_nowhere(programs: Programs, state: Path) -> None:
+async def test_messages_of_a_chat_are_not_kept(programs: Programs, state: Path) -> None:
     ann = await join(programs, await start_room(programs))
     await ann.type("a secret\r")
     await ann.expect_screen(WELCOME, "> a secret", ">")
@@ -293,7 +293,7 @@ async def test_a_history_that_cannot_be_kept_is_one_warning(
     await ann.expect_that(is_warned_after(3), "the result of the first line again")
 
 
-async def test_chat_join_asks_for_a_name_again_while_it_is_refused(programs: Programs) -> None:
+async def test_chat_join_asks_for_a_name_until_one_is_accepted(programs: Programs) -> None:
     address = await start_room(programs)
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
@@ -310,13 +310,13 @@ async def test_chat_join_asks_for_a_name_again_while_it_is_refused(programs: Pro
     await ann.type("Ann\r")
     shown += ["name: Ann", "*** welcome, Ann (2 here: Bob, Ann)"]
     await ann.expect_screen(*shown, ">")
-    # What was asked for is no message to be brought back.
+    # The answer to a question is not in the history of messages.
     await ann.type(UP)
     await ann.type("x\r")
     await bob.expect("*** Ann joined (2 here)", "Ann: x")
 
 
-async def test_lines_of_others_appear_above_the_line_being_typed(programs: Programs) -> None:
+async def test_lines_from_others_appear_above_the_line_being_typed(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
     bob = await programs.connect(address, "Bob")
@@ -351,7 +351,7 @@ async def test_lines_of_others_appear_above_the_line_being_typed(programs: Progr
     await bob.expect("*** Ann left (1 here)")
 
 
-async def test_a_line_that_comes_while_enter_is_pressed_is_not_lost(programs: Programs) -> None:
+async def test_a_line_that_arrives_while_enter_is_pressed_is_not_lost(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
     bob = await programs.connect(address, "Bob")
@@ -411,7 +411,7 @@ async def test_within_a_paste_nothing_is_a_command(programs: Programs, marks: bo
         "within a paste nothing is a command: all of it was said as text",
     ]
     await ann.expect_screen(*shown, ">")
-    # The next paste is told of too; one without a command needs no word.
+    # There is a note about the next paste too, but none about a paste without commands.
     await ann.type("\x1b[200~1\r2\x1b[201~\r")
     await bob.expect("Ann: 1", "Ann: 2")
     await ann.expect_screen(*shown, "> 1", "2", ">")
@@ -432,7 +432,7 @@ async def test_a_paste_that_ends_within_a_line_loses_nothing(programs: Programs)
     await bob.expect("Ann: more")
 
 
-async def test_what_is_pasted_behind_a_name_is_said(programs: Programs) -> None:
+async def test_lines_pasted_after_the_name_are_said(programs: Programs) -> None:
     address = await start_room(programs)
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
@@ -442,20 +442,21 @@ async def test_what_is_pasted_behind_a_name_is_said(programs: Programs) -> None:
     await bob.expect("*** Ann joined (2 here)", "Ann: hello", "Ann: q")
 
 
-async def test_a_pasted_q_does_not_end_a_session_with_lines_behind_it(programs: Programs) -> None:
+async def test_a_pasted_q_with_lines_behind_it_does_not_end_the_session(programs: Programs) -> None:
     _, address = await start_calculator(programs, "--quiet")
     ann = await calculate(programs, address)
-    told = "within a paste a q does not end the session: it was passed over"
+    told = "a q within a paste does not end the session: it was skipped"
     await ann.type("1 + 1\rq\r2 + 2\r")
     shown = ["> 1 + 1", "q", "2 + 2", "2", told, "4"]
     await ann.expect_screen(*shown, ">")
-    # One that is the last loses nothing.
+    # A `q` in the last line loses nothing, so it ends the session.
     await ann.type("\x1b[200~3 + 3\nq\n\x1b[201~\r")
+    last = ["6", "Session ended"]
+    await ann.expect_that(lambda screen: screen[-2:] == last, f"at its end {last}")
     await ann.expect_end(0)
-    assert ann.screen.lines[-2:] == ["6", "Session ended"]
 
 
-async def test_a_tab_is_four_spaces_here_and_there(programs: Programs) -> None:
+async def test_a_tab_becomes_four_spaces_on_both_sides(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
     bob = await programs.connect(address, "Bob")
@@ -468,7 +469,9 @@ async def test_a_tab_is_four_spaces_here_and_there(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("word", ["quit", "exit", ":q", "Q", "QUIT", " exit "])
-async def test_a_word_that_may_mean_to_leave_is_asked_about(programs: Programs, word: str) -> None:
+async def test_a_word_that_may_mean_to_leave_causes_a_question(
+    programs: Programs, word: str
+) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
     bob = await programs.connect(address, "Bob")
@@ -494,7 +497,7 @@ async def test_the_calculator_asks_too(programs: Programs) -> None:
     await ann.expect_screen("> exit", "leave? (q)", "> q", "Session ended")
 
 
-async def test_what_others_write_never_begins_at_the_left_edge(programs: Programs) -> None:
+async def test_text_from_others_never_begins_at_the_left_edge(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
     plain = await programs.start_on_terminal("chat", "join", "--plain", "--name", "Cid", address)
@@ -507,14 +510,14 @@ async def test_what_others_write_never_begins_at_the_left_edge(programs: Program
     rows = ["Bob:", "      *** server is closing", "Bob: " + "漢" * 37, "    " + "漢" * 23]
 
     def has_rows(screen: list[str]) -> bool:
-        # A wide character takes one cell of the test's terminal.
+        # A wide character takes only one cell of the test's terminal.
         lines = [line for line in screen if line != ">"]
         return lines[-4:] == rows
 
     for terminal in (ann, plain):
         await terminal.expect_that(has_rows, f"{rows}")
     await pipe.expect("*** Bob joined (4 here)", f"Bob: {forged}", "Bob: " + "漢" * 60)
-    # As wide as it is now.
+    # The new width counts.
     for terminal in (ann, plain):
         terminal.resize(40)
     await bob.send("x" * 60)
@@ -525,7 +528,7 @@ async def test_what_others_write_never_begins_at_the_left_edge(programs: Program
         )
 
 
-async def test_the_servers_console_indents_too(programs: Programs) -> None:
+async def test_the_console_of_the_server_indents_too(programs: Programs) -> None:
     server = await programs.start_on_terminal("chat", "serve", "127.0.0.1:0", "--messages")
     await server.expect_that(lambda screen: bool(screen) and "listening" in screen[0], "listening")
     address = server.screen.lines[0].removeprefix("listening on ")
@@ -536,13 +539,15 @@ async def test_the_servers_console_indents_too(programs: Programs) -> None:
     )
 
 
-async def test_what_is_no_text_or_too_long_is_warned_of_and_not_sent(programs: Programs) -> None:
+async def test_input_that_is_not_text_or_too_long_causes_a_warning_and_is_not_sent(
+    programs: Programs,
+) -> None:
     address = await start_room(programs)
     ann = await join(programs, address)
-    # As a terminal sends it that is set to Latin-1.
+    # This comes from a terminal that is set to Latin-1.
     await ann.type("caf\udce9\r")
     shown = [WELCOME, "> caf?", "warning: line is not UTF-8"]
-    # It comes back: nothing that was typed is lost.
+    # The line comes back, so nothing that was typed is lost.
     await ann.expect_screen(*shown, "> caf?")
     await ann.type("\x1b[200~" + "x" * 4097 + "\x1b[201~\r")
     await ann.expect_that(
@@ -587,7 +592,9 @@ async def test_ctrl_c_clears_a_line_first(programs: Programs) -> None:
     assert ann.modes == ann.modes_before
 
 
-async def test_who_waits_for_the_calculator_is_told_and_loses_nothing(programs: Programs) -> None:
+async def test_a_client_that_waits_for_the_calculator_says_so_and_loses_no_input(
+    programs: Programs,
+) -> None:
     _, address = await start_calculator(programs, "--quiet")
     first = await programs.connect(address, "first", "1 + 1")
     await first.expect("2")
@@ -595,7 +602,7 @@ async def test_who_waits_for_the_calculator_is_told_and_loses_nothing(programs: 
     await ann.type("2 + 2\r")
     waiting = ["> 2 + 2", "waiting: the calculator seems to be serving somebody else"]
     await ann.expect_screen(*waiting)
-    # Typed ahead: it is shown once, by the next prompt, and Ctrl-C takes it back.
+    # The next prompt shows what was typed ahead once, and Ctrl-C discards it.
     await ann.type("lost")
     await ann.type(CTRL_C)
     await ann.type("3 + 3\rhal")
@@ -614,7 +621,7 @@ async def test_who_waits_for_the_calculator_is_told_and_loses_nothing(programs: 
     await pipe.expect_end(0)
 
 
-async def test_ctrl_c_leaves_a_queue(programs: Programs) -> None:
+async def test_ctrl_c_ends_a_client_that_waits_for_the_calculator(programs: Programs) -> None:
     _, address = await start_calculator(programs, "--quiet")
     first = await programs.connect(address, "first", "1 + 1")
     await first.expect("2")
@@ -626,8 +633,8 @@ async def test_ctrl_c_leaves_a_queue(programs: Programs) -> None:
     assert ann.modes == ann.modes_before
 
 
-# A shell as far as it matters: it has the terminal, gives it to the program, and takes it back when
-# that stops; a line typed brings it back, to the foreground or (`bg`) not.
+# The essence of a shell: it has the terminal, gives it to the program, and takes it back when the
+# program stops. The next line typed resumes the program, in the foreground unless it is `bg`.
 _SHELL = """
 import os, signal, sys, termios, fcntl
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -667,7 +674,7 @@ async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> 
         await ann.type("\x1a")
         shown.append("stopped")
         await ann.expect_screen(*shown)
-        # As the terminal echoes it.
+        # The terminal echoes this.
         await ann.type("fg\n")
         shown.append("fg")
         await ann.expect_screen(*shown, "> half")
@@ -699,14 +706,14 @@ async def test_a_program_in_the_background_leaves_the_terminal_alone(programs: P
 # may stand still.
 _BUSY = """
 import time
-from trionet.cli.typist import Typist
+from trionet.cli.prompt_thread import PromptThread
 def delayed(leave):
     def wait_and_leave(*arguments):
         time.sleep(1.5)
         leave(*arguments)
     return wait_and_leave
-Typist._leave_screen = delayed(Typist._leave_screen)
-Typist._end = delayed(Typist._end)
+PromptThread._leave_screen = delayed(PromptThread._leave_screen)
+PromptThread._end = delayed(PromptThread._end)
 """
 
 
@@ -729,8 +736,8 @@ async def test_the_prompt_goes_before_a_suspended_program_however_busy_the_machi
     assert ann.modes == ann.modes_before
 
 
-async def test_a_sigtstp_that_nobody_can_undo_leaves_all_as_it_is(programs: Programs) -> None:
-    # The program leads its session: there is no shell to resume it, and the kernel stops it not.
+async def test_ctrl_z_without_a_shell_changes_nothing(programs: Programs) -> None:
+    # The program leads its session. No shell could resume it, so the kernel does not stop it.
     ann = await join(programs, await start_room(programs))
     await ann.type("half")
     await ann.expect_screen(WELCOME, "> half")
@@ -742,18 +749,18 @@ async def test_a_sigtstp_that_nobody_can_undo_leaves_all_as_it_is(programs: Prog
     await ann.expect_end(0)
 
 
-async def test_a_narrower_terminal_has_one_prompt(programs: Programs) -> None:
+async def test_after_the_terminal_becomes_narrower_there_is_one_prompt(programs: Programs) -> None:
     ann = await join(programs, await start_room(programs))
     await ann.type("x" * 60)
     await ann.expect_screen(WELCOME, "> " + "x" * 60)
-    # This terminal breaks no rows.
+    # The test's terminal does not break rows.
     ann.resize(40)
     await ann.expect_screen(WELCOME, "> " + "x" * 38, "x" * 22)
     ann.resize(80)
     await ann.expect_screen(WELCOME, "> " + "x" * 60)
 
 
-async def test_a_terminal_that_stands_still_does_not_keep_it_from_ending(
+async def test_a_terminal_that_stands_still_does_not_keep_the_client_from_ending(
     programs: Programs,
 ) -> None:
     address = await start_room(programs)
@@ -765,7 +772,7 @@ async def test_a_terminal_that_stands_still_does_not_keep_it_from_ending(
         command = ("chat", "join", "--name", "Ann", address)
         ann = await programs.start(*command, stdin=theirs, stdout=theirs, stderr=theirs)
         await bob.expect("*** Ann joined (2 here)")
-        # A terminal holds a few KiB, and nobody reads it.
+        # A terminal holds a few KiB, and nobody reads them.
         for _ in range(100):
             await bob.send("x" * 4000)
         ann.signal(signal.SIGINT)
@@ -777,7 +784,7 @@ async def test_a_terminal_that_stands_still_does_not_keep_it_from_ending(
         os.close(theirs)
 
 
-async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
+async def test_a_lost_server_ends_the_prompt_and_restores_the_terminal(
     programs: Programs,
 ) -> None:
     calc = await programs.start("calc", "serve", "127.0.0.1:0", "--quiet")
@@ -794,7 +801,7 @@ async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
     calc.process.kill()
     error = "error: the server closed the connection"
     await ann.expect_screen("> half", error)
-    # The notice comes with the end, so either the prompt or its end has printed it.
+    # The notice comes together with the end, so it may stand above or below the last prompt.
     closing = "*** server is closing"
     await bob.expect_that(
         lambda screen: (
@@ -807,7 +814,7 @@ async def test_a_lost_server_ends_the_prompt_and_leaves_the_terminal_whole(
         assert person.modes == person.modes_before
 
 
-async def test_an_interrupt_from_elsewhere_ends_the_prompt_too(programs: Programs) -> None:
+async def test_a_sigint_from_elsewhere_ends_the_prompt_too(programs: Programs) -> None:
     ann = await join(programs, await start_room(programs))
     ann.signal(signal.SIGINT)
     await ann.expect_end(-signal.SIGINT)
@@ -845,7 +852,7 @@ async def test_without_an_editor_the_terminal_itself_edits(
     await bob.expect("*** Ann left (1 here)")
 
 
-async def test_a_q_where_a_name_is_asked_for_leaves(programs: Programs) -> None:
+async def test_a_q_instead_of_a_name_leaves(programs: Programs) -> None:
     room = await start_room(programs)
     server = await programs.start("calc", "serve", "127.0.0.1:0")
     for command in (("chat", "join", room), ("calc", "connect", await server.address())):
@@ -855,7 +862,7 @@ async def test_a_q_where_a_name_is_asked_for_leaves(programs: Programs) -> None:
         await person.expect_end(0)
 
 
-async def test_who_is_thinking_of_a_name_keeps_nobody_waiting(programs: Programs) -> None:
+async def test_a_client_still_without_a_name_keeps_nobody_waiting(programs: Programs) -> None:
     server = await programs.start("calc", "serve", "127.0.0.1:0")
     address = await server.address()
     thinking = await programs.start_on_terminal("calc", "connect", address)

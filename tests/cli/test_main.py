@@ -1,4 +1,4 @@
-"""Commands, options and usage errors: what is judged before anything is done."""
+"""Commands, options and usage errors: what is checked before anything happens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ANN = ["--name", "ann"]
 
 
 def invoke(*arguments: str) -> tuple[int, str, str]:
-    """Run a command in this process: its status, output and errors without frames and breaks."""
+    """Run a command in this process; return its status, output and errors without frames."""
     result = CliRunner().invoke(app, arguments, env={"TERM": "dumb", "COLUMNS": "80"})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -32,7 +32,7 @@ def invoke(*arguments: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def _not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that a usage error stops may be done."""
+    """Fail if a command runs in spite of a usage error."""
 
     def run(command: object) -> None:
         raise AssertionError(f"{command} is run")
@@ -65,7 +65,7 @@ def test_version() -> None:
     ],
     ids=" ".join,
 )
-def test_help_tells_what_there_is(command: list[str], told: list[str]) -> None:
+def test_help_shows_commands_arguments_and_options(command: list[str], told: list[str]) -> None:
     status, output, errors = invoke(*command, "--help")
     assert (status, errors) == (0, "")
     for word in told:
@@ -130,14 +130,16 @@ def test_usage_errors(monkeypatch: pytest.MonkeyPatch, arguments: list[str], rea
     ],
     ids=" ".join,
 )
-def test_what_is_right_is_done(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+def test_a_correct_command_line_runs_the_command(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
     commands: list[object] = []
     monkeypatch.setattr("trionet.cli.running.run", commands.append)
     assert invoke(*arguments) == (0, "", "")
     assert len(commands) == 1
 
 
-async def test_the_installed_program_is_the_same(programs: Programs) -> None:
+async def test_the_installed_program_runs(programs: Programs) -> None:
     program = await programs.start(
         "--version", interpreter=(str(Path(sys.executable).with_name("trionet")),)
     )

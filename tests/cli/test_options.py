@@ -1,4 +1,4 @@
-"""Whatever an option is set to: a usage error in one sentence, or a program that does its work."""
+"""Whatever an option is set to, there is a usage error in one sentence or a working program."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMANDS = (
 
 
 def options_of(group: str, command: str) -> Mapping[str, bool]:
-    """The options of a command, and whether each takes a value."""
+    """Return the options of a command, and whether each takes a value."""
     found: Any = get_command(app)
     for name in (group, command):
         found = found.commands[name]
@@ -43,7 +43,7 @@ def options_of(group: str, command: str) -> Mapping[str, bool]:
     }
 
 
-# What people and attackers write: numbers within reason and without, texts that are none.
+# What people and attackers write: reasonable and unreasonable numbers, and texts that are not.
 NUMBERS = st.one_of(
     st.integers().map(str),
     st.floats().map(repr),
@@ -75,7 +75,7 @@ def command_lines(draw: st.DrawFn) -> tuple[str, ...]:
 
 
 class Paper:
-    """A console that keeps nothing."""
+    """A console that prints nothing."""
 
     def print(self, line: str) -> None:
         assert "\n" not in line
@@ -92,7 +92,7 @@ class Paper:
 
 @dataclass
 class Stage:
-    """A terminal, and what became of a command."""
+    """The runtime of a command, and what became of the command."""
 
     out: Paper = field(default_factory=Paper)
     err: Paper = field(default_factory=Paper)
@@ -106,7 +106,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """Commands run in this process, on a network in memory and on virtual time."""
+    """Run commands in this process, on a network in memory and on virtual time."""
     stage = Stage()
     network = MemoryNetwork()
 
@@ -117,19 +117,19 @@ def stage() -> Iterator[Stage]:
         return network
 
     async def serve_one_client(
-        serve: Callable[..., Awaitable[None]], terminal: Stage, **_options: object
+        serve: Callable[..., Awaitable[None]], runtime: Stage, **_options: object
     ) -> None:
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(serve)
             client = LineClient(await network.connect(server.addresses[0]))
             is_calculator = getattr(serve, "func", None) is calc.serve
-            # One letter, so that the shortest limit of a line lets it pass.
+            # One letter, so that even the smallest limit on a line's length admits it.
             await client.send("a", *(["1"] if is_calculator else []))
             answer = await client.receive()
             assert answer == "1" if is_calculator else answer.startswith("*** welcome, a ")
             assert server.connections == 1
             await server.drain()
-            terminal.served.append(answer)
+            runtime.served.append(answer)
             nursery.cancel_scope.cancel()
 
     def run(command: Callable[[Stage], Awaitable[object]]) -> None:
@@ -156,7 +156,7 @@ def stage() -> Iterator[Stage]:
 
 
 def outcome(stage: Stage, words: tuple[str, ...]) -> str:
-    """Run a command: what it was found to be."""
+    """Run a command, and return its outcome."""
     stage.served.clear()
     stage.refused.clear()
     stage.signals = Signals()
@@ -185,7 +185,7 @@ def outcome(stage: Stage, words: tuple[str, ...]) -> str:
 @example(words=("chat", "serve", "--rate=5e-324"))
 @example(words=("chat", "serve", "--rate=0.001", "--burst=1", "--max-line=1", "--max-waiting=1"))
 @example(words=("calc", "serve", "--precision=1e9"))
-def test_whatever_an_option_is_set_to_there_is_a_usage_error_or_a_server_that_serves(
+def test_any_value_of_an_option_is_a_usage_error_or_gives_a_working_program(
     stage: Stage, words: tuple[str, ...]
 ) -> None:
     outcome(stage, words)
@@ -193,7 +193,9 @@ def test_whatever_an_option_is_set_to_there_is_a_usage_error_or_a_server_that_se
 
 @pytest.mark.parametrize("command", ["calc", "chat"])
 @pytest.mark.parametrize("end", ["least", "most"])
-def test_with_all_limits_at_one_end_a_server_serves(stage: Stage, command: str, end: str) -> None:
+def test_a_server_works_with_all_limits_at_their_least_or_most(
+    stage: Stage, command: str, end: str
+) -> None:
     words = [command, "serve", "localhost:7000"]
     for option in options_of(command, "serve"):
         name = option.removeprefix("--").replace("-", "_")
@@ -229,7 +231,7 @@ def test_with_all_limits_at_one_end_a_server_serves(stage: Stage, command: str, 
         "\udcff",
     ],
 )
-def test_what_is_no_number_that_anybody_can_mean_is_a_usage_error_for_every_option(
+def test_a_value_that_nobody_can_mean_is_a_usage_error_for_every_option(
     stage: Stage, command: tuple[str, str], option: str, value: str
 ) -> None:
     where = ["unix:/run/s"] if command[1] == "serve" else ["1"]
@@ -237,13 +239,13 @@ def test_what_is_no_number_that_anybody_can_mean_is_a_usage_error_for_every_opti
 
 
 @pytest.mark.parametrize("command", ["calc", "chat"])
-def test_a_mode_for_no_unix_socket_is_a_usage_error(stage: Stage, command: str) -> None:
+def test_a_unix_mode_without_a_unix_socket_is_a_usage_error(stage: Stage, command: str) -> None:
     assert outcome(stage, (command, "serve", "--unix-mode=660")) == "usage error"
     assert outcome(stage, (command, "serve", "--unix-mode=660", "unix:/run/s")) == "served"
 
 
 def test_the_command_line_and_the_services_have_the_same_defaults() -> None:
-    """A number in `main.py` that differs from the one in the service would be a third truth."""
+    """The help shows the defaults: they must be those that the service has."""
     for service, standard in (("calc", calc.ONE_AT_A_TIME), ("chat", chat.OPEN_ROOM)):
         found: Any = get_command(app)
         for option in found.commands[service].commands["serve"].params:
@@ -252,7 +254,7 @@ def test_the_command_line_and_the_services_have_the_same_defaults() -> None:
                 assert option.default == getattr(standard, name), (service, name)
 
 
-async def test_a_real_server_serves_with_every_limit_at_its_most(programs: Programs) -> None:
+async def test_a_real_server_works_with_every_limit_at_its_most(programs: Programs) -> None:
     words = [
         f"{option}={BOUNDS[name].most}"
         for option, name in (

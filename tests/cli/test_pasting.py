@@ -12,13 +12,13 @@ BAD = LineNotUTF8(b"\xff")
 @pytest.mark.parametrize(
     "lines", [[], ["q"], ["q", ""], ["", "q", " ", "\t"], [BAD], [BAD, ""]], ids=repr
 )
-def test_one_line_is_no_paste(lines: list[Line]) -> None:
+def test_one_line_is_not_a_paste(lines: list[Line]) -> None:
     marked = mark_paste(lines)
     assert marked == lines
     assert not any(isinstance(line, PastedLine) for line in marked)
 
 
-def test_lines_of_a_paste_know_it_and_how_many_are_behind_them() -> None:
+def test_lines_of_a_paste_know_their_paste_and_how_many_lines_follow() -> None:
     lines: list[Line] = ["one", "", BAD, "q", " "]
     marked = mark_paste(lines)
     assert marked == lines
@@ -28,7 +28,7 @@ def test_lines_of_a_paste_know_it_and_how_many_are_behind_them() -> None:
     assert all(line.paste is lines for line in pasted)
 
 
-def test_a_line_behind_which_the_paste_goes_on_is_one_of_several() -> None:
+def test_a_line_counts_as_one_of_several_if_its_paste_goes_on() -> None:
     [line] = mark_paste(["q"], goes_on=True)
     assert isinstance(line, PastedLine)
     assert line.behind == 1

@@ -1,4 +1,4 @@
-"""From a command to an exit status: whatever happens, at most one line tells of it."""
+"""From a command to its exit status: whatever goes wrong, at most one line says so."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from trionet.chat import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli import running
+from trionet.cli.addresses import ListenSettings
 from trionet.cli.ending import Ended
 from trionet.cli.main import calc_serve, chat_serve
-from trionet.cli.running import Leaving, Terminal, run, serve_until_signalled, until_interrupted
+from trionet.cli.running import Leaving, Runtime, run, serve_until_signalled, until_interrupted
 from trionet.connection.connection import Connection
 from trionet.errors import ConnectionLost, ListenError, TrionetError
 from trionet.limits import Limits
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Programs
 
 
-# As the log has it.
+# The time at the beginning of each line of the log.
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
-def status_of(command: Callable[[Terminal], Awaitable[object]]) -> int:
+def status_of(command: Callable[[Runtime], Awaitable[object]]) -> int:
     with pytest.raises((typer.Exit, Ended)) as caught:
         run(command)
     error: BaseException = caught.value
@@ -55,33 +56,33 @@ def status_of(command: Callable[[Terminal], Awaitable[object]]) -> int:
     return error.exit_code
 
 
-def signal_of(command: Callable[[Terminal], Awaitable[object]]) -> int | None:
-    """The signal that the program is to die of."""
+def signal_of(command: Callable[[Runtime], Awaitable[object]]) -> int | None:
+    """Return the signal that the program should die of."""
     with pytest.raises(Ended) as caught:
         run(command)
     return caught.value.number
 
 
 def untimed(log: str) -> str:
-    """A log without its times; each line must have one."""
+    """Return a log without its times; each line must have one."""
     lines = log.splitlines(keepends=True)
     assert all(re.match(f"{TIME} ", line) for line in lines), log
     return "".join(line.partition(" ")[2] for line in lines)
 
 
-def raising(error: BaseException) -> Callable[[Terminal], Awaitable[object]]:
-    async def command(_terminal: Terminal) -> None:
+def raising(error: BaseException) -> Callable[[Runtime], Awaitable[object]]:
+    async def command(_runtime: Runtime) -> None:
         raise error
 
     return command
 
 
 def test_what_is_printed_is_printed_in_order(capfd: pytest.CaptureFixture[str]) -> None:
-    async def command(terminal: Terminal) -> None:
+    async def command(runtime: Runtime) -> None:
         await trio.lowlevel.checkpoint()
         for number in range(3):
-            terminal.out.print(f"result {number}")
-            terminal.err.print(f"warning {number}")
+            runtime.out.print(f"result {number}")
+            runtime.err.print(f"warning {number}")
 
     assert status_of(command) == 0
     assert capfd.readouterr() == (
@@ -109,7 +110,7 @@ def test_the_exit_status(
     assert capfd.readouterr() == ("", told)
 
 
-def test_an_error_of_the_program_itself_is_not_hidden() -> None:
+def test_a_fault_of_the_program_is_not_hidden() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         run(raising(ZeroDivisionError()))
     assert caught.group_contains(ZeroDivisionError)
@@ -118,28 +119,30 @@ def test_an_error_of_the_program_itself_is_not_hidden() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt()])]
 )
-def test_ctrl_c_as_a_key_is_sigint(capfd: pytest.CaptureFixture[str], error: BaseException) -> None:
+def test_ctrl_c_as_a_key_counts_as_sigint(
+    capfd: pytest.CaptureFixture[str], error: BaseException
+) -> None:
     command = raising(error)
     assert signal_of(client_of(command)) == signal.SIGINT
     assert capfd.readouterr() == ("", "")
 
 
 def client_of(
-    client: Callable[[Terminal], Awaitable[object]], leave: bool = False
-) -> Callable[[Terminal], Awaitable[object]]:
-    async def command(terminal: Terminal) -> None:
-        leaving = Leaving(terminal) if leave else None
-        await until_interrupted(partial(client, terminal), terminal, leaving=leaving)
+    client: Callable[[Runtime], Awaitable[object]], leave: bool = False
+) -> Callable[[Runtime], Awaitable[object]]:
+    async def command(runtime: Runtime) -> None:
+        leaving = Leaving(runtime) if leave else None
+        await until_interrupted(partial(client, runtime), runtime, leaving=leaving)
 
     return command
 
 
-def test_what_the_toolkit_logs_goes_to_the_standard_error(
+def test_the_log_of_the_toolkit_goes_to_standard_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     logger = logging.getLogger("trionet.server")
 
-    async def command(_terminal: Terminal) -> None:
+    async def command(_runtime: Runtime) -> None:
         await trio.lowlevel.checkpoint()
         logger.warning("drain: cut off %d connections", 2)
         logger.debug("nobody wants to know")
@@ -150,12 +153,12 @@ def test_what_the_toolkit_logs_goes_to_the_standard_error(
     assert logging.getLogger("trionet").handlers == []
 
 
-def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
+def test_text_from_a_peer_is_safe_in_the_log_and_in_tracebacks(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     logger = logging.getLogger("trionet.server")
 
-    async def command(_terminal: Terminal) -> None:
+    async def command(_runtime: Runtime) -> None:
         await trio.lowlevel.checkpoint()
         try:
             raise ValueError("what is \x1b[2J\u202e?")
@@ -170,17 +173,17 @@ def test_what_is_logged_of_a_peer_is_safe_to_show_also_in_a_traceback(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_ends_a_client_which_dies_of_it(
+def test_a_client_that_gets_a_signal_cleans_up_and_dies_of_it(
     capfd: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     before = signal.getsignal(number)
 
-    async def client(terminal: Terminal) -> None:
+    async def client(runtime: Runtime) -> None:
         try:
             signal.raise_signal(number)
             await trio.sleep_forever()
         finally:
-            terminal.out.print("cleaned up")
+            runtime.out.print("cleaned up")
 
     assert signal_of(client_of(client)) == number
     assert capfd.readouterr() == ("cleaned up\n", "")
@@ -188,11 +191,11 @@ def test_a_signal_ends_a_client_which_dies_of_it(
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
+def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
 
-        async def client(_terminal: Terminal) -> None:
+        async def client(_runtime: Runtime) -> None:
             await trio.lowlevel.checkpoint()
             signal.raise_signal(number)
             await trio.lowlevel.checkpoint()
@@ -207,17 +210,17 @@ async def lines_without_end() -> AsyncIterator[str]:
     await trio.sleep_forever()
 
 
-def test_a_client_that_can_leave_leaves_before_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
-    async def client(terminal: Terminal, leaving: Leaving) -> None:
+def test_a_client_that_can_leave_does_so_before_it_dies(capfd: pytest.CaptureFixture[str]) -> None:
+    async def client(runtime: Runtime, leaving: Leaving) -> None:
         async for line in leaving.over(lines_without_end()):
-            terminal.out.print(f"{line}")
+            runtime.out.print(f"{line}")
             signal.raise_signal(signal.SIGTERM)
-        terminal.out.print("left")
+        runtime.out.print("left")
         raise ConnectionLost("what comes of leaving in haste is no news")
 
-    async def command(terminal: Terminal) -> None:
-        leaving = Leaving(terminal)
-        await until_interrupted(partial(client, terminal, leaving), terminal, leaving=leaving)
+    async def command(runtime: Runtime) -> None:
+        leaving = Leaving(runtime)
+        await until_interrupted(partial(client, runtime, leaving), runtime, leaving=leaving)
 
     assert signal_of(command) == signal.SIGTERM
     assert capfd.readouterr() == ("one\nleft\n", "")
@@ -231,15 +234,15 @@ def test_a_client_has_a_second_to_leave(monkeypatch: pytest.MonkeyPatch) -> None
             signal.raise_signal(signal.SIGINT)
         await trio.sleep_forever()
 
-    async def command(terminal: Terminal) -> None:
-        leaving = Leaving(terminal)
-        await until_interrupted(partial(client, leaving), terminal, leaving=leaving)
+    async def command(runtime: Runtime) -> None:
+        leaving = Leaving(runtime)
+        await until_interrupted(partial(client, leaving), runtime, leaving=leaving)
 
     assert signal_of(command) == signal.SIGINT
 
 
-def test_a_client_that_has_not_begun_to_talk_need_not_leave() -> None:
-    async def client(_terminal: Terminal) -> None:
+def test_a_client_that_has_not_begun_to_talk_ends_without_leaving() -> None:
+    async def client(_runtime: Runtime) -> None:
         signal.raise_signal(signal.SIGINT)
         await trio.sleep_forever()
 
@@ -249,19 +252,24 @@ def test_a_client_that_has_not_begun_to_talk_need_not_leave() -> None:
 
 
 async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -> None:
-    """Run a command until the network, which the test has taken the place of, says so."""
+    """Run a serve command until the network, which the test has replaced, has seen enough."""
+    network: ListenSettings = {"certificate": None, "private_key": None, "unix_mode": None}
     async with open_console(1) as console:
-        terminal = Terminal(console, console)
+        runtime = Runtime(console, console)
+        serve_calculator = partial(
+            cli_calc.serve, limits=calc.ONE_AT_A_TIME, once=False, precision=28
+        )
+        serve_chat = partial(
+            cli_chat.serve, limits=chat.OPEN_ROOM, forever=False, show_messages=False
+        )
+        serve = serve_calculator if service == "calc" else serve_chat
         with pytest.raises(ExceptionGroup) as caught:
-            if service == "calc":
-                await cli_calc.serve(["localhost:0"], {}, {}, False, backlog, 28, True, terminal)
-            else:
-                await cli_chat.serve(["localhost:0"], {}, {}, False, False, backlog, True, terminal)
+            await serve(["localhost:0"], runtime, network=network, backlog=backlog, quiet=True)
     assert caught.group_contains(ListenError, match="seen enough")
 
 
 @pytest.mark.parametrize("service", ["calc", "chat"])
-async def test_the_backlog_reaches_the_system(
+async def test_the_backlog_reaches_the_network(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backlogs: list[int | None] = []
@@ -278,7 +286,7 @@ async def test_the_backlog_reaches_the_system(
 
 
 @pytest.mark.parametrize("service", ["calc", "chat"])
-async def test_what_takes_its_time_once_is_done_before_it_listens(
+async def test_slow_tables_are_made_before_the_server_listens(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_once = [
@@ -335,7 +343,7 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
             await trio.sleep_forever()
 
     async def serve_and_signal(*, task_status: trio.TaskStatus[Server]) -> None:
-        # Without the second signal the drain would wait for longer than this.
+        # Without the second signal the drain would take longer than this.
         limits = Limits(drain_seconds=1000)
         patience.deadline = trio.current_time() + 20
         with patience:
@@ -353,33 +361,33 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
                 await trio.lowlevel.checkpoint()
             signal.raise_signal(numbers[0])
             if len(numbers) == 1:
-                # The server ends its sending, and this side then does so too.
+                # When the server ends its sending, this side does so too.
                 assert await stream.receive_some() == b""
                 await stream.aclose()
 
-    # Its thread would end pytest.
+    # The thread that ends the process would end pytest.
     monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
-    status = status_of(lambda terminal: serve_until_signalled(serve_and_signal, terminal))
+    status = status_of(lambda runtime: serve_until_signalled(serve_and_signal, runtime))
     assert status == (130 if len(numbers) == 2 else 0)
     assert not patience.cancelled_caught
     output, errors = capfd.readouterr()
     assert output == "listening on 127.0.0.1:49152\nlistening on [::1]:49152\n"
-    assert untimed(errors) == "closing; once more ends at once\n"
+    assert untimed(errors) == "closing; a second signal ends the server at once\n"
 
 
 def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixture[str]) -> None:
     network = MemoryNetwork()
 
-    async def command(terminal: Terminal) -> None:
+    async def command(runtime: Runtime) -> None:
         await network.listen("localhost:1")
-        await serve_until_signalled(partial(serve, hear, "localhost:1", network=network), terminal)
+        await serve_until_signalled(partial(serve, hear, "localhost:1", network=network), runtime)
 
     assert status_of(command) == 1
     reason = "error: cannot listen on localhost:1: address already in use\n"
     assert capfd.readouterr() == ("", reason)
 
 
-def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_ends_by_itself_has_status_0(capfd: pytest.CaptureFixture[str]) -> None:
     network = MemoryNetwork()
 
     async def once(*, task_status: trio.TaskStatus[Server]) -> None:
@@ -390,11 +398,11 @@ def test_a_server_that_ends_by_itself_is_done(capfd: pytest.CaptureFixture[str])
             task_status.started(server)
             await server.drain()
 
-    assert status_of(lambda terminal: serve_until_signalled(once, terminal)) == 0
+    assert status_of(lambda runtime: serve_until_signalled(once, runtime)) == 0
     assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
 
 
-async def test_a_server_has_as_many_descriptors_as_it_may(programs: Programs) -> None:
+async def test_a_server_raises_its_limit_of_descriptors(programs: Programs) -> None:
     program = await programs.start("calc", "serve", "127.0.0.1:0")
     await program.address()
     soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Lines from whatever the standard input is: a pipe, a file, nothing at all."""
+"""Lines from standard input, whether it is a pipe, a file or closed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trionet.errors import BadLine, LineNotUTF8, LineTooLong
 from trionet.lines import Line
 from trionet.program.console import Console, open_console
 
-# On the real clock, for threads and pipes; what is waited for takes a fraction of one second.
+# On the real clock, because of threads and pipes. Each wait takes a fraction of one second.
 PATIENCE = 20
 
 
@@ -65,7 +65,7 @@ async def all_lines(source: StandardInput) -> list[Line]:
         return [line async for line in source]
 
 
-async def test_lines_come_as_they_are_written(pipe: Pipe, console: Console) -> None:
+async def test_lines_come_as_soon_as_they_are_written(pipe: Pipe, console: Console) -> None:
     source = StandardInput(console, pipe.fd)
     with trio.fail_after(PATIENCE):
         pipe.write("one\r\nzwölf\n\nha".encode())
@@ -78,14 +78,14 @@ async def test_lines_come_as_they_are_written(pipe: Pipe, console: Console) -> N
         assert await all_lines(source) == []
 
 
-async def test_bad_lines_come_in_their_place(pipe: Pipe, console: Console) -> None:
+async def test_bad_lines_come_in_order_with_the_others(pipe: Pipe, console: Console) -> None:
     pipe.write(b"1 + 1\ncaf\xe9\n" + b"x" * 5000 + b"\n2 + 2\n")
     pipe.end()
     lines = await all_lines(StandardInput(console, pipe.fd))
     assert [type(line) for line in lines] == [str, LineNotUTF8, LineTooLong, str]
 
 
-async def test_own_input_is_never_given_up(tmp_path: Path, console: Console) -> None:
+async def test_reading_goes_on_after_a_line_of_any_length(tmp_path: Path, console: Console) -> None:
     file = tmp_path / "input"
     file.write_bytes(b"x" * (3 << 20) + b"\nq\n")
     with file.open("rb") as opened:
@@ -94,7 +94,7 @@ async def test_own_input_is_never_given_up(tmp_path: Path, console: Console) -> 
 
 
 @pytest.mark.parametrize("content", [b"", b"one", b"one\ntwo\n"])
-async def test_a_plain_file_is_read_to_its_end(
+async def test_a_regular_file_is_read_to_its_end(
     tmp_path: Path, console: Console, content: bytes
 ) -> None:
     file = tmp_path / "input"
@@ -104,16 +104,18 @@ async def test_a_plain_file_is_read_to_its_end(
     assert lines == content.decode().splitlines()
 
 
-async def test_no_input_at_all_is_an_end(pipe: Pipe, console: Console, tmp_path: Path) -> None:
+async def test_without_any_input_the_lines_end(
+    pipe: Pipe, console: Console, tmp_path: Path
+) -> None:
     for path in (os.devnull, tmp_path):
         fd = os.open(path, os.O_RDONLY)
         assert await all_lines(StandardInput(console, fd)) == []
         os.close(fd)
-        # Closed, as by `<&-`.
+        # It is closed, as by `<&-`.
         assert await all_lines(StandardInput(console, fd)) == []
 
 
-async def test_a_terminal_that_has_hung_up_is_an_end(console: Console) -> None:
+async def test_the_lines_end_when_the_terminal_hangs_up(console: Console) -> None:
     ours, theirs = os.openpty()
     source = StandardInput(console, theirs)
     os.write(ours, b"one\n")
@@ -124,7 +126,7 @@ async def test_a_terminal_that_has_hung_up_is_an_end(console: Console) -> None:
     os.close(theirs)
 
 
-async def test_input_that_another_reader_took_first_is_waited_for(
+async def test_it_waits_on_if_another_reader_was_faster(
     pipe: Pipe, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = StandardInput(console, pipe.fd)
@@ -170,11 +172,13 @@ async def test_a_question_is_asked_on_the_console_and_takes_one_line(
     assert os.read(questions.fd, 100) == b"name: name: name: "
 
 
-async def test_a_byte_order_mark_is_no_part_of_the_first_line(pipe: Pipe, console: Console) -> None:
+async def test_a_byte_order_mark_is_not_part_of_the_first_line(
+    pipe: Pipe, console: Console
+) -> None:
     mark = "\ufeff".encode()
     pipe.write(mark[:2])
     source = StandardInput(console, pipe.fd)
     pipe.write(mark[2:] + b"1 + 1\n" + mark + b"2\n")
     pipe.end()
-    # At any other place it is a character like any other.
+    # Anywhere else it is a character like any other.
     assert await all_lines(source) == ["1 + 1", "\ufeff2"]

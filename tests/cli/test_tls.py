@@ -1,4 +1,4 @@
-"""Encrypted addresses and the mode of Unix sockets, as a user gives them on the command line."""
+"""Encrypted addresses and the mode of Unix sockets on the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def test_both_services_speak_tls_beside_plain_text(programs: Programs, files: Path) -> None:
+async def test_both_services_speak_tls_and_plain_text_at_once(
+    programs: Programs, files: Path
+) -> None:
     keys = ("--tls-cert", str(files / "cert.pem"), "--tls-key", str(files / "key.pem"))
     server = await programs.start("calc", "serve", "tls:127.0.0.1:0", "127.0.0.1:0", *keys)
     encrypted, plain = await server.address(), await server.address()
@@ -80,30 +82,32 @@ def usage_error(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--tls-cert", "c.pem"), "--tls-key: it is needed with --tls-cert"),
-        (("--tls-key", "k.pem"), "--tls-cert: it is needed with --tls-key"),
-        ((), "--tls-cert/--tls-key: they are needed for a tls: address"),
+        (("--tls-cert", "c.pem"), "--tls-key: it is required together with --tls-cert"),
+        (("--tls-key", "k.pem"), "--tls-cert: it is required together with --tls-key"),
+        ((), "--tls-cert/--tls-key: they are required for a tls: address"),
         (("--unix-mode", "rw"), "--unix-mode: it must be a number from 0 to 777"),
     ],
 )
 @pytest.mark.parametrize("service", ["calc", "chat"])
-def test_what_does_not_fit_together_is_a_usage_error(
+def test_options_that_do_not_go_together_are_a_usage_error(
     service: str, options: tuple[str, ...], reason: str
 ) -> None:
     extra = ("--tls-cert", "c", "--tls-key", "k") if "--unix-mode" in options else ()
     assert reason in usage_error(service, "serve", "tls:localhost:0", *options, *extra)
 
 
-def test_a_certificate_for_nothing_is_a_usage_error() -> None:
+def test_a_certificate_without_a_tls_address_is_a_usage_error() -> None:
     options = ("--tls-cert", "c.pem", "--tls-key", "k.pem")
-    assert "no tls: address to be for" in usage_error("calc", "serve", "localhost:0", *options)
+    assert "no tls: address to use it for" in usage_error("calc", "serve", "localhost:0", *options)
 
 
 def test_there_is_no_port_0_to_connect_to_with_tls_either() -> None:
     assert "no port 0" in usage_error("chat", "join", "tls:localhost:0", "--name", "x")
 
 
-async def test_the_mode_of_a_unix_socket_is_as_asked(programs: Programs, tmp_path: Path) -> None:
+async def test_a_unix_socket_has_the_mode_that_was_asked_for(
+    programs: Programs, tmp_path: Path
+) -> None:
     path = tmp_path / "room"
     server = await programs.start("chat", "serve", f"unix:{path}", "--unix-mode", "600")
     assert await server.address() == f"unix:{path}"

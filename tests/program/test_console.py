@@ -1,4 +1,4 @@
-"""An output that may stand still, and a program that does not."""
+"""Output that may stand still without stopping the program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from trionet.program import console as console_module
 from trionet.program.console import Console, is_reader_gone, open_console, wait_reader_gone
 
-# On the real clock, for threads and pipes; what is waited for takes a fraction of one second.
+# On the real clock, because of threads and pipes. Each wait takes a fraction of one second.
 PATIENCE = 20
 
 
@@ -29,12 +29,12 @@ def pipe() -> Iterator[tuple[int, int]]:
         try:
             os.close(fd)
         except OSError:
-            # A test has closed it.
+            # A test has closed it already.
             assert fd in (ours, theirs)
 
 
 def fill(fd: int) -> int:
-    """Fill a pipe to the brim and return how many bytes that took."""
+    """Fill a pipe completely, and return how many bytes that took."""
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK)
     filled = 0
@@ -51,7 +51,7 @@ def fill(fd: int) -> int:
 
 
 async def read(fd: int, size: int) -> str:
-    """Read as many bytes as are told."""
+    """Read exactly `size` bytes."""
     data = b""
     with trio.fail_after(PATIENCE):
         while len(data) < size:
@@ -74,7 +74,7 @@ async def test_lines_are_written_in_order_and_at_once(pipe: tuple[int, int]) -> 
     os.fstat(theirs)
 
 
-async def test_the_end_of_the_block_writes_what_waits(pipe: tuple[int, int]) -> None:
+async def test_what_is_waiting_is_written_at_the_end_of_the_block(pipe: tuple[int, int]) -> None:
     ours, theirs = pipe
 
     async def fail() -> None:
@@ -95,7 +95,7 @@ async def test_half_of_a_surrogate_pair_is_replaced(pipe: tuple[int, int]) -> No
     assert await read(ours, 5) == "caf?\n"
 
 
-async def test_an_output_that_stands_still_stops_nobody_and_goes_on_later(
+async def test_an_output_that_stands_still_blocks_nobody_and_goes_on_later(
     pipe: tuple[int, int],
 ) -> None:
     ours, theirs = pipe
@@ -108,10 +108,10 @@ async def test_an_output_that_stands_still_stops_nobody_and_goes_on_later(
         assert await read(ours, 4000) == "".join(f"{number:3}\n" for number in range(1000))
 
 
-async def test_what_is_too_much_is_dropped_from_the_oldest_on_and_counted(
+async def test_when_too_much_waits_the_oldest_lines_are_dropped_and_counted(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Three of them, "under way" being written meanwhile.
+    # Room for three lines, while "under way" is being written.
     room = len("under way\n") + 3 * len("0\n") + 4 * console_module._TEXT_COST
     monkeypatch.setattr(console_module, "_MAX_WAITING", room)
     ours, theirs = pipe
@@ -131,7 +131,7 @@ async def test_what_is_too_much_is_dropped_from_the_oldest_on_and_counted(
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 50_000])
-async def test_what_waits_is_bounded_in_bytes_however_long_its_lines(
+async def test_what_waits_is_bounded_in_bytes_whatever_the_length_of_its_lines(
     pipe: tuple[int, int], size: int
 ) -> None:
     _, theirs = pipe
@@ -160,7 +160,7 @@ async def test_no_line_is_too_long_to_be_printed(pipe: tuple[int, int]) -> None:
         assert await read(ours, len(expected.encode())) == expected
 
 
-async def test_whoever_waits_for_room_has_no_line_dropped(
+async def test_a_printer_that_waits_for_room_loses_no_line(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cost = len("000\n") + console_module._TEXT_COST
@@ -184,7 +184,7 @@ async def test_whoever_waits_for_room_has_no_line_dropped(
         assert await read(ours, 4001) == "." + "".join(f"{number:03}\n" for number in range(1000))
 
 
-async def test_the_last_lines_have_one_second(
+async def test_the_last_lines_have_one_second_to_be_written(
     pipe: tuple[int, int], autojump_clock: MockClock
 ) -> None:
     ours, theirs = pipe
@@ -192,19 +192,19 @@ async def test_the_last_lines_have_one_second(
 
     async def lose_patience() -> None:
         await trio.sleep(PATIENCE)
-        # Nothing else would end a write that is waited for.
+        # Nothing else would end the write that the program waits for.
         os.close(ours)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lose_patience)
-        # The clock runs ahead of the thread that writes; but this one never ends.
+        # The clock runs ahead of a thread that writes, but this write never ends.
         async with open_console(theirs) as console:
             console.print("nobody reads this")
         nursery.cancel_scope.cancel()
     assert trio.current_time() == 1
 
 
-async def test_a_closed_output_is_no_error(pipe: tuple[int, int]) -> None:
+async def test_an_output_that_nobody_reads_is_not_an_error(pipe: tuple[int, int]) -> None:
     ours, theirs = pipe
     os.close(ours)
     with trio.fail_after(PATIENCE):
@@ -217,7 +217,7 @@ async def test_a_closed_output_is_no_error(pipe: tuple[int, int]) -> None:
             await console.flush()
 
 
-async def test_the_end_of_the_reader_is_seen_though_nothing_is_printed(
+async def test_it_is_noticed_that_the_reader_has_gone_even_if_nothing_is_printed(
     pipe: tuple[int, int],
 ) -> None:
     ours, theirs = pipe
@@ -231,7 +231,7 @@ async def test_the_end_of_the_reader_is_seen_though_nothing_is_printed(
         assert console.failure is None
 
 
-async def test_a_socket_that_says_something_is_no_reader_that_is_gone() -> None:
+async def test_a_readable_socket_does_not_look_like_a_reader_that_has_gone() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.send(b"for another program to read")
@@ -243,7 +243,9 @@ async def test_a_socket_that_says_something_is_no_reader_that_is_gone() -> None:
             await wait_reader_gone(theirs.fileno())
 
 
-async def test_a_file_has_no_reader_to_wait_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_a_file_has_no_reader_that_could_go(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
     with (tmp_path / "output").open("wb") as output:
         with trio.move_on_after(1000) as still_read:
             await wait_reader_gone(output.fileno())
@@ -255,7 +257,7 @@ async def test_a_file_has_no_reader_to_wait_for(tmp_path: Path, autojump_clock: 
     assert not is_reader_gone(output_number)
 
 
-async def test_a_full_device_is_told_once_and_written_again_when_there_is_room(
+async def test_a_full_device_is_reported_once_and_writing_resumes_when_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     written: list[bytes] = []
@@ -290,7 +292,7 @@ async def test_a_full_device_is_told_once_and_written_again_when_there_is_room(
     assert console.failure is failures[0]
 
 
-async def test_an_output_that_somebody_made_non_blocking_loses_nothing(
+async def test_a_non_blocking_output_loses_nothing(
     pipe: tuple[int, int],
 ) -> None:
     ours, theirs = pipe

@@ -27,7 +27,7 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("soft", "hard", "size"), [(256, 4096, 4096), (300, 300, 512), ("soft", "hard", None)]
 )
-def test_there_is_room_for_as_many_descriptors_as_there_may_be(
+def test_room_is_made_for_as_many_descriptors_as_the_limit_allows(
     soft: object, hard: object, size: int | None
 ) -> None:
     command = [sys.executable, "-c", PREPARE.format(soft=soft, hard=hard)]

@@ -1,4 +1,4 @@
-"""`trionet.run`: a script whose last line is a server, and how it ends."""
+"""`trionet.run`: a script that ends with a server, and how the server ends."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def script(**parts: str) -> Iterator[Script]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_drains_it_and_the_script_goes_on(number: signal.Signals) -> None:
+def test_the_first_signal_drains_the_server_and_the_script_goes_on(number: signal.Signals) -> None:
     with script() as shout, shout.connect("hello") as client:
         assert client.recv(100) == b"HELLO\n"
         shout.signal(number)
@@ -104,13 +104,13 @@ def test_the_first_signal_drains_it_and_the_script_goes_on(number: signal.Signal
 @pytest.mark.parametrize(
     "on_line",
     [
-        # A loop that never comes back, a thread that is waited for, a handler that will not go.
+        # A loop that never returns, a thread that is waited for, a handler that does not end.
         "exec('while True: pass')",
         "await trio.to_thread.run_sync(time.sleep, 100)",
         "with trio.CancelScope(shield=True): await trio.sleep_forever()",
     ],
 )
-def test_the_second_signal_ends_it_within_a_second(on_line: str) -> None:
+def test_the_second_signal_ends_the_script_within_a_second(on_line: str) -> None:
     with script(on_line=on_line) as shout, shout.connect("hello"):
         time.sleep(0.3)
         shout.signal(signal.SIGTERM)
@@ -124,7 +124,7 @@ def test_the_second_signal_ends_it_within_a_second(on_line: str) -> None:
     assert "Traceback" not in err
 
 
-def test_the_second_signal_is_status_130_also_where_all_ends_by_itself() -> None:
+def test_a_second_signal_means_status_130_even_if_everything_ends_by_itself() -> None:
     with script() as shout, shout.connect("hello") as client:
         assert client.recv(100) == b"HELLO\n"
         shout.signal(signal.SIGINT)
@@ -148,7 +148,7 @@ def test_an_address_in_use_is_one_line_and_status_1() -> None:
     assert run.stderr == f"error: cannot listen on {address}: address already in use\n"
 
 
-def test_quiet_prints_and_logs_nothing_but_what_goes_wrong() -> None:
+def test_quiet_prints_and_logs_only_problems() -> None:
     text = text_of(
         before="async def end():\n    __import__('logging').getLogger('trionet').error('what')",
         options=", quiet=True, beside=[end, fail]",
@@ -159,14 +159,14 @@ def test_quiet_prints_and_logs_nothing_but_what_goes_wrong() -> None:
     assert re.fullmatch(f"{TIME} error: what\nerror: failed\n", run.stderr)
 
 
-def test_a_fault_of_the_script_is_a_traceback() -> None:
+def test_a_fault_of_the_script_ends_in_a_traceback() -> None:
     text = text_of(options=", beside=[fail]", error="ZeroDivisionError('beside')")
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert "ZeroDivisionError: beside" in run.stderr
 
 
-def test_where_logging_is_configured_that_is_what_logs() -> None:
+def test_configured_logging_is_used() -> None:
     before = "logging.basicConfig(format='%(name)s: %(message)s', level=logging.INFO)"
     with script(before=before) as shout, shout.connect("hello") as client:
         assert client.recv(100) == b"HELLO\n"
@@ -194,7 +194,7 @@ async def _interrupt(network: MemoryNetwork) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_it_returns_and_leaves_nothing_changed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_returns_and_restores_what_it_changed(capfd: pytest.CaptureFixture[str]) -> None:
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = [signal.getsignal(number) for number in numbers]
     logger = logging.getLogger("trionet")
@@ -222,7 +222,7 @@ def test_it_returns_and_leaves_nothing_changed(capfd: pytest.CaptureFixture[str]
     assert (logger.handlers, logger.level) == (handlers, level)
 
 
-def test_a_mistake_in_the_call_is_told_at_the_call() -> None:
+def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:
     async def handler(_connection: trionet.Connection) -> None:
         pass
 
@@ -307,7 +307,7 @@ def test_what_fails_beside_a_server_is_raised_by_itself() -> None:
 
 
 class Reloads:
-    """A network with something to reload, or not, or that fails to."""
+    """A network that has something to reload, has nothing, or fails to reload it."""
 
     def __init__(self, outcome: bool | Exception) -> None:
         self.outcome = outcome
@@ -336,7 +336,7 @@ class Reloads:
         ),
     ],
 )
-async def test_sighup_reloads_and_goes_on(network: object, told: str) -> None:
+async def test_after_sighup_the_server_reloads_and_goes_on(network: object, told: str) -> None:
     ending = Ending()
     log: list[str] = []
     told_of = trio.Event()

@@ -1,4 +1,4 @@
-"""Signals are counted at once, and told to whoever waits."""
+"""Signals are counted at once, and wake the tasks that wait for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture
 def ending(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ending]:
-    # What ends the process late would end pytest.
+    # The thread that ends the process would end pytest.
     monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
     ending = Ending()
     with signals_taken_by(ending.take, *NUMBERS):
@@ -29,7 +29,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ending]:
     ending.over()
 
 
-async def test_whoever_waits_is_told_of_each(ending: Ending) -> None:
+async def test_a_waiting_task_learns_of_each_signal(ending: Ending) -> None:
     async def raise_both() -> None:
         signal.raise_signal(signal.SIGTERM)
         await ending.wait(1)
@@ -52,7 +52,7 @@ async def test_a_signal_that_came_before_is_not_missed(ending: Ending) -> None:
     assert (ending.count, ending.number) == (1, signal.SIGINT)
 
 
-async def test_a_hangup_asks_for_no_end(ending: Ending) -> None:
+async def test_sighup_does_not_ask_to_end(ending: Ending) -> None:
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGHUP)
     await ending.wait_hangup()
@@ -62,7 +62,7 @@ async def test_a_hangup_asks_for_no_end(ending: Ending) -> None:
     assert ending.count == 0
 
 
-def test_the_same_signal_twice_at_once_is_one_and_two_different_ones_are_two(
+def test_the_same_signal_twice_at_once_counts_once_and_two_different_ones_count_twice(
     ending: Ending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signal.raise_signal(signal.SIGTERM)
@@ -70,21 +70,21 @@ def test_the_same_signal_twice_at_once_is_one_and_two_different_ones_are_two(
     assert ending.count == 1
     signal.raise_signal(signal.SIGINT)
     assert ending.count == 2
-    # A while later it is another one, though the loop never noticed the first.
+    # Some time later it counts again, although the loop never noticed the first.
     later = time.monotonic() + 1
     monkeypatch.setattr(time, "monotonic", lambda: later)
     signal.raise_signal(signal.SIGINT)
     assert ending.count == 3
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in NUMBERS]
     with signals_taken_by(Ending().take, *NUMBERS):
         assert [signal.getsignal(number) for number in NUMBERS] != before
     assert [signal.getsignal(number) for number in NUMBERS] == before
 
 
-def test_signals_are_for_the_main_thread() -> None:
+def test_signals_can_be_handled_only_in_the_main_thread() -> None:
     caught: list[str] = []
 
     def take() -> None:
@@ -97,7 +97,7 @@ def test_signals_are_for_the_main_thread() -> None:
     thread = threading.Thread(target=take)
     thread.start()
     thread.join()
-    assert caught == ["signals can be handled in the main thread alone"]
+    assert caught == ["signals can be handled only in the main thread"]
 
 
 END_BY_ITSELF = """
@@ -115,13 +115,13 @@ with signals.signals_taken_by(ending.take, signal.SIGTERM, signal.SIGINT):
     ("then", "status"),
     [
         ("while True: pass", 130),
-        # Python waits for such a thread at its end.
+        # Python waits for such a thread when it exits.
         ("threading.Thread(target=time.sleep, args=(100,)).start()", 130),
         ("threading.Lock().acquire(); sys.stdin.read()", 130),
         ("ending.over(); time.sleep(1)", 0),
     ],
 )
-def test_the_second_ends_the_process_whatever_it_does(then: str, status: int) -> None:
+def test_the_second_signal_ends_the_process_whatever_it_is_doing(then: str, status: int) -> None:
     command = [sys.executable, "-c", END_BY_ITSELF.format(then=then)]
     ours, theirs = os.pipe()
     began = time.monotonic()
@@ -133,5 +133,5 @@ def test_the_second_ends_the_process_whatever_it_does(then: str, status: int) ->
         os.close(ours)
         os.close(theirs)
     assert (run.returncode, run.stderr) == (status, "")
-    # The second, and the start of an interpreter on a machine that may be loaded.
+    # One second, and the start of an interpreter on a machine that may be loaded.
     assert time.monotonic() - began < 10

@@ -16,6 +16,7 @@ import trio
 from trionet.abc import Network
 from trionet.calc.bounds import DEFAULT_PRECISION
 from trionet.calc.evaluation import Arithmetic
+from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
 from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, put_answers
@@ -33,10 +34,6 @@ from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.calc")
-
-# One client at a time is the rule of the exercise. A silent client therefore keeps the others
-# waiting; half a minute for a name and five minutes for an operation are enough for a person.
-ONE_AT_A_TIME = Limits(max_clients=1, login_timeout=30, idle_timeout=300)
 
 
 async def serve(

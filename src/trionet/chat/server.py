@@ -17,6 +17,7 @@ from trionet.abc import Network
 from trionet.chat import plain
 from trionet.chat.console import Console, encode_everything, encode_notices
 from trionet.chat.events import Event
+from trionet.chat.limits import OPEN_ROOM
 from trionet.chat.room import Room
 from trionet.chat.session import Session
 from trionet.chat.wire_format import WireFormat, check_format
@@ -37,13 +38,6 @@ from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.chat")
-
-# Half a minute for a name. No idle deadline, because people listen for hours (TCP keep-alive finds
-# peers that have vanished). Nobody types 50 lines a second, and 1,000 lines at once is a large
-# paste. One host may have a tenth of the room: enough for an office behind one address.
-OPEN_ROOM = Limits(
-    max_clients=10_000, max_per_address=1_000, login_timeout=30, rate=50, burst=1_000
-)
 
 # How many lines of one peer are taken, in a busy room, before the others have their turn.
 _PORTION = 128

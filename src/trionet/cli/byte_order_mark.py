@@ -1,4 +1,4 @@
-"""The mark that some programs put at the beginning of a text, to tell that it is UTF-8."""
+"""The byte order mark that some programs put at the beginning of UTF-8 text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def without_byte_order_mark(first: Line) -> Line:
-    """Return the first line of the standard input without the mark, if it has one.
+    """Return the first line of standard input without its byte order mark, if it has one.
 
-    For one's own input alone: in a line from a peer nothing is guessed, and it is an invisible
-    character like any other.
+    Only for the user's own input. In a line from a peer nothing is guessed: there the mark is an
+    invisible character like any other.
 
     Args:
-        first: the line; a bad one stays as it is.
+        first: the line; a bad line is returned unchanged.
     """
     return first.removeprefix(_BYTE_ORDER_MARK) if isinstance(first, str) else first

@@ -1,18 +1,20 @@
-"""What the `calc` commands do."""
+"""What the `calc serve` and `calc connect` commands do."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
+from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
-from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person
-from trionet.cli.running import Terminal, serve_until_signalled, until_interrupted
+from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
+from trionet.cli.user_interface import LEAVE, UserInterface, may_mean_to_leave, open_user_interface
 from trionet.errors import BadLine, TrionetError
+from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.transport.network import SystemNetwork
 
@@ -29,65 +31,68 @@ q               ends the session; so does Ctrl-D"""
 
 
 async def serve(
-    addresses: list[str],
-    network: dict[str, Any],
-    limits: dict[str, Any],
-    once: bool,
+    addresses: Sequence[str],
+    runtime: Runtime,
+    *,
+    limits: Limits,
+    network: ListenSettings,
     backlog: int | None,
+    once: bool,
     precision: int,
     quiet: bool,
-    terminal: Terminal,
 ) -> None:
-    """Run the server until it is done or signalled."""
+    """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             calc.serve,
             *addresses,
             network=system,
-            limits=replace(calc.ONE_AT_A_TIME, **limits),
+            limits=limits,
+            backlog=backlog,
             once=once,
             precision=precision,
-            backlog=backlog,
-            on_event=terminal.log,
-            show=None if quiet else terminal.out.print,
+            on_event=runtime.log,
+            show=None if quiet else runtime.out.print,
         ),
-        terminal,
+        runtime,
         network=system,
     )
 
 
 async def connect(
-    address: str, name: str | None, ca: Path | None, strict: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, strict: bool
 ) -> None:
-    """Run the client until its input ends, the server goes, or Ctrl-C.
+    """Run the client until its input ends, the server goes away, or a signal ends it.
 
     Raises:
-        SomeFailed: a line failed, and `strict` was asked for.
+        SomeFailed: a line failed, and `strict` is on.
     """
     network = SystemNetwork(ca=ca)
-    await until_interrupted(partial(_connect, address, name, network, strict, terminal), terminal)
+    await until_interrupted(
+        partial(_connect, address, runtime, name=name, network=network, strict=strict), runtime
+    )
 
 
 class SomeFailed(TrionetError):
-    """Not every line has a result; the message says how many have none."""
+    """Some lines have no result; the message says how many."""
 
 
 async def _connect(
-    address: str, name: str | None, network: Network, strict: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, network: Network, strict: bool
 ) -> None:
-    async with open_person(terminal, plain=False, history="calc_history") as person:
-        failed = await _converse(address, name, network, person)
+    async with open_user_interface(runtime, plain=False, history="calc_history") as ui:
+        failed = await _converse(address, name, network, ui)
     if strict and failed:
         raise SomeFailed("1 line failed" if failed == 1 else f"{failed} lines failed")
 
 
-async def _converse(address: str, name: str | None, network: Network, person: Person) -> int:
-    """Hold a session, asking for another name where somebody can be asked."""
+async def _converse(address: str, name: str | None, network: Network, ui: UserInterface) -> int:
+    """Hold a session, and return how many lines failed. A person may try several names."""
     while True:
         try:
-            # Before the connection: who is still thinking of a name would keep others waiting.
-            given = await person.ask("name: ") if name is None else name
+            # Ask before connecting: a client still thinking of a name would keep others waiting.
+            given = await ui.ask("name: ") if name is None else name
             if given is None or (name is None and calc.is_quit(given)):
                 return 0
             calc.check_name(given)
@@ -95,30 +100,31 @@ async def _converse(address: str, name: str | None, network: Network, person: Pe
                 return await calc.converse(
                     stream,
                     given,
-                    _Operations(person),
-                    show=person.show,
-                    refuse=partial(_refuse, person),
-                    one_at_a_time=person.is_interactive,
-                    wait_room=person.wait_room,
-                    note=person.note,
+                    _Operations(ui),
+                    show=ui.show,
+                    refuse=partial(_refuse, ui),
+                    one_at_a_time=ui.is_interactive,
+                    wait_room=ui.wait_room,
+                    note=ui.note,
                 )
         except (calc.UnfitName, calc.NotServed, BadLine) as error:
-            if not person.is_interactive:
+            if not ui.is_interactive:
                 raise
-            person.warn(str(error))
+            ui.warn(str(error))
             name = None
 
 
 class _Operations:
-    """What is typed or piped in, with what a person means for their own client taken out.
+    """The lines for the server: all input except what a person means for their own client.
 
-    Questions for help are answered here, and a line that looks as if it should end the program is
-    asked about. A `q` with lines of a paste behind it would lose these: it is passed over.
+    Questions for help are answered here. A line that looks as if it should end the program is not
+    sent; the person is asked about it. A `q` inside a paste is skipped, because the lines behind it
+    would be lost.
     """
 
-    def __init__(self, person: Person) -> None:
-        self._person = person
-        self._lines = aiter(person.lines)
+    def __init__(self, ui: UserInterface) -> None:
+        self._ui = ui
+        self._lines = aiter(ui.lines)
 
     def __aiter__(self) -> Self:
         return self
@@ -126,18 +132,18 @@ class _Operations:
     async def __anext__(self) -> Line:
         while True:
             line = await anext(self._lines)
-            if isinstance(line, BadLine) or not self._person.is_interactive:
+            if isinstance(line, BadLine) or not self._ui.is_interactive:
                 return line
             if line.strip() == "?":
                 for text in HELP.splitlines():
-                    self._person.show(text)
+                    self._ui.show(text)
             elif may_mean_to_leave(line):
-                self._person.note(LEAVE)
+                self._ui.note(LEAVE)
             elif isinstance(line, PastedLine) and line.behind and calc.is_quit(line):
-                self._person.note("within a paste a q does not end the session: it was passed over")
+                self._ui.note("a q within a paste does not end the session: it was skipped")
             else:
                 return line
 
 
-def _refuse(person: Person, line: str, error: TrionetError) -> None:
-    person.refuse(line, str(error), getattr(error, "column", None))
+def _refuse(ui: UserInterface, line: str, error: TrionetError) -> None:
+    ui.refuse(line, str(error), getattr(error, "column", None))

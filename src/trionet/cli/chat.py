@@ -1,97 +1,112 @@
-"""What the `chat` commands do."""
+"""What the `chat serve` and `chat join` commands do."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text
 from trionet.chat.plain import is_quit
+from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
-from trionet.cli.people import LEAVE, Person, may_mean_to_leave, open_person, rows_printer
-from trionet.cli.running import Leaving, Terminal, serve_until_signalled, until_interrupted
+from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
+from trionet.cli.user_interface import (
+    LEAVE,
+    UserInterface,
+    may_mean_to_leave,
+    open_user_interface,
+    rows_printer,
+)
 from trionet.connection.reader import LineStream
 from trionet.errors import BadLine, LineTooLong, UnsendableLine
+from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
 from trionet.transport.network import SystemNetwork
 
 
 async def serve(
-    addresses: list[str],
-    network: dict[str, Any],
-    limits: dict[str, Any],
-    forever: bool,
-    messages: bool,
+    addresses: Sequence[str],
+    runtime: Runtime,
+    *,
+    limits: Limits,
+    network: ListenSettings,
     backlog: int | None,
+    forever: bool,
+    show_messages: bool,
     quiet: bool,
-    terminal: Terminal,
 ) -> None:
-    """Run the server until it is done or signalled."""
+    """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
             chat.serve,
             *addresses,
             network=system,
-            limits=replace(chat.OPEN_ROOM, **limits),
-            forever=forever,
+            limits=limits,
             backlog=backlog,
-            on_event=terminal.log,
-            show=None if quiet else rows_printer(terminal.out, 1),
-            show_messages=messages,
+            forever=forever,
+            on_event=runtime.log,
+            show=None if quiet else rows_printer(runtime.out, 1),
+            show_messages=show_messages,
         ),
-        terminal,
+        runtime,
         network=system,
-        # The first name has a table read: 3 to 15 ms.
+        # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
     )
 
 
 async def join(
-    address: str, name: str | None, ca: Path | None, plain: bool, terminal: Terminal
+    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, plain: bool
 ) -> None:
-    """Run the client until its input ends, the server goes, or Ctrl-C."""
-    leaving = Leaving(terminal)
-    client = partial(_join, address, name, SystemNetwork(ca=ca), plain, terminal, leaving)
-    await until_interrupted(client, terminal, leaving=leaving)
+    """Run the client until its input ends, the server goes away, or a signal ends it."""
+    network = SystemNetwork(ca=ca)
+    leaving = Leaving(runtime)
+    await until_interrupted(
+        partial(_join, address, runtime, name=name, network=network, plain=plain, leaving=leaving),
+        runtime,
+        leaving=leaving,
+    )
 
 
 async def _join(
     address: str,
+    runtime: Runtime,
+    *,
     name: str | None,
     network: Network,
     plain: bool,
-    terminal: Terminal,
     leaving: Leaving,
 ) -> None:
-    # The terminal first: what is typed while the connection is made is not echoed, and not lost.
+    # Open the terminal first, so that what is typed while the connection is made is neither echoed
+    # nor lost.
     async with (
-        open_person(terminal, plain=plain, indent=True) as person,
+        open_user_interface(runtime, plain=plain, indent=True) as ui,
         await network.connect(address) as stream,
     ):
         lines = LineStream(stream)
-        welcome = await _log_in(lines, name, person)
+        welcome = await _log_in(lines, name, ui)
         if welcome is not None:
-            person.show(welcome)
-            typed = _Messages(person) if person.is_interactive else person.lines
-            await chat.converse(lines, leaving.over(typed), show=person.show, warn=person.warn)
+            ui.show(welcome)
+            typed = _Messages(ui) if ui.is_interactive else ui.lines
+            await chat.converse(lines, leaving.over(typed), show=ui.show, warn=ui.warn)
 
 
 class _Messages:
-    """What a person at a terminal types, with what they cannot have meant taken out.
+    """The lines for the room: what a person at a terminal types, except what they cannot mean.
 
-    A line that looks as if it should end the program is asked about, and not said to everyone. A
-    line of a paste is said, whatever it is. A line that cannot be sent is given back.
+    A line that looks as if it should end the program is not said to everyone; the person is asked
+    about it. A line of a paste is said, whatever it is. A line that cannot be sent is given back.
     """
 
-    def __init__(self, person: Person) -> None:
-        self._person = person
-        self._lines = aiter(person.lines)
-        self._told_of: object = None
+    def __init__(self, ui: UserInterface) -> None:
+        self._ui = ui
+        self._lines = aiter(ui.lines)
+        self._noted_paste: object = None
 
     def __aiter__(self) -> Self:
         return self
@@ -100,12 +115,12 @@ class _Messages:
         while True:
             line = await anext(self._lines)
             if isinstance(line, BadLine):
-                self._person.refuse("", str(line), None)
+                self._ui.refuse("", str(line), None)
             elif isinstance(line, PastedLine):
                 if (text := self._pasted(line)) is not None:
                     return text
             elif may_mean_to_leave(line):
-                self._person.note(LEAVE)
+                self._ui.note(LEAVE)
             else:
                 return line
 
@@ -114,24 +129,24 @@ class _Messages:
         if text == line:
             return text
         if len(text.encode(errors="replace")) > MAX_LINE:
-            self._person.refuse(line, str(LineTooLong(MAX_LINE, b"")), None)
+            self._ui.refuse(line, str(LineTooLong(MAX_LINE, b"")), None)
             return None
-        if self._told_of is not line.paste:
-            self._told_of = line.paste
-            self._person.note("within a paste nothing is a command: all of it was said as text")
+        if self._noted_paste is not line.paste:
+            self._noted_paste = line.paste
+            self._ui.note("within a paste nothing is a command: all of it was said as text")
         return text
 
 
-async def _log_in(lines: LineStream, name: str | None, person: Person) -> str | None:
-    """Log in, asking again where somebody can be asked; ``None``: they would rather not."""
+async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str | None:
+    """Log in, and return the welcome; ``None``: the input ended. A person may try several names."""
     while True:
         try:
-            given = await person.ask("name: ") if name is None else name
+            given = await ui.ask("name: ") if name is None else name
             if given is None or (name is None and is_quit(given)):
                 return None
             return await chat.log_in(lines, given)
         except (chat.NameRefused, BadLine, UnsendableLine) as error:
-            if not person.is_interactive:
+            if not ui.is_interactive:
                 raise
-            person.warn(str(error))
+            ui.warn(str(error))
             name = None

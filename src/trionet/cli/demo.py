@@ -1,6 +1,6 @@
-"""Both systems at work: real servers, real clients, real sockets, and a script.
+"""`trionet demo`: both services at work, with real servers, clients and sockets, from a script.
 
-What each one sees is compared with the script, so that the transcript is also a check.
+What each actor sees is compared with the script, so the demo is also a check.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from functools import partial
 import trio
 
 from trionet import calc, chat
-from trionet.cli.running import Terminal, until_interrupted
+from trionet.cli.running import Runtime, until_interrupted
 from trionet.connection.reader import LineStream
 from trionet.errors import TrionetError
 from trionet.lines import Line
 from trionet.server import Server
 from trionet.transport.network import SYSTEM
 
-# On a loaded machine a line takes milliseconds; this is for one that will never come.
+# How long to wait for a line. Even on a loaded machine it takes milliseconds, if it comes at all.
 _PATIENCE_SECONDS = 10.0
 
-# Lines that may wait for the script to look at them. It has a dozen; more can only come from a
-# stranger, because whoever is on this machine can connect to the servers of the demo.
+# How many lines may wait until the script looks at them. The script has a dozen; more can only come
+# from a stranger, because any process on this machine can connect to the demo's servers.
 _MAX_SEEN = 100
 
 _INTRODUCTION = """\
@@ -36,40 +36,40 @@ trionet demo: real servers, real clients, real sockets, all on this machine.
 
 
 class Differs(TrionetError):
-    """Something else happened than the script says."""
+    """What happened differs from the script."""
 
 
-class _Somebody:
-    """One who types and sees: a client, or a server's console."""
+class _Actor:
+    """A part in the script, which types lines and sees lines: a client or a server's console."""
 
-    def __init__(self, name: str, terminal: Terminal, *, mark: str = "<") -> None:
+    def __init__(self, name: str, runtime: Runtime, *, mark: str = "<") -> None:
         self.name = name
-        self._terminal = terminal
+        self._runtime = runtime
         self._mark = mark
         self._typed, self.types = trio.open_memory_channel[Line](_MAX_SEEN)
         self._sees, self._seen = trio.open_memory_channel[str](_MAX_SEEN)
 
     def type(self, line: str) -> None:
-        """Type a line; the client takes it from `types`."""
+        """Type a line. The client reads it from `types`."""
         self._print(">", line)
         self._typed.send_nowait(line)
 
     def see(self, line: str) -> None:
-        """Be shown a line; the script looks for it with `expect`."""
-        # Too many: the script will miss them.
+        """Receive a line that is shown. The script checks it with `expect`."""
+        # If there are too many, the script will miss this one and say so.
         with suppress(trio.WouldBlock):
             self._sees.send_nowait(line)
 
     def warned(self, warning: str) -> None:
-        """Be shown a warning."""
+        """Receive a warning."""
         self.see(f"warning: {warning}")
 
     def refused(self, line: str, error: TrionetError) -> None:
-        """Be told of a line that is not sent."""
+        """Receive a line back that is not sent, and the reason."""
         self.warned(f"{line}: {error}")
 
     async def expect(self, *lines: str) -> None:
-        """See that these lines come next, and print them."""
+        """Check that these lines come next, and print them."""
         for expected in lines:
             line = None
             with trio.move_on_after(_PATIENCE_SECONDS):
@@ -79,51 +79,51 @@ class _Somebody:
             self._print(self._mark, line)
 
     def expect_nothing_more(self) -> None:
-        """See that nothing came that was not looked for."""
+        """Check that no other lines came."""
         try:
             line = self._seen.receive_nowait()
         except trio.WouldBlock:
             return
-        raise Differs(f"{self.name} saw {line!r} besides")
+        raise Differs(f"{self.name} also saw {line!r}")
 
     def _print(self, mark: str, line: str) -> None:
-        self._terminal.out.print(f"    {self.name:<6}{mark} {line}")
+        self._runtime.out.print(f"    {self.name:<6}{mark} {line}")
 
 
-async def show(terminal: Terminal) -> None:
+async def show(runtime: Runtime) -> None:
     """Play both scripts.
 
     Raises:
-        Differs: something else happened than the script says, perhaps in a group.
+        Differs: what happened differs from the script; may come in an exception group.
     """
-    await until_interrupted(partial(_show, terminal), terminal)
+    await until_interrupted(partial(_show, runtime), runtime)
 
 
-async def _show(terminal: Terminal) -> None:
-    terminal.out.print(_INTRODUCTION)
-    await _show_calculator(terminal)
-    terminal.out.print("")
-    await _show_chat(terminal)
-    terminal.out.print("\nAll as it should be.")
+async def _show(runtime: Runtime) -> None:
+    runtime.out.print(_INTRODUCTION)
+    await _show_calculator(runtime)
+    runtime.out.print("")
+    await _show_chat(runtime)
+    runtime.out.print("\nAll as it should be.")
 
 
 async def _start(
-    nursery: trio.Nursery, serve: Callable[..., Awaitable[None]], terminal: Terminal
+    nursery: trio.Nursery, serve: Callable[..., Awaitable[None]], runtime: Runtime
 ) -> str:
     """Start a server on a free port and return its address."""
     server: Server = await nursery.start(serve)
     address = server.addresses[0]
-    terminal.out.print(f"    server| listening on {address}")
+    runtime.out.print(f"    server| listening on {address}")
     return address
 
 
-async def _show_calculator(terminal: Terminal) -> None:
-    server = _Somebody("server", terminal, mark="|")
-    ann, ben = _Somebody("ann", terminal), _Somebody("ben", terminal)
-    terminal.out.print("The calculator serves one client at a time.\n")
+async def _show_calculator(runtime: Runtime) -> None:
+    server = _Actor("server", runtime, mark="|")
+    ann, ben = _Actor("ann", runtime), _Actor("ben", runtime)
+    runtime.out.print("The calculator serves one client at a time.\n")
     async with trio.open_nursery() as nursery:
         address = await _start(
-            nursery, partial(calc.serve, "127.0.0.1:0", show=server.see), terminal
+            nursery, partial(calc.serve, "127.0.0.1:0", show=server.see), runtime
         )
         nursery.start_soon(_calculate, ann, address)
         await server.expect("ann connected")
@@ -142,7 +142,7 @@ async def _show_calculator(terminal: Terminal) -> None:
         ann.type("1 / 0")
         await ann.expect("error: division by zero")
         await server.expect("ann: 1 / 0: error: division by zero")
-        terminal.out.print("\n  Ben comes, and has to wait until Ann has ended.\n")
+        runtime.out.print("\n  Ben comes, and has to wait until Ann is done.\n")
         nursery.start_soon(_calculate, ben, address)
         ben.type("2 * 21")
         ann.type("q")
@@ -154,24 +154,22 @@ async def _show_calculator(terminal: Terminal) -> None:
         await ben.expect("Session ended")
         await server.expect("Session ended")
         nursery.cancel_scope.cancel()
-    for somebody in (server, ann, ben):
-        somebody.expect_nothing_more()
+    for actor in (server, ann, ben):
+        actor.expect_nothing_more()
 
 
-async def _calculate(person: _Somebody, address: str) -> None:
+async def _calculate(actor: _Actor, address: str) -> None:
     async with await SYSTEM.connect(address) as stream:
-        await calc.converse(
-            stream, person.name, person.types, show=person.see, refuse=person.refused
-        )
+        await calc.converse(stream, actor.name, actor.types, show=actor.see, refuse=actor.refused)
 
 
-async def _show_chat(terminal: Terminal) -> None:
-    server = _Somebody("server", terminal, mark="|")
-    ann, bob, cid = (_Somebody(name, terminal) for name in ("ann", "bob", "cid"))
-    terminal.out.print("The chat room ends when its last member has left.\n")
+async def _show_chat(runtime: Runtime) -> None:
+    server = _Actor("server", runtime, mark="|")
+    ann, bob, cid = (_Actor(name, runtime) for name in ("ann", "bob", "cid"))
+    runtime.out.print("The chat room ends when its last member has left.\n")
     async with trio.open_nursery() as nursery:
         address = await _start(
-            nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), terminal
+            nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), runtime
         )
 
         nursery.start_soon(_chat, ann, address)
@@ -206,24 +204,24 @@ async def _show_chat(terminal: Terminal) -> None:
         await _all_expect("*** Cid left (1 here)", ann, server)
         ann.type("q")
         await server.expect("*** Ann left (0 here)", "*** server is closing")
-    # Here the server has ended by itself, and its clients with it.
-    for somebody in (server, ann, bob, cid):
-        somebody.expect_nothing_more()
+    # The nursery has ended: the server ended by itself, and its clients with it.
+    for actor in (server, ann, bob, cid):
+        actor.expect_nothing_more()
 
 
-async def _chat(person: _Somebody, address: str) -> None:
+async def _chat(actor: _Actor, address: str) -> None:
     async with await SYSTEM.connect(address) as stream:
         lines = LineStream(stream)
         while True:
             try:
-                person.see(await chat.log_in(lines, str(await person.types.receive())))
+                actor.see(await chat.log_in(lines, str(await actor.types.receive())))
             except chat.NameRefused as error:
-                person.see(f"error: {error}")
+                actor.see(f"error: {error}")
             else:
                 break
-        await chat.converse(lines, person.types, show=person.see, warn=person.warned)
+        await chat.converse(lines, actor.types, show=actor.see, warn=actor.warned)
 
 
-async def _all_expect(line: str, *people: _Somebody) -> None:
-    for somebody in people:
-        await somebody.expect(line)
+async def _all_expect(line: str, *actors: _Actor) -> None:
+    for actor in actors:
+        await actor.expect(line)

@@ -1,8 +1,8 @@
-"""How the program ends: of a signal, as its parent expects, and never with a traceback for Ctrl-C.
+"""How the program ends: by the signal, as its parent expects, and without a traceback for Ctrl-C.
 
-A program that is interrupted should put its things in order and then die *of the signal*: a shell
-that runs it in a loop ends the loop only then. What happens before this module is loaded is up to
-the package that it is in.
+A program that is interrupted should clean up and then die *of the signal*: only then does a shell
+that runs it in a loop end the loop. The package's ``__init__`` handles Ctrl-C until this module is
+loaded.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import NoReturn
 
 from trionet.errors import system_reason
 
-# By convention of the shells.
+# Shells add the number of the signal to this, by convention.
 SIGNALLED = 128
 
 
 class Ended(SystemExit):
-    """The program is to end now: of a signal, or else at once with a status.
+    """Ends the program: by a signal, or with a status.
 
     Attributes:
+        status: the exit status; for a signal, the one that a shell shows for it.
         number: the signal, or ``None``.
     """
 
@@ -33,16 +34,16 @@ class Ended(SystemExit):
 
     @classmethod
     def by_signal(cls, number: int) -> Ended:
-        """Return the end by a signal."""
+        """Return an end by a signal."""
         return cls(SIGNALLED + number, number)
 
     def end(self) -> NoReturn:
-        """End the process. For the main thread."""
+        """End the process. Call it in the main thread."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
-                # It is closed, or there is none; nothing of consequence goes through these.
+                # It is closed, or missing. Nothing important goes through these streams.
                 continue
         if self.number is not None:
             die_of(self.number)
@@ -50,42 +51,42 @@ class Ended(SystemExit):
 
 
 def die_of(number: int) -> NoReturn:
-    """End the process by a signal, or with the status that a shell would show for it.
+    """End the process by a signal, or else with the status that a shell would show for it.
 
-    For the main thread.
+    Call it in the main thread.
     """
     signal.signal(number, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
-    # The first process of a container does not die of signals that it does not handle.
+    # The first process of a container does not die of a signal that it does not handle.
     os._exit(SIGNALLED + number)
 
 
 def open_missing_streams() -> None:
-    """Put something in the place of standard streams that are closed, as by ``>&-``.
+    """Open a substitute for each standard stream that is closed, for example by ``>&-``.
 
-    Or the next file that is opened, such as a connection, would be taken for the standard output.
-    Reading from and writing to what is put there fail as they do with a closed one.
+    Otherwise the next file that is opened, such as a connection, would be taken for standard
+    output. Reading and writing the substitute fail as they would on the closed stream.
     """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
-            # The lowest number that is free: this one.
+            # The kernel picks the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDONLY if fd else os.O_WRONLY)
             os.set_inheritable(fd, True)
     if sys.stdout is None:
-        # What is printed there should fail as well, and not vanish.
+        # Printing should fail there too, rather than vanish.
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
 
 
 def exit_after_lost_output(error: OSError) -> NoReturn:
-    """Exit because something could not be printed, and say so if it was the standard output.
+    """Exit because something could not be printed, and say so if it was standard output.
 
     Args:
-        error: why; if it came up while an error of the command line was printed, it is the standard
-            error that cannot be written.
+        error: the reason. If it was raised while a usage error was being printed, standard error is
+            what cannot be written.
 
     Raises:
         SystemExit: always.
@@ -95,7 +96,7 @@ def exit_after_lost_output(error: OSError) -> NoReturn:
         with suppress(OSError):
             message = f"error: cannot write to standard output: {system_reason(error)}\n"
             os.write(2, message.encode())
-    # The interpreter would try again to write what is left, and complain.
+    # Otherwise the interpreter would try once more to write what is left, and complain.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)

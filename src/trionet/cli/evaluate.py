@@ -1,4 +1,4 @@
-"""`trionet calc eval`: the calculator without a server. It loads no Trio, and so starts at once."""
+"""`trionet calc eval`: the calculator without a server. It loads no Trio, so it starts at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trionet.lines import Line, LineDecoder
 from trionet.program.descriptors import write_all
 from trionet.text.safe import safe_text
 
-# As in `trionet.cli.running`, which would load Trio.
+# The same as in `trionet.cli.running`, which would load Trio.
 DONE = 0
 FAILED = 1
 
@@ -32,7 +32,7 @@ _READ_SIZE = 65536
 def evaluate_one(expression: str, precision: int) -> int:
     """Print the result of an expression, or why it has none.
 
-    A reader who has gone is no error; a full device is one.
+    That nobody reads the output any more is not an error; a full device is.
 
     Args:
         expression: what to calculate.
@@ -54,9 +54,9 @@ def evaluate_one(expression: str, precision: int) -> int:
 
 
 def evaluate_lines(precision: int) -> int:
-    """Print the result of each line of the standard input, until its end or `q`.
+    """Print the result of each line of standard input, until its end or `q`.
 
-    An error goes to the standard error, with the number of its line. Blank lines are skipped.
+    An error is printed on standard error, with the number of its line. Blank lines are skipped.
 
     Args:
         precision: significant digits of a result.
@@ -75,7 +75,7 @@ def evaluate_lines(precision: int) -> int:
 
 
 class _Calculator:
-    """What is known from one line to the next."""
+    """Calculates lines, and remembers the last result, the line number and the status."""
 
     def __init__(self, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
@@ -84,7 +84,7 @@ class _Calculator:
         self.status = DONE
 
     def take(self, batch: list[Line]) -> bool:
-        """Calculate lines that came together; False: there was a `q`."""
+        """Calculate lines that came together, and return whether to go on: there was no `q`."""
         results: list[str] = []
         has_quit = False
         for line in batch:
@@ -96,7 +96,7 @@ class _Calculator:
                 results += self._answers(line)
             except (CalculationError, BadLine) as error:
                 self.status = FAILED
-                # On one screen each error stands in its place among the results.
+                # On one screen, each error then appears in its place among the results.
                 _show(results)
                 results = []
                 _tell(f"error: line {self._number}: {error}")
@@ -104,7 +104,7 @@ class _Calculator:
         return not has_quit
 
     def _answers(self, line: Line) -> list[str]:
-        """Return the result, or none for a blank line."""
+        """Return the result of a line; an empty list for a blank line."""
         if isinstance(line, BadLine):
             raise line
         if not line.strip(BLANK):
@@ -114,7 +114,7 @@ class _Calculator:
 
 
 def _batches() -> Iterator[list[Line]]:
-    """Read the standard input as it comes; its last piece is a line, also without a line end."""
+    """Read standard input as it comes. Its last piece counts as a line even without a line end."""
     decoder = LineDecoder(max_unending=1 << 62)
     is_first = True
     while True:
@@ -134,33 +134,33 @@ def _read() -> bytes:
         try:
             return os.read(0, _READ_SIZE)
         except BlockingIOError:
-            # Somebody who shares it has made it non-blocking.
+            # Another program shares it and has made it non-blocking.
             select.select([0], [], [])
         except OSError:
-            # A terminal that has hung up, or no standard input at all.
+            # The terminal has hung up, or there is no standard input at all.
             return b""
 
 
 def _wait_input() -> None:
-    """Wait for input, or for the end of a pipe's reader.
+    """Wait for input. If standard output is a pipe, notice when nobody reads it any more.
 
     Raises:
-        BrokenPipeError: the reader has gone, also when nothing more comes in.
+        BrokenPipeError: the reader has gone, even if no more input comes.
     """
     if not hasattr(select, "poll") or not stat.S_ISFIFO(os.fstat(1).st_mode):
         return
     poll = select.poll()
     poll.register(0, select.POLLIN)
-    # Errors are told unasked.
+    # `poll` reports errors without being asked.
     poll.register(1, 0)
     if 1 in dict(poll.poll()):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def _lost(error: OSError, status: int) -> int:
-    """Return the exit status when results cannot be written, and tell why if it is an error."""
+    """Return the exit status when results cannot be written, and print the reason if it matters."""
     if error.errno == errno.EPIPE:
-        # Nobody reads the results any more, and that is none.
+        # Nobody reads the results any more, which is not an error.
         return status
     _tell(f"error: cannot write to standard output: {system_reason(error)}")
     return FAILED

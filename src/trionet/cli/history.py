@@ -1,7 +1,7 @@
-"""What was typed, kept between runs: a file in the user's state folder, one entry a line.
+"""The history of what was typed, kept between runs in the user's state folder, one entry a line.
 
-The file is the user's own: they may read it, edit it, delete it, or make it a link to /dev/null.
-Whatever else stands in its place (a pipe, a device) is left alone: opening it could hang.
+The file belongs to the user, who may read it, edit it, delete it, or make it a link to /dev/null.
+Anything else in its place, such as a pipe or a device, is left alone: opening it could hang.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from prompt_toolkit.history import History
 from trionet.errors import system_reason
 from trionet.lines import MAX_LINE
 
-# Some 5,000 operations of usual length. (bash keeps 500 lines.) The file is cut to this when it
-# has grown to twice as much: so it is seldom written anew.
+# Some 5,000 operations of usual length. (bash keeps 500 lines.) A file that has grown to twice this
+# size is cut to it, so that it is seldom rewritten.
 MAX_BYTES = 65536
 
-# How long another program's lock is waited for. A lock is held for a write, which takes less than a
-# millisecond; whoever holds one longer is stuck. Meanwhile nothing is shown to the user.
+# How long to wait for another program's lock. A program holds the lock for one write, which takes
+# less than a millisecond; if it holds it longer, it is stuck. The user sees nothing meanwhile.
 _LOCK_SECONDS = 0.2
 _LOCK_PAUSE = 0.01
 
-# What ends a session or asks for help is typed each time, and nobody looks for it.
+# Commands are typed in every session, and nobody looks for them in the history.
 _COMMANDS = ("q", "?")
 
 
 def history_path(name: str) -> Path | None:
-    """Return the path of a history: on Linux ``~/.local/state/trionet/NAME``, or as XDG has it.
+    """Return the path of a history file: on Linux ``~/.local/state/trionet/NAME``, or as XDG says.
 
     ``None``: the user's home folder cannot be found.
     """
@@ -43,20 +43,20 @@ def history_path(name: str) -> Path | None:
         path = user_state_path("trionet", appauthor=False) / name
     except RuntimeError:
         return None
-    # Older versions of platformdirs leave the `~` as it is.
+    # Older versions of platformdirs do not expand the `~`.
     return path if path.is_absolute() else None
 
 
 class KeptHistory(History):
-    """A history for a ``PromptSession``; several programs may have the same file at a time.
+    """A history for a ``PromptSession``; several programs may use the same file at a time.
 
-    Each appends its own entries, and finds those of the others when it is started the next time.
-    A file that cannot be read or written is no error: what was typed is then known to this run.
+    Each appends its own entries, and finds those of the others the next time it starts. It is not
+    an error if the file cannot be read or written: then only this run knows what was typed.
 
     Args:
-        path: the file; it is made, with its folders, when there is something to keep, for its user
-            alone. ``None``: there is no place for it.
-        on_failure: called with one line when it cannot be kept; once.
+        path: the file. It is made, with its folders and for its user alone, once there is something
+            to keep. ``None``: there is no place for it.
+        on_failure: is called once, with one line, if the history cannot be kept.
     """
 
     def __init__(self, path: Path | None, *, on_failure: Callable[[str], object]) -> None:
@@ -66,19 +66,20 @@ class KeptHistory(History):
         self._failed = False
 
     def append_string(self, string: str) -> None:
-        """Take an entry, unless it is a command."""
+        """Add an entry, unless it is a command."""
         if string.strip() not in _COMMANDS:
             super().append_string(string)
 
     def load_history_strings(self) -> Iterable[str]:
-        """Return the entries in the file, the newest first."""
+        """Return the entries in the file, newest first."""
         if self._path is None:
             return []
         try:
             with _opened(self._path, os.O_RDONLY) as file:
                 if file is None:
                     return []
-                # Longer than this it can only be by another's hand; then half an entry is left out.
+                # Only another program can have made it longer. The first entry, cut in half, is
+                # left out then.
                 if file.seek(0, os.SEEK_END) > 2 * MAX_BYTES:
                     file.seek(-2 * MAX_BYTES, os.SEEK_END)
                     file.readline()
@@ -86,12 +87,12 @@ class KeptHistory(History):
                     file.seek(0)
                 data = file.read()
         except OSError:
-            # None yet; or it cannot be kept either, and that is told then.
+            # There is none yet; or it cannot be written either, and `on_failure` will say so.
             return []
         return [line for line in reversed(data.decode(errors="replace").split("\n")) if line]
 
     def store_string(self, string: str) -> None:
-        """Append an entry to the file; the lines of a paste are one each. Never blocks for long."""
+        """Append an entry to the file, one for each line of a paste. Never blocks for long."""
         lines = [line.encode(errors="replace") for line in string.split("\n") if line.strip()]
         data = b"".join(line + b"\n" for line in lines if len(line) <= MAX_LINE)
         if not data or self._failed:
@@ -117,7 +118,7 @@ def _append(path: Path, data: bytes) -> None:
         _lock(file.fileno())
         size = file.seek(0, os.SEEK_END)
         if file.write(data) < len(data):
-            # The device is full; half an entry is none.
+            # The device is full. Do not keep half an entry.
             file.truncate(size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if size + len(data) > 2 * MAX_BYTES:
@@ -125,11 +126,11 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _cut(path: Path, file: FileIO) -> None:
-    # In place, and not by a new file in place of this: another program may be about to append
-    # to this one. When it breaks off in the middle, entries are there twice.
+    # Rewrite the file rather than replace it: another program may be about to append to it. If this
+    # is interrupted, some entries are in the file twice.
     file.seek(-MAX_BYTES, os.SEEK_END)
     _, _, kept = file.read().partition(b"\n")
-    # This one only appends.
+    # `file` itself can only append.
     with _opened(path, os.O_RDWR) as whole:
         if whole is not None:
             whole.write(kept)
@@ -141,14 +142,14 @@ def _opened(path: Path, flags: int) -> Iterator[FileIO | None]:
     """Open a file without waiting for anything; ``None``: it is the null device.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file.
+        OSError: it cannot be opened, or is not a regular file.
     """
     with suppress(FileNotFoundError):
-        # Before it is opened: a device may do something when it is.
+        # Look before opening, because a device may do something when it is opened.
         if _is_null_device(path.stat()):
             yield None
             return
-    # O_NONBLOCK: it may have become a pipe just now.
+    # O_NONBLOCK, because it may have become a pipe just now.
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags, 0o600)
     with FileIO(fd, "rb+" if flags & os.O_RDWR else "rb") as file:
@@ -157,7 +158,7 @@ def _opened(path: Path, flags: int) -> Iterator[FileIO | None]:
 
 
 def _is_null_device(what: os.stat_result) -> bool:
-    """Tell the null device from a regular file.
+    """Return whether it is the null device, not a regular file.
 
     Raises:
         OSError: it is neither.
@@ -172,9 +173,9 @@ def _is_null_device(what: os.stat_result) -> bool:
 
 
 def _make_folder(path: Path) -> None:
-    """Make a folder and those above it, all for this user alone (as the XDG specification has it).
+    """Make a folder and its parents, all for this user alone, as the XDG specification demands.
 
-    ``Path.mkdir(parents=True)`` would make those above it for all to read.
+    ``Path.mkdir(parents=True)`` would let everybody read the parents.
     """
     for folder in reversed((path, *path.parents)):
         if not folder.exists():
@@ -182,16 +183,16 @@ def _make_folder(path: Path) -> None:
 
 
 def _lock(fd: int) -> None:
-    """Keep other programs from writing to a file until it is closed, where the system can.
+    """Keep other programs from writing to a file until it is closed, if the OS can.
 
     Raises:
-        OSError: another program does not let go of it.
+        OSError: another program does not release its lock.
     """
     try:
         import fcntl
     except ImportError:
-        # On Windows an append is whole without it; two programs that cut at the same time, once in
-        # 5,000 entries, may lose a few.
+        # On Windows an append is whole without a lock. Two programs that cut the file at the same
+        # time, which happens once in 5,000 entries, may lose a few.
         return
     give_up = time.monotonic() + _LOCK_SECONDS
     while True:

@@ -13,18 +13,18 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-# What a terminal holds for its reader on Linux. More is read as it comes.
+# How much a terminal holds for its reader on Linux. More is read as it comes.
 _READ_SIZE = 4096
 
-# A terminal writes a large paste piece by piece, each as soon as there is room for it. This long
-# without a piece is its end; nobody types that fast.
+# A terminal writes a large paste piece by piece, each as soon as there is room for it. If no piece
+# comes for this long, the paste has ended; nobody types that fast.
 _QUIET_SECONDS = 0.02
 
-# Of one paste that has no marks around it. What lies beyond is a paste of its own.
+# The longest paste, if the terminal does not mark it. What lies beyond is another paste.
 _MAX_PASTE = 1 << 20
 
-# Enter, pressed by nobody: behind it the paste goes on with a line that has no end. No keyboard has
-# this key, and prompt_toolkit knows no others than those it names.
+# An Enter that nobody pressed: after it the paste continues with a line that has no end. The key is
+# one that no keyboard has, because prompt_toolkit knows only the keys that it names.
 ENTER_WITHIN_PASTE = Keys.F24
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -32,11 +32,11 @@ _TYPED = (Keys.ControlM, Keys.ControlJ, Keys.ControlI)
 
 
 class Keyboard(Vt100Input):
-    """prompt_toolkit's input, but for pastes that their terminal does not mark as such.
+    """prompt_toolkit's input, which also recognises pastes that the terminal does not mark.
 
-    A terminal that knows bracketed paste puts marks around one. Any other sends its lines as if
-    somebody typed them, only faster: so two line ends that are there at once, or one with text
-    behind it, are taken as a paste with Enter behind its last line end.
+    A terminal with bracketed paste marks where a paste begins and ends. Any other sends the lines
+    as if somebody typed them, only faster. So two line ends that arrive at once, or one with text
+    behind it, count as a paste, with an Enter for its last line end.
 
     Args:
         stdin: a terminal.
@@ -55,12 +55,12 @@ class Keyboard(Vt100Input):
         return self._at_end
 
     def read_keys(self) -> list[KeyPress]:
-        """Return the keys that were pressed since; blocks only while a paste arrives."""
+        """Return the keys pressed since the last call. Blocks only while a paste arrives."""
         self.vt100_parser.feed(self._read_burst())
         return merge_pastes(self._take())
 
     def flush_keys(self) -> list[KeyPress]:
-        """Return a key that could have been the start of a longer sequence."""
+        """Return the keys that could have been the start of a longer sequence."""
         self.vt100_parser.flush()
         return self._take()
 
@@ -93,7 +93,7 @@ class Keyboard(Vt100Input):
         try:
             data = os.read(self.fileno(), _READ_SIZE)
         except BlockingIOError:
-            # Somebody who shares the terminal has made it non-blocking, and was faster.
+            # Another program shares the terminal, has made it non-blocking, and was faster.
             return ""
         except OSError:
             data = b""
@@ -102,11 +102,11 @@ class Keyboard(Vt100Input):
 
 
 def merge_pastes(keys: list[KeyPress]) -> list[KeyPress]:
-    """Return keys with lines that came at once made one paste, with Enter behind it."""
+    """Return the keys, with several lines that came at once merged into one paste and an Enter."""
     merged: list[KeyPress] = []
     typed: list[KeyPress] = []
     for key in keys:
-        # With Alt, the data stands with the Escape before the key.
+        # With Alt pressed, the data begins with an Escape.
         if len(key.data) == 1 and (not isinstance(key.key, Keys) or key.key in _TYPED):
             typed.append(key)
         else:
@@ -125,7 +125,7 @@ def _merge(typed: list[KeyPress]) -> list[KeyPress]:
     last = ends[-1]
     behind = typed[last.end() :]
     if len(ends) == 1 and not behind:
-        # One line with its end; CR and LF are one Enter.
+        # A single line with its end. CR and LF together are one Enter.
         return [*typed[: last.start()], enter]
     if behind:
         enter = KeyPress(ENTER_WITHIN_PASTE, enter.data)

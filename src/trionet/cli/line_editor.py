@@ -1,8 +1,8 @@
 """A line editor with history on a terminal, with output appearing above the line being typed.
 
-Two parts: this one, in Trio, and `trionet.cli.typist`, which is prompt_toolkit in a thread. They
-talk by way of queues, and neither waits for the other: a terminal that stands still stops the
-thread, and lines wait for it, bounded, while the program goes on and can end.
+It has two halves: this one, in Trio, and `trionet.cli.prompt_thread`, which is prompt_toolkit in a
+thread. They talk through queues, and neither waits for the other. A terminal that stands still
+blocks the thread; lines for it then wait, within a bound, while the program goes on and can end.
 """
 
 from __future__ import annotations
@@ -21,50 +21,50 @@ from prompt_toolkit.layout.screen import Char
 from trionet.cli.history import KeptHistory, history_path
 from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
-from trionet.cli.typist import Prompt, Typist
+from trionet.cli.prompt_thread import Prompt, PromptThread
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
-# How long a terminal that stands still is waited for: to show the last lines, or to take the prompt
-# away. It never does either.
+# How long the terminal has to show the last lines, or to remove the prompt. One that stands still
+# never does.
 _GOODBYE_SECONDS = 1.0
 
-# And a thread that a busy machine gives no time to. It has little to do, and will do it.
+# How long the thread has on a busy machine that gives it no time. It has little to do.
 _BUSY_SECONDS = 10.0
 
 
 class LineEditor:
-    """An async iterator of the lines that a person types; `open_line_editor` makes it.
+    """An async iterator over the lines that a person types; made by `open_line_editor`.
 
     Ctrl-D on an empty line ends it. Ctrl-C clears a line, and sends SIGINT on an empty one.
 
     Args:
-        prompt: what stands before the line.
-        typist: asks and prints.
+        prompt: what is shown before the line.
+        thread: asks and prints.
     """
 
-    def __init__(self, prompt: str, typist: Typist) -> None:
+    def __init__(self, prompt: str, thread: PromptThread) -> None:
         self._prompt = prompt
-        self._typist = typist
+        self._thread = thread
         self._token = trio.lowlevel.current_trio_token()
-        self._thread = trio.CancelScope(shield=True)
+        self._thread_scope = trio.CancelScope(shield=True)
         self._ended = trio.Event()
-        # Of the question that stands, or stood last.
+        # Belongs to the current question, or to the last one.
         self._answered = trio.Event()
-        # What was typed last, and the line of it that was handed out last; and what of it is to be
-        # mended, with the cursor where it stands.
+        # What was typed last, and which line of it was handed out last.
         self._typed = ""
         self._handed = ""
+        # Lines that the next prompt offers for correction, and where it puts the cursor.
         self._returned: list[str] = []
         self._cursor = 0
-        # What is typed at once can be many lines (a paste), or no text (a terminal that is not
-        # set to UTF-8): so it goes the way of all lines.
+        # What is typed at once can be several lines (a paste), or no text at all (a terminal that
+        # is not set to UTF-8), so it is decoded like any other lines.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
         self._lines: deque[tuple[Line, str]] = deque()
 
     async def ask(self, question: str) -> str | None:
-        """Ask for a line that stays out of the history; ``None``: there is none any more.
+        """Ask for a line that stays out of the history; ``None``: the input has ended.
 
-        Lines that were pasted behind the answer are the next that are typed.
+        Lines that were pasted after the answer are the next ones that the iterator returns.
 
         Always a checkpoint. Cancellation: the question is taken back.
         """
@@ -108,25 +108,26 @@ class LineEditor:
         if self._ended.is_set():
             answered.set()
         prompt = Prompt(text, deliver, default, is_kept)
-        self._typist.ask(prompt)
+        self._thread.ask(prompt)
         try:
             await answered.wait()
         finally:
-            self._typist.cancel(prompt)
+            self._thread.cancel(prompt)
         return answer
 
     def give_back(self, line: str, column: int | None) -> str | None:
-        """Put a line that was typed into the next prompt, so that it can be mended or replaced.
+        """Put a line that was typed into the next prompt, to be corrected or replaced.
 
-        It stands there as if selected: a key that types replaces it, any other edits it.
+        The line appears as if selected: a key that types replaces it, any other key edits it.
 
         Args:
-            line: the line, or one of a paste; empty: the one handed out last, which was no line.
-            column: where its mistake is, from 1: there the cursor will stand; ``None``: at its end.
+            line: the line, or one line of a paste; empty: the one handed out last, which was not
+                valid text.
+            column: where its mistake is, from 1; the cursor will stand there. ``None``: at its end.
 
         Returns:
-            A line to show below what was typed, with a caret under the mistake; empty: there is no
-            place to point at. ``None``: what was typed is a paste of several lines.
+            A line to show below what was typed, with a caret under the mistake; empty if there is
+            nothing to point at. ``None`` if what was typed is a paste of several lines.
         """
         line = line or self._handed
         if not self._returned:
@@ -135,8 +136,8 @@ class LineEditor:
         if line != self._typed:
             return None
         whole = _width(self._prompt) + _width(line)
-        if column is None or whole >= self._typist.columns():
-            # Broken into several rows, of which the last alone has the place below it.
+        if column is None or whole >= self._thread.columns():
+            # The line is broken into several rows, and a caret fits only below the last one.
             return ""
         return " " * (_width(self._prompt) + _width(line[: column - 1])) + "^"
 
@@ -148,30 +149,30 @@ class LineEditor:
     def show(self, line: str) -> None:
         """Print a line above the one being typed. Never blocks.
 
-        While the terminal stands still, 2 MiB of lines wait; then the oldest are dropped, and their
-        number is printed in their place.
+        While the terminal stands still, up to 2 MiB of lines wait; beyond that the oldest are
+        dropped, and their number is printed in their place.
         """
-        self._typist.show(line)
+        self._thread.show(line)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the thread until `close`, whatever else is cancelled."""
         started = partial(self._token.run_sync_soon, task_status.started)
         try:
-            with self._thread:
-                await trio.to_thread.run_sync(self._typist.run, started, abandon_on_cancel=True)
+            with self._thread_scope:
+                await trio.to_thread.run_sync(self._thread.run, started, abandon_on_cancel=True)
         finally:
             self._ended.set()
             self._answered.set()
 
     async def obey_signals(self) -> None:
-        """Suspend and resume with the program, and draw anew with the terminal's size."""
+        """Suspend and resume with the program, and redraw when the terminal's size changes."""
         numbers = [signal.SIGWINCH, signal.SIGCONT]
         if signal.getsignal(signal.SIGTSTP) != signal.SIG_IGN:
             numbers.append(signal.SIGTSTP)
         with trio.open_signal_receiver(*numbers) as signals:
             async for number in signals:
                 if number == signal.SIGWINCH:
-                    self._typist.resize()
+                    self._thread.resize()
                 elif number == signal.SIGCONT:
                     self._resume()
                 else:
@@ -179,18 +180,18 @@ class LineEditor:
 
     async def _suspend(self) -> None:
         has_left = trio.Event()
-        self._typist.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
+        self._thread.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
         await self._wait_unless_still(has_left)
-        self._typist.restore_modes()
+        self._thread.restore_modes()
         ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        # Here the program stands still, unless there is nobody to resume it.
+        # The program is suspended here, unless there is nobody to resume it.
         signal.raise_signal(signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, ours)
         self._resume()
 
     def _resume(self) -> None:
         if is_in_foreground():
-            self._typist.enter_screen()
+            self._thread.enter_screen()
         else:
             # As by `bg`. The terminal is the shell's: stop until the next SIGCONT, as whatever
             # reads from a terminal in the background.
@@ -202,20 +203,20 @@ class LineEditor:
             while not event.is_set():
                 with trio.move_on_after(_GOODBYE_SECONDS):
                     await event.wait()
-                if not self._typist.can_print():
+                if not self._thread.can_print():
                     break
 
     async def close(self) -> None:
-        """Print what waits, and leave the terminal as it was; no more is read or shown after that.
+        """Print what is waiting and leave the terminal as it was. Nothing is read or shown after.
 
         Cancellation: none; ends within one second if the terminal stands still.
         """
-        self._typist.end()
+        self._thread.end()
         with trio.CancelScope(shield=True):
             await self._wait_unless_still(self._ended)
         if not self._ended.is_set():
-            self._thread.cancel()
-            self._typist.restore_modes()
+            self._thread_scope.cancel()
+            self._thread.restore_modes()
 
 
 @asynccontextmanager
@@ -228,22 +229,22 @@ async def open_line_editor(
     """Edit lines on the terminal for as long as the block runs.
 
     Args:
-        prompt: what stands before the line.
-        history: the name of a file that keeps the history; default: it is known to this run alone.
-        to_rows: makes of a line that is shown the rows to print on a terminal of so many columns;
-            default: the terminal breaks a long line itself.
+        prompt: what is shown before the line.
+        history: the name of the file that keeps the history; default: only this run knows it.
+        to_rows: breaks a line that is shown into the rows to print on a terminal with so many
+            columns; default: the terminal breaks a long line itself.
 
-    Resource handling: at the end, the terminal's modes are as they were before.
+    Resource handling: at the end, the terminal's modes are restored.
     """
 
     def warn(warning: str) -> None:
-        typist.show(f"warning: {warning}")
+        thread.show(f"warning: {warning}")
 
     kept = None if history is None else KeptHistory(history_path(history), on_failure=warn)
-    typist = Typist(kept, to_rows)
-    editor = LineEditor(prompt, typist)
+    thread = PromptThread(kept, to_rows)
+    editor = LineEditor(prompt, thread)
     async with trio.open_nursery() as nursery:
-        # Shielded, as the thread itself: one that is just starting cannot be told to end.
+        # Shielded like the thread itself, because one that is only starting cannot be told to end.
         with trio.CancelScope(shield=True):
             await nursery.start(editor.run)
         nursery.start_soon(editor.obey_signals)
@@ -255,5 +256,5 @@ async def open_line_editor(
 
 
 def _width(text: str) -> int:
-    """Return how many columns a text takes as the editor shows it: a control character has two."""
+    """Return how many columns the editor needs for a text; a control character takes two."""
     return sum(Char(character).width for character in text)

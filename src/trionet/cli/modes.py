@@ -1,4 +1,4 @@
-"""A terminal's modes, put back however the program ends: without them the shell has no echo."""
+"""A terminal's modes, restored however the program ends. Otherwise the shell would have no echo."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import os
 from contextlib import suppress
 from typing import Any
 
-# What ends the bracketed paste mode of a line editor that could not do so itself.
+# Ends bracketed paste mode for a line editor that could not do so itself.
 _END_OF_PASTE_MODE = b"\x1b[?2004l\r\n"
 
 
 class TerminalModes:
-    """The modes of the standard input as they are when this is made; nothing if it is no terminal.
+    """The modes that the terminal at standard input has when this object is made.
 
-    The line editor puts them back itself; this is for when it cannot.
+    The line editor restores them itself; this is for when it cannot. If standard input is not a
+    terminal, nothing is saved and nothing restored.
     """
 
     def __init__(self) -> None:
         self._saved = _modes()
 
     def restore(self) -> bool:
-        """Put the modes back, and return whether they had been changed. Never blocks."""
+        """Restore the modes, and return whether they had been changed. Never blocks."""
         if self._saved is None or not is_in_foreground():
-            # In the background the modes are the shell's own.
+            # While this program is in the background, the modes are the shell's own.
             return False
         now = _modes()
         if now is None or now == self._saved:
@@ -34,9 +35,9 @@ class TerminalModes:
         return True
 
     def reset(self) -> None:
-        """Put the modes back, and end what the line editor has begun. Never blocks."""
+        """Restore the modes, and end what the line editor had begun. Never blocks."""
         if self.restore():
-            # A description of its own: others may not like theirs to be non-blocking.
+            # Opened anew, so that the descriptors of other programs do not become non-blocking.
             with suppress(OSError):
                 fd = os.open(os.ttyname(0), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
                 os.write(fd, _END_OF_PASTE_MODE)
@@ -59,5 +60,5 @@ def is_in_foreground() -> bool:
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
-        # No terminal of this session's; nobody else changes its modes.
+        # It is not the terminal of this session; nobody else changes its modes.
         return True

@@ -1,4 +1,4 @@
-"""Lines that were pasted together: none of them is a command, for nobody has typed it."""
+"""Lines that were pasted together. None of them is a command, because nobody typed it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from trionet.lines import Line
 
 
 class PastedLine(str):
-    """One line of a paste of several.
+    """One line of a paste of several lines.
 
     Attributes:
-        paste: all lines of the paste, this one among them.
-        behind: how many lines of it stand behind this one, blank ones left out.
+        paste: all lines of the paste, including this one.
+        behind: how many lines of the paste come after this one, not counting blank ones.
     """
 
     __slots__ = ("behind", "paste")
@@ -23,11 +23,13 @@ class PastedLine(str):
 
 
 def mark_paste(lines: Sequence[Line], goes_on: bool = False) -> list[Line]:
-    """Return lines that came at once, each marked if they are several. Blank lines do not count.
+    """Return lines that came at once, marked as a paste if there are several.
+
+    Blank lines do not count.
 
     Args:
-        lines: as they came.
-        goes_on: whether there is a line behind them that has no end yet.
+        lines: the lines that came.
+        goes_on: whether another line follows that has no end yet.
     """
     count = sum(map(_is_filled, lines)) + goes_on
     if count < 2:

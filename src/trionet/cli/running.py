@@ -1,4 +1,4 @@
-"""From an async function to an exit status: errors in one line, signals, logging."""
+"""Run a command from its async function to its exit status: errors, signals, logging."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from trionet.text.safe import safe_text
 DONE = 0
 FAILED = 1
 
-# What a client is ended by. A terminal that is left without echo is the worst of it.
+# The signals that end a client in good order. If one did not, it could leave a terminal without
+# echo.
 _SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
@@ -38,19 +39,20 @@ _SIGNALS = [
 _SIGHUP = getattr(signal, "SIGHUP", None)
 _SIGQUIT = getattr(signal, "SIGQUIT", None)
 
-# How long a client that was signalled, or has lost its reader, may take to leave a room in good
-# order: several round trips around the world.
+# How long a client may take to leave a room in good order, once it was signalled or its output has
+# no reader any more: several round trips around the world.
 _LEAVE_SECONDS = 1.0
 
-# Then it is ended, whatever it is doing: after the leaving and the last second of its outputs.
+# When the client is ended, whatever it is doing: later than its leaving and the last second that
+# its outputs have.
 _STUCK_SECONDS = 3.0
 
-# A joiner behind a letter, and a tower of marks: to judge them takes all patterns that there are.
+# A joiner behind a letter, and a stack of marks: `safe_text` needs all of its patterns for them.
 _UNUSUAL = "\u0647\u200d." + 9 * "\u0301"
 
 
 class ClientEnding(Ending):
-    """Has a client end of the first signal, in good order, and of the second at once."""
+    """Ends a client in good order at the first signal, and at once at the second."""
 
     hangup_ends = True
 
@@ -59,39 +61,43 @@ class ClientEnding(Ending):
         self.modes = TerminalModes()
 
     def counted(self, number: int) -> None:
-        """Start the time that the client has; or end it, its terminal restored."""
+        """Limit the client's time to end, or at the second signal end it. Restores its terminal."""
         if self.count == 1:
             self.end_process_after(_STUCK_SECONDS, self._end_stuck)
         elif number != _SIGHUP:
-            # (A shell and its terminal both send SIGHUP.)
+            # A second SIGHUP does not count: a shell and its terminal both send one.
             self.modes.reset()
             die_of(number)
 
     def _end_stuck(self) -> None:
         self.modes.reset()
-        # A thread other than the main one cannot have the process die of the signal.
+        # Only the main thread could have the process die of the signal.
         os._exit(SIGNALLED + self.number)
 
 
 class Signals:
-    """What signals do to a command: until it takes them itself, it dies of them."""
+    """What signals do to a command. It dies of them until it handles them itself.
+
+    Attributes:
+        ending: handles the signals; ``None`` until the command does.
+    """
 
     def __init__(self) -> None:
         self.ending: Ending | None = None
 
     @property
     def is_server(self) -> bool:
-        """Whether a server takes them."""
+        """Whether the command is a server that handles signals."""
         return self.ending is not None and not isinstance(self.ending, ClientEnding)
 
     def take(self, number: int) -> None:
-        """Take a signal, in the raw handler."""
+        """Handle a signal. Called in the raw handler."""
         if self.ending is None or (self.is_server and number == _SIGQUIT):
             die_of(number)
         self.ending.take(number)
 
     def end(self) -> Ended | None:
-        """Return how they end the program, if they do; for when nothing else is left to do."""
+        """Return how signals end the program, or ``None``. Call it when nothing is left to do."""
         ending = self.ending
         if ending is None:
             return None
@@ -99,18 +105,18 @@ class Signals:
         if isinstance(ending, ClientEnding):
             ending.modes.restore()
             return Ended.by_signal(ending.number) if ending.count else None
-        # The first signal's end is a server's ordinary end.
+        # A server that ends after the first signal has ended as it should.
         return Ended(INTERRUPTED) if ending.count > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
-class Terminal:
-    """Where a command prints: results and what the exercises say, and all else.
+class Runtime:
+    """What a command gets from the process: its outputs and its signals.
 
     Attributes:
-        out: the standard output.
-        err: the standard error.
-        signals: what the command has to take.
+        out: standard output, for results and for the lines that the exercises ask for.
+        err: standard error, for everything else.
+        signals: what signals do to the command.
     """
 
     out: Console
@@ -118,19 +124,19 @@ class Terminal:
     signals: Signals = field(default_factory=Signals)
 
     def log(self, event: object) -> None:
-        """Print one line of a server's log, with the time before it."""
+        """Print a line of a server's log, which begins with the time."""
         self.err.print(stamped(safe_text(str(event))))
 
 
-def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
+def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     """Run a command and exit with its status.
 
-    A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does a client's output
-    that cannot be written; a reader that has gone is no error.
+    A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does output of a
+    client that cannot be written. That nobody reads the output any more is not an error.
 
     Raises:
-        Ended: signals have ended it.
-        typer.Exit: otherwise.
+        Ended: signals have ended the command.
+        typer.Exit: in all other cases.
     """
     signals = Signals()
     status = FAILED
@@ -144,17 +150,17 @@ def run(command: Callable[[Terminal], Awaitable[object]]) -> None:
     raise typer.Exit(status)
 
 
-async def _supervise(command: Callable[[Terminal], Awaitable[object]], signals: Signals) -> int:
+async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: Signals) -> int:
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:
             if signals.is_server:
-                tell_lost_output(terminal.log, error)
+                tell_lost_output(runtime.log, error)
 
         async with open_console(1, on_failure=output_failed) as out:
-            terminal = Terminal(out, err, signals)
+            runtime = Runtime(out, err, signals)
             with logging_to(err):
-                error = await _error_of(partial(command, terminal))
+                error = await _error_of(partial(command, runtime))
         if signals.is_server:
             has_failed = error is not None
         else:
@@ -163,7 +169,7 @@ async def _supervise(command: Callable[[Terminal], Awaitable[object]], signals: 
         if error is not None:
             err.print(safe_text(f"error: {error}"))
             has_failed = True
-    # What could not be written on the standard error is known here at the latest.
+    # By now it is known whether everything could be written to standard error.
     return FAILED if has_failed or (err.failure is not None and not signals.is_server) else DONE
 
 
@@ -177,22 +183,22 @@ async def _error_of(command: Callable[[], Awaitable[object]]) -> str | None:
 
 
 class Leaving:
-    """Ends what a client is told to send: then it leaves as if its input had ended."""
+    """Ends the lines that a client sends, so that it leaves as if its input had ended."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._lines: AsyncIterator[Line] | None = None
         self._has_left = False
         self._waits = trio.CancelScope()
 
     def leave(self) -> bool:
-        """End the lines now, and return whether the client has begun to read them."""
+        """End the lines now, and return whether the client had begun to read them."""
         self._has_left = True
         self._waits.cancel()
         return self._lines is not None
 
     def over(self, lines: AsyncIterable[Line]) -> Self:
-        """Return the lines up to the moment of leaving; Ctrl-C as a key is one."""
+        """Return the lines up to the moment of leaving. Ctrl-C as a key counts as a signal."""
         self._lines = aiter(lines)
         return self
 
@@ -206,23 +212,24 @@ class Leaving:
                 try:
                     return await anext(self._lines)
                 except KeyboardInterrupt:
-                    self._terminal.signals.take(signal.SIGINT)
+                    self._runtime.signals.take(signal.SIGINT)
         raise StopAsyncIteration
 
 
 async def until_interrupted(
-    client: Callable[[], Awaitable[object]], terminal: Terminal, *, leaving: Leaving | None = None
+    client: Callable[[], Awaitable[object]], runtime: Runtime, *, leaving: Leaving | None = None
 ) -> None:
     """Run a client until it ends, a signal ends it, or its output cannot be written any more.
 
     Args:
         client: what to run.
-        terminal: its outputs. What it prints is written before this returns, however long its
-            reader takes, unless a signal comes.
-        leaving: is told to leave, and the client has a second for it; default: it is cancelled.
+        runtime: its outputs and signals. What it prints is written before this returns, however
+            long the reader takes, unless a signal comes.
+        leaving: ends the client's lines when it should leave, and the client has a second for that;
+            default: the client is cancelled.
     """
     ending = ClientEnding()
-    terminal.signals.ending = ending
+    runtime.signals.ending = ending
     has_departed = False
 
     def depart() -> None:
@@ -240,13 +247,13 @@ async def until_interrupted(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(depart_after, partial(ending.wait, 1))
-            nursery.start_soon(depart_after, terminal.out.wait_ended)
+            nursery.start_soon(depart_after, runtime.out.wait_ended)
             error = None
             try:
                 await client()
             except TrionetError as failure:
                 error = failure
-            await terminal.out.flush()
+            await runtime.out.flush()
             if error is not None:
                 raise error
             nursery.cancel_scope.cancel()
@@ -254,14 +261,14 @@ async def until_interrupted(
         # Ctrl-C as a key, while a line is edited.
         ending.take(signal.SIGINT)
     except* TrionetError:
-        # What comes of a leaving in haste is no news.
+        # Errors that come from leaving in a hurry are not worth telling.
         if not has_departed:
             raise
 
 
 async def serve_until_signalled(
     serve: Callable[..., Awaitable[None]],
-    terminal: Terminal,
+    runtime: Runtime,
     *,
     network: object = None,
     prepare: Callable[[], object] = lambda: None,
@@ -269,22 +276,22 @@ async def serve_until_signalled(
     """Run a server: announce it, drain it on the first signal, end it at once on the second.
 
     Args:
-        serve: hands a `trionet.Server` to its ``task_status``.
-        terminal: where it is announced.
-        network: has certificates to reload on SIGHUP; default nothing.
-        prepare: does once what would otherwise keep all waiting when the first client needs it;
-            default nothing.
+        serve: passes a `trionet.Server` to its ``task_status``.
+        runtime: where the server is announced and logged, and its signals.
+        network: its certificates are reloaded on SIGHUP; default: there are none.
+        prepare: does slow work beforehand that would delay everybody when the first client needs
+            it; default: nothing.
     """
     prepare_many_descriptors()
-    # The first unusual text has patterns compiled, in which time nobody is served: 4 to 10 ms.
+    # The first unusual text compiles patterns, and nobody is served meanwhile: 4 to 10 ms.
     safe_text(_UNUSUAL)
     prepare()
-    # What is loaded stays, and need not be looked at in each full collection: one took 36 ms, in
-    # which nobody is served. And next to nothing that a server makes is garbage in cycles: to look
-    # for it at each 700 objects more (Python's default) was 3 % of a request.
+    # What is loaded now stays, so a full collection need not examine it: one took 36 ms, in which
+    # nobody is served. And a server makes next to no garbage in cycles: to look for it every 700
+    # objects (Python's default) cost 3 % of a request.
     gc.freeze()
     gc.set_threshold(10_000)
-    terminal.signals.ending = ending = Ending()
+    runtime.signals.ending = ending = Ending()
     await program.serve_until_signalled(
-        serve, ending, show=terminal.out.print, tell=terminal.log, network=network
+        serve, ending, show=runtime.out.print, tell=runtime.log, network=network
     )

@@ -17,9 +17,9 @@ _READ_SIZE = 65536
 
 
 class StandardInput:
-    """An async iterator of lines, good and bad; a last piece without a newline is a line too.
+    """An async iterator over lines, good and bad; a last piece without a newline is a line too.
 
-    A byte order mark at the beginning is no part of the first line.
+    A byte order mark at the beginning is not part of the first line.
 
     Args:
         console: where questions are asked.
@@ -29,17 +29,18 @@ class StandardInput:
     def __init__(self, console: Console, fd: int = 0) -> None:
         self._console = console
         self._fd = fd
-        # The server's limit; but one's own input is never given up.
+        # A line may be as long as a server takes. But however long one gets, reading goes on: this
+        # is the user's own input.
         self._decoder = LineDecoder(max_line=MAX_LINE, max_unending=1 << 62)
         self._lines: deque[Line] = deque()
         self._is_at_start = True
         self._at_end = False
 
     async def ask(self, question: str) -> str | None:
-        """Ask for a line; ``None``: there is none any more.
+        """Ask for a line; ``None``: the input has ended.
 
         Raises:
-            BadLine: it cannot be read; another may be asked for.
+            BadLine: the line cannot be read; the caller may ask again.
         """
         self._console.write(question)
         async for line in self:
@@ -69,14 +70,14 @@ class StandardInput:
             try:
                 await trio.lowlevel.wait_readable(self._fd)
             except PermissionError:
-                # epoll takes no plain files; they never block for long.
+                # epoll refuses regular files; reading them never blocks for long.
                 return await trio.to_thread.run_sync(self._read_now, abandon_on_cancel=True)
             except OSError:
                 return b""
             try:
                 return self._read_now()
             except BlockingIOError:
-                # Somebody who shares it has made it non-blocking, and was faster.
+                # Another program shares it, has made it non-blocking, and was faster.
                 continue
 
     def _read_now(self) -> bytes:
@@ -85,5 +86,5 @@ class StandardInput:
         except BlockingIOError:
             raise
         except OSError:
-            # A terminal that has hung up, or no standard input at all.
+            # The terminal has hung up, or there is no standard input at all.
             return b""

@@ -1,9 +1,9 @@
-"""Break a line into the rows of a terminal, all but the first indented.
+"""Break a line into the rows of a terminal, with all rows but the first indented.
 
-A terminal breaks a long line where it likes, and what comes next stands at its left edge. Whoever
-pads a message with spaces can so put text there that looks like a notice of the server. The rows
-made here never begin with what a peer wrote, except the first, which begins with what the server
-put in front of it.
+A terminal breaks a long line wherever it likes, and the rest begins at the left edge. So whoever
+pads a message with spaces can put text there that looks like a notice from the server. The rows
+made here never begin with what a peer wrote; the first one begins with what the server put before
+the message.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from unicodedata import ucd_3_2_0
 
 from wcwidth import wcwidth
 
-# Wide enough to be seen as not the left edge.
+# Wide enough to tell an indented row from the left edge.
 MAX_INDENT = 4
 
-# An indent of one column, and room for one wide character.
+# Room for an indent of one column and one wide character.
 _MIN_COLUMNS = 3
 
 _ZWNJ, _ZWJ, _VS16 = "\u200c", "\u200d", "\ufe0f"
@@ -25,7 +25,7 @@ _FIRST_PICTOGRAPH, _LAST_PICTOGRAPH = "\U0001f000", "\U0001ffff"
 
 
 def indent_width(columns: int) -> int:
-    """Return how far the rows after the first are indented on a terminal so wide."""
+    """Return how far the rows after the first are indented on a terminal of this width."""
     return max(1, min(MAX_INDENT, columns // 4))
 
 
@@ -33,14 +33,14 @@ def wrap(text: str, columns: int) -> list[str]:
     """Break a line into rows. Never a checkpoint.
 
     Args:
-        text: one line, made safe to show (`trionet.text.safe.safe_text`).
-        columns: the width of the terminal; fewer than 3 are taken as 3.
+        text: one line that is safe to show (`trionet.text.safe.safe_text`).
+        columns: the width of the terminal; at least 3 is assumed.
 
     Returns:
         One row or more, none wider than the terminal. Each but the first begins with
-        `indent_width` spaces; without these, the rows joined are the text. A row ends behind a
-        space where that leaves it at least half full, or else between two characters; marks and
-        emoji sequences stay whole if they fit.
+        `indent_width` spaces; without those, the joined rows are the text. A row ends after a space
+        if that leaves it at least half full, otherwise between two characters. Marks and emoji
+        sequences stay whole if they fit.
     """
     if len(text) <= columns and text.isascii():
         return [text]
@@ -49,7 +49,7 @@ def wrap(text: str, columns: int) -> list[str]:
     breaks = [0]
     room = columns
     row_start = width = 0
-    # Behind the last space of this row, and how wide the row is up to there.
+    # The place after the last space of this row, and the width of the row up to there.
     after_space = width_there = 0
     for start, end, piece_width in _pieces(text, columns - indent):
         while width + piece_width > room:
@@ -69,7 +69,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def _pieces(text: str, max_width: int) -> list[tuple[int, int, int]]:
-    """Return start, end and width of each part that should not be broken."""
+    """Return the start, end and width of each part that should stay whole."""
     if text.isascii():
         return [(at, at + 1, 1) for at in range(len(text))]
     pieces: list[tuple[int, int, int]] = []
@@ -89,13 +89,13 @@ def _pieces(text: str, max_width: int) -> list[tuple[int, int, int]]:
 
 @lru_cache(maxsize=4096)
 def character_width(character: str) -> int:
-    """Return how many columns a character may take on a terminal: the most that any gives it.
+    """Return how many columns a character takes on a terminal: the most that any gives it.
 
-    Terminals do not agree. One that takes more than was counted breaks the row by itself, and the
-    text stands at its left edge after all; one that takes less has a shorter row, and no harm is
-    done. So the parts of an emoji sequence are all counted, as terminals draw them that do not
-    know it; a pictograph has two columns; and a mark has none only if it was one in Unicode 3.2,
-    which each terminal knows.
+    Terminals disagree. If one needs more columns than were counted, it breaks the row itself, and
+    text ends up at the left edge after all; if it needs fewer, the row is only shorter, which does
+    no harm. So every part of an emoji sequence counts, because terminals that do not know the
+    sequence draw each part; a pictograph takes two columns; and a mark takes none only if Unicode
+    3.2 already had it as a mark, because every terminal knows that version.
     """
     if character.isascii():
         return 1

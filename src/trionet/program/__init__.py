@@ -1,1 +1,1 @@
-"""A server as a whole program: signals, the console, descriptors, and `trionet.run`."""
+"""A server as a whole program: signals, outputs, file descriptors, and `trionet.run`."""

@@ -1,4 +1,4 @@
-"""Output that may stand still (Ctrl-S, a full pipe) without its program standing still with it."""
+"""Output that never blocks the program, even when it stands still (Ctrl-S, a full pipe)."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ import trio
 
 from trionet.program.descriptors import write_some
 
-# Bytes that may wait for an output that stands still: several thousand screens, and less than the
-# interpreter itself takes.
+# How many bytes may wait for an output that stands still: several thousand screens, and less than
+# the interpreter itself needs.
 _MAX_WAITING = 4 << 20
 
-# Bytes that may wait before those who can wait for room do so.
+# How many bytes may wait before `wait_room` waits.
 _ROOM = 1 << 20
 
-# What a waiting text costs besides its bytes: the object and its place in the queue.
+# What a waiting text costs in addition to its bytes: the object and its place in the queue.
 _TEXT_COST = 56
 
-# Bytes handed to the system at a time: what a pipe holds. More would only be held twice.
+# How many bytes the kernel gets at a time: what a pipe holds. More would only be held twice.
 _BATCH = 65536
 
-# How long the last lines have at the end of the program.
+# How much time the last lines have at the end of the program.
 _GOODBYE_SECONDS = 1.0
 
-# How often a socket is looked at that cannot be waited for; see `wait_reader_gone`.
+# How often to check an output that cannot be waited for; see `wait_reader_gone`.
 _LOOK_SECONDS = 1.0
 
-# A device that is full may have room again.
+# Errors that pass: a full device may have room again.
 _PASSING = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Console:
-    """One output of the program; `open_console` makes it.
+    """One output of the program; made by `open_console`.
 
     Attributes:
-        failure: why something could not be written, if so; that the reader has gone is not meant.
+        failure: why something could not be written; ``None`` if all went well or only the reader
+            has gone.
         ended: is set when the output has failed, or nobody reads it any more.
     """
 
@@ -51,11 +52,11 @@ class Console:
         self._fd = fd
         self._on_failure = on_failure
         self._texts: deque[bytes] = deque()
-        # What waits and what is being written, in bytes, each text with its cost.
+        # The bytes that wait or are being written, with the cost of each text.
         self._waiting = 0
         self._dropped = 0
         self._is_closed = False
-        # Written of the batch under way; and whether a line was torn by a failure.
+        # How much of the current batch has been written, and whether a failure tore a line.
         self._written_of_batch = 0
         self._is_torn = False
         self._put = trio.Event()
@@ -67,12 +68,12 @@ class Console:
         """Print a line as soon as the output takes it. Never a checkpoint, never blocks.
 
         When too many bytes wait, the oldest lines are dropped, and their number is printed in their
-        place. When the output was closed, nothing is printed: that is no error.
+        place. If the output has been closed, nothing is printed, which is not an error.
         """
         self.write(line + "\n")
 
     def write(self, text: str) -> None:
-        """Print a text that need not be a line, such as a prompt; otherwise as `print`."""
+        """Print a text that need not be a line, such as a prompt. Otherwise like `print`."""
         if self._is_closed:
             return
         data = text.encode(errors="replace")
@@ -86,7 +87,7 @@ class Console:
         self._put.set()
 
     async def run(self) -> None:
-        """Write what is printed, until cancelled."""
+        """Write what has been printed, until cancelled."""
         while True:
             await self._put.wait()
             self._put = trio.Event()
@@ -108,8 +109,8 @@ class Console:
         data = b"".join(batch)
         del batch
         try:
-            # In a thread, because nothing tells beforehand whether a write will block. One
-            # that does is abandoned when the program ends; what it had is lost then.
+            # In a thread, because nothing says beforehand whether a write will block. A write
+            # that does is abandoned when the program ends, and what it had not written is lost.
             await trio.to_thread.run_sync(self._write_now, data, abandon_on_cancel=True)
         except OSError as error:
             self._fail(error)
@@ -142,13 +143,13 @@ class Console:
                 self._on_failure(error)
 
     async def wait_room(self) -> None:
-        """Wait until little waits: so whoever can wait has none dropped. Always a checkpoint."""
+        """Wait until there is room, so that no line is dropped. Always a checkpoint."""
         await trio.lowlevel.checkpoint()
         while self._waiting >= _ROOM:
             await self._room.park()
 
     async def flush(self) -> None:
-        """Wait until all is written. A checkpoint unless it is already."""
+        """Wait until everything is written. A checkpoint unless it is already."""
         await self._written.wait()
 
     async def wait_ended(self) -> None:
@@ -164,7 +165,7 @@ class Console:
 
 
 async def wait_reader_gone(fd: int) -> None:
-    """Wait until nobody reads a pipe or a socket any more; for other outputs, for ever.
+    """Wait until nobody reads a pipe or a socket any more; with any other output, for ever.
 
     Args:
         fd: the writing end.
@@ -172,9 +173,9 @@ async def wait_reader_gone(fd: int) -> None:
     if not _can_tell_its_reader(fd):
         await trio.sleep_forever()
     while not is_reader_gone(fd):
-        # Nothing is ever to be read from a pipe's writing end, but epoll tells of its errors. What
-        # can be read all the same (from a socket, or a pipe open for both) is looked at again
-        # later, or this would spin.
+        # The writing end of a pipe never becomes readable, but epoll reports its errors. A socket,
+        # or a pipe opened for reading too, can be readable all the same. It is checked again later,
+        # because otherwise this would spin.
         with suppress(OSError):
             await trio.lowlevel.wait_readable(fd)
         if not is_reader_gone(fd):
@@ -186,7 +187,7 @@ def is_reader_gone(fd: int) -> bool:
     if not _can_tell_its_reader(fd):
         return False
     poll = select.poll()
-    # Errors and hang-ups are told unasked.
+    # `poll` reports errors and hang-ups without being asked.
     poll.register(fd, 0)
     return bool(poll.poll(0))
 
@@ -206,11 +207,11 @@ async def open_console(
     """Print to a file descriptor for as long as the block runs.
 
     Args:
-        fd: 1 for the standard output, 2 for the standard error.
-        on_failure: called once when something cannot be written, such as to a full device; not
-            when the reader has gone.
+        fd: 1 for standard output, 2 for standard error.
+        on_failure: is called once when something cannot be written, for example to a full device;
+            not when the reader has gone.
 
-    Resource handling: at the end, what waits is written within one second, or lost. The file
+    Resource handling: at the end, what is waiting is written within one second, or lost. The file
     descriptor stays open.
     """
     console = Console(fd, on_failure=on_failure)

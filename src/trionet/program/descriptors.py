@@ -1,4 +1,4 @@
-"""File descriptors: having thousands, and writing to those that others have made non-blocking."""
+"""File descriptors: having thousands, and writing even if somebody made them non-blocking."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import select
 from contextlib import suppress
 from pathlib import Path
 
-# For which room is made at once: 128 KiB. A server with more clients than that has its pauses
-# behind it.
+# How many descriptors to make room for in advance: 128 KiB. A server that grows beyond it has the
+# worst pauses behind it.
 _ROOM = 16384
 
 
 def prepare_many_descriptors() -> None:
-    """Let this process have as many connections as the system lets its user have, without a pause.
+    """Let this process have as many connections as its user may have, without pauses.
 
-    The soft limit is 1,024 on many systems for the sake of programs that use ``select``.
+    The soft limit is 1,024 on many systems, for the sake of programs that use ``select``; it is
+    raised to the hard limit.
 
-    Room for many is made now: Linux doubles a process's table of descriptors when it is full, and
-    where there are threads it waits until all processors have taken notice (``synchronize_rcu`` in
-    fs/file.c). That was 10 to 20 ms in which nobody was served, at 256, 512 and 1,024 connections.
-    A table never shrinks.
+    Room for many descriptors is made now. When a process's table of descriptors is full, Linux
+    doubles it, and if there are threads it waits until all processors have noticed
+    (``synchronize_rcu`` in fs/file.c). At 256, 512 and 1,024 connections that took 10 to 20 ms, in
+    which nobody was served. A table never shrinks.
     """
     try:
         import fcntl
         import resource
     except ImportError:
-        # Windows has neither, nor such a limit.
+        # Windows has neither module and no such limit.
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS tells that there is no limit and takes none above its own; then all stays as it is.
+    # macOS says that there is no limit, but refuses one above its own. Then the limit stays.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -44,14 +45,14 @@ def write_all(fd: int, data: bytes) -> None:
     Raises:
         OSError: nobody reads it any more, or there is no room for it.
     """
-    # Not slices of the bytes: they would be copied once for each pipe's fill.
+    # Slices of the bytes themselves would be copied once for each pipe's fill.
     rest = memoryview(data)
     while rest:
         rest = rest[write_some(fd, rest) :]
 
 
 def write_some(fd: int, data: memoryview) -> int:
-    """Write what can be written of `data`, however long that takes, and return how much it was.
+    """Write at least a part of `data`, however long that takes, and return how many bytes.
 
     Raises:
         OSError: nobody reads it any more, or there is no room for it.
@@ -60,5 +61,5 @@ def write_some(fd: int, data: memoryview) -> int:
         try:
             return os.write(fd, data)
         except BlockingIOError:
-            # Somebody who shares the terminal has made it non-blocking.
+            # Another program shares the terminal and has made it non-blocking.
             select.select([], [fd], [])

@@ -1,6 +1,6 @@
-"""A server as a program: what it prints and logs, the signals that end it, its exit status.
+"""A server as a program: what it prints and logs, which signals end it, its exit status.
 
-`run` is for servers of your own; the command line's servers are built on the same pieces.
+`run` is for servers of your own. The command line's servers use the same pieces.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from trionet.transport.network import SYSTEM
 
 FAILED = 1
 
-# How long after a SIGHUP a terminal may take to hang up, and how often it is looked at.
+# How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
 
-# Signals that a server is asked to end by, and the one by which it is asked to reload.
+# The signals that ask a server to end, and the one that asks it to reload.
 SERVER_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
@@ -52,52 +52,51 @@ def run(
     quiet: bool = False,
     **options: Any,
 ) -> None:
-    """Serve lines on addresses as a whole program: the last call of a script.
+    """Serve lines on addresses as a whole program. Make it the last call of a script.
 
-    It blocks until the server has ended, and returns then: after the first SIGINT (Ctrl-C) or
-    SIGTERM, which drain the server, or when the server was drained by the program itself. So the
-    program's exit status is 0. A second signal ends the process within a second, with status 130,
-    whatever its tasks and threads are doing.
+    It blocks until the server has ended: after the first SIGINT (Ctrl-C) or SIGTERM, which drains
+    the server, or when the program itself has drained it. Then it returns, so the program's exit
+    status is 0. A second signal ends the process within a second, with status 130, whatever its
+    tasks and threads are doing.
 
-    SIGHUP has the network reload its certificates where there are any to reload
-    (`trionet.SystemNetwork.reload`). Where there are none it drains the server if its terminal has
-    hung up; otherwise it is logged and does nothing. Where SIGHUP is ignored, as under ``nohup``,
-    it stays ignored.
+    SIGHUP has the network reload its certificates, if it has any to reload
+    (`trionet.SystemNetwork.reload`). If it has none, SIGHUP drains the server if its terminal has
+    hung up; otherwise it is logged and does nothing. If SIGHUP is ignored, as under ``nohup``, it
+    stays ignored.
 
-    ``listening on ADDRESS`` is printed on the standard output, for each address with its real port.
-    The log goes to the logger ``trionet``: what went wrong, and, as messages of level INFO, each
-    connection. Where no logging is configured, it is written to the standard error, one line each
-    behind a time (UTC, ISO 8601). An output that stands still, is full or is closed never stops the
-    server.
+    ``listening on ADDRESS`` is printed on standard output for each address, with its real port.
+    The log goes to the logger ``trionet``: problems, and each connection with level INFO. If no
+    logging is configured, it is written to standard error, one line each that begins with the time
+    (UTC, ISO 8601). An output that stands still, is full or is closed never stops the server.
 
     Args:
         handler: called with a `Connection` for each peer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
-        beside: async functions that are run beside the server, from before it listens until it has
-            ended; then they are cancelled. What one of them raises ends the program, by
-            itself and in no group.
+        beside: async functions that run beside the server. They start before it listens, and are
+            cancelled when it has ended. What one of them raises ends the program, by itself and in
+            no group.
         quiet: print no addresses and log no connections.
-        options: all others are those of `serve`, but ``task_status``. With an ``on_event`` of your
-            own no connection is logged.
+        options: all other options are those of `serve`, except ``task_status``. If you give
+            ``on_event``, connections are not logged.
 
     Raises:
-        SystemExit: with status 1, after one line ``error: …`` on the standard error: a
-            `TrionetError`, such as an address that cannot be listened on. With status 130: there
-            was a second signal. With the status of a ``sys.exit`` in the handler or in `beside`:
-            it ends the program at once, and nobody is drained.
-        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is no async
-            function, or `serve` has no such option; the message says what to write. All this at
-            the call, before anything runs.
-        RuntimeError: it was not called in the main thread, where alone signals are handled.
+        SystemExit: with status 1 after one line ``error: …`` on standard error, for a
+            `TrionetError`, such as an address that cannot be listened on; with status 130 after a
+            second signal; with the status of a ``sys.exit`` in the handler or in `beside`, which
+            ends the program at once: nobody is drained.
+        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
+            async function, or `serve` has no such option; the message says what to write. These
+            are raised at the call, before anything runs.
+        RuntimeError: it was not called in the main thread. Only there can signals be handled.
 
-    Cancellation: none, it is no async function. Inside Trio use `serve`.
+    Cancellation: none, because it is not an async function. Inside Trio use `serve`.
 
-    Resource handling: closes all that it opened. The limit of file descriptors is raised to what
-    the system allows, and stays so. Handlers of signals and of the log are put back at the end.
+    Resource handling: closes everything it opened, and restores the handlers of signals and of the
+    log. The limit of file descriptors is raised as far as the OS allows, and stays raised.
     """
-    # A mistake in the call is told at the call, not out of the depths of an event loop.
+    # Report a mistake in the call at the call, not from the depths of an event loop.
     _check_options(options)
-    # What a user of the program may have written is told without a traceback, further down.
+    # An address that a user of the program may have written is reported without a traceback, below.
     with suppress(AddressError):
         check_call(handler, addresses, caller="run", **options)
     check_flag("quiet", quiet)
@@ -185,13 +184,13 @@ async def serve_until_signalled(
     """Run a server: drain it on the first signal, cancel it on the second.
 
     Args:
-        serve: hands a `trionet.Server` to its ``task_status``.
+        serve: passes a `trionet.Server` to its ``task_status``.
         ending: counts the signals; see `trionet.program.signals`.
         show: called with each line ``listening on ADDRESS``.
-        tell: called with what is for the log.
+        tell: called with each line for the log.
         network: its ``reload()``, if it has one, is called on SIGHUP; default: nothing is reloaded.
 
-    Cancellation: immediate; whoever is served is not drained.
+    Cancellation: immediate; the server is not drained.
     """
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
     server: Server | None = None
@@ -199,11 +198,11 @@ async def serve_until_signalled(
     async def watch_endings() -> None:
         await ending.wait(1)
         if server is None:
-            # It does not even listen yet.
+            # The server does not even listen yet.
             nursery.cancel_scope.cancel()
             return
         if server.connections:
-            tell("closing; once more ends at once")
+            tell("closing; a second signal ends the server at once")
         nursery.start_soon(server.drain)
         await ending.wait(2)
         nursery.cancel_scope.cancel()
@@ -217,7 +216,7 @@ async def serve_until_signalled(
                 tell("SIGHUP: nothing to reload, going on")
                 # The terminal may close only after its shell has told its children.
                 with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
-                    # No event tells: what can be waited for is what can be read, by whoever does.
+                    # There is no event to wait for: the loop reports only that input can be read.
                     while not has_hung_up():  # noqa: ASYNC110
                         await trio.sleep(_LOOK_SECONDS)
             if has_hung_up():
@@ -257,45 +256,45 @@ def _reload(network: object, tell: Callable[[str], object]) -> bool:
 
 
 def stamped(line: str) -> str:
-    """Return a line of the log with the time before it: UTC, ISO 8601, to the millisecond."""
+    """Put the time before a line of the log: UTC, ISO 8601, to the millisecond."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return f"{now.removesuffix('+00:00')}Z {line}"
 
 
 def lost_output(error: OSError) -> str:
-    """Return what is told when the standard output cannot be written."""
+    """Return the message for standard output that cannot be written."""
     return f"cannot write to standard output: {system_reason(error)}"
 
 
 def tell_lost_output(tell: Callable[[str], object], error: OSError) -> None:
-    """Log that a server's standard output cannot be written; the server goes on."""
+    """Log that a server's standard output cannot be written. The server goes on."""
     tell(f"warning: {lost_output(error)}")
 
 
 class ConsoleHandler(logging.Handler):
-    """Logs to a console: one line each, and a traceback where there is one, all with the time."""
+    """Logs to a console: messages, and tracebacks where there are any. Each line has the time."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record, its level before it if it is more than a message."""
+        """Print a record. Levels above INFO are named before the message."""
         text = self.format(record)
         if record.levelno > logging.INFO:
             text = f"{record.levelname.lower()}: {text}"
-        # Line for line, because a traceback has many; what failed may quote a peer.
+        # Line by line, because a traceback has many. Made safe, because an error may quote a peer.
         for line in text.split("\n"):
             self._console.print(stamped(safe_text(line)))
 
 
 @contextmanager
 def logging_to(console: Console, level: int | None = None) -> Iterator[None]:
-    """Log what trionet tells to a console, within the block.
+    """Send trionet's log to a console for as long as the block runs.
 
     Args:
-        console: where to.
-        level: from which on; default: as it is set.
+        console: prints the log.
+        level: the lowest level to log; default: the logger's own.
     """
     handler = ConsoleHandler(console)
     trionet_logger = logging.getLogger("trionet")

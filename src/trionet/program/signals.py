@@ -1,8 +1,8 @@
-"""Signals that ask a program to end, counted whatever its event loop is doing.
+"""Count the signals that ask a program to end, whatever its event loop is doing.
 
-``trio.open_signal_receiver`` hands a signal to a task, so a loop that is busy (a handler that never
-awaits, thousands of connections to close) never sees the second one. Here the raw handler counts:
-Python runs it between two bytecodes of the main thread. The loop is only told.
+``trio.open_signal_receiver`` hands a signal to a task, so a busy loop (a handler that never awaits,
+thousands of connections to close) never sees the second one. Here the raw handler counts, which
+Python runs between two bytecodes of the main thread; the loop is only notified.
 """
 
 from __future__ import annotations
@@ -20,29 +20,31 @@ INTERRUPTED = 130
 
 _SIGHUP = getattr(signal, "SIGHUP", None)
 
-# Who starts the program may have it ignore these on purpose, as `nohup` does.
+# Whoever starts the program may have it ignore these on purpose, as `nohup` does.
 _IGNORABLE = (_SIGHUP, getattr(signal, "SIGQUIT", None))
 
-# After the second signal, for what a cancelled server does on its way out, such as removing the
-# file of a Unix socket. Half of the second that the second signal is promised: with thousands of
-# connections the kernel takes a part of the rest, and a loaded machine another.
+# The time that a cancelled server has after the second signal to clean up, for example to remove
+# the file of a Unix socket. The process is promised to end within a second. This is half of it,
+# because with thousands of connections the kernel needs a part of the rest, and so does a loaded
+# machine.
 _GOODBYE_SECONDS = 0.5
 
 # `timeout` and some terminals send the same signal twice within microseconds, to the process and
-# to its group. Those two count as one if the second comes before the loop has noticed the first,
-# and, in case the loop is stuck, within this time.
+# to its group. The two count as one if the second comes before the loop has noticed the first and,
+# in case the loop is stuck, within this time.
 _SAME_SECONDS = 0.05
 
 
 class Ending:
-    """Counts the signals that ask a server to end; the second ends the process within a second.
+    """Counts the signals that ask a server to end. The second ends the process within a second.
 
     Attributes:
         count: how many have come.
-        number: the first of them; 0: none has come.
+        number: the first of them; 0 if none has come.
+        hangup_ends: whether SIGHUP asks to end too. It asks a server to reload; `wait_hangup` waits
+            for it.
     """
 
-    # SIGHUP asks a server for something else; `wait_hangup` waits for it.
     hangup_ends = False
 
     def __init__(self) -> None:
@@ -56,7 +58,7 @@ class Ending:
         self._changed = trio.lowlevel.ParkingLot()
 
     def take(self, number: int) -> None:
-        """Count a signal. For the raw handler: it runs between any two bytecodes."""
+        """Count a signal. Called in the raw handler, between any two bytecodes."""
         if number == _SIGHUP and not self.hangup_ends:
             self._hangups += 1
         elif self._is_repeated(number):
@@ -69,17 +71,17 @@ class Ending:
             with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(self._notify, idempotent=True)
 
-    def counted(self, number: int) -> None:  # noqa: ARG002  (a subclass asks which)
-        """Do what a signal demands at once. Called by `take`, under its conditions."""
+    def counted(self, number: int) -> None:  # noqa: ARG002  (a subclass uses it)
+        """Do what must be done at once about a signal. Called by `take`, in the raw handler."""
         if self.count == 2:
             self.end_process_after(_GOODBYE_SECONDS, lambda: os._exit(INTERRUPTED))
 
     def end_process_after(self, seconds: float, end: Callable[[], object]) -> None:
-        """End the process after a time, even if its main thread is stuck; unless it is `over`.
+        """End the process after a time, even if its main thread is stuck, unless it is `over`.
 
         Args:
-            seconds: until then the program may end by itself.
-            end: ends it; called in a thread.
+            seconds: how long the program has to end by itself.
+            end: ends the process; called in a thread.
         """
 
         def end_late() -> None:
@@ -88,30 +90,30 @@ class Ending:
                 end()
 
         try:
-            # And not by `threading`: its locks may be held by what the signal has interrupted.
+            # Not by `threading`: the code that the signal interrupted may hold its locks.
             _thread.start_new_thread(end_late, ())
         except RuntimeError:
-            # No more threads are to be had.
+            # There are no more threads.
             end()
 
     def over(self) -> None:
-        """Tell that the program ends by itself, and need not be ended."""
+        """Say that the program ends by itself, so that nothing has to end it."""
         self._is_over = True
 
     async def wait(self, count: int) -> None:
-        """Wait until so many signals have come that ask to end. Always a checkpoint."""
+        """Wait until `count` signals that ask to end have come. Always a checkpoint."""
         await self._wait(lambda: self.count >= count)
         self._is_noticed = True
 
     async def wait_hangup(self) -> None:
-        """Wait for a SIGHUP, or for several that come at once. Always a checkpoint."""
+        """Wait for a SIGHUP, or for several at once. Always a checkpoint."""
         await self._wait(lambda: self._hangups > 0)
         self._hangups = 0
 
     async def _wait(self, has_come: Callable[[], bool]) -> None:
         self._token = trio.lowlevel.current_trio_token()
         await trio.lowlevel.checkpoint()
-        # A signal that comes between the question and the parking is told behind the parking.
+        # If a signal comes between the check and the parking, `_notify` runs after the parking.
         while not has_come():
             await self._changed.park()
 
@@ -127,12 +129,12 @@ class Ending:
 
 @contextmanager
 def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[None]:
-    """Have signals handed to a function, in the raw handler, for as long as the block runs.
+    """Have the raw handler pass signals to a function for as long as the block runs.
 
-    SIGHUP and SIGQUIT stay ignored if they are, as under ``nohup``.
+    If SIGHUP and SIGQUIT are ignored, as under ``nohup``, they stay ignored.
 
     Raises:
-        RuntimeError: this is not the main thread, where alone signals are handled.
+        RuntimeError: this is not the main thread. Only there can signals be handled.
     """
     before = {}
     try:
@@ -142,9 +144,9 @@ def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[N
                     continue
                 before[number] = signal.signal(number, lambda number, _frame: take(number))
         except ValueError:
-            raise RuntimeError("signals can be handled in the main thread alone") from None
+            raise RuntimeError("signals can be handled only in the main thread") from None
         yield
     finally:
         for number, handler in before.items():
-            # None: whoever installed it was not Python, and it cannot be put back from here.
+            # None: it was not installed from Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

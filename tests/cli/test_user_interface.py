@@ -1,4 +1,4 @@
-"""Who is at the standard streams decides how they are asked, shown and warned."""
+"""The user interface: it asks, shows and warns according to what the standard streams are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import cast
 
 import pytest
 
-from trionet.cli.people import is_input_terminal, open_person
-from trionet.cli.running import Terminal
+from trionet.cli.running import Runtime
+from trionet.cli.user_interface import is_input_terminal, open_user_interface
 from trionet.program.console import Console
 
 
 class Recorder:
-    """Stands for a console and for a line editor: notes what it is to show."""
+    """Stands in for a console and for a line editor, and records what they are given."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -32,7 +32,7 @@ class Recorder:
 
     def give_back(self, line: str, column: int | None) -> str | None:
         self.shown.append(f"({line} given back)")
-        # As of a line that was typed, of one that fills the screen, and of a paste.
+        # The answers for a line that was typed, for one too wide for a row, and for a paste.
         return {3: "  ^", None: ""}.get(column)
 
     async def ask(self, question: str) -> str | None:
@@ -45,15 +45,15 @@ class Recorder:
 
 
 class World:
-    """What `open_person` finds: terminals or not, and what it prints where."""
+    """The standard streams that `open_user_interface` finds, and what is printed on them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self.err, self.editor = Recorder(), Recorder(), Recorder()
         self.history: str | None = None
-        self.terminal = Terminal(cast(Console, self.out), cast(Console, self.err))
+        self.runtime = Runtime(cast(Console, self.out), cast(Console, self.err))
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("TERM", "xterm")
-        # Not even loaded where it is not used: it takes a fifth of a second.
+        # It must not even be loaded where it is not used: loading takes a fifth of a second.
         monkeypatch.setitem(sys.modules, "trionet.cli.line_editor", None)
 
     def has_terminals(self, *fds: int) -> None:
@@ -89,7 +89,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         ((0, 1, 2), False, "unknown"),
     ],
 )
-async def test_without_two_terminals_that_can_do_it_all_is_plain(
+async def test_there_is_a_line_editor_only_on_two_capable_terminals(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     terminals: tuple[int, ...],
@@ -98,13 +98,13 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
 ) -> None:
     world.has_terminals(*terminals)
     monkeypatch.setenv("TERM", term)
-    async with open_person(world.terminal, plain=plain) as person:
-        person.show("54")
-        person.warn("malformed")
-        person.note("waiting")
-        person.refuse("1 \x1b", "expected a number", 3)
-        person.refuse("", "line is not UTF-8", None)
-        await person.wait_room()
+    async with open_user_interface(world.runtime, plain=plain) as ui:
+        ui.show("54")
+        ui.warn("malformed")
+        ui.note("waiting")
+        ui.refuse("1 \x1b", "expected a number", 3)
+        ui.refuse("", "line is not UTF-8", None)
+        await ui.wait_room()
     assert world.out.shown == ["54", "(room)"]
     assert world.err.shown == [
         "warning: malformed",
@@ -112,22 +112,22 @@ async def test_without_two_terminals_that_can_do_it_all_is_plain(
         "warning: 1 �: expected a number",
         "warning: line is not UTF-8",
     ]
-    # Somebody at a terminal can be asked, whatever their output is.
-    assert person.is_interactive is is_input_terminal() is (0 in terminals)
+    # A person at a terminal can be asked, whatever the output is.
+    assert ui.is_interactive is is_input_terminal() is (0 in terminals)
 
 
 @pytest.mark.parametrize("errors_too", [True, False], ids=["one screen", "errors elsewhere"])
-async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
+async def test_on_a_terminal_the_line_editor_has_the_screen(world: World, errors_too: bool) -> None:
     world.has_terminals(*range(2 + errors_too))
     world.has_editor()
-    async with open_person(world.terminal, plain=False, history="calc") as person:
-        assert person.is_interactive
-        assert await person.ask("name: ") == "Ann"
-        person.show("54")
-        person.warn("malformed")
-        person.note("waiting")
-        assert [line async for line in person.lines] == ["one", "two"]
-        await person.wait_room()
+    async with open_user_interface(world.runtime, plain=False, history="calc") as ui:
+        assert ui.is_interactive
+        assert await ui.ask("name: ") == "Ann"
+        ui.show("54")
+        ui.warn("malformed")
+        ui.note("waiting")
+        assert [line async for line in ui.lines] == ["one", "two"]
+        await ui.wait_room()
     warning = ["warning: malformed"]
     assert world.editor.shown == [
         "name: ",
@@ -141,13 +141,13 @@ async def test_on_a_terminal_a_line_editor_has_the_screen(world: World, errors_t
     assert world.history == "calc"
 
 
-async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
+async def test_on_one_screen_a_caret_shows_the_mistake(world: World) -> None:
     world.has_terminals(0, 1, 2)
     world.has_editor()
-    async with open_person(world.terminal, plain=False) as person:
-        person.refuse("1 x", "expected an operator", 3)
-        person.refuse("long", "too long", None)
-        person.refuse("of a paste", "expected a number", 4)
+    async with open_user_interface(world.runtime, plain=False) as ui:
+        ui.refuse("1 x", "expected an operator", 3)
+        ui.refuse("long", "too long", None)
+        ui.refuse("of a paste", "expected a number", 4)
     assert world.editor.shown == [
         *("(1 x given back)", "  ^", "warning: expected an operator"),
         *("(long given back)", "warning: too long"),
@@ -157,10 +157,10 @@ async def test_on_one_screen_the_mistake_is_pointed_at(world: World) -> None:
     assert world.history is None
 
 
-async def test_with_errors_elsewhere_the_warning_has_the_line(world: World) -> None:
+async def test_when_errors_go_elsewhere_the_warning_quotes_the_line(world: World) -> None:
     world.has_terminals(0, 1)
     world.has_editor()
-    async with open_person(world.terminal, plain=False) as person:
-        person.refuse("1 x", "expected an operator", 3)
+    async with open_user_interface(world.runtime, plain=False) as ui:
+        ui.refuse("1 x", "expected an operator", 3)
     assert world.editor.shown == ["(1 x given back)", "closed"]
     assert world.err.shown == ["warning: 1 x: expected an operator"]

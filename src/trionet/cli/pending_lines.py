@@ -1,4 +1,4 @@
-"""The lines that wait to be printed above a prompt, bounded in bytes."""
+"""Lines that are waiting to be printed above a prompt, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import sys
 import threading
 from collections import deque
 
-# What may wait while the terminal stands still: some 10,000 lines of a lively room, which is more
-# than a terminal keeps to scroll back to.
+# How much may wait while the terminal stands still: some 10,000 lines of a lively room, which is
+# more than a terminal keeps in its scrollback.
 MAX_WAITING = 2 << 20
 
-# Taken at a time: as much as a terminal shows in a blink, and no second copy of all that waits.
+# How much is taken at a time: as much as a terminal shows in a blink, so that what waits is never
+# copied all at once.
 _PORTION = 64 << 10
 
 
-class Above:
+class PendingLines:
     """A queue between the task that shows lines and the thread that prints them."""
 
     def __init__(self) -> None:
@@ -27,15 +28,15 @@ class Above:
         return bool(self._lines)
 
     def put(self, line: str) -> bool:
-        """Let a line wait, and drop the oldest while too much waits. Never blocks for long.
+        """Add a line; drop the oldest lines while too much is waiting. Never blocks for long.
 
         Returns:
-            Whether it is the first that waits, so that somebody must be told.
+            Whether the queue was empty, so that the thread must be woken.
         """
         with self._lock:
             is_first = not self._lines
             self._lines.append(line)
-            # With what the object takes besides: an empty line is not free.
+            # The size of the whole object, because even an empty line takes memory.
             self._size += sys.getsizeof(line)
             while self._size > MAX_WAITING and len(self._lines) > 1:
                 self._size -= sys.getsizeof(self._lines.popleft())
@@ -43,7 +44,7 @@ class Above:
         return is_first
 
     def take(self) -> list[str]:
-        """Return the next lines to print; empty: there are none."""
+        """Return the next lines to print; an empty list if there are none."""
         taken: list[str] = []
         size = 0
         with self._lock:

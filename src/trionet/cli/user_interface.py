@@ -1,4 +1,4 @@
-"""Whoever is at the standard streams: a person at a terminal, or a program behind a pipe."""
+"""The user interface of a client: a person at a terminal, or a program behind a pipe."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from dataclasses import dataclass
 
 import trio
 
-from trionet.cli.running import Terminal
+from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
 from trionet.program.console import Console
 from trionet.text.safe import safe_text
 
-# Of a terminal that does not know how wide it is.
+# The width of a terminal that does not know its own.
 _USUAL_COLUMNS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserInterface:
     """Lines in, lines out.
 
     Attributes:
-        is_interactive: whether somebody is there to be asked again.
+        is_interactive: whether there is a person who can be asked again.
         lines: what is typed or piped in.
-        ask: asks for one line; ``None``: the input has ended.
-        show: prints a line on the standard output.
-        note: prints a line for the person: above the line being typed, or on the standard error.
-        warn: prints ``warning: …``, on the standard error where that is not the same screen.
-        refuse: warns of a line that cannot be taken, and gives it back to be mended where that is
-            possible; handed the line (empty: it is no text), what is wrong with it, and in which
-            column, from 1, or ``None``.
-        wait_room: waits while too much waits to be shown; always a checkpoint.
+        ask: asks for one line; ``None`` means that the input has ended.
+        show: prints a line on standard output.
+        note: prints a line for the person: above the line being typed, or on standard error.
+        warn: prints ``warning: …``, on standard error where that is not the same screen.
+        refuse: warns about a line that cannot be used, and where possible gives it back to be
+            corrected. Its arguments are the line (empty: it is not valid text), what is wrong with
+            it, and the column of the mistake, from 1, or ``None``.
+        wait_room: waits while too much output is waiting; always a checkpoint.
     """
 
     is_interactive: bool
@@ -47,41 +47,41 @@ class Person:
     wait_room: Callable[[], Awaitable[object]]
 
 
-# What people type who want to leave, and who have left other programs by it; in small letters.
+# What people type when they want to leave, because other programs end that way; in small letters.
 _FAREWELLS = frozenset(
     ("quit", "quit()", "exit", "exit()", "logout", ":q", ":q!", ":wq", ":x", "\\q", "q")
 )
 
-# What they are asked then; the answer is a line like any other.
+# What they are asked then. Their answer is a line like any other.
 LEAVE = "leave? (q)"
 
 
 def may_mean_to_leave(line: str) -> bool:
-    """Tell whether a line looks as if somebody wanted to leave, although it is not `q`."""
+    """Tell whether a line looks as if its writer wanted to leave, although it is not `q`."""
     word = line.strip()
     return word != "q" and word.lower() in _FAREWELLS
 
 
 def is_input_terminal() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Tell whether standard input is a terminal, so that there is somebody to ask."""
     return os.isatty(0)
 
 
 def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
-    """Return what prints lines from peers: each row but the first indented on a terminal.
+    """Return a function that prints lines from peers, with all rows but the first indented.
 
     Args:
-        console: prints them.
-        fd: the file descriptor it prints to. If it is no terminal, lines stay as they are.
+        console: prints the lines.
+        fd: the console's file descriptor. If it is not a terminal, lines are printed unchanged.
     """
     if not os.isatty(fd):
         return console.print
-    # Only needed here.
+    # Imported only where it is needed, for a quick start.
     from trionet.cli.wrapping import wrap
 
     def show(line: str) -> None:
         try:
-            # As wide as it is now; some terminals do not know.
+            # The current width; some terminals do not know theirs.
             columns = os.get_terminal_size(fd).columns or _USUAL_COLUMNS
         except OSError:
             columns = _USUAL_COLUMNS
@@ -90,55 +90,55 @@ def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
     return show
 
 
-def _is_editable(plain: bool) -> bool:
-    """Tell whether a line editor can be used: it prints above a line being typed."""
+def _can_edit_lines(plain: bool) -> bool:
+    """Tell whether a line editor can be used, which prints above the line being typed."""
     if plain or sys.platform == "win32" or not (is_input_terminal() and os.isatty(1)):
         return False
     return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 @asynccontextmanager
-async def open_person(
-    terminal: Terminal, *, plain: bool, history: str | None = None, indent: bool = False
-) -> AsyncIterator[Person]:
-    """Talk to whoever is there.
+async def open_user_interface(
+    runtime: Runtime, *, plain: bool, history: str | None = None, indent: bool = False
+) -> AsyncIterator[UserInterface]:
+    """Talk to whoever is at the standard streams.
 
     Args:
-        terminal: where to print.
-        plain: use no line editor, also on a terminal.
+        runtime: where to print.
+        plain: use no line editor, even on a terminal.
         history: the name of the file that keeps what a person types; default: it is not kept.
-        indent: on a terminal, indent the rows of a long line that is shown, so that nothing but
-            the line itself begins at the left edge.
+        indent: on a terminal, indent the further rows of a long line, so that only the line itself
+            begins at the left edge.
 
     Resource handling: at the end, the terminal is as it was before.
     """
 
     def note_on_errors(text: str) -> None:
-        terminal.err.print(text)
+        runtime.err.print(text)
 
     def warn_on_errors(warning: str) -> None:
         note_on_errors(f"warning: {warning}")
 
-    if not _is_editable(plain):
-        standard_input = StandardInput(terminal.err)
-        yield Person(
+    if not _can_edit_lines(plain):
+        standard_input = StandardInput(runtime.err)
+        yield UserInterface(
             is_interactive=is_input_terminal(),
             lines=standard_input,
             ask=standard_input.ask,
-            show=rows_printer(terminal.out, 1) if indent else terminal.out.print,
+            show=rows_printer(runtime.out, 1) if indent else runtime.out.print,
             note=note_on_errors,
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
-            wait_room=terminal.out.wait_room,
+            wait_room=runtime.out.wait_room,
         )
         return
-    # Heavy, and only needed here.
+    # Heavy, and needed only here.
     from trionet.cli.line_editor import open_line_editor
     from trionet.cli.wrapping import wrap
 
-    to_rows = wrap if indent else _as_it_is
+    to_rows = wrap if indent else _unchanged
     async with open_line_editor(history=history, to_rows=to_rows) as editor:
-        # On one screen all goes through the editor, which keeps the line being typed below it.
+        # On one screen everything goes through the editor, which keeps the line being typed below.
         is_one_screen = os.isatty(2)
 
         def warn(warning: str) -> None:
@@ -154,7 +154,7 @@ async def open_person(
             is_seen = is_one_screen and pointer is not None
             warn(reason if is_seen else _with_line(line, reason))
 
-        yield Person(
+        yield UserInterface(
             is_interactive=True,
             lines=editor,
             ask=editor.ask,
@@ -166,7 +166,7 @@ async def open_person(
         )
 
 
-def _as_it_is(line: str, _columns: int) -> list[str]:
+def _unchanged(line: str, _columns: int) -> list[str]:
     return [line]
 
 

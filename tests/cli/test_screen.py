@@ -2,34 +2,34 @@ from __future__ import annotations
 
 import pytest
 
-from trionet.cli.typist import rows_more
+from trionet.cli.screen import rows_added
 
 
 @pytest.mark.parametrize(
     ("widths", "x", "columns", "column", "more"),
     [
-        # It fits still, or it has become wider.
+        # It still fits, or the terminal has become wider.
         ([], 10, 40, 10, 0),
         ([80], 10, 120, 10, 0),
-        # The row is broken: by one, by two.
+        # The row is broken into one more, or two more.
         ([], 60, 40, 20, 1),
         ([], 99, 40, 19, 2),
-        # The cursor behind the last column stands there, or at the start of the next row.
+        # A cursor behind the last column stays there, or moves to the start of the next row.
         ([], 40, 40, 0, 1),
         ([], 40, 40, 39, 0),
         ([], 80, 40, 39, 1),
-        # Rows above that with the cursor are broken too, unless they fit.
+        # The rows above the cursor's row are broken too, unless they fit.
         ([80, 80], 10, 40, 10, 2),
         ([80, 81, 40, 0], 50, 40, 10, 4),
-        # It is cut, and the cursor stands in the last column.
+        # The row is cut, and the cursor stands in the last column.
         ([80], 60, 40, 39, 0),
-        # The terminal does not break, or does not tell.
+        # The terminal does not break rows, or does not say where the cursor is.
         ([80], 60, 40, 60, 0),
         ([80], 60, 40, None, 0),
         ([80], 10, 40, None, 0),
     ],
 )
-def test_how_much_further_up_a_prompt_begins_on_a_narrower_terminal(
+def test_how_many_rows_higher_a_prompt_begins_on_a_narrower_terminal(
     widths: list[int], x: int, columns: int, column: int | None, more: int
 ) -> None:
-    assert rows_more(widths, x, columns, column) == more
+    assert rows_added(widths, x, columns, column) == more

@@ -1,0 +1,12 @@
+"""The limits of the chat's server. Pure, so that ``--help`` shows them without Trio."""
+
+from __future__ import annotations
+
+from trionet.limits import Limits
+
+# Half a minute for a name; then no limit, because people listen for hours (TCP's keep-alive finds
+# peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once are a large paste.
+# One host can take a tenth of the room: enough for an office behind one address.
+OPEN_ROOM = Limits(
+    max_clients=10_000, max_per_address=1_000, login_timeout=30, rate=50, burst=1_000
+)

@@ -1,0 +1,142 @@
+"""Addresses on the command line, and the options that go with some kinds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import typer
+
+_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+
+
+def check_addresses(addresses: Sequence[str]) -> None:
+    """Check that each address can be read.
+
+    Raises:
+        typer.BadParameter: one cannot.
+    """
+    from trionet.errors import AddressError
+    from trionet.transport.addresses import parse_address
+
+    for address in addresses:
+        try:
+            parse_address(address)
+        except AddressError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+def _check_target(text: str) -> str:
+    from trionet.transport.addresses import TLSAddress, parse_address
+
+    check_addresses([text])
+    where = parse_address(text)
+    tcp = where.tcp if isinstance(where, TLSAddress) else where
+    if getattr(tcp, "port", None) == 0:
+        raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
+    return text
+
+
+ServeAddresses = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ADDRESS",
+        help=f"Where to listen: {_FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
+        "Port 0 picks a free one.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str,
+    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {_FORMS}.", callback=_check_target),
+]
+TLSCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        help="For tls: addresses: the certificate with its chain, PEM.",
+        rich_help_panel="Addresses",
+    ),
+]
+TLSKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key", metavar="FILE", help="Its private key, PEM.", rich_help_panel="Addresses"
+    ),
+]
+UnixMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="For unix: addresses: who may connect, such as 660; default as umask has it.",
+        rich_help_panel="Addresses",
+    ),
+]
+CA = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="For tls: addresses: the certificate authority to trust, PEM; default the system's.",
+    ),
+]
+
+
+class ListenSettings(TypedDict):
+    """What `trionet.SystemNetwork` has to know to listen, besides the addresses."""
+
+    certificate: Path | None
+    private_key: Path | None
+    unix_mode: int | None
+
+
+def listen_settings(
+    addresses: Sequence[str],
+    *,
+    certificate: Path | None,
+    private_key: Path | None,
+    unix_mode: str | None,
+) -> ListenSettings:
+    """Check that the options go with the addresses and with each other, and return their values.
+
+    Args:
+        addresses: where the server is to listen.
+        certificate: the value of ``--tls-cert``.
+        private_key: the value of ``--tls-key``.
+        unix_mode: the value of ``--unix-mode``.
+
+    Raises:
+        typer.BadParameter: an option is missing, unused or wrong.
+    """
+    if (certificate is None) != (private_key is None):
+        given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+        raise typer.BadParameter(f"it is required together with {given}", param_hint=missing)
+    wants_tls = any(address.startswith("tls:") for address in addresses)
+    if wants_tls and certificate is None:
+        raise typer.BadParameter(
+            "they are required for a tls: address", param_hint="--tls-cert/--tls-key"
+        )
+    if certificate is not None and not wants_tls:
+        raise typer.BadParameter("there is no tls: address to use it for", param_hint="--tls-cert")
+    mode = _parse_mode(unix_mode)
+    if mode is not None and not any(address.startswith("unix:") for address in addresses):
+        raise typer.BadParameter(
+            "there is no unix: address to use it for", param_hint="--unix-mode"
+        )
+    return {"certificate": certificate, "private_key": private_key, "unix_mode": mode}
+
+
+def _parse_mode(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise typer.BadParameter(
+            "it must be a number from 0 to 777, octal, such as 660", param_hint="--unix-mode"
+        )
+    return mode

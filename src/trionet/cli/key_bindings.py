@@ -1,0 +1,151 @@
+"""What keys do in the line being typed, beyond what prompt_toolkit has them do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.history import History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
+from prompt_toolkit.output import Output
+
+from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
+
+TAB = "    "
+
+# The keys for which a terminal that is not in raw mode sends a signal: Ctrl-C, Ctrl-\ and Ctrl-Z.
+SIGNAL_KEYS = {
+    Keys.ControlC: signal.SIGINT,
+    Keys.ControlBackslash: signal.SIGQUIT,
+    Keys.ControlZ: signal.SIGTSTP,
+}
+
+
+@dataclass(slots=True)
+class LineState:
+    """What keys change, besides the text of the line being typed.
+
+    Attributes:
+        is_selected: whether the next key that types replaces the line.
+        goes_on: whether the line belongs to a paste that continues behind it.
+        asked_column: is resolved with the cursor's column, from 0, when the terminal tells it;
+            ``None`` while nobody asks.
+    """
+
+    is_selected: bool = False
+    goes_on: bool = False
+    asked_column: asyncio.Future[int] | None = None
+
+
+def open_session(
+    keyboard: Keyboard, output: Output, state: LineState, history: History | None
+) -> PromptSession[str]:
+    """Return a prompt session with these key bindings.
+
+    Args:
+        keyboard: where the keys come from.
+        output: where the prompt is drawn.
+        state: is changed by the keys.
+        history: keeps what is typed; by default nothing outlives this session.
+    """
+    session: PromptSession[str] = PromptSession(
+        history=history,
+        input=keyboard,
+        output=output,
+        input_processors=[_ReverseVideo(lambda: state.is_selected)],
+    )
+    # `PromptThread.resize` is called for each change of the size, so there is no need to poll it.
+    session.app.terminal_size_polling_interval = None
+    session.key_bindings = _bindings(session, state)
+
+    def deselect(_: object) -> None:
+        if state.is_selected:
+            state.is_selected = False
+            if session.app.is_running and not session.app.is_done:
+                session.app.invalidate()
+
+    session.app.key_processor.after_key_press += deselect
+    return session
+
+
+def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
+    bindings = KeyBindings()
+    in_line = has_focus(session.default_buffer)
+    is_selected = Condition(lambda: state.is_selected)
+    is_empty = Condition(lambda: not session.default_buffer.text)
+
+    def insert(event: KeyPressEvent, text: str) -> None:
+        if state.is_selected:
+            event.current_buffer.text = ""
+        event.current_buffer.insert_text(text)
+
+    @bindings.add(Keys.Any, filter=in_line & is_selected)
+    def _(event: KeyPressEvent) -> None:
+        insert(event, event.data)
+
+    @bindings.add(Keys.BracketedPaste)
+    def _(event: KeyPressEvent) -> None:
+        lines = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        insert(event, lines.replace("\t", TAB))
+
+    @bindings.add(Keys.ControlI, filter=in_line)
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(TAB)
+
+    @bindings.add(ENTER_WITHIN_PASTE, filter=in_line)
+    def _(event: KeyPressEvent) -> None:
+        state.goes_on = True
+        event.current_buffer.validate_and_handle()
+
+    @bindings.add(Keys.ControlC, filter=in_line & ~is_empty)
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.reset()
+
+    for key in SIGNAL_KEYS:
+        condition = in_line & is_empty if key == Keys.ControlC else Condition(lambda: True)
+
+        @bindings.add(key, filter=condition)
+        def _(event: KeyPressEvent) -> None:
+            send_signal_of(cast(Keys, event.key_sequence[0].key))
+
+    @bindings.add(Keys.CPRResponse, save_before=lambda _: False)
+    def _(event: KeyPressEvent) -> None:
+        if state.asked_column is not None and not state.asked_column.done():
+            _, column = event.data[2:-1].split(";")
+            state.asked_column.set_result(int(column) - 1)
+
+    return bindings
+
+
+class _ReverseVideo(Processor):
+    """Shows the line in reverse video while the next key would replace it."""
+
+    def __init__(self, is_wanted: Callable[[], bool]) -> None:
+        self._is_wanted = is_wanted
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        fragments = transformation_input.fragments
+        if self._is_wanted():
+            fragments = [(f"{style} reverse", text) for style, text, *_ in fragments]
+        return Transformation(fragments)
+
+
+def send_signal_of(key: Keys) -> None:
+    """Send the signal of a key as the terminal would: to every process in the foreground."""
+    number = SIGNAL_KEYS[key]
+    with suppress(OSError):
+        if os.tcgetpgrp(0) == os.getpgrp():
+            os.killpg(os.getpgrp(), number)
+            return
+    # This is not our controlling terminal, so it has no job control for us.
+    if number != signal.SIGTSTP:
+        os.kill(os.getpid(), number)

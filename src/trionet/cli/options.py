@@ -1,0 +1,182 @@
+"""Options that are numbers: the table of limits, and what reads and checks a value.
+
+`LIMIT_OPTIONS` has one row for each limit that the command line can set. From it `takes_limits`
+makes the options of the two serve commands, and hands the commands one `Limits` object. So a new
+option is a new row here, besides its field and bound in `trionet.limits`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from trionet.limits import BOUNDS, Bound, Limits
+
+
+class LimitOption(NamedTuple):
+    """An option of the serve commands that is a limit.
+
+    Attributes:
+        option: as it is written on the command line.
+        name: its name in `trionet.limits.BOUNDS`, which says what values it takes, and in `Limits`.
+            A name that `Limits` lacks is handed to the command by itself; its default is ``None``.
+        metavar: stands for the value in the help.
+        help: what the help says.
+        services: the services that have the option.
+    """
+
+    option: str
+    name: str
+    metavar: str
+    help: str
+    services: Sequence[str] = ("calc", "chat")
+
+
+# In the order of the help.
+LIMIT_OPTIONS = (
+    LimitOption("--max-clients", "max_clients", "N", "Clients at a time. 0: no limit."),
+    LimitOption(
+        "--max-per-address",
+        "max_per_address",
+        "N",
+        "Clients at a time from one address. 0: no limit.",
+    ),
+    LimitOption(
+        "--ipv6-prefix",
+        "ipv6_prefix",
+        "BITS",
+        "Of an IPv6 address that make one address for --max-per-address.",
+    ),
+    # It belongs to a listener, and so it is no field of `Limits`.
+    LimitOption(
+        "--backlog",
+        "backlog",
+        "N",
+        "Connections the system holds ready to be accepted; default what it allows.",
+    ),
+    LimitOption("--max-line", "max_line", "BYTES", "Of one line; more gets an error."),
+    LimitOption(
+        "--max-waiting",
+        "max_waiting",
+        "BYTES",
+        "That may wait for one client that reads slowly.",
+    ),
+    LimitOption(
+        "--rate",
+        "rate",
+        "LINES_PER_SECOND",
+        "From one client; more is slowed. 0: no limit.",
+        services=("chat",),
+    ),
+    LimitOption(
+        "--burst",
+        "burst",
+        "LINES",
+        "From one client at once, with --rate.",
+        services=("chat",),
+    ),
+    LimitOption(
+        "--handshake-timeout",
+        "handshake_timeout",
+        "SECONDS",
+        "For a TLS handshake. 0: no limit.",
+    ),
+    LimitOption(
+        "--login-timeout",
+        "login_timeout",
+        "SECONDS",
+        "Until the name has come. 0: no limit.",
+    ),
+    LimitOption(
+        "--idle-timeout",
+        "idle_timeout",
+        "SECONDS",
+        "Without a byte from a client. 0: no limit.",
+    ),
+    LimitOption(
+        "--write-timeout",
+        "write_timeout",
+        "SECONDS",
+        "Without a client taking what waits. 0: no limit.",
+    ),
+    LimitOption(
+        "--drain",
+        "drain_seconds",
+        "SECONDS",
+        "For clients to end, after Ctrl-C or SIGTERM.",
+    ),
+)
+
+
+def takes_limits(
+    service: str, defaults: Limits, *, table: Sequence[LimitOption] = LIMIT_OPTIONS
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command: give it the options of the table in place of its parameter ``limits``.
+
+    typer reads a command's options from its signature, so the decorated command has a signature
+    with one parameter for each option. The command itself is called with the keyword ``limits``,
+    and with one for each row of the table that is no field of `Limits`.
+
+    Args:
+        service: ``calc`` or ``chat``; only the rows for this service count.
+        defaults: the limits without any option. The help shows them.
+        table: the rows.
+    """
+    rows = [row for row in table if service in row.services]
+    fields = [row.name for row in rows if hasattr(defaults, row.name)]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_limits(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in fields}
+            command(**arguments, limits=replace(defaults, **given))
+
+        signature = inspect.signature(command, eval_str=True)
+        replaced = {"limits", *(row.name for row in rows)}
+        own = [one for one in signature.parameters.values() if one.name not in replaced]
+        parameters = [*own, *(_parameter(row, defaults) for row in rows)]
+        with_limits.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_limits.__annotations__ = {one.name: one.annotation for one in parameters}
+        return with_limits
+
+    return decorate
+
+
+def _parameter(row: LimitOption, defaults: Limits) -> inspect.Parameter:
+    """Return the parameter from which typer makes the option of a row."""
+    default = getattr(defaults, row.name, None)
+    if isinstance(default, float) and default.is_integer():
+        # The help shows 30 seconds as 30, not as 30.0.
+        default = int(default)
+    option = typer.Option(
+        row.option,
+        parser=number_parser(BOUNDS[row.name]),
+        metavar=row.metavar,
+        help=row.help,
+        rich_help_panel="Limits",
+    )
+    # With a parser of its own, the option needs the type only to tell whether it may be missing.
+    return inspect.Parameter(
+        row.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[float if default is not None else float | None, option],
+    )
+
+
+def number_parser(bound: Bound) -> Callable[[object], float]:
+    """Return a function that reads a number within bounds; any other value is a usage error."""
+
+    def parse(value: object) -> float:
+        # typer parses default values too, and those are numbers already.
+        try:
+            return bound.parse(str(value))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
