@@ -480,7 +480,7 @@ def test_the_reprs_of_a_client_and_a_system_network_show_their_options() -> None
         (Mock(), without_any, "encode is called with 1 argument"),
     ],
 )
-async def test_a_hub_refuses_what_is_no_member_and_no_format(
+async def test_a_hub_refuses_a_wrong_member_and_a_wrong_format(
     box: Any, encode: Any, told: str
 ) -> None:
     hub: Hub[str] = Hub()
@@ -501,7 +501,7 @@ async def test_a_hub_refuses_what_is_no_member_and_no_format(
         ("on_blocked", without_argument, TypeError, "not async def"),
     ],
 )
-async def test_an_outbox_is_judged_when_it_is_made(
+async def test_outbox_options_are_checked_when_it_is_made(
     nursery: trio.Nursery, option: str, value: object, error: type[Exception], told: str
 ) -> None:
     stream, _ = memory_stream_pair()
@@ -522,7 +522,7 @@ async def test_an_outbox_is_judged_when_it_is_made(
         ("on_bad_line", without_argument, TypeError, "on_bad_line is called with 1 argument"),
     ],
 )
-async def test_a_line_stream_is_judged_when_it_is_made(
+async def test_line_stream_options_are_checked_when_it_is_made(
     option: str, value: object, error: type[Exception], told: str
 ) -> None:
     stream, _ = memory_stream_pair()
@@ -555,7 +555,7 @@ async def test_an_expression_and_a_name_must_be_text(autojump_clock: trio.abc.Cl
         nursery.cancel_scope.cancel()
 
 
-async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
+async def test_a_test_that_mixes_up_ends_is_told_so() -> None:
     network: Any = WHERE
     with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
         ScriptedServer(network)
@@ -566,7 +566,7 @@ async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
 
 
 @pytest.mark.parametrize("line", [b"hello", None, 5, ["a", "b"]])
-async def test_what_is_sent_as_a_line_must_be_text(line: Any) -> None:
+async def test_a_line_that_is_sent_must_be_text(line: Any) -> None:
     stream, _ = memory_stream_pair()
     with refused(TypeError, "a line is a text, such as 'hello', not "):
         encode_line(line)
@@ -582,7 +582,7 @@ async def test_what_is_sent_as_a_line_must_be_text(line: Any) -> None:
         (math.nan, ValueError, "seconds must be a number of seconds"),
     ],
 )
-async def test_how_long_a_drain_takes_is_judged_before_it_begins(
+async def test_the_seconds_of_a_drain_are_checked_before_it_begins(
     seconds: Any, error: type[Exception], told: str
 ) -> None:
     async with run_handler(echo) as connect:

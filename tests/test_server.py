@@ -1083,7 +1083,7 @@ async def test_another_stream_that_breaks_is_a_fault_of_the_handler(
 
 
 @pytest.mark.parametrize("misbehave", ["reset", "close"])
-async def test_a_handler_that_uses_the_stream_by_itself_is_spared_what_the_peer_did(
+async def test_what_the_peer_does_to_a_handler_that_uses_the_stream_itself_is_not_a_fault(
     misbehave: str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def raw(connection: Connection) -> None:

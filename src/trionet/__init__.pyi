@@ -54,8 +54,8 @@ from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice
 from trionet.program.run import run as run
-from trionet.server import Server as Server
-from trionet.server import WhenFull as WhenFull
+from trionet.running_server import Server as Server
+from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve
 from trionet.text.safe import safe_text as safe_text
 from trionet.transport.addresses import Address as Address

@@ -151,7 +151,7 @@ def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
 
 
 def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
-    """Refuse a callback that is not an ordinary function of so many arguments.
+    """Refuse a callback that is not an ordinary function with this number of arguments.
 
     Args:
         name: the argument.
@@ -160,7 +160,7 @@ def check_callback(name: str, value: object, *, arguments: int = 1, optional: bo
         optional: whether ``None`` passes too.
 
     Raises:
-        TypeError: it cannot be called, or not with so many arguments, or it is an async function,
+        TypeError: it cannot be called, or not with that many arguments, or it is an async function,
             which nothing would await.
     """
     if value is None and optional:
@@ -179,7 +179,7 @@ def check_callback(name: str, value: object, *, arguments: int = 1, optional: bo
 
 
 def check_encode(value: object) -> None:
-    """Refuse what does not turn an event into lines.
+    """Refuse an ``encode`` that cannot turn an event into lines.
 
     Raises:
         TypeError: it cannot be called with an event, or it is an async function.
@@ -190,7 +190,7 @@ def check_encode(value: object) -> None:
 
 
 def check_box(box: object) -> None:
-    """Refuse what takes no lines.
+    """Refuse a box that takes no lines.
 
     Raises:
         TypeError: it has no ``put``.
@@ -203,7 +203,7 @@ def check_box(box: object) -> None:
 
 
 def check_stream(stream: object, *, methods: Sequence[str]) -> None:
-    """Refuse what is no stream.
+    """Refuse a stream that lacks a method.
 
     Args:
         stream: what a user passed.
@@ -218,10 +218,10 @@ def check_stream(stream: object, *, methods: Sequence[str]) -> None:
 
 
 def check_answering(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor a function of one argument that is awaited.
+    """Refuse a callback that is neither ``None`` nor an async function with one argument.
 
     Raises:
-        TypeError: it cannot be called so, or it is surely no async function.
+        TypeError: it cannot be called like that, or it is certainly not async.
     """
     if value is None:
         return
@@ -232,15 +232,15 @@ def check_answering(name: str, value: object) -> None:
 
 
 def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[object]], ...]:
-    """Return functions that are to be run as tasks, each without an argument.
+    """Return functions that will be run as tasks, each without an argument.
 
     Args:
         name: the argument.
         functions: what a user passed: async functions in a list or another iterable.
 
     Raises:
-        TypeError: it is no list, or something in it cannot be run so; the message says what to
-            write.
+        TypeError: it is not iterable, or something in it cannot be run like that; the message says
+            what to write.
     """
     if callable(functions) or not isinstance(functions, Iterable):
         raise TypeError(
@@ -270,11 +270,11 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
 
 
 def _takes(function: object, arguments: int) -> bool:
-    """Tell whether a function can be called with so many arguments, as far as it can be seen."""
+    """Tell whether a function can be called with that many arguments, as far as can be seen."""
     try:
         signature = inspect.signature(function)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        # Some callables written in C do not tell.
+        # Some callables written in C have no signature.
         return True
     try:
         signature.bind(*[None] * arguments)
@@ -294,11 +294,11 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Refuse what is no length of time; ``math.inf`` is one.
+    """Refuse a length of time that is not one; ``math.inf`` is.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is negative, or not a number.
+        TypeError: it is not a number.
+        ValueError: it is negative, or a NaN.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")

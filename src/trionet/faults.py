@@ -65,12 +65,12 @@ class FaultLog:
 def shielded_from(
     callback: Callable[[T], object], faults: FaultLog, what: str
 ) -> Callable[[T], None]:
-    """Return a function that does what a callback does, and raises nothing that it raises.
+    """Return a function that calls a callback, and reports its errors instead of raising them.
 
     Args:
-        callback: a user's own.
+        callback: a user's function.
         faults: where its errors are reported.
-        what: what happened then, such as ``show failed, and the server goes on without it``.
+        what: what happens then, such as ``show failed, and the server goes on without it``.
     """
 
     def call(subject: T) -> None:

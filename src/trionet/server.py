@@ -1,31 +1,15 @@
-"""`serve`: accept, limit, isolate, drain.
+"""`serve`: check the arguments, listen, and run a `Server` until it has ended.
 
-A server has two nurseries, the acceptors' inside the handlers'. A drain cancels only the inner one,
-so that everyone who is being served is served to the end.
-
-- Accept: all connections that are waiting, in one go. A listener first accepts and then waits for a
-  free place: a place taken before ``accept`` would be kept from the other listeners. So each
-  listener parks one connection at most.
-- Limit: `WhenFull` decides what happens beyond `Limits.max_clients`.
-- Isolate: an error in a handler is logged once, closes that handler's connection, and affects
-  nobody else. What a peer does, such as a reset, is not an error.
-- Drain: stop accepting, answer the connections in the kernel's queue, end every input at a line
-  boundary, let the handlers return, send what waits, close. At the deadline, cancel what is left.
+`trionet.running_server` does the serving.
 """
 
 from __future__ import annotations
 
-import enum
-import itertools
-import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import cast
 
 import trio
 
-from trionet.abc import Listener, Network, TurnsAway
+from trionet.abc import Listener, Network
 from trionet.checks import (
     check_backlog,
     check_callback,
@@ -34,349 +18,17 @@ from trionet.checks import (
     check_handler,
     check_limits,
     check_network,
-    check_seconds,
 )
-from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
-from trionet.connection.deadlines import Deadlines
-from trionet.connection.handshake import shake_hands
-from trionet.connection.lingering import Lingerers
 from trionet.connection.outbox import WhenSlow
-from trionet.connection.outcome import closed, why_ended, why_failed
-from trionet.connection.peer import peer_of
-from trionet.connection.places import Places
-from trionet.connection.safe_notices import safe_notices
-from trionet.connection.turning_away import TurningAway
-from trionet.events import Identified, Opened, Refused, ServerEvent
-from trionet.faults import SafeCalls
+from trionet.events import ServerEvent
 from trionet.limits import Limits
-from trionet.notices import (
-    AddressFull,
-    EncodeNotice,
-    Notice,
-    ServerClosing,
-    ServerFull,
-    encode_notice,
-)
+from trionet.notices import EncodeNotice, encode_notice
+from trionet.running_server import Server as Server
+from trionet.running_server import WhenFull as WhenFull
+from trionet.running_server import close_all
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
-from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
-
-# Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
-# come at once only when a crowd does. With fewer, a hub would make more and smaller batches: with
-# 64, it takes a fifth longer until a thousand members all know of each other.
-_ACCEPTS_AT_ONCE = 256
-
-# A drain that cuts connections off names so many of them in the log.
-_NAMED = 10
-
-logger = logging.getLogger("trionet.server")
-
-
-class WhenFull(enum.Enum):
-    """What happens to a peer that comes when `Limits.max_clients` are being served."""
-
-    WAIT = "wait for a free place, unanswered, in the listen backlog"
-    REFUSE = "answer `error: server is full` and close"
-
-
-class Server:
-    """A running server: `serve` hands it to ``task_status.started``.
-
-    Attributes:
-        addresses: what it listens on, numeric and with the real ports, one for each listener.
-    """
-
-    def __init__(
-        self,
-        handler: Callable[[Connection], Awaitable[object]],
-        listeners: Sequence[Listener],
-        *,
-        limits: Limits,
-        when_full: WhenFull,
-        when_slow: WhenSlow,
-        encode_notice: EncodeNotice,
-        refuse_http: bool,
-        identifies: bool,
-        on_drain: Callable[[], object] | None,
-        on_event: Callable[[ServerEvent], object] | None,
-    ) -> None:
-        self.addresses = tuple(listener.address for listener in listeners)
-        self._handler = handler
-        self._listeners = listeners
-        self._limits = limits
-        self._when_full = when_full
-        self._when_slow = when_slow
-        # All connections share it, so that a fault in it is logged once.
-        self._encode_notice = safe_notices(encode_notice)
-        self._refuse_http = refuse_http
-        self._identifies = identifies
-        self._on_drain = on_drain
-        self._on_event = on_event
-        self._calls = SafeCalls(logger)
-        self._ids = itertools.count(1)
-        self._deadlines = Deadlines()
-        self._readiness: Readiness | None = None
-        self._places = Places(limits)
-        self._lingerers = Lingerers()
-        self._turning_away = TurningAway(limits, self._lingerers)
-        self._draining = trio.Event()
-        self._drain_by = math.inf
-        self._cut_off: tuple[str, ...] | None = None
-        self._inputs_ended = trio.Event()
-        self._ended = trio.Event()
-        self._handlers: trio.Nursery | None = None
-        for listener in listeners:
-            if hasattr(listener, "refusal"):
-                cast(TurnsAway, listener).refusal = self._encode_notice(ServerFull())
-
-    @property
-    def connections(self) -> int:
-        """How many connections are being served now."""
-        return len(self._places.connections)
-
-    def __repr__(self) -> str:
-        if self._ended.is_set():
-            state = "ended"
-        else:
-            served = self.connections
-            state = f"{served} connection{'' if served == 1 else 's'}"
-            if self._draining.is_set():
-                state += ", draining"
-        return f"<Server on {', '.join(self.addresses)}: {state}>"
-
-    @property
-    def drain_deadline(self) -> float:
-        """When a drain cuts off what is left, on the Trio clock; ``math.inf``: no drain."""
-        return self._drain_by
-
-    async def drain(self, seconds: float | None = None) -> tuple[str, ...]:
-        """Stop serving without losing a line; `serve` returns when this is done.
-
-        Nobody new is served, and connections in the queue are answered ``error: server is
-        closing``. Every handler's ``connection.lines`` end after the lines received so far, and
-        what the handlers answer is sent. A handler must not await this itself: it would wait for
-        its own end.
-
-        Args:
-            seconds: how long the whole drain may take, counted from the call: until the handlers
-                have returned, what they sent has arrived, and the connections are closed; default
-                `Limits.drain_seconds`. What is left then is cut off. If there are several drains,
-                the earliest deadline counts.
-
-        Returns:
-            The display addresses of the peers that were cut off at the deadline: those still
-            served, and those to whom something was still on its way.
-
-        Raises:
-            TypeError, ValueError: `seconds` is no number of seconds.
-
-        Cancellation: the drain has begun all the same, but has no deadline.
-        """
-        if seconds is not None:
-            check_seconds("seconds", seconds)
-        by = trio.current_time() + (self._limits.drain_seconds if seconds is None else seconds)
-        self._drain_by = min(self._drain_by, by)
-        self._draining.set()
-        # This takes no time, so even with 0 seconds `on_drain` is called and the queue is answered.
-        await self._inputs_ended.wait()
-        with trio.CancelScope(deadline=by):
-            await self._ended.wait()
-        if self._cut_off is None:
-            # Only the first of several drains gets here.
-            self._cut_off = (
-                *(connection.peer for connection in self._places.connections),
-                *self._lingerers.undelivered(),
-            )
-            if self._cut_off:
-                named = ", ".join(self._cut_off[:_NAMED])
-                logger.warning("drain: cut off %d connections: %s", len(self._cut_off), named)
-        if self._handlers is not None:
-            self._handlers.cancel_scope.cancel()
-        await self._ended.wait()
-        return self._cut_off
-
-    async def run(self, task_status: trio.TaskStatus[Server]) -> None:
-        """Serve until drained or cancelled. `serve` calls it."""
-        try:
-            if HAS_EPOLL:
-                self._readiness = Readiness()
-            async with trio.open_nursery() as nursery:
-                # Shielded: a cancelled handler may still say goodbye, under a shield of its own.
-                background = trio.CancelScope(shield=True)
-                nursery.start_soon(self._run_background, background)
-                try:
-                    async with trio.open_nursery() as self._handlers:
-                        await self._accept_until_drained(self._handlers, task_status)
-                        if self._on_drain is not None:
-                            self._calls.call("on_drain", self._on_drain)
-                        for connection in self._places.connections:
-                            connection.lines.stop()
-                        self._inputs_ended.set()
-                finally:
-                    background.cancel()
-        finally:
-            self._inputs_ended.set()
-            self._ended.set()
-            self._calls.log_totals()
-
-    async def _run_background(self, scope: trio.CancelScope) -> None:
-        """Run what the handlers need for as long as there are any."""
-        with scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._deadlines.run)
-                if self._readiness is not None:
-                    nursery.start_soon(self._readiness.run)
-
-    def _report(self, event: ServerEvent) -> None:
-        if self._on_event is not None:
-            self._calls.call("on_event", self._on_event, event)
-
-    async def _accept_until_drained(
-        self, handlers: trio.Nursery, task_status: trio.TaskStatus[Server]
-    ) -> None:
-        try:
-            async with trio.open_nursery() as acceptors:
-                for listener in self._listeners:
-                    acceptors.start_soon(self._accept, listener, handlers)
-                task_status.started(self)
-                await self._draining.wait()
-                acceptors.cancel_scope.cancel()
-            self._turn_queues_away(handlers)
-        finally:
-            await _close_all(self._listeners)
-
-    async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
-        while True:
-            stream = await listener.accept()
-            await self._wait_vacancy(stream, handlers)
-            self._begin(stream, handlers)
-            with suppress(trio.WouldBlock):
-                for _ in range(_ACCEPTS_AT_ONCE):
-                    if self._places.are_taken and self._when_full is WhenFull.WAIT:
-                        break
-                    self._begin(listener.accept_nowait(), handlers)
-
-    async def _wait_vacancy(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
-        if self._when_full is WhenFull.REFUSE:
-            return
-        try:
-            await self._places.wait_vacancy()
-        except trio.Cancelled:
-            self._turn_away(stream, ServerClosing(), handlers)
-            raise
-
-    def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
-        """Serve a connection, or turn it away, in a task of its own."""
-        if self._places.are_taken:
-            self._turn_away(stream, ServerFull(), handlers)
-            return
-        if self._places.are_taken_from(stream):
-            self._turn_away(stream, AddressFull(), handlers)
-            return
-        if self._readiness is not None:
-            let_wait_with(stream, self._readiness)
-        connection = Connection(
-            stream,
-            handlers,
-            self._deadlines,
-            limits=self._limits,
-            when_slow=self._when_slow,
-            encode_notice=self._encode_notice,
-            refuse_http=self._refuse_http,
-            number=next(self._ids),
-            identifies=self._identifies,
-            on_identified=self._report_identified,
-        )
-        self._places.take(connection)
-        self._report(Opened(id=connection.id, peer=connection.peer))
-        handlers.start_soon(self._serve_one, connection, name=connection.peer)
-
-    def _report_identified(self, connection: Connection, name: str) -> None:
-        self._report(Identified(id=connection.id, peer=connection.peer, name=name))
-
-    async def _serve_one(self, connection: Connection) -> None:
-        # All in one function, the handler's call too: each coroutine between a task and what it
-        # waits for costs an idle connection a quarter of a KiB.
-        reason, settle = "cut off", None
-        handshake_timeout = self._limits.handshake_timeout or math.inf
-        try:
-            try:
-                failed = no_handshake = None
-                # `except*`, not `except`: a handler that is cancelled at the drain's deadline while
-                # a task of its own fails raises both in one group, and the error must not vanish
-                # behind the cancellation.
-                try:
-                    no_handshake = await shake_hands(connection, handshake_timeout)
-                    if no_handshake is None:
-                        await self._handler(connection)
-                except* Exception as group:
-                    failed = why_failed(connection, group)
-                if failed is not None:
-                    reason = failed
-                elif no_handshake is None:
-                    reason = why_ended(connection)
-                else:
-                    reason = f"no handshake: {no_handshake}"
-                    # Without a handshake nothing can be sent, not even that it took too long.
-                    connection.outbox.give_up()
-                await connection.finish_sending()
-            finally:
-                # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(connection, reason)
-            if not connection.is_done:
-                with self._lingerers.lingering(
-                    connection.stream,
-                    peer=connection.peer,
-                    host=self._places.host_of(connection.stream),
-                    bounded=not self._draining.is_set(),
-                ):
-                    await connection.close(settle)
-        finally:
-            if settle is not None:
-                settle(unarrived_of(connection.stream) or 0)
-            await close_at_once(connection.stream)
-
-    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
-        """Free a connection's place.
-
-        Args:
-            connection: what is served no more.
-            reason: why.
-
-        Returns:
-            A function that reports `Closed`, once, when it is known how many bytes did not arrive.
-        """
-        if connection.outbox.waiting:
-            # The connection was cut off: what still waits is not sent, and must not count as sent.
-            connection.outbox.give_up()
-        connection.outbox.close()
-        self._deadlines.forget(connection)
-        self._places.free(connection)
-        seconds = trio.current_time() - connection.opened_at
-        reported = False
-
-        def settle(unarrived: int) -> None:
-            nonlocal reported
-            if not reported:
-                reported = True
-                self._report(closed(connection, reason, seconds=seconds, unarrived=unarrived))
-
-        return settle
-
-    def _turn_queues_away(self, handlers: trio.Nursery) -> None:
-        """Answer the connections in the kernel's queues: closing a listener would reset them."""
-        for listener in self._listeners:
-            with suppress(trio.WouldBlock, trio.ClosedResourceError, OSError):
-                while True:
-                    self._turn_away(listener.accept_nowait(), ServerClosing(), handlers)
-
-    def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
-        number = next(self._ids)
-        peer = peer_of(stream, number)
-        self._report(Refused(id=number, peer=peer, reason=notice.reason))
-        answer = self._encode_notice(notice)
-        self._turning_away.start(handlers, stream, answer=answer, peer=peer)
 
 
 async def serve(
@@ -470,7 +122,7 @@ async def serve(
         )
         await server.run(task_status)
     finally:
-        await _close_all(listeners)
+        await close_all(listeners)
 
 
 def check_call(
@@ -489,9 +141,10 @@ def check_call(
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
-    """Refuse arguments that `serve` cannot do anything with: all but `caller` are its own.
+    """Refuse arguments that `serve` cannot use.
 
-    The messages name `caller` as the function that was called.
+    A service's own ``serve`` calls this first, so that the messages name `caller`, the function
+    that the user called. All other arguments are those of `serve`.
 
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
@@ -509,10 +162,3 @@ def check_call(
     check_callback("on_event", on_event)
     check_backlog(backlog)
     check_network(network)
-
-
-async def _close_all(listeners: Sequence[Listener]) -> None:
-    # Shielded, because closing waits for nothing, and each must be closed.
-    with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await listener.aclose()

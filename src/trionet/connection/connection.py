@@ -173,7 +173,7 @@ class Connection:
             name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
 
         Raises:
-            TypeError: it is no text.
+            TypeError: it is not a ``str``.
         """
         if not isinstance(name, str):
             raise TypeError(f"a name is a text, such as 'Ann', not {name!r:.60}")
@@ -271,11 +271,12 @@ class Connection:
 
     @property
     def is_broken(self) -> bool:
-        """Whether nothing can be sent to the peer any more, or nothing more comes from it."""
+        """Whether nothing more can be sent to the peer, or nothing more comes from it."""
         if self.outbox.broken or self.lines.end is not None:
             return True
-        # A handler may use the stream by itself, and then nobody else has noticed. To send nothing
-        # tells; a stream that cannot be asked has the benefit of the doubt.
+        # A handler may use the stream itself, and then neither the outbox nor the reader has
+        # noticed. Sending nothing shows whether the stream is broken. A stream without
+        # `send_nowait` gets the benefit of the doubt.
         send_nowait = getattr(self.stream, "send_nowait", None)
         if send_nowait is None:
             return True

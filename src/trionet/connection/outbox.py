@@ -86,7 +86,8 @@ class Outbox:
             also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
-        is_checked: that the other arguments are right. A server makes an outbox for each peer.
+        is_checked: the caller knows that the other arguments are right, as a server does, which
+            makes an outbox for each peer.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.

@@ -31,7 +31,7 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
     """
     caused_by_peer, faults = group.split(lambda error: _is_caused_by_peer(error, connection))
     if faults is None and group.subgroup(trio.BrokenResourceError) and not connection.is_broken:
-        # Another stream broke, such as one to a database: nobody else would tell.
+        # Another stream broke, such as one to a database. Nothing else would report it.
         faults = group
     if faults is not None:
         _log_fault(connection, faults)
