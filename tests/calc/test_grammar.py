@@ -132,8 +132,8 @@ def test_operators_bind_in_the_usual_order(line: str, program: str) -> None:
         ("(1,111)", "unexpected , at column 3 (write 1111 or 1.111)"),
         ("max((1,111), 2)", "unexpected , at column 7 (write 1111 or 1.111)"),
         ("1,5", "unexpected , at column 2 (write 1.5)"),
-        ("1,5,5", "unexpected , at column 2 (numbers have none)"),
-        ("1, 2", "unexpected , at column 2 (it stands between the arguments of a function)"),
+        ("1,5,5", "unexpected , at column 2 (numbers have no commas)"),
+        ("1, 2", "unexpected , at column 2 (a comma only separates the arguments of a function)"),
         ("sqrt(1,111)", "unexpected , at column 7 (sqrt takes one number)"),
         ("round(1, 2, 3)", "unexpected , at column 11 (round takes at most 2 numbers)"),
         ("2(3)", "expected an operator at column 2 (write 2*(3))"),
@@ -150,26 +150,26 @@ def test_operators_bind_in_the_usual_order(line: str, program: str) -> None:
         ("1.2.3", "unexpected . at column 4 (a number has one point)"),
         ("1. .3", "expected an operator at column 4"),
         ("1 2", "expected an operator at column 3"),
-        ("12 plus 42", "expected an operator at column 4 (plus is none)"),
+        ("12 plus 42", "expected an operator at column 4 (plus is not one)"),
         ("1_000", "expected an operator at column 2 (write 1000)"),
-        ("0x10", "expected an operator at column 2 (x10 is none)"),
-        ("7 & 2", "expected an operator at column 3 (& is none)"),
-        ("1 + 1\n", "expected an operator at column 6 (U+000A is none)"),
+        ("0x10", "expected an operator at column 2 (x10 is not one)"),
+        ("7 & 2", "expected an operator at column 3 (& is not one)"),
+        ("1 + 1\n", "expected an operator at column 6 (U+000A is not one)"),
         ("(1 + 2", "unclosed ( at column 1"),
         ("1 + (2 * (3 + 4)", "unclosed ( at column 5"),
         ("max(1, 2", "unclosed ( at column 4"),
         ("1 + 2)", "unexpected ) at column 6 (no ( is open here)"),
         ("sqrt 4", "expected ( at column 6 (write sqrt(…))"),
         ("2 * max", "expected ( at column 8 (write max(…))"),
-        ("1 + 2 = 3", "expected the end of the line at column 9 (nothing comes behind =)"),
-        ("1 + 2 ==", "expected the end of the line at column 8 (nothing comes behind =)"),
-        ("(1 =)", "expected the end of the line at column 5 (nothing comes behind =)"),
+        ("1 + 2 = 3", "expected the end of the line at column 9 (nothing may follow =)"),
+        ("1 + 2 ==", "expected the end of the line at column 8 (nothing may follow =)"),
+        ("(1 =)", "expected the end of the line at column 5 (nothing may follow =)"),
         ("(1 + 2 =", "unclosed ( at column 1"),
         ("Pi", "unknown name Pi at column 1 (write pi)"),
         ("1 + SQRT(4)", "unknown name SQRT at column 5 (write sqrt)"),
         ("1 + \x1b[2J", "unexpected U+001B at column 5"),
         ("٤٢ + ١", "unexpected ٤ at column 1"),
-        ("1e2２", "expected an operator at column 4 (２ is none)"),
+        ("1e2２", "expected an operator at column 4 (２ is not one)"),
     ],
 )
 def test_a_mistake_is_reported_with_its_column(line: str, reason: str) -> None:
@@ -212,8 +212,8 @@ def test_an_unknown_name_is_reported_with_the_known_ones(line: str, name: str, c
     assert caught.value.column == column
 
 
-# A second parser for the whole grammar: a recursive descent that only says yes or no, and that has a
-# regular expression of its own for the tokens.
+# A second parser for the whole grammar: a recursive descent that only says yes or no. It has its
+# own regular expression for tokens.
 
 WORD = re.compile(
     r"[\s\xa0\u2009\u202f]*((?:\d+\.?\d*|\.\d+)(?:[eE][+\-−–]?\d+)?|[a-zπ]+|\*\*|//|.)",

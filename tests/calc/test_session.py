@@ -152,7 +152,7 @@ def test_an_error_is_answered_and_printed_and_the_session_goes_on() -> None:
     assert session.receive("1 / 0") == Reply(
         "error: division by zero", "ann: 1 / 0: error: division by zero"
     )
-    wrong = "error: expected an operator at column 4 (plus is none)"
+    wrong = "error: expected an operator at column 4 (plus is not one)"
     assert session.receive("12 plus 42") == Reply(wrong, f"ann: 12 plus 42: {wrong}")
     assert not session.ended
     assert session.receive("1 + 1").answer == "2"
@@ -295,13 +295,13 @@ def test_each_session_has_an_ans_of_its_own() -> None:
         ("sqrt()", "error: expected a number at column 6"),
         ("sqrt(1,2)", "error: unexpected , at column 7 (sqrt takes one number)"),
         ("sqrt 4", "error: expected ( at column 6 (write sqrt(…))"),
-        ("1 $ 2", "error: expected an operator at column 3 ($ is none)"),
+        ("1 $ 2", "error: expected an operator at column 3 ($ is not one)"),
         ('"abc', 'error: unexpected " at column 1'),
-        ("1 = 2", "error: expected the end of the line at column 5 (nothing comes behind =)"),
-        ("1;2", "error: expected an operator at column 2 (; is none)"),
+        ("1 = 2", "error: expected the end of the line at column 5 (nothing may follow =)"),
+        ("1;2", "error: expected an operator at column 2 (; is not one)"),
         ("a[1]", "error: unknown name a at column 1 (KNOWN)"),
         ("{1}", "error: unexpected { at column 1"),
-        ("1 + 1 # two", "error: expected an operator at column 7 (# is none)"),
+        ("1 + 1 # two", "error: expected an operator at column 7 (# is not one)"),
         ("scale=20", "error: unknown name scale at column 1 (KNOWN)"),
         ("halt", "error: unknown name halt at column 1 (KNOWN)"),
     ],

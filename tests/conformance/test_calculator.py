@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def check(calculator: Calculator, results: dict[str, str]) -> None:
-    """In one session, each operation has this result."""
+    """Check that in one session each operation has this result."""
     ann = calculator.log_in("Ann")
     for operation, result in results.items():
         ann.ask(operation, result)
 
 
 def refuse(calculator: Calculator, *lines: str) -> None:
-    """In one session, each line gets an error, and nothing more."""
+    """Check that in one session each line gets an error and nothing else."""
     ann = calculator.log_in("Ann")
     for line in lines:
         ann.say(line)
@@ -33,7 +33,7 @@ def refuse(calculator: Calculator, *lines: str) -> None:
 
 
 def test_c1_the_first_line_is_the_name(calculator: Calculator) -> None:
-    # An operation, but for its place.
+    # This would be an operation anywhere else.
     ann = calculator.log_in("1 + 1")
     ann.ask("2 + 2", "4")
 
@@ -83,7 +83,7 @@ def test_c6_a_fit_name_gets_no_reply(calculator: Calculator) -> None:
 
 
 def test_c7_an_unfit_name_gets_an_error_and_is_closed(calculator: Calculator) -> None:
-    # Nothing that follows counts: neither another name nor an operation.
+    # What follows is ignored: neither a name nor an operation.
     peer = calculator.connect()
     peer.say("a\tb", "Ann", "1 + 1")
     peer.expect_error()
@@ -153,7 +153,7 @@ def test_c14_q_closes_the_session_without_a_reply(calculator: Calculator) -> Non
     ann.expect_end()
 
 
-def test_c15_q_in_place_of_the_name_closes_with_nothing_said(calculator: Calculator) -> None:
+def test_c15_q_in_place_of_the_name_closes_without_a_reply(calculator: Calculator) -> None:
     calculator.log_in("q").expect_end()
 
 
@@ -164,7 +164,7 @@ def test_c16_by_default_one_connection_is_served_at_a_time(start: Starter) -> No
     waiting = [calculator.log_in(name) for name in ("Bob", "Cid")]
     for peer in waiting:
         peer.say("2 + 2")
-    # Who would be answered has been when the first has been answered so often.
+    # If the others were served, they would have their answers by now.
     for _ in range(30):
         first.expect_quiet()
     for peer in waiting:
@@ -186,15 +186,15 @@ def test_c16_by_default_one_connection_is_served_at_a_time(start: Starter) -> No
 def test_c16_the_size_of_the_backlog_can_be_set(start: Starter, calculator: Calculator) -> None:
     small = start.calculator("--quiet", "--backlog", "1")
     assert connected_at_once(calculator, 8) == 8
-    # One is served, one is accepted and waits, and Linux queues one more than it is asked to.
+    # One is served, one is accepted and waits, and Linux queues one more than it was asked to.
     assert 1 <= connected_at_once(small, 8) <= 4
 
 
 def connected_at_once(calculator: Calculator, tries: int) -> int:
-    """How many of these get a connection while one client is being served.
+    """Return how many of these get a connection while one client is being served.
 
-    Who gets none is left hanging by the system, which does not answer: what the client that is
-    being served is told meanwhile comes later than any answer would.
+    The kernel does not answer the others at all. By the time the client that is being served has
+    its answer, any answer of the kernel would have come.
     """
     ann = calculator.log_in("Ann")
     ann.expect_quiet()
@@ -237,7 +237,7 @@ def test_c19_plus_minus_times_and_divided_by_are_operators(calculator: Calculato
     refuse(calculator, "7 x 2", "7 : 2", "7 & 2", "7 ∗ 2", "7 mod 2", "7 ∕ 2", "7 — 2")
 
 
-def test_c20_the_signs_of_print_are_read_as_those_of_ascii(calculator: Calculator) -> None:
+def test_c20_typographic_signs_are_read_as_ascii_ones(calculator: Calculator) -> None:
     check(calculator, {"7 × 2": "14", "7 ÷ 2": "3.5", "7 − 2": "5", "−7 × −2": "14"})
     check(calculator, {"7 ⋅ 2": "14", "7·2": "14", "7 • 2": "14", "7 – 2": "5", "–7·–2": "14"})
     check(calculator, {"2^3⋅2": "16", "1e–2 + 0": "0.01", "–(1 – 2)": "1", "2 ⋅ 3 – 4 • 5": "-14"})
@@ -270,7 +270,7 @@ def test_c22_each_number_may_have_a_sign(calculator: Calculator) -> None:
     refuse(calculator, "~1 + 2", "1 + ±2", "1 + ∓2", "1 + 2-", "1- + 2-")
 
 
-def test_c23_spaces_and_tabs_may_stand_behind_a_sign(calculator: Calculator) -> None:
+def test_c23_spaces_and_tabs_may_follow_a_sign(calculator: Calculator) -> None:
     check(calculator, {"- 1 + 2": "1", "1 - \t - \t 2": "3", "+ 1 * − 2": "-2"})
 
 
@@ -279,7 +279,7 @@ def test_c24_a_number_has_digits_and_at_most_one_point(calculator: Calculator) -
     refuse(calculator, ". + 1", "1 + .", "1..2 + 1", "1.2.3 + 1", "1. 2 + 1", "-. + 1", "1,5 + 1")
 
 
-def test_c25_no_digits_but_ascii_ones_are_digits(calculator: Calculator) -> None:
+def test_c25_only_ascii_digits_are_digits(calculator: Calculator) -> None:
     check(calculator, {"1234567890 + 0": "1234567890"})
     refuse(calculator, "١ + 1", "1 + ２", "१ + १", "1 + ²", "𝟏 + 𝟏", "Ⅷ + 1", "1e２ + 1")
 
@@ -301,7 +301,7 @@ def test_c26_a_number_may_have_an_exponent(calculator: Calculator) -> None:
     refuse(calculator, "1e3e3 + 0", "1e--3 + 0", ".e3 + 0")
 
 
-def test_c27_what_other_programs_take_for_numbers_are_none(calculator: Calculator) -> None:
+def test_c27_what_other_programs_call_numbers_gets_an_error(calculator: Calculator) -> None:
     refuse(calculator, "nan + 1", "1 + NaN", "inf + 1", "-inf - 1", "Infinity + 1", "snan + 1")
     refuse(calculator, "1_000 + 1", "1 + 0x10", "1,111 + 1", "1'000 + 1", "0b1 + 1", "1j + 1")
 
@@ -337,7 +337,7 @@ def test_c28_a_number_within_the_bounds_is_taken(calculator: Calculator) -> None
     )
 
 
-def test_c29_a_line_that_is_no_expression_gets_an_error(calculator: Calculator) -> None:
+def test_c29_a_line_that_is_not_an_expression_gets_an_error(calculator: Calculator) -> None:
     refuse(
         calculator, "hello", "help", "Q", "quit", "/quit", "exit", "=", "1 + 1 # two", "\0", "Ω * 2"
     )
@@ -386,7 +386,7 @@ def test_c32_the_result_has_28_digits(calculator: Calculator) -> None:
 
 def test_c32_the_server_can_be_told_another_precision(start: Starter) -> None:
     calculator = start.calculator("--precision", "5", "--quiet")
-    # The one last digit decides: exactly half would go to the even 1.0000.
+    # Only the last digit decides: exactly half would be rounded to the even 1.0000.
     check(
         calculator,
         {"1 / 3": "0.33333", "2 / 3": "0.66667", "1.00005000001 + 0": "1.0001", "10 / 4": "2.5"},
@@ -445,7 +445,7 @@ def test_c36_any_other_result_has_an_exponent(calculator: Calculator) -> None:
             "-0.00015e-40 * 1": "-1.5E-44",
             "123e30 + 0": "1.23E+32",
             "9.99e-29 * 1": "9.99E-29",
-            # Judged as it is when it is rounded.
+            # It is the rounded result that counts.
             f"{'9' * 29} + 0": "1E+29",
             f"{'9' * 28}.9 + 0": "1E+28",
         },
@@ -473,7 +473,7 @@ def test_c38_zero_has_no_sign(calculator: Calculator) -> None:
     check(calculator, dict.fromkeys(operations, "0"))
 
 
-def test_c39_a_division_by_zero_is_called_so(calculator: Calculator) -> None:
+def test_c39_a_division_by_zero_is_reported_as_one(calculator: Calculator) -> None:
     operations = ("1 / 0", "1 ÷ 0", "-5 / 0.00", "1 / -0", "1/0e5", "1e999999 / 0")
     check(calculator, dict.fromkeys(operations, "error: division by zero"))
 
@@ -496,7 +496,7 @@ def test_c41_a_result_out_of_bounds_gets_an_error(calculator: Calculator) -> Non
     )
 
 
-def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
+def test_c41_a_result_within_the_bounds_is_no_error(calculator: Calculator) -> None:
     check(
         calculator,
         {
@@ -512,9 +512,7 @@ def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
 @pytest.mark.parametrize(
     "name", ["an\u3164n", "ann\ufe0f", "a\u034fnn", "a" + "\u0301" * 9], ids=ascii
 )
-def test_c42_a_name_that_nobody_could_see_as_it_is_is_unfit(
-    calculator: Calculator, name: str
-) -> None:
+def test_c42_a_name_that_is_not_safe_to_show_is_unfit(calculator: Calculator, name: str) -> None:
     peer = calculator.log_in(name)
     peer.expect_error()
     peer.expect_end()
@@ -568,7 +566,9 @@ def test_c45_operators_bind_as_usual(calculator: Calculator) -> None:
     )
 
 
-def test_c46_equals_go_from_the_left_and_powers_from_the_right(calculator: Calculator) -> None:
+def test_c46_powers_go_from_the_right_and_other_equals_from_the_left(
+    calculator: Calculator,
+) -> None:
     check(
         calculator,
         {
@@ -600,7 +600,7 @@ def test_c49_ans_is_the_last_result(calculator: Calculator) -> None:
     bob.ask("1", "1")
     ann.ask("ans / 2", "27")
     ann.ask("ans * ans - 1", "728")
-    # As it was rounded: the operands are not.
+    # The result was rounded; operands are not.
     ann.ask("2 / 3", "0." + "6" * 27 + "7")
     ann.ask("ans - 0." + "6" * 27, "0." + "0" * 27 + "7")
     bob.ask("ans", "1")
@@ -610,7 +610,7 @@ def test_c50_before_there_is_a_result_ans_gets_an_error(calculator: Calculator) 
     refuse(calculator, "ans", "ans + 1", "0 * ans", "1 / 0", "ans")
 
 
-def test_c51_an_error_leaves_ans_as_it_was(calculator: Calculator) -> None:
+def test_c51_an_error_does_not_change_ans(calculator: Calculator) -> None:
     ann = calculator.log_in("Ann")
     ann.ask("12 + 42", "54")
     for line in (b"1 / 0", b"ans + 1 / 0", b"nonsense", b"", b"\xff", b"1" * 5000, b"(ans"):
@@ -665,12 +665,12 @@ def test_c56_no_operator_can_be_left_out(calculator: Calculator) -> None:
     refuse(calculator, "1 2", "pi(3)", "2sqrt(4)", "2e + 1", "12..3")
 
 
-def test_c57_a_comma_stands_between_arguments_alone(calculator: Calculator) -> None:
+def test_c57_a_comma_stands_only_between_arguments(calculator: Calculator) -> None:
     check(calculator, {"max(1,111)": "111", "max(1 , 111)": "111", "min((1),(111))": "1"})
     refuse(calculator, "1,111", "1,111 + 1", "(1,111)", "max((1,111), 2)", "1,5", ",", "1,", "1, 2")
 
 
-def test_c58_the_place_of_a_mistake_is_told(calculator: Calculator) -> None:
+def test_c58_an_error_gives_the_column_of_the_mistake(calculator: Calculator) -> None:
     check(calculator, {"12 +": "error: expected a number at column 5"})
     places = {
         "12 + 42 * ": 10,
@@ -724,7 +724,7 @@ def test_c60_a_number_alone_is_rounded(calculator: Calculator) -> None:
 
 def test_c61_constants_and_roots_are_right_to_the_last_digit(start: Starter) -> None:
     hundred = start.calculator("--precision", "100", "--quiet")
-    # Published digits, the last rounded by those that come behind it.
+    # Published digits, the last one rounded.
     pi = (
         "3.1415926535897932384626433832795028841971693993751"
         "05820974944592307816406286208998628034825342117068"
@@ -740,7 +740,7 @@ def test_c61_constants_and_roots_are_right_to_the_last_digit(start: Starter) -> 
     check(hundred, {"pi": pi, "e": e, "sqrt(2)": root})
 
 
-def test_c62_whole_quotients_are_cut_and_remainders_have_the_dividends_sign(
+def test_c62_whole_quotients_are_truncated_and_remainders_have_the_dividends_sign(
     calculator: Calculator,
 ) -> None:
     check(
@@ -760,12 +760,12 @@ def test_c62_whole_quotients_are_cut_and_remainders_have_the_dividends_sign(
     )
 
 
-def test_c63_too_long_a_whole_quotient_gets_an_error(calculator: Calculator) -> None:
+def test_c63_a_whole_quotient_that_is_too_long_gets_an_error(calculator: Calculator) -> None:
     check(calculator, {"1e27 // 1": "1" + "0" * 27, "1e27 % 7": "6"})
     refuse(calculator, "1e28 // 1", "1e29 % 7", "1e999999 // 3", "1 % 1e-999999")
 
 
-def test_c64_other_divisions_by_zero_are_called_so_too(calculator: Calculator) -> None:
+def test_c64_other_divisions_by_zero_are_reported_as_such_too(calculator: Calculator) -> None:
     operations = ("1 // 0", "1 % 0", "0 // 0", "0 % 0", "0^-1", "0^-0.5", "1 / (2 - 2)")
     check(calculator, dict.fromkeys(operations, "error: division by zero"))
 
@@ -789,32 +789,34 @@ def test_c65_round_rounds_half_even_and_once(calculator: Calculator) -> None:
     )
 
 
-def test_c66_digits_that_are_no_whole_number_in_bounds_get_an_error(calculator: Calculator) -> None:
+def test_c66_digits_that_are_not_a_whole_number_in_bounds_get_an_error(
+    calculator: Calculator,
+) -> None:
     check(
         calculator, {"round(1, 999999)": "1", "round(1, -999999)": "0", "round(1.25, 1.0)": "1.2"}
     )
     refuse(calculator, "round(1, 0.5)", "round(1, 1000000)", "round(1, -1e999999)", "round(1, pi)")
 
 
-def test_c67_the_root_of_a_negative_number_is_called_so(calculator: Calculator) -> None:
+def test_c67_the_root_of_a_negative_number_gets_its_error(calculator: Calculator) -> None:
     operations = ("sqrt(-1)", "sqrt(-1e-999999)", "1 + sqrt(2 - 3)")
     check(calculator, dict.fromkeys(operations, "error: square root of a negative number"))
     check(calculator, {"sqrt(-0)": "0"})
 
 
-def test_c68_zero_to_the_power_of_zero_is_called_so(calculator: Calculator) -> None:
+def test_c68_zero_to_the_power_of_zero_gets_its_error(calculator: Calculator) -> None:
     operations = ("0^0", "0 ** 0", "0.0^-0", "(1 - 1)^(2 - 2)")
     check(calculator, dict.fromkeys(operations, "error: 0^0 is not defined"))
 
 
-def test_c69_a_negative_number_to_a_fractional_power_is_called_so(calculator: Calculator) -> None:
+def test_c69_a_negative_number_to_a_fractional_power_gets_its_error(calculator: Calculator) -> None:
     operations = ("(-8)^(1/3)", "(-1)^0.5", "(-2)^-0.1")
     error = "error: a negative number to a fractional power"
     check(calculator, dict.fromkeys(operations, error))
     check(calculator, {"(-8)^3": "-512", "(-2)^-1": "-0.5", "(-8)^2.0": "64"})
 
 
-def test_c70_each_operation_is_within_the_bounds(calculator: Calculator) -> None:
+def test_c70_each_operation_must_be_within_the_bounds(calculator: Calculator) -> None:
     refuse(
         calculator,
         "1e999999 * 10 / 10",
@@ -864,7 +866,7 @@ def test_c73_a_power_takes_numbers_of_at_most_100_digits(calculator: Calculator)
     )
 
 
-def test_c74_a_line_that_takes_long_holds_up_nobody_else(start: Starter) -> None:
+def test_c74_a_line_that_takes_long_does_not_hold_up_others(start: Starter) -> None:
     calculator = start.calculator("--max-clients", "0", "--precision", "100", "--quiet")
     ann, bob = calculator.log_in("Ann"), calculator.log_in("Bob")
     ann.expect_quiet()
@@ -877,7 +879,7 @@ def test_c74_a_line_that_takes_long_holds_up_nobody_else(start: Starter) -> None
         ann.expect_like(r"1\.8773521755817\d+")
 
 
-# What somebody may have meant
+# Hints at what was meant
 
 
 def error_for(calculator: Calculator, line: str) -> str:
@@ -905,18 +907,18 @@ def test_c75_the_greek_letter_is_pi(calculator: Calculator) -> None:
         ("2 * 3,75", "3.75"),
     ],
 )
-def test_c76_a_number_that_is_written_in_another_way_is_named(
+def test_c76_a_number_in_another_notation_is_suggested(
     calculator: Calculator, line: str, number: str
 ) -> None:
     assert error_for(calculator, line).endswith(f" (write {number})")
 
 
 @pytest.mark.parametrize("line", ["1,2,3", "1,234,5", "1 234", "max(1 234,5)", "1.2.3", "1,2.3"])
-def test_c76_a_number_that_may_be_another_is_not(calculator: Calculator, line: str) -> None:
+def test_c76_an_ambiguous_number_is_not_suggested(calculator: Calculator, line: str) -> None:
     assert "write" not in error_for(calculator, line)
 
 
-def test_c77_both_numbers_are_named_that_a_comma_can_mean(calculator: Calculator) -> None:
+def test_c77_both_readings_of_a_comma_are_suggested(calculator: Calculator) -> None:
     for line, hint in {
         "1,234": "write 1234 or 1.234",
         "7 * 123,456": "write 123456 or 123.456",
@@ -924,14 +926,14 @@ def test_c77_both_numbers_are_named_that_a_comma_can_mean(calculator: Calculator
         assert error_for(calculator, line).endswith(f" ({hint})")
 
 
-def test_c78_what_cannot_be_seen_is_named_by_its_code_point(calculator: Calculator) -> None:
+def test_c78_an_invisible_character_is_named_by_its_code_point(calculator: Calculator) -> None:
     for character in "\x1b\xad\u200b\u2003\u3000\ufeff\u0301\u2800\U000e0041":
         code_point = f"U+{ord(character):04X}"
-        assert f"({code_point} is none)" in error_for(calculator, f"1 {character}+ 2")
+        assert f"({code_point} is not one)" in error_for(calculator, f"1 {character}+ 2")
         assert f"unexpected {code_point} at column 5" in error_for(calculator, f"1 + {character}2")
 
 
-def test_c79_no_error_has_a_character_in_it_that_cannot_be_seen(calculator: Calculator) -> None:
+def test_c79_no_error_contains_an_invisible_character(calculator: Calculator) -> None:
     for line in ("a\u3164b + 1", "1 x\u3164", "2(3\x1b)", "1 + \u2003", "x\u115f", "\xa0\u2003"):
         error = error_for(calculator, line)
         assert error.isprintable(), ascii(error)

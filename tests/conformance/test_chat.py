@@ -22,7 +22,7 @@ UNENDING = "error: no end of line within 1048576 bytes"
 
 
 def test_r1_the_first_line_is_the_name(room: Room) -> None:
-    # A message or a command, but for its place.
+    # These would be a message or a command anywhere else.
     room.log_in("hello").expect("*** welcome, hello (1 here: hello)")
 
 
@@ -55,7 +55,7 @@ def test_r3_after_a_bad_line_in_place_of_the_name_another_may_be_tried(room: Roo
 
 
 @pytest.mark.parametrize("line", ["q", " q\t", "/quit", "/quit ", "q\r"], ids=repr)
-def test_r4_quitting_before_login_closes_with_nothing_said(room: Room, line: str) -> None:
+def test_r4_quitting_before_login_closes_unanswered(room: Room, line: str) -> None:
     (ann,) = room.join("Ann")
     peer = room.connect()
     peer.say(line, "Bob", "hello")
@@ -68,7 +68,7 @@ def test_r4_quitting_before_login_closes_with_nothing_said(room: Room, line: str
     ann.expect_quiet()
 
 
-def test_r5_who_has_not_logged_in_hears_nothing_and_is_not_counted(room: Room) -> None:
+def test_r5_a_peer_that_has_not_logged_in_hears_nothing_and_is_not_counted(room: Room) -> None:
     silent, clumsy = room.connect(), room.connect()
     clumsy.say("*")
     clumsy.expect_error()
@@ -83,7 +83,7 @@ def test_r5_who_has_not_logged_in_hears_nothing_and_is_not_counted(room: Room) -
     clumsy.ask("Dan", "*** welcome, Dan (3 here: Ann, Cid, Dan)")
 
 
-def test_r6_who_goes_away_before_login_causes_no_notice(room: Room) -> None:
+def test_r6_disconnecting_before_login_causes_no_notice(room: Room) -> None:
     (ann,) = room.join("Ann")
 
     def leaves_half_a_name(peer: Peer) -> None:
@@ -96,7 +96,7 @@ def test_r6_who_goes_away_before_login_causes_no_notice(room: Room) -> None:
         clumsy.expect_error()
         way(clumsy)
         ann.expect_quiet()
-    # What the server made of all this, it has made by now: others came and went meanwhile.
+    # By now the server has dealt with all this, because others came and went meanwhile.
     for count in range(10):
         bob = room.log_in(f"Bob{count}")
         bob.expect(f"*** welcome, Bob{count} (2 here: Ann, Bob{count})")
@@ -118,7 +118,7 @@ def test_r8_the_welcome_counts_and_lists_the_newcomer(room: Room) -> None:
 def test_r9_the_list_is_in_order_of_joining(room: Room) -> None:
     zoe, *_ = room.join("Zoe", "Mia", "Ann", "bob")
     zoe.leave()
-    # Who comes back is the last again.
+    # A member who comes back is the last again.
     room.log_in("Zoe").expect("*** welcome, Zoe (4 here: Mia, Ann, bob, Zoe)")
     room.log_in("Kim").expect("*** welcome, Kim (5 here: Mia, Ann, bob, Zoe, Kim)")
 
@@ -132,7 +132,7 @@ def test_r10_the_welcome_lists_at_most_20_names(room: Room) -> None:
 
 
 def test_r11_everyone_else_is_told_who_joined(room: Room) -> None:
-    # `join` expects just that of everyone.
+    # `join` itself expects this.
     members = room.join("Ann", "Bob", "Cid", "Dan")
     for member in members:
         member.expect_quiet()
@@ -168,7 +168,7 @@ def test_r13_a_message_goes_to_every_other_member(room: Room) -> None:
         other.expect_quiet()
 
 
-def test_r14_nobody_gets_their_own_back(room: Room) -> None:
+def test_r14_nobody_gets_their_own_messages_back(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     for line in ("hello", "/me waves", "/say q", "//who"):
         ann.say(line)
@@ -202,7 +202,7 @@ def test_r17_a_message_keeps_its_leading_white_space(room: Room) -> None:
     bob.expect("Ann:   hello", "Ann: \xa0hello", "Ann: \u3000 hello")
 
 
-def test_r18_a_line_that_begins_with_white_space_is_no_command(room: Room) -> None:
+def test_r18_a_line_that_begins_with_white_space_is_not_a_command(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say(" /who", "\xa0/quit", " /foo", " //x")
     bob.expect("Ann:  /who", "Ann: \xa0/quit", "Ann:  /foo", "Ann:  //x")
@@ -216,7 +216,7 @@ def test_r19_control_characters_are_replaced(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say(*[f"a{character}b{character}{character}c" for character in CONTROLS])
     bob.expect(*["Ann: a�b��c"] * len(CONTROLS))
-    # At the beginning too, and at the end, where they are no white space.
+    # Also at the beginning, and at the end, where they do not count as white space.
     ann.say("\x1b[2Jhello", "hello\x1c", "hello\x7f")
     bob.expect("Ann: �[2Jhello", "Ann: hello�", "Ann: hello�")
 
@@ -231,7 +231,7 @@ def test_r19_a_tab_is_four_spaces(room: Room) -> None:
     bob.expect("Ann: hello", f"Ann: x{' ' * 4 * 4094}x")
 
 
-def test_r19_other_characters_are_not(room: Room) -> None:
+def test_r19_other_characters_are_not_replaced(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     text = "\xa0 é 世界 😀 \u3000 � \u0378."
     ann.say(text)
@@ -256,12 +256,12 @@ def test_r22_a_message_that_fits_is_passed_on_whole(room: Room) -> None:
     for text, shown in (("x" * 4096, "x" * 4096), ("😀" * 1024, "😀" * 1024)):
         ann.say(text)
         bob.expect(f"{'A' * 32}: {shown}")
-    # Longer when it is passed on than any line towards the server may be.
+    # As it is passed on, it is longer than a line towards the server may be.
     ann.say("x" + "\0" * 4094 + "x", "/me " + "\1" * 4092)
     bob.expect(f"{'A' * 32}: x{'�' * 4094}x", f"* {'A' * 32} {'�' * 4092}")
 
 
-def test_r23_a_bad_line_is_told_to_its_sender_alone(room: Room) -> None:
+def test_r23_only_the_sender_is_told_of_a_bad_line(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.send(b"one\nh\xe9llo\ntwo\n" + b"x" * 5000 + b"\nthree\n")
     ann.expect(NOT_UTF8, TOO_LONG)
@@ -289,7 +289,7 @@ def test_r25_commands_are_case_sensitive(room: Room, line: str) -> None:
     bob.expect_quiet()
 
 
-def test_r26_answers_go_to_their_sender_alone(room: Room) -> None:
+def test_r26_answers_go_only_to_their_sender(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("/who", "/help", "/foo", "/me", "/say", "/who x", "done")
     bob.expect("Ann: done")
@@ -312,7 +312,7 @@ def test_r28_say_sends_any_text(room: Room) -> None:
     ann.expect_quiet()
 
 
-def test_r29_the_text_is_all_that_follows_one_space(room: Room) -> None:
+def test_r29_the_text_is_everything_after_one_space(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("/say  two  spaces", "/me  waves  twice", "/say \xa0x", "/say  q")
     bob.expect("Ann:  two  spaces", "* Ann  waves  twice", "Ann: \xa0x", "Ann:  q")
@@ -329,7 +329,7 @@ def test_r30_say_and_me_need_a_text(room: Room, line: str) -> None:
     bob.expect_quiet()
 
 
-def test_r31_two_slashes_are_a_message_with_one(room: Room) -> None:
+def test_r31_two_slashes_begin_a_message_with_one(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("//who", "//", "///", "//quit", "// x ", "//say x")
     bob.expect("Ann: /who", "Ann: /", "Ann: //", "Ann: /quit", "Ann: / x", "Ann: /say x")
@@ -343,7 +343,7 @@ def test_r32_who_tells_who_is_here(room: Room) -> None:
 
 
 def test_r33_who_lists_all_in_order_of_joining(room: Room) -> None:
-    # More than a welcome lists.
+    # More members than a welcome lists.
     names = [f"m{number}" for number in range(30, 0, -1)]
     for name in names:
         last = room.log_in(name)
@@ -383,7 +383,7 @@ def test_r36_quit_leaves(room: Room, line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["/who Bob", "/help me", "/quit now", "/who  x", "/quit q"])
-def test_r37_what_stands_alone_takes_no_argument(room: Room, line: str) -> None:
+def test_r37_some_commands_take_no_argument(room: Room, line: str) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say(line)
     ann.expect_error()
@@ -399,7 +399,7 @@ def test_r38_any_other_command_is_unknown(room: Room) -> None:
     ann.ask("/", "error: unknown command / (try /help)")
     ann.ask("/ who", "error: unknown command / (try /help)")
     ann.ask("/q", "error: unknown command /q (try /help)")
-    # Of a long one only so much is repeated, and nothing of it moves a cursor.
+    # Only the beginning of a long one is repeated, and nothing in it moves a cursor.
     ann.ask("/" + "x" * 31, f"error: unknown command /{'x' * 31} (try /help)")
     ann.ask("/" + "x" * 32, f"error: unknown command /{'x' * 31}… (try /help)")
     ann.ask("/a\x1bb\u2028c", "error: unknown command /a�b�c (try /help)")
@@ -429,7 +429,7 @@ def test_r40_q_and_quit_leave(room: Room, line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["q", "/quit"])
-def test_r41_who_has_quit_hears_nothing_more(room: Room, line: str) -> None:
+def test_r41_a_member_who_has_quit_hears_nothing_more(room: Room, line: str) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("/who", line, "/who", "hello", "/foo")
     bob.expect("*** Ann left (1 here)")
@@ -439,15 +439,15 @@ def test_r41_who_has_quit_hears_nothing_more(room: Room, line: str) -> None:
     ann.expect_end()
 
 
-def test_r41_not_even_amid_a_lively_talk(room: Room) -> None:
+def test_r41_not_even_if_others_are_talking(room: Room) -> None:
     ann, bob, cid = room.join("Ann", "Bob", "Cid")
     bob.say(*[f"{number}" for number in range(2000)])
     ann.say("/me goes", "q")
     heard = ann.rest().decode()
-    # Some of what Bob said, and nothing else: neither her own leaving nor an answer.
+    # Some of Bob's messages, and nothing else: neither her own leaving nor an answer.
     assert heard == "".join(f"Bob: {number}\n" for number in range(heard.count("\n")))
     said = [cid.read() for _ in range(2002)]
-    # As much as came before she left, with her leaving behind it.
+    # The same messages, and then the notice that she left.
     assert said.index("*** Ann left (2 here)") == heard.count("\n") + 1
 
 
@@ -510,7 +510,7 @@ def sends_no_end_of_line(peer: Peer) -> None:
     assert peer.rest().decode().endswith(f"{UNENDING}\n")
 
 
-# All that a member can do to be gone: first those that lose nothing of what was said before.
+# Every way to leave; first those that lose nothing of what was sent before.
 WAYS: list[Callable[[Peer], None]] = [
     quits,
     quits_by_command,
@@ -526,19 +526,21 @@ LOSSLESS = WAYS[:7]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_r44_who_leaves_causes_exactly_one_notice(room: Room, way: Callable[[Peer], None]) -> None:
+def test_r44_every_way_of_leaving_causes_exactly_one_notice(
+    room: Room, way: Callable[[Peer], None]
+) -> None:
     ann, bob, cid = room.join("Ann", "Bob", "Cid")
     way(ann)
     for other in (bob, cid):
         other.expect("*** Ann left (2 here)")
-    # Whatever else might come of it has come when she is back.
+    # By the time she is back, any other notice would have come.
     room.log_in("Ann").expect("*** welcome, Ann (3 here: Bob, Cid, Ann)")
     for other in (bob, cid):
         other.expect("*** Ann joined (3 here)")
         other.expect_quiet()
 
 
-def test_r44_many_may_leave_at_once(room: Room) -> None:
+def test_r44_many_members_may_leave_at_once(room: Room) -> None:
     keeper, *members = room.join("Ann", *[f"m{number}" for number in range(18)])
     for number, member in enumerate(members):
         WAYS[number % len(WAYS)](member)
@@ -550,7 +552,7 @@ def test_r44_many_may_leave_at_once(room: Room) -> None:
 
 
 @pytest.mark.parametrize("way", LOSSLESS)
-def test_r45_what_was_said_before_leaving_comes_before_the_notice(
+def test_r45_messages_sent_before_leaving_come_before_the_notice(
     room: Room, way: Callable[[Peer], None]
 ) -> None:
     ann, bob, cid = room.join("Ann", "Bob", "Cid")
@@ -563,7 +565,7 @@ def test_r45_what_was_said_before_leaving_comes_before_the_notice(
 
 def test_r46_the_server_ends_when_its_last_member_has_left(start: Starter) -> None:
     room = start.room("--quiet")
-    # Who never becomes a member is not waited for, and who leaves before login ends nothing.
+    # The server does not wait for peers without a name, and does not end when one leaves.
     quitter = room.log_in("q")
     quitter.expect_end()
     quitter.close()
@@ -580,7 +582,7 @@ def test_r46_the_server_ends_when_its_last_member_has_left(start: Starter) -> No
     room.program.expect_end()
 
 
-def test_r46_the_server_stays_when_it_was_told_to(room: Room) -> None:
+def test_r46_the_server_stays_if_it_was_told_to(room: Room) -> None:
     for _ in range(3):
         ann, bob = room.log_in("Ann"), room.connect("Bob")
         ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -595,9 +597,9 @@ def test_r46_the_server_stays_when_it_was_told_to(room: Room) -> None:
 
 
 def lively(room: Room) -> dict[str, list[str]]:
-    """Let many talk, act, ask, come and go at once; return what each who stayed has heard.
+    """Let many talk, act, ask, join and leave at once; return what each who stayed has heard.
 
-    From the welcome on, up to the last thing that was said. The first to come only listens.
+    What they heard is from the welcome up to one last notice. The first member only listens.
     """
     members = room.join("Ann", "Bob", "Cid", "Dan")
     listener, *talkers = members
@@ -616,7 +618,7 @@ def lively(room: Room) -> dict[str, list[str]]:
     for peer in (*talkers, *visitors):
         peer.say("/who", "/foo")
         heard[peer.name] = until(peer, "error: unknown command /foo (try /help)")
-    # All that they said above has been heard, and everyone hears this last.
+    # Everything above has been heard by now, and everyone hears this last.
     last = room.log_in("Last")
     count = int(last.expect_like(r"\*\*\* welcome, Last \((\d+) here: .*\)")[1])
     end = f"*** Last joined ({count} here)"
@@ -626,7 +628,7 @@ def lively(room: Room) -> dict[str, list[str]]:
 
 
 def until(peer: Peer, last: str) -> list[str]:
-    """The lines before this one."""
+    """Return the lines before this one."""
     lines: list[str] = []
     while (line := peer.read()) != last:
         lines.append(line)
@@ -648,7 +650,7 @@ def test_r47_all_members_see_one_common_sequence(room: Room) -> None:
     assert not any(is_private(line) or is_from("Ann", line) for line in common)
     for name, lines in heard.items():
         public = [line for line in lines if not is_private(line)]
-        # Who joined before it was recorded has heard all; a visitor, what follows the own joining.
+        # Early members have heard everything; a visitor, what came after its own joining.
         start = f"*** {name} joined"
         begin = [index for index, line in enumerate(common) if line.startswith(start)]
         since = common[begin[0] + 1 :] if begin else common
@@ -659,7 +661,7 @@ def test_r48_welcome_who_and_counts_agree_with_their_place(room: Room) -> None:
     heard = lively(room)
     checked = 0
     for name, lines in heard.items():
-        # Who is here as far as this one can know: not from a welcome that does not list all.
+        # Who is here, as far as this member can know; a welcome may not list everyone.
         here: list[str] | None = ["Ann", "Bob", "Cid", "Dan"]
         for line in lines:
             if match := re.fullmatch(r"\*\*\* (\S+) (joined|left) \((\d+) here\)", line):
@@ -687,10 +689,10 @@ FLOOD = 2500
 
 
 def flood(room: Room) -> tuple[Peer, Peer]:
-    """Tell somebody who does not read 10 MB, more than any system keeps; another one reads it all.
+    """Send 10 MB, more than any kernel buffers, to a member who does not read and one who does.
 
     Returns:
-        Who does not read, and who does.
+        The member who does not read, and the one who does.
     """
     slow, talker, reader = room.join("Ann", "Bob", "Cid")
     for start in range(0, FLOOD, 50):
@@ -701,18 +703,18 @@ def flood(room: Room) -> tuple[Peer, Peer]:
 
 
 def read_flood(slow: Peer) -> tuple[list[str], int]:
-    """Read what the flood has left: the lines, and the number of lines that were missed."""
+    """Read what is left of the flood: the lines, and how many lines were missed."""
     slow.say("/foo")
     lines = until(slow, "error: unknown command /foo (try /help)")
     missed = [re.fullmatch(r"\*\*\* you missed (\d+) lines", line) for line in lines]
     return lines, sum(int(match[1]) for match in missed if match)
 
 
-def test_r49_what_waits_for_a_slow_member_is_bounded(room: Room) -> None:
+def test_r49_the_lines_that_wait_for_a_slow_member_are_bounded(room: Room) -> None:
     slow, _ = flood(room)
     lines, missed = read_flood(slow)
     assert missed > 0
-    # The newest are there, each of them whole: what waited when it was read, behind the last gap.
+    # After the last gap come the newest lines, each of them whole: those that were waiting.
     last_gap = max(index for index, line in enumerate(lines) if line.startswith("*** you"))
     waited = lines[last_gap + 1 :]
     kept = range(FLOOD - len(waited), FLOOD)
@@ -734,8 +736,8 @@ def test_r50_in_place_of_the_missed_lines_is_their_number(room: Room) -> None:
     assert number == FLOOD
 
 
-def test_r51_who_does_not_read_delays_nobody(room: Room) -> None:
-    # That the reader gets all of it, each part as it is said, is part of the flood.
+def test_r51_a_member_who_does_not_read_delays_nobody(room: Room) -> None:
+    # `flood` itself checks that the reader gets each part as it is sent.
     slow, reader = flood(room)
     reader.expect_quiet()
     slow.say("I am still here")
@@ -750,14 +752,14 @@ def test_r52_at_a_drain_each_member_is_told_and_closed(drain: Drain) -> None:
     drain.members[0].expect_end()
 
 
-def test_r53_after_that_no_notice_of_leaving_is_sent(drain: Drain) -> None:
-    # They were all there when it began, and some had to be the first to go.
+def test_r53_after_the_closing_notice_no_leaving_is_told(drain: Drain) -> None:
+    # All were there when the drain began, and some had to be the first to leave.
     for member in drain.members[1:]:
         member.expect("*** server is closing")
         member.expect_end()
 
 
-def test_r54_at_a_drain_who_has_not_logged_in_is_told_and_closed(drain: Drain) -> None:
+def test_r54_at_a_drain_a_peer_that_has_not_logged_in_is_told_and_closed(drain: Drain) -> None:
     drain.stranger.expect("error: server is closing")
     drain.stranger.expect_end()
 
@@ -765,7 +767,7 @@ def test_r54_at_a_drain_who_has_not_logged_in_is_told_and_closed(drain: Drain) -
 # What nobody can forge
 
 
-def test_r55_every_line_begins_like_one_of_four(room: Room) -> None:
+def test_r55_every_line_begins_in_one_of_four_ways(room: Room) -> None:
     heard = lively(room)
     names = "|".join(map(re.escape, (*heard, *[f"v{turn}" for turn in range(40)])))
     for lines in heard.values():
@@ -832,17 +834,17 @@ def test_r56_no_name_can_be_forged(room: Room) -> None:
 
 
 def hear(room: Room, said: str, heard: str) -> None:
-    """Who says the one is heard to say the other."""
+    """Check that whoever sends the first text is heard to say the second."""
     ann, bob = room.join("Ann", "Bob")
     ann.say(said)
     bob.expect(f"Ann: {heard}")
 
 
-def test_r57_what_changes_the_order_is_replaced(room: Room) -> None:
+def test_r57_characters_that_change_the_order_are_replaced(room: Room) -> None:
     hear(room, "\u202agnol\u202e\u2066a\u2069b\u061cc\u200ed\u200f", "�gnol��a�b�c�d�")
 
 
-def test_r58_what_is_not_to_be_seen_is_replaced(room: Room) -> None:
+def test_r58_characters_that_cannot_be_seen_are_replaced(room: Room) -> None:
     hear(room, "a\u200bb\xadc\u2060d\ufeffe\u034ff\u3164g\uffa0h", "a�b�c�d�e�f�g�h")
 
 
@@ -850,11 +852,11 @@ def test_r58_tags_and_annotations_are_replaced(room: Room) -> None:
     hear(room, "a\U000e0068\U000e0069\ufff9b\ufffac\ufffb", "a���b�c�")
 
 
-def test_r58_so_are_joiners_and_selectors_that_nothing_takes(room: Room) -> None:
+def test_r58_joiners_and_selectors_without_effect_are_replaced(room: Room) -> None:
     hear(room, "a\u200db \u200c a\ufe0f \U000e0100", "a�b � a� �")
 
 
-def test_r59_what_has_no_meaning_is_replaced(room: Room) -> None:
+def test_r59_characters_without_a_meaning_are_replaced(room: Room) -> None:
     hear(room, "a\ue000\uf8ff\U000f0000\ufdd0\uffff\U0001ffffb", "a������b")
 
 
@@ -881,7 +883,7 @@ def test_r60_an_emoji_stays_whole(room: Room, emoji: str) -> None:
     ["می\u200cخواهم", "ه\u200d.ش", "क\u094d\u200dष", "क\u094d\u200cष", "र\u200d\u094dय"],
     ids=ascii,
 )
-def test_r61_letters_that_join_stay_whole(room: Room, text: str) -> None:
+def test_r61_joined_letters_stay_whole(room: Room, text: str) -> None:
     hear(room, text, text)
 
 
@@ -909,7 +911,7 @@ def test_r64_the_same_holds_for_actions_say_and_answers(room: Room) -> None:
     ann.ask("/a\u202e\u200b", "error: unknown command /a�� (try /help)")
 
 
-# Lines that are no name
+# Lines that are not accepted as a name
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -931,7 +933,7 @@ def test_r65_after_ten_refused_names_the_connection_is_closed(room: Room, togeth
     ann.expect_quiet()
 
 
-def test_r65_a_member_may_be_refused_any_number_of_times(room: Room) -> None:
+def test_r65_a_member_may_make_any_number_of_mistakes(room: Room) -> None:
     (ann,) = room.join("Ann")
     bob = room.connect("Bob")
     for _ in range(9):

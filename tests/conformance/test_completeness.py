@@ -1,4 +1,4 @@
-"""Every sentence of the protocol has a test, and every test here holds a sentence."""
+"""Every sentence of the protocol has a test, and every test here checks a sentence."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PROTOCOL = HERE.parent.parent / "docs" / "protocol.md"
 
-# Where the tests of each part stand.
+# Which file has the tests of each part.
 FILES = {"L": "test_lines.py", "C": "test_calculator.py", "R": "test_chat.py", "N": "test_names.py"}
 
 
 def sentences(text: str) -> list[str]:
-    """The numbers of the sentences, such as `L8`, in the order of the document."""
+    """Return the numbers of the sentences, such as `L8`, in the order of the document."""
     return re.findall(r"^- \*\*([LCRN]\d+)\.\*\* ", text, re.MULTILINE)
 
 
 def functions(text: str) -> list[str]:
-    """The names of the test functions of a file."""
+    """Return the names of the test functions in a file."""
     return [
         node.name
         for node in ast.walk(ast.parse(text))
@@ -28,7 +28,7 @@ def functions(text: str) -> list[str]:
 
 
 def held(name: str) -> str | None:
-    """The number of the sentence that a test is named after."""
+    """Return the number of the sentence that a test is named after."""
     match = re.match(r"test_([lcrn]\d+)_[a-z]", name)
     return match[1].upper() if match else None
 
@@ -38,7 +38,7 @@ def all_sentences() -> list[str]:
 
 
 def all_tests() -> dict[str, list[str]]:
-    """The names of all tests, by file; this file aside."""
+    """Return the names of all tests by file, except for this file."""
     return {
         path.name: functions(path.read_text(encoding="utf-8"))
         for path in sorted(HERE.glob("test_*.py"))

@@ -1,4 +1,4 @@
-"""What both services have in common, sentence by sentence: the part L of docs/protocol.md."""
+"""What both services have in common, sentence by sentence: part L of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_l1_a_line_is_utf8_text_that_ends_with_lf(calculator: Calculator, room: 
     cid.expect("Bob: grüße, 世界 😀")
 
 
-def test_l2_a_cr_before_the_lf_is_no_part_of_the_line(calculator: Calculator, room: Room) -> None:
+def test_l2_a_cr_before_the_lf_is_not_part_of_the_line(calculator: Calculator, room: Room) -> None:
     ann = calculator.connect("Ann")
     ann.send(b"Ann\r\n1 + 1\r\nq\r\n")
     ann.expect("2")
@@ -58,7 +58,7 @@ def test_l2_a_cr_before_the_lf_does_not_count(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.send(b"x" * 4096 + b"\r\n")
     bob.expect("Ann: " + "x" * 4096)
-    # Nor where it is the last that has come so far: what Bob says next is read behind it.
+    # Nor if it is the last byte so far: what Bob sends next comes after it.
     ann.send(b"x" * 4096 + b"\r")
     bob.expect_quiet()
     ann.send(b"\n")
@@ -83,22 +83,22 @@ def test_l3_nothing_else_ends_a_line(calculator: Calculator, room: Room, charact
 CALCULATION = "Ann\r\n1 + 1\n2 × 3\r\nnonsense\n\n12 ÷ 5\nq\n".encode()
 
 
-# What a stranger may say that is no name.
+# Lines from a stranger that are not names.
 TRIES = 9
 
 
 def send_cut(peer: Peer, data: bytes, size: int, *witnesses: Peer) -> None:
-    """Send bytes in pieces; each is read by itself, because a witness is answered in between."""
+    """Send bytes in pieces. Each is read by itself, because a witness is answered in between."""
     for count, start in enumerate(range(0, len(data), size)):
         peer.send(data[start : start + size])
-        # No operation, and no name.
+        # Neither an operation nor a name.
         witness = witnesses[count // TRIES % len(witnesses)]
         witness.say("*")
         witness.expect_error()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, len(CALCULATION)])
-def test_l4_how_the_bytes_are_cut_makes_no_difference(calculator: Calculator, size: int) -> None:
+def test_l4_how_the_bytes_are_split_makes_no_difference(calculator: Calculator, size: int) -> None:
     ann = calculator.connect("Ann")
     send_cut(ann, CALCULATION, size, calculator.log_in("Bob"))
     ann.expect("2", "6")
@@ -109,7 +109,7 @@ def test_l4_how_the_bytes_are_cut_makes_no_difference(calculator: Calculator, si
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 61, 10_000])
-def test_l4_a_room_hears_the_same_however_it_is_cut(room: Room, size: int) -> None:
+def test_l4_a_room_hears_the_same_however_the_bytes_are_split(room: Room, size: int) -> None:
     (ann,) = room.join("Ann")
     bob = room.connect("Bob")
     spoken = "Bob\r\ngrüße 😀\n/me wavés\r\n//who\n\nlast\nq\n".encode()
@@ -136,7 +136,7 @@ def test_l6_the_same_lines_are_spoken_over_every_kind_of_address(
     calculator: Calculator, room: Room
 ) -> None:
     addresses = room.program.addresses
-    # The last is a Unix socket; between it and the first is IPv6, where the machine has that.
+    # The last is a Unix socket. IPv6, if the machine has it, is in the middle.
     assert [address[:5] for address in (addresses[0], addresses[-1])] == ["127.0", "unix:"]
     assert all(address.startswith("[::1]:") for address in addresses[1:-1])
     for address in calculator.program.addresses:
@@ -168,7 +168,7 @@ def test_l7_a_line_of_4096_bytes_is_taken(calculator: Calculator, room: Room) ->
     ann.say("1 + 1".ljust(4097))
     ann.expect(TOO_LONG)
     bob, cid = room.join("Bob", "Cid")
-    # Bytes are what counts, not characters.
+    # Bytes count, not characters.
     bob.say("é" * 2048)
     cid.expect("Bob: " + "é" * 2048)
     bob.say("é" * 2048 + "x")
@@ -206,7 +206,7 @@ def test_l10_the_rest_is_skipped_and_the_session_goes_on(
     ann = calculator.log_in("Ann")
     ann.send(b"x" * 4097)
     ann.expect(TOO_LONG)
-    # What would be an operation were it not the end of the long line.
+    # This would be an operation if it were not the end of the long line.
     ann.send(b"\r1 + 1\n2 + 2\n")
     ann.expect("4")
     ann.expect_quiet()
@@ -236,7 +236,7 @@ def test_l12_no_line_towards_a_client_is_longer_than_65536_bytes(crowd: Crowd, r
     crowd.last.say("/who")
     # Many names would make it longer; one more does not fit.
     assert 65_300 < len(crowd.last.read().encode()) <= 65_536
-    # The longest message there can be: each byte of it becomes three, by the longest name.
+    # The longest possible message, each byte of which becomes three, from the longest name.
     name = "\U00020000" * 32
     ann, bob = room.join("Ann", name)
     bob.say("x" + "\0" * 4095)
@@ -279,7 +279,7 @@ def test_l15_a_line_that_is_over_long_and_not_utf8_is_over_long(
             peer.expect_quiet()
 
 
-def test_l16_the_error_stands_in_the_place_of_the_line(calculator: Calculator, room: Room) -> None:
+def test_l16_the_error_takes_the_place_of_the_line(calculator: Calculator, room: Room) -> None:
     long = b"x" * 5000 + b"\n"
     ann = calculator.connect("Ann")
     ann.send(b"Ann\n1 + 1\n\xff\n2 + 2\n" + long + b"3 + 3\n" + long + b"\xff\n4 + 4\n")
@@ -310,7 +310,7 @@ def test_l17_an_error_is_one_line(calculator: Calculator, room: Room) -> None:
 # The end of a connection
 
 
-def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room: Room) -> None:
+def test_l18_an_unterminated_last_line_is_dropped(calculator: Calculator, room: Room) -> None:
     ann = calculator.connect("Ann")
     ann.send(b"Ann\n1 + 1\n2 + 2")
     ann.finish()
@@ -324,7 +324,7 @@ def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room:
     dan.send(b"\r")
     dan.close()
     bob.expect("*** Dan left (1 here)")
-    # Nobody joins by half a name.
+    # Nobody joins with half a name.
     eve = room.connect("Eve")
     eve.send(b"Eve")
     eve.finish()
@@ -335,7 +335,7 @@ def test_l18_what_was_left_unterminated_is_dropped(calculator: Calculator, room:
 def test_l19_at_a_half_close_everything_is_answered_first(
     calculator: Calculator, room: Room
 ) -> None:
-    # More answers than the system takes while nobody reads: a Unix socket holds the least.
+    # More answers than the kernel buffers while nobody reads; a Unix socket buffers the least.
     ann = calculator.log_in("Ann", address=calculator.program.addresses[-1])
     ann.say(*["1/3"] * 20_000)
     ann.finish()
@@ -344,7 +344,7 @@ def test_l19_at_a_half_close_everything_is_answered_first(
     bob = room.log_in("B" * 32, address=room.program.addresses[-1])
     bob.say(*["/who"] * 12_000)
     bob.finish()
-    # By now the server has met the end, and most of the answers wait.
+    # By now the server has read the end, and most of the answers wait.
     cid.expect(f"*** {'B' * 32} joined (2 here)", f"*** {'B' * 32} left (1 here)")
     bob.expect(f"*** welcome, {'B' * 32} (2 here: Cid, {'B' * 32})")
     assert bob.rest() == f"*** 2 here: Cid, {'B' * 32}\n".encode() * 12_000
@@ -390,19 +390,19 @@ def test_l20_no_connection_is_closed_with_input_unread(calculator: Calculator, r
 
 
 def expect_no_reset(peer: Peer, witness: Peer) -> None:
-    """Whose connection was reset, by a close with input unread, could send no more.
+    """Check that a connection was not reset: after a reset its peer could not send any more.
 
     Args:
-        peer: has read the end of its connection.
-        witness: another one of the same server: when it has been answered so often, that has done
-            what it had to do.
+        peer: a peer that has read the end of its connection.
+        witness: another peer of the same server. Once the server has answered it so often, the
+            server has done what it had to do for the first.
     """
     for _ in range(30):
         witness.expect_quiet()
     peer.send(b"x")
 
 
-def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
+def test_l21_the_reading_ends_with_the_input(start: Starter) -> None:
     # This server ends when its one connection is closed.
     calculator = start.calculator("--once", "--quiet")
     ann = calculator.log_in("Ann")
@@ -415,23 +415,23 @@ def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_l21_reading_on_ends_after_two_seconds(unclosed: Ending) -> None:
+def test_l21_the_reading_ends_after_two_seconds(unclosed: Ending) -> None:
     assert 2 <= unclosed.seconds() < 10
 
 
-def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -> None:
+def test_l21_the_reading_lasts_for_as_long_as_something_arrives(start: Starter) -> None:
     calculator = start.calculator("--once", "--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
     asked = 0
-    # So many that the last answers are in nobody's hands when the session ends.
+    # So many that the last answers are still unsent when the session ends.
     for _ in range(20):
         ann.say(*["1/3"] * 3000)
         asked += 3000
     ann.say("q")
     answers = asked * len(f"0.{'3' * 28}\n")
     received = 0
-    # Longer than the two seconds that a silent peer gets, and typing all the time.
+    # For longer than the two seconds that a silent peer gets, and sending all the time.
     for _ in range(26):
         data = ann.sock.recv(answers // 26)
         received += len(data)
@@ -443,7 +443,7 @@ def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -
     calculator.program.expect_end()
 
 
-def test_l46_a_flood_meanwhile_costs_a_peer_nothing_of_what_was_sent_to_it(
+def test_l46_a_peer_that_floods_meanwhile_loses_nothing_of_what_was_sent_to_it(
     calculator: Calculator,
 ) -> None:
     ann = calculator.log_in("Ann")
@@ -528,7 +528,7 @@ def test_l26_q_as_the_first_line_closes_unanswered(calculator: Calculator, room:
 
 
 def test_l26_q_as_the_first_line_is_shown_to_nobody(start: Starter) -> None:
-    # This server ends after the first session, and prints who begins and ends one.
+    # This server ends after the first session, and prints when one begins and ends.
     calculator = start.calculator("--once")
     calculator.log_in("q").expect_end()
     ann = calculator.log_in("Ann")
@@ -564,7 +564,7 @@ def test_l27_a_connection_that_begins_with_an_http_request_is_closed_unanswered(
             "Bob\nhello\n1 + 1\n".encode()
         )
         page.expect_end()
-        # Also one that is no text.
+        # Also one that is not text.
         page = service.connect("a page")
         page.send(b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\nBob\nhello\n1 + 1\n")
         page.expect_end()
@@ -620,7 +620,7 @@ def test_l29_after_the_first_line_a_request_is_a_line(calculator: Calculator, ro
         peer.expect_quiet()
 
 
-def test_l29_the_second_try_at_a_name_is_no_first_line(room: Room) -> None:
+def test_l29_the_second_try_at_a_name_is_not_a_first_line(room: Room) -> None:
     bob = room.connect("Bob")
     for line in ("", "GET / HTTP/1.1"):
         bob.say(line)
@@ -641,14 +641,14 @@ def test_l30_a_server_that_is_full_says_so(start: Starter) -> None:
     room.log_in("Eve").expect("*** welcome, Eve (2 here: Ann, Eve)")
 
 
-def test_l31_who_has_to_wait_is_answered_in_turn(start: Starter) -> None:
+def test_l31_waiting_connections_are_answered_in_turn(start: Starter) -> None:
     calculator = start.calculator("--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
     bob = calculator.log_in("Bob")
     bob.say(*[f"{number} + 0" for number in range(1000)])
     bob.finish()
-    # What is wrong is not answered sooner than what is right.
+    # A mistake is not answered sooner than anything else.
     cid = calculator.log_in("a\tb")
     ann.expect_quiet()
     bob.expect_nothing_so_far()
@@ -664,13 +664,13 @@ def test_l31_who_has_to_wait_is_answered_in_turn(start: Starter) -> None:
 
 
 def test_l32_a_server_that_drains_takes_no_new_sessions(drain: Drain) -> None:
-    # It was still busy for seconds when somebody came.
+    # The server was still busy for seconds when somebody connected.
     if drain.newcomer is not None:
         drain.newcomer.say("Eve")
         assert drain.newcomer.rest() in (b"", b"error: server is closing\n")
 
 
-def test_l33_who_waits_when_the_server_drains_is_told(start: Starter) -> None:
+def test_l33_waiting_connections_are_told_of_a_drain(start: Starter) -> None:
     calculator = start.calculator("--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -694,7 +694,7 @@ def test_l34_a_drain_ends_every_input_at_a_line_boundary(start: Starter) -> None
     bob.send(b"1 + 1\n2 + 2")
     bob.expect("2")
     cid.expect_quiet()
-    # What comes in one packet is read in one go: when its first line is answered, all are read.
+    # A packet is read in one go: when its first line is answered, all its lines have been read.
     ann.say(*["1/3"] * 3900)
     ann.expect(third := f"0.{'3' * 28}")
     calculator.program.drain()
@@ -705,9 +705,9 @@ def test_l34_a_drain_ends_every_input_at_a_line_boundary(start: Starter) -> None
     calculator.program.expect_end()
 
 
-def test_l35_who_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
+def test_l35_a_session_that_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
     assert 5 <= drain.ending.seconds() < 10
-    # Much was on its way, but not the end of it.
+    # Many answers were on their way, but not the last.
     try:
         received = drain.stuck.rest()
     except AssertionError:
@@ -718,7 +718,7 @@ def test_l35_who_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) -> None:
 # Deadlines and rates
 
 
-def test_l47_the_deadline_of_a_drain_covers_the_reading_on(start: Starter) -> None:
+def test_l47_the_deadline_of_a_drain_bounds_the_reading_too(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--drain", "1")
     ann = calculator.log_in("Ann")
     ann.say(*["1/3"] * 60_000)
@@ -757,7 +757,7 @@ def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
     ):
         ann.settimeout(10)
         ann.sendall(b"Ann\n1 + 1\n2 + ")
-        # Below TLS, as from a program that ends, or somebody on the way.
+        # Below TLS, as when a program ends, or when somebody in between closes.
         with socket.socket(fileno=os.dup(ann.fileno())) as below:
             below.shutdown(socket.SHUT_WR)
         assert ann.recv(100) == b"2\n"
@@ -767,8 +767,8 @@ def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
     assert "the peer ended the connection without a TLS goodbye" in calculator.program.errors
 
 
-def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
-    # All at the same time, because it takes that long.
+def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
+    # All at the same time, because each takes that long.
     late: list[Peer] = []
     for service in (
         start.calculator("--quiet", "--max-clients", "0", "--login-timeout", "0.3"),
@@ -789,7 +789,7 @@ def test_l36_who_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> N
         peer.expect_end()
 
 
-def test_l37_who_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
+def test_l37_a_peer_that_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.3")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -797,7 +797,7 @@ def test_l37_who_is_silent_too_long_is_told_and_closed(start: Starter) -> None:
     ann.expect_end()
 
 
-def test_l38_one_host_has_only_so_many_connections(start: Starter) -> None:
+def test_l38_one_host_has_a_limited_number_of_connections(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--max-per-address", "2")
     ann, _bob = room.join("Ann", "Bob")
     refused = room.log_in("Cid")
@@ -806,12 +806,12 @@ def test_l38_one_host_has_only_so_many_connections(start: Starter) -> None:
     ann.expect_quiet()
 
 
-def test_l39_who_takes_nothing_of_what_waits_is_closed(start: Starter) -> None:
+def test_l39_a_peer_that_takes_nothing_is_closed(start: Starter) -> None:
     limits = ("--write-timeout", "0.3", "--rate", "0", "--max-waiting", "100000000")
     room = start.room("--forever", "--quiet", *limits)
     ann, bob = room.join("Ann", "Bob")
     text = "x" * 4000
-    # Bob reads nothing: when what the systems between hold is full, the rest waits, and then he is
+    # Bob reads nothing. When the buffers of the kernel are full, the rest waits, and then he is
     # given up.
     for _ in range(60):
         ann.say(*[text] * 100)
@@ -819,7 +819,7 @@ def test_l39_who_takes_nothing_of_what_waits_is_closed(start: Starter) -> None:
     bob.close()
 
 
-def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter) -> None:
+def test_l40_a_member_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--rate", "50", "--burst", "10")
     ann, bob = room.join("Ann", "Bob")
     began = time.monotonic()
@@ -828,7 +828,7 @@ def test_l40_who_sends_too_much_is_slowed_down_and_loses_nothing(start: Starter)
     assert time.monotonic() - began > 0.35, "20 lines at 50 a second take 0.4 s"
 
 
-def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
+def test_l41_lines_sent_in_time_are_answered_although_the_server_was_stopped(
     start: Starter,
 ) -> None:
     options = ("--quiet", "--max-clients", "0", "--login-timeout", "0.4", "--idle-timeout", "0.4")
@@ -856,7 +856,7 @@ def test_l41_what_was_sent_in_time_is_answered_although_the_server_was_stopped(
         peer.expect_like(rf"\*\*\* welcome, {peer.name} .*")
 
 
-def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
+def test_l41_sending_on_and_on_postpones_no_deadline(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--login-timeout", "0.3")
     peer = room.connect()
     began = time.monotonic()
@@ -865,7 +865,7 @@ def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
     while not heard and time.monotonic() - began < 5:
         with suppress(BlockingIOError):
             peer.sock.send(b"x")
-        # So that it takes longer than this test to make an over-long line.
+        # Slow enough that it takes longer than this test to make an over-long line.
         time.sleep(0.002)
         with suppress(BlockingIOError):
             heard = peer.sock.recv(100)
@@ -873,7 +873,7 @@ def test_l41_who_sends_on_and_on_puts_no_deadline_off(start: Starter) -> None:
     assert time.monotonic() - began < 3
 
 
-def test_l42_what_takes_long_is_no_idle_time(start: Starter) -> None:
+def test_l42_time_spent_on_a_long_calculation_is_not_idle_time(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--idle-timeout", "0.2")
     ann = calculator.log_in("Ann")
     costly = "2" + "^.9" * 999
@@ -883,7 +883,7 @@ def test_l42_what_takes_long_is_no_idle_time(start: Starter) -> None:
     ann.expect_end()
 
 
-def test_l43_who_is_slowed_down_can_send_no_more_than_the_way_holds(start: Starter) -> None:
+def test_l43_a_member_who_is_slowed_down_can_send_only_what_fits_on_the_way(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--rate", "1", "--burst", "1")
     ann = room.log_in("Ann")
     ann.expect_like(r"\*\*\* welcome, Ann .*")
@@ -916,18 +916,18 @@ def test_l40_a_line_with_a_long_answer_counts_as_several(start: Starter) -> None
     began = time.monotonic()
     for _ in range(20):
         ann.say("/who")
-        # Some 5 KiB: with its line, two tokens.
+        # Some 5 KiB: two tokens with its line.
         ann.expect_like(r"\*\*\* 151 here: Ann, .{5000,6000}")
     assert time.monotonic() - began > 1, "10 tokens and then 30 at 20 a second take 1.5 s"
 
 
-def test_l45_a_server_ends_at_its_drains_deadline_whatever_waits(start: Starter) -> None:
+def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Starter) -> None:
     room = start.room(
         "--forever", "--quiet", "--drain", "1", "--burst", "2000", "--max-waiting", "100000000"
     )
     members = room.join("Ann", "Bob", "Cid")
     for member in members:
-        # They read nothing, and more is still to be handed on than fits in their connections.
+        # They read nothing, and more is waiting for them than fits in their connections.
         member.sock.setblocking(False)
         with suppress(BlockingIOError):
             for _ in range(200):

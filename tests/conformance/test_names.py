@@ -1,4 +1,4 @@
-"""Who can be called what in the chat room, sentence by sentence: N1 to N26 of docs/protocol.md."""
+"""Who may be called what in the chat, sentence by sentence: N1 to N26 of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def refuse(room: Room, *names: str) -> None:
-    """Each of these gets an error; then another name is as good as ever."""
+    """Check that each of these gets an error, and that another name is accepted after it."""
     for count, name in enumerate(names):
-        # One peer may try nine.
+        # One peer may try nine names.
         if count % 9 == 0:
             peer = room.connect("somebody")
         peer.say(name)
@@ -22,7 +22,7 @@ def refuse(room: Room, *names: str) -> None:
 
 
 def check(room: Room, said: str, shown: str) -> None:
-    """Who says the one is called the other."""
+    """Check that whoever logs in with the first is called the second."""
     room.log_in(said).expect(f"*** welcome, {shown} (1 here: {shown})")
 
 
@@ -31,7 +31,7 @@ def test_n1_a_name_is_trimmed(room: Room, said: str) -> None:
     check(room, said, "Ann")
 
 
-def test_n1_nothing_but_spaces_and_tabs_is_trimmed(room: Room) -> None:
+def test_n1_only_spaces_and_tabs_are_trimmed(room: Room) -> None:
     refuse(room, "\xa0Ann", "Ann\u3000", "\vAnn", "Ann\u2028", "\ufeffAnn")
 
 
@@ -45,10 +45,10 @@ def test_n2_a_name_that_the_profile_allows_is_fit(room: Room, name: str) -> None
 def test_n2_a_name_that_the_profile_refuses_is_unfit(room: Room) -> None:
     refuse(
         room,
-        # Controls, symbols, invisible characters, compatibility forms, what is not assigned.
+        # Controls, symbols, invisible characters, compatibility forms, unassigned characters.
         *["a\0b", "a\x7f", "a\x85b", "☃", "😀", "a\u200bb", "a\xadb", "a\u202eb", "a\u200db"],
         *["ﬁ", "Ⅷ", "²", "\u0378", "\ue000", "\ufeff"],
-        # Directions of writing that are mixed against the rule, a character out of its context.
+        # Directions of writing mixed against the rule; a character out of its context.
         *["aדb", "דנה1a", "a·b"],
     )
 
@@ -69,12 +69,12 @@ def test_n3_everyone_sees_the_enforced_form(room: Room, said: str, shown: str) -
     bob.expect(f"*** {shown} left (1 here)")
 
 
-def test_n4_the_rules_are_judged_on_the_enforced_form(room: Room) -> None:
+def test_n4_the_rules_apply_to_the_enforced_form(room: Room) -> None:
     refuse(room, "＊Ann", "／Ann", "｛Ann", "Ann：", "A：n", "：", "ｅｒｒｏｒ", "errｏr", "ｑ")
 
 
 def test_n4_the_length_is_that_of_the_enforced_form(room: Room) -> None:
-    # Four characters each that become one.
+    # Every four characters become one.
     check(room, "α\u0313\u0300\u0345" * 32, "ᾂ" * 32)
     room.log_in("α\u0313\u0300\u0345" * 33).expect_error()
 
@@ -94,17 +94,19 @@ def test_n6_a_name_with_white_space_is_unfit(room: Room) -> None:
 
 
 @pytest.mark.parametrize("character", "!@,*?#&+%~$.:")
-def test_n7_a_name_holds_nothing_that_has_a_meaning_elsewhere(room: Room, character: str) -> None:
+def test_n7_a_name_contains_no_character_with_a_meaning_elsewhere(
+    room: Room, character: str
+) -> None:
     wide = chr(ord(character) + 0xFEE0)
     refuse(room, character, f"{character}Ann", f"A{character}n", f"Ann{character}", f"Ann{wide}")
 
 
-def test_n8_a_name_does_not_begin_with_what_begins_another_line(room: Room) -> None:
+def test_n8_a_name_does_not_begin_as_another_kind_of_line_does(room: Room) -> None:
     refuse(room, "/", "/who", "/Ann", "／who", "{", "{Ann}", "{}", "｛}")
 
 
 @pytest.mark.parametrize("name", ["A/b", "A{}", "}", "-", "_a", "a;b", "(Ann)"])
-def test_n8_behind_its_beginning_a_name_may_have_them(room: Room, name: str) -> None:
+def test_n8_these_characters_may_stand_later_in_a_name(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -113,18 +115,18 @@ def test_n9_nobody_is_called_error(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["errors", "anerror", "err"])
-def test_n9_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+def test_n9_a_name_may_come_close_to_error(room: Room, name: str) -> None:
     check(room, name, name)
 
 
-def test_n10_nobody_is_called_what_is_reserved(room: Room) -> None:
-    # `q` itself quits; what is mapped to it does not, and is refused.
+def test_n10_a_reserved_word_is_not_a_name(room: Room) -> None:
+    # `q` itself quits. Characters that are mapped to it do not quit, and are refused.
     refuse(room, "ｑ", "Q", "server", "Server", "you", "YOU", "lobby", "Lobby", "ＬＯＢＢＹ")
     room.log_in("q").expect_end()
 
 
 @pytest.mark.parametrize("name", ["qq", "q1", "servers", "yours", "lobbyist"])
-def test_n10_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+def test_n10_a_name_may_come_close_to_a_reserved_word(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -144,7 +146,7 @@ TWINS = [
 
 
 @pytest.mark.parametrize(("first", "second"), TWINS)
-def test_n12_names_that_differ_in_case_or_width_are_one(
+def test_n12_names_that_differ_only_in_case_or_width_are_one(
     room: Room, first: str, second: str
 ) -> None:
     room.join(first)
@@ -155,7 +157,7 @@ def test_n12_names_that_differ_in_case_or_width_are_one(
 @pytest.mark.parametrize(
     ("first", "second"), [("Ann", "Anna"), ("Ann", "Änn"), ("Weiß", "Weiss"), ("5", "S")]
 )
-def test_n12_other_names_are_others(room: Room, first: str, second: str) -> None:
+def test_n12_other_names_are_different(room: Room, first: str, second: str) -> None:
     room.join(first, second)
 
 
@@ -163,7 +165,7 @@ def test_n13_a_name_is_taken_while_a_member_has_it(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     other = room.log_in("Ann")
     other.expect_error()
-    # A name that was tried and refused is nobody's.
+    # A name that was refused belongs to nobody.
     other.say("Cid:")
     other.expect_error()
     ann.ask("/who", "*** 2 here: Ann, Bob")
@@ -190,7 +192,7 @@ def test_n14_a_name_is_free_as_soon_as_its_member_has_left(room: Room) -> None:
         bob.expect_like(r"\*\*\* \S+ left \(1 here\)")
 
 
-def test_n14_a_member_may_come_back_in_one_breath(room: Room) -> None:
+def test_n14_a_member_may_leave_and_come_back_at_once(room: Room) -> None:
     for _ in range(20):
         ann = room.log_in("Ann")
         ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -207,12 +209,12 @@ def test_n16_a_name_that_safe_text_would_change_is_unfit(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["می\u200cنا", "क\u094d\u200dष", "x" + "\u0325" * 8])
-def test_n16_what_stays_whole_is_fit(room: Room, name: str) -> None:
+def test_n16_a_name_that_stays_whole_is_fit(room: Room, name: str) -> None:
     check(room, name, name)
 
 
-# Latin beside Cyrillic, in part and whole; Armenian, Greek; digits; letters that touch; a dot that
-# is not seen; a joiner that is not.
+# Latin beside Cyrillic, in part and in whole; Armenian, Greek; digits; letters that touch; a dot
+# and a joiner that cannot be seen.
 LOOK_ALIKES = [
     ("ann", "аnn"),
     ("scope", "ѕсоре"),
@@ -255,21 +257,21 @@ def test_n19_a_name_is_taken_while_a_member_has_one_that_looks_like_it(room: Roo
     room.log_in("Ann").expect_error()
 
 
-def test_n20_the_answer_tells_which_name_it_looks_like(room: Room) -> None:
+def test_n20_the_error_says_which_name_it_looks_like(room: Room) -> None:
     room.join("Ann")
     room.log_in("аnn").expect("error: the name аnn looks like Ann, which is taken")
     room.log_in("ANN").expect("error: the name ANN is taken")
 
 
-def test_n21_nobody_is_called_what_looks_like_a_reserved_word(room: Room) -> None:
+def test_n21_a_name_that_looks_like_a_reserved_word_is_unfit(room: Room) -> None:
     refuse(room, "еrror", "errоr", "ЕRROR", "ERR0R", "ԛ", "ѕerver", "уоu", "Iobby", "l0bby")
 
 
-def test_n22_a_name_does_not_begin_with_what_looks_like_an_asterisk(room: Room) -> None:
+def test_n22_a_name_does_not_begin_with_a_look_alike_of_an_asterisk(room: Room) -> None:
     refuse(room, "𐌟", "𐌟𐌟𐌟", "𐌟Ann", "ᚼᚼᚼ", "ᛡAnn", "𒀭𒀭𒀭")
 
 
-def test_n23_a_name_holds_nothing_that_looks_like_a_colon(room: Room) -> None:
+def test_n23_a_name_contains_no_look_alike_of_a_colon(room: Room) -> None:
     refuse(room, "Bobꓽ", "Boꓽb", "Bobː", "ꓽBob")
 
 
@@ -283,7 +285,7 @@ def test_n24_a_visarga_of_another_script_is_a_colon(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["ノア", "علی۰", "ꓹAnn", "Ann۰"])
-def test_n23_what_only_looks_like_another_refused_character_is_fit(room: Room, name: str) -> None:
+def test_n23_look_alikes_of_the_other_refused_characters_are_fit(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -291,5 +293,5 @@ def test_n25_two_dots_one_above_the_other_are_a_colon(room: Room) -> None:
     refuse(room, "Annꓸ\u0307", "Annꞏ\u0323", "علی۰\u0307", "Annᐧ\u0307")
 
 
-def test_n26_a_name_holds_no_blank_letter_and_no_asterisk_on_a_letter(room: Room) -> None:
+def test_n26_a_name_contains_no_blank_letter_and_no_combining_asterisk(room: Room) -> None:
     refuse(room, "Ann\U00013441waves", "Ann\U00016fe4", "Ann\u20f0", "A\u0359nn")
