@@ -1,4 +1,4 @@
-"""The calculator for Python programs, with the real server and with scripted ones."""
+"""`calc.Client`, with the real server and with scripted ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def real_server(
 async def scripted_server(
     script: Callable[[LineClient], Awaitable[None]], link: Link | None = None
 ) -> AsyncIterator[Client]:
-    """A client in its block, whose server does as the script says, and then closes."""
+    """Enter a client whose server follows the script and then closes."""
     network = MemoryNetwork(link=link)
     [listener] = await network.listen(WHERE)
 
@@ -74,7 +74,7 @@ async def reset(server: LineClient) -> None:
 
 
 async def hang_up(server: LineClient) -> None:
-    """Close as a server does: with nothing left unread, lest a reset destroy what was sent."""
+    """Close as a server does: nothing is left unread, or a reset would destroy what was sent."""
     await server.send_eof()
     async for _ in server.stream:
         pass
@@ -100,7 +100,7 @@ async def test_a_result_is_an_exact_decimal(autojump_clock: trio.testing.MockClo
     assert network.streams[0].peer == WHERE
 
 
-async def test_what_has_no_result_raises_and_the_session_goes_on(
+async def test_an_expression_without_a_result_raises_and_the_session_goes_on(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with real_server() as network, Client(WHERE, name="ann", network=network) as calc:
@@ -116,7 +116,7 @@ async def test_what_has_no_result_raises_and_the_session_goes_on(
         assert await calc("1 + 1") == 2
 
 
-async def test_what_is_malformed_is_not_sent(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_malformed_expression_is_not_sent(autojump_clock: trio.testing.MockClock) -> None:
     async def script(server: LineClient) -> None:
         await server.expect("1 + 1")
         await server.send("2")
@@ -169,12 +169,12 @@ async def test_no_call_waits_for_the_reply_to_another(
         async with trio.open_nursery() as nursery:
             for number in range(1000):
                 nursery.start_soon(ask, number)
-        # There and back.
+        # One round trip.
         assert trio.current_time() == began + 2
     assert results == {number: number + 1 for number in range(1000)}
 
 
-async def test_what_is_asked_at_a_time_is_sent_together(
+async def test_requests_made_at_the_same_time_are_sent_together(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     sent: list[bytes] = []
@@ -198,12 +198,12 @@ async def test_what_is_asked_at_a_time_is_sent_together(
             async with trio.open_nursery() as nursery:
                 for _ in range(100):
                     nursery.start_soon(calc, "1 + 1")
-    # The first is not made to wait for those that may follow.
+    # The first request does not wait for others that may follow.
     both = [b"1 + 1\n", b"1 + 1\n" * 99]
     assert sent == [b"ann\n", *both, *both, b"q\n"]
 
 
-async def test_at_most_4096_wait_for_a_reply_and_the_others_for_their_turn(
+async def test_at_most_4096_calls_wait_for_a_reply_and_the_others_for_their_turn(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     arrived: list[str] = []
@@ -232,11 +232,11 @@ async def test_at_most_4096_wait_for_a_reply_and_the_others_for_their_turn(
 
 @pytest.fixture
 def few_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At most `FEW` wait for a reply. That it is 4,096 is seen above, and takes half a second."""
+    """At most `FEW` calls wait for a reply; the real 4,096, tested above, take half a second."""
     monkeypatch.setattr(client, "MAX_IN_FLIGHT", FEW)
 
 
-async def test_a_cancelled_call_leaves_the_others_theirs(
+async def test_a_cancelled_call_does_not_take_the_reply_of_another(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with (
@@ -251,7 +251,7 @@ async def test_a_cancelled_call_leaves_the_others_theirs(
         assert await calc("1 + 3") == 4
         with trio.move_on_after(1):
             await calc("1 / 0")
-        # The block ends with a reply under way.
+        # The block ends while a reply is on its way.
 
 
 @pytest.mark.usefixtures("few_in_flight")
@@ -290,7 +290,7 @@ async def test_a_call_cancelled_while_it_waits_for_its_turn_is_not_sent(
     ),
     seed=st.integers(0, 1000),
 )
-def test_each_call_gets_its_own_reply_whoever_gives_up_meanwhile(
+def test_each_call_gets_its_own_reply_whichever_others_are_cancelled(
     asks: list[tuple[int, float, str]], seed: int
 ) -> None:
     gave_up: set[int] = set()
@@ -312,7 +312,7 @@ def test_each_call_gets_its_own_reply_whoever_gives_up_meanwhile(
             async with trio.open_nursery() as askers:
                 for number, (delay, patience, text) in enumerate(asks):
                     askers.start_soon(ask, calc, number, delay, patience, text)
-            # And no reply is left over for whoever asks next.
+            # No reply is left over for the next call.
             assert await calc("6 * 7") == 42
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
@@ -334,7 +334,7 @@ def test_each_call_gets_its_own_reply_whoever_gives_up_meanwhile(
 
 
 async def check_that_all_fail(calc: Client, error: type[Exception], reason: str) -> None:
-    """Calls that wait for a reply, that wait for their turn, and later ones."""
+    """Check calls that wait for a reply, calls that wait for their turn, and later calls."""
     failures: list[Exception] = []
 
     async def ask() -> None:
@@ -346,7 +346,7 @@ async def check_that_all_fail(calc: Client, error: type[Exception], reason: str)
         for _ in range(2 * FEW):
             nursery.start_soon(ask)
     await ask()
-    # Each has one of its own: a traceback grows with each raise.
+    # Each call has an error of its own, because a traceback grows with each raise.
     assert len({id(failure) for failure in failures}) == 2 * FEW + 1
 
 
@@ -357,7 +357,7 @@ async def test_a_lost_connection_ends_every_call_and_later_ones(
 ) -> None:
     async def script(server: LineClient) -> None:
         await server.expect("1 + 1")
-        # The half of a reply is none.
+        # Half a reply is not a reply.
         await server.send_bytes(b"2")
         await trio.sleep(1)
         await end(server)
@@ -366,7 +366,7 @@ async def test_a_lost_connection_ends_every_call_and_later_ones(
         await check_that_all_fail(calc, ConnectionLost, "^the server closed the connection$")
 
 
-async def test_a_connection_lost_while_nobody_asks_is_known(
+async def test_a_connection_lost_while_nobody_asks_is_noticed(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -386,7 +386,7 @@ async def test_a_connection_lost_while_nobody_asks_is_known(
 
 @pytest.mark.usefixtures("few_in_flight")
 @pytest.mark.parametrize("asks_first", [True, False])
-async def test_a_server_that_refuses_says_why(
+async def test_a_refusal_has_the_servers_reason(
     asks_first: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -449,7 +449,9 @@ async def test_a_server_of_another_protocol_is_a_lost_connection(
                 await calc("1 + 1")
 
 
-async def test_who_cannot_connect_has_no_block(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_block_is_not_entered_without_a_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     with pytest.raises(UnfitName, match="the name is empty"):
         Client(WHERE, name=" ")
     with pytest.raises(ConnectError, match="connection refused"):
@@ -460,7 +462,7 @@ async def test_who_cannot_connect_has_no_block(autojump_clock: trio.testing.Mock
 # The block
 
 
-async def test_leaving_says_q_and_waits_for_the_server_to_close(
+async def test_leaving_sends_q_and_waits_for_the_server_to_close(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -474,7 +476,7 @@ async def test_leaving_says_q_and_waits_for_the_server_to_close(
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_leaving_waits_for_a_server_that_stands_still_two_seconds_at_most(
+async def test_leaving_waits_for_a_stalled_server_for_at_most_two_seconds(
     asked: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -493,7 +495,9 @@ async def test_leaving_waits_for_a_server_that_stands_still_two_seconds_at_most(
     assert trio.current_time() == began + 2
 
 
-async def test_a_client_is_used_within_its_block(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_client_can_only_be_used_within_its_block(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with real_server() as network:
         calc = Client(WHERE, name="ann", network=network)
         with pytest.raises(trio.ClosedResourceError, match="outside of its `async with` block"):
@@ -529,7 +533,7 @@ class OwnError(Exception):
 @pytest.mark.parametrize(
     "error", [OwnError("mine"), ExceptionGroup("mine", [OwnError()]), KeyboardInterrupt()], ids=repr
 )
-async def test_what_the_block_raises_comes_out_as_it_is_and_at_once(
+async def test_an_error_in_the_block_is_raised_unwrapped_and_at_once(
     error: BaseException, autojump_clock: trio.testing.MockClock
 ) -> None:
     network = MemoryNetwork()
@@ -542,7 +546,7 @@ async def test_what_the_block_raises_comes_out_as_it_is_and_at_once(
     assert trio.current_time() == began
 
 
-async def test_what_the_block_raises_is_not_lost_by_a_cancellation(
+async def test_an_error_in_the_block_is_not_lost_in_a_cancellation(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()
@@ -553,7 +557,7 @@ async def test_what_the_block_raises_is_not_lost_by_a_cancellation(
             raise OwnError
 
 
-async def test_a_fault_of_its_own_is_not_taken_for_a_cancellation(
+async def test_a_fault_of_the_client_is_not_taken_for_a_cancellation(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def fail(_pipeline: object) -> None:
@@ -584,7 +588,9 @@ async def test_a_cancelled_block_ends_at_once_and_closes(
         await server.expect_end()
 
 
-async def test_errors_of_a_call_are_plain_ones(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_errors_of_a_call_are_not_wrapped_in_groups(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with real_server() as network:
         with pytest.raises(CalculationError, match="division by zero") as caught:
             async with Client(WHERE, name="ann", network=network) as calc:

@@ -1,4 +1,4 @@
-"""A conversation of the client, with a server that is scripted and with the real one."""
+"""`converse`, with scripted servers and with the real one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memor
 
 
 class Source:
-    """Lines that are there from the beginning, and perhaps no more after them."""
+    """A source whose lines are there from the beginning, and which may end after them or not."""
 
     def __init__(self, *lines: Line, then_wait: bool = False) -> None:
         self._lines = list(lines)
@@ -38,7 +38,7 @@ class Source:
 
 
 class Pasted:
-    """Lines that are all there at once: taking one is no checkpoint."""
+    """A source whose lines are all there at once: taking one is not a checkpoint."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
@@ -55,7 +55,7 @@ class Pasted:
 
 
 class Conversation:
-    """One run of the client: what it showed and warned of, and how it ended."""
+    """One run of the client: what it showed, what it refused, and how it ended."""
 
     def __init__(self, stream: MemoryStream, *, name: str = "ann") -> None:
         self._stream = stream
@@ -71,7 +71,7 @@ class Conversation:
         self.refused.append((line, str(error), column))
 
     def note(self, line: str) -> None:
-        # And how many replies were shown before it.
+        # How many replies were shown before it.
         self.noted.append((trio.current_time(), len(self.shown), line))
 
     async def hold(self, operations: Source | Pasted, *, one_at_a_time: bool = False) -> None:
@@ -96,7 +96,7 @@ async def with_scripted_server(
     then_wait: bool = False,
     one_at_a_time: bool = False,
 ) -> Conversation:
-    """Hold a conversation with a server that does as the script says, and then closes."""
+    """Hold a conversation with a server that follows the script and then closes."""
     ours, theirs = memory_stream_pair()
     conversation = Conversation(ours)
     with trio.fail_after(3600):
@@ -129,7 +129,7 @@ def refuse_nothing(line: str, error: TrionetError) -> None:
 
 
 async def hang_up(server: LineClient) -> None:
-    """Close as a server does: with nothing left unread, lest a reset destroy what was sent."""
+    """Close as a server does: nothing is left unread, or a reset would destroy what was sent."""
     await server.send_eof()
     async for _ in server.stream:
         pass
@@ -157,7 +157,7 @@ async def test_replies_are_shown_in_order_and_the_end_is_told_last(
         assert conversation.failure is None
 
 
-async def test_a_session_without_operations_ends_well(
+async def test_a_session_without_operations_ends_normally(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with real_server() as connect:
@@ -175,7 +175,7 @@ async def test_a_thousand_operations_are_answered_in_order(
         assert conversation.shown == [*(str(2 * n) for n in range(1000)), "Session ended"]
 
 
-async def test_an_error_as_the_first_result_is_no_refusal(
+async def test_an_error_as_the_first_result_is_not_a_refusal(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with real_server() as connect:
@@ -197,7 +197,7 @@ SERVED = "it is your turn"
 
 
 @pytest.mark.parametrize("one_at_a_time", [False, True])
-async def test_who_waits_is_told_after_a_second_and_when_their_turn_comes(
+async def test_a_waiting_user_is_told_after_a_second_and_again_when_served(
     one_at_a_time: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -206,7 +206,7 @@ async def test_who_waits_is_told_after_a_second_and_when_their_turn_comes(
         await trio.sleep(600)
         await server.send("2")
         await server.expect("2 + 2")
-        # Later it is no turn that is waited for.
+        # Later waits are not for a turn.
         await trio.sleep(600)
         await server.send("4")
         await server.expect("q")
@@ -226,11 +226,11 @@ async def test_who_waits_is_told_after_a_second_and_when_their_turn_comes(
     assert conversation.shown == ["2", "4", "Session ended"]
 
 
-async def test_who_is_answered_within_a_second_is_told_nothing(
+async def test_a_user_who_is_answered_within_a_second_is_told_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
-        # However long they think about what to ask.
+        # However long the user thinks about what to ask.
         await server.expect("ann", "1 + 1")
         await trio.sleep(0.9)
         await server.send("2")
@@ -241,7 +241,9 @@ async def test_who_is_answered_within_a_second_is_told_nothing(
     assert conversation.noted == []
 
 
-async def test_who_waits_in_vain_is_told_no_turn(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_user_who_waits_in_vain_is_not_told_that_it_is_their_turn(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async def script(server: LineClient) -> None:
         await server.expect("ann", "1 + 1")
         await trio.sleep(10)
@@ -256,7 +258,7 @@ async def test_who_waits_in_vain_is_told_no_turn(autojump_clock: trio.testing.Mo
 # What is sent
 
 
-async def test_malformed_lines_are_warned_of_and_blank_ones_skipped_and_neither_is_sent(
+async def test_malformed_lines_are_refused_and_blank_ones_skipped_and_neither_is_sent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -264,7 +266,7 @@ async def test_malformed_lines_are_warned_of_and_blank_ones_skipped_and_neither_
         await server.send("2", "0")
         await server.expect("q")
 
-    # Of as many characters as an expression may have, and of more bytes than a line.
+    # As many characters as an expression may have, but more bytes than a line may have.
     wide = "1" * 3095 + " × 1" * 250 + " "
     assert (len(wide), len(wide.encode())) == (4096, 4346)
     conversation = await with_scripted_server(
@@ -334,7 +336,7 @@ async def test_otherwise_operations_are_sent_as_they_come_and_replies_shown_as_t
     async def script(server: LineClient) -> None:
         await server.expect("ann", "1 + 1", "2 + 2", "3 + 3")
         await server.send("2", "4")
-        # The quit waits until all is answered.
+        # The `q` waits until everything is answered.
         await server.expect_silence(60)
         await server.send("6")
         await server.expect("q")
@@ -343,7 +345,7 @@ async def test_otherwise_operations_are_sent_as_they_come_and_replies_shown_as_t
     assert conversation.shown == ["2", "4", "6", "Session ended"]
 
 
-async def test_what_a_server_sends_moves_no_cursor(autojump_clock: trio.testing.MockClock) -> None:
+async def test_lines_from_a_server_move_no_cursor(autojump_clock: trio.testing.MockClock) -> None:
     async def script(server: LineClient) -> None:
         await server.expect("ann", "1 + 1")
         await server.send("\x1b[2J2\x07")
@@ -353,7 +355,7 @@ async def test_what_a_server_sends_moves_no_cursor(autojump_clock: trio.testing.
     assert conversation.shown == ["�[2J2�", "Session ended"]
 
 
-async def test_a_server_that_never_closes_delays_the_end_by_two_seconds_at_most(
+async def test_a_server_that_never_closes_delays_the_end_by_at_most_two_seconds(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ended: list[float] = []
@@ -361,7 +363,7 @@ async def test_a_server_that_never_closes_delays_the_end_by_two_seconds_at_most(
     async def script(server: LineClient) -> None:
         await server.expect("ann", "q")
         began = trio.current_time()
-        # The client's own closing.
+        # The time that the client takes to close.
         await server.expect_end()
         ended.append(trio.current_time() - began)
 
@@ -383,7 +385,7 @@ async def test_operations_that_come_together_are_sent_together(
         nursery.cancel_scope.cancel()
 
 
-async def test_no_more_than_4096_operations_wait_for_their_replies(
+async def test_at_most_4096_operations_wait_for_their_replies(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = memory_stream_pair(Link(capacity=1 << 20))
@@ -394,23 +396,25 @@ async def test_no_more_than_4096_operations_wait_for_their_replies(
         await server.expect("ann", *(f"{n} + 0" for n in range(4096)))
         await server.expect_silence(60)
         assert source.taken == 4096
-        # They go on when half is answered.
+        # Sending goes on when half are answered.
         await server.send(*map(str, range(2047)))
         await server.expect_silence(60)
         await server.send("2047")
         await server.expect(*(f"{n} + 0" for n in range(4096, 4096 + 2048)))
         await server.expect_silence(60)
-        await server.send(*map(str, range(2048, 6144)))
-        # How many have gone out when they stop depends on how these replies are taken: one by one.
-        for n in range(6144, 10_000):
-            await server.expect(f"{n} + 0")
-            await server.send(str(n))
+        # In steps of just as many: with more replies at a time it depends on the scheduler how far
+        # the client goes on.
+        await server.send(*map(str, range(2048, 4096)))
+        await server.expect(*(f"{n} + 0" for n in range(6144, 8192)))
+        await server.send(*map(str, range(4096, 6144)))
+        await server.expect(*(f"{n} + 0" for n in range(8192, 10_000)))
+        await server.send(*map(str, range(6144, 10_000)))
         await server.expect("q")
         await hang_up(server)
     assert conversation.shown == [*map(str, range(10_000)), "Session ended"]
 
 
-async def test_a_show_that_is_slow_makes_the_server_wait(
+async def test_a_slow_show_makes_the_server_wait(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = memory_stream_pair(Link(capacity=64))
@@ -438,7 +442,9 @@ async def test_a_show_that_is_slow_makes_the_server_wait(
         nursery.cancel_scope.cancel()
 
 
-async def test_how_many_operations_failed_is_told(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_number_of_failed_operations_is_returned(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with real_server() as connect:
         for operations, failed in (
             (["1 + 1", "", "ans - 2"], 0),
@@ -453,7 +459,7 @@ async def test_how_many_operations_failed_is_told(autojump_clock: trio.testing.M
 # How it can fail
 
 
-async def test_a_name_that_the_server_refuses_is_told_as_refused(
+async def test_a_name_that_the_server_refuses_raises_its_reason(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -469,7 +475,7 @@ async def test_a_name_that_the_server_refuses_is_told_as_refused(
 
 
 @pytest.mark.parametrize("first", ["1 / 0", "ans + 1", "1 + 1"])
-async def test_a_refusal_is_no_reply_though_the_first_operation_may_fail(
+async def test_a_refusal_is_not_taken_for_the_reply_to_a_first_operation_that_fails(
     first: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -484,7 +490,7 @@ async def test_a_refusal_is_no_reply_though_the_first_operation_may_fail(
         assert conversation.shown == []
 
 
-async def test_a_first_error_is_shown_at_once_when_it_is_as_expected(
+async def test_a_first_error_is_shown_at_once_if_the_client_expected_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -501,7 +507,7 @@ async def test_a_first_error_is_shown_at_once_when_it_is_as_expected(
 
 
 @pytest.mark.parametrize("first", ["1 / 0", "1 + 1"])
-async def test_a_first_error_in_other_words_is_a_reply_when_the_server_goes_on(
+async def test_an_unexpected_first_error_is_a_reply_if_the_server_goes_on(
     first: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -515,7 +521,7 @@ async def test_a_first_error_in_other_words_is_a_reply_when_the_server_goes_on(
 
     conversation = await with_scripted_server(script, first, "2 / 2", one_at_a_time=True)
     assert conversation.shown == ["error: I would rather not", "1", "Session ended"]
-    # Something has come, whatever it is.
+    # Something has come, so the user is not told to wait.
     assert conversation.noted == []
     assert conversation.failed == 1
 
@@ -528,11 +534,11 @@ async def test_a_first_error_in_other_words_is_a_reply_when_the_server_goes_on(
 
     conversation = await with_scripted_server(answer_both, first, "2 / 2")
     assert conversation.shown == ["error: I would rather not", "1", "Session ended"]
-    # Something has come, whatever it is.
+    # Something has come, so the user is not told to wait.
     assert conversation.noted == []
 
 
-async def test_what_the_server_says_before_it_goes_is_told(
+async def test_the_reason_a_server_gives_before_it_closes_is_raised(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -550,7 +556,7 @@ async def test_what_the_server_says_before_it_goes_is_told(
 
 
 @pytest.mark.parametrize("then_wait", [True, False])
-async def test_a_server_that_is_closing_refuses_though_it_never_read_the_name(
+async def test_a_closing_server_refuses_although_it_never_read_the_name(
     then_wait: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -563,7 +569,7 @@ async def test_a_server_that_is_closing_refuses_though_it_never_read_the_name(
     assert conversation.shown == []
 
 
-async def test_a_server_that_goes_first_is_a_lost_connection(
+async def test_a_server_that_closes_first_is_a_lost_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -576,7 +582,7 @@ async def test_a_server_that_goes_first_is_a_lost_connection(
 
 
 @pytest.mark.parametrize("one_at_a_time", [True, False])
-async def test_a_person_who_only_thinks_is_told_at_once_that_the_server_is_gone(
+async def test_an_idle_user_is_told_at_once_that_the_server_is_gone(
     one_at_a_time: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -630,7 +636,7 @@ async def test_a_server_of_another_protocol_is_a_lost_connection(
     assert str(conversation.failure).startswith("the server does not speak this protocol: ")
 
 
-async def test_an_answer_of_65536_bytes_is_taken(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_answer_of_65536_bytes_is_accepted(autojump_clock: trio.testing.MockClock) -> None:
     async def script(server: LineClient) -> None:
         await server.expect("ann", "1 + 1")
         await server.send("2" * 65536)
@@ -640,7 +646,7 @@ async def test_an_answer_of_65536_bytes_is_taken(autojump_clock: trio.testing.Mo
     assert conversation.shown == ["2" * 65536, "Session ended"]
 
 
-async def test_replies_that_came_before_the_server_went_are_shown_though_sending_fails(
+async def test_replies_from_before_the_connection_was_lost_are_shown_although_sending_fails(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     send, receive = trio.open_memory_channel[Line](math.inf)
@@ -657,7 +663,7 @@ async def test_replies_that_came_before_the_server_went_are_shown_though_sending
         await server.expect("ann", "1 + 1")
         await server.send("2")
         await server.aclose()
-        # The answer is still on its way, and the server no longer there.
+        # The answer is still on its way when the server is gone.
         send.send_nowait("2 + 2")
         send.send_nowait("3 + 3")
     assert shown == ["2"]

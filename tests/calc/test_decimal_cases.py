@@ -1,16 +1,16 @@
-"""The General Decimal Arithmetic test cases, over the wire and wrapped up.
+"""The General Decimal Arithmetic test cases, both over the wire and inside longer expressions.
 
-They are Mike Cowlishaw's, and come with CPython's own tests (Debian has these in a package of their
-own, such as `libpython3.11-testsuite`); or they are where `TRIONET_DECIMAL_CASES` says. Left out is
-what the calculator cannot be asked:
+They are Mike Cowlishaw's, and come with CPython's own tests (on Debian in a package of their own,
+such as `libpython3.11-testsuite`), or from the folder that `TRIONET_DECIMAL_CASES` names. Left out
+are cases that the calculator cannot be asked:
 
 - NaN, infinity and payloads, as operands; precisions above 100; exponents beyond ±999999;
-- roundings that are not half even, unless half even gives the published result too: because it is
-  exact, or because no tie is in it;
-- results that depend on narrower bounds of the exponent: overflow, underflow and subnormal ones;
-- what CPython leaves out too: see `NOT_PYTHONS`.
+- roundings other than half even, unless half even gives the published result too, because the
+  result is exact or because there is no tie;
+- results that depend on narrower exponent limits: overflow, underflow and subnormal results;
+- cases that CPython leaves out too: see `NOT_PYTHONS`.
 
-What has no result (a division by zero, an invalid operation) must be answered by an error.
+A case without a result (a division by zero, an invalid operation) must be answered by an error.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from trionet import LineStream, Server, encode_lines
 from trionet.calc import BOUNDS, MAX_PRECISION, serve
 from trionet.testing import MemoryNetwork
 
-# How each operation is written, and how many of its cases can be asked: less would mean that they
-# are not read as they were.
+# How each operation is written, and how many of its cases can be asked. Fewer would mean that the
+# files are no longer read correctly.
 OPERATIONS = {
     "add": ("{0} + {1}", 1500),
     "subtract": ("{0} - {1}", 500),
@@ -51,8 +51,8 @@ OPERATIONS = {
     "minus": ("-{0}", 75),
 }
 
-# Left out by CPython's test_decimal too. In the first, decNumber restricts operands as the
-# specification does not; of the others the published result is not the correctly rounded one.
+# CPython's test_decimal leaves these out too. In the first, decNumber restricts operands but the
+# specification does not; in the others, the published result is not correctly rounded.
 NOT_PYTHONS = {
     *["powx1183", "powx1184", "powx4001", "powx4002", "powx4003", "powx4005", "powx4008"],
     *["powx4010", "powx4012", "powx4014"],
@@ -89,7 +89,7 @@ class Case:
 
 
 def cases(operation: str) -> Iterator[tuple[int, Case]]:
-    """The cases of one file that can be asked, each with its precision."""
+    """The cases of one file that the calculator can be asked, each with its precision."""
     assert CASES is not None
     precision, rounding = 0, ""
     for line in (CASES / f"{operation}.decTest").read_text(encoding="utf-8").splitlines():
@@ -117,7 +117,7 @@ def cases(operation: str) -> Iterator[tuple[int, Case]]:
 
 
 def is_rounded_alike(operation: str, operands: list[str], precision: int, rounding: str) -> bool:
-    """Tell whether a rounding makes no difference. What the result is, the case alone says."""
+    """Return whether the kind of rounding makes no difference. Only the case has the result."""
     results = {
         getattr(
             Context(prec=precision, rounding=each, Emax=MAX_EMAX, Emin=MIN_EMIN),
@@ -137,16 +137,16 @@ def is_askable(text: str) -> bool:
 
 
 def questions(operation: str, case: Case, precision: int) -> Iterator[str]:
-    """Ways to ask the same."""
+    """Several expressions with the same result."""
     template = OPERATIONS[operation][0]
     grouped = [f"({operand})" for operand in case.operands]
-    # A power binds more closely than the sign of a number in front of it.
+    # A power binds more closely than the sign in front of its base.
     plain = template.format(*(grouped if operation == "power" else case.operands))
     yield plain
     yield f" (( {template.format(*(f'+(--{operand})' for operand in grouped))} ))="
     if case.expected is not None:
         yield "-(-ans * 1) + 0"
-    # A result has been rounded, so it stands for a number that has not too many digits.
+    # `ans` is rounded, so it can only stand for a number that does not have too many digits.
     if len(Decimal(case.operands[0]).as_tuple().digits) <= precision:
         yield case.operands[0]
         yield f"({template.format('(ans)', *grouped[1:])})"
@@ -177,7 +177,7 @@ async def test_the_cases_of_general_decimal_arithmetic(operation: str) -> None:
 def check(case: Case, line: str, reply: str) -> None:
     about = f"{case.name}: {line!r} is {reply!r}, and not {case.expected}"
     if line == case.operands[0] and "ans" not in line and case.expected is not None:
-        # Asked for the sake of the next one alone; or the operation is `plus`.
+        # Asked only to set `ans` for the next line; or the operation is `plus`.
         assert Decimal(reply) == Decimal(case.operands[0]) or Decimal(reply) == case.expected, about
     elif case.expected is None:
         assert reply.startswith("error: ") or line == case.operands[0], about
@@ -187,7 +187,7 @@ def check(case: Case, line: str, reply: str) -> None:
 
 
 async def ask(lines: list[str], precision: int) -> list[str]:
-    """Have all lines answered by a server, in one session."""
+    """Ask a server all lines in one session, and return the answers."""
     network = MemoryNetwork()
     replies: list[str] = []
     with trio.fail_after(60):

@@ -1,4 +1,4 @@
-"""docs/calculator.md says what the calculator does."""
+"""What docs/calculator.md says is true."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "calculator.md").read_text(enco
 
 
 def rows(section: str) -> list[list[str]]:
-    """The rows of the table of a section, as cells."""
+    """Return the rows of the table in a section, each as a list of cells."""
     text = DOCUMENT.partition(f"## {section}\n")[2].partition("\n## ")[0]
     return [
         [cell.strip() for cell in line.strip("|").split(" | ")]
@@ -23,7 +23,7 @@ def rows(section: str) -> list[list[str]]:
     ]
 
 
-def test_the_session_goes_as_it_is_shown() -> None:
+def test_the_session_in_the_document_is_real() -> None:
     session = Session()
     lines = re.findall(r"^([→←]) (.*)$", DOCUMENT, re.MULTILINE)
     assert len(lines) > 20
@@ -40,19 +40,19 @@ def test_the_session_goes_as_it_is_shown() -> None:
 @pytest.mark.parametrize(
     ("line", "answer"), re.findall(r"`([^`|]+)`(?: alone)? is\s+`([-\d.]+)`", DOCUMENT)
 )
-def test_what_is_said_to_be_something_is_that(line: str, answer: str) -> None:
+def test_each_result_in_the_document_is_right(line: str, answer: str) -> None:
     assert Arithmetic().evaluate(parse(line)) == Decimal(answer)
 
 
 @pytest.mark.parametrize(("lines", "reason"), rows("What has no result"))
-def test_what_has_no_result_gets_the_error_that_is_told(lines: str, reason: str) -> None:
+def test_each_error_in_the_document_is_the_real_one(lines: str, reason: str) -> None:
     for line in re.findall(r"`([^`]+)`", lines):
         with pytest.raises(CalculationError) as caught:
             Arithmetic().evaluate(parse(line))
         assert str(caught.value) == reason.strip("` ")
 
 
-def test_the_limits_are_those_of_the_program() -> None:
+def test_the_limits_in_the_document_are_those_of_the_program() -> None:
     told = " ".join(cell for row in rows("Limits") for cell in row)
     for limit in (
         f"| {BOUNDS.max_length:,} bytes",
@@ -64,8 +64,8 @@ def test_the_limits_are_those_of_the_program() -> None:
         assert limit.strip("| ") in told
 
 
-def test_the_arithmetic_of_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    # The other block, the client's, is run by tests/test_docs.py.
+def test_the_arithmetic_example_in_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    # tests/test_docs.py runs the other block, the client's.
     _, block = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     exec(compile(block, "calculator.md", "exec"), {})
     root, half = capsys.readouterr().out.split()

@@ -1,4 +1,4 @@
-"""The calculator against a second arithmetic: fractions for two numbers, decimals for the rest."""
+"""The calculator against a second arithmetic: fractions for two numbers, decimals otherwise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def calculate(text: str, precision: int = DEFAULT_PRECISION, ans: Decimal | None
     return format_number(Arithmetic(precision).evaluate(parse(text), ans))
 
 
-# Two numbers and an operator, in fractions; and a second way to write the results.
+# Two numbers and an operator, in fractions, and a second way to write results.
 
 
 def adjusted(value: Fraction) -> int:
@@ -86,7 +86,7 @@ PRECISIONS = st.one_of(st.just(DEFAULT_PRECISION), st.integers(1, MAX_PRECISION)
 
 @settings(deadline=None, max_examples=150)
 @given(left=DECIMALS, operator=st.sampled_from("+-*/×÷−"), right=DECIMALS, precision=PRECISIONS)
-def test_two_numbers_have_the_result_of_exact_fractions(
+def test_two_numbers_give_the_result_of_exact_fractions(
     left: str, operator: str, right: str, precision: int
 ) -> None:
     line = f"{left} {operator} {right}"
@@ -133,11 +133,11 @@ def test_two_numbers_have_the_result_of_exact_fractions(
         ("9e999999 / 3e999999", "3"),
     ],
 )
-def test_results_are_as_the_protocol_says(line: str, answer: str) -> None:
+def test_results_are_what_the_protocol_says(line: str, answer: str) -> None:
     assert calculate(line) == answer
 
 
-def test_operands_are_exact_however_many_digits_they_have() -> None:
+def test_operands_are_exact_with_any_number_of_digits() -> None:
     long = "1" + "0" * 2000 + "1"
     assert calculate(f"{long} - 1{'0' * 2001}") == "1"
     assert calculate(f"-{long} + (1{'0' * 2001})") == "-1"
@@ -145,7 +145,7 @@ def test_operands_are_exact_however_many_digits_they_have() -> None:
 
 
 def test_a_result_is_rounded_once() -> None:
-    # Rounded to 28 digits first, the left operand would be half of a unit at a precision of 1.
+    # If the left operand were first rounded to 28 digits, it would be a tie at a precision of 1.
     left = "1.5" + "0" * 40 + "1"
     assert calculate(f"{left} + 0", precision=1) == "2"
     assert calculate(f"0.5 + 0.{'0' * 50}1", precision=1) == "0.5"
@@ -156,7 +156,7 @@ def test_each_operation_is_rounded() -> None:
     # 1 / 3 is 0.333 at three digits.
     assert calculate("1 / 3 * 3", precision=3) == "0.999"
     assert calculate("(2 / 3 - 0.666) * 1000", precision=3) == "1"
-    # Neither a sign nor a parenthesis is an operation.
+    # A sign or a parenthesis is not an operation that rounds.
     assert calculate("-(1.2345) + 1.2344", precision=3) == "-0.0001"
     assert calculate("abs(1.2345) - 1.2344", precision=3) == "-0.0044"
 
@@ -185,7 +185,7 @@ def test_a_number_alone_is_rounded_as_a_result(line: str) -> None:
         ("1e-999999 * 1e-999999", "the result is too close to zero"),
         ("1e-999999 * -0.1", "the result is too close to zero"),
         ("1.1e-999999 - 1e-999999", "the result is too close to zero"),
-        # Within, too: what follows would bring them back.
+        # Also for intermediate results: the rest would bring them back within the bounds.
         ("1e999999 * 10 / 10", "the result is too large"),
         ("0 * (1e-999999 / 10)", "the result is too close to zero"),
     ],
@@ -195,9 +195,9 @@ def test_a_result_beyond_all_exponents_is_an_error(line: str, reason: str) -> No
         calculate(line)
 
 
-def test_bounds_are_judged_on_the_rounded_result() -> None:
+def test_bounds_apply_to_the_rounded_result() -> None:
     assert calculate(f"{'9' * 28}e999972 + 0") == f"9.{'9' * 27}E+999999"
-    # Smaller than the smallest result by a hair, until it is rounded.
+    # Slightly smaller than the smallest result, until it is rounded.
     assert calculate(f"9.{'9' * 29}e-999999 / 10") == "1E-999999"
 
 
@@ -221,11 +221,11 @@ def test_a_result_has_as_many_digits_as_the_precision(precision: int) -> None:
     assert Arithmetic(precision).precision == precision
 
 
-def test_the_precision_is_28_unless_told_otherwise() -> None:
+def test_the_default_precision_is_28() -> None:
     assert Arithmetic().precision == DEFAULT_PRECISION == 28
 
 
-def test_ans_is_what_it_is_given() -> None:
+def test_ans_is_the_value_that_was_given() -> None:
     assert calculate("ans * 2", ans=Decimal(21)) == "42"
     assert calculate("-ans ^ 2", ans=Decimal(3)) == "-9"
     assert calculate("ans", ans=Decimal(0)) == "0"
@@ -233,8 +233,8 @@ def test_ans_is_what_it_is_given() -> None:
         calculate("1 + ans")
 
 
-# The second arithmetic: Python's parser for what binds how, and its `decimal` for the rest. Nothing
-# of the calculator's own is in it.
+# The second arithmetic: Python's parser for how operators bind, and its `decimal` for the rest. It
+# uses nothing of the calculator.
 
 
 class NoResultError(Exception):
@@ -242,7 +242,7 @@ class NoResultError(Exception):
 
 
 def independent(text: str, precision: int, ans: Decimal) -> Decimal:
-    """Evaluate what Python reads in a text whose numbers are quoted."""
+    """Evaluate a text, with its numbers quoted, as Python parses it."""
     context = Context(prec=precision, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
     for signal in context.traps:
         context.traps[signal] = signal not in (Inexact, Rounded, Clamped, FloatOperation)
@@ -260,7 +260,7 @@ def value_of(node: ast.expr, ans: Decimal) -> Decimal:
         case ast.Name("ans"):
             return ans
         case ast.UnaryOp(ast.USub(), operand):
-            # A sign is exact, while decimal's minus rounds.
+            # The calculator's sign is exact, but decimal's minus rounds.
             return value_of(operand, ans).copy_negate()
         case ast.BinOp(left, operator, right):
             return apply(operator, value_of(left, ans), value_of(right, ans))
@@ -308,7 +308,7 @@ OPERATORS = ["+", "-", "*", "/", "//", "%", "**", "+", "-", "*"]
 
 
 def random_expression(chance: random.Random, depth: int) -> tuple[str, str]:
-    """An expression as somebody types it, and as Python reads it."""
+    """Draw an expression, as somebody types it and as Python reads it."""
     kind = chance.choice(["number", *["operator"] * 4, "sign", "group", "function"])
     if depth == 0 or kind == "number":
         if chance.random() < 0.15:
@@ -338,7 +338,7 @@ def random_expression(chance: random.Random, depth: int) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_random_expressions_have_the_results_of_a_second_arithmetic(seed: int) -> None:
+def test_random_expressions_give_the_results_of_a_second_arithmetic(seed: int) -> None:
     chance = random.Random(seed)
     results = 0
     for _ in range(150):
@@ -356,7 +356,7 @@ def test_random_expressions_have_the_results_of_a_second_arithmetic(seed: int) -
     assert results > 80
 
 
-# Turns
+# Piece by piece
 
 
 @pytest.mark.parametrize(
@@ -376,23 +376,23 @@ def test_a_costly_expression_is_evaluated_in_stretches(line: str) -> None:
     costs: list[int] = []
     with suppress(CalculationError):
         costs += Arithmetic().evaluating(expression)
-    # No stretch holds more than what was told before it, and one power may be in it.
+    # No stretch costs more than was yielded before it, and it may contain one power.
     assert max(costs) <= STRETCH + 500 + 1000
     assert sum(costs) >= len([item for item in expression.program if not isinstance(item, Decimal)])
 
 
-def test_a_power_costs_so_much_that_it_is_told_before_it_is_done() -> None:
+def test_a_power_costs_so_much_that_its_cost_is_yielded_first() -> None:
     work = Arithmetic().evaluating(parse("2^.5 + 2^.5"))
     assert next(work) >= 500
     assert next(work) >= 500
     assert finish(work) == Decimal(2).sqrt(Context(prec=28)) * 2
 
 
-def test_what_is_evaluated_in_turns_has_the_same_result() -> None:
+def test_an_interrupted_evaluation_has_the_same_result() -> None:
     line = "+".join(["sqrt(2)^.5 * (pi - e)"] * 30)
     in_turns = Arithmetic().evaluating(parse(line))
     other = Arithmetic(5).evaluating(parse("2" + "^.9" * 20))
-    # Two at a time, of two precisions.
+    # Two evaluations at the same time, at two precisions.
     for _ in zip(in_turns, other, strict=False):
         pass
     result = finish(in_turns)

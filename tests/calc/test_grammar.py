@@ -1,4 +1,4 @@
-"""What is read, against a second reading of the grammar; and what is refused, with its place."""
+"""What is parsed, checked against a second parser; and what is refused, with its column."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refusal_of(line: str) -> MalformedExpression | None:
 
 
 def written(expression: Expression) -> str:
-    """The program in words, operands first."""
+    """Return the program in words, operands first."""
     words = []
     for item in expression.program:
         if isinstance(item, Decimal):
@@ -48,7 +48,7 @@ def written(expression: Expression) -> str:
     return " ".join(words)
 
 
-# What binds how
+# How operators bind
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def written(expression: Expression) -> str:
         ("5.*.5", "5 0.5 *"),
     ],
 )
-def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> None:
+def test_operators_bind_in_the_usual_order(line: str, program: str) -> None:
     assert written(parse(line)) == program
 
 
@@ -132,8 +132,8 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("(1,111)", "unexpected , at column 3 (write 1111 or 1.111)"),
         ("max((1,111), 2)", "unexpected , at column 7 (write 1111 or 1.111)"),
         ("1,5", "unexpected , at column 2 (write 1.5)"),
-        ("1,5,5", "unexpected , at column 2 (numbers have none)"),
-        ("1, 2", "unexpected , at column 2 (it stands between the arguments of a function)"),
+        ("1,5,5", "unexpected , at column 2 (numbers have no commas)"),
+        ("1, 2", "unexpected , at column 2 (a comma only separates the arguments of a function)"),
         ("sqrt(1,111)", "unexpected , at column 7 (sqrt takes one number)"),
         ("round(1, 2, 3)", "unexpected , at column 11 (round takes at most 2 numbers)"),
         ("2(3)", "expected an operator at column 2 (write 2*(3))"),
@@ -150,29 +150,29 @@ def test_an_expression_is_read_in_the_usual_order(line: str, program: str) -> No
         ("1.2.3", "unexpected . at column 4 (a number has one point)"),
         ("1. .3", "expected an operator at column 4"),
         ("1 2", "expected an operator at column 3"),
-        ("12 plus 42", "expected an operator at column 4 (plus is none)"),
+        ("12 plus 42", "expected an operator at column 4 (plus is not one)"),
         ("1_000", "expected an operator at column 2 (write 1000)"),
-        ("0x10", "expected an operator at column 2 (x10 is none)"),
-        ("7 & 2", "expected an operator at column 3 (& is none)"),
-        ("1 + 1\n", "expected an operator at column 6 (U+000A is none)"),
+        ("0x10", "expected an operator at column 2 (x10 is not one)"),
+        ("7 & 2", "expected an operator at column 3 (& is not one)"),
+        ("1 + 1\n", "expected an operator at column 6 (U+000A is not one)"),
         ("(1 + 2", "unclosed ( at column 1"),
         ("1 + (2 * (3 + 4)", "unclosed ( at column 5"),
         ("max(1, 2", "unclosed ( at column 4"),
         ("1 + 2)", "unexpected ) at column 6 (no ( is open here)"),
         ("sqrt 4", "expected ( at column 6 (write sqrt(…))"),
         ("2 * max", "expected ( at column 8 (write max(…))"),
-        ("1 + 2 = 3", "expected the end of the line at column 9 (nothing comes behind =)"),
-        ("1 + 2 ==", "expected the end of the line at column 8 (nothing comes behind =)"),
-        ("(1 =)", "expected the end of the line at column 5 (nothing comes behind =)"),
+        ("1 + 2 = 3", "expected the end of the line at column 9 (nothing may follow =)"),
+        ("1 + 2 ==", "expected the end of the line at column 8 (nothing may follow =)"),
+        ("(1 =)", "expected the end of the line at column 5 (nothing may follow =)"),
         ("(1 + 2 =", "unclosed ( at column 1"),
         ("Pi", "unknown name Pi at column 1 (write pi)"),
         ("1 + SQRT(4)", "unknown name SQRT at column 5 (write sqrt)"),
         ("1 + \x1b[2J", "unexpected U+001B at column 5"),
         ("٤٢ + ١", "unexpected ٤ at column 1"),
-        ("1e2２", "expected an operator at column 4 (２ is none)"),
+        ("1e2２", "expected an operator at column 4 (２ is not one)"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(line: str, reason: str) -> None:
+def test_a_mistake_is_reported_with_its_column(line: str, reason: str) -> None:
     with pytest.raises(MalformedExpression) as caught:
         parse(line)
     assert str(caught.value) == reason
@@ -183,7 +183,7 @@ def test_a_mistake_is_told_with_its_place(line: str, reason: str) -> None:
 def test_a_function_that_gets_too_few_numbers_says_how_many_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # None of the functions so far needs more than one.
+    # No function needs more than one number so far.
     monkeypatch.setitem(FUNCTIONS, "mean", Operation("mean", lambda *_: Decimal(0), 2, None))
     assert str(refusal_of("mean(1) + 2")) == (
         "expected , at column 7 (mean takes at least 2 numbers)"
@@ -204,7 +204,7 @@ def test_a_function_that_gets_too_few_numbers_says_how_many_it_takes(
         ("a" * 17, "a" * 15 + "…", 1),
     ],
 )
-def test_an_unknown_name_is_told_and_which_there_are(line: str, name: str, column: int) -> None:
+def test_an_unknown_name_is_reported_with_the_known_ones(line: str, name: str, column: int) -> None:
     known = "ans, pi, e, sqrt, abs, round, min, max"
     with pytest.raises(MalformedExpression) as caught:
         parse(line)
@@ -212,8 +212,8 @@ def test_an_unknown_name_is_told_and_which_there_are(line: str, name: str, colum
     assert caught.value.column == column
 
 
-# A second reading of the whole grammar, as a recursive descent that only tells yes or no, on words
-# that another regular expression has cut.
+# A second parser for the whole grammar: a recursive descent that only says yes or no. It has its
+# own regular expression for tokens.
 
 WORD = re.compile(
     r"[\s\xa0\u2009\u202f]*((?:\d+\.?\d*|\.\d+)(?:[eE][+\-−–]?\d+)?|[a-zπ]+|\*\*|//|.)",
@@ -282,7 +282,7 @@ PIECES = [
 @example("max(1,2,3)=")
 @example("round(1,2,3)")
 @example("sqrt(1,2)")
-def test_a_line_is_read_exactly_if_it_is_of_the_grammar(line: str) -> None:
+def test_a_line_is_parsed_exactly_if_the_grammar_allows_it(line: str) -> None:
     assert (refusal_of(line) is None) == Reading(line).is_line()
 
 
@@ -305,14 +305,14 @@ def expressions(draw: st.DrawFn, depth: int = 3) -> str:
 
 @settings(deadline=None, max_examples=100)
 @given(line=expressions())
-def test_every_expression_of_the_grammar_is_read(line: str) -> None:
+def test_every_expression_of_the_grammar_is_parsed(line: str) -> None:
     assert refusal_of(line) is None
     assert refusal_of(f"({line})") is None
 
 
 @settings(deadline=None, max_examples=100)
 @given(line=expressions(), data=st.data())
-def test_a_damaged_expression_is_read_exactly_if_it_is_still_one(
+def test_a_damaged_expression_is_parsed_exactly_if_the_grammar_still_allows_it(
     line: str, data: st.DataObject
 ) -> None:
     place = data.draw(st.integers(0, len(line)))
@@ -323,7 +323,7 @@ def test_a_damaged_expression_is_read_exactly_if_it_is_still_one(
 
 @settings(deadline=None, max_examples=300)
 @given(line=st.text(st.characters(), max_size=60))
-def test_no_text_raises_anything_but_that_it_is_malformed(line: str) -> None:
+def test_no_text_raises_anything_but_malformed_expression(line: str) -> None:
     refusal = refusal_of(line)
     if refusal is not None:
         assert safe_text(str(refusal)) == str(refusal)
@@ -331,9 +331,9 @@ def test_no_text_raises_anything_but_that_it_is_malformed(line: str) -> None:
         assert refusal.column is None or 1 <= refusal.column <= len(line) + 1
 
 
-# Two numbers and an operator: read in one go, and no other way than the long one. Its grammar is
-# read once more: at which places of a line can a part end that begins at one of these places? It
-# tries all ways at once, so that no choice of the first reading is repeated.
+# Two numbers and an operator are parsed with one match, and must mean the same as by the long way.
+# This is a second matcher for them: given the places where a part can begin, at which places can it
+# end? It follows all possibilities at once, so it repeats no choice of the regular expression.
 
 Places = set[int]
 
@@ -379,7 +379,7 @@ SIGNS = st.sampled_from(["", "+", "-", "−", "–"])
 
 @st.composite
 def numbers(draw: st.DrawFn) -> tuple[str, Fraction]:
-    """A number as somebody could write it, and what it means."""
+    """Draw a number as somebody could write it, and its value."""
     sign = draw(SIGNS)
     whole, decimals = draw(
         st.one_of(
@@ -403,7 +403,7 @@ def numbers(draw: st.DrawFn) -> tuple[str, Fraction]:
 
 @settings(deadline=None, max_examples=100)
 @given(left=numbers(), operator=st.sampled_from("+-*/×÷−–⋅·•"), right=numbers(), data=st.data())
-def test_two_numbers_and_an_operator_are_read_exactly(
+def test_two_numbers_and_an_operator_are_parsed_exactly(
     left: tuple[str, Fraction], operator: str, right: tuple[str, Fraction], data: st.DataObject
 ) -> None:
     pieces = (left[0], operator, right[0], "")
@@ -417,7 +417,7 @@ def test_two_numbers_and_an_operator_are_read_exactly(
     assert program[2:] == ((plain.get(operator, DIVIDE), 2),)
 
 
-# The characters of numbers and operators, and some that only look as if they were of them.
+# The characters of numbers and operators, and some that only resemble them.
 NEARLY = st.text(
     "015..eE++--*/×÷−–⋅·•  \t,_xn\N{ARABIC-INDIC DIGIT ONE}＋\xa0\u2009\u202f\u2003\r", max_size=14
 )
@@ -431,18 +431,18 @@ NEARLY = st.text(
 @example("1+-+1")
 @example("1\n+1")
 @example("1+1\n")
-def test_nothing_else_is_read_as_two_numbers_and_an_operator(line: str) -> None:
+def test_nothing_else_is_parsed_as_two_numbers_and_an_operator(line: str) -> None:
     try:
         found = parse_pair(line) is not None
     except LimitExceeded:
-        # What is of the grammar can still be out of bounds, by an exponent of eight digits.
+        # A line of the grammar can still be out of bounds, because of an exponent of eight digits.
         found = True
     assert found == is_pair(line)
 
 
 @settings(deadline=None, max_examples=100)
 @given(left=numbers(), operator=st.sampled_from("+-*/×÷−–⋅·•"), right=numbers())
-def test_the_short_way_and_the_long_way_mean_the_same(
+def test_the_short_way_and_the_long_way_give_the_same_program(
     left: tuple[str, Fraction], operator: str, right: tuple[str, Fraction]
 ) -> None:
     line = f"{left[0]} {operator} {right[0]}"
@@ -492,18 +492,18 @@ def test_a_limit_is_an_error_that_names_it(line: str, reason: str) -> None:
         "1e999999 - 1E-999999",
     ],
 )
-def test_what_is_just_within_the_limits_is_read(line: str) -> None:
+def test_an_expression_just_within_the_limits_is_parsed(line: str) -> None:
     assert refusal_of(line) is None
 
 
 @pytest.mark.parametrize(("line", "column"), [("1 + 1e1000000", 5), (" 1e1000000 + 1", 2)])
-def test_an_exponent_out_of_bounds_has_its_place(line: str, column: int) -> None:
+def test_an_exponent_out_of_bounds_is_reported_with_its_column(line: str, column: int) -> None:
     with pytest.raises(LimitExceeded) as caught:
         parse(line)
     assert caught.value.column == column
 
 
-def test_all_that_is_wrong_with_a_line_is_a_calculation_error() -> None:
+def test_every_error_of_a_line_is_a_calculation_error() -> None:
     assert issubclass(MalformedExpression, CalculationError)
     assert issubclass(LimitExceeded, MalformedExpression)
 
@@ -517,13 +517,13 @@ def test_all_that_is_wrong_with_a_line_is_a_calculation_error() -> None:
         "ans*", "\x1b", "é", "👩‍💻",
     ],
 )  # fmt: skip
-def test_the_longest_lines_are_read_in_short_stretches(piece: str) -> None:
+def test_the_longest_lines_are_parsed_in_short_stretches(piece: str) -> None:
     filling = (piece * LONGEST_LINE)[: LONGEST_LINE - 6]
     for line in (filling, f"{filling}x", f"1+{filling}", f"{filling}+1", f"1 {filling} 1 x"):
         assert len(line) <= LONGEST_LINE
         costs: list[int] = []
         with suppress(MalformedExpression):
             costs += parsing(line)
-        # What is told is what was done: one pass, at two microseconds for each word.
+        # The cost is that of one pass, at two microseconds for each token.
         assert sum(costs) <= 2 * (len(line) + 1)
         assert all(cost <= STRETCH + 1 for cost in costs)

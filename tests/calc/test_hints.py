@@ -1,4 +1,4 @@
-"""What a hint names is what was meant, and can be read."""
+"""A hint suggests what was meant, and what it suggests can be parsed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPACES = " \xa0\u2009\u202f"
 
 
 def hint_for(line: str) -> str | None:
-    """What stands in parentheses at the end of the error; `None`: the line can be read."""
+    """Return the text in parentheses at the end of the error; `None` if the line can be parsed."""
     try:
         parse(line)
     except MalformedExpression as error:
@@ -27,7 +27,7 @@ def hint_for(line: str) -> str | None:
 
 
 def written(line: str) -> list[str]:
-    """What the hint says to write."""
+    """Return what the hint says to write."""
     hint = hint_for(line) or ""
     return hint.removeprefix("write ").split(" or ") if hint.startswith("write ") else []
 
@@ -62,7 +62,7 @@ def written(line: str) -> list[str]:
         ("0,234", "write 0.234"),
         ("1,5e3", "write 1.5e3"),
         ("1,234.5E−7", "write 1234.5E−7"),
-        # In a longer line.
+        # Inside a longer line.
         ("2 * 1,5 + 3", "write 1.5"),
         ("(1.234,5)", "write 1234.5"),
         ("2 + 1 234,5 * 2", "write 1234.5"),
@@ -72,13 +72,13 @@ def written(line: str) -> list[str]:
         ("1,234", "write 1234 or 1.234"),
         ("999,000", "write 999000 or 999.000"),
         ("1,234e5", "write 1234e5 or 1.234e5"),
-        # Nobody can know.
-        ("1,2,3", "numbers have none"),
-        ("1,234,5", "numbers have none"),
-        ("1,2.3", "numbers have none"),
-        ("0.123,456", "numbers have none"),
-        ("1,5 2", "numbers have none"),
-        ("1,5x", "numbers have none"),
+        # Nobody can know what was meant.
+        ("1,2,3", "numbers have no commas"),
+        ("1,234,5", "numbers have no commas"),
+        ("1,2.3", "numbers have no commas"),
+        ("0.123,456", "numbers have no commas"),
+        ("1,5 2", "numbers have no commas"),
+        ("1,5x", "numbers have no commas"),
         ("1 234", ""),
         ("1 2", ""),
         ("1.5 000", ""),
@@ -87,13 +87,13 @@ def written(line: str) -> list[str]:
         ("max(1 234 567,8)", ""),
         ("max(5,1 234 567)", ""),
         ("1.2.3", "a number has one point"),
-        ("1, 234", "it stands between the arguments of a function"),
-        ("5,", "it stands between the arguments of a function"),
-        ("1," + "234," * 20 + "567", "numbers have none"),
-        ("5e-1,5", "numbers have none"),
-        ("2e+3,25", "numbers have none"),
+        ("1, 234", "a comma only separates the arguments of a function"),
+        ("5,", "a comma only separates the arguments of a function"),
+        ("1," + "234," * 20 + "567", "numbers have no commas"),
+        ("5e-1,5", "numbers have no commas"),
+        ("2e+3,25", "numbers have no commas"),
         ("2*e-1,5", "write 1.5"),
-        # What is left out.
+        # An operator is left out.
         ("1/2pi", "write 2*pi or (2*pi)"),
         ("6 // -2(1+2)", "write 2*(1+2) or (2*(1+2))"),
         ("2^3(4)", "write 3*(4) or (3*(4))"),
@@ -105,7 +105,7 @@ def written(line: str) -> list[str]:
         ("2(3\x1b)", "write 2*(…)"),
         ("2π", "write 2*pi"),
         ("2sqrt(4)", "write 2*sqrt(…)"),
-        # Signs that look like those of the grammar.
+        # Signs that look like signs of the grammar.
         ("7 ∗ 2", "write * for ∗"),
         ("7 ∕ 2", "write / for ∕"),
         ("7 — 2", "write - for —"),
@@ -113,21 +113,21 @@ def written(line: str) -> list[str]:
         ("（7 + 2)", "write ( for （"),
         ("7²", "write ^2 for ²"),
         ("√2", "write sqrt(…) for √"),
-        # What cannot be seen.
-        ("12\u200b + 3", "U+200B is none"),
-        ("12\u3000+ 3", "U+3000 is none"),
-        ("12 \ufeff+ 3", "U+FEFF is none"),
-        ("1\u0301", "U+0301 is none"),
-        ("2\u2800", "U+2800 is none"),
+        # Characters that cannot be seen.
+        ("12\u200b + 3", "U+200B is not one"),
+        ("12\u3000+ 3", "U+3000 is not one"),
+        ("12 \ufeff+ 3", "U+FEFF is not one"),
+        ("1\u0301", "U+0301 is not one"),
+        ("2\u2800", "U+2800 is not one"),
         ("a\u3164 + 1", "U+3164 cannot be seen"),
     ],
 )
-def test_a_hint_names_what_was_meant_or_nothing(line: str, hint: str) -> None:
+def test_a_hint_suggests_what_was_meant_or_nothing(line: str, hint: str) -> None:
     assert hint_for(line) == hint
 
 
 @pytest.mark.parametrize("character", ["\x1b", "\u200b", "\ufeff", "\u2003", "\u0301", "\xad"])
-def test_what_cannot_be_seen_is_named_where_a_number_is_expected_too(character: str) -> None:
+def test_an_invisible_character_in_place_of_a_number_is_named(character: str) -> None:
     with pytest.raises(MalformedExpression) as caught:
         parse(f"1 + {character}2")
     assert str(caught.value) == f"unexpected U+{ord(character):04X} at column 5"
@@ -135,7 +135,7 @@ def test_what_cannot_be_seen_is_named_where_a_number_is_expected_too(character: 
 
 @st.composite
 def foreign_numbers(draw: st.DrawFn) -> tuple[str, Decimal]:
-    """A number as somebody writes it, and what they mean."""
+    """Draw a number as somebody writes it, and what they mean."""
     digits = str(draw(st.integers(0, 10**9)))
     decimals = draw(st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=4)))
     separator = draw(st.sampled_from([",", ".", "'", "’", "_", *SPACES]))
@@ -153,13 +153,13 @@ def foreign_numbers(draw: st.DrawFn) -> tuple[str, Decimal]:
 @given(number=foreign_numbers(), around=st.sampled_from(["{}", "2 * {}", "({})", "{} + 1", "-{}"]))
 @example(("1.234,5", Decimal("1234.5")), "{}")
 @example(("1,234.56", Decimal("1234.56")), "{}")
-def test_a_number_in_a_hint_is_the_one_that_somebody_meant(
+def test_a_number_in_a_hint_is_the_one_that_was_meant(
     number: tuple[str, Decimal], around: str
 ) -> None:
     text, meant = number
     numbers = [Decimal(word.replace("−", "-")) for word in written(around.format(text))]
     assert not numbers or meant in numbers
-    # It is one of two only where a comma can be both, and it follows one to three digits.
+    # There are two suggestions only if a comma can be either and follows one to three digits.
     assert len(numbers) < 2 or re.fullmatch(r"[1-9]\d{0,2},\d{3}(?:[eE]-?\d+)?", text)
 
 
@@ -191,20 +191,20 @@ def test_a_number_in_a_hint_is_the_one_that_somebody_meant(
         ).map("".join),
     )
 )
-def test_what_a_hint_says_to_write_can_be_read(line: str) -> None:
+def test_whatever_a_hint_suggests_can_be_parsed(line: str) -> None:
     for word in written(line):
         if "…" in word or " for " in word:
-            # A part is left out, or it is a sign alone.
+            # It contains a placeholder, or is only a sign.
             continue
         if word.isalpha() and word in ("sqrt", "abs", "round", "min", "max"):
-            # Of a name in capitals: its arguments stand there already.
+            # For a name in capitals: its arguments are already there.
             word = f"{word}(1)"
         try:
             Arithmetic().evaluate(parse(word), Decimal(2))
         except MalformedExpression as error:
             raise AssertionError(f"{line!r}: {word!r} cannot be read: {error}") from None
         except CalculationError:
-            # It can be read, and has no result.
+            # It can be parsed, but has no result.
             pass
 
 
@@ -213,7 +213,7 @@ def test_what_a_hint_says_to_write_can_be_read(line: str) -> None:
 @example("\u3164")
 @example("1\u2003")
 @example("x\u2800")
-def test_no_error_has_a_character_that_cannot_be_seen(line: str) -> None:
+def test_no_error_contains_an_invisible_character(line: str) -> None:
     try:
         parse(line)
     except MalformedExpression as error:

@@ -1,4 +1,4 @@
-"""Numbers as they are read and as they are shown."""
+"""How numbers are read and how they are shown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from trionet.calc.number import read_number
         ("7" * 4096, "7" * 4096),
     ],
 )
-def test_a_number_is_what_its_digits_say(text: str, number: str) -> None:
+def test_a_number_is_read_exactly(text: str, number: str) -> None:
     assert read_number(text) == Decimal(number)
 
 
@@ -52,7 +52,7 @@ def test_a_number_is_what_its_digits_say(text: str, number: str) -> None:
         "1e-" + "9" * 4000,
     ],
 )
-def test_an_exponent_beyond_all_bounds_is_told_as_such(text: str) -> None:
+def test_an_exponent_out_of_bounds_is_refused(text: str) -> None:
     with pytest.raises(LimitExceeded, match=r"^exponents go from -999999 to 999999$") as caught:
         read_number(text, 5)
     assert caught.value.column == 5
@@ -92,6 +92,6 @@ def test_a_number_is_written_in_its_one_shortest_way(number: Decimal) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
-def test_what_is_no_finite_number_cannot_be_shown(number: str) -> None:
+def test_nan_and_infinity_cannot_be_shown(number: str) -> None:
     with pytest.raises(ValueError, match="cannot be shown as a number"):
         format_number(Decimal(number))

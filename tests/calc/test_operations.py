@@ -1,4 +1,4 @@
-"""What each operation gives, what it refuses, and that constants and roots are right to the end."""
+"""Results and errors of each operation; constants and roots are right to the last digit."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def refusal_of(text: str, precision: int = 28) -> str:
         ("e", "2.718281828459045235360287471"),
     ],
 )
-def test_operations_give_what_they_say(line: str, answer: str) -> None:
+def test_each_operation_gives_its_result(line: str, answer: str) -> None:
     assert calculate(line) == answer
 
 
@@ -130,7 +130,7 @@ def test_operations_give_what_they_say(line: str, answer: str) -> None:
         ("2 ^ 0." + "1" * 101, "^ takes numbers of at most 100 digits"),
     ],
 )
-def test_what_has_no_result_says_why(line: str, reason: str) -> None:
+def test_an_operation_without_a_result_says_why(line: str, reason: str) -> None:
     assert refusal_of(line) == reason
 
 
@@ -147,7 +147,7 @@ def test_numbers_of_a_hundred_digits_are_raised_to_powers() -> None:
     assert calculate(f"2 ^ {'0' * 3000}2") == "4"
 
 
-# Rounding, in fractions: once, to the digits that are asked for or to the precision.
+# Rounding, in fractions: once, to the digits that were asked for or to the precision.
 
 
 def half_even(number: Fraction, last: int) -> Fraction:
@@ -174,15 +174,15 @@ def test_round_rounds_once(number: Decimal, digits: int, precision: int) -> None
     ) == half_even(Fraction(number), last)
 
 
-# Right to the last digit, at every precision: computed anew, in whole numbers.
+# Right to the last digit at every precision: computed anew with integers.
 
 
 def rounded(number: int, scale: int, precision: int) -> Decimal:
-    """Round number / 10^scale, whose last digits are not right, half even."""
+    """Round number / 10^scale half even, although the last digits of number are not right."""
     exact = Decimal((0, tuple(map(int, str(number))), -scale))
     shorter = Decimal((0, tuple(map(int, str(number)[:-20])), -scale + 20))
     context = Context(prec=precision, rounding=ROUND_HALF_EVEN)
-    # No matter what the last twenty digits are.
+    # The last twenty digits make no difference.
     assert context.plus(exact) == context.plus(shorter)
     return context.plus(exact)
 
@@ -216,13 +216,15 @@ def test_e_is_right_to_the_last_digit_at_every_precision() -> None:
     exponent=st.integers(-20, 20),
     precision=st.integers(1, MAX_PRECISION),
 )
-def test_a_root_is_right_to_the_last_digit(number: int, exponent: int, precision: int) -> None:
+def test_a_square_root_is_right_to_the_last_digit(
+    number: int, exponent: int, precision: int
+) -> None:
     root = Arithmetic(precision).evaluate(parse(f"sqrt({number}e{exponent})"))
     square = Fraction(number) * Fraction(10) ** exponent
     if not square:
         assert root == 0
         return
-    # Within half of a unit of the last place, which is judged without a root.
+    # It is within half a unit in the last place, which can be checked without a root.
     half = Fraction(10) ** (root.adjusted() - precision + 1) / 2
     assert (Fraction(root) - half) ** 2 <= square <= (Fraction(root) + half) ** 2
     if isqrt(square.numerator) ** 2 == square.numerator:

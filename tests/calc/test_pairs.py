@@ -1,4 +1,4 @@
-"""The short way comes to what the long way comes to, wherever it is taken."""
+"""The short way gives the same answers as the long way."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PAIRS = st.builds(
 @example(["0 * -1", "-0.0 + 0"], 28)
 @example(["1 / 3", "2 / 0"], 5)
 @example(["100 + 100", "0.50 + 0.50"], 2)
-def test_it_answers_as_the_long_way_and_leaves_the_same_last_result(
+def test_the_short_way_gives_the_same_answers_and_the_same_last_result_as_the_long_way(
     lines: list[Line], precision: int
 ) -> None:
     short_way, long_way = Session(Arithmetic(precision)), Session(Arithmetic(precision))
@@ -56,7 +56,7 @@ def test_it_answers_as_the_long_way_and_leaves_the_same_last_result(
     "line",
     ["12 + 42", "3.24 - 45", "4.5 / -6", "1+2", "1--2", "+1 * -0.5", "123456789.123456789/7"],
 )
-def test_it_is_taken_for_what_the_exercise_shows(line: str) -> None:
+def test_the_lines_of_the_exercise_take_the_short_way(line: str) -> None:
     assert len(short(line)[0]) == 1
 
 
@@ -68,11 +68,11 @@ def test_it_is_taken_for_what_the_exercise_shows(line: str) -> None:
         LineNotUTF8(b"1 + \xff"),
     ],
 )  # fmt: skip
-def test_all_else_is_left_to_the_long_way(line: Line) -> None:
+def test_all_other_lines_are_left_to_the_long_way(line: Line) -> None:
     assert short(line)[0] == []
 
 
-def test_it_stops_at_the_first_line_that_needs_more() -> None:
+def test_the_short_way_stops_at_the_first_line_that_it_cannot_take() -> None:
     session = Session()
     assert session.answer_pairs(["1 + 1"]) == []  # there is no name yet
     session.receive("ann")

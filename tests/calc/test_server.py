@@ -1,4 +1,4 @@
-"""The calculator as a service: in memory where lines count, on sockets where the socket does."""
+"""The calculator as a service: in memory if the lines matter, on sockets if the socket does."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ KNOWN = "known are ans, pi, e, sqrt, abs, round, min, max"
 
 LOOPBACK = "127.0.0.1:0"
 
-# On virtual time, what has not happened within a week never will.
+# What has not happened within a week of virtual time never will.
 A_WEEK = 7 * 86400.0
 
 
 @dataclass
 class Calculator:
-    """A server that runs in memory, its console, and whether it has returned."""
+    """A server in memory, its console, and whether it has returned."""
 
     server: Server
     network: MemoryNetwork
@@ -38,7 +38,7 @@ class Calculator:
     ended: trio.Event
 
     async def connect(self, *lines: str, link: Link | None = None) -> LineClient:
-        """Connect a client that says these lines at once."""
+        """Connect a client that sends these lines at once."""
         client = LineClient(await self.network.connect(self.server.addresses[0], link=link))
         if lines:
             await client.send(*lines)
@@ -75,7 +75,7 @@ settled = trio.testing.wait_all_tasks_blocked
 # One session
 
 
-async def test_operations_are_answered_and_the_console_tells_the_session(
+async def test_operations_are_answered_and_the_console_shows_the_session(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -100,7 +100,7 @@ async def test_operations_are_answered_and_the_console_tells_the_session(
         ]
 
 
-async def test_errors_of_every_kind_stand_in_their_place_and_the_session_goes_on(
+async def test_errors_of_every_kind_come_in_their_place_and_the_session_goes_on(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -123,7 +123,7 @@ async def test_errors_of_every_kind_stand_in_their_place_and_the_session_goes_on
         assert calc.shown[8:] == ["ann: 2 + 2 = 4"]
 
 
-async def test_an_over_long_line_is_told_before_its_end_came(
+async def test_an_over_long_line_is_answered_before_its_end_has_come(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -136,7 +136,7 @@ async def test_an_over_long_line_is_told_before_its_end_came(
         await ann.expect("2")
 
 
-async def test_a_peer_that_sends_no_end_of_line_is_told_and_cut_off(
+async def test_a_peer_that_sends_no_end_of_line_gets_an_error_and_is_cut_off(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -180,14 +180,14 @@ async def test_the_server_never_works_ahead_of_a_client_that_does_not_read(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(ann.send, "ann", *["1 / 3"] * 1000, "q"))
             await settled()
-            # What the client has not read is in the link, or is one batch's worth of answers.
+            # What the client has not read is in the link, or in the answers of one batch.
             assert len(calc.shown) < 250
             await ann.expect(*("0." + "3" * 28 for _ in range(1000)))
         await ann.expect_end()
 
 
 @pytest.mark.parametrize("quitting", ["q", " \tq ", "q\r"])
-async def test_q_ends_the_session_and_what_follows_it_is_not_answered(
+async def test_q_ends_the_session_and_later_lines_are_not_answered(
     quitting: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as calc:
@@ -198,14 +198,14 @@ async def test_q_ends_the_session_and_what_follows_it_is_not_answered(
         assert calc.shown == ["ann connected", "ann: 1 + 1 = 2", "Session ended"]
 
 
-async def test_a_large_q_does_not_quit(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_capital_q_does_not_quit(autojump_clock: trio.testing.MockClock) -> None:
     async with calculator() as calc:
         ann = await calc.connect("ann", "Q", "q 1", "1 + 1")
         await ann.expect(f"error: unknown name Q at column 1 ({KNOWN})")
         await ann.expect(f"error: unknown name q at column 1 ({KNOWN})", "2")
 
 
-async def test_q_as_the_first_line_closes_unanswered_and_unseen(
+async def test_q_as_the_first_line_closes_unanswered_and_is_not_shown(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -233,7 +233,7 @@ async def test_an_unfit_name_is_answered_and_the_connection_closed(
         (b"a" * 4097, "error: line is longer than 4096 bytes"),
     ],
 )
-async def test_a_bad_first_line_is_answered_and_the_next_is_not_taken_for_the_name(
+async def test_a_bad_first_line_is_answered_and_the_next_is_not_taken_as_the_name(
     first: bytes, answer: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as calc:
@@ -261,7 +261,7 @@ async def test_an_http_request_line_after_the_name_is_an_operation_like_another(
         await ann.expect(f"error: unknown name GET at column 1 ({KNOWN})", "2")
 
 
-# Ends of a session
+# How a session ends
 
 
 async def test_a_half_close_is_answered_in_full_and_an_unfinished_line_is_dropped(
@@ -309,7 +309,7 @@ async def test_every_end_of_a_named_session_is_shown_exactly_once(
 
 
 @pytest.mark.parametrize("end", [end_by_closing, end_by_eof, end_by_reset])
-async def test_who_goes_without_a_name_is_not_shown(
+async def test_a_client_that_leaves_without_a_name_is_not_shown(
     end: Callable[[LineClient], Any], autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as calc:
@@ -322,7 +322,7 @@ async def test_who_goes_without_a_name_is_not_shown(
         assert calc.server.connections == 0
 
 
-async def test_a_client_that_goes_before_it_has_read_harms_nobody(
+async def test_a_client_that_leaves_before_reading_harms_nobody(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -344,7 +344,7 @@ async def test_a_cancelled_server_still_shows_every_session_as_ended(
     assert not calc.ended.is_set()
 
 
-# How many at a time
+# How many clients at a time
 
 
 async def test_one_client_is_served_at_a_time_and_the_next_in_order(
@@ -377,7 +377,7 @@ async def test_one_client_is_served_at_a_time_and_the_next_in_order(
         ]
 
 
-async def test_who_waits_loses_nothing_by_going_before_being_served(
+async def test_a_client_that_half_closes_while_it_waits_loses_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -390,7 +390,7 @@ async def test_who_waits_loses_nothing_by_going_before_being_served(
         await bob.expect_end()
 
 
-async def test_a_place_is_free_before_the_goodbye_of_a_client_that_does_not_close(
+async def test_a_place_is_free_while_the_server_still_waits_for_the_last_client_to_close(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -403,7 +403,7 @@ async def test_a_place_is_free_before_the_goodbye_of_a_client_that_does_not_clos
         assert trio.current_time() == began
 
 
-async def test_three_are_served_at_a_time_when_three_may_be(
+async def test_three_clients_are_served_at_a_time_if_the_limit_is_three(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator(limits=Limits(max_clients=3)) as calc:
@@ -420,13 +420,13 @@ async def test_three_are_served_at_a_time_when_three_may_be(
         assert calc.shown[-1] == "ann: Session ended"
 
 
-async def test_the_backlog_is_as_long_as_was_asked_for(
+async def test_the_backlog_has_the_size_that_was_asked_for(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator(backlog=1) as calc:
         await calc.connect("ann")
         await settled()
-        # One is accepted and waits for its turn; the backlog holds one, and one more as on Linux.
+        # One is accepted and waits for its turn; the backlog holds one, and another as on Linux.
         for _ in range(3):
             await calc.connect()
             await settled()
@@ -435,7 +435,7 @@ async def test_the_backlog_is_as_long_as_was_asked_for(
         assert waiting.cancelled_caught
 
 
-# Ends of the server
+# How the server ends
 
 
 async def test_once_ends_after_the_first_named_session(
@@ -457,7 +457,7 @@ async def test_once_ends_after_the_first_named_session(
             await calc.connect()
 
 
-async def test_once_serves_nobody_of_those_who_waited(
+async def test_once_serves_none_of_the_waiting_clients(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator(once=True) as calc:
@@ -485,7 +485,7 @@ async def test_a_drain_answers_what_was_received_and_adds_no_line_of_its_own(
         assert calc.shown[-1] == "Session ended"
 
 
-async def test_a_drain_tells_those_who_wait_that_the_server_is_closing(
+async def test_a_drain_tells_waiting_clients_that_the_server_is_closing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -500,7 +500,7 @@ async def test_a_drain_tells_those_who_wait_that_the_server_is_closing(
         assert calc.shown == ["ann connected", "Session ended"]
 
 
-async def test_a_drain_cuts_off_who_does_not_read_at_its_deadline(
+async def test_a_drain_cuts_off_a_client_that_does_not_read_at_its_deadline(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as calc:
@@ -515,7 +515,7 @@ async def test_a_drain_cuts_off_who_does_not_read_at_its_deadline(
 
 
 @pytest.mark.parametrize("once", [True, False])
-async def test_a_drain_of_a_server_that_nobody_came_to_ends_it(
+async def test_a_drain_ends_a_server_that_nobody_came_to(
     once: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator(once=once) as calc:
@@ -526,7 +526,7 @@ async def test_a_drain_of_a_server_that_nobody_came_to_ends_it(
         assert calc.shown == []
 
 
-async def test_a_drain_with_once_ends_the_session_that_runs(
+async def test_a_drain_with_once_ends_the_running_session(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator(once=True) as calc:
@@ -567,7 +567,7 @@ async def test_an_address_in_use_is_an_error_that_names_it() -> None:
 
 @asynccontextmanager
 async def on_a_socket() -> AsyncIterator[tuple[str, trio.MemoryReceiveChannel[str], Server]]:
-    """Serve on loopback; gives the address, the console's lines as they come, and the server."""
+    """Serve on the loopback; yields the address, the console's lines and the server."""
     send, shown = trio.open_memory_channel[str](math.inf)
     with trio.fail_after(20):
         async with send, shown, trio.open_nursery() as nursery:
@@ -594,7 +594,7 @@ async def test_a_half_closed_socket_gets_every_answer() -> None:
         assert await shown.receive() == "ann connected"
 
 
-async def test_who_quits_reads_every_answer_though_input_is_left_unread() -> None:
+async def test_after_a_quit_every_answer_can_be_read_although_input_was_left_unread() -> None:
     async with on_a_socket() as (address, _, _), await connected(address) as ann:
         await ann.send("ann", *("1 / 3" for _ in range(2000)), "q", *("2 / 3",) * 10_000)
         for _ in range(2000):

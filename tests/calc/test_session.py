@@ -53,7 +53,7 @@ def test_a_fit_name_gets_no_answer_and_is_printed() -> None:
         ("error", "error"),
     ],
 )
-def test_a_name_is_one_to_64_printable_characters_without_the_blanks_around_it(
+def test_a_name_has_one_to_64_printable_characters_without_the_blanks_around_it(
     line: str, name: str
 ) -> None:
     assert check_name(line) == name
@@ -81,7 +81,7 @@ def test_a_name_is_one_to_64_printable_characters_without_the_blanks_around_it(
         ("a" + "\u0301" * 9, "the name has a character that cannot be printed"),
     ],
 )
-def test_an_unfit_name_is_answered_by_its_reason_and_ends_the_session(
+def test_an_unfit_name_is_answered_with_a_reason_and_ends_the_session(
     line: str, reason: str
 ) -> None:
     with pytest.raises(UnfitName, match=f"^{reason}$"):
@@ -110,7 +110,7 @@ def test_q_ends_the_session_without_an_answer(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["q", " q\t"])
-def test_q_in_place_of_the_name_ends_without_a_word(line: str) -> None:
+def test_q_in_place_of_the_name_ends_the_session_without_an_answer(line: str) -> None:
     session = Session()
     assert session.receive(line) == Reply()
     assert (session.name, session.ended) == (None, True)
@@ -134,7 +134,7 @@ def test_a_result_is_answered_and_printed_with_its_operation() -> None:
     assert session.receive("12 + 42") == Reply("54", "ann: 12 + 42 = 54")
 
 
-def test_an_operation_is_printed_as_received_but_for_the_blanks_around_it() -> None:
+def test_an_operation_is_printed_as_received_without_the_blanks_around_it() -> None:
     session = session_of()
     assert session.receive(" \t12+ 42.0 \t") == Reply("54", "ann: 12+ 42.0 = 54")
     assert session.receive("7 × 6").printed == "ann: 7 × 6 = 42"
@@ -152,7 +152,7 @@ def test_an_error_is_answered_and_printed_and_the_session_goes_on() -> None:
     assert session.receive("1 / 0") == Reply(
         "error: division by zero", "ann: 1 / 0: error: division by zero"
     )
-    wrong = "error: expected an operator at column 4 (plus is none)"
+    wrong = "error: expected an operator at column 4 (plus is not one)"
     assert session.receive("12 plus 42") == Reply(wrong, f"ann: 12 plus 42: {wrong}")
     assert not session.ended
     assert session.receive("1 + 1").answer == "2"
@@ -163,7 +163,7 @@ def test_a_blank_line_is_an_error(blank: str) -> None:
     assert session_of().receive(blank) == Reply(BLANK, f"ann: {BLANK}")
 
 
-def test_what_is_printed_of_a_malformed_line_moves_no_cursor() -> None:
+def test_a_malformed_line_is_printed_without_moving_the_cursor() -> None:
     reply = session_of().receive("\x1b[2J\x07 + 1\u2028")
     wrong = "error: unexpected U+001B at column 1"
     assert reply == Reply(wrong, f"ann: �[2J� + 1�: {wrong}")
@@ -201,12 +201,12 @@ def test_an_equals_sign_at_the_end_is_printed_once(line: str) -> None:
     assert session_of().receive(line) == Reply("54", "ann: 12 + 42 = 54")
 
 
-def test_what_has_no_result_is_printed_with_its_equals_sign() -> None:
+def test_an_expression_without_a_result_is_printed_with_its_equals_sign() -> None:
     printed = session_of().receive("1 / 0 =").printed
     assert printed == "ann: 1 / 0 =: error: division by zero"
 
 
-def test_the_place_of_a_mistake_is_one_of_the_line_as_it_was_given() -> None:
+def test_the_column_of_a_mistake_counts_in_the_original_line() -> None:
     session = session_of()
     assert session.receive("12 +").answer == "error: expected a number at column 5"
     assert session.receive(" \t12 +").answer == "error: expected a number at column 7"
@@ -223,7 +223,7 @@ def test_ans_is_the_last_result() -> None:
     assert session.receive("ans").answer == "729"
 
 
-def test_before_there_is_a_result_ans_is_an_error() -> None:
+def test_ans_before_the_first_result_is_an_error() -> None:
     session = session_of()
     none_yet = "error: ans is the last result, and there is none yet"
     assert session.receive("ans").answer == none_yet
@@ -236,7 +236,7 @@ def test_before_there_is_a_result_ans_is_an_error() -> None:
     "failing",
     ["1 / 0", "ans +", "", "nonsense", "sqrt(-ans)", "9^9^9^9", "ans + 1 + (2 / 0)", "(" * 101],
 )
-def test_a_line_that_fails_leaves_ans_as_it_was(failing: str) -> None:
+def test_a_line_that_fails_does_not_change_ans(failing: str) -> None:
     session = session_of()
     session.receive("12 + 42")
     assert (session.receive(failing).answer or "").startswith("error: ")
@@ -244,7 +244,7 @@ def test_a_line_that_fails_leaves_ans_as_it_was(failing: str) -> None:
     assert session.receive("ans").answer == "54"
 
 
-def test_ans_is_the_result_as_it_was_rounded() -> None:
+def test_ans_is_the_rounded_result() -> None:
     session = Session(Arithmetic(3))
     session.receive("ann")
     session.receive("2 / 3")
@@ -263,7 +263,7 @@ def test_each_session_has_an_ans_of_its_own() -> None:
     assert (ann.receive("ans").answer, bob.receive("ans").answer) == ("1", "2")
 
 
-# What `bc` has no result for either. (It warns of some, and goes on with a wrong one.)
+# Cases that have no result in `bc` either. (It warns of some and goes on with a wrong result.)
 
 
 @pytest.mark.parametrize(
@@ -295,18 +295,18 @@ def test_each_session_has_an_ans_of_its_own() -> None:
         ("sqrt()", "error: expected a number at column 6"),
         ("sqrt(1,2)", "error: unexpected , at column 7 (sqrt takes one number)"),
         ("sqrt 4", "error: expected ( at column 6 (write sqrt(…))"),
-        ("1 $ 2", "error: expected an operator at column 3 ($ is none)"),
+        ("1 $ 2", "error: expected an operator at column 3 ($ is not one)"),
         ('"abc', 'error: unexpected " at column 1'),
-        ("1 = 2", "error: expected the end of the line at column 5 (nothing comes behind =)"),
-        ("1;2", "error: expected an operator at column 2 (; is none)"),
+        ("1 = 2", "error: expected the end of the line at column 5 (nothing may follow =)"),
+        ("1;2", "error: expected an operator at column 2 (; is not one)"),
         ("a[1]", "error: unknown name a at column 1 (KNOWN)"),
         ("{1}", "error: unexpected { at column 1"),
-        ("1 + 1 # two", "error: expected an operator at column 7 (# is none)"),
+        ("1 + 1 # two", "error: expected an operator at column 7 (# is not one)"),
         ("scale=20", "error: unknown name scale at column 1 (KNOWN)"),
         ("halt", "error: unknown name halt at column 1 (KNOWN)"),
     ],
 )
-def test_the_error_cases_of_bc_are_errors_that_say_so(line: str, answer: str) -> None:
+def test_the_error_cases_of_bc_are_errors_here_too(line: str, answer: str) -> None:
     session = session_of()
     known = "known are ans, pi, e, sqrt, abs, round, min, max"
     assert session.receive(line).answer == answer.replace("KNOWN", known)
@@ -316,29 +316,31 @@ def test_the_error_cases_of_bc_are_errors_that_say_so(line: str, answer: str) ->
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        # bc cuts the power to 0, the quotient to its scale, and computes for a long time.
+        # bc truncates the power to 0 and the quotient to its scale, and computes for a long time.
         ("2^0.5", "1.414213562373095048801688724"),
         ("1/3", "0." + "3" * 28),
         ("1.0000000001^1000000000000", "2.688117128375549773829451569E+43"),
     ],
 )
-def test_what_bc_cuts_off_or_does_not_end_has_its_result(line: str, answer: str) -> None:
+def test_expressions_that_bc_cuts_off_or_never_finishes_have_their_result(
+    line: str, answer: str
+) -> None:
     assert session_of().receive(line).answer == answer
 
 
-# Turns
+# Piece by piece
 
 
-def test_a_common_line_costs_little_and_a_hostile_one_what_it_takes() -> None:
+def test_a_common_line_costs_little_and_a_hostile_one_as_much_as_it_takes() -> None:
     session = session_of()
     assert sum(session.receiving("12 + 42")) <= 10
     assert sum(session.receiving("1" + "+1" * 1000)) > 1000
     assert sum(session.receiving("2" + "^.9" * 1000)) > 100_000
-    # Of which much is to be looked at before it is shown.
+    # A line of which many characters must be checked before it is shown.
     assert sum(session.receiving("می‌خ" * 400)) > 500
 
 
-def test_a_line_that_is_left_off_in_the_middle_changes_nothing() -> None:
+def test_a_line_abandoned_in_the_middle_changes_nothing() -> None:
     session = session_of()
     session.receive("12 + 42")
     work = session.receiving("1 + 2^.9^.9^.9")
@@ -379,6 +381,6 @@ def test_the_words_at_the_end_are_those_of_the_exercise() -> None:
 
 
 @pytest.mark.parametrize("name", ["q", " q\t"])
-def test_nobody_is_called_what_ends_a_session(name: str) -> None:
+def test_nobody_can_be_called_q(name: str) -> None:
     with pytest.raises(UnfitName, match="nobody can be called q"):
         check_name(name)

@@ -1,4 +1,4 @@
-"""One pass over a line: words and their places."""
+"""Splitting a line into tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trionet.calc.tokens import BLANK, Kind, tokens
 
-# What a word of a line can begin with, and what may come between words.
+# What a token can begin with, and what may come between tokens.
 ANYTHING = st.text("0129..eE+-−–*/×⋅·•÷%^(),= \t\t  axπ_٤＋\xa0\u2009\u202f\r\n#", max_size=30)
 
 
@@ -16,7 +16,7 @@ def words(text: str) -> list[str]:
     return [token.text for token in tokens(text)]
 
 
-def test_words_are_told_apart_with_their_places() -> None:
+def test_a_line_is_split_into_tokens_with_their_places() -> None:
     found = [(token.kind, token.text, token.column) for token in tokens(" max(1.5e3,\tans)**2 = ")]
     assert found == [
         (Kind.NAME, "max", 2),
@@ -56,13 +56,13 @@ def test_words_are_told_apart_with_their_places() -> None:
         (" \t", [""]),
     ],
 )
-def test_the_longest_word_is_taken(text: str, expected: list[str]) -> None:
+def test_the_longest_possible_token_is_taken(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
 @settings(deadline=None, max_examples=300)
 @given(text=st.one_of(ANYTHING, st.text(max_size=30)))
-def test_the_words_are_the_line_less_its_blanks_in_order(text: str) -> None:
+def test_the_tokens_are_the_line_without_its_blanks_in_order(text: str) -> None:
     found = list(tokens(text))
     place = 0
     for token in found:
@@ -77,7 +77,7 @@ def test_the_words_are_the_line_less_its_blanks_in_order(text: str) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(text=st.text("0129..eE+-−– _a٤", max_size=12))
-def test_a_word_is_a_number_only_if_python_reads_it_as_one_too(text: str) -> None:
+def test_a_token_is_a_number_only_if_python_reads_it_as_one_too(text: str) -> None:
     for token in tokens(text):
         if token.kind is Kind.NUMBER:
             assert token.text.isascii() or "−" in token.text or "–" in token.text

@@ -1,4 +1,4 @@
-"""Work that is done in turns, or in one go."""
+"""Work that is done piece by piece, or in one go."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def count_to(end: int, told: list[int]) -> Work[str]:
     return f"{end} steps"
 
 
-def test_work_is_done_in_one_go_with_its_result() -> None:
+def test_finish_does_all_the_work_and_returns_its_result() -> None:
     told: list[int] = []
     assert finish(count_to(3, told)) == "3 steps"
     assert told == [0, 1, 2]
     assert finish(count_to(0, told)) == "0 steps"
 
 
-def test_what_goes_wrong_within_comes_out_of_it() -> None:
+def test_an_error_in_the_work_is_raised() -> None:
     with pytest.raises(ValueError, match="too far"):
         finish(count_to(4, []))
 
 
-def test_a_step_is_done_once_the_next_is_asked_for() -> None:
+def test_a_piece_is_done_when_the_work_is_resumed() -> None:
     told: list[int] = []
     work = count_to(2, told)
     assert next(work) == 0

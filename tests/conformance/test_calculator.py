@@ -928,7 +928,7 @@ def test_c77_both_numbers_are_named_that_a_comma_can_mean(calculator: Calculator
 def test_c78_an_invisible_character_is_named_by_its_code_point(calculator: Calculator) -> None:
     for character in "\x1b\xad\u200b\u2003\u3000\ufeff\u0301\u2800\U000e0041":
         code_point = f"U+{ord(character):04X}"
-        assert f"({code_point} is none)" in error_for(calculator, f"1 {character}+ 2")
+        assert f"({code_point} is not one)" in error_for(calculator, f"1 {character}+ 2")
         assert f"unexpected {code_point} at column 5" in error_for(calculator, f"1 + {character}2")
 
 

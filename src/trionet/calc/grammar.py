@@ -260,7 +260,7 @@ class _Reader:
 
     def _take_operator(self, token: Token) -> None:
         if self._has_ended and token.kind is not Kind.END:
-            raise _misread("expected the end of the line", token, "nothing comes behind =")
+            raise _misread("expected the end of the line", token, "nothing may follow =")
         operator = _BINARY.get(token.text)
         if operator is not None:
             self._count_operation(token)

@@ -92,8 +92,8 @@ def comma_hint(text: str, place: int) -> str:
     if meant:
         return meant
     if _BETWEEN_DIGITS.match(text, max(0, place - 1)):
-        return "numbers have none"
-    return "it stands between the arguments of a function"
+        return "numbers have no commas"
+    return "a comma only separates the arguments of a function"
 
 
 def sign_hint(character: str) -> str:
@@ -183,7 +183,7 @@ def operator_hint(
     if right.text in _SIGNS:
         return sign_hint(right.text)
     if right.kind is Kind.STRAY or (right.kind is Kind.NAME and right.text not in names):
-        return f"{shown(right.text)} is none"
+        return f"{shown(right.text)} is not one"
     first = "(…)" if left.text == ")" else shown(left.text)
     if right.kind is Kind.NAME:
         second = f"{right.text}{'(…)' if right.text in FUNCTIONS else ''}"

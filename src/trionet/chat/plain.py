@@ -190,7 +190,7 @@ def _present(event: Present) -> str:
     line = f"{NOTICE}{len(names)} here: {', '.join(names)}"
     encoded = line.encode()
     if len(encoded) > MAX_LINE_TO_CLIENT:
-        # No name contains a space, so the list can be cut at a comma from behind. Measuring 10,000
+        # No name contains a space, so the list can be cut at its last commas. Measuring 10,000
         # names one by one would take 3 ms.
         end = MAX_LINE_TO_CLIENT + 1
         while True:

@@ -87,8 +87,7 @@ class Room:
         self._on_empty = on_empty
         self._members: dict[str, Member] = {}
         self._by_skeleton: dict[str, Member] = {}
-        # Made when somebody asks who is here, and kept for the next who ask, until the members
-        # change.
+        # Made when somebody asks who is here, and kept for others who ask until the members change.
         self._present: Present | None = None
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
