@@ -236,10 +236,10 @@ def fuzz_names(chance: random.Random) -> None:
     assert name.shown[0] not in "*/{"
     assert name.key not in ("error", "q", "server", "you", "lobby")
     assert not set(name.key) & {*"!@,*?#&+%~$.:", *WHITE_SPACE}
-    assert not any(look.startswith("*") for look in name.looks)
+    assert not any(skeleton.startswith("*") for skeleton in name.skeletons)
     assert_safe(name.shown)
     assert parse_name(name.shown) == name
-    assert 1 <= len(name.looks) <= 2
+    assert 1 <= len(name.skeletons) <= 2
 
 
 class Inbox:
@@ -275,7 +275,9 @@ class Log:
             self.publish(event, exclude=exclude)
 
     def tell(self, box: Box, event: Event) -> int:
-        lines = self.boxes[box](event)
+        return self.tell_lines(box, self.boxes[box](event))
+
+    def tell_lines(self, box: Box, lines: bytes) -> int:
         box.put(lines)
         return len(lines)
 

@@ -1,4 +1,4 @@
-"""Misuse is refused at the call, before anything is listened on, and told what to write instead."""
+"""Misuse is refused at the call, before anything is listened on, with what to write instead."""
 
 from __future__ import annotations
 
@@ -19,17 +19,29 @@ from trionet import (
     SYSTEM,
     AddressError,
     Connection,
+    Hub,
     Limits,
+    LineStream,
+    Outbox,
     SystemNetwork,
     WhenFull,
     WhenSlow,
     calc,
     chat,
+    encode_line,
     parse_address,
     serve,
 )
 from trionet.checks import check_handler
-from trionet.testing import Link, MemoryNetwork, cut_bytes, run_handler
+from trionet.testing import (
+    LineClient,
+    Link,
+    MemoryNetwork,
+    ScriptedServer,
+    cut_bytes,
+    memory_stream_pair,
+    run_handler,
+)
 
 WHERE = "localhost:7000"
 
@@ -53,6 +65,14 @@ def wrapper_of_echo(connection: Connection) -> Any:
 
 async def generator(connection: Connection) -> AsyncIterator[str]:
     yield connection.peer
+
+
+def without_any() -> None:
+    pass
+
+
+def print_event(event: object) -> None:
+    del event
 
 
 async def without_argument() -> None:
@@ -155,7 +175,7 @@ def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object)
         ("echo", "must be an async function, not 'echo'"),
     ],
 )
-async def test_what_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:
+async def test_a_handler_that_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:
     network = MemoryNetwork()
     with pytest.raises(TypeError, match=told):
         await serve(handler, WHERE, network=network)
@@ -172,7 +192,7 @@ async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:
     assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
 
 
-# The same argument, at every entry point that has it
+# Each argument, at every entry point that has it
 
 
 async def serve_echo(*addresses: Any, **options: Any) -> None:
@@ -186,7 +206,7 @@ Start = Callable[..., Awaitable[None]]
 
 @contextmanager
 def refused(error: type[Exception], told: str) -> Iterator[None]:
-    """The error itself and not in a group, and one line."""
+    """Check that the error comes by itself, not in a group, and is one line."""
     with pytest.raises(error, match=told) as caught:
         yield
     assert type(caught.value) is error
@@ -194,7 +214,7 @@ def refused(error: type[Exception], told: str) -> Iterator[None]:
 
 
 @SERVERS
-async def test_no_address_is_refused(start: Start) -> None:
+async def test_serving_without_an_address_is_refused(start: Start) -> None:
     with refused(ValueError, "needs at least one address"):
         await start(network=MemoryNetwork())
 
@@ -220,7 +240,7 @@ async def test_no_address_is_refused(start: Start) -> None:
         ("", AddressError, "write HOST:PORT"),
     ],
 )
-async def test_what_is_no_address_is_refused(
+async def test_a_value_that_is_not_an_address_is_refused(
     start: Start, address: object, error: type[Exception], told: str
 ) -> None:
     network = MemoryNetwork()
@@ -263,8 +283,14 @@ async def test_an_option_of_the_wrong_kind_is_refused(
         (serve_echo, "when_full", "refuse", "must be WhenFull.WAIT or WhenFull.REFUSE"),
         (serve_echo, "when_full", WhenSlow.DISCONNECT, "must be WhenFull.WAIT or"),
         (serve_echo, "refuse_http", "no", "must be True or False, not 'no'"),
-        (serve_echo, "tell_missed", b"lost\n", "tell_missed must be a function"),
+        (serve_echo, "encode_notice", b"lost\n", "encode_notice must be a function"),
+        (serve_echo, "encode_notice", None, "encode_notice must be a function, not None"),
+        (serve_echo, "encode_notice", anything, "write def anything, not async def"),
         (serve_echo, "on_drain", without_argument, "write def without_argument, not async def"),
+        (serve_echo, "on_drain", print_event, "on_drain is called with 0 arguments"),
+        (serve_echo, "on_event", without_any, "on_event is called with 1 argument"),
+        (serve_echo, "identifies", "no", "must be True or False, not 'no'"),
+        (calc.serve, "show", without_any, "show is called with 1 argument"),
         (calc.serve, "once", "yes", "must be True or False, not 'yes'"),
         (calc.serve, "show", "print", "show must be a function"),
         (calc.serve, "precision", "28", "precision must be a whole number from 1 to 100, not '28'"),
@@ -282,7 +308,7 @@ async def test_an_option_of_one_server_is_refused(
         await start(WHERE, **{"network": MemoryNetwork(), option: value})
 
 
-def test_a_client_of_the_calculator_is_judged_when_it_is_made() -> None:
+def test_calculator_client_options_are_checked_when_it_is_made() -> None:
     with refused(TypeError, "write 'localhost:7777', not 7777"):
         calc.Client(7777, name="ann")  # type: ignore[arg-type]
     with refused(AddressError, "such as localhost:7777"):
@@ -306,7 +332,7 @@ def test_a_client_of_the_calculator_is_judged_when_it_is_made() -> None:
         ({"ca": object()}, TypeError, "ca must be the path of a file"),
     ],
 )
-def test_a_network_of_the_system_is_judged_when_it_is_made(
+def test_system_network_options_are_checked_when_it_is_made(
     options: dict[str, Any], error: type[Exception], told: str
 ) -> None:
     with refused(error, told):
@@ -315,7 +341,7 @@ def test_a_network_of_the_system_is_judged_when_it_is_made(
 
 
 @pytest.mark.parametrize("network", [SYSTEM, MemoryNetwork()])
-async def test_a_network_refuses_what_is_no_address_and_no_backlog(network: Any) -> None:
+async def test_a_network_refuses_a_wrong_address_and_a_wrong_backlog(network: Any) -> None:
     for address in (7777, None, [WHERE]):
         with refused(TypeError, "an address is a text"):
             await network.listen(address)
@@ -328,7 +354,7 @@ async def test_a_network_refuses_what_is_no_address_and_no_backlog(network: Any)
         await network.listen("localhost:0", backlog=5.0)
 
 
-async def test_a_network_in_memory_refuses_what_is_no_link_and_no_source() -> None:
+async def test_a_memory_network_refuses_a_wrong_link_and_a_wrong_source() -> None:
     with refused(TypeError, r"link must be a Link: write Link\(capacity=100\)"):
         MemoryNetwork(link=Link)  # type: ignore[arg-type]
     network = MemoryNetwork()
@@ -352,7 +378,7 @@ async def test_a_network_in_memory_refuses_what_is_no_link_and_no_source() -> No
         ({"sends_now": 0}, TypeError, "sends_now must be True or False"),
     ],
 )
-def test_a_link_is_judged_when_it_is_made(
+def test_link_options_are_checked_when_it_is_made(
     options: dict[str, Any], error: type[Exception], told: str
 ) -> None:
     with refused(error, told):
@@ -361,16 +387,16 @@ def test_a_link_is_judged_when_it_is_made(
 
 
 @pytest.mark.parametrize("value", [7777, b"localhost:1", None, ["localhost:1"], "x" * 1000])
-def test_what_is_shown_of_a_wrong_value_is_short(value: Any) -> None:
+def test_a_wrong_value_is_shown_in_short(value: Any) -> None:
     with pytest.raises((TypeError, AddressError)) as caught:
         parse_address(value)
     assert isinstance(value, str) or len(str(caught.value)) < 150
 
 
-# What objects say of themselves
+# How objects show themselves
 
 
-async def test_a_server_tells_where_it_listens_and_what_it_does(
+async def test_a_servers_repr_shows_where_it_listens_and_its_state(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with run_handler(echo) as connect:
@@ -390,7 +416,7 @@ async def test_a_server_tells_where_it_listens_and_what_it_does(
         assert repr(server) == f"<Server on {where}: ended>"
 
 
-async def test_what_networks_make_tells_its_address_and_its_state() -> None:
+async def test_the_reprs_of_listeners_and_streams_show_address_and_state() -> None:
     network = MemoryNetwork()
     (listener,) = await network.listen("127.0.0.1:7000")
     assert repr(listener) == "<MemoryListener on 127.0.0.1:7000: 0 waiting>"
@@ -407,7 +433,7 @@ async def test_what_networks_make_tells_its_address_and_its_state() -> None:
     assert repr(network) == "<MemoryNetwork listening on nothing: 1 connections made>"
 
 
-async def test_sockets_tell_their_address_and_whether_they_are_closed() -> None:
+async def test_the_reprs_of_sockets_show_address_and_whether_closed() -> None:
     (listener,) = await SYSTEM.listen("127.0.0.1:0")
     assert repr(listener) == f"<SocketListener on {listener.address}>"
     ours = await SYSTEM.connect(listener.address)
@@ -418,8 +444,8 @@ async def test_sockets_tell_their_address_and_whether_they_are_closed() -> None:
         assert repr(end).endswith(": closed>")
 
 
-def test_no_object_of_a_public_module_is_shown_by_its_place_in_memory() -> None:
-    """Those that are their own room's are named here until they have one."""
+def test_no_public_object_shows_its_memory_address() -> None:
+    """Classes whose own rooms are to give them a repr are named here until they have one."""
     others = {"Connection", "Hub", "LineDecoder", "LineReader", "LineStream", "Outbox"}
     others |= {"Room", "Session"}
     silent = {
@@ -433,7 +459,7 @@ def test_no_object_of_a_public_module_is_shown_by_its_place_in_memory() -> None:
     assert silent <= others
 
 
-def test_a_client_and_a_network_of_the_system_tell_how_they_were_made() -> None:
+def test_the_reprs_of_a_client_and_a_system_network_show_their_options() -> None:
     assert repr(calc.Client(WHERE, name="ann")) == (
         "<Client 'ann' of localhost:7000: not connected yet>"
     )
@@ -441,3 +467,128 @@ def test_a_client_and_a_network_of_the_system_tell_how_they_were_made() -> None:
     assert repr(SYSTEM) == "SystemNetwork()"
     made = SystemNetwork(certificate=Path("c.pem"), private_key="k.pem", unix_mode=0o600)
     assert repr(made) == "SystemNetwork(certificate='c.pem', private_key='k.pem', unix_mode=0o600)"
+
+
+@pytest.mark.parametrize(
+    ("box", "encode", "told"),
+    [
+        (object(), encode_line, r"write hub.add\(connection.outbox, encode\), not <object"),
+        (None, encode_line, r"write hub.add\(connection.outbox, encode\), not None"),
+        (Mock(), None, r"write hub.add\(box, trionet.encode_line\)"),
+        (Mock(), "utf-8", "encode must be a function, not 'utf-8'"),
+        (Mock(), echo, "write def echo, not async def"),
+        (Mock(), without_any, "encode is called with 1 argument"),
+    ],
+)
+async def test_a_hub_refuses_what_is_no_member_and_no_format(
+    box: Any, encode: Any, told: str
+) -> None:
+    hub: Hub[str] = Hub()
+    with refused(TypeError, told):
+        hub.add(box, encode)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "told"),
+    [
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("nursery", None, TypeError, "nursery must be a Nursery"),
+        ("max_waiting", "5", TypeError, "max_waiting must be a whole number"),
+        ("max_waiting", -1, ValueError, "max_waiting must be a whole number from 1"),
+        ("when_slow", "drop", TypeError, "must be WhenSlow.DISCONNECT or WhenSlow.DROP_OLDEST"),
+        ("encode_notice", b"lost", TypeError, "encode_notice must be a function"),
+        ("on_overflow", print_event, TypeError, "on_overflow is called with 0 arguments"),
+        ("on_blocked", without_argument, TypeError, "not async def"),
+    ],
+)
+async def test_an_outbox_is_judged_when_it_is_made(
+    nursery: trio.Nursery, option: str, value: object, error: type[Exception], told: str
+) -> None:
+    stream, _ = memory_stream_pair()
+    arguments: dict[str, Any] = {"stream": stream, "nursery": nursery, option: value}
+    with refused(error, told):
+        Outbox(arguments.pop("stream"), arguments.pop("nursery"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "told"),
+    [
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("stream", "localhost:7000", TypeError, r"a stream must have send_all\(\): 'localhost"),
+        ("max_line", "4", TypeError, "max_line must be a whole number of bytes, not '4'"),
+        ("max_line", -1, ValueError, "max_line must be a number of bytes, and not negative"),
+        ("max_unending", 1.5, TypeError, "max_unending must be a whole number of bytes, not 1.5"),
+        ("on_bad_line", sync, TypeError, "on_bad_line must be an async function, not <function"),
+        ("on_bad_line", without_argument, TypeError, "on_bad_line is called with 1 argument"),
+    ],
+)
+async def test_a_line_stream_is_judged_when_it_is_made(
+    option: str, value: object, error: type[Exception], told: str
+) -> None:
+    stream, _ = memory_stream_pair()
+    arguments: dict[str, Any] = {"stream": stream, option: value}
+    with refused(error, told):
+        LineStream(arguments.pop("stream"), **arguments)
+
+
+async def test_an_expression_and_a_name_must_be_text(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any
+    network, told = MemoryNetwork(), []
+
+    async def identifies(connection: Connection) -> None:
+        wrong: Any
+        for wrong in (5, b"Ann", None):
+            with pytest.raises(TypeError, match=r"a name is a text, such as 'Ann', not ") as caught:
+                connection.identify(wrong)
+            told.append(caught.value)
+
+    async with run_handler(identifies) as connect:
+        await (await connect()).expect_end()
+    assert len(told) == 3
+    async with trio.open_nursery() as nursery:
+        await nursery.start(functools.partial(calc.serve, WHERE, network=network))
+        async with calc.Client(WHERE, name="ann", network=network) as client:
+            for wrong in (5, b"1 + 1", None):
+                with refused(TypeError, "an expression is a text, such as '12 "):
+                    await client(wrong)
+            assert await client("1 + 1") == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_test_that_plays_an_end_is_told_what_it_mixed_up() -> None:
+    network: Any = WHERE
+    with refused(TypeError, r"network must have listen\(\) and connect\(\)"):
+        ScriptedServer(network)
+    stream, _ = memory_stream_pair()
+    text: Any = "hello"
+    with refused(TypeError, r"takes bytes, and send\(\) text: not 'hello'"):
+        await LineClient(stream).send_bytes(text)
+
+
+@pytest.mark.parametrize("line", [b"hello", None, 5, ["a", "b"]])
+async def test_what_is_sent_as_a_line_must_be_text(line: Any) -> None:
+    stream, _ = memory_stream_pair()
+    with refused(TypeError, "a line is a text, such as 'hello', not "):
+        encode_line(line)
+    with refused(TypeError, "a line is a text, such as 'hello', not "):
+        await LineStream(stream).send("good", line)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "told"),
+    [
+        ("5", TypeError, "seconds must be a number of seconds, not '5'"),
+        (-1, ValueError, "not negative"),
+        (math.nan, ValueError, "seconds must be a number of seconds"),
+    ],
+)
+async def test_how_long_a_drain_takes_is_judged_before_it_begins(
+    seconds: Any, error: type[Exception], told: str
+) -> None:
+    async with run_handler(echo) as connect:
+        client = await connect()
+        with refused(error, told):
+            await connect.server.drain(seconds)
+        assert connect.server.drain_deadline == math.inf
+        await client.send("hello")
+        assert await connect.server.drain(math.inf) == ()

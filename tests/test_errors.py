@@ -43,7 +43,7 @@ def test_every_error_is_a_trionet_error_and_public() -> None:
 
 
 @pytest.mark.parametrize("error", [errors.AddressError, errors.UnsendableLine])
-def test_what_a_caller_got_wrong_is_a_value_error_too(error: type[Exception]) -> None:
+def test_a_callers_mistake_is_a_value_error_too(error: type[Exception]) -> None:
     assert issubclass(error, ValueError)
 
 
@@ -55,7 +55,7 @@ def test_what_a_caller_got_wrong_is_a_value_error_too(error: type[Exception]) ->
         (errors.LineUnending(1 << 20, b"a"), "no end of line within 1048576 bytes"),
     ],
 )
-def test_a_bad_line_tells_in_one_line_what_is_wrong(bad: errors.BadLine, text: str) -> None:
+def test_a_bad_line_says_in_one_line_what_is_wrong(bad: errors.BadLine, text: str) -> None:
     assert str(bad) == text
     assert bad.start == b"a"
 

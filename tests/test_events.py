@@ -3,7 +3,7 @@ from __future__ import annotations
 from trionet.events import Closed, Identified, Opened, Refused
 
 
-def test_each_is_one_line_for_a_log() -> None:
+def test_each_event_is_one_line_for_a_log() -> None:
     assert str(Opened(id=1, peer="127.0.0.1:4000")) == "opened 127.0.0.1:4000"
     assert str(Refused(id=2, peer="[::1]:4000", reason="server is full")) == (
         "refused [::1]:4000: server is full"

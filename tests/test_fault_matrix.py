@@ -1,15 +1,17 @@
 """Every fault of a peer, at every time, in both services: nobody else notices.
 
-In memory and on virtual time. One function for each fault, one test for each time at which it can
-strike; each runs against the calculator and the chat room, in the clear and over TLS. After each:
+In memory and on virtual time. There is one function for each fault, and one test for each time at
+which a fault can strike. Each test runs against the calculator and the chat, in the clear and over
+TLS. After each fault:
 
-- the room was told once that a member left, and the calculator's console that a session ended,
-  where that is due, and nobody was told anything where it is not;
-- the place, the name and the share of the address are free again, as a newcomer shows who comes
-  from the same address and takes the same name;
-- no task is left, no stream is open, and each connection was logged as opened and as closed once;
-- the others were answered at once: in 0 seconds of virtual time, while it was going on;
-- what the peer did is no error in the log.
+- where it is due, the room was told once that a member left, or the calculator's console that a
+  session ended; elsewhere nobody was told anything;
+- the server's place, the name and the address's place are free again: a newcomer from the same
+  address takes the same name;
+- no task is left, no stream is open, and each connection was logged once as opened and once as
+  closed;
+- the others were answered at once: in 0 seconds of virtual time, while the fault was going on;
+- nothing that the peer did is an error in the log.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from trionet.connection.reader import LineStream
 from trionet.testing import Link, MemoryNetwork, MemoryStream, SendingNowMemoryStream
 from trionet.transport.tls import TLSStream
 
-# Every deadline is on, and one connection from an address: a ghost would keep the next one out.
+# Every deadline is on. One connection from each address: a ghost would keep the next one out.
 DEADLINES: dict[str, Any] = {
     "max_per_address": 1,
     "max_waiting": 1 << 18,
@@ -46,19 +48,19 @@ DEADLINES: dict[str, Any] = {
     "write_timeout": 30,
 }
 
-# Longer than any deadline and the pace of what a flood left behind.
+# Longer than any deadline, and than it takes to work off a flood at its pace.
 ALL_DEADLINES = 400
 
 # A client that does not read is noticed after a few lines.
 NARROW = Link(capacity=4096)
 
 
-# The network: that of `trionet.testing`, with TLS, and with an eye on the server's own streams.
+# The network: that of `trionet.testing`, with TLS, keeping the server's own streams.
 
 
 @functools.cache
 def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The settings of a server, and of a client that trusts it."""
+    """Return the TLS settings of a server, and of a client that trusts it."""
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.num_tickets = 0
@@ -69,7 +71,7 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 class WatchedNetwork(MemoryNetwork):
-    """A network in memory that remembers the server's end of every connection."""
+    """A memory network that remembers the server's end of every connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +112,7 @@ class WatchedListener:
 
 @dataclass
 class Peer:
-    """One who will misbehave.
+    """A peer that will misbehave.
 
     Attributes:
         service: the service it came to.
@@ -134,7 +136,7 @@ class Peer:
 
 
 class Healthy:
-    """One who behaves: reads all that comes, as it comes."""
+    """A peer that behaves: it reads everything as it comes."""
 
     def __init__(self, stream: MemoryStream) -> None:
         self.lines = LineStream(stream)
@@ -157,7 +159,7 @@ class Healthy:
         self._more.unpark_all()
 
     async def hear(self, pattern: str, *, since: int) -> None:
-        """Wait for a line of this form, behind the first so many."""
+        """Wait for a line of this form after the first `since` lines."""
         with trio.fail_after(60):
             while not self.count(pattern, since=since):
                 assert self.ended_at is None, f"{pattern} never came: {self.heard[-10:]}"
@@ -167,21 +169,21 @@ class Healthy:
         return sum(1 for _, line in self.heard[since:] if re.fullmatch(pattern, line))
 
 
-# The services: what is the same in both, and what is not.
+# The services: what they have in common, and what differs.
 
 
 @dataclass
 class Service(ABC):
-    """A server that runs, and its healthy clients."""
+    """A running server and its healthy clients."""
 
     serve: ClassVar[Callable[..., Awaitable[None]]]
     limits: ClassVar[Limits]
     # How many healthy clients it has.
     others: ClassVar[int]
-    # Lines of 100 bytes: those of a member, and those that leave a stranger a stranger.
+    # Lines of 100 bytes: what a member may send, and what does not log a stranger in.
     member_line: ClassVar[bytes]
     stranger_line: ClassVar[bytes] = b" " * 99 + b"\n"
-    # What the fault's victim is told of, where; and when the server closes.
+    # Where the end of the faulty peer is told, and how; and when the server closes.
     leaving: ClassVar[str]
     farewell: ClassVar[str | None]
 
@@ -195,7 +197,7 @@ class Service(ABC):
     healthy: list[Healthy] = field(default_factory=list)
 
     async def admit(self) -> None:
-        """Let the healthy clients in."""
+        """Log the healthy clients in."""
         for number, name in enumerate(("Ann", "Bob")[: self.others]):
             stream = await self.network.connect(self.server.addresses[0], source=f"10.0.0.{number}")
             client = Healthy(stream)
@@ -205,7 +207,7 @@ class Service(ABC):
             await wait_all_tasks_blocked()
 
     async def come(self) -> Peer:
-        """Let a peer connect who will misbehave, always from one address."""
+        """Connect a peer that will misbehave, always from the same address."""
         address = self.server.addresses[self.over_tls].removeprefix("tls:")
         transport = await self.network.connect(address, source="10.0.0.66", back=NARROW)
         stream: MemoryStream | TLSStream = transport
@@ -223,7 +225,7 @@ class Service(ABC):
         await wait_all_tasks_blocked()
 
     async def check_all(self) -> None:
-        """The healthy clients are answered in no time."""
+        """Check that the healthy clients are answered in no time."""
         before = trio.current_time()
         await self.check()
         assert trio.current_time() == before
@@ -237,20 +239,20 @@ class Service(ABC):
 
     @abstractmethod
     async def check(self) -> None:
-        """Let the healthy clients say something and wait for what they get for it."""
+        """Have the healthy clients say something, and wait for the answers."""
 
     @abstractmethod
     async def talk_much(self) -> None:
-        """Make the server send as much to everybody as it does of itself."""
+        """Make the server send everybody as much as it ever sends unasked."""
 
     def told_of_leaving(self) -> set[int]:
-        """How often each of those who are told was told that the peer left."""
+        """Return how often each listener was told that the peer left."""
         return {sum(1 for line in self.shown if line == self.leaving)}
 
 
 class Room(Service):
     serve = chat.serve
-    # Less than rooms take, so that a minute of a flood is less work: still the healthy stay below.
+    # Less than rooms take, so that a minute of flood is less work. The healthy stay below it.
     limits = replace(chat.OPEN_ROOM, **DEADLINES, rate=5, burst=600)
     others = 2
     member_line = b"x" * 99 + b"\n"
@@ -268,7 +270,7 @@ class Room(Service):
 
     async def talk_much(self) -> None:
         ann, bob = self.healthy
-        # In portions that keep within what may wait for a healthy client.
+        # In portions small enough to wait for a healthy client.
         for number in range(5):
             await ann.say(*("much " * 200 for _ in range(100)), f"portion {number}")
             await bob.hear(f"Ann: portion {number}", since=0)
@@ -294,12 +296,12 @@ class Calculator(Service):
         await ann.hear("0.125", since=before)
 
     async def talk_much(self) -> None:
-        """A calculator says nothing of itself."""
+        """Do nothing: a calculator sends nothing unasked."""
 
 
 @asynccontextmanager
 async def running(service: type[Service], *, over_tls: bool) -> AsyncIterator[Service]:
-    """Serve, with healthy clients in, for as long as the block runs or the server does."""
+    """Serve healthy clients for as long as the block or the server runs."""
     network = WatchedNetwork()
     shown: list[str] = []
     events: list[ServerEvent] = []
@@ -325,7 +327,7 @@ async def running(service: type[Service], *, over_tls: bool) -> AsyncIterator[Se
         nursery.cancel_scope.cancel()
 
 
-# The faults. A peer whose connection goes away under it, as it must, stops there.
+# The faults. A peer stops when its connection goes away, as it must.
 
 
 async def closes(peer: Peer) -> None:
@@ -361,7 +363,7 @@ async def never_reads(peer: Peer) -> None:
 
 
 async def floods(peer: Peer) -> None:
-    """Sends as fast as it can for a minute, and reads all answers."""
+    """Send as fast as possible for a minute, and read all answers."""
     line = peer.service.member_line if peer.is_member else peer.service.stranger_line
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.read_all)
@@ -390,7 +392,7 @@ async def speaks_http(peer: Peer) -> None:
 
 
 async def abandons_its_handshake(peer: Peer) -> None:
-    # The head of a record with a ClientHello, and nothing behind it.
+    # The head of a record with a ClientHello, and nothing after it.
     await peer.transport.send_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 
 
@@ -410,7 +412,7 @@ FAULTS: list[Fault] = [
     speaks_http,
 ]
 
-# These go on for so long that the others are seen to be answered meanwhile.
+# These go on for so long that the others must be answered meanwhile.
 LASTING = {sends_a_byte_a_second, floods}
 
 # These end a member's session by themselves, before any deadline.
@@ -433,7 +435,7 @@ async def misbehave(fault: Fault, peer: Peer, done: trio.Event | None = None) ->
 
 
 async def suffer(service: Service, fault: Fault, peer: Peer) -> None:
-    """Let it happen, with the others looked after all the while, until all deadlines are past."""
+    """Let the fault happen, checking on the others, until all deadlines are past."""
     done = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(misbehave, fault, peer, done)
@@ -452,7 +454,7 @@ async def assert_closed(streams: Sequence[trio.abc.Stream]) -> None:
 
 
 def assert_harmless(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing of it reached a screen as it was, nor the log as an error."""
+    """Check that none of it reached a screen unchanged, nor the log as an error."""
     lines = service.shown + [line for client in service.healthy for _, line in client.heard]
     # Each character once: there are a million.
     for character in set().union(*lines):
@@ -463,7 +465,7 @@ def assert_harmless(service: Service, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def assert_logged_once(service: Service, peer: Peer) -> None:
-    """A connection that was opened was closed; one that was not was refused."""
+    """Check that each connection was opened and closed, or refused."""
     (its,) = {event.peer for event in service.events if event.peer.startswith("10.0.0.66:")}
     kinds = [type(event) for event in service.events if event.peer == its]
     assert kinds in ([Opened, Closed], [Opened, Identified, Closed], [Refused])
@@ -476,7 +478,7 @@ def living_tasks() -> int:
 async def assert_over(
     service: Service, peer: Peer, idle_tasks: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The peer has left nothing behind, and another can take its place."""
+    """Check that the peer left nothing behind, and another can take its place."""
     assert service.server.connections == service.others
     assert living_tasks() == idle_tasks
     await assert_closed(service.network.accepted[service.others :])
@@ -497,7 +499,7 @@ async def assert_over(
 @every_wire
 @every_service
 @every_fault
-async def test_before_login_a_fault_is_noticed_by_nobody(
+async def test_nobody_notices_a_fault_before_login(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -516,7 +518,7 @@ async def test_before_login_a_fault_is_noticed_by_nobody(
 
 
 @every_service
-async def test_an_abandoned_handshake_is_noticed_by_nobody(
+async def test_nobody_notices_an_abandoned_handshake(
     service: type[Service], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(service, over_tls=True) as served:
@@ -533,7 +535,7 @@ async def test_an_abandoned_handshake_is_noticed_by_nobody(
 @every_wire
 @every_service
 @every_fault
-async def test_in_a_session_a_fault_ends_that_session_alone_and_once(
+async def test_a_fault_ends_only_its_own_session_and_only_once(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -555,7 +557,7 @@ async def test_in_a_session_a_fault_ends_that_session_alone_and_once(
 @every_wire
 @every_service
 @every_fault
-async def test_a_drain_is_neither_kept_up_nor_spoilt_by_a_fault(
+async def test_a_fault_neither_delays_nor_spoils_a_drain(
     fault: Fault,
     service: type[Service],
     over_tls: bool,
@@ -569,7 +571,7 @@ async def test_a_drain_is_neither_kept_up_nor_spoilt_by_a_fault(
 
 @pytest.mark.parametrize("begins", ["before", "during"])
 @every_service
-async def test_a_drain_is_neither_kept_up_nor_spoilt_by_an_abandoned_handshake(
+async def test_an_abandoned_handshake_neither_delays_nor_spoils_a_drain(
     service: type[Service],
     begins: str,
     autojump_clock: MockClock,
@@ -607,7 +609,7 @@ async def drain_during(
             if begins == "during":
                 nursery.start_soon(misbehave, fault, peer)
             await assert_all_told(served, began)
-            # Only a member who has something to read and does not read it needs the deadline: a
+            # Only a member that has something to read and does not read it needs the deadline: a
             # stranger is gone after ten lines.
             is_stuck = fault is never_reads and begins == "before" and is_member
             await trio.sleep(served.limits.drain_seconds + 1)
@@ -626,7 +628,7 @@ async def drain_during(
 
 
 async def assert_all_told(service: Service, began: float) -> None:
-    """The healthy clients had their answers, their farewell and their end, all at once."""
+    """Check that the healthy clients got their answers, their farewell and their end at once."""
     for client in service.healthy:
         assert client.ended_at == began
         if service.farewell is not None:
@@ -634,5 +636,5 @@ async def assert_all_told(service: Service, began: float) -> None:
             assert re.fullmatch(service.farewell, client.heard[-1][1])
     if service.farewell is not None:
         assert sum(1 for line in service.shown if re.fullmatch(service.farewell, line)) == 1
-        # What was received of the peer is for everybody.
+        # Everybody gets what was received from the peer.
         assert len({client.count("Mal: .*") for client in service.healthy}) == 1

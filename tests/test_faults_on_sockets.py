@@ -1,4 +1,4 @@
-"""The faults of `test_fault_matrix` that sockets have their own ways with, on loopback.
+"""The faults of `test_fault_matrix` that are different on sockets, on loopback.
 
 After each: the others are answered, leaving was told once or not at all, the connection was logged
 as closed once, and the process has as many open descriptors as before.
@@ -23,7 +23,7 @@ from trionet.testing import LineClient
 
 DESCRIPTORS = Path("/proc/self/fd")
 
-# Seconds for what takes a fraction of one, even on a loaded machine.
+# Seconds allowed, even on a loaded machine, for what takes a fraction of one.
 PATIENCE = 20
 
 needs_proc = pytest.mark.skipif(
@@ -37,7 +37,7 @@ def descriptors() -> int:
 
 @dataclass
 class Service:
-    """What is the same in both services, as seen by one healthy client, Ann."""
+    """What both services have in common, as seen by one healthy client, Ann."""
 
     serve: ClassVar[Callable[..., Awaitable[None]]]
     limits: ClassVar[Any]
@@ -77,7 +77,7 @@ class Service:
             await self.changed.park()
 
     async def check(self, ann: LineClient) -> None:
-        """Ann says something and is answered, whatever else she hears."""
+        """Have Ann say something, and check that she is answered, whatever else she hears."""
         raise NotImplementedError
 
 
@@ -88,7 +88,7 @@ async def hear(client: LineClient, line: str) -> None:
 
 class Room(Service):
     serve = chat.serve
-    # A flood of this size is within no pace, and its end is not to be waited for.
+    # A flood of this size exceeds any pace, so the test does not wait for its end.
     limits = replace(chat.OPEN_ROOM, rate=0)
     member_line = b"x" * 99 + b"\n"
     stranger_line = b":" * 99 + b"\n"
@@ -113,7 +113,7 @@ class Calculator(Service):
         await hear(ann, "0.125")
 
 
-# The faults. Each leaves the socket to the test, which closes it.
+# The faults. The test closes the socket of each.
 
 
 @dataclass
@@ -140,7 +140,7 @@ async def resets(peer: Peer) -> None:
 
 
 async def floods_and_never_reads(peer: Peer) -> None:
-    """Sends until nobody takes it any more, or much was taken; then closes with answers unread."""
+    """Send until the server takes no more, or has taken much; then close with answers unread."""
     with trio.move_on_after(0.2):
         for _ in range(50):
             await peer.stream.send_all(peer.line * 100)
@@ -149,7 +149,7 @@ async def floods_and_never_reads(peer: Peer) -> None:
 
 async def sends_no_newline(peer: Peer) -> None:
     await peer.stream.send_all(b"x" * (1 << 20))
-    # Cut off: the end of the server's sending, behind its errors.
+    # Cut off: the end of the server's sending, after its errors.
     while await peer.stream.receive_some():
         pass
     peer.stream.close()
@@ -194,7 +194,7 @@ async def admit_peer(server: Server, service: Service, *, is_member: bool) -> Pe
 
 
 async def drain(server: Server, service: Service, ann: LineClient, nursery: trio.Nursery) -> None:
-    """Drain in the background; Ann is told, and closes too."""
+    """Drain in the background. Ann is told, and closes too."""
     nursery.start_soon(server.drain)
     for line in service.farewell:
         await hear(ann, line)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trionet.limits import BOUNDS, Limits
 
 
-def test_the_defaults_are_those_that_are_promised() -> None:
+def test_the_defaults_are_the_documented_ones() -> None:
     assert dataclasses.asdict(Limits()) == {
         "max_line": 4096,
         "max_unending": 1 << 20,
@@ -33,7 +33,7 @@ def test_the_defaults_are_those_that_are_promised() -> None:
     }
 
 
-def test_each_limit_is_told_of_in_the_docstring_in_order() -> None:
+def test_the_docstring_describes_each_limit_in_order() -> None:
     told = inspect.getdoc(Limits) or ""
     places = [told.find(f"\n    {field.name}: ") for field in dataclasses.fields(Limits)]
     assert -1 not in places
@@ -41,7 +41,7 @@ def test_each_limit_is_told_of_in_the_docstring_in_order() -> None:
 
 
 @pytest.mark.parametrize("prefix", [0, -1, 129, float("nan")])
-def test_a_prefix_that_no_ipv6_address_has_is_refused(prefix: Any) -> None:
+def test_an_impossible_ipv6_prefix_is_refused(prefix: Any) -> None:
     assert Limits(ipv6_prefix=1).ipv6_prefix == 1
     assert Limits(ipv6_prefix=128).ipv6_prefix == 128
     with pytest.raises(
@@ -58,7 +58,7 @@ def test_limits_are_frozen_and_given_by_name() -> None:
         Limits(1)  # type: ignore[call-arg]
 
 
-def test_one_limit_is_replaced_and_the_others_stay() -> None:
+def test_replacing_one_limit_keeps_the_others() -> None:
     assert dataclasses.replace(Limits(), max_clients=1) == Limits(max_clients=1)
 
 
@@ -74,7 +74,7 @@ def test_each_limit_has_its_bounds() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_line", "max_unending", "max_waiting", "burst"])
-def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
+def test_a_size_of_zero_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 1})
     with pytest.raises(ValueError, match=f"^{name} must be a whole number from 1 to .*, not 0$"):
         dataclasses.replace(Limits(), **{name: 0})
@@ -87,14 +87,14 @@ def test_a_size_that_nothing_fits_in_is_refused(name: str) -> None:
         "idle_timeout", "write_timeout", "linger_seconds", "linger_total_seconds", "drain_seconds",
     ],
 )  # fmt: skip
-def test_zero_is_a_limit_too_but_less_is_refused(name: str) -> None:
+def test_zero_is_allowed_but_less_is_refused(name: str) -> None:
     assert dataclasses.replace(Limits(), **{name: 0})
     with pytest.raises(ValueError, match=f"^{name} must be .* to .*, not -1$"):
         dataclasses.replace(Limits(), **{name: -1})
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_bounds_themselves_are_within_and_what_is_beyond_is_refused(name: str) -> None:
+def test_the_bounds_are_allowed_and_anything_beyond_them_is_refused(name: str) -> None:
     bound = BOUNDS[name]
     inside: tuple[Any, ...] = (bound.least, bound.most)
     for value in inside:
@@ -110,21 +110,21 @@ def test_the_bounds_themselves_are_within_and_what_is_beyond_is_refused(name: st
 
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("value", ["10", b"10", True, None, [10], 1j, Decimal(10)])
-def test_what_is_no_number_is_refused(name: str, value: Any) -> None:
+def test_a_value_that_is_not_a_number_is_refused(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"^{name} must be .*number from"):
         dataclasses.replace(Limits(), **{name: value})
 
 
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308])
-def test_what_is_not_finite_or_beyond_all_reason_is_refused(name: str, value: Any) -> None:
+def test_a_value_that_is_not_finite_or_beyond_reason_is_refused(name: str, value: Any) -> None:
     with pytest.raises(TypeError if name in WHOLE else ValueError, match=f"^{name} must be "):
         dataclasses.replace(Limits(), **{name: value})
 
 
 @pytest.mark.parametrize("name", BOUNDS)
 @given(text=st.text() | st.integers().map(str) | st.floats().map(str))
-def test_whatever_is_read_from_a_text_is_within_its_bounds(name: str, text: str) -> None:
+def test_a_value_read_from_text_is_within_its_bounds(name: str, text: str) -> None:
     told = ""
     try:
         BOUNDS[name].check(name, BOUNDS[name].parse(text))
@@ -137,12 +137,12 @@ def test_whatever_is_read_from_a_text_is_within_its_bounds(name: str, text: str)
     ("name", "text", "value"),
     [("burst", "1000", 1000), ("rate", "0.5", 0.5), ("rate", "0", 0), ("drain_seconds", "1e1", 10)],
 )
-def test_a_limit_is_read_as_it_is_written(name: str, text: str, value: float) -> None:
+def test_a_limit_is_read_from_text(name: str, text: str, value: float) -> None:
     assert BOUNDS[name].parse(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "ten", "1.5", "1e3", "9" * 400, "9" * 5000, "0x10", "nan"])
-def test_a_text_that_is_no_limit_is_refused_in_one_short_line(text: str) -> None:
+def test_a_text_that_is_not_a_limit_is_refused_in_one_short_line(text: str) -> None:
     told = r"'.* is not a whole number from 1 to 1,000,000$"
     with pytest.raises(ValueError, match=told) as caught:
         BOUNDS["burst"].parse(text)

@@ -18,7 +18,6 @@ from trionet.lines import (
     LineDecoder,
     encode_line,
     encode_lines,
-    is_http_request,
 )
 
 Seen = str | tuple[str, str, bytes]
@@ -33,7 +32,7 @@ def seen(lines: list[Line]) -> list[Seen]:
 
 
 class Model:
-    """The rules of the wire as a person would tell them: one byte at a time, nothing clever."""
+    """The rules of the wire as a person would put them: one byte at a time, nothing clever."""
 
     def __init__(self, max_line: int, max_unending: int) -> None:
         self.max_line = max_line
@@ -57,7 +56,7 @@ class Model:
             return
         self.size += 1
         if byte == b"\r":
-            # All but the last of several CRs are content: only one can be half of a line end.
+            # Of several CRs all but the last are content: only one can belong to the line end.
             if self.carriage_returns:
                 self.content += b"\r"
             self.carriage_returns = 1
@@ -112,7 +111,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 
 def agree(data: list[bytes], max_line: int, max_unending: int) -> None:
-    """See that each feed tells exactly what the model tells of its bytes, no sooner, no later."""
+    """Check that each feed returns just what the model does, no sooner and no later."""
     decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
     model = Model(max_line, max_unending)
     for piece in data:
@@ -193,7 +192,7 @@ def test_the_limit_counts_bytes_not_characters() -> None:
     assert isinstance(decoder.feed("ééé\n".encode())[0], LineTooLong)
 
 
-def test_an_over_long_line_is_told_before_its_end_came_and_only_once() -> None:
+def test_an_over_long_line_is_reported_before_its_end_and_only_once() -> None:
     decoder = LineDecoder(max_line=4)
     assert decoder.feed(b"abcd") == []
     (bad,) = decoder.feed(b"e")
@@ -211,7 +210,7 @@ def test_a_cr_at_the_limit_may_still_be_half_of_the_line_end() -> None:
     assert isinstance(decoder.feed(b"e")[0], LineTooLong)
 
 
-def test_nothing_of_an_over_long_line_is_kept() -> None:
+def test_no_part_of_an_over_long_line_is_kept() -> None:
     decoder = LineDecoder(max_line=4)
     decoder.feed(b"a" * 1000)
     decoder.feed(b"a" * 1000)
@@ -237,7 +236,7 @@ def test_bytes_that_are_not_utf_8_spoil_only_their_own_line() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"])
-def test_what_only_looks_like_utf_8_is_refused(raw: bytes) -> None:
+def test_bytes_that_only_resemble_utf_8_are_refused(raw: bytes) -> None:
     assert isinstance(LineDecoder().feed(raw + b"\n")[0], LineNotUTF8)
 
 
@@ -282,7 +281,7 @@ def test_a_line_within_the_limit_is_never_unending() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_is_taken_and_none_is_kept(
+def test_any_bytes_like_object_is_accepted_and_none_is_kept(
     kind: type[bytes] | type[bytearray] | type[memoryview],
 ) -> None:
     received = bytearray(b"a\nrest")
@@ -292,7 +291,7 @@ def test_any_kind_of_bytes_is_taken_and_none_is_kept(
     assert decoder.rest == b"rest"
 
 
-def test_finish_counts_what_is_left_as_a_line() -> None:
+def test_finish_counts_an_unfinished_line_as_a_line() -> None:
     decoder = LineDecoder()
     assert decoder.feed(b"q") == []
     assert decoder.finish() == ["q"]
@@ -301,7 +300,7 @@ def test_finish_counts_what_is_left_as_a_line() -> None:
     assert isinstance(decoder.finish()[0], LineNotUTF8)
 
 
-def test_finish_after_a_line_end_is_no_blank_line() -> None:
+def test_finish_after_a_line_end_adds_no_blank_line() -> None:
     decoder = LineDecoder()
     decoder.feed(b"q\n")
     assert decoder.finish() == []
@@ -326,7 +325,7 @@ class Counted(bytes):
     limit=st.integers(1, 12),
     parts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 30)), min_size=1, max_size=5),
 )
-def test_taken_in_parts_the_lines_are_the_same_and_no_part_is_larger_than_asked_for(
+def test_lines_taken_in_parts_are_the_same_and_no_part_is_too_large(
     data: bytes, places: list[int], limit: int, parts: list[tuple[int, int]]
 ) -> None:
     whole = LineDecoder(max_line=limit, max_unending=3 * limit)
@@ -343,7 +342,7 @@ def test_taken_in_parts_the_lines_are_the_same_and_no_part_is_larger_than_asked_
         for lines, bound in taken:
             counted = [line for line in lines if not isinstance(line, LineUnending)]
             assert len(counted) <= bound
-        # Whatever remains is a line under way.
+        # Whatever remains is an unfinished line.
         assert all(lines for lines, _ in taken[:-1])
         assert seen([line for lines, _ in taken for line in lines]) == seen(whole.feed(piece))
         assert parted.rest == whole.rest
@@ -383,7 +382,7 @@ def test_taking_parts_copies_no_more_than_a_few_parts_for_each(line: bytes) -> N
     while decoder.held:
         decoder.take(PART_LINES)
         parts += 1
-    # A part begins with one slice, which no peer can make longer than this.
+    # Each part begins with one slice, and no peer can make that longer.
     assert Counted.copied <= parts * PART_BYTES
 
 
@@ -401,7 +400,7 @@ def test_a_line_in_many_pieces_is_kept_without_copying_it_for_each(size: int) ->
     assert decoder.feed(b"\n") == ["x" * (-(-100_000 // size) * size)]
 
 
-def test_what_is_held_can_be_dropped_and_the_line_under_way_stays() -> None:
+def test_held_bytes_can_be_dropped_and_the_unfinished_line_stays() -> None:
     decoder = LineDecoder()
     assert decoder.feed(b"half a ") == []
     decoder.hold(b"line\n2\n3\n")
@@ -418,7 +417,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
 
 @settings(deadline=None)
 @given(texts=st.lists(st.text(st.characters(), max_size=20), max_size=6))
-def test_what_is_encoded_decodes_to_the_same_or_is_refused(texts: list[str]) -> None:
+def test_a_text_decodes_to_itself_or_is_refused(texts: list[str]) -> None:
     if any("\n" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts):
         with pytest.raises(UnsendableLine, match=r"\A[^\n]+\Z"):
             encode_lines(texts)
@@ -429,68 +428,22 @@ def test_what_is_encoded_decodes_to_the_same_or_is_refused(texts: list[str]) -> 
 
 
 @pytest.mark.parametrize("text", ["", " ", "54", "a\rb", "\r a", "é…😀", "\0", "\u2028"])
-def test_one_line_goes_out_as_its_bytes_and_lf(text: str) -> None:
+def test_a_line_is_encoded_as_its_bytes_and_lf(text: str) -> None:
     assert encode_line(text) == text.encode() + b"\n"
 
 
 @pytest.mark.parametrize("text", ["a\r", "\r", "a\r\r"])
-def test_a_text_that_ends_in_cr_goes_out_with_one_that_the_decoder_drops(text: str) -> None:
+def test_a_text_that_ends_with_cr_gets_a_second_one_that_the_decoder_drops(text: str) -> None:
     assert encode_line(text) == text.encode() + b"\r\n"
     assert LineDecoder().feed(encode_line(text)) == [text]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\n", "a\r\n", "\ud800", "a\udcff"])
-def test_a_text_that_would_arrive_as_another_is_refused(text: str) -> None:
+def test_a_text_that_would_arrive_changed_is_refused(text: str) -> None:
     with pytest.raises(UnsendableLine):
         encode_line(text)
     with pytest.raises(ValueError, match="line"):
         encode_lines(["good", text])
-
-
-@pytest.mark.parametrize(
-    "request_line",
-    [
-        b"GET / HTTP/1.1",
-        b"POST /submit?a=12+%2B+42 HTTP/1.0",
-        b"OPTIONS * HTTP/1.1",
-        b"CONNECT localhost:22333 HTTP/1.1",
-        b"GET http://localhost:22333/ HTTP/1.1",
-        b"PRI * HTTP/2.0",
-        b"M-SEARCH * HTTP/1.1",
-        b"get /caf\xe9 HTTP/1.1",
-        b"GET /" + b"a" * 5000 + b" HTTP/1.1",
-        b"GET https://" + b"a" * 5000 + b" HTTP/1.1",
-        b"OPTIONS *" + b"a" * 5000,
-        b"GET /\xff" + b"a" * 300 + b" HTTP/1.1",
-    ],
-)
-def test_a_request_line_of_http_is_recognised(request_line: bytes) -> None:
-    (line,) = LineDecoder().feed(request_line + b"\r\n")
-    assert is_http_request(line)
-
-
-@pytest.mark.parametrize(
-    "first_line",
-    [
-        b"",
-        b"Ann",
-        b"GET",
-        b"GET /",
-        b"GET / HTTP",
-        b"GET me HTTP please",
-        b"GET  HTTP/1.1",
-        b" GET / HTTP/1.1",
-        b"G(T / HTTP/1.1",
-        b"12 + 42",
-        b"caf\xe9",
-        b"caf\xe9 / not/" + b"a" * 300,
-        b"a" * 5000,
-        b"Ann says " + b"a" * 5000,
-    ],
-)
-def test_a_line_that_a_person_writes_is_not_taken_for_http(first_line: bytes) -> None:
-    (line,) = LineDecoder().feed(first_line + b"\n")
-    assert not is_http_request(line)
 
 
 def test_bad_lines_are_values_and_harm_no_other_line() -> None:

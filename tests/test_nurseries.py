@@ -10,7 +10,7 @@ async def fail(error: BaseException) -> None:
     raise error
 
 
-async def test_an_error_of_a_task_comes_out_by_itself() -> None:
+async def test_the_error_of_a_task_is_raised_by_itself() -> None:
     error = ValueError("one")
     with pytest.raises(ValueError, match="one") as caught, single_error(ValueError):
         async with trio.open_nursery() as outer, trio.open_nursery() as inner:
@@ -34,6 +34,6 @@ async def test_several_errors_stay_together() -> None:
     assert len(caught.value.exceptions) == 2
 
 
-def test_an_error_in_no_group_passes() -> None:
+def test_an_error_outside_a_group_passes() -> None:
     with pytest.raises(ValueError, match="one"), single_error(KeyError):
         raise ValueError("one")

@@ -16,7 +16,7 @@ PURE = ["errors", "limits", "lines", "text.safe", "transport.addresses"]
 
 
 def modules_after(statement: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded once it has run `statement`."""
+    """Return the modules that a fresh interpreter has loaded after running `statement`."""
     program = f"{statement}\nimport sys\nfor name in sys.modules: print(name)"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
@@ -36,13 +36,13 @@ def test_all_of_trionet_loads_trio_and_nothing_heavier() -> None:
         assert f"trionet.{name}" not in loaded
 
 
-def test_all_of_trionet_loads_nothing_that_trio_does_not() -> None:
+def test_trionet_loads_no_more_than_trio_does() -> None:
     more = modules_after("from trionet import *") - modules_after("import trio, ipaddress, logging")
     own = {name for name in more if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name.partition(".")[0] for name in own} == {"trionet"}
 
 
-def test_import_trionet_by_itself_loads_nothing() -> None:
+def test_importing_trionet_loads_nothing() -> None:
     assert {name for name in modules_after("import trionet") if "trio" in name} == {
         "trionet",
         "trionet._lazy",
@@ -103,7 +103,7 @@ def test_the_pure_modules_have_examples() -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_a_pure_module_needs_no_trio(name: str) -> None:
-    # By itself, without the package's own imports around it.
+    # Loaded by itself, without the imports of its package.
     assert trionet.__file__ is not None
     stub = (
         "import sys, types\n"

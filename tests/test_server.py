@@ -1,4 +1,4 @@
-"""serve(): accept, limit, isolate, drain; in memory, and on loopback where that is the point."""
+"""serve(): accept, limit, isolate, drain; in memory, and on loopback where sockets matter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from trionet import (
     WhenSlow,
     serve,
 )
-from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+from trionet.testing import LineClient, Link, MemoryNetwork, memory_stream_pair, run_handler
 
 CLOSING = "error: server is closing"
 FULL = "error: server is full"
@@ -73,7 +73,7 @@ def living_tasks() -> int:
 # Starting
 
 
-async def test_serve_tells_the_real_addresses_and_answers_on_each() -> None:
+async def test_serve_reports_the_real_addresses_and_answers_on_each() -> None:
     network = MemoryNetwork()
     async with trio.open_nursery() as nursery:
         server = await start(
@@ -153,7 +153,7 @@ async def test_bad_lines_are_answered_and_the_session_goes_on() -> None:
     async with run_handler(echo, limits=Limits(max_line=8)) as connect:
         client = await connect()
         await client.send_bytes(b"one\n\xff\xfe\n123456789")
-        # Told as soon as it passes the limit, not at its end.
+        # The peer is told as soon as the line passes the limit, not at its end.
         await client.expect("one", "error: line is not UTF-8", "error: line is longer than 8 bytes")
         await client.send_bytes(b"0000\ntwo\n")
         await client.expect("two")
@@ -183,7 +183,7 @@ async def test_an_http_request_is_closed_unanswered() -> None:
         await client.expect("ann", "GET / HTTP/1.1")
 
 
-async def test_an_http_request_is_a_line_where_that_is_wanted() -> None:
+async def test_an_http_request_is_a_line_like_any_other_if_a_service_wants_it() -> None:
     async with run_handler(echo, refuse_http=False) as connect:
         client = await connect()
         await client.send("GET / HTTP/1.1")
@@ -191,7 +191,7 @@ async def test_an_http_request_is_a_line_where_that_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("sends_now", [True, False])
-async def test_at_a_half_close_all_that_was_received_is_answered_first(
+async def test_after_a_half_close_everything_received_is_answered_first(
     sends_now: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     link = Link(capacity=50, latency=0.1, sends_now=sends_now)
@@ -284,7 +284,7 @@ async def test_a_crash_in_one_handler_is_logged_once_and_nobody_else_notices(
         assert isinstance(error, ValueError)
 
 
-async def test_what_waits_is_sent_even_when_the_handler_crashes() -> None:
+async def test_waiting_lines_are_sent_even_when_the_handler_crashes() -> None:
     async def handler(connection: Connection) -> None:
         connection.outbox.put(b"last words, more than the link takes at once\n")
         raise ValueError("bang")
@@ -310,7 +310,7 @@ async def test_two_errors_at_once_are_logged_together(
     assert {type(error) for error in group.exceptions} == {ValueError, KeyError}
 
 
-async def test_a_peer_that_goes_away_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_peer_that_goes_away_is_not_an_error(caplog: pytest.LogCaptureFixture) -> None:
     ends: list[InputEnd | None] = []
 
     async def tick(connection: Connection) -> None:
@@ -364,7 +364,7 @@ async def answers_in_tasks(connection: Connection) -> None:
         ("meets a drain", {"server is closing"}),
     ],
 )
-async def test_a_handler_may_let_the_end_of_its_lines_pass(
+async def test_a_handler_may_let_the_end_of_its_lines_through(
     handler: Handler,
     leave: str,
     reasons: set[str],
@@ -393,7 +393,7 @@ async def test_a_handler_may_let_the_end_of_its_lines_pass(
     assert closed[0] in reasons
 
 
-async def test_the_end_of_a_channel_that_is_not_the_peers_is_a_fault(
+async def test_the_end_of_a_channel_of_the_handlers_own_is_a_fault(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def fail(connection: Connection) -> None:
@@ -408,7 +408,7 @@ async def test_the_end_of_a_channel_that_is_not_the_peers_is_a_fault(
     assert "a handler failed" in record.getMessage()
 
 
-async def test_a_fault_beside_what_the_peer_did_is_logged_alone(
+async def test_only_the_fault_is_logged_if_the_peer_caused_an_error_too(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(connection: Connection) -> None:
@@ -452,7 +452,7 @@ async def test_a_bad_line_that_a_handler_raises_is_told_to_the_peer(
     assert closed == ["the peer sent a line that cannot be read"]
 
 
-async def test_what_is_closed_because_the_peer_was_given_up_is_no_error(
+async def test_a_closed_outbox_is_not_an_error_if_the_peer_was_given_up(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def talk(connection: Connection) -> None:
@@ -473,7 +473,7 @@ async def test_what_is_closed_because_the_peer_was_given_up_is_no_error(
     assert reasons == ["the peer reads too slowly"]
 
 
-async def test_a_socket_that_is_reset_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reset_socket_is_not_an_error(caplog: pytest.LogCaptureFixture) -> None:
     ended = trio.Event()
 
     async def handler(connection: Connection) -> None:
@@ -487,7 +487,7 @@ async def test_a_socket_that_is_reset_is_no_error(caplog: pytest.LogCaptureFixtu
         server = await start(nursery, handler, "127.0.0.1:0", network=SYSTEM)
         host, port = server.addresses[0].split(":")
         with socket.create_connection((host, int(port))) as sock:
-            # Closing is a reset now.
+            # From now on, closing resets the connection.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await ended.wait()
         client = await client_of(SYSTEM, server.addresses[0])
@@ -539,7 +539,7 @@ async def test_over_the_limit_a_peer_is_told_that_the_server_is_full() -> None:
         await one.send("x")
         await one.expect("x")
         refused = await connect("refused")
-        # The answer arrives although this is never read.
+        # The server never reads this; the answer arrives all the same.
         await refused.send("hello")
         await refused.expect(FULL)
         await refused.expect_end()
@@ -628,7 +628,7 @@ async def test_a_busy_listener_does_not_starve_another(
         await trio.sleep(30)
         nursery.cancel_scope.cancel()
     assert len(served) == 23
-    # One is being served and one is parked when they come; from then on they take turns.
+    # When they come, one is being served and one is parked; from then on they take turns.
     assert served.index("quiet") <= 2
     assert served[:8].count("quiet") == 3
 
@@ -692,7 +692,7 @@ async def test_a_drain_loses_no_line_that_was_received_and_hands_out_no_half_of_
 
 
 @pytest.mark.parametrize("sends_now", [True, False])
-async def test_a_drain_waits_until_what_waits_is_sent(
+async def test_a_drain_waits_until_waiting_lines_are_sent(
     sends_now: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     lines = [f"line {number}" for number in range(100)]
@@ -713,7 +713,7 @@ async def test_a_drain_waits_until_what_waits_is_sent(
     assert trio.current_time() < Limits().drain_seconds
 
 
-async def test_who_waits_in_the_queue_or_for_a_place_is_told_that_the_server_is_closing(
+async def test_a_drain_tells_peers_in_the_queue_or_waiting_for_a_place_that_the_server_is_closing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     limits = Limits(max_clients=1)
@@ -736,7 +736,7 @@ async def test_who_waits_in_the_queue_or_for_a_place_is_told_that_the_server_is_
         assert trio.current_time() == 0
 
 
-async def test_sockets_that_wait_are_told_and_inputs_end_when_a_server_drains() -> None:
+async def test_a_drain_answers_waiting_sockets_and_ends_inputs() -> None:
     async with trio.open_nursery() as nursery:
         server = await start(
             nursery,
@@ -785,7 +785,7 @@ async def test_nobody_new_is_served_while_a_server_drains(
         await client.aclose()
 
 
-async def test_at_the_deadline_who_is_left_is_cut_off_and_reported(
+async def test_whoever_is_left_at_the_deadline_is_cut_off_and_reported(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     cleaned_up: list[str] = []
@@ -850,7 +850,7 @@ async def test_an_error_that_comes_with_the_deadlines_cancellation_does_not_vani
     assert "ValueError: bang" in caplog.text
 
 
-async def test_the_callers_seconds_take_precedence(
+async def test_the_seconds_given_to_drain_take_precedence(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def stubborn(connection: Connection) -> None:
@@ -885,7 +885,7 @@ async def test_on_drain_is_called_once_and_before_the_inputs_end(
     assert happened == ["drain began", "input ended"]
 
 
-async def test_what_on_drain_puts_into_the_outboxes_is_sent(
+async def test_lines_that_on_drain_puts_into_outboxes_are_sent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     connections: list[Connection] = []
@@ -909,7 +909,7 @@ async def test_what_on_drain_puts_into_the_outboxes_is_sent(
             await client.aclose()
 
 
-async def test_a_drain_without_time_still_calls_on_drain_and_cuts_everybody(
+async def test_a_drain_of_zero_seconds_calls_on_drain_and_cuts_everybody_off(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     happened: list[str] = []
@@ -978,7 +978,9 @@ async def test_cancelling_is_immediate_and_closes_everything(
 
 
 @pytest.mark.parametrize("network", [SYSTEM, MemoryNetwork()], ids=["sockets", "memory"])
-async def test_who_is_cancelled_can_still_hear_a_goodbye_under_a_shield(network: Network) -> None:
+async def test_a_cancelled_handler_can_still_hear_a_goodbye_under_a_shield(
+    network: Network,
+) -> None:
     heard: list[str] = []
 
     async def handler(connection: Connection) -> None:
@@ -1014,7 +1016,7 @@ async def test_no_task_is_left_of_connections_that_ended(
         idle = living_tasks()
         clients = [await connect() for _ in range(60)]
         await trio.testing.wait_all_tasks_blocked()
-        # One task for each that is served.
+        # One task for each connection that is served.
         assert living_tasks() == idle + 60
         for client in clients[:30]:
             await client.aclose()
@@ -1026,7 +1028,7 @@ async def test_no_task_is_left_of_connections_that_ended(
 
 
 async def test_no_socket_is_left_open() -> None:
-    # An unclosed socket is a ResourceWarning, which is an error here once it is collected.
+    # An unclosed socket raises a ResourceWarning when it is collected, which is an error here.
     async with trio.open_nursery() as nursery:
         server = await start(
             nursery, echo, "127.0.0.1:0", network=SYSTEM, limits=Limits(max_clients=1)
@@ -1044,7 +1046,7 @@ async def test_no_socket_is_left_open() -> None:
     gc.collect()
 
 
-async def test_a_slow_peer_that_is_kept_misses_lines_and_is_told(
+async def test_a_slow_peer_that_is_kept_is_told_how_many_lines_it_missed(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def handler(connection: Connection) -> None:
@@ -1055,8 +1057,45 @@ async def test_a_slow_peer_that_is_kept_misses_lines_and_is_told(
         handler,
         limits=Limits(max_waiting=30),
         when_slow=WhenSlow.DROP_OLDEST,
-        tell_missed=lambda count: b"*** %d lost\n" % count,
+        encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
     ) as connect:
         client = await connect(link=Link(capacity=10))
-        await client.expect(f"{0:09}", "*** 96 lost", f"{97:09}", f"{98:09}", f"{99:09}")
+        await client.expect(f"{0:09}", "*** missed 96 lines", f"{97:09}", f"{98:09}", f"{99:09}")
         await client.expect_end()
+
+
+async def test_another_stream_that_breaks_is_a_fault_of_the_handler(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[ServerEvent] = []
+
+    async def proxy(_connection: Connection) -> None:
+        upstream, other_end = memory_stream_pair()
+        await other_end.aclose()
+        await upstream.send_all(b"hello\n")
+
+    async with run_handler(proxy, on_event=events.append) as connect:
+        client = await connect()
+        await client.expect_end()
+    assert [event.reason for event in events if isinstance(event, Closed)] == ["the handler failed"]
+    assert "a handler failed" in caplog.text
+    caplog.clear()
+
+
+@pytest.mark.parametrize("misbehave", ["reset", "close"])
+async def test_a_handler_that_uses_the_stream_by_itself_is_spared_what_the_peer_did(
+    misbehave: str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def raw(connection: Connection) -> None:
+        while await connection.stream.receive_some():
+            pass
+        while True:
+            await connection.stream.send_all(b"good-bye\n")
+
+    async with run_handler(raw) as connect:
+        client = await connect()
+        await client.send("hello")
+        getattr(client.stream, misbehave)()
+        await trio.sleep(1)
+        assert connect.server.connections == 0
+    assert not caplog.records

@@ -1,4 +1,4 @@
-"""What `serve` does at each limit and each deadline, and what it tells its operator."""
+"""What `serve` does at each limit and deadline, and what it tells its operator."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def ended(client: LineClient) -> float:
 # Deadlines
 
 
-async def test_who_sends_no_whole_line_in_time_is_told_and_closed(
+async def test_a_peer_that_sends_no_whole_line_in_time_is_told_and_closed(
     autojump_clock: MockClock,
 ) -> None:
     log = Log()
@@ -74,14 +74,14 @@ async def test_who_sends_no_whole_line_in_time_is_told_and_closed(
 
 
 async def log_in(connection: Connection) -> None:
-    """Take ``Ann`` for a login, and nothing else."""
+    """Accept ``Ann`` as a login, and nothing else."""
     async for line in connection.lines:
         if line == "Ann":
             connection.identify("Ann")
         await connection.send(f"{line}?" if connection.name is None else line)
 
 
-async def test_where_peers_are_identified_no_other_line_ends_the_login_deadline(
+async def test_in_a_service_that_identifies_peers_no_line_ends_the_login_deadline(
     autojump_clock: MockClock,
 ) -> None:
     log = Log()
@@ -113,7 +113,7 @@ async def test_where_peers_are_identified_no_other_line_ends_the_login_deadline(
     assert identified == [Identified(id=opened[1].id, peer=opened[1].peer, name="Ann")]
 
 
-async def test_to_be_identified_is_enough_where_it_is_not_asked_for(
+async def test_identifying_a_peer_ends_the_login_deadline_in_any_service(
     autojump_clock: MockClock,
 ) -> None:
     log = Log()
@@ -133,7 +133,7 @@ async def test_to_be_identified_is_enough_where_it_is_not_asked_for(
     assert names == ["host 10.0.0.7", "a new name"]
 
 
-async def test_a_byte_a_second_is_no_login(autojump_clock: MockClock) -> None:
+async def test_a_byte_a_second_is_not_a_login(autojump_clock: MockClock) -> None:
     async with run_handler(echo, limits=Limits(login_timeout=30, idle_timeout=5)) as connect:
         client = await connect()
         for _ in range(29):
@@ -143,7 +143,7 @@ async def test_a_byte_a_second_is_no_login(autojump_clock: MockClock) -> None:
         assert await ended(client) == pytest.approx(30)
 
 
-async def test_who_is_silent_too_long_is_told_and_closed(autojump_clock: MockClock) -> None:
+async def test_a_peer_that_is_silent_too_long_is_told_and_closed(autojump_clock: MockClock) -> None:
     log = Log()
     limits = Limits(idle_timeout=300)
     async with run_handler(echo, limits=limits, on_event=log.events.append) as connect:
@@ -159,7 +159,7 @@ async def test_who_is_silent_too_long_is_told_and_closed(autojump_clock: MockClo
     assert log.reasons[0] == "nothing came from the peer for too long"
 
 
-async def test_what_the_server_sends_keeps_nobody_from_being_idle(
+async def test_a_peer_is_idle_even_while_the_server_sends(
     autojump_clock: MockClock,
 ) -> None:
     async def tick(connection: Connection) -> None:
@@ -175,7 +175,9 @@ async def test_what_the_server_sends_keeps_nobody_from_being_idle(
         assert trio.current_time() == pytest.approx(10)
 
 
-async def test_who_takes_nothing_of_what_waits_is_given_up(autojump_clock: MockClock) -> None:
+async def test_a_peer_that_reads_nothing_of_what_waits_is_given_up(
+    autojump_clock: MockClock,
+) -> None:
     log = Log()
 
     async def flood(connection: Connection) -> None:
@@ -209,7 +211,7 @@ async def test_a_handler_that_is_done_does_not_wait_for_ever_for_a_peer_that_nev
         assert trio.current_time() == pytest.approx(30)
 
 
-async def test_a_deadline_of_zero_is_none(autojump_clock: MockClock) -> None:
+async def test_a_deadline_of_zero_is_no_deadline(autojump_clock: MockClock) -> None:
     limits = Limits(login_timeout=0, idle_timeout=0, write_timeout=0, handshake_timeout=0)
 
     async def flood(connection: Connection) -> None:
@@ -272,7 +274,7 @@ async def test_a_login_that_came_while_the_server_was_stopped_is_in_time(
 
 
 @STOPPED
-async def test_a_line_that_came_while_the_server_was_stopped_keeps_its_peer_from_being_idle(
+async def test_a_peer_whose_line_came_while_the_server_was_stopped_is_not_idle(
     autojump_clock: MockClock, which_task_comes_first: int
 ) -> None:
     async with run_handler(echo, limits=Limits(idle_timeout=30)) as connect:
@@ -286,7 +288,7 @@ async def test_a_line_that_came_while_the_server_was_stopped_keeps_its_peer_from
 
 
 @STOPPED
-async def test_a_peer_that_read_all_while_the_server_was_stopped_is_not_slow(
+async def test_a_peer_that_read_everything_while_the_server_was_stopped_is_not_slow(
     autojump_clock: MockClock, which_task_comes_first: int
 ) -> None:
     async def answer_much(connection: Connection) -> None:
@@ -302,7 +304,7 @@ async def test_a_peer_that_read_all_while_the_server_was_stopped_is_not_slow(
         assert connect.server.connections == 1
 
 
-async def test_bytes_that_are_no_line_put_the_login_off_by_a_second_at_most(
+async def test_bytes_without_a_line_end_put_the_login_deadline_off_by_a_second_at_most(
     autojump_clock: MockClock,
 ) -> None:
     async def dribble(client: LineClient) -> None:
@@ -319,7 +321,7 @@ async def test_bytes_that_are_no_line_put_the_login_off_by_a_second_at_most(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_is_held_back_at_the_login_deadline_is_not_answered(
+async def test_lines_held_back_at_the_login_deadline_are_not_answered(
     autojump_clock: MockClock,
 ) -> None:
     run = run_handler(log_in, limits=Limits(login_timeout=3, rate=1, burst=1), identifies=True)
@@ -330,7 +332,7 @@ async def test_what_is_held_back_at_the_login_deadline_is_not_answered(
         assert await ended(client) == pytest.approx(3)
 
 
-async def test_a_handler_that_is_at_work_makes_its_peer_neither_idle_nor_late(
+async def test_while_its_handler_works_a_peer_is_neither_idle_nor_late(
     autojump_clock: MockClock,
 ) -> None:
     async def think(connection: Connection) -> None:
@@ -346,7 +348,7 @@ async def test_a_handler_that_is_at_work_makes_its_peer_neither_idle_nor_late(
         assert await ended(client) == pytest.approx(65)
 
 
-async def test_a_handler_that_works_for_ever_keeps_no_login_open(
+async def test_a_handler_that_works_forever_does_not_keep_the_login_open(
     autojump_clock: MockClock,
 ) -> None:
     async def ponder(connection: Connection) -> None:
@@ -361,7 +363,7 @@ async def test_a_handler_that_works_for_ever_keeps_no_login_open(
         assert trio.current_time() == pytest.approx(4, abs=0.2)
 
 
-# Numbers
+# Connections of one host
 
 
 async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) -> None:
@@ -381,13 +383,13 @@ async def test_one_host_has_only_so_many_connections(autojump_clock: MockClock) 
         again = await connect("again", source="10.0.0.7")
         await again.send("hello")
         await again.expect("hello")
-        assert connect.server._from_host == {"10.0.0.7": 2, "10.0.0.8": 1}
+        assert connect.server._places._from_host == {"10.0.0.7": 2, "10.0.0.8": 1}
     refused = [event for event in log.events if isinstance(event, Refused)]
     assert [event.reason for event in refused] == ["too many connections from your address"]
 
 
 async def refusals_of(sources: list[str], **limits: int) -> list[str]:
-    """Connect from each of some hosts, and return those that had too many connections."""
+    """Connect from each host, and return those that had too many connections."""
     log = Log()
     async with run_handler(
         hear, limits=Limits(max_per_address=1, **limits), on_event=log.events.append
@@ -480,7 +482,7 @@ async def test_each_connection_has_a_number_that_all_its_events_carry(
     assert numbers == opened
 
 
-# Functions of the caller that fail
+# Callbacks that fail
 
 
 @pytest.mark.parametrize("kind", [Opened, Refused, Closed])
@@ -543,7 +545,7 @@ async def test_a_drain_slows_nobody_down(autojump_clock: MockClock) -> None:
 # Events
 
 
-async def test_an_operator_is_told_of_each_connection(autojump_clock: MockClock) -> None:
+async def test_the_operator_is_told_about_each_connection(autojump_clock: MockClock) -> None:
     log = Log()
     async with run_handler(echo, on_event=log.events.append) as connect:
         client = await connect(source="10.0.0.7")
@@ -567,7 +569,7 @@ async def test_an_operator_is_told_of_each_connection(autojump_clock: MockClock)
     )
 
 
-async def test_each_way_to_end_has_its_reason(autojump_clock: MockClock) -> None:
+async def test_each_kind_of_end_has_its_reason(autojump_clock: MockClock) -> None:
     log = Log()
 
     async def handler(connection: Connection) -> None:
@@ -600,7 +602,7 @@ async def test_each_way_to_end_has_its_reason(autojump_clock: MockClock) -> None
         assert log.reasons[-1] == "server is closing"
 
 
-async def test_who_is_cut_off_at_the_deadline_of_a_drain_is_told_of(
+async def test_the_operator_is_told_who_was_cut_off_at_the_deadline_of_a_drain(
     autojump_clock: MockClock,
 ) -> None:
     log = Log()

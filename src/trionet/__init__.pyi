@@ -10,8 +10,10 @@ from trionet.abc import ReceivesNow as ReceivesNow
 from trionet.abc import SendsDirectly as SendsDirectly
 from trionet.abc import SendsNow as SendsNow
 from trionet.abc import TellsDelivery as TellsDelivery
+from trionet.abc import TurnsAway as TurnsAway
 from trionet.connection.closing import lingering_close as lingering_close
 from trionet.connection.connection import Connection as Connection
+from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.outbox import WhenSlow as WhenSlow
@@ -42,7 +44,15 @@ from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
 from trionet.lines import encode_line as encode_line
 from trionet.lines import encode_lines as encode_lines
-from trionet.lines import is_http_request as is_http_request
+from trionet.notices import AddressFull as AddressFull
+from trionet.notices import IdleTimedOut as IdleTimedOut
+from trionet.notices import LineRejected as LineRejected
+from trionet.notices import LinesMissed as LinesMissed
+from trionet.notices import LoginTimedOut as LoginTimedOut
+from trionet.notices import Notice as Notice
+from trionet.notices import ServerClosing as ServerClosing
+from trionet.notices import ServerFull as ServerFull
+from trionet.notices import encode_notice as encode_notice
 from trionet.program.run import run as run
 from trionet.server import Server as Server
 from trionet.server import WhenFull as WhenFull
@@ -57,5 +67,5 @@ from trionet.transport.listener import SocketListener as SocketListener
 from trionet.transport.network import SYSTEM as SYSTEM
 from trionet.transport.network import SystemNetwork as SystemNetwork
 from trionet.transport.sockets import SocketStream as SocketStream
-from trionet.transport.tls import TLSListener as TLSListener
 from trionet.transport.tls import TLSStream as TLSStream
+from trionet.transport.tlslistener import TLSListener as TLSListener

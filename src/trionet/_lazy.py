@@ -1,14 +1,14 @@
-"""Public names that are loaded when they are first used, listed once.
+"""Load a package's public names when they are first used.
 
-The public names of a package stand in the stub beside it, ``__init__.pyi``. Type checkers and
-editors read the stub as it is; `attach` reads it when the first name is asked for. So each name
-and its home are written down once, and ``import trionet`` loads nothing.
+The stub beside a package, ``__init__.pyi``, lists its public names. Type checkers and editors read
+it as it is; `attach` reads it when the first name is looked up. So each name and its module are
+written down once, and ``import trionet`` loads nothing.
 
-The imports stand in the functions that need them: a program that only prints its version, or is
+The imports are in the functions that need them: a program that only prints its version, or is
 interrupted in its first milliseconds, pays for none of them.
 """
 
-TYPE_CHECKING = False  # Type checkers take it for true; to import it from `typing` takes 5 ms.
+TYPE_CHECKING = False  # Type checkers take it for true. Importing it from `typing` takes 5 ms.
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[str]]]":
     """Return the ``__getattr__`` and ``__dir__`` of a package that loads its names lazily.
 
-    ``__all__`` is lazy too: it holds the names in the stub.
+    ``__all__`` is lazy too: it lists the names in the stub.
 
     Args:
         package: the package's ``__name__``.
@@ -28,7 +28,7 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
         import sys
         from importlib import import_module
 
-        # Python asks for names such as `__path__` or `__wrapped__` itself: none of them is here.
+        # Python itself looks up names such as `__path__` or `__wrapped__`. The stub has none.
         if not name.startswith("__") or name == "__all__":
             if not homes:
                 homes.update(read_stub(package))
@@ -50,9 +50,9 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
 
 
 def read_stub(package: str) -> dict[str, str]:
-    """Return the home module of each public name of a package, from its stub.
+    """Return the module of each public name of a package, from its stub.
 
-    Of the stub, ``from MODULE import NAME as NAME`` counts.
+    Each line ``from MODULE import NAME as NAME`` in the stub makes a name public.
     """
     import ast
     import sys

@@ -1,10 +1,10 @@
-"""Misuse of the toolkit, refused at the call: each check says what to write instead.
+"""Refuse misuse of the toolkit at the call, and say what to write instead.
 
-Without these checks a wrong argument fails late, at the first peer, or says nothing at all. Every
-public entry point asks here, so that the same mistake gets the same answer everywhere. A wrong type
-is a ``TypeError``, a wrong value a ``ValueError``.
+Without these checks a wrong argument would fail late, at the first peer, or not at all. Every
+public entry point calls them, so the same mistake gets the same answer everywhere. A wrong type is
+a ``TypeError``, a wrong value a ``ValueError``.
 
-No check is made per line or per peer.
+Nothing here is called for each line or each peer.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from trionet.limits import BOUNDS, Limits
 
 # Permissions alone: the kernel ignores the bits above them on a socket.
 MAX_UNIX_MODE = 0o777
 
-# Enough of a wrong value to recognise it by.
+# Characters of a wrong value that a message shows: enough to recognise it.
 _SHOWN = 60
 
 
 def check_handler(handler: object, *, caller: str = "serve") -> None:
-    """Refuse what cannot be called with a connection and then awaited.
+    """Refuse a handler that cannot be called with a connection and then awaited.
 
     Async functions and methods, partial objects of them, and objects with an async ``__call__``
     pass. So does whatever cannot be judged without calling it, such as a lambda.
 
     Args:
-        handler: what a user passed as handler.
+        handler: what a user passed.
         caller: the function that it was passed to, for the message.
 
     Raises:
@@ -37,7 +38,7 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
     """
     if inspect.isawaitable(handler):
         if inspect.iscoroutine(handler):
-            # It will never be awaited now, and Python would warn about that besides.
+            # It will never be awaited, and Python would warn about that as well.
             handler.close()
         raise TypeError(
             f"the handler must not be called: write {caller}(handler, ...), "
@@ -54,22 +55,15 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
         )
     if _is_surely_sync(function):
         raise TypeError(f"the handler must be an async function: write async def {name}")
-    try:
-        signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        # Some callables written in C do not tell.
-        return
-    try:
-        signature.bind(None)
-    except TypeError:
+    if not _takes(handler, 1):
         raise TypeError(
-            f"the handler {name}{signature} must take one argument, the connection: "
-            "functools.partial fills in others"
-        ) from None
+            f"the handler {name}{inspect.signature(handler)} must take one argument, "
+            "the connection: functools.partial fills in others"
+        )
 
 
 def _function_of(handler: object) -> object:
-    """Return the function that a call of `handler` ends in, as far as that can be seen."""
+    """Return the function that a call of `handler` ends in, as far as can be seen."""
     while True:
         if isinstance(handler, functools.partial):
             handler = handler.func
@@ -78,7 +72,7 @@ def _function_of(handler: object) -> object:
         elif isinstance(handler, type) or inspect.isroutine(handler):
             return handler
         elif inspect.iscoroutinefunction(handler):
-            # It says so itself, as `unittest.mock.AsyncMock` does.
+            # It is marked as one, as `unittest.mock.AsyncMock` is.
             return handler
         else:
             call = getattr(type(handler), "__call__", None)  # noqa: B004
@@ -95,7 +89,7 @@ def _is_surely_sync(function: object) -> bool:
         return False
     if inspect.iscoroutinefunction(inspect.unwrap(function)):
         return False
-    # It may return what an async function returned, if it says so.
+    # A plain function may pass on what an async function returned, if its annotation says so.
     returned = str(function.__annotations__.get("return", ""))
     return not any(word in returned for word in ("Awaitable", "Coroutine"))
 
@@ -107,10 +101,10 @@ def _name_of(handler: object) -> str:
 
 
 def check_limits(limits: object) -> None:
-    """Refuse what is no `Limits`, such as a dictionary of some.
+    """Refuse limits that are not a `Limits`, such as a dictionary.
 
     Raises:
-        TypeError: it is none.
+        TypeError: they are not.
     """
     if isinstance(limits, dict):
         inside = ", ".join(f"{name}={shown(value)}" for name, value in limits.items())
@@ -119,10 +113,10 @@ def check_limits(limits: object) -> None:
 
 
 def check_backlog(backlog: object) -> None:
-    """Refuse what is neither ``None`` nor the length of a queue.
+    """Refuse a backlog that is neither ``None`` nor the length of a queue.
 
     Raises:
-        TypeError: it is no whole number.
+        TypeError: it is not a whole number.
         ValueError: it is out of bounds.
     """
     if backlog is not None:
@@ -130,39 +124,46 @@ def check_backlog(backlog: object) -> None:
 
 
 def check_kind(name: str, value: object, kind: type, *, hint: str) -> None:
-    """Refuse what is no instance of a class.
+    """Refuse a value that is not an instance of a class.
 
     Args:
         name: the argument.
         value: what a user passed.
-        kind: what it must be an instance of.
+        kind: the class.
         hint: what to write, such as ``Limits(rate=50)``.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not an instance.
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}: write {hint}, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
-    """Refuse what is no member of an enumeration, its members' names and values among it.
+    """Refuse a value that is not a member of an enumeration; a member's name or value is not one.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a member.
     """
     if not isinstance(value, choices):
         named = " or ".join(f"{choices.__name__}.{choice.name}" for choice in choices)
         raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
-def check_callback(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor an ordinary function.
+def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
+    """Refuse a callback that is not an ordinary function of so many arguments.
+
+    Args:
+        name: the argument.
+        value: what a user passed.
+        arguments: how many arguments it is called with.
+        optional: whether ``None`` passes too.
 
     Raises:
-        TypeError: it cannot be called, or it is an async function: nothing awaits it.
+        TypeError: it cannot be called, or not with so many arguments, or it is an async function,
+            which nothing would await.
     """
-    if value is None:
+    if value is None and optional:
         return
     if not callable(value):
         raise TypeError(f"{name} must be a function, not {shown(value)}")
@@ -172,23 +173,144 @@ def check_callback(name: str, value: object) -> None:
             f"{name} must be an ordinary function, because nothing awaits it: "
             f"write def {_name_of(value)}, not async def"
         )
+    if not _takes(value, arguments):
+        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
+        raise TypeError(f"{name} is called with {named}, and {_name_of(value)} cannot be")
+
+
+def check_encode(value: object) -> None:
+    """Refuse what does not turn an event into lines.
+
+    Raises:
+        TypeError: it cannot be called with an event, or it is an async function.
+    """
+    if value is None:
+        raise TypeError("encode must be a function: write hub.add(box, trionet.encode_line)")
+    check_callback("encode", value)
+
+
+def check_box(box: object) -> None:
+    """Refuse what takes no lines.
+
+    Raises:
+        TypeError: it has no ``put``.
+    """
+    if not callable(getattr(box, "put", None)):
+        raise TypeError(
+            "a member must have put(lines): write hub.add(connection.outbox, encode), "
+            f"not {shown(box)}"
+        )
+
+
+def check_stream(stream: object, *, methods: Sequence[str]) -> None:
+    """Refuse what is no stream.
+
+    Args:
+        stream: what a user passed.
+        methods: what it must have.
+
+    Raises:
+        TypeError: it lacks one of them.
+    """
+    for method in methods:
+        if not hasattr(stream, method):
+            raise TypeError(f"a stream must have {method}(): {shown(stream)} is none")
+
+
+def check_answering(name: str, value: object) -> None:
+    """Refuse what is neither ``None`` nor a function of one argument that is awaited.
+
+    Raises:
+        TypeError: it cannot be called so, or it is surely no async function.
+    """
+    if value is None:
+        return
+    if not callable(value) or _is_surely_sync(_function_of(value)):
+        raise TypeError(f"{name} must be an async function, not {shown(value)}")
+    if not _takes(value, 1):
+        raise TypeError(f"{name} is called with 1 argument, and {_name_of(value)} cannot be")
+
+
+def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[object]], ...]:
+    """Return functions that are to be run as tasks, each without an argument.
+
+    Args:
+        name: the argument.
+        functions: what a user passed: async functions in a list or another iterable.
+
+    Raises:
+        TypeError: it is no list, or something in it cannot be run so; the message says what to
+            write.
+    """
+    if callable(functions) or not isinstance(functions, Iterable):
+        raise TypeError(
+            f"{name} must be a list of async functions: write {name}=[hub.run], "
+            f"not {shown(functions)}"
+        )
+    listed = tuple(functions)
+    for function in listed:
+        if inspect.isawaitable(function):
+            if inspect.iscoroutine(function):
+                function.close()
+            raise TypeError(
+                f"what stands in {name} must not be called: write {name}=[hub.run], "
+                f"not {name}=[hub.run()]; functools.partial fills in arguments"
+            )
+        if not callable(function) or _is_surely_sync(_function_of(function)):
+            raise TypeError(
+                f"{name} must be a list of async functions, such as hub.run: "
+                f"{shown(function)} is none"
+            )
+        if not _takes(function, 0):
+            raise TypeError(
+                f"what stands in {name} is called without an argument, and "
+                f"{_name_of(function)} needs some: functools.partial fills them in"
+            )
+    return listed
+
+
+def _takes(function: object, arguments: int) -> bool:
+    """Tell whether a function can be called with so many arguments, as far as it can be seen."""
+    try:
+        signature = inspect.signature(function)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        # Some callables written in C do not tell.
+        return True
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither true nor false.
+    """Refuse a flag that is neither ``True`` nor ``False``.
 
     Raises:
-        TypeError: it is another thing, such as the text ``"no"``, which would count as true.
+        TypeError: it is something else, such as the text ``"no"``, which would count as true.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")
 
 
-def check_network(network: object) -> None:
-    """Refuse what cannot listen and connect.
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no length of time; ``math.inf`` is one.
 
     Raises:
-        TypeError: it is no network, or the class of one.
+        TypeError: it is no number.
+        ValueError: it is negative, or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")
+    if not value >= 0:
+        raise ValueError(f"{name} must be a number of seconds, and not negative")
+
+
+def check_network(network: object) -> None:
+    """Refuse a network that cannot listen and connect.
+
+    Raises:
+        TypeError: it is not a network, or it is the class of one.
     """
     if isinstance(network, type) or not (
         callable(getattr(network, "listen", None)) and callable(getattr(network, "connect", None))
@@ -200,21 +322,21 @@ def check_network(network: object) -> None:
 
 
 def check_file(name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor a path.
+    """Refuse a file that is neither ``None`` nor a path.
 
     Raises:
-        TypeError: it is another thing, such as an open file or the file's contents.
+        TypeError: it is something else, such as an open file or the file's contents.
     """
     if value is not None and not (isinstance(value, str) or hasattr(value, "__fspath__")):
         raise TypeError(f"{name} must be the path of a file, not {shown(value)}")
 
 
 def check_unix_mode(mode: object) -> None:
-    """Refuse what is neither ``None`` nor the permissions of a file.
+    """Refuse a mode that is neither ``None`` nor the permissions of a file.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it has more than permissions, as decimal digits meant as octal ones do.
+        TypeError: it is not a number.
+        ValueError: it has other bits set, as when octal digits were written as a decimal number.
     """
     if mode is None:
         return
@@ -227,7 +349,7 @@ def check_unix_mode(mode: object) -> None:
 def shown(value: object) -> str:
     """Return what a message shows of a wrong value: one short line."""
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        # Python refuses to write integers of thousands of digits.
+        # Python refuses to print integers of thousands of digits.
         return "a number that long"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

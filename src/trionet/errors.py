@@ -15,13 +15,14 @@
     │   └── trionet.calc.MalformedExpression    one that cannot be read; with its column
     │       └── trionet.calc.LimitExceeded      one that asks for more than anybody gets
     ├── trionet.calc.UnfitName          a name that a calculator session cannot have
-    ├── trionet.calc.Refused            a calculator server does not serve this client
-    └── trionet.chat.NameRefused        a name that nobody can have here
-        └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    ├── trionet.calc.NotServed          a calculator server does not serve this client
+    ├── trionet.chat.NameRefused        a name that nobody can have here
+    │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
-``str()`` of each is one line, fit to be shown behind ``error: ``: it says what is wrong and,
-where somebody can do something about it, what. Broken and closed streams are told by Trio's
-own exceptions (``trio.BrokenResourceError``, ``trio.ClosedResourceError``), as on any stream.
+``str()`` of each is one line that can follow ``error: ``. It says what is wrong, and what to do
+about it where somebody can do something. Broken and closed streams raise Trio's own exceptions
+(``trio.BrokenResourceError``, ``trio.ClosedResourceError``), as any stream does.
 """
 
 
@@ -34,11 +35,11 @@ class AddressError(TrionetError, ValueError):
 
 
 class ListenError(TrionetError):
-    """An address cannot be listened on; the message names it and the system's reason."""
+    """An address cannot be listened on; the message has the address and the kernel's reason."""
 
 
 class ConnectError(TrionetError):
-    """An address cannot be connected to; the message names it and the system's reason."""
+    """An address cannot be connected to; the message has the address and the kernel's reason."""
 
 
 class ConnectionLost(TrionetError):
@@ -56,18 +57,18 @@ class UnsendableLine(TrionetError, ValueError):
 class BadLine(TrionetError):
     """A line from a peer that cannot be read as text.
 
-    A decoder hands it out in the line's place, as a value: one bad line harms neither the lines
+    A decoder puts it in the line's place as a value, so that one bad line harms neither the lines
     before it nor those after it.
 
     Attributes:
-        start: the line's first bytes, as received, at most `START` of them; of a `LineUnending`,
-            none.
+        start: the line's first bytes, as received, at most `START` of them; empty for a
+            `LineUnending`.
     """
 
-    # An attribute in a slot: a flood of bad lines need not make a dict for each.
+    # In a slot, so that a flood of bad lines does not need a dict for each.
     __slots__ = ("start",)
 
-    # Enough for a log to show what kind of peer it was; what is kept of a flood stays small.
+    # Enough for a log to show what kind of peer it was, and little to keep in a flood.
     START = 256
 
     def __init__(self, reason: str, start: bytes) -> None:
@@ -76,17 +77,17 @@ class BadLine(TrionetError):
 
 
 class LineTooLong(BadLine):
-    """A line passed the limit; it is skipped to its end."""
+    """A line is longer than the limit; it is skipped to its end."""
 
     __slots__ = ()
 
     def __init__(self, limit: int, start: bytes) -> None:
-        # Cut at the limit, so that it does not depend on how much was received when it was passed.
+        # Cut at the limit, so that `start` does not depend on how the input was cut.
         super().__init__(f"line is longer than {limit} bytes", start[:limit])
 
 
 class LineNotUTF8(BadLine):
-    """A line holds bytes that are not UTF-8."""
+    """A line has bytes in it that are not UTF-8."""
 
     __slots__ = ()
 
@@ -95,7 +96,7 @@ class LineNotUTF8(BadLine):
 
 
 class LineUnending(BadLine):
-    """A line went on so far beyond the limit that there is no waiting for its end."""
+    """A line went on so far beyond the limit that its end is not waited for."""
 
     __slots__ = ()
 
@@ -104,5 +105,5 @@ class LineUnending(BadLine):
 
 
 def system_reason(error: OSError) -> str:
-    """Return why the system refused something, in its own words, as the end of one line."""
+    """Return why the kernel refused something, in its own words, to end a message with."""
     return (error.strerror or str(error)).lower()

@@ -1,9 +1,9 @@
-"""What a server tells its operator of its connections, as values.
+"""What a server tells its operator about its connections, as values.
 
-`trionet.serve` hands each to its ``on_event``, at once and in order. Each carries the number of the
-connection, so that what is told of one connection can be put together. ``str()`` of each is one
-line for a log. Nothing in it comes from a peer, except the name in `Identified`, which the service
-has checked.
+`trionet.serve` hands each event to its ``on_event``, at once and in order. Each has the number of
+its connection, so that the events of one connection can be put together. ``str()`` of each is one
+line for a log. Nothing in an event comes from a peer, except the name in `Identified`, which the
+service has checked.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Opened:
     """A connection is being served.
 
     Attributes:
-        id: the connection's number: 1, 2, 3 and so on for one server, refused ones counted.
-        peer: the peer's address.
+        id: the connection's number: 1, 2, 3 and so on at one server, with the refused ones.
+        peer: the peer's display address.
     """
 
     id: int
@@ -34,8 +34,8 @@ class Refused:
 
     Attributes:
         id: the connection's number, see `Opened`.
-        peer: the peer's address.
-        reason: what it was answered, after ``error:``.
+        peer: the peer's display address.
+        reason: why, in the words of the `trionet.Notice` that the peer was told.
     """
 
     id: int
@@ -51,9 +51,9 @@ class Identified:
     """The service knows who a peer is: somebody has logged in.
 
     Attributes:
-        id: the connection's number.
-        peer: the peer's address.
-        name: who it is, as the service told `trionet.Connection.identify`.
+        id: the connection's number, see `Opened`.
+        peer: the peer's display address.
+        name: who it is, as the service said in `trionet.Connection.identify`.
     """
 
     id: int
@@ -66,19 +66,19 @@ class Identified:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closed:
-    """A connection is served no more.
+    """A connection is no longer served.
 
     Attributes:
         id: the connection's number, see `Opened`.
-        peer: the peer's address.
+        peer: the peer's display address.
         reason: why, in words.
         seconds: how long it was served.
         bytes_in: bytes received.
         bytes_out: bytes sent.
         bytes_unconfirmed: how many of these were not known to have arrived when the connection was
-            closed, encrypted ones as they are on the wire; 0 also where the system cannot tell.
-        lines_in: lines received, bad ones counted.
-        lines_out: lines put into its outbox, less those that were dropped.
+            closed, encrypted ones as on the wire; also 0 where the kernel does not tell.
+        lines_in: lines received, including bad ones.
+        lines_out: lines put into its outbox, without those that were dropped.
     """
 
     id: int

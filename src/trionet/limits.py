@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 from trionet.lines import MAX_LINE, MAX_UNENDING
 
-# What anybody can mean. A value beyond these is a slip of the pen: it is refused where it is given,
-# instead of failing at the first peer, in arithmetic or in a system call.
+# The bounds of what anybody can mean. A value beyond them is a slip of the pen, and is refused
+# where it is given. Otherwise it would fail at the first peer, in arithmetic or in a system call.
 
-# For one peer's bytes: below 2 GiB, what one call to the kernel takes.
+# For one peer's bytes: less than the 2 GiB that one system call takes.
 _MOST_BYTES = 1 << 30
-# Descriptors that Linux lets one process open by default (fs.nr_open).
+# How many descriptors Linux lets one process open by default (fs.nr_open).
 _MOST_CLIENTS = 1 << 20
-# A million lines a second is more than one core reads: no limit is meant then.
+# A million lines a second is more than one core reads: whoever asks for more wants no limit.
 _MOST_LINES = 1_000_000
-# One line in a quarter of an hour. Any less is hardly a rate.
+# About one line in a quarter of an hour. Anything less is hardly a rate.
 _LEAST_RATE = 0.001
-# Clocks of event loops count milliseconds. A year is longer than a process runs.
+# An event loop's clock counts milliseconds. No process runs for a year.
 _LEAST_SECONDS, _MOST_SECONDS = 0.001, 365 * 24 * 3600
-# The kernel's queue length had 16 bits for long.
+# For a long time the kernel's queue length had 16 bits.
 _MOST_BACKLOG = 65_535
 
-# How many characters of a number on the command line are looked at.
+# Longer numbers on the command line are not read.
 _MOST_CHARACTERS = 40
 
 
@@ -37,8 +37,8 @@ class Bound:
     Args:
         least: the smallest value.
         most: the greatest value.
-        whole: whether it must be an integer.
-        or_zero: whether 0 is taken too.
+        whole: whether the value must be an integer.
+        or_zero: whether 0 is allowed too.
     """
 
     least: float
@@ -55,29 +55,29 @@ class Bound:
         return f"{number} from {self.least:,} to {self.most:,}"
 
     def check(self, name: str, value: object) -> None:
-        """Refuse a value of a limit.
+        """Refuse a value that the limit may not have.
 
         Args:
             name: the limit.
             value: what was given for it.
 
         Raises:
-            TypeError: `value` is no number of this kind.
+            TypeError: `value` is not a number of the right kind.
             ValueError: it is out of bounds.
         """
         kinds = int if self.whole else int | float
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise TypeError(f"{name} must be {self}, not {repr(value)[:60]}")
         if not self._takes(value):
-            # Python refuses to write an integer of thousands of digits.
+            # Python refuses to print an integer of thousands of digits.
             shown = f", not {value}" if isinstance(value, float) or abs(value) < 10**15 else ""
             raise ValueError(f"{name} must be {self}{shown}")
 
     def parse(self, text: str) -> int | float:
-        """Read a value as it is written on a command line.
+        """Read a value from a command line.
 
         Raises:
-            ValueError: there is none, or it is out of bounds; the message says what to write.
+            ValueError: it is not a number, or out of bounds; the message says what to write.
         """
         try:
             if len(text) > _MOST_CHARACTERS:
@@ -105,7 +105,7 @@ BOUNDS: Mapping[str, Bound] = {
     "max_unending": _SIZE,
     "max_clients": _COUNT,
     "max_per_address": _COUNT,
-    # A prefix of 0 would make one host of all.
+    # A prefix of 0 would make all addresses one host.
     "ipv6_prefix": Bound(least=1, most=128),
     "max_waiting": _SIZE,
     "rate": Bound(least=_LEAST_RATE, most=_MOST_LINES, whole=False, or_zero=True),
@@ -117,7 +117,7 @@ BOUNDS: Mapping[str, Bound] = {
     "linger_seconds": _SECONDS,
     "linger_total_seconds": _SECONDS,
     "drain_seconds": _SECONDS,
-    # No field of `Limits`: it belongs to a listener.
+    # Not a field of `Limits`: it belongs to a listener.
     "backlog": Bound(least=0, most=_MOST_BACKLOG),
 }
 """The bounds of each limit, for `Limits`, `trionet.serve` and the command line."""
@@ -125,46 +125,47 @@ BOUNDS: Mapping[str, Bound] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What one server takes, from one peer and from all of them.
+    """What one server accepts, from one peer and from all of them.
 
     Args:
         max_line: content bytes of one line from a peer (4,096: what an IRC server with long
-            messages takes, far above what a person types). A longer one gets an error and is
-            skipped to its end.
+            messages accepts, far more than a person types). A longer one is answered with an error
+            and skipped to its end.
         max_unending: bytes without an end of line, after which the peer is cut off (1 MiB).
-        max_clients: connections served at a time; 0: as many as there are descriptors. What
-            happens to one more is the server's `trionet.WhenFull`.
-        max_per_address: connections served at a time from one host; 0: no limit of its own. One
+        max_clients: connections served at a time; 0: as many as there are descriptors. The server's
+            `trionet.WhenFull` decides what happens to one more.
+        max_per_address: connections served at a time from one host; 0: no limit for hosts. One
             more is answered and closed. Peers on Unix sockets have no host.
         ipv6_prefix: how many leading bits of an IPv6 address make one host, 1 to 128 (64: the
-            smallest network that providers hand out, and all its addresses are one customer's).
+            smallest network that providers hand out, so all its addresses belong to one customer).
         max_waiting: bytes that may wait for one peer that does not read (1 MiB: minutes of a
-            lively room). What happens beyond it is the server's `trionet.WhenSlow`.
-        rate: lines a second that one peer may send in the long run; 0: any number. One who sends
-            more is not read from meanwhile, and so is slowed down by its own system.
+            lively room). The server's `trionet.WhenSlow` decides what happens beyond that.
+        rate: lines a second that one peer may send in the long run; 0: any number. A peer that
+            sends more is not read from for a while, and so its own kernel slows it down.
         burst: lines that one peer may send at once, with `rate`.
         handshake_timeout: for the TLS handshake (10 s: several round trips around the world and
             a busy server); 0: no limit.
-        login_timeout: until the first whole line has come, or, in a service that identifies its
-            peers (`trionet.serve`), until it has identified this one; the peer is told, and
-            closed; 0: no limit. Off by default, because not every service waits for a line.
-        idle_timeout: without a byte from the peer, which is told then, and closed; 0: no limit.
-            Time in which the handler works on lines that it was handed does not count. Off by
+        login_timeout: until the first whole line has come or, in a service that identifies its
+            peers (`trionet.serve`), until it has identified this one. Then the peer is told and
+            closed. 0: no limit. Off by default, because not every service waits for a line.
+        idle_timeout: without a byte from the peer; then the peer is told and closed. 0: no limit.
+            While the handler works on lines that it was handed, the time does not count. Off by
             default, because many services have silent listeners.
-        write_timeout: without progress although there is something to send, after which the peer
-            is given up (30 s: TCP itself takes up to 15 minutes); 0: no limit.
-        linger_seconds: how long a connection that is being closed waits for the peer's end once all
-            answers have arrived, or nothing is known of that, so that no reset destroys them (2 s:
-            several round trips around the world). While answers are still on their way,
-            `write_timeout` is how long it waits without progress.
-        linger_total_seconds: how long a connection is being closed at most (60 s: what a system
-            holds for a peer, 4 MB, at half a megabit a second). A drain's deadline ends it sooner.
-        drain_seconds: how long a drain waits for the sessions before it closes by force (5 s:
-            below the 10 s after which container runtimes kill).
+        write_timeout: without progress although there is something to send; then the peer is given
+            up (30 s: TCP itself takes up to 15 minutes). 0: no limit.
+        linger_seconds: how long a closing connection waits for the peer's end once all answers have
+            arrived, or if nothing is known about that, so that no reset destroys them (2 s: several
+            round trips around the world). While answers are on their way, it waits for
+            `write_timeout` without progress.
+        linger_total_seconds: how long a connection may take to close (60 s: what a kernel holds for
+            a peer, 4 MB, at half a megabit a second). A drain's deadline ends it sooner.
+        drain_seconds: how long a drain waits for the sessions before it closes by force (5 s: less
+            than the 10 s after which container runtimes kill).
 
     Raises:
-        TypeError: a limit is no number, or no whole one where it counts bytes, lines or peers.
-        ValueError: a limit is negative, infinite or beyond all reason; the message has its bounds.
+        TypeError: a limit is not a number, or not a whole one where it counts bytes, lines or
+            peers.
+        ValueError: a limit is negative, infinite or beyond reason; the message has its bounds.
     """
 
     max_line: int = MAX_LINE

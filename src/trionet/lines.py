@@ -1,77 +1,60 @@
 r"""Lines in bytes: a decoder and an encoder, with no I/O.
 
-What a line is: UTF-8 text ended by LF; a CR just before the LF is no part of it and never
+A line is UTF-8 text that ends with LF. A CR just before the LF is not part of the line and never
 counts. Nothing else ends a line: not a lone CR, not U+2028.
 
-How the decoder works:
+The plan of the decoder:
 
-- The same lines come out however the input is cut. That is what the property tests hold it to.
-- Memory is bounded by the limit, not by the peer: a line that passes it is told at once, as a
+- The same lines come out however the input is cut. The property tests check that.
+- The limit bounds the memory, not the peer: a line that passes it is reported at once, as a
   `LineTooLong` in its place, and then skipped to its end.
-- What was received is held as bytes. A reader takes it in parts, so that 64 KiB of short lines
-  never become thousands of objects at once.
+- Received bytes are held as bytes. A reader takes their lines in parts, so that 64 KiB of short
+  lines never become thousands of objects at once.
 - The work is linear in the bytes. Whole lines are decoded as one block and split by the C code of
-  ``str``; only from the first line on that may be bad are some taken one by one.
-- Bad lines are values in the list, not exceptions raised: raising would lose the good lines of
-  the same read.
+  ``str``. Only where a line may be bad, some are taken one by one.
+- Bad lines are values in the list. Raising them would lose the good lines of the same read.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
 
-# Towards a server: far above what a person types, and small enough that ten thousand peers who
-# each leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines:
-# 8,192.)
+# Towards a server: far more than a person types, and small enough that ten thousand peers who each
+# leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)
 MAX_LINE = 4096
 
-# Towards a client: a server's line can be a list of many names.
+# Towards a client: a server's line may list many names.
 MAX_LINE_TO_CLIENT = 65536
 
 # A peer that has sent this much without an end of line is not writing lines at all.
 MAX_UNENDING = 1 << 20
 
-# What a reader decodes at a time. A byte takes up to four as text, and a short line some 60: so a
-# part takes up to 64 KiB. Decoding 64 KiB of 32-byte lines in parts takes 7 % longer than at once.
+# What a reader decodes at a time. A byte becomes up to four as text, and a short line takes some
+# 60: so a part takes up to 64 KiB. Decoding 64 KiB of 32-byte lines in parts takes 7 % longer than
+# decoding them at once.
 PART_BYTES = 16384
 PART_LINES = 512
 
-# The same for those who want all lines anyway.
+# The same for callers that want all lines anyway.
 _FEED_BYTES = 65536
 _FEED_LINES = 4096
 
-# Lines that are taken one by one where one may be bad. A bad line is an object of 200 to 500 bytes.
+# Lines taken one by one at a time where one may be bad. A bad line is an object of 200 to 500
+# bytes.
 _SUSPECTS = 64
 
 Line: TypeAlias = str | BadLine
 
 
-# In a tally, what one byte counts; what is below it counts lines. A million million of them.
-TALLY_BYTE = 1 << 40
-
-
-def tally(lines: bytes) -> int:
-    """Return how many lines and bytes there are, as one number.
-
-    Who keeps count of both for thousands of peers touches one object for each and not two, which
-    are in no cache any more: that was a quarter of a microsecond for each delivery.
-    """
-    try:
-        return lines.count(b"\n") + len(lines) * TALLY_BYTE
-    except (AttributeError, TypeError):
-        raise TypeError("a peer takes bytes, such as trionet.encode_line(text)") from None
-
-
 def check_lines(lines: bytes) -> bytes:
-    """Return lines if they are some: bytes that end with a newline, or nothing.
+    """Return `lines` as bytes, if they are whole lines or nothing.
 
     Raises:
-        TypeError: they are no bytes.
-        ValueError: the last line has no end, so that the next one would be joined to it.
+        TypeError: they are not bytes.
+        ValueError: the last line has no end, so the next one would be joined to it.
     """
     if isinstance(lines, bytearray | memoryview):
         lines = bytes(lines)
@@ -83,42 +66,23 @@ def check_lines(lines: bytes) -> bytes:
     return lines
 
 
-class Lines(bytes):
-    """Whole lines, each with its end, that know how many they are.
-
-    What goes to a thousand outboxes is counted once: to count 20 KiB of short lines takes 7 µs, and
-    200 KiB of long ones 100, a tenth of what it takes to send them.
-
-    Attributes:
-        tally: how many lines and bytes; see `tally`.
-    """
-
-    tally: int
-
-    def __new__(cls, data: bytes) -> Self:
-        """Copy and count."""
-        lines = super().__new__(cls, data)
-        lines.tally = tally(data)
-        return lines
-
-
 class LineDecoder:
     r"""Turns bytes, cut anywhere, into lines.
 
-    There are two ways in. `feed` returns all lines at once. `begin` and `take` keep what was
-    received as bytes and hand out its lines in bounded parts, for a reader that must not hold
-    thousands of decoded lines for a peer.
+    There are two ways to use it. `feed` returns all lines at once. `begin` and `take` hold the
+    received bytes and hand out their lines in bounded parts, for a reader that must not hold
+    thousands of decoded lines for one peer.
 
     Args:
-        max_line: content bytes that a line may have, its line end not counted.
+        max_line: content bytes that a line may have, without its line end.
         max_unending: bytes without an end of line after which the decoder gives up.
 
     Attributes:
-        gave_up: whether the peer was given up for sending no end of line.
-        held: what was received and not taken yet, perhaps with bytes in front of it that were;
-            empty: there is nothing to take.
+        gave_up: whether the decoder has given up, because the peer sent no end of line.
+        held: the bytes that were received and not taken yet, perhaps behind some that were; empty:
+            there is nothing to take.
 
-    A `LineUnending` is always the last line: what is fed after it is dropped.
+    A `LineUnending` is always the last line: whatever is fed after it is dropped.
 
     >>> decoder = LineDecoder()
     >>> decoder.feed(b"12 + 42\r\n3.24 -")
@@ -136,35 +100,40 @@ class LineDecoder:
     __slots__ = ("_at", "_max_line", "_max_unending", "_rest", "_skipped", "gave_up", "held")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
+        for name, limit in ("max_line", max_line), ("max_unending", max_unending):
+            if type(limit) is not int:
+                raise TypeError(f"{name} must be a whole number of bytes, not {limit!r:.60}")
+            if limit < 0:
+                raise ValueError(f"{name} must be a number of bytes, and not negative")
         self._max_line = max_line
         self._max_unending = max(max_unending, max_line + 2)
         self.held = b""
-        # How many bytes of `held` are taken.
+        # How many bytes of `held` have been taken.
         self._at = 0
-        # The line under way; a bytearray, because it may grow by one byte a million times.
+        # The unfinished line; a bytearray, because it may grow by one byte a million times.
         self._rest: bytearray | None = None
-        # Bytes of an over-long line that are gone already; 0: no such line is under way.
+        # Bytes skipped so far of an unfinished line that is too long; 0: there is no such line.
         self._skipped = 0
         self.gave_up = False
 
     @property
     def rest(self) -> bytes:
-        """What stands unterminated after the last line taken; empty for a line being skipped."""
+        """The unfinished line behind the last one taken; empty while a line is being skipped."""
         return b"" if self._rest is None else bytes(self._rest)
 
     @property
     def held_lines(self) -> int:
-        """How many lines are held. They are counted each time."""
+        """How many lines are held. Each call counts them."""
         return self.held.count(b"\n", self._at)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Line]:
-        """Take what was received and return the lines that it completes, in order.
+        """Take received bytes, and return the lines that they complete, in order.
 
         Args:
             data: any number of bytes.
 
         Returns:
-            Each line as a ``str`` without its end, or as the `BadLine` that stands for it.
+            Each line as a ``str`` without its end, or as the `BadLine` in its place.
         """
         if type(data) is not bytes:
             data = bytes(data)
@@ -174,20 +143,20 @@ class LineDecoder:
         return lines
 
     def begin(self, data: bytes, max_lines: int, max_bytes: int = PART_BYTES) -> list[Line]:
-        """Take what was received and return the first lines of it; `take` returns the others.
+        """Take received bytes, and return their first lines; `take` returns the others.
 
         Args:
-            data: any number of bytes, to come when nothing is held.
+            data: any number of bytes; nothing may be held.
             max_lines: see `take`.
             max_bytes: see `take`.
 
         Returns:
             See `take`.
         """
-        # Whole lines, as nearly all input is.
+        # Nearly all input is whole lines.
         if data[-1:] == b"\n" and self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self._max_line:
-                # So short that there is nothing to count, as nearly all input is again.
+                # So short that neither limit can be passed: nearly all input, again.
                 try:
                     text = data[:-1].decode()
                 except UnicodeDecodeError:
@@ -203,18 +172,17 @@ class LineDecoder:
         return self.take(max_lines, max_bytes)
 
     def take(self, max_lines: int, max_bytes: int = PART_BYTES) -> list[Line]:
-        """Return the next lines of what is held, perhaps none; all is taken once `held` is empty.
+        """Return the next held lines, perhaps none. Once `held` is empty, all have been taken.
 
-        What this costs depends on what it returns, not on what is held.
+        The cost depends on what is returned, not on what is held.
 
         Args:
             max_lines: how many lines to return at most, at least 1. A `LineUnending`, which is
-                always the last, may be one more. Where there are bad lines, fewer come.
-            max_bytes: how many bytes of whole lines to decode at most; a line that is longer
-                comes alone.
+                always the last, may be one more. Among bad lines, fewer are returned.
+            max_bytes: how many bytes of whole lines to decode at most; a longer line comes alone.
 
         Returns:
-            Each line as a ``str`` without its end, or as the `BadLine` that stands for it.
+            Each line as a ``str`` without its end, or as the `BadLine` in its place.
         """
         lines: list[Line] = []
         if self.held and (self._rest is not None or self._skipped):
@@ -232,7 +200,7 @@ class LineDecoder:
             lines += more
             self._at += size
             if size <= len(block) and len(more) < room:
-                # In front of a line that may be bad.
+                # The next line may be bad.
                 more, size = self._split_any(block[size:], room - len(more))
                 lines += more
                 self._at += size
@@ -247,7 +215,7 @@ class LineDecoder:
         return lines
 
     def hold(self, data: bytes) -> None:
-        """Hold what was received, all of it, for `take`. Nothing else may be held."""
+        """Hold received bytes, all of them, for `take`. Nothing else may be held."""
         if not self.gave_up:
             self.held = data
             self._at = 0
@@ -258,10 +226,10 @@ class LineDecoder:
         self._at = 0
 
     def finish(self) -> list[Line]:
-        """Take the end of the input: what it left unterminated counts as a line.
+        """Take the end of the input: an unfinished line counts as a line.
 
-        For input where that is right, such as a pipe; on a connection it is not, because there
-        the end may have come in mid-line: leave it in `rest`.
+        This is right for a pipe. On a connection it is not: the peer may have gone in the middle of
+        a line. There, leave the unfinished line in `rest`.
 
         Returns:
             At most one line.
@@ -269,7 +237,11 @@ class LineDecoder:
         return self.feed(b"\n") if self._rest is not None else []
 
     def _split_clean(self, block: bytes, max_lines: int) -> tuple[list[Line], int]:
-        """Split lines up to the first that may be bad, without the end of the last one.
+        """Split a block into lines, up to the first that may be bad.
+
+        Args:
+            block: whole lines, but for the end of the last.
+            max_lines: how many lines to return at most.
 
         Returns:
             The lines, and how many bytes they are with their ends; 0: the first may be bad.
@@ -288,7 +260,7 @@ class LineDecoder:
             rest = lines.pop()
             size = size - 1 - len(rest) if text.isascii() else _size(lines)
         if len(block) > self._max_line:
-            # Of ASCII the characters are the bytes: there is no need to split these too.
+            # In ASCII, each character is one byte: there is no need to split the bytes too.
             measured = lines if text.isascii() else block.split(b"\n", max_lines)[: len(lines)]
             if max(map(len, measured)) > self._max_line:
                 fits = [len(line) <= self._max_line for line in measured]
@@ -299,7 +271,7 @@ class LineDecoder:
         return lines, size
 
     def _split_any(self, block: bytes, max_lines: int) -> tuple[list[Line], int]:
-        """Split the first few lines of any block; the same as `_split_clean` otherwise."""
+        """Split off the first few lines, good and bad; otherwise the same as `_split_clean`."""
         lines: list[Line] = []
         size = 0
         few = min(max_lines, _SUSPECTS)
@@ -311,7 +283,7 @@ class LineDecoder:
         return lines, size
 
     def _judge(self, raw: bytes, lines: list[Line]) -> None:
-        """Append one whole line, good or bad, that nothing was told of before."""
+        """Append one whole line, good or bad, that has not been reported yet."""
         line = raw.removesuffix(b"\r")
         if len(line) <= self._max_line:
             lines.append(_decode(line))
@@ -321,7 +293,7 @@ class LineDecoder:
             self._give_up(lines)
 
     def _complete(self, lines: list[Line]) -> None:
-        """Go on with the line under way."""
+        """Go on with the unfinished line."""
         end = self.held.find(b"\n", self._at)
         more = self.held[self._at : end if end >= 0 else None]
         if end < 0 or end + 1 == len(self.held):
@@ -340,14 +312,14 @@ class LineDecoder:
             self._skipped = 0
 
     def _keep(self, data: bytes, lines: list[Line]) -> None:
-        """Keep what has no end yet, or tell that it is too long already."""
+        """Keep an unfinished line, or report that it is too long already."""
         if self._skipped:
             self._skipped += len(data)
         else:
             if self._rest is None:
                 self._rest = bytearray()
             self._rest += data
-            # A CR at the end may yet turn out to be half of a line end, which never counts.
+            # A CR at the end may turn out to belong to the line end, which never counts.
             if len(self._rest) - self._rest.endswith(b"\r") <= self._max_line:
                 return
             lines.append(LineTooLong(self._max_line, bytes(self._rest[: BadLine.START])))
@@ -358,7 +330,7 @@ class LineDecoder:
 
     def _give_up(self, lines: list[Line]) -> None:
         self.gave_up = True
-        # All that comes is skipped from here on.
+        # From here on, everything is skipped.
         self._skipped = self._max_unending
         self.discard()
         lines.append(LineUnending(self._max_unending, b""))
@@ -383,7 +355,7 @@ def encode_line(text: str) -> bytes:
         text: the line without its end.
 
     Raises:
-        UnsendableLine: `text` holds an LF or half of a surrogate pair: there is no such line.
+        UnsendableLine: `text` has an LF or half of a surrogate pair in it: no line can hold it.
 
     >>> encode_line("54")
     b'54\n'
@@ -394,13 +366,17 @@ def encode_line(text: str) -> bytes:
 def encode_lines(texts: Iterable[str]) -> bytes:
     """Return many texts as the bytes of one line each; see `encode_line`."""
     texts = list(texts)
-    block = "\n".join(texts)
+    try:
+        block = "\n".join(texts)
+    except TypeError:
+        wrong = next(text for text in texts if not isinstance(text, str))
+        raise TypeError(f"a line is a text, such as 'hello', not {wrong!r:.60}") from None
     if "\r" not in block and block.count("\n") == len(texts) - 1:
-        # Nothing to look at one by one: six times as fast for short lines.
+        # No text needs to be looked at by itself. For short lines this is six times as fast.
         try:
             return f"{block}\n".encode()
         except UnicodeEncodeError:
-            pass  # It is told below.
+            pass  # Reported below.
     encoded = bytearray()
     for text in texts:
         if "\n" in text:
@@ -409,31 +385,7 @@ def encode_lines(texts: Iterable[str]) -> bytes:
             encoded += text.encode()
         except UnicodeEncodeError:
             raise UnsendableLine("half of a surrogate pair in a line") from None
-        # One CR before the LF is taken for a part of the line end. Where the text itself ends in
-        # one, it needs a second.
+        # A decoder takes a CR before the LF for a part of the line end. A text that itself ends
+        # with a CR needs a second one.
         encoded += b"\r\n" if text.endswith("\r") else b"\n"
     return bytes(encoded)
-
-
-# RFC 9112, section 3: method SP request-target SP HTTP-version.
-_HTTP_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]+ HTTP/")
-# The same cut short, by the limit or by what a `BadLine` keeps: only the forms of a target that
-# browsers send are left to judge by.
-_HTTP_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/|\*|https?:)")
-
-
-def is_http_request(line: Line) -> bool:
-    """Tell whether a connection's first line is an HTTP request line.
-
-    A web page can make its visitor's browser talk to a server on the visitor's own machine. To
-    such a server the request line is the first thing that gives it away; a server that hangs up
-    on it never reads the lines that the page chose.
-
-    Args:
-        line: the first line, good or bad.
-    """
-    raw = line.encode() if isinstance(line, str) else line.start
-    if _HTTP_REQUEST.match(raw):
-        return True
-    is_cut = not isinstance(line, str) and len(raw) == BadLine.START
-    return (is_cut or isinstance(line, LineTooLong)) and _HTTP_START.match(raw) is not None

@@ -1,8 +1,8 @@
-"""One error out of a nursery: what the author of a nursery owes to its callers.
+"""Raise a documented error by itself, although it comes out of a nursery.
 
-A nursery wraps whatever its tasks raise in a group, because there may be several. Where a function
-uses a nursery inside, and documents an error that one of its tasks raises, its callers want to
-write ``except``, not ``except*``: the nursery is none of their business.
+A nursery wraps whatever its tasks raise in a group, because there may be several errors. If a
+function uses a nursery inside, and documents an error that one of its tasks raises, its callers
+want to write ``except``, not ``except*``: the nursery is none of their business.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def single_error(*types: type[BaseException]) -> Iterator[None]:
-    """Raise an error of the given types by itself, if a group has nothing else in it.
+    """Raise an error of the given types by itself, if it is the only one in its group.
 
-    Put it around the nursery. A group of several errors, or of one of another type, passes as it
-    is.
+    Put this around the nursery. A group of several errors, or with an error of another type, passes
+    unchanged.
 
     Args:
         types: the errors that the function documents.
@@ -29,12 +29,12 @@ def single_error(*types: type[BaseException]) -> Iterator[None]:
             error = error.exceptions[0]
         if not isinstance(error, types):
             raise
-        # The group tells nothing more; where the error came from, its traceback tells.
+        # The group adds nothing: the error's own traceback tells where it came from.
         raise error from None
 
 
 def first_error(error: BaseException) -> BaseException:
-    """Return the first error of a group that is no group itself; of an error, the error."""
+    """Return the first error in a group and the groups in it; an error by itself is returned."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -19,7 +19,7 @@ from trionet.calc import (
     CalculationError,
     Client,
     MalformedExpression,
-    Refused,
+    NotServed,
     UnfitName,
     client,
     pipeline,
@@ -398,7 +398,7 @@ async def test_a_server_that_refuses_says_why(
     async with scripted_server(script) as calc:
         if not asks_first:
             await trio.sleep(60)
-        await check_that_all_fail(calc, Refused, "^server is closing$")
+        await check_that_all_fail(calc, NotServed, "^server is closing$")
 
 
 async def test_a_full_server_refuses(autojump_clock: trio.testing.MockClock) -> None:
@@ -420,7 +420,7 @@ async def test_a_full_server_refuses(autojump_clock: trio.testing.MockClock) -> 
             await network.connect(WHERE),
             Client(WHERE, name="ann", network=network) as calc,
         ):
-            with pytest.raises(Refused, match=r"^server is full$"):
+            with pytest.raises(NotServed, match=r"^server is full$"):
                 await calc("1 + 1")
         nursery.cancel_scope.cancel()
 

@@ -21,7 +21,7 @@ from trionet.calc import (
     parsing,
 )
 from trionet.calc.grammar import parse_pair
-from trionet.calc.operations import ADD, DIVIDE, MULTIPLY, SUBTRACT
+from trionet.calc.operations import ADD, DIVIDE, FUNCTIONS, MULTIPLY, SUBTRACT, Operation
 from trionet.calc.work import STRETCH
 
 LONGEST_LINE = 4096
@@ -178,6 +178,17 @@ def test_a_mistake_is_told_with_its_place(line: str, reason: str) -> None:
     assert str(caught.value) == reason
     column = re.search(r"at column (\d+)", reason)
     assert caught.value.column == (int(column[1]) if column else None)
+
+
+def test_a_function_that_gets_too_few_numbers_says_how_many_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # None of the functions so far needs more than one.
+    monkeypatch.setitem(FUNCTIONS, "mean", Operation("mean", lambda *_: Decimal(0), 2, None))
+    assert str(refusal_of("mean(1) + 2")) == (
+        "expected , at column 7 (mean takes at least 2 numbers)"
+    )
+    assert written(parse("mean(1, 2)")) == "1 2 mean"
 
 
 @pytest.mark.parametrize(

@@ -620,3 +620,25 @@ async def test_a_socket_that_is_reset_ends_its_session_once_and_the_next_is_serv
         await server.drain()
         with pytest.raises(trio.WouldBlock):
             shown.receive_nowait()
+
+
+async def test_a_console_that_fails_costs_its_line_alone(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    network, shown = MemoryNetwork(), list[str]()
+
+    def show(line: str) -> None:
+        shown.append(line)
+        if "1 + 1" in line or line == "ann connected":
+            raise RuntimeError("the console")
+
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(partial(serve, LOOPBACK, show=show, network=network))
+        async with LineClient(await network.connect(server.addresses[0])) as ann:
+            await ann.send("ann", "1 + 1", "2 + 2", "q")
+            await ann.expect("2", "4")
+            await ann.expect_end()
+        nursery.cancel_scope.cancel()
+    assert shown == ["ann connected", "ann: 1 + 1 = 2", "ann: 2 + 2 = 4", "Session ended"]
+    assert [record.name for record in caplog.records] == ["trionet.calc"]
+    assert "logged once" in caplog.text

@@ -1,4 +1,4 @@
-"""The chat room's client, with a server that is scripted and with the real one."""
+"""The chat's client, with scripted servers and with the real one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trionet.text.safe import WHITE_SPACE, safe_message
 
 
 class Source:
-    """Lines that are there from the beginning, and perhaps no more after them."""
+    """A source whose lines are there from the beginning, and which may end after them or not."""
 
     def __init__(self, *lines: Line, then_wait: bool = False) -> None:
         self._lines = list(lines)
@@ -41,7 +41,7 @@ class Source:
 
 
 class Conversation:
-    """What a conversation showed and warned of, and how and when it ended."""
+    """What a conversation showed, its warnings, and how and when it ended."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -53,7 +53,7 @@ class Conversation:
 async def with_scripted_server(
     script: Callable[[LineClient], Awaitable[None]], *lines: Line, then_wait: bool = False
 ) -> Conversation:
-    """Converse with a server that does as the script says, and then closes."""
+    """Converse with a server that follows the script and then closes."""
     ours, theirs = memory_stream_pair()
     conversation = Conversation()
 
@@ -78,7 +78,7 @@ async def with_scripted_server(
 
 
 async def answered(name: str, answer: bytes) -> str:
-    """Return what comes of logging in to a server that gives this answer and closes."""
+    """Log in to a server that gives this answer and closes, and return the outcome."""
     ours, theirs = memory_stream_pair(Link(capacity=1 << 20))
     async with LineClient(theirs) as server:
         await server.send_bytes(answer)
@@ -98,18 +98,18 @@ async def answered(name: str, answer: bytes) -> str:
 @example("//who")
 @example("/say")
 @example("/say q")
-def test_as_text_any_line_is_said(line: str) -> None:
+def test_as_text_makes_any_line_a_message(line: str) -> None:
     text = line.rstrip(WHITE_SPACE)
     if text:
         assert decode(as_text(line)) == Say(safe_message(text))
 
 
 @pytest.mark.parametrize("line", ["hello", " /who", "Q", "q q", ""])
-def test_as_text_what_is_no_command_stays_as_it_is(line: str) -> None:
+def test_as_text_leaves_a_line_that_is_no_command_unchanged(line: str) -> None:
     assert as_text(line) == line
 
 
-async def test_who_is_let_in_gets_the_welcome() -> None:
+async def test_log_in_returns_the_welcome() -> None:
     welcome = "*** welcome, Ann (1 here: Ann)"
     assert await answered("Ann", f"{welcome}\n".encode()) == welcome
 
@@ -127,7 +127,7 @@ async def test_the_welcome_moves_no_cursor() -> None:
     assert welcome == "*** welcome�[2J��"
 
 
-async def test_a_refused_name_leaves_the_connection_good_for_another(
+async def test_after_a_refused_name_another_can_be_tried_on_the_same_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = MemoryNetwork()
@@ -148,7 +148,7 @@ async def test_a_refused_name_leaves_the_connection_good_for_another(
 
 
 @pytest.mark.parametrize("name", ["q", " q", "/quit"])
-async def test_nobody_logs_in_as_what_means_to_leave(name: str) -> None:
+async def test_a_line_that_leaves_is_refused_as_a_name(name: str) -> None:
     ours, theirs = memory_stream_pair()
     with pytest.raises(NameRefused, match=r"^nobody can be called (q|/quit)"):
         await log_in(LineStream(ours), name)
@@ -208,7 +208,7 @@ async def test_each_line_is_sent_as_it_is_and_the_end_of_input_sends_q(
 
 
 @pytest.mark.parametrize("line", ["q", " q\t", "/quit", "/quit "])
-async def test_what_leaves_is_sent_and_nothing_after_it(
+async def test_a_line_that_leaves_is_sent_and_nothing_after_it(
     line: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -227,7 +227,7 @@ async def test_a_blank_line_is_not_sent(blank: str, autojump_clock: trio.testing
     await with_scripted_server(script, blank, "hello", blank)
 
 
-async def test_a_line_of_control_characters_is_no_blank_one(
+async def test_a_line_of_control_characters_is_not_blank(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -237,7 +237,7 @@ async def test_a_line_of_control_characters_is_no_blank_one(
 
 
 @pytest.mark.parametrize("bad", [LineNotUTF8(b"\xff"), "a\nq", "/quit\n", "\udcff"])
-async def test_what_cannot_be_sent_is_warned_of_and_the_next_line_is_sent(
+async def test_an_unsendable_line_causes_a_warning_and_the_next_line_is_sent(
     bad: str | BadLine, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -263,7 +263,7 @@ async def test_lines_are_shown_as_they_come_and_move_no_cursor(
     assert conversation.shown == ["Bob: hello", "", "Bob: �[2J��*** x", "a�b"]
 
 
-async def test_a_bad_line_from_the_server_is_warned_of_and_the_next_is_shown(
+async def test_a_bad_line_from_the_server_causes_a_warning_and_the_next_is_shown(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -283,7 +283,7 @@ async def test_a_bad_line_from_the_server_is_warned_of_and_the_next_is_shown(
 # How it ends
 
 
-async def test_what_comes_between_the_q_and_the_close_is_shown(
+async def test_lines_between_the_q_and_the_close_are_shown(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -295,7 +295,7 @@ async def test_what_comes_between_the_q_and_the_close_is_shown(
     assert conversation.failure is None
 
 
-async def test_a_server_that_never_closes_delays_the_end_by_two_seconds_at_most(
+async def test_a_server_that_never_closes_delays_the_end_by_at_most_two_seconds(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -308,7 +308,7 @@ async def test_a_server_that_never_closes_delays_the_end_by_two_seconds_at_most(
     assert conversation.failure is None
 
 
-async def test_a_server_that_goes_first_is_a_lost_connection_told_at_once(
+async def test_a_server_that_closes_first_is_reported_at_once_as_a_lost_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async def script(server: LineClient) -> None:
@@ -334,7 +334,7 @@ async def test_a_reset_is_a_lost_connection(autojump_clock: trio.testing.MockClo
         assert isinstance(conversation.failure, ConnectionLost)
 
 
-async def test_what_the_room_said_before_it_went_is_shown_though_sending_fails(
+async def test_the_rooms_last_lines_are_shown_although_sending_fails(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = memory_stream_pair(Link(latency=10))
@@ -380,7 +380,7 @@ async def test_two_clients_talk_through_the_real_server_until_both_have_left(
         nursery.start_soon(talk, server.addresses[0], "Ann", "hello", "/me waves", "bye")
         await trio.sleep(0.5)
         await talk(server.addresses[0], "Bob", "hi", "q")
-    # Ann's fourth second ends her input; the room ends with her.
+    # Ann's input ends in the fourth second, and the room ends with her.
     assert seen["Ann"] == [
         "*** welcome, Ann (1 here: Ann)",
         "*** Bob joined (2 here)",

@@ -1,8 +1,7 @@
 """The room against a model: whatever its members do, each sees one common sequence.
 
-Hypothesis writes a script of joining, talking, leaving, resetting and stalling. The server's
-console, which shows everything, is taken for the sequence; the model says what every connection
-should have seen of it.
+Hypothesis writes a script of joining, talking, leaving, resetting and stalling. What the server's
+console shows is the whole sequence; the model says what each connection should have seen of it.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ scripts = st.lists(steps, min_size=20, max_size=60).map(
     lambda script: [("join", "ann"), ("join", "bob"), *script]
 )
 
-# How much somebody says who says a lot: enough for a stalled member to miss some.
+# How many messages a talkative member sends: enough for a stalled member to miss some.
 A_LOT = 20
 
 
-# The model: ten lines that say what the room is.
+# The model: ten lines that define the room.
 def should_see(log: list[str], joined_at: int, name: str) -> Iterator[str]:
-    """What a member sees of the room's log, from the joining that stands at a place in it."""
+    """What a member sees of the room's log, if its joining is at this place in it."""
     present = list(members_after(log[: joined_at + 1]))
     yield f"*** welcome, {name} ({len(present)} here: {', '.join(present)})"
     for line in log[joined_at + 1 :]:
@@ -59,7 +58,7 @@ def should_see(log: list[str], joined_at: int, name: str) -> Iterator[str]:
 
 
 def members_after(log: Iterable[str]) -> list[str]:
-    """Who is in the room after a log, which must be one that a room can write."""
+    """Who is in the room at the end of a log; fails if no room can write such a log."""
     members: list[str] = []
     for line in log:
         if notice := re.fullmatch(r"\*\*\* (\w+) (joined|left) \((\d+) here\)", line):
@@ -76,7 +75,7 @@ def members_after(log: Iterable[str]) -> list[str]:
 
 @dataclass
 class Visit:
-    """One connection of one person: what went out, what came in."""
+    """One connection of one person: what was sent and what was received."""
 
     name: str
     stream: MemoryStream
@@ -98,7 +97,7 @@ class Visit:
 
 
 class Script:
-    """People who do what a script says, one connection each at a time."""
+    """People who follow a script, each with one connection at a time."""
 
     def __init__(self, network: MemoryNetwork, address: str, nursery: trio.Nursery) -> None:
         self._network = network
@@ -140,7 +139,7 @@ class Script:
         await stream.send_all(f"{who}\n".encode())
         await wait_all_tasks_blocked()
         if visit.lines == [f"error: the name {who} is taken"]:
-            # Whoever has it left, but the room does not know yet: what they sent is stalled.
+            # Its member has left, but the room does not know yet: what it sent is stalled.
             await stream.send_eof()
             return
         self.visits.append(visit)
@@ -153,7 +152,7 @@ class Script:
         elif how == "reset":
             visit.stream.reset()
         else:
-            # Behind what is still being sent.
+            # After what is still being sent.
             await wait_all_tasks_blocked()
             visit.stream.resume()
             await wait_all_tasks_blocked()
@@ -175,7 +174,7 @@ class Script:
 
 
 async def play(script: list[Step]) -> tuple[list[str], list[Visit]]:
-    """Play a script from beginning to end, and return the log and the visits."""
+    """Play a script from beginning to end; return the log and the visits."""
     network = MemoryNetwork(link=LINK)
     log: list[str] = []
     async with trio.open_nursery() as nursery:
@@ -203,7 +202,7 @@ async def play(script: list[Step]) -> tuple[list[str], list[Visit]]:
 
 
 def compare(visit: Visit, log: list[str], joined_at: int) -> None:
-    """See that a visit saw what it should, less what it was told that it missed."""
+    """Check that a visit saw what it should, except for the lines it was told it missed."""
     expected = list(should_see(log, joined_at, visit.name))
     position = 0
     for line in visit.lines:
@@ -223,7 +222,7 @@ def compare(visit: Visit, log: list[str], joined_at: int) -> None:
 @given(scripts)
 @example([("join", "ann"), ("join", "bob"), ("stall", "bob"), *[("say a lot", "ann")] * 9])
 @example([("join", "ann"), ("say", "ann"), ("q", "ann"), ("join", "ann"), ("say", "ann")])
-def test_each_member_sees_one_sequence_less_its_own_and_what_it_is_told_it_missed(
+def test_each_member_sees_the_common_sequence_without_its_own_and_missed_lines(
     script: list[Step],
 ) -> None:
     log, visits = trio.run(partial(play, script), clock=MockClock(autojump_threshold=0))
@@ -241,7 +240,7 @@ def test_each_member_sees_one_sequence_less_its_own_and_what_it_is_told_it_misse
             assert said == visit.sent[: len(said)], f"what {visit.name} said is not in order"
 
 
-def test_members_who_stall_do_miss_lines_in_these_scripts() -> None:
+def test_stalled_members_do_miss_lines_in_these_scripts() -> None:
     script = [("join", "ann"), ("join", "bob"), ("stall", "bob")]
     script += [("say a lot", "ann"), ("settle", "")] * 9
     _, (_ann, bob) = trio.run(partial(play, script), clock=MockClock(autojump_threshold=0))

@@ -1,4 +1,4 @@
-"""What a member can be called, judged on the enforced form."""
+"""What a member may be called, judged by the enforced form."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from trionet.text.safe import WHITE_SPACE, safe_text
 NOWHERE = "!@,*?#&+%~$.:"
 RESERVED = ("error", "q", "server", "you", "lobby")
 
-# Four characters that the profile composes to one, so that an enforced name can be short of what
-# was typed by three in four.
+# Four characters that the profile composes into one, so that an enforced name can be a quarter as
+# long as what was typed.
 COMPOSED = "\N{GREEK SMALL LETTER ALPHA WITH PSILI AND VARIA AND YPOGEGRAMMENI}"
 DECOMPOSED = "α\N{COMBINING COMMA ABOVE}\N{COMBINING GRAVE ACCENT}\N{COMBINING GREEK YPOGEGRAMMENI}"
 
@@ -46,13 +46,13 @@ DECOMPOSED = "α\N{COMBINING COMMA ABOVE}\N{COMBINING GRAVE ACCENT}\N{COMBINING 
         (" " * 200 + "a" * 32 + " " * 200, "a" * 32),
         ("ß" * 32, "ß" * 32),
         (DECOMPOSED * 32, COMPOSED * 32),
-        # With joiners that are seen, and with as many marks as there may be.
+        # With joiners that have an effect, and with as many marks as are allowed.
         ("می‌نا", "می‌نا"),
         ("क्‍ष", "क्‍ष"),
         ("x" + "\N{COMBINING RING BELOW}" * 8, "x" + "\N{COMBINING RING BELOW}" * 8),
     ],
 )
-def test_a_fit_name_is_shown_as_it_is_enforced_with_its_case(text: str, shown: str) -> None:
+def test_a_fit_name_is_shown_in_its_enforced_form_with_its_case(text: str, shown: str) -> None:
     name = parse_name(text)
     assert name.shown == str(name) == shown
 
@@ -107,7 +107,7 @@ def test_a_fit_name_is_shown_as_it_is_enforced_with_its_case(text: str, shown: s
         ("𝐀nn", "a name cannot have the character U+1D400"),
     ],
 )
-def test_an_unfit_name_is_refused_with_its_reason(text: str, reason: str) -> None:
+def test_an_unfit_name_is_refused_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(NameRefused) as caught:
         parse_name(text)
     assert str(caught.value) == reason
@@ -115,7 +115,7 @@ def test_an_unfit_name_is_refused_with_its_reason(text: str, reason: str) -> Non
 
 
 def reason_for(text: str) -> str | None:
-    """Why a name is refused; `None`: it is not."""
+    """Why a name is refused; `None` if it is not."""
     try:
         parse_name(text)
     except NameRefused as refusal:
@@ -124,7 +124,7 @@ def reason_for(text: str) -> str | None:
 
 
 @pytest.mark.parametrize("character", NOWHERE)
-def test_what_other_systems_give_a_meaning_is_refused_wherever_it_stands(character: str) -> None:
+def test_characters_with_a_meaning_in_other_systems_are_refused_anywhere(character: str) -> None:
     wide = chr(ord(character) + 0xFEE0)
     for name in (f"a{character}b", f"ab{character}", f"a{wide}b"):
         assert reason_for(name) == f"a name cannot have a {character}"
@@ -141,7 +141,7 @@ def test_what_other_systems_give_a_meaning_is_refused_wherever_it_stands(charact
         *("Iobby", "1obby", "|obby", "l0bby", "lоbbу", "LОBBY", "Lobbγ"),
     ],
 )
-def test_what_looks_like_a_reserved_word_is_refused(name: str) -> None:
+def test_a_name_that_looks_like_a_reserved_word_is_refused(name: str) -> None:
     assert reason_for(name) == f"nobody can be called {name}, which looks like a reserved word"
 
 
@@ -158,7 +158,7 @@ def test_a_reserved_word_with_one_letter_of_another_script_is_refused(word: str)
     "name",
     [
         *("𐌟", "𐌟𐌟𐌟", "𐌟𐌟𐌟Ann", "𐌟\u0301nn"),
-        # Letters that are drawn as a star, though the data does not know.
+        # Letters that are drawn as a star but are missing from the data.
         *("ᚼᚼᚼ", "ᛡᛡᛡ", "𒀭𒀭𒀭"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_first_letter_that_looks_like_an_asterisk_is_refused(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["A𐌟", "ᛖᚼᛖ", "𒆠𒀭"])
-def test_behind_the_beginning_such_a_letter_stays(name: str) -> None:
+def test_after_the_first_letter_a_look_alike_of_an_asterisk_is_allowed(name: str) -> None:
     assert parse_name(name).shown == name
 
 
@@ -175,13 +175,13 @@ def test_behind_the_beginning_such_a_letter_stays(name: str) -> None:
     "name",
     [
         *("Bobꓽ", "Bobː", "ꓽ", "BobːAnn", "Аnnꓽ"),
-        # Visargas, in the data and not, behind a letter of another script or none.
+        # Visargas, whether in the data or not, after a letter of another script or after none.
         *("Bobः", "Bobઃ", "Bobঃ", "Bobះ", "Bobး", "Зояः", "राम1ः", "राઃ", "আः"),
-        # Two that make one: a dot with a dot above, or below.
+        # Two characters that look like one: a dot with a dot above or below it.
         *("Annꓸ\u0307", "Annꓸ\u0323\u0307", "Annꞏ\u0323", "Annᐧ\u0307\u0323", "علی۰\u0307"),
     ],
 )
-def test_what_looks_like_a_colon_is_refused(name: str) -> None:
+def test_a_character_that_looks_like_a_colon_is_refused(name: str) -> None:
     assert reason_for(name) == "a name cannot have what looks like a :"
 
 
@@ -189,33 +189,33 @@ def test_what_looks_like_a_colon_is_refused(name: str) -> None:
     "name",
     [
         *("रामः", "रामँः", "राम्ः", "१ः", "રામઃ", "রামঃ", "ព្រះ", "ကး", "རཿ", "नमः_शिवाय"),
-        # Look-alikes of what is refused by its form alone.
+        # Look-alikes of characters that are refused only in their exact form.
         *("ノア", "علی۰", "ann۰", "ꓐꓸ", "ᐧᐃ", "ꓹa"),
     ],
 )
-def test_what_a_script_is_written_with_stays(name: str) -> None:
+def test_the_ordinary_spelling_of_a_script_is_allowed(name: str) -> None:
     assert parse_name(name).shown == name
 
 
 @pytest.mark.parametrize(
     "character", ["\u0359", "\u20f0", "\U00013441", "\U00013442", "\U00016fe4"]
 )
-def test_asterisks_on_letters_and_letters_that_are_blank_are_refused(character: str) -> None:
-    # Which version of Unicode has it decides which rule it is that refuses.
+def test_combining_asterisks_and_blank_letters_are_refused(character: str) -> None:
+    # Which rule refuses it depends on the Unicode version.
     assert reason_for(f"Ann{character}waves") == (
         f"a name cannot have the character U+{ord(character):04X}"
     )
 
 
 def test_no_character_of_unicode_makes_a_name_that_looks_like_the_rooms_own_words() -> None:
-    # A skeleton is made character by character, so only those that have one of these signs in
-    # their own can bring it into a name's. The two of a pair are in the tests above.
+    # A skeleton is made character by character, so only a character whose own skeleton has one of
+    # these signs can bring the sign into a name's. Pairs of characters are in the tests above.
     signs = set("*:")
     found = 0
     for number in range(0x21, 0x40000):
         character = chr(number)
-        look = skeleton(character)
-        if signs.isdisjoint(look + skeleton(character.lower()) + skeleton(look.lower())):
+        drawn_as = skeleton(character)
+        if signs.isdisjoint(drawn_as + skeleton(character.lower()) + skeleton(drawn_as.lower())):
             continue
         found += 1
         for text in (f"{character}ab", f"a{character}b", f"ab{character}", character):
@@ -223,11 +223,11 @@ def test_no_character_of_unicode_makes_a_name_that_looks_like_the_rooms_own_word
                 name = parse_name(text)
             except NameRefused:
                 continue
-            assert not any(look.startswith("*") or ":" in look for look in name.looks), ascii(text)
+            assert not any(one.startswith("*") or ":" in one for one in name.skeletons), ascii(text)
     assert found > 20
 
 
-def test_a_visarga_stays_behind_the_letters_of_its_own_script_alone() -> None:
+def test_a_visarga_is_allowed_only_after_letters_of_its_own_script() -> None:
     tried = 0
     for number in range(0x900, 0x12000):
         visarga = unicodedata.name(chr(number), "")
@@ -252,25 +252,27 @@ def test_the_length_is_that_of_the_enforced_form() -> None:
 
 
 @pytest.mark.parametrize("other", ["Ann", "ann", "ANN", "Ａｎｎ", " ann\t"])
-def test_names_that_only_differ_in_case_or_width_are_one_name(other: str) -> None:
+def test_names_that_differ_only_in_case_or_width_are_one_name(other: str) -> None:
     assert parse_name(other).key == parse_name("Ann").key
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B")]
 )
-def test_names_that_look_alike_have_another_key_and_a_look_in_common(one: str, other: str) -> None:
+def test_names_that_look_alike_have_different_keys_and_a_skeleton_in_common(
+    one: str, other: str
+) -> None:
     first, second = parse_name(one), parse_name(other)
     assert first.key != second.key
-    assert first.looks & second.looks
+    assert first.skeletons & second.skeletons
 
 
-def test_other_names_are_other_names() -> None:
+def test_other_names_are_different() -> None:
     keys = {parse_name(text).key for text in ("Ann", "Anne", "Änn", "Bob", "Ann1", "Αnn")}
     assert len(keys) == 6
 
 
-# What comes close: all that means something on the wire, its look-alikes, and a few that fit.
+# Near misses: characters with a meaning on the wire, their look-alikes, and a few that are fine.
 NEARLY = st.text(
     "aAnNq*＊:：/／{｛error ｅ\t\xa0\x1f\u2028é\N{COMBINING ACUTE ACCENT}1אـ", max_size=40
 )
@@ -281,7 +283,7 @@ ANY = st.text(st.characters(exclude_categories=[]), max_size=40)
 @given(text=st.one_of(NEARLY, ANY, st.text(st.characters(categories=["L", "N"]), max_size=12)))
 @example("ｅｒｒｏｒ")
 @example("ｑ")
-def test_any_text_is_either_refused_or_a_name_that_can_be_taken_for_nothing_else(
+def test_any_text_is_refused_or_is_a_name_that_cannot_be_mistaken_for_anything_else(
     text: str,
 ) -> None:
     name: Name | None = None
@@ -299,12 +301,12 @@ def test_any_text_is_either_refused_or_a_name_that_can_be_taken_for_nothing_else
     assert not set(name.key) & {*NOWHERE, *WHITE_SPACE}
     assert name.shown.split() == [name.shown]
     assert safe_text(name.shown) == name.shown
-    # Who types what everyone sees gets the same name.
+    # Typing the name as it is shown gives the same name.
     assert parse_name(name.shown) == name
 
 
-def test_nothing_is_imported_when_a_name_is_judged_or_a_line_made_safe() -> None:
-    # A server that is out of file descriptors could not, and would turn everybody away.
+def test_judging_a_name_and_making_a_line_safe_import_nothing() -> None:
+    # A server without free file descriptors could not import anything, and would refuse everybody.
     program = (
         "import sys\n"
         "from trionet.chat import NameRefused, parse_name\n"
@@ -321,7 +323,7 @@ def test_nothing_is_imported_when_a_name_is_judged_or_a_line_made_safe() -> None
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F), min_size=1, max_size=40))
-def test_the_short_way_for_ascii_comes_to_what_the_profiles_say(text: str) -> None:
+def test_the_short_way_for_ascii_agrees_with_the_profiles(text: str) -> None:
     def enforced(profile: str, text: str) -> str | None:
         try:
             return str(get_profile(profile).enforce(text))

@@ -1,13 +1,15 @@
-"""The plain wire format: every row of its tables, and what nobody can forge with it."""
+"""The plain wire format: every row of its tables, and that nobody can forge a line with it."""
 
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trionet.chat import plain
 from trionet.chat.events import (
     Act,
     Acted,
@@ -19,7 +21,6 @@ from trionet.chat.events import (
     Joined,
     Left,
     LogIn,
-    Missed,
     Mistaken,
     Misunderstood,
     Present,
@@ -30,9 +31,19 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.plain import decode, decode_login, decode_messages, encode, is_quit
+from trionet.chat.plain import decode, decode_login, decode_messages, encode, encode_notice, is_quit
 from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
+from trionet.notices import (
+    AddressFull,
+    IdleTimedOut,
+    LineRejected,
+    LinesMissed,
+    LoginTimedOut,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.text.safe import WHITE_SPACE
 
 # From a member
@@ -56,7 +67,7 @@ from trionet.text.safe import WHITE_SPACE
         ("//\U000e0041", Say("/�")),
         ("a" + "\u0301" * 10, Say("a" + "\u0301" * 8 + "��")),
         ("می‌خواهم 👩‍💻 🏴󠁧󠁢󠁳󠁣󠁴󠁿 1️⃣ क्‍ष", Say("می‌خواهم 👩‍💻 🏴󠁧󠁢󠁳󠁣󠁴󠁿 1️⃣ क्‍ष")),
-        # No quitting by what only looks like it, and no blank line either.
+        # Lines that only resemble a quit, and lines that only resemble a blank one.
         ("q\u200b", Say("q�")),
         ("\u200b", Say("�")),
         ("Ann: hello", Say("Ann: hello")),
@@ -95,7 +106,7 @@ from trionet.text.safe import WHITE_SPACE
         ("\t\u3000\xa0\u2028", None),
     ],
 )
-def test_a_line_from_a_member_means_what_the_table_says(
+def test_a_line_from_a_member_is_decoded_as_the_table_says(
     line: str, request_: Request | None
 ) -> None:
     assert decode(line) == request_
@@ -116,7 +127,7 @@ def test_a_line_from_a_member_means_what_the_table_says(
         ("/\x1b[2J\u2028", "unknown command /�[2J (try /help)"),
         ("/" + "a" * 4095, f"unknown command /{'a' * 31}… (try /help)"),
         ("/a\u202e\u200b", "unknown command /a�� (try /help)"),
-        # Cut within an emoji, it has a joiner at its end.
+        # Cut inside an emoji, so that the rest would end with a joiner.
         ("/" + "a" * 29 + "👩\u200d💻", f"unknown command /{'a' * 29}👩�… (try /help)"),
         ("/me", "/me needs a text: /me TEXT"),
         ("/me  \t", "/me needs a text: /me TEXT"),
@@ -127,7 +138,7 @@ def test_a_line_from_a_member_means_what_the_table_says(
         ("/quit now", "/quit stands alone"),
     ],
 )
-def test_a_command_that_asks_for_nothing_is_misunderstood_for_a_reason(
+def test_a_command_that_cannot_be_read_is_misunderstood_with_a_reason(
     line: str, reason: str
 ) -> None:
     with pytest.raises(Misunderstood) as caught:
@@ -135,17 +146,17 @@ def test_a_command_that_asks_for_nothing_is_misunderstood_for_a_reason(
     assert str(caught.value) == reason
 
 
-# From somebody who is no member yet
+# From a peer that has not logged in
 
 
 @pytest.mark.parametrize("line", ["q", " q\t", "/quit", "/quit \u3000"])
-def test_who_has_no_name_yet_can_leave(line: str) -> None:
+def test_a_peer_without_a_name_can_leave(line: str) -> None:
     assert is_quit(line)
     assert decode_login(line) == Quit()
 
 
 @pytest.mark.parametrize("line", ["Ann", " A", "", "Q", "/who", " /quit", "/quit x", "//", "q 1"])
-def test_every_other_first_line_is_a_name_to_be_judged(line: str) -> None:
+def test_every_other_first_line_is_taken_as_a_name(line: str) -> None:
     assert not is_quit(line)
     assert decode_login(line) == LogIn(line)
 
@@ -185,19 +196,40 @@ NAMES = tuple(f"Ann{number}" for number in range(1, 1001))
         (Present(("Ann", "Bob", "Cid")), "*** 3 here: Ann, Bob, Cid"),
         (Present(NAMES), f"*** 1000 here: {', '.join(NAMES)}"),
         (Mistaken("the name Ann is taken"), "error: the name Ann is taken"),
-        (Missed(37), "*** you missed 37 lines"),
         (Closing(), "*** server is closing"),
     ],
 )
-def test_an_event_is_told_as_the_table_says(event: Event, text: str) -> None:
+def test_an_event_is_encoded_as_the_table_says(event: Event, text: str) -> None:
     assert encode(event) == f"{text}\n".encode()
 
 
-def test_help_is_notices_that_name_every_command() -> None:
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (LinesMissed(37), "*** you missed 37 lines"),
+        (LineRejected(LineNotUTF8(b"\xff")), "error: line is not UTF-8"),
+        (LoginTimedOut(30), "error: no login within 30 seconds"),
+        (IdleTimedOut(0.5), "error: nothing came for 0.5 seconds"),
+        (ServerFull(), "error: server is full"),
+        (AddressFull(), "error: too many connections from your address"),
+        (ServerClosing(), "error: server is closing"),
+    ],
+)
+def test_a_notice_of_the_toolkit_is_encoded_as_one_line(notice: Notice, text: str) -> None:
+    assert encode_notice(notice) == f"{text}\n".encode()
+
+
+def test_every_event_can_be_encoded() -> None:
+    assert {Said, *plain._ENCODERS} == set(get_args(Event))
+
+
+def test_help_consists_of_notices_that_name_every_command() -> None:
     *lines, rest = encode(Helped()).decode().split("\n")
     assert rest == ""
     assert all(line.startswith("*** ") for line in lines)
-    for command in ("/me", "/say", "//", "/who", "/help", "/quit", "q"):
+    commands = {*plain._COMMANDS_WITH_TEXT, *plain._COMMANDS_ALONE}
+    assert commands == {"/me", "/say", "/who", "/help", "/quit"}
+    for command in (*commands, "//", "q"):
         assert any(line.startswith(f"*** {command}") or f"{command} " in line for line in lines)
 
 
@@ -209,7 +241,7 @@ def test_help_is_notices_that_name_every_command() -> None:
 )
 @example(length=128, count=1, slack=0)
 def test_who_lists_as_many_names_as_fit_in_a_line(length: int, count: int, slack: int) -> None:
-    # Just enough names to come near the limit, and then some more.
+    # Enough names to come near the limit, and then some more.
     full = MAX_LINE_TO_CLIENT // (length + 2) + 1
     names = ("b" * slack, *("a" * length for _ in range(full))) + ("c",) * (count - 1)
     head = f"*** {len(names)} here: "
@@ -225,15 +257,15 @@ def test_who_lists_as_many_names_as_fit_in_a_line(length: int, count: int, slack
     listed = len(names) if "more" not in told else told.count(",") + 1
     assert told == line_with(listed) + "\n"
     assert fits(listed)
-    # Neither one more, nor all of them, where nothing need be said of the rest.
+    # Neither would one more name fit, nor all names, with which no rest has to be counted.
     assert listed == len(names) or not fits(listed + 1)
     assert listed == len(names) or not fits(len(names))
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_a_list_that_just_fits_is_whole_and_one_byte_more_is_not(over: int) -> None:
-    # 1,023 names of 62 bytes and a comma, one that fills the line, and a last one that is shorter
-    # than what would be said of it.
+def test_a_list_that_just_fits_is_whole_and_is_cut_if_one_byte_longer(over: int) -> None:
+    # 1,023 names of 62 bytes and a comma, one name that fills the line, and a last one that is
+    # shorter than the words that would replace it.
     filling = MAX_LINE_TO_CLIENT - len("*** 1025 here: ") - 1023 * 64 - len(", x")
     names = [*["é" * 31] * 1023, "y" * (filling + over), "x"]
     line = encode(Present(tuple(names))).decode().removesuffix("\n")
@@ -243,7 +275,7 @@ def test_a_list_that_just_fits_is_whole_and_one_byte_more_is_not(over: int) -> N
 
 # What nobody can forge
 
-# All that means something in either direction, so that lines come close to what they must not be.
+# Everything that means something in either direction, so that lines come close to a forgery.
 LINES = st.one_of(
     st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=40),
     st.text("*/: \t\r\x0b\x85\u2028\u2029\x1b\x00qAnBobeérror", max_size=24),
@@ -287,7 +319,7 @@ def test_no_text_of_a_member_looks_like_a_notice_or_somebody_elses_line(
 
 
 def lines_of(told: str) -> None:
-    """See that this is one line, to a program, to a terminal and to Python."""
+    """Check that this is one line to a program, to a terminal and to Python."""
     assert told.endswith("\n")
     assert len(told.splitlines()) == 1
     assert LineDecoder(max_line=MAX_LINE_TO_CLIENT).feed(told.encode()) == [told[:-1]]
@@ -335,16 +367,16 @@ def test_a_message_that_fills_a_line_is_passed_on_whole(character: str) -> None:
 @example(["a\tb"])
 @example(["hello", "//you"])
 @example([])
-def test_lines_taken_at_once_are_messages_as_they_are_one_by_one(lines: list[str]) -> None:
+def test_lines_read_in_one_go_are_the_same_messages_as_one_by_one(lines: list[str]) -> None:
     texts = decode_messages([*lines])
     if texts is not None:
         assert [decode(line) for line in lines] == [Say(text) for text in texts]
 
 
-def test_what_people_mostly_say_is_taken_at_once() -> None:
+def test_ordinary_messages_are_read_in_one_go() -> None:
     lines: list[Line] = ["hello", "  how are you? /me asks", "a q and a", "1 / 2"]
     assert decode_messages(lines) == lines
 
 
-def test_a_bad_line_among_them_is_left_to_a_closer_look() -> None:
+def test_lines_with_a_bad_one_among_them_are_read_one_by_one() -> None:
     assert decode_messages(["hello", LineNotUTF8(b"\xff")]) is None

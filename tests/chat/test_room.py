@@ -1,4 +1,4 @@
-"""A room with a list for a log: what happens and what is told of it are one."""
+"""A room whose log is a list: what happens and what the members are told always agree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Entry = tuple[str, object, object]
 
 
 class Seat:
-    """A box that is only told apart from others."""
+    """A box that only has an identity."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Seat:
 
 
 class ListedLog:
-    """Every entry in order, as what was done, with which box, and what was said."""
+    """Keeps every entry in order: what was done, with which box, and with which event."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -64,6 +64,9 @@ class ListedLog:
         self.entries.append(("tell", box, event))
         return 0
 
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        raise NotImplementedError
+
     def take(self) -> list[Entry]:
         taken, self.entries = self.entries, []
         return taken
@@ -73,7 +76,7 @@ def enter(room: Room, name: str) -> Member:
     return room.enter(parse_name(name), Seat(name), encode)
 
 
-def test_entering_is_one_stretch_of_the_log() -> None:
+def test_entering_appends_to_the_log_in_one_stretch() -> None:
     log = ListedLog()
     room = Room(log)
     ann = enter(room, "Ann")
@@ -92,7 +95,7 @@ def test_entering_is_one_stretch_of_the_log() -> None:
     assert len(room) == 2
 
 
-def test_who_leaves_hears_nothing_of_it_and_the_count_is_of_those_who_stay() -> None:
+def test_a_member_who_leaves_hears_nothing_of_it_and_the_count_is_of_those_who_stay() -> None:
     log = ListedLog()
     room = Room(log)
     ann, bob, _ = (enter(room, name) for name in ("Ann", "Bob", "Cid"))
@@ -156,7 +159,7 @@ def test_a_name_that_looks_like_a_members_is_taken_while_that_member_is_here(
     assert room.names == (here, "Cid")
     room.leave(first)
     second = enter(room, other)
-    # Leaving again takes no look from whoever has it now.
+    # Leaving again takes no skeleton from the member who has it now.
     room.leave(first)
     with pytest.raises(NameTaken):
         enter(room, here)
@@ -184,7 +187,7 @@ def test_messages_and_actions_go_to_all_others_and_answers_to_one() -> None:
     ]
 
 
-def test_the_room_tells_when_the_last_member_has_left_and_not_before() -> None:
+def test_on_empty_is_called_when_the_last_member_has_left_and_not_before() -> None:
     log = ListedLog()
     emptied: list[int] = []
     room = Room(log, on_empty=lambda: emptied.append(len(log.entries)))
@@ -193,14 +196,14 @@ def test_the_room_tells_when_the_last_member_has_left_and_not_before() -> None:
     room.leave(ann)
     assert emptied == []
     room.leave(bob)
-    # After the notice is in the log.
+    # Only after the notice is in the log.
     assert emptied == [len(log.entries)]
     assert log.entries[-1] == ("publish", None, Left("Bob", 0))
     room.leave(bob)
     assert len(emptied) == 1
 
 
-def test_closing_is_told_once_and_then_nobody_enters_and_nobody_is_told_who_leaves() -> None:
+def test_closing_is_told_once_and_after_it_nobody_enters_and_leaving_is_not_told() -> None:
     log = ListedLog()
     emptied: list[str] = []
     room = Room(log, on_empty=lambda: emptied.append("empty"))
@@ -243,7 +246,7 @@ def test_every_count_and_list_agrees_with_its_place_in_the_log(
                 room.leave(gone_or_here[name])
             elif name in room.names:
                 room.tell_who(gone_or_here[name])
-    # Who is here is what the log says, read from its beginning.
+    # Read the log from its beginning: it says who is here.
     here: list[str] = []
     for _, _, event in log.entries:
         match event:
@@ -262,7 +265,7 @@ def test_every_count_and_list_agrees_with_its_place_in_the_log(
     assert len({name.lower() for name in here}) == len(here)
 
 
-def test_messages_that_came_together_are_said_in_their_order() -> None:
+def test_messages_that_came_together_keep_their_order() -> None:
     log = ListedLog()
     room = Room(log)
     ann = enter(room, "Ann")

@@ -1,4 +1,4 @@
-"""The chat room as a service: in memory where lines count, on sockets where the socket does."""
+"""The chat as a service: in memory if the lines matter, on sockets if the socket does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_b
 
 LOOPBACK = "127.0.0.1:0"
 
-# On virtual time, what has not happened within a week never will.
+# What has not happened within a week of virtual time never will.
 A_WEEK = 7 * 86400.0
 
 settled = trio.testing.wait_all_tasks_blocked
@@ -30,7 +30,7 @@ settled = trio.testing.wait_all_tasks_blocked
 
 @dataclass
 class Chat:
-    """A room that is served in memory, its console, and whether the server has returned."""
+    """A room served in memory, its console, and whether the server has returned."""
 
     server: Server
     network: MemoryNetwork
@@ -38,7 +38,7 @@ class Chat:
     ended: trio.Event
 
     async def connect(self, *lines: str, link: Link | None = None) -> LineClient:
-        """Connect somebody who says these lines at once."""
+        """Connect a client that sends these lines at once."""
         client = LineClient(
             await self.network.connect(self.server.addresses[0], link=link),
             name=lines[0] if lines else "stranger",
@@ -48,7 +48,7 @@ class Chat:
         return client
 
     async def join(self, *names: str) -> list[LineClient]:
-        """Let members in, one after the other, until everyone has heard of everyone."""
+        """Log members in one after the other, each once everyone has heard of the one before."""
         clients: list[LineClient] = []
         for count, name in enumerate(names, start=1):
             client = await self.connect(name)
@@ -119,7 +119,7 @@ async def test_a_refused_name_can_be_tried_again(autojump_clock: trio.testing.Mo
         await ann.expect("*** Bob joined (2 here)")
 
 
-async def test_a_bad_line_in_place_of_the_name_is_told_and_the_next_is_the_next_try(
+async def test_a_bad_line_in_place_of_the_name_is_answered_and_the_next_line_is_the_next_try(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -129,7 +129,7 @@ async def test_a_bad_line_in_place_of_the_name_is_told_and_the_next_is_the_next_
         await ann.expect("*** welcome, Ann (1 here: Ann)")
 
 
-async def test_a_silent_client_delays_nobody_and_is_nobody(
+async def test_a_silent_client_delays_nobody_and_is_not_counted(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -148,7 +148,7 @@ async def test_a_silent_client_delays_nobody_and_is_nobody(
 
 
 @pytest.mark.parametrize("line", ["q", " q\t", "/quit"])
-async def test_who_quits_before_login_is_closed_unanswered(
+async def test_quitting_before_login_closes_unanswered(
     line: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with chat() as room:
@@ -239,7 +239,7 @@ async def test_messages_and_commands_do_as_the_protocol_says(
         await bob.expect_silence(60)
 
 
-async def test_a_bad_line_is_told_in_its_place_and_to_its_sender_alone(
+async def test_a_bad_line_is_answered_in_its_place_and_only_to_its_sender(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -252,12 +252,12 @@ async def test_a_bad_line_is_told_in_its_place_and_to_its_sender_alone(
         await ann.expect("Bob: " + "b" * 4096)
 
 
-async def test_answers_stand_in_their_place_in_the_common_sequence(
+async def test_answers_come_in_their_place_in_the_common_sequence(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
         ann, bob = await room.join("Ann", "Bob")
-        # All in one turn of the hub, in whichever order the readers ran.
+        # All in one batch of the hub, in whichever order the readers ran.
         await bob.send("one", "two")
         await ann.send("/who", "hello", "/who")
         lines = [await ann.receive() for _ in range(4)]
@@ -270,14 +270,14 @@ async def test_answers_stand_in_their_place_in_the_common_sequence(
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_all_see_one_sequence_less_their_own_and_the_console_sees_it_too(
+async def test_all_see_one_sequence_without_their_own_messages_and_so_does_the_console(
     seed: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     chance = random.Random(seed)
     heard: dict[str, list[str]] = {}
 
     async def live(room: Chat, name: str) -> None:
-        """Come, talk and listen, and go by one of the ways."""
+        """Join, talk and listen, and leave in one of the ways."""
         lines = heard[name] = []
         await trio.sleep(chance.random())
         client = await room.connect(link=room.network.random_link(latency=0.05))
@@ -321,7 +321,7 @@ async def test_all_see_one_sequence_less_their_own_and_the_console_sees_it_too(
         assert rest == [line for line in common if not line.startswith(f"{name}: ")]
         said = [line for line in common if line.startswith(f"{name}: ")]
         assert len(said) >= 20
-        # In the order in which they were said.
+        # In the order in which they were sent.
         numbers = [tuple(map(int, line.rpartition(" ")[2].split("."))) for line in said]
         assert numbers == sorted(numbers)
 
@@ -387,7 +387,7 @@ async def test_each_way_of_leaving_gives_exactly_one_notice_after_all_that_was_s
 
 
 @pytest.mark.parametrize("ways", list(itertools.combinations(LEAVING, 2)))
-async def test_two_who_leave_at_once_are_no_ghosts_in_the_count(
+async def test_two_members_who_leave_at_once_are_both_gone_from_the_count(
     ways: tuple[Callable[[LineClient], Awaitable[None]], ...],
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -407,7 +407,7 @@ async def test_two_who_leave_at_once_are_no_ghosts_in_the_count(
 
 
 @pytest.mark.parametrize("line", ["q", "\tq ", "/quit"])
-async def test_who_quits_hears_nothing_more(
+async def test_a_member_who_quits_hears_nothing_more(
     line: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with chat() as room:
@@ -443,7 +443,7 @@ async def test_a_peer_that_sends_no_end_of_line_is_told_why_it_is_cut_off(
 
 
 @pytest.mark.parametrize("leave", LEAVING)
-async def test_the_server_ends_when_the_last_has_left_and_not_before_the_first_has_come(
+async def test_the_server_ends_when_the_last_member_has_left_and_not_before_the_first_has_come(
     leave: Callable[[LineClient], Awaitable[None]], autojump_clock: trio.testing.MockClock
 ) -> None:
     async with chat() as room:
@@ -464,7 +464,7 @@ async def test_the_server_ends_when_the_last_has_left_and_not_before_the_first_h
             await room.connect()
 
 
-async def test_when_the_last_has_left_those_at_the_door_are_told(
+async def test_when_the_last_member_has_left_peers_without_a_name_are_told(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -478,7 +478,7 @@ async def test_when_the_last_has_left_those_at_the_door_are_told(
         await room.ended.wait()
 
 
-async def test_a_room_that_stays_is_there_for_the_next(
+async def test_a_server_that_stays_serves_the_next_member(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat(forever=True) as room:
@@ -514,7 +514,7 @@ async def test_a_drain_tells_members_and_strangers_and_says_nothing_of_leaving(
         assert room.shown[3:] == ["*** server is closing"]
 
 
-async def test_a_drain_of_a_room_that_nobody_came_to_ends_it(
+async def test_a_drain_ends_a_server_that_nobody_came_to(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -524,7 +524,7 @@ async def test_a_drain_of_a_room_that_nobody_came_to_ends_it(
         assert room.shown == ["*** server is closing"]
 
 
-async def test_what_was_said_before_a_drain_is_heard_before_its_notice(
+async def test_messages_sent_before_a_drain_are_heard_before_its_notice(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat() as room:
@@ -536,7 +536,7 @@ async def test_what_was_said_before_a_drain_is_heard_before_its_notice(
         await bob.expect_end()
 
 
-async def test_what_the_pace_holds_back_at_a_drain_is_heard_by_all_before_its_notice(
+async def test_messages_that_the_rate_holds_back_at_a_drain_are_heard_before_its_notice(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat(limits=Limits(rate=1, burst=1)) as room:
@@ -606,12 +606,15 @@ async def test_the_console_shows_notices_and_messages_only_where_asked_for(
         ]
 
 
-async def test_a_console_that_fails_is_nobodys_concern(
+async def test_a_console_that_fails_affects_nobody(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = MemoryNetwork()
 
+    shown: list[str] = []
+
     def fail(line: str) -> None:
+        shown.append(line)
         raise RuntimeError(line)
 
     async with trio.open_nursery() as nursery:
@@ -621,6 +624,9 @@ async def test_a_console_that_fails_is_nobodys_concern(
             await ann.expect("*** welcome, Ann (1 here: Ann)", "*** 1 here: Ann")
             await ann.send("q")
             await ann.expect_end()
+    # It may be well again with the next line, and so it is still shown everything.
+    assert shown == ["*** Ann joined (1 here)", "*** Ann left (0 here)", "*** server is closing"]
+    assert [record.name for record in caplog.records] == ["trionet.chat"]
 
 
 # A room with much to do
@@ -629,7 +635,7 @@ async def test_a_console_that_fails_is_nobodys_concern(
 async def test_members_who_ask_for_more_than_there_is_room_for_are_answered_in_full(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Room for a few answers at a time.
+    # There is room for a few answers at a time.
     monkeypatch.setattr("trionet.fanout.hub.HIGH_WATER_BYTES", 200)
     async with chat() as room:
         names = [f"member{number}" for number in range(20)]
@@ -645,7 +651,7 @@ async def test_members_who_ask_for_more_than_there_is_room_for_are_answered_in_f
             assert sorted(lines)[-19:] == sorted(others)
 
 
-async def test_who_asks_for_much_leaves_the_others_their_turn(
+async def test_a_member_with_many_questions_leaves_the_others_their_turn(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trionet.fanout.hub.HIGH_WATER_BYTES", 200)
@@ -656,7 +662,7 @@ async def test_who_asks_for_much_leaves_the_others_their_turn(
         await bob.expect("*** 2 here: Ann, Bob", "Ann: the last")
 
 
-async def test_long_answers_are_paid_for(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_long_answer_costs_more_tokens(autojump_clock: trio.testing.MockClock) -> None:
     async with chat(limits=Limits(rate=1, burst=200)) as room:
         (ann,) = await room.join("Ann")
         for number in range(150):
@@ -668,11 +674,11 @@ async def test_long_answers_are_paid_for(autojump_clock: trio.testing.MockClock)
         for _ in range(110):
             await ann.send("/who")
             await ann.receive()
-        # 5 KiB: each costs two tokens.
+        # Each answer has 5 KiB, so that each question costs two tokens.
         assert 20 <= trio.current_time() - began <= 22
 
 
-async def test_a_drain_with_its_own_deadline_is_given_that_time(
+async def test_a_drain_keeps_the_deadline_it_was_given(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with chat(limits=Limits(write_timeout=0)) as room:
@@ -683,15 +689,15 @@ async def test_a_drain_with_its_own_deadline_is_given_that_time(
         assert len(await room.server.drain(60)) == 1
         assert trio.current_time() - began == 60
         await room.ended.wait()
-        # And what the hub has still to do is not waited for.
+        # What the hub still has to do is not waited for.
         assert trio.current_time() - began < 61
 
 
-# Who reads slowly
+# Slow readers
 
 
 @pytest.mark.parametrize("sends_now", [True, False])
-async def test_a_slow_reader_is_told_what_it_missed_and_delays_nobody(
+async def test_a_slow_reader_is_told_how_much_it_missed_and_delays_nobody(
     sends_now: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with chat(limits=Limits(max_waiting=2000)) as room:
@@ -710,7 +716,7 @@ async def test_a_slow_reader_is_told_what_it_missed_and_delays_nobody(
         while not heard or heard[-1] != 999:
             line = await slow.receive()
             if line.startswith("*** you missed "):
-                # In the place of the lines that are missing.
+                # In place of the missing lines.
                 count = int(line.split()[3])
                 assert line == f"*** you missed {count} lines"
                 missed += count
@@ -744,11 +750,11 @@ async def test_a_member_who_never_reads_delays_neither_the_others_nor_their_leav
 
 @asynccontextmanager
 async def on_a_socket() -> AsyncIterator[Callable[..., Awaitable[LineClient]]]:
-    """Serve a room on loopback; gives what joins it."""
+    """Serve a room on the loopback; yields a function that joins it."""
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             server: Server = await nursery.start(
-                # As fast as it goes: what is tested here is the end, not the pace.
+                # No rate: the end is tested here, not the pace.
                 partial(serve, LOOPBACK, forever=True, limits=Limits())
             )
 
@@ -797,7 +803,7 @@ async def test_a_half_closed_socket_is_answered_in_full_and_leaves_once() -> Non
             await ann.expect_end()
 
 
-async def test_who_quits_a_socket_reads_all_that_was_answered_though_input_is_left_unread() -> None:
+async def test_after_a_quit_every_answer_can_be_read_although_input_was_left_unread() -> None:
     async with on_a_socket() as join, await join("Ann", here="Ann") as ann:
         await ann.send(*["/who"] * 2000, "q", *["not read"] * 10_000)
         await ann.expect(*["*** 1 here: Ann"] * 2000)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trionet import BadLine, Line
+from trionet import BadLine, Line, Notice
 from trionet.abc import Box
 from trionet.chat import Room, Session, plain
 from trionet.chat.events import AskWho, Event, LogIn, Request
@@ -56,19 +56,24 @@ class PromptLog:
         if box not in self.boxes:
             return 0
         lines = self.boxes[box](event)
+        return self.tell_lines(box, lines)
+
+    def tell_lines(self, box: Box, lines: bytes) -> int:
+        if box not in self.boxes:
+            return 0
         box.put(lines)
         return len(lines)
 
 
 class Peer:
-    """Somebody at the door of a room."""
+    """A peer that has not logged in yet."""
 
     def __init__(self, room: Room) -> None:
         self.box = Inbox()
         self.session = Session(room, self.box, plain)
 
     def say(self, *lines: Line) -> list[str]:
-        """Hand lines in and return what was heard since the last time."""
+        """Hand in lines; return what the peer has heard since the last call."""
         for line in lines:
             self.session.receive(line)
         return self.box.take()
@@ -107,7 +112,7 @@ def test_a_name_that_is_unfit_or_taken_gets_its_error_and_the_next_line_is_the_n
     assert stranger.say("Bob") == ["*** welcome, Bob (2 here: Ann, Bob)"]
 
 
-def test_a_name_that_looks_like_a_members_gets_an_error_that_tells_which() -> None:
+def test_a_name_that_looks_like_a_members_gets_an_error_that_names_the_member() -> None:
     room = Room(PromptLog())
     member(room, "Ann")
     stranger = Peer(room)
@@ -151,7 +156,9 @@ def test_the_tenth_refused_name_ends_the_session(tries: list[Line], together: bo
     assert stranger.box.take() == ann.say() == []
 
 
-def test_after_nine_refused_names_another_may_be_tried_and_members_mistakes_do_not_count() -> None:
+def test_after_nine_refused_names_a_tenth_may_be_tried_and_mistakes_of_members_do_not_count() -> (
+    None
+):
     room = Room(PromptLog())
     stranger = Peer(room)
     stranger.say(*["a:b"] * 9)
@@ -163,12 +170,12 @@ def test_after_nine_refused_names_another_may_be_tried_and_members_mistakes_do_n
     assert not stranger.session.ended
 
 
-def test_the_name_is_the_one_that_everyone_sees() -> None:
+def test_name_is_the_form_that_everyone_sees() -> None:
     peer = member(Room(PromptLog()), " Ａｎｎ\t".replace("Ａ", "A"))
     assert peer.session.name == "Ann"
 
 
-def test_who_has_no_name_hears_nothing_and_is_not_counted() -> None:
+def test_a_peer_without_a_name_hears_nothing_and_is_not_counted() -> None:
     room = Room(PromptLog())
     stranger = Peer(room)
     ann = member(room, "Ann")
@@ -199,7 +206,7 @@ def test_messages_and_actions_go_to_all_others_and_never_back() -> None:
     assert bob.say() == cid.say() == heard
 
 
-def test_answers_go_to_their_sender_alone() -> None:
+def test_answers_go_only_to_whoever_asked() -> None:
     room = Room(PromptLog())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
@@ -216,7 +223,7 @@ def test_answers_go_to_their_sender_alone() -> None:
 
 
 @pytest.mark.parametrize("line", ["q", "\tq ", "/quit", "/quit "])
-def test_who_quits_hears_nothing_more_and_the_others_hear_it_once(line: str) -> None:
+def test_a_member_who_quits_hears_nothing_more_and_the_others_are_told_once(line: str) -> None:
     room = Room(PromptLog())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
@@ -228,7 +235,7 @@ def test_who_quits_hears_nothing_more_and_the_others_hear_it_once(line: str) -> 
     assert bob.say() == []
 
 
-def test_an_end_without_a_q_is_told_once_too() -> None:
+def test_an_end_without_a_q_is_also_told_once() -> None:
     room = Room(PromptLog())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
@@ -244,7 +251,7 @@ def test_a_name_is_free_as_soon_as_its_member_has_left() -> None:
     assert Peer(room).say("ann") == ["*** welcome, ann (1 here: ann)"]
 
 
-def test_when_the_room_closes_members_and_strangers_are_told_in_their_own_way() -> None:
+def test_when_the_room_closes_members_get_a_notice_and_strangers_an_error() -> None:
     room = Room(PromptLog())
     ann, bob, stranger, late, quitter = (
         member(room, "Ann"),
@@ -267,7 +274,7 @@ def test_when_the_room_closes_members_and_strangers_are_told_in_their_own_way() 
 
 
 class AnotherWire:
-    """A format in which requests are asked for at the wrong time."""
+    """A format that makes requests at the wrong time."""
 
     def decode_login(self, line: str) -> Request:
         return LogIn(line) if line else AskWho()
@@ -275,14 +282,17 @@ class AnotherWire:
     def decode(self, line: str) -> Request | None:
         return LogIn(line)
 
-    def decode_messages(self, lines: list[Line]) -> list[str] | None:  # noqa: ARG002
+    def decode_messages(self, _lines: list[Line], /) -> None:
         return None
 
     def encode(self, event: Event) -> bytes:
         return plain.encode(event)
 
+    def encode_notice(self, notice: Notice) -> bytes:
+        return plain.encode_notice(notice)
 
-def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:
+
+def test_a_request_at_the_wrong_time_gets_an_error() -> None:
     box = Inbox()
     session = Session(Room(PromptLog()), box, AnotherWire())
     for line in ("", "Ann", "Bob"):
@@ -294,7 +304,7 @@ def test_a_format_that_asks_at_the_wrong_time_is_told_so() -> None:
     ]
 
 
-def test_what_is_asked_for_before_login_counts_as_a_refused_name() -> None:
+def test_a_request_before_login_counts_as_a_refused_name() -> None:
     box = Inbox()
     session = Session(Room(PromptLog()), box, AnotherWire())
     for _ in range(10):
@@ -317,7 +327,7 @@ NOTICE = re.compile(r"\*\*\* (?P<name>\S+) (?P<what>joined|left) \([0-9]+ here\)
 
 @settings(deadline=None, max_examples=150)
 @given(steps=st.lists(st.tuples(st.integers(0, 3), LINES), max_size=40))
-# Names that are also words of the notices.
+# Names that are also words in notices.
 @example([(0, "left"), (1, "joined"), (0, "q")])
 def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
     steps: list[tuple[int, Line]],
@@ -330,7 +340,8 @@ def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
         if not peer.session.ended:
             heard = peer.say(line)
             if isinstance(line, BadLine):
-                assert heard[-1] == f"error: {line}"
+                # The tenth line that is no name has an answer of its own, and ends the session.
+                assert heard[-1] == (TOO_MANY if peer.session.ended else f"error: {line}")
     for peer in peers:
         peer.session.end()
     heard = watcher.say()
@@ -345,7 +356,7 @@ def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
 
 
 @given(st.lists(LINES, max_size=12), st.integers(0, 12))
-def test_lines_that_come_together_mean_what_they_mean_one_by_one(
+def test_lines_that_come_together_have_the_same_effect_as_one_by_one(
     lines: list[Line], first: int
 ) -> None:
     heard = []
@@ -365,7 +376,7 @@ def test_lines_that_come_together_mean_what_they_mean_one_by_one(
     assert heard[0] == heard[1]
 
 
-def test_a_full_room_takes_one_line_at_a_time_and_says_how_many_it_took() -> None:
+def test_when_the_room_is_full_one_line_is_taken_and_counted() -> None:
     log = PromptLog()
     room = Room(log)
     ann = member(room, "Ann")
@@ -376,18 +387,18 @@ def test_a_full_room_takes_one_line_at_a_time_and_says_how_many_it_took() -> Non
         ann.box.take()
         assert ann.session.receive_batch(commands) == 1
         assert ann.box.take() == ["*** 1 here: Ann"]
-    # Messages that came together cost what they are, and are taken together.
+    # Messages that came together are taken together.
     assert ann.session.receive_batch(["one", "two"]) == 2
     assert ann.session.receive_batch([]) == 0
 
 
-def test_what_stands_behind_a_q_is_not_taken() -> None:
+def test_lines_after_a_q_are_not_taken() -> None:
     ann = member(Room(PromptLog()), "Ann")
     assert ann.session.receive_batch(["/who", "q", "/who"]) == 2
     assert ann.session.ended
 
 
-def test_a_long_answer_costs_a_token_for_each_4096_bytes_of_it() -> None:
+def test_a_long_answer_costs_one_token_for_each_4096_bytes() -> None:
     room = Room(PromptLog())
     charged: list[int] = []
     box = Inbox()
@@ -401,7 +412,7 @@ def test_a_long_answer_costs_a_token_for_each_4096_bytes_of_it() -> None:
     assert charged == [(len(answer) + 1) // 4096] == [2]
 
 
-def test_all_who_ask_at_the_same_time_are_told_the_same_event() -> None:
+def test_members_who_ask_at_the_same_time_get_the_same_event_object() -> None:
     events: list[Event] = []
 
     class NotingLog(PromptLog):

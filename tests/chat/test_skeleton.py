@@ -1,4 +1,4 @@
-"""What looks like what, and that the data is all there."""
+"""Which texts look alike, and that the data is complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trionet.chat import NameRefused, parse_name
 from trionet.chat.confusables import DATA, UNICODE_VERSION
-from trionet.chat.skeleton import looks, skeleton
+from trionet.chat.skeleton import skeleton, skeletons_of
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from trionet.chat.skeleton import looks, skeleton
     [
         ("", ""),
         ("ann", "ann"),
-        # Cyrillic, whole and in part; Armenian, Greek, a small capital, Lisu.
+        # Cyrillic, in whole and in part; Armenian, Greek, a small capital, Lisu.
         ("аnn", "ann"),
         ("ѕсоре", "scope"),
         ("ЅСОРЕ", "SCOPE"),
@@ -26,7 +26,7 @@ from trionet.chat.skeleton import looks, skeleton
         ("Αnn", "Ann"),
         ("ᴏ", "o"),
         ("ꓮ", "A"),
-        # Mathematical letters, a ligature. (Full-width ones are the profile's business.)
+        # Mathematical letters, a ligature. (Full-width letters are left to the profile.)
         ("𝐀𝖓𝚗", "Ann"),
         ("ﬁ", "fi"),
         # Digits and letters.
@@ -36,10 +36,10 @@ from trionet.chat.skeleton import looks, skeleton
         ("M", "M"),
         ("۱०", "lo"),
         ("ı", "i"),
-        # Marks stay, and it makes no difference how they are composed.
+        # Marks are kept, and it makes no difference how they are composed.
         ("é", "e\u0301"),
         ("e\u0301", "e\u0301"),
-        # What is not seen does not count, and neither does a dot on a dot.
+        # Invisible characters do not count, nor does a dot on a dot.
         ("a\u200bn\u00adn\ufe0f\u2060", "ann"),
         ("بـ\u200cب", skeleton("بـب")),
         ("i\u0307", "i"),
@@ -47,7 +47,7 @@ from trionet.chat.skeleton import looks, skeleton
         ("i\u0323\u0307", "i\u0323"),
         ("l\u0307", "l\u0307"),
         ("a\u0307", "a\u0307"),
-        # What most fonts draw differently.
+        # Pairs that most fonts draw differently.
         ("vv cl 5", "vv cl 5"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_skeleton_is_what_a_text_looks_like(text: str, expected: str) -> None:
     assert skeleton(text) == expected
 
 
-def test_the_data_is_whole() -> None:
+def test_the_data_is_complete() -> None:
     sources = [source for group in DATA.split(";") for source in group.partition("=")[2].split()]
     # The file says at its end: "total: 6311".
     assert (UNICODE_VERSION, len(sources), len(set(sources))) == ("13.0.0", 6311, 6311)
@@ -64,7 +64,7 @@ def test_the_data_is_whole() -> None:
 
 @settings(deadline=None)
 @given(text=st.text())
-def test_texts_that_are_canonically_the_same_look_the_same(text: str) -> None:
+def test_canonically_equal_texts_have_the_same_skeleton(text: str) -> None:
     once = skeleton(text)
     assert once == skeleton(unicodedata.normalize("NFC", text))
     assert once == skeleton(unicodedata.normalize("NFD", text))
@@ -96,8 +96,8 @@ def test_texts_that_are_canonically_the_same_look_the_same(text: str) -> None:
         ("نام", "نا\u0645"),
     ],
 )
-def test_names_that_look_alike_in_any_case_have_a_look_in_common(one: str, other: str) -> None:
-    assert parse_name(one).looks & parse_name(other).looks
+def test_names_that_look_alike_in_any_case_have_a_skeleton_in_common(one: str, other: str) -> None:
+    assert parse_name(one).skeletons & parse_name(other).skeletons
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ def test_names_that_look_alike_in_any_case_have_a_look_in_common(one: str, other
         ("Zoë", "Zoe"),
     ],
 )
-def test_names_that_do_not_look_alike_have_none(one: str, other: str) -> None:
-    assert not parse_name(one).looks & parse_name(other).looks
+def test_names_that_do_not_look_alike_have_no_skeleton_in_common(one: str, other: str) -> None:
+    assert not parse_name(one).skeletons & parse_name(other).skeletons
 
 
 @settings(deadline=None, max_examples=300)
 @given(text=st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8))
-def test_names_that_are_the_same_look_the_same(text: str) -> None:
+def test_names_that_are_the_same_have_a_skeleton_in_common(text: str) -> None:
     try:
         names = [parse_name(text), parse_name(text.lower()), parse_name(text.swapcase())]
     except NameRefused:
         return
-    assert all(name.looks == looks(name.shown, name.key) for name in names)
+    assert all(name.skeletons == skeletons_of(name.shown, name.key) for name in names)
     for name in names[1:]:
-        assert name.key != names[0].key or name.looks & names[0].looks
+        assert name.key != names[0].key or name.skeletons & names[0].skeletons

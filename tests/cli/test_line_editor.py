@@ -634,7 +634,7 @@ async def test_ctrl_c_ends_a_client_that_waits_for_the_calculator(programs: Prog
 
 
 # The essence of a shell: it has the terminal, gives it to the program, and takes it back when the
-# program stops. When the next line is typed, it resumes the program.
+# program stops. The next line typed resumes the program, in the foreground unless it is `bg`.
 _SHELL = """
 import os, signal, sys, termios, fcntl
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -651,12 +651,12 @@ while True:
     _, status = os.waitpid(child, os.WUNTRACED)
     if not os.WIFSTOPPED(status):
         sys.exit(os.waitstatus_to_exitcode(status))
-    assert os.WSTOPSIG(status) == signal.SIGTSTP
+    assert os.WSTOPSIG(status) in (signal.SIGTSTP, signal.SIGTTIN)
     os.tcsetpgrp(0, os.getpgrp())
     as_before = termios.tcgetattr(0) == modes
     os.write(1, b"stopped\\n" if as_before else b"stopped with other modes\\n")
-    sys.stdin.readline()
-    os.tcsetpgrp(0, child)
+    if sys.stdin.readline() == "fg\\n":
+        os.tcsetpgrp(0, child)
     os.killpg(child, signal.SIGCONT)
 """
 
@@ -681,6 +681,57 @@ async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> 
         await ann.type(CTRL_C)
         await ann.expect_screen(*shown, ">")
     await ann.type("q\r")
+    await ann.expect_end(0)
+    assert ann.modes == ann.modes_before
+
+
+async def test_a_program_in_the_background_leaves_the_terminal_alone(programs: Programs) -> None:
+    address = await start_room(programs)
+    ann = await programs.start_on_terminal(
+        "chat", "join", "--name", "Ann", address, interpreter=("-c", _SHELL)
+    )
+    await ann.expect_screen(WELCOME, ">")
+    await ann.type("half\x1a")
+    await ann.expect_screen(WELCOME, "stopped")
+    await ann.type("bg\n")
+    await ann.expect_screen(WELCOME, "stopped", "bg", "stopped")
+    await ann.type("fg\n")
+    await ann.expect_screen(WELCOME, "stopped", "bg", "stopped", "fg", "> half")
+    await ann.type(CTRL_C + "q\r")
+    await ann.expect_end(0)
+    assert ann.modes == ann.modes_before
+
+
+# The machine is so busy that the thread at the terminal waits its turn for longer than a terminal
+# may stand still.
+_BUSY = """
+import time
+from trionet.cli.prompt_thread import PromptThread
+def delayed(leave):
+    def wait_and_leave(*arguments):
+        time.sleep(1.5)
+        leave(*arguments)
+    return wait_and_leave
+PromptThread._leave_screen = delayed(PromptThread._leave_screen)
+PromptThread._end = delayed(PromptThread._end)
+"""
+
+
+async def test_the_prompt_goes_before_a_suspended_program_however_busy_the_machine(
+    programs: Programs,
+) -> None:
+    address = await start_room(programs)
+    ann = await programs.start_on_terminal(
+        "chat", "join", "--name", "Ann", address, interpreter=("-c", _BUSY + _SHELL)
+    )
+    await ann.expect_screen(WELCOME, ">")
+    await ann.type("half")
+    await ann.expect_screen(WELCOME, "> half")
+    await ann.type("\x1a")
+    await ann.expect_screen(WELCOME, "stopped")
+    await ann.type("fg\n")
+    await ann.expect_screen(WELCOME, "stopped", "fg", "> half")
+    await ann.type(CTRL_C + "q\r")
     await ann.expect_end(0)
     assert ann.modes == ann.modes_before
 

@@ -293,7 +293,7 @@ async def test_slow_tables_are_made_before_the_server_listens(
         sequences._patterns,
         safe._tower,
         skeleton._prototypes,
-        names._reserved_looks,
+        names._reserved_skeletons,
     ]
     for made in made_once:
         made.cache_clear()
@@ -312,7 +312,7 @@ async def test_slow_tables_are_made_before_the_server_listens(
             safe_text(text)
         if service == "chat":
             for text in ("Ann", "Änn", "Аня", "علی"):
-                assert chat.parse_name(text).looks
+                assert chat.parse_name(text).skeletons
         assert [made.cache_info().currsize for made in made_once] == before
         raise ListenError("seen enough")
 

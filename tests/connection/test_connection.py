@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import trio
 import trio.testing
@@ -17,8 +15,10 @@ from trionet import (
     LineTooLong,
     UnsendableLine,
     WhenSlow,
+    encode_notice,
 )
 from trionet.connection.deadlines import Deadlines
+from trionet.notices import EncodeNotice
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
@@ -28,7 +28,7 @@ def connection_on(
     *,
     limits: Limits | None = None,
     when_slow: WhenSlow = WhenSlow.DISCONNECT,
-    tell_missed: Callable[[int], bytes] | None = None,
+    encode_notice: EncodeNotice = encode_notice,
     refuse_http: bool = True,
 ) -> Connection:
     return Connection(
@@ -37,7 +37,7 @@ def connection_on(
         Deadlines(),
         limits=limits or Limits(),
         when_slow=when_slow,
-        tell_missed=tell_missed,
+        encode_notice=encode_notice,
         refuse_http=refuse_http,
     )
 
@@ -128,7 +128,7 @@ async def test_send_puts_its_lines_behind_what_waits() -> None:
         assert received == "from the hub\none\ntvå\n".encode()
 
 
-async def test_a_text_that_fits_in_no_line_sends_nothing(
+async def test_a_text_that_no_line_can_hold_sends_nothing(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = memory_stream_pair()
@@ -174,7 +174,7 @@ async def test_a_peer_that_is_given_up_as_slow_ends_the_input_and_can_be_closed(
     assert (await read_to_end(theirs)).startswith(bytes(59) + b"\n")
 
 
-async def test_a_slow_peer_that_is_kept_is_told_what_it_missed_in_the_servers_words() -> None:
+async def test_a_slow_peer_that_is_kept_is_told_what_it_missed_in_the_services_format() -> None:
     ours, theirs = memory_stream_pair(Link(capacity=10))
     async with trio.open_nursery() as nursery:
         connection = connection_on(
@@ -182,21 +182,21 @@ async def test_a_slow_peer_that_is_kept_is_told_what_it_missed_in_the_servers_wo
             nursery,
             limits=Limits(max_waiting=10),
             when_slow=WhenSlow.DROP_OLDEST,
-            tell_missed=lambda count: b"*** %d lost\n" % count,
+            encode_notice=lambda notice: f"*** {notice.reason}\n".encode(),
         )
         for number in range(5):
             connection.outbox.put(b"%09d\n" % number)
         received = b""
         while not received.endswith(b"4\n"):
             received += await theirs.receive_some()
-        assert received == b"000000000\n*** 3 lost\n000000004\n"
+        assert received == b"000000000\n*** missed 3 lines\n000000004\n"
         assert connection.lines.end is None
 
 
 # The end
 
 
-async def test_finishing_sends_what_waits_and_takes_no_more() -> None:
+async def test_finishing_sends_waiting_lines_and_takes_no_more() -> None:
     ours, theirs = memory_stream_pair(Link(capacity=10))
     async with trio.open_nursery() as nursery:
         connection = connection_on(ours, nursery)
@@ -230,7 +230,7 @@ async def test_closing_waits_for_the_peer_so_that_unread_input_destroys_nothing(
         nursery.start_soon(connection.close)
         assert await read_to_end(theirs) == b"answer\n"
         await theirs.aclose()
-    # Half a round trip each way: closed when the peer was done.
+    # Half a round trip each way: it was closed when the peer was done.
     assert trio.current_time() == pytest.approx(1.0)
 
 
@@ -275,7 +275,7 @@ async def test_a_cancelled_close_closes_at_once(autojump_clock: trio.testing.Moc
     assert await read_to_end(theirs) == b""
 
 
-async def test_its_repr_tells_who_it_is_and_how_things_stand() -> None:
+async def test_its_repr_shows_the_peer_and_the_state() -> None:
     ours, theirs = memory_stream_pair(Link(capacity=10), names=("server", "127.0.0.1:49152"))
     async with trio.open_nursery() as nursery:
         connection = connection_on(ours, nursery)

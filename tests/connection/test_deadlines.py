@@ -10,7 +10,7 @@ from trionet.connection.deadlines import Deadlines
 
 
 class Subject:
-    """Something whose deadline a test moves, and that notes when it is looked at."""
+    """An object whose deadline a test moves, and that notes when it is checked."""
 
     def __init__(self, due: float) -> None:
         self.due = due
@@ -26,7 +26,7 @@ class Subject:
             self.due = math.inf
 
 
-async def test_each_is_looked_at_when_it_is_due(
+async def test_each_object_is_checked_when_it_is_due(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -38,7 +38,7 @@ async def test_each_is_looked_at_when_it_is_due(
     assert [subject.looked_at for subject in subjects] == [[30], [10], [20], []]
 
 
-async def test_one_that_moved_back_is_looked_at_again_when_it_is_due(
+async def test_a_deadline_that_moved_later_is_checked_again_when_it_is_due(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -51,7 +51,7 @@ async def test_one_that_moved_back_is_looked_at_again_when_it_is_due(
     assert subject.looked_at == [10, 15]
 
 
-async def test_one_that_came_nearer_is_looked_at_when_it_is_due_now(
+async def test_a_deadline_that_moved_earlier_is_checked_at_the_earlier_time(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -66,7 +66,7 @@ async def test_one_that_came_nearer_is_looked_at_when_it_is_due_now(
     assert subject.looked_at == [20]
 
 
-async def test_one_that_is_forgotten_is_not_looked_at_nor_kept_alive(
+async def test_a_forgotten_object_is_neither_checked_nor_kept_alive(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -80,7 +80,7 @@ async def test_one_that_is_forgotten_is_not_looked_at_nor_kept_alive(
     assert subject.looked_at == []
 
 
-async def test_one_that_has_passed_can_be_watched_anew(
+async def test_an_object_whose_deadline_has_passed_can_be_watched_again(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -94,7 +94,7 @@ async def test_one_that_has_passed_can_be_watched_anew(
     assert subject.looked_at == [10, 30]
 
 
-async def test_one_that_stays_due_is_looked_at_once(
+async def test_an_object_that_stays_due_is_checked_once(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     class Stubborn(Subject):
@@ -109,7 +109,7 @@ async def test_one_that_stays_due_is_looked_at_once(
     assert subject.looked_at == [10]
 
 
-async def test_thousands_have_one_entry_each_however_often_they_move(
+async def test_thousands_of_objects_have_one_entry_each_however_often_they_move(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -124,7 +124,7 @@ async def test_thousands_have_one_entry_each_however_often_they_move(
 
 
 @pytest.mark.parametrize("forget_first", [True, False])
-async def test_one_can_forget_another_that_is_due_at_the_same_time(
+async def test_an_object_can_forget_another_that_is_due_at_the_same_time(
     nursery: trio.Nursery, autojump_clock: MockClock, forget_first: bool
 ) -> None:
     deadlines = Deadlines()
@@ -143,7 +143,7 @@ async def test_one_can_forget_another_that_is_due_at_the_same_time(
     assert other.looked_at == ([] if forget_first else [10])
 
 
-async def test_those_who_come_and_go_hold_nothing_until_their_deadlines_come(
+async def test_objects_that_come_and_go_do_not_fill_the_heap(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -162,7 +162,7 @@ async def test_those_who_come_and_go_hold_nothing_until_their_deadlines_come(
     assert deadlines._stale == 0
 
 
-async def test_deadlines_that_come_nearer_again_and_again_hold_nothing_more(
+async def test_deadlines_that_move_earlier_again_and_again_do_not_fill_the_heap(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()

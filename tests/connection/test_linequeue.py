@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
+from trionet.connection.linequeue import PIECE, SMALL, LineQueue
 
 
 def tell_missed(count: int) -> bytes:
@@ -12,7 +12,7 @@ def tell_missed(count: int) -> bytes:
 
 
 def send(queue: LineQueue, size: int) -> bytes:
-    """Send at most so many bytes of what waits, as a socket would take them."""
+    """Send at most `size` bytes of what waits, as a socket would take them."""
     piece = queue.take()
     sent = piece[:size]
     queue.settle(len(sent))
@@ -41,7 +41,7 @@ def test_lines_come_out_in_order_and_together(queue: LineQueue) -> None:
     assert queue.size == 0
 
 
-def test_what_is_not_sent_waits_again_in_front(queue: LineQueue) -> None:
+def test_unsent_bytes_wait_again_in_front(queue: LineQueue) -> None:
     queue.put(b"one\ntwo\n")
     assert send(queue, 2) == b"on"
     queue.put(b"three\n")
@@ -49,14 +49,14 @@ def test_what_is_not_sent_waits_again_in_front(queue: LineQueue) -> None:
     assert send_all(queue) == b"e\ntwo\nthree\n"
 
 
-def test_lines_can_be_put_with_a_beginning_that_is_sent_already(queue: LineQueue) -> None:
+def test_lines_can_be_put_after_their_beginning_was_sent(queue: LineQueue) -> None:
     queue.put(b"one\ntwo\n", sent=2)
     assert queue.size == 6
     assert queue.drop_oldest(1) == 1
     assert send_all(queue) == b"e\nmissed 1\n"
 
 
-def test_whole_lines_are_dropped_the_oldest_first_and_told_in_their_place(
+def test_the_oldest_whole_lines_are_dropped_and_reported_in_their_place(
     queue: LineQueue,
 ) -> None:
     queue.put(b"one\ntwo\nthree\n")
@@ -73,7 +73,7 @@ def test_a_line_whose_beginning_is_sent_is_never_dropped(queue: LineQueue) -> No
     assert send_all(queue) == b"ne\nmissed 1\n"
 
 
-def test_losses_that_were_not_told_yet_are_told_together(queue: LineQueue) -> None:
+def test_losses_that_were_not_reported_yet_are_reported_together(queue: LineQueue) -> None:
     queue.put(b"one\ntwo\nthree\n")
     queue.drop_oldest(1)
     assert send(queue, 0) == b""
@@ -81,7 +81,7 @@ def test_losses_that_were_not_told_yet_are_told_together(queue: LineQueue) -> No
     assert send_all(queue) == b"missed 2\nthree\n"
 
 
-def test_a_notice_that_has_begun_is_finished_and_the_next_loss_told_behind_it(
+def test_a_begun_notice_is_finished_and_the_next_loss_is_reported_after_it(
     queue: LineQueue,
 ) -> None:
     queue.put(b"one\ntwo\nthree\n")
@@ -91,7 +91,7 @@ def test_a_notice_that_has_begun_is_finished_and_the_next_loss_told_behind_it(
     assert send_all(queue) == b"sed 1\nmissed 1\nthree\n"
 
 
-def test_a_loss_of_all_that_waits_is_still_told(queue: LineQueue) -> None:
+def test_a_loss_of_all_that_waits_is_still_reported(queue: LineQueue) -> None:
     queue.put(b"one\n")
     assert queue.drop_oldest(4) == 1
     assert queue
@@ -116,7 +116,7 @@ def test_clear_while_a_piece_is_being_sent_counts_it_too(queue: LineQueue) -> No
     assert not queue
 
 
-def test_over_the_limit_the_oldest_lines_are_dropped_and_those_just_put_too(
+def test_over_the_limit_the_oldest_lines_are_dropped_even_those_just_put(
     queue: LineQueue,
 ) -> None:
     assert queue.put(b"one\ntwo\n", limit=8) == 0
@@ -129,18 +129,18 @@ def test_over_the_limit_the_oldest_lines_are_dropped_and_those_just_put_too(
     assert send_all(queue) == b"missed 2\n"
 
 
-def test_a_large_block_is_shared_until_some_of_it_is_gone() -> None:
+def test_a_large_block_is_not_copied_until_some_of_it_is_gone() -> None:
     lines = b"".join(b"%06d\n" % number for number in range(10_000))
-    queues = [LineQueue(tell_missed) for _ in range(2)]
+    queues = [LineQueue(tell_missed, 65_536) for _ in range(2)]
     for queue in queues:
         queue.put(lines)
         assert queue._blocks[0] is lines
     one, other = queues
     sent = send(one, 10)
     assert all(block is not lines for block in one._blocks)
-    assert one.kept <= one.size + BLOCK
+    assert one.kept <= one.size + SMALL
     assert other._blocks[0] is lines
-    # What was taken and not sent waits in front of what was not taken.
+    # Bytes that were taken and not sent wait in front of those that were not taken.
     assert sent + send_all(one) == send_all(other) == lines
 
 
@@ -152,10 +152,10 @@ def test_small_lines_are_joined_as_they_come(queue: LineQueue) -> None:
 
 
 @pytest.mark.parametrize("line", [b"x" * 63 + b"\n", b"x" * 999_999 + b"\n"])
-def test_a_peer_that_takes_a_little_at_a_time_costs_what_one_costs_that_takes_all(
+def test_a_peer_that_takes_a_little_at_a_time_costs_no_more_than_one_that_takes_all(
     line: bytes,
 ) -> None:
-    queue = LineQueue(tell_missed)
+    queue = LineQueue(tell_missed, 65_536)
     lines = line * (1_000_000 // len(line))
     queue.put(lines)
     copied, received = 0, b""
@@ -165,12 +165,12 @@ def test_a_peer_that_takes_a_little_at_a_time_costs_what_one_costs_that_takes_al
         received += piece[:100]
         queue.settle(min(100, len(piece)))
     assert lines.startswith(received)
-    # Some 4 KiB for each time, not 64 KiB and not all of it.
-    assert copied < 2000 * 2 * BLOCK + 20 * PIECE
+    # Some 4 KiB each time, not 64 KiB and not everything.
+    assert copied < 2000 * 2 * SMALL + 20 * PIECE
     assert received + send_all(queue) == lines
 
 
-# What cannot be dropped of a line and of a notice.
+# The parts of a line and of a notice that cannot be dropped.
 BEGUN = 20_000 + 20
 
 actions = st.one_of(
@@ -186,7 +186,7 @@ actions = st.one_of(
 def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
     script: list[tuple[str, list[int] | int]], limit: int | None, in_flight: bool
 ) -> None:
-    queue = LineQueue(tell_missed)
+    queue = LineQueue(tell_missed, limit or 1 << 20)
     put: list[bytes] = []
     sent = b""
     dropped = 0
@@ -195,7 +195,7 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
             lines = [b"%d%s\n" % (len(put) + n, b"x" * size) for n, size in enumerate(value)]
             put += lines
             data = b"".join(lines)
-            # The stream may have taken the beginning, where nothing waits.
+            # The stream may have taken the beginning, if nothing waits.
             at_once = 0 if queue else len(data) // 3
             sent += data[:at_once]
             # And something may be on its way meanwhile, all of which will be sent.
@@ -208,8 +208,8 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
         else:
             dropped += queue.drop_oldest(value)
         assert queue.size >= 0
-        # The rest of a line and of a notice that have begun, and a block that is partly gone.
-        assert queue.kept <= queue.size + BLOCK + BEGUN
+        # The rest of a begun line and of a begun notice, and a block that is partly gone.
+        assert queue.kept <= queue.size + queue._waste + BEGUN
         if limit is not None:
             assert queue.size <= limit + BEGUN + PIECE * in_flight
     sent += send_all(queue)

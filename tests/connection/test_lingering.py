@@ -1,4 +1,4 @@
-"""Connections that are being closed: how many, how long, and that a drain covers them."""
+"""Connections that are being closed: how many there may be, for how long, and in a drain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def linger(lingerers: Lingerers, host: str | None, **options: Any) -> None
 
 
 async def count_of(hosts: list[str | None], **options: Any) -> int:
-    """Let connections of these hosts linger, one after the other, and count those that do."""
+    """Have connections from these hosts linger, one after another, and count those that do."""
     lingerers = Lingerers()
     async with trio.open_nursery() as nursery:
         for host in hosts:
@@ -52,21 +52,21 @@ async def count_of(hosts: list[str | None], **options: Any) -> int:
     return lingering
 
 
-async def test_one_host_has_only_so_many() -> None:
+async def test_the_lingering_connections_of_one_host_are_bounded() -> None:
     assert await count_of(["a"] * (MAX_LINGERERS_OF_HOST + 100)) == MAX_LINGERERS_OF_HOST
 
 
-async def test_all_hosts_together_have_only_so_many() -> None:
+async def test_the_lingering_connections_of_all_hosts_together_are_bounded() -> None:
     hosts: list[str | None] = [str(number) for number in range(MAX_LINGERERS + 100)]
     assert await count_of(hosts) == MAX_LINGERERS
     assert await count_of([None] * (MAX_LINGERERS + 100)) == MAX_LINGERERS
 
 
-async def test_a_server_that_drains_keeps_all_that_it_served() -> None:
+async def test_a_draining_server_keeps_all_that_it_served() -> None:
     assert await count_of(["a"] * (MAX_LINGERERS + 100), bounded=False) == MAX_LINGERERS + 100
 
 
-async def test_the_oldest_makes_room_and_a_flood_from_one_host_costs_no_other_its_time() -> None:
+async def test_the_oldest_makes_room_and_a_flood_from_one_host_cuts_short_only_its_own() -> None:
     lingerers = Lingerers()
     ended: list[str] = []
 
@@ -104,7 +104,7 @@ async def hear(connection: Connection) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the server does a moment later, on the real clock."""
+    """Wait, on the real clock, for something that the server does a moment later."""
     with trio.fail_after(10):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
@@ -123,9 +123,7 @@ def connect_to(address: str) -> socket.socket:
 
 @needs_linux
 @pytest.mark.parametrize("scheme", ["", "tls:"])
-async def test_a_flood_that_is_refused_holds_little(
-    certificates: Certificates, scheme: str
-) -> None:
+async def test_a_refused_flood_costs_little_memory(certificates: Certificates, scheme: str) -> None:
     network = SystemNetwork(certificate=certificates.certificate, private_key=certificates.key)
     limits = Limits(max_per_address=2, linger_seconds=60)
     with ExitStack() as stack:
@@ -144,7 +142,7 @@ async def test_a_flood_that_is_refused_holds_little(
                 assert held <= 2 + 16
 
 
-async def test_more_tls_clients_than_few_are_refused_by_an_alert(
+async def test_beyond_a_few_tls_clients_are_refused_with_an_alert(
     certificates: Certificates,
 ) -> None:
     network = SystemNetwork(certificate=certificates.certificate, private_key=certificates.key)
@@ -178,7 +176,7 @@ async def test_a_silent_tls_client_costs_no_tls_object(certificates: Certificate
         with connect_to(server.addresses[0]) as sock:
             await until(lambda: server.connections == 1)
             await trio.testing.wait_all_tasks_blocked()
-            (connection,) = server._connections
+            (connection,) = server._places.connections
             assert isinstance(connection.stream, TLSStream)
             engine = connection.stream._engine
             assert not engine.started
@@ -193,7 +191,7 @@ LINE = b"*" * 999 + b"\n"
 
 
 async def pour(connection: Connection) -> None:
-    """Send 4 MB, more than a system holds for a peer that reads nothing at first."""
+    """Send 4 MB, more than a kernel holds for a peer that reads nothing at first."""
     connection.outbox.put(LINE * 4000)
     await hear(connection)
 
@@ -216,7 +214,9 @@ async def slow_client(address: str) -> AsyncIterator[socket.socket]:
 
 @needs_linux
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-async def test_a_slow_reader_who_types_gets_all_of_it_at_a_drain(kind: str, path: str) -> None:
+async def test_a_slow_reader_who_also_types_gets_everything_at_a_drain(
+    kind: str, path: str
+) -> None:
     events: list[ServerEvent] = []
     address = "127.0.0.1:0" if kind == "tcp" else f"unix:{path}"
     async with trio.open_nursery() as nursery:
@@ -245,7 +245,7 @@ async def test_a_slow_reader_who_types_gets_all_of_it_at_a_drain(kind: str, path
 
 
 @needs_linux
-async def test_the_log_does_not_say_that_all_was_sent_when_it_was_not() -> None:
+async def test_the_log_tells_how_much_was_not_sent() -> None:
     events: list[ServerEvent] = []
 
     async def say_much(connection: Connection) -> None:
@@ -257,7 +257,7 @@ async def test_the_log_does_not_say_that_all_was_sent_when_it_was_not() -> None:
             partial(serve, say_much, "127.0.0.1:0", limits=wide(), on_event=events.append)
         )
         async with slow_client(server.addresses[0]) as sock:
-            # Takes enough that the rest fits into what the system holds, and no more.
+            # Read just enough for the kernel to hold the rest.
             received = 0
             sock.setblocking(False)
             while server.connections or not events:
@@ -286,7 +286,7 @@ async def test_the_deadline_of_a_drain_covers_the_lingering() -> None:
             assert len(cut) == 1
 
 
-async def test_of_several_drains_the_earliest_deadline_counts(
+async def test_the_earliest_deadline_of_several_drains_counts(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def stay(connection: Connection) -> None:

@@ -21,12 +21,12 @@ def test_it_holds_no_more_than_its_burst() -> None:
     assert bucket.take(100, 2000) == 5
 
 
-def test_where_there_is_a_token_there_is_nothing_to_wait_for() -> None:
+def test_with_a_token_there_is_no_wait() -> None:
     bucket = TokenBucket(rate=0.1, burst=1, now=7)
     assert bucket.when(7) == pytest.approx(7)
 
 
-def test_a_charge_beyond_what_is_there_is_a_debt_that_is_paid_first() -> None:
+def test_a_charge_beyond_the_tokens_is_a_debt_that_is_paid_first() -> None:
     bucket = TokenBucket(rate=2, burst=5, now=0)
     bucket.charge(9)
     assert bucket.take(10, 0) == 0
@@ -35,14 +35,14 @@ def test_a_charge_beyond_what_is_there_is_a_debt_that_is_paid_first() -> None:
     assert bucket.take(10, 2.5) == 1
 
 
-def test_nobody_is_paid_by_a_charge() -> None:
+def test_a_charge_must_not_be_negative() -> None:
     bucket = TokenBucket(rate=2, burst=5, now=0)
     with pytest.raises(ValueError, match="must not be negative"):
         bucket.charge(-1)
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (1, 0)])
-def test_what_could_never_give_a_token_is_refused(rate: float, burst: int) -> None:
+def test_a_bucket_that_could_never_hold_a_token_is_refused(rate: float, burst: int) -> None:
     with pytest.raises(ValueError, match="rate must be above 0, burst at least 1"):
         TokenBucket(rate=rate, burst=burst, now=0)
 
@@ -53,7 +53,7 @@ def test_what_could_never_give_a_token_is_refused(rate: float, burst: int) -> No
     burst=st.integers(1, 1000),
     steps=st.lists(st.tuples(st.floats(0, 100), st.integers(0, 2000)), max_size=30),
 )
-def test_no_more_is_taken_than_burst_and_rate_allow_and_when_keeps_its_word(
+def test_no_more_is_taken_than_burst_and_rate_allow_and_when_is_right(
     rate: float, burst: int, steps: list[tuple[float, int]]
 ) -> None:
     bucket = TokenBucket(rate=rate, burst=burst, now=0)

@@ -27,7 +27,7 @@ async def test_a_burst_comes_at_once_and_the_rest_at_the_rate(autojump_clock: Mo
     assert times[5:] == [pytest.approx(n / 10, abs=0.001) for n in range(1, 11)]
 
 
-async def test_batches_are_cut_to_what_may_be_handed_out(autojump_clock: MockClock) -> None:
+async def test_a_batch_holds_no_more_lines_than_there_are_tokens(autojump_clock: MockClock) -> None:
     reader, theirs = paced(burst=2)
     await theirs.send_all(b"a\nb\nc\n\xff\n")
     assert await reader.receive_batch() == ["a", "b"]
@@ -37,7 +37,7 @@ async def test_batches_are_cut_to_what_may_be_handed_out(autojump_clock: MockClo
     assert reader.lines_in == 4
 
 
-async def test_who_floods_is_not_read_from_meanwhile(
+async def test_a_flooding_peer_is_not_read_from_while_it_waits(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     reader, theirs = paced(rate=1, burst=1)
@@ -57,7 +57,7 @@ async def test_who_floods_is_not_read_from_meanwhile(
     nursery.cancel_scope.cancel()
 
 
-async def test_who_keeps_to_the_rate_notices_nothing(autojump_clock: MockClock) -> None:
+async def test_a_peer_that_keeps_to_the_rate_notices_nothing(autojump_clock: MockClock) -> None:
     reader, theirs = paced(rate=1, burst=1)
     for number in range(20):
         await theirs.send_all(b"x\n")
@@ -66,7 +66,7 @@ async def test_who_keeps_to_the_rate_notices_nothing(autojump_clock: MockClock) 
         await trio.sleep(1.1)
 
 
-async def test_stop_hands_out_at_once_what_was_received(
+async def test_stop_hands_out_the_received_lines_at_once(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     reader, theirs = paced(rate=0.001, burst=1)
@@ -96,7 +96,7 @@ async def test_a_cancelled_wait_loses_no_line(autojump_clock: MockClock) -> None
     assert await reader.receive() == "b"
 
 
-async def test_at_the_end_of_the_input_there_is_no_more(autojump_clock: MockClock) -> None:
+async def test_at_the_end_of_the_input_there_are_no_more_lines(autojump_clock: MockClock) -> None:
     reader, theirs = paced()
     await theirs.send_all(b"a\n")
     await theirs.send_eof()
@@ -104,7 +104,7 @@ async def test_at_the_end_of_the_input_there_is_no_more(autojump_clock: MockCloc
     assert reader.end is InputEnd.EOF
 
 
-async def test_who_is_slowed_down_is_not_taken_for_idle(autojump_clock: MockClock) -> None:
+async def test_a_peer_that_is_slowed_down_is_not_idle(autojump_clock: MockClock) -> None:
     reader, theirs = paced(rate=1, burst=1)
     await theirs.send_all(b"x\n" * 60)
     for _ in range(60):
@@ -140,7 +140,7 @@ async def test_no_more_lines_are_decoded_than_there_are_tokens(autojump_clock: M
     assert sizes == [7] + [5] * 20
 
 
-async def test_a_peer_that_has_to_wait_is_looked_at_a_few_times_a_second(
+async def test_a_peer_that_has_to_wait_is_visited_a_few_times_a_second(
     autojump_clock: MockClock,
 ) -> None:
     reader, theirs = paced(rate=400, burst=300)
@@ -152,7 +152,7 @@ async def test_a_peer_that_has_to_wait_is_looked_at_a_few_times_a_second(
     assert trio.current_time() == pytest.approx(1.8, abs=0.01)
 
 
-async def test_a_burst_that_is_smaller_than_what_comes_in_a_tenth_of_a_second_is_no_stop(
+async def test_a_burst_smaller_than_a_tenth_of_a_second_of_the_rate_does_not_stop_the_peer(
     autojump_clock: MockClock,
 ) -> None:
     reader, theirs = paced(rate=1000, burst=3)
@@ -163,7 +163,9 @@ async def test_a_burst_that_is_smaller_than_what_comes_in_a_tenth_of_a_second_is
     assert trio.current_time() == pytest.approx(0.297, abs=0.01)
 
 
-async def test_input_that_comes_in_debt_is_held_as_it_came(autojump_clock: MockClock) -> None:
+async def test_input_that_comes_while_the_peer_is_in_debt_is_held_undecoded(
+    autojump_clock: MockClock,
+) -> None:
     reader, theirs = paced(rate=10, burst=1)
     reader.charge(11)
     await theirs.send_all(b"1\n2\nhalf a li")
@@ -176,7 +178,7 @@ async def test_input_that_comes_in_debt_is_held_as_it_came(autojump_clock: MockC
     assert reader.rest == b"half a li"
 
 
-async def test_in_debt_too_nothing_of_an_http_request_is_handed_out(
+async def test_nothing_of_an_http_request_is_handed_out_while_the_peer_is_in_debt(
     autojump_clock: MockClock,
 ) -> None:
     ours, theirs = memory_stream_pair()

@@ -40,7 +40,7 @@ from trionet.transport.sockets import SocketStream
 
 
 class Pushed(trio.abc.ReceiveStream):
-    """Input that is handed over without a checkpoint in between; no way to interrupt it."""
+    """Input that comes without a checkpoint in between, and cannot be interrupted."""
 
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[bytes](10)
@@ -54,7 +54,7 @@ class Pushed(trio.abc.ReceiveStream):
 
 
 class InterruptedTooLate(Pushed):
-    """The same with an interrupt that finds nobody waiting, because input has come already."""
+    """The same, with an interrupt that finds nobody waiting, because input has already come."""
 
     def interrupt_receive(self) -> None:
         pass
@@ -97,7 +97,7 @@ async def test_lines_are_iterated_until_the_end_of_the_input(pair: Pair) -> None
     assert await reader.receive_batch() == []
 
 
-async def test_a_batch_is_all_that_is_there_good_and_bad() -> None:
+async def test_a_batch_has_all_lines_that_are_there_good_and_bad() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near, max_line=4)
     await far.send_all(b"1\n\xff\n22222\n3\n4")
@@ -110,7 +110,7 @@ async def test_a_batch_is_all_that_is_there_good_and_bad() -> None:
     assert reader.end is None
 
 
-async def test_a_batch_after_single_lines_is_what_they_left() -> None:
+async def test_a_batch_after_single_lines_has_the_remaining_ones() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await far.send_all(b"1\n2\n3\n")
@@ -183,7 +183,7 @@ async def test_the_lines_are_the_same_however_they_are_cut_and_received(
     await far.send_all(data)
     await far.send_eof()
     reader = (
-        # Fast enough to be no wait on the real clock.
+        # Fast enough not to wait noticeably on the real clock.
         PacedLineReader(near, rate=1e9, burst=1 + seed, max_line=5, max_unending=1000)
         if paced
         else LineReader(near, max_line=5, max_unending=1000)
@@ -209,7 +209,7 @@ async def test_the_lines_are_the_same_however_they_are_cut_and_received(
     assert reader.lines_in == len(expected)
 
 
-async def test_lines_that_are_held_at_a_stop_are_handed_out_in_parts() -> None:
+async def test_held_lines_are_handed_out_in_parts_after_a_stop() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await far.send_all(b"x\n" * 1200 + b"half a li")
@@ -221,7 +221,7 @@ async def test_lines_that_are_held_at_a_stop_are_handed_out_in_parts() -> None:
     assert reader.rest == b"half a li"
 
 
-async def test_lines_that_are_held_can_be_dropped() -> None:
+async def test_held_lines_can_be_dropped() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await far.send_all(b"x\n" * 1200)
@@ -255,7 +255,7 @@ async def test_a_bad_line_that_was_raised_and_handled_is_gone() -> None:
         gc.enable()
 
 
-async def test_it_is_known_since_when_the_peer_has_been_waited_for(
+async def test_waiting_since_tells_how_long_the_reader_has_waited_for_the_peer(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, far = memory_stream_pair()
@@ -283,7 +283,7 @@ async def test_it_is_known_since_when_the_peer_has_been_waited_for(
     assert reader.waiting_since == 11
 
 
-async def test_its_repr_tells_whose_lines_they_are_and_how_many_there_were() -> None:
+async def test_its_repr_shows_the_peer_and_the_number_of_lines() -> None:
     near, far = memory_stream_pair(names=("127.0.0.1:7000", "127.0.0.1:49152"))
     reader = LineReader(near)
     assert repr(reader) == "<LineReader from 127.0.0.1:49152, waiting, 0 lines, 0 bytes in>"
@@ -356,7 +356,7 @@ async def test_on_bad_line_gets_each_bad_line_in_its_place() -> None:
     near, far = memory_stream_pair()
     await far.send_all(b"1\n\xff\n2\n" + b"x" * 10 + b"\n3\n")
     await far.send_eof()
-    # One by one: what matters is what came between.
+    # One by one, because it matters what came in between.
     async for line in LineReader(near, max_line=4, on_bad_line=answer):
         heard += [line]
     assert heard == [
@@ -368,7 +368,7 @@ async def test_on_bad_line_gets_each_bad_line_in_its_place() -> None:
     ]
 
 
-async def test_an_over_long_line_is_told_while_it_is_still_being_sent() -> None:
+async def test_an_over_long_line_is_reported_while_it_is_still_being_sent() -> None:
     near, far = memory_stream_pair()
     await far.send_all(b"a" * 4097)
     with pytest.raises(LineTooLong):
@@ -410,7 +410,7 @@ async def test_a_peer_that_sends_no_end_of_line_ends_the_input() -> None:
     assert not reader.end.peer_has_ended
 
 
-async def test_a_stream_that_this_side_closed_is_told_as_closed() -> None:
+async def test_a_stream_that_this_side_closed_raises_closed_resource_error() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await reader.aclose()
@@ -421,7 +421,7 @@ async def test_a_stream_that_this_side_closed_is_told_as_closed() -> None:
     assert await far.receive_some() == b""
 
 
-def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() -> None:
+def test_peer_has_ended_is_true_only_for_ends_that_came_from_the_peer() -> None:
     assert {end for end in InputEnd if end.peer_has_ended} == {
         InputEnd.EOF,
         InputEnd.TRUNCATED,
@@ -430,7 +430,7 @@ def test_only_an_end_that_came_from_the_peer_means_that_nothing_more_can_come() 
     }
 
 
-async def test_a_charge_costs_nothing_where_nobody_is_slowed_down() -> None:
+async def test_without_a_rate_a_charge_costs_nothing() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await far.send_all(b"1\n2\n")
@@ -476,7 +476,7 @@ async def test_only_the_first_line_is_judged() -> None:
     assert await reader.receive() == "GET / HTTP/1.1"
 
 
-async def test_http_is_a_line_like_another_where_it_is_not_refused() -> None:
+async def test_an_http_request_is_a_line_like_any_other_unless_it_is_refused() -> None:
     near, far = memory_stream_pair()
     await far.send_all(b"GET / HTTP/1.1\n")
     assert await LineReader(near).receive() == "GET / HTTP/1.1"
@@ -508,7 +508,7 @@ async def test_stop_wakes_a_task_that_waits_and_leaves_the_stream_open(pair: Pai
 
 
 @both_pairs
-async def test_what_was_received_before_stop_is_still_handed_out(pair: Pair) -> None:
+async def test_lines_received_before_stop_are_still_handed_out(pair: Pair) -> None:
     near, far = pair()
     reader = LineReader(near)
     await far.send_all(b"1\n2\n3\n")
@@ -528,7 +528,7 @@ async def test_stop_before_the_first_read_is_an_empty_input(pair: Pair) -> None:
     assert await reader.receive_batch() == []
 
 
-async def test_stop_leaves_an_input_that_has_ended_as_it_is() -> None:
+async def test_stop_does_not_change_the_reason_of_an_input_that_has_ended() -> None:
     near, far = memory_stream_pair()
     await far.send_eof()
     reader = LineReader(near)
@@ -589,7 +589,7 @@ async def test_stop_of_a_real_connection_wakes_the_reader_and_not_the_writer() -
             assert far.recv(100) == b"still open\n"
 
 
-async def test_an_interrupt_that_is_no_stop_is_passed_over() -> None:
+async def test_an_interrupt_without_a_stop_is_ignored() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     async with trio.open_nursery() as nursery:
@@ -608,7 +608,7 @@ async def test_an_interrupt_that_is_no_stop_is_passed_over() -> None:
 def test_the_streams_of_trionet_have_both_capabilities(
     kind: type[SocketStream] | type[SendingNowMemoryStream],
 ) -> None:
-    # That the types agree is for mypy to see.
+    # mypy checks here that the types agree.
     sends_now: type[SendsNow] = kind
     interruptible: type[Interruptible] = kind
     assert callable(sends_now.send_nowait)
@@ -682,14 +682,14 @@ async def test_an_unsendable_line_sends_nothing() -> None:
     assert await LineReader(far).receive_batch() == ["after"]
 
 
-async def test_a_client_takes_longer_lines_than_a_server() -> None:
+async def test_a_client_accepts_longer_lines_than_a_server() -> None:
     near, far = memory_stream_pair(Link(capacity=1 << 20))
     await far.send_all(b"a" * MAX_LINE_TO_CLIENT + b"\n")
     assert len(await LineStream(near).receive()) == 65536
 
 
 class Breaks(trio.abc.ReceiveStream):
-    """Input that ends by an error of the kernel's."""
+    """Input that ends with an error from the kernel."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -715,7 +715,7 @@ class Breaks(trio.abc.ReceiveStream):
         (errno.EPIPE, InputEnd.RESET),
     ],
 )
-async def test_a_peer_that_stopped_answering_is_told_from_one_that_reset(
+async def test_a_peer_that_stopped_answering_is_told_apart_from_one_that_reset(
     number: int, end: InputEnd
 ) -> None:
     reader = LineReader(Breaks(number))
@@ -786,7 +786,7 @@ async def test_closing_ends_the_sending_and_discards_what_the_peer_still_sends(
     assert await is_closed(near)
 
 
-async def test_closing_waits_no_longer_than_it_may(autojump_clock: trio.testing.MockClock) -> None:
+async def test_closing_waits_no_longer_than_allowed(autojump_clock: trio.testing.MockClock) -> None:
     near, _far = memory_stream_pair()
     await lingering_close(near, seconds=2)
     assert trio.current_time() == pytest.approx(2)
@@ -832,14 +832,14 @@ async def test_a_flood_is_read_slowly_and_shortens_nothing(
     assert await is_closed(near)
 
 
-# --- by what arrives ---
+# --- closing by what arrives ---
 
 
 class Delivering(MemoryStream):
     """A stream that tells how much of what was sent has arrived, by a plan.
 
     Args:
-        plan: from when on, on the Trio clock, so many bytes have not arrived.
+        plan: how many bytes have not arrived, by the time from which on that holds.
     """
 
     def __init__(self, stream: MemoryStream, plan: dict[float, int]) -> None:
@@ -861,14 +861,14 @@ def delivering(plan: dict[float, int]) -> tuple[Delivering, MemoryStream]:
 
 
 async def closed_at(stream: trio.abc.Stream, **options: Any) -> tuple[float, list[int]]:
-    """Close a stream, and return when that was done and what was told of its delivery."""
+    """Close a stream; return when that was done and what was reported about its delivery."""
     told: list[int] = []
     await lingering_close(stream, on_settled=told.append, **options)
     assert await is_closed(stream)
     return trio.current_time(), told
 
 
-async def test_closing_goes_on_for_as_long_as_something_arrives(
+async def test_closing_goes_on_as_long_as_something_arrives(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, _far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
@@ -896,7 +896,7 @@ async def test_closing_ends_in_any_case_when_its_time_is_over(
 
 
 @pytest.mark.parametrize("pause", [0.001, 0.3, 1.0])
-async def test_what_the_peer_sends_costs_it_nothing_of_what_is_on_its_way(
+async def test_input_from_the_peer_does_not_cut_short_what_is_on_its_way(
     autojump_clock: trio.testing.MockClock, pause: float
 ) -> None:
     near, far = delivering({0: 500, 8: 400, 16: 300, 24: 0})
@@ -914,7 +914,7 @@ async def test_what_the_peer_sends_costs_it_nothing_of_what_is_on_its_way(
     assert told == [0]
 
 
-async def test_a_peer_that_is_silent_gets_its_time_after_the_last_of_it_has_arrived(
+async def test_a_silent_peer_gets_its_full_time_once_everything_has_arrived(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, _far = delivering({0: 0})
@@ -923,7 +923,7 @@ async def test_a_peer_that_is_silent_gets_its_time_after_the_last_of_it_has_arri
     assert told == [0]
 
 
-async def test_that_all_has_arrived_is_told_before_the_peer_ends(
+async def test_on_settled_is_called_when_everything_has_arrived_and_before_the_peer_ends(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, _far = delivering({0: 500, 3: 0})
@@ -950,7 +950,7 @@ async def test_a_connection_that_is_over_is_not_waited_for(
     assert await closed_at(near, input_ended=True) == (0, [500])
 
 
-async def test_a_cancelled_closing_tells_what_had_not_arrived(
+async def test_a_cancelled_close_reports_what_had_not_arrived(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     near, _far = delivering({0: 500, 2: 300})
@@ -963,7 +963,9 @@ async def test_a_cancelled_closing_tells_what_had_not_arrived(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 @pytest.mark.parametrize("family", ["tcp", "unix"])
-async def test_a_slow_reader_who_types_gets_all_of_it_on_a_real_connection(family: str) -> None:
+async def test_a_slow_reader_who_also_types_gets_everything_on_a_real_connection(
+    family: str,
+) -> None:
     if family == "tcp":
         near, far = real_pair()
     else:
@@ -988,7 +990,7 @@ async def test_a_slow_reader_who_types_gets_all_of_it_on_a_real_connection(famil
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
-async def test_what_a_peer_that_resets_did_not_get_is_told_on_a_real_connection() -> None:
+async def test_bytes_that_a_resetting_peer_did_not_get_are_reported_on_a_real_connection() -> None:
     near, far = real_pair()
     while near.send_nowait(bytes(100_000)):
         pass
@@ -1001,7 +1003,7 @@ async def test_what_a_peer_that_resets_did_not_get_is_told_on_a_real_connection(
     assert told[0] > 0
 
 
-# --- the other ends of it ---
+# --- other ways to close ---
 
 
 async def test_closing_after_the_end_of_the_input_does_not_wait(
@@ -1016,7 +1018,7 @@ async def test_closing_after_the_end_of_the_input_does_not_wait(
 
 
 @pytest.mark.parametrize("gone", ["reset", "closed", "closed by this side"])
-async def test_closing_when_the_peer_is_gone_is_no_error(
+async def test_closing_when_the_peer_is_gone_is_not_an_error(
     autojump_clock: trio.testing.MockClock, gone: str
 ) -> None:
     near, far = memory_stream_pair()
@@ -1063,7 +1065,7 @@ async def test_a_stream_without_a_half_close_is_closed_within_the_time(
 async def answer_and_close(
     close: Callable[[SocketStream], Awaitable[None]],
 ) -> tuple[int, BaseException | None]:
-    """Close a connection with input unread, before the peer has read, and while it still sends.
+    """Close a connection with unread input, before the peer has read, and while it still sends.
 
     Returns:
         How much of the answer the peer got, and how the connection ended for it.
@@ -1094,8 +1096,8 @@ async def test_on_a_real_connection_the_whole_answer_arrives() -> None:
     assert await answer_and_close(close) == (200_000, None)
 
 
-async def test_what_a_plain_close_would_have_destroyed() -> None:
-    # That this fails is why lingering_close exists, and shows that the test above can fail.
+async def test_a_plain_close_destroys_part_of_the_answer() -> None:
+    # This loss is why lingering_close exists, and shows that the test above can fail.
     received, error = await answer_and_close(lambda stream: stream.aclose())
     assert isinstance(error, trio.BrokenResourceError)
     assert received < 200_000

@@ -1,4 +1,4 @@
-"""Members who are put the same lines: one loop, and a count that is true for each of them."""
+"""Format groups: one loop puts the same lines to all members, and the count is right for each."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ import pytest
 import trio
 
 from trionet import Outbox
-from trionet.fanout.group import Audience
-from trionet.lines import Lines
+from trionet.fanout.batch import EncodedBatch
+from trionet.fanout.group import FormatGroup
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
-LINE = Lines(b"hello\n")
+LINE = b"hello\n"
 
 
 def plain(event: str) -> bytes:
     return event.encode() + b"\n"
+
+
+def encoded(lines: bytes) -> EncodedBatch:
+    batch = EncodedBatch(0)
+    batch.chunks.append(lines)
+    batch.close([1], has_deltas=False)
+    return batch
 
 
 def fail(box: object, error: Exception) -> None:
@@ -25,7 +32,7 @@ def fail(box: object, error: Exception) -> None:
 
 
 class Member:
-    """An outbox in an audience, and its peer."""
+    """An outbox in a group, and its peer."""
 
     def __init__(self, nursery: trio.Nursery, *, capacity: int = 1000) -> None:
         self.stream, self._peer = memory_stream_pair(Link(capacity=capacity))
@@ -41,84 +48,84 @@ class Member:
 
 
 @asynccontextmanager
-async def three() -> AsyncIterator[tuple[Audience[str], list[Member]]]:
+async def three() -> AsyncIterator[tuple[FormatGroup[str], list[Member]]]:
     async with trio.open_nursery() as nursery:
-        audience = Audience(plain)
+        group = FormatGroup(plain)
         members = [Member(nursery) for _ in range(3)]
         for member in members:
-            audience.add(member.outbox)
-        yield audience, members
+            group.add(member.outbox)
+        yield group, members
 
 
-async def test_what_all_are_put_is_counted_for_each(autojump_clock: trio.abc.Clock) -> None:
-    async with three() as (audience, members):
+async def test_what_all_members_are_put_is_counted_for_each(autojump_clock: trio.abc.Clock) -> None:
+    async with three() as (group, members):
         for _ in range(2):
-            assert sum(audience.deliver(LINE, without=(), on_error=fail)) == 3
+            assert sum(group.deliver(encoded(LINE), without=(), on_error=fail)) == 3
         members[0].outbox.put(b"alone\n")
         for member, own in zip(members, (b"alone\n", b"", b""), strict=True):
             assert await member.received() == LINE * 2 + own
             assert member.counts() == (2 + bool(own), 12 + len(own))
 
 
-async def test_who_is_left_out_gets_nothing_and_counts_nothing(
+async def test_a_member_that_is_left_out_gets_nothing_and_counts_nothing(
     autojump_clock: trio.abc.Clock,
 ) -> None:
-    async with three() as (audience, (ann, bob, _)):
-        list(audience.deliver(LINE, without=[ann.outbox], on_error=fail))
+    async with three() as (group, (ann, bob, _)):
+        list(group.deliver(encoded(LINE), without=[ann.outbox], on_error=fail))
         assert (ann.counts(), bob.counts()) == ((0, 0), (1, 6))
         assert await ann.received() == b""
 
 
-async def test_who_leaves_keeps_its_count_and_who_comes_begins_at_its_own() -> None:
-    async with three() as (audience, (ann, bob, _)):
-        list(audience.deliver(LINE, without=(), on_error=fail))
-        audience.discard(ann.outbox)
-        list(audience.deliver(LINE, without=(), on_error=fail))
+async def test_a_member_keeps_its_own_count_when_it_leaves_and_when_it_joins() -> None:
+    async with three() as (group, (ann, bob, _)):
+        list(group.deliver(encoded(LINE), without=(), on_error=fail))
+        group.discard(ann.outbox)
+        list(group.deliver(encoded(LINE), without=(), on_error=fail))
         assert (ann.counts(), bob.counts()) == ((1, 6), (2, 12))
-        audience.add(ann.outbox)
+        group.add(ann.outbox)
         assert ann.counts() == (1, 6)
-        list(audience.deliver(LINE, without=(), on_error=fail))
+        list(group.deliver(encoded(LINE), without=(), on_error=fail))
         assert (ann.counts(), bob.counts()) == ((2, 12), (3, 18))
 
 
-async def test_who_leaves_or_comes_in_the_middle_gets_what_was_begun_before(
+async def test_members_that_leave_or_join_during_a_delivery_do_not_change_it(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
     monkeypatch.setattr("trionet.fanout.group.MEMBERS_AT_ONCE", 1)
-    async with three() as (audience, (ann, bob, cid)), trio.open_nursery() as nursery:
+    async with three() as (group, (ann, bob, cid)), trio.open_nursery() as nursery:
         eve = Member(nursery)
-        steps = audience.deliver(LINE, without=(), on_error=fail)
+        steps = group.deliver(encoded(LINE), without=(), on_error=fail)
         next(steps)
-        audience.discard(cid.outbox)
-        audience.add(eve.outbox)
+        group.discard(cid.outbox)
+        group.add(eve.outbox)
         assert list(steps) == [1, 1]
         for member, lines in ((ann, 1), (bob, 1), (cid, 1), (eve, 0)):
             assert member.counts() == (lines, 6 * lines)
             assert await member.received() == LINE * lines
 
 
-async def test_a_delivery_that_is_broken_off_counts_for_whom_it_has_reached(
+async def test_a_delivery_that_is_closed_early_counts_for_the_members_it_has_reached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("trionet.fanout.group.MEMBERS_AT_ONCE", 1)
-    async with three() as (audience, members):
-        steps = audience.deliver(LINE, without=(), on_error=fail)
+    async with three() as (group, members):
+        steps = group.deliver(encoded(LINE), without=(), on_error=fail)
         next(steps)
         steps.close()
         assert [member.counts() for member in members] == [(1, 6), (0, 0), (0, 0)]
-        audience.deliver(LINE, without=(), on_error=fail).close()
+        group.deliver(encoded(LINE), without=(), on_error=fail).close()
         assert [member.counts() for member in members] == [(1, 6), (0, 0), (0, 0)]
 
 
-async def test_who_cannot_take_all_at_once_gets_the_rest_later(
+async def test_a_member_that_cannot_take_all_at_once_gets_the_rest_later(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     async with trio.open_nursery() as nursery:
-        audience = Audience(plain)
+        group = FormatGroup(plain)
         slow = Member(nursery, capacity=4)
-        audience.add(slow.outbox)
+        group.add(slow.outbox)
         for _ in range(2):
-            list(audience.deliver(LINE, without=(), on_error=fail))
+            list(group.deliver(encoded(LINE), without=(), on_error=fail))
         assert slow.counts() == (2, 4)
         assert slow.outbox.waiting == 8
         received = b""
@@ -128,88 +135,92 @@ async def test_who_cannot_take_all_at_once_gets_the_rest_later(
         assert slow.counts() == (2, 12)
 
 
-async def test_whose_peer_is_gone_drops_and_counts_it() -> None:
-    async with three() as (audience, (ann, bob, cid)):
+async def test_lines_for_a_peer_that_is_gone_are_counted_as_dropped() -> None:
+    async with three() as (group, (ann, bob, cid)):
         ann.stream.reset()
         bob.outbox.close()
-        list(audience.deliver(LINE, without=(), on_error=fail))
+        list(group.deliver(encoded(LINE), without=(), on_error=fail))
         for member in (ann, bob):
             assert (member.counts(), member.outbox.dropped) == ((1, 0), 1)
         assert cid.counts() == (1, 6)
 
 
 class BusyStream(MemoryStream):
-    """A stream on which somebody else is sending."""
+    """A stream on which another task is sending."""
 
     def send_nowait(self, _data: bytes | memoryview) -> int:
         raise trio.BusyResourceError("another task is sending on this stream")
 
 
-async def test_a_box_that_raises_is_told_of_and_harms_nobody() -> None:
+async def test_a_box_that_raises_is_reported_and_harms_no_other_member() -> None:
     class BadBox:
         def put(self, _lines: bytes, /) -> None:
             raise ValueError
 
     failed: list[object] = []
 
-    async with three() as (audience, (ann, bob, _)), trio.open_nursery() as nursery:
+    async with three() as (group, (ann, bob, _)), trio.open_nursery() as nursery:
         stream, _ = memory_stream_pair()
         stream.__class__ = BusyStream
         busy = Outbox(stream, nursery)
         bad = BadBox()
-        audience.add(bad)
-        audience.add(busy)
-        list(audience.deliver(LINE, without=(), on_error=lambda box, _: failed.append(box)))
+        group.add(bad)
+        group.add(busy)
+        list(group.deliver(encoded(LINE), without=(), on_error=lambda box, _: failed.append(box)))
         assert failed == [busy, bad]
         assert (ann.counts(), bob.counts()) == ((1, 6), (1, 6))
         assert (busy.lines_out, busy.bytes_out) == (0, 0)
 
 
-async def test_an_outbox_that_cannot_keep_what_waits_is_told_of_and_harms_nobody() -> None:
+async def test_an_outbox_that_cannot_keep_what_waits_is_reported_and_harms_no_other_member() -> (
+    None
+):
     failed: list[object] = []
-    async with three() as (audience, (ann, *_)):
+    async with three() as (group, (ann, *_)):
         async with trio.open_nursery() as closed:
             slow = Member(closed, capacity=4)
-        audience.add(slow.outbox)
-        list(audience.deliver(LINE, without=(), on_error=lambda box, _: failed.append(box)))
+        group.add(slow.outbox)
+        list(group.deliver(encoded(LINE), without=(), on_error=lambda box, _: failed.append(box)))
         assert failed == [slow.outbox]
         assert ann.counts() == (1, 6)
-        # Nothing waits for a writer that there is none of.
+        # Nothing waits for a writer that does not exist.
         assert slow.outbox.waiting == 0
 
 
-async def test_an_outbox_in_two_audiences_counts_both() -> None:
-    async with three() as (audience, (ann, *_)):
-        other = Audience(plain)
+async def test_an_outbox_in_two_groups_counts_both() -> None:
+    async with three() as (group, (ann, *_)):
+        other = FormatGroup(plain)
         other.add(ann.outbox)
-        for each in (audience, other):
-            list(each.deliver(LINE, without=(), on_error=fail))
+        for each in (group, other):
+            list(each.deliver(encoded(LINE), without=(), on_error=fail))
         assert ann.counts() == (2, 12)
         other.discard(ann.outbox)
-        audience.discard(ann.outbox)
+        group.discard(ann.outbox)
         assert ann.counts() == (2, 12)
         assert not other
 
 
-async def test_much_to_send_weighs_more_than_little(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_large_payload_weighs_more_than_a_small_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("trionet.fanout.group.MEMBERS_AT_ONCE", 4)
-    async with three() as (audience, members):
-        assert list(audience.deliver(LINE, without=(), on_error=fail)) == [3]
-        # As much as others weigh four times: one at a time.
-        long = Lines(b"x" * 100_000 + b"\n")
-        assert list(audience.deliver(long, without=(), on_error=fail)) == [4, 4, 4]
+    async with three() as (group, members):
+        assert list(group.deliver(encoded(LINE), without=(), on_error=fail)) == [3]
+        # Each weighs as much as four members with little to send: one at a time.
+        long = encoded(b"x" * 100_000 + b"\n")
+        assert list(group.deliver(long, without=(), on_error=fail)) == [4, 4, 4]
         for member in members:
             member.outbox.give_up()
 
 
-def test_an_audience_is_true_while_somebody_is_in_it() -> None:
+def test_a_group_is_true_while_it_has_members() -> None:
     class Sink:
         def put(self, lines: bytes, /) -> None:
             pass
 
-    audience, box = Audience(plain), Sink()
-    assert not audience
-    audience.add(box)
-    assert audience
-    audience.discard(box)
-    assert not audience
+    group, box = FormatGroup(plain), Sink()
+    assert not group
+    group.add(box)
+    assert group
+    group.discard(box)
+    assert not group

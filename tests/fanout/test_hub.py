@@ -1,4 +1,4 @@
-"""Fan-out: one log, one order, one put for each member and turn; nobody harms anybody else."""
+"""Fan-out: one log, one order, one put for each member and batch; no member harms another."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_every_member_gets_every_event_in_one_order() -> None:
         assert [box.lines for box in boxes] == [b"a\nb\nc\n"] * 3
 
 
-async def test_a_turn_is_one_put_for_each_member() -> None:
+async def test_a_batch_is_one_put_for_each_member() -> None:
     async with running_hub() as hub:
         one, two = members_of(hub, 2)
         for word in ("a", "b", "c"):
@@ -83,7 +83,7 @@ async def test_a_turn_is_one_put_for_each_member() -> None:
         assert two.puts == [b"a\nb\nc\nx\n", b"d\n"]
 
 
-async def test_who_is_excluded_gets_all_but_that() -> None:
+async def test_an_excluded_member_gets_everything_else() -> None:
     async with running_hub() as hub:
         ann, bob, cid = members_of(hub, 3)
         hub.publish("from ann", exclude=ann)
@@ -109,7 +109,7 @@ async def test_events_published_together_are_published_in_their_order() -> None:
     hub.publish_all(["too late"])
 
 
-async def test_what_one_member_is_told_stands_in_its_place() -> None:
+async def test_what_one_member_is_told_comes_in_its_place() -> None:
     async with running_hub() as hub:
         ann, bob = members_of(hub, 2)
         hub.tell(ann, "first")
@@ -123,7 +123,20 @@ async def test_what_one_member_is_told_stands_in_its_place() -> None:
         assert bob.lines == b"a\nb\n"
 
 
-async def test_a_member_gets_what_was_published_after_it_came_and_before_it_left() -> None:
+async def test_lines_that_are_encoded_already_come_in_their_place_too() -> None:
+    async with running_hub() as hub:
+        (ann,) = members_of(hub, 1)
+        hub.publish("a")
+        assert hub.tell_lines(ann, b"one\ntwo\n") == 8
+        hub.publish("b")
+        assert hub.tell_lines(ListBox(), b"nobody\n") == 0
+        with pytest.raises(ValueError, match="has no end"):
+            hub.tell_lines(ann, b"half")
+        await hub.wait_delivered()
+        assert ann.lines == b"a\none\ntwo\nb\n"
+
+
+async def test_a_member_gets_what_was_published_after_it_joined_and_before_it_left() -> None:
     async with running_hub() as hub:
         early, late = ListBox(), ListBox()
         hub.add(early, plain)
@@ -139,7 +152,7 @@ async def test_a_member_gets_what_was_published_after_it_came_and_before_it_left
         assert late.lines == b"welcome\n2\n3\n"
 
 
-async def test_a_member_may_leave_and_come_back_within_a_turn() -> None:
+async def test_a_member_may_leave_and_come_back_within_a_batch() -> None:
     async with running_hub() as hub:
         (box,) = members_of(hub, 1)
         hub.publish("1")
@@ -167,7 +180,7 @@ async def test_adding_a_member_again_and_discarding_a_stranger_do_nothing() -> N
         assert box.lines == b"1\n"
 
 
-async def test_what_is_appended_behind_the_call_of_run_waits_for_its_first_step() -> None:
+async def test_what_is_appended_after_the_call_of_run_waits_for_its_first_step() -> None:
     async with trio.open_nursery() as nursery:
         hub = Hub[str]()
         (box,) = members_of(hub, 1)
@@ -182,7 +195,7 @@ async def test_what_is_appended_behind_the_call_of_run_waits_for_its_first_step(
 # Misuse
 
 
-async def test_before_a_hub_runs_members_come_and_go_and_all_else_says_what_to_write() -> None:
+async def test_before_a_hub_runs_members_come_and_go_and_other_calls_say_what_to_write() -> None:
     hub = Hub[str]()
     ann, bob = members_of(hub, 2)
     hub.discard(bob)
@@ -204,7 +217,7 @@ async def test_before_a_hub_runs_members_come_and_go_and_all_else_says_what_to_w
     assert (ann.lines, bob.lines) == (b"y\n", b"")
 
 
-async def test_a_hub_is_run_once() -> None:
+async def test_a_hub_runs_only_once() -> None:
     async with running_hub() as hub:
         with pytest.raises(RuntimeError, match="run already"):
             _ = hub.run()
@@ -229,7 +242,7 @@ async def test_a_hub_shows_its_state() -> None:
 # Formats
 
 
-async def test_each_member_gets_its_own_format_and_each_event_is_encoded_once_for_each() -> None:
+async def test_each_member_gets_its_own_format_and_each_format_encodes_an_event_once() -> None:
     encoded: list[str] = []
 
     def counting(event: str) -> bytes:
@@ -255,7 +268,7 @@ async def test_each_member_gets_its_own_format_and_each_event_is_encoded_once_fo
         assert encoded == ["a", "b", "c"]
 
 
-async def test_an_event_that_a_format_leaves_out_is_no_line() -> None:
+async def test_an_event_that_a_format_leaves_out_sends_nothing() -> None:
     def no_notices(event: str) -> bytes:
         return b"" if event.startswith("*") else plain(event)
 
@@ -276,7 +289,7 @@ async def test_an_event_that_a_format_leaves_out_is_no_line() -> None:
 # Failures
 
 
-async def test_a_format_that_fails_loses_its_line_and_is_logged_once(
+async def test_a_format_that_raises_loses_its_line_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def picky(event: str) -> bytes:
@@ -310,7 +323,7 @@ class FailingBox(ListBox):
         return "<the failing box>"
 
 
-async def test_a_box_that_fails_is_discarded_and_logged_once(
+async def test_a_box_that_raises_is_discarded_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with running_hub() as hub:
@@ -357,7 +370,7 @@ async def test_a_fault_is_logged_once_for_a_thousand_members_and_lines(
 
 
 @pytest.mark.parametrize("result", [None, "a text", b"no end"])
-async def test_a_format_that_returns_no_lines_loses_them_and_harms_nobody(
+async def test_a_format_that_returns_anything_but_lines_loses_them_and_harms_no_other_member(
     result: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running_hub() as hub:
@@ -374,7 +387,7 @@ async def test_a_format_that_returns_no_lines_loses_them_and_harms_nobody(
     assert "could not be encoded and is left out: 'x'" in record.getMessage()
 
 
-async def test_a_box_and_an_event_that_cannot_be_shown_are_logged_all_the_same(
+async def test_a_fault_is_logged_even_if_the_box_or_the_event_has_no_repr(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Shy(FailingBox):
@@ -396,7 +409,7 @@ async def test_a_box_and_an_event_that_cannot_be_shown_are_logged_all_the_same(
 
 @asynccontextmanager
 async def stuck_hub() -> AsyncIterator[tuple[Hub[str], Callable[[], None]]]:
-    """A hub whose first step has not come yet, and what lets it go on."""
+    """Yield a hub that has not made its first step yet, and a function that lets it go on."""
     hub = Hub[str]()
     run = hub.run()
 
@@ -416,7 +429,7 @@ async def test_readers_wait_while_the_log_is_long(what: str) -> None:
             await hub.wait_room()
         size = 1 if what == "entries" else HIGH_WATER_BYTES // 64
         line = "x" * (size - 1)
-        # (That the member came is an entry too.)
+        # (That the member joined is an entry too.)
         count = HIGH_WATER - 1 if what == "entries" else 64
         for number in range(count + 1):
             assert not hub.is_full, number
@@ -440,7 +453,7 @@ async def test_readers_wait_while_the_log_is_long(what: str) -> None:
         assert box.lines == plain(line) * (count + 1)
 
 
-async def test_of_many_who_wake_together_no_more_append_than_there_is_room_for() -> None:
+async def test_of_many_tasks_that_wake_together_only_as_many_append_as_there_is_room_for() -> None:
     async with stuck_hub() as (hub, go_on):
         (box,) = members_of(hub, 1)
         answer = "x" * (HIGH_WATER_BYTES // 4)
@@ -466,7 +479,7 @@ async def test_of_many_who_wake_together_no_more_append_than_there_is_room_for()
         assert len(box.lines) == 1000 * (len(answer) + 1)
 
 
-async def test_those_who_wait_are_let_in_in_their_order_by_and_large() -> None:
+async def test_waiting_tasks_are_let_in_roughly_in_order_of_arrival() -> None:
     async with stuck_hub() as (hub, go_on):
         members_of(hub, 1)
         order: list[int] = []
@@ -483,12 +496,12 @@ async def test_those_who_wait_are_let_in_in_their_order_by_and_large() -> None:
                 nursery.start_soon(ask, number)
                 await trio.testing.wait_all_tasks_blocked()
             go_on()
-        # Nobody is overtaken by more than were let in together with it, twice.
+        # No task is overtaken by more than twice the number that were let in together with it.
         assert all(place - number <= 2 * 6 for place, number in enumerate(order))
         assert sorted(order) == list(range(40))
 
 
-async def test_who_gives_up_waiting_or_appends_nothing_leaves_nobody_waiting() -> None:
+async def test_a_task_that_gives_up_waiting_or_appends_nothing_leaves_no_other_waiting() -> None:
     async with stuck_hub() as (hub, go_on):
         members_of(hub, 1)
         hub.publish("x" * (HIGH_WATER_BYTES + 1))
@@ -525,16 +538,16 @@ async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
         assert box.lines == b"1\n"
 
 
-async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order() -> None:
+async def test_a_batch_for_many_members_lets_other_tasks_run_and_keeps_the_order() -> None:
     async with running_hub() as hub:
-        turns_of_others = 0
+        runs_of_others = 0
         seen_by_last: list[int] = []
         said: list[int] = []
 
         class LastBox(ListBox):
             def put(self, lines: bytes, /) -> None:
                 super().put(lines)
-                seen_by_last.append(turns_of_others)
+                seen_by_last.append(runs_of_others)
 
         boxes = members_of(hub, 1000)
         last = LastBox()
@@ -542,12 +555,12 @@ async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order(
         hub.publish("1")
 
         async def other() -> None:
-            nonlocal turns_of_others
+            nonlocal runs_of_others
             while not last.puts:
-                turns_of_others += 1
+                runs_of_others += 1
                 if boxes[0].puts and not said:
-                    # In the middle of the turn: belongs to the next one.
-                    said.append(turns_of_others)
+                    # In the middle of the delivery: this belongs to the next batch.
+                    said.append(runs_of_others)
                     hub.publish("2", exclude=boxes[0])
                     hub.discard(last)
                     hub.publish("3")
@@ -563,19 +576,19 @@ async def test_a_turn_for_many_members_lets_other_tasks_run_and_keeps_the_order(
 
 
 @pytest.mark.parametrize("kind", ["one format each", "all leave"])
-async def test_other_tasks_run_within_any_long_turn(kind: str) -> None:
+async def test_other_tasks_run_during_any_long_delivery(kind: str) -> None:
     async with running_hub() as hub:
         boxes = [ListBox() for _ in range(1000)]
         for box in boxes:
             hub.add(box, partial(plain) if kind == "one format each" else plain)
         await hub.wait_delivered()
-        turns_of_others = 0
+        runs_of_others = 0
 
         async def other() -> None:
-            nonlocal turns_of_others
+            nonlocal runs_of_others
             while not boxes[-1].puts:
                 await trio.lowlevel.checkpoint()
-                turns_of_others += bool(boxes[0].puts)
+                runs_of_others += bool(boxes[0].puts)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(other)
@@ -583,7 +596,7 @@ async def test_other_tasks_run_within_any_long_turn(kind: str) -> None:
             if kind == "all leave":
                 for box in boxes:
                     hub.discard(box)
-        assert turns_of_others >= 3
+        assert runs_of_others >= 3
         assert {box.lines for box in boxes} == {b"1\n"}
 
 
@@ -609,7 +622,7 @@ async def test_publishing_works_in_finally_and_under_cancellation() -> None:
         assert (ann.lines, bob.lines) == (b"", b"ann left\n")
 
 
-async def test_after_the_hub_has_ended_nothing_raises_and_nobody_waits() -> None:
+async def test_after_the_hub_has_ended_nothing_raises_and_nothing_waits() -> None:
     async with running_hub() as hub:
         (box,) = members_of(hub, 1)
         await hub.wait_delivered()
@@ -625,7 +638,7 @@ async def test_after_the_hub_has_ended_nothing_raises_and_nobody_waits() -> None
     assert box.puts == []
 
 
-async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
+async def test_a_task_that_waits_for_a_hub_is_released_when_it_ends() -> None:
     hub = Hub[str]()
     run = hub.run()
     for _ in range(HIGH_WATER + 1):
@@ -639,7 +652,7 @@ async def test_who_waits_for_a_hub_is_let_go_when_it_ends() -> None:
             await run
 
 
-async def test_who_waits_for_a_hub_is_let_go_when_it_ends_in_the_middle_of_a_turn() -> None:
+async def test_a_task_that_waits_for_a_hub_is_released_when_it_ends_during_a_delivery() -> None:
     hub = Hub[str]()
 
     class CancellingBox(ListBox):
@@ -686,7 +699,7 @@ async def test_one_slow_member_costs_the_others_nothing() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_class_made_from_an_outbox_gets_its_put_called_for_all_lines() -> None:
+async def test_a_subclass_of_outbox_has_its_put_called_for_all_lines() -> None:
     class Noted(Outbox):
         def put(self, lines: bytes) -> None:
             super().put(b"noted: " + lines)
@@ -702,13 +715,35 @@ async def test_a_class_made_from_an_outbox_gets_its_put_called_for_all_lines() -
         assert await theirs.receive_some() == b"noted: for you\nnoted: for all\n"
 
 
+async def test_a_wrapper_of_an_outbox_has_its_put_called_for_all_lines() -> None:
+    class Wrapper:
+        def __init__(self, outbox: Outbox) -> None:
+            self._outbox = outbox
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._outbox, name)
+
+        def put(self, lines: bytes, /) -> None:
+            self._outbox.put(b"noted: " + lines)
+
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        ours, theirs = memory_stream_pair()
+        box = Wrapper(Outbox(ours, nursery))
+        hub.add(box, plain)
+        hub.tell(box, "for you")
+        await hub.wait_delivered()
+        hub.publish("for all")
+        await hub.wait_delivered()
+        assert await theirs.receive_some() == b"noted: for you\nnoted: for all\n"
+
+
 # The model
 
 Step: TypeAlias = tuple[str, int, int]
 
 
 def model(steps: list[Step]) -> list[bytes]:
-    """Return what each of four members gets: the whole truth, in ten lines."""
+    """Return what each of four members gets: the whole specification, in ten lines."""
     received = [b""] * 4
     formats: dict[int, Callable[[str], bytes]] = {}
     for number, (kind, member, other) in enumerate(steps):
@@ -723,7 +758,7 @@ def model(steps: list[Step]) -> list[bytes]:
 
 
 def append(hub: Hub[str], boxes: Sequence[Box], number: int, step: Step) -> bool:
-    """Do what a step says; false: it says that the turn is to end."""
+    """Do what a step says; false: it says to end the batch."""
     kind, member, other = step
     match kind:
         case "add":
@@ -741,7 +776,7 @@ def append(hub: Hub[str], boxes: Sequence[Box], number: int, step: Step) -> bool
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["add", "discard", "publish", "publish", "tell", "turn"]),
+        st.sampled_from(["add", "discard", "publish", "publish", "tell", "end"]),
         st.integers(0, 3),
         st.integers(0, 3),
     ),
@@ -751,7 +786,7 @@ steps = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(steps=steps)
-def test_every_member_gets_exactly_what_the_model_says_however_turns_are_cut(
+def test_every_member_gets_exactly_what_the_model_says_however_batches_end(
     steps: list[Step],
 ) -> None:
     boxes = [ListBox() for _ in range(4)]
@@ -791,7 +826,7 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
                 reading.start_soon(read, index, theirs)
             for number, step in enumerate(steps):
                 if not append(hub, boxes, number, step):
-                    # In the middle of a turn, perhaps.
+                    # Perhaps in the middle of a delivery.
                     await trio.lowlevel.checkpoint()
             await hub.wait_delivered()
             for box in boxes:

@@ -232,6 +232,77 @@ def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:
         trionet.run(handler)
 
 
+async def _idle() -> None:
+    pass
+
+
+def _sync(*_connections: object) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "told"),
+    [
+        ([_sync, "127.0.0.1:0"], {}, "write async def _sync"),
+        ([_idle, "127.0.0.1:0"], {}, "must take one argument, the connection"),
+        ([..., 7777], {}, "write 'localhost:7777', not 7777"),
+        ([..., ["127.0.0.1:0"]], {}, r"write run\(..., \*addresses\)"),
+        ([...], {"limits": {"rate": 1}}, r"write trionet.Limits\(rate=1\)"),
+        ([...], {"max_clients": 1}, r"write limits=trionet.Limits\(max_clients=...\)"),
+        ([...], {"task_status": None}, "inside Trio use trionet.serve"),
+        ([...], {"when_full": "wait"}, "must be WhenFull.WAIT or WhenFull.REFUSE"),
+        ([...], {"on_event": _idle}, "write def _idle, not async def"),
+        ([...], {"quiet": "no"}, "quiet must be True or False, not 'no'"),
+        ([...], {"beside": None}, r"write beside=\[hub.run\], not None"),
+        ([...], {"beside": _idle}, r"write beside=\[hub.run\], not <function"),
+        ([...], {"beside": [trionet.Hub()]}, "such as hub.run: <trionet.Hub"),
+        ([...], {"beside": [_sync]}, "must be a list of async functions"),
+        ([...], {"beside": [trionet.encode_line]}, "must be a list of async functions"),
+    ],
+)
+def test_misuse_is_told_at_the_call_and_in_no_group(
+    arguments: list[Any], options: dict[str, Any], told: str
+) -> None:
+    arguments = [_hear if argument is ... else argument for argument in arguments]
+    if len(arguments) == 1:
+        arguments.append("127.0.0.1:0")
+    with pytest.raises(TypeError, match=told):
+        trionet.run(*arguments, **options)
+
+
+def test_what_runs_beside_a_server_must_not_be_called_nor_need_an_argument() -> None:
+    with pytest.raises(TypeError, match=r"not beside=\[hub.run\(\)\]"):
+        trionet.run(_hear, "127.0.0.1:0", beside=[_idle()])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="_hear needs some"):
+        trionet.run(_hear, "127.0.0.1:0", beside=[_hear])  # type: ignore[list-item]
+
+
+def _run_to_its_end(**parts: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", text_of(**parts)]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+    )
+
+
+def test_sys_exit_beside_a_server_ends_it_with_that_status() -> None:
+    ended = _run_to_its_end(options=", beside=[fail]", error="SystemExit(3)")
+    assert (ended.returncode, ended.stderr) == (3, "")
+
+
+def test_sys_exit_in_a_handler_ends_the_server_with_that_status() -> None:
+    with script(on_line="sys.exit(3)") as shout, shout.connect("hello"):
+        status, out, err = shout.end()
+    assert (status, out) == (3, "")
+    assert [line.split()[1] for line in err.splitlines()] == ["opened", "closed"]
+
+
+def test_what_fails_beside_a_server_is_raised_by_itself() -> None:
+    ended = _run_to_its_end(options=", beside=[fail]", error="ValueError('a fault')")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "ValueError: a fault"
+    assert "ExceptionGroup" not in ended.stderr
+
+
 # SIGHUP.
 
 

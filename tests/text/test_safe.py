@@ -24,16 +24,16 @@ def is_noncharacter(number: int) -> bool:
     return 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE
 
 
-def test_every_character_of_unicode_by_itself_is_kept_unless_it_is_unsafe() -> None:
-    # The characters of these categories that are seen: signs that stand under or over digits, and
-    # what arranges hieroglyphs.
+def test_every_single_character_of_unicode_is_kept_unless_it_is_unsafe() -> None:
+    # The visible characters of these categories: signs that stand under or over digits, and the
+    # controls that arrange hieroglyphs.
     seen_formats = "؀؁؂؃؄؅۝܏࣢\u0890\u0891𑂽𑃍" + "".join(map(chr, range(0x13430, 0x13456)))
     unseen_others = (
         "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0"
         + "".join(map(chr, range(0xFFF0, 0xFFF9)))
         + "".join(map(chr, range(0xFE00, 0xFE10)))
     )
-    # Beyond these planes is nothing but what is unsafe: 860,000 characters, see below.
+    # Beyond these planes everything is unsafe: 860,000 characters, see below.
     for number in range(0x40000):
         character = chr(number)
         unsafe = (
@@ -44,8 +44,8 @@ def test_every_character_of_unicode_by_itself_is_kept_unless_it_is_unsafe() -> N
         assert safe_text(character) == (REPLACEMENT if unsafe else character), hex(number)
 
 
-def test_every_character_of_the_planes_in_which_there_is_nothing_to_show_is_unsafe() -> None:
-    # A thousand at a time: each by itself would take a second longer.
+def test_every_character_of_the_planes_without_visible_ones_is_unsafe() -> None:
+    # A thousand at a time: one by one would take a second longer.
     for number in range(0x40000, sys.maxunicode + 1, 1024):
         for character in (chr(number), chr(number + 1023)):
             assert safe_text(character) == REPLACEMENT
@@ -72,7 +72,7 @@ def test_every_character_of_the_planes_in_which_there_is_nothing_to_show_is_unsa
         ("\ue000\uf8ff\U000f0000\ufdd0\uffff\U0001fffe", "������"),
         ("half \ud83d of a pair", "half � of a pair"),
         ("hi\U000e0068\U000e0069", "hi��"),
-        # What cannot be known is kept: it may be a letter of tomorrow.
+        # An unassigned character is kept: it may be a new letter.
         ("\u0378\U0001faff", "\u0378\U0001faff"),
     ],
 )
@@ -104,7 +104,7 @@ def test_what_is_shown(text: str, shown: str) -> None:
         "שלום, عليكم السلام, 世界, Ελλάδα, ไทย, \u3000",
     ],
 )
-def test_what_is_made_of_several_characters_stays_whole(whole: str) -> None:
+def test_a_sequence_of_several_characters_stays_whole(whole: str) -> None:
     assert safe_text(whole) == whole
 
 
@@ -118,15 +118,15 @@ def test_what_is_made_of_several_characters_stays_whole(whole: str) -> None:
         (f"۱{ZWNJ}۲", "۱�۲"),
         (f"👩{ZWJ} {ZWJ}👩 👩{ZWJ}{ZWJ}💻 👩{ZWNJ}💻", "👩� �👩 👩��💻 👩�💻"),
         (f"👩{ZWJ}x x{ZWJ}👩", "👩�x x�👩"),
-        # An invisible letter is no letter.
+        # An invisible letter does not count as a letter.
         (f"ب{ZWNJ}\u061cب \u17b4{ZWNJ}ក", "ب��ب ��ក"),
-        # Variation selectors behind what takes none, and more than one.
+        # Variation selectors after characters that take none, and more than one.
         ("a\ufe0f \ufe0f 1\ufe00 →\ufe0f", "a� � 1� →�"),
         ("☺\ufe0f\ufe0f 葛\U000e0100\U000e0101 a\U000e0100", "☺\ufe0f� 葛\U000e0100� a�"),
         ("☺\ufe00 葛\ufe0f x\u180b \u180e", "☺� 葛� x� �"),
-        # Text hidden behind an emoji.
+        # Text hidden after an emoji.
         ("☺\ufe0f\U000e0148\U000e0159", "☺\ufe0f��"),
-        # Flags that are not finished, too long, of nothing, or with no flag in front.
+        # Flags that are unfinished, too long, empty, or without the black flag in front.
         ("🏴\U000e0067\U000e0062", "🏴��"),
         ("🏴\U000e007f", "🏴�"),
         ("🏴" + "\U000e0061" * 7 + "\U000e007f", "🏴" + "�" * 8),
@@ -134,7 +134,7 @@ def test_what_is_made_of_several_characters_stays_whole(whole: str) -> None:
         ("😀\U000e0067\U000e0062\U000e0073\U000e007f", "😀����"),
     ],
 )
-def test_what_only_looks_like_a_sequence_does_not(text: str, shown: str) -> None:
+def test_characters_that_only_look_like_a_sequence_are_replaced(text: str, shown: str) -> None:
     assert safe_text(text) == shown
 
 
@@ -146,25 +146,25 @@ def test_a_tower_of_marks_is_cut(base: str, mark: str) -> None:
     assert safe_text(f"{highest}{mark * 30}z{mark}") == f"{highest}{REPLACEMENT * 30}z{mark}"
 
 
-def test_a_joiner_is_no_floor_of_a_tower() -> None:
+def test_a_joiner_does_not_end_a_tower() -> None:
     shown = safe_text("क" + f"\u0941{ZWJ}" * 40)
-    # The last joiner that is left has nothing to join any more.
+    # The last remaining joiner has nothing left to join.
     assert shown[:MAX_MARKS] == ("क" + f"\u0941{ZWJ}" * (MAX_MARKS // 2))[:MAX_MARKS]
     assert set(shown[MAX_MARKS:]) == {REPLACEMENT}
 
 
-def test_a_row_of_emoji_is_no_tower() -> None:
+def test_a_row_of_emoji_is_not_a_tower() -> None:
     assert safe_text("😂" * 40 + "👍🏽" * 20) == "😂" * 40 + "👍🏽" * 20
 
 
-def test_no_white_space_but_what_ends_a_line_or_controls_is_replaced() -> None:
+def test_of_white_space_only_line_ends_and_controls_are_replaced() -> None:
     shown = safe_text("é" + WHITE_SPACE)
     assert [had for had, now in zip(WHITE_SPACE, shown[1:], strict=True) if now == REPLACEMENT] == [
         *"\t\n\v\f\r\x85\u2028\u2029"
     ]
 
 
-# Whatever has a rule of its own, so that they come together.
+# All characters that have a rule of their own, so that they meet.
 PARTS = st.lists(
     st.sampled_from(
         [
@@ -180,7 +180,7 @@ PARTS = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(text=st.one_of(st.text(), st.text(st.characters(exclude_categories=[])), PARTS))
-def test_what_is_shown_is_one_line_of_the_same_length_and_shown_again_the_same(text: str) -> None:
+def test_safe_text_is_one_line_of_the_same_length_and_stays_the_same(text: str) -> None:
     shown = safe_text(text)
     assert len(shown) == len(text)
     assert len(shown.splitlines()) <= 1
@@ -191,7 +191,7 @@ def test_what_is_shown_is_one_line_of_the_same_length_and_shown_again_the_same(t
 
 @settings(deadline=None)
 @given(text=PARTS)
-def test_what_is_safe_stays_so_behind_what_a_program_puts_before_it(text: str) -> None:
+def test_safe_text_stays_safe_after_the_text_that_a_program_puts_before_it(text: str) -> None:
     line = f"Ann: {safe_text(text)}"
     assert safe_text(line) == line
 
@@ -201,7 +201,7 @@ def test_a_line_of_printable_ascii_is_returned_itself(line: str) -> None:
     assert safe_text(line) is line
 
 
-def test_a_line_in_which_nothing_is_suspect_is_never_taken_apart(
+def test_a_line_without_suspects_is_never_taken_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr("trionet.text.safe.replace_alone")
@@ -231,8 +231,8 @@ def test_a_message_is_safe_text_with_its_tabs_as_spaces(text: str) -> None:
     assert safe_message(text) == "    ".join(map(safe_text, text.split("\t")))
 
 
-# What a line costs, as the calls that are made for it: each is made by Python code, and what is not
-# a call is one pass of `re` in C.
+# The cost of a line, counted as calls: Python code makes each of them, and everything else is a
+# pass of `re` in C.
 
 
 def calls_for(text: str) -> int:
@@ -246,12 +246,12 @@ def calls_for(text: str) -> int:
 
 
 def longest(piece: str) -> str:
-    """A line of 4,096 bytes, not in ASCII alone."""
+    """Return a line of 4,096 bytes that is not all ASCII."""
     line = f"é{piece * (4096 // len(piece.encode()) + 1)}"
     return line.encode()[:4096].decode(errors="ignore")
 
 
-# The dearest that a search over random pieces found, and what was dear before.
+# The most expensive lines that a search over random pieces found, and formerly expensive ones.
 DEAR = [
     f"\u0647{ZWNJ}",
     f"क\u094d{ZWJ}",
@@ -287,7 +287,7 @@ def test_no_line_makes_more_calls_because_it_is_long() -> None:
 @pytest.mark.parametrize(
     ("piece", "most"),
     [
-        # Nine marks on each letter, and a flag behind each other: by sequence, not by character.
+        # Nine marks on each letter, and flags in a row: calls by sequence, not by character.
         ("e" + "\u0301" * 9, 4096 // 19),
         ("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", 4096 // 28),
         ("🏴\U000e0067\U000e0062\U000e0073\U000e007f\U000e0067", 4096 // 24),
@@ -298,7 +298,7 @@ def test_towers_and_flags_make_a_few_calls_each(piece: str, most: int) -> None:
     assert calls_for(longest(piece)) < 60 + 4 * most
 
 
-def test_random_lines_of_all_that_has_a_rule_make_few_calls() -> None:
+def test_random_lines_of_characters_with_rules_make_few_calls() -> None:
     chance = random.Random(12)
     parts = [
         *"ab 1#\0\x85Жस世葛☺👩🏽🏴ᠨ𐌰𑄳𝓐\u0647\u094d",
@@ -313,8 +313,8 @@ def test_random_lines_of_all_that_has_a_rule_make_few_calls() -> None:
         assert calls_for(longest(piece)) < 60 + 4096 // 5, ascii(piece)
 
 
-def test_every_character_beside_one_that_looks_at_its_neighbours_is_judged_by_its_class() -> None:
-    # A joiner between two characters of one kind is kept exactly for the kinds that join.
+def test_every_neighbour_of_a_joiner_is_judged_by_its_class() -> None:
+    # A joiner between two characters of one kind is kept exactly if that kind joins.
     for number in (*range(0x80, 0xD800), *range(0x10000, 0x20000)):
         character = chr(number)
         if safe_text(character) == REPLACEMENT or 0x1820 <= number <= 0x18AA:

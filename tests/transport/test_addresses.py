@@ -16,7 +16,7 @@ from trionet.transport.addresses import (
     parse_address,
 )
 
-# Text made of what addresses are made of: plain random text nearly never is one.
+# Text built from the parts of addresses, because plain random text is almost never an address.
 ADDRESS_LIKE = st.lists(
     st.sampled_from(["unix:", "tls:", "localhost", "::1", "127.0.0.1", "80", "[", "]", ":", "%"])
     | st.sampled_from(["65535", "65536", "00080", "٣", "fe80::1%eth0", "/tmp/s", "é", " ", "@"])
@@ -85,6 +85,8 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
         ("http://localhost:80", "in brackets|no host name"),
         ("//localhost:80", "no host name"),
+        ("*:80", "all interfaces are :80, without a star"),
+        ("tls:*:0", "all interfaces are tls::0, without a star"),
         ("me@localhost:80", "no host name"),
         ("a b:80", "no host name"),
         ("a\nb:80", "no host name"),
@@ -105,7 +107,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("TLS:localhost:80", "in brackets|no host name"),
     ],
 )
-def test_what_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
+def test_text_that_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
     with pytest.raises(AddressError, match=advice) as refusal:
         parse_address(text)
     assert len(str(refusal.value).splitlines()) == 1
@@ -133,7 +135,7 @@ def test_any_text_is_an_address_that_reads_back_or_an_address_error(text: str) -
 )
 def test_a_tcp_address_is_written_as_it_is_read(host: str, port: int) -> None:
     tcp = TCPAddress(host, port)
-    # What is an IPv4 address, however it is written, is read as one.
+    # An IPv4 address is read as one, however it is written.
     plain = TCPAddress(str(host_of(tcp)), port) if host.startswith("::ffff:") else tcp
     assert parse_address(str(tcp)) == plain
     assert parse_address(str(TLSAddress(tcp))) == TLSAddress(plain)
@@ -203,9 +205,7 @@ def test_what_counts_as_one_host(one: str, other: str, prefix: int, same: bool) 
 
 
 @given(number=st.integers(0, 2**128 - 1), bits=st.integers(1, 128), flip=st.integers(0, 127))
-def test_the_leading_bits_make_the_host_and_the_others_do_not(
-    number: int, bits: int, flip: int
-) -> None:
+def test_only_the_leading_bits_make_the_host(number: int, bits: int, flip: int) -> None:
     one, other = (ipaddress.IPv6Address(n) for n in (number, number ^ (1 << (127 - flip))))
     assume(one.ipv4_mapped is None)
     assume(other.ipv4_mapped is None)

@@ -39,7 +39,7 @@ def trouble_with(certificate: Path, key: Path | None) -> str:
     return told
 
 
-def test_both_sides_speak_tls_1_2_at_least(certificates: Certificates) -> None:
+def test_both_sides_speak_at_least_tls_1_2(certificates: Certificates) -> None:
     for context in (certificates.server(), certificates.client(), client_context()):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
@@ -54,7 +54,7 @@ def test_a_client_that_is_given_an_authority_trusts_no_other(certificates: Certi
     assert len(certificates.client().get_ca_certs()) == 1
 
 
-def test_the_key_may_stand_in_the_file_of_the_certificate(
+def test_the_key_may_be_in_the_file_of_the_certificate(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     both = tmp_path / "both.pem"
@@ -62,7 +62,7 @@ def test_the_key_may_stand_in_the_file_of_the_certificate(
     server_context(both)
 
 
-def test_a_file_that_is_missing_is_named(certificates: Certificates, tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(certificates: Certificates, tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     told = f"{missing}: no such file or directory"
     assert trouble_with(missing, certificates.key) == told
@@ -72,7 +72,7 @@ def test_a_file_that_is_missing_is_named(certificates: Certificates, tmp_path: P
     assert str(trouble.value) == told
 
 
-def test_a_folder_is_named(certificates: Certificates, tmp_path: Path) -> None:
+def test_the_error_names_a_directory(certificates: Certificates, tmp_path: Path) -> None:
     assert trouble_with(tmp_path, certificates.key) == f"{tmp_path}: is a directory"
 
 
@@ -81,7 +81,9 @@ def test_a_name_that_would_break_the_line_is_quoted(tmp_path: Path) -> None:
     assert r"a\x00b.pem': not a valid name" in trouble_with(tmp_path / "a\0b.pem", None)
 
 
-def test_a_key_of_another_certificate_is_told_with_both_files(certificates: Certificates) -> None:
+def test_the_error_for_a_key_of_another_certificate_names_both_files(
+    certificates: Certificates,
+) -> None:
     _, other = certificates.issue("other.example")
     assert trouble_with(certificates.certificate, other) == (
         f"{other}: the private key does not belong to {certificates.certificate}"
@@ -89,7 +91,7 @@ def test_a_key_of_another_certificate_is_told_with_both_files(certificates: Cert
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\xff" * 100, JUNK_CERTIFICATE, JUNK_KEY])
-def test_the_file_that_holds_something_else_is_the_one_that_is_named(
+def test_the_error_names_the_file_that_holds_something_else(
     certificates: Certificates, tmp_path: Path, content: bytes
 ) -> None:
     junk = tmp_path / "junk.pem"
@@ -101,20 +103,20 @@ def test_the_file_that_holds_something_else_is_the_one_that_is_named(
     assert str(trouble.value) == f"{junk}: no certificate in PEM format"
 
 
-def test_files_that_were_swapped_are_told(certificates: Certificates) -> None:
+def test_swapped_files_get_an_error_of_their_own(certificates: Certificates) -> None:
     certificate, key = certificates.certificate, certificates.key
     assert trouble_with(key, certificate) == f"{key}: no certificate in PEM format"
 
 
-def test_a_certificate_without_its_key_is_told(certificates: Certificates) -> None:
+def test_a_certificate_without_its_key_is_an_error(certificates: Certificates) -> None:
     certificate = certificates.certificate
     assert trouble_with(certificate, None) == f"{certificate}: no private key in PEM format"
 
 
-def test_a_key_with_a_password_is_told_and_nobody_is_asked_for_it(
+def test_a_key_with_a_password_is_an_error_and_nobody_is_asked_for_it(
     certificates: Certificates, tmp_path: Path
 ) -> None:
-    # Old, but written without further tools: the header alone makes OpenSSL ask.
+    # An old format, but it needs no further tools: the header alone makes OpenSSL ask.
     locked = tmp_path / "locked.pem"
     locked.write_text(
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
@@ -126,7 +128,9 @@ def test_a_key_with_a_password_is_told_and_nobody_is_asked_for_it(
     )
 
 
-def test_a_certificate_that_openssl_finds_too_weak_is_told_in_its_words(tmp_path: Path) -> None:
+def test_a_certificate_that_is_too_weak_for_openssl_is_an_error_in_its_words(
+    tmp_path: Path,
+) -> None:
     weak = tmp_path / "weak.pem"
     weak.write_text(WEAK)
     assert trouble_with(weak, None) == f"{weak}: ee key too small"

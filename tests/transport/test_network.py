@@ -19,7 +19,7 @@ from listening import listening
 from trionet.abc import Listener
 from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.testing import MemoryNetwork
-from trionet.transport import network
+from trionet.transport import network, tcp
 from trionet.transport.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.transport.network import DEFAULT_BACKLOG, SYSTEM, SystemNetwork
 from trionet.transport.socket_addresses import local_address, structured
@@ -44,7 +44,7 @@ def port_in_use() -> Iterator[int]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of both families that nobody listens on, nor can while the test runs."""
+    """A port of both families on which nobody listens, or can listen while the test runs."""
     while True:
         with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
             four.bind(("127.0.0.1", 0))
@@ -56,7 +56,7 @@ def closed_port() -> Iterator[int]:
 
 
 class Resolver(trio.abc.HostnameResolver):
-    """Answers without asking a name server."""
+    """Resolves names without asking a name server."""
 
     async def getaddrinfo(self, host: Any, port: Any, *_: Any, **__: Any) -> Any:
         await trio.lowlevel.checkpoint()
@@ -102,11 +102,21 @@ async def test_localhost_is_both_families_however_it_is_written(host: str) -> No
         await (await SYSTEM.connect(f"{host}:{port}")).aclose()
 
 
-async def test_an_ipv4_address_written_as_ipv6_is_listened_on_and_connected_to() -> None:
+async def test_an_ipv4_address_written_as_ipv6_works_for_both_sides() -> None:
     async with listening("[::ffff:127.0.0.1]:0") as (listener,):
         port = port_of(listener.address)
         assert listener.address == f"127.0.0.1:{port}"
         async with await SYSTEM.connect(f"[::ffff:127.0.0.1]:{port}") as client:
+            assert client.peer == listener.address
+
+
+@pytest.mark.skipif(not hasattr(socket, "if_nameindex"), reason="no names of interfaces")
+async def test_the_interface_of_an_address_that_needs_none_may_be_named() -> None:
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    async with listening(f"[::1%{loopback}]:0") as (listener,):
+        port = port_of(listener.address)
+        assert listener.address == f"[::1]:{port}"
+        async with await SYSTEM.connect(f"[::1%{loopback}]:{port}") as client:
             assert client.peer == listener.address
 
 
@@ -121,7 +131,7 @@ def link_local() -> str | None:
 
 
 @pytest.mark.skipif(link_local() is None, reason="this machine has no link-local address")
-async def test_a_link_local_address_is_listened_on_and_shown_with_its_interface() -> None:
+async def test_a_link_local_address_works_and_is_shown_with_its_interface() -> None:
     host = link_local()
     async with listening(f"[{host}]:0") as (listener,):
         assert listener.address == f"[{host}]:{port_of(listener.address)}"
@@ -134,14 +144,14 @@ async def test_a_link_local_address_is_listened_on_and_shown_with_its_interface(
                 assert local_address(client._sock) == accepted.peer  # type: ignore[union-attr]
 
 
-def test_an_interface_is_a_part_of_what_is_bound_to() -> None:
-    bound = network._socket_address(socket.AF_INET6, "fe80::1%7", 80)
+def test_an_interface_is_part_of_the_bound_address() -> None:
+    bound = tcp._socket_address(socket.AF_INET6, "fe80::1%7", 80)
     assert bound == ("fe80::1", 80, 0, 7)
     (number, name) = socket.if_nameindex()[0]
-    bound = network._socket_address(socket.AF_INET6, f"fe80::1%{name}", 80)
+    bound = tcp._socket_address(socket.AF_INET6, f"fe80::1%{name}", 80)
     assert bound == ("fe80::1", 80, 0, number)
     assert str(structured(bound)) == f"[fe80::1%{name}]:80"
-    assert network._socket_address(socket.AF_INET6, "::1", 80) == ("::1", 80)
+    assert tcp._socket_address(socket.AF_INET6, "::1", 80) == ("::1", 80)
 
 
 def test_an_interface_that_is_gone_is_shown_by_its_number() -> None:
@@ -155,7 +165,9 @@ def test_an_interface_that_is_gone_is_shown_by_its_number() -> None:
         ("fe80::1", r"a link-local address needs its interface: \[fe80::1%eth0\]:7000, if .*"),
     ],
 )
-async def test_a_link_local_address_without_a_good_interface_is_told(host: str, why: str) -> None:
+async def test_a_link_local_address_without_a_good_interface_is_an_error(
+    host: str, why: str
+) -> None:
     with pytest.raises(ListenError, match=rf"^cannot listen on \[{host}\]:7000: {why}$"):
         await SYSTEM.listen(f"[{host}]:7000")
     with pytest.raises(ConnectError, match=rf"^cannot connect to \[{host}\]:7000: {why}$"):
@@ -163,27 +175,27 @@ async def test_a_link_local_address_without_a_good_interface_is_told(host: str, 
 
 
 def test_all_interfaces_of_ipv6_leave_those_of_ipv4_alone() -> None:
-    # Bound only: a test listens on loopback and nowhere else.
-    with network._bind(socket.AF_INET6, "::", 0) as sock:
+    # It only binds: tests listen on loopback and nowhere else.
+    with tcp._bind(socket.AF_INET6, "::", 0) as sock:
         assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 async def test_no_host_is_all_interfaces_of_both_families() -> None:
-    # Resolved only: a test listens on loopback and nowhere else.
-    targets = await network._resolve_to_listen(TCPAddress("", 0))
+    # It only resolves: tests listen on loopback and nowhere else.
+    targets = await tcp._resolve_to_listen(TCPAddress("", 0))
     assert targets == [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
 
 
-async def test_an_address_that_the_resolver_gives_twice_is_listened_on_once() -> None:
+async def test_an_address_that_the_resolver_returns_twice_is_used_once() -> None:
     trio.socket.set_custom_hostname_resolver(Resolver())
     async with listening("twice.example:0") as listeners:
         assert [one.address.rpartition(":")[0] for one in listeners] == ["127.0.0.1"]
 
 
-async def test_a_port_that_is_taken_in_the_other_family_is_tried_again_with_another(
+async def test_if_a_port_is_taken_in_the_other_family_another_port_is_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bind = network._bind
+    bind = tcp._bind
     taken: list[socket.socket] = []
 
     def collide_three_times(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
@@ -191,7 +203,7 @@ async def test_a_port_that_is_taken_in_the_other_family_is_tried_again_with_anot
             taken.append(socket.create_server((host, port), family=family))
         return bind(family, host, port)
 
-    monkeypatch.setattr(network, "_bind", collide_three_times)
+    monkeypatch.setattr(tcp, "_bind", collide_three_times)
     async with listening("localhost:0") as listeners:
         ports = {port_of(one.address) for one in listeners}
         assert len(listeners) == 2
@@ -202,7 +214,7 @@ async def test_a_port_that_is_taken_in_the_other_family_is_tried_again_with_anot
         one.close()
 
 
-async def test_collisions_without_end_are_an_error_in_the_end(
+async def test_endless_collisions_end_in_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tries = 0
@@ -212,13 +224,13 @@ async def test_collisions_without_end_are_an_error_in_the_end(
         tries += 1
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
-    monkeypatch.setattr(network, "_bind", never)
+    monkeypatch.setattr(tcp, "_bind", never)
     with pytest.raises(ListenError, match="address already in use"):
         await SYSTEM.listen("localhost:0")
     assert tries == 64
 
 
-async def test_a_port_in_use_is_told_in_one_line_and_not_tried_again(port_in_use: int) -> None:
+async def test_a_port_in_use_is_an_error_of_one_line_and_not_tried_again(port_in_use: int) -> None:
     with pytest.raises(ListenError) as refusal:
         await SYSTEM.listen(f"127.0.0.1:{port_in_use}")
     assert str(refusal.value) == f"cannot listen on 127.0.0.1:{port_in_use}: address already in use"
@@ -237,14 +249,14 @@ async def test_localhost_with_a_port_in_use_in_one_family_listens_on_none() -> N
 async def test_a_family_that_the_machine_lacks_is_skipped(
     monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
-    bind = network._bind
+    bind = tcp._bind
 
     def without_ipv6(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(reason, os.strerror(reason))
         return bind(family, host, port)
 
-    monkeypatch.setattr(network, "_bind", without_ipv6)
+    monkeypatch.setattr(tcp, "_bind", without_ipv6)
     async with listening("localhost:0") as listeners:
         assert [one.address.rpartition(":")[0] for one in listeners] == ["127.0.0.1"]
     with pytest.raises(ListenError):
@@ -254,7 +266,7 @@ async def test_a_family_that_the_machine_lacks_is_skipped(
 async def test_a_port_is_free_again_as_soon_as_its_server_is_closed() -> None:
     async with listening("127.0.0.1:0") as (listener,):
         client = await SYSTEM.connect(listener.address)
-        # Who closes first keeps the port in TIME_WAIT.
+        # The side that closes first keeps the port in TIME_WAIT.
         await (await listener.accept()).aclose()
     async with client:
         assert await client.receive_some() == b""
@@ -283,7 +295,7 @@ BAD_HOSTS = ["a..b:80", "x" * 64 + ".example:80", "\u2488com:80", "é..b:80", "n
 
 
 @pytest.mark.parametrize("address", [*BAD_HOSTS, "unix:\ud800", "unix:" + "a" * 200])
-async def test_an_address_that_leads_nowhere_is_told_in_one_line(address: str) -> None:
+async def test_an_address_that_leads_nowhere_is_an_error_of_one_line(address: str) -> None:
     trio.socket.set_custom_hostname_resolver(Resolver())
     with pytest.raises(ListenError, match=r"^cannot listen on ") as no_listener:
         await SYSTEM.listen(address)
@@ -294,7 +306,7 @@ async def test_an_address_that_leads_nowhere_is_told_in_one_line(address: str) -
         assert len(str(error).splitlines()) == 1
 
 
-async def test_a_name_that_nobody_knows_is_told_in_the_resolvers_words() -> None:
+async def test_an_unknown_name_is_an_error_in_the_resolvers_words() -> None:
     trio.socket.set_custom_hostname_resolver(Resolver())
     with pytest.raises(ListenError, match=r"name or service not known$"):
         await SYSTEM.listen("nowhere.example:80")
@@ -302,7 +314,7 @@ async def test_a_name_that_nobody_knows_is_told_in_the_resolvers_words() -> None
         await SYSTEM.connect("nowhere.example:80")
 
 
-async def test_what_cannot_be_read_is_an_address_error_on_either_side() -> None:
+async def test_an_unreadable_address_is_an_address_error_on_both_sides() -> None:
     with pytest.raises(AddressError):
         await SYSTEM.listen("nowhere")
     with pytest.raises(AddressError):
@@ -313,7 +325,7 @@ async def test_what_cannot_be_read_is_an_address_error_on_either_side() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", ""])
-async def test_a_refused_connection_is_told_in_one_line_as_in_memory(
+async def test_a_refused_connection_is_an_error_of_one_line_as_in_memory(
     host: str, closed_port: int
 ) -> None:
     address = f"{host}:{closed_port}"
@@ -341,7 +353,7 @@ async def test_localhost_connects_to_whichever_family_answers(bound: str, host: 
         assert await accepted.receive_some() == b"hello"
 
 
-async def test_a_connection_that_was_reset_before_it_was_asked_who_it_is_is_a_connect_error(
+async def test_a_connection_that_is_reset_before_its_address_is_known_is_a_connect_error(
     monkeypatch: pytest.MonkeyPatch, port_in_use: int
 ) -> None:
     def gone(sock: socket.socket) -> NoReturn:
@@ -373,7 +385,7 @@ def options(certificates: Certificates) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving_tls(address: str, **settings: Any) -> AsyncIterator[str]:
-    """Shake hands with whoever comes, and say hello."""
+    """Make the handshake with each client, and say hello."""
 
     async def serve(listener: Listener) -> None:
         async with trio.open_nursery() as handlers:
@@ -404,7 +416,7 @@ async def why_not(address: str, ca: Path) -> str:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
-async def test_an_encrypted_listener_shows_its_address_and_is_connected_to_by_it(
+async def test_clients_can_connect_to_the_address_that_a_tls_listener_shows(
     certificates: Certificates, host: str
 ) -> None:
     network = SystemNetwork(ca=certificates.ca)
@@ -423,7 +435,7 @@ async def test_an_encrypted_listener_shows_its_address_and_is_connected_to_by_it
                 assert await client.receive_some() == b""
 
 
-async def test_a_certificate_of_somebody_else_is_told(certificates: Certificates) -> None:
+async def test_a_certificate_of_somebody_else_is_an_error(certificates: Certificates) -> None:
     async with serving_tls("tls:localhost:0", **options(certificates)) as address:
         with pytest.raises(ConnectError) as refusal:
             await SYSTEM.connect(address)
@@ -432,7 +444,7 @@ async def test_a_certificate_of_somebody_else_is_told(certificates: Certificates
         )
 
 
-async def test_a_certificate_for_another_name_is_told(certificates: Certificates) -> None:
+async def test_a_certificate_for_another_name_is_an_error(certificates: Certificates) -> None:
     certificate, key = certificates.issue("other.example")
     async with serving_tls("tls:localhost:0", certificate=certificate, private_key=key) as address:
         assert await why_not(address, certificates.ca) == (
@@ -445,7 +457,7 @@ async def test_a_certificate_for_another_name_is_told(certificates: Certificates
         )
 
 
-async def test_a_certificate_that_has_expired_is_told(certificates: Certificates) -> None:
+async def test_an_expired_certificate_is_an_error(certificates: Certificates) -> None:
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     certificate, key = certificates.issue("127.0.0.1", not_after=past)
     async with serving_tls("tls:127.0.0.1:0", certificate=certificate, private_key=key) as address:
@@ -455,7 +467,7 @@ async def test_a_certificate_that_has_expired_is_told(certificates: Certificates
 
 
 @pytest.mark.parametrize("says", [b"error: server is full\n", b""])
-async def test_a_server_of_plain_text_is_told(certificates: Certificates, says: bytes) -> None:
+async def test_a_plain_text_server_is_an_error(certificates: Certificates, says: bytes) -> None:
     async with listening("127.0.0.1:0") as (listener,), trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -472,7 +484,7 @@ async def test_a_server_of_plain_text_is_told(certificates: Certificates, says: 
     )
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(
+async def test_a_client_does_not_wait_forever_for_a_silent_server(
     certificates: Certificates, port_in_use: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     told = await why_not(f"tls:127.0.0.1:{port_in_use}", certificates.ca)
@@ -493,8 +505,8 @@ async def test_a_cancelled_handshake_leaves_no_connection_behind(
                 assert await accepted.receive_some() == b""
 
 
-async def test_to_listen_with_tls_takes_a_certificate(port_in_use: int) -> None:
-    # Told first: the port, in use, was not tried.
+async def test_listening_with_tls_needs_a_certificate(port_in_use: int) -> None:
+    # This error comes first: the port, which is in use, was not tried.
     with pytest.raises(ListenError) as refusal:
         await SYSTEM.listen(f"tls:127.0.0.1:{port_in_use}")
     assert str(refusal.value) == (
@@ -503,14 +515,14 @@ async def test_to_listen_with_tls_takes_a_certificate(port_in_use: int) -> None:
     )
 
 
-async def test_a_port_in_use_is_told_for_tls_too(
+async def test_a_port_in_use_is_an_error_with_tls_too(
     certificates: Certificates, port_in_use: int
 ) -> None:
     with pytest.raises(ListenError, match=r"^cannot listen on tls:.*: address already in use$"):
         await SystemNetwork(**options(certificates)).listen(f"tls:127.0.0.1:{port_in_use}")
 
 
-async def test_files_that_cannot_be_used_are_told_in_one_line(
+async def test_unusable_files_are_an_error_of_one_line(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing.pem"
@@ -521,7 +533,7 @@ async def test_files_that_cannot_be_used_are_told_in_one_line(
     assert await why_not("tls:127.0.0.1:0", missing) == f"{missing}: no such file or directory"
 
 
-async def test_a_renewed_certificate_is_read_by_the_next_listener(
+async def test_the_next_listener_reads_a_renewed_certificate(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     file = tmp_path / "renewed.pem"
@@ -537,7 +549,7 @@ async def test_a_renewed_certificate_is_read_by_the_next_listener(
 
 
 async def served_by(network: SystemNetwork, listener: Listener, ca: Path) -> bytes | None:
-    """The certificate that a listener shows to a new client, in DER."""
+    """Return the certificate that a listener shows to a new client, in DER."""
     shown: bytes | None = None
 
     async def accept() -> None:
@@ -577,7 +589,7 @@ async def test_a_reload_gives_new_connections_the_new_certificate(
 
 
 @pytest.mark.parametrize("spoil", ["missing", "no PEM", "key of another"])
-async def test_a_reload_of_files_that_cannot_be_used_keeps_the_old_certificate(
+async def test_a_reload_of_unusable_files_keeps_the_old_certificate(
     certificates: Certificates, tmp_path: Path, spoil: str
 ) -> None:
     file = tmp_path / "pair.pem"
@@ -616,14 +628,14 @@ def test_a_private_key_without_its_certificate_is_refused_at_once() -> None:
         SystemNetwork(private_key="key.pem")
 
 
-async def test_a_network_in_memory_has_no_tls_and_does_not_pretend() -> None:
+async def test_a_memory_network_has_no_tls_and_says_so() -> None:
     with pytest.raises(ListenError, match="in memory has no TLS"):
         await MemoryNetwork().listen("tls:localhost:0")
     with pytest.raises(ConnectError, match="in memory has no TLS"):
         await MemoryNetwork().connect("tls:localhost:1")
 
 
-async def test_peers_that_vanish_are_found_by_keep_alive() -> None:
+async def test_keep_alive_finds_vanished_peers() -> None:
     async with listening("127.0.0.1:0") as (listener,), await SYSTEM.connect(listener.address):
         accepted = await listener.accept()
         assert isinstance(accepted, SocketStream)
@@ -665,7 +677,7 @@ async def test_both_sides_find_a_vanished_peer_within_two_minutes_whatever_is_on
             )
             assert idle + gap * count <= 120
             timeout = get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-            # The kernel compares at each question.
+            # The kernel compares at each probe.
             assert 60 <= timeout / 1000 < idle + gap * (count - 1) < 120
 
         async with await network.connect(listener.address) as client:

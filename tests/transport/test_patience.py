@@ -1,4 +1,4 @@
-"""A client whose server lives and takes nothing; on real sockets, and the kernel's clock."""
+"""A client whose server is alive but takes nothing, on real sockets and the kernel's clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def to_a_server_that_takes_nothing() -> AsyncIterator[tuple[SocketStream, socket.socket]]:
-    """A client, and the listener in whose backlog it waits."""
+    """Yield a client, and the listener in whose backlog it waits."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(5)
         async with await SYSTEM.connect("127.0.0.1:{1}".format(*server.getsockname())) as client:
@@ -40,7 +40,7 @@ async def to_a_server_that_takes_nothing() -> AsyncIterator[tuple[SocketStream, 
 
 
 async def fill(client: SocketStream) -> int:
-    """Send what the server's kernel takes, and some more that waits in the client's."""
+    """Send what the server's kernel takes, and more that waits in the client's kernel."""
     sent = 0
     while taken := client.send_nowait(bytes(50_000)):
         sent += taken
@@ -57,7 +57,7 @@ def timeout_of(client: SocketStream) -> int:
 
 
 async def serve(server: socket.socket, size: int) -> None:
-    """Take the client in at last, read all that it sent, and answer."""
+    """Accept the client at last, read all that it sent, and answer."""
     sock, _ = await trio.to_thread.run_sync(server.accept)
     with sock:
         while size:
@@ -65,8 +65,8 @@ async def serve(server: socket.socket, size: int) -> None:
         sock.sendall(b"done")
 
 
-async def test_without_patience_the_kernel_gives_up_a_server_that_lives() -> None:
-    # That this happens is why there is a module, and shows that the tests below can fail.
+async def test_without_patience_the_kernel_gives_up_a_living_server() -> None:
+    # This is why the module exists, and it shows that the tests below can fail.
     async with to_a_server_that_takes_nothing() as (client, _):
         client._patience = None
         await fill(client)
@@ -74,7 +74,7 @@ async def test_without_patience_the_kernel_gives_up_a_server_that_lives() -> Non
             await client.receive_some()
 
 
-async def test_a_client_that_waits_for_its_turn_with_much_sent_is_not_cut_off() -> None:
+async def test_a_client_that_waits_for_its_turn_after_sending_much_is_not_cut_off() -> None:
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
         size = await fill(client)
 
@@ -87,7 +87,7 @@ async def test_a_client_that_waits_for_its_turn_with_much_sent_is_not_cut_off() 
         await serve(server, size)
 
 
-async def test_a_client_that_waits_already_when_much_is_sent_is_not_cut_off() -> None:
+async def test_a_client_that_already_waits_when_much_is_sent_is_not_cut_off() -> None:
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -100,7 +100,7 @@ async def test_a_client_that_waits_already_when_much_is_sent_is_not_cut_off() ->
         await serve(server, size)
 
 
-async def test_a_client_that_waits_until_it_can_send_more_is_not_cut_off() -> None:
+async def test_a_client_that_waits_to_send_more_is_not_cut_off() -> None:
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
         size = 20_000_000
         nursery.start_soon(client.send_all, bytes(size))
@@ -108,7 +108,7 @@ async def test_a_client_that_waits_until_it_can_send_more_is_not_cut_off() -> No
         await serve(server, size)
 
 
-async def test_the_timeout_is_set_again_when_the_server_takes_what_there_is() -> None:
+async def test_the_timeout_is_set_again_once_the_server_takes_everything() -> None:
     async with to_a_server_that_takes_nothing() as (client, server), trio.open_nursery() as nursery:
         size = await fill(client)
         nursery.start_soon(client.receive_some)
@@ -124,7 +124,7 @@ async def test_the_timeout_is_set_again_when_the_server_takes_what_there_is() ->
         nursery.cancel_scope.cancel()
 
 
-async def test_an_interruption_is_one_however_the_client_waits() -> None:
+async def test_an_interruption_works_however_the_client_waits() -> None:
     async with to_a_server_that_takes_nothing() as (client, _):
         for much in (False, True):
             if much:
@@ -140,7 +140,7 @@ async def test_an_interruption_is_one_however_the_client_waits() -> None:
                 client.interrupt_receive()
 
 
-async def test_an_interruption_and_much_sent_at_once_is_an_interruption() -> None:
+async def test_an_interruption_wins_over_much_being_sent_at_the_same_time() -> None:
     for first in ("interruption", "sending"):
         async with (
             to_a_server_that_takes_nothing() as (client, _),
@@ -161,8 +161,8 @@ async def test_an_interruption_and_much_sent_at_once_is_an_interruption() -> Non
                 client.interrupt_receive()
 
 
-class Told:
-    """A socket whose kernel tells what the test says."""
+class ReportingSocket:
+    """A socket whose kernel reports what the test says."""
 
     def __init__(self, *, probes: int, unacked: int, last_ack: int, not_sent: int) -> None:
         info = bytearray(patience._SIZE)
@@ -181,7 +181,7 @@ class Told:
 
 
 @pytest.mark.parametrize(
-    ("told", "lifted"),
+    ("reported", "lifted"),
     [
         ({"probes": 0, "unacked": 0, "last_ack": 90, "not_sent": 1}, True),
         ({"probes": 1, "unacked": 0, "last_ack": 900, "not_sent": 1}, True),
@@ -190,10 +190,10 @@ class Told:
         ({"probes": 0, "unacked": 0, "last_ack": 90, "not_sent": 0}, False),
     ],
 )
-def test_the_timeout_is_lifted_only_where_the_server_answers_and_takes_nothing(
-    told: dict[str, int], lifted: bool
+def test_the_timeout_is_lifted_only_if_the_server_answers_and_takes_nothing(
+    reported: dict[str, int], lifted: bool
 ) -> None:
-    sock = Told(**told)
+    sock = ReportingSocket(**reported)
     looking = Patience(cast("socket.socket", sock))
     looking.look()
     looking.look()
@@ -202,13 +202,15 @@ def test_the_timeout_is_lifted_only_where_the_server_answers_and_takes_nothing(
 
 
 def test_a_server_that_vanished_while_it_took_nothing_is_found() -> None:
-    sock = Told(probes=2, unacked=0, last_ack=500, not_sent=1)
+    sock = ReportingSocket(probes=2, unacked=0, last_ack=500, not_sent=1)
     with pytest.raises(TimeoutError) as found:
         Patience(cast("socket.socket", sock)).look()
     assert found.value.errno == errno.ETIMEDOUT
 
 
-async def test_what_was_found_is_told_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_tasks_are_told_that_the_server_has_vanished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def find(_: Patience) -> None:
         raise TimeoutError(errno.ETIMEDOUT, "connection timed out")
 

@@ -1,4 +1,4 @@
-"""Waiting for input, told once by the system: nothing that comes is missed, however it comes."""
+"""Waiting through a shared epoll instance: no input is missed, however it comes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def running_readiness() -> AsyncIterator[Readiness]:
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
-    """Return both ends of a TCP connection: urgent data and resets are TCP's."""
+    """Return both ends of a TCP connection, because urgent data and resets belong to TCP."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = socket.create_connection(listener.getsockname())
         other, _ = listener.accept()
@@ -43,7 +43,7 @@ def connected() -> tuple[socket.socket, socket.socket]:
 async def watched_stream(
     pair: tuple[socket.socket, socket.socket] | None = None,
 ) -> AsyncIterator[tuple[SocketStream, socket.socket, Readiness]]:
-    """A stream that waits with a readiness, and its peer's socket."""
+    """Yield a stream that waits with a readiness, its peer's socket, and the readiness."""
     peer, sock = pair or connected()
     with peer:
         async with running_readiness() as readiness:
@@ -62,7 +62,7 @@ async def received(stream: SocketStream, count: int, *, at_once: int = 65536) ->
     return data
 
 
-async def test_input_wakes_who_waits_for_it() -> None:
+async def test_input_wakes_the_task_that_waits_for_it() -> None:
     async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
         for word in (b"one", b"two"):
             got: list[bytes] = []
@@ -79,7 +79,7 @@ async def test_input_wakes_who_waits_for_it() -> None:
             assert got == [word]
 
 
-async def test_input_from_before_the_watching_and_from_before_the_waiting_is_found() -> None:
+async def test_input_that_came_before_the_watch_or_before_the_wait_is_found() -> None:
     pair = connected()
     pair[0].sendall(b"early")
     async with watched_stream(pair) as (stream, peer, _):
@@ -89,7 +89,7 @@ async def test_input_from_before_the_watching_and_from_before_the_waiting_is_fou
         assert await stream.receive_some() == b"meanwhile"
 
 
-async def test_what_a_full_read_leaves_is_read_next() -> None:
+async def test_the_next_read_gets_what_a_full_read_left() -> None:
     async with watched_stream() as (stream, peer, _):
         peer.sendall(b"0123456789")
         assert await received(stream, 10, at_once=1) == b"0123456789"
@@ -97,7 +97,7 @@ async def test_what_a_full_read_leaves_is_read_next() -> None:
         assert await stream.receive_some() == b"ab"
 
 
-async def test_an_end_that_comes_with_the_last_input_is_found_behind_it() -> None:
+async def test_an_end_that_comes_with_the_last_input_is_found_after_it() -> None:
     async with watched_stream() as (stream, peer, _):
         peer.sendall(b"last words")
         peer.shutdown(socket.SHUT_WR)
@@ -107,7 +107,7 @@ async def test_an_end_that_comes_with_the_last_input_is_found_behind_it() -> Non
         assert await stream.receive_some() == b""
 
 
-async def test_a_reset_wakes_who_waits() -> None:
+async def test_a_reset_wakes_the_waiting_task() -> None:
     async with watched_stream() as (stream, peer, _):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         async with trio.open_nursery() as nursery:
@@ -132,7 +132,7 @@ async def test_lines_around_urgent_data_are_all_read(at_once: int) -> None:
             assert await received(stream, 12, at_once=at_once) == b"beforebehind"
 
 
-async def test_where_a_read_is_worth_trying_a_second_reader_is_still_told_that_it_is_one() -> None:
+async def test_a_second_reader_is_refused_even_if_a_read_is_worth_trying() -> None:
     async with watched_stream() as (stream, peer, _):
         assert stream._input is not None
         stream._input.more()
@@ -155,7 +155,7 @@ async def test_where_a_read_is_worth_trying_a_second_reader_is_still_told_that_i
 
 
 async def test_an_interruption_between_waking_and_reading_is_not_lost() -> None:
-    # In which order Trio runs two tasks is chance.
+    # The order in which Trio runs two tasks is random.
     for _ in range(20):
         async with watched_stream() as (stream, _, _), trio.open_nursery() as nursery:
             assert stream._input is not None
@@ -171,7 +171,7 @@ async def test_an_interruption_between_waking_and_reading_is_not_lost() -> None:
             stream.interrupt_receive()
 
 
-async def test_what_waits_is_the_task_that_awaits() -> None:
+async def test_the_task_that_awaits_is_the_one_that_waits() -> None:
     async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
         waiting = stream.wait_input()
 
@@ -183,7 +183,7 @@ async def test_what_waits_is_the_task_that_awaits() -> None:
         peer.sendall(b"here")
 
 
-async def test_a_socket_that_the_system_cannot_watch_is_waited_for_by_trio(
+async def test_trio_waits_for_a_socket_that_the_kernel_cannot_watch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def watch(_readiness: Readiness, _fd: int) -> None:
@@ -195,7 +195,7 @@ async def test_a_socket_that_the_system_cannot_watch_is_waited_for_by_trio(
         assert await stream.receive_some() == b"here"
 
 
-async def test_on_a_unix_socket_what_follows_a_passed_descriptor_is_read() -> None:
+async def test_on_a_unix_socket_input_after_a_passed_descriptor_is_read() -> None:
     async with watched_stream(socket.socketpair()) as (stream, peer, _):
         socket.send_fds(peer, [b"one"], [peer.fileno()])
         peer.sendall(b"two")
@@ -242,7 +242,7 @@ async def test_an_interrupted_wait_loses_no_input_and_leaves_the_writer_alone() 
         assert await stream.receive_some() == b"still here"
 
 
-async def test_closing_wakes_who_waits() -> None:
+async def test_closing_wakes_the_waiting_task() -> None:
     async with watched_stream() as (stream, _, _), trio.open_nursery() as nursery:
 
         async def receive() -> None:
@@ -273,7 +273,7 @@ async def test_waiting_is_always_a_checkpoint() -> None:
                 assert await stream.receive_some() == expected
 
 
-async def test_a_number_that_is_used_again_knows_nothing_of_its_last_socket() -> None:
+async def test_a_reused_descriptor_keeps_nothing_of_its_last_socket() -> None:
     async with running_readiness() as readiness:
         for _ in range(3):
             peer, sock = connected()
@@ -298,7 +298,7 @@ async def test_a_number_that_is_used_again_knows_nothing_of_its_last_socket() ->
                 stream.close()
 
 
-async def test_a_closed_socket_that_somebody_else_still_has_disturbs_nobody() -> None:
+async def test_a_closed_socket_that_another_process_still_has_disturbs_nobody() -> None:
     async with watched_stream() as (stream, peer, readiness):
         gone_peer, sock = connected()
         gone = SocketStream(sock, peer="gone")

@@ -38,7 +38,7 @@ def socket_pair(kind: str) -> tuple[socket.socket, socket.socket]:
             near = socket.create_connection(server.getsockname()[:2])
             far, _ = server.accept()
     for sock in (near, far):
-        # Only so that a test that goes wrong fails instead of hanging.
+        # So that a broken test fails instead of hanging.
         sock.settimeout(5)
     return near, far
 
@@ -52,7 +52,7 @@ async def stream_and_peer(kind: str = "ipv4") -> AsyncIterator[tuple[SocketStrea
 
 
 async def fill(stream: SocketStream) -> int:
-    """Send until the system takes no more, also after all that it does meanwhile."""
+    """Send until the kernel takes no more, even after it has had time to move data on."""
     total = 0
     while True:
         before = total
@@ -78,7 +78,7 @@ def reset(sock: socket.socket) -> None:
 
 
 class BeforeItRuns(trio.abc.Instrument):
-    """Calls something between the moment when a task was woken and the one when it runs."""
+    """Calls something after a task was woken and before it runs."""
 
     def __init__(self, task_name: str, then: Callable[[], None]) -> None:
         self._task_name = task_name
@@ -99,7 +99,7 @@ NEEDS_EPOLL = pytest.mark.skipif(not HAS_EPOLL, reason="only Linux has epoll")
 
 @pytest.mark.parametrize("watched", [False, pytest.param(True, marks=NEEDS_EPOLL)])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_stream_is_all_that_trio_asks_of_a_half_closeable_stream(
+async def test_the_stream_does_all_that_trio_asks_of_a_half_closeable_stream(
     kind: str, watched: bool
 ) -> None:
     async def make() -> tuple[SocketStream, SocketStream]:
@@ -112,7 +112,7 @@ async def test_the_stream_is_all_that_trio_asks_of_a_half_closeable_stream(
 
     async def make_clogged() -> tuple[SocketStream, SocketStream]:
         near, far = await make()
-        # What one direction sends can bring the other the news that there is room again.
+        # What one direction sends can tell the other that there is room again.
         while await fill(near) + await fill(far):
             pass
         assert near.send_nowait(b"x") == far.send_nowait(b"x") == 0
@@ -135,7 +135,7 @@ async def test_a_line_is_sent_without_waiting_for_more_and_the_socket_never_bloc
         assert not stream._sock.getblocking()
 
 
-async def test_receive_takes_at_most_what_it_is_told_to() -> None:
+async def test_receive_takes_no_more_than_it_is_asked_for() -> None:
     async with stream_and_peer() as (stream, peer):
         peer.sendall(b"abcde")
         assert await stream.receive_some(2) == b"ab"
@@ -152,7 +152,7 @@ async def test_cancelling_a_receive_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_interrupt_calls_a_waiting_receive_off_and_the_stream_lives_on(kind: str) -> None:
+async def test_an_interrupt_ends_a_waiting_receive_and_the_stream_lives_on(kind: str) -> None:
     async with stream_and_peer(kind) as (stream, peer), trio.open_nursery() as nursery:
         interrupted = trio.Event()
 
@@ -171,7 +171,7 @@ async def test_interrupt_calls_a_waiting_receive_off_and_the_stream_lives_on(kin
         assert peer.recv(10) == b"too"
 
 
-async def test_interrupt_with_nobody_waiting_does_nothing_to_the_next_receive() -> None:
+async def test_an_interrupt_without_a_waiting_task_does_not_affect_the_next_receive() -> None:
     async with stream_and_peer() as (stream, peer):
         stream.interrupt_receive()
         peer.sendall(b"data")
@@ -179,7 +179,7 @@ async def test_interrupt_with_nobody_waiting_does_nothing_to_the_next_receive() 
     stream.interrupt_receive()
 
 
-async def test_input_that_came_just_before_the_interrupt_is_handed_out() -> None:
+async def test_input_that_came_just_before_the_interrupt_is_returned() -> None:
     async with stream_and_peer() as (stream, peer):
         interrupt = BeforeItRuns("reading_task", stream.interrupt_receive)
 
@@ -194,7 +194,7 @@ async def test_input_that_came_just_before_the_interrupt_is_handed_out() -> None
         assert interrupt.done
 
 
-async def test_interrupt_leaves_a_waiting_sender_waiting() -> None:
+async def test_an_interrupt_leaves_a_waiting_sender_waiting() -> None:
     async with stream_and_peer() as (stream, peer), trio.open_nursery() as nursery:
         filled = await fill(stream)
         sent = trio.Event()
@@ -218,7 +218,7 @@ async def test_interrupt_leaves_a_waiting_sender_waiting() -> None:
         assert receive_exactly(peer, 7) == b"the end"
 
 
-async def test_a_receive_that_was_woken_for_nothing_waits_on() -> None:
+async def test_a_receive_that_was_woken_for_nothing_goes_on_waiting() -> None:
     async with stream_and_peer() as (stream, peer):
 
         def take_away() -> None:
@@ -267,7 +267,7 @@ async def test_send_nowait_on_a_full_socket_takes_nothing_until_the_peer_reads(k
         assert peer.recv(10) == b"x"
 
 
-async def test_send_nowait_tells_how_much_of_a_large_piece_was_taken() -> None:
+async def test_send_nowait_returns_how_much_of_a_large_piece_was_taken() -> None:
     async with stream_and_peer("unix") as (stream, peer):
         data = os.urandom(1 << 24)
         taken = stream.send_nowait(memoryview(data))
@@ -285,7 +285,7 @@ async def test_send_nowait_is_refused_while_a_task_sends() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_sending_after_the_end_or_the_close_is_told_as_closed() -> None:
+async def test_sending_after_the_end_or_the_close_raises_closed() -> None:
     async with stream_and_peer() as (stream, peer):
         await stream.send_eof()
         assert peer.recv(1) == b""
@@ -303,7 +303,7 @@ async def test_sending_after_the_end_or_the_close_is_told_as_closed() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6"])
-async def test_a_reset_is_told_as_broken_on_either_way(kind: str) -> None:
+async def test_a_reset_raises_broken_in_both_directions(kind: str) -> None:
     async with stream_and_peer(kind) as (stream, peer):
         reset(peer)
         with pytest.raises(trio.BrokenResourceError, match="connection reset by peer"):
@@ -327,7 +327,7 @@ async def test_a_reset_wakes_a_task_that_waits_to_send() -> None:
         reset(peer)
 
 
-async def test_the_end_of_sending_to_a_peer_that_is_gone_is_no_error() -> None:
+async def test_ending_the_sending_to_a_peer_that_is_gone_is_no_error() -> None:
     async with stream_and_peer() as (stream, peer):
         reset(peer)
         with suppress(trio.BrokenResourceError):
@@ -347,7 +347,7 @@ async def test_close_is_at_once_and_may_be_repeated() -> None:
 
 
 class FailingSocket(socket.socket):
-    """A listening socket whose accept fails in the ways that it is given, and then no more."""
+    """A listening socket whose `accept` fails in the given ways, and then works."""
 
     failures: list[int]
 
@@ -400,7 +400,7 @@ async def test_a_connection_is_accepted_and_knows_its_peers_address(host: str) -
                 assert client.recv(10) == b"hello"
 
 
-async def test_a_peer_without_an_address_is_shown_as_where_it_came_in(
+async def test_a_peer_without_an_address_is_shown_with_the_listeners(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = str(tmp_path_factory.mktemp("s") / "s")
@@ -429,7 +429,7 @@ async def test_a_path_that_a_peer_has_chosen_is_shown_safely(
                 assert stream.peer == f"unix:{folder}/a��[2J��"
 
 
-async def test_all_that_wait_are_accepted_at_once_and_then_it_would_block() -> None:
+async def test_all_waiting_connections_are_accepted_at_once_and_then_it_would_block() -> None:
     async with make_listener() as listener:
         clients = [connect_to(listener) for _ in range(5)]
         accepted = [await listener.accept()]
@@ -468,8 +468,8 @@ async def test_closing_a_listener_wakes_the_task_that_accepts() -> None:
             await listener.accept()
 
 
-async def test_closing_a_listener_tells_once_even_when_cancelled() -> None:
-    # Still open when it tells: until then nobody else can take the address for abandoned.
+async def test_closing_a_listener_calls_back_once_even_when_cancelled() -> None:
+    # The socket is still open at the call: until then nobody can take the address for abandoned.
     told: list[bool] = []
 
     def tell() -> None:
@@ -500,7 +500,7 @@ async def test_only_one_task_accepts_at_a_time() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_connections_that_were_gone_before_they_were_accepted_are_passed_over() -> None:
+async def test_connections_that_are_gone_before_they_are_accepted_are_skipped() -> None:
     async with make_listener(errno.ECONNABORTED, errno.EPROTO, errno.ETIMEDOUT) as listener:
         with connect_to(listener) as client:
             async with await listener.accept() as stream:
@@ -513,7 +513,7 @@ async def test_an_error_of_the_listener_itself_is_raised() -> None:
             await listener.accept()
 
 
-async def test_out_of_descriptors_those_who_wait_are_told_and_the_service_resumes(
+async def test_out_of_descriptors_waiting_clients_are_told_and_the_service_resumes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     accepted: list[SocketStream] = []
@@ -524,7 +524,7 @@ async def test_out_of_descriptors_those_who_wait_are_told_and_the_service_resume
             accepted.append(await listener.accept())
 
         early = [connect_to(listener), connect_to(listener)]
-        # Input that nobody reads would make of the refusal a reset.
+        # Input that nobody reads would turn the refusal into a reset.
         early[0].sendall(b"Ann\n")
         with no_descriptors_left():
             await trio.testing.wait_all_tasks_blocked()

@@ -18,8 +18,9 @@ from trionet.errors import ReceiveInterrupted
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
 from trionet.transport.network import SYSTEM, SystemNetwork
 from trionet.transport.sockets import SocketStream
-from trionet.transport.tls import REFUSAL, TLSListener, TLSStream
+from trionet.transport.tls import REFUSAL, TLSStream
 from trionet.transport.tlsengine import TLSEngine
+from trionet.transport.tlslistener import TLSListener
 
 if TYPE_CHECKING:
     from tests.conftest import Certificates
@@ -28,7 +29,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
 class Pairs:
-    """Makes connections in memory, encrypted on one side or on both."""
+    """Makes connections in memory, with TLS on one side or on both."""
 
     def __init__(self, certificates: Certificates, version: ssl.TLSVersion) -> None:
         self.server_context = certificates.server()
@@ -85,7 +86,7 @@ async def receive_exactly(stream: trio.abc.ReceiveStream, count: int) -> bytes:
 
 
 async def broken(stream: TLSStream) -> str:
-    """The reason why a stream is broken, the same for whatever is tried."""
+    """Return why a stream is broken, which is the same for each call."""
     with pytest.raises(trio.BrokenResourceError) as first:
         await stream.receive_some()
     for call in (stream.do_handshake, stream.send_eof, stream.wait_send_all_might_not_block):
@@ -114,7 +115,7 @@ async def test_the_handshake_is_made_once_however_often_it_is_asked_for(pairs: P
     assert await server.receive_some() == b"hello"
 
 
-async def test_whoever_receives_or_sends_first_makes_the_handshake(pairs: Pairs) -> None:
+async def test_the_first_receive_or_send_makes_the_handshake(pairs: Pairs) -> None:
     client, server = pairs.fresh()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client.send_all, b"hello")
@@ -135,7 +136,7 @@ async def test_a_reader_and_a_writer_on_both_sides_share_one_handshake(pairs: Pa
     assert received == [b"hello"] * 2
 
 
-async def test_a_peer_that_says_nothing_keeps_only_its_own_handshake_waiting(
+async def test_a_silent_peer_keeps_only_its_own_handshake_waiting(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     client, server = pairs.fresh()
@@ -143,13 +144,13 @@ async def test_a_peer_that_says_nothing_keeps_only_its_own_handshake_waiting(
         await server.do_handshake()
     assert deadline.cancelled_caught
     assert trio.current_time() == 10
-    # It goes on where it was.
+    # It goes on from where it was.
     await shake_hands(client, server)
     await server.send_all(b"hello")
     assert await client.receive_some() == b"hello"
 
 
-async def test_a_handshake_that_is_cancelled_anywhere_goes_on(pairs: Pairs) -> None:
+async def test_a_handshake_goes_on_wherever_it_was_cancelled(pairs: Pairs) -> None:
     for step in range(1, 30):
         client, server = pairs.fresh(Link(capacity=100, cut=lambda: cut_bytes(100)))
         async with trio.open_nursery() as nursery:
@@ -191,7 +192,7 @@ async def test_a_sender_is_not_interrupted_in_its_handshake(pairs: Pairs) -> Non
         assert await client.receive_some() == b"hello"
 
 
-async def test_a_stream_that_is_closed_in_its_handshake_wakes_who_waits(pairs: Pairs) -> None:
+async def test_closing_a_stream_in_its_handshake_wakes_the_waiting_tasks(pairs: Pairs) -> None:
     client, server = pairs.fresh()
     async with trio.open_nursery() as nursery:
         for call in (server.do_handshake, server.receive_some):
@@ -210,7 +211,7 @@ async def test_a_stream_that_is_closed_in_its_handshake_wakes_who_waits(pairs: P
 @pytest.mark.parametrize(
     "said", [b"ann\n12 + 42\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * 100]
 )
-async def test_a_client_of_plain_text_breaks_the_stream_and_hears_no_plain_text(
+async def test_a_plain_text_client_breaks_the_stream_and_gets_no_plain_text(
     newest: Pairs, said: bytes
 ) -> None:
     near, far = newest.transports()
@@ -222,7 +223,7 @@ async def test_a_client_of_plain_text_breaks_the_stream_and_hears_no_plain_text(
     assert (await receive_all(client))[:1] in (b"", b"\x15")
 
 
-async def test_a_server_of_plain_text_is_told_from_one_of_tls(newest: Pairs) -> None:
+async def test_a_plain_text_server_is_recognized(newest: Pairs) -> None:
     near, far = newest.transports()
     client = newest.client(near)
     await cast("trio.abc.Stream", far).send_all(b"error: server is full\n")
@@ -237,7 +238,7 @@ async def test_a_peer_that_leaves_in_the_handshake_breaks_the_stream(pairs: Pair
     await server.aclose()
 
 
-async def test_a_client_that_speaks_only_what_is_too_old_is_refused(newest: Pairs) -> None:
+async def test_a_client_that_speaks_only_old_versions_is_refused(newest: Pairs) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -256,7 +257,7 @@ async def test_a_client_that_speaks_only_what_is_too_old_is_refused(newest: Pair
                     await stream.do_handshake()
 
 
-async def test_a_client_that_distrusts_the_certificate_tells_both_sides(newest: Pairs) -> None:
+async def test_both_sides_learn_that_the_client_distrusts_the_certificate(newest: Pairs) -> None:
     near, far = newest.transports()
     server = newest.server(far)
     client = TLSStream(near, ssl.create_default_context(), server_hostname="localhost")
@@ -274,7 +275,7 @@ async def test_a_client_that_distrusts_the_certificate_tells_both_sides(newest: 
 
 
 @pytest.mark.parametrize("size", [1, 7, 16384, 16385, 100_000])
-async def test_what_is_sent_arrives_whatever_the_cuts_are(pairs: Pairs, size: int) -> None:
+async def test_what_is_sent_arrives_however_it_is_cut(pairs: Pairs, size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     cuts: Iterator[int] = iter(range(1000))
     link = Link(capacity=1000, cut=lambda: cut_at_random(next(cuts)))
@@ -301,7 +302,7 @@ async def test_large_transfers_cross_each_other(pairs: Pairs) -> None:
                 assert await receive_exactly(receiver, len(data)) == data
 
 
-async def test_no_more_than_was_asked_for_is_received(pairs: Pairs) -> None:
+async def test_a_receive_returns_no_more_than_was_asked_for(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     await client.send_all(b"a" * 20_000 + b"b")
     assert await server.receive_some(1) == b"a"
@@ -370,7 +371,7 @@ async def test_waiting_for_room_waits_until_there_is_some(
 
 @pytest.mark.parametrize("compatible", [False, True])
 @pytest.mark.parametrize("server_side", [False, True])
-async def test_trios_own_stream_understands_it_and_its_goodbye(
+async def test_trios_own_stream_understands_it_and_its_close_notify(
     pairs: Pairs, compatible: bool, server_side: bool
 ) -> None:
     near, far = pairs.transports()
@@ -394,7 +395,7 @@ async def test_trios_own_stream_understands_it_and_its_goodbye(
             await ours.send_all(b"hello" * 100_000)
             await ours.aclose()
 
-        # Without a good-bye this would be an error where `compatible` is False.
+        # Without `close_notify` this would be an error where `compatible` is False.
         assert await receive_all(trios) == b"hello" * 100_000
     await trios.aclose()
 
@@ -402,7 +403,7 @@ async def test_trios_own_stream_understands_it_and_its_goodbye(
 # --- the end ---
 
 
-async def test_half_close_both_ways(pairs: Pairs) -> None:
+async def test_half_close_in_both_directions(pairs: Pairs) -> None:
     client, server = await pairs.ready(Link(cut=lambda: cut_bytes(7)))
     await client.send_all(b"12 + 42\n")
     await client.send_eof()
@@ -420,13 +421,13 @@ async def test_half_close_both_ways(pairs: Pairs) -> None:
 
 
 @pytest.mark.parametrize("arrived", range(0, 60, 7))
-async def test_half_close_keeps_the_input_that_is_there_whole_or_in_part(
+async def test_half_close_keeps_input_that_is_there_in_whole_or_in_part(
     pairs: Pairs, arrived: int
 ) -> None:
     client, server = await pairs.ready()
     near = client._transport
     await client.send_all(b"one\n")
-    # A record of which some has come.
+    # Part of a record has come.
     client._engine.encrypt(b"two\n")
     record = client._engine.take_output()
     near.send_nowait(record[:arrived])
@@ -441,8 +442,8 @@ async def test_half_close_keeps_the_input_that_is_there_whole_or_in_part(
     assert await receive_all(client) == b""
 
 
-async def test_an_interruption_is_not_lost_to_a_part_of_a_record(pairs: Pairs) -> None:
-    # In which order Trio runs two tasks is chance.
+async def test_part_of_a_record_does_not_swallow_an_interruption(pairs: Pairs) -> None:
+    # The order in which Trio runs two tasks is random.
     for _ in range(20):
         near, far = (SocketStream(sock, peer="peer") for sock in socket.socketpair())
         client, server = pairs.client(near), pairs.server(far)
@@ -460,7 +461,7 @@ async def test_an_interruption_is_not_lost_to_a_part_of_a_record(pairs: Pairs) -
                 await trio.testing.wait_all_tasks_blocked()
                 near.send_nowait(record[:10])
                 await trio.lowlevel.checkpoint()
-                # By now it may be awake, and wait no more.
+                # By now it may be awake and no longer wait.
                 server.interrupt_receive()
             near.send_nowait(record[10:])
             assert await server.receive_some() == b"two\n"
@@ -468,7 +469,7 @@ async def test_an_interruption_is_not_lost_to_a_part_of_a_record(pairs: Pairs) -
         server.close()
 
 
-async def test_an_end_without_a_goodbye_is_an_end(pairs: Pairs) -> None:
+async def test_an_end_without_close_notify_is_an_end(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     await client.send_all(b"hello")
     client._transport.close()
@@ -497,7 +498,7 @@ async def test_a_reset_breaks_the_stream(pairs: Pairs) -> None:
     await server.aclose()
 
 
-async def test_what_is_no_tls_breaks_the_stream_after_what_was_good(pairs: Pairs) -> None:
+async def test_input_that_is_not_tls_breaks_the_stream_after_the_good_input(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     await client.send_all(b"good\n")
     client._transport.send_nowait(b"nonsense" * 10)
@@ -508,7 +509,7 @@ async def test_what_is_no_tls_breaks_the_stream_after_what_was_good(pairs: Pairs
         await client.receive_some()
 
 
-async def test_closing_says_goodbye_and_what_was_sent_arrives(pairs: Pairs) -> None:
+async def test_closing_sends_close_notify_and_what_was_sent_arrives(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     await server.send_all(b"last words")
     await server.aclose()
@@ -539,7 +540,7 @@ async def test_a_cancelled_close_closes(pairs: Pairs) -> None:
     assert await client.receive_some() == b""
 
 
-async def test_closing_wakes_who_receives(pairs: Pairs) -> None:
+async def test_closing_wakes_a_task_that_receives(pairs: Pairs) -> None:
     _client, server = await pairs.ready()
     async with trio.open_nursery() as nursery:
 
@@ -558,7 +559,7 @@ async def test_there_is_nothing_to_end_before_the_handshake(pairs: Pairs) -> Non
         await server.send_eof()
 
 
-async def test_an_end_of_sending_that_was_cancelled_can_be_made_again(
+async def test_a_cancelled_end_of_sending_can_be_tried_again(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     client, server = await pairs.ready(Link(capacity=1000))
@@ -579,7 +580,7 @@ async def test_a_cancelled_receive_loses_nothing_and_sending_goes_on(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     client, server = await pairs.ready()
-    # Half a record has come when it is cancelled.
+    # Half a record has come when the receive is cancelled.
     client._engine.encrypt(b"question\n")
     record = client._engine.take_output()
     client._transport.send_nowait(record[:10])
@@ -593,7 +594,7 @@ async def test_a_cancelled_receive_loses_nothing_and_sending_goes_on(
     assert await receive_all(client) == b"answer\n"
 
 
-async def test_a_cancelled_send_leaves_a_stream_that_can_be_sent_on_and_ended(
+async def test_after_a_cancelled_send_the_stream_can_send_more_and_end(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     client, server = await pairs.ready(Link(capacity=1000))
@@ -611,7 +612,7 @@ async def test_a_cancelled_send_leaves_a_stream_that_can_be_sent_on_and_ended(
     assert received == b"a" * 16384 + b"b" * 10
 
 
-async def test_an_interrupted_receive_is_called_off_and_the_connection_lives(
+async def test_an_interrupted_receive_ends_and_the_connection_lives_on(
     pairs: Pairs,
 ) -> None:
     client, server = await pairs.ready()
@@ -632,7 +633,7 @@ async def test_an_interrupted_receive_is_called_off_and_the_connection_lives(
     assert await receive_all(client) == b"server is closing\n"
 
 
-async def test_a_line_reader_is_stopped_and_the_answers_still_go_out(pairs: Pairs) -> None:
+async def test_after_a_line_reader_is_stopped_the_answers_still_go_out(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     reader = LineReader(server)
     async with trio.open_nursery() as nursery:
@@ -652,7 +653,7 @@ async def test_a_line_reader_is_stopped_and_the_answers_still_go_out(pairs: Pair
     assert reader.end is InputEnd.STOPPED
 
 
-async def test_a_lingering_close_loses_nothing_though_input_is_unread(
+async def test_a_lingering_close_loses_nothing_despite_unread_input(
     pairs: Pairs, autojump_clock: trio.testing.MockClock
 ) -> None:
     client, server = await pairs.ready()
@@ -679,7 +680,7 @@ async def test_a_lingering_close_does_not_wait_for_a_handshake_to_begin(
     assert trio.current_time() == 0
 
 
-async def test_a_client_ends_its_sending_and_hears_the_answers(pairs: Pairs) -> None:
+async def test_a_client_ends_its_sending_and_still_gets_the_answers(pairs: Pairs) -> None:
     near, far = await pairs.ready()
     async with LineStream(near) as client, LineStream(far) as server:
         await client.send("12 + 42")
@@ -690,11 +691,11 @@ async def test_a_client_ends_its_sending_and_hears_the_answers(pairs: Pairs) -> 
         assert [line async for line in client] == ["54"]
 
 
-async def test_a_peer_that_makes_tls_talk_and_never_listens_is_broken(
+async def test_a_peer_that_asks_for_answers_and_never_reads_them_breaks_the_stream(
     newest: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server = await newest.ready(Link(capacity=1000))
-    # Python's ssl cannot ask for new keys: this stands for the answers to that.
+    # Python's ssl module cannot ask for new keys, so this stands in for the answers.
     take_output = TLSEngine.take_output
 
     def answering(engine: TLSEngine) -> bytes:
@@ -762,9 +763,9 @@ async def test_a_large_transfer_over_sockets(network: SystemNetwork) -> None:
             assert await receive_all(client) == data
 
 
-async def test_who_cannot_be_accepted_is_refused_in_tls(network: SystemNetwork) -> None:
+async def test_a_client_that_cannot_be_accepted_is_refused_in_tls(network: SystemNetwork) -> None:
     async with await listen(network) as listener:
-        assert listener._transport._refusal == REFUSAL
+        assert listener._transport.refusal == REFUSAL
         near, far = socket.socketpair()
         with far:
             far.send(REFUSAL)

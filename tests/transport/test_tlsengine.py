@@ -26,7 +26,7 @@ def shake_hands(client: TLSEngine, server: TLSEngine) -> None:
             if output := one.take_output():
                 other.feed(output)
     assert not client.take_output()
-    # No tickets: a client that closes without having read them would reset the connection.
+    # No tickets: a client that closes with unread tickets would reset the connection.
     assert not server.take_output()
 
 
@@ -48,7 +48,7 @@ def test_a_handshake_byte_by_byte(certificates: Certificates) -> None:
                 assert other.broken is None
 
 
-def test_all_that_is_there_is_decrypted_at_once_up_to_the_limit(
+def test_all_input_is_decrypted_at_once_up_to_the_limit(
     engines: tuple[TLSEngine, TLSEngine],
 ) -> None:
     client, server = engines
@@ -61,29 +61,29 @@ def test_all_that_is_there_is_decrypted_at_once_up_to_the_limit(
     assert not server.input_ended
 
 
-def test_what_comes_before_the_end_is_handed_out_with_it(
+def test_text_before_the_end_is_returned_with_it(
     engines: tuple[TLSEngine, TLSEngine],
 ) -> None:
     client, server = engines
     client.encrypt(b"bye")
-    client.say_goodbye()
+    client.close_notify()
     server.feed(client.take_output())
     assert server.decrypt(100) == b"bye"
     assert server.decrypt(100) == b""
     assert server.input_ended
     assert server.broken is None
-    # It can still be answered.
+    # An answer is still possible.
     server.encrypt(b"answer")
-    server.say_goodbye()
+    server.close_notify()
     client.feed(server.take_output())
     assert client.decrypt(100) == b"answer"
     assert client.decrypt(100) == b""
     assert client.input_ended
 
 
-def test_what_follows_the_end_means_nothing(engines: tuple[TLSEngine, TLSEngine]) -> None:
+def test_input_after_the_end_is_ignored(engines: tuple[TLSEngine, TLSEngine]) -> None:
     client, server = engines
-    client.say_goodbye()
+    client.close_notify()
     server.feed(client.take_output())
     assert server.decrypt(100) == b""
     server.feed(b"nonsense")
@@ -91,7 +91,7 @@ def test_what_follows_the_end_means_nothing(engines: tuple[TLSEngine, TLSEngine]
     assert server.broken is None
 
 
-def test_a_record_that_was_changed_on_its_way_breaks_it_and_makes_an_alert(
+def test_a_record_that_was_changed_in_transit_breaks_it_and_makes_an_alert(
     engines: tuple[TLSEngine, TLSEngine],
 ) -> None:
     client, server = engines

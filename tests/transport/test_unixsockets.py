@@ -58,7 +58,7 @@ def leave_stale(path: str) -> None:
         sock.listen()
 
 
-async def test_a_unix_socket_is_served_and_its_file_removed_on_close(path: str) -> None:
+async def test_a_unix_socket_serves_and_its_file_is_removed_on_close(path: str) -> None:
     async with listening(f"unix:{path}") as (listener,):
         assert listener.address == f"unix:{path}"
         async with await SYSTEM.connect(listener.address) as client:
@@ -80,7 +80,7 @@ async def test_the_socket_file_of_a_dead_server_is_replaced(path: str) -> None:
         await (await SYSTEM.connect(f"unix:{path}")).aclose()
 
 
-async def test_a_server_that_lives_is_never_replaced(path: str) -> None:
+async def test_a_living_server_is_never_replaced(path: str) -> None:
     async with listening(f"unix:{path}"):
         with pytest.raises(ListenError) as refusal:
             await SYSTEM.listen(f"unix:{path}")
@@ -88,7 +88,7 @@ async def test_a_server_that_lives_is_never_replaced(path: str) -> None:
         await (await SYSTEM.connect(f"unix:{path}")).aclose()
 
 
-async def test_a_server_that_lives_but_is_too_busy_to_answer_is_never_replaced(path: str) -> None:
+async def test_a_living_server_that_is_too_busy_to_answer_is_never_replaced(path: str) -> None:
     waiting: list[socket.socket] = []
     with socket.socket(socket.AF_UNIX) as live:
         live.bind(path)
@@ -116,7 +116,7 @@ async def test_a_socket_of_another_kind_is_never_replaced(path: str) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
-async def test_what_is_no_socket_is_never_replaced(
+async def test_a_file_that_is_no_socket_is_never_replaced(
     path: str, make: Callable[[Path], object]
 ) -> None:
     make(Path(path))
@@ -134,7 +134,7 @@ async def test_the_file_of_another_server_is_left_alone_on_close(path: str) -> N
     assert not exists(path)
 
 
-async def test_a_folder_that_is_missing_is_told(path: str) -> None:
+async def test_a_missing_directory_is_an_error(path: str) -> None:
     with pytest.raises(ListenError, match=r"no such file or directory$"):
         await SYSTEM.listen(f"unix:{path}/missing/s")
 
@@ -148,7 +148,7 @@ def lock_of(path: str) -> Path:
 
 @pytest.mark.parametrize("before", ["stale", "nothing"])
 def test_of_many_servers_that_start_at_once_exactly_one_wins(path: str, before: str) -> None:
-    # Each in a thread, with a run of its own: a lock is as much another's there as in a process.
+    # Each runs Trio in a thread of its own: a lock separates threads as it separates processes.
     servers = 8
     started, decided = threading.Barrier(servers), threading.Barrier(servers)
     outcomes: list[str] = []
@@ -216,7 +216,7 @@ def test_of_many_processes_on_one_stale_socket_exactly_one_wins(
         assert not exists(path)
 
 
-async def test_no_lock_is_left_behind_whether_it_was_listened_or_not(path: str) -> None:
+async def test_no_lock_is_left_behind_whether_listening_succeeds_or_fails(path: str) -> None:
     async with listening(f"unix:{path}"):
         assert not lock_of(path).exists()
         with pytest.raises(ListenError):
@@ -230,14 +230,14 @@ async def test_the_lock_of_a_dead_server_keeps_nobody_out_and_is_removed(path: s
         assert not lock_of(path).exists()
 
 
-async def test_somebodys_file_in_the_lock_s_place_is_used_and_left_alone(path: str) -> None:
+async def test_a_users_file_at_the_path_of_the_lock_is_used_and_left_alone(path: str) -> None:
     lock_of(path).write_text("mine")
     async with listening(f"unix:{path}"):
         pass
     assert lock_of(path).read_text() == "mine"
 
 
-async def test_a_lock_that_is_held_is_waited_for(path: str) -> None:
+async def test_a_server_waits_for_a_lock_that_is_held(path: str) -> None:
     with lock_of(path).open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         async with trio.open_nursery() as nursery:
@@ -245,7 +245,7 @@ async def test_a_lock_that_is_held_is_waited_for(path: str) -> None:
             @nursery.start_soon
             async def let_go() -> None:
                 await trio.sleep(0.05)
-                # As a server does: removed first.
+                # Removed first, as a server does it.
                 lock_of(path).unlink()
                 other.close()
 
@@ -253,7 +253,7 @@ async def test_a_lock_that_is_held_is_waited_for(path: str) -> None:
                 assert other.closed
 
 
-async def test_a_lock_that_is_held_for_ever_is_told_of(
+async def test_a_lock_that_is_held_forever_is_an_error(
     path: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     with lock_of(path).open("w") as other:
@@ -272,7 +272,7 @@ async def test_a_lock_that_is_held_for_ever_is_told_of(
     ],
     ids=["folder", "pipe", "link"],
 )
-async def test_a_lock_that_can_be_none_is_told_of_and_left_alone(
+async def test_a_path_that_cannot_be_a_lock_is_an_error_and_left_alone(
     path: str, make: Callable[[Path], object], why: str
 ) -> None:
     make(lock_of(path))
@@ -327,7 +327,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has
 
 
 @needs_linux
-async def test_an_abstract_socket_is_no_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_abstract_socket_has_no_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(path).parent)
     name = f"unix:@trionet-{os.getpid()}-ü:1"
     async with listening(name) as (listener,):
@@ -345,12 +345,12 @@ async def test_an_abstract_socket_is_no_file(path: str, monkeypatch: pytest.Monk
 
 
 @needs_linux
-async def test_an_abstract_socket_has_no_mode_and_does_not_pretend() -> None:
+async def test_an_abstract_socket_has_no_mode_and_says_so() -> None:
     with pytest.raises(ListenError, match="has no mode: everybody may connect"):
         await SystemNetwork(unix_mode=0o600).listen("unix:@trionet-with-a-mode")
 
 
-async def test_elsewhere_than_on_linux_an_abstract_socket_is_an_error_that_tells_what_to_write(
+async def test_outside_linux_an_abstract_socket_is_an_error_that_says_what_to_write(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -369,7 +369,9 @@ async def test_a_file_whose_name_begins_with_an_at_sign_can_be_listened_on(
 
 
 @pytest.mark.parametrize("letter", ["a", "ü"])
-async def test_a_path_is_as_long_as_a_socket_s_may_be_and_no_longer(path: str, letter: str) -> None:
+async def test_a_path_may_have_the_length_that_the_kernel_allows_and_no_more(
+    path: str, letter: str
+) -> None:
     size = len(letter.encode())
     room = unixsockets.MAX_PATH - len(str(Path(path).parent)) - 1
     longest = str(Path(path).parent / (letter * (room // size) + "x" * (room % size)))
@@ -399,7 +401,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
-async def test_the_mode_is_the_one_that_was_asked_for_whatever_the_umask_is(
+async def test_the_mode_is_the_requested_one_whatever_the_umask_is(
     path: str, umask: int, mode: int
 ) -> None:
     network = SystemNetwork(unix_mode=mode)
@@ -433,7 +435,7 @@ async def test_nobody_can_connect_before_the_mode_is_set(
     assert tried == 1
 
 
-async def test_a_mode_that_cannot_be_set_is_told_and_leaves_no_file_behind(
+async def test_a_mode_that_cannot_be_set_is_an_error_and_leaves_no_file_behind(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: str, mode: int) -> None:
@@ -446,6 +448,6 @@ async def test_a_mode_that_cannot_be_set_is_told_and_leaves_no_file_behind(
 
 
 @pytest.mark.parametrize("mode", [-1, 0o1000, 0o10600])
-def test_what_is_no_mode_is_refused_at_once(mode: int) -> None:
+def test_a_number_that_is_no_mode_is_refused_at_once(mode: int) -> None:
     with pytest.raises(ValueError, match="unix_mode"):
         SystemNetwork(unix_mode=mode)

@@ -1,7 +1,18 @@
-"""The calculator: exact decimal arithmetic over a line-based protocol.
+"""The calculator: exact decimal arithmetic in lines.
 
-What needs Trio is loaded when it is first used: `trionet calc eval` needs none, and starts in two
-thirds of the time.
+Where things are, in the order in which a line passes:
+
+- `server` puts sessions behind connections; `time_slice` shares its time among the clients.
+- `session` knows the conversation: the name, the expressions, `q`.
+- `pairs` answers lines of two plain numbers and an operator, as most are, in a short way.
+- `tokens` and `grammar` parse any other expression, and `hints` says what a malformed one may mean.
+- `evaluation` computes the result with the functions in `operations`; `number` reads and writes
+  numbers. `bounds` has the limits, and `work` lets a long calculation be interrupted.
+- `client`, for Python programs, and `conversation`, for user interfaces, are the other end. Both
+  are built on `pipeline`.
+
+Only some of these need Trio. Names are loaded when they are first used, so `trionet calc eval`,
+which needs none of it, starts in two thirds of the time.
 """
 
 from trionet._lazy import attach

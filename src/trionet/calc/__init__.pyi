@@ -15,7 +15,7 @@ from trionet.calc.grammar import parse as parse
 from trionet.calc.grammar import parsing as parsing
 from trionet.calc.limits import ONE_AT_A_TIME as ONE_AT_A_TIME
 from trionet.calc.number import format_number as format_number
-from trionet.calc.pipeline import Refused as Refused
+from trionet.calc.pipeline import NotServed as NotServed
 from trionet.calc.server import serve as serve
 from trionet.calc.session import SESSION_ENDED as SESSION_ENDED
 from trionet.calc.session import Reply as Reply

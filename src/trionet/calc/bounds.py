@@ -1,7 +1,7 @@
-"""What one expression may ask for.
+"""How much one expression may ask for.
 
-Whatever a line costs is bounded here before it is paid. A limit is an error that names it: it
-cuts nothing off, and rounds nothing that the precision would not.
+These limits bound the cost of a line before any of it is spent. A line beyond a limit gets an error
+that names the limit. No limit cuts anything off, or rounds anything that the precision would not.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from trionet.limits import Bound
 
-# decimal128's (IEEE 754-2008 has 34) less some; bc has 20, desk calculators 10 to 14.
+# Python's default, and a little less than the 34 digits of IEEE 754-2008's decimal128. bc has 20,
+# desk calculators 10 to 14.
 DEFAULT_PRECISION = 28
-# At 1,000 digits a division is still cheap but a power is not: one took 19 ms.
+# At 1,000 digits a division would still be cheap, but a power would not: one took 19 ms.
 MAX_PRECISION = 100
 PRECISIONS = Bound(least=1, most=MAX_PRECISION)
 
@@ -22,18 +23,19 @@ class Bounds:
     """The limits of an expression.
 
     Args:
-        max_length: characters (4,096: the bytes of a line towards a server). It bounds how many
-            digits a number can have: multiplying two that fill such a line takes 70 µs.
-        max_operations: operators, signs, functions and commas (1,000: a column of numbers is
-            summed in one line). Powers alone, which are the worst of it, then take 50 ms at 28
-            digits, in turns with everybody else.
-        max_depth: parentheses within each other (100: nobody can tell more apart). Nothing here
-            recurses; the limit keeps what a reader of the log must follow within reason.
-        max_exponent: the adjusted exponents of a number and of every result go from minus this to
-            this (999,999, as Python's decimal has by default). Beyond it nobody means the
+        max_length: characters; default 4,096, the bytes of a line towards a server. It also bounds
+            the digits of a number: to multiply two numbers that fill such a line takes 70 µs.
+        max_operations: operators, signs, functions and commas; default 1,000, so that a column of
+            numbers can be summed in one line. The worst case, nothing but powers, takes 50 ms at 28
+            digits, in time slices between which others are served.
+        max_depth: parentheses within each other; default 100, more than anybody can tell apart.
+            Nothing here recurses; the limit keeps lines readable for whoever reads the log.
+        max_exponent: the adjusted exponents of every number and every result are within plus and
+            minus this; default 999,999, as in Python's decimal. Nobody who goes beyond it means the
             number that they wrote.
-        max_power_digits: digits of a number that is raised to a power, and of the power (100: any
-            result has as many at most). One power takes 0.5 ms with 100, and 1,300 ms with 4,000.
+        max_power_digits: digits of a number that is raised to a power, and of the exponent; default
+            100, because no result has more. One power takes 0.5 ms with 100, and 1,300 ms with
+            4,000.
     """
 
     max_length: int = 4096

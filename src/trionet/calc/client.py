@@ -21,48 +21,49 @@ from trionet.errors import ConnectionLost, TrionetError
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
 
-# What a server shows. Decimal itself takes more, such as `NaN`, `1_000` and other scripts' digits.
+# A result as servers write it. `Decimal` itself accepts more, such as `NaN`, `1_000` and the digits
+# of other scripts.
 _RESULT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?")
 
 
 class Client:
-    """A session with a calculator server, for any number of tasks at a time.
+    """A session with a calculator server, which any number of tasks can use at the same time.
 
-    An async context manager: entering it connects, leaving it ends the session.
+    An async context manager: entering it connects, and leaving it ends the session.
 
         async with Client("localhost:22333", name="ann") as calc:
             assert await calc("12 + 42") == 54
 
-    A call waits for its own result and holds up no other: what several tasks ask at a time is sent
-    together, and each gets the reply to what it asked. ``ans`` is the last result of the session in
-    the order in which operations were sent; so it is of use only where one task asks at a time.
+    A call waits for its own result and does not hold up others: requests that several tasks make at
+    the same time are sent together, and each task gets its own reply. ``ans`` is the last result in
+    the order in which the session's requests were sent, so it is useful only if one task asks at a
+    time.
 
     Args:
-        address: where the server is, see `trionet.parse_address`.
-        name: who this is, for the server's console.
-        network: what to connect over; default the system's.
+        address: where the server is; see `trionet.parse_address`.
+        name: who this client is, for the server's console.
+        network: what to connect over; default the real network.
 
     Raises:
         AddressError: the address cannot be read.
         UnfitName: nobody can have this name.
-        TypeError: an argument is of the wrong kind; the message says what to write.
+        TypeError: an argument has the wrong type; the message says what to write.
 
     Entering raises:
         ConnectError: nobody answers there.
 
     Cancellation: entering leaves nothing behind; leaving closes at once.
 
-    Resource handling: two tasks of its own, and the connection, end with the block. What the block
-    raises comes out as it is, in no group. Leaving waits for what is asked and not answered yet,
-    and for the server to close, two seconds at most; when the block has failed or was cancelled it
-    waits for nothing.
+    Resource handling: the client's two tasks and its connection end with the block. What the block
+    raises is not wrapped in a group. Leaving waits until everything is answered and the server has
+    closed, for two seconds at most. If the block has failed or was cancelled, it waits for nothing.
     """
 
-    # A nursery of its own, and not whoever waits longest reading for all: a request has to be sent
-    # while replies are read (see `trionet.calc.pipeline`), a cancelled call must not leave half a
-    # line on its way, and a connection that is lost should be known before it is asked for. That
-    # `_run` opens it within a generator that is a context manager is what keeps its scope nested
-    # as `async with` blocks are.
+    # The client has a nursery of its own. Letting the call that waits longest read for all would
+    # not do: requests have to be sent while replies are read (see `trionet.calc.pipeline`), a
+    # cancelled call must not leave half a line on its way, and a lost connection should be noticed
+    # before the next call. `_run` opens the nursery inside a generator-based context manager, so
+    # that its cancel scope nests as `async with` blocks do.
 
     def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
         parse_address(address)
@@ -76,7 +77,7 @@ class Client:
         self._pipeline: Pipeline | None = None
         self._room = trio.Semaphore(MAX_IN_FLIGHT)
         self._waiting: set[_Ask] = set()
-        # Why there are no more replies.
+        # Makes the error of a call that gets no reply.
         self._failure: Callable[[], Exception] = partial(
             trio.ClosedResourceError, "the client is used outside of its `async with` block"
         )
@@ -91,31 +92,35 @@ class Client:
         return f"<Client {self._name!r} of {self._address}: {state}>"
 
     async def __call__(self, expression: str) -> Decimal:
-        """Have an expression calculated.
+        """Have the server calculate an expression.
 
         Args:
             expression: such as ``2 * (3 + 4)``; at most 4,096 bytes.
 
         Returns:
-            The result, exactly as the server gave it: rounded to the server's precision.
+            The result exactly as the server gave it, rounded to the server's precision.
 
         Raises:
-            MalformedExpression: it is no expression; nothing was sent.
-            CalculationError: it has no result, such as ``1 / 0``.
-            Refused: the server does not serve this client.
-            ConnectionLost: the server is gone, before this call or during it.
-            trio.ClosedResourceError: the client is used outside of its block.
+            TypeError: the expression is not a text.
+            MalformedExpression: this is not an expression; nothing was sent.
+            CalculationError: the expression has no result, such as ``1 / 0``.
+            NotServed: the server does not serve this client.
+            ConnectionLost: the connection was lost, before this call or during it.
+            trio.ClosedResourceError: the client is used outside its block.
 
-        Cancellation: the operation may be calculated or not, and be the next ``ans``; its result is
-        dropped. Other calls are none the worse. Always a checkpoint, unless it raises.
+        Cancellation: the server may still calculate the expression, so that it becomes the next
+        ``ans``; the result is dropped. Other calls are not affected. Always a checkpoint, unless it
+        raises.
         """
+        if not isinstance(expression, str):
+            raise TypeError(f"an expression is a text, such as '12 + 42', not {expression!r:.60}")
         request = read_request(expression)
         if self._pipeline is not None:
             try:
                 self._room.acquire_nowait()
             except trio.WouldBlock:
                 await self._room.acquire()
-        # Not what it was, perhaps, when this had to wait.
+        # Check again: the session may have ended while this call waited.
         if self._pipeline is None:
             raise self._failure()
         ask = _Ask(self._room)
@@ -165,12 +170,12 @@ class Client:
                 except trio.Cancelled:
                     raise
                 except BaseException as error:
-                    # The nursery would wrap it in a group.
+                    # Raised further below, because the nursery would wrap it in a group.
                     failure = error
                 nursery.cancel_scope.cancel()
         finally:
             self._end(partial(trio.ClosedResourceError, "the client is closed"))
-            # Out here, where nothing is awaited any more: a cancellation would take its place.
+            # Raised only here, where nothing is awaited any more: a cancellation would replace it.
             if failure is not None:
                 raise failure
 
@@ -178,11 +183,11 @@ class Client:
         try:
             await pipeline.receive()
         except TrionetError as error:
-            # To each call one of its own: a traceback grows with each raise.
+            # Each call gets an error of its own, because a traceback grows with each raise.
             self._end(partial(type(error), str(error)))
 
     def _end(self, failure: Callable[[], Exception]) -> None:
-        """Let every call that waits, and every later one, fail; the first reason stays."""
+        """Make every waiting and every later call fail. The first reason given is kept."""
         if self._pipeline is None:
             return
         self._pipeline = None
@@ -194,7 +199,7 @@ class Client:
 
 
 class _Ask:
-    """One call's wait for its reply. The reply may come when nobody waits any more."""
+    """One call, until its reply has come. A cancelled call no longer waits for it."""
 
     __slots__ = ("_room", "done", "reply")
 
@@ -205,7 +210,7 @@ class _Ask:
 
     def take(self, reply: str) -> None:
         if not reply.startswith(ERROR) and not _RESULT.fullmatch(reply):
-            # Nor can the replies behind it be trusted to be what they seem.
+            # The replies after this one cannot be trusted either.
             raise ConnectionLost(f"the server does not speak this protocol: {reply[:100]!r}")
         self._room.release()
         self.reply = reply

@@ -1,4 +1,4 @@
-"""A whole session for a person or a pipe: operations in, results out."""
+"""A whole session for a user interface, a person or a pipe: operations in, results out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
 from trionet.nurseries import single_error
 
-# How long an answer may take before somebody is told that they wait: longer than any calculation of
-# a single line, and not so long that they wonder.
+# How long an answer may take before the user is told that the server is busy: longer than any line
+# takes to calculate, and not so long that the user wonders.
 WAITING_SECONDS = 1.0
 
 _WAITING = "waiting: the calculator seems to be serving somebody else"
@@ -36,31 +36,32 @@ async def converse(
     """Hold one session, from the name to ``Session ended``.
 
     Each operation is checked before it is sent: a malformed one is refused and not sent, a blank
-    one is skipped. `q` and the end of the operations end the session, once all is answered.
+    one is skipped. The session ends at a `q` or at the end of the operations, once everything has
+    been answered.
 
     Args:
         stream: a connection to a calculator server; the caller closes it.
         name: the client's name.
-        operations: what to ask, one line each.
-        show: called with each line for the standard output: the replies in order, and at last
+        operations: what to calculate, one line each.
+        show: called with each line for standard output: the replies in order, and at the end
             ``Session ended``.
-        refuse: called with each line that is not sent, as it came, and with what is wrong with
-            it: a `MalformedExpression`, or a `trionet.BadLine` with an empty line.
-        one_at_a_time: wait for a reply before the next operation is taken, as a person does;
-            otherwise operations are sent as they come, at most 4,096 ahead of the replies.
-        wait_room: awaited after each batch of replies; a `show` that is slow makes the server
-            wait by it.
-        note: called with a line for the person when the server has not answered the first operation
-            within one second, as when it serves somebody else, and with another when it does;
-            default: nobody is told.
+        refuse: called with each line that is not sent, as it came, and with the error: a
+            `MalformedExpression`, or a `trionet.BadLine` with an empty line.
+        one_at_a_time: wait for the reply before taking the next operation, as a person does.
+            Default ``False``: operations are sent as they come, at most 4,096 ahead of the replies.
+        wait_room: awaited after each batch of replies. With it a slow `show` can make the server
+            wait.
+        note: called with a line for the user when the server has not answered the first operation
+            within one second, for example because it serves somebody else, and with another line
+            when it does. Default ``None``: nobody is told.
 
     Returns:
-        How many operations failed: refused, or answered by an error.
+        How many operations failed: refused here, or answered by an error.
 
     Raises:
         UnfitName: the name cannot be used; nothing was sent.
-        Refused: the server refuses the name, or to serve at all.
-        ConnectionLost: the server went first.
+        NotServed: the server refuses the name, or does not serve this client at all.
+        ConnectionLost: the server closed the connection first.
 
     Cancellation: immediate; the session just stops.
     """
@@ -107,7 +108,8 @@ async def converse(
                     if one_at_a_time:
                         await pipeline.wait_in_flight(0)
                     elif pipeline.in_flight >= MAX_IN_FLIGHT:
-                        # By half, lest each reply wake this task for one operation.
+                        # Wait until half are answered, or each reply would wake this task to send
+                        # one operation.
                         await pipeline.wait_in_flight(MAX_IN_FLIGHT // 2)
             await pipeline.quit()
             nursery.cancel_scope.cancel()

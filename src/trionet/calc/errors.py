@@ -1,4 +1,4 @@
-"""What can be wrong with a line; ``str()`` of each error is one line that says what."""
+"""What can be wrong with an expression; ``str()`` of each error is one line that says it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from trionet.errors import TrionetError
 
 
 class CalculationError(TrionetError):
-    """An expression that has no result; the message says why."""
+    """An expression has no result; the message says why."""
 
 
 class MalformedExpression(CalculationError):
-    """A line that cannot be read; the message says what was expected, and where.
+    """A line cannot be read; the message says what was expected, and where.
 
     Attributes:
-        column: where the mistake is, counted from 1 in characters of the line as it was given;
-            ``None``: in no one place.
+        column: where the mistake is, counted from 1 in characters of the original line; ``None`` if
+            it is in no single place.
     """
 
     def __init__(self, reason: str, column: int | None = None) -> None:
@@ -23,4 +23,4 @@ class MalformedExpression(CalculationError):
 
 
 class LimitExceeded(MalformedExpression):
-    """A line that asks for more than anybody gets; the message names the limit."""
+    """A line asks for more than anybody gets; the message names the limit."""

@@ -1,8 +1,8 @@
-"""Runs the program of an expression: a stack machine with Python's `decimal` at one precision.
+"""Evaluates an expression: a stack machine on Python's `decimal`, at one precision.
 
-Numbers are taken as they are written, however many digits they have. The result of each operation
-is rounded, half even, to the precision; so is a lone number in the end, as by decimal's unary plus.
-Signs and parentheses round nothing.
+Numbers keep all the digits they were written with. The result of each operation is rounded half
+even to the precision. A number alone is rounded too, as by decimal's unary plus. Signs and
+parentheses round nothing.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Arithmetic:
         ValueError: it is out of bounds.
 
     Attributes:
-        pairs: the short way for two plain numbers and an operator.
+        pairs: the short way for lines of two plain numbers and an operator.
     """
 
     __slots__ = ("_context", "pairs")
 
     def __init__(self, precision: int = DEFAULT_PRECISION) -> None:
         PRECISIONS.check("precision", precision)
-        # The context's own bounds are as wide as they go: it would judge a result that is too small
-        # before it is rounded, and one that is too large after it.
+        # The context's exponent limits are as wide as possible, and `_bounded` applies ours: the
+        # context would check for underflow before rounding, and for overflow after it.
         self._context = Context(
             prec=precision,
             rounding=ROUND_HALF_EVEN,
@@ -69,7 +69,7 @@ class Arithmetic:
 
         Args:
             expression: what to compute.
-            ans: the last result; ``None``: there is none yet.
+            ans: the last result; ``None`` if there is none yet.
 
         Raises:
             CalculationError: it has no result, such as a division by zero.
@@ -77,7 +77,7 @@ class Arithmetic:
         return finish(self.evaluating(expression, ans))
 
     def evaluating(self, expression: Expression, ans: Decimal | None = None) -> Work[Decimal]:
-        """Compute an expression in turns; see `evaluate`."""
+        """Compute an expression piece by piece; see `evaluate`."""
         stack: list[Decimal] = []
         spent = 0
         for item in expression.program:

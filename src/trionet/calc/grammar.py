@@ -1,20 +1,21 @@
-"""Reads an expression: what it means, or where it goes wrong.
+"""Parses an expression: finds out what it means, or where the mistake is.
 
     line       = expression [ "=" ]
     expression = term { ( "+" | "-" ) term }
     term       = factor { ( "*" | "/" | "//" | "%" ) factor }
     factor     = ( "+" | "-" ) factor | power
     power      = operand [ ( "^" | "**" ) factor ]
-    operand    = number | "ans" | "pi" | "e" | "(" expression ")"
+    operand    = number | "ans" | constant | "(" expression ")"
                | function "(" expression { "," expression } ")"
-    function   = "sqrt" | "abs" | "round" | "min" | "max"
+    constant   = a name in trionet.calc.operations.CONSTANTS, such as "pi"
+    function   = a name in trionet.calc.operations.FUNCTIONS, such as "sqrt"
 
 So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `trionet.calc.tokens` says what else is read as
 `*`, `/`, `-` and `pi`.
 
-How it is read: from left to right, once, with a stack for what waits for its right operand
-(Dijkstra's shunting yard). There is no recursion. What comes of it is a program for a stack
-machine, as long as the line at most; it is `trionet.calc.evaluation` that runs it.
+The parser goes through the line once, from left to right, with a stack of the operators that wait
+for their right operand (Dijkstra's shunting yard). There is no recursion. The result is a program
+for a stack machine, no longer than the line; `trionet.calc.evaluation` runs it.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ _TOKEN_COST = 2
 
 
 class Step(NamedTuple):
-    """An operation of a program: it takes its operands off the stack, and puts its result on it.
+    """An operation in a program: takes its operands off the stack and puts its result on it.
 
     Attributes:
-        operation: what to do.
-        operands: how many there are.
+        operation: what to compute.
+        operands: how many operands to take.
     """
 
     operation: Operation
@@ -79,23 +80,23 @@ Program: TypeAlias = tuple[Decimal | Step | Ans, ...]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression that was read and found well-formed.
+    """A well-formed expression.
 
     Attributes:
-        program: what to do, for a stack machine: a number is put on the stack, an operation takes
-            its operands from it.
+        program: its program for a stack machine. A number goes onto the stack; an operation takes
+            its operands from there.
     """
 
     program: Program
 
 
 class _Operator(NamedTuple):
-    """What waits for its right operand.
+    """An operator that waits for its right operand.
 
     Attributes:
         step: what it will do.
-        binds: the higher, the more closely.
-        is_right: whether equals to its right come first.
+        binds: how closely it binds; higher binds more closely.
+        is_right: whether it associates to the right, as `^` does.
     """
 
     step: Step
@@ -104,12 +105,12 @@ class _Operator(NamedTuple):
 
 
 class _Open:
-    """A parenthesis that waits for its other half.
+    """An open parenthesis.
 
     Attributes:
         token: where it stands.
-        function: whose arguments it holds; ``None``: nobody's.
-        count: the arguments that have begun.
+        function: the function whose arguments it encloses; ``None`` if there is none.
+        count: how many arguments have begun.
     """
 
     __slots__ = ("count", "function", "token")
@@ -134,8 +135,8 @@ _BINARY = {
 }
 _NEGATION = _Operator(Step(NEGATE, 1), binds=3, is_right=True)
 
-# Two numbers and an operator, which is what most lines are: read in one go, for speed alone.
-# There is no `^` here, because in `-2^2` the sign comes last.
+# Two numbers and an operator, as most lines are: parsed with one match, for speed alone. `^` is not
+# included, because in `-2^2` the sign is applied last.
 _SIGNED = rf"{BLANKS}([+\{MINUS}]?+){BLANKS}({NUMBER}){BLANKS}"
 _PAIR_OPERATORS = f"+{MINUS}{TIMES}{DIVIDED_BY}"
 _PAIR = re.compile(rf"{_SIGNED}([{re.escape(_PAIR_OPERATORS)}]){_SIGNED}")
@@ -143,31 +144,31 @@ _PAIR_STEPS = {sign: _BINARY[PLAIN.get(sign, sign)].step for sign in _PAIR_OPERA
 
 
 def parse(text: str) -> Expression:
-    """Read an expression such as ``(12 + 42) * 3``.
+    """Parse an expression such as ``(12 + 42) * 3``.
 
     Args:
         text: one line.
 
     Raises:
-        MalformedExpression: it is none; the error tells the column.
-        LimitExceeded: it is too long, too deep, has too many operations, or an exponent in it
-            is out of all bounds.
+        MalformedExpression: the line is not an expression; the error has the column.
+        LimitExceeded: the expression is too long or too deep, has too many operations, or has an
+            exponent that is out of bounds.
     """
     return finish(parsing(text))
 
 
 def parsing(text: str) -> Work[Expression]:
-    """Read an expression in turns; see `parse`."""
+    """Parse an expression piece by piece; see `parse`."""
     if len(text) > BOUNDS.max_length:
         raise LimitExceeded(f"an expression has at most {BOUNDS.max_length} characters")
     return parse_pair(text) or (yield from _Reader(text).read())
 
 
 def parse_pair(text: str) -> Expression | None:
-    """Read two numbers and an operator; ``None``: the line is not just that.
+    """Parse a line of two numbers and an operator; ``None`` if the line is anything else.
 
     Raises:
-        LimitExceeded: an exponent is out of all bounds.
+        LimitExceeded: an exponent is out of bounds.
     """
     match = _PAIR.fullmatch(text)
     if match is None:
@@ -185,7 +186,7 @@ def parse_pair(text: str) -> Expression | None:
 
 
 class _Reader:
-    """One line, while it is read."""
+    """The parser's state within one line."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -194,7 +195,7 @@ class _Reader:
         self._depth = 0
         self._operations = 0
         self._wants_operand = True
-        # A function's name that was just read; its parenthesis comes next.
+        # The function whose name was just read; its parenthesis must come next.
         self._function: Token | None = None
         self._before: Token | None = None
         self._has_ended = False
@@ -225,10 +226,10 @@ class _Reader:
         elif token.kind is Kind.NAME:
             self._take_name(token)
         elif token.text == "-":
-            self._count(token)
+            self._count_operation(token)
             self._waiting.append(_NEGATION)
         elif token.text == "+":
-            self._count(token)
+            self._count_operation(token)
         elif token.text == "(":
             self._open(_Open(token))
         elif token.kind is Kind.STRAY:
@@ -254,7 +255,7 @@ class _Reader:
         if token.text != "(":
             raise _misread("expected (", token, f"write {name.text}(…)")
         self._function = None
-        self._count(name)
+        self._count_operation(name)
         self._open(_Open(token, FUNCTIONS[name.text]))
 
     def _take_operator(self, token: Token) -> None:
@@ -262,7 +263,7 @@ class _Reader:
             raise _misread("expected the end of the line", token, "nothing comes behind =")
         operator = _BINARY.get(token.text)
         if operator is not None:
-            self._count(token)
+            self._count_operation(token)
             self._settle(operator.binds + operator.is_right)
             self._waiting.append(operator)
             self._wants_operand = True
@@ -284,7 +285,7 @@ class _Reader:
 
     def _no_operator(self, before: Token, token: Token) -> MalformedExpression:
         opened = next((item for item in reversed(self._waiting) if isinstance(item, _Open)), None)
-        # Between arguments a comma is no part of a number.
+        # Between arguments a comma is not part of a number.
         is_argument = opened is not None and opened.function is not None
         meant = number_hint(self._text, token.start, has_comma=not is_argument)
         if token.text.startswith(".") and "." in before.text and before.end == token.start:
@@ -305,7 +306,7 @@ class _Reader:
         self._waiting.append(opened)
 
     def _settle(self, binds: int) -> None:
-        """Do what waits and binds at least as closely, up to the last open parenthesis."""
+        """Do the waiting operators that bind at least this closely, back to the last open `(`."""
         while self._waiting:
             last = self._waiting[-1]
             if isinstance(last, _Open) or last.binds < binds:
@@ -320,8 +321,12 @@ class _Reader:
         opened = self._waiting.pop()
         assert isinstance(opened, _Open)
         self._depth -= 1
-        if opened.function is not None:
-            self._program.append(Step(opened.function, opened.count))
+        function = opened.function
+        if function is not None:
+            if opened.count < function.least:
+                hint = f"{function.name} takes at least {function.least} numbers"
+                raise _misread("expected ,", token, hint)
+            self._program.append(Step(function, opened.count))
 
     def _separate(self, token: Token) -> None:
         self._settle(0)
@@ -331,11 +336,11 @@ class _Reader:
         if opened.count == opened.function.most:
             most = "one number" if opened.count == 1 else f"at most {opened.count} numbers"
             raise _misread("unexpected ,", token, f"{opened.function.name} takes {most}")
-        self._count(token)
+        self._count_operation(token)
         opened.count += 1
         self._wants_operand = True
 
-    def _count(self, token: Token) -> None:
+    def _count_operation(self, token: Token) -> None:
         self._operations += 1
         if self._operations > BOUNDS.max_operations:
             raise LimitExceeded(

@@ -1,7 +1,7 @@
-"""What somebody may have meant by a line that cannot be read.
+"""Hints: what somebody may have meant by a line that cannot be parsed.
 
-People do as a hint says. So a hint names a number only if the line can mean no other, or names both
-that it can mean; and what it names can be read.
+People do what a hint says. So a hint suggests a number only if the line can mean no other, or it
+suggests both that the line can mean; and whatever it suggests can be parsed.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from trionet.calc.operations import FUNCTIONS
 from trionet.calc.tokens import BLANK, EXPONENT, Kind, Token
 from trionet.text.safe import safe_text
 
-# More of a peer's own words than this is not repeated to it.
+# How many characters of a peer's own line an error repeats.
 _SHOWN = 16
 
-# A number as somebody could write it has at most this many characters; so far a hint looks.
+# The longest number that somebody could write by hand; hints look no further than this.
 _NUMBER_LENGTH = 32
 
 _SPACES = BLANK.replace("\t", "")
 _DIGITS_AND_SEPARATORS = f"0123456789.,'’_{_SPACES}"
 
-# The same separator before each three digits, and perhaps another one before the decimals.
+# The same separator before every three digits, and perhaps another one before the decimals.
 _IN_THREES = re.compile(
     rf"(?P<whole>[1-9][0-9]{{0,2}}(?P<groups>(?P<separator>[,.'’{_SPACES}])[0-9]{{3}}"
     r"(?:(?P=separator)[0-9]{3})*+))(?:(?P<point>[.,])(?P<decimals>[0-9]+))?"
 )
-# As in India, and as in programs.
+# As in India: 12,34,567.
 _IN_TWOS = re.compile(r"(?P<whole>[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.(?P<decimals>[0-9]+))?")
+# As in programs: 1_000.
 _WITH_UNDERSCORES = re.compile(r"(?P<whole>[0-9]+(?:_[0-9]+)+)(?:\.(?P<decimals>[0-9]+))?")
 _WITH_DECIMAL_COMMA = re.compile(r"(?P<whole>[0-9]+),(?P<decimals>[0-9]+)")
 
@@ -40,7 +41,7 @@ _PART_OF_A_WORD = re.compile(r"[\w.]")
 
 _GROUP = re.compile(r"\([^()]*\)")
 
-# Signs that look like one of the grammar's, and are often pasted in its place.
+# Signs that look like one of the grammar's and are often pasted in its place.
 _SIGNS = {
     **dict.fromkeys("＋﹢", "+"),
     **dict.fromkeys("‐‑‒—―－﹣", "-"),
@@ -56,14 +57,14 @@ _SIGNS = {
     "√": "sqrt(…)",
 }
 
-# Drawn as nothing, although Unicode has it as a symbol: braille without a dot.
+# Braille without dots: drawn as nothing, although Unicode counts it as a symbol.
 _BRAILLE_BLANK = "\u2800"
 
 
 def shown(text: str) -> str:
-    """Return a piece of a peer's line, short enough and safe to be shown in an error.
+    """Return a piece of a peer's line, shortened and made safe to show in an error.
 
-    A character alone that cannot be seen is named by its code point.
+    A single character that cannot be seen is named by its code point.
     """
     if len(text) == 1 and not _is_seen(text):
         return _code_point(text)
@@ -72,8 +73,8 @@ def shown(text: str) -> str:
 
 
 def known_name_hint(name: str, names: Collection[str]) -> str:
-    """Return which names there are, or the one that was meant, or what is hidden in this one."""
-    # Only so far as the name is shown: one of 4,096 letters would take 3 ms.
+    """Return which names there are, or which was meant, or which character in it is invisible."""
+    # Only the part that is shown is checked: a name of 4,096 letters would take 3 ms.
     unseen = next((one for one in name[:_SHOWN] if not _is_seen(one)), None)
     if unseen is not None:
         return f"{_code_point(unseen)} cannot be seen"
@@ -82,7 +83,7 @@ def known_name_hint(name: str, names: Collection[str]) -> str:
 
 
 def comma_hint(text: str, place: int) -> str:
-    """Return what is to be done about a comma that does not stand between arguments."""
+    """Return what to do about a comma that is not between arguments."""
     meant = number_hint(text, place)
     if meant:
         return meant
@@ -92,21 +93,21 @@ def comma_hint(text: str, place: int) -> str:
 
 
 def sign_hint(character: str) -> str:
-    """Return what to write for a sign that looks like another; empty: it looks like none."""
+    """Return what to write for a sign that looks like another; empty if it looks like none."""
     sign = _SIGNS.get(character)
     return "" if sign is None else f"write {sign} for {character}"
 
 
 def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
-    """Return how the number is written here that somebody wrote in another way at this place.
+    """Return how to write a number that was written another way, such as ``1.234,5``.
 
     Args:
         text: the line.
-        place: the index of the separator, or of the digits behind it, that were not expected.
-        has_comma: whether a comma can be part of a number.
+        place: the index of the separator that was not expected, or of the digits behind it.
+        has_comma: whether a comma can be part of a number here.
 
     Returns:
-        The hint; empty where there is no such number, or where it cannot be known which is meant.
+        The hint; empty if there is no such number, or no way to know which number is meant.
     """
     letters = _DIGITS_AND_SEPARATORS if has_comma else _DIGITS_AND_SEPARATORS.replace(",", "")
     first = last = place
@@ -120,7 +121,7 @@ def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
             return ""
     before, behind = text[max(0, first - 2) : first + 1], text[max(0, last - 1) : last + 2]
     if _BETWEEN_DIGITS.fullmatch(before) or _BETWEEN_DIGITS.fullmatch(behind):
-        # It parts arguments, or is a decimal comma after all.
+        # The comma separates arguments, or is a decimal comma after all.
         return ""
     number = text[first:last].strip(BLANK)
     first = text.index(number, first)
@@ -136,7 +137,7 @@ def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
 
 
 def _readings(number: str) -> list[str]:
-    """Return what a number with separators can mean, as numbers of the grammar."""
+    """Return what a number with separators can mean, written as the grammar wants it."""
     in_threes = _IN_THREES.fullmatch(number)
     if in_threes is not None:
         if in_threes["point"] == in_threes["separator"]:
@@ -145,7 +146,7 @@ def _readings(number: str) -> list[str]:
             return [_plain(in_threes)]
         match in_threes["separator"]:
             case ",":
-                # A thousand and some, or one and some thousandths: it depends on the country.
+                # One thousand or one point something: it depends on the country.
                 return [_plain(in_threes), number.replace(",", ".")]
             case "." | " ":
                 # A number as it is; or two, with an operator left out.
@@ -170,9 +171,9 @@ def operator_hint(
     names: Collection[str],
     is_expression: Callable[[str], bool],
 ) -> str:
-    """Return what should stand between two operands that stand beside each other."""
+    """Return what to write between two operands that have no operator between them."""
     if right.kind is Kind.NUMBER:
-        # It can be anything: nobody leaves out a `*` there.
+        # Nobody leaves out a `*` in front of a number, so it could be any operator.
         return ""
     if right.text in _SIGNS:
         return sign_hint(right.text)
@@ -187,10 +188,10 @@ def operator_hint(
 
 
 def _is_seen(character: str) -> bool:
-    """Tell whether a character can be seen where it stands alone; a space can, between others."""
+    """Return whether a character can be seen by itself; a space counts as seen."""
     if character == " ":
         return True
-    # Marks are drawn on something else; C is what controls, formats, or is not assigned.
+    # Marks (M) are drawn on another character; controls, formats and unassigned characters are C.
     return (
         unicodedata.category(character)[0] not in "ZMC"
         and character != _BRAILLE_BLANK

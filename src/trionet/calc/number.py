@@ -1,4 +1,4 @@
-"""Numbers as they are read and as they are shown."""
+"""How numbers are read and how they are shown."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _EXPONENT_DIGITS = len(str(BOUNDS.max_exponent))
 
 
 def read_number(text: str, column: int | None = None) -> Decimal:
-    """Return the number that a token is, exactly.
+    """Return exactly the number that a token stands for.
 
     Args:
-        text: as `trionet.calc.tokens.NUMBER` has it: no sign in front, no blanks.
-        column: where it stands, for the error.
+        text: the token, as `trionet.calc.tokens.NUMBER` matches it: no sign in front, no blanks.
+        column: where the token stands, for the error.
 
     Raises:
-        LimitExceeded: its exponent, as written or adjusted, is out of all bounds.
+        LimitExceeded: the exponent, as written or adjusted, is out of bounds.
     """
     mantissa, mark, exponent = text.replace("E", "e").partition("e")
     if not mark:
         return Decimal(text) or ZERO
     exponent = exponent.replace("−", "-").replace("–", "-")
-    # Judged by its digits first: an exponent of 4,000 digits is no number that anybody computes.
+    # Count the digits first, so that an exponent of 4,000 digits is never made into a number.
     if len(exponent.lstrip("+-0")) > _EXPONENT_DIGITS:
         raise _out_of_bounds(column)
     number = Decimal(f"{mantissa}e{exponent}")
-    # No sign and no exponent is left on a zero: neither means anything here.
+    # Sign and exponent of a zero mean nothing here, so there is only one zero.
     if not number:
         return ZERO
     if abs(number.adjusted()) > BOUNDS.max_exponent:
@@ -47,7 +47,7 @@ def _out_of_bounds(column: int | None) -> LimitExceeded:
 
 
 def format_number(number: Decimal) -> str:
-    """Return a number as it is shown: no trailing zeros, no sign on zero, written out if short.
+    """Return a number as it is shown: written out if short, no trailing zeros, no sign on zero.
 
     >>> format_number(Decimal("0.50") + Decimal("0.50"))
     '1'
@@ -57,7 +57,7 @@ def format_number(number: Decimal) -> str:
     if not number:
         return "0"
     if not number.is_finite():
-        raise ValueError(f"{number} is no number that can be shown")
+        raise ValueError(f"{number} cannot be shown as a number")
     if number.adjusted() in _POSITIONAL:
         text = f"{number:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text

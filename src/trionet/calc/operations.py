@@ -1,7 +1,10 @@
-"""What the calculator can compute: each operation, its errors and its cost.
+"""What the calculator can compute: each operation with its errors and its cost.
 
-An operation is Python's own, in a context that has the precision and rounds half even. What
-`decimal` would tell by NaN or infinity, or by computing for minutes, is an error here.
+An operation is Python's own, in a `decimal` context that has the precision and rounds half even.
+Where `decimal` would return NaN or infinity, or compute for minutes, it is an error here.
+
+To add a function, write what it computes, and add it to `FUNCTIONS`: the grammar, the hints and the
+limits follow.
 """
 
 from __future__ import annotations
@@ -18,15 +21,15 @@ from trionet.calc.number import ZERO
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """Something to do with the operands before it.
+    """An operator, a function or a constant.
 
     Attributes:
-        name: as it is written.
-        compute: given a context and the operands; the result is rounded to the context's
-            precision.
-        least: how few operands it can have.
-        most: how many operands it can have; ``None``: any number.
-        cost: in microseconds, for the slowest operands, at the highest precision.
+        name: how it is written.
+        compute: called with a context and the operands; returns the result, rounded to the
+            context's precision.
+        least: the fewest operands it takes.
+        most: the most operands it takes; ``None`` for any number.
+        cost: in microseconds, for the slowest operands at the highest precision.
     """
 
     name: str
@@ -93,8 +96,8 @@ def _round(context: Context, number: Decimal, digits: Decimal = ZERO) -> Decimal
         raise CalculationError(f"round takes from -{limit} to {limit} digits")
     if digits != digits.to_integral_value():
         raise CalculationError("round takes a whole number of digits")
-    # The power of ten of the last digit that is kept. One rounding alone, whichever is coarser:
-    # to the digits that were asked for, or to the precision.
+    # `last` is the power of ten of the last digit that is kept. Round only once: to the digits that
+    # were asked for or to the precision, whichever is coarser.
     last = -int(digits)
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
@@ -111,8 +114,9 @@ def _greatest(context: Context, *numbers: Decimal) -> Decimal:
     return context.plus(reduce(context.max, numbers))
 
 
-# 110 decimals: the precision goes to 100, and what follows is never so near to half of a unit
-# that ten digits more would not tell. The tests compute both anew, and say so.
+# 110 decimals. Precisions go up to 100 digits, and at none of them is the rest so close to half a
+# unit that ten more digits could not decide the rounding. The tests compute both constants anew and
+# check this.
 _PI = Decimal(
     "3.1415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253"
     "4211706798214808651"
@@ -132,7 +136,7 @@ def _e(context: Context) -> Decimal:
 
 
 def _negate(_context: Context, number: Decimal) -> Decimal:
-    # Exact: a sign belongs to its number, and a number is taken as it is written.
+    # Exact: the sign is part of a number, and a number keeps the digits it was written with.
     return number.copy_negate()
 
 

@@ -1,8 +1,8 @@
-"""Two numbers and an operator, the short way: what most lines are, at a third of the cost.
+"""The short way for two plain numbers and an operator, as most lines are: a third of the cost.
 
-It is there for speed alone, and knows only what is simple: ASCII, no exponents, few digits. What it
-answers, it answers just as `trionet.calc.grammar` and `trionet.calc.evaluation` would; all else it
-leaves to them. A test holds it to that.
+It exists only for speed, and handles only simple lines: ASCII, no exponents, few digits. It gives
+the same answers as `trionet.calc.grammar` and `trionet.calc.evaluation` would, which a test checks,
+and leaves all other lines to them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from decimal import Context, Decimal
 from trionet.calc.number import ZERO
 from trionet.lines import Line
 
-# In microseconds, see `trionet.calc.work`: the slowest that fits.
+# In microseconds (see `trionet.calc.work`), for the slowest line that the short way can take.
 PAIR_COST = 3
 
-# Nine digits on either side of the point: whatever comes of two such numbers is far from all bounds
-# and is written out (between 1E-18 and 1E+18).
-# Possessive (`++`), because nothing of it could be read in another way.
+# Nine digits on either side of the point: the result of two such numbers is far from all limits and
+# is written out (it is between 1E-18 and 1E+18).
+# The quantifiers are possessive (`++`), because there is only one way to read such a line.
 _NUMBER = r"([+-]?+[0-9]{1,9}+(?:\.[0-9]{1,9}+)?+)"
 _PAIR = re.compile(rf"{_NUMBER} ?+([-+*/]) ?+{_NUMBER}")
 
@@ -28,7 +28,7 @@ class Pairs:
     """The short way, at one precision.
 
     Args:
-        context: computes with this precision, and rounds half even.
+        context: has the precision, and rounds half even.
     """
 
     __slots__ = ("_operations",)
@@ -42,13 +42,13 @@ class Pairs:
         }
 
     def answer(self, lines: Sequence[Line]) -> tuple[list[str], Decimal]:
-        """Answer the first lines, up to one that needs the long way.
+        """Answer the first lines, up to the first one that needs the long way.
 
         Args:
             lines: any lines.
 
         Returns:
-            The answers, perhaps none, and the last result.
+            The answers, perhaps none, and the last result (zero if there are no answers).
         """
         answers: list[str] = []
         result = ZERO

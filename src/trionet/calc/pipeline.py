@@ -1,11 +1,11 @@
-"""Requests out and replies in over one connection, matched by their order.
+"""Sends requests and receives replies over one connection, and matches them by their order.
 
-The wire has no numbers on its requests: a reply belongs to the oldest request that has none. So
-nothing need wait for a reply before the next request is sent, and what is asked in one stretch goes
-out in one write: 100,000 operations cost some hundred system calls, not 100,000.
+Requests have no numbers: a reply belongs to the oldest request that has no reply yet. So the next
+request can be sent before the last reply has come, and requests that are made together go out in
+one write: 100,000 operations take some hundred system calls, not 100,000.
 
-Sending and receiving are two tasks. Each must go on while the other waits: a server that waits for
-its replies to be read reads no requests.
+Sending and receiving are two tasks, because each must go on while the other waits: a server whose
+replies are not read reads no more requests.
 """
 
 from __future__ import annotations
@@ -27,49 +27,50 @@ from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
 from trionet.text.safe import safe_text
 
-# Replies that may be outstanding. On a network with 10 ms there and back it is a pipe for 400,000
-# operations a second, which no server has; of usual length they are 100 KB on either side.
+# How many requests may be without a reply. On a network with a round trip of 10 ms that allows
+# 400,000 operations a second, more than any server does. Requests of the usual length then take
+# 100 KB on either side.
 MAX_IN_FLIGHT = 4096
 
-# How long a server may take to close after `q`; everything is answered by then.
+# How long a server may take to close after `q`; everything has been answered by then.
 GOODBYE_SECONDS = 2.0
 
-# How long after a first error the end of the connection is waited for; see `_judge_first`. Servers
-# close in the same breath.
+# How long to wait, after a first reply that is an error, for the server to close; see
+# `_judge_first`. A server that refuses closes at once.
 _REFUSAL_SECONDS = 1.0
 
 ERROR = "error: "
 
-Taker: TypeAlias = Callable[[str], object]
-"""Who asked: is handed the reply, safe to show."""
+TakeReply: TypeAlias = Callable[[str], object]
+"""Called with the reply to a request, safe to show."""
 
 
-class Refused(TrionetError):
+class NotServed(TrionetError):
     """The server does not serve this client; the message is the server's reason."""
 
 
 def read_request(text: str) -> str:
-    """Return an expression as it is sent, if it can be.
+    """Return an expression in the form in which it is sent.
 
     Raises:
-        MalformedExpression: it is none; the column that is told is one of the text as it is.
+        MalformedExpression: the text is not an expression; the column counts in the text as given.
     """
     parse(text)
     request = text.strip(BLANK)
-    # Of characters there are no more, but `×` has two bytes, and a thin space three.
+    # There are few enough characters, but `×` has two bytes and a thin space three.
     if len(request) > MAX_LINE // 3 and len(request.encode()) > MAX_LINE:
         raise LimitExceeded(f"line is longer than {MAX_LINE} bytes")
     return request
 
 
 class Pipeline:
-    """One session on a connection; `send` and `receive` are to run in tasks of their own.
+    """One session on a connection. Run `send` and `receive` in a task each.
 
     Args:
         stream: a connection to a calculator server; the caller closes it.
         name: a name that `trionet.calc.check_name` has returned.
-        wait_room: awaited after each batch of replies was handed out; who takes more than they can
-            hold makes the server wait by it.
+        wait_room: awaited after each batch of replies. A consumer that is slower than the server
+            makes the server wait by it.
     """
 
     def __init__(
@@ -85,8 +86,8 @@ class Pipeline:
         self._name = name
         self._unsent = bytearray(encode_line(name))
         self._is_idle = False
-        self._put = trio.lowlevel.ParkingLot()
-        self._asked: deque[Taker] = deque()
+        self._has_unsent = trio.lowlevel.ParkingLot()
+        self._asked: deque[TakeReply] = deque()
         self._answered = trio.lowlevel.ParkingLot()
         self._wait_room = wait_room
         self._first: str | None = None
@@ -100,10 +101,14 @@ class Pipeline:
         """How many requests have no reply yet."""
         return len(self._asked)
 
-    def ask(self, request: str, take: Taker) -> None:
-        """Send a request: at once if no other is outstanding, or with what else comes meanwhile.
+    def ask(self, request: str, take: TakeReply) -> None:
+        """Send a request: at once if no other is in flight, else together with the next ones.
 
-        Never a checkpoint. Whoever asks sees to it that no more than `MAX_IN_FLIGHT` are.
+        Never a checkpoint. The caller keeps `in_flight` within `MAX_IN_FLIGHT`.
+
+        Args:
+            request: what `read_request` has returned.
+            take: called with the reply.
         """
         if self._first is None:
             self._first = request
@@ -112,23 +117,26 @@ class Pipeline:
         self._send(request)
 
     async def wait_in_flight(self, at_most: int) -> None:
-        """Wait until so few requests have no reply, or none will have one. Always a checkpoint."""
+        """Wait until at most so many requests are in flight, or until no more replies can come.
+
+        Always a checkpoint.
+        """
         await trio.lowlevel.checkpoint()
         while len(self._asked) > at_most:
             await self._answered.park()
 
     async def wait_asked(self) -> None:
-        """Wait until there is a request. Always a checkpoint."""
+        """Wait until the first request was made. Always a checkpoint."""
         await self._has_asked.wait()
 
     async def wait_heard(self) -> None:
-        """Wait until the first line has come from the server. Always a checkpoint."""
+        """Wait until the server has sent its first line. Always a checkpoint."""
         await self._heard.wait()
 
     async def quit(self) -> None:
-        """End the session: wait for all replies, say `q`, and wait for the server to close.
+        """End the session: wait for all replies, send `q`, and wait for the server to close.
 
-        Not before all is answered: so an end of the connection before it is the server's doing.
+        The `q` waits for the replies, so that if the connection ends earlier, the server ended it.
         """
         await self.wait_in_flight(0)
         self._has_quit = True
@@ -139,33 +147,33 @@ class Pipeline:
     def _send(self, line: str) -> None:
         self._unsent += encode_line(line)
         if len(self._asked) == 1 and self._is_idle and self._send_nowait is not None:
-            # Who asks one at a time need not wait for a task to be woken. What follows before
-            # the reply has come goes together.
+            # A client that asks one thing at a time should not have to wait until a task is woken.
+            # Requests that follow before the reply has come are sent together.
             with suppress(trio.BrokenResourceError):
                 del self._unsent[: self._send_nowait(bytes(self._unsent))]
         if self._unsent:
-            self._put.unpark_all()
+            self._has_unsent.unpark_all()
 
     async def send(self) -> None:
-        """Send what is put, all that has come together at a time, until cancelled."""
+        """Send what `ask` and `quit` leave unsent, all there is at a time, until cancelled."""
         try:
             while True:
                 while not self._unsent:
                     self._is_idle = True
-                    await self._put.park()
+                    await self._has_unsent.park()
                 self._is_idle = False
                 data, self._unsent = self._unsent, bytearray()
                 await self._stream.send_all(data)
         except trio.BrokenResourceError:
-            # What the server said before it went is still to be read: `receive` tells.
+            # The server's last lines are still to be read. `receive` does that, and then raises.
             pass
 
     async def receive(self) -> None:
-        """Hand each reply to its taker, until the connection ends after `quit`.
+        """Hand each reply to whoever asked, until the connection ends after `quit`.
 
         Raises:
-            Refused: the server refuses the name, or to serve at all.
-            ConnectionLost: the server went first, or speaks another protocol.
+            NotServed: the server refuses the name, or does not serve this client at all.
+            ConnectionLost: the server closed the connection first, or speaks another protocol.
         """
         is_served = False
         try:
@@ -193,19 +201,20 @@ class Pipeline:
         if self._asked:
             self._asked.popleft()(reply)
         elif reply.startswith(ERROR):
-            # Such as a deadline's. It closes the connection behind it.
+            # A notice of the server, such as a passed deadline. The server closes after it.
             reason = reply.removeprefix(ERROR)
             raise ConnectionLost(f"the server closed the connection: {reason}")
         else:
             raise ConnectionLost("the server does not speak this protocol: an answer to nothing")
 
     async def _judge_first(self, batch: list[Line]) -> list[Line]:
-        """Tell a refusal from a first reply that is an error, and return what is not judged.
+        """Raise if the first line is a refusal; else return the lines so far as replies.
 
-        A name that is accepted gets no answer, so the first line may be either: why the server
-        refuses, or what came of the first request. Two things tell them apart. The same error as
-        this side would have given is the reply. And after a refusal the server closes, without
-        another line; only for a server whose words are others is that waited for.
+        A name that is accepted gets no answer. So if the first line is an error, it may be either
+        the reason of a refusal or the reply to the first request. Two things tell them apart. If
+        this side would have given the same error, it is the reply. And after a refusal the server
+        closes without another line; that is waited for only with a server that words its errors
+        differently.
         """
         first = batch[0]
         if len(batch) > 1 or not isinstance(first, str) or not first.startswith(ERROR):
@@ -215,7 +224,7 @@ class Pipeline:
         with trio.move_on_after(_REFUSAL_SECONDS):
             batch += await self._lines.receive_batch()
         if len(batch) == 1 and self._lines.end is not None:
-            raise Refused(safe_text(first.removeprefix(ERROR)))
+            raise NotServed(safe_text(first.removeprefix(ERROR)))
         return batch
 
     def _own_answer(self) -> str | None:

@@ -1,7 +1,7 @@
 """One calculator session, as a pure object: a line in, a reply out.
 
-All rules of the conversation stand here: the name first, then expressions, `q` to end. What a line
-means as arithmetic is `trionet.calc.grammar`'s, and what comes of it `trionet.calc.evaluation`'s.
+All rules of the conversation are here: the name first, then expressions, and `q` to end.
+`trionet.calc.grammar` knows what an expression means, and `trionet.calc.evaluation` its result.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ SESSION_ENDED = "Session ended"
 
 # What any line costs, in microseconds; see `trionet.calc.work`.
 _LINE_COST = 6
-# For how many of its characters it costs one more: what is shown on the console is looked through
-# for what is not safe there, and that is seen in C where all of it is plain. The dearest characters
-# (joiners with no meaning among letters of old scripts) take 0.4 µs each.
+# How many characters cost one microsecond more. A line is made safe for the console, which takes
+# longer unless all of it is printable ASCII. The slowest characters (joiners without meaning among
+# letters of old scripts) take 0.4 µs each.
 _CHARACTERS_PLAIN, _CHARACTERS = 64, 2
 
 
 class UnfitName(TrionetError):
-    """A name that a calculator session cannot have; the message says why."""
+    """A calculator session cannot have this name; the message says why."""
 
 
 def check_name(text: str) -> str:
-    """Return the name that a line gives, without the spaces and tabs around it.
+    """Return the name in a line, without the spaces and tabs around it.
 
     Raises:
-        UnfitName: it is empty, too long, not printable (``str.isprintable``), not safe to show
-            (`trionet.safe_text`), or means to end the session.
+        UnfitName: the name is empty, too long, not printable (``str.isprintable``), not safe to
+            show (`trionet.safe_text`), or would end the session.
     """
     name = text.strip(" \t")
     if not name:
@@ -52,24 +52,24 @@ def check_name(text: str) -> str:
         raise UnfitName(f"nobody can be called {QUIT}: it ends a session")
     if len(name) > MAX_NAME:
         raise UnfitName(f"the name is longer than {MAX_NAME} characters")
-    # Printable does not mean seen: Hangul fillers and towers of marks are.
+    # Printable does not mean visible: Hangul fillers and towers of marks are printable.
     if not name.isprintable() or safe_text(name) != name:
         raise UnfitName("the name has a character that cannot be printed")
     return name
 
 
 def is_quit(text: str) -> bool:
-    """Tell whether a line ends the session: ``q`` alone, spaces and tabs around it aside."""
+    """Return whether a line ends the session: only ``q``, with or without spaces and tabs."""
     return text.strip(" \t") == QUIT
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What comes of one line.
+    """The outcome of one line.
 
     Attributes:
-        answer: the line for the client; ``None``: there is none.
-        printed: the line for the server's console; ``None``: there is none.
+        answer: the line for the client; ``None`` if there is none.
+        printed: the line for the server's console; ``None`` if there is none.
     """
 
     answer: str | None = None
@@ -80,11 +80,11 @@ class Session:
     """The server's side of one conversation.
 
     Args:
-        arithmetic: how to calculate; default 28 digits.
+        arithmetic: how to calculate; default with 28 digits.
 
     Attributes:
-        name: the client's name; ``None``: it has not told it yet.
-        ended: whether the conversation is over; no line is to be handed in after that.
+        name: the client's name; ``None`` until it has given one.
+        ended: whether the conversation is over; hand in no more lines after that.
 
     >>> session = Session()
     >>> session.receive("ann")
@@ -99,17 +99,17 @@ class Session:
 
     def __init__(self, arithmetic: Arithmetic | None = None) -> None:
         self._arithmetic = arithmetic or Arithmetic()
-        # What a line that failed leaves as it was.
+        # The last result. A line that fails does not change it.
         self._ans: Decimal | None = None
         self.name: str | None = None
         self.ended = False
 
     def receive(self, line: Line) -> Reply:
-        """Take one line, good or bad, and return what comes of it."""
+        """Take one line, good or bad, and return its outcome."""
         return finish(self.receiving(line))
 
     def receiving(self, line: Line) -> Work[Reply]:
-        """Take one line in turns; see `receive`. The next line comes when this is finished."""
+        """Take one line piece by piece; see `receive`. Finish it before taking the next line."""
         if isinstance(line, str):
             is_plain = line.isascii() and line.isprintable()
             yield _LINE_COST + len(line) // (_CHARACTERS_PLAIN if is_plain else _CHARACTERS)
@@ -125,13 +125,13 @@ class Session:
         return (yield from self._calculating(self.name, line))
 
     def answer_pairs(self, lines: Sequence[Line]) -> list[str]:
-        """Answer the first lines, as long as they are two plain numbers and an operator.
+        """Answer the first lines, as long as each is two plain numbers and an operator.
 
         Args:
-            lines: what comes next. Those that are answered are done with.
+            lines: the next lines. Those that are answered need not be handed in again.
 
         Returns:
-            The answers, as `receive` would give them, perhaps none: the next line needs it.
+            The answers that `receive` would give. The first line without an answer needs `receive`.
         """
         if self.name is None:
             return []
@@ -152,7 +152,7 @@ class Session:
         return Reply(printed=f"{self.name} connected")
 
     def _calculating(self, name: str, line: str) -> Work[Reply]:
-        # A tab means a space here, and on a console it moves the cursor.
+        # A tab means a space here, but would move the console's cursor.
         shown = safe_text(line.replace("\t", " ").strip(BLANK))
         try:
             expression = yield from parsing(line)
@@ -161,6 +161,6 @@ class Session:
             shown = f"{shown}: " if shown else ""
             return Reply(answer=f"error: {error}", printed=f"{name}: {shown}error: {error}")
         result = format_number(self._ans)
-        # What is shown has its `=` anyway.
+        # The console line has an `=` of its own.
         shown = shown.removesuffix("=").rstrip(BLANK)
         return Reply(answer=result, printed=f"{name}: {shown} = {result}")

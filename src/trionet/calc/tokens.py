@@ -1,14 +1,14 @@
-"""The words of an expression: one pass over a line, with the place of each.
+"""Splits a line into tokens in one pass, and notes where each stands.
 
     number = ( digits [ "." [ digits ] ] | "." digits ) [ ( "e" | "E" ) [ sign ] digits ]
     name   = a letter or "_", then letters, digits and "_"
     symbol = "+" "-" "−" "–" "*" "×" "⋅" "·" "•" "**" "/" "÷" "//" "%" "^" "(" ")" "," "="
 
-Blanks may stand between words, and nothing else: spaces, tabs, and the spaces that typesetting puts
-into formulas. The digits of numbers are ASCII. Names are taken widely, so that whoever writes a
-wrong one is told of it as a whole.
+Only blanks may stand between tokens: spaces, tabs, and the spaces that typesetting puts into
+formulas. The digits of numbers are ASCII. A name may have letters of any script, so that an error
+can repeat an unknown name as a whole.
 
-The quantifiers are possessive (`++`): without it a line of 4,096 digits backtracks for 0.1 s.
+The quantifiers are possessive (`++`): otherwise a line of 4,096 digits backtracks for 0.1 s.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# What people and their programs write for it: the minus sign and the en dash.
+# What people and their programs write for a minus: also the minus sign and the en dash.
 MINUS = "-−–"
 TIMES = "*×⋅·•"
 DIVIDED_BY = "/÷"
 
-# The space and the tab; and the no-break, thin, and narrow no-break space.
+# The space, the tab, and the no-break, thin and narrow no-break spaces.
 BLANK = " \t\u00a0\u2009\u202f"
 BLANKS = f"[{BLANK}]*+"
 
@@ -36,7 +36,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-# As people write them, and as the grammar names them.
+# From what people write to what the grammar calls it.
 PLAIN = {
     **dict.fromkeys(MINUS, "-"),
     **dict.fromkeys(TIMES, "*"),
@@ -47,7 +47,7 @@ PLAIN = {
 
 
 class Kind(enum.Enum):
-    """What kind of word a token is."""
+    """What kind of token it is."""
 
     NUMBER = "a number"
     NAME = "a name"
@@ -57,13 +57,13 @@ class Kind(enum.Enum):
 
 
 class Token(NamedTuple):
-    """One word.
+    """One token.
 
     Attributes:
         kind: what it is.
-        text: as it stands in the line; of a symbol and of `π`, as the grammar names it.
+        text: the token as it stands in the line; a symbol or `π` as the grammar calls it.
         start: the index of its first character.
-        end: the index behind its last one.
+        end: the index after its last character.
     """
 
     kind: Kind
@@ -73,16 +73,16 @@ class Token(NamedTuple):
 
     @property
     def column(self) -> int:
-        """Its first character, counted from 1."""
+        """The place of its first character, counted from 1."""
         return self.start + 1
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Return the words of a line in order; the last is always of the kind `Kind.END`."""
+    """Return the tokens of a line in order; the last one is always a `Kind.END`."""
     place, length = 0, len(text.rstrip(BLANK))
     while place < length:
         match = _TOKEN.match(text, place)
-        # It matches anywhere: any character is at least a stray one.
+        # It always matches: any character is at least a stray one.
         assert match is not None
         assert match.lastgroup is not None
         place = match.end()

@@ -1,8 +1,9 @@
-"""Calculations that can be done in turns.
+"""Calculations that can be done piece by piece.
 
-A piece of work is a generator: it yields what its next stretch costs, does it when it is resumed,
-and returns its result at the end. So the pure modules say what things cost, and whoever runs
-the work decides when others have their turn.
+A calculation is a generator. Before each piece it yields what that piece will cost; when it is
+resumed it does the piece; at the end it returns its result. So the pure modules know what things
+cost, and whoever runs the work decides when to serve somebody else in between (see
+`trionet.calc.time_slice`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-# Costs are in microseconds, as the slowest input took on the machine of the measurements.
+# What is yielded are microseconds: what the slowest input took on the machine of the measurements.
 Work: TypeAlias = Generator[int, None, T]
 
-# A stretch may cost this much before it is told. A turn is longer, so that telling costs little.
+# Work may cost this much before it must yield. A time slice is longer, so yielding costs little.
 STRETCH = 200
 
 

@@ -2,6 +2,9 @@
 
 from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
+from trionet.chat.events import Event as Event
+from trionet.chat.events import Misunderstood as Misunderstood
+from trionet.chat.events import Request as Request
 from trionet.chat.limits import OPEN_ROOM as OPEN_ROOM
 from trionet.chat.names import MAX_NAME as MAX_NAME
 from trionet.chat.names import Name as Name
@@ -13,4 +16,4 @@ from trionet.chat.room import Member as Member
 from trionet.chat.room import Room as Room
 from trionet.chat.server import serve as serve
 from trionet.chat.session import Session as Session
-from trionet.chat.session import WireFormat as WireFormat
+from trionet.chat.wire_format import WireFormat as WireFormat

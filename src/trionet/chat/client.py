@@ -1,4 +1,4 @@
-"""The chat room's client, for the plain wire format."""
+"""The chat's client, for the plain wire format."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trionet.lines import Line
 from trionet.nurseries import single_error
 from trionet.text.safe import WHITE_SPACE, safe_text
 
-# How long the room may take to close after `q`.
+# How long the server may take to close the connection after `q`.
 _GOODBYE_SECONDS = 2.0
 
 
 def as_text(line: str) -> str:
-    """Return a line that makes the server say a text, whatever it is, and not obey it.
+    """Return a line that makes the server send a text as a message, never obey it.
 
     Args:
-        line: what is to be said; a line that is no command and no `q` stays as it is.
+        line: the text; it is returned unchanged unless it is a command or a `q`.
 
     >>> as_text("q"), as_text("/who"), as_text("hello")
     ('/say q', '//who', 'hello')
@@ -34,19 +34,19 @@ def as_text(line: str) -> str:
 
 
 async def log_in(lines: LineStream, name: str) -> str:
-    """Ask to be let in under a name.
+    """Log in under a name.
 
     Args:
         lines: a connection to a chat server.
-        name: as it was typed; the server judges it.
+        name: the name as it was typed; the server judges it.
 
     Returns:
         The room's welcome, safe to show.
 
     Raises:
-        NameRefused: the name is unfit or taken; the connection is as good for another one, unless
+        NameRefused: the name is unfit or taken. Another can be tried on the same connection, unless
             the server has closed it.
-        ConnectionLost: the server is gone.
+        ConnectionLost: the server closed the connection, or speaks another protocol.
 
     Cancellation: the login may or may not have happened.
     """
@@ -75,15 +75,15 @@ async def converse(
 
     Args:
         lines: the connection; the caller closes it.
-        source: what to send, one line each; a `q`, a `/quit` and the end of it leave. Blank lines
+        source: the lines to send. A `q`, a `/quit` and the end of the source leave. Blank lines
             are not sent.
         show: called with each line from the room, safe to show.
         warn: called with each warning.
 
     Raises:
-        ConnectionLost: the server went first.
+        ConnectionLost: the server closed the connection first.
 
-    Cancellation: immediate; to the room it looks like a lost connection.
+    Cancellation: immediate. The room sees a lost connection.
     """
     conversation = _Conversation(lines, show, warn)
     with single_error(ConnectionLost):
@@ -123,7 +123,7 @@ class _Conversation:
             self._has_quit = False
             self._warn(str(error))
         except trio.BrokenResourceError:
-            # What the room said before it went is still to be read: `listen` tells.
+            # The room's last lines are still to be read. `listen` shows them, and then raises.
             await trio.sleep_forever()
 
     async def listen(self, conversation: trio.CancelScope) -> None:

@@ -1,11 +1,13 @@
-"""What a member can be called.
+"""What a member may be called.
 
-A name is enforced by RFC 8265's UsernameCasePreserved profile, which says what is shown, and
-compared by its UsernameCaseMapped form, which says who has it: `Ann` and `ann` are one name. The
-room's own rules are judged on these forms, because the profile turns look-alikes such as the
-full-width ``：`` into their ASCII twins. Look-alikes that it lets in, such as `аnn` with a Cyrillic
-`а`, have a skeleton in common. What would let a member speak with another's voice (a reserved word,
-a first `*`, a `:`) is therefore looked for in the skeletons too.
+A name has two forms. Everyone sees the form that RFC 8265's profile UsernameCasePreserved makes of
+it. Names are compared by the form that UsernameCaseMapped makes of it: `Ann` and `ann` are one
+name. The room's own rules are applied to these forms, because the profile turns look-alikes such as
+the full-width ``：`` into their ASCII twins.
+
+The profile lets other look-alikes in, such as `аnn` with a Cyrillic `а`. These have a skeleton in
+common with the name they imitate. So whatever would let a member speak with another's voice (a
+reserved word, a first `*`, a `:`) is looked for in the skeletons too.
 """
 
 from __future__ import annotations
@@ -18,94 +20,97 @@ from functools import cache
 
 from precis_i18n import get_profile
 
-from trionet.chat.skeleton import looks
+from trionet.chat.skeleton import skeletons_of
 from trionet.errors import TrionetError
 from trionet.text.safe import safe_text
 
 MAX_NAME = 32
 
-# What stands in the room's own lines (`*`, `:`, `,`), and what other chat systems give a meaning in
-# names, addresses and rooms: a gateway could not tell them apart.
-_NOWHERE = "!@,*?#&+%~$.:"
-# A notice or an action, a command, and another wire format.
-_NOT_FIRST = "*/{"
-# `error: …` and `server` are the server's, `q` is how to leave, `lobby` is a room, and `you` is how
-# a member is spoken of to themselves.
+# Not allowed anywhere in a name: the characters of the room's own lines (`*`, `:`, `,`), and those
+# that mean something in the names, addresses and rooms of other chat systems, where a gateway could
+# not tell them apart.
+_FORBIDDEN = "!@,*?#&+%~$.:"
+# Not allowed at the beginning: a notice or an action, a command, and another wire format.
+_FORBIDDEN_FIRST = "*/{"
+# `error: …` and `server` stand for the server, `q` leaves, `lobby` is a room, and `you` is how a
+# member is addressed.
 _RESERVED = ("error", "q", "server", "you", "lobby")
 
-# What the profiles let in and a name must not have, because nobody could tell it from a space or an
-# asterisk. Fonts draw the blanks of the Egyptian and Khitan scripts as nothing, which makes
-# `Ann`, blank, `waves` look like an action of Ann's. The combining asterisks are drawn on a letter.
-_UNSEEN = "\U00013441\U00013442\U00016fe4"
-_ASTERISKS_ABOVE_OR_BELOW = "\u0359\u20f0"
+# The profiles allow these, but nobody could tell them from a space or an asterisk. Fonts draw the
+# blank letters of the Egyptian and Khitan scripts as nothing, so that `Ann`, blank, `waves` would
+# look like an action of Ann's. The combining asterisks are drawn on a letter.
+_BLANK_LETTERS = "\U00013441\U00013442\U00016fe4"
+_COMBINING_ASTERISKS = "\u0359\u20f0"
 
-# Letters that are drawn as a star and that Unicode's data does not have: two runes and a rune's
-# symbol, and the cuneiform sign for heaven.
+# Letters that are drawn as a star but are missing from Unicode's data: two runes, a rune's symbol,
+# and the cuneiform sign for heaven.
 _STARS = "\u16bc\u16e1\u16ef\U0001202d"
 
-# Two that make a `:` together, in a skeleton: a low or middle dot, with a dot above or below it.
+# A `:` in a skeleton, or two characters that look like one: a low or middle dot with a dot above or
+# below it.
 _COLON = re.compile("[.·][\u0316-\u0333]*\u0307|·\u0307*\u0323|:")
 
-# Signs that are drawn as two dots behind a letter, as the visarga is in most scripts of India. The
-# data has two of them as a `:`. Behind a letter of their own script they are how a word is spelt.
-# (The Vedic ones are accents that are drawn on a visarga, and no dots.)
+# Signs drawn as two dots behind a letter, as the visarga is in most scripts of India. The data maps
+# only two of them to a `:`. Behind a letter of their own script they are ordinary spelling. (The
+# Vedic signs of this name are accents drawn on a visarga, not dots.)
 _VISARGA = re.compile("(?!VEDIC).*(?:VISARGA|BISAH|WIGNYAN|REAHMUK|RNAM BCAD)")
 
 _SHOWN = get_profile("UsernameCasePreserved")
 _COMPARED = get_profile("UsernameCaseMapped")
 
-# The profiles leave ASCII as it is but for its case, and allow all of it that is seen (RFC 8265,
-# 3.3 and 3.4; RFC 8264, 9.11). To know that saves two thirds of the time that a name takes.
+# The profiles allow every visible ASCII character, and change nothing but its case (RFC 8265, 3.3
+# and 3.4; RFC 8264, 9.11). Skipping them for ASCII saves two thirds of the time that a name takes.
 _ASCII_NAME = re.compile("[!-~]+")
 
 
 class NameRefused(TrionetError):
-    """A name that cannot be had in this room; the message says why. Another may be tried."""
+    """This name is not possible in this room; the message says why. Another may be tried."""
 
 
 class NameTaken(NameRefused):
-    """A name that a member has, or one that looks like it."""
+    """A member has this name, or one that looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A fit name.
+    """A name that has passed all rules.
 
     Attributes:
-        shown: as everyone sees it.
-        key: what it is compared by; two members never have the same.
+        shown: the form that everyone sees.
+        key: the form that names are compared by; no two members have the same.
     """
 
     shown: str
     key: str
 
     @property
-    def looks(self) -> frozenset[str]:
-        """What it looks like, as skeletons; two members never share one.
+    def skeletons(self) -> frozenset[str]:
+        """What the name looks like; no two members have a skeleton in common.
 
-        Made anew each time, in 10 µs: thousands of names kept with theirs take more than it is
-        worth.
+        Computed anew each time, in 10 µs. To keep the skeletons of thousands of names would take
+        more memory than that is worth.
         """
-        return looks(self.shown, self.key)
+        return skeletons_of(self.shown, self.key)
 
     def __str__(self) -> str:
         return self.shown
 
 
 def parse_name(text: str) -> Name:
-    """Read a name, the spaces and tabs around it aside.
+    """Read a name, without the spaces and tabs around it.
 
     Args:
-        text: a line from somebody who is no member yet.
+        text: a line from a peer that has not logged in.
 
     Raises:
-        NameRefused: nobody can have it.
+        NameRefused: nobody can have this name.
     """
     text = text.strip(" \t")
     if not text:
         raise NameRefused("the name is empty")
     if len(text) > 4 * MAX_NAME:
-        # Before it is enforced, which costs time with its length; enforcing rarely shortens.
+        # Checked before the profile is applied, because its cost grows with the length. It rarely
+        # shortens a text.
         raise _too_long()
     shown = _enforce(text)
     if len(shown) > MAX_NAME:
@@ -113,54 +118,54 @@ def parse_name(text: str) -> Name:
     key = _map_case(shown)
     _check_form(shown, key)
     _check_safe(shown)
-    _check_looks(shown, key)
-    # Most names are their own key: of thousands, one text each is kept and not two.
+    _check_skeletons(shown, key)
+    # Most names are their own key. Sharing the text halves what thousands of names take.
     return Name(shown, shown if shown == key else key)
 
 
 def _check_form(shown: str, key: str) -> None:
-    """Refuse what the name itself must not have or be."""
-    if shown[0] in _NOT_FIRST:
+    """Refuse forbidden characters and reserved words."""
+    if shown[0] in _FORBIDDEN_FIRST:
         raise NameRefused(f"a name cannot begin with {shown[0]}")
-    for refused in _NOWHERE:
-        if refused in key:
-            raise NameRefused(f"a name cannot have a {refused}")
+    for character in _FORBIDDEN:
+        if character in key:
+            raise NameRefused(f"a name cannot have a {character}")
     if key in _RESERVED:
         raise NameRefused(f"nobody can be called {shown}")
     if unicodedata.category(shown[0])[0] == "M":
-        # It would be drawn on what stands before the name, and the name without it looks the same.
+        # It would be drawn on whatever stands before the name, and so hide from the name itself.
         raise NameRefused("a name cannot begin with a combining mark")
 
 
-def _check_looks(shown: str, key: str) -> None:
-    """Refuse what looks like something that only the room writes."""
-    if not looks(shown, key).isdisjoint(_reserved_looks()):
+def _check_skeletons(shown: str, key: str) -> None:
+    """Refuse a name that looks like something that only the room writes."""
+    if not skeletons_of(shown, key).isdisjoint(_reserved_skeletons()):
         raise NameRefused(f"nobody can be called {shown}, which looks like a reserved word")
     if shown.isascii():
-        # No ASCII character looks like another that means something here.
+        # No ASCII character looks like another one that means something here.
         return
     for character in shown:
-        if character in _UNSEEN or character in _ASTERISKS_ABOVE_OR_BELOW:
+        if character in _BLANK_LETTERS or character in _COMBINING_ASTERISKS:
             raise NameRefused(f"a name cannot have the character U+{ord(character):04X}")
-    skeletons = looks(_spelt_out(shown), _spelt_out(key))
-    if shown[0] in _STARS or any(look.startswith("*") for look in skeletons):
+    skeletons = skeletons_of(_visargas_as_colons(shown), _visargas_as_colons(key))
+    if shown[0] in _STARS or any(skeleton.startswith("*") for skeleton in skeletons):
         raise NameRefused(f"a name cannot begin with {shown[0]}, which looks like a *")
-    if any(_COLON.search(look) for look in skeletons):
+    if any(_COLON.search(skeleton) for skeleton in skeletons):
         raise NameRefused("a name cannot have what looks like a :")
 
 
 @cache
-def _reserved_looks() -> frozenset[str]:
-    """Return how the reserved words look. They need the data, so not before there is a name."""
-    return frozenset().union(*(looks(word, word) for word in _RESERVED))
+def _reserved_skeletons() -> frozenset[str]:
+    """Return the skeletons of the reserved words. Lazy, because they need Unicode's data."""
+    return frozenset().union(*(skeletons_of(word, word) for word in _RESERVED))
 
 
-def _spelt_out(text: str) -> str:
-    """Return a name with a `:` for each visarga, less those of their letter's own script."""
-    return "".join(_characters_spelt_out(text))
+def _visargas_as_colons(text: str) -> str:
+    """Return a text with a `:` for each visarga that is not behind a letter of its own script."""
+    return "".join(_each_visarga_as_colon(text))
 
 
-def _characters_spelt_out(text: str) -> Iterator[str]:
+def _each_visarga_as_colon(text: str) -> Iterator[str]:
     script = ""
     for character in text:
         # The first word of a character's name is its script.
@@ -175,7 +180,7 @@ def _characters_spelt_out(text: str) -> Iterator[str]:
 
 
 def _check_safe(shown: str) -> None:
-    """Refuse what nobody could see as it is: the profile lets towers of marks in, for one."""
+    """Refuse characters that nobody could see as they are, such as the ninth mark on a letter."""
     made_safe = safe_text(shown)
     if made_safe != shown:
         character = next(one for one, safe in zip(shown, made_safe, strict=True) if one != safe)
@@ -201,7 +206,7 @@ def _map_case(shown: str) -> str:
 
 
 def _refused(error: UnicodeEncodeError) -> NameRefused:
-    """Say in a person's words what the profile does not allow."""
+    """Say in plain words why the profile refuses a name."""
     why = error.reason.rpartition("/")[2]
     if why == "empty":
         return NameRefused("the name is empty")

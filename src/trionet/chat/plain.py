@@ -1,23 +1,26 @@
-"""The plain wire format: made for `nc`, and for eyes.
+"""The plain wire format, made for `nc` and for people.
 
-| from the room | as |
+| the room sends | as |
 |---|---|
 | a message | ``Ann: hello`` |
 | an action | ``* Ann waves`` |
-| a notice | ``*** Ann joined (3 here)`` |
-| an answer to a mistake | ``error: REASON`` |
+| a notice, or the answer to a command | ``*** Ann joined (3 here)`` |
+| the answer to a mistake | ``error: REASON`` |
 
-| to the room | as |
+| a peer sends | as |
 |---|---|
-| the name | the first line |
-| a message | a line; one that begins with ``/`` as ``//…`` or ``/say /…`` |
+| its name | the first line |
+| a message | a line; if the text begins with ``/``, as ``//…`` or ``/say /…`` |
 | a command | ``/me TEXT``, ``/say TEXT``, ``/who``, ``/help``, ``/quit`` or ``q`` |
+
+To add a command, add its request to `trionet.chat.events`, its way in to `_COMMANDS_WITH_TEXT` or
+`_COMMANDS_ALONE` here, and its line to `_HELP`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 from trionet.chat.events import (
     MAX_WELCOME_NAMES,
@@ -31,7 +34,6 @@ from trionet.chat.events import (
     Joined,
     Left,
     LogIn,
-    Missed,
     Mistaken,
     Misunderstood,
     Present,
@@ -42,16 +44,28 @@ from trionet.chat.events import (
     Welcomed,
 )
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
+from trionet.notices import (
+    AddressFull,
+    IdleTimedOut,
+    LineRejected,
+    LinesMissed,
+    LoginTimedOut,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
 NOTICE = "*** "
 ERROR = "error: "
 
-# What is repeated of a command that nobody knows.
+# Characters of an unknown command that the error repeats.
 _MAX_REPEATED = 32
 
-_NO_PLAIN_START = frozenset(("/", ""))
-_NO_PLAIN_END = frozenset((" ", "q"))
+# How a line that is surely a message neither begins (a command, or a blank line) nor ends (a space
+# that is to be dropped; a `q`, which some messages end with too).
+_NO_MESSAGE_START = frozenset(("/", ""))
+_NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
 _HELP = (
@@ -66,27 +80,28 @@ _HELP = (
 
 
 def is_quit(line: str) -> bool:
-    """Tell whether a line means to leave, before and after the name alike."""
+    """Tell whether a line asks to leave. The same before login and after."""
     return line.strip(" \t") == "q" or line.rstrip(WHITE_SPACE) == "/quit"
 
 
 def decode_login(line: str) -> Request:
-    """Read a line from somebody who is no member yet."""
+    """Read a line from a peer that has not logged in."""
     return Quit() if is_quit(line) else LogIn(line)
 
 
 def decode(line: str) -> Request | None:
-    """Read a line from a member; ``None``: it is blank, and means nothing.
+    """Read a line from a member; ``None`` if it is blank, which means nothing.
 
-    The texts in what is returned or raised are safe to show.
+    The texts in the result and in the error are safe to show.
 
     Raises:
-        Misunderstood: it is no command that there is, or one with too little or too much to it.
+        Misunderstood: there is no such command, or it lacks its text, or has one that it cannot
+            take.
     """
     text = line.rstrip(WHITE_SPACE)
     if not text:
         return None
-    # Two looks at one character each, because nearly every line is a message.
+    # Two checks of one character each come first, because nearly every line is a message.
     if text[-1] in "qt" and is_quit(line):
         return Quit()
     if text[0] != "/":
@@ -94,52 +109,73 @@ def decode(line: str) -> Request | None:
     if text.startswith("//"):
         return Say(safe_message(text[1:]))
     command, _, argument = text.partition(" ")
-    if command in _WITH_TEXT:
+    if command in _COMMANDS_WITH_TEXT:
         if not argument.strip(WHITE_SPACE):
             raise Misunderstood(f"{command} needs a text: {command} TEXT")
-        return _WITH_TEXT[command](safe_message(argument))
-    if command in _ALONE:
+        return _COMMANDS_WITH_TEXT[command](safe_message(argument))
+    if command in _COMMANDS_ALONE:
         if argument:
             raise Misunderstood(f"{command} stands alone")
-        return _ALONE[command]()
-    # Cut first: what a cut leaves of a sequence may be safe no more.
+        return _COMMANDS_ALONE[command]()
+    # Cut first: a character sequence that is safe as a whole may not be when it is cut.
     repeated = safe_text(command[:_MAX_REPEATED]) + ("…" if len(command) > _MAX_REPEATED else "")
     raise Misunderstood(f"unknown command {repeated} (try /help)")
 
 
 def decode_messages(lines: list[Line]) -> list[str] | None:
-    """Read what a member said in one go, if it is nothing but messages, and plain ones.
+    """Read lines from a member in one go, if they are surely all messages of printable ASCII.
 
     Returns:
-        The texts, as `decode` finds them; ``None``: some line may be something else, or needs more
-        care. Then `decode` takes them one by one, which costs twice as much.
+        The texts, as `decode` would return them; ``None`` if some line may be something else or
+        needs more care. Then `decode` must read them one by one, at twice the cost.
     """
     texts = cast(list[str], lines)
     try:
         block = "".join(texts)
     except TypeError:
-        # A bad line is no string.
+        # One of them is a bad line, which is no string.
         return None
-    # A command, a blank line, a space to be dropped; a q, and other words that end in one.
-    if not _NO_PLAIN_START.isdisjoint([text[:1] for text in texts]):
+    if not _NO_MESSAGE_START.isdisjoint([text[:1] for text in texts]):
         return None
-    if not _NO_PLAIN_END.isdisjoint([text[-1:] for text in texts]):
+    if not _NO_MESSAGE_END.isdisjoint([text[-1:] for text in texts]):
         return None
-    # In C: what is left without all that is printable takes a third as long as `str.isprintable`.
+    # To delete the printable bytes and see what is left takes a third as long as `str.isprintable`.
     if not block.isascii() or block.encode().translate(None, _PRINTABLE):
         return None
     return texts
 
 
-_WITH_TEXT: dict[str, Callable[[str], Request]] = {"/me": Act, "/say": Say}
-_ALONE: dict[str, Callable[[], Request]] = {"/who": AskWho, "/help": AskHelp, "/quit": Quit}
+_COMMANDS_WITH_TEXT: dict[str, Callable[[str], Request]] = {"/me": Act, "/say": Say}
+_COMMANDS_ALONE: dict[str, Callable[[], Request]] = {
+    "/who": AskWho,
+    "/help": AskHelp,
+    "/quit": Quit,
+}
 
 
 def encode(event: Event) -> bytes:
-    """Return the lines that tell an event."""
+    """Return the lines that tell an event of the room."""
     if type(event) is Said:
         return f"{event.name}: {event.text}\n".encode()
     return _ENCODERS[type(event)](event).encode()
+
+
+def encode_notice(notice: Notice) -> bytes:
+    """Return the line that tells a notice of the toolkit."""
+    match notice:
+        case LinesMissed(count):
+            return f"{NOTICE}you missed {count} lines\n".encode()
+        case (
+            LineRejected()
+            | LoginTimedOut()
+            | IdleTimedOut()
+            | ServerFull()
+            | AddressFull()
+            | ServerClosing()
+        ):
+            return f"{ERROR}{notice.reason}\n".encode()
+        case _:
+            assert_never(notice)
 
 
 def _welcome(event: Welcomed) -> str:
@@ -154,7 +190,8 @@ def _present(event: Present) -> str:
     line = f"{NOTICE}{len(names)} here: {', '.join(names)}"
     encoded = line.encode()
     if len(encoded) > MAX_LINE_TO_CLIENT:
-        # No name holds a space. To measure 10,000 names one by one would take 3 ms.
+        # No name contains a space, so the list can be cut at a comma from behind. Measuring 10,000
+        # names one by one would take 3 ms.
         end = MAX_LINE_TO_CLIENT + 1
         while True:
             end = encoded.rindex(b", ", 0, end)
@@ -169,7 +206,7 @@ def _more(count: int) -> str:
     return f" … and {count} more" if count > 0 else ""
 
 
-# By type: a `match` tries them in turn.
+# A table, because a `match` would try one type after the other.
 _ENCODERS: dict[type[Event], Callable[[Any], str]] = {
     Acted: lambda event: f"* {event.name} {event.text}\n",
     Joined: lambda event: f"{NOTICE}{event.name} joined ({event.count} here)\n",
@@ -178,6 +215,5 @@ _ENCODERS: dict[type[Event], Callable[[Any], str]] = {
     Present: _present,
     Helped: lambda _: "".join(f"{NOTICE}{line}\n" for line in _HELP),
     Mistaken: lambda event: f"{ERROR}{event.reason}\n",
-    Missed: lambda event: f"{NOTICE}you missed {event.count} lines\n",
     Closing: lambda _: f"{NOTICE}server is closing\n",
 }

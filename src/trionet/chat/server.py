@@ -1,7 +1,13 @@
-"""The chat room as a service: sessions over connections, a hub between them."""
+"""The chat as a service: one session for each connection, and a hub between them.
+
+The hub outlives the connections, because leave notices are appended in a ``finally`` and are still
+to be delivered. `_LastWords` sees to it that a drain says good-bye only after everything that was
+received has been said.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -9,40 +15,42 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat import plain
-from trionet.chat.events import Acted, Event, Missed, Said
+from trionet.chat.console import Console, encode_everything, encode_notices
+from trionet.chat.events import Event
 from trionet.chat.limits import OPEN_ROOM
 from trionet.chat.room import Room
 from trionet.chat.session import Session
-from trionet.checks import (
-    check_backlog,
-    check_callback,
-    check_flag,
-    check_limits,
-    check_network,
-)
+from trionet.chat.wire_format import WireFormat, check_format
+from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
 from trionet.connection.connection import Connection
 from trionet.connection.outbox import WhenSlow
+from trionet.connection.safe_notices import safe_notices
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
+from trionet.faults import FaultLog, shielded_from
 from trionet.limits import Limits
+from trionet.notices import EncodeNotice
 from trionet.nurseries import single_error
 from trionet.server import Server
 from trionet.server import serve as serve_lines
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
-# Lines of one peer that are taken before others have their turn, where the room is busy.
+logger = logging.getLogger("trionet.chat")
+
+# How many lines of one peer are taken, in a busy room, before the others have their turn.
 _PORTION = 128
 
-# For the console, once the handlers have ended: what the log still holds is for nobody else. It is
-# there in a few milliseconds unless something is very wrong.
+# How long the console may take to get the end of the log once the handlers have ended, in seconds.
+# Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
 _LAST_MOMENT = 0.25
 
 
 async def serve(
     *addresses: str,
     limits: Limits = OPEN_ROOM,
+    format: WireFormat = plain,  # noqa: A002  the plainest name that an argument for it can have
     forever: bool = False,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
@@ -55,35 +63,47 @@ async def serve(
 
     Args:
         addresses: see `trionet.parse_address`.
-        limits: default `OPEN_ROOM`. A member for whom more than ``max_waiting`` bytes wait loses
-            the oldest lines, and is told how many.
-        forever: stay when the last member has left.
-        backlog: connections that the system holds ready before they are accepted; default 4,096
-            or what the system allows.
+        limits: default `OPEN_ROOM`. When more than ``max_waiting`` bytes wait for a member, it
+            loses the oldest lines and is told how many.
+        format: the wire format of all members; default `trionet.chat.plain`. It also writes the
+            toolkit's own notices.
+        forever: keep serving when the last member has left; default ``False``.
+        backlog: how many connections the kernel holds until they are accepted; default 4,096, or
+            what the kernel allows.
         on_event: see `trionet.serve`.
-        show: called with each line for the console; it must not block. ``None``: nobody watches.
-        show_messages: show what the members say, not the notices alone.
-        network: where to listen; default the system's.
-        task_status: is handed the `trionet.Server` once it accepts connections.
+        show: called with each line for the console, in the plain format; it must not block. Default
+            ``None``: there is no console. What it raises is logged once, and costs only its line.
+        show_messages: show what the members say too, not only the notices; default ``False``.
+        network: where to listen; default the real network.
+        task_status: gets the `trionet.Server` once it accepts connections.
 
     Raises:
-        TypeError, ValueError, AddressError, ListenError: as `trionet.serve`.
+        TypeError, ValueError, AddressError, ListenError: as `trionet.serve`; a ``TypeError`` also
+            for a `format` that lacks a function.
 
-    Cancellation: immediate; connections are closed without a word.
+    Cancellation: immediate; connections are closed without a notice.
+
+    Resource handling: closes everything it opened, however it ends.
     """
     check_addresses(addresses, caller="chat.serve")
     check_limits(limits)
+    check_format(format)
     check_flag("forever", forever)
     check_flag("show_messages", show_messages)
     check_callback("on_event", on_event)
     check_callback("show", show)
     check_backlog(backlog)
     check_network(network)
+    if show is not None:
+        what = "show failed for a line, and the server goes on"
+        show = shielded_from(show, FaultLog(logger), what)
     hub = Hub[Event]()
+    # One for the whole server, so that a fault of the format is logged once.
+    encode_notice = safe_notices(format.encode_notice)
     finished = trio.Event()
     room = Room(hub, on_empty=lambda: None if forever else finished.set())
     if show is not None:
-        hub.add(_Console(show), plain.encode if show_messages else _encode_notices)
+        hub.add(Console(show), encode_everything if show_messages else encode_notices)
 
     last_words = _LastWords(room.close)
 
@@ -98,12 +118,12 @@ async def serve(
                 server: Server = await serving.start(
                     partial(
                         serve_lines,
-                        partial(_handle, hub, room, last_words),
+                        partial(_handle, hub, room, format, encode_notice, last_words),
                         *addresses,
                         limits=limits,
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
-                        tell_missed=lambda count: plain.encode(Missed(count)),
+                        encode_notice=encode_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         backlog=backlog,
@@ -112,10 +132,10 @@ async def serve(
                 )
                 task_status.started(server)
                 await finished.wait()
-                # Somebody else's drain has a deadline of its own.
+                # A drain that somebody else has begun has its own deadline.
                 if not last_words.draining:
                     await server.drain()
-            # The console alone can still be owed something. A drain's deadline holds for it too.
+            # Only the console may still miss something. The drain's deadline holds for it too.
             grace = trio.current_time() + _LAST_MOMENT
             with trio.CancelScope(deadline=max(server.drain_deadline, grace)):
                 await hub.wait_delivered()
@@ -123,39 +143,52 @@ async def serve(
 
 
 async def _handle(
-    hub: Hub[Event], room: Room, last_words: _LastWords, connection: Connection
+    hub: Hub[Event],
+    room: Room,
+    wire: WireFormat,
+    encode_notice: EncodeNotice,
+    last_words: _LastWords,
+    connection: Connection,
 ) -> None:
-    session = Session(room, connection.outbox, plain, connection.lines.charge)
+    session = Session(
+        room,
+        connection.outbox,
+        wire,
+        connection.lines.charge,
+        encode_notice=encode_notice,
+    )
     try:
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):
                 taken = 0
                 while taken < len(batch) and not session.ended:
-                    if hub.must_wait:
+                    # A login does not wait: there is one for each connection, and a thousand who
+                    # come at once would know of each other half as soon.
+                    if hub.must_wait and session.name is not None:
                         await hub.wait_room()
                     taken += session.receive_batch(batch[taken : taken + _PORTION])
                     if connection.name is None and session.name is not None:
                         connection.identify(session.name)
-                # An idle member holds no lines that are done with.
+                # While a member is idle, its last lines need not stay in memory.
                 del batch
         if not session.ended:
             await last_words.wait()
     finally:
         session.end()
-    # What the peer is still to be told is in the log, in front of its discarding.
+    # Lines that the peer should still get are in the log, in front of its departure.
     await hub.wait_delivered()
 
 
 class _LastWords:
-    """Has a drain close the room, and let the members go, behind all that was received of them.
+    """Lets a drain close the room only after everything that was received has been said.
 
-    When it begins, lines that were read can still be on their way into the log, above all those
-    that the pace holds back. Who went before they are there would miss them.
+    When a drain begins, lines that were read can still be on their way into the log, above all
+    those that a member's rate holds back. A member that left before then would miss them.
 
-    Each handler is inside for as long as it reads.
+    Each handler is inside this context for as long as it reads.
 
     Args:
-        close: closes the room; called when a drain has begun and nobody reads any more.
+        close: closes the room; called once a drain has begun and no handler reads any more.
 
     Attributes:
         draining: whether a drain has begun.
@@ -163,47 +196,32 @@ class _LastWords:
 
     def __init__(self, close: Callable[[], object]) -> None:
         self._close = close
-        self._inside = 0
+        self._reading = 0
         self.draining = False
-        self._said = trio.Event()
+        self._closed = trio.Event()
 
     def begin_drain(self) -> None:
         self.draining = True
-        self._look()
+        self._close_if_due()
 
     async def wait(self) -> None:
-        """During a drain, wait until all is said."""
+        """During a drain, wait until everything has been said."""
         if self.draining:
             try:
-                await self._said.wait()
+                await self._closed.wait()
             finally:
-                self._look(cut_off=not self._said.is_set())
+                self._close_if_due(cut_off=not self._closed.is_set())
 
     def __enter__(self) -> None:
-        self._inside += 1
+        self._reading += 1
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        self._inside -= 1
-        self._look(cut_off=exc_type is not None)
+        self._reading -= 1
+        self._close_if_due(cut_off=exc_type is not None)
 
-    def _look(self, *, cut_off: bool = False) -> None:
-        # A member who is cut off at the deadline waits for nobody, and the others are not told that
-        # it has left.
-        if self.draining and (cut_off or not self._inside):
+    def _close_if_due(self, *, cut_off: bool = False) -> None:
+        # A member who is cut off at the drain's deadline cannot wait for the others. The room is
+        # closed at once then, so that nobody is told that this member has left.
+        if self.draining and (cut_off or not self._reading):
             self._close()
-            self._said.set()
-
-
-class _Console:
-    """The operator's eyes: one more box of the hub, so that it sees the one order too."""
-
-    def __init__(self, show: Callable[[str], object]) -> None:
-        self._show = show
-
-    def put(self, lines: bytes) -> None:
-        for line in lines.decode().removesuffix("\n").split("\n"):
-            self._show(line)
-
-
-def _encode_notices(event: Event) -> bytes:
-    return b"" if type(event) in (Said, Acted) else plain.encode(event)
+            self._closed.set()

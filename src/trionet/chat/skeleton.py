@@ -1,10 +1,11 @@
-"""What a name looks like, after Unicode Technical Standard #39, section 4 ("Confusable Detection").
+"""What a name looks like, by Unicode Technical Standard #39, section 4 ("Confusable Detection").
 
-Two texts look alike when their skeletons are the same: `аnn` with a Cyrillic `а` beside `ann`.
-A skeleton is for comparing alone and never shown: that of `modern` is `rnodern`.
+Two texts look alike if their skeletons are the same, as those of `ann` and of `аnn` with a Cyrillic
+`а` are. A skeleton is only for comparing and is never shown: the skeleton of `modern` is `rnodern`.
 
-What the data knows is what is caught. What it does not: letters that only differ in a mark (`Ann`,
-`Änn`), in what most fonts draw differently (`vv` and `w`, `5` and `S`), or in an order of writing.
+This catches what is in Unicode's data. The data does not have letters that differ only in a mark
+(`Ann` and `Änn`), pairs that most fonts draw differently (`vv` and `w`, `5` and `S`), or texts that
+differ only in the direction of writing.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from trionet.text.characters import IGNORABLE
 
 _IGNORED = re.compile(f"[{IGNORABLE}]+")
 
-# A dot over a letter that has one is drawn as one. Not in the data, because it is no character:
-# but `i̇` is what a Turkish `İ` becomes in lower case. Marks below may stand between the two.
+# A dot above a letter that already has one cannot be seen. The data does not cover this, because it
+# lists characters and not sequences; but the lower case of a Turkish `İ` is `i̇`, with two dots.
+# Marks below the letter may stand in between.
 _HIDDEN_DOT = re.compile("(?<=[ij])([\u0316-\u0333]*)\u0307+")
 
 
@@ -27,41 +29,43 @@ def skeleton(text: str) -> str:
     """Return the skeleton of a text.
 
     Args:
-        text: any text; case matters, because `l` looks like `I` and not like `i`.
+        text: any text. Case matters: `l` looks like `I`, but not like `i`.
 
     >>> skeleton("аnn") == skeleton("ann")
     True
     """
     if text.isascii():
-        # Decomposed already, as its prototypes are, and with nothing to ignore.
+        # ASCII is decomposed already, as its prototypes are, and has no ignorable character.
         return text.translate(_prototypes())
     decomposed = _IGNORED.sub("", normalize("NFD", text))
     return _HIDDEN_DOT.sub(r"\1", normalize("NFD", decomposed.translate(_prototypes())))
 
 
-def looks(shown: str, key: str) -> frozenset[str]:
-    """Return the skeletons that a name has; names that share one look alike.
+def skeletons_of(shown: str, key: str) -> frozenset[str]:
+    """Return the skeletons of a name. Names that have one in common look alike.
 
     Args:
         shown: the name as everyone sees it.
         key: its case-mapped form.
 
-    There are two, because names that differ in case are one name, and look-alikes in one case need
-    not be look-alikes in the other. That of the key finds `ѕсоре` (Cyrillic) beside `SCOPE`. That
-    of the shown form, put into lower case afterwards, finds `Воb` beside `bob`, because a Cyrillic
-    `В` looks like a `B` while its small `в` looks like no `b`; and `Ian` beside `lan`.
+    There are two skeletons, because names that differ only in case are the same name, but letters
+    that look alike in one case need not do so in the other. The skeleton of the key catches `ѕсоре`
+    (Cyrillic) beside `SCOPE`. The skeleton of the shown form, put into lower case afterwards,
+    catches `Воb` beside `bob`: a Cyrillic `В` looks like a `B`, but a small `в` does not look like
+    a `b`. It also catches `Ian` beside `lan`.
     """
-    look = skeleton(shown)
-    return frozenset((look if shown == key else skeleton(key), skeleton(look.lower())))
+    of_shown = skeleton(shown)
+    of_key = of_shown if shown == key else skeleton(key)
+    return frozenset((of_key, skeleton(of_shown.lower())))
 
 
 @cache
 def _prototypes() -> dict[int, str]:
-    """Read the data: 3 ms, so not before there is a name to judge."""
+    """Parse the data. It takes 3 ms, so it waits until there is a name to judge."""
     prototypes = {}
     for group in DATA.split(";"):
         prototype, _, sources = group.partition("=")
-        looks_like = "".join(chr(int(number, 16)) for number in prototype.split("+"))
+        prototype_text = "".join(chr(int(number, 16)) for number in prototype.split("+"))
         for source in sources.split():
-            prototypes[int(source, 16)] = looks_like
+            prototypes[int(source, 16)] = prototype_text
     return prototypes

@@ -107,7 +107,7 @@ async def _converse(address: str, name: str | None, network: Network, ui: UserIn
                     wait_room=ui.wait_room,
                     note=ui.note,
                 )
-        except (calc.UnfitName, calc.Refused, BadLine) as error:
+        except (calc.UnfitName, calc.NotServed, BadLine) as error:
             if not ui.is_interactive:
                 raise
             ui.warn(str(error))

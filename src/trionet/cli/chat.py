@@ -56,7 +56,7 @@ async def serve(
         runtime,
         network=system,
         # The first name reads a table, which takes 3 to 15 ms.
-        prepare=lambda: chat.parse_name("anyone").looks,
+        prepare=lambda: chat.parse_name("anyone").skeletons,
     )
 
 

@@ -19,6 +19,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.screen import Char
 
 from trionet.cli.history import KeptHistory, history_path
+from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
 from trionet.cli.prompt_thread import Prompt, PromptThread
 from trionet.lines import MAX_LINE, Line, LineDecoder
@@ -26,6 +27,9 @@ from trionet.lines import MAX_LINE, Line, LineDecoder
 # How long the terminal has to show the last lines, or to remove the prompt. One that stands still
 # never does.
 _GOODBYE_SECONDS = 1.0
+
+# How long the thread has on a busy machine that gives it no time. It has little to do.
+_BUSY_SECONDS = 10.0
 
 
 class LineEditor:
@@ -170,30 +174,46 @@ class LineEditor:
                 if number == signal.SIGWINCH:
                     self._thread.resize()
                 elif number == signal.SIGCONT:
-                    self._thread.enter_screen()
+                    self._resume()
                 else:
                     await self._suspend()
 
     async def _suspend(self) -> None:
         has_left = trio.Event()
         self._thread.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
-        with trio.move_on_after(_GOODBYE_SECONDS):
-            await has_left.wait()
+        await self._wait_unless_still(has_left)
         self._thread.restore_modes()
         ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         # The program is suspended here, unless there is nobody to resume it.
         signal.raise_signal(signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, ours)
-        self._thread.enter_screen()
+        self._resume()
+
+    def _resume(self) -> None:
+        if is_in_foreground():
+            self._thread.enter_screen()
+        else:
+            # As by `bg`. The terminal is the shell's: stop until the next SIGCONT, as whatever
+            # reads from a terminal in the background.
+            signal.raise_signal(signal.SIGTTIN)
+
+    async def _wait_unless_still(self, event: trio.Event) -> None:
+        """Wait for what the thread does, but for no longer than a terminal may stand still."""
+        with trio.move_on_after(_BUSY_SECONDS):
+            while not event.is_set():
+                with trio.move_on_after(_GOODBYE_SECONDS):
+                    await event.wait()
+                if not self._thread.can_print():
+                    break
 
     async def close(self) -> None:
         """Print what is waiting and leave the terminal as it was. Nothing is read or shown after.
 
-        Cancellation: none; ends within one second, even if the terminal stands still.
+        Cancellation: none; ends within one second if the terminal stands still.
         """
         self._thread.end()
-        with trio.CancelScope(shield=True), trio.move_on_after(_GOODBYE_SECONDS):
-            await self._ended.wait()
+        with trio.CancelScope(shield=True):
+            await self._wait_unless_still(self._ended)
         if not self._ended.is_set():
             self._thread_scope.cancel()
             self._thread.restore_modes()

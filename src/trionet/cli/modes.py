@@ -22,7 +22,7 @@ class TerminalModes:
 
     def restore(self) -> bool:
         """Restore the modes, and return whether they had been changed. Never blocks."""
-        if self._saved is None or not _is_in_foreground():
+        if self._saved is None or not is_in_foreground():
             # While this program is in the background, the modes are the shell's own.
             return False
         now = _modes()
@@ -55,7 +55,8 @@ def _modes() -> list[Any] | None:
         return None
 
 
-def _is_in_foreground() -> bool:
+def is_in_foreground() -> bool:
+    """Tell whether the terminal is this program's now, and not the shell's or another's."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:

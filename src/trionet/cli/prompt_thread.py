@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import select
 import struct
 import sys
 import termios
@@ -129,6 +130,13 @@ class PromptThread:
     def enter_screen(self) -> None:
         """Take the terminal again, and draw the prompt."""
         self._call(self._enter_screen)
+
+    def can_print(self) -> bool:
+        """Tell whether the terminal takes output now, rather than stands still. Never blocks."""
+        try:
+            return bool(select.select([], [1], [], 0)[1])
+        except (OSError, ValueError):
+            return False
 
     def restore_modes(self) -> None:
         """Restore the terminal's modes although `run` is stuck. Never blocks."""

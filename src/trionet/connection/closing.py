@@ -1,4 +1,10 @@
-"""The close that loses nothing: go on until what was sent has arrived."""
+"""Close a connection without losing what was sent.
+
+A socket that is closed with unread input resets the connection, and so does one that receives input
+after its close. The reset destroys what the peer has not read yet (RFC 1122, 4.2.2.13; measured:
+113,152 of 200,000 bytes arrived). So `lingering_close` ends the sending, reads on and discards
+until everything has arrived and the peer has ended too, and only then closes.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +15,24 @@ import trio
 
 from trionet.abc import TellsDelivery
 
-# While a close lingers, how often to ask how much has arrived: the kernel does not tell. What a
-# peer takes at once is noticed at once; ten thousand slow peers cost a tenth of a core.
-_FIRST_LOOK = 0.05
+# Seconds between two questions how much has arrived: the kernel does not tell by itself. The first
+# interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost
+# a tenth of a core.
+_FIRST_INTERVAL = 0.05
+_LONGEST_INTERVAL = 1.0
 
-
-_LONGEST_LOOK = 1.0
-
-
-# How long to let a peer that still sends much wait between two reads. Sixteen reads empty what is
-# on the way from an honest peer (1 MiB) in a third of a second; one that goes on is read at 256
-# KiB/s, which costs it its speed and this side next to nothing.
-_SMALL = 65536
-
-
-_BREATH = 0.02
-
-
-_LONG_BREATH = 0.25
-
-
+# A peer that still sends is read without a pause up to the first of these, with short pauses (in
+# seconds) up to the second, and with long ones beyond. Sixteen reads empty what is on its way from
+# an honest peer (1 MiB) in a third of a second. A peer that goes on is read at 256 KiB/s, which
+# slows it down and costs this side next to nothing.
+_READ_FREELY = 65536
 _HONEST = 1 << 20
+_SHORT_PAUSE = 0.02
+_LONG_PAUSE = 0.25
 
 
 def unarrived_of(stream: object) -> int | None:
-    """Return how many bytes have not arrived yet; ``None``: the stream cannot tell."""
+    """Return how many bytes sent have not arrived yet; ``None``: the stream cannot tell."""
     tells = getattr(stream, "unarrived", None)
     return None if tells is None else cast("int | None", tells())
 
@@ -49,24 +48,21 @@ async def lingering_close(
 ) -> None:
     """Close a stream so that what was sent arrives.
 
-    A socket that is closed with input unread resets the connection, and so does one that gets input
-    after its close. The reset destroys what the peer has not read yet (RFC 1122, 4.2.2.13;
-    measured: 113,152 of 200,000 bytes arrived). So: end the sending, read on and discard until all
-    has arrived and the peer ends too, then close.
-
-    How long that may take goes by what arrives, if the stream can tell (`TellsDelivery`), and never
-    by how much the peer sends meanwhile: a peer that floods is read slowly.
+    The file's head tells why a plain close loses data. How long this one may take depends on what
+    arrives, if the stream can tell (`trionet.TellsDelivery`). It never depends on how much the peer
+    sends meanwhile: a peer that floods is read slowly.
 
     Args:
         stream: the stream.
-        seconds: how long to wait for the peer's end once all has arrived, counted anew whenever the
-            peer sends something; where the stream cannot tell, how long to linger altogether.
+        seconds: how long to wait for the peer's end once everything has arrived, counted anew
+            whenever the peer sends something; if the stream cannot tell what has arrived, how long
+            to linger in all.
         stall_seconds: how long to wait while nothing more arrives although something is missing.
         total_seconds: how long to linger at most.
-        input_ended: the peer's end of input was read already.
-        on_settled: called once, with how many bytes were not known to have arrived: with 0 as soon
-            as all has or where the stream cannot tell, else when the stream is closed. It must not
-            raise.
+        input_ended: whether the peer's end of input was already read.
+        on_settled: called once with the number of bytes not known to have arrived: with 0 as soon
+            as everything has arrived, or if the stream cannot tell; otherwise when the stream is
+            closed. It must not raise.
 
     Cancellation: closes at once.
 
@@ -76,7 +72,7 @@ async def lingering_close(
     began = moved_at = trio.current_time()
     left = unarrived_of(stream)
     tells = left is not None
-    look, discarded, ended_sending = _FIRST_LOOK, 0, False
+    interval, discarded, ended_sending = _FIRST_INTERVAL, 0, False
     try:
         if not isinstance(stream, trio.abc.HalfCloseableStream):
             with trio.move_on_after(seconds):
@@ -98,10 +94,10 @@ async def lingering_close(
                     on_settled(0)
             if now >= due or (input_ended and ended_sending and not left):
                 return
-            with trio.CancelScope(deadline=min(due, now + look) if left else due) as scope:
+            with trio.CancelScope(deadline=min(due, now + interval) if left else due) as scope:
                 if not ended_sending:
-                    # It may have to wait for what is still to be sent, and the peer may be one that
-                    # reads only when it is read from: do both in turns.
+                    # This may have to wait until the rest is sent, and the peer may read only while
+                    # it is read from. So the scope ends this, some input is discarded, and so on.
                     await stream.send_eof()
                     ended_sending = True
                 if input_ended:
@@ -115,25 +111,25 @@ async def lingering_close(
                         discarded += len(data)
                         if not left:
                             moved_at = trio.current_time()
-                        if discarded >= _SMALL:
-                            await trio.sleep(_BREATH if discarded < _HONEST else _LONG_BREATH)
+                        if discarded >= _READ_FREELY:
+                            await trio.sleep(_SHORT_PAUSE if discarded < _HONEST else _LONG_PAUSE)
             if scope.cancelled_caught:
-                look = min(look * 2, _LONGEST_LOOK)
+                interval = min(interval * 2, _LONGEST_INTERVAL)
                 if not ended_sending:
                     discarded += _discard_now(stream)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
-        # The peer is gone: there is nothing left that could be lost.
+        # The peer is gone: nothing is left that could be lost.
         pass
     finally:
         if not settled and on_settled is not None:
             on_settled(unarrived_of(stream) or 0)
-        # Closed with nothing unread, the kernel goes on sending what is left by itself.
+        # If nothing is unread at the close, the kernel itself goes on sending what is left.
         _discard_now(stream)
         await close_at_once(stream)
 
 
 def _discard_now(stream: object) -> int:
-    """Read what is there away, where that takes no waiting; return how many bytes that was."""
+    """Discard the input that is there, if the stream can; return how many bytes that was."""
     discard = getattr(stream, "discard_nowait", None)
     return 0 if discard is None else cast(int, discard())
 
@@ -141,8 +137,8 @@ def _discard_now(stream: object) -> int:
 async def close_at_once(stream: trio.abc.AsyncResource) -> None:
     """Close a stream without waiting for anything; closing again does nothing.
 
-    Where a stream can be closed without a task's help, it is: a cancelled scope and a checkpoint
-    around each closing were a tenth of what it costs to end a session.
+    A stream that has a ``close`` is closed without a checkpoint: a cancelled scope and a checkpoint
+    around each close were a tenth of what it costs to end a session.
     """
     close = getattr(stream, "close", None)
     if close is not None:

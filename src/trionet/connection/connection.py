@@ -1,4 +1,10 @@
-"""What a handler gets: one peer's lines in, one peer's lines out."""
+"""What a handler gets: one peer's lines in, one peer's lines out, and its deadlines.
+
+A `Connection` ties four things together, each with a file of its own: the `LineReader` of what
+comes in, the `Outbox` of what goes out, the entry in the server's `Deadlines`, and the lingering
+close. What is left for this file is the deadlines' meaning: which one is due next, what counts as
+meeting it, and what the peer is told when it has passed.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +19,28 @@ from trionet.connection.deadlines import Deadlines
 from trionet.connection.input_end import InputEnd
 from trionet.connection.outbox import Outbox, WhenSlow
 from trionet.connection.paced import PacedLineReader
+from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
+from trionet.connection.safe_notices import safe_notices
 from trionet.errors import BadLine
 from trionet.limits import Limits
-from trionet.lines import encode_line, encode_lines
-from trionet.transport.addresses import RemoteAddress, UnixAddress
+from trionet.lines import encode_lines
+from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
 
-# What is received at a time from a peer that has not logged in: enough for a name and a few lines.
+# Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
 
+# A deadline that passes while something may still be on its way is checked again after so many
+# seconds, at most so many times. After the process was stopped, or was busy for longer than the
+# deadline, two rounds of the scheduler are enough to read and answer what had arrived, and there is
+# at least one between two checks. More checks would let a peer that dribbles bytes put its login
+# off.
+_CHECK_AGAIN = 0.05
+_CHECKS = 20
 
-# A deadline that finds something still to be done looks again after so many seconds, and so many
-# times. After the process was stopped, or was busy for longer than the deadline, two rounds of the
-# scheduler are enough for what had arrived to be read and answered; between two looks there is one
-# at least. More looks would let a peer that dribbles bytes put its login off.
-_LOOK_AGAIN = 0.05
-_LOOKS = 20
-
-# A look that comes so many seconds late means that the process was stopped or busy: a peer that
-# seems to take nothing may have had no chance.
+# A check that comes so many seconds late means that the process was stopped or busy. A peer that
+# seems not to read may have had no chance.
 _LATE = 0.1
 
 _LONG_AGO = -math.inf
@@ -41,28 +49,30 @@ _LONG_AGO = -math.inf
 class Connection:
     """One peer of a server.
 
-    Made by `trionet.serve`, which also closes it when the handler returns: what waits in the
-    outbox is sent first, then the sending is ended, then the stream is closed.
+    `trionet.serve` makes it, and closes it when the handler returns: it sends what waits in the
+    outbox, ends the sending, and closes the stream once everything has arrived.
 
     Attributes:
         id: its number at this server: 1, 2, 3 and so on, in the order in which connections came.
-        peer: the peer's address as it is to be shown. Peers on a Unix socket have no address of
-            their own, and are told apart by their number: ``unix:/run/room#17``.
-        lines: its lines. ``async for line in connection.lines`` gives each good line and answers
-            each bad one with ``error: REASON``; ``receive_batch`` gives both. They end when the
-            peer ends or resets the connection, when a deadline has passed, and when the server
-            drains.
-        name: who the peer is, once `identify` was told; ``None`` before.
-        outbox: what goes to it. Everything that is sent passes through here, in order.
-        stream: the stream under both, for what these do not cover. Do not send on it.
+        peer: the peer's display address. Peers on a Unix socket have no address of their own, and
+            are told apart by their number: ``unix:/run/room#17``.
+        lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
+            answers each bad one, by default with ``error: REASON``; ``receive_batch`` gives both.
+            They end when the peer ends or resets the connection, when a deadline has passed, and
+            when the server drains.
+        name: who the peer is, once `identify` was called; ``None`` before.
+        outbox: what goes to the peer. Everything that is sent passes through it, in order.
+        stream: the stream under both, for what they do not cover. Do not send on it.
+        opened_at: when it was opened, on the Trio clock.
     """
 
     __slots__ = (
+        "_check_again_at",
+        "_checks",
         "_deadlines",
+        "_encode_notice",
         "_identifies",
         "_limits",
-        "_looks",
-        "_looks_again_at",
         "_on_identified",
         "id",
         "lines",
@@ -81,17 +91,18 @@ class Connection:
         *,
         limits: Limits,
         when_slow: WhenSlow,
-        tell_missed: Callable[[int], bytes] | None,
+        encode_notice: EncodeNotice,
         refuse_http: bool,
         number: int = 0,
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
     ) -> None:
         self._limits = limits
+        self._encode_notice = safe_notices(encode_notice)
         self._identifies = identifies
         self._on_identified = on_identified
-        self._looks = 0
-        self._looks_again_at = _LONG_AGO
+        self._checks = 0
+        self._check_again_at = _LONG_AGO
         self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream
@@ -113,9 +124,10 @@ class Connection:
             nursery,
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
-            tell_missed=tell_missed,
+            encode_notice=self._encode_notice,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            is_checked=True,
         )
         self._watch()
 
@@ -129,18 +141,26 @@ class Connection:
         )
 
     async def send(self, *lines: str) -> None:
-        """Send lines behind all that waits in the outbox, and wait until they are sent.
+        """Send lines behind everything that waits in the outbox, and wait until they are sent.
 
-        Always a checkpoint. A handler that must not wait uses ``outbox.put``.
+        Always a checkpoint. A handler that must not wait calls ``outbox.put``.
 
         Raises:
             UnsendableLine: a text does not fit in one line; nothing was sent.
-            trio.BrokenResourceError: the peer is gone. A handler may let it pass: the server takes
-                it for what it is.
+            trio.BrokenResourceError: the peer is gone. A handler may let this through: the server
+                does not take it for a fault.
 
         Cancellation: the lines may still be sent.
         """
         await self.outbox.send(encode_lines(lines))
+
+    def tell(self, notice: Notice) -> None:
+        """Put a notice into the outbox, in the service's wire format. Never a checkpoint.
+
+        The server tells its own notices. A handler that reads with ``lines.receive_batch`` calls
+        this with a `trionet.LineRejected` for each bad line that it wants to answer.
+        """
+        self.outbox.put(self._encode_notice(notice))
 
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.
@@ -151,14 +171,19 @@ class Connection:
 
         Args:
             name: the peer's name, safe to show: it will stand in logs (`trionet.safe_text`).
+
+        Raises:
+            TypeError: it is no text.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"a name is a text, such as 'Ann', not {name!r:.60}")
         self.name = name
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
             self._on_identified(self, name)
 
     async def _answer(self, bad_line: BadLine) -> None:
-        await self.send(f"error: {bad_line}")
+        await self.outbox.send(self._encode_notice(LineRejected(bad_line)))
 
     def _give_up(self) -> None:
         self.lines.stop(InputEnd.SLOW)
@@ -168,39 +193,39 @@ class Connection:
 
     @property
     def _login_by(self) -> float:
-        """When the login deadline passes; ``math.inf``: it does not, or not any more."""
+        """When the login deadline passes; ``math.inf``: it does not, or no longer."""
         is_over = self.name is not None or (self.lines.lines_in and not self._identifies)
         if is_over or not self._limits.login_timeout:
             return math.inf
         return self.opened_at + self._limits.login_timeout
 
     def next_deadline(self) -> float:
-        """Return when `check_deadlines` may have something to do. `Deadlines` asks."""
+        """Return when `check_deadlines` may have something to do. `Deadlines` calls it."""
         _, due = self._first_deadline()
         lines, idle_timeout = self.lines, self._limits.idle_timeout
         if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
-            # Idle time begins when the handler is done with its lines, which is now at the soonest.
+            # Idle time begins when the handler is done with its lines: now, at the earliest.
             due = min(due, trio.current_time() + idle_timeout)
-        return max(due, self._looks_again_at)
+        return max(due, self._check_again_at)
 
     def check_deadlines(self) -> None:
-        """Tell the peer which deadline has passed, if one has, and end its input."""
+        """If a deadline has passed, tell the peer which, and end its input."""
         now = trio.current_time()
         end, due = self._first_deadline()
         if due > now:
-            self._looks = 0
-        elif self._looks < _LOOKS and self._may_be_met_yet(end, due, now):
-            self._looks += 1
-            self._looks_again_at = now + _LOOK_AGAIN
+            self._checks = 0
+        elif self._checks < _CHECKS and self._may_be_met_yet(end, due, now):
+            self._checks += 1
+            self._check_again_at = now + _CHECK_AGAIN
         elif end is InputEnd.SLOW:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
         elif end is InputEnd.LOGIN:
-            self._time_out(end, f"no login within {self._limits.login_timeout:g} seconds")
-            # Lines that are held back come too late.
+            self._time_out(end, LoginTimedOut(self._limits.login_timeout))
+            # Lines that are held back would come too late.
             self.lines.discard()
         else:
-            self._time_out(end, f"nothing came for {self._limits.idle_timeout:g} seconds")
+            self._time_out(end, IdleTimedOut(self._limits.idle_timeout))
 
     def _first_deadline(self) -> tuple[InputEnd, float]:
         """Return what is due next, and when; ``math.inf``: nothing, as things stand."""
@@ -218,18 +243,18 @@ class Connection:
         return end, due
 
     def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
-        """Tell whether the peer may have done in time what is due, and it was not noticed yet."""
+        """Tell whether the peer may have done in time what is due, without this side noticing."""
         if end is InputEnd.SLOW:
-            # A stopped process sends nothing, however much the peer would take.
-            return bool(self._looks) or now - due > _LATE
+            # While this process is stopped it sends nothing, however much the peer would read.
+            return bool(self._checks) or now - due > _LATE
         lines = self.lines
         if lines.waiting_since == math.inf:
             return lines.bytes_in > 0
         has_input = getattr(self.stream, "has_input", None)
         return lines.waiting_since <= now and has_input is not None and has_input()
 
-    def _time_out(self, end: InputEnd, reason: str) -> None:
-        self.outbox.put(encode_line(f"error: {reason}"))
+    def _time_out(self, end: InputEnd, notice: Notice) -> None:
+        self.tell(notice)
         self.lines.stop(end)
 
     async def finish_sending(self) -> None:
@@ -240,9 +265,27 @@ class Connection:
 
     @property
     def is_done(self) -> bool:
-        """Whether the peer has ended too and all has arrived: there is nothing to linger for."""
+        """Whether the peer has ended too and everything has arrived: no lingering is needed."""
         end = self.lines.end
         return end is not None and end.peer_has_ended and unarrived_of(self.stream) == 0
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be sent to the peer any more, or nothing more comes from it."""
+        if self.outbox.broken or self.lines.end is not None:
+            return True
+        # A handler may use the stream by itself, and then nobody else has noticed. To send nothing
+        # tells; a stream that cannot be asked has the benefit of the doubt.
+        send_nowait = getattr(self.stream, "send_nowait", None)
+        if send_nowait is None:
+            return True
+        try:
+            send_nowait(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return True
+        except trio.BusyResourceError:
+            pass
+        return False
 
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.
@@ -259,22 +302,6 @@ class Connection:
             input_ended=end is not None and end.peer_has_ended,
             on_settled=on_settled,
         )
-
-
-def peer_of(stream: trio.abc.Stream, number: int) -> str:
-    """Return the address of a stream's other end, as it is to be shown.
-
-    Args:
-        stream: the stream.
-        number: the connection's, which tells the peers of a Unix socket apart.
-    """
-    peer = str(getattr(stream, "peer", "unknown peer"))
-    return f"{peer}#{number}" if isinstance(remote_of(stream), UnixAddress) else peer
-
-
-def remote_of(stream: trio.abc.Stream) -> RemoteAddress | None:
-    """Return the structured address of a stream's other end; ``None``: it does not tell."""
-    return getattr(stream, "remote", None)
 
 
 def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:

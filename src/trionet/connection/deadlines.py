@@ -1,9 +1,9 @@
-"""Thousands of deadlines and one task.
+"""Watch thousands of deadlines with one task.
 
-A cancel scope with a deadline costs 1 KiB for each connection, and moving it costs a heap operation
-for each line. Here a connection has one entry in one heap, and moving its deadline back costs
-nothing: when the entry comes due, the connection is asked what its deadline is by now, and the
-entry goes back into the heap if that has moved.
+A cancel scope with a deadline would cost 1 KiB for each connection, and moving it a heap operation
+for each line. Here a connection has one entry in one heap, and moving its deadline to a later time
+costs nothing: when the entry comes due, the connection is asked what its deadline is by now. If
+that has moved, the entry goes back into the heap.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import trio
 
 from trionet.abc import Watched
 
+# Entries of connections that have gone are swept out when they outnumber both this and the others.
+# So a host that comes and goes thousands of times a second does not fill the heap.
+_FEW_STALE = 64
+
 
 class _Entry:
-    """One look at one watched object; ``None``: it is not to be looked at any more."""
+    """When to check one object; ``watched`` is ``None`` once the entry is stale."""
 
     __slots__ = ("due", "number", "watched")
 
@@ -31,11 +35,6 @@ class _Entry:
         return (self.due, self.number) < (other.due, other.number)
 
 
-# Entries of connections that have gone are swept out when there are more of them than of others. So
-# a host that comes and goes thousands of times a second holds nothing until its deadlines come.
-_FEW = 64
-
-
 class Deadlines:
     """The deadlines of one server's connections."""
 
@@ -44,13 +43,14 @@ class Deadlines:
         self._entries: dict[Watched, _Entry] = {}
         self._numbers = itertools.count()
         self._earlier = trio.Event()
-        # How many entries of the heap are nobody's any more.
+        # How many entries of the heap belong to nothing any more.
         self._stale = 0
 
     def watch(self, watched: Watched) -> None:
-        """Look at this when its next deadline comes. Never a checkpoint.
+        """Check an object when its next deadline comes. Never a checkpoint.
 
-        To be called again whenever its deadline has come nearer; not when it has moved back.
+        Call this again when the deadline has moved to an earlier time; there is no need to when it
+        has moved to a later one.
         """
         due = watched.next_deadline()
         entry = self._entries.get(watched)
@@ -65,22 +65,22 @@ class Deadlines:
             self._earlier.set()
 
     def forget(self, watched: Watched) -> None:
-        """Look at this no more. Never a checkpoint."""
+        """Check an object no more. Never a checkpoint."""
         entry = self._entries.pop(watched, None)
         if entry is not None:
             self._drop(entry)
 
     def _drop(self, entry: _Entry) -> None:
-        # It stays in the heap until it is due or swept out, but keeps nothing alive.
+        # The entry stays in the heap until it is due or swept out, but keeps nothing alive.
         entry.watched = None
         self._stale += 1
-        if self._stale > max(_FEW, len(self._entries)):
+        if self._stale > max(_FEW_STALE, len(self._entries)):
             self._heap = [entry for entry in self._heap if entry.watched is not None]
             heapq.heapify(self._heap)
             self._stale = 0
 
     async def run(self) -> None:
-        """Watch, until cancelled."""
+        """Watch until cancelled."""
         while True:
             with trio.CancelScope(deadline=self._heap[0].due if self._heap else math.inf):
                 await self._earlier.wait()
@@ -93,6 +93,6 @@ class Deadlines:
                 else:
                     del self._entries[watched]
                     watched.check_deadlines()
-                    # Something that stays due was told once; to tell it again would be to spin.
+                    # An object that is still due has been told once. Telling it again would spin.
                     if watched.next_deadline() > now:
                         self.watch(watched)

@@ -1,4 +1,4 @@
-"""Why a peer's input has ended."""
+"""Why a peer's input has ended: the reasons, and how to tell them apart."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class InputEnd(enum.Enum):
         return self in (InputEnd.EOF, InputEnd.TRUNCATED, InputEnd.RESET, InputEnd.VANISHED)
 
 
-# How the kernel tells that a peer has not answered for too long: by its own timeout, or by what a
-# router on the way has told it meanwhile.
+# The errors by which the kernel tells that a peer has stopped answering: its own timeout, or what a
+# router on the way has reported meanwhile.
 _UNANSWERED = {
     getattr(errno, name)
     for name in ("ETIMEDOUT", "EHOSTUNREACH", "EHOSTDOWN", "ENETUNREACH", "ENETDOWN")
@@ -38,20 +38,23 @@ _UNANSWERED = {
 
 
 def end_of_broken(error: trio.BrokenResourceError) -> InputEnd:
-    """Return why the input of a broken stream has ended."""
+    """Return why the input has ended, for a stream that raised this error."""
     cause = error.__cause__
     is_unanswered = isinstance(cause, OSError) and cause.errno in _UNANSWERED
     return InputEnd.VANISHED if is_unanswered else InputEnd.RESET
 
 
 def end_of_input(stream: object) -> InputEnd:
-    """Return why the input of a stream has ended that receives no more."""
-    """Tell the end that the peer has said from one that anybody on the way can cause."""
+    """Return why the input has ended, for a stream that returned no more bytes.
+
+    Over TLS, this tells an end that the peer has announced from one that anybody on the way can
+    cause.
+    """
     return InputEnd.TRUNCATED if getattr(stream, "is_truncated", False) else InputEnd.EOF
 
 
 def why_lost(end: InputEnd | None) -> str:
-    """Return what a client tells its user when the server went first."""
+    """Return what a client tells its user when the server ended the connection first."""
     if end is InputEnd.VANISHED:
         return "the server went away: it has not answered for two minutes"
     return "the server closed the connection"

@@ -1,18 +1,18 @@
-"""Whole lines that wait to be sent to a peer that reads slowly, with no I/O.
+"""A queue of whole lines for a peer that reads slowly. No I/O.
 
-What can be dropped of them is whole lines that the peer has nothing of yet, the oldest first. The
-peer is told how many it missed, in their place: behind the rest of the line that it has the
-beginning of, and in front of all that still waits.
+The queue can drop whole lines that the peer has nothing of yet, the oldest first. The peer is told
+how many it missed, in their place: after the rest of the line whose beginning it has, and before
+everything that still waits.
 
-What is kept alive is hardly more than what waits:
+The queue keeps hardly more memory alive than the lines that wait:
 
-- Lines wait in blocks, each of whole lines. Small ones are joined as they come: an object for each
-  line of two bytes would be twenty times their size.
-- A large block is kept as it came, without a copy, so that a thousand slow members share what they
-  were all sent. When the first byte of it is sent or dropped, what is left is copied into small
-  blocks: otherwise the last line would keep all of it alive.
-- So nothing but the first block is ever partly gone, and that is a small one.
-- What is sent is taken a write at a time, and no more of it is joined than is likely to be sent.
+- Lines wait in blocks of whole lines. Small lines are joined as they come: one object for each line
+  of two bytes would take twenty times their size.
+- A large block is kept as it came, without a copy, so a thousand slow members share what all of
+  them were sent. When some of it has been sent or dropped, the rest is copied into smaller blocks:
+  otherwise the last line would keep all of it alive.
+- So only the first block is ever partly gone, and little of it.
+- Lines are taken one write at a time, and no more of them are joined than are likely to be sent.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-# What one write takes together: as much as a kernel takes of a stream at once, more or less.
+# One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
 
-# A small block. What is gone of the first one stays alive: 4 KiB, a sixteenth of a bound of 64 KiB.
-# (A single line that is longer is a block of its own, however long.)
-BLOCK = 4096
+# Lines are joined into blocks of this size. (A block's object and its place take 50 bytes.)
+SMALL = 4096
 
-# What a write takes of a peer that took only a few bytes of the last one. To join 64 KiB each time
+# This fraction of the bound may already be sent or dropped and still be kept in memory.
+_GONE_PART = 32
+
+# The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
 _LEAST = 4096
 
@@ -36,13 +38,13 @@ _NEWLINE = 0x0A
 
 
 class _Piece(NamedTuple):
-    """What one write takes: the rest of a line, a notice of missed lines, whole lines.
+    """The data of one write: the rest of a line, a notice of missed lines, then whole lines.
 
     Attributes:
         data: all of it.
         begin: where the notice begins.
         end: where it ends.
-        missed: how many lines it tells of.
+        missed: how many lines the notice reports.
     """
 
     data: bytes
@@ -59,9 +61,11 @@ class LineQueue:
 
     Args:
         tell_missed: makes the lines that tell a peer how many lines it missed.
+        bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
+            that in memory after it is gone, and at least 4 KiB.
 
     Attributes:
-        size: bytes that wait. A notice counts from when its sending begins.
+        size: bytes that wait. A notice counts from the moment its sending begins.
     """
 
     __slots__ = (
@@ -75,22 +79,25 @@ class LineQueue:
         "_tell_missed",
         "_telling",
         "_wanted",
+        "_waste",
         "size",
     )
 
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
+    def __init__(self, tell_missed: Callable[[int], bytes], bound: int = 1 << 20) -> None:
         self._tell_missed = tell_missed
-        # The rest of a line, or of a notice, whose beginning the peer has, from _started_at on: it
-        # cannot be dropped.
+        # How many bytes of the first block may be gone before the rest is copied.
+        self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
+        # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
+        # be dropped.
         self._started = b""
         self._started_at = 0
         self._telling = False
-        # How much is taken where that is a part of _started alone.
+        # How much was taken, if it was only part of _started.
         self._part = 0
-        # Whole lines; of the first block, those from _head on.
+        # Whole lines. In the first block they begin at _head.
         self._blocks: deque[bytes] = deque()
         self._head = 0
-        # Lines dropped between _started and _blocks that the peer was not told of yet.
+        # Lines dropped between _started and _blocks, which the peer was not told about yet.
         self._missed = 0
         self._taken = _NOTHING
         # What the next write takes.
@@ -102,7 +109,7 @@ class LineQueue:
 
     @property
     def kept(self) -> int:
-        """Bytes that this keeps alive, those of shared blocks counted in full."""
+        """Bytes that this keeps alive, with shared blocks counted in full."""
         return len(self._started) + len(self._taken.data) + sum(map(len, self._blocks))
 
     def put(
@@ -112,9 +119,9 @@ class LineQueue:
 
         Args:
             lines: any number of lines, each with its end.
-            count: how many lines they are, where that is known.
-            sent: how many bytes of them the peer has already; only when nothing waits.
-            limit: bytes that may wait; where there are more, the oldest lines are dropped.
+            count: how many lines they are, if that is known.
+            sent: how many bytes of them the peer already has; only when nothing waits.
+            limit: bytes that may wait; if there are more, the oldest lines are dropped.
 
         Returns:
             How many lines were dropped.
@@ -139,10 +146,10 @@ class LineQueue:
         return 0
 
     def take(self, wanted: int = PIECE) -> bytes:
-        """Return some of what waits, to be sent; `settle` must follow.
+        """Return some of what waits, to be sent. Call `settle` afterwards.
 
         Args:
-            wanted: bytes after which no more is taken.
+            wanted: stop taking after this many bytes.
         """
         wanted = min(wanted, self._wanted)
         started, at = self._started, self._started_at
@@ -156,7 +163,7 @@ class LineQueue:
         pieces: list[bytes | memoryview] = [started[at:], notice]
         self._started, self._started_at = b"", 0
         while self._blocks and size < wanted:
-            if len(self._blocks[0]) > BLOCK:
+            if len(self._blocks[0]) > 2 * self._waste:
                 self._split_first()
             block = self._blocks.popleft()
             pieces.append(memoryview(block)[self._head :] if self._head else block)
@@ -167,9 +174,9 @@ class LineQueue:
         return self._taken.data
 
     def settle(self, sent: int) -> None:
-        """Note how much of what was taken is sent; the rest waits again, in front of all else.
+        """Record how much of what was taken is sent. The rest waits again, before everything else.
 
-        After a `clear` meanwhile there is nothing to note.
+        If `clear` was called meanwhile, this does nothing.
         """
         data, begin, end, missed = self._taken
         taken = self._part or len(data)
@@ -193,19 +200,20 @@ class LineQueue:
                 cut = data.index(b"\n", cut) + 1
             self._started = data[sent:cut]
         else:
-            # The notice did not begin: by the time it does it may have more to tell. (Kept as it
-            # is, it would be followed by another for each few bytes that the peer takes.)
+            # The peer has nothing of the notice yet, so make it again later, when it may have more
+            # to report. (Otherwise another notice would follow for each few bytes that the peer
+            # takes.)
             self._missed += missed
             self._started = data[sent:begin]
             cut = end
         if cut < len(data):
-            # Nothing is gone of the block that comes next: it is behind what was taken.
+            # The next block is still whole: it comes after what was taken.
             self._blocks.appendleft(data)
             self._head = cut
             self._free()
 
     def drop_oldest(self, excess: int) -> int:
-        """Drop the oldest lines that can be dropped, of at least so many bytes if there are.
+        """Drop the oldest lines, at least `excess` bytes of them if that many can be dropped.
 
         Returns:
             How many lines were dropped.
@@ -213,7 +221,7 @@ class LineQueue:
         dropped = 0
         while excess > 0 and self._blocks:
             block = self._blocks[0]
-            # The whole lines from the head on that hold the excess.
+            # Cut behind the line that holds the last byte of the excess.
             cut = self._head + excess
             cut = len(block) if cut >= len(block) else block.index(b"\n", cut - 1) + 1
             dropped += block.count(b"\n", self._head, cut)
@@ -228,9 +236,9 @@ class LineQueue:
         return dropped
 
     def clear(self) -> int:
-        """Drop all that waits, and return how many lines that were, notices not counted.
+        """Drop all that waits, and return how many lines that was, not counting notices.
 
-        What is taken counts as not sent: how much of it was, nobody knows.
+        What is taken counts as not sent, because nobody knows how much of it was.
         """
         self.settle(0)
         dropped = sum(block.count(b"\n") for block in self._blocks)
@@ -244,26 +252,28 @@ class LineQueue:
         return dropped
 
     def _put_newest(self, lines: bytes, count: int | None, limit: int) -> int:
-        """Drop all that can be dropped, and add the last of some lines, as far as they may wait."""
+        """Drop all that can be dropped, and add as many of the last lines as may wait."""
         dropped = self.drop_oldest(self.size)
         room = limit - self.size
-        # Behind the first newline that leaves no more than there is room for.
+        # Begin after the first newline that leaves no more than there is room for.
         begin = lines.find(b"\n", max(0, len(lines) - room - 1)) + 1 if room > 0 else len(lines)
-        newest = bytes(lines[begin:])
         if count is None:
             count = lines.count(b"\n")
-        skipped = count - newest.count(b"\n")
+        skipped = count - lines.count(b"\n", begin)
         self._missed += skipped
-        if newest:
-            self.size += len(newest)
-            self._append(newest)
+        if begin < len(lines):
+            self.size += len(lines) - begin
+            self._blocks.append(lines)
+            self._head = begin
+            # Into blocks of the size that was just freed: larger ones would not fit in there.
+            self._split_first()
         return dropped + skipped
 
     def _append(self, lines: bytes) -> None:
-        """Add lines as a block of their own, or to the last block where both are small."""
+        """Add lines to the last block if both are small, or as a block of their own."""
         blocks = self._blocks
-        if len(lines) < BLOCK // 2 and blocks and len(blocks[-1]) + len(lines) <= BLOCK:
-            # It may be the first one, too: what is gone of it does not come back.
+        if len(lines) < SMALL // 2 and blocks and len(blocks[-1]) + len(lines) <= SMALL:
+            # If it is also the first block, leave out the part that is gone.
             if len(blocks) == 1 and self._head:
                 blocks[-1] = blocks[-1][self._head :]
                 self._head = 0
@@ -272,25 +282,25 @@ class LineQueue:
             blocks.append(lines)
 
     def _settle_started(self, sent: int) -> None:
-        """Note how much of a long line is sent, whose beginning the peer has."""
+        """Record how much is sent of a long line whose beginning the peer has."""
         self._started_at += sent
-        # Copied now and then only: each time would take as long as the line is long.
-        if self._started_at > max(BLOCK, len(self._started) // 8):
+        # Copy only now and then: each copy takes as long as the line is long.
+        if self._started_at > max(SMALL, len(self._started) // 8):
             self._started = self._started[self._started_at :]
             self._started_at = 0
 
     def _free(self) -> None:
-        """Keep nothing large alive that is partly gone."""
-        if self._head and len(self._blocks[0]) > BLOCK:
+        """Keep little alive that is gone."""
+        if self._head > self._waste:
             self._split_first()
 
     def _split_first(self) -> None:
-        """Copy what is left of the first block into small blocks."""
-        block, begin = self._blocks.popleft(), self._head
+        """Copy what is left of the first block into smaller blocks."""
+        block, begin, size = self._blocks.popleft(), self._head, self._waste
         parts: list[bytes] = []
-        while len(block) - begin > BLOCK:
-            end = block.rfind(b"\n", begin, begin + BLOCK) + 1
-            end = end or block.index(b"\n", begin + BLOCK) + 1
+        while len(block) - begin > size:
+            end = block.rfind(b"\n", begin, begin + size) + 1
+            end = end or block.index(b"\n", begin + size) + 1
             parts.append(bytes(block[begin:end]))
             begin = end
         if begin < len(block):

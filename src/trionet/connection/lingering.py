@@ -1,9 +1,10 @@
-"""Connections that are being closed and hold no place any more: a bounded number of them.
+"""Bound the number of connections that are being closed.
 
 A server closes a connection slowly, so that nothing on its way is lost (`trionet.lingering_close`).
-The place is free before that, or was never taken. So a stranger could hold any number of such
-connections, one behind the other. Here they are counted: where there are too many, the one that has
-lingered longest is closed at once. It has had its time, and the newest gets its answer too.
+By then the connection has given up its place, or it never had one. So the limits on places do not
+bound these connections, and a stranger could hold any number of them. They are counted here. When
+there are too many, the one that has lingered longest is closed at once: it has had its time, and
+the newest gets its answer too.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import trio
 from trionet.connection.closing import unarrived_of
 from trionet.transport.addresses import Host
 
-# Of all hosts together. One costs a task and a socket, some 10 KiB, and closes within seconds.
+# From all hosts together. Each costs a task and a socket, some 10 KiB, and closes within seconds.
 MAX_LINGERERS = 1024
 
-# Of one host, so that a flood from there closes its own connections early and nobody else's. More
-# than an office behind one address has in two seconds.
+# From one host, so that a flood from there cuts short its own connections and nobody else's. It is
+# more than an office behind one address has in two seconds.
 MAX_LINGERERS_OF_HOST = 256
 
 
 class Lingerer:
-    """One connection that is being closed: a context manager around its closing.
+    """One connection that is being closed: a context manager around the closing.
 
-    The block is cancelled, and nothing raised, when the connection has to make room.
+    When the connection has to make room, the block is cancelled, and nothing is raised.
     """
 
     __slots__ = ("_lingerers", "_scope", "host", "peer", "stream")
@@ -41,7 +42,7 @@ class Lingerer:
         self.stream = stream
 
     def make_room(self) -> None:
-        """Close it at once."""
+        """Have the connection closed at once."""
         self._scope.cancel()
 
     def __enter__(self) -> None:
@@ -61,7 +62,7 @@ class Lingerers:
     """The connections of one server that are being closed."""
 
     def __init__(self) -> None:
-        # Dicts for their order: the oldest comes first.
+        # Dicts, for their order: the oldest comes first.
         self._all: dict[Lingerer, None] = {}
         self._of_host: dict[Host, dict[Lingerer, None]] = {}
 
@@ -71,14 +72,14 @@ class Lingerers:
     def lingering(
         self, stream: trio.abc.Stream, *, peer: str, host: Host | None, bounded: bool = True
     ) -> Lingerer:
-        """Count a connection from now on, until the block is left that it is to be entered for.
+        """Count a connection from now on, until the block ends that the result is entered for.
 
         Args:
             stream: the connection.
-            peer: its other end's address as it is to be shown.
+            peer: the peer's display address.
             host: what counts as the peer's host; ``None``: it has none.
-            bounded: whether older ones make room for it. A server that drains takes nobody new, so
-                that what it closes is bounded already.
+            bounded: whether older connections make room for it. A draining server accepts nobody
+                new, so the number of connections that it closes is bounded already.
         """
         one = Lingerer(self, host, peer, stream)
         if bounded:
@@ -89,7 +90,7 @@ class Lingerers:
         return one
 
     def undelivered(self) -> list[str]:
-        """Return the peers to whom something is still on its way."""
+        """Return the display addresses of the peers to whom something is still on its way."""
         return [one.peer for one in self._all if unarrived_of(one.stream)]
 
     def _make_room(self, host: Host | None) -> None:
@@ -104,7 +105,7 @@ class Lingerers:
         one.make_room()
 
     def forget(self, one: Lingerer) -> None:
-        """Count a connection no more; again does nothing."""
+        """Count a connection no longer; calling this again does nothing."""
         self._all.pop(one, None)
         if one.host is not None and (same := self._of_host.get(one.host)) is not None:
             same.pop(one, None)

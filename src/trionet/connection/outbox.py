@@ -1,14 +1,14 @@
-r"""One connection's outgoing bytes.
+"""One connection's outgoing bytes.
 
-The producer (a hub with thousands of members, a handler in its ``finally``) calls `Outbox.put` and
-is done: it never waits for the peer. What the plan is:
+A producer (a hub with thousands of members, a handler in its ``finally``) calls `Outbox.put` and is
+done: it never waits for the peer. The plan of this file:
 
 - While the peer keeps up, `put` is one non-blocking send and nothing else: no task, no buffer.
-- When the system takes no more, the rest waits here, and a writer task sends it. It ends when
-  all is sent, so that an idle connection has none. (A task wakes up in 10 to 20 µs; a task woken
-  for each line is what makes the usual chat server slow.)
-- What waits is bounded in bytes. Over the bound, `WhenSlow` decides: the peer is given up, or the
-  oldest whole lines are dropped and the peer is told how many, in their place.
+- When the kernel takes no more, the rest waits here, and a writer task sends it. The task ends when
+  everything is sent, so an idle connection has none. (A task takes 10 to 20 µs to wake up. Waking
+  one for each line is what makes the usual chat server slow.)
+- The bytes that wait are bounded. Beyond the bound, `WhenSlow` decides: the peer is given up, or
+  the oldest whole lines are dropped and the peer is told how many, in their place.
 
 Streams without the `trionet.SendsNow` capability are served too, always by the writer task.
 """
@@ -18,36 +18,40 @@ from __future__ import annotations
 import enum
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, TypeVar, cast
 
 import trio
 
-from trionet.abc import SendsDirectly, SendsNow
-from trionet.connection.linequeue import BLOCK, PIECE, LineQueue
-from trionet.faults import FaultLog
-from trionet.lines import TALLY_BYTE, Lines, check_lines, tally
+from trionet.abc import Count, SendsDirectly, SendsNow
+from trionet.checks import check_callback, check_choice, check_kind, check_stream
+from trionet.connection.linequeue import PIECE, SMALL, LineQueue
+from trionet.connection.safe_notices import safe_notices
+from trionet.limits import BOUNDS
+from trionet.lines import check_lines
+from trionet.notices import EncodeNotice, encode_notice
 
 T = TypeVar("T")
 
-# What a stream that cannot send at once is given at a time, because its progress within is
-# invisible: one TLS record (RFC 8446, 5.1).
+# A stream that cannot send at once gets this much at a time, because its progress within one call
+# is invisible: one TLS record (RFC 8446, 5.1).
 _SLICE = 16384
 
-# What a stream that cannot send at once holds by itself for a peer that does not read: two records
-# of TLS (35 KB were measured). Where lines can be dropped, these count against the bound too,
-# unless it is so small that little would be left of it.
+# What a stream that cannot send at once itself holds for a peer that does not read: two TLS records
+# (35 KB were measured). Where lines can be dropped, these count against the bound too, unless the
+# bound is so small that little would be left of it.
 _RECORDS = 2 * _SLICE
 
-# Pieces that are not joined. More of them are small, and joined as fast as the system takes them
-# one by one; and it takes a thousand at most, so that the rest would wait without need.
+# At most this many pieces are sent without joining them. Where there are more, they are small, and
+# joining them is as fast as having the kernel take them one by one. Besides, the kernel takes a
+# thousand at most, so the rest would wait without need.
 _MOST_PIECES = 16
 
-# What a writer sends between two checkpoints: 128 KiB take the kernel 0.1 ms, or 1 ms where it has
-# to find memory for them first.
-_PIECES_AT_ONCE = 2
+# What a writer sends between two checkpoints: the kernel takes 256 KiB in 0.1 ms, or in 2 ms where
+# it has to find memory for them first.
+_PIECES_AT_ONCE = 4
 
-# A peer that is gone: what the system says of it, and what streams make of that.
+# The errors of a peer that is gone: the kernel's own, and what streams raise in their place.
 _GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 _NEWLINE = 0x0A
@@ -69,92 +73,41 @@ def _direct_send(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
     return getattr(stream, "send_nowait", None)
 
 
-def _tell_missed(count: int) -> bytes:
-    return b"error: missed %d lines\n" % count
-
-
-class SafeNotice:
-    """A ``tell_missed`` that never raises and always returns lines.
-
-    Where the caller's own fails, the peer is told in trionet's words. The fault is logged once, for
-    all outboxes that share this.
-
-    Args:
-        tell_missed: the caller's own.
-    """
-
-    __slots__ = ("_faults", "_tell_missed")
-
-    def __init__(self, tell_missed: Callable[[int], bytes]) -> None:
-        self._tell_missed = tell_missed
-        self._faults = FaultLog(logger)
-
-    def __call__(self, count: int) -> bytes:
-        """Return the lines that tell how many lines were missed."""
-        try:
-            lines = check_lines(self._tell_missed(count))
-            if not lines:
-                raise ValueError("a peer is to be told that it missed lines")
-        except Exception as error:
-            self._faults.report(
-                error,
-                self._tell_missed,
-                "tell_missed failed, and trionet tells the peer",
-                count,
-            )
-            return _tell_missed(count)
-        return lines
-
-
-def safe_notice(tell_missed: Callable[[int], bytes] | None) -> Callable[[int], bytes]:
-    """Return what tells of missed lines and never raises; made once for many outboxes."""
-    if tell_missed is None:
-        return _tell_missed
-    return tell_missed if isinstance(tell_missed, SafeNotice) else SafeNotice(tell_missed)
-
-
-class SharedCount:
-    """What many outboxes were put alike, counted once for all of them.
-
-    It counts when a delivery begins: whoever has not been reached yet is ahead by it.
-
-    Attributes:
-        tally: see `trionet.lines.tally`.
-    """
-
-    __slots__ = ("tally",)
-
-    def __init__(self) -> None:
-        self.tally = 0
-
-
 class Outbox:
     """The bytes that wait for one peer.
 
     Args:
         stream: where they go. The outbox sends on it but never closes it, and nobody else sends.
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
-        max_waiting: bytes that may wait, and hardly less than the memory that they take.
+        max_waiting: bytes that may wait; the memory they take is hardly more.
         when_slow: what happens beyond that.
-        tell_missed: with `WhenSlow.DROP_OLDEST`, makes the lines that tell a peer how many lines
-            it missed; default ``error: missed 37 lines``, also in place of one that raises or
-            returns no lines.
+        encode_notice: with `WhenSlow.DROP_OLDEST`, turns the `trionet.LinesMissed` that tells the
+            peer how many lines it missed into lines. Default: ``error: missed 37 lines``, which
+            also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait.
+        is_checked: that the other arguments are right. A server makes an outbox for each peer.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
+        ValueError: `max_waiting` is out of bounds.
 
     Attributes:
-        direct: sends lines at once, as far as the system takes them, and counts nothing; ``None``:
+        direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
             the next ones have to wait.
-        progressed_at: since when there was no progress, on the Trio clock, while something waits.
+        progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
 
     __slots__ = (
         "_awaited",
+        "_bytes",
         "_closed",
         "_emptied",
+        "_lines",
         "_max_waiting",
+        "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
@@ -162,8 +115,6 @@ class Outbox:
         "_sends_now",
         "_shared",
         "_stream",
-        "_tally",
-        "_tell_missed",
         "_when_slow",
         "_writer",
         "broken",
@@ -172,6 +123,13 @@ class Outbox:
         "progressed_at",
     )
 
+    # See `trionet.abc.DirectBox`.
+    may_bypass_put: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        # A subclass does not qualify: it may override `put`.
+        cls.may_bypass_put = False
+
     def __init__(
         self,
         stream: trio.abc.SendStream,
@@ -179,30 +137,40 @@ class Outbox:
         *,
         max_waiting: int = 1 << 20,
         when_slow: WhenSlow = WhenSlow.DISCONNECT,
-        tell_missed: Callable[[int], bytes] | None = None,
+        encode_notice: EncodeNotice = encode_notice,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
+        is_checked: bool = False,
     ) -> None:
+        if not is_checked:
+            check_stream(stream, methods=["send_all"])
+            check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+            BOUNDS["max_waiting"].check("max_waiting", max_waiting)
+            check_choice("when_slow", when_slow, WhenSlow)
+            check_callback("encode_notice", encode_notice, optional=False)
+            check_callback("on_overflow", on_overflow, arguments=0)
+            check_callback("on_blocked", on_blocked, arguments=0)
         self._stream = stream
         self._sends_now = hasattr(stream, "send_nowait")
         self.direct = _direct_send(stream)
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._tell_missed = safe_notice(tell_missed)
+        self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
-        # Both only while something waits: thousands of idle outboxes have neither.
+        # Both exist only while something waits: thousands of idle outboxes have neither.
         self._queue: LineQueue | None = None
         self._writer: trio.CancelScope | None = None
         self._emptied: trio.Event | None = None
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
         self._closed = False
-        # Of lines put and bytes sent; see `trionet.lines.tally`. What others are sent too stands in
-        # the count that it shares with them.
-        self._tally = 0
-        self._shared: SharedCount | None = None
+        # Lines put and bytes sent, without what `_shared` counts. They are negative after joining a
+        # count that is ahead.
+        self._lines = 0
+        self._bytes = 0
+        self._shared: Count | None = None
         self.dropped = 0
         self.progressed_at = math.inf
         self.broken = False
@@ -218,16 +186,12 @@ class Outbox:
     @property
     def bytes_out(self) -> int:
         """Bytes sent so far."""
-        return self._counted // TALLY_BYTE
+        return self._bytes + (0 if self._shared is None else self._shared.bytes)
 
     @property
     def lines_out(self) -> int:
-        """Lines put so far; those of them in `dropped` were not sent."""
-        return self._counted % TALLY_BYTE
-
-    @property
-    def _counted(self) -> int:
-        return self._tally + (self._shared.tally if self._shared is not None else 0)
+        """Lines put so far. Those of them that `dropped` counts were not sent."""
+        return self._lines + (0 if self._shared is None else self._shared.lines)
 
     @property
     def waiting(self) -> int:
@@ -237,30 +201,36 @@ class Outbox:
     def put(self, lines: bytes) -> None:
         """Send whole lines, now or as soon as the peer takes them. Never a checkpoint.
 
-        Never blocks and never raises for what the peer did: what cannot be sent any more is
+        Never blocks, and never raises for what the peer did: lines that can no longer be sent are
         counted in `dropped`.
 
         Args:
             lines: any number of lines, each with its end.
 
         Raises:
-            TypeError: they are no bytes.
+            TypeError: they are not bytes.
             ValueError: the last line has no end: the next one would be joined to it.
         """
-        amount = lines.tally if type(lines) is Lines else tally(lines)
-        if lines and lines[-1] != _NEWLINE:
+        try:
+            count = lines.count(b"\n")
+        except (AttributeError, TypeError):
+            raise TypeError("a peer takes bytes, such as trionet.encode_line(text)") from None
+        size = len(lines)
+        if size and lines[-1] != _NEWLINE:
             check_lines(lines)
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
-        self._tally += amount
-        if sent != len(lines):
-            self.keep(lines, amount, sent)
+        self._lines += count
+        self._bytes += size
+        if sent != size:
+            self.keep(lines, count, sent)
 
-    def put_pieces(self, pieces: Sequence[bytes | memoryview], amount: int) -> None:
-        """Do what `put` does for lines in pieces; they are joined only if they have to wait.
+    def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
+        """Do what `put` does for lines in pieces, and join them only if they have to wait.
 
         Args:
-            pieces: each is whole lines with their ends.
-            amount: their `trionet.lines.tally`.
+            pieces: whole lines with their ends each.
+            lines: how many lines they are.
+            size: how many bytes they are.
         """
         is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
         sent = 0
@@ -268,42 +238,45 @@ class Outbox:
             sent = self._sent(cast(SendsDirectly, self._stream).send_pieces_nowait, pieces)
         elif self.direct is not None:
             sent = self._sent(self.direct, b"".join(pieces))
-        self._tally += amount
-        if sent != amount // TALLY_BYTE:
+        self._lines += lines
+        self._bytes += size
+        if sent != size:
             for piece in _joined(pieces):
-                size = len(piece)
-                if sent < size:
-                    self.keep(piece, tally(piece), sent)
+                if sent < len(piece):
+                    self.keep(piece, piece.count(b"\n"), sent)
                     sent = 0
                 else:
-                    sent -= size
+                    sent -= len(piece)
 
-    def share(self, count: SharedCount) -> bool:
-        """Count what `put_to_all` puts together with other outboxes. Never a checkpoint.
+    def join_count(self, count: Count) -> bool:
+        """Add a shared count to this outbox's own from now on. Never a checkpoint.
 
         Returns:
-            Whether it does: it shares one count at a time.
+            Whether it does: it adds one shared count at a time.
         """
         if self._shared is not None:
             return False
         self._shared = count
-        self._tally -= count.tally
+        self._lines -= count.lines
+        self._bytes -= count.bytes
         return True
 
-    def unshare(self) -> None:
-        """Count by itself again."""
+    def leave_count(self) -> None:
+        """Keep what the shared count holds so far, and count alone again."""
         if self._shared is not None:
-            self._tally += self._shared.tally
+            self._lines += self._shared.lines
+            self._bytes += self._shared.bytes
             self._shared = None
 
-    def miss(self, amount: int) -> None:
-        """Take out of the count what the others who share it were put, and this one was not."""
-        self._tally -= amount
+    def uncount(self, lines: int, size: int) -> None:
+        """Take out lines and bytes that the shared count includes and this outbox was not put."""
+        self._lines -= lines
+        self._bytes -= size
 
     async def send(self, lines: bytes) -> None:
-        """Put lines behind what waits, and wait until all is sent. Always a checkpoint.
+        """Put lines after those that wait, and wait until all are sent. Always a checkpoint.
 
-        They do not count against the bound: a producer who waits is bound enough.
+        They do not count against the bound: a producer that waits is bounded enough.
 
         Args:
             lines: any number of lines, each with its end.
@@ -312,7 +285,7 @@ class Outbox:
             trio.BrokenResourceError: the peer is gone, or was given up.
             trio.ClosedResourceError: the outbox is closed.
 
-        Cancellation: what was put stays put.
+        Cancellation: the lines stay put and will be sent.
         """
         if self._closed:
             await trio.lowlevel.checkpoint()
@@ -346,29 +319,41 @@ class Outbox:
         if self._queue is not None:
             self.dropped += self._queue.clear()
         if self._writer is not None:
-            # Who is given up is not waited for.
+            # Nobody waits for a peer that is given up.
             self._writer.cancel()
 
+    def give_up_after(self, error: Exception) -> bool:
+        """Give the peer up if an error of a send means that it is gone. Never a checkpoint.
+
+        Returns:
+            Whether it means that.
+        """
+        if not isinstance(error, _GONE):
+            return False
+        self.give_up()
+        return True
+
     def close(self) -> None:
-        """Take no more: later puts are only counted. What waits is still sent."""
+        """Take no more: later puts are only counted as dropped. What waits is still sent."""
         self._closed = True
         self.direct = None
 
-    def keep(self, lines: bytes, amount: int, sent: int) -> None:
-        """Keep what was not sent and see to it that it will be, or count it as dropped.
+    def keep(self, lines: bytes, count: int, sent: int) -> None:
+        """Keep what was not sent and make sure that it will be, or count it as dropped.
 
         Args:
-            lines: whole lines, which are counted as sent already.
-            amount: their `trionet.lines.tally`.
-            sent: how many bytes of them were.
+            lines: whole lines, which are already counted as sent.
+            count: how many lines they are.
+            sent: how many bytes of them were sent.
         """
-        self._tally -= (len(lines) - sent) * TALLY_BYTE
+        self._bytes -= len(lines) - sent
         if self._closed or self.broken:
-            self.dropped += amount % TALLY_BYTE
+            self.dropped += count
             return
         if self._queue is None:
-            queue, writer = LineQueue(self._tell_missed), trio.CancelScope()
-            # First, because a nursery that is closed raises: nothing is to wait without a writer.
+            queue = LineQueue(self._notices.missed, self._max_waiting)
+            writer = trio.CancelScope()
+            # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
             self._queue, self._writer = queue, writer
@@ -376,15 +361,13 @@ class Outbox:
             if self._on_blocked is not None:
                 self._on_blocked()
         if isinstance(lines, bytearray):
-            # Its owner may go on with it.
+            # Its owner may change it.
             lines = bytes(lines)
         limit = self._max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
             if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
-            self.dropped += self._queue.put(
-                lines, count=amount % TALLY_BYTE, sent=sent, limit=limit
-            )
+            self.dropped += self._queue.put(lines, count=count, sent=sent, limit=limit)
             return
         self._queue.put(lines, sent=sent)
         if self._queue.size > limit:
@@ -393,7 +376,7 @@ class Outbox:
                 self._on_overflow()
 
     def _sent(self, send: Callable[[T], int], data: T) -> int:
-        """Send what is taken at once, and return how many bytes that was."""
+        """Send what the kernel takes at once, and return how many bytes that was."""
         try:
             return send(data)
         except BlockingIOError:
@@ -414,11 +397,13 @@ class Outbox:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except trio.BusyResourceError:
-            # It concerns this peer alone, and not the nursery that all writers share.
-            logger.exception("somebody else sends on the stream of an outbox; it is given up")
+            # This concerns one peer alone, and not the nursery that all writers share.
+            logger.exception(
+                "another task sends on the stream of an outbox; the outbox is given up"
+            )
         finally:
             if not done:
-                # Lines may be cut: whatever followed them would be misread.
+                # A line may be half sent: whatever followed it would be misread.
                 self.give_up()
             self._queue = self._writer = None
             if not (self._closed or self.broken):
@@ -442,7 +427,7 @@ class Outbox:
                 self._progress(sent)
 
     async def _write_all(self, queue: LineQueue) -> None:
-        # What is being written cannot be dropped any more: a quarter of what may wait, at most.
+        # What is being written can no longer be dropped: at most a quarter of what may wait.
         wanted = min(PIECE, max(_SLICE, self._max_waiting // 4))
         while queue:
             piece = queue.take(wanted)
@@ -455,55 +440,15 @@ class Outbox:
 
     def _progress(self, sent: int) -> None:
         if sent:
-            self._tally += sent * TALLY_BYTE
+            self._bytes += sent
             self.progressed_at = trio.current_time()
 
 
-def put_to_all(
-    outboxes: Iterable[Outbox],
-    lines: Lines,
-    without: Collection[object],
-    on_error: Callable[[Outbox, Exception], object],
-) -> None:
-    """Do what `Outbox.put` does for many, and nothing else. Never a checkpoint.
-
-    All in one loop: a call more for each of a thousand would be felt.
-
-    Args:
-        outboxes: they share a count, and the lines stand in it already.
-        lines: whole lines.
-        without: who does not get them.
-        on_error: called with an outbox that raised, and what it raised.
-    """
-    amount, size = lines.tally, len(lines)
-    for outbox in outboxes:
-        if outbox in without:
-            outbox.miss(amount)
-            continue
-        sent = 0
-        try:
-            if outbox.direct is not None:
-                sent = outbox.direct(lines)
-        except BlockingIOError:
-            pass
-        except _GONE:
-            outbox.give_up()
-        except Exception as error:
-            outbox.miss(amount)
-            on_error(outbox, error)
-            continue
-        if sent != size:
-            try:
-                outbox.keep(lines, amount, sent)
-            except Exception as error:
-                on_error(outbox, error)
-
-
 def _joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes]:
-    """Join pieces that are to wait, but for large ones that others may share."""
+    """Join pieces that have to wait, except large ones, which other outboxes may share."""
     run: list[bytes | memoryview] = []
     for piece in pieces:
-        if type(piece) is bytes and len(piece) >= BLOCK:
+        if type(piece) is bytes and len(piece) >= SMALL:
             if run:
                 yield b"".join(run)
                 run = []

@@ -1,4 +1,4 @@
-"""A token bucket: how many lines a peer may send, and when. No clock of its own."""
+"""A token bucket: how many lines a peer may send, and when. It has no clock of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ class TokenBucket:
 
     Args:
         rate: tokens gained in a second, above 0.
-        burst: tokens it holds at most, at least 1; it begins full.
-        now: the time in seconds, by any clock that goes forward.
+        burst: tokens that it holds at most, at least 1; it begins full.
+        now: the time in seconds, on any clock that never goes back.
     """
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
@@ -35,7 +35,7 @@ class TokenBucket:
         return taken
 
     def charge(self, tokens: int) -> None:
-        """Take tokens whether they are there or not: what is missing is a debt to be paid first.
+        """Take tokens whether they are there or not; the missing ones are a debt to be paid first.
 
         Args:
             tokens: how many, at least 0.
@@ -48,14 +48,14 @@ class TokenBucket:
         self._tokens -= tokens
 
     def when(self, now: float, interval: float = 0.0) -> float:
-        """Return when it is worth coming for tokens again.
+        """Return when to come for tokens again.
 
         Args:
-            now: the time, at which `count` or `take` was called.
-            interval: seconds whose tokens are worth it: whoever always waits for so many comes no
-                more often than once in so many seconds. By default, and at a low rate, it is one
-                token; it is never more than the bucket holds.
+            now: the time; `count` or `take` must have been called with it.
+            interval: seconds in which the bucket should gain what is worth coming for. Whoever
+                always waits that long comes no more often than once in `interval`. By default, and
+                at a low rate, one token is worth coming for; never more than the bucket holds.
         """
         worth_it = max(1, min(self._burst, int(self._rate * interval)))
-        # A little late rather than a little early: rounding must not make the taker come twice.
+        # A little late rather than a little early: rounding must not make anybody come twice.
         return now + max(0.0, (worth_it - self._tokens) / self._rate) + 1e-6

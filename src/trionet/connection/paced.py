@@ -1,4 +1,4 @@
-"""Lines from a peer who may send only so many a second."""
+"""Read lines from a peer no faster than a given rate."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from trionet.connection.pace import TokenBucket
 from trionet.connection.reader import LineReader
 from trionet.lines import PART_LINES, Line
 
-# How often a peer that has used up its tokens is looked at again, in seconds. Each look costs some
-# 50 µs, so that hundreds of such peers are no load, and nobody sees their lines come in tenths of a
+# Seconds between two visits to a peer that has used up its tokens. A visit costs some 50 µs, so
+# hundreds of such peers are no load, and nobody notices that their lines come in tenths of a
 # second.
 _INTERVAL = 0.1
 
@@ -20,13 +20,13 @@ _INTERVAL = 0.1
 class PacedLineReader(LineReader):
     """A `trionet.LineReader` that hands out lines no faster than a token bucket has tokens.
 
-    Meanwhile it reads no more: the rest waits in the kernels between, and at last the peer that
-    sends too much can send no more. It is not told, and nothing is lost.
+    When the tokens are used up, it stops reading. The rest waits in the two kernels, until a peer
+    that sends too much can send no more. The peer is not told, and nothing is lost.
 
     Args:
         stream: see `LineReader`.
-        rate: lines a second in the long run.
-        burst: lines at once.
+        rate: lines a second in the long run, as in `trionet.Limits`.
+        burst: lines at once, as in `trionet.Limits`.
         options: see `LineReader`.
     """
 
@@ -42,15 +42,15 @@ class PacedLineReader(LineReader):
     def charge(self, tokens: int) -> None:
         """Charge the peer for something that its lines caused. Never a checkpoint.
 
-        The next lines wait until it is paid; see `LineReader.charge`.
+        The next lines wait until the peer has paid; see `LineReader.charge`.
         """
         self._bucket.charge(tokens)
 
     def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
         """End the input at a line boundary; see `LineReader.stop`.
 
-        The lines that were received are handed out without a wait: nobody is slowed down by
-        waiting for them any more.
+        The lines that were received are handed out without a wait: once the input has ended, a wait
+        would not slow the peer down.
         """
         super().stop(end)
         if self._resting is not None:
@@ -70,7 +70,7 @@ class PacedLineReader(LineReader):
 
     async def _wait_until_due(self) -> None:
         due = self._bucket.when(self._now(), _INTERVAL)
-        # A peer that is kept waiting is not idle: what else came is not read meanwhile.
+        # A peer that is kept waiting is not idle: whatever else it has sent is not read meanwhile.
         self.waiting_since = due
         with trio.CancelScope(deadline=due) as self._resting:
             await trio.sleep_forever()

@@ -1,7 +1,16 @@
-"""Lines over any Trio stream, and the close that loses nothing.
+"""Lines from any Trio stream, and over one.
 
 `LineReader` is the receiving half, a ``trio.abc.ReceiveChannel`` of lines; `LineStream` is both
-halves, a ``trio.abc.Channel``. Both hold to the rules of `trionet.lines`.
+halves, a ``trio.abc.Channel``. `trionet.lines` decides what a line is.
+
+The plan of the reader:
+
+- Hand out whatever has been received before receiving more. So a peer costs a bounded amount of
+  memory, and one that is served slowly is slowed down by its own kernel.
+- Decode in parts, no more than is about to be handed out.
+- Wake with as few coroutines as possible: a stream that can take input without waiting
+  (`trionet.ReceivesNow`) is asked to, and one whose receive can be called off
+  (`trionet.Interruptible`) needs no cancel scope around each read.
 """
 
 from __future__ import annotations
@@ -13,7 +22,10 @@ from typing import cast
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
+from trionet.checks import check_answering, check_stream
+from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
+from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.lines import (
     MAX_LINE,
@@ -23,40 +35,38 @@ from trionet.lines import (
     Line,
     LineDecoder,
     encode_lines,
-    is_http_request,
 )
 
-# What a reader asks a stream for at a time: what Linux has ready on a fast connection.
+# Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
 READ_SIZE = 65536
 
 
 class LineReader(trio.abc.ReceiveChannel[str]):
     """Lines from a stream.
 
-    ``async for line in reader`` is the simple way in; `receive_batch` is the fast one.
+    ``async for line in reader`` is the simple way to read; `receive_batch` is the fast one.
 
-    What was received is held as bytes, and becomes lines in parts: only as many as are about to be
+    Received bytes are held as bytes, and decoded in parts: only as many lines as are about to be
     handed out. Nothing is received while lines are held. So whatever the peer sends, and however
-    slowly its lines are worked on, it costs `read_size` bytes, a part of 512 lines, and an
-    unfinished line.
+    slowly its lines are handled, it costs `read_size` bytes, a part of 512 lines, and an unfinished
+    line.
 
     Args:
         stream: where the bytes come from; closing the reader closes it.
         max_line: content bytes that a line may have.
         max_unending: bytes without an end of line after which reading ends.
         refuse_http: end the input at once when the first line is an HTTP request line, so that
-            no web page can speak to this server through a visitor's browser.
-        on_bad_line: awaited with each `trionet.BadLine` that `receive` meets, which then goes on
-            to the next line; left out: `receive` raises it, and can be called again.
+            no web page can talk to this server through a visitor's browser.
+        on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
+            on to the next line. Without it, `receive` raises the bad line, and can be called again.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
         bytes_in: bytes received so far.
         read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
-        waiting_since: since when this has been waiting for the peer, on the Trio clock; at first,
-            when this was made. A time to come: until then it holds back lines of the peer.
-            ``math.inf``: it is not waiting, because lines that it has handed out are being worked
-            on.
+        waiting_since: when the reader began to wait for the peer, on the Trio clock; at first, when
+            it was made. A time in the future: until then the reader holds back lines of the peer.
+            ``math.inf``: it is not waiting, because lines that it has handed out are being handled.
     """
 
     __slots__ = (
@@ -85,10 +95,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
     ) -> None:
+        if not hasattr(stream, "receive_some"):
+            check_stream(stream, methods=["receive_some"])
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.read_size = READ_SIZE
-        # `trio.current_time` looks for the clock each time, and takes twice as long.
+        # `trio.current_time` looks the clock up each time, and takes twice as long.
         self._now = trio.lowlevel.current_clock().current_time
         self.waiting_since = self._now()
         self._stream = stream
@@ -100,9 +112,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._judge_first = refuse_http
         self._on_bad_line = on_bad_line
-        # Lines that came out of the decoder.
+        # Lines that have come out of the decoder.
         self._lines_out = 0
-        # What `receive` has not handed out yet, the last line first; an idle connection has none.
+        # What `receive` has not handed out yet, in reverse order; an idle connection has none.
         self._pending: list[Line] | None = None
 
     def __repr__(self) -> str:
@@ -111,7 +123,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         else:
             state = "waiting" if self.waiting_since < math.inf else "busy"
         return (
-            f"<{type(self).__name__} from {_peer_of(self._stream)}, {state}, "
+            f"<{type(self).__name__} from {name_of_peer(self._stream)}, {state}, "
             f"{self.lines_in} lines, {self.bytes_in} bytes in>"
         )
 
@@ -122,11 +134,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     @property
     def rest(self) -> bytes:
-        """What stands unterminated behind the last line that was handed out."""
+        """What follows the last line that was handed out, without an end of line."""
         return self._decoder.rest
 
     async def receive_batch(self) -> list[Line]:
-        """Return lines that are there, or wait for some.
+        """Return the lines that are there, or wait for some.
 
         Returns:
             Up to 512 lines, good and bad, in order; an empty list means that `end` is set.
@@ -141,8 +153,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             batch = self._take_pending() or self._take()
             if batch:
                 return batch
-        # Asked again after each read: when input has just woken this task, `stop` finds nobody
-        # whom it could interrupt.
+        # Checked again after each read: when input has just woken this task, `stop` finds no
+        # waiting task that it could interrupt.
         data: bytes | bytearray
         while self.end is None:
             if self._decoder.held:
@@ -170,7 +182,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             self.bytes_in += len(data)
             if batch := self._take(data):
                 return batch
-        # A `stop` while this waited ends the waiting, and not the lines that were held.
+        # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take()
 
     async def receive(self) -> str:
@@ -179,7 +191,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         Raises:
             trio.EndOfChannel: there are no more; `end` says why.
             trio.ClosedResourceError: this side closed the stream.
-            BadLine: the next line cannot be read, and there is no ``on_bad_line``.
+            BadLine: the next line is bad, and there is no ``on_bad_line``.
 
         Cancellation: no line is lost. Always a checkpoint.
         """
@@ -201,17 +213,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 try:
                     raise line
                 finally:
-                    # The traceback holds this frame: no circle of references is to hold the line.
+                    # The traceback holds this frame, and the frame would hold the line: a cycle.
                     del line
             await self._on_bad_line(line)
 
     def charge(self, tokens: int) -> None:
         """Charge the peer for something that its lines caused. Never a checkpoint.
 
-        It costs nothing here. `PacedLineReader` hands out no more lines until it is paid.
+        Without a rate limit, as here, this does nothing. A `PacedLineReader` hands out no more
+        lines until the peer has paid.
 
         Args:
-            tokens: how much; one token is what a line costs.
+            tokens: how much; a line costs one token.
 
         Raises:
             ValueError: `tokens` is negative.
@@ -222,11 +235,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     def stop(self, end: InputEnd = InputEnd.STOPPED) -> None:
         """End the input at a line boundary. Never a checkpoint.
 
-        Lines that were received already are still handed out; a task that waits for more finds
-        the end of the input. The stream stays open. An input that has ended stays as it is.
+        Lines that were already received are still handed out; a task that waits for more finds the
+        end of the input. The stream stays open. If the input has ended already, this does nothing.
 
         Args:
-            end: the reason that is left in `end`.
+            end: what the attribute `end` is set to.
         """
         if self.end is not None:
             return
@@ -237,21 +250,21 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             self._reading.cancel()
 
     def discard(self) -> None:
-        """Drop all lines that were received and not handed out. Never a checkpoint."""
+        """Drop all lines that were received but not handed out. Never a checkpoint."""
         self._pending = None
         self._decoder.discard()
 
     def _take_pending(self) -> list[Line]:
-        """Return what `receive` has left over."""
+        """Return the lines that `receive` has left over."""
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
     def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
-        """Return lines of what was received, now or earlier, that may be handed out."""
+        """Return the lines that may be handed out, of what was received now or earlier."""
         return self._decode(data, PART_LINES)
 
     def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
-        """Return up to `max_lines` lines of what was received, `data` or what is held."""
+        """Return up to `max_lines` lines of `data`; without it, of what is held."""
         decoder = self._decoder
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
@@ -272,7 +285,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         return batch
 
     async def _wait_until_due(self) -> None:
-        """Wait until a line that is held may be handed out. Perhaps a checkpoint."""
+        """Wait until a held line may be handed out. Perhaps a checkpoint."""
 
     async def _receive_some(self) -> bytes | bytearray:
         with trio.CancelScope() as self._reading:
@@ -290,7 +303,7 @@ class LineStream(LineReader, trio.abc.Channel[str]):
     Args:
         stream: the stream; closing this closes it.
         max_line: content bytes that a line from the peer may have; the default is what a client
-            takes from a server.
+            accepts from a server.
         max_unending: bytes without an end of line after which reading ends.
         on_bad_line: see `LineReader`.
     """
@@ -307,24 +320,26 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         max_unending: int = MAX_UNENDING,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
     ) -> None:
+        check_stream(stream, methods=["send_all", "receive_some"])
+        check_answering("on_bad_line", on_bad_line)
         super().__init__(
             stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
         )
         self._sending = trio.Lock()
 
     async def send(self, *lines: str) -> None:
-        """Send lines, all in one write.
+        """Send lines, all in one write. Always a checkpoint.
 
-        Several tasks may call this at the same time: what each call sends stays together, and the
-        calls are served in their order. Always a checkpoint.
+        Several tasks may call this at the same time: the lines of each call stay together, and the
+        calls take their turns in order.
 
         Raises:
             UnsendableLine: a text does not fit in one line; nothing was sent.
             trio.BrokenResourceError: the peer is gone.
             trio.ClosedResourceError: this side closed the stream.
 
-        Cancellation: how much was sent is unknown; only closing is right after it. A call that is
-        cancelled while it waits for others has sent nothing.
+        Cancellation: it is unknown how much was sent, and the stream can only be closed. A call
+        that is cancelled while it waits for others has sent nothing.
         """
         data = encode_lines(lines)
         await self._begin_sending()
@@ -334,9 +349,9 @@ class LineStream(LineReader, trio.abc.Channel[str]):
             self._sending.release()
 
     async def send_eof(self) -> None:
-        """End the sending and go on receiving, where the stream can (a half-close).
+        """End the sending and go on receiving, if the stream can (a half-close).
 
-        What other tasks are sending is sent first. A checkpoint where the stream can do it.
+        What other tasks are sending is sent first. A checkpoint if the stream can do it.
         """
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
             await self._begin_sending()
@@ -346,12 +361,8 @@ class LineStream(LineReader, trio.abc.Channel[str]):
                 self._sending.release()
 
     async def _begin_sending(self) -> None:
-        # Mostly there is nobody to wait for, and the sending is checkpoint enough.
+        # Usually there is nobody to wait for, and sending is itself a checkpoint.
         try:
             self._sending.acquire_nowait()
         except trio.WouldBlock:
             await self._sending.acquire()
-
-
-def _peer_of(stream: object) -> str:
-    return str(getattr(stream, "peer", "unknown peer"))

@@ -1,12 +1,12 @@
-"""One turn (a batch) of a hub: what is published in it, and which members get how much. No I/O.
+"""One batch of a hub: the events published in it, and how much of them each member gets. No I/O.
 
-Nearly all members get the same lines, so these are joined once for each format. A member who
-differs has a `Cut`: where it came in, what it is left out of, and what it alone is told. What one
-member writes comes in a row, and a row is one gap. So its cut of a turn of 500 lines is two pieces,
-not 480.
+Nearly all members get the same lines, so the batch joins its lines once for each format. A member
+that gets something else has a `Delta`: where it joined, which events leave it out, and what it
+alone is told. The lines that one member writes come in a row, and a row is one gap. So the delta of
+a member that wrote 480 of 500 lines holds one gap, and its payload is two pieces.
 
-Events are encoded when they are appended, so that a turn knows its size in bytes at any time: that
-is what a hub's bound counts. A turn holds no events, only their bytes.
+The batch encodes an event when the event is appended, so its size in bytes is known at any time:
+that is what a hub's bound counts. A batch keeps encoded bytes, not events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from trionet.lines import TALLY_BYTE, Lines, check_lines
+from trionet.lines import check_lines
 
 E = TypeVar("E")
 B = TypeVar("B")
@@ -30,11 +30,8 @@ _LAST_BYTE = itemgetter(-1)
 _NEWLINES = frozenset(b"\n")
 
 
-_NO_LINES = Lines(b"")
-
-
 class _Gap:
-    """Publishings, ``begin`` to ``end``, that a member is left out of."""
+    """A run of publications, ``begin`` to ``end``, that leaves one member out."""
 
     __slots__ = ("begin", "end")
 
@@ -44,17 +41,17 @@ class _Gap:
 
 
 class _Told(NamedTuple):
-    """What a member alone is told, in front of the publishing at `begin`."""
+    """Lines for one member alone, in front of the publication at `begin`."""
 
     begin: int
     lines: bytes
 
 
-class Cut:
-    """How one member's lines of a turn differ from all lines.
+class Delta:
+    """How one member's lines differ from all lines of a batch.
 
     Attributes:
-        start: the first publishing that is for the member.
+        start: the first publication that is for the member.
         changes: gaps and private lines, in order.
     """
 
@@ -66,132 +63,138 @@ class Cut:
 
 
 class Departure(NamedTuple, Generic[E, B]):
-    """A member who left within a turn.
+    """A member that left within a batch.
 
     Attributes:
         box: where its lines go.
         encode: its format.
-        cut: how its lines differ; ``None``: not at all, up to the end.
-        end: the first publishing that is not for it any more.
+        delta: how its lines differ; ``None``: they are all lines up to `end`.
+        end: the first publication that is not for it any more.
     """
 
     box: B
     encode: Encode[E]
-    cut: Cut | None
+    delta: Delta | None
     end: int
 
 
-class Share(NamedTuple):
-    """One member's lines, in pieces.
+class Payload(NamedTuple):
+    """The lines that one member gets of a batch, in pieces.
 
-    To join those of a busy turn anew for each member who wrote in it would take a third as long as
-    to send them: 20 talkers with lines of 512 bytes copied 10 MB a turn.
+    The pieces are not joined. Joining them again for each member that wrote in a busy batch would
+    take a third as long as sending them: 20 talkers with lines of 512 bytes copied 10 MB a batch.
 
     Attributes:
-        pieces: to be joined. Each is whole lines.
-        tally: how many lines and bytes; see `trionet.lines.tally`.
+        pieces: whole lines each.
+        lines: how many lines they hold.
+        size: how many bytes they hold.
     """
 
     pieces: list[bytes | memoryview]
-    tally: int
+    lines: int
+    size: int
 
 
-class Payload:
-    """What a turn publishes, in one format.
+class EncodedBatch:
+    """All that a batch publishes, in one format.
 
     Args:
-        begin: how many publishings came before the format did.
+        begin: how many publications came before the first member with this format.
 
     Attributes:
-        chunks: of each publishing, its lines, until the turn is closed.
-        has_blanks: whether some event is no line in this format.
-        whole: all lines, once the turn is closed.
+        chunks: the lines of each publication, until the batch is closed.
+        has_blanks: whether some event has no line in this format.
+        whole: all lines, once the batch is closed.
+        lines: how many lines `whole` holds.
     """
 
-    __slots__ = ("_begin", "_numbers", "_offsets", "chunks", "has_blanks", "whole")
+    __slots__ = ("_begin", "_numbers", "_offsets", "chunks", "has_blanks", "lines", "whole")
 
     def __init__(self, begin: int) -> None:
         self._begin = begin
         self.chunks: list[bytes] = []
-        # How many bytes and how many lines stand in front of each publishing, and in all.
+        # How many bytes and how many lines precede each publication; the last entry is the total.
         self._offsets: Sequence[int] = ()
         self._numbers: Sequence[int] = ()
         self.has_blanks = False
-        self.whole = _NO_LINES
+        self.whole = b""
+        self.lines = 0
 
-    def close(self, counts: list[int], *, has_cuts: bool) -> None:
+    def close(self, counts: list[int], *, has_deltas: bool) -> None:
         """Join the lines.
 
         Args:
-            counts: of each publishing of the turn, how many events it was.
-            has_cuts: whether `share` will be asked for.
+            counts: how many events each publication of the batch has.
+            has_deltas: whether anybody will call `payload`.
         """
         chunks, self.chunks = self.chunks, []
-        self.whole = Lines(b"".join(chunks))
-        if not has_cuts:
+        self.whole = b"".join(chunks)
+        self.lines = self.whole.count(b"\n")
+        if not has_deltas:
             return
         counts = counts[self._begin :] if self._begin else counts
         self._offsets = list(accumulate(map(len, chunks), initial=0))
-        # Where each event is one line, as nearly always, there is nothing to count.
-        if self.has_blanks or self.whole.tally % TALLY_BYTE != sum(counts):
+        # Nearly always each event is one line; then `counts` already are the numbers of lines.
+        if self.has_blanks or self.lines != sum(counts):
             counts = [chunk.count(b"\n") for chunk in chunks]
         self._numbers = list(accumulate(counts, initial=0))
 
-    def share(self, cut: Cut | None, end: int | None = None) -> Share:
+    def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
         """Return one member's lines.
 
         Args:
-            cut: how they differ from the whole; ``None``: not at all.
-            end: the first publishing that is not for the member any more; ``None``: all are.
+            delta: how they differ from `whole`; ``None``: not at all.
+            end: the first publication that is not for the member any more; ``None``: all are.
         """
         offsets, numbers, begin = self._offsets, self._numbers, self._begin
         view = memoryview(self.whole)
-        cut = cut or Cut(begin)
-        here = max(cut.start - begin, 0)
+        delta = delta or Delta(begin)
+        here = max(delta.start - begin, 0)
         end = len(offsets) - 1 if end is None else end - begin
         pieces: list[bytes | memoryview] = []
-        number = numbers[end] - numbers[here]
-        for change in cut.changes:
+        lines = numbers[end] - numbers[here]
+        for change in delta.changes:
             at = change.begin - begin
             pieces.append(view[offsets[here] : offsets[at]])
             if isinstance(change, _Gap):
                 here = change.end - begin
-                number -= numbers[here] - numbers[at]
+                lines -= numbers[here] - numbers[at]
             else:
                 here = at
                 pieces.append(change.lines)
-                number += change.lines.count(b"\n")
+                lines += change.lines.count(b"\n")
         pieces.append(view[offsets[here] : offsets[end]])
         pieces = [piece for piece in pieces if piece]
-        return Share(pieces, number + sum(map(len, pieces)) * TALLY_BYTE)
+        return Payload(pieces, lines, sum(map(len, pieces)))
 
 
-class Turn(Generic[E, B]):
+class Batch(Generic[E, B]):
     """What is appended to a log between two deliveries.
 
-    It does not know who is a member: it is told of members only.
+    A batch does not know who is a member. Its caller passes members only.
 
     Args:
-        formats: those that the members have when it begins.
-        report: called when a format raises, or returns what is no lines; the event is left out.
+        formats: the formats that members have when the batch begins.
+        report: called when a format raises or returns something other than lines; the batch then
+            leaves the event out.
 
     Attributes:
-        size: how many entries there are, of all kinds.
-        bytes: how many bytes they are: what is published once for each format, what is told for
-            each member who is told it.
-        cuts: of the members who are here at the end and do not get all of it.
-        departures: of those who are not, in order of going.
+        size: how many entries it holds, of all kinds.
+        bytes: how many bytes they are. A published event counts once for each format, and what a
+            member is told counts for each member that is told it.
+        deltas: the deltas of members that are still here at the end and do not get the whole.
+        departures: the members that left, in that order.
     """
 
     __slots__ = (
         "_counts",
+        "_encoded",
         "_gap",
-        "_payloads",
         "_report",
         "_told",
         "_writer",
         "bytes",
-        "cuts",
+        "deltas",
         "departures",
         "size",
     )
@@ -199,46 +202,47 @@ class Turn(Generic[E, B]):
     def __init__(self, formats: Iterable[Encode[E]], report: Report[E]) -> None:
         self.size = 0
         self.bytes = 0
-        self.cuts: dict[B, Cut] = {}
+        self.deltas: dict[B, Delta] = {}
         self.departures: list[Departure[E, B]] = []
         self._report = report
-        self._payloads = {encode: Payload(0) for encode in formats}
-        # Of each publishing, how many events it was.
+        self._encoded = {encode: EncodedBatch(0) for encode in formats}
+        # How many events each publication has.
         self._counts: list[int] = []
-        # What was told, by format and identity: who asks the same gets the same bytes. The event
-        # is kept, so that its identity stays its own.
+        # What members were told, by format and by the event's identity: members that ask the same
+        # question get the same bytes. The entry keeps the event alive, so that no other event can
+        # take over its identity.
         self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
-        # The last gap and whose it is, as long as it can grow.
+        # The last gap and the member it leaves out, for as long as the gap can grow.
         self._gap = _Gap(-1)
         self._writer: B | None = None
 
     def publish(self, event: E, exclude: B | None) -> None:
-        """Add an event for all members, less one."""
+        """Add an event for all members except `exclude`."""
         if exclude is not None:
             self._leave_out(exclude)
-        for encode, payload in self._payloads.items():
+        for encode, encoded in self._encoded.items():
             lines = self._encode(encode, event)
             if lines:
                 self.bytes += len(lines)
             else:
-                payload.has_blanks = True
-            payload.chunks.append(lines)
+                encoded.has_blanks = True
+            encoded.chunks.append(lines)
         self._counts.append(1)
         self.size += 1
 
     def publish_all(self, events: list[E], exclude: B | None) -> None:
-        """Add events for all members, less one; as if they were added one by one."""
+        """Add events for all members except `exclude`, as if they were added one by one."""
         if len(events) < 2:
             for event in events:
                 self.publish(event, exclude)
             return
         if exclude is not None:
             self._leave_out(exclude)
-        for encode, payload in self._payloads.items():
+        for encode, encoded in self._encoded.items():
             try:
                 pieces = [encode(event) for event in events]
                 lines = b"".join(pieces)
-                # In C, for each is looked at.
+                # Checks the last byte of each piece, in C.
                 are_lines = _NEWLINES.issuperset(map(_LAST_BYTE, filter(None, pieces)))
             except Exception:
                 are_lines = False
@@ -246,72 +250,75 @@ class Turn(Generic[E, B]):
                 pieces = [self._encode(encode, event) for event in events]
                 lines = b"".join(pieces)
             if not all(pieces):
-                payload.has_blanks = True
+                encoded.has_blanks = True
             self.bytes += len(lines)
-            payload.chunks.append(lines)
+            encoded.chunks.append(lines)
         self._counts.append(len(events))
         self.size += len(events)
 
     def tell(self, box: B, encode: Encode[E], event: E) -> int:
-        """Add an event for one member, whose format is given; return how many bytes it is.
+        """Add an event for one member with the given format, and return how many bytes it is.
 
-        An event that is told more than once in a turn is encoded once for each format.
+        An event that is told more than once in a batch is encoded once for each format.
         """
         key = encode, id(event)
         told = self._told.get(key)
         if told is None:
             told = self._told[key] = event, self._encode(encode, event)
-        lines = told[1]
+        return self.tell_lines(box, told[1])
+
+    def tell_lines(self, box: B, lines: bytes) -> int:
+        """Add lines for one member, and return how many bytes they are."""
         self.size += 1
         self.bytes += len(lines)
         self._writer = None
-        self._cut(box).changes.append(_Told(len(self._counts), lines))
+        self._delta_of(box).changes.append(_Told(len(self._counts), lines))
         return len(lines)
 
     def add(self, box: B, encode: Encode[E]) -> None:
-        """Note that somebody has become a member."""
+        """Record that a member has joined."""
         self.size += 1
-        if encode not in self._payloads:
-            self._payloads[encode] = Payload(len(self._counts))
-        self.cuts[box] = Cut(len(self._counts))
+        if encode not in self._encoded:
+            self._encoded[encode] = EncodedBatch(len(self._counts))
+        self.deltas[box] = Delta(len(self._counts))
 
     def discard(self, box: B, encode: Encode[E]) -> None:
-        """Note that somebody is a member no more."""
+        """Record that a member has left."""
         self.size += 1
         self._writer = None
-        if encode not in self._payloads:
-            # It was the last member with this format, and nothing was published since.
-            self._payloads[encode] = Payload(len(self._counts))
-        cut = self.cuts.pop(box, None)
-        self.departures.append(Departure(box, encode, cut, len(self._counts)))
+        if encode not in self._encoded:
+            # The last member with this format, and nothing was published since it joined.
+            self._encoded[encode] = EncodedBatch(len(self._counts))
+        delta = self.deltas.pop(box, None)
+        self.departures.append(Departure(box, encode, delta, len(self._counts)))
 
-    def close(self) -> dict[Encode[E], Payload]:
-        """Join what was published, in each format. Nothing is appended after this."""
-        has_cuts = bool(self.cuts or self.departures)
-        for payload in self._payloads.values():
-            payload.close(self._counts, has_cuts=has_cuts)
-        return self._payloads
+    def close(self) -> dict[Encode[E], EncodedBatch]:
+        """Join what was published, in each format. Append nothing after this."""
+        has_deltas = bool(self.deltas or self.departures)
+        for encoded in self._encoded.values():
+            encoded.close(self._counts, has_deltas=has_deltas)
+        return self._encoded
 
     def _leave_out(self, box: B) -> None:
-        """Leave a member out of the publishing that comes next."""
+        """Leave a member out of the next publication."""
         at = len(self._counts)
         if box is self._writer and self._gap.end == at:
             self._gap.end = at + 1
         else:
             self._gap = _Gap(at)
             self._writer = box
-            self._cut(box).changes.append(self._gap)
+            self._delta_of(box).changes.append(self._gap)
 
-    def _cut(self, box: B) -> Cut:
-        cut = self.cuts.get(box)
-        if cut is None:
-            cut = self.cuts[box] = Cut()
-        return cut
+    def _delta_of(self, box: B) -> Delta:
+        delta = self.deltas.get(box)
+        if delta is None:
+            delta = self.deltas[box] = Delta()
+        return delta
 
     def _encode(self, encode: Encode[E], event: E) -> bytes:
         try:
             lines = encode(event)
-            # As nearly always; a call less.
+            # Nearly always true, and it spares a call.
             if type(lines) is bytes and lines.endswith(b"\n"):
                 return lines
             return check_lines(lines)

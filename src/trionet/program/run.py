@@ -10,21 +10,24 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import trio
 
+from trionet.checks import check_flag, check_tasks
 from trionet.connection.connection import Connection
-from trionet.errors import TrionetError, system_reason
-from trionet.nurseries import first_error
+from trionet.errors import AddressError, TrionetError, system_reason
+from trionet.limits import Limits
+from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Server, serve
+from trionet.server import Server, check_call, serve
 from trionet.text.safe import safe_text
 from trionet.transport.network import SYSTEM
 
@@ -70,7 +73,8 @@ def run(
         handler: called with a `Connection` for each peer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
         beside: async functions that run beside the server. They start before it listens, and are
-            cancelled when it has ended. What one of them raises ends the program.
+            cancelled when it has ended. What one of them raises ends the program, by itself and in
+            no group.
         quiet: print no addresses and log no connections.
         options: all other options are those of `serve`, except ``task_status``. If you give
             ``on_event``, connections are not logged.
@@ -78,9 +82,11 @@ def run(
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
             `TrionetError`, such as an address that cannot be listened on; with status 130 after a
-            second signal.
-        TypeError: `serve` has no such option.
-        ValueError: there is no address.
+            second signal; with the status of a ``sys.exit`` in the handler or in `beside`, which
+            ends the program at once: nobody is drained.
+        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
+            async function, or `serve` has no such option; the message says what to write. These
+            are raised at the call, before anything runs.
         RuntimeError: it was not called in the main thread. Only there can signals be handled.
 
     Cancellation: none, because it is not an async function. Inside Trio use `serve`.
@@ -89,16 +95,45 @@ def run(
     log. The limit of file descriptors is raised as far as the OS allows, and stays raised.
     """
     # Report a mistake in the call at the call, not from the depths of an event loop.
-    inspect.signature(serve).bind(handler, *addresses, **options)
-    if not addresses:
-        raise ValueError("run() needs at least one address")
+    _check_options(options)
+    # An address that a user of the program may have written is reported without a traceback, below.
+    with suppress(AddressError):
+        check_call(handler, addresses, caller="run", **options)
+    check_flag("quiet", quiet)
+    tasks = check_tasks("beside", beside)
     ending = Ending()
-    with signals_taken_by(ending.take, *SERVER_SIGNALS):
-        status = trio.run(partial(_run, handler, addresses, ending, tuple(beside), quiet, options))
+    with signals_taken_by(ending.take, *SERVER_SIGNALS), _exits_by_themselves():
+        status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
     if ending.count > 1:
         status = INTERRUPTED
     if status:
         sys.exit(status)
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    """Refuse options that `serve` does not have, with what to write instead."""
+    limits = {field.name for field in fields(Limits)}
+    known = inspect.signature(serve).parameters
+    for name in options:
+        if name in limits:
+            raise TypeError(f"run() has no option {name}: write limits=trionet.Limits({name}=...)")
+        if name == "task_status":
+            raise TypeError("run() has no option task_status: inside Trio use trionet.serve")
+        if name not in known:
+            raise TypeError(f"run() has no option {name}: it has those of trionet.serve")
+
+
+@contextmanager
+def _exits_by_themselves() -> Iterator[None]:
+    """Let a lone error, and what ends a program, out of the groups that nurseries put it into."""
+    try:
+        with single_error(BaseException):
+            yield
+    except BaseExceptionGroup as group:
+        exits, others = group.split((SystemExit, KeyboardInterrupt))
+        if exits is None or others is not None:
+            raise
+        raise first_error(exits) from None
 
 
 async def _run(

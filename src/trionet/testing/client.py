@@ -45,7 +45,13 @@ class LineClient:
         await self.stream.send_all(encode_lines(lines))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are: half a line, or no text at all."""
+        """Send bytes as they are: half a line, or no text at all.
+
+        Raises:
+            TypeError: it is no bytes; text is for `send`.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"send_bytes() takes bytes, and send() text: not {data!r:.60}")
         self._note("→", repr(data))
         await self.stream.send_all(data)
 

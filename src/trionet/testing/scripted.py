@@ -10,6 +10,7 @@ from typing import Self
 import trio
 
 from trionet.abc import Listener
+from trionet.checks import check_network
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
 
@@ -44,6 +45,7 @@ class ScriptedServer:
     def __init__(
         self, network: MemoryNetwork, address: str = "localhost:0", *, patience: float = 60.0
     ) -> None:
+        check_network(network)
         self._network = network
         self._wanted = address
         self._patience = patience

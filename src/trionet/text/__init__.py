@@ -1,1 +1,1 @@
-"""Text that is safe to show: what is replaced, and the character tables behind it. Pure."""
+"""Text that is safe to display: the rules, and the character tables behind them. Pure."""

@@ -1,7 +1,7 @@
-r"""Which characters are not to be seen by themselves: tables from the Unicode Character Database.
+r"""Tables from the Unicode Character Database, for telling which characters are safe to display.
 
-Taken from version 15.0.0; the licence is in chat/UNICODE-LICENSE.txt. Each is the inside of a
-character class for `re`. Python's own `unicodedata` has none of these properties.
+They come from version 15.0.0; the licence is in chat/UNICODE-LICENSE.txt. Each table is the inside
+of a character class for `re`. Python's own `unicodedata` has none of these properties.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# DerivedCoreProperties.txt, Default_Ignorable_Code_Point: what a program that does not know it
-# shows as nothing. First those that are seen, by what they do, as a part of some sequence: the
-# selectors of Mongolian, joiners, variation selectors, the tags of a flag.
+# DerivedCoreProperties.txt, Default_Ignorable_Code_Point: characters that a program displays as
+# nothing if it does not know them. First those that have a visible effect as part of some sequence:
+# Mongolian selectors, joiners, variation selectors, the tags of a flag.
 SEQUENCED_BELOW = "\u180b-\u180f\u200c-\u200d\ufe00-\ufe02\ufe0e-\ufe0f"
 _SEQUENCED_BEYOND = "\U000e0030-\U000e0039\U000e0061-\U000e007a\U000e007f\U000e0100-\U000e01ef"
-# And those that never are: zero width spaces, bidi controls, the soft hyphen, Hangul fillers, and
-# what is kept for more of the kind.
+# And those that never have one: zero width spaces, bidi controls, the soft hyphen, Hangul fillers,
+# and code points reserved for more of the kind.
 IGNORABLE_BELOW = (
     "\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u200b\u200e-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe03-\ufe0d\ufeff\uffa0\ufff0-\ufff8"
@@ -26,8 +26,8 @@ IGNORABLE_BEYOND = (
 )
 IGNORABLE = SEQUENCED_BELOW + IGNORABLE_BELOW + _SEQUENCED_BEYOND + IGNORABLE_BEYOND
 
-# emoji-data.txt, Extended_Pictographic: every emoji but digits, flags and skin tones, and what is
-# kept for later ones.
+# emoji-data.txt, Extended_Pictographic: every emoji except digits, flags and skin tones, and code
+# points reserved for later ones.
 PICTOGRAPHIC = (
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9-\u21aa\u231a-\u231b\u2328\u2388"
     "\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2\u25aa-\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2605"
@@ -43,8 +43,8 @@ PICTOGRAPHIC = (
     "\U0001f93c-\U0001f945\U0001f947-\U0001faff\U0001fc00-\U0001fffd"
 )
 
-# Blocks.txt and DerivedJoiningType.txt: the blocks of scripts whose letters take another shape
-# when they join: Arabic, Syriac, N'Ko, Mandaic, Mongolian, Phags-pa, Manichaean and Psalter
+# Blocks.txt and DerivedJoiningType.txt: the blocks of scripts whose letters change their shape when
+# they join: Arabic, Syriac, N'Ko, Mandaic, Mongolian, Phags-pa, Manichaean and Psalter
 # Pahlavi, Hanifi Rohingya, Sogdian to Chorasmian, Adlam.
 CURSIVE = (
     "\u0600-\u077f\u07c0-\u07ff\u0840-\u08ff\u1800-\u18af\ua840-\ua87f\ufb50-\ufdff\ufe70-\ufeff"
@@ -53,20 +53,20 @@ CURSIVE = (
 )
 
 # Blocks.txt and IndicSyllabicCategory.txt: the blocks of scripts that stack or halve consonants:
-# from Devanagari to Sinhala, Tibetan and Myanmar, of the Philippines, Khmer, Limbu to Tai Tham,
+# from Devanagari to Sinhala, Tibetan and Myanmar, the Philippines, Khmer, Limbu to Tai Tham,
 # Balinese to Batak, Vedic signs, Syloti Nagri, Saurashtra, Rejang, Javanese, Meetei Mayek, and
-# those of historic India.
+# the scripts of historic India.
 INDIC = (
     "\u0900-\u0dff\u0f00-\u109f\u1700-\u175f\u1780-\u17ff\u1900-\u1aaf\u1b00-\u1bff\u1cd0-\u1cff"
     "\ua800-\ua82f\ua880-\ua8ff\ua930-\ua95f\ua980-\ua9ff\uaa60-\uaa7f\uaae0-\uaaff\uabc0-\uabff"
     "\U00010a00-\U00010a5f\U00011000-\U00011fff"
 )
 
-# Blocks.txt: Chinese, Japanese and Korean ideographs, and room for more.
+# Blocks.txt: Chinese, Japanese and Korean ideographs, and code points for more.
 IDEOGRAPHIC = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
 
-# UnicodeData.txt, General_Category Mn and Me: marks that are drawn on what stands before them.
-# Those that are ignorable are left out. Ranges run on over what is not assigned yet.
+# UnicodeData.txt, General_Category Mn and Me: marks that are drawn on the character before them,
+# without the ignorable ones. Ranges include code points that are not assigned yet.
 MARKS_BELOW = (
     "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711"
@@ -118,16 +118,16 @@ MARKS = MARKS_BELOW + (
     "\U0001e8d0-\U0001e8d6\U0001e944-\U0001e94a"
 )
 
-# `re` looks a character up in one step where it is below U+10000, and else tries the ranges beyond
-# in turn, also for a character below that is not in the class: 1 to 2 ns for each range.
+# `re` looks a character up in one step if it is below U+10000 and in the class. Otherwise it tries
+# the ranges beyond one after the other, at 1 to 2 ns for each.
 _MAX_RANGES = 12
 
 
 def one_of(characters: Iterable[str]) -> str:
-    """Return a pattern for one of these characters that is quick for any character.
+    """Return a pattern for one of these characters that is fast on every character.
 
     Args:
-        characters: any, in any order, with some below U+10000 among them.
+        characters: in any order; at least one must be below U+10000.
     """
     ranges = _ranges(characters)
     below = [pair for pair in ranges if pair[1] < "\U00010000"]
@@ -138,7 +138,7 @@ def one_of(characters: Iterable[str]) -> str:
 
 
 def characters_of(character_class: str) -> list[str]:
-    """Return the characters of the inside of a character class."""
+    """Return the characters in the inside of a character class."""
     return [
         character
         for first, last in re.findall("(.)(?:-(.))?", character_class)

@@ -1,29 +1,30 @@
-r"""Peers' text made safe to show: nothing in it moves a cursor, begins a line, or hides.
+r"""Make a peer's text safe to display: nothing in it moves the cursor, begins a line, or hides.
 
-What is replaced, each character by one ``�``, so that everyone sees that something was there:
+Each unsafe character is replaced by one ``�``, so that everyone sees that something was there:
 
-- control characters with ESC and TAB, the line and paragraph separators, halves of surrogate pairs;
-- what changes the order of what stands beside it: bidi overrides, embeddings and isolates, and
-  also the marks U+200E, U+200F and U+061C: a chat line does without them, and they would shift the
+- control characters including ESC and TAB, the line and paragraph separators, and halves of
+  surrogate pairs;
+- characters that reorder the text beside them: bidi overrides, embeddings and isolates, and also
+  the marks U+200E, U+200F and U+061C. A chat line does without them, and they would shift the
   ``: `` and ``(3 here)`` that programs put around a text;
-- what is not to be seen: zero width spaces, word joiners, invisible operators, soft hyphens, Hangul
-  fillers, tags, annotations, and whatever else Unicode calls default-ignorable. Text hidden in it
-  reaches machines and not people, and makes two texts of what looks like one;
-- what has no meaning between strangers: private use, which a font may draw as anything, and
-  noncharacters;
-- combining marks above the eighth on one base, because a tower of them covers other lines.
+- invisible characters: zero width spaces, word joiners, invisible operators, soft hyphens, Hangul
+  fillers, tags, annotations, and whatever else Unicode calls default-ignorable. Text hidden in them
+  reaches machines but not people, and two different texts would look the same;
+- characters that mean nothing between strangers: private use, which a font may draw as anything,
+  and noncharacters;
+- combining marks after the eighth on one base, because a tower of them covers other lines.
 
-What stays whole although there are such characters in it, because they are seen there:
+Some sequences stay whole although they contain such characters, because there they are visible:
 
-- an emoji: ZWJ between pictographs, variation selectors 15 and 16 behind one or behind a keycap's
-  character, and the tags of a subdivision's flag (Scotland's);
-- letters of scripts that join: ZWNJ and ZWJ between two (Persian, Indic), either behind a virama,
-  ZWJ behind a cursive letter, and Mongolian's own selectors;
+- an emoji: ZWJ between pictographs, variation selectors 15 and 16 after a pictograph or after a
+  keycap's character, and the tags of a subdivision's flag (Scotland's);
+- letters of scripts that join: ZWNJ and ZWJ between two (Persian, Indic), either one after a
+  virama, ZWJ after a cursive letter, and Mongolian's own selectors;
 - an ideograph with one variation selector (Japanese names have them).
 
 Characters that this version of Python does not know stay: nearly all of them are new letters and
-emoji. White space of every width stays too. The order that right-to-left letters themselves bring
-about is not touched.
+emoji. White space of every width stays too, and so does the order that right-to-left letters
+themselves bring about.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from trionet.text.sequences import replace_alone
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# The same wherever it stands: where a tab stop is, nobody knows behind `Ann: `.
+# Always the same: after `Ann: ` nobody knows where the tab stops are.
 _TAB = "    "
 
 # Unicode's White_Space property. `str.strip()` also takes the information separators U+001C to
@@ -54,35 +55,36 @@ WHITE_SPACE = (
     "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 
-# As many as the highest stack in real use has, a Tibetan one: ཧྐྵྨླྺྼྻྂ. Vietnamese needs 2, Hebrew 5.
+# The highest stack in real use has this many, a Tibetan one: ཧྐྵྨླྺྼྻྂ. Vietnamese needs 2, Hebrew 5.
 MAX_MARKS = 8
 
 _ASCII_CONTROLS = dict.fromkeys([*range(0x20), 0x7F], REPLACEMENT)
 _CONTROLS_AS_NUL = bytes.maketrans(bytes(_ASCII_CONTROLS), bytes(len(_ASCII_CONTROLS)))
 
-# Unsafe wherever they stand, below U+10000 and beyond. In one class they would be slower: `re`
-# would compare each character below with all ranges beyond.
+# Characters that are unsafe everywhere, below U+10000 and beyond it. One class for both would take
+# three times as long on Cyrillic, Arabic or ideographs: `re` would compare each character with all
+# ranges beyond.
 _UNSAFE_BELOW = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029"
     + IGNORABLE_BELOW
     # Annotations, surrogates and private use, noncharacters.
     + "\ufff9-\ufffb\ud800-\uf8ff\ufdd0-\ufdef\ufffe\uffff]"
 )
-# Noncharacters, and the planes in which there is nothing to show but parts of sequences.
+# Noncharacters, and the planes that hold nothing visible but parts of sequences.
 _UNSAFE_BEYOND = re.compile(
     f"[\U0001bca0-\U0010ffff](?<=[{IGNORABLE_BEYOND}\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
     "\U0003fffe-\U000dffff\U000e1000-\U0010ffff])"
 )
-# All these, and what is safe as a part of a sequence.
+# All these, and the characters that are safe as part of a sequence.
 _UNSAFE_SOMEWHERE = re.compile(
     f"[{_UNSAFE_BELOW.pattern[1:-1]}{SEQUENCED_BELOW}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0003fffe-\U0010ffff]"
 )
 
-# Joiners are counted too, because marks go on to stack behind them.
+# Joiners are counted too, because marks go on stacking after them.
 _JOINERS = "\u200c\u200d"
-# Where there may be a tower: first with one range for all that is beyond U+10000 and no emoji, then
-# with three, so that mathematical letters are not looked at once more.
+# Quick looks for a tower of marks: first with one range for everything beyond U+10000 that is not
+# an emoji, and then with three, so that mathematical letters do not need the slow look.
 _TOWER_PERHAPS = f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001efff]{{{MAX_MARKS + 1}}}"
 _TOWER_LIKELY = (
     f"[{MARKS_BELOW}{_JOINERS}\U00010000-\U0001bc9e\U0001cf00-\U0001d244\U0001da00-\U0001e94a]"
@@ -93,7 +95,7 @@ _TOWERS_SOMEWHERE = (re.compile(_TOWER_PERHAPS), re.compile(_TOWER_LIKELY))
 
 @cache
 def _tower() -> re.Pattern[str]:
-    """Compile what finds a tower and what is too much of it: 3 ms, and seldom needed."""
+    """Compile the pattern that finds a tower and its excess marks: 3 ms, and seldom needed."""
     stacked = one_of(characters_of(f"{MARKS}{_JOINERS}"))
     return re.compile(f"({stacked}{{{MAX_MARKS}}})({stacked}+)")
 
@@ -105,7 +107,7 @@ def safe_text(text: str) -> str:
         text: one line from a peer.
 
     Returns:
-        As many characters as in `text`. Made safe again it stays the same.
+        As many characters as `text` has. Making it safe again changes nothing.
 
     >>> safe_text("\x1b[2Jgone \u202e(3 here)")
     '�[2Jgone �(3 here)'
@@ -113,12 +115,13 @@ def safe_text(text: str) -> str:
     # Nearly all lines are ASCII, and one pass in C is all they cost.
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
-    # Towers first: what they lose can then not be what something else relies on.
+    # Towers first: nothing else may rely on a character that a tower loses.
     if all(tower.search(text) is not None for tower in _TOWERS_SOMEWHERE):
         text = _tower().sub(lambda tower: tower[1] + REPLACEMENT * len(tower[2]), text)
     if _UNSAFE_SOMEWHERE.search(text) is None:
         return text
-    # Of these a line could have most, one in each byte, and bytes are replaced all at once.
+    # A line can have a control in each byte. Replacing them as bytes takes 6 µs for 3,000 of them;
+    # replacing them with `re` takes 156.
     data = text.encode("utf-8", "surrogatepass").translate(_CONTROLS_AS_NUL)
     text = data.decode("utf-8", "surrogatepass").replace("\0", REPLACEMENT)
     text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
@@ -127,15 +130,15 @@ def safe_text(text: str) -> str:
 
 
 def safe_message(text: str) -> str:
-    r"""Return what somebody said with each TAB as four spaces, and made safe as by `safe_text`.
+    r"""Return a message with each TAB as four spaces, and otherwise made safe as by `safe_text`.
 
-    A TAB moves the cursor, so it cannot stay; but people paste code and tables with it.
+    A TAB moves the cursor, so it cannot stay, but people paste code and tables with it.
 
     Args:
-        text: one line from a peer, or one of one's own that is to look as others see it.
+        text: one line from a peer, or one of your own, to see it as others do.
 
     Returns:
-        As many characters as in `text`, and three more for each TAB.
+        As many characters as `text` has, and three more for each TAB.
 
     >>> safe_message("if ready:\tgo\x07")
     'if ready:    go�'

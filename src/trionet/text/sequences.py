@@ -1,15 +1,16 @@
-"""What `trionet.text.safe` does with a line in which something looks unsafe: keep it or not.
+"""Decide which joiners, variation selectors and tags have a meaning where they stand.
 
-Most of what is unsafe is so wherever it stands. The rest (joiners, variation selectors, tags) has a
-meaning beside the right neighbours, and they alone decide: two characters before it and one behind
-it, or the whole of a flag. So each kind has one pattern that finds those without a meaning, and
-`re` goes over the line once for each, in C. No line makes Python code run for each of its
-characters: that once made a line of joiners forty times as dear as one of Cyrillic. Now such a
-line costs twice as much, and the dearest of some thousand random ones seven to nine times: 0.3 to
-0.4 ms for 4,096 bytes.
+`trionet.text.safe` asks this about lines in which something looks unsafe. Most unsafe characters
+are unsafe everywhere. These three kinds have a meaning beside the right neighbours, and only the
+neighbours decide: two characters before it and one after it, or the whole of a flag. So each kind
+has one pattern that finds the meaningless ones, and `re` goes over the line once for each, in C. No
+line makes Python code run for each of its characters: that once made a line of joiners forty times
+as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst of some thousand
+random ones seven to nine times: 0.3 to 0.4 ms for 4,096 bytes.
 
-Needed seldom, and 20 ms to get ready: so the patterns are compiled when the first such line comes.
-(The module is not imported then, because a server may be out of file descriptors.)
+The patterns are seldom needed and take 20 ms to compile, so they are compiled when the first such
+line comes. (Importing this module that late would fail in a server that is out of file
+descriptors.)
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _KEYCAP = "0-9#*"
 
 _IDEOGRAPH_SELECTOR = "\ufe00-\ufe02\U000e0100-\U000e01ef"
 
-# Mongolian: a selector makes a letter's variant, and a separator has a vowel stand apart.
+# Mongolian: a selector makes a variant of a letter, and a separator sets a vowel apart.
 _MONGOLIAN = "\u1820-\u18aa"
 _MONGOLIAN_SELECTOR = "\u180b-\u180d\u180f"
 _MONGOLIAN_SEPARATOR = "\u180e"
@@ -55,10 +56,10 @@ _VIRAMA = 9
 
 
 class _Patterns(NamedTuple):
-    """Each finds what has no meaning where it stands, but `flag`, which finds whole flags.
+    """Each pattern finds characters without a meaning, except `flag`, which finds whole flags.
 
-    A pattern begins with the character that it is about, and looks back from behind it: so `re`
-    runs over all others in its fastest loop.
+    A pattern begins with the character that it is about, and then looks back across it. So `re`
+    runs over all other characters in its fastest loop.
     """
 
     flag: re.Pattern[str]
@@ -69,14 +70,14 @@ class _Patterns(NamedTuple):
 
 
 def replace_alone(text: str, replacement: str) -> str:
-    """Replace each joiner, variation selector and tag that is no part of a sequence that is seen.
+    """Replace each joiner, variation selector and tag that is not part of a visible sequence.
 
-    None of them gives another a meaning by which that one is kept, unless it is kept itself: so
-    one kind can be replaced after the other.
+    A character that is replaced never gives a meaning to one that is kept, so the kinds can be
+    replaced one after the other.
 
     Args:
         text: any text.
-        replacement: what stands for each: one character.
+        replacement: the one character that replaces each.
     """
     patterns = _patterns()
     if patterns.tag.search(text) is not None:
@@ -94,8 +95,8 @@ def _patterns() -> _Patterns:
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
     mongolian = characters_of(_MONGOLIAN)
-    # Behind these a joiner stays whatever follows: such as the heh that stands for the year of the
-    # Hijra, behind which a full stop comes.
+    # After these a joiner stays, whatever follows: for example after the heh that abbreviates the
+    # year of the Hijra, which a full stop follows.
     joins_alone = [*viramas, *_letters(CURSIVE), *mongolian]
     letter, virama, pictograph = map(one_of, (joining, viramas, characters_of(PICTOGRAPHIC)))
     ends_alone = one_of(joins_alone)
@@ -108,7 +109,7 @@ def _patterns() -> _Patterns:
         )
 
     return _Patterns(
-        # One that is joined to an emoji in front of it belongs to that one, without its tags.
+        # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
         flag=re.compile(
             f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})"
         ),
@@ -125,7 +126,7 @@ def _patterns() -> _Patterns:
         non_joiner=re.compile(f"{_ZWNJ}(?:(?<!{letter}{_ZWNJ})|(?!{letter})(?<!{virama}{_ZWNJ}))"),
         joiner=re.compile(
             f"{_ZWJ}(?<!{ends_alone}{_ZWJ})(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_ZWJ})"
-            # What follows first: mostly there is nothing that can be joined.
+            # Look at what follows first: usually it cannot be joined.
             f"(?!{letter}(?<={letter}{_ZWJ}.))"
             f"(?!{pictograph}(?:{behind_emoji(_ZWJ + '.')}))",
             re.DOTALL,
@@ -134,7 +135,7 @@ def _patterns() -> _Patterns:
 
 
 def _letters(blocks: str) -> list[str]:
-    """Return the letters of these blocks, and the marks on them, that are seen."""
+    """Return the visible letters of these blocks, and the visible marks on them."""
     ignorable = set(characters_of(IGNORABLE))
     return [
         character

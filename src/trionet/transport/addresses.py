@@ -1,4 +1,4 @@
-"""Addresses as people write them, read and written back. No lookup, no I/O.
+"""Read addresses as people write them, and write them back. No lookup, no I/O.
 
 | written | to listen | to connect |
 |---|---|---|
@@ -12,10 +12,10 @@
 | ``[::ffff:127.0.0.1]:PORT`` | the IPv4 address | the IPv4 address |
 | ``unix:PATH`` | a socket in the file system | a socket in the file system |
 | ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
-| ``tls:`` and one with a port | as without it, encrypted | as without it, encrypted |
+| ``tls:`` before one with a port | as without it, encrypted | as without it, encrypted |
 
-Port 0 lets the system pick a free port to listen on. ``localhost`` may be written in capitals and
-with a dot behind it. A file whose name begins with ``@`` is ``unix:./@NAME``.
+Port 0 lets the kernel pick a free port to listen on. ``localhost`` may be written in capitals and
+with a dot after it. A file whose name begins with ``@`` is ``unix:./@NAME``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TCPAddress:
 class TLSAddress:
     """TLS over TCP.
 
-    It is no `TCPAddress` itself, so that nothing can take it for one and speak plain text.
+    It is not itself a `TCPAddress`, so nothing can take it for one and speak plain text.
 
     Attributes:
         tcp: the host and the port.
@@ -66,14 +66,14 @@ class UnixAddress:
     """A Unix socket.
 
     Attributes:
-        path: where it is in the file system; ``@NAME``: an abstract socket, which is in none.
+        path: where it is in the file system; ``@NAME``: an abstract socket, which is not in it.
     """
 
     path: str
 
     @property
     def is_abstract(self) -> bool:
-        """Whether it has a name and no file."""
+        """Whether it has a name but no file."""
         return self.path.startswith("@")
 
     def __str__(self) -> str:
@@ -83,13 +83,13 @@ class UnixAddress:
 Address: TypeAlias = TCPAddress | TLSAddress | UnixAddress
 
 RemoteAddress: TypeAlias = TCPAddress | UnixAddress
-"""Where the other end of a stream is; TLS is no part of it."""
+"""Where the other end of a stream is. TLS is not part of it."""
 
 Host: TypeAlias = str | tuple[int, str]
 """What counts as one host; see `host_of`."""
 
 _PORT = re.compile(r"[0-9]{1,5}")
-# What would break the one line in which an address is shown, or move a cursor in it.
+# These would break the line that shows an address, or move the cursor in it.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -97,12 +97,12 @@ def parse_address(text: str) -> Address:
     """Read an address.
 
     Args:
-        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also behind ``tls:``, or
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also after ``tls:``, or
             ``unix:PATH`` or ``unix:@NAME``.
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
-        TypeError: `text` is no text.
+        TypeError: `text` is not a string.
 
     >>> parse_address("[::1]:22333")
     TCPAddress(host='::1', port=22333)
@@ -120,9 +120,9 @@ def parse_address(text: str) -> Address:
 def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | None:
     """Return what counts as the host of a peer, for limits on what one host may have.
 
-    Whoever has one IPv6 address commonly has the other 2^64 of its network too, so a limit for each
+    Whoever has one IPv6 address usually has all 2^64 addresses of its network, so a limit for each
     single address would limit nobody. An IPv4 address that is written as IPv6 (``::ffff:a.b.c.d``)
-    is the IPv4 address.
+    counts as the IPv4 address.
 
     Args:
         remote: the peer's address, numeric; ``None``: not known.
@@ -143,7 +143,7 @@ def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | No
 
 
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
-    """Refuse no address at all, a list in place of addresses, and what is no address.
+    """Refuse an empty list, a list in place of single addresses, and anything that is no address.
 
     Args:
         addresses: what a user passed as ``*addresses``.
@@ -151,7 +151,7 @@ def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
 
     Raises:
         ValueError: there is no address.
-        TypeError: one is no text.
+        TypeError: one is not a string.
         AddressError: one cannot be read.
     """
     if not addresses:
@@ -162,7 +162,7 @@ def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
                 f"addresses are given one by one: "
                 f"write {caller}(..., *addresses), not {repr(address)[:60]}"
             )
-        # It judges the type itself, because `connect` and `listen` rely on it alone.
+        # `parse_address` checks the type itself, because `connect` and `listen` rely on it alone.
         parse_address(address)  # type: ignore[arg-type]
 
 
@@ -192,6 +192,9 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
         )
+    elif host == "*":
+        # The resolver would make localhost of it.
+        raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")
     elif host.lower().removesuffix(".") == "localhost":

@@ -1,7 +1,7 @@
-"""Certificate files made into TLS settings, and what is wrong with them told in one line.
+"""Turn certificate files into TLS settings, or say in one line what is wrong with them.
 
-The settings are few: TLS 1.2 at least, Python's choice of ciphers, and the other side's
-certificate always checked by whoever connects.
+The settings are few: TLS 1.2 or later, and Python's choice of ciphers. A client always checks the
+server's certificate.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def server_context(certificate: File, private_key: File | None = None) -> ssl.SS
     """Return the settings of a server.
 
     Args:
-        certificate: a PEM file with the server's certificate, followed by those that lead to one
+        certificate: a PEM file with the server's certificate, followed by the chain up to one
             that clients trust.
-        private_key: a PEM file with its private key, not encrypted; default: it stands in
+        private_key: a PEM file with its private key, not encrypted; default: it is in
             `certificate` too.
 
     Raises:
@@ -33,14 +33,15 @@ def server_context(certificate: File, private_key: File | None = None) -> ssl.SS
         _check_readable(file)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # A handshake costs a server a hundred times what asking for it costs: one for a connection.
+    # A handshake costs a server a hundred times what asking for it costs the client, so each
+    # connection gets one.
     context.options |= ssl.OP_NO_RENEGOTIATION
-    # Nobody resumes a session of hours, and tickets that a client has not read when it closes
-    # make that close a reset, which destroys its last lines.
+    # Nobody resumes a session that lasts hours. And if a client closes with unread tickets, that
+    # close is a reset, which destroys its last lines.
     context.num_tickets = 0
 
     def refuse_password() -> NoReturn:
-        # OpenSSL would ask for it on the terminal.
+        # OpenSSL would ask for the password on the terminal.
         raise TrionetError(f"{_name(key)}: the private key is encrypted; give it without password")
 
     try:
@@ -51,11 +52,11 @@ def server_context(certificate: File, private_key: File | None = None) -> ssl.SS
 
 
 def client_context(ca: File | None = None) -> ssl.SSLContext:
-    """Return the settings of a client: certificates and the names in them are checked.
+    """Return the settings of a client, which checks certificates and the names in them.
 
     Args:
-        ca: a PEM file with the certificates to trust, and no others; default: those that the
-            system trusts.
+        ca: a PEM file with the only certificates to trust; default: those that the system
+            trusts.
 
     Raises:
         TrionetError: the file cannot be used; the message names it.
@@ -72,7 +73,7 @@ def client_context(ca: File | None = None) -> ssl.SSLContext:
 
 
 def _check_readable(file: File) -> None:
-    """Open a file: the ssl module's own errors do not name it."""
+    """Try to open a file, because the ssl module's own errors do not name it."""
     try:
         Path(file).open("rb").close()
     except OSError as error:
@@ -82,7 +83,7 @@ def _check_readable(file: File) -> None:
 
 
 def _blame(certificate: File, key: File, reason: str | None) -> str:
-    """Tell which of the two files OpenSSL means: it does not."""
+    """Say which of the two files is at fault, because OpenSSL does not."""
     if reason == "KEY_VALUES_MISMATCH":
         return f"{_name(key)}: the private key does not belong to {_name(certificate)}"
     try:
@@ -90,7 +91,7 @@ def _blame(certificate: File, key: File, reason: str | None) -> str:
     except ssl.SSLError:
         return f"{_name(certificate)}: no certificate in PEM format"
     if reason is not None and reason.isupper():
-        # A good certificate, which is still refused: such as EE_KEY_TOO_SMALL.
+        # A readable certificate that is refused all the same, such as EE_KEY_TOO_SMALL.
         return f"{_name(certificate)}: {reason.lower().replace('_', ' ')}"
     return f"{_name(key)}: no private key in PEM format"
 

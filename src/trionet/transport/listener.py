@@ -1,4 +1,9 @@
-"""A listening socket that accepts all that wait, and that lives through a lack of descriptors."""
+"""A listening socket that survives running out of file descriptors.
+
+`SocketListener` waits for a connection, or accepts those that already wait. When the
+process has no descriptor left, it gives up one that it holds in reserve, accepts, says why it
+refuses, closes, and takes the reserve back. So clients get an answer, and accepting never spins.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +28,19 @@ class SocketListener(trio.abc.Listener[SocketStream]):
 
     Args:
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
-        address: its own address as it is to be shown; default: the one that it is bound to.
+        address: its own display address; default: the address that it is bound to.
         on_close: called once, just before the socket is closed.
-        refusal: what a connection is sent that there is no descriptor for.
+        refusal: what a connection is sent when there is no descriptor for it.
     """
 
     __slots__ = (
         "_on_close",
         "_out_of_descriptors",
         "_own",
-        "_refusal",
         "_reserve",
         "_sock",
         "address",
+        "refusal",
     )
 
     def __init__(
@@ -49,10 +54,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
-        self._refusal = refusal
+        self.refusal = refusal
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
-        # What a peer without an address of its own is shown as.
+        # Stands in for the address of a peer that has none.
         self._own = structured(sock.getsockname())
         self.address = local_address(sock) if address is None else address
 
@@ -68,8 +73,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     async def accept(self) -> SocketStream:
         """Wait for a connection and return it.
 
-        Errors that belong to one connection are passed over. Out of descriptors, it answers and
-        closes those who wait, one by one, and goes on.
+        Skips errors that belong to one connection. When out of descriptors, answers and closes the
+        waiting connections one by one, and goes on.
 
         Raises:
             trio.ClosedResourceError: the listener was closed.
@@ -83,15 +88,15 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             with suppress(trio.WouldBlock):
                 return self.accept_nowait()
             if self._reserve is None:
-                # Nothing could be refused either: do not spin on a socket that stays readable.
+                # It cannot even refuse now. Do not spin on a socket that stays readable.
                 await trio.sleep(_PAUSE_SECONDS)
                 self._reserve = _open_reserve()
 
     def accept_nowait(self) -> SocketStream:
-        """Return a connection that waits already. Never a checkpoint.
+        """Return a connection that already waits. Never a checkpoint.
 
         Raises:
-            trio.WouldBlock: none waits, or the system lacks the means to take it.
+            trio.WouldBlock: none waits, or the kernel lacks the resources to accept it.
             trio.ClosedResourceError: the listener was closed.
         """
         while True:
@@ -115,7 +120,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
 
     def _refuse_one(self) -> None:
-        """Answer and close one waiting connection by means of the reserve descriptor."""
+        """Use the reserve descriptor to answer and close one waiting connection."""
         if not self._out_of_descriptors:
             self._out_of_descriptors = True
             logger.warning("out of file descriptors: refusing connections on %s", self.address)
@@ -124,9 +129,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             sock, _ = self._sock.accept()
             with sock, suppress(OSError):
                 sock.setblocking(False)
-                sock.send(self._refusal)
+                sock.send(self.refusal)
                 sock.shutdown(socket.SHUT_WR)
-                # What has arrived is read away, lest the close be a reset that destroys the answer.
+                # Closing with unread input is a reset, which would destroy the answer.
                 sock.recv(RECEIVE_SIZE)
         self._reserve = _open_reserve()
 
@@ -136,7 +141,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             self._reserve = None
 
     async def aclose(self) -> None:
-        """Close the socket; a checkpoint, but closed at once also when cancelled."""
+        """Close the socket. A checkpoint, but it closes at once even when cancelled."""
         if self._sock.fileno() >= 0:
             if self._on_close is not None:
                 self._on_close()
@@ -151,7 +156,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
 
 
 # accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
-# handling"); it is gone, and the next one is none the worse for it.
+# handling"). That connection is gone; the next one is not affected.
 _GONE_BEFORE_ACCEPT = {
     getattr(errno, name)
     for name in (
@@ -168,7 +173,7 @@ _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
 
 
-# How long a listener pauses when the system is out of something that a refusal does not free.
+# How long a listener pauses when the kernel is out of something that a refusal does not free.
 _PAUSE_SECONDS = 0.1
 
 

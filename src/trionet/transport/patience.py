@@ -1,16 +1,20 @@
-"""Keeping a client from being cut off by its own kernel while a living server takes nothing.
+"""Keep a client's own kernel from cutting it off while a server is alive but takes nothing.
 
-``TCP_USER_TIMEOUT`` ends a connection whose peer acknowledges nothing for so long. But Linux also
-ends one whose peer answers each question and has no room: a client that sent more than a server's
-kernel holds, and waits for its turn in the listen backlog. That may take longer than a peer may
-vanish for. So whoever waits looks from time to time what kind of silence it is, and lifts the
-timeout for as long as it is this one.
+``TCP_USER_TIMEOUT`` ends a connection whose peer acknowledges nothing for that long. But Linux also
+ends a connection whose peer answers each probe and has no room: for example a client that has sent
+more than the server's kernel holds, and waits for its turn in the listen backlog. That wait may
+take longer than a peer may vanish for. So a task that waits looks from time to time what kind of
+silence it is, and lifts the timeout for as long as it is this kind.
 
-Elsewhere than on Linux there is no such timeout, and nothing to lift.
+Patience costs a cancel scope, and most waits of a client need none: it waits plainly until much has
+been sent.
+
+Only Linux has this timeout; elsewhere there is nothing to lift.
 """
 
 from __future__ import annotations
 
+import enum
 import errno
 import os
 import socket
@@ -20,18 +24,32 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-# What a kernel waits for an acknowledgement, in milliseconds; see `trionet.transport.network`.
+from trionet.transport.kernel import unsent
+
+# How long a kernel waits for an acknowledgement, in milliseconds; see `trionet.transport.tcp`.
 USER_TIMEOUT = 100_000
 
 # How often a task that waits looks. Three looks come before the timeout.
 _LOOK_SECONDS = 30.0
 
-# Of struct tcp_info (linux/tcp.h): where it has how many questions are unanswered, how many packets
-# are on their way, how many milliseconds ago the last acknowledgement came, and how many bytes are
-# not sent yet.
+# A server that takes nothing has more than this on its way to it; one that answers requests seldom
+# has.
+_MUCH = 4096
+
+# Places in struct tcp_info (linux/tcp.h): how many probes are unanswered, how many packets are on
+# their way, how many milliseconds ago the last acknowledgement came, how many bytes are not sent
+# yet; and the size up to there.
 _PROBES, _UNACKED, _LAST_ACK, _NOT_SENT, _SIZE = 3, 24, 56, 144, 148
 
 HAS_PATIENCE = sys.platform == "linux"
+
+
+class _Waiting(enum.Enum):
+    """How a task waits for a client's input."""
+
+    OTHERWISE = "patiently, or not at all"
+    PLAINLY = "without the patience that it may need by now"
+    RECALLED = "plainly until it runs again, and then with patience"
 
 
 class Patience:
@@ -39,14 +57,51 @@ class Patience:
 
     Args:
         sock: a connected TCP socket whose ``TCP_USER_TIMEOUT`` is set to `USER_TIMEOUT`.
+
+    Attributes:
+        is_lifted: whether the timeout is lifted now.
     """
 
-    __slots__ = ("_sock", "is_lifted")
+    __slots__ = ("_sock", "_waiting", "is_lifted")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        # Whether the timeout is lifted now.
+        self._waiting = _Waiting.OTHERWISE
         self.is_lifted = False
+
+    async def wait_readable(self) -> None:
+        """Wait for input, plainly while little is on its way, and otherwise with patience.
+
+        Raises:
+            OSError: the server has vanished while it took nothing.
+            trio.ClosedResourceError: as Trio's ``wait_readable``.
+
+        Cancellation: loses nothing. Always a checkpoint.
+        """
+        while not self.is_lifted and (unsent(self._sock) or 0) < _MUCH:
+            self._waiting = _Waiting.PLAINLY
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+                return
+            except trio.ClosedResourceError:
+                if self._waiting is not _Waiting.RECALLED or self._sock.fileno() < 0:
+                    raise
+            finally:
+                self._waiting = _Waiting.OTHERWISE
+        await self.wait(trio.lowlevel.wait_readable)
+
+    def note_sent(self) -> None:
+        """Make a task that waits plainly look again if much is on its way by now.
+
+        Call this after each send. Never a checkpoint.
+        """
+        if self._waiting is _Waiting.PLAINLY and (unsent(self._sock) or 0) >= _MUCH:
+            self._waiting = _Waiting.RECALLED
+            trio.lowlevel.notify_closing(self._sock)
+
+    def note_interruption(self) -> None:
+        """Make the next waking of a waiting task count as an interruption. Never a checkpoint."""
+        self._waiting = _Waiting.OTHERWISE
 
     async def wait(self, wait_for: Callable[[socket.socket], Awaitable[None]]) -> None:
         """Wait for a socket, and look from time to time.
@@ -67,7 +122,7 @@ class Patience:
             self.look()
 
     def look(self) -> None:
-        """Lift the timeout if the server lives and takes nothing, else set it.
+        """Lift the timeout if the server is alive and takes nothing; otherwise set it.
 
         Never a checkpoint.
 
@@ -82,7 +137,7 @@ class Patience:
         takes_nothing = not unacked and not_sent > 0
         if takes_nothing and unanswered >= 2 and last_ack >= USER_TIMEOUT:
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        # One may be unanswered because it was asked just now.
+        # One probe may be unanswered because it was sent just now.
         lifts = takes_nothing and unanswered <= 1
         if lifts != self.is_lifted:
             self.is_lifted = lifts

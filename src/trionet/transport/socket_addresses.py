@@ -1,4 +1,4 @@
-"""The addresses of a socket's two ends, as values and as they are shown."""
+"""The addresses of a socket's two ends, as values and as display addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
 
 
 def structured(address: Any) -> RemoteAddress | None:
-    """Return what the socket module calls an address; ``None``: the socket has none."""
+    """Turn an address of the socket module into a value; ``None``: the socket has no address."""
     if isinstance(address, tuple):
         host, port, *more = address
         # Python leaves the scope of a link-local address out of the host.
@@ -19,7 +19,7 @@ def structured(address: Any) -> RemoteAddress | None:
             host = f"{host}%{_interface(more[1])}"
         return TCPAddress(host, port)
     if isinstance(address, bytes):
-        # An abstract socket's name begins with a NUL, and is any bytes.
+        # The name of an abstract socket begins with a NUL and may be any bytes.
         address = os.fsdecode(address).replace("\0", "@", 1)
     return UnixAddress(address) if address else None
 
@@ -28,16 +28,16 @@ def _interface(number: int) -> str:
     try:
         return socket.if_indextoname(number)
     except OSError:
-        # It is gone by now; the number means the same.
+        # The interface is gone by now. Its number means the same.
         return str(number)
 
 
 def local_address(sock: socket.socket) -> str:
-    """Return the address that a socket is bound to, numeric, as it is to be shown."""
+    """Return the numeric display address that a socket is bound to."""
     return str(structured(sock.getsockname()) or "")
 
 
 def remote_address(sock: socket.socket) -> str:
-    """Return the address that a socket is connected to, numeric, as it is to be shown."""
-    # A peer on a Unix socket has chosen its path, line ends and all.
+    """Return the numeric display address that a socket is connected to."""
+    # A peer on a Unix socket chooses its own path, which may hold line ends.
     return safe_text(str(structured(sock.getpeername()) or ""))

@@ -1,27 +1,21 @@
-"""Trio streams and listeners on non-blocking sockets, with what Trio's own leave out.
+"""A Trio stream on a non-blocking socket, with the abilities that Trio's own lacks.
 
-`SocketStream` is a drop-in for ``trio.SocketStream`` that can also
+`SocketStream` is a drop-in for ``trio.SocketStream``. Besides, it can
 
-- send at once, without a task: `SocketStream.send_nowait`. One system call for each member is
-  what makes fan-out to thousands cheap.
-- be told to stop waiting for input without a cancel scope around every read:
-  `SocketStream.interrupt_receive`. Measured: a cancel scope costs a read half again as much
-  (17 µs instead of 11) and an idle connection 0.8 KiB.
+- send at once, without a task: `SocketStream.send_nowait`. One system call for each member makes
+  fan-out to thousands cheap.
+- stop waiting for input without a cancel scope around every read: `SocketStream.interrupt_receive`.
+  Measured: a cancel scope makes a read half again as expensive (17 µs instead of 11), and an idle
+  connection 0.8 KiB larger.
 
-It reads by waiting first and receiving then. On a request/response connection the data is nearly
+It reads by waiting first and receiving second. On a request/response connection the data is almost
 never there yet, so the ``recv`` that Trio's stream begins with would be a wasted system call.
-
-`SocketListener` accepts one connection or, at once, all that wait; and running out of file
-descriptors does not end it.
 """
 
 from __future__ import annotations
 
-import enum
-import logging
 import operator
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -29,39 +23,17 @@ from typing import TypeVar
 import trio
 
 from trionet.errors import ReceiveInterrupted, system_reason
+from trionet.transport import kernel
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
 
 T = TypeVar("T")
 
 RECEIVE_SIZE = 65536
 
-# On its way to a server that takes nothing there is more than this; on its way to one that answers
-# requests there seldom is.
-_MUCH = 4096
-
-# How many full reads a close makes of what nobody wants any more; a flood has always more.
+# A close reads at most this many times from a peer that keeps sending; a flood never ends.
 _DISCARDS_AT_ONCE = 16
-
-# The state of a connection that is reset or closed (tcp_states.h).
-_TCP_CLOSE = 7
-_INT = bytes(4)
-
-
-logger = logging.getLogger("trionet.transport")
-
-
-class _Waiting(enum.Enum):
-    """How a task waits for a client's input."""
-
-    OTHERWISE = "patiently, or not at all"
-    PLAINLY = "without the patience that it may need by now"
-    RECALLED = "plainly until it runs again, and then with patience"
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
@@ -69,8 +41,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     Args:
         sock: a connected stream socket; the stream makes it non-blocking and closes it.
-        peer: the other end's address as it is to be shown.
-        remote: the other end's address, for those who count or compare; ``None``: not known.
+        peer: the other end's display address.
+        remote: the other end's address, for code that counts or compares peers; ``None``: not
+            known.
     """
 
     __slots__ = (
@@ -81,7 +54,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
         "_sent_eof",
         "_sock",
         "_vanished",
-        "_waiting",
         "peer",
         "remote",
     )
@@ -90,7 +62,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
     ) -> None:
         sock.setblocking(False)
-        if _is_tcp(sock):
+        if kernel.is_tcp(sock):
             # Lines are written whole: waiting for more to fill a packet would only delay them.
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,7 +73,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._sent_eof = False
         self._vanished: OSError | None = None
         self._patience: Patience | None = None
-        self._waiting = _Waiting.OTHERWISE
         self.peer = peer
         self.remote = remote
 
@@ -110,29 +81,29 @@ class SocketStream(trio.abc.HalfCloseableStream):
         return f"<{type(self).__name__} to {self.peer}{state}>"
 
     def be_patient(self) -> None:
-        """Do not give a server up that lives and takes nothing: see `trionet.transport.patience`.
+        """Do not give up a server that is alive but takes nothing. Never a checkpoint.
 
-        For clients; a server gives peers up that take nothing. Never a checkpoint.
+        For clients: a server gives up peers that take nothing. See `trionet.transport.patience`.
         """
         self._patience = Patience(self._sock)
 
     def wait_with(self, readiness: Readiness) -> None:
-        """Have all waiting for input done by an object made for many. Never a checkpoint.
+        """Wait for input through a shared epoll instance. Never a checkpoint.
 
         Args:
-            readiness: what a server runs for its connections. The stream is handed over once,
+            readiness: the epoll instance that a server runs for its connections. Call this once,
                 before anything is received.
         """
-        # On a Unix socket a read stops behind a descriptor that the peer passes along, and nothing
-        # tells that there is more: Trio, which asks before each wait, is right there.
-        if not _is_tcp(self._sock):
+        # On a Unix socket a read stops after a descriptor that the peer passes along, and epoll
+        # does not tell that there is more. Trio asks before each wait, so it is right there.
+        if not kernel.is_tcp(self._sock):
             return
-        # The system may have no room for it (ENOSPC: epoll's max_user_watches); then too.
+        # Trio also waits where the kernel has no room (ENOSPC: epoll's max_user_watches).
         with suppress(OSError):
             self._input = readiness.watch(self._sock.fileno())
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for input and return some of it; empty: the peer sends no more.
+        """Wait for input and return some of it; empty: the peer will send no more.
 
         Args:
             max_bytes: at most this many bytes; default 65,536.
@@ -140,7 +111,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         Raises:
             trio.BrokenResourceError: the peer reset the connection.
             trio.ClosedResourceError: this side closed the stream.
-            ReceiveInterrupted: `interrupt_receive` called the wait off.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
 
         Cancellation: nothing that was received is lost.
         """
@@ -153,7 +124,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             await self.wait_input()
             with suppress(trio.WouldBlock):
                 return self.receive_nowait(max_bytes)
-            # It may have come when this task was woken already, and waited no more.
+            # The interruption may have come after this task was woken, when it no longer waited.
             if self._is_interrupted:
                 raise _interrupted()
 
@@ -161,22 +132,21 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Wait until `receive_nowait` is likely to return something.
 
         Returns:
-            What is to be awaited. (A coroutine around it would cost an idle connection a quarter of
-            a KiB.)
+            An awaitable. (A coroutine around it would cost an idle connection a quarter of a KiB.)
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
             trio.BusyResourceError: another task is receiving.
-            ReceiveInterrupted: `interrupt_receive` called the wait off.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
 
         Cancellation: loses nothing. Always a checkpoint.
         """
         return self._wait_readable() if self._input is None else self._input.wait()
 
     def receive_nowait(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
-        """Return what is there; empty: the peer sends no more. Never a checkpoint.
+        """Return the input that is there; empty: the peer will send no more. Never a checkpoint.
 
-        To be called after `wait_input`, once: more may be there, but then waiting is short.
+        Call it once after each `wait_input`. If more is there, the next wait is short.
 
         Args:
             max_bytes: at most this many bytes.
@@ -200,9 +170,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         return data
 
     def discard_nowait(self) -> int:
-        """Read away what is there, at most 1 MiB, and return how many bytes that was.
+        """Read and discard what is there, at most 1 MiB, and return how many bytes that was.
 
-        Never a checkpoint, and never raises: for a close, which is a reset where input is unread.
+        For a close, because closing with unread input resets the connection. Never a checkpoint,
+        and never raises.
         """
         discarded = 0
         with suppress(OSError):
@@ -214,7 +185,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         return discarded
 
     def has_input(self) -> bool:
-        """Tell whether there is input to receive now, its end aside. Never a checkpoint."""
+        """Tell whether there is input to receive now, not counting its end. Never a checkpoint."""
         try:
             return bool(self._sock.recv(1, socket.MSG_PEEK))
         except OSError:
@@ -232,47 +203,31 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise _interrupted() from None
 
     async def _wait_patiently(self, patience: Patience) -> None:
-        # Patience has its price, a cancel scope; most waits of a client need none.
-        while not patience.is_lifted and (self.unarrived() or 0) < _MUCH:
-            self._waiting = _Waiting.PLAINLY
-            try:
-                return await trio.lowlevel.wait_readable(self._sock)
-            except trio.ClosedResourceError:
-                if self._waiting is not _Waiting.RECALLED:
-                    raise
-                self._check_open()
-            finally:
-                self._waiting = _Waiting.OTHERWISE
         try:
-            await patience.wait(trio.lowlevel.wait_readable)
+            await patience.wait_readable()
         except OSError as error:
             raise self._vanish(error) from error
-
-    def _recall_patience(self) -> None:
-        """Have a task that waits plainly look again: much is on its way by now."""
-        if self._waiting is _Waiting.PLAINLY and (self.unarrived() or 0) >= _MUCH:
-            self._waiting = _Waiting.RECALLED
-            trio.lowlevel.notify_closing(self._sock)
 
     def _vanish(self, error: OSError) -> trio.BrokenResourceError:
         self._vanished = error
         return trio.BrokenResourceError(system_reason(error))
 
     def interrupt_receive(self) -> None:
-        """Make the `receive_some` or `wait_input` that waits now, if one does, raise.
+        """Make a `receive_some` or `wait_input` that waits now raise `ReceiveInterrupted`.
 
-        It raises `ReceiveInterrupted`. Never a checkpoint.
+        Never a checkpoint.
         """
         self._is_interrupted = True
-        # Whatever else woke the task, or is going to before it runs, this counts.
-        self._waiting = _Waiting.OTHERWISE
+        # Whatever else woke the task, or wakes it before it runs, the interruption wins.
+        if self._patience is not None:
+            self._patience.note_interruption()
         if self._input is not None:
             self._input.call_off(_interrupted())
         elif self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
 
     def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
-        """Send what the system takes at once. Never a checkpoint.
+        """Send what the kernel takes at once. Never a checkpoint.
 
         Returns:
             How many of the bytes were taken; 0: it would block.
@@ -285,15 +240,15 @@ class SocketStream(trio.abc.HalfCloseableStream):
         return self._send_now(self._sock.send, data)
 
     def direct_send(self) -> Callable[[bytes], int]:
-        """Return the socket's own ``send``: see `trionet.connection.reader.SendsDirectly`.
+        """Return the socket's own ``send``; see `trionet.SendsDirectly`.
 
         A message to a thousand members calls it a thousand times, each time for another socket that
-        is in no cache: what is between costs three times what it costs when it is warm.
+        has left the CPU's caches. Any code in between costs three times what it costs when cached.
         """
         return self._sock.send
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Send what the system takes of some pieces at once, without joining them.
+        """Send what the kernel takes of some pieces at once, without joining them.
 
         Never a checkpoint. Returns and raises what `send_nowait` does.
         """
@@ -316,15 +271,15 @@ class SocketStream(trio.abc.HalfCloseableStream):
             except OSError as error:
                 raise self._vanish(error) from error
             except trio.ClosedResourceError:
-                # interrupt_receive wakes the writer too: Trio has no other way to wake the reader.
+                # `interrupt_receive` wakes the writer too: Trio cannot wake the reader alone.
                 continue
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
-        # For as long as this waits it counts as sending: that is Trio's contract, and an end of
-        # the sending meanwhile would leave it waiting for ever.
+        # While this waits it counts as sending. That is Trio's contract, and a `send_eof` meanwhile
+        # would leave it waiting for ever.
         self._sending = True
         try:
             await self.wait_writable()
@@ -345,7 +300,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             with memoryview(data) as view:
                 sent = 0
                 while sent < len(view):
-                    # It is this task that sends, and nobody else can come in between.
+                    # This task is the one that sends, and no other can run in between.
                     self._sending = False
                     with view[sent:] as rest:
                         taken = self.send_nowait(rest)
@@ -357,7 +312,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             self._sending = False
 
     async def send_eof(self) -> None:
-        """End the sending: the peer reads an end of input, this side can go on receiving."""
+        """End the sending: the peer reads an end of input, and this side can go on receiving."""
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
         await trio.lowlevel.checkpoint()
@@ -365,7 +320,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if self._sent_eof:
             return
         self._sent_eof = True
-        # The peer may be gone already; then there is nobody left to tell.
+        # The peer may already be gone; then nobody is left to tell.
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
@@ -373,9 +328,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Return how many bytes sent have not arrived; see `trionet.TellsDelivery`."""
         if self._sock.fileno() < 0:
             return 0
-        waiting = _unsent(self._sock)
-        if waiting and self._sent_eof and _is_tcp(self._sock):
-            # The end of the sending counts as one.
+        waiting = kernel.unsent(self._sock)
+        if waiting and self._sent_eof and kernel.is_tcp(self._sock):
+            # The kernel counts the end of the sending as one byte.
             waiting -= 1
         return waiting
 
@@ -383,10 +338,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Return whether no more will arrive; see `trionet.TellsDelivery`."""
         if self._sock.fileno() < 0:
             return True
-        return _is_tcp(self._sock) and _state(self._sock) == _TCP_CLOSE
+        return kernel.is_tcp(self._sock) and kernel.is_closed(self._sock)
 
     async def aclose(self) -> None:
-        """Close the socket; a checkpoint, but closed at once also when cancelled."""
+        """Close the socket. A checkpoint, but it closes at once even when cancelled."""
         self.close()
         await trio.lowlevel.checkpoint()
 
@@ -407,41 +362,21 @@ class SocketStream(trio.abc.HalfCloseableStream):
         try:
             sent = send(data)
             if self._patience is not None:
-                self._recall_patience()
+                self._patience.note_sent()
             return sent
         except BlockingIOError:
             return 0
         except OSError as error:
             self._check_open()
             if not isinstance(error, ConnectionError):
-                # The kernel tells once that the peer does not answer any more, and afterwards of an
-                # end like any other: keep it for the reader.
+                # The kernel reports only once that the peer no longer answers. After that it shows
+                # an ordinary end of input, so keep the error for the reader.
                 self._vanished = error
             raise trio.BrokenResourceError(system_reason(error)) from error
 
     def _check_open(self) -> None:
         if self._sock.fileno() < 0:
             raise _closed()
-
-
-def _unsent(sock: socket.socket) -> int | None:
-    """Return what the kernel holds of what was sent: unsent, or not acknowledged."""
-    if sys.platform != "linux":
-        return None
-    # SIOCOUTQ: tcp(7), unix(7).
-    waiting = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, _INT)
-    return int.from_bytes(waiting, sys.byteorder)
-
-
-def _state(sock: socket.socket) -> int:
-    if sys.platform != "linux":
-        return 0
-    # The first byte of struct tcp_info (linux/tcp.h).
-    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-
-
-def _is_tcp(sock: socket.socket) -> bool:
-    return sock.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _closed() -> trio.ClosedResourceError:

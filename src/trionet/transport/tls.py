@@ -1,22 +1,21 @@
-"""TLS over any stream that can send at once: encrypted lines on trionet's own sockets.
+"""TLS over any stream that can send at once.
 
 `TLSStream` is to ``trio.SSLStream`` what `trionet.SocketStream` is to ``trio.SocketStream``: a
-drop-in with what a server of lines needs besides. The protocol itself (`tlsengine.py`) does no I/O.
-The plan of this file is that nobody waits while holding ciphertext of their own:
+drop-in that also has what a server of lines needs. The protocol itself (`tlsengine.py`) does no
+I/O. The plan of this file is that no task waits while it holds ciphertext of its own:
 
-- All ciphertext goes into one buffer, in its order, and from there into the transport as far as
-  that takes it without waiting. So a call that is cancelled leaves nothing half-sent behind:
-  unlike with Trio's stream, the next one goes on, and the good-bye can still be said.
-- A sender makes one record at a time, and the next when the last is gone: what waits in here
-  stays below one record.
-- A receiver never waits to send. What TLS wants to answer by itself leaves at once or with what
-  is sent next.
-- Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` says ``close_notify`` and goes on
-  receiving, which is how a connection is closed without losing what was sent last.
+- All ciphertext goes into one buffer, in order, and from there into the transport as far as that
+  takes it without waiting. So a cancelled call leaves nothing half-sent behind: unlike with Trio's
+  stream, the next call goes on, and ``close_notify`` can still be sent.
+- A sender makes one record at a time, and the next one when the last is gone. So less than one
+  record waits here.
+- A receiver never waits to send. What TLS itself answers leaves at once or with the next send.
+- Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` sends ``close_notify`` and goes on
+  receiving. That is how a connection closes without losing what was sent last.
 
-A peer that ends the connection without ``close_notify``, as many programs do, has ended its
-input. Whoever sits on the wire can do the same, so such an end proves nothing:
-`TLSStream.is_truncated` tells it, and a line that was cut is dropped by those who read lines.
+Many programs end a connection without ``close_notify``; that ends their input. But anybody on the
+wire can do the same, so such an end proves nothing: `TLSStream.is_truncated` reports it, and line
+readers drop a line that it cuts.
 """
 
 from __future__ import annotations
@@ -30,37 +29,36 @@ import trio
 from trionet.abc import Transport
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.listener import SocketListener
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import RECEIVE_SIZE
 from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine
 
-# A receiver's answers (to requests for new keys) wait while the peer reads nothing. Each is some
+# A receiver's answers to requests for new keys wait while the peer reads nothing. Each is some
 # 20 bytes, and honest peers ask once in millions of records.
 _MAX_UNSENT = 65536
 
 _ALL = 1 << 30
 
-# A fatal alert, `internal_error`, in the clear as before any handshake: all that can be said to a
-# client whose handshake there is no descriptor for.
+# A fatal alert, `internal_error`, in the clear like every record before a handshake. It is the only
+# possible answer to a client when there is no descriptor for its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
 
 
 class TLSStream(trio.abc.HalfCloseableStream):
     """An encrypted stream over another.
 
-    The handshake is made by `do_handshake`, or by whatever else is called first.
+    `do_handshake` makes the handshake, or else the first call that needs it does.
 
     Args:
-        transport: the stream under it, with nothing received or sent yet; closed with this one.
-            Nobody else uses it.
+        transport: the stream under it, on which nothing was received or sent yet. This stream
+            closes it, and nobody else uses it.
         context: certificates and settings; see `trionet.transport.certificates`.
         server_side: this side accepted the connection.
-        server_hostname: to connect: the name or address that the server's certificate must have.
+        server_hostname: for a client: the name or address that the server's certificate must have.
 
     Attributes:
-        peer: the other end's address as it is to be shown, the transport's.
-        remote: the other end's address, the transport's; ``None``: not known.
+        peer: the other end's display address, from the transport.
+        remote: the other end's address, from the transport; ``None``: not known.
     """
 
     __slots__ = (
@@ -88,16 +86,16 @@ class TLSStream(trio.abc.HalfCloseableStream):
     ) -> None:
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
-        # Held by the task that makes the handshake; none: it is made.
+        # Held by the task that makes the handshake; ``None``: it is made.
         self._handshake: trio.Lock | None = trio.Lock()
-        # Ciphertext that the transport did not take yet.
+        # Ciphertext that the transport has not taken yet.
         self._unsent = b""
-        # Plain text that had to be decrypted before anybody asked for it.
+        # Plain text that had to be decrypted before it was asked for.
         self._plain = b""
         self._sending = False
         self._sent_eof = False
         self._closed = False
-        # Records were thrown away: nothing can be decrypted any more.
+        # Whether records were thrown away, so that nothing can be decrypted any more.
         self._discards = False
         self._is_interrupted = False
         self.peer = transport.peer
@@ -116,18 +114,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
         return self._engine.truncated
 
     async def do_handshake(self) -> None:
-        """Make the handshake, or go on with it. Made already: only a checkpoint.
+        """Make the handshake, or go on with it. If it is made, this is only a checkpoint.
 
-        A server calls it under a deadline of its own, in the handler's task: a peer that says
-        nothing keeps nobody else waiting.
+        A server calls it in the handler's task, under a deadline of its own, so a silent peer keeps
+        no other peer waiting.
 
         Raises:
-            trio.BrokenResourceError: it failed, and so will all else; the message says why, such
-                as ``certificate verify failed: certificate has expired``.
+            trio.BrokenResourceError: it failed, and so will all other calls; the message says why,
+                such as ``certificate verify failed: certificate has expired``.
             trio.ClosedResourceError: this side closed the stream.
-            ReceiveInterrupted: `interrupt_receive` called the wait off.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
 
-        Cancellation: nothing is lost, as after an interruption: called again, it goes on.
+        Cancellation: nothing is lost, as with an interruption: the next call goes on.
         """
         self._is_interrupted = False
         await trio.lowlevel.checkpoint()
@@ -139,7 +137,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 self._check_usable()
                 self._engine.shake_hands()
                 if self._engine.broken:
-                    # An alert tells the other side why, if it can be told.
+                    # An alert tells the other side why, if it can be sent.
                     self._push_what_leaves()
                     continue
                 await self._flush()
@@ -148,22 +146,22 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
-        """Have all waiting for input done by an object made for many; see `SocketStream`."""
+        """Wait for input through a shared epoll instance; see `SocketStream`."""
         let_wait_with(self._transport, readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for input and return some of it; empty: the peer sends no more.
+        """Wait for input and return some of it; empty: the peer will send no more.
 
         Args:
             max_bytes: at most this many bytes; default 65,536.
 
         Raises:
-            trio.BrokenResourceError: the peer reset the connection, or what it sent is no TLS.
+            trio.BrokenResourceError: the peer reset the connection, or does not speak TLS.
             trio.ClosedResourceError: this side closed the stream.
             trio.BusyResourceError: another task is receiving.
-            ReceiveInterrupted: `interrupt_receive` called the wait off.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
 
-        Cancellation: nothing that was received is lost, and sending goes on as if nothing
+        Cancellation: nothing that was received is lost, and sending goes on as if nothing had
         happened.
         """
         if max_bytes is None:
@@ -183,7 +181,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             data = self._take(max_bytes)
             if data or (self._engine.input_ended and not self._engine.broken):
                 if not waited:
-                    # What was taken must not be lost to a cancellation.
+                    # A cancellation must not lose what was taken.
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
             if not self._engine.broken:
@@ -191,18 +189,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 await self._feed()
 
     def has_input(self) -> bool:
-        """Tell whether something came that was not received yet. Never a checkpoint.
+        """Tell whether something has come that was not received yet. Never a checkpoint.
 
-        It may turn out to be a part of a record, or none of the peer's text.
+        It may turn out to be part of a record, or nothing of the peer's text.
         """
         return not self._closed and (
             bool(self._plain) or self._engine.has_input() or self._transport.has_input()
         )
 
     def interrupt_receive(self) -> None:
-        """Make the `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.
+        """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.
 
-        The connection is none the worse for it, and neither is the handshake.
+        This harms neither the connection nor the handshake.
         """
         self._is_interrupted = True
         if not self._closed:
@@ -216,8 +214,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
             trio.ClosedResourceError: this side closed the stream, or ended its sending.
             trio.BusyResourceError: another task is sending.
 
-        Cancellation: how much was sent is unknown, but it is whole records: the stream can be
-        sent on, ended and closed as if nothing happened.
+        Cancellation: how much was sent is unknown, but it is whole records: you can send more, end
+        the sending and close as if nothing had happened.
         """
         self._begin_sending()
         try:
@@ -225,7 +223,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._check_sendable()
             with memoryview(data) as view:
                 for start in range(0, len(view), RECORD_SIZE):
-                    # What an earlier call left behind comes first.
+                    # What an earlier call left behind goes first.
                     await self._flush()
                     self._check_sendable()
                     with view[start : start + RECORD_SIZE] as piece:
@@ -251,7 +249,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
         Raises:
             trio.BrokenResourceError: the connection is broken, or there was no handshake: then
-                nothing was said that could be ended, and nobody is to wait for it to begin.
+                there is nothing to end, and nobody should wait for the handshake to begin.
             trio.ClosedResourceError: this side closed the stream.
             trio.BusyResourceError: another task is sending.
 
@@ -265,9 +263,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 raise trio.BrokenResourceError("there was no TLS handshake")
             if not self._sent_eof:
                 self._plain += self._engine.decrypt(_ALL)
-                self._say_goodbye()
+                self._send_close_notify()
             await self._flush()
-            # For a peer that goes by the connection's own end.
+            # For a peer that looks only at the end of the connection.
             await self._transport.send_eof()
         finally:
             self._sending = False
@@ -284,9 +282,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
         return self._closed or (below is not None and below())
 
     def discard_nowait(self) -> int:
-        """Read away what is there, undecrypted, for a close; see `SocketStream`.
+        """Read and discard what is there, undecrypted, for a close; see `SocketStream`.
 
-        From then on `receive_some` returns what comes as it comes, and it can only be discarded.
+        From then on `receive_some` returns raw input, which is good only for discarding.
         """
         self._discards = True
         discard = getattr(self._transport, "discard_nowait", None)
@@ -295,8 +293,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
     def refuse(self) -> None:
         """Turn the other side away without a handshake, and close. Never a checkpoint.
 
-        All it hears is a fatal alert in the clear: a handshake would cost this side a hundred times
-        what it costs to ask for one.
+        The other side gets a fatal alert in the clear: a handshake would cost this side a hundred
+        times what it costs to ask for one.
         """
         if not self._closed and not self._engine.started:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -305,12 +303,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self.close()
 
     async def aclose(self) -> None:
-        """Close; a checkpoint, but closed at once also when cancelled."""
+        """Close. A checkpoint, but it closes at once even when cancelled."""
         self.close()
         await trio.lowlevel.checkpoint()
 
     def close(self) -> None:
-        """Say ``close_notify`` if that can be sent at once, and close. Never a checkpoint.
+        """Send ``close_notify`` if that is possible at once, and close. Never a checkpoint.
 
         Closing again does nothing.
         """
@@ -320,39 +318,39 @@ class TLSStream(trio.abc.HalfCloseableStream):
         try:
             if self._engine.secured and not self._engine.broken:
                 if not self._sent_eof:
-                    self._say_goodbye()
+                    self._send_close_notify()
                 self._push_what_leaves()
         finally:
             self._transport.close()
 
     async def _ensure_handshake(self) -> None:
-        """Make the handshake for a sender, whom nobody interrupts."""
+        """Make the handshake for a sender, which is never interrupted."""
         while True:
             with suppress(ReceiveInterrupted):
                 return await self.do_handshake()
 
     async def _feed(self) -> None:
-        # An interruption may have come when the task was woken already, by a part of a record.
+        # An interruption may have come after part of a record had already woken the task.
         if self._is_interrupted:
             raise ReceiveInterrupted("interrupt_receive was called")
         self._engine.feed(await self._transport.receive_some())
 
     def _take(self, max_bytes: int) -> bytes:
-        """Return plain text that is there; empty: there is none yet, or no more."""
+        """Return plain text that is there; empty: none is there yet, or none will come."""
         if self._plain:
             data, self._plain = self._plain[:max_bytes], self._plain[max_bytes:]
             return data
         if self._engine.input_ended:
             return b""
         data = self._engine.decrypt(max_bytes)
-        # What the engine answers by itself.
+        # The engine may have answers of its own.
         self._push_what_leaves()
         if len(self._unsent) > _MAX_UNSENT:
             self._engine.broken = "the other side asks for more answers than it reads"
         return data
 
-    def _say_goodbye(self) -> None:
-        self._engine.say_goodbye()
+    def _send_close_notify(self) -> None:
+        self._engine.close_notify()
         self._unsent += self._engine.take_output()
         self._sent_eof = True
 
@@ -361,14 +359,14 @@ class TLSStream(trio.abc.HalfCloseableStream):
             await self._transport.wait_writable()
 
     def _push_what_leaves(self) -> None:
-        # That the connection broke is for those to find out who need it.
+        # Tasks that need the connection find out for themselves that it broke.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             self._push()
 
     def _push(self) -> bool:
-        """Send ciphertext as far as it leaves at once, and return whether some is left."""
+        """Send as much ciphertext as leaves at once, and return whether some is left."""
         output = self._engine.take_output()
-        # After the good-bye the engine has nothing to say that anybody hears.
+        # After ``close_notify`` nobody listens to anything else from the engine.
         if output and not self._sent_eof:
             self._unsent += output
         if self._unsent:
@@ -394,57 +392,3 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise trio.ClosedResourceError("the stream is closed")
         if self._engine.broken:
             raise trio.BrokenResourceError(self._engine.broken)
-
-
-class TLSListener(trio.abc.Listener[TLSStream]):
-    """A listener whose connections are encrypted. It makes no handshakes: its streams do.
-
-    Args:
-        transport: the listener under it; closed with this one.
-        context: the server's certificate and settings; see `trionet.transport.certificates`.
-
-    Attributes:
-        address: its own address as it is to be shown.
-        context: what the next connections get. It may be replaced at any time; connections that
-            were accepted before keep theirs.
-    """
-
-    # `trionet.SystemNetwork` holds its listeners weakly.
-    __slots__ = ("__weakref__", "_transport", "address", "context")
-
-    def __init__(self, transport: SocketListener, context: ssl.SSLContext) -> None:
-        self._transport = transport
-        self.context = context
-        self.address = f"tls:{transport.address}"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} on {self.address}, {self._transport!r}>"
-
-    @property
-    def closed(self) -> bool:
-        """Whether the listener was closed."""
-        return self._transport.closed
-
-    async def accept(self) -> TLSStream:
-        """Wait for a connection and return it, its handshake not begun.
-
-        Raises:
-            trio.ClosedResourceError: the listener was closed.
-            trio.BusyResourceError: another task is in `accept`.
-
-        Cancellation: no connection is lost.
-        """
-        return TLSStream(await self._transport.accept(), self.context, server_side=True)
-
-    def accept_nowait(self) -> TLSStream:
-        """Return a connection that waits already. Never a checkpoint.
-
-        Raises:
-            trio.WouldBlock: none waits, or the system lacks the means to take it.
-            trio.ClosedResourceError: the listener was closed.
-        """
-        return TLSStream(self._transport.accept_nowait(), self.context, server_side=True)
-
-    async def aclose(self) -> None:
-        """Close the socket; a checkpoint, but closed at once also when cancelled."""
-        await self._transport.aclose()

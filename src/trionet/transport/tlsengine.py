@@ -1,7 +1,7 @@
-"""The TLS protocol between two buffers in memory: bytes in, bytes out, and nobody waits.
+"""The TLS protocol between two buffers in memory: bytes in, bytes out, no waiting.
 
-``ssl.SSLObject`` with its manners translated: what it raises becomes values that are asked for.
-`trionet.transport.tls` does the sending and receiving around it.
+`TLSEngine` wraps ``ssl.SSLObject`` and turns what that raises into attributes to ask for.
+`trionet.transport.tls` sends and receives around it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-# What OpenSSL calls a first record that is plain text.
+# OpenSSL's reasons when the first record is plain text.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
 
-# What one record holds at most (RFC 8446, 5.1).
+# One record holds at most this much (RFC 8446, 5.1).
 RECORD_SIZE = 16384
 
 
@@ -21,15 +21,15 @@ class TLSEngine:
 
     Args:
         context: certificates and settings.
-        server_side: the side that shows a certificate.
-        server_hostname: on the other side: the name or address that this must be for.
+        server_side: this side shows a certificate.
+        server_hostname: for a client: the name or address that the certificate must have.
 
     Attributes:
-        secured: the handshake is made.
-        input_ended: nothing more comes, be it by ``close_notify`` or without.
-        truncated: it ended without, after the handshake.
-        broken: why nothing works any more; ``None``: it works. There may still be an alert in the
-            output, which tells the other side.
+        secured: whether the handshake is made.
+        input_ended: whether the input has ended, with ``close_notify`` or without.
+        truncated: whether it ended without, after the handshake.
+        broken: why nothing works any more; ``None``: it works. The output may still hold an alert
+            that tells the other side.
     """
 
     __slots__ = (
@@ -43,7 +43,7 @@ class TLSEngine:
         "truncated",
     )
 
-    # Made by `_start`.
+    # `_start` sets these.
     _incoming: ssl.MemoryBIO
     _outgoing: ssl.MemoryBIO
     _ssl: ssl.SSLObject
@@ -51,8 +51,8 @@ class TLSEngine:
     def __init__(
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None
     ) -> None:
-        # A server has nothing to do before the other side has said something. Until then it holds
-        # nothing of OpenSSL's: that costs some 20 KiB, and whoever connects may stay silent.
+        # A server has nothing to do before the client has said something, and the client may stay
+        # silent. OpenSSL's objects cost some 20 KiB, so do without them until then.
         self._context: ssl.SSLContext | None = context
         if not server_side:
             self._start(server_hostname)
@@ -90,13 +90,14 @@ class TLSEngine:
             self._incoming.write(data)
 
     def take_output(self) -> bytes:
-        """Return the ciphertext that is to be sent; empty: none."""
+        """Return the ciphertext to send; empty: none."""
         return self._outgoing.read() if self.started and self._outgoing.pending else b""
 
     def shake_hands(self) -> None:
-        """Go on with the handshake as far as the input reaches; `secured` and `broken` tell.
+        """Go on with the handshake as far as the input allows; sets `secured` or `broken`.
 
-        It comes before all else: OpenSSL would make it by itself, but not check the host name.
+        Call this before all else: OpenSSL would make the handshake by itself, but not check the
+        host name.
         """
         if not self.started:
             return
@@ -109,14 +110,14 @@ class TLSEngine:
             self.broken = reason_of(error)
 
     def encrypt(self, piece: bytes | memoryview) -> None:
-        """Put plain text into the output, all of it: `RECORD_SIZE` bytes become one record."""
+        """Encrypt all of some plain text into the output; `RECORD_SIZE` bytes become one record."""
         try:
             self._ssl.write(piece)
         except ssl.SSLError as error:
             self.broken = reason_of(error)
 
     def decrypt(self, max_bytes: int) -> bytes:
-        """Return plain text from the input; empty: there is none yet, or no more."""
+        """Return plain text from the input; empty: none is there yet, or none will come."""
         pieces: list[bytes] = []
         room = max_bytes
         try:
@@ -128,25 +129,25 @@ class TLSEngine:
                 pieces.append(piece)
                 room -= len(piece)
                 if not (self._incoming.pending or self._ssl.pending()):
-                    # To ask once more would cost an exception for every line.
+                    # Asking once more would cost an exception for every line.
                     break
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
-            # The other side's `close_notify` again, when this side has said its own.
+            # The other side's `close_notify` again, after this side has sent its own.
             self.input_ended = True
         except ssl.SSLError as error:
-            # It is for the next call: what came before is good.
+            # The next call reports it: what came before is good.
             self.broken = reason_of(error)
         return b"".join(pieces)
 
     def has_input(self) -> bool:
-        """Tell whether there is input that was fed and not decrypted."""
+        """Tell whether there is input that was fed but not decrypted."""
         return bool(self._incoming.pending or self._ssl.pending())
 
-    def say_goodbye(self) -> None:
-        """Put ``close_notify`` into the output. Plain text in the input must be taken before."""
-        # It always "fails": it looks for the other side's good-bye too, which is not there yet.
+    def close_notify(self) -> None:
+        """Put ``close_notify`` into the output. Take the plain text in the input first."""
+        # This always "fails", because it also expects the other side's `close_notify` already.
         with suppress(ssl.SSLError):
             self._ssl.unwrap()
 
@@ -155,7 +156,7 @@ def reason_of(error: ssl.SSLError) -> str:
     """Return what went wrong in a few words, without OpenSSL's source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message.rstrip('.')}"
-    # Some have none, whatever their type says.
+    # Some errors have no reason, whatever their type says.
     reason: str | None = getattr(error, "reason", None)
     if reason in _NO_TLS:
         return "the other side does not speak TLS"

@@ -1,17 +1,18 @@
-"""Listening on Unix sockets: whose the file is, who may connect, and nothing left behind.
+"""Listen on Unix sockets: replace what a dead server left, and leave nothing behind.
 
-Of servers that start at the same time on one path, exactly one wins. What a dead server left is
-told from a living one's by connecting to it, and between that and `listen` somebody else could do
-the same. So all this is done under a lock, `PATH.lock`:
+Of several servers that start at the same time on one path, exactly one wins. A server finds out
+whether a socket belongs to a living server by connecting to it. Between that and `listen` another
+server could do the same, so all of it happens under a lock, `PATH.lock`:
 
-- The lock is `flock`'s on that file: it ends with its process, however that ends, so a file that
-  was left by a dead process keeps nobody out.
-- It is held from the first look until `listen`, a matter of a millisecond, and not for as long as
-  the server lives: whether that lives is what the socket itself tells. So nobody has to find out
-  later whose file it is: whoever has the lock removes the file before letting go of it.
-- Whoever waited for a lock that was removed meanwhile holds one on nothing, and begins anew.
-- A symbolic link is never followed nor removed: neither the lock nor the socket.
-- In a folder that cannot be written in there is no lock, but no socket can be made there either.
+- The lock is an `flock` on that file. It ends with its process, however the process ends, so a file
+  left by a dead process keeps nobody out.
+- The lock is held from the first look until `listen`, about a millisecond, and not for the life of
+  the server: the socket itself shows whether the server is alive. So the question whose lock file
+  it is never comes up: the holder removes the file before it releases the lock.
+- A server that waited for a lock file which was removed meanwhile holds a lock on nothing, and
+  starts over.
+- Symbolic links are never followed or removed, neither for the lock nor for the socket.
+- In a directory that is not writable there is no lock, but no socket can be made there either.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ from trionet.transport.listener import SocketListener
 if sys.platform != "win32":
     import fcntl
 
-# Bytes of a path, or of an abstract name behind its `@`: what struct sockaddr_un holds, less one.
+# Bytes of a path, or of an abstract name after its `@`: what struct sockaddr_un holds, minus one.
 MAX_PATH = (108 if sys.platform == "linux" else 104) - 1
 
-# Whoever holds the lock needs it for a millisecond. This long is for a machine that is overloaded.
+# A server holds the lock for a millisecond. This much time is for an overloaded machine.
 _LOCK_SECONDS = 5.0
 _TRY_AGAIN_SECONDS = 0.01
 
 
 def socket_name(where: UnixAddress) -> str:
-    """Return what the socket module calls a Unix socket.
+    """Return a Unix socket's address as the socket module takes it.
 
     Raises:
         TrionetError: no socket can have this path or name here.
-        UnicodeError: the path is none.
+        UnicodeError: it is not a valid path.
     """
     size = len(os.fsencode(where.path))
     if where.is_abstract:
@@ -68,21 +69,21 @@ def socket_name(where: UnixAddress) -> str:
 async def listen_unix(
     where: UnixAddress, *, backlog: int, mode: int | None = None
 ) -> SocketListener:
-    """Listen on a Unix socket; a file that a dead server left is replaced, any other never.
+    """Listen on a Unix socket. Replaces a file that a dead server left, and never any other file.
 
     Args:
         where: the path, or the name of an abstract socket.
-        backlog: connections that the system holds ready before they are accepted.
+        backlog: connections that the kernel holds ready before they are accepted.
         mode: the file's permissions; default: what the umask leaves.
 
     Raises:
         OSError: the system's reason why not.
         TrionetError: another reason.
-        UnicodeError: the path is none.
+        UnicodeError: it is not a valid path.
 
     Cancellation: leaves nothing behind.
 
-    Resource handling: the file is removed when the listener is closed, if it is still its own.
+    Resource handling: closing the listener removes the file, if it is still its own.
     """
     name = socket_name(where)
     if where.is_abstract:
@@ -114,25 +115,25 @@ def _listen(path: str, *, backlog: int, mode: int | None) -> SocketListener:
         raise
     try:
         if mode is not None:
-            # Nobody can connect before `listen`, whatever the mode was until here.
+            # Nobody can connect before `listen`, whatever the mode is until then.
             _set_mode(path, mode)
         sock.listen(backlog)
     except BaseException:
         sock.close()
         _remove_own(path, made)
         raise
-    # Removed while the socket still answers: so nobody can take it for a dead server's, put another
-    # in its place, and lose that.
+    # The file is removed while the socket still answers. Otherwise another server could take it for
+    # a dead server's, put its own file in its place, and lose that to our removal.
     return SocketListener(sock, on_close=partial(_remove_own, path, made))
 
 
 @asynccontextmanager
 async def _locked(path: str) -> AsyncIterator[None]:
-    """Be the only one who makes a socket at a path, for as long as the block runs.
+    """Let nobody else make a socket at a path for as long as the block runs.
 
     Raises:
         OSError: the system's reason why it cannot be locked.
-        TrionetError: somebody else has it for too long, or the lock file cannot be used.
+        TrionetError: somebody else holds the lock for too long, or its file cannot be used.
     """
     lock = f"{path}.lock"
     deadline = trio.current_time() + _LOCK_SECONDS
@@ -149,13 +150,13 @@ async def _locked(path: str) -> AsyncIterator[None]:
 def _try_to_lock(lock: str) -> int | None:
     """Return a descriptor that holds the lock; ``None``: somebody else holds it."""
     try:
-        # Whoever may read it could hold it: nobody else may.
+        # Anybody who may read the file could lock it, so nobody else may.
         descriptor = os.open(
             lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
         )
     except OSError as error:
         if not os.path.lexists(lock):
-            # It is the folder that cannot be written in: then no socket can be made there either.
+            # The directory is not writable: then no socket can be made there either.
             raise
         raise TrionetError(f"cannot lock {lock}: {system_reason(error)}") from error
     try:
@@ -174,8 +175,8 @@ def _try_to_lock(lock: str) -> int | None:
 
 
 def _unlock(descriptor: int, lock: str) -> None:
-    # First removed, then let go of: whoever waits for it sees that it is gone. One with something
-    # in it is somebody's file, and stays.
+    # Remove first and release second: a server that waits for the lock then sees that the file is
+    # gone. A file with something in it is somebody's own, and stays.
     with suppress(OSError):
         if os.fstat(descriptor).st_size == 0:
             _remove(lock)
@@ -183,7 +184,7 @@ def _unlock(descriptor: int, lock: str) -> None:
 
 
 def _is_still_there(descriptor: int, path: str) -> bool:
-    """Return whether an open file is the one that a path names: it may have been removed since."""
+    """Return whether a path still names an open file: it may have been removed meanwhile."""
     try:
         there = Path(path).lstat()
     except FileNotFoundError:
@@ -208,7 +209,7 @@ async def _answers(path: str) -> bool:
     except ConnectionRefusedError:
         return False
     except OSError:
-        # Such as one that this user may not connect to: somebody's, as far as can be told.
+        # For example, this user may not connect to it: then somebody probably serves on it.
         return True
     return True
 
@@ -227,7 +228,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _remove_own(path: str, made: tuple[int, int]) -> None:
-    """Remove a socket file, unless another server has put its own there since."""
+    """Remove a socket file, unless another server has put its own there meanwhile."""
     with suppress(OSError):
         if _identity(path) == made:
             Path(path).unlink()

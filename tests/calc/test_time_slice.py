@@ -1,4 +1,4 @@
-"""Costly lines: answered in turns, so that nobody holds up anybody else."""
+"""Costly lines are answered in time slices, so that no client holds up another."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from trionet import Limits, Line, Server
 from trionet.calc import Reply, Session, serve
 from trionet.calc import server as server_module
 from trionet.calc.pairs import PAIR_COST
+from trionet.calc.time_slice import TIME_SLICE
 from trionet.calc.work import Work
 from trionet.testing import LineClient, MemoryNetwork, MemoryStream
 
-TURN = server_module._TURN
-
-# What no stretch without a checkpoint may cost, in microseconds: less than half of what nobody may
-# be kept waiting for.
+# The most that a stretch without a checkpoint may cost, in microseconds: less than half of what
+# anybody may be kept waiting.
 LONGEST_STRETCH = 2000
 
-# More than a thousand turns of one client.
+# More than a thousand time slices of one client.
 POWERS = "2" + "^.9" * 999
 RESULT = "1.877352175581756903749203029"
 
@@ -47,7 +46,7 @@ HOSTILE = [
 
 
 class Record:
-    """What was spent, in order: whose, how much, and in which step of the scheduler."""
+    """What was spent, in order: by whom, how much, and in which step of the scheduler."""
 
     def __init__(self) -> None:
         self.spent: list[tuple[str | None, int, int]] = []
@@ -87,7 +86,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
                     reply: Reply = done.value
                     return reply
                 yield cost
-                # It is spent once this is resumed.
+                # The cost is spent once this generator is resumed.
                 record.spent.append((self.name, cost, record.steps))
 
         def answer_pairs(self, lines: Sequence[Line]) -> list[str]:
@@ -122,7 +121,7 @@ async def connected(server: Server, network: MemoryNetwork, *lines: str) -> Line
     return client
 
 
-async def test_fifty_hostile_clients_leave_the_next_one_with_its_answers(
+async def test_fifty_hostile_clients_cannot_keep_another_from_its_answers(
     record: Record, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as (server, network):
@@ -140,43 +139,43 @@ async def test_fifty_hostile_clients_leave_the_next_one_with_its_answers(
             before, step = record.total(), record.steps
             await ann.send(f"{question} + 1")
             await ann.expect(f"{question + 1}")
-            # Each of the others has one turn while she sends, one until the server's task has
-            # heard of it, and one until she has; and one may be under way.
-            assert record.total() - before <= 4 * 50 * TURN
+            # Each of the others has one time slice while Ann sends, one until the server's task has
+            # received it, and one until Ann has the answer; and one may be under way.
+            assert record.total() - before <= 4 * 50 * TIME_SLICE
             assert record.steps - step <= 4 * 52
-        # They were all at work, and none of them at an end.
+        # All of them were at work, and none had finished.
         assert len({name for name, _, _ in record.spent}) == 51
-        assert record.total() > 4 * 50 * TURN / 4
+        assert record.total() > 4 * 50 * TIME_SLICE / 4
     by_step = record.by_step()
     by_step.pop(0, None)
-    assert max(sum(costs) for costs in by_step.values() if len(costs) > 1) <= TURN
+    assert max(sum(costs) for costs in by_step.values() if len(costs) > 1) <= TIME_SLICE
     assert max(max(costs) for costs in by_step.values()) < LONGEST_STRETCH
 
 
-async def test_many_cheap_lines_are_shared_out_by_their_cost_as_well(
+async def test_many_cheap_lines_are_divided_into_time_slices_too(
     record: Record, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as (server, network):
         trio.lowlevel.add_instrument(Steps(record))
         ann = await connected(server, network, "ann", *["12 + 42"] * 2000)
         await ann.expect(*["54"] * 2000)
-    assert max(sum(costs) for costs in record.by_step().values()) <= TURN
-    # And yet a turn is worth it.
+    assert max(sum(costs) for costs in record.by_step().values()) <= TIME_SLICE
+    # But a time slice is long enough to be worth its overhead.
     assert max(len(costs) for costs in record.by_step().values()) >= 100
 
 
-async def test_lines_of_all_kinds_are_answered_together(
+async def test_lines_of_different_kinds_are_answered_in_one_time_slice(
     record: Record, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with calculator() as (server, network):
         trio.lowlevel.add_instrument(Steps(record))
         ann = await connected(server, network, "ann", *["1 + 1", "1 + 2 + 3"] * 500)
         await ann.expect(*["2", "6"] * 500)
-    assert max(sum(costs) for costs in record.by_step().values()) <= TURN
-    assert len(record.by_step()) < 2 * record.total() / TURN
+    assert max(sum(costs) for costs in record.by_step().values()) <= TIME_SLICE
+    assert len(record.by_step()) < 2 * record.total() / TIME_SLICE
 
 
-async def test_a_cheap_line_overtakes_the_costly_one_of_another(
+async def test_a_cheap_line_overtakes_the_costly_line_of_another_client(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     shown: list[str] = []
@@ -189,7 +188,7 @@ async def test_a_cheap_line_overtakes_the_costly_one_of_another(
         await ann.expect(RESULT)
 
 
-async def test_answers_keep_the_order_of_the_lines_whatever_these_cost(
+async def test_answers_keep_the_order_of_the_lines_whatever_they_cost(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with calculator() as (server, network):
@@ -199,7 +198,7 @@ async def test_answers_keep_the_order_of_the_lines_whatever_these_cost(
         await ann.expect_end()
 
 
-async def test_what_was_answered_before_a_costly_line_does_not_wait_for_it(
+async def test_an_answer_does_not_wait_for_a_costly_line_behind_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     shown: list[str] = []
@@ -237,6 +236,6 @@ async def test_nothing_more_is_calculated_for_a_client_that_is_gone(
         assert isinstance(ann.stream, MemoryStream)
         ann.stream.reset()
         await trio.testing.wait_all_tasks_blocked()
-        # The first answer that cannot be sent is the last.
+        # The first answer that cannot be sent is the last one calculated.
         assert len(shown) == 4
         assert shown[-1] == "ann: Session ended"

@@ -1,0 +1,36 @@
+"""The room as its operator sees it: one line of text for each thing that happens.
+
+The console is a member of the hub like any other box, so it sees the same order as everyone. Its
+lines are those of the plain format, whatever format the members use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trionet.chat import plain
+from trionet.chat.events import Acted, Event, Said
+
+
+class Console:
+    """A box that shows each line it gets.
+
+    Args:
+        show: called with each line.
+    """
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self._show = show
+
+    def put(self, lines: bytes) -> None:
+        """Show lines, one by one."""
+        for line in lines.decode().removesuffix("\n").split("\n"):
+            self._show(line)
+
+
+encode_everything = plain.encode
+
+
+def encode_notices(event: Event) -> bytes:
+    """Return the lines that tell an event; nothing for what members say."""
+    return b"" if type(event) in (Said, Acted) else plain.encode(event)

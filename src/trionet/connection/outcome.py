@@ -1,0 +1,96 @@
+"""How a connection ended, for the operator: why, in words, and what passed over it.
+
+A handler may let through whatever its peer caused: a broken stream, the end of the lines, a bad
+line. None of these is a fault of the handler, and none is logged. Everything else is logged here.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from trionet.connection.connection import Connection
+from trionet.connection.input_end import InputEnd
+from trionet.errors import BadLine
+from trionet.events import Closed
+from trionet.notices import LineRejected, ServerClosing
+from trionet.nurseries import first_error
+
+logger = logging.getLogger("trionet.server")
+
+
+def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> str | None:
+    """Return why a handler that raised has ended; ``None``: the end of its input tells why.
+
+    A fault of the handler is logged. If the handler raised a `BadLine`, the peer is told.
+
+    Args:
+        connection: what the handler served.
+        group: what it raised.
+    """
+    caused_by_peer, faults = group.split(lambda error: _is_caused_by_peer(error, connection))
+    if faults is None and group.subgroup(trio.BrokenResourceError) and not connection.is_broken:
+        # Another stream broke, such as one to a database: nobody else would tell.
+        faults = group
+    if faults is not None:
+        _log_fault(connection, faults)
+        return "the handler failed"
+    assert caused_by_peer is not None
+    if bad_lines := caused_by_peer.subgroup(BadLine):
+        bad_line = first_error(bad_lines)
+        assert isinstance(bad_line, BadLine)
+        connection.tell(LineRejected(bad_line))
+        return "the peer sent a line that cannot be read"
+    if caused_by_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)):
+        return None if connection.lines.end is InputEnd.SLOW else "the peer went away"
+    return None
+
+
+def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
+    match error:
+        case trio.BrokenResourceError() | BadLine():
+            return True
+        case trio.EndOfChannel():
+            # Before the end of the lines it comes from a channel of the handler's own: a fault.
+            return connection.lines.end is not None
+        case trio.ClosedResourceError():
+            return connection.outbox.broken
+    return False
+
+
+def _log_fault(connection: Connection, faults: BaseExceptionGroup[Exception]) -> None:
+    error = faults.exceptions[0] if len(faults.exceptions) == 1 else faults
+    logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
+
+
+def why_ended(connection: Connection) -> str:
+    """Return why a connection ended whose handler returned, or let through what its peer did."""
+    end = connection.lines.end
+    if end is InputEnd.STOPPED:
+        return ServerClosing.reason
+    return "the session ended" if end is None else end.value
+
+
+def closed(connection: Connection, reason: str, *, seconds: float, unarrived: int) -> Closed:
+    """Return the event that tells of the end of a connection.
+
+    Args:
+        connection: what was served.
+        reason: why it ended, in words.
+        seconds: how long it was served.
+        unarrived: how many bytes, as they are on the wire, were not known to have arrived.
+    """
+    lines, outbox = connection.lines, connection.outbox
+    bytes_out = outbox.bytes_out
+    return Closed(
+        id=connection.id,
+        peer=connection.peer,
+        reason=reason,
+        seconds=seconds,
+        bytes_in=lines.bytes_in,
+        bytes_out=bytes_out,
+        lines_in=lines.lines_in,
+        lines_out=outbox.lines_out - outbox.dropped,
+        bytes_unconfirmed=min(unarrived, bytes_out),
+    )

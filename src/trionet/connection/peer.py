@@ -1,0 +1,42 @@
+"""Who is at the other end of a stream.
+
+A stream tells by two optional attributes: ``peer``, the display address, and ``remote``, the
+structured one. trionet's sockets, TLS streams and memory streams have both. Code that decides
+something about a peer goes by ``remote`` alone.
+"""
+
+from __future__ import annotations
+
+from trionet.transport.addresses import Host, RemoteAddress, UnixAddress, host_of
+
+
+def peer_of(stream: object, number: int) -> str:
+    """Return the peer's display address.
+
+    Args:
+        stream: the connection to the peer.
+        number: the connection's number. Peers on a Unix socket have no address of their own, and
+            are told apart by it.
+    """
+    peer = name_of_peer(stream)
+    return f"{peer}#{number}" if isinstance(remote_of(stream), UnixAddress) else peer
+
+
+def name_of_peer(stream: object) -> str:
+    """Return the peer's display address, which is not unique on a Unix socket."""
+    return str(getattr(stream, "peer", "unknown peer"))
+
+
+def remote_of(stream: object) -> RemoteAddress | None:
+    """Return the peer's structured address; ``None``: the stream does not tell."""
+    return getattr(stream, "remote", None)
+
+
+def host_of_peer(stream: object, *, ipv6_prefix: int) -> Host | None:
+    """Return what counts as the peer's host; ``None``: it has none, or the stream does not tell.
+
+    Args:
+        stream: the connection to the peer.
+        ipv6_prefix: see `trionet.Limits`.
+    """
+    return host_of(remote_of(stream), ipv6_prefix=ipv6_prefix)

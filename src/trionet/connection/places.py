@@ -1,0 +1,70 @@
+"""The places of one server: which connections are being served, in all and from each host."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import trio
+
+from trionet.connection.connection import Connection
+from trionet.connection.peer import host_of_peer
+from trionet.limits import Limits
+from trionet.transport.addresses import Host
+
+
+class Places:
+    """Counts the connections that are being served against `Limits`.
+
+    Args:
+        limits: the server's.
+
+    Attributes:
+        connections: what is being served, the oldest first. (A dict, for its order.)
+    """
+
+    __slots__ = ("_from_host", "_limits", "_vacancy", "connections")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._from_host: Counter[Host] = Counter()
+        self._vacancy = trio.lowlevel.ParkingLot()
+        self.connections: dict[Connection, None] = {}
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether `Limits.max_clients` are being served."""
+        return 0 < self._limits.max_clients <= len(self.connections)
+
+    def are_taken_from(self, stream: trio.abc.Stream) -> bool:
+        """Tell whether `Limits.max_per_address` are being served from the host of a stream."""
+        if not self._limits.max_per_address:
+            return False
+        host = self.host_of(stream)
+        return host is not None and self._limits.max_per_address <= self._from_host[host]
+
+    def host_of(self, stream: trio.abc.Stream) -> Host | None:
+        """Return what counts as the host of a stream's peer; ``None``: it has none."""
+        return host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
+
+    async def wait_vacancy(self) -> None:
+        """Wait until a place is free. A checkpoint only if none is."""
+        while self.are_taken:
+            await self._vacancy.park()
+
+    def take(self, connection: Connection) -> None:
+        """Count a connection from now on. Never a checkpoint."""
+        self.connections[connection] = None
+        host = self.host_of(connection.stream)
+        if host is not None:
+            self._from_host[host] += 1
+
+    def free(self, connection: Connection) -> None:
+        """Count a connection no longer. Never a checkpoint."""
+        del self.connections[connection]
+        host = self.host_of(connection.stream)
+        if host is not None:
+            self._from_host[host] -= 1
+            if not self._from_host[host]:
+                # There are many hosts: a server must not remember each that ever came.
+                del self._from_host[host]
+        self._vacancy.unpark()

@@ -1,0 +1,55 @@
+"""Call a service's ``encode_notice`` so that its mistakes harm nobody.
+
+The function belongs to the service, and the toolkit calls it where nobody could handle an error:
+while it closes a connection, or in the writer task that all of a server's outboxes share. Where it
+fails, the peer gets the notice in the toolkit's own words.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from trionet.faults import FaultLog
+from trionet.lines import check_lines
+from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
+
+logger = logging.getLogger("trionet.connection")
+
+
+class SafeNotices:
+    """An ``encode_notice`` that never raises and always returns at least one whole line.
+
+    A server makes one and shares it among its connections, so that a fault is logged once and not
+    once for each connection.
+
+    Args:
+        encode: the service's function.
+    """
+
+    __slots__ = ("_encode", "_faults")
+
+    def __init__(self, encode: EncodeNotice) -> None:
+        self._encode = encode
+        self._faults = FaultLog(logger)
+
+    def __call__(self, notice: Notice) -> bytes:
+        """Return the lines that tell a notice."""
+        try:
+            lines = check_lines(self._encode(notice))
+            if not lines:
+                raise ValueError("a notice takes at least one line")
+        except Exception as error:
+            self._faults.report(
+                error, self._encode, "encode_notice failed; the peer gets a plain notice", notice
+            )
+            return encode_notice(notice)
+        return lines
+
+    def missed(self, count: int) -> bytes:
+        """Return the lines that tell a peer how many lines it missed."""
+        return self(LinesMissed(count))
+
+
+def safe_notices(encode: EncodeNotice) -> SafeNotices:
+    """Return a function as a `SafeNotices`; one that is a `SafeNotices` stays the same object."""
+    return encode if isinstance(encode, SafeNotices) else SafeNotices(encode)

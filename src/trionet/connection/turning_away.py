@@ -1,0 +1,72 @@
+"""Turn away connections that are not served: tell each peer why, and close so that it arrives.
+
+A flood of newcomers must not cost much:
+
+- Each answer has `trionet.Limits.linger_seconds`, and the number of connections that linger is
+  bounded (`Lingerers`).
+- Over TLS the answer needs a handshake. Only a few are made at a time for this purpose alone;
+  beyond that, newcomers get a TLS alert.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import trio
+
+from trionet.connection.closing import close_at_once, lingering_close
+from trionet.connection.lingering import Lingerers
+from trionet.connection.peer import host_of_peer
+from trionet.limits import Limits
+
+# TLS handshakes made at a time only to say why nobody is served. More newcomers than that are a
+# flood, and get an alert, which costs neither memory nor arithmetic.
+_MAX_HANDSHAKES = 16
+
+
+class TurningAway:
+    """The connections of one server that are being turned away.
+
+    Args:
+        limits: the server's.
+        lingerers: the server's connections that are being closed.
+    """
+
+    __slots__ = ("_handshakes", "_limits", "_lingerers")
+
+    def __init__(self, limits: Limits, lingerers: Lingerers) -> None:
+        self._limits = limits
+        self._lingerers = lingerers
+        self._handshakes = 0
+
+    def start(
+        self, nursery: trio.Nursery, stream: trio.abc.Stream, *, answer: bytes, peer: str
+    ) -> None:
+        """Answer and close a connection, in a task of its own. Never a checkpoint.
+
+        Args:
+            nursery: where the task runs.
+            stream: the connection.
+            answer: what the peer is told.
+            peer: its display address.
+        """
+        refuse = getattr(stream, "refuse", None)
+        if refuse is not None and self._handshakes >= _MAX_HANDSHAKES:
+            refuse()
+        else:
+            self._handshakes += refuse is not None
+            nursery.start_soon(self._answer, stream, answer, peer)
+
+    async def _answer(self, stream: trio.abc.Stream, answer: bytes, peer: str) -> None:
+        seconds = self._limits.linger_seconds
+        host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
+        try:
+            with self._lingerers.lingering(stream, peer=peer, host=host):
+                with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
+                    await stream.send_all(answer)
+                await lingering_close(
+                    stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
+                )
+        finally:
+            self._handshakes -= hasattr(stream, "refuse")
+            await close_at_once(stream)
