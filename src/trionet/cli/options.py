@@ -1,4 +1,4 @@
-"""Options that are numbers: the table of limits, and what reads and checks a value.
+"""Options that are numbers: the table of limits, and the parser that checks a value.
 
 `LIMIT_OPTIONS` has one row for each limit that the command line can set. From it `takes_limits`
 makes the options of the two serve commands, and hands the commands one `Limits` object. So a new
@@ -22,12 +22,13 @@ class LimitOption(NamedTuple):
     """An option of the serve commands that is a limit.
 
     Attributes:
-        option: as it is written on the command line.
+        option: the option as users write it, such as ``--max-line``.
         name: its name in `trionet.limits.BOUNDS`, which says what values it takes, and in `Limits`.
-            A name that `Limits` lacks is handed to the command by itself; its default is ``None``.
-        metavar: stands for the value in the help.
-        help: what the help says.
-        services: the services that have the option.
+            A value that has no field in `Limits` is passed to the command separately; its default
+            is ``None``.
+        metavar: the placeholder for the value in the help.
+        help: its sentence in the help.
+        services: the services whose serve command has the option.
     """
 
     option: str
@@ -37,7 +38,7 @@ class LimitOption(NamedTuple):
     services: Sequence[str] = ("calc", "chat")
 
 
-# In the order of the help.
+# In the order in which the help shows them.
 LIMIT_OPTIONS = (
     LimitOption("--max-clients", "max_clients", "N", "Clients at a time. 0: no limit."),
     LimitOption(
@@ -52,7 +53,7 @@ LIMIT_OPTIONS = (
         "BITS",
         "Of an IPv6 address that make one address for --max-per-address.",
     ),
-    # It belongs to a listener, and so it is no field of `Limits`.
+    # The backlog belongs to a listener, so it is not a field of `Limits`.
     LimitOption(
         "--backlog",
         "backlog",
@@ -120,7 +121,7 @@ def takes_limits(
 
     typer reads a command's options from its signature, so the decorated command has a signature
     with one parameter for each option. The command itself is called with the keyword ``limits``,
-    and with one for each row of the table that is no field of `Limits`.
+    and with one keyword for each row of the table that is not a field of `Limits`.
 
     Args:
         service: ``calc`` or ``chat``; only the rows for this service count.
@@ -160,7 +161,7 @@ def _parameter(row: LimitOption, defaults: Limits) -> inspect.Parameter:
         help=row.help,
         rich_help_panel="Limits",
     )
-    # With a parser of its own, the option needs the type only to tell whether it may be missing.
+    # The parser makes the value. typer uses the type only to tell whether the value may be missing.
     return inspect.Parameter(
         row.name,
         inspect.Parameter.KEYWORD_ONLY,
