@@ -312,6 +312,35 @@ async def test_a_receive_returns_no_more_than_was_asked_for(pairs: Pairs) -> Non
         await server.receive_some(0)
 
 
+@pytest.mark.parametrize(("asked", "held"), [(1, 4096), (4096, 4096), (65_536, 16_645)])
+async def test_what_is_not_asked_for_waits_in_the_transport_and_not_with_openssl(
+    pairs: Pairs, asked: int, held: int
+) -> None:
+    # OpenSSL never gives back what its buffer took once.
+    client, server = await pairs.ready()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, b"a" * 200_000)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(10):
+            assert 1 <= len(await server.receive_some(asked)) <= asked
+            assert server._engine._incoming.pending < held
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_handshake_takes_in_little_of_what_comes_behind_it(newest: Pairs) -> None:
+    client, server = newest.fresh()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            await client.do_handshake()
+            await client.send_all(b"a" * 60_000)
+
+        await server.do_handshake()
+        assert server._engine._incoming.pending < 4096
+        nursery.cancel_scope.cancel()
+
+
 async def test_receiving_and_sending_are_checkpoints_even_without_a_wait(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     with trio.testing.assert_checkpoints():

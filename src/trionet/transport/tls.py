@@ -39,6 +39,15 @@ _MAX_UNSENT = 65536
 
 _ALL = 1 << 30
 
+# Ciphertext is received in pieces of at least this many bytes: a handshake fits, and a caller that
+# asks for one byte at a time does not cause a system call for each. No more is received than was
+# asked for, because OpenSSL keeps a copy: a stranger that is read 4 KiB at a time cost 170 KiB.
+_LEAST = 4096
+
+# And of at most one full record, with what encryption adds (RFC 8446, 5.2). OpenSSL never gives
+# back what its buffer took once: 64 KiB at a time left 87 KiB with each peer that had sent so much.
+_MOST = RECORD_SIZE + 5 + 256
+
 # A fatal alert, `internal_error`, in the clear like every record before a handshake. It is the only
 # possible answer to a client when there is no descriptor for its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
@@ -142,7 +151,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     continue
                 await self._flush()
                 if not self._engine.secured:
-                    await self._feed()
+                    await self._feed(_LEAST)
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
@@ -186,7 +195,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 return data
             if not self._engine.broken:
                 waited = True
-                await self._feed()
+                await self._feed(max_bytes)
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint.
@@ -329,11 +338,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
             with suppress(ReceiveInterrupted):
                 return await self.do_handshake()
 
-    async def _feed(self) -> None:
+    async def _feed(self, max_bytes: int) -> None:
         # An interruption may have come after part of a record had already woken the task.
         if self._is_interrupted:
             raise ReceiveInterrupted("interrupt_receive was called")
-        self._engine.feed(await self._transport.receive_some())
+        size = min(max(max_bytes, _LEAST), _MOST)
+        self._engine.feed(await self._transport.receive_some(size))
 
     def _take(self, max_bytes: int) -> bytes:
         """Return plain text that is there; empty: none is there yet, or none will come."""
