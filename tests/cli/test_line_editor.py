@@ -733,8 +733,8 @@ async def test_a_program_in_the_background_leaves_the_terminal_alone(programs: P
     assert ann.modes == ann.modes_before
 
 
-# The machine is so busy that the thread at the terminal waits its turn for longer than a terminal
-# may stand still.
+# Simulates a machine so busy that the prompt thread does not run for longer than a terminal may
+# stand still.
 _BUSY = """
 import time
 from trionet.cli.prompt_thread import PromptThread
@@ -748,7 +748,7 @@ PromptThread._end = delayed(PromptThread._end)
 """
 
 
-async def test_the_prompt_goes_before_a_suspended_program_however_busy_the_machine(
+async def test_the_prompt_is_removed_before_the_program_is_suspended_even_on_a_busy_machine(
     programs: Programs,
 ) -> None:
     address = await start_room(programs)

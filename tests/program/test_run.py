@@ -260,7 +260,7 @@ def _sync(*_connections: object) -> None:
         ([...], {"beside": [trionet.encode_line]}, "must be a list of async functions"),
     ],
 )
-def test_misuse_is_told_at_the_call_and_in_no_group(
+def test_misuse_is_reported_at_the_call_and_not_in_a_group(
     arguments: list[Any], options: dict[str, Any], told: str
 ) -> None:
     arguments = [_hear if argument is ... else argument for argument in arguments]
@@ -270,7 +270,7 @@ def test_misuse_is_told_at_the_call_and_in_no_group(
         trionet.run(*arguments, **options)
 
 
-def test_what_runs_beside_a_server_must_not_be_called_nor_need_an_argument() -> None:
+def test_beside_takes_functions_without_arguments_that_are_not_yet_called() -> None:
     with pytest.raises(TypeError, match=r"not beside=\[hub.run\(\)\]"):
         trionet.run(_hear, "127.0.0.1:0", beside=[_idle()])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="_hear needs some"):
@@ -296,7 +296,7 @@ def test_sys_exit_in_a_handler_ends_the_server_with_that_status() -> None:
     assert [line.split()[1] for line in err.splitlines()] == ["opened", "closed"]
 
 
-def test_what_fails_beside_a_server_is_raised_by_itself() -> None:
+def test_an_error_beside_a_server_is_raised_without_a_group() -> None:
     ended = _run_to_its_end(options=", beside=[fail]", error="ValueError('a fault')")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "ValueError: a fault"

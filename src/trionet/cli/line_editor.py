@@ -28,7 +28,7 @@ from trionet.lines import MAX_LINE, Line, LineDecoder
 # never does.
 _GOODBYE_SECONDS = 1.0
 
-# How long the thread has on a busy machine that gives it no time. It has little to do.
+# How long to wait for the thread on a machine that is too busy to run it. It has little to do.
 _BUSY_SECONDS = 10.0
 
 
@@ -193,12 +193,12 @@ class LineEditor:
         if is_in_foreground():
             self._thread.enter_screen()
         else:
-            # As by `bg`. The terminal is the shell's: stop until the next SIGCONT, as whatever
-            # reads from a terminal in the background.
+            # The shell resumed the program by `bg` and has the terminal. Stop until the next
+            # SIGCONT, like any program that reads from its terminal in the background.
             signal.raise_signal(signal.SIGTTIN)
 
     async def _wait_unless_still(self, event: trio.Event) -> None:
-        """Wait for what the thread does, but for no longer than a terminal may stand still."""
+        """Wait for the thread, but give up once the terminal has stood still for a second."""
         with trio.move_on_after(_BUSY_SECONDS):
             while not event.is_set():
                 with trio.move_on_after(_GOODBYE_SECONDS):

@@ -56,7 +56,7 @@ def _modes() -> list[Any] | None:
 
 
 def is_in_foreground() -> bool:
-    """Tell whether the terminal is this program's now, and not the shell's or another's."""
+    """Tell whether this program has the terminal now, rather than the shell or another program."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:

@@ -132,7 +132,7 @@ class PromptThread:
         self._call(self._enter_screen)
 
     def can_print(self) -> bool:
-        """Tell whether the terminal takes output now, rather than stands still. Never blocks."""
+        """Tell whether the terminal accepts output now, or stands still. Never blocks."""
         try:
             return bool(select.select([], [1], [], 0)[1])
         except (OSError, ValueError):

@@ -73,8 +73,8 @@ def run(
         handler: called with a `Connection` for each peer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
         beside: async functions that run beside the server. They start before it listens, and are
-            cancelled when it has ended. What one of them raises ends the program, by itself and in
-            no group.
+            cancelled when it has ended. What one of them raises ends the program, and is not
+            wrapped in an exception group.
         quiet: print no addresses and log no connections.
         options: all other options are those of `serve`, except ``task_status``. If you give
             ``on_event``, connections are not logged.
@@ -83,7 +83,7 @@ def run(
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
             `TrionetError`, such as an address that cannot be listened on; with status 130 after a
             second signal; with the status of a ``sys.exit`` in the handler or in `beside`, which
-            ends the program at once: nobody is drained.
+            ends the program at once, without a drain.
         TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
             async function, or `serve` has no such option; the message says what to write. These
             are raised at the call, before anything runs.
@@ -96,13 +96,13 @@ def run(
     """
     # Report a mistake in the call at the call, not from the depths of an event loop.
     _check_options(options)
-    # An address that a user of the program may have written is reported without a traceback, below.
+    # A bad address may come from the program's user, so it is reported below without a traceback.
     with suppress(AddressError):
         check_call(handler, addresses, caller="run", **options)
     check_flag("quiet", quiet)
     tasks = check_tasks("beside", beside)
     ending = Ending()
-    with signals_taken_by(ending.take, *SERVER_SIGNALS), _exits_by_themselves():
+    with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
         status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
     if ending.count > 1:
         status = INTERRUPTED
@@ -124,8 +124,8 @@ def _check_options(options: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _exits_by_themselves() -> Iterator[None]:
-    """Let a lone error, and what ends a program, out of the groups that nurseries put it into."""
+def _without_groups() -> Iterator[None]:
+    """Take a lone error, or one that ends the program, out of the groups that nurseries make."""
     try:
         with single_error(BaseException):
             yield
