@@ -154,7 +154,7 @@ def test_c14_q_closes_the_session_without_a_reply(calculator: Calculator) -> Non
     ann.expect_end()
 
 
-def test_c15_q_in_place_of_the_name_closes_with_nothing_said(calculator: Calculator) -> None:
+def test_c15_q_in_place_of_the_name_closes_without_a_reply(calculator: Calculator) -> None:
     calculator.log_in("q").expect_end()
 
 
@@ -238,7 +238,7 @@ def test_c19_plus_minus_times_and_divided_by_are_operators(calculator: Calculato
     refuse(calculator, "7 x 2", "7 : 2", "7 & 2", "7 ∗ 2", "7 mod 2", "7 ∕ 2", "7 — 2")
 
 
-def test_c20_the_signs_of_print_are_read_as_those_of_ascii(calculator: Calculator) -> None:
+def test_c20_typographic_signs_are_read_as_ascii_ones(calculator: Calculator) -> None:
     check(calculator, {"7 × 2": "14", "7 ÷ 2": "3.5", "7 − 2": "5", "−7 × −2": "14"})
     check(calculator, {"7 ⋅ 2": "14", "7·2": "14", "7 • 2": "14", "7 – 2": "5", "–7·–2": "14"})
     check(calculator, {"2^3⋅2": "16", "1e–2 + 0": "0.01", "–(1 – 2)": "1", "2 ⋅ 3 – 4 • 5": "-14"})
@@ -271,7 +271,7 @@ def test_c22_each_number_may_have_a_sign(calculator: Calculator) -> None:
     refuse(calculator, "~1 + 2", "1 + ±2", "1 + ∓2", "1 + 2-", "1- + 2-")
 
 
-def test_c23_spaces_and_tabs_may_stand_behind_a_sign(calculator: Calculator) -> None:
+def test_c23_spaces_and_tabs_may_follow_a_sign(calculator: Calculator) -> None:
     check(calculator, {"- 1 + 2": "1", "1 - \t - \t 2": "3", "+ 1 * − 2": "-2"})
 
 
@@ -280,7 +280,7 @@ def test_c24_a_number_has_digits_and_at_most_one_point(calculator: Calculator) -
     refuse(calculator, ". + 1", "1 + .", "1..2 + 1", "1.2.3 + 1", "1. 2 + 1", "-. + 1", "1,5 + 1")
 
 
-def test_c25_no_digits_but_ascii_ones_are_digits(calculator: Calculator) -> None:
+def test_c25_only_ascii_digits_are_digits(calculator: Calculator) -> None:
     check(calculator, {"1234567890 + 0": "1234567890"})
     refuse(calculator, "١ + 1", "1 + ２", "१ + १", "1 + ²", "𝟏 + 𝟏", "Ⅷ + 1", "1e２ + 1")
 
@@ -474,7 +474,7 @@ def test_c38_zero_has_no_sign(calculator: Calculator) -> None:
     check(calculator, dict.fromkeys(operations, "0"))
 
 
-def test_c39_a_division_by_zero_is_called_so(calculator: Calculator) -> None:
+def test_c39_a_division_by_zero_is_reported_as_one(calculator: Calculator) -> None:
     operations = ("1 / 0", "1 ÷ 0", "-5 / 0.00", "1 / -0", "1/0e5", "1e999999 / 0")
     check(calculator, dict.fromkeys(operations, "error: division by zero"))
 
@@ -497,7 +497,7 @@ def test_c41_a_result_out_of_bounds_gets_an_error(calculator: Calculator) -> Non
     )
 
 
-def test_c41_a_result_within_the_bounds_is_none(calculator: Calculator) -> None:
+def test_c41_a_result_within_the_bounds_is_no_error(calculator: Calculator) -> None:
     check(
         calculator,
         {
@@ -569,7 +569,9 @@ def test_c45_operators_bind_as_usual(calculator: Calculator) -> None:
     )
 
 
-def test_c46_equals_go_from_the_left_and_powers_from_the_right(calculator: Calculator) -> None:
+def test_c46_powers_go_from_the_right_and_other_equals_from_the_left(
+    calculator: Calculator,
+) -> None:
     check(
         calculator,
         {
@@ -666,7 +668,7 @@ def test_c56_no_operator_can_be_left_out(calculator: Calculator) -> None:
     refuse(calculator, "1 2", "pi(3)", "2sqrt(4)", "2e + 1", "12..3")
 
 
-def test_c57_a_comma_stands_between_arguments_alone(calculator: Calculator) -> None:
+def test_c57_a_comma_stands_only_between_arguments(calculator: Calculator) -> None:
     check(calculator, {"max(1,111)": "111", "max(1 , 111)": "111", "min((1),(111))": "1"})
     refuse(calculator, "1,111", "1,111 + 1", "(1,111)", "max((1,111), 2)", "1,5", ",", "1,", "1, 2")
 
@@ -741,7 +743,7 @@ def test_c61_constants_and_roots_are_right_to_the_last_digit(start: Starter) -> 
     check(hundred, {"pi": pi, "e": e, "sqrt(2)": root})
 
 
-def test_c62_whole_quotients_are_cut_and_remainders_have_the_dividends_sign(
+def test_c62_whole_quotients_are_truncated_and_remainders_have_the_dividends_sign(
     calculator: Calculator,
 ) -> None:
     check(
@@ -761,12 +763,12 @@ def test_c62_whole_quotients_are_cut_and_remainders_have_the_dividends_sign(
     )
 
 
-def test_c63_too_long_a_whole_quotient_gets_an_error(calculator: Calculator) -> None:
+def test_c63_a_whole_quotient_that_is_too_long_gets_an_error(calculator: Calculator) -> None:
     check(calculator, {"1e27 // 1": "1" + "0" * 27, "1e27 % 7": "6"})
     refuse(calculator, "1e28 // 1", "1e29 % 7", "1e999999 // 3", "1 % 1e-999999")
 
 
-def test_c64_other_divisions_by_zero_are_called_so_too(calculator: Calculator) -> None:
+def test_c64_other_divisions_by_zero_are_reported_as_such_too(calculator: Calculator) -> None:
     operations = ("1 // 0", "1 % 0", "0 // 0", "0 % 0", "0^-1", "0^-0.5", "1 / (2 - 2)")
     check(calculator, dict.fromkeys(operations, "error: division by zero"))
 
@@ -790,32 +792,34 @@ def test_c65_round_rounds_half_even_and_once(calculator: Calculator) -> None:
     )
 
 
-def test_c66_digits_that_are_no_whole_number_in_bounds_get_an_error(calculator: Calculator) -> None:
+def test_c66_digits_that_are_not_a_whole_number_in_bounds_get_an_error(
+    calculator: Calculator,
+) -> None:
     check(
         calculator, {"round(1, 999999)": "1", "round(1, -999999)": "0", "round(1.25, 1.0)": "1.2"}
     )
     refuse(calculator, "round(1, 0.5)", "round(1, 1000000)", "round(1, -1e999999)", "round(1, pi)")
 
 
-def test_c67_the_root_of_a_negative_number_is_called_so(calculator: Calculator) -> None:
+def test_c67_the_root_of_a_negative_number_gets_its_error(calculator: Calculator) -> None:
     operations = ("sqrt(-1)", "sqrt(-1e-999999)", "1 + sqrt(2 - 3)")
     check(calculator, dict.fromkeys(operations, "error: square root of a negative number"))
     check(calculator, {"sqrt(-0)": "0"})
 
 
-def test_c68_zero_to_the_power_of_zero_is_called_so(calculator: Calculator) -> None:
+def test_c68_zero_to_the_power_of_zero_gets_its_error(calculator: Calculator) -> None:
     operations = ("0^0", "0 ** 0", "0.0^-0", "(1 - 1)^(2 - 2)")
     check(calculator, dict.fromkeys(operations, "error: 0^0 is not defined"))
 
 
-def test_c69_a_negative_number_to_a_fractional_power_is_called_so(calculator: Calculator) -> None:
+def test_c69_a_negative_number_to_a_fractional_power_gets_its_error(calculator: Calculator) -> None:
     operations = ("(-8)^(1/3)", "(-1)^0.5", "(-2)^-0.1")
     error = "error: a negative number to a fractional power"
     check(calculator, dict.fromkeys(operations, error))
     check(calculator, {"(-8)^3": "-512", "(-2)^-1": "-0.5", "(-8)^2.0": "64"})
 
 
-def test_c70_each_operation_is_within_the_bounds(calculator: Calculator) -> None:
+def test_c70_each_operation_must_be_within_the_bounds(calculator: Calculator) -> None:
     refuse(
         calculator,
         "1e999999 * 10 / 10",
@@ -878,7 +882,7 @@ def test_c74_an_expensive_line_holds_nobody_else_up(start: Starter) -> None:
         ann.expect_like(r"1\.8773521755817\d+")
 
 
-# What somebody may have meant
+# Hints at what was meant
 
 
 def error_for(calculator: Calculator, line: str) -> str:
@@ -906,18 +910,18 @@ def test_c75_the_greek_letter_is_pi(calculator: Calculator) -> None:
         ("2 * 3,75", "3.75"),
     ],
 )
-def test_c76_a_number_that_is_written_in_another_way_is_named(
+def test_c76_a_number_in_another_notation_is_suggested(
     calculator: Calculator, line: str, number: str
 ) -> None:
     assert error_for(calculator, line).endswith(f" (write {number})")
 
 
 @pytest.mark.parametrize("line", ["1,2,3", "1,234,5", "1 234", "max(1 234,5)", "1.2.3", "1,2.3"])
-def test_c76_a_number_that_may_be_another_is_not(calculator: Calculator, line: str) -> None:
+def test_c76_an_ambiguous_number_is_not_suggested(calculator: Calculator, line: str) -> None:
     assert "write" not in error_for(calculator, line)
 
 
-def test_c77_both_numbers_are_named_that_a_comma_can_mean(calculator: Calculator) -> None:
+def test_c77_both_readings_of_a_comma_are_suggested(calculator: Calculator) -> None:
     for line, hint in {
         "1,234": "write 1234 or 1.234",
         "7 * 123,456": "write 123456 or 123.456",
@@ -932,7 +936,7 @@ def test_c78_an_invisible_character_is_named_by_its_code_point(calculator: Calcu
         assert f"unexpected {code_point} at column 5" in error_for(calculator, f"1 + {character}2")
 
 
-def test_c79_no_error_has_a_character_in_it_that_cannot_be_seen(calculator: Calculator) -> None:
+def test_c79_no_error_contains_an_invisible_character(calculator: Calculator) -> None:
     for line in ("a\u3164b + 1", "1 x\u3164", "2(3\x1b)", "1 + \u2003", "x\u115f", "\xa0\u2003"):
         error = error_for(calculator, line)
         assert error.isprintable(), ascii(error)

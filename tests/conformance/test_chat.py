@@ -58,7 +58,7 @@ def test_r3_after_a_bad_line_in_place_of_the_name_another_may_be_tried(room: Roo
 
 
 @pytest.mark.parametrize("line", ["q", " q\t", "/quit", "/quit ", "q\r"], ids=repr)
-def test_r4_quitting_before_login_closes_with_nothing_said(room: Room, line: str) -> None:
+def test_r4_quitting_before_login_closes_unanswered(room: Room, line: str) -> None:
     (ann,) = room.join("Ann")
     peer = room.connect()
     peer.say(line, "Bob", "hello")
@@ -234,7 +234,7 @@ def test_r19_a_tab_is_four_spaces(room: Room) -> None:
     bob.expect("Ann: hello", f"Ann: x{' ' * 4 * 4094}x")
 
 
-def test_r19_other_characters_are_not(room: Room) -> None:
+def test_r19_other_characters_are_not_replaced(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     text = "\xa0 é 世界 😀 \u3000 � \u0378."
     ann.say(text)
@@ -292,7 +292,7 @@ def test_r25_commands_are_case_sensitive(room: Room, line: str) -> None:
     bob.expect_quiet()
 
 
-def test_r26_answers_go_to_their_sender_alone(room: Room) -> None:
+def test_r26_answers_go_only_to_their_sender(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("/who", "/help", "/foo", "/me", "/say", "/who x", "done")
     bob.expect("Ann: done")
@@ -315,7 +315,7 @@ def test_r28_say_sends_any_text(room: Room) -> None:
     ann.expect_quiet()
 
 
-def test_r29_the_text_is_all_that_follows_one_space(room: Room) -> None:
+def test_r29_the_text_is_everything_after_one_space(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("/say  two  spaces", "/me  waves  twice", "/say \xa0x", "/say  q")
     bob.expect("Ann:  two  spaces", "* Ann  waves  twice", "Ann: \xa0x", "Ann:  q")
@@ -332,7 +332,7 @@ def test_r30_say_and_me_need_a_text(room: Room, line: str) -> None:
     bob.expect_quiet()
 
 
-def test_r31_two_slashes_are_a_message_with_one(room: Room) -> None:
+def test_r31_two_slashes_begin_a_message_with_one(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say("//who", "//", "///", "//quit", "// x ", "//say x")
     bob.expect("Ann: /who", "Ann: /", "Ann: //", "Ann: /quit", "Ann: / x", "Ann: /say x")
@@ -442,7 +442,7 @@ def test_r41_a_member_that_has_quit_hears_nothing_more(room: Room, line: str) ->
     ann.expect_end()
 
 
-def test_r41_not_even_amid_a_lively_talk(room: Room) -> None:
+def test_r41_not_even_if_others_are_talking(room: Room) -> None:
     ann, bob, cid = room.join("Ann", "Bob", "Cid")
     bob.say(*[f"{number}" for number in range(2000)])
     ann.say("/me goes", "q")
@@ -543,7 +543,7 @@ def test_r44_every_leaving_causes_exactly_one_notice(
         other.expect_quiet()
 
 
-def test_r44_many_may_leave_at_once(room: Room) -> None:
+def test_r44_many_members_may_leave_at_once(room: Room) -> None:
     keeper, *members = room.join("Ann", *[f"m{number}" for number in range(18)])
     for number, member in enumerate(members):
         WAYS[number % len(WAYS)](member)
@@ -585,7 +585,7 @@ def test_r46_the_server_ends_when_its_last_member_has_left(start: Starter) -> No
     room.program.expect_end()
 
 
-def test_r46_the_server_stays_when_it_was_told_to(room: Room) -> None:
+def test_r46_the_server_stays_if_it_was_told_to(room: Room) -> None:
     for _ in range(3):
         ann, bob = room.log_in("Ann"), room.connect("Bob")
         ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -756,7 +756,7 @@ def test_r52_at_a_drain_each_member_is_told_and_closed(drain: Drain) -> None:
     drain.members[0].expect_end()
 
 
-def test_r53_after_that_no_notice_of_leaving_is_sent(drain: Drain) -> None:
+def test_r53_after_the_closing_notice_no_leaving_is_told(drain: Drain) -> None:
     # All members were there when the drain began, and some had to be closed before others.
     for member in drain.members[1:]:
         member.expect("*** server is closing")
@@ -771,7 +771,7 @@ def test_r54_at_a_drain_a_peer_that_has_not_logged_in_is_told_and_closed(drain: 
 # What nobody can forge
 
 
-def test_r55_every_line_begins_like_one_of_four(room: Room) -> None:
+def test_r55_every_line_begins_in_one_of_four_ways(room: Room) -> None:
     heard = lively(room)
     names = "|".join(map(re.escape, (*heard, *[f"v{turn}" for turn in range(40)])))
     for lines in heard.values():
@@ -887,7 +887,7 @@ def test_r60_an_emoji_stays_whole(room: Room, emoji: str) -> None:
     ["می\u200cخواهم", "ه\u200d.ش", "क\u094d\u200dष", "क\u094d\u200cष", "र\u200d\u094dय"],
     ids=ascii,
 )
-def test_r61_letters_that_join_stay_whole(room: Room, text: str) -> None:
+def test_r61_joined_letters_stay_whole(room: Room, text: str) -> None:
     hear(room, text, text)
 
 
@@ -915,7 +915,7 @@ def test_r64_the_same_holds_for_actions_say_and_answers(room: Room) -> None:
     ann.ask("/a\u202e\u200b", "error: unknown command /a�� (try /help)")
 
 
-# Lines that are no name
+# Lines that are not accepted as a name
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -937,7 +937,7 @@ def test_r65_after_ten_refused_names_the_connection_is_closed(room: Room, togeth
     ann.expect_quiet()
 
 
-def test_r65_a_member_may_be_refused_any_number_of_times(room: Room) -> None:
+def test_r65_a_member_may_make_any_number_of_mistakes(room: Room) -> None:
     (ann,) = room.join("Ann")
     bob = room.connect("Bob")
     for _ in range(9):

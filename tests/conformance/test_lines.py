@@ -1,4 +1,4 @@
-"""What both services have in common, sentence by sentence: the part L of docs/protocol.md."""
+"""What both services have in common, sentence by sentence: part L of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def send_cut(peer: Peer, data: bytes, size: int, *witnesses: Peer) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, len(CALCULATION)])
-def test_l4_how_the_bytes_are_cut_makes_no_difference(calculator: Calculator, size: int) -> None:
+def test_l4_how_the_bytes_are_split_makes_no_difference(calculator: Calculator, size: int) -> None:
     ann = calculator.connect("Ann")
     send_cut(ann, CALCULATION, size, calculator.log_in("Bob"))
     ann.expect("2", "6")
@@ -104,7 +104,7 @@ def test_l4_how_the_bytes_are_cut_makes_no_difference(calculator: Calculator, si
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 61, 10_000])
-def test_l4_a_room_hears_the_same_however_it_is_cut(room: Room, size: int) -> None:
+def test_l4_a_room_hears_the_same_however_the_bytes_are_split(room: Room, size: int) -> None:
     (ann,) = room.join("Ann")
     bob = room.connect("Bob")
     spoken = "Bob\r\ngrüße 😀\n/me wavés\r\n//who\n\nlast\nq\n".encode()
@@ -274,7 +274,7 @@ def test_l15_a_line_that_is_over_long_and_not_utf8_is_over_long(
             peer.expect_quiet()
 
 
-def test_l16_the_error_stands_in_the_place_of_the_line(calculator: Calculator, room: Room) -> None:
+def test_l16_the_error_takes_the_place_of_the_line(calculator: Calculator, room: Room) -> None:
     long = b"x" * 5000 + b"\n"
     ann = calculator.connect("Ann")
     ann.send(b"Ann\n1 + 1\n\xff\n2 + 2\n" + long + b"3 + 3\n" + long + b"\xff\n4 + 4\n")
@@ -397,7 +397,7 @@ def expect_no_reset(peer: Peer, witness: Peer) -> None:
     peer.send(b"x")
 
 
-def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
+def test_l21_the_reading_ends_with_the_input(start: Starter) -> None:
     # This server ends once its only connection is closed.
     calculator = start.calculator("--once", "--quiet")
     ann = calculator.log_in("Ann")
@@ -410,11 +410,11 @@ def test_l21_reading_on_ends_with_the_input(start: Starter) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_l21_reading_on_ends_after_two_seconds(unclosed: Ending) -> None:
+def test_l21_the_reading_ends_after_two_seconds(unclosed: Ending) -> None:
     assert 2 <= unclosed.seconds() < 10
 
 
-def test_l21_reading_on_lasts_for_as_long_as_something_arrives(start: Starter) -> None:
+def test_l21_the_reading_lasts_for_as_long_as_something_arrives(start: Starter) -> None:
     calculator = start.calculator("--once", "--quiet")
     ann = calculator.log_in("Ann")
     ann.ask("1 + 1", "2")
@@ -713,7 +713,7 @@ def test_l35_a_peer_that_has_not_ended_at_the_deadline_is_cut_off(drain: Drain) 
 # Deadlines and rates
 
 
-def test_l47_the_deadline_of_a_drain_covers_the_reading_on(start: Starter) -> None:
+def test_l47_the_deadline_of_a_drain_bounds_the_reading_too(start: Starter) -> None:
     calculator = start.calculator("--quiet", "--drain", "1")
     ann = calculator.log_in("Ann")
     ann.say(*["1/3"] * 60_000)
@@ -792,7 +792,7 @@ def test_l37_a_peer_that_is_silent_too_long_is_told_and_closed(start: Starter) -
     ann.expect_end()
 
 
-def test_l38_one_host_has_only_so_many_connections(start: Starter) -> None:
+def test_l38_one_host_has_a_limited_number_of_connections(start: Starter) -> None:
     room = start.room("--forever", "--quiet", "--max-per-address", "2")
     ann, _bob = room.join("Ann", "Bob")
     refused = room.log_in("Cid")
@@ -916,7 +916,7 @@ def test_l40_a_line_with_a_long_answer_counts_as_several(start: Starter) -> None
     assert time.monotonic() - began > 1, "10 tokens and then 30 at 20 a second take 1.5 s"
 
 
-def test_l45_a_server_ends_at_its_drains_deadline_whatever_waits(start: Starter) -> None:
+def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Starter) -> None:
     room = start.room(
         "--forever", "--quiet", "--drain", "1", "--burst", "2000", "--max-waiting", "100000000"
     )

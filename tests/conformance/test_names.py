@@ -31,7 +31,7 @@ def test_n1_a_name_is_trimmed(room: Room, said: str) -> None:
     check(room, said, "Ann")
 
 
-def test_n1_nothing_but_spaces_and_tabs_is_trimmed(room: Room) -> None:
+def test_n1_only_spaces_and_tabs_are_trimmed(room: Room) -> None:
     refuse(room, "\xa0Ann", "Ann\u3000", "\vAnn", "Ann\u2028", "\ufeffAnn")
 
 
@@ -69,7 +69,7 @@ def test_n3_everyone_sees_the_enforced_form(room: Room, said: str, shown: str) -
     bob.expect(f"*** {shown} left (1 here)")
 
 
-def test_n4_the_rules_are_judged_on_the_enforced_form(room: Room) -> None:
+def test_n4_the_rules_apply_to_the_enforced_form(room: Room) -> None:
     refuse(room, "＊Ann", "／Ann", "｛Ann", "Ann：", "A：n", "：", "ｅｒｒｏｒ", "errｏr", "ｑ")
 
 
@@ -94,7 +94,9 @@ def test_n6_a_name_with_white_space_is_unfit(room: Room) -> None:
 
 
 @pytest.mark.parametrize("character", "!@,*?#&+%~$.:")
-def test_n7_a_name_holds_nothing_that_has_a_meaning_elsewhere(room: Room, character: str) -> None:
+def test_n7_a_name_contains_no_character_with_a_meaning_elsewhere(
+    room: Room, character: str
+) -> None:
     wide = chr(ord(character) + 0xFEE0)
     refuse(room, character, f"{character}Ann", f"A{character}n", f"Ann{character}", f"Ann{wide}")
 
@@ -113,7 +115,7 @@ def test_n9_nobody_is_called_error(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["errors", "anerror", "err"])
-def test_n9_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+def test_n9_a_name_may_come_close_to_error(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -124,7 +126,7 @@ def test_n10_nobody_has_a_reserved_word_as_a_name(room: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["qq", "q1", "servers", "yours", "lobbyist"])
-def test_n10_somebody_may_be_called_nearly_so(room: Room, name: str) -> None:
+def test_n10_a_name_may_come_close_to_a_reserved_word(room: Room, name: str) -> None:
     check(room, name, name)
 
 
@@ -144,7 +146,7 @@ TWINS = [
 
 
 @pytest.mark.parametrize(("first", "second"), TWINS)
-def test_n12_names_that_differ_in_case_or_width_are_one(
+def test_n12_names_that_differ_only_in_case_or_width_are_one(
     room: Room, first: str, second: str
 ) -> None:
     room.join(first)
@@ -155,7 +157,7 @@ def test_n12_names_that_differ_in_case_or_width_are_one(
 @pytest.mark.parametrize(
     ("first", "second"), [("Ann", "Anna"), ("Ann", "Änn"), ("Weiß", "Weiss"), ("5", "S")]
 )
-def test_n12_other_names_are_others(room: Room, first: str, second: str) -> None:
+def test_n12_other_names_are_different(room: Room, first: str, second: str) -> None:
     room.join(first, second)
 
 
@@ -190,7 +192,7 @@ def test_n14_a_name_is_free_as_soon_as_its_member_has_left(room: Room) -> None:
         bob.expect_like(r"\*\*\* \S+ left \(1 here\)")
 
 
-def test_n14_a_member_may_come_back_in_one_breath(room: Room) -> None:
+def test_n14_a_member_may_leave_and_come_back_at_once(room: Room) -> None:
     for _ in range(20):
         ann = room.log_in("Ann")
         ann.expect("*** welcome, Ann (1 here: Ann)")
@@ -255,7 +257,7 @@ def test_n19_a_name_is_taken_while_a_member_has_one_that_looks_like_it(room: Roo
     room.log_in("Ann").expect_error()
 
 
-def test_n20_the_answer_tells_which_name_it_looks_like(room: Room) -> None:
+def test_n20_the_error_says_which_name_it_looks_like(room: Room) -> None:
     room.join("Ann")
     room.log_in("аnn").expect("error: the name аnn looks like Ann, which is taken")
     room.log_in("ANN").expect("error: the name ANN is taken")
@@ -265,11 +267,11 @@ def test_n21_nobody_has_a_name_that_looks_like_a_reserved_word(room: Room) -> No
     refuse(room, "еrror", "errоr", "ЕRROR", "ERR0R", "ԛ", "ѕerver", "уоu", "Iobby", "l0bby")
 
 
-def test_n22_a_name_does_not_begin_with_what_looks_like_an_asterisk(room: Room) -> None:
+def test_n22_a_name_does_not_begin_with_a_look_alike_of_an_asterisk(room: Room) -> None:
     refuse(room, "𐌟", "𐌟𐌟𐌟", "𐌟Ann", "ᚼᚼᚼ", "ᛡAnn", "𒀭𒀭𒀭")
 
 
-def test_n23_a_name_holds_nothing_that_looks_like_a_colon(room: Room) -> None:
+def test_n23_a_name_contains_no_look_alike_of_a_colon(room: Room) -> None:
     refuse(room, "Bobꓽ", "Boꓽb", "Bobː", "ꓽBob")
 
 
@@ -291,5 +293,5 @@ def test_n25_two_dots_one_above_the_other_are_a_colon(room: Room) -> None:
     refuse(room, "Annꓸ\u0307", "Annꞏ\u0323", "علی۰\u0307", "Annᐧ\u0307")
 
 
-def test_n26_a_name_holds_no_blank_letter_and_no_asterisk_on_a_letter(room: Room) -> None:
+def test_n26_a_name_contains_no_blank_letter_and_no_combining_asterisk(room: Room) -> None:
     refuse(room, "Ann\U00013441waves", "Ann\U00016fe4", "Ann\u20f0", "A\u0359nn")
