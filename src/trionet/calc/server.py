@@ -27,6 +27,7 @@ from trionet.events import ServerEvent
 from trionet.faults import FaultLog, shielded_from
 from trionet.limits import Limits
 from trionet.lines import Line
+from trionet.notices import ServerClosing
 from trionet.nurseries import single_error
 from trionet.server import Server, WhenFull
 from trionet.server import serve as serve_lines
@@ -90,7 +91,7 @@ async def serve(
     async def handle(connection: Connection) -> None:
         if once and finished.is_set():
             # This client was accepted between the end of the one session and the drain.
-            await connection.send("error: server is closing")
+            connection.tell(ServerClosing())
             return
         session = Session(arithmetic)
         lines, outbox = connection.lines, connection.outbox
