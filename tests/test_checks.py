@@ -369,7 +369,7 @@ async def test_a_hub_refuses_a_wrong_member_and_a_wrong_format(
 @pytest.mark.parametrize(
     ("option", "value", "error", "told"),
     [
-        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None has none"),
         ("nursery", None, TypeError, "nursery must be a Nursery"),
         ("max_waiting", "5", TypeError, "max_waiting must be a whole number"),
         ("max_waiting", -1, ValueError, "max_waiting must be a whole number from 1"),
@@ -391,7 +391,7 @@ async def test_outbox_options_are_checked_when_it_is_made(
 @pytest.mark.parametrize(
     ("option", "value", "error", "told"),
     [
-        ("stream", None, TypeError, r"a stream must have send_all\(\): None is none"),
+        ("stream", None, TypeError, r"a stream must have send_all\(\): None has none"),
         ("stream", "localhost:7000", TypeError, r"a stream must have send_all\(\): 'localhost"),
         ("max_line", "4", TypeError, "max_line must be a whole number of bytes, not '4'"),
         ("max_line", -1, ValueError, "max_line must be a number of bytes, and not negative"),

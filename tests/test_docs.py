@@ -42,7 +42,7 @@ def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=120,
-        # Or hypothesis makes its tables of all characters anew in the folder, for two seconds.
+        # Otherwise hypothesis makes its tables of all characters again there, in two seconds.
         env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr

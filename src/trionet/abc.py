@@ -238,8 +238,8 @@ class DirectBox(Box, Protocol):
     in one loop.
 
     Attributes:
-        may_bypass_put: whether the hub may do so. It asks the class. A subclass that may override
-            `put` says no.
+        may_bypass_put: whether the hub may do so. The hub asks the class, not the object: a
+            subclass that may override `put` says no.
         direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
             the next lines have to wait.
     """
@@ -248,7 +248,7 @@ class DirectBox(Box, Protocol):
     direct: Callable[[bytes], int] | None
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
-        """Do what `put` does for lines in pieces, which are so many lines and bytes."""
+        """Do what `put` does for `lines` lines of `size` bytes, in pieces."""
 
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         """Keep what was not sent of lines that are counted as sent, or count it as dropped."""

@@ -97,7 +97,7 @@ def check_stream(stream: object, *, methods: Sequence[str]) -> None:
     """
     for method in methods:
         if not hasattr(stream, method):
-            raise TypeError(f"a stream must have {method}(): {shown(stream)} is none")
+            raise TypeError(f"a stream must have {method}(): {shown(stream)} has none")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -128,17 +128,17 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
             if inspect.iscoroutine(function):
                 function.close()
             raise TypeError(
-                f"what stands in {name} must not be called: write {name}=[hub.run], "
+                f"the functions in {name} must not be called: write {name}=[hub.run], "
                 f"not {name}=[hub.run()]; functools.partial fills in arguments"
             )
         if not callable(function) or _is_surely_sync(_function_of(function)):
             raise TypeError(
                 f"{name} must be a list of async functions, such as hub.run: "
-                f"{shown(function)} is none"
+                f"{shown(function)} is not one"
             )
         if not _takes(function, 0):
             raise TypeError(
-                f"what stands in {name} is called without an argument, and "
+                f"the functions in {name} are called without an argument, and "
                 f"{_name_of(function)} needs some: functools.partial fills them in"
             )
     return listed

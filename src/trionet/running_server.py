@@ -49,7 +49,7 @@ from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 # 64, it takes a fifth longer until a thousand members all know of each other.
 _ACCEPTS_AT_ONCE = 256
 
-# A drain that cuts connections off names so many of them in the log.
+# A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10
 
 logger = logging.getLogger("trionet.server")
@@ -322,7 +322,7 @@ class Server:
         """Free a connection's place.
 
         Args:
-            connection: what is served no more.
+            connection: the connection, which is no longer served.
             reason: why.
 
         Returns:

@@ -67,7 +67,7 @@ async def serve(
             ``trionet.server``, each fault once, and ends nothing.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
-        network: where to listen; default the system's.
+        network: where to listen; default the OS's own.
         task_status: is handed the `Server` once it accepts connections.
 
     Raises:

@@ -40,7 +40,7 @@ def _not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trionet.cli.running.run", run)
 
 
-def test_version() -> None:
+def test_the_version_is_printed() -> None:
     assert invoke("--version") == (0, f"trionet {__version__}\n", "")
 
 
@@ -106,7 +106,9 @@ def test_without_a_command_help_is_shown(command: list[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_usage_errors(monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str) -> None:
+def test_a_wrong_command_line_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
     monkeypatch.setattr(os, "isatty", lambda _fd: False)
     status, output, errors = invoke(*arguments)
     assert (status, output) == (2, "")

@@ -4,7 +4,7 @@ Where things are, in the order in which a line passes:
 
 - `server` puts sessions behind connections; `time_slice` shares its time among the clients.
 - `session` knows the conversation: the name, the expressions, `q`.
-- `pairs` answers lines of two plain numbers and an operator, as most are, in a short way.
+- `pairs` is a short way for the most common lines: two plain numbers and an operator.
 - `tokens` and `grammar` parse any other expression, and `hints` says what a malformed one may mean.
 - `evaluation` computes the result with the functions in `operations`; `number` reads and writes
   numbers. `bounds` has the limits, and `work` lets a long calculation be interrupted.

@@ -34,7 +34,7 @@ class Arithmetic:
         precision: significant digits of a result, 1 to 100.
 
     Raises:
-        TypeError: `precision` is no whole number.
+        TypeError: `precision` is not a whole number.
         ValueError: it is out of bounds.
 
     Attributes:

@@ -87,7 +87,7 @@ class Name:
     def skeletons(self) -> frozenset[str]:
         """What the name looks like; no two members have a skeleton in common.
 
-        Computed anew each time, in 10 µs. To keep the skeletons of thousands of names would take
+        Computed again each time, in 10 µs. Keeping the skeletons of thousands of names would take
         more memory than that is worth.
         """
         return skeletons_of(self.shown, self.key)

@@ -58,7 +58,7 @@ LIMIT_OPTIONS = (
         "--backlog",
         "backlog",
         "N",
-        "Connections the system holds ready to be accepted; default what it allows.",
+        "Connections the OS holds ready to be accepted; default what it allows.",
     ),
     LimitOption("--max-line", "max_line", "BYTES", "Of one line; more gets an error."),
     LimitOption(

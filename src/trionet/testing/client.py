@@ -95,7 +95,7 @@ class LineClient:
                 raise self._failure(f"{self.name} expected {expected!r}, but {line!r} came")
 
     async def expect_silence(self, seconds: float) -> None:
-        """Wait so many seconds on the Trio clock, and check that nothing comes.
+        """Wait this many seconds on the Trio clock, and check that nothing comes.
 
         Raises:
             AssertionError: a line came, or the end of the input.
