@@ -73,6 +73,16 @@ class Network(Protocol):
         """
 
 
+class Reloads(Protocol):
+    """An optional capability of a network: reading its certificates again.
+
+    `trionet.SystemNetwork` implements it. `trionet.run` and the serve commands use it on SIGHUP.
+    """
+
+    def reload(self) -> bool:
+        """Read the certificates again, and return whether there were any to read."""
+
+
 class Transport(Protocol):
     """What TLS needs from the stream under it.
 
@@ -195,6 +205,69 @@ class TellsDelivery(Protocol):
 
     def is_over(self) -> bool:
         """Return whether nothing more can arrive, because the connection is reset or closed."""
+
+
+class DiscardsInput(Protocol):
+    """An optional capability of a stream: throwing input away without waiting.
+
+    `trionet.SocketStream` and `trionet.TLSStream` implement it. `trionet.lingering_close` uses it,
+    because closing a socket with unread input resets the connection.
+    """
+
+    def discard_nowait(self) -> int:
+        """Throw away what has come, and return how many bytes that was. Never raises."""
+
+
+class ClosesNow(Protocol):
+    """An optional capability of a stream: closing without a checkpoint.
+
+    All streams of trionet implement it. `trionet.serve` uses it at the end of each connection.
+    """
+
+    def close(self) -> None:
+        """Close at once; closing again does nothing."""
+
+
+class KnowsItsPeer(Protocol):
+    """An optional capability of a stream: telling who is at the other end.
+
+    All streams of trionet implement it. `trionet.Connection` shows ``peer``, and the limits on one
+    host go by ``remote``. Without it, the peer is unknown and has no host.
+    """
+
+    @property
+    def peer(self) -> str:
+        """The peer's display address."""
+
+    @property
+    def remote(self) -> object:
+        """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
+
+
+class ShakesHands(Protocol):
+    """An optional capability of a stream: a handshake before the first line.
+
+    `trionet.TLSStream` implements it. `trionet.serve` makes the handshake in the handler's task,
+    under `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
+    """
+
+    async def do_handshake(self) -> None:
+        """Make the handshake, or raise ``trio.BrokenResourceError`` with the reason."""
+
+    def refuse(self) -> None:
+        """Turn the peer away without a handshake, and close. Never a checkpoint."""
+
+
+class TellsTruncation(Protocol):
+    """An optional capability of a stream: telling whether its end was announced by the peer.
+
+    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to tell an end that anybody on
+    the way can cause.
+    """
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without a goodbye from the peer."""
 
 
 class Watched(Protocol):

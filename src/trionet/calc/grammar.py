@@ -14,20 +14,20 @@ So `-1^2` is -1, `2^3^2` is 512, and `2^-1` is 0.5. `trionet.calc.tokens` says w
 `*`, `/`, `-` and `pi`.
 
 The parser goes through the line once, from left to right, with a stack of the operators that wait
-for their right operand (Dijkstra's shunting yard). There is no recursion. The result is a program
-for a stack machine, no longer than the line; `trionet.calc.evaluation` runs it.
+for their right operand (Dijkstra's shunting yard). There is no recursion. The result is a
+`trionet.calc.expression.Expression`, no longer than the line.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from trionet.calc import operations
 from trionet.calc.bounds import BOUNDS
 from trionet.calc.errors import LimitExceeded, MalformedExpression
+from trionet.calc.expression import LAST_RESULT, Ans, Expression, Step
 from trionet.calc.hints import (
     comma_hint,
     known_name_hint,
@@ -55,39 +55,6 @@ ANS = "ans"
 
 # In microseconds, see `trionet.calc.work`.
 _TOKEN_COST = 2
-
-
-class Step(NamedTuple):
-    """An operation in a program: takes its operands off the stack and puts its result on it.
-
-    Attributes:
-        operation: what to compute.
-        operands: how many operands to take.
-    """
-
-    operation: Operation
-    operands: int
-
-
-class Ans:
-    """The step that puts the last result on the stack."""
-
-
-LAST_RESULT = Ans()
-
-Program: TypeAlias = tuple[Decimal | Step | Ans, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A well-formed expression.
-
-    Attributes:
-        program: its program for a stack machine. A number goes onto the stack; an operation takes
-            its operands from there.
-    """
-
-    program: Program
 
 
 class _Operator(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 
 import typer
 
-_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+from trionet.transport.addresses import FORMS
 
 
 def check_addresses(addresses: Sequence[str]) -> None:
@@ -42,14 +42,14 @@ ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ADDRESS",
-        help=f"Where to listen: {_FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
+        help=f"Where to listen: {FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
         "Port 0 picks a free one.",
         show_default=False,
     ),
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {_FORMS}.", callback=_check_target),
+    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=_check_target),
 ]
 TLSCertificate = Annotated[
     Path | None,

@@ -88,6 +88,9 @@ RemoteAddress: TypeAlias = TCPAddress | UnixAddress
 Host: TypeAlias = str | tuple[int, str]
 """What counts as one host; see `host_of`."""
 
+# As the help of the command line has them.
+FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+
 _PORT = re.compile(r"[0-9]{1,5}")
 # These would break the line that shows an address, or move the cursor in it.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
