@@ -63,7 +63,7 @@ async def test_the_clients_of_the_calculator_print_what_is_told(
 ) -> None:
     network = MemoryNetwork()
     ran: list[Callable[[], Awaitable[None]]] = []
-    # As it is written, but for the network.
+    # As the page has it, except for the network.
     monkeypatch.setattr(calc, "Client", partial(calc.Client, network=network))
     monkeypatch.setattr(trio, "run", ran.append)
     block = compile(python_blocks(document)[number], document, "exec")
