@@ -70,7 +70,7 @@ UnixMode = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="For unix: addresses: who may connect, such as 660; default as umask has it.",
+        help="For unix: addresses: who may connect, such as 660; default: what the umask leaves.",
         rich_help_panel="Addresses",
     ),
 ]
@@ -79,7 +79,7 @@ CA = Annotated[
     typer.Option(
         "--ca",
         metavar="FILE",
-        help="For tls: addresses: the certificate authority to trust, PEM; default the system's.",
+        help="For tls: addresses: the certificate authority to trust, PEM; default: the OS's own.",
     ),
 ]
 
