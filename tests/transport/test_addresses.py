@@ -176,7 +176,7 @@ def test_an_address_is_a_value() -> None:
 
 
 def test_an_address_error_is_a_value_error_too() -> None:
-    with pytest.raises(ValueError, match="'nowhere' is no address"):
+    with pytest.raises(ValueError, match="'nowhere' is not an address"):
         parse_address("nowhere")
 
 

@@ -45,7 +45,7 @@ class LineClient:
         await self.stream.send_all(encode_lines(lines))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are, such as half a line, or bytes that are no text.
+        """Send bytes as they are, such as half a line, or bytes that are not text.
 
         Raises:
             TypeError: `data` is not bytes; `send` takes text.

@@ -146,7 +146,7 @@ def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | No
 
 
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
-    """Refuse an empty list, a list in place of single addresses, and anything that is no address.
+    """Refuse an empty list, a list in place of single addresses, and anything that is not an address.
 
     Args:
         addresses: what a user passed as ``*addresses``.
@@ -178,7 +178,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         )
     if not colon or host.endswith("]") != host.startswith("["):
         raise AddressError(
-            f"{text!r} is no address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
+            f"{text!r} is not an address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
         )
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
