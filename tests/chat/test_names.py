@@ -289,7 +289,7 @@ def test_names_that_differ_only_in_case_or_width_are_one_name(other: str) -> Non
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B")],,
+    [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B"), ("Ann", "ᴀɴɴ")],
 )
 def test_names_that_look_alike_have_different_keys_and_a_skeleton_in_common(
     one: str, other: str

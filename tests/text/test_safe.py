@@ -313,7 +313,7 @@ def test_random_lines_of_characters_with_rules_make_few_calls() -> None:
     parts = [
         *"ab 1#\0\x85Жस世葛☺👩🏽🏴ᠨ𐌰𑄳𝓐\u0647\u094d",
         *[ZWJ, ZWNJ, *"\ufe0f\ufe00\U000e0100\u180b\u180e\U000e0067\U000e0031\U000e007f"],
-        *"\u0301\U0001d167\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
+        *"\u0301\U0001d167\U00011013\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
     ]
     for _ in range(300):
         piece = "".join(

@@ -59,9 +59,9 @@ def skeletons_of(shown: str, key: str) -> frozenset[str]:
 
     There are two skeletons or three, because names that differ only in case are the same name, but
     letters that look alike in one case need not do so in the other. The skeleton of the key catches
-    `ѕсоре` (Cyrillic) beside `SCOPE`. The skeleton of the shown form, put into lower case afterwards,
-    catches `Воb` beside `bob`: a Cyrillic `В` looks like a `B`, but a small `в` does not look like
-    a `b`. It also catches `Ian` beside `lan`. A name with small capitals has a third
+    `ѕсоре` (Cyrillic) beside `SCOPE`. The skeleton of the shown form, put into lower case
+    afterwards, catches `Воb` beside `bob`: a Cyrillic `В` looks like a `B`, but a small `в` does
+    not look like a `b`. It also catches `Ian` beside `lan`. A name with small capitals has a third
     skeleton, with ordinary letters in their place: it catches `ᴀɴɴ` beside `Ann`.
     """
     of_shown = skeleton(shown)

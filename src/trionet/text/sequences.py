@@ -5,8 +5,8 @@ are unsafe everywhere. These three kinds have a meaning beside the right neighbo
 neighbours decide: two characters before it and one after it, or the whole of a flag. So each kind
 has one pattern that finds the meaningless ones, and `re` goes over the line once for each, in C. No
 line makes Python code run for each of its characters: that once made a line of joiners forty times
-as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst known one about
-five times: 0.2 ms for 4,096 bytes (`tools/dear_lines.py` searches for worse).
+as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst known one
+six times: 0.28 ms for 4,096 bytes (`tools/dear_lines.py` searches for worse).
 
 Most of the cost is in looks at neighbours, so each pattern first looks at the character before with
 one quick class (`perhaps_one_of`), which ends the search for most meaningless characters.
