@@ -87,8 +87,8 @@ class Room:
         self._on_empty = on_empty
         self._members: dict[str, Member] = {}
         self._by_skeleton: dict[str, Member] = {}
-        # The names that a newcomer is told, made again only when one of them leaves: a thousand who
-        # join at once make the tuple 20 times, not 1,000.
+        # The names that a newcomer is told, made again only when they change: a thousand who join
+        # at once make the tuple 20 times.
         self._first_names: tuple[str, ...] = ()
         # Made when somebody asks who is here, and kept for others who ask until the members change.
         self._present: Present | None = None
@@ -151,13 +151,13 @@ class Room:
             return
         del self._members[member.name.key]
         self._present = None
-        if member.name.shown in self._first_names:
-            self._first_names = ()
         for skeleton in member.name.skeletons:
             del self._by_skeleton[skeleton]
         self._log.discard(member.box)
         if not self.is_closing:
             self._log.publish(Left(member.name.shown, len(self)))
+        if member.name.shown in self._first_names:
+            self._first_names = ()
         if not self._members:
             self._on_empty()
 

@@ -146,7 +146,7 @@ def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | No
 
 
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
-    """Refuse an empty list, a list in place of single addresses, and anything that is not an address.
+    """Refuse an empty list, a list in place of single addresses, and whatever is not an address.
 
     Args:
         addresses: what a user passed as ``*addresses``.
