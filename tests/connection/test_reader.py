@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import tracemalloc
 import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -140,13 +141,30 @@ async def test_the_lines_do_not_depend_on_how_the_stream_cuts_them(
 async def test_a_batch_is_a_bounded_part_of_what_was_received() -> None:
     near, far = memory_stream_pair(Link(capacity=1 << 20))
     reader = LineReader(near)
-    await far.send_all(b"\n" * 1300)
+    count = 2 * PART_LINES + 76
+    await far.send_all(b"\n" * count)
     assert len(await reader.receive_batch()) == PART_LINES
-    assert reader.lines_in == reader.bytes_in == 1300
-    assert [len(await reader.receive_batch()) for _ in range(2)] == [PART_LINES, 276]
+    assert reader.lines_in == reader.bytes_in == count
+    assert [len(await reader.receive_batch()) for _ in range(2)] == [PART_LINES, 76]
     await far.send_all((b"x" * 999 + b"\n") * 20)
     assert len(await reader.receive_batch()) == PART_BYTES // 1000
     assert len(await reader.receive_batch()) == 20 - PART_BYTES // 1000
+
+
+async def test_a_reader_takes_little_memory_beside_what_it_has_received() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    data = b"0123456789abcde\n" * 4096
+    await far.send_all(data)
+    tracemalloc.start()
+    try:
+        batch = await reader.receive_batch()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(batch) == PART_LINES
+    assert reader.bytes_in == len(data)
+    assert held < len(data) + (20 << 10)
 
 
 async def test_nothing_more_is_received_while_lines_are_held() -> None:
@@ -212,11 +230,11 @@ async def test_the_lines_are_the_same_however_they_are_cut_and_received(
 async def test_held_lines_are_handed_out_in_parts_after_a_stop() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
-    await far.send_all(b"x\n" * 1200 + b"half a li")
+    await far.send_all(b"x\n" * (2 * PART_LINES + 76) + b"half a li")
     assert len(await reader.receive_batch()) == PART_LINES
     reader.stop()
     assert len(await reader.receive_batch()) == PART_LINES
-    assert len(await reader.receive_batch()) == 1200 - 2 * PART_LINES
+    assert len(await reader.receive_batch()) == 76
     assert await reader.receive_batch() == []
     assert reader.rest == b"half a li"
 
