@@ -94,7 +94,7 @@ ATTACKS: Mapping[str, Attack] = {
         ),
         Attack(
             name="bound",
-            title="200 members, each 64 KiB of such lines, with `--max-waiting 65536`, and none reads",
+            title="200 members, each 64 KiB of such lines, none reads, with `--max-waiting 65536`",
             serve=(*CHAT, "--max-waiting", "65536"),
             attackers=200,
             payload=(b"x" * 63 + b"\n") * (PIECE // 64),
