@@ -17,7 +17,7 @@ import trio
 
 from forkserver import ForkServer, TrioProcess
 from trionet import SYSTEM
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.testing import LineClient
 
 # Seconds for what takes a fraction of one, even on a loaded machine. Whatever takes longer fails.

@@ -13,7 +13,8 @@ from trionet import Connection, Limits, Server, serve
 from trionet.abc import Transport
 from trionet.connection.closing import lingering_close
 from trionet.connection.input_end import InputEnd
-from trionet.connection.reader import LineReader, LineStream
+from trionet.connection.linestream import LineStream
+from trionet.connection.reader import LineReader
 from trionet.errors import ReceiveInterrupted
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
 from trionet.transport.network import SYSTEM, SystemNetwork

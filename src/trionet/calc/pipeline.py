@@ -22,7 +22,7 @@ from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
 from trionet.connection.input_end import why_lost
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
 from trionet.text.safe import safe_text

@@ -9,7 +9,7 @@ import trio
 from trionet.chat.names import NameRefused
 from trionet.chat.plain import ERROR, is_quit
 from trionet.connection.input_end import why_lost
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
 from trionet.nurseries import single_error

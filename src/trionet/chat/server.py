@@ -39,9 +39,6 @@ from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.chat")
 
-# How many lines of one peer are taken, in a busy room, before the others have their turn.
-_PORTION = 128
-
 # How long the console may take to get the end of the log once the handlers have ended, in seconds.
 # Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
 _LAST_MOMENT = 0.25
@@ -166,8 +163,8 @@ async def _handle(
                     # A login does not wait: there is one for each connection, and a thousand who
                     # come at once would know of each other half as soon.
                     if hub.must_wait and session.name is not None:
-                        await hub.wait_room()
-                    taken += session.receive_batch(batch[taken : taken + _PORTION])
+                        await hub.wait_room(len(batch) - taken)
+                    taken += session.receive_batch(batch[taken:] if taken else batch)
                     if connection.name is None and session.name is not None:
                         connection.identify(session.name)
                 # While a member is idle, its last lines need not stay in memory.

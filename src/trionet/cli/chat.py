@@ -21,7 +21,7 @@ from trionet.cli.user_interface import (
     open_user_interface,
     rows_printer,
 )
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, LineTooLong, UnsendableLine
 from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
