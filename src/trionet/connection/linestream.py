@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from trionet.checks import check_stream
 from trionet.connection.reader import LineReader
 from trionet.errors import BadLine
-from trionet.function_checks import check_answering, check_stream
+from trionet.function_checks import check_answering
 from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING, encode_lines
 
 
