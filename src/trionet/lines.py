@@ -34,9 +34,12 @@ MAX_UNENDING = 1 << 20
 
 # What a reader decodes at a time. A byte becomes up to four as text, and a short line takes some
 # 60: so a part takes up to 64 KiB. Decoding 64 KiB of 32-byte lines in parts takes 7 % longer than
-# decoding them at once.
+# decoding them at once. The lines are a multiple of a hundred, because a service that shares the
+# processor fairly handles a hundred at a time. With 512, a sixth piece of 12 lines was left
+# over: the calculator answered 7 % fewer lines a second over TLS, where each piece that is sent is
+# a record and a task.
 PART_BYTES = 16384
-PART_LINES = 512
+PART_LINES = 500
 
 # The same for callers that want all lines anyway.
 _FEED_BYTES = 65536
