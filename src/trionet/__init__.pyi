@@ -2,14 +2,20 @@
 
 from trionet._version import __version__ as __version__
 from trionet.abc import Box as Box
+from trionet.abc import ClosesNow as ClosesNow
+from trionet.abc import DiscardsInput as DiscardsInput
 from trionet.abc import Interruptible as Interruptible
+from trionet.abc import KnowsItsPeer as KnowsItsPeer
 from trionet.abc import Listener as Listener
 from trionet.abc import Network as Network
 from trionet.abc import PeeksInput as PeeksInput
 from trionet.abc import ReceivesNow as ReceivesNow
+from trionet.abc import Reloads as Reloads
 from trionet.abc import SendsDirectly as SendsDirectly
 from trionet.abc import SendsNow as SendsNow
+from trionet.abc import ShakesHands as ShakesHands
 from trionet.abc import TellsDelivery as TellsDelivery
+from trionet.abc import TellsTruncation as TellsTruncation
 from trionet.abc import TurnsAway as TurnsAway
 from trionet.connection.closing import lingering_close as lingering_close
 from trionet.connection.connection import Connection as Connection

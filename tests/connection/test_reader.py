@@ -240,7 +240,7 @@ async def test_a_flood_of_bad_lines_never_becomes_thousands_of_objects() -> None
     assert all(not hasattr(bad, "__dict__") or not bad.__dict__ for bad in batch)
 
 
-async def test_a_bad_line_that_was_raised_and_handled_is_gone() -> None:
+async def test_a_bad_line_that_was_raised_and_handled_is_not_kept_alive() -> None:
     near, far = memory_stream_pair()
     reader = LineReader(near)
     await far.send_all(b"\xff\n")

@@ -22,11 +22,12 @@ from typing import cast
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_answering, check_stream
+from trionet.checks import check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
+from trionet.function_checks import check_answering
 from trionet.lines import (
     MAX_LINE,
     MAX_LINE_TO_CLIENT,
