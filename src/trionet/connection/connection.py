@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -276,8 +276,11 @@ class Connection:
         if self.outbox.broken or self.lines.end is not None:
             return True
         # A handler may use the stream itself, and then neither the outbox nor the reader has
-        # noticed. Sending nothing shows whether the stream is broken. A stream without
-        # `send_nowait` gets the benefit of the doubt.
+        # noticed. A TLS stream can be asked; with others, sending nothing shows whether they are
+        # broken. A stream that can do neither gets the benefit of the doubt.
+        is_broken = getattr(self.stream, "is_broken", None)
+        if is_broken is not None:
+            return cast(bool, is_broken())
         send_nowait = getattr(self.stream, "send_nowait", None)
         if send_nowait is None:
             return True

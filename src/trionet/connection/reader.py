@@ -45,7 +45,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     Received bytes are held as bytes, and decoded in parts: only as many lines as are about to be
     handed out. Nothing is received while lines are held. So whatever the peer sends, and however
-    slowly its lines are handled, it costs `read_size` bytes, a part of 128 lines, and an unfinished
+    slowly its lines are handled, it costs `read_size` bytes, a part of 100 lines, and an unfinished
     line.
 
     Args:
@@ -138,7 +138,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         """Return the lines that are there, or wait for some.
 
         Returns:
-            Up to 128 lines, good and bad, in order; an empty list means that `end` is set.
+            Up to 100 lines, good and bad, in order; an empty list means that `end` is set.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
