@@ -227,7 +227,7 @@ async def test_too_many_refused_names_end_the_client_with_the_servers_words(
 async def test_a_server_that_closes_while_a_name_is_asked_for_ends_the_client(
     programs: Programs, plain: bool
 ) -> None:
-    server, address = await serve(programs, "--quiet", "--login-timeout", "0.3")
+    _, address = await serve(programs, "--quiet", "--login-timeout", "0.3")
     options = ["--plain"][: int(plain)]
     ann = await programs.start_on_terminal("chat", "join", address, *options)
     await ann.expect_end(1)
