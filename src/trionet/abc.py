@@ -140,8 +140,9 @@ class SendsDirectly(SendsNow, Protocol):
 class ReceivesNow(Protocol):
     """An optional capability of a stream: waiting for input apart from taking it.
 
-    `trionet.SocketStream` implements it, and `trionet.LineReader` uses it. Compared with
-    ``receive_some``, each wakeup passes through one coroutine less: 3 % of what a request costs.
+    `trionet.SocketStream` implements it. `trionet.LineReader` uses it where the stream is
+    `Interruptible` too; any other stream it reads with ``receive_some``. Each wakeup then passes
+    through one coroutine less: 3 % of what a request costs.
     """
 
     def wait_input(self) -> Awaitable[object]:
@@ -222,9 +223,10 @@ class Box(Protocol):
 
 
 class Count(Protocol):
-    """Lines and bytes that many outboxes were sent alike, counted once for all of them.
+    """How many lines and bytes a whole group of outboxes was sent, counted once for all of them.
 
-    A hub's format group keeps the count, and `trionet.Outbox` adds it to its own.
+    If a hub sends ten lines to a thousand members, it adds ten to one shared count, not to a
+    thousand. A hub's format group keeps the count, and `trionet.Outbox` adds it to its own.
     """
 
     lines: int
@@ -232,23 +234,29 @@ class Count(Protocol):
 
 
 class DirectBox(Box, Protocol):
-    """A box that a hub may send past: the hub does the work of its `put` itself.
+    """A box whose `put` a hub may bypass: the hub does the work of `put` itself.
 
-    `trionet.Outbox` is one. A hub's format groups use it, so that they can serve a thousand members
-    in one loop.
+    `trionet.Outbox` is one. A hub's format groups use it to serve a thousand members in one loop,
+    without a call for each: they call `direct`, and hand what it did not send to `keep`.
 
     Attributes:
-        may_bypass_put: whether the hub may do so. It asks the class. A subclass that may override
-            `put` says no.
-        direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
-            the next lines have to wait.
+        may_bypass_put: whether the hub may do so. The hub looks at the class, not at the object. A
+            subclass that may override `put` sets it to ``False``.
+        direct: sends lines at once, as many bytes as the kernel takes, and counts nothing;
+            ``None``: lines already wait, so the next ones have to wait behind them.
     """
 
     may_bypass_put: ClassVar[bool]
     direct: Callable[[bytes], int] | None
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
-        """Do what `put` does for lines in pieces, which are so many lines and bytes."""
+        """Do what `put` does, for lines in pieces.
+
+        Args:
+            pieces: whole lines each.
+            lines: how many lines they hold.
+            size: how many bytes they hold.
+        """
 
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         """Keep what was not sent of lines that are counted as sent, or count it as dropped."""

@@ -234,8 +234,9 @@ class Connection:
         if limits.write_timeout:
             due = self.outbox.progressed_at + limits.write_timeout
         if self.lines.end is None:
-            if self._login_by < due:
-                end, due = InputEnd.LOGIN, self._login_by
+            login_by = self._login_by
+            if login_by < due:
+                end, due = InputEnd.LOGIN, login_by
             if limits.idle_timeout:
                 idle = self.lines.waiting_since + limits.idle_timeout
                 if idle < due:
