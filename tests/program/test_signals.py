@@ -65,6 +65,23 @@ async def test_the_same_signal_twice_counts_once_although_the_loop_runs_in_betwe
     assert ending.count == 2
 
 
+async def test_an_ending_that_reports_at_once_counts_the_same_signal_twice_as_one_too(
+    ending: Ending, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    ending.reports_at_once = True
+    began = trio.current_time()
+    signal.raise_signal(signal.SIGTERM)
+    await ending.wait(1)
+    assert trio.current_time() == began
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.count == 1
+    now += 1
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.count == 2
+
+
 async def test_a_signal_that_came_before_is_not_missed(ending: Ending) -> None:
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGHUP)

@@ -45,9 +45,12 @@ class Ending:
         number: the first of them; 0 if none has come.
         hangup_ends: whether SIGHUP asks to end too. It asks a server to reload; `wait_hangup` waits
             for it.
+        reports_at_once: whether `wait` reports the first signal without delay. Then the time alone
+            decides whether the same signal counts again.
     """
 
     hangup_ends = False
+    reports_at_once = False
 
     def __init__(self) -> None:
         self.count = 0
@@ -105,10 +108,11 @@ class Ending:
     async def wait(self, count: int) -> None:
         """Wait until `count` signals that ask to end have come. Always a checkpoint.
 
-        The first is reported a little later than it comes: the same signal may be sent twice.
+        Unless `reports_at_once` is set, the first is reported a little later than it comes: the
+        same signal may be sent twice.
         """
         await self._wait(lambda: self.count >= count)
-        if not self._is_noticed:
+        if not (self._is_noticed or self.reports_at_once):
             await trio.sleep(_SAME_SECONDS)
             self._is_noticed = True
 
