@@ -273,11 +273,11 @@ async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> N
 
 
 @pytest.mark.parametrize("module", ["trionet.cli", "typer", "trionet.calc.grammar"])
-@pytest.mark.parametrize("form", ["script", "module"])
+@pytest.mark.parametrize("form", ["script", "trionet", "trionet.cli.main"])
 def test_ctrl_c_during_the_start_prints_no_traceback(module: str, form: str) -> None:
     # The program is not responsible for what is imported before its own package.
     script = str(Path(sys.executable).with_name("trionet"))
-    start = [script] if form == "script" else ["-m", "trionet.cli.main"]
+    start = [script] if form == "script" else ["-m", form]
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", *start, "calc", "eval"],
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
