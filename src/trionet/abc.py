@@ -271,6 +271,17 @@ class TellsTruncation(Protocol):
         """Whether the input has ended without a goodbye from the peer."""
 
 
+class TellsBreakage(Protocol):
+    """An optional capability of a stream: telling whether it is broken.
+
+    `trionet.TLSStream` implements it. `trionet.Connection` uses it to tell whether a handler's
+    ``BrokenResourceError`` is its own peer's doing; any other stream it tries with `send_nowait`.
+    """
+
+    def is_broken(self) -> bool:
+        """Return whether nothing more can be sent. Never a checkpoint."""
+
+
 class Watched(Protocol):
     """Something with a deadline that moves.
 
