@@ -157,6 +157,9 @@ async def test_board_answers_in_order_with_what_it_tells_all(autojump_clock: Moc
         nursery.start_soon(hub.run)
         async with run_handler(partial(board.serve, hub, {})) as connect:
             ann, bob = await connect("ann"), await connect("bob")
+            # An answer shows that he is a member.
+            await bob.send("get x")
+            await bob.expect("error: no such key")
             await ann.send_bytes(b"get x\nset x 1 2\n\xff\nget x\n" + b"z" * 4097 + b"\nset\n")
             await ann.expect("error: no such key", "changed x", "ok", "error: line is not UTF-8")
             await ann.expect("1 2", "error: line is longer than 4096 bytes")
