@@ -225,7 +225,7 @@ class SlowBox:
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         self.kept.append((lines, count, sent))
 
-    def join_count(self, count: object) -> bool:
+    def join_count(self, _count: object) -> bool:
         return True
 
 
