@@ -244,10 +244,7 @@ class LineQueue:
             block = self._blocks[0]
             # Cut behind the line that holds the last byte of the excess.
             cut = self._head + excess
-            if cut >= len(block) - slack:
-                cut = len(block)
-            else:
-                cut = block.index(b"\n", cut - 1) + 1
+            cut = len(block) if cut >= len(block) - slack else block.index(b"\n", cut - 1) + 1
             dropped += self._count_of_first(cut)
             excess -= cut - self._head
             self.size -= cut - self._head
