@@ -32,9 +32,8 @@ SMALL = 4096
 # This fraction of the bound may already be sent or dropped and still be kept in memory.
 _GONE_PART = 32
 
-# Where lines have to be dropped, this fraction of the bound may be dropped too many, rather than
-# that a block is cut in two and one side of it counted: with blocks of 32 KiB that takes a third of
-# a busy server's time.
+# Up to this fraction of the bound is dropped in excess where that spares cutting a block in two:
+# counting one side of blocks of 32 KiB took a third of a busy server's time.
 _SLACK_PART = 16
 
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
@@ -300,8 +299,10 @@ class LineQueue:
         if known == _UNKNOWN:
             return block.count(b"\n", self._head, cut)
         # Count the shorter side.
-        if len(block) - cut < cut - self._head:
-            count = known - block.count(b"\n", cut) if cut < len(block) else known
+        if cut == len(block):
+            count = known
+        elif len(block) - cut < cut - self._head:
+            count = known - block.count(b"\n", cut)
         else:
             count = block.count(b"\n", self._head, cut)
         self._counts[0] = known - count
@@ -316,10 +317,8 @@ class LineQueue:
                 blocks[-1] = blocks[-1][self._head :]
                 self._head = 0
             blocks[-1] += lines
-            if count != _UNKNOWN and self._counts[-1] != _UNKNOWN:
-                self._counts[-1] += count
-            else:
-                self._counts[-1] = _UNKNOWN
+            known = self._counts[-1]
+            self._counts[-1] = _UNKNOWN if _UNKNOWN in (known, count) else known + count
         else:
             blocks.append(lines)
             self._counts.append(count)
