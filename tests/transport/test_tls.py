@@ -20,6 +20,7 @@ from trionet.connection.reader import LineReader
 from trionet.errors import ReceiveInterrupted
 from trionet.events import Closed, ServerEvent
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
+from trionet.transport.listener import SocketListener
 from trionet.transport.network import SYSTEM, SystemNetwork
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tls import REFUSAL, TLSStream
@@ -987,3 +988,21 @@ async def reason_of_the_end(
         client.close()
         nursery.cancel_scope.cancel()
     return reasons[0]
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "cert.pem"])
+def test_what_tls_cannot_be_made_of_is_refused_with_what_it_must_be(
+    newest: Pairs, wrong: Any
+) -> None:
+    near, _ = newest.transports()
+    with pytest.raises(TypeError, match=r"context must be an ssl\.SSLContext, not"):
+        TLSStream(near, wrong)
+    with pytest.raises(TypeError, match=r"transport must be a trionet\.SocketStream or .*, not"):
+        TLSStream(wrong, newest.server_context)
+    with pytest.raises(TypeError, match=r"transport must be a trionet\.SocketListener, not"):
+        TLSListener(wrong, newest.server_context)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        pytest.raises(TypeError, match=r"context must be an ssl\.SSLContext, not"),
+    ):
+        TLSListener(SocketListener(sock), wrong)

@@ -27,11 +27,12 @@ from contextlib import suppress
 import trio
 
 from trionet.abc import Transport
+from trionet.checks import shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import RECEIVE_SIZE
-from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine
+from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
 
 # A receiver's answers to requests for new keys wait while the peer reads nothing. Each is some
 # 20 bytes, and honest peers ask once in millions of records.
@@ -72,6 +73,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
     Attributes:
         peer: the other end's display address, from the transport.
         remote: the other end's address, from the transport; ``None``: not known.
+
+    Raises:
+        TypeError: `transport` or `context` is something else.
     """
 
     __slots__ = (
@@ -97,6 +101,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_side: bool = False,
         server_hostname: str | None = None,
     ) -> None:
+        if not hasattr(transport, "send_nowait"):
+            raise TypeError(
+                "transport must be a trionet.SocketStream or another trionet.abc.Transport, "
+                f"not {shown(transport)}"
+            )
+        check_context(context)
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
         # Held by the task that makes the handshake; ``None``: it is made.

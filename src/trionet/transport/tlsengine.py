@@ -9,6 +9,8 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
+from trionet.checks import shown
+
 # OpenSSL's reasons when the first record is plain text.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
 
@@ -160,6 +162,19 @@ class TLSEngine:
         # This always "fails", because it also expects the other side's `close_notify` already.
         with suppress(ssl.SSLError):
             self._ssl.unwrap()
+
+
+def check_context(context: object) -> None:
+    """Refuse what is no ``ssl.SSLContext``, such as the path of a certificate.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(
+            f"context must be an ssl.SSLContext, not {shown(context)}: "
+            "see trionet.transport.certificates"
+        )
 
 
 def _may_be_tls(first: int) -> bool:
