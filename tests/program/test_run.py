@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -220,6 +220,23 @@ def test_it_returns_and_restores_what_it_changed(capfd: pytest.CaptureFixture[st
     assert "opened" not in errors
     assert [signal.getsignal(number) for number in numbers] == before
     assert (logger.handlers, logger.level) == (handlers, level)
+
+
+def test_a_signal_before_it_listens_ends_the_script_with_the_status_of_the_signal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class SlowNetwork(MemoryNetwork):
+        async def listen(self, *_args: object, **_options: object) -> NoReturn:
+            signal.raise_signal(signal.SIGTERM)
+            await trio.sleep_forever()
+            raise AssertionError
+
+    with pytest.raises(SystemExit) as caught:
+        trionet.run(_hear, "127.0.0.1:7", network=SlowNetwork())
+    assert caught.value.code == 128 + signal.SIGTERM
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert re.fullmatch(f"{TIME} closing: SIGTERM came before the server could listen\n", errors)
 
 
 def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:

@@ -84,7 +84,8 @@ def run(
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
             `TrionetError`, such as an address that cannot be listened on; with status 130 after a
-            second signal; with the status of a ``sys.exit`` in the handler or in `beside`, which
+            second signal; with 143 for a SIGTERM, or 130 for a SIGINT, that comes before the server
+            could listen; with the status of a ``sys.exit`` in the handler or in `beside`, which
             ends the program at once, without a drain.
         TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
             async function, or `serve` has no such option; the message says what to write. These
@@ -106,6 +107,9 @@ def run(
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
         status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
+    if ending.is_early:
+        # What a shell shows for a program that died of the signal.
+        status = 128 + ending.number
     if ending.count > 1:
         status = INTERRUPTED
     if status:
@@ -185,6 +189,8 @@ async def serve_until_signalled(
 ) -> None:
     """Run a server: drain it on the first signal, cancel it on the second.
 
+    A signal that comes before the server listens cancels it, and sets ``ending.is_early``.
+
     Args:
         serve: passes a `trionet.Server` to its ``task_status``.
         ending: counts the signals; see `trionet.program.signals`.
@@ -200,7 +206,9 @@ async def serve_until_signalled(
     async def watch_endings() -> None:
         await ending.wait(1)
         if server is None:
-            # The server does not even listen yet.
+            ending.is_early = True
+            name = signal.Signals(ending.number).name
+            tell(f"closing: {name} came before the server could listen")
             nursery.cancel_scope.cancel()
             return
         if server.connections:
