@@ -245,7 +245,7 @@ class Outbox:
         if sent != size:
             for piece in _joined(pieces):
                 if sent < len(piece):
-                    self.keep(piece, piece.count(b"\n"), sent)
+                    self.keep(piece, lines if len(piece) == size else piece.count(b"\n"), sent)
                     sent = 0
                 else:
                     sent -= len(piece)
