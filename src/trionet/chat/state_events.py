@@ -1,0 +1,180 @@
+"""What came of operations: the events that `state.State.apply` returns. Plain data.
+
+An event is for everyone in its room, or for one connection or member where its docstring says so.
+`member` is whoever caused it, and `id` is what that member gave its request; only that member's own
+copy ever shows it. Times are in milliseconds since 1970, UTC.
+
+``gc=False`` is safe because none of them can be part of a reference cycle.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from trionet.chat.operations import ConnectionId, RequestId
+
+
+class Said(Struct, frozen=True, gc=False):
+    """A member said a run of messages; they have the numbers from `number` on.
+
+    `ids` has one for each text; ``None``: none of them has one.
+    """
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    texts: list[str]
+    ids: list[RequestId] | None = None
+
+
+class Acted(Struct, frozen=True, gc=False):
+    """A member said an action, such as `waves`."""
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    text: str
+    id: RequestId = None
+
+
+class Joined(Struct, frozen=True, gc=False):
+    """A member joined a room, which has `count` members now."""
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    count: int
+    id: RequestId = None
+
+
+class Left(Struct, frozen=True, gc=False):
+    """A member left a room, which has `count` members now.
+
+    `reason` is `quit`, `moved`, `left` or `lost`.
+    """
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    count: int
+    reason: str
+    id: RequestId = None
+
+
+class Renamed(Struct, frozen=True, gc=False):
+    """A member of a room is called `to` from now on; one for each of its rooms."""
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    to: str
+    id: RequestId = None
+
+
+class TopicSet(Struct, frozen=True, gc=False):
+    """A member set the topic of a room, or removed it with an empty text."""
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    text: str
+    id: RequestId = None
+
+
+class Told(Struct, frozen=True, gc=False):
+    """A member said something to another one alone; `number` counts in the receiver's sequence."""
+
+    number: int
+    time: int
+    member: int
+    receiver: int
+    name: str
+    to: str
+    text: str
+    id: RequestId = None
+
+
+class LoggedIn(Struct, frozen=True, gc=False):
+    """For one connection: it is a member now. Its rooms were told before, each by a `Joined`."""
+
+    connection: ConnectionId
+    member: int
+    name: str
+    rooms: tuple[str, ...]
+    id: RequestId = None
+
+
+class Named(Struct, frozen=True, gc=False):
+    """For one member: it has this name now. `was_told`: a `Renamed` has told so in some room."""
+
+    member: int
+    name: str
+    was_told: bool
+    id: RequestId = None
+
+
+class Stayed(Struct, frozen=True, gc=False):
+    """For one member: it asked to join a room that it is in already."""
+
+    member: int
+    room: str
+    id: RequestId = None
+
+
+class LoggedOut(Struct, frozen=True, gc=False):
+    """A member is gone. Its rooms were told before, each by a `Left`."""
+
+    member: int
+
+
+class LoginRefused(Struct, frozen=True, gc=False):
+    """For one connection: it is no member."""
+
+    connection: ConnectionId
+    code: str
+    reason: str
+    id: RequestId = None
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """For one member: an operation was not carried out.
+
+    `room` names a room of a login that could not be joined; empty: something else was refused.
+    """
+
+    member: int
+    code: str
+    reason: str
+    id: RequestId = None
+    room: str = ""
+
+
+StateEvent: TypeAlias = (
+    Said
+    | Acted
+    | Joined
+    | Left
+    | Renamed
+    | TopicSet
+    | Told
+    | LoggedIn
+    | Named
+    | Stayed
+    | LoggedOut
+    | LoginRefused
+    | Refused
+)
