@@ -1,7 +1,7 @@
-"""What a room may be called: as a member, but for the reserved words; shown in its case-mapped form.
+"""What a room may be called: the same as a member, but no word is reserved.
 
-So `Builds` and `builds` are one room, and it is written `builds`. A room cannot look like another:
-names of rooms are told apart by their skeletons, as names of members are.
+A room is shown in its case-mapped form: `Builds` and `builds` are one room, written `builds`. A
+room cannot look like another: rooms are told apart by their skeletons, as members are.
 """
 
 from __future__ import annotations
