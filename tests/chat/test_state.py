@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet.chat import events as ev
 from trionet.chat import operations as op
-from trionet.chat import state_events as ev
+from trionet.chat.events import StateEvent
 from trionet.chat.names import parse_name
 from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
 from trionet.chat.state import MAX_ROOMS_A_MEMBER, TOPIC_KEPT, State
-from trionet.chat.state_events import StateEvent
 
 A_DAY = 24 * 60 * 60 * 1000
 

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from trionet.chat import state_events as events
+from trionet.chat import events
+from trionet.chat.events import StateEvent
 from trionet.chat.operations import (
     Act,
     ConnectionId,
@@ -34,7 +35,6 @@ from trionet.chat.operations import (
     UniqueName,
 )
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
-from trionet.chat.state_events import StateEvent
 from trionet.chat.vacancies import Vacancies
 
 # A room costs some 0.5 KiB, and a member's place in one some 0.2.
