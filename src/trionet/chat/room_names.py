@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from trionet.chat.names import Name, parse_room_name
 from trionet.chat.operations import UniqueName
+from trionet.chat.skeleton import skeletons_of
 
 # Everyone starts here unless a login says otherwise, and it always exists.
 LOBBY = "lobby"
@@ -34,7 +35,7 @@ def parse_room(text: str) -> UniqueName:
         NameRefused: no room can have this name.
     """
     key = parse_room_name(text).key
-    return unique(Name(key, key))
+    return unique(Name(key, key, skeletons_of(key, key)))
 
 
 LOBBY_NAME = UniqueName(LOBBY, LOBBY, (LOBBY,))
