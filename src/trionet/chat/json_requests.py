@@ -162,7 +162,7 @@ _REQUESTS: dict[type[_Request], Callable[[Any], Request]] = {
     _Who: lambda r: requests.AskWho(r.room, _id(r)),
     _Rooms: lambda r: requests.AskRooms(_id(r)),
     _Ping: lambda r: requests.Ping(_id(r)),
-    _Quit: lambda r: requests.Quit(_id(r)),
+    _Quit: lambda _: requests.Quit(),
     _History: _history,
     _Search: _search,
 }

@@ -23,12 +23,12 @@ def safe_texts(text: str) -> str:
     if size_of(text) > MAX_TEXT:
         raise Misunderstood(f"a text has at most {MAX_TEXT} bytes", code="too-long")
     if "\n" not in text:
-        safe = safe_message(text)
+        safe = safe_message(text.rstrip(WHITE_SPACE))
     else:
         lines = text.replace("\r\n", "\n").split("\n")
         if len(lines) > MAX_TEXT_LINES:
             raise Misunderstood(f"a text has at most {MAX_TEXT_LINES} lines", code="too-long")
-        safe = "\n".join(map(safe_message, lines))
+        safe = "\n".join([safe_message(line.rstrip(WHITE_SPACE)) for line in lines])
     if not safe.strip(WHITE_SPACE):
         raise Misunderstood("the text is blank")
     return safe
@@ -46,8 +46,8 @@ def safe_topic(text: str) -> str:
         raise Misunderstood(f"a topic has at most {MAX_TOPIC} bytes", code="too-long")
     if "\n" in text:
         raise Misunderstood("a topic has one line")
-    safe = safe_message(text)
-    if not safe.strip(WHITE_SPACE):
+    safe = safe_message(text.rstrip(WHITE_SPACE))
+    if not safe:
         raise Misunderstood("the topic is blank")
     return safe
 
