@@ -357,6 +357,7 @@ def check(visit: Visit, log: list[Shown]) -> None:
             ("quit", "ann", ""),
             ("join", "ann", ""),
         ],
+        *[("go", "dan", "y"), ("leave", "dan", "y")] * 2,
         *[("leave", "cid", "lobby"), ("say", "cid", ""), ("go", "ann", "x"), ("act", "cid", "")],
         *[("tell", "ann", "dan"), ("tell", "dan", "ann"), ("quit", "bob", ""), ("join", "bob", "")],
     ]
