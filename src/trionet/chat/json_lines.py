@@ -71,7 +71,8 @@ def encode(event: Event) -> bytes:
         return _said(event, repeat(None))
     if type(event) is answers.Own:
         return _own(event.event)
-    return _ENCODERS[type(event)](event)
+    encode_one = _ENCODERS.get(type(event))
+    return b"" if encode_one is None else encode_one(event)
 
 
 def encode_notice(notice: Notice) -> bytes:
@@ -219,11 +220,7 @@ def _alone(make: Callable[[Any], dict[str, Any]]) -> Callable[[Any], bytes]:
     return lambda event: _line(make(event))
 
 
-def _nothing(_event: Event) -> bytes:
-    return b""
-
-
-# What is not in it is for the switchboard and never encoded.
+# What is not in it answers no request of this format, or is for the switchboard.
 _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     **{kind: _alone(make) for kind, make in _OBJECTS.items()},
     answers.Welcomed: _alone(_welcome),
@@ -234,8 +231,4 @@ _ENCODERS: dict[type[Any], Callable[[Any], bytes]] = {
     answers.Ponged: _alone(lambda event: {"type": "pong", **_re(event.id)}),
     answers.Done: _alone(lambda event: {"type": "done", **_re(event.id)}),
     answers.Closing: _alone(lambda _: {"type": "closing", "reason": "server is closing"}),
-    # No request of this format is answered by these.
-    answers.TopicIs: _nothing,
-    answers.Ignored: _nothing,
-    answers.Helped: _nothing,
 }
