@@ -39,7 +39,7 @@ async def serve(
     network: ListenSettings,
     backlog: int | None,
     forever: bool,
-    max_rooms: int,
+    max_rooms: int = DEFAULT_ROOMS,
     show_messages: bool,
     quiet: bool,
 ) -> None:
