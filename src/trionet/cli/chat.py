@@ -12,6 +12,7 @@ import trio
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text, why_closed_before_login
+from trionet.chat.limits import DEFAULT_ROOMS
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
