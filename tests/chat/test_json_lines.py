@@ -164,7 +164,7 @@ def test_messages_are_read_in_one_go() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        *(say(text) for text in ("", " ", "a ", "ä", "a\n", "a\t", "a" * 3901)),
+        *(say(text) for text in ("", " ", "a ", "ä", "a\n", "a\t", "a\x7f", '"', "a" * 3901)),
         *(say(room="other"), say(id=""), say(5), '{"type": "ping"}', "q", "", say() + say()),
         LineNotUTF8(b""),
     ],

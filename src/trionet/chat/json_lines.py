@@ -68,7 +68,7 @@ def _time(milliseconds: int) -> str:
 def encode(event: Event) -> bytes:
     """Return the lines that tell an event, or answer a peer."""
     if type(event) is events.Said:
-        return _said(event, repeat(None))
+        return _said_to_others(event)
     if type(event) is answers.Own:
         return _own(event.event)
     encode_one = _ENCODERS.get(type(event))
@@ -95,6 +95,27 @@ def encode_notice(notice: Notice) -> bytes:
 
 def _line(fields: dict[str, Any]) -> bytes:
     return _encode(fields) + b"\n"
+
+
+def _said_to_others(event: events.Said) -> bytes:
+    """Return a run of messages without ids: what differs from line to line is number and text.
+
+    If no text needs a character of JSON's own escaped, filling that in takes half as long as
+    encoding each line. (All texts are safe already: no other control character is in them.)
+    """
+    block = "".join(event.texts)
+    if '"' in block or "\\" in block or "\n" in block:
+        return _said(event, repeat(None))
+    begin = f'{{"type":"said","room":{_quoted(event.room)},"number":'
+    middle = f',"time":"{_time(event.time)}","name":{_quoted(event.name)},"text":"'
+    numbers = range(event.number, event.number + len(event.texts))
+    lines = [f"{number}{middle}{text}" for number, text in zip(numbers, event.texts, strict=True)]
+    between = f'"}}\n{begin}'
+    return f'{begin}{between.join(lines)}"}}\n'.encode()
+
+
+def _quoted(text: str) -> str:
+    return _encode(text).decode()
 
 
 def _said(event: events.Said, ids: Iterable[RequestId]) -> bytes:

@@ -9,6 +9,7 @@ To add a request, add its struct and its row in `_REQUESTS`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -34,7 +35,9 @@ _Id = (
 # What a peer may ask before it has logged in.
 _OF_STRANGERS = ("login", "ping", "quit")
 
-_PRINTABLE = bytes(range(0x20, 0x7F))
+# How a text ends that needs more care.
+_ENDS = frozenset(("", " "))
+_ROOM, _TEXT, _ID = map(attrgetter, ("room", "text", "id"))
 
 # Longer lines are read one by one: their answers may cost more than the line.
 _SHORT = 3900
@@ -215,24 +218,28 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
         needs more care.
     """
     try:
-        wire = [_decode(line) for line in cast(list[str], lines)]
+        sent = "".join(cast(list[str], lines))
+        # JSON has no control character but DEL in it as it is: without a backslash, all is printable.
+        if not sent.isascii() or "\\" in sent or "\x7f" in sent:
+            return None
+        wire = [*map(_decode, cast(list[str], lines))]
     except (*_MALFORMED, TypeError):
         return None
     if {*map(type, wire)} != {_Say}:
         return None
-    said = cast(list[_Say], wire)
-    room = said[0].room
-    texts = [one.text for one in said]
-    block = "".join(texts)
-    if not block.isascii() or block.encode().translate(None, _PRINTABLE):
+    rooms = {*map(_ROOM, wire)}
+    texts: list[str] = [*map(_TEXT, wire)]
+    if len(rooms) > 1:
         return None
     # A blank one, one that ends with a space, and one that may be too long need more care.
-    if any(not text or text[-1] == " " or len(text) > _SHORT for text in texts):
+    if not _ENDS.isdisjoint([text[-1:] for text in texts]) or max(map(len, texts)) > _SHORT:
         return None
-    if len({one.room for one in said}) > 1:
-        return None
-    ids = [_id(one) for one in said]
-    return SayAll(texts, room, None if ids.count(None) == len(ids) else ids)
+    (room,) = rooms
+    ids: list[Any] = [*map(_ID, wire)]
+    absent = ids.count(UNSET)
+    if absent == len(ids):
+        return SayAll(texts, room)
+    return SayAll(texts, room, [None if one is UNSET else one for one in ids] if absent else ids)
 
 
 def _read(line: str, *, is_member: bool) -> Request | None:
