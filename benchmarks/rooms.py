@@ -24,12 +24,28 @@ from pathlib import Path
 
 from benchmarks import machine
 
-OPTIONS = ("--forever", "--quiet", "--rate", "0", "--max-clients", "0", "--max-per-address", "0")
+OPTIONS: tuple[str, ...] = (
+    "--forever",
+    "--quiet",
+    "--rate",
+    "0",
+    "--max-clients",
+    "0",
+    "--max-per-address",
+    "0",
+)
+# Nobody shall miss a line, however busy this process is.
+OPTIONS += ("--max-waiting", "100000000")
+
+# Seconds in which nothing comes that should come.
+PATIENCE = 20.0
 
 # A room with some who talk, as in the part `chat`.
 MEMBERS = 100
 TALKERS = 20
 SIZES = (32, 512)
+# Lines that each of them sends before all that has been sent is heard: 500 in flight.
+FLIGHT = 25
 
 
 class Chat:
@@ -105,8 +121,13 @@ class Chat:
                 if not left[client]:
                     del left[client]
             self._read(0)
+        last = time.monotonic()
         while sum(self.received.values()) < expected:
-            self._read()
+            if self._read():
+                last = time.monotonic()
+            elif time.monotonic() - last > PATIENCE:
+                missing = expected - sum(self.received.values())
+                raise RuntimeError(f"{missing} lines have not come")
 
 
 @contextmanager
@@ -134,7 +155,7 @@ def login(number: int, *, is_json: bool, rooms: Sequence[str] = ("lobby",)) -> b
     return json.dumps({"type": "login", "name": f"m{number}", "rooms": rooms}).encode() + b"\n"
 
 
-def fan_out(kind: str, size: int, lines: int) -> float:
+def fan_out(kind: str, size: int, flights: int) -> float:
     """Return deliveries a second of server CPU, for members of one format."""
     is_json = kind != "plain"
     with served() as chat:
@@ -143,14 +164,15 @@ def fan_out(kind: str, size: int, lines: int) -> float:
         if is_json:
             more = ',"id":%d' if kind == "JSON with ids" else ""
             form = '{"type":"say","room":"lobby","text":"' + text + '"' + more + "}\n"
-            data = "".join(form % n if more else form for n in range(lines)).encode()
+            data = "".join(form % n if more else form for n in range(FLIGHT)).encode()
         else:
-            data = f"{text}\n".encode() * lines
+            data = f"{text}\n".encode() * FLIGHT
         before = chat.cpu()
         heard = MEMBERS if is_json else MEMBERS - 1
         talkers = [(client, data) for client in chat.clients[:TALKERS]]
-        chat.say_all(talkers, TALKERS * lines * heard)
-        return TALKERS * lines * MEMBERS / (chat.cpu() - before)
+        for _ in range(flights):
+            chat.say_all(talkers, TALKERS * FLIGHT * heard)
+        return TALKERS * FLIGHT * flights * MEMBERS / (chat.cpu() - before)
 
 
 def quiet_rooms(*, is_json: bool, turns: int) -> tuple[float, float]:
@@ -220,7 +242,7 @@ def main() -> None:
     print("deliveries a second of server CPU, 100 members, 20 talkers")
     for size in SIZES:
         rates = {
-            kind: statistics.median(fan_out(kind, size, 2000) for _ in rounds)
+            kind: statistics.median(fan_out(kind, size, 50) for _ in rounds)
             for kind in ("plain", "JSON", "JSON with ids")
         }
         for kind, rate in rates.items():

@@ -219,7 +219,7 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
     """
     try:
         sent = "".join(cast(list[str], lines))
-        # JSON has no control character but DEL in it as it is: without a backslash, all is printable.
+        # JSON has no control character but DEL as it is: without a backslash, all is printable.
         if not sent.isascii() or "\\" in sent or "\x7f" in sent:
             return None
         wire = [*map(_decode, cast(list[str], lines))]
