@@ -16,9 +16,9 @@ from trionet.connection.connection import Connection as Connection
 from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
 from trionet.connection.outbox import Outbox as Outbox
-from trionet.connection.outbox import WhenSlow as WhenSlow
 from trionet.connection.reader import LineReader as LineReader
 from trionet.connection.reader import LineStream as LineStream
+from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.errors import AddressError as AddressError
 from trionet.errors import BadLine as BadLine
 from trionet.errors import ConnectError as ConnectError

@@ -32,12 +32,12 @@ from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.handshake import shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outbox import WhenSlow
 from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.turning_away import TurningAway
+from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import SafeCalls
 from trionet.limits import Limits

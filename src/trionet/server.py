@@ -20,7 +20,7 @@ from trionet.checks import (
     check_network,
 )
 from trionet.connection.connection import Connection
-from trionet.connection.outbox import WhenSlow
+from trionet.connection.when_slow import WhenSlow
 from trionet.events import ServerEvent
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, encode_notice

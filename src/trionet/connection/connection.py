@@ -17,11 +17,12 @@ import trio
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.input_end import InputEnd
-from trionet.connection.outbox import Outbox, WhenSlow
+from trionet.connection.outbox import Outbox
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
+from trionet.connection.when_slow import WhenSlow
 from trionet.errors import BadLine
 from trionet.limits import Limits
 from trionet.lines import encode_lines
