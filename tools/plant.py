@@ -2,7 +2,7 @@
 
     python tools/plant.py [NAME]...
 
-Each ``tools/planted/NAME.patch`` plants a fault that a chat room must never have. The script copies
+Each ``tools/planted/NAME.patch`` plants a fault that a server must never have. The script copies
 the project, applies the patch to the copy, and runs the tests there until one fails. If no test
 catches a fault, the script ends with status 1. It needs git to apply the patches.
 """

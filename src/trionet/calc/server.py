@@ -110,7 +110,7 @@ async def serve(
                     await _answer(session, batch[len(answers) :], time_slice, show, connection)
                 # Do not work ahead of a client that does not read. When everything was sent, the
                 # checkpoint in the next receive_batch is enough.
-                if outbox.direct is None:
+                if outbox.is_blocked:
                     await outbox.flush()
                 # While a client is idle, its last lines need not stay in memory.
                 del batch

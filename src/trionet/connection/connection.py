@@ -16,6 +16,7 @@ import trio
 
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.outbox import Outbox
 from trionet.connection.paced import PacedLineReader
@@ -94,6 +95,7 @@ class Connection:
         when_slow: WhenSlow,
         encode_notice: EncodeNotice,
         refuse_http: bool,
+        deferred: DeferredSends | None = None,
         number: int = 0,
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
@@ -128,6 +130,7 @@ class Connection:
             encode_notice=self._encode_notice,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            deferred=deferred,
             is_checked=True,
         )
         self._watch()

@@ -7,6 +7,9 @@ done: it never waits for the peer. The plan of this file:
 - When the kernel takes no more, the rest waits here, and a writer task sends it. The task ends when
   everything is sent, so an idle connection has none. (A task takes 10 to 20 µs to wake up. Waking
   one for each line is what makes the usual chat server slow.)
+- Where a server defers sends (`deferred.py`), lines are held for a moment and then sent in one go.
+  While they are, `direct` is ``None``, so whoever sends past `put` comes to `keep`, and that sends
+  what is held first.
 - The bytes that wait are bounded. Beyond the bound, `WhenSlow` decides: the peer is given up, or
   the oldest whole lines are dropped and the peer is told how many, in their place.
 
@@ -25,7 +28,8 @@ import trio
 from trionet.abc import SendsDirectly, SendsNow
 from trionet.checks import check_callback, check_choice, check_kind, check_stream
 from trionet.connection.counted import Counted
-from trionet.connection.linequeue import LineQueue
+from trionet.connection.deferred import DeferredSends
+from trionet.connection.linequeue import SMALL, LineQueue
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.connection.writing import (
@@ -52,6 +56,10 @@ _RECORDS = 2 * SLICE
 # thousand at most, so the rest would wait without need.
 _MOST_PIECES = 16
 
+# At most this many bytes are held until the end of a round. Whoever sends more at a time gains
+# nothing by it, and adding to what is held copies it.
+_MOST_HELD = SMALL
+
 _NEWLINE = 0x0A
 
 logger = logging.getLogger("trionet.connection")
@@ -69,7 +77,8 @@ class Outbox(Counted):
             peer how many lines it missed into lines. Default: ``error: missed 37 lines``, which
             also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
-        on_blocked: called whenever something begins to wait.
+        on_blocked: called whenever something begins to wait for the peer.
+        deferred: the sends that the server puts off; ``None``: lines are sent at once.
         is_checked: the caller knows that the other arguments are right, as a server does, which
             makes an outbox for each peer.
 
@@ -86,9 +95,12 @@ class Outbox(Counted):
     """
 
     __slots__ = (
+        "_aside",
         "_awaited",
         "_closed",
+        "_deferred",
         "_emptied",
+        "_held",
         "_max_waiting",
         "_notices",
         "_nursery",
@@ -122,6 +134,7 @@ class Outbox(Counted):
         encode_notice: EncodeNotice = encode_notice,
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
+        deferred: DeferredSends | None = None,
         is_checked: bool = False,
     ) -> None:
         if not is_checked:
@@ -142,6 +155,10 @@ class Outbox(Counted):
         self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
+        self._deferred = deferred
+        # Lines that are held until the end of a round, and meanwhile the value of `direct`.
+        self._held = b""
+        self._aside: Callable[[bytes], int] | None = None
         # Both exist only while something waits: thousands of idle outboxes have neither.
         self._queue: LineQueue | None = None
         self._writer: trio.CancelScope | None = None
@@ -163,8 +180,13 @@ class Outbox(Counted):
 
     @property
     def waiting(self) -> int:
-        """Bytes that wait."""
-        return 0 if self._queue is None else self._queue.size
+        """Bytes that wait, and those that are held until the end of a round."""
+        return len(self._held) if self._queue is None else self._queue.size
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether lines wait for the peer. A producer that can wait should call `flush`."""
+        return self._queue is not None
 
     def put(self, lines: bytes) -> None:
         """Send whole lines, now or as soon as the peer takes them. Never a checkpoint.
@@ -186,6 +208,8 @@ class Outbox(Counted):
         size = len(lines)
         if size and lines[-1] != _NEWLINE:
             check_lines(lines)
+        if self._deferred is not None and self._deferred.is_on and self._hold(lines, count):
+            return
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._lines += count
         self._bytes += size
@@ -249,6 +273,10 @@ class Outbox(Counted):
         """
         if self._queue is None:
             await trio.lowlevel.checkpoint()
+            if self._held and self._deferred is not None:
+                # The round is over. Whoever comes first sends for all, so that nobody sends between
+                # two other tasks.
+                self._deferred.flush()
         while self._queue is not None:
             if self._emptied is None:
                 self._emptied = trio.Event()
@@ -257,8 +285,11 @@ class Outbox(Counted):
     def give_up(self) -> None:
         """Drop all that waits, and send nothing more. Never a checkpoint."""
         self.broken = True
-        self.direct = None
+        self.direct = self._aside = None
         self.progressed_at = math.inf
+        if self._held:
+            self.dropped += self._held.count(b"\n")
+            self._held = b""
         if self._queue is not None:
             self.dropped += self._queue.clear()
         if self._writer is not None:
@@ -278,8 +309,19 @@ class Outbox(Counted):
 
     def close(self) -> None:
         """Take no more: later puts are only counted as dropped. What waits is still sent."""
+        self.release()
         self._closed = True
         self.direct = None
+
+    def release(self) -> None:
+        """Send what is held until the end of a round. Never a checkpoint."""
+        if self._held:
+            lines, self._held = self._held, b""
+            self.direct, self._aside = self._aside, None
+            sent = self._sent(self.direct, lines) if self.direct is not None else 0
+            self._bytes += len(lines)
+            if sent != len(lines):
+                self.keep(lines, lines.count(b"\n"), sent)
 
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         """Keep what was not sent and make sure that it will be, or count it as dropped.
@@ -289,7 +331,13 @@ class Outbox(Counted):
             count: how many lines they are.
             sent: how many bytes of them were sent.
         """
+        if self._held:
+            self.release()
+            if self.direct is not None:
+                sent = self._sent(self.direct, lines)
         self._bytes -= len(lines) - sent
+        if sent == len(lines):
+            return
         if self._closed or self.broken:
             self.dropped += count
             return
@@ -317,6 +365,21 @@ class Outbox(Counted):
             self.give_up()
             if self._on_overflow is not None:
                 self._on_overflow()
+
+    def _hold(self, lines: bytes, count: int) -> bool:
+        """Hold lines until the end of the round, if that does no harm; tell whether they are."""
+        size = len(self._held) + len(lines)
+        if self._queue is not None or self.broken or self._closed or not lines:
+            return False
+        if size > _MOST_HELD or size > self._max_waiting:
+            return False
+        assert self._deferred is not None
+        if not self._held:
+            self._deferred.add(self)
+            self._aside, self.direct = self.direct, None
+        self._held += bytes(lines)
+        self._lines += count
+        return True
 
     def _sent(self, send: Callable[[T], int], data: T) -> int:
         """Send what the kernel takes at once, and return how many bytes that was."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TypeVar
 
 import outcome
@@ -62,7 +62,7 @@ class _Woken(outcome.Outcome[None]):
         return await agen.asend(None)
 
 
-_WOKEN = _Woken()
+WOKEN = _Woken()
 
 
 class Input:
@@ -129,10 +129,14 @@ class Input:
 class Readiness:
     """Tells which of many sockets have input. Needs `HAS_EPOLL`.
 
+    Args:
+        on_round: called with the number of tasks that were woken together, before they run.
+
     Resource handling: `run` must run; when it ends, it closes the epoll instance.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_round: Callable[[int], object] = lambda _woken: None) -> None:
+        self._on_round = on_round
         self._epoll = select.epoll()
         self._inputs: dict[int, Input] = {}
 
@@ -161,6 +165,7 @@ class Readiness:
 
     def _wake(self) -> None:
         inputs, reschedule = self._inputs, trio.lowlevel.reschedule
+        woken = 0
         # There is no checkpoint, so nothing is closed meanwhile and each number keeps its socket.
         for fd, what in self._epoll.poll(0, _EVENTS_AT_ONCE):
             input_ = inputs[fd]
@@ -169,9 +174,11 @@ class Readiness:
                 _note(input_, what)
             if task is not None:
                 input_.task = None
-                reschedule(task, _WOKEN)
+                reschedule(task, WOKEN)
+                woken += 1
             else:
                 input_.reads = max(input_.reads, 1)
+        self._on_round(woken)
 
 
 def _note(input_: Input, what: int) -> None:
