@@ -2,6 +2,7 @@
 
 from trionet._version import __version__ as __version__
 from trionet.abc import Box as Box
+from trionet.abc import CallsOnInput as CallsOnInput
 from trionet.abc import Interruptible as Interruptible
 from trionet.abc import Listener as Listener
 from trionet.abc import Network as Network

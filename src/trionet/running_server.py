@@ -184,7 +184,7 @@ class Server:
         """Serve until drained or cancelled. `serve` calls it."""
         try:
             if HAS_EPOLL:
-                self._readiness = Readiness(self._deferred.begin)
+                self._readiness = Readiness(self._deferred)
             async with trio.open_nursery() as nursery:
                 # Shielded: a cancelled handler may still say goodbye, under a shield of its own.
                 background = trio.CancelScope(shield=True)
@@ -333,6 +333,7 @@ class Server:
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
         """
+        connection.answer_at_once(None)
         # The handler may have put its last words just now.
         connection.outbox.release()
         if connection.outbox.waiting:

@@ -65,7 +65,7 @@ class DeferredSends:
         is_on: whether an outbox shall hold what it is put.
     """
 
-    __slots__ = ("_boxes", "_is_woken", "_least", "_since", "_task", "is_on")
+    __slots__ = ("_boxes", "_flushes", "_is_woken", "_least", "_since", "_task", "is_on")
 
     def __init__(self, least: float | None = None) -> None:
         if least is None:
@@ -76,12 +76,20 @@ class DeferredSends:
         # The task of `run`, and whether it is about to run.
         self._task: trio.lowlevel.Task | None = None
         self._is_woken = False
+        # Whether the caller of `begin` flushes, so that the task need not run.
+        self._flushes = False
         # When the first of the boxes came.
         self._since = 0.0
 
-    def begin(self, woken: int) -> None:
-        """Say that so many tasks were woken together. Never a checkpoint."""
+    def begin(self, woken: int, *, flushes: bool = False) -> None:
+        """Note that so many connections are served now, one after the other. Never a checkpoint.
+
+        Args:
+            woken: how many.
+            flushes: the caller calls `flush` before it lets any other task run.
+        """
         self.is_on = woken >= self._least and self._task is not None
+        self._flushes = flushes
 
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
@@ -89,15 +97,18 @@ class DeferredSends:
         if not self._boxes:
             self._since = now
         elif now - self._since > _LONGEST:
+            # Whoever flushes at the end of the round still does.
+            flushes = self._flushes
             self.flush()
-            self._since = now
+            self._flushes, self._since = flushes, now
         self._boxes.append(box)
-        if not self._is_woken and self._task is not None:
+        if not (self._flushes or self._is_woken) and self._task is not None:
             self._is_woken = True
             trio.lowlevel.reschedule(self._task, WOKEN)
 
     def flush(self) -> None:
         """Send everything that is held. Never a checkpoint."""
+        self._flushes = False
         boxes, self._boxes = self._boxes, []
         for box in boxes:
             try:

@@ -208,7 +208,8 @@ class Outbox(Counted):
         size = len(lines)
         if size and lines[-1] != _NEWLINE:
             check_lines(lines)
-        if self._deferred is not None and self._deferred.is_on and self._hold(lines, count):
+        deferred = self._deferred
+        if deferred is not None and deferred.is_on and self._hold(deferred, lines, size, count):
             return
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._lines += count
@@ -366,18 +367,20 @@ class Outbox(Counted):
             if self._on_overflow is not None:
                 self._on_overflow()
 
-    def _hold(self, lines: bytes, count: int) -> bool:
+    def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        size = len(self._held) + len(lines)
-        if self._queue is not None or self.broken or self._closed or not lines:
-            return False
+        size += len(self._held)
         if size > _MOST_HELD or size > self._max_waiting:
             return False
-        assert self._deferred is not None
-        if not self._held:
-            self._deferred.add(self)
+        if self._queue is not None or self.broken or self._closed or not lines:
+            return False
+        if self._held:
+            self._held += lines
+        else:
+            deferred.add(self)
             self._aside, self.direct = self.direct, None
-        self._held += bytes(lines)
+            # The owner of another kind of bytes may change it.
+            self._held = lines if type(lines) is bytes else bytes(lines)
         self._lines += count
         return True
 
