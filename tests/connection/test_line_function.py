@@ -161,6 +161,7 @@ async def test_others_have_their_turn_after_two_milliseconds(
     monkeypatch.setattr(line_function, "perf_counter", lambda: now)
     async with run_handler(answer) as connect:
         clients = await connect(), await connect()
+        await wait_all_tasks_blocked()
         for name, stream in zip("ab", connect.network.streams, strict=True):
             # Without a checkpoint, so that both come at the same time.
             stream.send_nowait(f"{name}\n".encode() * 9)  # type: ignore[attr-defined]
