@@ -68,7 +68,11 @@ def test_a_lazy_package_exports_what_its_stub_lists(package: str) -> None:
     assert exported.keys() <= set(dir(importlib.import_module(package)))
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_the_chats_own_wire_format_is_found_without_importing_its_module() -> None:
+    assert "trionet.chat.plain" in modules_after("import trionet.chat; trionet.chat.plain.encode")
+
+
+def test_a_missing_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = trionet.nothing  # type: ignore[attr-defined]
 

@@ -36,7 +36,13 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
             if name == "__all__":
                 return sorted(homes)
             if name in homes:
-                value = getattr(import_module(homes[name]), name)
+                home = homes[name]
+                # A module of the package is its own home.
+                value = (
+                    import_module(f"{package}.{name}")
+                    if home == package
+                    else getattr(import_module(home), name)
+                )
                 setattr(module, name, value)
                 return value
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
@@ -52,7 +58,8 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
 def read_stub(package: str) -> dict[str, str]:
     """Return the module of each public name of a package, from its stub.
 
-    Each line ``from MODULE import NAME as NAME`` in the stub makes a name public.
+    Each line ``from MODULE import NAME as NAME`` in the stub makes a name public. Where MODULE is
+    the package itself, NAME is one of its modules.
     """
     import ast
     import sys

@@ -1,5 +1,6 @@
 """The public names of `trionet.chat` and their homes; `trionet._lazy` reads them."""
 
+from trionet.chat import plain as plain
 from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
 from trionet.chat.events import Event as Event

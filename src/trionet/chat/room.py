@@ -87,6 +87,9 @@ class Room:
         self._on_empty = on_empty
         self._members: dict[str, Member] = {}
         self._by_skeleton: dict[str, Member] = {}
+        # The names that a newcomer is told, made again only when they change: a thousand who join
+        # at once make the tuple 20 times.
+        self._first_names: tuple[str, ...] = ()
         # Made when somebody asks who is here, and kept for others who ask until the members change.
         self._present: Present | None = None
         # The last one, kept because whoever makes a mistake often repeats it.
@@ -130,7 +133,10 @@ class Room:
         self._present = None
         self._by_skeleton.update(dict.fromkeys(skeletons, member))
         self._log.add(box, encode)
-        first = tuple(here.name.shown for here in islice(self._members.values(), MAX_WELCOME_NAMES))
+        if len(self._first_names) < MAX_WELCOME_NAMES:
+            first_members = islice(self._members.values(), MAX_WELCOME_NAMES)
+            self._first_names = tuple(here.name.shown for here in first_members)
+        first = self._first_names
         self._log.tell(box, Welcomed(name.shown, first, len(self) - len(first)))
         self._log.publish(Joined(name.shown, len(self)), exclude=box)
         return member
@@ -150,6 +156,8 @@ class Room:
         self._log.discard(member.box)
         if not self.is_closing:
             self._log.publish(Left(member.name.shown, len(self)))
+        if member.name.shown in self._first_names:
+            self._first_names = ()
         if not self._members:
             self._on_empty()
 

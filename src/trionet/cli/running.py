@@ -47,14 +47,17 @@ _LEAVE_SECONDS = 1.0
 # its outputs have.
 _STUCK_SECONDS = 3.0
 
-# A joiner behind a letter, and a stack of marks: `safe_text` needs all of its patterns for them.
-_UNUSUAL = "\u0647\u200d." + 9 * "\u0301"
+# A joiner behind a letter, and a stack of marks, some of them beyond U+10000: `safe_text` needs all
+# of its patterns and tables for them.
+_UNUSUAL = "\u0647\u200d." + 5 * "\u0301\U0001d167"
 
 
 class ClientEnding(Ending):
     """Ends a client in good order at the first signal, and at once at the second."""
 
     hangup_ends = True
+    # A client should stop now, and nobody sends it a second signal for what it did about the first.
+    reports_at_once = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ from typing import ClassVar, TypeVar, cast
 import trio
 
 from trionet.abc import SendsDirectly, SendsNow
-from trionet.checks import check_callback, check_choice, check_kind, check_stream
+from trionet.checks import check_choice, check_kind, check_stream
 from trionet.connection.counted import Counted
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.linequeue import SMALL, LineQueue
@@ -40,6 +40,7 @@ from trionet.connection.writing import (
     write_all,
     write_now,
 )
+from trionet.function_checks import check_callback
 from trionet.limits import BOUNDS
 from trionet.lines import check_lines
 from trionet.notices import EncodeNotice, encode_notice

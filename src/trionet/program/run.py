@@ -10,17 +10,19 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import trio
 
-from trionet.checks import check_flag, check_tasks
+from trionet.checks import check_flag
 from trionet.errors import AddressError, TrionetError, system_reason
+from trionet.function_checks import check_tasks
 from trionet.limits import Limits
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console
@@ -257,8 +259,15 @@ def _reload(network: object, tell: Callable[[str], object]) -> bool:
 
 def stamped(line: str) -> str:
     """Put the time before a line of the log: UTC, ISO 8601, to the millisecond."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return f"{now.removesuffix('+00:00')}Z {line}"
+    second, millisecond = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_second_as_text(second)}.{millisecond:03d}Z {line}"
+
+
+# A thousand who join at once are two thousand lines within a second. Formatting the whole time for
+# each took 1.7 µs a line instead of 0.4.
+@lru_cache(maxsize=1)
+def _second_as_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def lost_output(error: OSError) -> str:
