@@ -212,6 +212,8 @@ class Outbox(Counted):
         deferred = self._deferred
         if deferred is not None and deferred.is_on and self._hold(deferred, lines, size, count):
             return
+        if self._held:
+            self.release()
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._lines += count
         self._bytes += size
@@ -226,6 +228,8 @@ class Outbox(Counted):
             lines: how many lines they are.
             size: how many bytes they are.
         """
+        if self._held:
+            self.release()
         is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
         sent = 0
         if is_able and len(pieces) <= _MOST_PIECES:
