@@ -27,9 +27,9 @@ import trio
 
 from trionet.abc import SendsDirectly, SendsNow
 from trionet.checks import check_choice, check_kind, check_stream
-from trionet.connection.counted import Counted
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.linequeue import SMALL, LineQueue
+from trionet.connection.held import Holds
+from trionet.connection.linequeue import LineQueue
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.connection.writing import (
@@ -57,16 +57,12 @@ _RECORDS = 2 * SLICE
 # thousand at most, so the rest would wait without need.
 _MOST_PIECES = 16
 
-# At most this many bytes are held until the end of a round. Whoever sends more at a time gains
-# nothing by it, and adding to what is held copies it.
-_MOST_HELD = SMALL
-
 _NEWLINE = 0x0A
 
 logger = logging.getLogger("trionet.connection")
 
 
-class Outbox(Counted):
+class Outbox(Holds):
     """The bytes that wait for one peer.
 
     Args:
@@ -96,24 +92,16 @@ class Outbox(Counted):
     """
 
     __slots__ = (
-        "_aside",
         "_awaited",
-        "_closed",
-        "_deferred",
         "_emptied",
-        "_held",
-        "_max_waiting",
         "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
-        "_queue",
         "_sends_now",
         "_stream",
         "_when_slow",
         "_writer",
-        "broken",
-        "direct",
         "dropped",
         "progressed_at",
     )
@@ -146,30 +134,21 @@ class Outbox(Counted):
             check_callback("encode_notice", encode_notice, optional=False)
             check_callback("on_overflow", on_overflow, arguments=0)
             check_callback("on_blocked", on_blocked, arguments=0)
-        super().__init__()
+        super().__init__(direct_send(stream), max_waiting=max_waiting, deferred=deferred)
         self._stream = stream
         self._sends_now = hasattr(stream, "send_nowait")
-        self.direct = direct_send(stream)
         self._nursery = nursery
-        self._max_waiting = max_waiting
         self._when_slow = when_slow
         self._notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
-        self._deferred = deferred
-        # Lines that are held until the end of a round, and meanwhile the value of `direct`.
-        self._held = b""
-        self._aside: Callable[[bytes], int] | None = None
-        # Both exist only while something waits: thousands of idle outboxes have neither.
-        self._queue: LineQueue | None = None
+        # Like the queue it exists only while something waits: idle outboxes have neither.
         self._writer: trio.CancelScope | None = None
         self._emptied: trio.Event | None = None
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
-        self._closed = False
         self.dropped = 0
         self.progressed_at = math.inf
-        self.broken = False
 
     def __repr__(self) -> str:
         state = "broken" if self.broken else "closed" if self._closed else "open"
@@ -178,16 +157,6 @@ class Outbox(Counted):
             f"{self.lines_out} lines ({self.bytes_out} bytes) out, "
             f"{self.waiting} bytes waiting, {self.dropped} lines dropped>"
         )
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that wait, and those that are held until the end of a round."""
-        return len(self._held) if self._queue is None else self._queue.size
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether lines wait for the peer. A producer that can wait should call `flush`."""
-        return self._queue is not None
 
     def put(self, lines: bytes) -> None:
         """Send whole lines, now or as soon as the peer takes them. Never a checkpoint.
@@ -313,22 +282,6 @@ class Outbox(Counted):
         self.give_up()
         return True
 
-    def close(self) -> None:
-        """Take no more: later puts are only counted as dropped. What waits is still sent."""
-        self.release()
-        self._closed = True
-        self.direct = None
-
-    def release(self) -> None:
-        """Send what is held until the end of a round. Never a checkpoint."""
-        if self._held:
-            lines, self._held = self._held, b""
-            self.direct, self._aside = self._aside, None
-            sent = self._sent(self.direct, lines) if self.direct is not None else 0
-            self._bytes += len(lines)
-            if sent != len(lines):
-                self.keep(lines, lines.count(b"\n"), sent)
-
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         """Keep what was not sent and make sure that it will be, or count it as dropped.
 
@@ -371,33 +324,6 @@ class Outbox(Counted):
             self.give_up()
             if self._on_overflow is not None:
                 self._on_overflow()
-
-    def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
-        """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        size += len(self._held)
-        if size > _MOST_HELD or size > self._max_waiting:
-            return False
-        if self._queue is not None or self.broken or self._closed or not lines:
-            return False
-        if self._held:
-            self._held += lines
-        else:
-            deferred.add(self)
-            self._aside, self.direct = self.direct, None
-            # The owner of another kind of bytes may change it.
-            self._held = lines if type(lines) is bytes else bytes(lines)
-        self._lines += count
-        return True
-
-    def _sent(self, send: Callable[[T], int], data: T) -> int:
-        """Send what the kernel takes at once, and return how many bytes that was."""
-        try:
-            return send(data)
-        except BlockingIOError:
-            return 0
-        except GONE:
-            self.give_up()
-            return 0
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
         done = False
