@@ -159,7 +159,7 @@ def check_call(
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
     """
-    check_handler(handler, caller=caller)
+    check_handler(handler, caller=caller, identifies=identifies is True)
     check_serving(
         addresses,
         caller=caller,
