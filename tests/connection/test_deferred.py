@@ -351,7 +351,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     script=steps,
     least=st.sampled_from([0, 3, math.inf]),
