@@ -28,8 +28,8 @@ TESTS = (
 )
 NOT_COPIED = (".*", "__pycache__", "build", "dist")
 
-# Seconds for one run. The tests take about 60 s, and longer on a busy machine; a fault may make one of
-# them wait for ever.
+# Seconds for one run. The tests take about 60 s, and longer on a busy machine. A fault may make one
+# of them wait for ever.
 PATIENCE = 300
 
 
