@@ -14,8 +14,8 @@ class Plan:
         rounds: how often all peers are run, in turn.
         warmup: the time of load before a window that is measured.
         seconds: the length of one window.
-        messages: how many messages a window should have: 3,000 are 15 batches of a large room, and one
-            batch more or less is 7 %.
+        messages: how many messages a window should have: 3,000 are 15 batches of a large room, and
+            one batch more or less is 7 %.
         patience: after a window, and so long without a line, missing lines count as lost.
         crowd: how many members the larger room has.
         crowd_peers: the peers that run with it; ``None``: all.

@@ -52,11 +52,12 @@ async def serve(
 
             An async function is called with a `Connection` for each peer, in a task of its own.
             When it returns, the connection is closed; when it raises, the error is logged to
-            ``trionet.server`` and the connection is closed. It may let through what its peer
-            caused, alone or in a group, and nothing is logged: ``trio.BrokenResourceError`` once
-            the connection is broken; ``trio.EndOfChannel`` once ``connection.lines`` have ended;
-            ``trio.ClosedResourceError`` once the peer was given up; and a `trionet.BadLine` from
-            ``receive_batch``, which the peer is told as ``error: REASON``.
+            ``trionet.server`` and the connection is closed. Errors
+            that the peer caused need not be caught, and are not logged, whether they come alone or
+            in an ``ExceptionGroup``: ``trio.BrokenResourceError`` once the connection is broken;
+            ``trio.EndOfChannel`` once ``connection.lines`` have ended; ``trio.ClosedResourceError``
+            once the peer was given up; and a `trionet.BadLine` from ``receive_batch``, which the
+            peer is told as ``error: REASON``.
 
             A plain function is called with each good line, a ``str``, and returns the line to
             answer, or ``None``. Bad lines are answered ``error: REASON``. If it raises, the answers

@@ -1,4 +1,7 @@
-"""Keys from a terminal; several lines that arrive at once are one paste."""
+"""Keys from a terminal; several lines that arrive at once are one paste.
+
+`trionet.cli.prompt_thread` hands this `Keyboard` to prompt_toolkit as its input.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The terminal that prompt_toolkit draws on: writing to it, its size, and what a resize does."""
+"""The terminal that prompt_toolkit draws on: writing to it, its size, and what a resize does.
+
+The thread of the line editor (`trionet.cli.prompt_thread`) makes one `Screen`, and gives it to
+prompt_toolkit in place of ``sys.stdout``.
+"""
 
 from __future__ import annotations
 

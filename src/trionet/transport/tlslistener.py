@@ -1,4 +1,9 @@
-"""A listener whose connections speak TLS."""
+"""A listener whose connections speak TLS.
+
+`trionet.SystemNetwork` makes one for each ``tls:`` address, around the listener of the TCP socket.
+It hands out connections before their handshake, which takes round trips to the peer; the server
+makes it in the connection's own task (`trionet.connection.handshake`).
+"""
 
 from __future__ import annotations
 
