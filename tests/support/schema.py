@@ -9,6 +9,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+Event = dict[str, Any]
+
 PATH = Path(__file__).parent.parent.parent / "docs" / "chat.schema.json"
 
 # What a line towards a client may have, without its LF (L12).
@@ -32,7 +34,7 @@ def request_types() -> list[str]:
     return list(schema()["$defs"]["requests"])
 
 
-def check_event(line: str) -> dict[str, Any]:
+def check_event(line: str) -> Event:
     """Return a server's line as an object, if it is one that the schema allows.
 
     Raises:
