@@ -15,6 +15,7 @@ from trionet.connection.closing import lingering_close as lingering_close
 from trionet.connection.connection import Connection as Connection
 from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
+from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.outbox import WhenSlow as WhenSlow
 from trionet.connection.reader import LineReader as LineReader

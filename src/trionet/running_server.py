@@ -32,6 +32,7 @@ from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.handshake import shake_hands
 from trionet.connection.lingering import Lingerers
+from trionet.connection.opening import Opening
 from trionet.connection.outbox import WhenSlow
 from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.peer import peer_of
@@ -82,6 +83,7 @@ class Server:
         identifies: bool,
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
+        opening: Opening | None = None,
     ) -> None:
         self.addresses = tuple(listener.address for listener in listeners)
         self._handler = handler
@@ -95,6 +97,7 @@ class Server:
         self._identifies = identifies
         self._on_drain = on_drain
         self._on_event = on_event
+        self._opening = opening
         self._calls = SafeCalls(logger)
         self._ids = itertools.count(1)
         self._deadlines = Deadlines()
@@ -269,6 +272,7 @@ class Server:
             number=next(self._ids),
             identifies=self._identifies,
             on_identified=self._report_identified,
+            opening=self._opening,
         )
         self._places.take(connection)
         self._report(Opened(id=connection.id, peer=connection.peer))

@@ -16,10 +16,12 @@ from trionet.checks import (
     check_choice,
     check_flag,
     check_handler,
+    check_kind,
     check_limits,
     check_network,
 )
 from trionet.connection.connection import Connection
+from trionet.connection.opening import Opening
 from trionet.connection.outbox import WhenSlow
 from trionet.events import ServerEvent
 from trionet.limits import Limits
@@ -42,6 +44,7 @@ async def serve(
     identifies: bool = False,
     on_drain: Callable[[], object] | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
+    opening: Opening | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -72,6 +75,8 @@ async def serve(
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
             peer was identified, it was closed. The first error in it, and in `on_drain`, is logged
             to ``trionet.server``; none ends anything.
+        opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
+            with two wire formats; default ``None``.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the system's.
@@ -101,6 +106,7 @@ async def serve(
         identifies=identifies,
         on_drain=on_drain,
         on_event=on_event,
+        opening=opening,
         backlog=backlog,
         network=network,
     )
@@ -119,6 +125,7 @@ async def serve(
             identifies=identifies,
             on_drain=on_drain,
             on_event=on_event,
+            opening=opening,
         )
         await server.run(task_status)
     finally:
@@ -138,6 +145,7 @@ def check_call(
     identifies: object = False,
     on_drain: object = None,
     on_event: object = None,
+    opening: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -160,5 +168,7 @@ def check_call(
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("on_event", on_event)
+    if opening is not None:
+        check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
     check_backlog(backlog)
     check_network(network)

@@ -123,6 +123,11 @@ def reason_for(text: str) -> str | None:
     return None
 
 
+def parse_shown(text: str) -> str:
+    """The form in which a name would be shown."""
+    return str(get_profile("UsernameCasePreserved").enforce(text))
+
+
 @pytest.mark.parametrize("character", NOWHERE)
 def test_characters_with_a_meaning_in_other_systems_are_refused_anywhere(character: str) -> None:
     wide = chr(ord(character) + 0xFEE0)
@@ -143,6 +148,24 @@ def test_characters_with_a_meaning_in_other_systems_are_refused_anywhere(charact
 )
 def test_a_name_that_looks_like_a_reserved_word_is_refused(name: str) -> None:
     assert reason_for(name) == f"nobody can be called {name}, which looks like a reserved word"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ᴇʀʀᴏʀ", "ᴇrror", "ꞯ", "ꜱᴇʀᴠᴇʀ", "ʏᴏᴜ", "ʟobby"),
+        # Marks on or through the letters of a reserved word, of any script.
+        *("ẹrror", "erroŕ", "errør", "err\u0335or", "q\u0323", "you\u0332", "yоu\u0332", "ḷobby"),
+    ],
+)
+def test_neither_small_capitals_nor_marks_hide_a_reserved_word(name: str) -> None:
+    shown = parse_shown(name)
+    assert reason_for(name) == f"nobody can be called {shown}, which looks like a reserved word"
+
+
+@pytest.mark.parametrize("name", ["Łukasz", "O'Neil", "Zoë", "Ünal", "Søren", "ʀon", "Ọlá", "нan"])
+def test_marks_and_small_capitals_are_allowed_in_other_names(name: str) -> None:
+    assert parse_name(name).shown == name
 
 
 @pytest.mark.parametrize("word", RESERVED)
@@ -177,8 +200,16 @@ def test_after_the_first_letter_a_look_alike_of_an_asterisk_is_allowed(name: str
         *("Bobꓽ", "Bobː", "ꓽ", "BobːAnn", "Аnnꓽ"),
         # Visargas, whether in the data or not, after a letter of another script or after none.
         *("Bobः", "Bobઃ", "Bobঃ", "Bobះ", "Bobး", "Зояः", "राम1ः", "राઃ", "আः"),
+        "Annˑ\u0323",
         # Two characters that look like one: a dot with a dot above or below it.
-        *("Annꓸ\u0307", "Annꓸ\u0323\u0307", "Annꞏ\u0323", "Annᐧ\u0307\u0323", "علی۰\u0307"),
+        *(
+            "Annꓸ\u0307",
+            "Annꓸ\u0323\u0307",
+            "Annꞏ\u0323",
+            "Annᐧ\u0307\u0323",
+            "Annˑ\u0323",
+            "علی۰\u0307",
+        ),
     ],
 )
 def test_a_character_that_looks_like_a_colon_is_refused(name: str) -> None:
@@ -257,7 +288,8 @@ def test_names_that_differ_only_in_case_or_width_are_one_name(other: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B")]
+    ("one", "other"),
+    [("Ann", "аnn"), ("SCOPE", "ѕсоре"), ("bob", "Воb"), ("Bob", "B0B"), ("Ann", "ᴀɴɴ")],
 )
 def test_names_that_look_alike_have_different_keys_and_a_skeleton_in_common(
     one: str, other: str

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet.chat import events as ev
 from trionet.chat import operations as op
-from trionet.chat import state_events as ev
+from trionet.chat.events import StateEvent
 from trionet.chat.names import parse_name
 from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
 from trionet.chat.state import MAX_ROOMS_A_MEMBER, TOPIC_KEPT, State
-from trionet.chat.state_events import StateEvent
 
 A_DAY = 24 * 60 * 60 * 1000
 
@@ -123,7 +123,7 @@ def test_messages_of_a_run_are_one_event_and_have_a_number_each() -> None:
 def test_what_is_said_in_a_room_one_is_not_in_is_refused_each_by_itself() -> None:
     one = Machine()
     ann = one.log_in("Ann")
-    refused = [ev.Refused(ann, "not-in-room", "you are not in builds", id) for id in (1, 2)]
+    refused = [ev.Refused(ann, "not-in-room", "you are not in builds", one_id) for one_id in (1, 2)]
     assert one.do(op.Say(ann, "builds", ["a", "b"], [1, 2])) == refused
     assert one.do(op.Act(ann, "builds", "a", 1)) == refused[:1]
     assert one.do(op.SetTopic(ann, "builds", "a", 1)) == refused[:1]
@@ -375,19 +375,29 @@ def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
     here: dict[str, set[int]] = {}
     for what, days, _ in script:
         for event in one.do(*what, later=days * A_DAY):
-            room = getattr(event, "room", "")
-            if not hasattr(event, "number") or not room:
-                continue
-            assert event.number > last.get(room, 0)
-            last[room] = event.number + (len(event.texts) - 1 if hasattr(event, "texts") else 0)
+            match event:
+                case ev.Said(room, number, _, member, _, texts):
+                    newest = number + len(texts) - 1
+                case (
+                    ev.Acted(room, number, _, member)
+                    | ev.Joined(room, number, _, member)
+                    | ev.Left(room, number, _, member)
+                    | ev.Renamed(room, number, _, member)
+                    | ev.TopicSet(room, number, _, member)
+                ):
+                    newest = number
+                case _:
+                    continue
+            assert number > last.get(room, 0)
+            last[room] = newest
             if isinstance(event, ev.Joined):
-                here.setdefault(room, set()).add(event.member)
+                here.setdefault(room, set()).add(member)
                 assert event.count == len(here[room])
             elif isinstance(event, ev.Left):
-                here[room].remove(event.member)
+                here[room].remove(member)
                 assert event.count == len(here[room])
             else:
-                assert event.member in here[room]
+                assert member in here[room]
 
 
 def test_the_lobbys_name_is_what_it_would_be_read_as() -> None:

@@ -263,8 +263,17 @@ def test_n20_the_error_says_which_name_it_looks_like(room: Room) -> None:
     room.log_in("ANN").expect("error: the name ANN is taken")
 
 
+def test_n18_small_capitals_look_like_ordinary_letters(room: Room) -> None:
+    room.join("Ann")
+    room.log_in("ᴀɴɴ").expect_error()
+
+
 def test_n21_nobody_has_a_name_that_looks_like_a_reserved_word(room: Room) -> None:
     refuse(room, "еrror", "errоr", "ЕRROR", "ERR0R", "ԛ", "ѕerver", "уоu", "Iobby", "l0bby")
+
+
+def test_n21_neither_marks_nor_small_capitals_hide_a_reserved_word(room: Room) -> None:
+    refuse(room, "ẹrror", "errør", "you\u0332", "q\u0323", "ꜱᴇʀᴠᴇʀ", "ʟobby")
 
 
 def test_n22_a_name_does_not_begin_with_a_look_alike_of_an_asterisk(room: Room) -> None:

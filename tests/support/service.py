@@ -198,7 +198,7 @@ class Room(Service):
         return self._members[-len(names) :]
 
     def empty(self) -> None:
-        """Close all connections, and wait until the room is empty."""
+        """Close all connections, and wait until every room is empty."""
         keeper = self.log_in("Keeper")
         count = self._count(keeper.read())
         for peer in self._peers:
@@ -206,6 +206,12 @@ class Room(Service):
                 peer.close()
         while count != 1:
             count = self._count(keeper.read()) or count
+        # Those who were in other rooms; an empty room may stay for its topic.
+        while True:
+            keeper.say("/rooms")
+            line = keeper.read()
+            if line.startswith("*** rooms: ") and not re.search(r", \S+ \([1-9]", line):
+                break
         keeper.leave()
 
     @staticmethod

@@ -275,6 +275,15 @@ DEAR = [
     "\U0001d167 \U0001e130\U0001e130aaa",
     "😂\u200b",
     "\u1820" * 9 + "\u200b",
+    f"a{ZWNJ}",
+    f"a{ZWJ}👩",
+    f"x🏽{ZWJ}👩",
+    f"😀\ufe0f{ZWJ}",
+    f"\U00011013{ZWNJ * 8}",
+    "\U0001d167" * 8 + "b",
+    "\U0001d167\U00011013",
+    "x\ufe0f",
+    "\u1820\ufe0f",
 ]
 
 
@@ -289,6 +298,7 @@ def test_no_line_makes_more_calls_because_it_is_long() -> None:
     [
         # Nine marks on each letter, and flags in a row: calls by sequence, not by character.
         ("e" + "\u0301" * 9, 4096 // 19),
+        ("e" + "\U0001d167" * 9, 4096 // 37),
         ("🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", 4096 // 28),
         ("🏴\U000e0067\U000e0062\U000e0073\U000e007f\U000e0067", 4096 // 24),
     ],
@@ -303,7 +313,7 @@ def test_random_lines_of_characters_with_rules_make_few_calls() -> None:
     parts = [
         *"ab 1#\0\x85Жस世葛☺👩🏽🏴ᠨ𐌰𑄳𝓐\u0647\u094d",
         *[ZWJ, ZWNJ, *"\ufe0f\ufe00\U000e0100\u180b\u180e\U000e0067\U000e0031\U000e007f"],
-        *"\u0301\U0001d167\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
+        *"\u0301\U0001d167\U00011013\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
     ]
     for _ in range(300):
         piece = "".join(

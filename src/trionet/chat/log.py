@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from trionet.chat.events import StateEvent
 from trionet.chat.operations import Entry, Operation
 from trionet.chat.state import State
-from trionet.chat.state_events import StateEvent
 
 
 class Log(Protocol):

@@ -48,7 +48,7 @@ _STARS = "\u16bc\u16e1\u16ef\U0001202d"
 
 # A `:` in a skeleton, or two characters that look like one: a low or middle dot with a dot above or
 # below it.
-_COLON = re.compile("[.·][\u0316-\u0333]*\u0307|·\u0307*\u0323|:")
+_COLON = re.compile("[.·ˑ][\u0316-\u0333]*\u0307|[·ˑ]\u0307*\u0323|:")
 
 # Signs drawn as two dots behind a letter, as the visarga is in most scripts of India. The data maps
 # only two of them to a `:`. Behind a letter of their own script they are ordinary spelling. (The
@@ -61,6 +61,11 @@ _COMPARED = get_profile("UsernameCaseMapped")
 # The profiles allow every visible ASCII character, and change nothing but its case (RFC 8265, 3.3
 # and 3.4; RFC 8264, 9.11). Skipping them for ASCII saves two thirds of the time that a name takes.
 _ASCII_NAME = re.compile("[!-~]+")
+
+# What no rule but the one about reserved words can refuse, so that nearly all names are judged by
+# this pattern and one look at their skeletons.
+_PLAIN = re.escape("".join(sorted({*map(chr, range(0x21, 0x7F))} - {*_FORBIDDEN})))
+_PLAIN_NAME = re.compile(f"(?![{_FORBIDDEN_FIRST}])[{_PLAIN}]{{1,{MAX_NAME}}}")
 
 
 class NameRefused(TrionetError):
@@ -78,19 +83,14 @@ class Name:
     Attributes:
         shown: the form that everyone sees.
         key: the form that names are compared by; no two members have the same.
+        skeletons: what the name looks like; no two members have a skeleton in common. Computed
+            once, where the name is asked for, because it needs tables that may differ between
+            machines.
     """
 
     shown: str
     key: str
-
-    @property
-    def skeletons(self) -> frozenset[str]:
-        """What the name looks like; no two members have a skeleton in common.
-
-        Computed anew each time, in 10 µs. To keep the skeletons of thousands of names would take
-        more memory than that is worth.
-        """
-        return skeletons_of(self.shown, self.key)
+    skeletons: frozenset[str]
 
     def __str__(self) -> str:
         return self.shown
@@ -108,7 +108,7 @@ def parse_name(text: str) -> Name:
     name = parse_room_name(text)
     if name.key in _RESERVED:
         raise NameRefused(f"nobody can be called {name}")
-    if not name.skeletons.isdisjoint(_reserved_skeletons()):
+    if not {*map(_without_marks, name.skeletons)}.isdisjoint(_reserved_skeletons()):
         raise NameRefused(f"nobody can be called {name}, which looks like a reserved word")
     return name
 
@@ -123,6 +123,14 @@ def parse_room_name(text: str) -> Name:
         NameRefused: no room can have this name.
     """
     text = text.strip(" \t")
+    if _PLAIN_NAME.fullmatch(text):
+        key = text.lower()
+        return _name(text, key, skeletons_of(text, key))
+    return _judge(text)
+
+
+def _judge(text: str) -> Name:
+    """Apply all rules."""
     if not text:
         raise NameRefused("the name is empty")
     if len(text) > 4 * MAX_NAME:
@@ -135,9 +143,14 @@ def parse_room_name(text: str) -> Name:
     key = _map_case(shown)
     _check_form(shown, key)
     _check_safe(shown)
-    _check_look(shown, key)
+    skeletons = skeletons_of(shown, key)
+    _check_look(shown, key, skeletons)
+    return _name(shown, key, skeletons)
+
+
+def _name(shown: str, key: str, skeletons: frozenset[str]) -> Name:
     # Most names are their own key. Sharing the text halves what thousands of names take.
-    return Name(shown, shown if shown == key else key)
+    return Name(shown, shown if shown == key else key, skeletons)
 
 
 def _check_form(shown: str, key: str) -> None:
@@ -152,7 +165,7 @@ def _check_form(shown: str, key: str) -> None:
         raise NameRefused("a name cannot begin with a combining mark")
 
 
-def _check_look(shown: str, key: str) -> None:
+def _check_look(shown: str, key: str, skeletons: frozenset[str]) -> None:
     """Refuse a name that looks like the beginning of something that only the room writes."""
     if shown.isascii():
         # No ASCII character looks like another one that means something here.
@@ -160,11 +173,19 @@ def _check_look(shown: str, key: str) -> None:
     for character in shown:
         if character in _BLANK_LETTERS or character in _COMBINING_ASTERISKS:
             raise NameRefused(f"a name cannot have the character U+{ord(character):04X}")
-    skeletons = skeletons_of(_visargas_as_colons(shown), _visargas_as_colons(key))
+    if (drawn := _visargas_as_colons(shown)) != shown:
+        skeletons = skeletons_of(drawn, _visargas_as_colons(key))
     if shown[0] in _STARS or any(skeleton.startswith("*") for skeleton in skeletons):
         raise NameRefused(f"a name cannot begin with {shown[0]}, which looks like a *")
     if any(_COLON.search(skeleton) for skeleton in skeletons):
         raise NameRefused("a name cannot have what looks like a :")
+
+
+def _without_marks(skeleton: str) -> str:
+    """Return a skeleton without its marks: nobody should have to look for the dot below `ẹrror`."""
+    if skeleton.isascii():
+        return skeleton
+    return "".join(one for one in skeleton if unicodedata.category(one)[0] != "M")
 
 
 @cache

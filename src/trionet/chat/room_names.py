@@ -1,7 +1,7 @@
-"""What a room may be called: as a member, but for the reserved words; shown in its case-mapped form.
+"""What a room may be called: the same as a member, but no word is reserved.
 
-So `Builds` and `builds` are one room, and it is written `builds`. A room cannot look like another:
-names of rooms are told apart by their skeletons, as names of members are.
+A room is shown in its case-mapped form: `Builds` and `builds` are one room, written `builds`. A
+room cannot look like another: rooms are told apart by their skeletons, as members are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from trionet.chat.names import Name, parse_room_name
 from trionet.chat.operations import UniqueName
+from trionet.chat.skeleton import skeletons_of
 
 # Everyone starts here unless a login says otherwise, and it always exists.
 LOBBY = "lobby"
@@ -34,7 +35,7 @@ def parse_room(text: str) -> UniqueName:
         NameRefused: no room can have this name.
     """
     key = parse_room_name(text).key
-    return unique(Name(key, key))
+    return unique(Name(key, key, skeletons_of(key, key)))
 
 
 LOBBY_NAME = UniqueName(LOBBY, LOBBY, (LOBBY,))

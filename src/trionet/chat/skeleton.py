@@ -28,6 +28,11 @@ _HIDDEN_DOT = re.compile("(?<=[ij])([\u0316-\u0333]*)\u0307+")
 # looks like `lobby`; no other letter does that.
 _SMALL_PALOCHKA = 0x4CF
 
+# Small capitals that the data does not have, because each looks like a capital only in its shape.
+# People see `ᴇʀʀᴏʀ` as a word in capitals. This is no part of `skeleton`, where the data makes the
+# Cyrillic `н` a small capital `ʜ`: then `нan` would look like `han`.
+_SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz")
+
 
 def skeleton(text: str) -> str:
     """Return the skeleton of a text.
@@ -52,15 +57,21 @@ def skeletons_of(shown: str, key: str) -> frozenset[str]:
         shown: the name as everyone sees it.
         key: its case-mapped form.
 
-    There are two skeletons, because names that differ only in case are the same name, but letters
-    that look alike in one case need not do so in the other. The skeleton of the key catches `ѕсоре`
-    (Cyrillic) beside `SCOPE`. The skeleton of the shown form, put into lower case afterwards,
-    catches `Воb` beside `bob`: a Cyrillic `В` looks like a `B`, but a small `в` does not look like
-    a `b`. It also catches `Ian` beside `lan`.
+    There are two skeletons or three, because names that differ only in case are the same name, but
+    letters that look alike in one case need not do so in the other. The skeleton of the key catches
+    `ѕсоре` (Cyrillic) beside `SCOPE`. The skeleton of the shown form, put into lower case
+    afterwards, catches `Воb` beside `bob`: a Cyrillic `В` looks like a `B`, but a small `в` does
+    not look like a `b`. It also catches `Ian` beside `lan`. A name with small capitals has a third
+    skeleton, with ordinary letters in their place: it catches `ᴀɴɴ` beside `Ann`.
     """
     of_shown = skeleton(shown)
     of_key = of_shown if shown == key else skeleton(key)
-    return frozenset((of_key, skeleton(of_shown.lower())))
+    found = {of_key, skeleton(of_shown.lower())}
+    if not shown.isascii():
+        plain = shown.translate(_SMALL_CAPITALS)
+        if plain != shown:
+            found.add(skeleton(skeleton(plain).lower()))
+    return frozenset(found)
 
 
 @cache

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from trionet.chat import state_events as events
+from trionet.chat import events
+from trionet.chat.events import StateEvent
 from trionet.chat.operations import (
     Act,
     ConnectionId,
@@ -34,7 +35,6 @@ from trionet.chat.operations import (
     UniqueName,
 )
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
-from trionet.chat.state_events import StateEvent
 from trionet.chat.vacancies import Vacancies
 
 # A room costs some 0.5 KiB, and a member's place in one some 0.2.
@@ -214,8 +214,8 @@ class State:
         if member is None or not op.texts:
             return
         if op.room not in member.rooms:
-            for id_ in op.ids or [None] * len(op.texts):
-                told.append(_not_in_room(member, op.room, id_))
+            ids = op.ids or [None] * len(op.texts)
+            told += [_not_in_room(member, op.room, id_) for id_ in ids]
             return
         room = self.rooms[op.room]
         said = events.Said(
@@ -368,7 +368,7 @@ class State:
         if name.key in self.rooms:
             return "", ""
         # A room that ends with the move is no more.
-        ending = [room for room in leaves if self._ends_without(member, room)]
+        ending = [room for room in leaves if self._ends_without_one(room)]
         for skeleton in name.skeletons:
             twin = self._room_by_skeleton.get(skeleton)
             if twin is not None and twin not in ending:
@@ -378,7 +378,7 @@ class State:
             return "too-many-rooms", f"there are {self.max_rooms} rooms already"
         return "", ""
 
-    def _ends_without(self, member: Member, name: str) -> bool:
+    def _ends_without_one(self, name: str) -> bool:
         room = self.rooms[name]
         return name != LOBBY and not room.topic and len(room.members) == 1
 

@@ -47,8 +47,9 @@ _LEAVE_SECONDS = 1.0
 # its outputs have.
 _STUCK_SECONDS = 3.0
 
-# A joiner behind a letter, and a stack of marks: `safe_text` needs all of its patterns for them.
-_UNUSUAL = "\u0647\u200d." + 9 * "\u0301"
+# A joiner behind a letter, and a stack of marks, some of them beyond U+10000: `safe_text` needs all
+# of its patterns and tables for them.
+_UNUSUAL = "\u0647\u200d." + 5 * "\u0301\U0001d167"
 
 
 class ClientEnding(Ending):

@@ -17,6 +17,7 @@ import trio
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.input_end import InputEnd
+from trionet.connection.opening import Opening
 from trionet.connection.outbox import Outbox, WhenSlow
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.peer import peer_of
@@ -96,6 +97,7 @@ class Connection:
         number: int = 0,
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self._limits = limits
         self._encode_notice = safe_notices(encode_notice)
@@ -116,6 +118,7 @@ class Connection:
             max_unending=limits.max_unending,
             refuse_http=refuse_http,
             on_bad_line=self._answer,
+            opening=opening,
         )
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
@@ -161,6 +164,16 @@ class Connection:
         this with a `trionet.LineRejected` for each bad line that it wants to answer.
         """
         self.outbox.put(self._encode_notice(notice))
+
+    def speak(self, encode_notice: EncodeNotice) -> None:
+        """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.
+
+        A service with several formats calls this when it knows which one the peer speaks.
+
+        Args:
+            encode_notice: see `trionet.serve`.
+        """
+        self._encode_notice = self.outbox.notices = safe_notices(encode_notice)
 
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.

@@ -98,6 +98,7 @@ class Outbox:
             the next ones have to wait.
         progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
+        notices: turns what the peer missed into lines. It may be changed at any time.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
 
@@ -108,7 +109,6 @@ class Outbox:
         "_emptied",
         "_lines",
         "_max_waiting",
-        "_notices",
         "_nursery",
         "_on_blocked",
         "_on_overflow",
@@ -121,6 +121,7 @@ class Outbox:
         "broken",
         "direct",
         "dropped",
+        "notices",
         "progressed_at",
     )
 
@@ -157,7 +158,7 @@ class Outbox:
         self._nursery = nursery
         self._max_waiting = max_waiting
         self._when_slow = when_slow
-        self._notices = safe_notices(encode_notice)
+        self.notices = safe_notices(encode_notice)
         self._on_overflow = on_overflow
         self._on_blocked = on_blocked
         # Both exist only while something waits: thousands of idle outboxes have neither.
@@ -352,7 +353,7 @@ class Outbox:
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self._notices.missed, self._max_waiting)
+            queue = LineQueue(self._tell_missed, self._max_waiting)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
@@ -375,6 +376,9 @@ class Outbox:
             self.give_up()
             if self._on_overflow is not None:
                 self._on_overflow()
+
+    def _tell_missed(self, count: int) -> bytes:
+        return self.notices.missed(count)
 
     def _sent(self, send: Callable[[T], int], data: T) -> int:
         """Send what the kernel takes at once, and return how many bytes that was."""

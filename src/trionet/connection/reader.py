@@ -25,6 +25,7 @@ from trionet.abc import Interruptible, ReceivesNow
 from trionet.checks import check_answering, check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
+from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.lines import (
@@ -59,6 +60,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             no web page can talk to this server through a visitor's browser.
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
             on to the next line. Without it, `receive` raises the bad line, and can be called again.
+        opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
+            Where it is given, a first line that begins like it is handed out alone.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
@@ -76,6 +79,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         "_lines_out",
         "_now",
         "_on_bad_line",
+        "_opening",
+        "_ordinary",
         "_pending",
         "_reading",
         "_receives_now",
@@ -94,6 +99,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         max_unending: int = MAX_UNENDING,
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
@@ -110,7 +116,10 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             self._receives_now = cast(ReceivesNow, stream)
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        self._ordinary = max_line
         self._judge_first = refuse_http
+        # Until the first line has come.
+        self._opening = opening
         self._on_bad_line = on_bad_line
         # Lines that have come out of the decoder.
         self._lines_out = 0
@@ -266,12 +275,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
         """Return up to `max_lines` lines of `data`; without it, of what is held."""
         decoder = self._decoder
+        if self._opening is not None:
+            max_lines = self._open(data, max_lines)
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
         else:
             batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
         if not batch:
             return batch
+        if self._opening is not None:
+            if not self._opening.is_met(batch[0]):
+                decoder.max_line = self._ordinary
+            self._opening = None
         if self._judge_first:
             self._judge_first = False
             if is_http_request(batch[0]):
@@ -283,6 +298,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._lines_out += len(batch)
         self.waiting_since = math.inf
         return batch
+
+    def _open(self, data: bytes | bytearray | None, max_lines: int) -> int:
+        """Look how the first line begins, and return how many lines to hand out."""
+        opening, decoder = self._opening, self._decoder
+        assert opening is not None
+        if decoder.max_line == opening.max_line:
+            return 1
+        if not (decoder.held if data is None else data).startswith(opening.begins):
+            self._opening = None
+            return max_lines
+        decoder.max_line = opening.max_line
+        return 1
 
     async def _wait_until_due(self) -> None:
         """Wait until a held line may be handed out. Perhaps a checkpoint."""

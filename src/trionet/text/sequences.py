@@ -5,8 +5,11 @@ are unsafe everywhere. These three kinds have a meaning beside the right neighbo
 neighbours decide: two characters before it and one after it, or the whole of a flag. So each kind
 has one pattern that finds the meaningless ones, and `re` goes over the line once for each, in C. No
 line makes Python code run for each of its characters: that once made a line of joiners forty times
-as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst of some thousand
-random ones seven to nine times: 0.3 to 0.4 ms for 4,096 bytes.
+as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst known one
+six times: 0.28 ms for 4,096 bytes (`tools/dear_lines.py` searches for worse).
+
+Most of the cost is in looks at neighbours, so each pattern first looks at the character before with
+one quick class (`perhaps_one_of`), which ends the search for most meaningless characters.
 
 The patterns are seldom needed and take 20 ms to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
@@ -28,6 +31,7 @@ from trionet.text.characters import (
     PICTOGRAPHIC,
     characters_of,
     one_of,
+    perhaps_one_of,
 )
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
@@ -35,6 +39,7 @@ _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _EMOJI_SELECTOR = "\ufe0e\ufe0f"
 _SKIN_TONE = "\U0001f3fb-\U0001f3ff"
 _KEYCAP = "0-9#*"
+_KEYCAP_BASES = "0123456789#*"
 
 _IDEOGRAPH_SELECTOR = "\ufe00-\ufe02\U000e0100-\U000e01ef"
 
@@ -69,22 +74,33 @@ class _Patterns(NamedTuple):
     joiner: re.Pattern[str]
 
 
-def replace_alone(text: str, replacement: str) -> str:
-    """Replace each joiner, variation selector and tag that is not part of a visible sequence.
-
-    A character that is replaced never gives a meaning to one that is kept, so the kinds can be
-    replaced one after the other.
+def replace_tags(text: str, replacement: str) -> str:
+    """Replace each tag that is not part of a flag. Do this before `replace_alone`.
 
     Args:
         text: any text.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
-    if patterns.tag.search(text) is not None:
-        # Every second piece is a flag.
-        pieces = patterns.flag.split(text)
-        pieces[::2] = [patterns.tag.sub(replacement, piece) for piece in pieces[::2]]
-        text = "".join(pieces)
+    if patterns.tag.search(text) is None:
+        return text
+    # Every second piece is a flag.
+    pieces = patterns.flag.split(text)
+    pieces[::2] = [patterns.tag.sub(replacement, piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def replace_alone(text: str, replacement: str) -> str:
+    """Replace each joiner and variation selector that is not part of a visible sequence.
+
+    A character that is replaced never gives a meaning to one that is kept, so the kinds can be
+    replaced one after the other.
+
+    Args:
+        text: any text, with no tag outside of a flag.
+        replacement: the one character that replaces each.
+    """
+    patterns = _patterns()
     text = patterns.selector.sub(replacement, text)
     text = patterns.non_joiner.sub(replacement, text)
     return patterns.joiner.sub(replacement, text)
@@ -95,17 +111,37 @@ def _patterns() -> _Patterns:
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
     mongolian = characters_of(_MONGOLIAN)
+    pictographs = characters_of(PICTOGRAPHIC)
     # After these a joiner stays, whatever follows: for example after the heh that abbreviates the
     # year of the Hijra, which a full stop follows.
     joins_alone = [*viramas, *_letters(CURSIVE), *mongolian]
-    letter, virama, pictograph = map(one_of, (joining, viramas, characters_of(PICTOGRAPHIC)))
+    letter, virama, pictograph = map(one_of, (joining, viramas, pictographs))
     ends_alone = one_of(joins_alone)
+    # What can stand before a ZWNJ, a selector and a ZWJ that have a meaning.
+    letter_perhaps = perhaps_one_of(joining)
+    before_selector = perhaps_one_of(
+        [
+            *[*pictographs, *_KEYCAP_BASES],
+            *characters_of(f"{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}"),
+        ]
+    )
+    before_joiner = perhaps_one_of(
+        [
+            *joins_alone,
+            *joining,
+            *pictographs,
+            *_EMOJI_SELECTOR,
+            *characters_of(_MONGOLIAN_SELECTOR),
+        ]
+    )
 
     def behind_emoji(what: str) -> str:
-        return "|".join(
-            f"(?<={pictograph}{selector}{tone}{what})"
-            for selector in ("", f"[{_EMOJI_SELECTOR}]")
-            for tone in ("", f"[{_SKIN_TONE}]")
+        # Look at the last character first: it tells which of the others to look at.
+        return (
+            f"(?<![{_EMOJI_SELECTOR}{_SKIN_TONE}]{what})(?<={pictograph}{what})"
+            f"|(?<=[{_EMOJI_SELECTOR}]{what})(?<={pictograph}.{what})"
+            f"|(?<=[{_SKIN_TONE}]{what})"
+            f"(?:(?<={pictograph}.{what})|(?<=[{_EMOJI_SELECTOR}].{what})(?<={pictograph}..{what}))"
         )
 
     return _Patterns(
@@ -116,19 +152,27 @@ def _patterns() -> _Patterns:
         tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
         selector=re.compile(
             f"[{_EMOJI_SELECTOR}{_IDEOGRAPH_SELECTOR}{_MONGOLIAN_SELECTOR}{_MONGOLIAN_SEPARATOR}]"
-            f"(?<!{pictograph}[{_EMOJI_SELECTOR}])(?<![{_KEYCAP}][{_EMOJI_SELECTOR}])"
-            f"(?<![{IDEOGRAPHIC}][{_IDEOGRAPH_SELECTOR}])"
-            f"(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}])"
-            f"(?!(?:(?<=[{_MONGOLIAN}]{_MONGOLIAN_SEPARATOR})"
-            f"|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_MONGOLIAN_SEPARATOR}))"
-            f"[{_MONGOLIAN_VOWEL_APART}])"
+            f"(?:(?<![{before_selector}].)"
+            # Each kind by itself, so that no selector is compared with what others stand behind.
+            f"|(?<=[{_EMOJI_SELECTOR}])(?<!{pictograph}.)(?<![{_KEYCAP}].)"
+            f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
+            f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
+            f"|(?<={_MONGOLIAN_SEPARATOR})"
+            f"(?!(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
+            f"[{_MONGOLIAN_VOWEL_APART}]))",
+            re.DOTALL,
         ),
-        non_joiner=re.compile(f"{_ZWNJ}(?:(?<!{letter}{_ZWNJ})|(?!{letter})(?<!{virama}{_ZWNJ}))"),
+        # The quick look comes first in both, because most meaningless joiners end there.
+        non_joiner=re.compile(
+            f"{_ZWNJ}(?:(?<![{letter_perhaps}]{_ZWNJ})|(?!{letter})(?<!{virama}{_ZWNJ})"
+            f"|(?<!{letter}{_ZWNJ}))"
+        ),
         joiner=re.compile(
-            f"{_ZWJ}(?<!{ends_alone}{_ZWJ})(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_ZWJ})"
+            f"{_ZWJ}(?:(?<![{before_joiner}]{_ZWJ})"
+            f"|(?<!{ends_alone}{_ZWJ})(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_ZWJ})"
             # Look at what follows first: usually it cannot be joined.
             f"(?!{letter}(?<={letter}{_ZWJ}.))"
-            f"(?!{pictograph}(?:{behind_emoji(_ZWJ + '.')}))",
+            f"(?!{pictograph}(?:{behind_emoji(_ZWJ + '.')})))",
             re.DOTALL,
         ),
     )

@@ -1,0 +1,84 @@
+"""Which line of 4 KiB takes `safe_text` longest, compared with a line of Cyrillic letters.
+
+    python tools/dear_lines.py [--seconds 20] [--seed 1]
+
+The script times the lines that the tests name, and then searches: it repeats random pieces of
+characters that have a rule of their own, and varies the dearest ones. It prints the ten dearest
+pieces, with their time in µs and as a multiple of that of Cyrillic. Times are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+import timeit
+
+from trionet.text.safe import safe_text
+
+LINE_BYTES = 4096
+
+PARTS = [
+    *"ab 1#\0\x85\xadЖस世葛☺👩🏽🏴ᠨᠠ𐌰𑀓𝓐\u0647\u094d",
+    *"\u200c\u200d\ufe0f\ufe00\U000e0100\u180b\u180e\U000e0067\U000e0031\U000e007f",
+    *"\u0301\U0001d167\U00010a01\u034f\u202e\u200b\ue000\ufdd0\U0001fffe\U000f0000",
+]
+
+# From earlier searches. A random search seldom comes upon them in seconds.
+KNOWN = [
+    "\u0647\u200c", "\u0647\u200ca", "a\u200c", "a\u200d", "a\u200d👩", "x🏽\u200d👩",
+    "👩\u200d", "👩\u200da", "😀\ufe0f\u200d", "\u180e\u180e\u200d", "\U0001fffe\u180b",
+    "x\ufe0f", "\u1820\ufe0f", "\0a", "\x85\x1b", "a\u200b", "e" + "\u0301" * 9,
+    "e" + "\u0301" * 8 + "\U00010a01", "𑀓" + "\u200c" * 8, "𝓐𐌰𐌰" + "\u200c" * 7,
+    "\U0001d167" * 8 + "b", "\U0001d167𑀓",
+]  # fmt: skip
+
+
+def longest(piece: str) -> str:
+    """Return a line of at most 4,096 bytes that is not all ASCII."""
+    line = f"é{piece * (LINE_BYTES // len(piece.encode()) + 1)}"
+    return line.encode()[:LINE_BYTES].decode(errors="ignore")
+
+
+def microseconds(line: str, repeat: int) -> float:
+    """Return the median time that `safe_text` takes for a line."""
+    safe_text(line)
+    return statistics.median(timeit.repeat(lambda: safe_text(line), number=5, repeat=repeat)) / 5e-6
+
+
+def random_piece(chance: random.Random, dearest: list[str]) -> str:
+    """Return a new piece, or a dear one with a part inserted or removed."""
+    if dearest and chance.random() < 0.5:
+        piece = list(chance.choice(dearest))
+        at = chance.randrange(len(piece))
+        piece[at : at + chance.randrange(2)] = chance.choice(PARTS) * chance.choice((0, 1, 1, 7))
+        if piece:
+            return "".join(piece)
+    count = chance.randrange(1, 5)
+    return "".join(chance.choice(PARTS) * chance.choice((1, 1, 2, 7)) for _ in range(count))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    cost = {piece: microseconds(longest(piece), 5) for piece in KNOWN}
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end:
+        dearest = sorted(cost, key=cost.__getitem__)[-10:]
+        piece = random_piece(chance, dearest)
+        cost[piece] = microseconds(longest(piece), 5)
+    print(f"{len(cost)} pieces tried")
+    for piece in sorted(cost, key=cost.__getitem__)[-10:]:
+        # Side by side, so that a busy moment of the machine slows both.
+        pairs = [(microseconds(longest(piece), 5), microseconds(longest("ж"), 5)) for _ in range(9)]
+        ratio = statistics.median(own / letters for own, letters in pairs)
+        own = statistics.median(own for own, _ in pairs)
+        print(f"{own:6.0f} µs  {ratio:4.1f} ×  {piece!a}")
+
+
+if __name__ == "__main__":
+    main()
