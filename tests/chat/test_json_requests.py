@@ -164,7 +164,7 @@ def test_an_object_without_a_type_or_with_a_strange_one() -> None:
     assert code(type="Say") == "unknown-type"
     assert code(type="") == "unknown-type"
     reason = str(mistake(json.dumps({"type": "\x1b[2J" + "x" * 1000})))
-    assert reason == "there is no request �[2J" + "x" * 60 + "…"
+    assert reason == "there is no request �[2J" + "x" * 28 + "…"
 
 
 @pytest.mark.parametrize(

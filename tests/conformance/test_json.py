@@ -80,10 +80,11 @@ def test_j1_a_first_line_that_is_a_json_object_begins_json_lines(
 def test_j1_any_other_first_line_is_a_name(chat: JSONRoom, first: str) -> None:
     peer = chat.connect()
     peer.say_raw(first)
-    if first == "7":
-        peer.peer.expect("*** welcome, 7 (1 here: 7)")
-    else:
+    if first.startswith("{"):
+        # No name begins so.
         peer.peer.expect_error()
+    else:
+        peer.peer.expect(f"*** welcome, {first} (1 here: {first})")
 
 
 def padded(size: int, **fields: Any) -> str:
@@ -149,6 +150,8 @@ def test_j5_members_of_both_formats_hear_each_other(chat: JSONRoom) -> None:
     ann.ask("act", room="lobby", text="nods")
     plain.expect("Ann: hi", "* Ann nods")
     plain.ask("/who", "*** 2 here: Pat, Ann")
+    ann.expect("said", text="hi")
+    ann.expect("acted", text="nods")
     ann.quit()
     plain.expect("*** Ann left (1 here)")
 
@@ -413,17 +416,13 @@ def test_j30_a_blank_text_is_a_bad_request(ann: JSONPeer, text: str) -> None:
 
 
 def test_j31_each_line_of_a_text_counts(start: Starter) -> None:
-    chat = JSONRoom(start.room("--rate", "20", "--burst", "40", "--forever"))
+    chat = JSONRoom(start.room("--rate", "100", "--burst", "50", "--forever"))
     (ann,) = chat.join("Ann")
     began = time.monotonic()
-    text = "\n".join("x" * 50)
-    ann.ask("say", room="lobby", text=text)
-    ann.ask("say", room="lobby", text=text)
-    ann.ask("ping")
-    ann.expect("said")
-    ann.expect("said")
-    ann.expect("pong")
-    assert time.monotonic() - began > 2, "60 lines over the burst take 3 s at 20 a second"
+    for _ in range(4):
+        ann.ask("say", room="lobby", text="\n".join("x" * 50))
+        ann.expect("said")
+    assert time.monotonic() - began > 0.9, "100 lines over the burst take a second"
 
 
 # Logging in
@@ -631,8 +630,8 @@ def test_j48_times_are_utc_with_milliseconds(chat: JSONRoom, place: str) -> None
     seen, _ = everything(chat, place)
     times = [event["time"] for event in seen]
     assert times == sorted(times)
-    for time in times:
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    for one in times:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one)
 
 
 def test_j49_said_and_acted_have_a_text(pair: list[JSONPeer]) -> None:
@@ -671,6 +670,7 @@ def test_j51_left_says_why(chat: JSONRoom, place: str) -> None:
     bob = come("Bob")
     bob.ask("leave", room="lobby")
     ann.expect("left", reason="left")
+    bob.expect("left", reason="left")
     bob.quit()
     come("Cid").peer.close()
     ann.expect("left", name="Cid", reason="lost")

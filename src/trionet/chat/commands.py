@@ -27,11 +27,8 @@ from trionet.chat.requests import (
     SetTopic,
     Tell,
 )
-from trionet.chat.texts import safe_topic
-from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
-
-# Characters of an unknown command that the error repeats.
-_MAX_REPEATED = 32
+from trionet.chat.texts import repeated, safe_topic
+from trionet.text.safe import WHITE_SPACE, safe_message
 
 
 class Command(NamedTuple):
@@ -120,10 +117,10 @@ def read_command(line: str) -> Request:
 
 
 def _unknown(name: str) -> str:
-    # Cut first: a character sequence that is safe as a whole may not be when it is cut.
-    repeated = safe_text(name[:_MAX_REPEATED]) + ("…" if len(name) > _MAX_REPEATED else "")
     meant = nearest(name, _BY_NAME)
-    return f"unknown command {repeated} ({f'did you mean {meant}?' if meant else 'try /help'})"
+    return (
+        f"unknown command {repeated(name)} ({f'did you mean {meant}?' if meant else 'try /help'})"
+    )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

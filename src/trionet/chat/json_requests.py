@@ -37,14 +37,14 @@ from trionet.chat.requests import (
     SetTopic,
     Tell,
 )
-from trionet.chat.texts import MAX_TEXT, safe_texts, safe_topic
+from trionet.chat.texts import MAX_TEXT, repeated, safe_texts, safe_topic
 from trionet.lines import Line
-from trionet.text.safe import WHITE_SPACE, safe_text
+from trionet.text.safe import WHITE_SPACE
 
 # Whole numbers that every language's JSON reader keeps exactly.
 _MOST = 2**53
-# Characters that an error repeats of a line.
-_MAX_REPEATED = 64
+# Characters of what msgspec says of a field. It may repeat what stands there.
+_MAX_ABOUT_FIELDS = 120
 
 _Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Id = _Number | Annotated[str, Meta(min_length=1, max_length=64)] | None
@@ -309,14 +309,9 @@ def _misunderstood(line: str, error: Exception, *, by_member: bool) -> Misunders
     except _UNREADABLE:
         return Misunderstood("`type` is missing, or is no text", id=id_)
     if type_ not in _TYPES:
-        reason = f"there is no request {_repeated(type_)}"
+        reason = f"there is no request {repeated(type_)}"
         return Misunderstood(reason, code="unknown-type", id=id_)
     if not by_member and type_ not in _TYPES_OF_STRANGERS:
         return Misunderstood("log in first", code="not-logged-in", id=id_)
     # msgspec's words are good enough for the programmer who reads them.
-    return Misunderstood(_repeated(str(error)), id=id_, is_login=type_ == "login")
-
-
-def _repeated(text: str) -> str:
-    """Return a peer's words for an error: cut, and safe to show."""
-    return safe_text(text[:_MAX_REPEATED]) + ("…" if len(text) > _MAX_REPEATED else "")
+    return Misunderstood(repeated(str(error), _MAX_ABOUT_FIELDS), id=id_, is_login=type_ == "login")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trionet.chat.requests import Misunderstood
-from trionet.text.safe import WHITE_SPACE, safe_message
+from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
 # Of a message, an action or a private message in JSON: what a plain line may have, and what a
 # screen shows at once.
@@ -12,6 +12,9 @@ MAX_TEXT_LINES = 50
 
 # Of a topic: what IRC servers take.
 MAX_TOPIC = 390
+
+# Of what a peer sent, in the error about it: as much as a name may have.
+MAX_REPEATED = 32
 
 
 def safe_texts(text: str) -> str:
@@ -54,3 +57,12 @@ def safe_topic(text: str) -> str:
 def size_of(text: str) -> int:
     """Return how many bytes a text has as UTF-8."""
     return len(text) if text.isascii() else len(text.encode())
+
+
+def repeated(text: str, most: int = MAX_REPEATED) -> str:
+    """Return a peer's words as an error repeats them: safe to show, and cut after some characters.
+
+    A name that somebody can have stays as it is.
+    """
+    # Cut first: a character sequence that is safe as a whole may not be when it is cut.
+    return safe_text(text[:most]) + ("…" if len(text) > most else "")
