@@ -1,4 +1,4 @@
-"""The chat in JSON lines: J1 to J89 of docs/protocol.md."""
+"""The chat in JSON lines: J1 to J91 of docs/protocol.md."""
 
 from __future__ import annotations
 
@@ -569,6 +569,17 @@ def test_j44_the_epoch_is_the_same_for_all(chat: JSONRoom) -> None:
     assert len(epochs) == 1
 
 
+def test_j44_a_room_that_begins_again_goes_on_with_its_numbers(ann: JSONPeer, place: str) -> None:
+    last = 0
+    for _ in range(3):
+        ann.ask("join", room=place)
+        assert ann.expect("entered")["last"] > last
+        ann.ask("say", room=place, text="x")
+        ann.expect("said")
+        ann.ask("leave", room=place)
+        last = ann.expect("left")["number"]
+
+
 # What happens in a room
 
 
@@ -766,6 +777,9 @@ def test_j59_both_get_told(pair: list[JSONPeer]) -> None:
     assert told == receipt
     assert told["from"] == "Ann"
     assert set(told) == {"type", "number", "time", "from", "to", "text"}
+    ann.ask("tell", to="Ann", text="note", id=2)
+    ann.expect("told", to="Ann", text="note", re=2)
+    ann.expect_quiet()
 
 
 def test_j60_the_numbers_of_told_are_the_receivers(chat: JSONRoom) -> None:
@@ -1106,3 +1120,55 @@ def test_j89_a_slow_reader_is_told_how_many_lines_it_missed(start: Starter) -> N
             heard += 1
     assert heard + missed == 2000
     assert missed > 0
+
+
+# Both formats
+
+
+def test_j90_whatever_two_members_hear_they_hear_in_the_same_order(
+    chat: JSONRoom, place: str
+) -> None:
+    a, b = f"{place}a", f"{place}b"
+    ann, bob, cid = chat.join("Ann", "Bob", "Cid", rooms=[a, b])
+    plain = chat.room.log_in("Pat")
+    plain.expect("*** welcome, Pat (1 here: Pat)")
+    plain.ask(f"/join {a}", "*** welcome, Pat (4 here: Ann, Bob, Cid, Pat)")
+    bob.ask("leave", room=a)
+    cid.ask("leave", room=b)
+    for number in range(30):
+        ann.ask("say", room=(a, b)[number % 2], text=f"{number}")
+        bob.ask("say", room=b, text=f"{number}")
+        cid.ask("say", room=a, text=f"{number}")
+        plain.say(f"{number}")
+    expected = {"Ann": 30 + 30 + 30 + 30, "Bob": 15 + 30, "Cid": 15 + 30 + 30}
+    heard = []
+    for name, peer in (("Ann", ann), ("Bob", bob), ("Cid", cid)):
+        texts: list[str] = []
+        while len(texts) < expected[name]:
+            event = peer.read()
+            if event["type"] == "said":
+                texts.append(f"{event['name']}: {event['text']}")
+        heard.append(texts)
+    lines: list[str] = []
+    while len(lines) < 15 + 30:
+        line = plain.read()
+        if line.startswith(("Ann: ", "Cid: ")):
+            lines.append(line)
+    of_ann, of_bob, of_cid = heard
+    for one, other in ((of_ann, of_bob), (of_ann, of_cid), (of_ann, lines), (of_cid, lines)):
+        both = {*one} & {*other}
+        assert len(both) >= 45
+        assert [text for text in one if text in both] == [text for text in other if text in both]
+
+
+def test_j91_the_server_ends_with_the_last_member_of_either_format(start: Starter) -> None:
+    room = start.room()
+    chat = JSONRoom(room)
+    plain, (ann,) = meet(chat, "Pat", "Ann")
+    ann.ask("leave", room="lobby")
+    ann.expect("left")
+    plain.expect("*** Ann left (1 here)")
+    plain.leave()
+    ann.expect_quiet()
+    ann.quit()
+    room.program.expect_end()
