@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +170,20 @@ def test_an_answer_shows_the_id_of_its_request(answer: Any, fields: str) -> None
 def test_the_notices_of_the_toolkit_are_objects_too(notice: Notice, fields: str) -> None:
     assert encode_notice(notice).decode() == f'{{"type":{fields}}}\n'
     said(encode_notice(notice))
+
+
+# What is for the switchboard alone.
+INWARD = {
+    events.LoggedIn, events.LoggedOut, events.LoginRefused, events.Named, events.Refused,
+    events.Stayed,
+}  # fmt: skip
+
+
+def test_these_tests_have_every_event_that_a_peer_is_told() -> None:
+    told = {type(event) for event, _ in (*TOLD_TO_A_ROOM, *ANSWERS)}
+    wordless = {answers.TopicIs, answers.Ignored, answers.Helped}
+    others = {events.Joined, answers.Own}
+    assert told | wordless | others | INWARD == {*get_args(answers.Event)}
 
 
 def test_what_only_people_need_has_no_words() -> None:

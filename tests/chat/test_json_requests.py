@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import schema
 from trionet.chat.json_lines import decode, decode_login, decode_messages, is_object
 from trionet.chat.requests import (
+    HERE,
     Act,
     AskPast,
     AskRooms,
@@ -312,6 +313,12 @@ def test_a_connection_speaks_json_if_its_first_line_is_a_json_object() -> None:
         assert is_object(line)
     for line in ("", "Ann", "{Ann", "[]", "[{}]", '"{}"', "{} {}", '{"x":"\\ud800"}', "{" * 9999):
         assert not is_object(line)
+
+
+def test_no_room_that_a_peer_names_is_the_room_that_it_is_in() -> None:
+    request = decode(json.dumps({"type": "say", "room": "", "text": "x"}))
+    assert isinstance(request, Say)
+    assert request.room is not HERE
 
 
 # Messages in one go

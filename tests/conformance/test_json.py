@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import schema
-from json_peer import JSONPeer, JSONRoom
+from json_peer import JSONPeer
 from peer import Peer
 from service import Room, Starter
 
@@ -21,6 +21,39 @@ MOST = 2**53
 TEXTS = ("say", "act", "tell")
 PLAIN_LIMIT = 4096
 LIMIT = 16384
+
+
+class JSONRoom:
+    """A running chat, and peers of it that speak JSON lines."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+
+    def connect(self, name: str = "somebody") -> JSONPeer:
+        """Connect, and say nothing yet."""
+        return self.room.connect_json(name)
+
+    def log_in(self, name: str, **fields: Any) -> JSONPeer:
+        """Connect and log in; read no answer."""
+        peer = self.connect(name)
+        peer.request("login", name=name, **fields)
+        return peer
+
+    def join(self, *names: str, **fields: Any) -> list[JSONPeer]:
+        """Let members log in one after the other, each into the lobby or these rooms.
+
+        They are alone there, and hear of each other here.
+        """
+        members: list[JSONPeer] = []
+        for name in names:
+            peer = self.log_in(name, **fields)
+            peer.expect("welcome", name=name)
+            for room in fields.get("rooms", ["lobby"]):
+                peer.expect("entered", room=room, count=len(members) + 1)
+                for other in members:
+                    other.expect("joined", room=room, name=name, count=len(members) + 1)
+            members.append(peer)
+        return members
 
 
 @pytest.fixture
@@ -72,7 +105,7 @@ def test_j1_a_first_line_that_is_a_json_object_begins_json_lines(
 ) -> None:
     peer = chat.connect()
     peer.say_raw(first)
-    peer.read()
+    peer.receive()
     peer.expect_quiet()
 
 
@@ -101,7 +134,7 @@ def test_j2_a_json_line_has_at_most_16384_bytes(chat: JSONRoom) -> None:
     peer.expect_only("pong", re=2)
     peer.say_raw(padded(LIMIT + 1, type="ping", id=3))
     peer.expect_error("bad-line")
-    peer.ask("login", name="Ann")
+    peer.request("login", name="Ann")
     peer.expect("welcome")
     peer.expect("entered")
     peer.say_raw(padded(LIMIT, type="ping", id=4))
@@ -109,6 +142,14 @@ def test_j2_a_json_line_has_at_most_16384_bytes(chat: JSONRoom) -> None:
     peer.say_raw(padded(LIMIT + 1, type="ping", id=5))
     peer.expect_error("bad-line")
     peer.expect_quiet()
+
+
+def test_j2_the_limit_is_four_times_that_of_other_lines(start: Starter) -> None:
+    chat = JSONRoom(start.room("--max-line", "100", "--forever"))
+    (ann,) = chat.join("Ann")
+    ann.say_raw(padded(400, type="ping", id=1), padded(401, type="ping", id=2))
+    ann.expect_only("pong", re=1)
+    ann.expect_error("bad-line")
 
 
 def test_j2_a_plain_line_is_no_longer_than_before(chat: JSONRoom) -> None:
@@ -123,9 +164,9 @@ def test_j3_every_line_is_an_object_with_its_type_first(pair: list[JSONPeer]) ->
     # Each `read` sees to that.
     for peer in pair:
         peer.say_raw("", "x", "[]", "{}", '{"type":"dance"}')
-        peer.ask("who", room="lobby")
+        peer.request("who", room="lobby")
         for _ in range(5):
-            peer.read()
+            peer.receive()
     bob.peer.send(b"\xff\n")
     bob.expect_error("bad-line")
     ann.expect_quiet()
@@ -146,8 +187,8 @@ def test_j5_members_of_both_formats_hear_each_other(chat: JSONRoom) -> None:
     plain.say("hello", "/me waves")
     ann.expect("said", name="Pat", text="hello")
     ann.expect("acted", name="Pat", text="waves")
-    ann.ask("say", room="lobby", text="hi")
-    ann.ask("act", room="lobby", text="nods")
+    ann.request("say", room="lobby", text="hi")
+    ann.request("act", room="lobby", text="nods")
     plain.expect("Ann: hi", "* Ann nods")
     plain.ask("/who", "*** 2 here: Pat, Ann")
     ann.expect("said", text="hi")
@@ -158,8 +199,8 @@ def test_j5_members_of_both_formats_hear_each_other(chat: JSONRoom) -> None:
 
 def test_j6_a_plain_member_gets_a_text_as_several_lines(chat: JSONRoom) -> None:
     plain, (ann,) = meet(chat, "Pat", "Ann")
-    ann.ask("say", room="lobby", text="one\n\n two")
-    ann.ask("act", room="lobby", text="one\ntwo")
+    ann.request("say", room="lobby", text="one\n\n two")
+    ann.request("act", room="lobby", text="one\ntwo")
     plain.expect("Ann: one", "Ann: ", "Ann:  two", "* Ann one", "* Ann two")
 
 
@@ -186,7 +227,7 @@ def test_j9_a_blank_line_is_ignored(chat: JSONRoom) -> None:
     peer.expect_error("bad-request")
     peer.say_raw("", " \t", "\r", "\u3000")
     peer.expect_quiet()
-    peer.ask("login", name="Ann")
+    peer.request("login", name="Ann")
     peer.expect("welcome")
     peer.expect("entered")
     peer.say_raw("", " \t", "\r", "\u3000")
@@ -194,7 +235,7 @@ def test_j9_a_blank_line_is_ignored(chat: JSONRoom) -> None:
 
 
 def test_j10_unknown_fields_are_ignored(ann: JSONPeer) -> None:
-    ann.ask("ping", x={"y": [1, None, {}]}, re=7, room=5)
+    ann.request("ping", x={"y": [1, None, {}]}, re=7, room=5)
     ann.expect_only("pong")
 
 
@@ -222,7 +263,7 @@ def test_j12_an_integer_is_within_two_to_the_53rd(ann: JSONPeer) -> None:
 
 
 def test_j13_null_is_the_same_as_to_leave_a_field_out(chat: JSONRoom, ann: JSONPeer) -> None:
-    ann.ask("ping", id=None)
+    ann.request("ping", id=None)
     ann.expect_only("pong")
     ann.refused("unavailable", "history", room="lobby", before=None, after=3, limit=None)
     ann.refused("bad-request", "say", room="lobby", text=None)
@@ -240,23 +281,36 @@ def test_j14_of_a_field_that_stands_twice_the_last_counts(ann: JSONPeer) -> None
 
 @pytest.mark.parametrize("id_", ["x", "é" * 64, "\x00", 0, MOST, -MOST])
 def test_j15_answers_have_the_id_as_re(ann: JSONPeer, id_: object) -> None:
-    ann.ask("ping", id=id_)
+    ann.request("ping", id=id_)
     ann.expect_only("pong", re=id_)
-    ann.ask("say", room="lobby", text="x", id=id_)
+    ann.request("say", room="lobby", text="x", id=id_)
     ann.expect("said", re=id_)
-    ann.ask("who", room="nowhere", id=id_)
+    ann.request("who", room="nowhere", id=id_)
     ann.expect_error("no-such-room", re=id_)
+
+
+def test_j15_messages_that_come_together_each_have_their_own(pair: list[JSONPeer]) -> None:
+    ann, bob = pair
+    ids = [1, None, "x", 1, None]
+    lines = [
+        {"type": "say", "room": "lobby", "text": f"{number}", "id": id_}
+        for number, id_ in enumerate(ids)
+    ]
+    ann.say_raw(*map(json.dumps, lines))
+    for number, id_ in enumerate(ids):
+        ann.expect("said", text=f"{number}", re=id_)
+        bob.expect("said", text=f"{number}", re=None)
 
 
 def test_j16_re_is_in_no_other_line(pair: list[JSONPeer]) -> None:
     ann, bob = pair
-    ann.ask("say", room="lobby", text="one", id=1)
-    ann.ask("say", room="lobby", text="two")
+    ann.request("say", room="lobby", text="one", id=1)
+    ann.request("say", room="lobby", text="two")
     assert "re" in ann.expect("said", text="one")
     assert "re" not in ann.expect("said", text="two")
     for _ in range(2):
         assert "re" not in bob.expect("said", name="Ann")
-    ann.ask("tell", to="Bob", text="x", id=2)
+    ann.request("tell", to="Bob", text="x", id=2)
     assert "re" not in bob.expect("told")
 
 
@@ -278,7 +332,7 @@ def test_j17_answers_come_in_the_order_of_the_requests(chat: JSONRoom, place: st
         {"type": "ping"},
     ]
     peer.say_raw(*(json.dumps({**one, "id": number}) for number, one in enumerate(requests)))
-    answers = [peer.read() for _ in requests]
+    answers = [peer.receive() for _ in requests]
     assert [one["re"] for one in answers] == list(range(len(requests)))
     assert [one["type"] for one in answers] == [
         "welcome", "pong", "entered", "said", "members", "error", "said", "renamed", "topic",
@@ -310,6 +364,18 @@ def test_j18_a_request_that_is_refused_changes_nothing(pair: list[JSONPeer]) -> 
 )  # fmt: skip
 def test_j19_what_is_no_json_object_is_bad_json(ann: JSONPeer, line: str) -> None:
     ann.say_raw(line)
+    ann.expect_error("bad-json")
+    ann.expect_quiet()
+
+
+def test_j19_two_objects_on_a_line_are_none_and_one_on_two_lines_is_none(ann: JSONPeer) -> None:
+    say = '{"type":"say","room":"lobby","text":"x"}'
+    ann.say_raw(say, f"{say}{say}", say)
+    ann.expect("said")
+    ann.expect_error("bad-json")
+    ann.expect("said")
+    ann.say_raw('{"type":"say",', '"room":"lobby","text":"x"}')
+    ann.expect_error("bad-json")
     ann.expect_error("bad-json")
     ann.expect_quiet()
 
@@ -359,8 +425,8 @@ def test_j24_a_request_without_its_fields_is_a_bad_request(ann: JSONPeer) -> Non
 
 def to_all(ann: JSONPeer, type_: str, text: str) -> str:
     """Say, act or tell a text to everyone in the lobby or to oneself, and return what is heard."""
-    ann.ask(type_, room="lobby", to="Ann", text=text)
-    heard: str = ann.read()["text"]
+    ann.request(type_, room="lobby", to="Ann", text=text)
+    heard: str = ann.receive()["text"]
     return heard
 
 
@@ -420,7 +486,7 @@ def test_j31_each_line_of_a_text_counts(start: Starter) -> None:
     (ann,) = chat.join("Ann")
     began = time.monotonic()
     for _ in range(4):
-        ann.ask("say", room="lobby", text="\n".join("x" * 50))
+        ann.request("say", room="lobby", text="\n".join("x" * 50))
         ann.expect("said")
     assert time.monotonic() - began > 0.9, "100 lines over the burst take a second"
 
@@ -514,7 +580,7 @@ def test_j38_the_101st_room_is_one_too_many(chat: JSONRoom) -> None:
 
 def test_j39_before_login_only_login_ping_and_quit_are_answered(chat: JSONRoom) -> None:
     peer = chat.connect()
-    peer.ask("ping", id=5)
+    peer.request("ping", id=5)
     peer.expect_only("pong", re=5)
     for type_ in schema.request_types():
         if type_ not in ("login", "ping", "quit"):
@@ -522,7 +588,7 @@ def test_j39_before_login_only_login_ping_and_quit_are_answered(chat: JSONRoom) 
     peer.refused("unknown-type", "dance")
     peer.say_raw("x")
     peer.expect_error("bad-json")
-    peer.ask("quit")
+    peer.request("quit")
     peer.expect_end()
 
 
@@ -533,7 +599,7 @@ def test_j40_after_a_refused_login_another_may_follow(chat: JSONRoom) -> None:
         peer.refused("name-taken", "login", name=name)
     for name in ("", "a b", "lobby", "Error", "*x", "x" * 33):
         peer.refused("name-refused", "login", name=name)
-    peer.ask("login", name="Bob")
+    peer.request("login", name="Bob")
     peer.expect("welcome")
 
 
@@ -543,7 +609,7 @@ def test_j41_the_tenth_refused_login_is_the_last(chat: JSONRoom) -> None:
     for _ in range(20):
         peer.refused("not-logged-in", "rooms")
     for number in range(10):
-        peer.ask("login", name="q", id=number)
+        peer.request("login", name="q", id=number)
     for number in range(10):
         peer.expect_error("name-refused", re=number)
     peer.expect_end()
@@ -558,8 +624,12 @@ def test_j43_what_is_for_coming_back_means_nothing_yet(chat: JSONRoom) -> None:
     ann = chat.log_in(
         "Ann", hold=True, token="x" * 32, seen={"lobby": 3, "@": 1}, epoch="old", password="p"
     )
-    ann.expect("welcome", name="Ann", resumed=False)
+    token = ann.expect("welcome", name="Ann", resumed=False)["token"]
     ann.expect("entered")
+    ann.quit()
+    again = chat.log_in("Ann", token=token, seen={"lobby": 1})
+    again.expect("welcome", name="Ann", resumed=False)
+    again.expect("entered")
     for wrong in ({"hold": 1}, {"token": 1}, {"seen": [1]}, {"seen": {"x": "1"}}, {"epoch": 1}):
         chat.connect().refused("bad-request", "login", name="Bob", **wrong)
 
@@ -572,11 +642,11 @@ def test_j44_the_epoch_is_the_same_for_all(chat: JSONRoom) -> None:
 def test_j44_a_room_that_begins_again_goes_on_with_its_numbers(ann: JSONPeer, place: str) -> None:
     last = 0
     for _ in range(3):
-        ann.ask("join", room=place)
+        ann.request("join", room=place)
         assert ann.expect("entered")["last"] > last
-        ann.ask("say", room=place, text="x")
+        ann.request("say", room=place, text="x")
         ann.expect("said")
-        ann.ask("leave", room=place)
+        ann.request("leave", room=place)
         last = ann.expect("left")["number"]
 
 
@@ -585,15 +655,15 @@ def test_j44_a_room_that_begins_again_goes_on_with_its_numbers(ann: JSONPeer, pl
 
 def test_j45_a_member_hears_of_its_own_rooms_alone(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob")
-    ann.ask("join", room=place)
+    ann.request("join", room=place)
     ann.expect("entered", room=place)
-    ann.ask("say", room=place, text="alone")
+    ann.request("say", room=place, text="alone")
     ann.expect("said", room=place)
     bob.expect_quiet()
-    bob.ask("leave", room="lobby")
+    bob.request("leave", room="lobby")
     bob.expect("left")
     ann.expect("left", room="lobby")
-    ann.ask("say", room="lobby", text="alone")
+    ann.request("say", room="lobby", text="alone")
     ann.expect("said", room="lobby")
     bob.expect_quiet()
 
@@ -606,16 +676,16 @@ def everything(chat: JSONRoom, place: str) -> tuple[list[schema.Event], list[sch
     cid.expect("entered")
     mine = [ann.expect("joined")]
     seen = [bob.expect("joined")]
-    ann.ask("say", room=place, text="hello")
-    ann.ask("act", room=place, text="waves")
-    ann.ask("topic", room=place, text="green")
-    ann.ask("topic", room=place, text="")
-    ann.ask("nick", name="Anna")
-    mine += [ann.read() for _ in range(5)]
-    seen += [bob.read() for _ in range(5)]
-    ann.ask("leave", room=place)
-    mine.append(ann.read())
-    seen.append(bob.read())
+    ann.request("say", room=place, text="hello")
+    ann.request("act", room=place, text="waves")
+    ann.request("topic", room=place, text="green")
+    ann.request("topic", room=place, text="")
+    ann.request("nick", name="Anna")
+    mine += [ann.receive() for _ in range(5)]
+    seen += [bob.receive() for _ in range(5)]
+    ann.request("leave", room=place)
+    mine.append(ann.receive())
+    seen.append(bob.receive())
     return seen, mine
 
 
@@ -647,8 +717,8 @@ def test_j48_times_are_utc_with_milliseconds(chat: JSONRoom, place: str) -> None
 
 def test_j49_said_and_acted_have_a_text(pair: list[JSONPeer]) -> None:
     ann, bob = pair
-    ann.ask("say", room="lobby", text="hello")
-    ann.ask("act", room="lobby", text="waves")
+    ann.request("say", room="lobby", text="hello")
+    ann.request("act", room="lobby", text="waves")
     for type_, text in (("said", "hello"), ("acted", "waves")):
         event = bob.expect(type_, room="lobby", name="Ann", text=text)
         assert set(event) == {"type", "room", "number", "time", "name", "text"}
@@ -679,7 +749,7 @@ def test_j51_left_says_why(chat: JSONRoom, place: str) -> None:
     event = ann.expect("left", room="lobby", name="Bob", count=1, reason="quit")
     assert set(event) == {"type", "room", "number", "time", "name", "count", "reason"}
     bob = come("Bob")
-    bob.ask("leave", room="lobby")
+    bob.request("leave", room="lobby")
     ann.expect("left", reason="left")
     bob.expect("left", reason="left")
     bob.quit()
@@ -707,18 +777,18 @@ def test_j52_who_leaves_the_chat_leaves_each_room(chat: JSONRoom, place: str) ->
 
 def test_j53_renamed_has_the_new_name(pair: list[JSONPeer]) -> None:
     ann, bob = pair
-    ann.ask("nick", name="Anna")
+    ann.request("nick", name="Anna")
     event = bob.expect("renamed", room="lobby", name="Ann", to="Anna")
     assert set(event) == {"type", "room", "number", "time", "name", "to"}
     ann.expect("renamed")
-    ann.ask("say", room="lobby", text="x")
+    ann.request("say", room="lobby", text="x")
     bob.expect("said", name="Anna")
 
 
 def test_j54_topic_has_the_new_topic(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob", rooms=[place])
     for text in ("all green", ""):
-        ann.ask("topic", room=place, text=text)
+        ann.request("topic", room=place, text=text)
         event = bob.expect("topic", room=place, name="Ann", text=text)
         assert set(event) == {"type", "room", "number", "time", "name", "text"}
         ann.expect("topic", text=text)
@@ -730,8 +800,8 @@ def test_j54_topic_has_the_new_topic(chat: JSONRoom, place: str) -> None:
 def test_j55_say_and_act_send_to_a_room(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob", rooms=["lobby", place])
     for room in (place, "lobby", place.upper()):
-        ann.ask("say", room=room, text="hello")
-        ann.ask("act", room=room, text="waves")
+        ann.request("say", room=room, text="hello")
+        ann.request("act", room=room, text="waves")
         for peer in (ann, bob):
             peer.expect("said", room=room.lower(), name="Ann", text="hello")
             peer.expect("acted", room=room.lower(), name="Ann", text="waves")
@@ -740,10 +810,10 @@ def test_j55_say_and_act_send_to_a_room(chat: JSONRoom, place: str) -> None:
 def test_j56_the_receipt_has_the_number_that_all_see(pair: list[JSONPeer]) -> None:
     ann, bob = pair
     for number in range(50):
-        ann.ask("say", room="lobby", text=f"a{number}", id=number)
-        bob.ask("say", room="lobby", text=f"b{number}", id=f"b{number}")
-    mine = [ann.read() for _ in range(100)]
-    theirs = [bob.read() for _ in range(100)]
+        ann.request("say", room="lobby", text=f"a{number}", id=number)
+        bob.request("say", room="lobby", text=f"b{number}", id=f"b{number}")
+    mine = [ann.receive() for _ in range(100)]
+    theirs = [bob.receive() for _ in range(100)]
     assert [one["re"] for one in mine if "re" in one] == list(range(50))
     for one in (*mine, *theirs):
         one.pop("re", None)
@@ -762,7 +832,7 @@ def test_j57_elsewhere_one_is_not_in_the_room(chat: JSONRoom, place: str, type_:
 def test_j58_tell_goes_to_one_member_alone(chat: JSONRoom, place: str) -> None:
     ann, cid = chat.join("Ann", "Cid")
     (bob,) = chat.join("Bob", rooms=[place])
-    ann.ask("tell", to="BOB", text="psst")
+    ann.request("tell", to="BOB", text="psst")
     bob.expect("told", text="psst")
     ann.expect("told", text="psst")
     cid.expect_quiet()
@@ -770,14 +840,14 @@ def test_j58_tell_goes_to_one_member_alone(chat: JSONRoom, place: str) -> None:
 
 def test_j59_both_get_told(pair: list[JSONPeer]) -> None:
     ann, bob = pair
-    ann.ask("tell", to="bob", text="psst", id=1)
+    ann.request("tell", to="bob", text="psst", id=1)
     receipt = ann.expect("told", to="Bob", text="psst", re=1)
     told = bob.expect("told", to="Bob", text="psst")
     assert receipt.pop("re") == 1
     assert told == receipt
     assert told["from"] == "Ann"
     assert set(told) == {"type", "number", "time", "from", "to", "text"}
-    ann.ask("tell", to="Ann", text="note", id=2)
+    ann.request("tell", to="Ann", text="note", id=2)
     ann.expect("told", to="Ann", text="note", re=2)
     ann.expect_quiet()
 
@@ -786,10 +856,10 @@ def test_j60_the_numbers_of_told_are_the_receivers(chat: JSONRoom) -> None:
     ann, bob, cid = chat.join("Ann", "Bob", "Cid")
     numbers = []
     for peer, to in ((ann, "Bob"), (cid, "Bob"), (ann, "Cid"), (ann, "Bob"), (bob, "Ann")):
-        peer.ask("tell", to=to, text="x", id=1)
-        event = peer.read()
+        peer.request("tell", to=to, text="x", id=1)
+        event = peer.receive()
         while "re" not in event:
-            event = peer.read()
+            event = peer.receive()
         numbers.append(event["number"])
     assert numbers == [1, 2, 1, 3, 1]
 
@@ -801,7 +871,7 @@ def test_j61_a_name_that_nobody_has_is_no_member(ann: JSONPeer, name: str) -> No
 
 def test_j62_a_plain_member_is_told_in_its_format(chat: JSONRoom) -> None:
     plain, (ann,) = meet(chat, "Pat", "Ann")
-    ann.ask("tell", to="Pat", text="psst\nagain")
+    ann.request("tell", to="Pat", text="psst\nagain")
     plain.expect("[Ann to you] psst", "[Ann to you] again")
     plain.say("/msg Ann hey")
     ann.expect("told", to="Pat")
@@ -813,9 +883,9 @@ def test_j62_a_plain_member_is_told_in_its_format(chat: JSONRoom) -> None:
 
 def test_j63_the_answer_to_join_is_entered(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob")
-    ann.ask("join", room=place, id=1)
+    ann.request("join", room=place, id=1)
     ann.expect("entered", room=place, topic="", members=["Ann"], count=1, re=1)
-    bob.ask("join", room=place, id=2)
+    bob.request("join", room=place, id=2)
     entered = bob.expect("entered", room=place, members=["Ann", "Bob"], count=2, re=2)
     assert ann.expect("joined", room=place, name="Bob", count=2)["number"] == entered["last"]
     bob.expect_quiet()
@@ -825,7 +895,7 @@ def test_j64_to_join_again_tells_nobody_else(pair: list[JSONPeer]) -> None:
     ann, bob = pair
     last = -1
     for number in range(3):
-        ann.ask("join", room="lobby", id=number)
+        ann.request("join", room="lobby", id=number)
         entered = ann.expect("entered", room="lobby", count=2, re=number)
         assert last in (-1, entered["last"])
         last = entered["last"]
@@ -834,9 +904,9 @@ def test_j64_to_join_again_tells_nobody_else(pair: list[JSONPeer]) -> None:
 
 def test_j65_a_rooms_name_is_in_lower_case(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob", rooms=[])
-    ann.ask("join", room=place.upper())
+    ann.request("join", room=place.upper())
     ann.expect("entered", room=place)
-    bob.ask("join", room=f" {place.title()}\t")
+    bob.request("join", room=f" {place.title()}\t")
     bob.expect("entered", room=place, count=2)
 
 
@@ -847,12 +917,12 @@ def test_j66_an_unfit_name_of_a_room_is_refused(ann: JSONPeer, name: str) -> Non
 
 @pytest.mark.parametrize("name", ["error", "q", "server", "you", "x" * 32])
 def test_j66_no_word_is_reserved_among_rooms(ann: JSONPeer, name: str) -> None:
-    ann.ask("join", room=name)
+    ann.request("join", room=name)
     ann.expect("entered", room=name)
 
 
 def test_j67_a_room_that_looks_like_another_is_refused(ann: JSONPeer, place: str) -> None:
-    ann.ask("join", room=place)
+    ann.request("join", room=place)
     ann.expect("entered")
     ann.refused("name-refused", "join", room=place.replace("a", "а"))
     ann.refused("name-refused", "join", room="lоbby")
@@ -860,12 +930,12 @@ def test_j67_a_room_that_looks_like_another_is_refused(ann: JSONPeer, place: str
 
 def test_j68_a_member_is_in_at_most_100_rooms(ann: JSONPeer) -> None:
     for number in range(99):
-        ann.ask("join", room=f"r{number}")
+        ann.request("join", room=f"r{number}")
         ann.expect("entered")
     ann.refused("too-many-rooms", "join", room="r99")
-    ann.ask("leave", room="lobby")
+    ann.request("leave", room="lobby")
     ann.expect("left")
-    ann.ask("join", room="r99")
+    ann.request("join", room="r99")
     ann.expect("entered")
 
 
@@ -873,17 +943,17 @@ def test_j69_there_are_at_most_as_many_rooms_as_the_server_allows(start: Starter
     chat = JSONRoom(start.room("--max-rooms", "3", "--forever"))
     (ann,) = chat.join("Ann")
     for room in ("one", "two"):
-        ann.ask("join", room=room)
+        ann.request("join", room=room)
         ann.expect("entered")
     ann.refused("too-many-rooms", "join", room="three")
 
 
 def test_j70_after_leave_one_hears_nothing_of_the_room(pair: list[JSONPeer]) -> None:
     ann, bob = pair
-    ann.ask("leave", room="lobby", id=1)
+    ann.request("leave", room="lobby", id=1)
     ann.expect("left", room="lobby", name="Ann", count=1, reason="left", re=1)
     bob.expect("left", name="Ann")
-    bob.ask("say", room="lobby", text="x")
+    bob.request("say", room="lobby", text="x")
     bob.expect("said")
     ann.expect_quiet()
 
@@ -891,18 +961,18 @@ def test_j70_after_leave_one_hears_nothing_of_the_room(pair: list[JSONPeer]) -> 
 def test_j71_topic_sets_and_removes_a_topic(chat: JSONRoom, place: str) -> None:
     (ann,) = chat.join("Ann", rooms=[place])
     for text in ("all green\tagain ", ""):
-        ann.ask("topic", room=place, text=text, id=1)
+        ann.request("topic", room=place, text=text, id=1)
         shown = "all green    again" if text else ""
         ann.expect("topic", room=place, name="Ann", text=shown, re=1)
-        ann.ask("join", room=place)
+        ann.request("join", room=place)
         ann.expect("entered", topic=shown)
 
 
 def test_j72_a_topic_has_at_most_390_bytes(ann: JSONPeer, place: str) -> None:
-    ann.ask("join", room=place)
+    ann.request("join", room=place)
     ann.expect("entered")
     for text in ("x" * 390, "é" * 195, ""):
-        ann.ask("topic", room=place, text=text)
+        ann.request("topic", room=place, text=text)
         ann.expect("topic", text=text)
     for text in ("x" * 391, "é" * 196):
         ann.refused("too-long", "topic", room=place, text=text)
@@ -915,7 +985,7 @@ def test_j73_a_topic_is_one_line_that_is_not_blank(ann: JSONPeer, text: str) -> 
 
 def test_j74_nick_is_answered_in_each_room(chat: JSONRoom, place: str) -> None:
     ann, bob = chat.join("Ann", "Bob", rooms=["lobby", place])
-    ann.ask("nick", name="Anna", id=1)
+    ann.request("nick", name="Anna", id=1)
     mine = [ann.expect("renamed", name="Ann", to="Anna", re=1) for _ in range(2)]
     theirs = [bob.expect("renamed", name="Ann", to="Anna") for _ in range(2)]
     for events in (mine, theirs):
@@ -926,11 +996,11 @@ def test_j74_nick_is_answered_in_each_room(chat: JSONRoom, place: str) -> None:
 
 def test_j75_a_nick_that_nobody_sees_is_done(chat: JSONRoom) -> None:
     ann, bob = chat.join("Ann", "Bob")
-    ann.ask("nick", name="Ann", id=1)
+    ann.request("nick", name="Ann", id=1)
     ann.expect_only("done", re=1)
-    ann.ask("leave", room="lobby")
+    ann.request("leave", room="lobby")
     ann.expect("left")
-    ann.ask("nick", name="Anna", id=2)
+    ann.request("nick", name="Anna", id=2)
     ann.expect_only("done", re=2)
     bob.expect("left")
     bob.expect_quiet()
@@ -941,7 +1011,7 @@ def test_j76_a_nick_follows_the_rules_of_names(pair: list[JSONPeer]) -> None:
     ann.refused("name-taken", "nick", name="BOB")
     for name in ("", "a b", "server", "x" * 33):
         ann.refused("name-refused", "nick", name=name)
-    ann.ask("nick", name="ANN")
+    ann.request("nick", name="ANN")
     ann.expect("renamed", to="ANN")
     bob.expect("renamed", name="Ann", to="ANN")
 
@@ -952,9 +1022,9 @@ def test_j76_a_nick_follows_the_rules_of_names(pair: list[JSONPeer]) -> None:
 def test_j77_who_lists_the_members_of_any_room(chat: JSONRoom, place: str) -> None:
     chat.join("Zoe", "Bob", rooms=[place])
     (ann,) = chat.join("Ann")
-    ann.ask("who", room=place.upper(), id=1)
+    ann.request("who", room=place.upper(), id=1)
     ann.expect_only("members", room=place, members=["Zoe", "Bob"], re=1)
-    ann.ask("who", room="lobby")
+    ann.request("who", room="lobby")
     ann.expect_only("members", room="lobby", members=["Ann"])
 
 
@@ -964,15 +1034,15 @@ def test_j78_a_room_that_there_is_not_is_no_such_room(ann: JSONPeer, room_: str)
 
 
 def test_j79_rooms_lists_all_rooms(ann: JSONPeer, place: str) -> None:
-    ann.ask("join", room=place)
+    ann.request("join", room=place)
     ann.expect("entered")
-    ann.ask("topic", room=place, text="green")
+    ann.request("topic", room=place, text="green")
     ann.expect("topic")
-    ann.ask("rooms", id=1)
+    ann.request("rooms", id=1)
     listed = ann.expect("rooms", re=1)["rooms"]
     assert {"room": "lobby", "topic": "", "count": 1} in listed
     assert {"room": place, "topic": "green", "count": 1} in listed
-    ann.ask("topic", room=place, text="")
+    ann.request("topic", room=place, text="")
     ann.expect("topic")
 
 
@@ -980,7 +1050,7 @@ def test_j80_the_largest_rooms_come_first_behind_the_lobby(chat: JSONRoom, place
     a, b, c = f"{place}a", f"{place}b", f"{place}c"
     chat.join("Ann", "Bob", rooms=[c])
     (cid,) = chat.join("Cid", rooms=[b, a])
-    cid.ask("rooms")
+    cid.request("rooms")
     listed = [one["room"] for one in cid.expect("rooms")["rooms"]]
     assert [room for room in listed if room in ("lobby", a, b, c)] == ["lobby", c, a, b]
     assert listed[0] == "lobby"
@@ -992,9 +1062,9 @@ def test_j81_a_long_list_comes_in_several_lines(start: Starter) -> None:
     names = [f"r{number}" for number in range(90)]
     (ann,) = chat.join("Ann", rooms=names)
     for name in names:
-        ann.ask("topic", room=name, text=topic)
+        ann.request("topic", room=name, text=topic)
         ann.expect("topic")
-    ann.ask("rooms", id=1)
+    ann.request("rooms", id=1)
     listed: list[str] = []
     lines = 0
     more = True
@@ -1009,9 +1079,9 @@ def test_j81_a_long_list_comes_in_several_lines(start: Starter) -> None:
 
 
 def test_j82_ping_is_answered_by_pong(ann: JSONPeer) -> None:
-    ann.ask("ping")
+    ann.request("ping")
     ann.expect_only("pong")
-    ann.ask("ping", id="x")
+    ann.request("ping", id="x")
     ann.expect_only("pong", re="x")
 
 
@@ -1051,7 +1121,7 @@ def test_j84_what_is_in_order_is_not_refused(ann: JSONPeer, limit: int) -> None:
 def test_j85_quit_closes_behind_the_answers(pair: list[JSONPeer]) -> None:
     ann, bob = pair
     ann.say_raw('{"type":"ping"}', '{"type":"say","room":"lobby","text":"x"}', '{"type":"quit"}')
-    ann.ask("ping")
+    ann.request("ping")
     ann.expect("pong")
     ann.expect("said")
     ann.expect_end()
@@ -1104,13 +1174,13 @@ def test_j89_a_slow_reader_is_told_how_many_lines_it_missed(start: Starter) -> N
     slow, ann = chat.join("Slow", "Ann")
     # About 9 MB, of which the kernel buffers some and the server one.
     for number in range(2000):
-        ann.ask("say", room="lobby", text=f"{number} {'x' * 4000}")
+        ann.request("say", room="lobby", text=f"{number} {'x' * 4000}")
         ann.expect("said")
-    ann.ask("say", room="lobby", text="that was it")
+    ann.request("say", room="lobby", text="that was it")
     ann.expect("said", text="that was it")
     heard = missed = 0
     while True:
-        event = slow.read()
+        event = slow.receive()
         if event["type"] == "missed":
             assert set(event) == {"type", "count"}
             missed += event["count"]
@@ -1129,23 +1199,21 @@ def test_j90_whatever_two_members_hear_they_hear_in_the_same_order(
     chat: JSONRoom, place: str
 ) -> None:
     a, b = f"{place}a", f"{place}b"
-    ann, bob, cid = chat.join("Ann", "Bob", "Cid", rooms=[a, b])
-    plain = chat.room.log_in("Pat")
+    ann, bob = chat.room.log_in_json("Ann", a, b), chat.room.log_in_json("Bob", b)
+    cid, plain = chat.room.log_in_json("Cid", a), chat.room.log_in("Pat")
     plain.expect("*** welcome, Pat (1 here: Pat)")
-    plain.ask(f"/join {a}", "*** welcome, Pat (4 here: Ann, Bob, Cid, Pat)")
-    bob.ask("leave", room=a)
-    cid.ask("leave", room=b)
+    plain.ask(f"/join {a}", "*** welcome, Pat (3 here: Ann, Cid, Pat)")
     for number in range(30):
-        ann.ask("say", room=(a, b)[number % 2], text=f"{number}")
-        bob.ask("say", room=b, text=f"{number}")
-        cid.ask("say", room=a, text=f"{number}")
+        ann.request("say", room=(a, b)[number % 2], text=f"{number}")
+        bob.request("say", room=b, text=f"{number}")
+        cid.request("say", room=a, text=f"{number}")
         plain.say(f"{number}")
     expected = {"Ann": 30 + 30 + 30 + 30, "Bob": 15 + 30, "Cid": 15 + 30 + 30}
     heard = []
     for name, peer in (("Ann", ann), ("Bob", bob), ("Cid", cid)):
         texts: list[str] = []
         while len(texts) < expected[name]:
-            event = peer.read()
+            event = peer.receive()
             if event["type"] == "said":
                 texts.append(f"{event['name']}: {event['text']}")
         heard.append(texts)
@@ -1165,7 +1233,7 @@ def test_j91_the_server_ends_with_the_last_member_of_either_format(start: Starte
     room = start.room()
     chat = JSONRoom(room)
     plain, (ann,) = meet(chat, "Pat", "Ann")
-    ann.ask("leave", room="lobby")
+    ann.request("leave", room="lobby")
     ann.expect("left")
     plain.expect("*** Ann left (1 here)")
     plain.leave()

@@ -11,7 +11,6 @@ from typing import Any
 
 import schema
 from peer import Peer
-from service import Room
 
 
 class JSONPeer:
@@ -28,50 +27,54 @@ class JSONPeer:
         self.peer = peer
         self._probes = itertools.count(1000)
 
-    def ask(self, type: str, **fields: Any) -> None:  # noqa: A002  its name in the protocol
+    def request(self, type: str, **fields: Any) -> None:  # noqa: A002  its name in the protocol
         """Send a request."""
-        self.peer.say(json.dumps({"type": type, **fields}))
+        self.peer.say(json.dumps({"type": type, **fields}, ensure_ascii=False))
 
     def say_raw(self, *lines: str) -> None:
         """Send lines as they are."""
         self.peer.say(*lines)
 
-    def read(self) -> schema.Event:
+    def receive(self) -> schema.Event:
         """Return the next event."""
         return schema.check_event(self.peer.read())
 
     def expect(self, type: str, **fields: Any) -> schema.Event:  # noqa: A002
-        """Read an event, fail unless it is of this type and has these fields, and return it."""
-        event = self.read()
+        """Read an event, fail unless it has these fields, and return it. `None`: it lacks one."""
+        event = self.receive()
         expected = {"type": type, **fields}
-        assert expected.items() <= event.items(), f"expected {expected}, and got {event}"
+        got = {name: event.get(name) for name in expected}
+        assert got == expected, f"{self.peer.name} expected {expected}, and got {event}"
         return event
 
     def expect_only(self, type: str, **fields: Any) -> None:  # noqa: A002
-        """Read an event, and fail unless it has this type and these fields and no other."""
-        event = self.read()
+        """Read an event, and fail unless it has these fields and no other."""
+        event = self.receive()
         expected = {"type": type, **fields}
-        assert event == expected, f"expected {expected}, and got {event}"
+        assert event == expected, f"{self.peer.name} expected {expected}, and got {event}"
 
-    def expect_error(self, code: str, **fields: Any) -> schema.Event:
-        """Read an error, fail unless it has this code, and return it.
-
-        It has a `re` only if `fields` has one.
-        """
-        event = self.expect("error", code=code, **fields)
-        assert event.get("re") == fields.get("re"), f"an error for another request: {event}"
+    def expect_error(self, code: str, *, re: object = None, **fields: Any) -> schema.Event:
+        """Read an error, fail unless it has this code, `re` and fields, and return it."""
+        event = self.expect("error", code=code, re=re, **fields)
         assert event["reason"], f"an error without a reason: {event}"
         return event
 
+    def ask(self, type: str, **fields: Any) -> schema.Event:  # noqa: A002
+        """Send a request with an id, and return the event that answers it, which must be next."""
+        self.request(type, id="ask", **fields)
+        event = self.receive()
+        assert event.get("re") == "ask", f"{self.peer.name} got {event}"
+        return event
+
     def refused(self, code: str, type: str, **fields: Any) -> schema.Event:  # noqa: A002
-        """Send a request, and expect it to be refused with this code."""
-        self.ask(type, **fields, id="refused")
+        """Send a request with an id, and expect it to be refused with this code."""
+        self.request(type, **fields, id="refused")
         return self.expect_error(code, re="refused")
 
     def expect_quiet(self) -> None:
         """See that nothing has come: the next line is the answer to a ping that is sent now."""
         probe = next(self._probes)
-        self.ask("ping", id=probe)
+        self.request("ping", id=probe)
         self.expect_only("pong", re=probe)
 
     def expect_end(self) -> None:
@@ -80,39 +83,6 @@ class JSONPeer:
 
     def quit(self) -> None:
         """Leave, and wait until the server closes the connection."""
-        self.ask("quit")
+        self.request("quit")
         self.expect_end()
         self.peer.close()
-
-
-class JSONRoom:
-    """A running chat, and peers of it that speak JSON lines."""
-
-    def __init__(self, room: Room) -> None:
-        self.room = room
-
-    def connect(self, name: str = "somebody") -> JSONPeer:
-        """Connect, and say nothing yet."""
-        return JSONPeer(self.room.connect(name))
-
-    def log_in(self, name: str, **fields: Any) -> JSONPeer:
-        """Connect and log in; read no answer."""
-        peer = self.connect(name)
-        peer.ask("login", name=name, **fields)
-        return peer
-
-    def join(self, *names: str, **fields: Any) -> list[JSONPeer]:
-        """Let members log in one after the other, each into the lobby and these rooms.
-
-        They are all of the test's members, and hear of each other here.
-        """
-        members: list[JSONPeer] = []
-        for name in names:
-            peer = self.log_in(name, **fields)
-            peer.expect("welcome", name=name)
-            for room in fields.get("rooms", ["lobby"]):
-                peer.expect("entered", room=room, count=len(members) + 1)
-                for other in members:
-                    other.expect("joined", room=room, name=name, count=len(members) + 1)
-            members.append(peer)
-        return members

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from forkserver import ForkServer, Process
+from json_peer import JSONPeer
 from peer import PATIENCE, Conversation, Peer, open_socket
 
 LOCAL = "127.0.0.1:0"
@@ -196,6 +197,21 @@ class Room(Service):
             for other in self._members[:-1]:
                 other.expect(f"*** {name} joined ({len(here)} here)")
         return self._members[-len(names) :]
+
+    def connect_json(self, name: str = "somebody", *, address: str | None = None) -> JSONPeer:
+        """Connect a peer that speaks JSON lines, and say nothing yet."""
+        return JSONPeer(self.connect(name, address=address))
+
+    def log_in_json(self, name: str, *rooms: str, **fields: Any) -> JSONPeer:
+        """Log a peer in that speaks JSON lines, in these rooms or the lobby; read the answer."""
+        peer = self.connect_json(name)
+        if rooms:
+            fields["rooms"] = rooms
+        peer.request("login", name=name, **fields)
+        peer.expect("welcome", name=name)
+        for room in rooms or ("lobby",):
+            peer.expect("entered", room=room)
+        return peer
 
     def empty(self) -> None:
         """Close all connections, and wait until every room is empty."""

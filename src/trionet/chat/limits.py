@@ -13,3 +13,4 @@ OPEN_ROOM = Limits(
 
 # Rooms that there may be. One costs some 0.5 KiB.
 ROOMS = Bound(least=1, most=1_000_000)
+DEFAULT_ROOMS = 10_000

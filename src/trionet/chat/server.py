@@ -20,9 +20,9 @@ from trionet.chat import json_lines, plain
 from trionet.chat.answers import Event
 from trionet.chat.console import Console, encode_everything, encode_notices
 from trionet.chat.formats import format_of, is_json
-from trionet.chat.limits import OPEN_ROOM, ROOMS
+from trionet.chat.limits import DEFAULT_ROOMS, OPEN_ROOM, ROOMS
 from trionet.chat.session import Session
-from trionet.chat.state import MAX_ROOMS, State
+from trionet.chat.state import State
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.timer import Timer
 from trionet.chat.wire_format import WireFormat, check_format
@@ -58,7 +58,7 @@ async def serve(
     limits: Limits = OPEN_ROOM,
     format: WireFormat | None = None,  # noqa: A002  the plainest name that it can have
     forever: bool = False,
-    max_rooms: int = MAX_ROOMS,
+    max_rooms: int = DEFAULT_ROOMS,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] | None = None,

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from trionet.chat import events
 from trionet.chat.events import StateEvent
+from trionet.chat.limits import DEFAULT_ROOMS
 from trionet.chat.operations import (
     Act,
     ConnectionId,
@@ -37,8 +38,6 @@ from trionet.chat.operations import (
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.vacancies import Vacancies
 
-# A room costs some 0.5 KiB, and a member's place in one some 0.2.
-MAX_ROOMS = 10_000
 MAX_ROOMS_A_MEMBER = 100
 
 # How long the topic of an empty room is kept, in milliseconds: 30 days.
@@ -72,14 +71,14 @@ class Room(Struct, array_like=True):
         name: its name.
         last: the number of its last event.
         topic: empty: it has none.
-        topic_at: when the topic was set.
+        topic_rank: how many topics had been set when this one was, on any room.
         members: by number, in the order of joining.
     """
 
     name: UniqueName
     last: int
     topic: str = ""
-    topic_at: int = 0
+    topic_rank: int = 0
     members: dict[int, Member] = {}
 
 
@@ -89,6 +88,7 @@ class _Dump(Struct, array_like=True):
     time: int
     highest: int
     next_member: int
+    topics: int
     max_rooms: int
     origins: dict[str, int]
     members: list[Member]
@@ -108,12 +108,14 @@ class State:
         members: by number, in the order of logging in.
     """
 
-    def __init__(self, *, max_rooms: int = MAX_ROOMS) -> None:
+    def __init__(self, *, max_rooms: int = DEFAULT_ROOMS) -> None:
         self.time = 0
         self.max_rooms = max_rooms
         self.rooms: dict[str, Room] = {LOBBY: Room(LOBBY_NAME, 0)}
         self.members: dict[int, Member] = {}
         self._next_member = 1
+        # How many topics were set. Times do not tell which one is older: they may be the same.
+        self._topics = 0
         # The highest number that any room has had: a new room begins behind it. Kept, not looked
         # for: 1,000 new rooms would look through 500,000.
         self._highest = 0
@@ -283,7 +285,8 @@ class State:
         found = self._place(op.member, op.room, op.id, told)
         if found is not None:
             member, room = found
-            room.topic, room.topic_at = op.text, self.time
+            self._topics += 1
+            room.topic, room.topic_rank = op.text, self._topics
             number = self._count(room)
             told.append(
                 events.TopicSet(
@@ -418,7 +421,7 @@ class State:
         if count:
             return
         if room.topic:
-            self._vacancies.add(name, since=self.time, topic_at=room.topic_at)
+            self._vacancies.add(name, since=self.time, topic_rank=room.topic_rank)
         elif name != LOBBY:
             self._close(name)
 
@@ -457,11 +460,12 @@ class State:
                 self.time,
                 self._highest,
                 self._next_member,
+                self._topics,
                 self.max_rooms,
                 self._origins,
                 list(self.members.values()),
                 [
-                    (room.name, room.last, room.topic, room.topic_at, list(room.members))
+                    (room.name, room.last, room.topic, room.topic_rank, list(room.members))
                     for room in self.rooms.values()
                 ],
                 list(self._vacancies),
@@ -480,17 +484,19 @@ class State:
         state.time = dump.time
         state._highest = dump.highest
         state._next_member = dump.next_member
+        state._topics = dump.topics
         state._origins = dump.origins
         for member in dump.members:
             state.members[member.id] = member
             state._call(member, member.name)
-        for name, last, topic, topic_at, numbers in dump.rooms:
+        for name, last, topic, rank, numbers in dump.rooms:
             members = {number: state.members[number] for number in numbers}
-            state.rooms[name.key] = Room(name, last, topic, topic_at, members)
+            state.rooms[name.key] = Room(name, last, topic, rank, members)
             for skeleton in name.skeletons:
                 state._room_by_skeleton[skeleton] = name.key
         for room, since in dump.vacant:
-            state._vacancies.add(room, since=since, topic_at=state.rooms[room].topic_at)
+            rank = state.rooms[room].topic_rank
+            state._vacancies.add(room, since=since, topic_rank=rank)
         return state
 
 

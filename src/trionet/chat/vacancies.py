@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 
 class Vacancies:
-    """Rooms without members, each with the time its last member left and the time of its topic.
+    """Rooms without members, each with the time its last member left and the rank of its topic.
 
     Times never go back: whoever is added later was left later.
     """
@@ -20,13 +20,13 @@ class Vacancies:
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[int, int]] = {}
-        # (time of the topic, room), sorted.
+        # (rank of the topic, room), sorted.
         self._by_topic: list[tuple[int, str]] = []
 
-    def add(self, room: str, *, since: int, topic_at: int) -> None:
+    def add(self, room: str, *, since: int, topic_rank: int) -> None:
         """Note that a room with a topic has lost its last member."""
-        self._since[room] = since, topic_at
-        insort(self._by_topic, (topic_at, room))
+        self._since[room] = since, topic_rank
+        insort(self._by_topic, (topic_rank, room))
 
     def discard(self, room: str) -> None:
         """Note that somebody is in a room again, or that it is no more."""

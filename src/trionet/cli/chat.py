@@ -36,6 +36,7 @@ async def serve(
     network: ListenSettings,
     backlog: int | None,
     forever: bool,
+    max_rooms: int,
     show_messages: bool,
     quiet: bool,
 ) -> None:
@@ -49,6 +50,7 @@ async def serve(
             limits=limits,
             backlog=backlog,
             forever=forever,
+            max_rooms=max_rooms,
             on_event=runtime.log,
             show=None if quiet else rows_printer(runtime.out, 1),
             show_messages=show_messages,
