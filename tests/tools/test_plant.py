@@ -14,6 +14,9 @@ def test_there_is_a_patch_for_each_fault_that_a_room_must_never_have() -> None:
     assert {patch.stem for patch in PATCHES.glob("*.patch")} == {
         "leaked_task", "log_split_in_two", "lost_line", "messages_swapped", "name_freed_too_early",
         "second_leave_notice",
+        # Of rooms, nicks, private messages, ignoring and receipts.
+        "left_room_still_heard", "private_word_in_the_room", "old_nick_stays_taken",
+        "ignoring_ends_with_a_nick", "number_comes_twice", "receipt_for_everyone",
     }  # fmt: skip
 
 
