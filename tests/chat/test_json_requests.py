@@ -176,6 +176,7 @@ def test_an_object_without_a_type_or_with_a_strange_one() -> None:
         {"type": "login", "name": 7},
         {"type": "login", "name": "Ann", "rooms": "lobby"},
         {"type": "login", "name": "Ann", "rooms": [1]},
+        {"type": "login", "name": "Ann", "rooms": ["x"] * 201},
         {"type": "login", "name": "Ann", "hold": 1},
         {"type": "login", "name": "Ann", "token": 1},
         {"type": "login", "name": "Ann", "epoch": 1},

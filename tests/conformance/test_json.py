@@ -545,6 +545,8 @@ def test_j36_rooms_says_which_rooms_to_join(chat: JSONRoom, place: str) -> None:
     cid.expect("entered", room=place)
     for peer in (ann, cid):
         peer.expect_quiet()
+    chat.connect().refused("bad-request", "login", name="Dan", rooms=["lobby"] * 201)
+    chat.log_in("Dan", rooms=["lobby"] * 200).expect("welcome")
 
 
 def test_j37_the_lobby_comes_first_and_doubles_count_once(chat: JSONRoom, place: str) -> None:
