@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import schema
+import json_schema
 from trionet.chat import answers, events
 from trionet.chat.json_lines import encode, encode_notice
 from trionet.errors import LineNotUTF8, LineTooLong, LineUnending
@@ -133,7 +133,7 @@ NOTICES: list[tuple[Notice, str]] = [
 def said(lines: bytes) -> list[dict[str, Any]]:
     """Return what lines say, each held to the schema."""
     assert lines.endswith(b"\n")
-    return [schema.check_event(line) for line in lines.decode().split("\n")[:-1]]
+    return [json_schema.check_said(line) for line in lines.decode().split("\n")[:-1]]
 
 
 @pytest.mark.parametrize(("event", "fields"), TOLD_TO_A_ROOM)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import schema
+import json_schema
 from trionet.chat.json_lines import decode, decode_login, decode_messages, is_object
 from trionet.chat.requests import (
     HERE,
@@ -89,12 +89,12 @@ def code(**fields: Any) -> str:
 def test_each_request_of_the_protocol_is_understood(
     fields: dict[str, Any], request_: Request
 ) -> None:
-    schema.check_request(fields)
+    json_schema.check_request(fields)
     assert decode(json.dumps(fields)) == request_
 
 
 def test_the_requests_of_these_tests_are_all_that_the_schema_has() -> None:
-    assert {fields["type"] for fields, _ in MEANINGS} == set(schema.request_types())
+    assert {fields["type"] for fields, _ in MEANINGS} == set(json_schema.request_types())
 
 
 @given(st.sampled_from(MEANINGS), IDS)
@@ -398,7 +398,7 @@ FIELDS = st.sampled_from(
      "seen", "hold", "token", "epoch"]
 )  # fmt: skip
 ALMOST = st.fixed_dictionaries(
-    {"type": st.sampled_from(schema.request_types())},
+    {"type": st.sampled_from(json_schema.request_types())},
 ).flatmap(lambda head: st.dictionaries(FIELDS, JSON).map(lambda rest: {**rest, **head}))
 
 
@@ -417,7 +417,7 @@ def test_whatever_comes_is_a_request_or_a_mistake_with_an_answer(line: str) -> N
             event = {"type": "error", "code": found.code, "reason": str(found)}
             if found.id is not None:
                 event["re"] = found.id  # type: ignore[assignment]
-            schema.check_event(json.dumps(event, ensure_ascii=False))
+            json_schema.check_said(json.dumps(event, ensure_ascii=False))
         else:
             assert request is not None or not line.strip()
     is_object(line)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import schema
+import json_schema
 from json_peer import JSONPeer
 from peer import Peer
 from service import Room, Starter
@@ -413,7 +413,7 @@ def test_j23_any_other_type_is_unknown(ann: JSONPeer, type_: str) -> None:
 
 
 def test_j24_a_request_without_its_fields_is_a_bad_request(ann: JSONPeer) -> None:
-    for type_ in schema.request_types():
+    for type_ in json_schema.request_types():
         if type_ not in ("rooms", "ping", "quit"):
             ann.refused("bad-request", type_)
     ann.refused("bad-request", "say", text="x")
@@ -584,7 +584,7 @@ def test_j39_before_login_only_login_ping_and_quit_are_answered(chat: JSONRoom) 
     peer = chat.connect()
     peer.request("ping", id=5)
     peer.expect_only("pong", re=5)
-    for type_ in schema.request_types():
+    for type_ in json_schema.request_types():
         if type_ not in ("login", "ping", "quit"):
             peer.refused("not-logged-in", type_)
     peer.refused("unknown-type", "dance")
@@ -670,7 +670,7 @@ def test_j45_a_member_hears_of_its_own_rooms_alone(chat: JSONRoom, place: str) -
     bob.expect_quiet()
 
 
-def everything(chat: JSONRoom, place: str) -> tuple[list[schema.Event], list[schema.Event]]:
+def everything(chat: JSONRoom, place: str) -> tuple[list[json_schema.Event], list[json_schema.Event]]:
     """Let Ann do whatever can be done in a room; return what Bob and what she got of it."""
     ann, bob = chat.join("Ann", "Bob", rooms=[place])
     (cid,) = [chat.log_in("Cid", rooms=[place])]

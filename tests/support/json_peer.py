@@ -9,7 +9,7 @@ import itertools
 import json
 from typing import Any
 
-import schema
+import json_schema
 from peer import Peer
 
 
@@ -35,11 +35,11 @@ class JSONPeer:
         """Send lines as they are."""
         self.peer.say(*lines)
 
-    def receive(self) -> schema.Event:
+    def receive(self) -> json_schema.Event:
         """Return the next event."""
-        return schema.check_event(self.peer.read())
+        return json_schema.check_said(self.peer.read())
 
-    def expect(self, type: str, **fields: Any) -> schema.Event:  # noqa: A002
+    def expect(self, type: str, **fields: Any) -> json_schema.Event:  # noqa: A002
         """Read an event, fail unless it has these fields, and return it. `None`: it lacks one."""
         event = self.receive()
         expected = {"type": type, **fields}
@@ -53,20 +53,20 @@ class JSONPeer:
         expected = {"type": type, **fields}
         assert event == expected, f"{self.peer.name} expected {expected}, and got {event}"
 
-    def expect_error(self, code: str, *, re: object = None, **fields: Any) -> schema.Event:
+    def expect_error(self, code: str, *, re: object = None, **fields: Any) -> json_schema.Event:
         """Read an error, fail unless it has this code, `re` and fields, and return it."""
         event = self.expect("error", code=code, re=re, **fields)
         assert event["reason"], f"an error without a reason: {event}"
         return event
 
-    def ask(self, type: str, **fields: Any) -> schema.Event:  # noqa: A002
+    def ask(self, type: str, **fields: Any) -> json_schema.Event:  # noqa: A002
         """Send a request with an id, and return the event that answers it, which must be next."""
         self.request(type, id="ask", **fields)
         event = self.receive()
         assert event.get("re") == "ask", f"{self.peer.name} got {event}"
         return event
 
-    def refused(self, code: str, type: str, **fields: Any) -> schema.Event:  # noqa: A002
+    def refused(self, code: str, type: str, **fields: Any) -> json_schema.Event:  # noqa: A002
         """Send a request with an id, and expect it to be refused with this code."""
         self.request(type, **fields, id="refused")
         return self.expect_error(code, re="refused")

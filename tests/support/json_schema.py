@@ -34,7 +34,7 @@ def request_types() -> list[str]:
     return list(schema()["$defs"]["requests"])
 
 
-def check_event(line: str) -> Event:
+def check_said(line: str) -> Event:
     """Return a server's line as an object, if it is one that the schema allows.
 
     Raises:
