@@ -25,9 +25,17 @@ from trionet.chat.answers import (
     TopicIs,
     Welcomed,
 )
-from trionet.chat.commands import COMMANDS, nearest
+from trionet.chat.commands import nearest
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.plain import decode, decode_login, decode_messages, encode, encode_notice, is_quit
+from trionet.chat.plain import (
+    COMMANDS,
+    decode,
+    decode_login,
+    decode_messages,
+    encode,
+    encode_notice,
+    is_quit,
+)
 from trionet.chat.requests import (
     Act,
     AskHelp,

@@ -670,7 +670,9 @@ def test_j45_a_member_hears_of_its_own_rooms_alone(chat: JSONRoom, place: str) -
     bob.expect_quiet()
 
 
-def everything(chat: JSONRoom, place: str) -> tuple[list[json_schema.Event], list[json_schema.Event]]:
+def everything(
+    chat: JSONRoom, place: str
+) -> tuple[list[json_schema.Event], list[json_schema.Event]]:
     """Let Ann do whatever can be done in a room; return what Bob and what she got of it."""
     ann, bob = chat.join("Ann", "Bob", rooms=[place])
     (cid,) = [chat.log_in("Cid", rooms=[place])]

@@ -1,34 +1,16 @@
-"""The commands of the plain format: how each is read, and which one somebody may have meant.
+"""How lines that begin with a `/` are read, and which command somebody may have meant.
 
-To add a command, add its row to `COMMANDS`; the help shows the rows as they stand here.
+`trionet.chat.plain` has the commands themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from trionet.chat.requests import (
-    Act,
-    AskHelp,
-    AskPast,
-    AskRooms,
-    AskTopic,
-    AskWho,
-    HearAgain,
-    Ignore,
-    Join,
-    Misunderstood,
-    Quit,
-    Rename,
-    Reply,
-    Request,
-    Say,
-    SetTopic,
-    Tell,
-)
-from trionet.chat.texts import repeated, safe_topic
-from trionet.text.safe import WHITE_SPACE, safe_message
+from trionet.chat.requests import Misunderstood, Request
+from trionet.chat.texts import repeated
+from trionet.text.safe import WHITE_SPACE
 
 
 class Command(NamedTuple):
@@ -51,58 +33,20 @@ class Command(NamedTuple):
         return self.usage.partition(" ")[0]
 
 
-def _topic(text: str) -> Request:
-    return SetTopic(safe_topic(text)) if text.strip(WHITE_SPACE) else AskTopic()
-
-
-def _message_to(text: str) -> Request:
-    name, _, message = text.lstrip(" \t").partition(" ")
-    if not message.strip(WHITE_SPACE):
-        raise Misunderstood("/msg needs a name and a text: /msg NAME TEXT")
-    return Tell(name, safe_message(message))
-
-
-COMMANDS = (
-    Command("/me TEXT", "an action, such as /me waves", lambda text: Act(safe_message(text))),
-    Command(
-        "/say TEXT",
-        "a message that looks like a command, or a q",
-        lambda text: Say(safe_message(text)),
-    ),
-    Command("/msg NAME TEXT", "a message to one member alone", _message_to),
-    Command(
-        "/reply TEXT", "the same to whoever wrote so to you", lambda text: Reply(safe_message(text))
-    ),
-    Command("/who", "who is here", lambda _: AskWho()),
-    Command("/rooms", "which rooms there are", lambda _: AskRooms()),
-    Command(
-        "/join ROOM", "go to another room", lambda room: Join(room.removeprefix("#"), moves=True)
-    ),
-    Command("/topic [TEXT]", "what this room is about, or set it", _topic),
-    Command("/nick NAME", "take another name", Rename),
-    Command("/ignore NAME", "hide what a member says", Ignore),
-    Command("/unignore NAME", "hear it again", HearAgain),
-    Command("/history [N]", "", lambda _: AskPast("the history")),
-    Command("/help", "this", lambda _: AskHelp()),
-    Command("/quit", "leave", lambda _: Quit()),
-)
-
-_BY_NAME = {command.name: command for command in COMMANDS}
-
-
-def read_command(line: str) -> Request:
+def read_command(line: str, commands: Mapping[str, Command]) -> Request:
     """Read a line that begins with a single `/`.
 
     Args:
         line: the line without trailing white space.
+        commands: the commands by name.
 
     Raises:
         Misunderstood: there is no such command, or its argument is missing, or is one too many.
     """
     name, _, argument = line.partition(" ")
-    command = _BY_NAME.get(name)
+    command = commands.get(name)
     if command is None:
-        raise Misunderstood(_unknown(name))
+        raise Misunderstood(_unknown(name, commands))
     arguments = command.usage.partition(" ")[2]
     if argument and not arguments:
         raise Misunderstood(f"{name} stands alone")
@@ -116,11 +60,10 @@ def read_command(line: str) -> Request:
     return command.read(argument if arguments.endswith("TEXT") else argument.strip(" \t"))
 
 
-def _unknown(name: str) -> str:
-    meant = nearest(name, _BY_NAME)
-    return (
-        f"unknown command {repeated(name)} ({f'did you mean {meant}?' if meant else 'try /help'})"
-    )
+def _unknown(name: str, known: Iterable[str]) -> str:
+    meant = nearest(name, known)
+    hint = f"did you mean {meant}?" if meant else "try /help"
+    return f"unknown command {repeated(name)} ({hint})"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -12,9 +12,11 @@
 |---|---|
 | its name | the first line |
 | a message | a line; if the text begins with ``/``, as ``//…`` or ``/say /…`` |
-| a command | ``/me TEXT`` and the others of `trionet.chat.commands`, or ``q`` |
+| a command | ``/me TEXT`` and the others of `COMMANDS`, or ``q`` |
 
 A peer of this format is in one room at a time, so no line needs to name it.
+
+To add a command, add its row to `COMMANDS`; the help shows the rows as they stand there.
 """
 
 from __future__ import annotations
@@ -24,8 +26,29 @@ from typing import Any, assert_never, cast
 
 from trionet.chat import answers, events
 from trionet.chat.answers import MAX_WELCOME_NAMES, Event
-from trionet.chat.commands import COMMANDS, read_command
-from trionet.chat.requests import LogIn, Quit, Request, Say, SayAll
+from trionet.chat.commands import Command, read_command
+from trionet.chat.requests import (
+    Act,
+    AskHelp,
+    AskPast,
+    AskRooms,
+    AskTopic,
+    AskWho,
+    HearAgain,
+    Ignore,
+    Join,
+    LogIn,
+    Misunderstood,
+    Quit,
+    Rename,
+    Reply,
+    Request,
+    Say,
+    SayAll,
+    SetTopic,
+    Tell,
+)
+from trionet.chat.texts import safe_topic
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
 from trionet.notices import (
     AddressFull,
@@ -52,6 +75,45 @@ ERROR = "error: "
 _NO_MESSAGE_START = frozenset(("/", ""))
 _NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
+
+
+def _topic(text: str) -> Request:
+    return SetTopic(safe_topic(text)) if text.strip(WHITE_SPACE) else AskTopic()
+
+
+def _message_to(text: str) -> Request:
+    name, _, message = text.lstrip(" \t").partition(" ")
+    if not message.strip(WHITE_SPACE):
+        raise Misunderstood("/msg needs a name and a text: /msg NAME TEXT")
+    return Tell(name, safe_message(message))
+
+
+COMMANDS = (
+    Command("/me TEXT", "an action, such as /me waves", lambda text: Act(safe_message(text))),
+    Command(
+        "/say TEXT",
+        "a message that looks like a command, or a q",
+        lambda text: Say(safe_message(text)),
+    ),
+    Command("/msg NAME TEXT", "a message to one member alone", _message_to),
+    Command(
+        "/reply TEXT", "the same to whoever wrote so to you", lambda text: Reply(safe_message(text))
+    ),
+    Command("/who", "who is here", lambda _: AskWho()),
+    Command("/rooms", "which rooms there are", lambda _: AskRooms()),
+    Command(
+        "/join ROOM", "go to another room", lambda room: Join(room.removeprefix("#"), moves=True)
+    ),
+    Command("/topic [TEXT]", "what this room is about, or set it", _topic),
+    Command("/nick NAME", "take another name", Rename),
+    Command("/ignore NAME", "hide what a member says", Ignore),
+    Command("/unignore NAME", "hear it again", HearAgain),
+    Command("/history [N]", "", lambda _: AskPast("the history")),
+    Command("/help", "this", lambda _: AskHelp()),
+    Command("/quit", "leave", lambda _: Quit()),
+)
+
+_BY_NAME = {command.name: command for command in COMMANDS}
 
 _HELP = (
     "a line is sent to everyone else in the room; these are commands:",
@@ -94,7 +156,7 @@ def decode(line: str) -> Request | None:
         return Say(safe_message(text))
     if text.startswith("//"):
         return Say(safe_message(text[1:]))
-    return read_command(text)
+    return read_command(text, _BY_NAME)
 
 
 def decode_messages(lines: list[Line]) -> SayAll | None:
