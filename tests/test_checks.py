@@ -447,7 +447,6 @@ async def test_the_reprs_of_sockets_show_address_and_whether_closed() -> None:
 def test_no_public_object_shows_its_memory_address() -> None:
     """Classes whose own rooms are to give them a repr are named here until they have one."""
     others = {"Connection", "Hub", "LineDecoder", "LineReader", "LineStream", "Outbox"}
-    others |= {"Room", "Session"}
     silent = {
         name
         for module in (trionet, trionet.testing, calc, chat)

@@ -443,3 +443,16 @@ def test_the_next_deadline_is_told_when_it_changes() -> None:
     board.carry_out_what_is_due()
     assert told == [due, None]
     assert list(board.state.rooms) == ["lobby"]
+
+
+def test_what_is_there_can_be_seen() -> None:
+    board = Switchboard(ListedHub())
+    ann = enter(board, "Ann")
+    assert repr(ann) == "<trionet.chat.Session of Ann: open>"
+    assert repr(board) == (
+        "<trionet.chat.Switchboard: open, 1 sessions, <trionet.chat.State: 1 members, 1 rooms>>"
+    )
+    ann.end()
+    board.close()
+    assert repr(ann) == "<trionet.chat.Session of Ann: ended>"
+    assert "closing, 0 sessions" in repr(board)

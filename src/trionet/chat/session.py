@@ -105,6 +105,10 @@ class Session:
         self._ignored: set[int] | None = None
         self._writer: tuple[int, str] | None = None
 
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "open"
+        return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
+
     def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
         """Speak another format from the first line on."""
         self.wire = wire

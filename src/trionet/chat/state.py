@@ -137,6 +137,9 @@ class State:
             Rename: self._rename,
         }
 
+    def __repr__(self) -> str:
+        return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
+
     def apply(self, entry: Entry) -> list[StateEvent]:
         """Carry out what is due, then an entry's operations; return what came of them, in order.
 

@@ -175,6 +175,10 @@ class Switchboard:
             events.Refused: self._refused,
         }
 
+    def __repr__(self) -> str:
+        state = "closing" if self.is_closing else "open"
+        return f"<trionet.chat.Switchboard: {state}, {len(self._local)} sessions, {self.state!r}>"
+
     @property
     def is_full(self) -> bool:
         """Whether the log is so long that whoever has more to say should wait: `Hub.wait_room`."""
