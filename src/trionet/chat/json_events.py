@@ -155,6 +155,8 @@ def encode(event: Event) -> bytes:
     """Return the lines that tell an event or an answer; empty: this format has no words for it."""
     if type(event) is events.Said:
         return _encode_run(event, None)
+    if type(event) is answers.Own:
+        return _encode_own(event.event)
     make = _EVENTS.get(type(event))
     if make is not None:
         return _line(make(event, None))
@@ -162,8 +164,7 @@ def encode(event: Event) -> bytes:
     return b"" if answer is None else answer(event)
 
 
-def _encode_own(own: answers.Own) -> bytes:
-    event: Any = own.event
+def _encode_own(event: Any) -> bytes:
     if type(event) is events.Said:
         return _encode_run(event, event.ids)
     return _line(_EVENTS[type(event)](event, event.id))
@@ -261,7 +262,6 @@ _EVENTS: dict[type, Callable[[Any, RequestId], _Line]] = {
     events.Told: lambda e, re: _Told(e.number, _time(e.time), e.name, e.to, e.text, re),
 }
 _ANSWERS: dict[type, Callable[[Any], bytes]] = {
-    answers.Own: _encode_own,
     answers.Welcomed: lambda a: _line(_Welcome(a.name, a.token, a.epoch, False, a.id)),
     answers.Entered: lambda a: _line(_Entered(a.room, a.topic, a.names, a.count, a.last, a.id)),
     answers.Present: _encode_members,
