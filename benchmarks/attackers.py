@@ -3,7 +3,7 @@
     python -m benchmarks.attackers NAME ATTACKERS SECONDS HOST:PORT
 
 The process prints ``ready`` once the attackers have logged in, if this attack logs in, and begins
-when it reads a line. After so many seconds it prints what it has sent, as JSON, and stays connected
+when it reads a line. After SECONDS it prints what it has sent, as JSON, and stays connected
 until its input ends. The attack and the time limit what it sends.
 """
 
@@ -107,7 +107,7 @@ class Gang:
                 self._selector.unregister(attacker.sock)
 
     def attack(self, count: int, seconds: float) -> None:
-        """Attack for so many seconds."""
+        """Attack for this many seconds."""
         began = time.monotonic()
         end = began + seconds
         if not self._attack.logs_in:

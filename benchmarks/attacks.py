@@ -93,6 +93,20 @@ ATTACKS: Mapping[str, Attack] = {
             payload=(b"x" * 63 + b"\n") * BURST,
         ),
         Attack(
+            name="bound",
+            title="200 members, each 64 KiB of such lines, none reads, with `--max-waiting 65536`",
+            serve=(*CHAT, "--max-waiting", "65536"),
+            attackers=200,
+            payload=(b"x" * 63 + b"\n") * (PIECE // 64),
+        ),
+        Attack(
+            name="actions",
+            title="300 members, each 1,000 actions (`/me`) of 64 bytes at once, and none reads",
+            serve=CHAT,
+            attackers=300,
+            payload=(b"/me " + b"x" * 59 + b"\n") * BURST,
+        ),
+        Attack(
             name="tls",
             title="3,000 silent connections to a `tls:` address, with `--max-per-address 2`",
             serve=(*CHAT, "--max-per-address", "2"),

@@ -9,7 +9,7 @@ from benchmarks.results import Measure
 
 
 def fan_out(members: int, size: int) -> Measure:
-    """Deliveries in a room with so many members."""
+    """Deliveries in a room with this many members."""
     title = f"{members:,} members, {size}-byte lines"
     return Measure(f"chat.{members}.{size}", title, "deliveries/s", more_is_better=True)
 

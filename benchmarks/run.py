@@ -60,9 +60,9 @@ class Run:
         return (what, peer.name) not in self._hopeless
 
     def need_clients(self, members: int) -> None:
-        """Raise `Failed` if a process cannot hold so many connections."""
+        """Raise `Failed` if a process cannot hold that many connections."""
         if members > most_clients():
-            raise Failed(f"this system allows a process {most_clients():,} connections")
+            raise Failed(f"this OS allows a process {most_clients():,} connections")
 
     @contextmanager
     def started(self, peer: Peer) -> Iterator[tuple[ServerProcess, Load]]:

@@ -132,12 +132,15 @@ def _start() -> Iterator[Target]:
 
 
 # What an attacker may cost at most, in KiB: 100 before login, 256 for a member that is slowed down,
-# and 1.3 times the default of `max_waiting` for one that does not read.
+# and 1.3 times `max_waiting` for one that does not read. What it has said itself counts besides: up
+# to three times as much as it sent.
 _EACH = {
     "strangers": 100,
     "blanks": 256,
     "who": 1.3 * 1024,
     "slow": 1.3 * 1024,
+    "bound": (1.3 + 3) * 64,
+    "actions": 1.3 * 1024,
     "calc-good": 256,
     "calc-bad": 256,
 }

@@ -42,7 +42,7 @@ def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=120,
-        # Or hypothesis makes its tables of all characters anew in the folder, for two seconds.
+        # Otherwise hypothesis makes its tables of all characters again there, in two seconds.
         env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
@@ -63,7 +63,7 @@ async def test_the_clients_of_the_calculator_print_what_is_told(
 ) -> None:
     network = MemoryNetwork()
     ran: list[Callable[[], Awaitable[None]]] = []
-    # As it is written, but for the network.
+    # As the page has it, except for the network.
     monkeypatch.setattr(calc, "Client", partial(calc.Client, network=network))
     monkeypatch.setattr(trio, "run", ran.append)
     block = compile(python_blocks(document)[number], document, "exec")

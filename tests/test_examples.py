@@ -186,7 +186,7 @@ async def test_chat_bot_greets_whoever_joins_and_tells_the_time(autojump_clock: 
             # What only looks like what the bot answers to.
             await room.send("Bob: *** Eve joined (3 here)", "* Bob !time", "Bob: what is !time")
             await room.expect_silence(1)
-    # The room has closed, and the bot has ended of itself.
+    # The room has closed, and the bot has ended by itself.
 
 
 async def test_chat_bot_gives_up_when_it_is_refused(autojump_clock: MockClock) -> None:

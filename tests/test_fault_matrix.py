@@ -34,7 +34,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trionet import Closed, Identified, Limits, Opened, Refused, Server, ServerEvent, calc, chat
 from trionet.abc import Listener
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.testing import Link, MemoryNetwork, MemoryStream, SendingNowMemoryStream
 from trionet.transport.tls import TLSStream
 

@@ -351,12 +351,12 @@ def test_lines_taken_in_parts_are_the_same_and_no_part_is_too_large(
 
 
 def test_a_part_is_bounded_in_bytes_too() -> None:
-    line = b"x" * 99 + b"\n"
+    line = b"x" * 199 + b"\n"
     decoder = LineDecoder()
-    assert len(decoder.begin(line * 600, PART_LINES)) == PART_BYTES // 100
-    assert len(decoder.take(PART_LINES, 1000)) == 10
+    assert len(decoder.begin(line * 300, PART_LINES)) == PART_BYTES // 200
+    assert len(decoder.take(PART_LINES, 1000)) == 5
     assert len(decoder.take(PART_LINES, 1)) == 1
-    assert decoder.held_lines == 600 - PART_BYTES // 100 - 11
+    assert decoder.held_lines == 300 - PART_BYTES // 200 - 6
 
 
 def test_few_bad_lines_are_decoded_at_a_time() -> None:

@@ -72,7 +72,7 @@ def test_the_chats_own_wire_format_is_found_without_importing_its_module() -> No
     assert "trionet.chat.plain" in modules_after("import trionet.chat; trionet.chat.plain.encode")
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_a_missing_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = trionet.nothing  # type: ignore[attr-defined]
 

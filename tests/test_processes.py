@@ -17,10 +17,10 @@ import trio
 
 from forkserver import ForkServer, TrioProcess
 from trionet import SYSTEM
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.testing import LineClient
 
-# Seconds for what takes a fraction of one, even on a loaded machine. Who waits longer fails.
+# Seconds for what takes a fraction of one, even on a loaded machine. Whatever takes longer fails.
 PATIENCE = 20
 
 DRAIN_SECONDS = 5
@@ -71,20 +71,20 @@ class Program:
         client = LineClient(
             await SYSTEM.connect(self.address), name=" ".join(lines) or "nobody", patience=PATIENCE
         )
-        # Who is refused may be told so before anything is sent.
+        # A refused client may hear so before it sends anything.
         with suppress(trio.BrokenResourceError):
             await client.send(*lines)
         return client
 
     async def end(self) -> int:
-        """End it by SIGTERM, and return its status and see to it that all was read."""
+        """End it by SIGTERM, read the rest of its output, and return its status."""
         self.process.send_signal(signal.SIGTERM)
         status = await self.process.wait()
         await self.ended.wait()
         return status
 
     def assert_no_trouble(self) -> None:
-        """Nothing but the log of connections, and what a drain says, was logged."""
+        """Check that it logged nothing but its connections and its drain."""
         for line in self.err:
             assert re.match(
                 r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
@@ -138,7 +138,7 @@ async def started(
 
 
 class _Nowhere(trio.abc.SendStream):
-    """Where nothing is sent: a process's output is read only."""
+    """A stream to send nothing on: the output of a process can only be read."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         raise NotImplementedError
@@ -154,7 +154,7 @@ class _Nowhere(trio.abc.SendStream):
 
 
 class Talker:
-    """A member who says line after line, never far ahead of what all together have said."""
+    """A member who says line after line, never far ahead of the other talkers."""
 
     AHEAD = 10
 
@@ -218,7 +218,7 @@ async def test_sigterm_under_load_ends_it_in_time_and_nobody_misses_a_line(
         due = [line for line in console[joined + 1 :] if not line.startswith(theirs)]
         assert talker.heard[0].startswith(f"*** welcome, {talker.name} (")
         assert talker.heard[1:] == due
-        # What was taken of each is an unbroken beginning of what each said.
+        # What the server took of each is what each said, up to some line, without a gap.
         taken = [line.removeprefix(theirs) for line in console if line.startswith(theirs)]
         assert taken == [str(number) for number in range(len(taken))]
         assert len(taken) <= talker.said
@@ -272,9 +272,9 @@ async def test_out_of_descriptors_it_refuses_without_spinning_and_recovers(
             served.append(client)
         assert FEW_DESCRIPTORS // 2 < len(served) < FEW_DESCRIPTORS
 
-        # Full, it refuses each who comes, and does nothing else: what refusing 100 takes is far
-        # below what a loop that spins would take, and in the silence behind it nothing is done.
-        # (On the real clock: only that shows a loop that spins.)
+        # A full server refuses each newcomer and does nothing else. Refusing 100 takes far less
+        # CPU than a spinning loop, and in the silence after them the server is idle. (This is on
+        # the real clock, because only that shows a spinning loop.)
         cpu = program.cpu_seconds
         for _ in range(100):
             async with await program.connect() as refused:
@@ -286,7 +286,7 @@ async def test_out_of_descriptors_it_refuses_without_spinning_and_recovers(
         assert cpu_before_silence - cpu < 0.5
         assert program.cpu_seconds - cpu_before_silence < 0.1
 
-        # As many places as become free are taken again, and those who stayed noticed nothing.
+        # Each place that becomes free is taken again, and those who stayed noticed nothing.
         for client in served[:10]:
             await client.send("q")
             await client.aclose()
@@ -328,7 +328,7 @@ async def test_hundreds_of_clients_that_come_and_go_leave_no_descriptor(
                 case 1:
                     await client.send_eof()
             await client.aclose()
-        # Each question gives the server a turn in which it closes what has ended.
+        # With each question the server gets a chance to close what has ended.
         while program.descriptors > before:
             await ask(stays)
         assert program.descriptors == before
@@ -376,7 +376,7 @@ async def test_what_a_peer_sends_costs_no_more_memory_than_it_may(
         async def attack(name: bytes) -> None:
             stream = await SYSTEM.connect(server.address)
             streams.append(stream)
-            # What the way does not hold stays unsent; and some are closed meanwhile.
+            # What the buffers do not hold stays unsent, and the server closes some meanwhile.
             with trio.move_on_after(1), suppress(trio.BrokenResourceError):
                 await stream.send_all((head % name if head else b"") + payload)
 
@@ -416,7 +416,7 @@ async def test_members_who_are_slowed_down_cost_no_time_while_they_wait(
         await trio.sleep(1)
         before = server.cpu_seconds
         await trio.sleep(2)
-        # 40 times ten looks a second: some 3 % of one core, where it was 30 %.
+        # Ten visits a second to each of 40 members take some 3 % of one core; it once was 30 %.
         assert server.cpu_seconds - before < 0.2
         for member in members:
             await member.aclose()

@@ -501,9 +501,10 @@ async def test_an_on_event_that_raises_is_logged_once_and_ends_nothing(
                 await refused.expect("error: server is full")
             await trio.sleep(5)
         told = [record for record in caplog.records if record.exc_info]
-        assert [record.getMessage() for record in told] == ["on_event failed; the server goes on"]
+        (message,) = [record.getMessage() for record in told]
+        assert message.startswith(f"on_event failed, and the server goes on: {kind.__name__}(id=")
+        assert message.endswith(" (logged once, however often it happens)")
         assert "no more room in the journal" in caplog.text
-    assert caplog.messages[-1] == "on_event failed 3 times in all"
 
 
 async def test_an_on_drain_that_raises_is_logged_and_the_drain_goes_on(
@@ -518,7 +519,9 @@ async def test_an_on_drain_that_raises_is_logged_and_the_drain_goes_on(
         await client.expect("hello")
         assert await connect.server.drain(5) == ()
         await client.expect_end()
-    assert caplog.messages == ["on_drain failed; the server goes on"]
+    assert caplog.messages == [
+        "on_drain failed, and the server goes on (logged once, however often it happens)"
+    ]
 
 
 # Rates

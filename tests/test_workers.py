@@ -11,7 +11,7 @@ import pytest
 
 SUPPORT = Path(__file__).parent / "support"
 
-# They have no part in this, and take half of the time that it takes.
+# Plugins that these tests do not need. Loading them would double the time.
 NOT_LOADED = ("cacheprovider", "trio", "trionet", "hypothesispytest", "platformdirs")
 
 

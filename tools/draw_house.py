@@ -153,10 +153,10 @@ LINE = 15
 # Pixels: what a character takes on average in the fonts below.
 TEXT_CHARACTER, FILE_CHARACTER = 6.1, 6.5
 
-# How many plans are tried, each from other places at first.
+# How many plans are tried, each from different starting places.
 PLANS = 300
 
-# An arrow that crosses another counts like one that leads so many pixels to the side.
+# Crossing another arrow counts like leading this many pixels to the side.
 CROSSING = 300
 
 
@@ -250,7 +250,7 @@ class Plan:
             else:
                 # An arrow bends early, and then leads straight down.
                 ends += [end.x for end in place.below for _ in range(3)]
-            # Not `sum`: it adds in other ways in other versions of Python.
+            # Not `sum`: its result differs between versions of Python.
             wanted[place] = math.fsum(ends) / len(ends) if ends else WIDTH / 2
         floor.sort(key=lambda place: wanted[place])
         whole = math.fsum(place.width for place in floor) + GAP * (len(floor) - 1)

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Tools that read the source and do not run it.
 LINTERS = frozenset({"import-linter", "mypy", "ruff"})
 
-# Run one test in so many.
+# Run one test in this many.
 A_TENTH = 10
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+) *>= *([0-9][0-9A-Za-z.]*) *(;.*)?")

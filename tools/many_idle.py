@@ -94,7 +94,7 @@ class Crowd:
                 self._read(key.fileobj)
 
     def read_all(self, seconds: float) -> None:
-        """Read until nothing has arrived for so many seconds."""
+        """Read until nothing has arrived for this many seconds."""
         while ready := self._selector.select(seconds):
             for key, _ in ready:
                 assert isinstance(key.fileobj, socket.socket)

@@ -42,7 +42,7 @@ import trio
 import trustme
 
 from trionet import SocketStream
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.transport.tls import TLSStream
 
 # How many clients the crowd may have; each holds one connection at a time.

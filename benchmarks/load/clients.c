@@ -36,7 +36,7 @@ struct client *connect_one(bool to_stall)
     return c;
 }
 
-/* Returns where to write so many bytes for the next push. */
+/* Returns where to write this many bytes for the next push. */
 char *room(struct client *c, size_t length)
 {
     if (c->out_end + length > c->out_size) {
@@ -103,7 +103,7 @@ static size_t welcome(struct client *c, const char *data, size_t length)
     const char *end = memchr(data, '\n', length);
     size_t piece = end ? (size_t)(end - data) : length;
     if (c->head_length + piece >= LINE)
-        fail("member %d: its first line is no welcome", c->number);
+        fail("member %d: its first line is not a welcome", c->number);
     memcpy(c->head + c->head_length, data, piece);
     c->head_length += piece;
     c->head[c->head_length] = 0;

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.load.messages import Reader
 
-# After so many seconds without a line, missing lines count as lost.
+# After this many seconds without a line, missing lines count as lost.
 PATIENCE = 10.0
 
 

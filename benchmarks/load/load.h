@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#define PATIENCE 10.0  /* after so many seconds without a line, missing lines count as lost */
+#define PATIENCE 10.0  /* after this many seconds without a line, missing lines count as lost */
 #define LINE 2048      /* no line is longer, not even a welcome with its 20 names */
 #define EVENTS 1024
 

@@ -14,7 +14,7 @@ _LINE = re.compile(rb"m(\d+): (\d{9}) (.*)")
 
 
 def filler(size: int) -> bytes:
-    """Return the filler that makes a line so many bytes long on the wire."""
+    """Return the filler that makes a line this many bytes long on the wire."""
     if not 12 <= size <= 1024:
         raise GaveUp("a line has 12 to 1024 bytes")
     letters = string.ascii_lowercase.encode()

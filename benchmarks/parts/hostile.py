@@ -75,7 +75,7 @@ def carry_out(run: Run, attack: Attack, count: int) -> dict[str, float]:
     ):
         before = resident_of(server.pid)
         if before is None:
-            raise Failed("this system does not tell what is resident")
+            raise Failed("this OS does not tell how much memory is resident")
         begin_peak(server.pid)
         descriptors_before = descriptors_of(server.pid)
         resident, descriptors = before, 0

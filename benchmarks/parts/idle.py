@@ -44,7 +44,7 @@ def _memory(run: Run, peer: Peer, round_: int) -> None:
             time.sleep(SETTLE_SECONDS)
             full = memory_of(server.pid)
             if empty is None or full is None:
-                raise Failed("this system does not tell")
+                raise Failed("this OS does not tell how much memory a process has")
             trial.take(expected, round_, (full - empty) / members, empty_kib=empty, full_kib=full)
 
 
@@ -68,7 +68,7 @@ def _growth(run: Run, peer: Peer, round_: int) -> None:
                 patience=run.plan.patience,
             )
             if not answer["server_cpu"]:
-                raise Failed("this system does not tell a server's processor time")
+                raise Failed("this OS does not tell a server's processor time")
             if answer["missing"] or answer["faults"]:
                 raise Failed(f"{answer['missing']} lines missing, {answer['faults']} wrong")
             each = answer["server_cpu"] / max(1, answer["deliveries"]) * 1e6

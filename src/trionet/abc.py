@@ -73,6 +73,16 @@ class Network(Protocol):
         """
 
 
+class Reloads(Protocol):
+    """An optional capability of a network: reading its certificates again.
+
+    `trionet.SystemNetwork` implements it. `trionet.run` and the serve commands use it on SIGHUP.
+    """
+
+    def reload(self) -> bool:
+        """Read the certificates again, and return whether there were any to read."""
+
+
 class Transport(Protocol):
     """What TLS needs from the stream under it.
 
@@ -198,6 +208,80 @@ class TellsDelivery(Protocol):
         """Return whether nothing more can arrive, because the connection is reset or closed."""
 
 
+class DiscardsInput(Protocol):
+    """An optional capability of a stream: throwing input away without waiting.
+
+    `trionet.SocketStream` and `trionet.TLSStream` implement it. `trionet.lingering_close` uses it,
+    because closing a socket with unread input resets the connection.
+    """
+
+    def discard_nowait(self) -> int:
+        """Throw away what has come, and return how many bytes that was. Never raises."""
+
+
+class ClosesNow(Protocol):
+    """An optional capability of a stream: closing without a checkpoint.
+
+    All streams of trionet implement it. `trionet.serve` uses it at the end of each connection.
+    """
+
+    def close(self) -> None:
+        """Close at once; closing again does nothing."""
+
+
+class KnowsItsPeer(Protocol):
+    """An optional capability of a stream: telling who is at the other end.
+
+    All streams of trionet implement it. `trionet.Connection` shows ``peer``, and the limits on one
+    host go by ``remote``. Without it, the peer is unknown and has no host.
+    """
+
+    @property
+    def peer(self) -> str:
+        """The peer's display address."""
+
+    @property
+    def remote(self) -> object:
+        """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
+
+
+class ShakesHands(Protocol):
+    """An optional capability of a stream: a handshake before the first line.
+
+    `trionet.TLSStream` implements it. `trionet.serve` makes the handshake in the handler's task,
+    under `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
+    """
+
+    async def do_handshake(self) -> None:
+        """Make the handshake, or raise ``trio.BrokenResourceError`` with the reason."""
+
+    def refuse(self) -> None:
+        """Turn the peer away without a handshake, and close. Never a checkpoint."""
+
+
+class TellsTruncation(Protocol):
+    """An optional capability of a stream: telling whether its end was announced by the peer.
+
+    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to tell an end that anybody on
+    the way can cause.
+    """
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without a goodbye from the peer."""
+
+
+class TellsBreakage(Protocol):
+    """An optional capability of a stream: telling whether it is broken.
+
+    `trionet.TLSStream` implements it. `trionet.Connection` uses it to tell whether a handler's
+    ``BrokenResourceError`` is its own peer's doing; any other stream it tries with `send_nowait`.
+    """
+
+    def is_broken(self) -> bool:
+        """Return whether nothing more can be sent. Never a checkpoint."""
+
+
 class Watched(Protocol):
     """Something with a deadline that moves.
 
@@ -250,13 +334,7 @@ class DirectBox(Box, Protocol):
     direct: Callable[[bytes], int] | None
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
-        """Do what `put` does, for lines in pieces.
-
-        Args:
-            pieces: whole lines each.
-            lines: how many lines they hold.
-            size: how many bytes they hold.
-        """
+        """Do what `put` does for `lines` lines of `size` bytes, in pieces of whole lines each."""
 
     def keep(self, lines: bytes, count: int, sent: int) -> None:
         """Keep what was not sent of lines that are counted as sent, or count it as dropped."""

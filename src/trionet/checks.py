@@ -2,7 +2,8 @@
 
 Without these checks a wrong argument would fail late, at the first peer, or not at all. Every
 public entry point calls them, so the same mistake gets the same answer everywhere. A wrong type is
-a ``TypeError``, a wrong value a ``ValueError``.
+a ``TypeError``, a wrong value a ``ValueError``. `trionet.function_checks` does the same for
+functions.
 
 Nothing here is called for each line or each peer.
 """
@@ -10,9 +11,7 @@ Nothing here is called for each line or each peer.
 from __future__ import annotations
 
 import enum
-import functools
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from trionet.limits import BOUNDS, Limits
 
@@ -21,83 +20,6 @@ MAX_UNIX_MODE = 0o777
 
 # Characters of a wrong value that a message shows: enough to recognise it.
 _SHOWN = 60
-
-
-def check_handler(handler: object, *, caller: str = "serve") -> None:
-    """Refuse a handler that cannot be called with a connection and then awaited.
-
-    Async functions and methods, partial objects of them, and objects with an async ``__call__``
-    pass. So does whatever cannot be judged without calling it, such as a lambda.
-
-    Args:
-        handler: what a user passed.
-        caller: the function that it was passed to, for the message.
-
-    Raises:
-        TypeError: `handler` cannot serve a connection.
-    """
-    if inspect.isawaitable(handler):
-        if inspect.iscoroutine(handler):
-            # It will never be awaited, and Python would warn about that as well.
-            handler.close()
-        raise TypeError(
-            f"the handler must not be called: write {caller}(handler, ...), "
-            f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
-        )
-    if not callable(handler):
-        raise TypeError(f"the handler must be an async function, not {shown(handler)}")
-    function = _function_of(handler)
-    name = _name_of(handler)
-    if inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"the handler {name} must not yield: "
-            "it reads connection.lines and answers with await connection.send(...)"
-        )
-    if _is_surely_sync(function):
-        raise TypeError(f"the handler must be an async function: write async def {name}")
-    if not _takes(handler, 1):
-        raise TypeError(
-            f"the handler {name}{inspect.signature(handler)} must take one argument, "
-            "the connection: functools.partial fills in others"
-        )
-
-
-def _function_of(handler: object) -> object:
-    """Return the function that a call of `handler` ends in, as far as can be seen."""
-    while True:
-        if isinstance(handler, functools.partial):
-            handler = handler.func
-        elif inspect.ismethod(handler):
-            handler = handler.__func__
-        elif isinstance(handler, type) or inspect.isroutine(handler):
-            return handler
-        elif inspect.iscoroutinefunction(handler):
-            # It is marked as one, as `unittest.mock.AsyncMock` is.
-            return handler
-        else:
-            call = getattr(type(handler), "__call__", None)  # noqa: B004
-            if not inspect.isfunction(call):
-                return handler
-            handler = call
-
-
-def _is_surely_sync(function: object) -> bool:
-    if isinstance(function, type):
-        return not hasattr(function, "__await__")
-    # A lambda may pass the connection on to an async function.
-    if not inspect.isfunction(function) or function.__name__ == "<lambda>":
-        return False
-    if inspect.iscoroutinefunction(inspect.unwrap(function)):
-        return False
-    # A plain function may pass on what an async function returned, if its annotation says so.
-    returned = str(function.__annotations__.get("return", ""))
-    return not any(word in returned for word in ("Awaitable", "Coroutine"))
-
-
-def _name_of(handler: object) -> str:
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    return str(getattr(handler, "__name__", type(handler).__name__))
 
 
 def check_limits(limits: object) -> None:
@@ -150,45 +72,6 @@ def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
         raise TypeError(f"{name} must be {named}, not {shown(value)}")
 
 
-def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
-    """Refuse a callback that is not an ordinary function with this number of arguments.
-
-    Args:
-        name: the argument.
-        value: what a user passed.
-        arguments: how many arguments it is called with.
-        optional: whether ``None`` passes too.
-
-    Raises:
-        TypeError: it cannot be called, or not with that many arguments, or it is an async function,
-            which nothing would await.
-    """
-    if value is None and optional:
-        return
-    if not callable(value):
-        raise TypeError(f"{name} must be a function, not {shown(value)}")
-    function = _function_of(value)
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(
-            f"{name} must be an ordinary function, because nothing awaits it: "
-            f"write def {_name_of(value)}, not async def"
-        )
-    if not _takes(value, arguments):
-        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
-        raise TypeError(f"{name} is called with {named}, and {_name_of(value)} cannot be")
-
-
-def check_encode(value: object) -> None:
-    """Refuse an ``encode`` that cannot turn an event into lines.
-
-    Raises:
-        TypeError: it cannot be called with an event, or it is an async function.
-    """
-    if value is None:
-        raise TypeError("encode must be a function: write hub.add(box, trionet.encode_line)")
-    check_callback("encode", value)
-
-
 def check_box(box: object) -> None:
     """Refuse a box that takes no lines.
 
@@ -214,73 +97,7 @@ def check_stream(stream: object, *, methods: Sequence[str]) -> None:
     """
     for method in methods:
         if not hasattr(stream, method):
-            raise TypeError(f"a stream must have {method}(): {shown(stream)} is none")
-
-
-def check_answering(name: str, value: object) -> None:
-    """Refuse a callback that is neither ``None`` nor an async function with one argument.
-
-    Raises:
-        TypeError: it cannot be called like that, or it is certainly not async.
-    """
-    if value is None:
-        return
-    if not callable(value) or _is_surely_sync(_function_of(value)):
-        raise TypeError(f"{name} must be an async function, not {shown(value)}")
-    if not _takes(value, 1):
-        raise TypeError(f"{name} is called with 1 argument, and {_name_of(value)} cannot be")
-
-
-def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[object]], ...]:
-    """Return functions that will be run as tasks, each without an argument.
-
-    Args:
-        name: the argument.
-        functions: what a user passed: async functions in a list or another iterable.
-
-    Raises:
-        TypeError: it is not iterable, or something in it cannot be run like that; the message says
-            what to write.
-    """
-    if callable(functions) or not isinstance(functions, Iterable):
-        raise TypeError(
-            f"{name} must be a list of async functions: write {name}=[hub.run], "
-            f"not {shown(functions)}"
-        )
-    listed = tuple(functions)
-    for function in listed:
-        if inspect.isawaitable(function):
-            if inspect.iscoroutine(function):
-                function.close()
-            raise TypeError(
-                f"what stands in {name} must not be called: write {name}=[hub.run], "
-                f"not {name}=[hub.run()]; functools.partial fills in arguments"
-            )
-        if not callable(function) or _is_surely_sync(_function_of(function)):
-            raise TypeError(
-                f"{name} must be a list of async functions, such as hub.run: "
-                f"{shown(function)} is none"
-            )
-        if not _takes(function, 0):
-            raise TypeError(
-                f"what stands in {name} is called without an argument, and "
-                f"{_name_of(function)} needs some: functools.partial fills them in"
-            )
-    return listed
-
-
-def _takes(function: object, arguments: int) -> bool:
-    """Tell whether a function can be called with that many arguments, as far as can be seen."""
-    try:
-        signature = inspect.signature(function)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        # Some callables written in C have no signature.
-        return True
-    try:
-        signature.bind(*[None] * arguments)
-    except TypeError:
-        return False
-    return True
+            raise TypeError(f"a stream must have {method}(): {shown(stream)} has none")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -13,7 +13,7 @@
     ├── ReceiveInterrupted  a waiting receive was called off (only authors of streams meet it)
     ├── trionet.calc.CalculationError           an expression that has no result
     │   └── trionet.calc.MalformedExpression    one that cannot be read; with its column
-    │       └── trionet.calc.LimitExceeded      one that asks for more than anybody gets
+    │       └── trionet.calc.LimitExceeded      one that is beyond a limit
     ├── trionet.calc.UnfitName          a name that a calculator session cannot have
     ├── trionet.calc.NotServed          a calculator server does not serve this client
     ├── trionet.chat.NameRefused        a name that nobody can have here

@@ -1,24 +1,23 @@
-"""Faults in a user's own functions: each is logged once, and costs no more than its own line.
+"""Faults in a user's own functions: each is logged once, and ends nothing but its own call.
 
 A callback that raises for one line raises for a thousand, and a thousand tracebacks hide whatever
-else is in a log.
+else is in a log. A `FaultLog` tells faults apart by the callback, the type of the error and the
+line of code that raised it.
 
-- `FaultLog` is for functions that are called for a line or a member. It tells faults apart by the
-  type of the error and the line of code that raised it.
-- `SafeCalls` is for functions that are called for a connection. It logs the first failure of each,
-  and in the end how many there were.
+The hub, the server, the outboxes and the services each have one. Where a failed callback needs
+nothing else done, `FaultLog.shielded` wraps it; elsewhere the caller catches the error, does what
+is needed, and calls `FaultLog.report`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
-# What a log shows of an event or a box: enough to find it.
+# How many characters a log shows of an event or a box: enough to find it.
 _SHOWN = 200
 
 
@@ -35,96 +34,59 @@ class FaultLog:
         self._logger = logger
         self._known: set[tuple[object, ...]] = set()
 
-    def report(self, error: BaseException, callback: object, what: str, subject: object) -> None:
+    def report(self, error: BaseException, callback: object, what: str, *subjects: object) -> None:
         """Log an error, unless the same fault was logged before. Never a checkpoint.
 
-        A fault is the same if the same callback raises the same type of error in the same line of
+        It is the same fault if the same callback raises the same type of error in the same line of
         code.
 
         Args:
             error: what was raised.
             callback: what raised it.
             what: what happened, such as ``an event could not be encoded and is left out``.
-            subject: what it happened to; shown with `repr`.
+            subjects: what it happened to, if anything; shown with `repr`.
         """
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next
         where = None if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
-        fault = (type(error), where, name_of(callback))
+        fault = (type(error), where, _name_of(callback))
         if fault not in self._known:
             self._known.add(fault)
+            told = ", ".join(map(_shown, subjects))
             self._logger.error(
-                "%s: %s (logged once, however often it happens)",
-                what,
-                shown(subject),
+                "%s (logged once, however often it happens)",
+                f"{what}: {told}" if told else what,
                 exc_info=error,
             )
 
-
-def shielded_from(
-    callback: Callable[[T], object], faults: FaultLog, what: str
-) -> Callable[[T], None]:
-    """Return a function that calls a callback, and reports its errors instead of raising them.
-
-    Args:
-        callback: a user's function.
-        faults: where its errors are reported.
-        what: what happens then, such as ``show failed, and the server goes on without it``.
-    """
-
-    def call(subject: T) -> None:
-        try:
-            callback(subject)
-        except Exception as error:
-            faults.report(error, callback, what, subject)
-
-    return call
-
-
-class SafeCalls:
-    """Calls a user's functions so that their errors end nothing.
-
-    Args:
-        logger: where the first error of each function is logged, with its traceback.
-    """
-
-    __slots__ = ("_failures", "_logger")
-
-    def __init__(self, logger: logging.Logger) -> None:
-        self._logger = logger
-        self._failures: Counter[str] = Counter()
-
-    def call(self, name: str, function: Callable[..., object], *args: object) -> None:
-        """Call a function.
+    def shielded(self, name: str, callback: Callable[P, object] | None) -> Callable[P, None] | None:
+        """Return a function that calls a callback, and reports its errors instead of raising them.
 
         Args:
-            name: what the user knows it as, such as ``on_event``.
-            function: the user's function.
-            args: its arguments.
+            name: what the user knows the callback as, such as ``on_event``.
+            callback: a user's function; ``None``, for a user who gave none, stays ``None``.
         """
-        try:
-            function(*args)
-        except Exception:
-            self._failures[name] += 1
-            if self._failures[name] == 1:
-                self._logger.exception("%s failed; the server goes on", name)
+        if callback is None:
+            return None
 
-    def log_totals(self) -> None:
-        """Log how often each function failed, if it was more than once."""
-        for name, times in self._failures.items():
-            if times > 1:
-                self._logger.error("%s failed %d times in all", name, times)
+        def call(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                callback(*args, **kwargs)
+            except Exception as error:
+                self.report(error, callback, f"{name} failed, and the server goes on", *args)
+
+        return call
 
 
-def name_of(callback: object) -> str:
+def _name_of(callback: object) -> str:
     """Return the name that a callback has in its source."""
     callback = getattr(callback, "func", callback)
     return str(getattr(callback, "__qualname__", type(callback).__qualname__))
 
 
-def shown(subject: object) -> str:
-    """Return the `repr` of anything, cut short; if it raises, the type's plain one."""
+def _shown(subject: object) -> str:
+    """Return the `repr` of anything, cut short; the default one if its own raises."""
     try:
         text = repr(subject)
     except Exception:

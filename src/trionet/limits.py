@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from trionet.lines import MAX_LINE, MAX_UNENDING
 
-# The bounds of what anybody can mean. A value beyond them is a slip of the pen, and is refused
-# where it is given. Otherwise it would fail at the first peer, in arithmetic or in a system call.
+# The bounds of sensible values. A value beyond them is a slip of the pen, and is refused where it
+# is given. Otherwise it would fail at the first peer, in arithmetic or in a system call.
 
 # For one peer's bytes: less than the 2 GiB that one system call takes.
 _MOST_BYTES = 1 << 30

@@ -33,10 +33,14 @@ MAX_LINE_TO_CLIENT = 65536
 MAX_UNENDING = 1 << 20
 
 # What a reader decodes at a time. A byte becomes up to four as text, and a short line takes some
-# 60: so a part takes up to 64 KiB. Decoding 64 KiB of 32-byte lines in parts takes 7 % longer than
-# decoding them at once.
+# 60: so a part takes up to 64 KiB, and one of short lines 11 KiB. A member's part stays in memory
+# while the member waits for its turn in a busy room: with parts of 512 lines, 200 members held 8
+# MiB more. Decoding 32-byte lines in parts costs 0.02 µs a line more than decoding them at once.
+# A service that shares the processor fairly handles a hundred lines at a time. Where a part is no
+# multiple of that, each part leaves a small piece over: the calculator answered 7 % fewer lines a
+# second over TLS, where each piece that is sent is a record and a task.
 PART_BYTES = 16384
-PART_LINES = 512
+PART_LINES = 100
 
 # The same for callers that want all lines anyway.
 _FEED_BYTES = 65536

@@ -40,7 +40,7 @@ from trionet.connection.places import Places
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.turning_away import TurningAway
 from trionet.events import Identified, Opened, Refused, ServerEvent
-from trionet.faults import SafeCalls
+from trionet.faults import FaultLog
 from trionet.limits import Limits
 from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
@@ -50,7 +50,7 @@ from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 # 64, it takes a fifth longer until a thousand members all know of each other.
 _ACCEPTS_AT_ONCE = 256
 
-# A drain that cuts connections off names so many of them in the log.
+# A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10
 
 logger = logging.getLogger("trionet.server")
@@ -95,10 +95,10 @@ class Server:
         self._encode_notice = safe_notices(encode_notice)
         self._refuse_http = refuse_http
         self._identifies = identifies
-        self._on_drain = on_drain
-        self._on_event = on_event
         self._opening = opening
-        self._calls = SafeCalls(logger)
+        faults = FaultLog(logger)
+        self._on_drain = faults.shielded("on_drain", on_drain)
+        self._on_event = faults.shielded("on_event", on_event)
         self._ids = itertools.count(1)
         self._deadlines = Deadlines()
         self._readiness: Readiness | None = None
@@ -194,7 +194,7 @@ class Server:
                     async with trio.open_nursery() as self._handlers:
                         await self._accept_until_drained(self._handlers, task_status)
                         if self._on_drain is not None:
-                            self._calls.call("on_drain", self._on_drain)
+                            self._on_drain()
                         for connection in self._places.connections:
                             connection.lines.stop()
                         self._inputs_ended.set()
@@ -203,7 +203,6 @@ class Server:
         finally:
             self._inputs_ended.set()
             self._ended.set()
-            self._calls.log_totals()
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
         """Run what the handlers need for as long as there are any."""
@@ -215,7 +214,7 @@ class Server:
 
     def _report(self, event: ServerEvent) -> None:
         if self._on_event is not None:
-            self._calls.call("on_event", self._on_event, event)
+            self._on_event(event)
 
     async def _accept_until_drained(
         self, handlers: trio.Nursery, task_status: trio.TaskStatus[Server]
@@ -327,7 +326,7 @@ class Server:
         """Free a connection's place.
 
         Args:
-            connection: what is served no more.
+            connection: the connection, which is no longer served.
             reason: why.
 
         Returns:

@@ -12,10 +12,8 @@ import trio
 from trionet.abc import Listener, Network
 from trionet.checks import (
     check_backlog,
-    check_callback,
     check_choice,
     check_flag,
-    check_handler,
     check_kind,
     check_limits,
     check_network,
@@ -24,6 +22,7 @@ from trionet.connection.connection import Connection
 from trionet.connection.opening import Opening
 from trionet.connection.outbox import WhenSlow
 from trionet.events import ServerEvent
+from trionet.function_checks import check_callback, check_handler
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
@@ -73,13 +72,13 @@ async def serve(
             line has come.
         on_drain: called once when a drain begins, before the inputs end.
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
-            peer was identified, it was closed. The first error in it, and in `on_drain`, is logged
-            to ``trionet.server``; none ends anything.
+            peer was identified, it was closed. What it or `on_drain` raises is logged to
+            ``trionet.server``, each fault once, and ends nothing.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
-        network: where to listen; default the system's.
+        network: where to listen; default the OS's own.
         task_status: is handed the `Server` once it accepts connections.
 
     Raises:
@@ -151,24 +150,51 @@ def check_call(
 ) -> None:
     """Refuse arguments that `serve` cannot use.
 
-    A service's own ``serve`` calls this first, so that the messages name `caller`, the function
-    that the user called. All other arguments are those of `serve`.
+    `trionet.run` calls this first, so that the messages name `caller`, the function that the user
+    called. All other arguments are those of `serve`.
 
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
     """
     check_handler(handler, caller=caller)
-    check_addresses(addresses, caller=caller)
-    if limits is not None:
-        check_limits(limits)
+    check_serving(
+        addresses,
+        caller=caller,
+        limits=Limits() if limits is None else limits,
+        on_event=on_event,
+        backlog=backlog,
+        network=network,
+    )
     check_choice("when_full", when_full, WhenFull)
     check_choice("when_slow", when_slow, WhenSlow)
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("on_drain", on_drain, arguments=0)
-    check_callback("on_event", on_event)
     if opening is not None:
         check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
+
+
+def check_serving(
+    addresses: Sequence[object],
+    *,
+    caller: str,
+    limits: object,
+    on_event: object,
+    backlog: object,
+    network: object,
+) -> None:
+    """Refuse arguments that no server can use.
+
+    A service whose own ``serve`` passes these arguments on calls this first: the calculator and the
+    chat do. `caller` is the function that the user called, for the messages; all other arguments
+    are those of `serve`.
+
+    Raises:
+        TypeError, ValueError, AddressError: as `serve`.
+    """
+    check_addresses(addresses, caller=caller)
+    check_limits(limits)
+    check_callback("on_event", on_event)
     check_backlog(backlog)
     check_network(network)

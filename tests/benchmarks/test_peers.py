@@ -1,4 +1,4 @@
-"""Each peer speaks the wire format; and the load generators count rightly what a server does."""
+"""Each peer speaks the wire format; and the load generators count correctly what a server does."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_chat_peer_speaks_the_wire_format(stack: ExitStack, builds: Builds, pe
     cid = join(stack, server, b"Cid")
     for other in (ann, bob):
         assert other.readline() == b"*** Cid joined (3 here)\n"
-    # Two in one piece, one in two: and Bob hears neither of his own.
+    # Two lines in one piece, one line in two; and Bob hears none of his own.
     bob.write(b"hello\nwor")
     bob.write(b"ld\n")
     cid.write(b"hi\n")
@@ -114,7 +114,7 @@ def test_a_chat_peer_speaks_the_wire_format(stack: ExitStack, builds: Builds, pe
     assert cid.read() == b""
     for other in (ann, bob):
         assert other.readline() == b"*** Cid left (2 here)\n"
-    # Of a crowd, a welcome lists twenty.
+    # The welcome to a crowd lists twenty names.
     for number in range(19):
         join(stack, server, b"m%d" % number)
     last = connect(stack, server)
@@ -157,7 +157,7 @@ def load_of(
 
 @pytest.fixture(scope="module")
 def calculator(builds: Builds) -> Iterator[ServerProcess]:
-    """One that starts fast, for the tests that ask little of it."""
+    """A calculator that starts fast, for tests that ask little of it."""
     with ServerProcess(of(CALC, "threads").command(builds)) as server:
         yield server
 
@@ -261,7 +261,7 @@ def test_the_load_generator_counts_lost_and_wrong_messages(
     server = stack.enter_context(ServerProcess([sys.executable, str(program)]))
     load = stack.enter_context(load_of(server, builds))
     load.ask("join", n=4, group=4, limit=TIMEOUT)
-    # All that is in flight is lost in the end, and the talk stands still.
+    # In the end everything in flight is lost, and the talk stands still.
     talked = load.ask("talk", talkers=1, flight=4, size=32, warmup=0, seconds=0.2, patience=0.2)
     assert talked["missing"] == 3 * (talked["messages"] // 5)
     assert talked["faults"] > 0
@@ -281,7 +281,7 @@ def test_a_server_that_one_member_blocks_is_measured_too(
     for _ in range(200):
         if talk()["missing"]:
             break
-    # What is in flight already is all that there can be.
+    # No more can be in flight than already is.
     assert talk()["messages"] == 0
     load.ask("unstall")
     talked = talk()

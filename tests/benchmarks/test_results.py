@@ -146,7 +146,7 @@ def test_the_report_has_a_row_for_each_attack_and_judges_it(results: Results) ->
     assert "99" in by_title[ATTACKS["strangers"].title]
     assert f"{ATTACKS['tls'].title} (trustme is not installed)" in by_title
     assert ATTACKS["who"].title not in by_title
-    # Each stands there alone, and in no table of peers.
+    # Each has a table of its own, and is in no table of peers.
     assert "trionet is × this" not in text[text.index("### Attacks") : text.index("### Targets")]
     verdicts = {row[0]: row[-1] for row in rows if len(row) == 4}
     assert verdicts[measures.attack("strangers", "each").title] == MET

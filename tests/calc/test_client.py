@@ -432,7 +432,7 @@ async def test_a_full_server_refuses(autojump_clock: trio.testing.MockClock) -> 
         *(b"\xff", b"2\n3", b"2" * 65537),
     ],
 )
-async def test_a_server_of_another_protocol_is_a_lost_connection(
+async def test_a_server_that_speaks_another_protocol_is_a_lost_connection(
     reply: bytes, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:

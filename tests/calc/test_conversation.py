@@ -623,7 +623,7 @@ async def test_a_server_that_is_gone_before_the_name_is_a_lost_connection() -> N
     [b"\xff\n", b"2" * 65537, b"2\n3\n"],
     ids=["not UTF-8", "longer than 65,536 bytes", "two answers to one operation"],
 )
-async def test_a_server_of_another_protocol_is_a_lost_connection(
+async def test_a_server_that_speaks_another_protocol_is_a_lost_connection(
     answer: bytes, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def script(server: LineClient) -> None:

@@ -174,7 +174,7 @@ def test_round_rounds_once(number: Decimal, digits: int, precision: int) -> None
     ) == half_even(Fraction(number), last)
 
 
-# Right to the last digit at every precision: computed anew with integers.
+# Right to the last digit at every precision: computed again with integers.
 
 
 def rounded(number: int, scale: int, precision: int) -> Decimal:

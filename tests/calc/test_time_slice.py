@@ -14,8 +14,9 @@ from trionet import Limits, Line, Server
 from trionet.calc import Reply, Session, serve
 from trionet.calc import server as server_module
 from trionet.calc.pairs import PAIR_COST
-from trionet.calc.time_slice import TIME_SLICE
+from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE
 from trionet.calc.work import Work
+from trionet.lines import PART_LINES
 from trionet.testing import LineClient, MemoryNetwork, MemoryStream
 
 # The most that a stretch without a checkpoint may cost, in microseconds: less than half of what
@@ -113,6 +114,11 @@ async def calculator(shown: list[str] | None = None) -> AsyncIterator[tuple[Serv
             server: Server = await nursery.start(run)
             yield server, network
             nursery.cancel_scope.cancel()
+
+
+def test_a_part_of_the_input_is_whole_time_slices_of_common_lines() -> None:
+    # What is left over would be sent by itself, and over TLS each sending is a record and a task.
+    assert PART_LINES % PAIRS_A_SLICE == 0
 
 
 async def connected(server: Server, network: MemoryNetwork, *lines: str) -> LineClient:

@@ -662,6 +662,27 @@ async def test_a_member_with_many_questions_leaves_the_others_their_turn(
         await bob.expect("*** 2 here: Ann, Bob", "Ann: the last")
 
 
+@pytest.mark.parametrize("line", ["hello", "/me waves"])
+async def test_a_line_is_heard_long_before_the_bursts_of_all_others(
+    autojump_clock: trio.testing.MockClock, line: str
+) -> None:
+    talkers, burst = 100, 900
+    async with chat(show_messages=True) as room:
+        ann, _ = await room.join("Ann", "Bob")
+        others = [await room.connect(f"m{number}") for number in range(talkers)]
+        async with trio.open_nursery() as nursery:
+            for other in others:
+                nursery.start_soon(other.send_bytes, f"{line}\n".encode() * burst)
+            while len(room.shown) < 5000:
+                await trio.lowlevel.checkpoint()
+            said = len(room.shown)
+            await ann.send("here")
+        while "Ann: here" not in room.shown:
+            await trio.lowlevel.checkpoint()
+        # A few rounds of the log, of 1,024 lines each, and not the 90,000 lines of all others.
+        assert room.shown.index("Ann: here") - said < 3000
+
+
 async def test_a_long_answer_costs_more_tokens(autojump_clock: trio.testing.MockClock) -> None:
     async with chat(limits=Limits(rate=1, burst=200)) as room:
         (ann,) = await room.join("Ann")

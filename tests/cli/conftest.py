@@ -1,7 +1,7 @@
 """The real program, started on pipes or on a pseudo-terminal, and always ended.
 
-Most are started by a fork, which is fast, and some are started for real. What each of the two shows
-is told in `forkserver`.
+Most are started by a fork, which is fast, and some are started for real. `forkserver` says what
+each of the two shows.
 """
 
 from __future__ import annotations

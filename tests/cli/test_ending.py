@@ -273,11 +273,11 @@ async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> N
 
 
 @pytest.mark.parametrize("module", ["trionet.cli", "typer", "trionet.calc.grammar"])
-@pytest.mark.parametrize("form", ["script", "module"])
+@pytest.mark.parametrize("form", ["script", "trionet", "trionet.cli.main"])
 def test_ctrl_c_during_the_start_prints_no_traceback(module: str, form: str) -> None:
     # The program is not responsible for what is imported before its own package.
     script = str(Path(sys.executable).with_name("trionet"))
-    start = [script] if form == "script" else ["-m", "trionet.cli.main"]
+    start = [script] if form == "script" else ["-m", form]
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", *start, "calc", "eval"],
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -335,8 +335,8 @@ async def test_the_same_signal_twice_at_once_counts_as_one(programs: Programs) -
     ann = await programs.connect(address, "ann", "1 + 1")
     await ann.expect("2")
     server.signal(signal.SIGSTOP)
-    # Both come before the server goes on: how it counts two that it takes is told apart by
-    # tests/program/test_signals.py, where no scheduler comes between them.
+    # Both come before the server goes on. tests/program/test_signals.py tests how two signals count
+    # that come one after the other, where no scheduler comes between them.
     pid = server.process.pid
     os.kill(pid, signal.SIGTERM)
     os.kill(pid, signal.SIGTERM)
@@ -382,8 +382,8 @@ def test_a_server_whose_terminal_hangs_up_drains(tmp_path: Path) -> None:
 
 
 def test_the_first_process_obeys_sigterm_also_where_sigint_is_ignored() -> None:
-    # As the kernel has it for the first process, a signal without a handler would be kept from it;
-    # here it would kill.
+    # The kernel keeps a signal from the first process if that has no handler for it. Here, such a
+    # signal would kill the process.
     code = """
 import os, signal
 own = os.getpid()

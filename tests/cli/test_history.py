@@ -130,7 +130,7 @@ def test_the_file_is_bounded_and_loses_the_oldest_entries(
     assert kept == entries[-len(kept) :]
 
 
-def test_a_huge_file_made_by_somebody_else_is_read_in_part(path: Path) -> None:
+def test_only_the_end_of_a_huge_file_is_read(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("9 + 9\n" * 1_000_000)
     run = Typed(path)
@@ -252,7 +252,7 @@ def test_a_lock_that_is_released_in_time_is_waited_for(
     assert Typed(path).before == ["1 + 1"]
 
 
-def test_no_half_of_an_entry_is_kept_on_a_full_device(
+def test_half_an_entry_is_never_kept_on_a_full_device(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Typed(path).type("1 + 1")

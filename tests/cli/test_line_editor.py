@@ -191,7 +191,7 @@ async def test_only_the_lines_of_a_paste_that_have_mistakes_come_back(programs: 
         ("1\nx", "x", 1, None, "x", 0),
     ],
 )
-async def test_where_the_caret_and_the_cursor_are(
+async def test_the_caret_and_the_cursor_are_at_the_mistake(
     typed: str, line: str, column: int | None, pointer: str | None, again: str, cursor: int
 ) -> None:
     class OfEighty:

@@ -40,7 +40,7 @@ def _not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trionet.cli.running.run", run)
 
 
-def test_version() -> None:
+def test_the_version_is_printed() -> None:
     assert invoke("--version") == (0, f"trionet {__version__}\n", "")
 
 
@@ -85,13 +85,13 @@ def test_without_a_command_help_is_shown(command: list[str]) -> None:
     [
         (["clac"], "No such command"),
         (["calc", "serve", "--no-such-option"], "No such option"),
-        (["calc", "serve", "nowhere"], "'nowhere' is no address: write HOST:PORT"),
+        (["calc", "serve", "nowhere"], "'nowhere' is not an address: write HOST:PORT"),
         (["calc", "serve", "127.0.0.1:0", "localhost:x"], "the port must be a number"),
         (["chat", "serve", "localhost:70000"], "the port must be a number from 0 to 65535"),
         (["calc", "serve", "::1:0"], "write an IPv6 address in brackets"),
         (["chat", "serve", "unix:"], "the path is missing"),
-        (["calc", "connect", *ANN, "nowhere"], "'nowhere' is no address: write HOST:PORT"),
-        (["chat", "join", *ANN, "[::1]"], "'[::1]' is no address: write HOST:PORT"),
+        (["calc", "connect", *ANN, "nowhere"], "'nowhere' is not an address: write HOST:PORT"),
+        (["chat", "join", *ANN, "[::1]"], "'[::1]' is not an address: write HOST:PORT"),
         (["calc", "connect", *ANN, "127.0.0.1:0"], "there is no port 0 to connect to"),
         (["chat", "join", *ANN, "[::1]:00"], "there is no port 0 to connect to"),
         (["calc", "serve", "--once", "--max-clients", "2"], "together with --max-clients"),
@@ -106,7 +106,9 @@ def test_without_a_command_help_is_shown(command: list[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_usage_errors(monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str) -> None:
+def test_a_wrong_command_line_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
     monkeypatch.setattr(os, "isatty", lambda _fd: False)
     status, output, errors = invoke(*arguments)
     assert (status, output) == (2, "")

@@ -103,7 +103,7 @@ def test_what_is_printed_is_printed_in_order(capfd: pytest.CaptureFixture[str]) 
     ],
     ids=["an error", "a group of errors"],
 )
-def test_the_exit_status(
+def test_each_outcome_has_its_exit_status(
     capfd: pytest.CaptureFixture[str], error: BaseException, told: str, status: int
 ) -> None:
     assert status_of(raising(error)) == status
@@ -216,7 +216,7 @@ def test_a_client_that_can_leave_does_so_before_it_dies(capfd: pytest.CaptureFix
             runtime.out.print(f"{line}")
             signal.raise_signal(signal.SIGTERM)
         runtime.out.print("left")
-        raise ConnectionLost("what comes of leaving in haste is no news")
+        raise ConnectionLost("an error that comes from leaving in a hurry")
 
     async def command(runtime: Runtime) -> None:
         leaving = Leaving(runtime)

@@ -29,7 +29,7 @@ from trionet.cli.screen import rows_added
         ([80], 10, 40, None, 0),
     ],
 )
-def test_how_many_rows_higher_a_prompt_begins_on_a_narrower_terminal(
+def test_a_prompt_begins_higher_on_a_narrower_terminal(
     widths: list[int], x: int, columns: int, column: int | None, more: int
 ) -> None:
     rows = [[1] * width for width in (*widths, x)]

@@ -66,7 +66,7 @@ def test_a_row_ends_after_a_space_if_that_leaves_it_half_full() -> None:
         ("abcd", 1, ["abc", " d"]),
     ],
 )
-def test_where_a_row_ends(text: str, columns: int, rows: list[str]) -> None:
+def test_each_row_ends_in_the_right_place(text: str, columns: int, rows: list[str]) -> None:
     assert wrap(text, columns) == rows
 
 

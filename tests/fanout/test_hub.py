@@ -501,6 +501,28 @@ async def test_waiting_tasks_are_let_in_roughly_in_order_of_arrival() -> None:
         assert sorted(order) == list(range(40))
 
 
+async def test_a_line_does_not_wait_for_the_bursts_of_everybody_else() -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        hub.publish_all(["early"] * (HIGH_WATER + 1))
+
+        async def append(line: str, times: int) -> None:
+            await hub.wait_room(times)
+            hub.publish_all([line] * times)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(append, "burst", 128)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(append, "line", 1)
+            await trio.testing.wait_all_tasks_blocked()
+            go_on()
+        await hub.wait_delivered()
+        lines = box.lines.split(b"\n")
+        assert lines.count(b"burst") == 300 * 128
+        assert lines.index(b"line") == HIGH_WATER + 1
+
+
 async def test_a_task_that_gives_up_waiting_or_appends_nothing_leaves_no_other_waiting() -> None:
     async with stuck_hub() as (hub, go_on):
         members_of(hub, 1)

@@ -217,7 +217,7 @@ async def test_an_output_that_nobody_reads_is_not_an_error(pipe: tuple[int, int]
             await console.flush()
 
 
-async def test_it_is_noticed_that_the_reader_has_gone_even_if_nothing_is_printed(
+async def test_a_reader_that_goes_is_noticed_even_if_nothing_is_printed(
     pipe: tuple[int, int],
 ) -> None:
     ours, theirs = pipe

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+import trio.testing
 
 from trionet.program import signals
 from trionet.program.signals import Ending, signals_taken_by
@@ -41,6 +42,44 @@ async def test_a_waiting_task_learns_of_each_signal(ending: Ending) -> None:
             nursery.start_soon(raise_both)
             await ending.wait(2)
     assert (ending.count, ending.number) == (2, signal.SIGTERM)
+
+
+async def test_the_same_signal_twice_counts_once_although_the_loop_runs_in_between(
+    ending: Ending, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def noticed() -> None:
+        await ending.wait(1)
+        heard.append(ending.count)
+
+    heard: list[int] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(noticed)
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+        # The loop wakes the task; `timeout` has sent its second signal only now.
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+    assert heard == [1]
+    # From now on a second one counts at once.
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.count == 2
+
+
+async def test_an_ending_that_reports_at_once_counts_the_same_signal_twice_as_one_too(
+    ending: Ending, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    ending.reports_at_once = True
+    began = trio.current_time()
+    signal.raise_signal(signal.SIGTERM)
+    await ending.wait(1)
+    assert trio.current_time() == began
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.count == 1
+    now += 1
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.count == 2
 
 
 async def test_a_signal_that_came_before_is_not_missed(ending: Ending) -> None:

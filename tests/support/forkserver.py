@@ -264,7 +264,7 @@ def _load() -> None:
 def _serve(control: socket.socket) -> _Start | None:
     """Start what the tests ask for, until they let go.
 
-    Returns in each child: what it is to be; in the server: ``None``, at the end.
+    Returns in each child: what it should become; in the server: ``None``, at the end.
     """
     woken, wake = socket.socketpair()
     wake.setblocking(False)

@@ -1,4 +1,4 @@
-"""A memory network has addresses, ports, backlogs and partitions as the system's has."""
+"""A memory network has addresses, ports and backlogs, as the real one does, and partitions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_the_last_port_is_followed_by_the_first_free_one() -> None:
     assert await port_of(network, "localhost:0") == first + 1
 
 
-async def test_no_host_listens_on_all_interfaces_and_connects_to_localhost() -> None:
+async def test_without_a_host_it_listens_on_all_interfaces_and_connects_to_localhost() -> None:
     network = MemoryNetwork()
     four, six = await network.listen(":7000")
     assert (four.address, six.address) == ("0.0.0.0:7000", "[::]:7000")

@@ -76,7 +76,7 @@ def test_every_character_of_the_planes_without_visible_ones_is_unsafe() -> None:
         ("\u0378\U0001faff", "\u0378\U0001faff"),
     ],
 )
-def test_what_is_shown(text: str, shown: str) -> None:
+def test_shown_text_has_its_unsafe_characters_replaced(text: str, shown: str) -> None:
     assert safe_text(text) == shown
 
 

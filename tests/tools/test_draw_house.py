@@ -67,7 +67,7 @@ def test_rooms_have_a_purpose_files_and_imports(source: Path, settings: Path) ->
 
 
 def test_an_import_that_others_imply_has_no_arrow(source: Path, settings: Path) -> None:
-    # From the roof to the middle leads a way through `left`.
+    # A way leads from the roof to the middle through `left`.
     arrows = needed_arrows(read_house(source, settings))
     assert arrows == [("roof", "left"), ("left", "middle")]
 

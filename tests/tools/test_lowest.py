@@ -84,7 +84,7 @@ def test_the_parts_together_are_all_tests(tmp_path: Path) -> None:
     assert "60 passed" in run_pytest(tmp_path).stdout
 
 
-def test_a_part_that_there_is_not_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_part_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, "--part=3", "--part-of=3")
     assert run.returncode == 4
     assert "--part must be at least 1" in run.stderr

@@ -176,7 +176,7 @@ def test_an_address_is_a_value() -> None:
 
 
 def test_an_address_error_is_a_value_error_too() -> None:
-    with pytest.raises(ValueError, match="'nowhere' is no address"):
+    with pytest.raises(ValueError, match="'nowhere' is not an address"):
         parse_address("nowhere")
 
 
@@ -197,7 +197,7 @@ def test_an_address_error_is_a_value_error_too() -> None:
         ("fe80::1%eth0", "fe80::1%eth1", 64, False),
     ],
 )
-def test_what_counts_as_one_host(one: str, other: str, prefix: int, same: bool) -> None:
+def test_addresses_of_one_host_count_as_one(one: str, other: str, prefix: int, same: bool) -> None:
     hosts = {
         host_of(TCPAddress(host, port), ipv6_prefix=prefix) for host, port in ((one, 1), (other, 2))
     }

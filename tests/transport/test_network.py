@@ -180,7 +180,7 @@ def test_all_interfaces_of_ipv6_leave_those_of_ipv4_alone() -> None:
         assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
-async def test_no_host_is_all_interfaces_of_both_families() -> None:
+async def test_without_a_host_it_is_all_interfaces_of_both_families() -> None:
     # It only resolves: tests listen on loopback and nowhere else.
     targets = await tcp._resolve_to_listen(TCPAddress("", 0))
     assert targets == [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]

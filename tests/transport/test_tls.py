@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,8 +15,10 @@ from trionet import Connection, Limits, Server, serve
 from trionet.abc import Transport
 from trionet.connection.closing import lingering_close
 from trionet.connection.input_end import InputEnd
-from trionet.connection.reader import LineReader, LineStream
+from trionet.connection.linestream import LineStream
+from trionet.connection.reader import LineReader
 from trionet.errors import ReceiveInterrupted
+from trionet.events import Closed, ServerEvent
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
 from trionet.transport.network import SYSTEM, SystemNetwork
 from trionet.transport.sockets import SocketStream
@@ -737,6 +741,37 @@ async def test_a_peer_that_asks_for_answers_and_never_reads_them_breaks_the_stre
             await server.receive_some()
 
 
+async def test_a_stream_tells_whether_it_is_broken_whatever_broke_it(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    assert not client.is_broken()
+    assert not server.is_broken()
+    # Input that has ended breaks nothing: this side can still send.
+    await client.send_eof()
+    assert await receive_all(server) == b""
+    assert not server.is_broken()
+    server.close()
+    assert server.is_broken()
+
+    client, server = await pairs.ready()
+    client._transport.reset()  # type: ignore[attr-defined]
+    assert server.is_broken()
+
+    client, server = await pairs.ready()
+    await client._transport.send_all(b"no TLS at all")  # type: ignore[attr-defined]
+    assert not server.is_broken()
+    await broken(server)
+    assert server.is_broken()
+
+
+async def test_a_stream_is_not_broken_while_another_task_sends_on_it(newest: Pairs) -> None:
+    client, server = await newest.ready(Link(capacity=10))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.send_all, b"x" * 1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not client.is_broken()
+        assert await receive_exactly(server, 1000) == b"x" * 1000
+
+
 # --- on sockets ---
 
 
@@ -839,3 +874,60 @@ async def test_a_server_serves_encrypted_lines_and_drains(network: SystemNetwork
             await client.receive()
         assert client.end is InputEnd.EOF
         await client.aclose()
+
+
+@pytest.mark.parametrize("misbehave", ["leave", "reset"])
+async def test_what_a_peer_does_to_a_handler_that_uses_the_stream_itself_is_not_a_fault(
+    misbehave: str, network: SystemNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def raw(connection: Connection) -> None:
+        while True:
+            await connection.stream.send_all(b"good-bye\n" * 1000)
+
+    reason = await reason_of_the_end(raw, network, misbehave)
+    assert reason == "the peer went away"
+    assert not caplog.records
+
+
+async def test_another_stream_that_breaks_is_a_fault_of_the_handler(
+    network: SystemNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def proxy(_connection: Connection) -> None:
+        upstream, other_end = memory_stream_pair()
+        await other_end.aclose()
+        await upstream.send_all(b"hello\n")
+
+    assert await reason_of_the_end(proxy, network) == "the handler failed"
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def reason_of_the_end(
+    handler: Callable[[Connection], Awaitable[object]],
+    network: SystemNetwork,
+    misbehave: str | None = None,
+) -> str:
+    """Serve one encrypted connection, and return the reason that its end is reported with."""
+    ended = trio.Event()
+    reasons: list[str] = []
+
+    def note(event: ServerEvent) -> None:
+        if isinstance(event, Closed):
+            reasons.append(event.reason)
+            ended.set()
+
+    async with trio.open_nursery() as nursery:
+        start = partial(serve, handler, "tls:127.0.0.1:0", network=network, on_event=note)
+        server: Server = await nursery.start(start)
+        client = await network.connect(server.addresses[0])
+        assert isinstance(client, TLSStream)
+        await client.do_handshake()
+        if misbehave == "reset":
+            assert isinstance(client._transport, SocketStream)
+            abort = struct.pack("ii", 1, 0)
+            client._transport._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
+        if misbehave is not None:
+            client.close()
+        await ended.wait()
+        client.close()
+        nursery.cancel_scope.cancel()
+    return reasons[0]

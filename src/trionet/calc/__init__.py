@@ -4,9 +4,10 @@ Where things are, in the order in which a line passes:
 
 - `server` puts sessions behind connections; `time_slice` shares its time among the clients.
 - `session` knows the conversation: the name, the expressions, `q`.
-- `pairs` answers lines of two plain numbers and an operator, as most are, in a short way.
-- `tokens` and `grammar` parse any other expression, and `hints` says what a malformed one may mean.
-- `evaluation` computes the result with the functions in `operations`; `number` reads and writes
+- `pairs` is a short way for the most common lines: two plain numbers and an operator.
+- `tokens` and `grammar` turn any other line into an `expression`, and `hints` says what a malformed
+  line may mean.
+- `evaluation` computes its result with the functions in `operations`; `number` reads and writes
   numbers. `bounds` has the limits, and `work` lets a long calculation be interrupted.
 - `client`, for Python programs, and `conversation`, for user interfaces, are the other end. Both
   are built on `pipeline`.

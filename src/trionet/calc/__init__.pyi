@@ -10,7 +10,7 @@ from trionet.calc.errors import CalculationError as CalculationError
 from trionet.calc.errors import LimitExceeded as LimitExceeded
 from trionet.calc.errors import MalformedExpression as MalformedExpression
 from trionet.calc.evaluation import Arithmetic as Arithmetic
-from trionet.calc.grammar import Expression as Expression
+from trionet.calc.expression import Expression as Expression
 from trionet.calc.grammar import parse as parse
 from trionet.calc.grammar import parsing as parsing
 from trionet.calc.limits import ONE_AT_A_TIME as ONE_AT_A_TIME

@@ -24,15 +24,14 @@ class Bounds:
 
     Args:
         max_length: characters; default 4,096, the bytes of a line towards a server. It also bounds
-            the digits of a number: to multiply two numbers that fill such a line takes 70 µs.
+            the digits of a number: multiplying two numbers that fill such a line takes 70 µs.
         max_operations: operators, signs, functions and commas; default 1,000, so that a column of
             numbers can be summed in one line. The worst case, nothing but powers, takes 50 ms at 28
             digits, in time slices between which others are served.
         max_depth: parentheses within each other; default 100, more than anybody can tell apart.
             Nothing here recurses; the limit keeps lines readable for whoever reads the log.
         max_exponent: the adjusted exponents of every number and every result are within plus and
-            minus this; default 999,999, as in Python's decimal. Nobody who goes beyond it means the
-            number that they wrote.
+            minus this; default 999,999, as in Python's decimal. A number beyond it is a mistake.
         max_power_digits: digits of a number that is raised to a power, and of the exponent; default
             100, because no result has more. One power takes 0.5 ms with 100, and 1,300 ms with
             4,000.

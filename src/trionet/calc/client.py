@@ -59,8 +59,8 @@ class Client:
     closed, for two seconds at most. If the block has failed or was cancelled, it waits for nothing.
     """
 
-    # The client has a nursery of its own. Letting the call that waits longest read for all would
-    # not do: requests have to be sent while replies are read (see `trionet.calc.pipeline`), a
+    # The client has a nursery of its own. It would not do to let the call that waits longest read
+    # for all: requests have to be sent while replies are read (see `trionet.calc.pipeline`), a
     # cancelled call must not leave half a line on its way, and a lost connection should be noticed
     # before the next call. `_run` opens the nursery inside a generator-based context manager, so
     # that its cancel scope nests as `async with` blocks do.

@@ -1,4 +1,7 @@
-"""A whole session for a user interface, a person or a pipe: operations in, results out."""
+"""A whole session for a user interface, a person or a pipe: operations in, results out.
+
+`trionet calc connect` and the demo use it, and so can programs of your own.
+"""
 
 from __future__ import annotations
 

@@ -23,4 +23,4 @@ class MalformedExpression(CalculationError):
 
 
 class LimitExceeded(MalformedExpression):
-    """A line asks for more than anybody gets; the message names the limit."""
+    """A line is beyond a limit of the calculator; the message names the limit."""

@@ -21,7 +21,7 @@ from decimal import (
 
 from trionet.calc.bounds import BOUNDS, DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.errors import CalculationError
-from trionet.calc.grammar import Expression, Step
+from trionet.calc.expression import Expression, Step
 from trionet.calc.number import ZERO
 from trionet.calc.pairs import Pairs
 from trionet.calc.work import STRETCH, Work, finish
@@ -34,7 +34,7 @@ class Arithmetic:
         precision: significant digits of a result, 1 to 100.
 
     Raises:
-        TypeError: `precision` is no whole number.
+        TypeError: `precision` is not a whole number.
         ValueError: it is out of bounds.
 
     Attributes:

@@ -43,6 +43,8 @@ _PART_OF_A_WORD = re.compile(r"[\w.]")
 # What an operand can belong to rather than to the product behind it.
 _BINDS_LEFT = re.compile(rf"(?:[/÷%^]|\*\*)[{BLANK}+{MINUS}]*+$")
 
+_EMPTY_GROUP = re.compile(rf"\([{BLANK}]*+\)")
+
 _GROUP = re.compile(r"\([^()]*\)")
 
 # Signs that look like one of the grammar's and are often pasted in its place.
@@ -185,6 +187,9 @@ def operator_hint(
     if right.kind is Kind.STRAY or (right.kind is Kind.NAME and right.text not in names):
         return f"{shown(right.text)} is not one"
     first = "(…)" if left.text == ")" else shown(left.text)
+    if left.kind is Kind.NAME and _EMPTY_GROUP.match(text, right.start):
+        # A constant was taken for a function: pi().
+        return f"write {first}"
     if right.kind is Kind.NAME:
         second = f"{right.text}{'(…)' if right.text in FUNCTIONS else ''}"
     else:

@@ -1,4 +1,4 @@
-"""How numbers are read and how they are shown."""
+"""How the grammar reads numbers, and how sessions show them."""
 
 from __future__ import annotations
 

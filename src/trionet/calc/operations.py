@@ -115,7 +115,7 @@ def _greatest(context: Context, *numbers: Decimal) -> Decimal:
 
 
 # 110 decimals. Precisions go up to 100 digits, and at none of them is the rest so close to half a
-# unit that ten more digits could not decide the rounding. The tests compute both constants anew and
+# unit that ten more digits could not decide the rounding. The tests compute both constants and
 # check this.
 _PI = Decimal(
     "3.1415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253"

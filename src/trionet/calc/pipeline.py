@@ -22,7 +22,7 @@ from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
 from trionet.connection.input_end import why_lost
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line, encode_line
 from trionet.text.safe import safe_text
@@ -69,8 +69,8 @@ class Pipeline:
     Args:
         stream: a connection to a calculator server; the caller closes it.
         name: a name that `trionet.calc.check_name` has returned.
-        wait_room: awaited after each batch of replies. A consumer that is slower than the server
-            makes the server wait by it.
+        wait_room: awaited after each batch of replies. With it, a consumer that is slower than the
+            server makes the server wait.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Pipeline:
         self._send(request)
 
     async def wait_in_flight(self, at_most: int) -> None:
-        """Wait until at most so many requests are in flight, or until no more replies can come.
+        """Wait until at most this many requests are in flight, or until no more replies can come.
 
         Always a checkpoint.
         """
@@ -136,7 +136,7 @@ class Pipeline:
     async def quit(self) -> None:
         """End the session: wait for all replies, send `q`, and wait for the server to close.
 
-        The `q` waits for the replies, so that if the connection ends earlier, the server ended it.
+        The `q` waits for the replies. So if the connection ends earlier, the server ended it.
         """
         await self.wait_in_flight(0)
         self._has_quit = True

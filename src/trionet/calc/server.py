@@ -20,18 +20,18 @@ from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
 from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, put_answers
-from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
+from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
-from trionet.faults import FaultLog, shielded_from
+from trionet.faults import FaultLog
+from trionet.function_checks import check_callback
 from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.notices import ServerClosing
 from trionet.nurseries import single_error
-from trionet.server import Server, WhenFull
+from trionet.server import Server, WhenFull, check_serving
 from trionet.server import serve as serve_lines
-from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.calc")
@@ -72,16 +72,17 @@ async def serve(
 
     Resource handling: closes everything it opened, however it ends.
     """
-    check_addresses(addresses, caller="calc.serve")
-    check_limits(limits)
+    check_serving(
+        addresses,
+        caller="calc.serve",
+        limits=limits,
+        on_event=on_event,
+        backlog=backlog,
+        network=network,
+    )
     check_flag("once", once)
-    check_callback("on_event", on_event)
     check_callback("show", show)
-    check_backlog(backlog)
-    check_network(network)
-    if show is not None:
-        what = "show failed for a line, and the server goes on"
-        show = shielded_from(show, FaultLog(logger), what)
+    show = FaultLog(logger).shielded("show", show)
     arithmetic = Arithmetic(precision)
     # Set when the first session ends; and by a drain, or `once` could wait for ever.
     finished = trio.Event()

@@ -31,7 +31,7 @@ class TimeSlice:
         outbox: where the client's answers go.
 
     Attributes:
-        answers: the answers that were found in this slice and are not sent yet.
+        answers: the answers found in this slice and not sent yet.
         spent: what they cost, in microseconds.
     """
 
@@ -43,7 +43,7 @@ class TimeSlice:
         self.answers: list[str] = []
 
     def begin(self, answers: list[str]) -> None:
-        """Begin anew after a checkpoint, with the answers that were found since."""
+        """Begin a new slice after a checkpoint, with the answers found since then."""
         self.spent = 0
         self.add_pairs(answers)
 

@@ -9,11 +9,14 @@ import trio
 from trionet.chat.names import NameRefused
 from trionet.chat.plain import ERROR, is_quit
 from trionet.connection.input_end import why_lost
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
 from trionet.nurseries import single_error
 from trionet.text.safe import WHITE_SPACE, safe_text
+
+# What the server says when it closes the connection after a refused name.
+_LAST_REFUSAL = "too many names were refused"
 
 # How long the server may take to close the connection after `q`.
 _GOODBYE_SECONDS = 2.0
@@ -46,7 +49,8 @@ async def log_in(lines: LineStream, name: str) -> str:
     Raises:
         NameRefused: the name is unfit or taken. Another can be tried on the same connection, unless
             the server has closed it.
-        ConnectionLost: the server closed the connection, or speaks another protocol.
+        ConnectionLost: the server closed the connection, which it also does after too many refused
+            names, or speaks another protocol.
 
     Cancellation: the login may or may not have happened.
     """
@@ -59,9 +63,31 @@ async def log_in(lines: LineStream, name: str) -> str:
         raise ConnectionLost(why_lost(lines.end)) from None
     except BadLine as error:
         raise ConnectionLost(f"the server does not speak this protocol: {error}") from None
+    if answer == f"{ERROR}{_LAST_REFUSAL}":
+        raise ConnectionLost(_LAST_REFUSAL)
     if answer.startswith(ERROR):
         raise NameRefused(answer.removeprefix(ERROR))
     return answer
+
+
+async def why_closed_before_login(lines: LineStream) -> str:
+    """Wait until the server closes the connection, and return its last words, or else the reason.
+
+    Use it while a person is asked for a name, which may take longer than the server waits.
+
+    Args:
+        lines: a connection to a chat server that has answered all names sent so far.
+
+    Cancellation: what the server has said meanwhile is lost.
+    """
+    words = ""
+    while True:
+        try:
+            words = safe_text(await lines.receive()).removeprefix(ERROR)
+        except BadLine:
+            continue
+        except trio.EndOfChannel:
+            return words or why_lost(lines.end)
 
 
 async def converse(

@@ -71,7 +71,7 @@ NOTICE = "*** "
 ERROR = "error: "
 
 # How a line that is surely a message neither begins (a command, or a blank line) nor ends (a space
-# that is to be dropped; a `q`, which some messages end with too).
+# that must be dropped; a `q`, which some messages end with too).
 _NO_MESSAGE_START = frozenset(("/", ""))
 _NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -170,7 +170,7 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
     try:
         block = "".join(texts)
     except TypeError:
-        # One of them is a bad line, which is no string.
+        # One of them is a bad line, which is not a string.
         return None
     if not _NO_MESSAGE_START.isdisjoint([text[:1] for text in texts]):
         return None

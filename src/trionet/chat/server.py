@@ -26,7 +26,7 @@ from trionet.chat.state import State
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.timer import Timer
 from trionet.chat.wire_format import WireFormat, check_format
-from trionet.checks import check_backlog, check_callback, check_flag, check_limits, check_network
+from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.connection.opening import Opening
 from trionet.connection.outbox import WhenSlow
@@ -34,19 +34,16 @@ from trionet.connection.safe_notices import safe_notices
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
-from trionet.faults import FaultLog, shielded_from
+from trionet.faults import FaultLog
+from trionet.function_checks import check_callback
 from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.nurseries import single_error
-from trionet.server import Server
+from trionet.server import Server, check_serving
 from trionet.server import serve as serve_lines
-from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.chat")
-
-# How many lines of one peer are taken, in a busy room, before the others have their turn.
-_PORTION = 128
 
 # How long the console may take to get the end of the log once the handlers have ended, in seconds.
 # Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
@@ -95,20 +92,21 @@ async def serve(
 
     Resource handling: closes everything it opened, however it ends.
     """
-    check_addresses(addresses, caller="chat.serve")
-    check_limits(limits)
+    check_serving(
+        addresses,
+        caller="chat.serve",
+        limits=limits,
+        on_event=on_event,
+        backlog=backlog,
+        network=network,
+    )
     if format is not None:
         check_format(format)
     check_flag("forever", forever)
     ROOMS.check("max_rooms", max_rooms)
     check_flag("show_messages", show_messages)
-    check_callback("on_event", on_event)
     check_callback("show", show)
-    check_backlog(backlog)
-    check_network(network)
-    if show is not None:
-        what = "show failed for a line, and the server goes on"
-        show = shielded_from(show, FaultLog(logger), what)
+    show = FaultLog(logger).shielded("show", show)
     hub = Hub[Event]()
     door = _Door(format)
     opening = None
@@ -195,8 +193,8 @@ async def _handle(
                     # A login does not wait: there is one for each connection, and a thousand who
                     # come at once would know of each other half as soon.
                     if hub.must_wait and session.name is not None:
-                        await hub.wait_room()
-                    taken += session.receive_batch(batch[taken : taken + _PORTION])
+                        await hub.wait_room(len(batch) - taken)
+                    taken += session.receive_batch(batch[taken:] if taken else batch)
                     if session.name is not None and connection.name != session.name:
                         connection.identify(session.name)
                 # While a member is idle, its last lines need not stay in memory.

@@ -22,7 +22,9 @@ def end_quietly() -> None:
             _signal.signal(number, lambda number, _frame: os._exit(128 + number))
 
 
-# The console script and `python -m trionet.cli.main` import this package before anything slow. In
-# other programs, such as pytest, an import must leave signals alone.
-if os.path.basename(getattr(sys, "argv", [""])[0]) in ("-m", "trionet"):  # noqa: PTH119
+# The console script, `python -m trionet` and `python -m trionet.cli.main` import this package
+# before anything slow. In other programs, such as pytest, an import must leave signals alone.
+_program = getattr(sys, "argv", [""])[0]
+_own_main = __file__.removesuffix("__init__.py").removesuffix("cli" + os.sep) + "__main__.py"
+if os.path.basename(_program) in ("-m", "trionet") or _program == _own_main:  # noqa: PTH119
     end_quietly()

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict
 
 import typer
 
-_FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+from trionet.transport.addresses import FORMS
 
 
 def check_addresses(addresses: Sequence[str]) -> None:
@@ -42,14 +42,14 @@ ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ADDRESS",
-        help=f"Where to listen: {_FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
+        help=f"Where to listen: {FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
         "Port 0 picks a free one.",
         show_default=False,
     ),
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {_FORMS}.", callback=_check_target),
+    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=_check_target),
 ]
 TLSCertificate = Annotated[
     Path | None,
@@ -70,7 +70,7 @@ UnixMode = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="For unix: addresses: who may connect, such as 660; default as umask has it.",
+        help="For unix: addresses: who may connect, such as 660; default: what the umask leaves.",
         rich_help_panel="Addresses",
     ),
 ]
@@ -79,7 +79,7 @@ CA = Annotated[
     typer.Option(
         "--ca",
         metavar="FILE",
-        help="For tls: addresses: the certificate authority to trust, PEM; default the system's.",
+        help="For tls: addresses: the certificate authority to trust, PEM; default: the OS's own.",
     ),
 ]
 

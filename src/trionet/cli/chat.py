@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import trio
+
 from trionet import chat
 from trionet.abc import Network
-from trionet.chat.client import as_text
+from trionet.chat.client import as_text, why_closed_before_login
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
@@ -21,10 +23,11 @@ from trionet.cli.user_interface import (
     open_user_interface,
     rows_printer,
 )
-from trionet.connection.reader import LineStream
-from trionet.errors import BadLine, LineTooLong, UnsendableLine
+from trionet.connection.linestream import LineStream
+from trionet.errors import BadLine, ConnectionLost, LineTooLong, UnsendableLine
 from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
+from trionet.nurseries import single_error
 from trionet.transport.network import SystemNetwork
 
 
@@ -143,7 +146,7 @@ async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str
     """Log in, and return the welcome; ``None``: the input ended. A person may try several names."""
     while True:
         try:
-            given = await ui.ask("name: ") if name is None else name
+            given = await _ask_name(lines, ui) if name is None else name
             if given is None or (name is None and is_quit(given)):
                 return None
             if name is None and ui.is_interactive and may_mean_to_leave(given):
@@ -155,3 +158,22 @@ async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str
                 raise
             ui.warn(str(error))
             name = None
+
+
+async def _ask_name(lines: LineStream, ui: UserInterface) -> str | None:
+    """Ask for a name; ``None``: the input ended.
+
+    Raises:
+        ConnectionLost: the server closed the connection meanwhile.
+        BadLine: what was typed cannot be read.
+    """
+
+    async def watch_server() -> None:
+        raise ConnectionLost(await why_closed_before_login(lines))
+
+    with single_error(ConnectionLost, BadLine, KeyboardInterrupt):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch_server)
+            given = await ui.ask("name: ")
+            nursery.cancel_scope.cancel()
+    return given

@@ -13,7 +13,7 @@ import trio
 
 from trionet import calc, chat
 from trionet.cli.running import Runtime, until_interrupted
-from trionet.connection.reader import LineStream
+from trionet.connection.linestream import LineStream
 from trionet.errors import TrionetError
 from trionet.lines import Line
 from trionet.server import Server

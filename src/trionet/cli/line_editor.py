@@ -231,7 +231,7 @@ async def open_line_editor(
     Args:
         prompt: what is shown before the line.
         history: the name of the file that keeps the history; default: only this run knows it.
-        to_rows: breaks a line that is shown into the rows to print on a terminal with so many
+        to_rows: breaks a line that is shown into the rows to print on a terminal with that many
             columns; default: the terminal breaks a long line itself.
 
     Resource handling: at the end, the terminal's modes are restored.

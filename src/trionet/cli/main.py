@@ -249,7 +249,7 @@ def chat_join(
 
 @app.command("demo")
 def demo() -> None:
-    """Show both systems at work, on this machine alone, in a few seconds."""
+    """Show both services at work, on this machine alone, in a few seconds."""
     from trionet.cli.demo import show
     from trionet.cli.running import run
 

@@ -40,76 +40,76 @@ class LimitOption(NamedTuple):
 
 # In the order in which the help shows them.
 LIMIT_OPTIONS = (
-    LimitOption("--max-clients", "max_clients", "N", "Clients at a time. 0: no limit."),
+    LimitOption("--max-clients", "max_clients", "N", "Clients served at a time. 0: no limit."),
     LimitOption(
         "--max-per-address",
         "max_per_address",
         "N",
-        "Clients at a time from one address. 0: no limit.",
+        "Clients served at a time from one address. 0: no limit.",
     ),
     LimitOption(
         "--ipv6-prefix",
         "ipv6_prefix",
         "BITS",
-        "Of an IPv6 address that make one address for --max-per-address.",
+        "Leading bits of an IPv6 address that count as one address.",
     ),
     # The backlog belongs to a listener, so it is not a field of `Limits`.
     LimitOption(
         "--backlog",
         "backlog",
         "N",
-        "Connections the system holds ready to be accepted; default what it allows.",
+        "Connections that the OS holds ready; default: as many as it allows.",
     ),
-    LimitOption("--max-line", "max_line", "BYTES", "Of one line; more gets an error."),
+    LimitOption("--max-line", "max_line", "BYTES", "Length of a line; a longer one gets an error."),
     LimitOption(
         "--max-waiting",
         "max_waiting",
         "BYTES",
-        "That may wait for one client that reads slowly.",
+        "Output that may wait for one client that reads slowly.",
     ),
     LimitOption(
         "--rate",
         "rate",
         "LINES_PER_SECOND",
-        "From one client; more is slowed. 0: no limit.",
+        "Lines a second from one client; more are slowed. 0: no limit.",
         services=("chat",),
     ),
     LimitOption(
         "--burst",
         "burst",
         "LINES",
-        "From one client at once, with --rate.",
+        "Lines that one client may send at once, with --rate.",
         services=("chat",),
     ),
     LimitOption(
         "--handshake-timeout",
         "handshake_timeout",
         "SECONDS",
-        "For a TLS handshake. 0: no limit.",
+        "Time for a TLS handshake. 0: no limit.",
     ),
     LimitOption(
         "--login-timeout",
         "login_timeout",
         "SECONDS",
-        "Until the name has come. 0: no limit.",
+        "Time until a name is accepted. 0: no limit.",
     ),
     LimitOption(
         "--idle-timeout",
         "idle_timeout",
         "SECONDS",
-        "Without a byte from a client. 0: no limit.",
+        "Time without a byte from a client. 0: no limit.",
     ),
     LimitOption(
         "--write-timeout",
         "write_timeout",
         "SECONDS",
-        "Without a client taking what waits. 0: no limit.",
+        "Time in which a client takes no output. 0: no limit.",
     ),
     LimitOption(
         "--drain",
         "drain_seconds",
         "SECONDS",
-        "For clients to end, after Ctrl-C or SIGTERM.",
+        "Time for clients to end after Ctrl-C or SIGTERM.",
     ),
 )
 

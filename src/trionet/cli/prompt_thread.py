@@ -69,7 +69,7 @@ class PromptThread:
 
     Args:
         history: keeps what is typed; ``None``: only this run knows it.
-        to_rows: breaks a line into the rows to print on a terminal with so many columns.
+        to_rows: breaks a line into the rows to print on a terminal with that many columns.
     """
 
     def __init__(self, history: History | None, to_rows: Callable[[str, int], list[str]]) -> None:

@@ -56,6 +56,8 @@ class ClientEnding(Ending):
     """Ends a client in good order at the first signal, and at once at the second."""
 
     hangup_ends = True
+    # A client should stop now, and nobody sends it a second signal for what it did about the first.
+    reports_at_once = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -54,12 +54,19 @@ class StandardInput:
 
         Raises:
             BadLine: the line cannot be read; the caller may ask again.
+
+        Cancellation: the line of the question is ended.
         """
         self._console.write(question)
-        async for line in self:
-            if isinstance(line, BadLine):
-                raise line
-            return line
+        try:
+            async for line in self:
+                if isinstance(line, BadLine):
+                    raise line
+                return line
+        except trio.Cancelled:
+            # What is printed next begins a line of its own.
+            self._console.write("\n")
+            raise
         return None
 
     def __aiter__(self) -> Self:

@@ -15,7 +15,7 @@ import trio
 
 from trionet.abc import TellsDelivery
 
-# Seconds between two questions how much has arrived: the kernel does not tell by itself. The first
+# Seconds between two checks of how much has arrived: the kernel does not tell by itself. The first
 # interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost
 # a tenth of a core.
 _FIRST_INTERVAL = 0.05

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -32,15 +32,15 @@ from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimed
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
 
-# A deadline that passes while something may still be on its way is checked again after so many
-# seconds, at most so many times. After the process was stopped, or was busy for longer than the
+# A deadline that passes while something may still be on its way is checked again after this many
+# seconds, at most this many times. After the process was stopped, or was busy for longer than the
 # deadline, two rounds of the scheduler are enough to read and answer what had arrived, and there is
 # at least one between two checks. More checks would let a peer that dribbles bytes put its login
 # off.
 _CHECK_AGAIN = 0.05
 _CHECKS = 20
 
-# A check that comes so many seconds late means that the process was stopped or busy. A peer that
+# A check that comes this many seconds late means that the process was stopped or busy. A peer that
 # seems not to read may have had no chance.
 _LATE = 0.1
 
@@ -257,7 +257,7 @@ class Connection:
         return end, due
 
     def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
-        """Tell whether the peer may have done in time what is due, without this side noticing."""
+        """Tell whether the peer may have met this deadline without this side noticing yet."""
         if end is InputEnd.SLOW:
             # While this process is stopped it sends nothing, however much the peer would read.
             return bool(self._checks) or now - due > _LATE
@@ -289,8 +289,11 @@ class Connection:
         if self.outbox.broken or self.lines.end is not None:
             return True
         # A handler may use the stream itself, and then neither the outbox nor the reader has
-        # noticed. Sending nothing shows whether the stream is broken. A stream without
-        # `send_nowait` gets the benefit of the doubt.
+        # noticed. A TLS stream can be asked; with others, sending nothing shows whether they are
+        # broken. A stream that can do neither gets the benefit of the doubt.
+        is_broken = getattr(self.stream, "is_broken", None)
+        if is_broken is not None:
+            return cast(bool, is_broken())
         send_nowait = getattr(self.stream, "send_nowait", None)
         if send_nowait is None:
             return True

@@ -65,7 +65,7 @@ class Deadlines:
             self._earlier.set()
 
     def forget(self, watched: Watched) -> None:
-        """Check an object no more. Never a checkpoint."""
+        """Stop checking an object. Never a checkpoint."""
         entry = self._entries.pop(watched, None)
         if entry is not None:
             self._drop(entry)

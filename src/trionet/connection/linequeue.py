@@ -1,6 +1,6 @@
 """A queue of whole lines for a peer that reads slowly. No I/O.
 
-The queue can drop whole lines that the peer has nothing of yet, the oldest first. The peer is told
+The queue can drop whole lines of which the peer has nothing yet, the oldest first. The peer is told
 how many it missed, in their place: after the rest of the line whose beginning it has, and before
 everything that still waits.
 

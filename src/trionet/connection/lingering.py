@@ -72,7 +72,7 @@ class Lingerers:
     def lingering(
         self, stream: trio.abc.Stream, *, peer: str, host: Host | None, bounded: bool = True
     ) -> Lingerer:
-        """Count a connection from now on, until the block ends that the result is entered for.
+        """Return a context manager; while its block runs, the connection counts as closing.
 
         Args:
             stream: the connection.

@@ -24,9 +24,10 @@ from typing import ClassVar, TypeVar, cast
 import trio
 
 from trionet.abc import Count, SendsDirectly, SendsNow
-from trionet.checks import check_callback, check_choice, check_kind, check_stream
+from trionet.checks import check_choice, check_kind, check_stream
 from trionet.connection.linequeue import PIECE, SMALL, LineQueue
 from trionet.connection.safe_notices import safe_notices
+from trionet.function_checks import check_callback
 from trionet.limits import BOUNDS
 from trionet.lines import check_lines
 from trionet.notices import EncodeNotice, encode_notice
@@ -60,7 +61,7 @@ logger = logging.getLogger("trionet.connection")
 
 
 class WhenSlow(enum.Enum):
-    """What happens to a peer that reads more slowly than it is sent to."""
+    """What happens to a peer that reads more slowly than lines come for it."""
 
     DISCONNECT = "give the peer up and drop all that waits for it"
     DROP_OLDEST = "drop the oldest lines that wait, and tell the peer how many"

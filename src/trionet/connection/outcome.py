@@ -65,7 +65,7 @@ def _log_fault(connection: Connection, faults: BaseExceptionGroup[Exception]) ->
 
 
 def why_ended(connection: Connection) -> str:
-    """Return why a connection ended whose handler returned, or let through what its peer did."""
+    """Return why a connection ended if its handler returned or let through its peer's doing."""
     end = connection.lines.end
     if end is InputEnd.STOPPED:
         return ServerClosing.reason

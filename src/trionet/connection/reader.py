@@ -1,7 +1,6 @@
-"""Lines from any Trio stream, and over one.
+"""Lines from any Trio stream.
 
-`LineReader` is the receiving half, a ``trio.abc.ReceiveChannel`` of lines; `LineStream` is both
-halves, a ``trio.abc.Channel``. `trionet.lines` decides what a line is.
+`LineReader` is a ``trio.abc.ReceiveChannel`` of lines. `trionet.lines` decides what a line is.
 
 The plan of the reader:
 
@@ -22,7 +21,7 @@ from typing import cast
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_answering, check_stream
+from trionet.checks import check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.opening import Opening
@@ -30,12 +29,10 @@ from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.lines import (
     MAX_LINE,
-    MAX_LINE_TO_CLIENT,
     MAX_UNENDING,
     PART_LINES,
     Line,
     LineDecoder,
-    encode_lines,
 )
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
@@ -49,7 +46,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     Received bytes are held as bytes, and decoded in parts: only as many lines as are about to be
     handed out. Nothing is received while lines are held. So whatever the peer sends, and however
-    slowly its lines are handled, it costs `read_size` bytes, a part of 512 lines, and an unfinished
+    slowly its lines are handled, it costs `read_size` bytes, a part of 100 lines, and an unfinished
     line.
 
     Args:
@@ -150,7 +147,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         """Return the lines that are there, or wait for some.
 
         Returns:
-            Up to 512 lines, good and bad, in order; an empty list means that `end` is set.
+            Up to 100 lines, good and bad, in order; an empty list means that `end` is set.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
@@ -322,74 +319,3 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     async def aclose(self) -> None:
         """Close the stream."""
         await self._stream.aclose()
-
-
-class LineStream(LineReader, trio.abc.Channel[str]):
-    """Lines over a stream, both ways.
-
-    Args:
-        stream: the stream; closing this closes it.
-        max_line: content bytes that a line from the peer may have; the default is what a client
-            accepts from a server.
-        max_unending: bytes without an end of line after which reading ends.
-        on_bad_line: see `LineReader`.
-    """
-
-    __slots__ = ("_sending",)
-
-    _stream: trio.abc.Stream
-
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        *,
-        max_line: int = MAX_LINE_TO_CLIENT,
-        max_unending: int = MAX_UNENDING,
-        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
-    ) -> None:
-        check_stream(stream, methods=["send_all", "receive_some"])
-        check_answering("on_bad_line", on_bad_line)
-        super().__init__(
-            stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
-        )
-        self._sending = trio.Lock()
-
-    async def send(self, *lines: str) -> None:
-        """Send lines, all in one write. Always a checkpoint.
-
-        Several tasks may call this at the same time: the lines of each call stay together, and the
-        calls take their turns in order.
-
-        Raises:
-            UnsendableLine: a text does not fit in one line; nothing was sent.
-            trio.BrokenResourceError: the peer is gone.
-            trio.ClosedResourceError: this side closed the stream.
-
-        Cancellation: it is unknown how much was sent, and the stream can only be closed. A call
-        that is cancelled while it waits for others has sent nothing.
-        """
-        data = encode_lines(lines)
-        await self._begin_sending()
-        try:
-            await self._stream.send_all(data)
-        finally:
-            self._sending.release()
-
-    async def send_eof(self) -> None:
-        """End the sending and go on receiving, if the stream can (a half-close).
-
-        What other tasks are sending is sent first. A checkpoint if the stream can do it.
-        """
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            await self._begin_sending()
-            try:
-                await self._stream.send_eof()
-            finally:
-                self._sending.release()
-
-    async def _begin_sending(self) -> None:
-        # Usually there is nobody to wait for, and sending is itself a checkpoint.
-        try:
-            self._sending.acquire_nowait()
-        except trio.WouldBlock:
-            await self._sending.acquire()

@@ -1,7 +1,7 @@
 """Call a service's ``encode_notice`` so that its mistakes harm nobody.
 
 The function belongs to the service, and the toolkit calls it where nobody could handle an error:
-while it closes a connection, or in the writer task that all of a server's outboxes share. Where it
+while it closes a connection, or in an outbox's writer task, which runs beside all others. Where it
 fails, the peer gets the notice in the toolkit's own words.
 """
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_flag, check_tasks
+from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, TrionetError, system_reason
+from trionet.function_checks import check_tasks
 from trionet.limits import Limits
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console

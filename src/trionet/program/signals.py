@@ -29,9 +29,11 @@ _IGNORABLE = (_SIGHUP, getattr(signal, "SIGQUIT", None))
 # machine.
 _GOODBYE_SECONDS = 0.5
 
-# `timeout` and some terminals send the same signal twice within microseconds, to the process and
-# to its group. The two count as one if the second comes before the loop has noticed the first and,
-# in case the loop is stuck, within this time.
+# `timeout` and some terminals send the same signal twice at once, to the process and to its group.
+# Between the two, the sender may wait for its turn on a busy machine. So a task learns of the first
+# signal only after this time, and until then the same signal counts once. Whoever reacts to what
+# the program does about the first is heard at once. A stuck loop notices nothing, so there the
+# time alone decides.
 _SAME_SECONDS = 0.05
 
 
@@ -43,9 +45,12 @@ class Ending:
         number: the first of them; 0 if none has come.
         hangup_ends: whether SIGHUP asks to end too. It asks a server to reload; `wait_hangup` waits
             for it.
+        reports_at_once: whether `wait` reports the first signal without delay. Then the time alone
+            decides whether the same signal counts again.
     """
 
     hangup_ends = False
+    reports_at_once = False
 
     def __init__(self) -> None:
         self.count = 0
@@ -101,9 +106,15 @@ class Ending:
         self._is_over = True
 
     async def wait(self, count: int) -> None:
-        """Wait until `count` signals that ask to end have come. Always a checkpoint."""
+        """Wait until `count` signals that ask to end have come. Always a checkpoint.
+
+        Unless `reports_at_once` is set, the first is reported a little later than it comes: the
+        same signal may be sent twice.
+        """
         await self._wait(lambda: self.count >= count)
-        self._is_noticed = True
+        if not (self._is_noticed or self.reports_at_once):
+            await trio.sleep(_SAME_SECONDS)
+            self._is_noticed = True
 
     async def wait_hangup(self) -> None:
         """Wait for a SIGHUP, or for several at once. Always a checkpoint."""

@@ -45,7 +45,7 @@ class LineClient:
         await self.stream.send_all(encode_lines(lines))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are, such as half a line, or bytes that are no text.
+        """Send bytes as they are, such as half a line, or bytes that are not text.
 
         Raises:
             TypeError: `data` is not bytes; `send` takes text.
@@ -95,7 +95,7 @@ class LineClient:
                 raise self._failure(f"{self.name} expected {expected!r}, but {line!r} came")
 
     async def expect_silence(self, seconds: float) -> None:
-        """Wait so many seconds on the Trio clock, and check that nothing comes.
+        """Wait this many seconds on the Trio clock, and check that nothing comes.
 
         Raises:
             AssertionError: a line came, or the end of the input.

@@ -59,7 +59,7 @@ class Link:
     """What one direction of a connection is like, or both directions.
 
     Args:
-        capacity: the sender waits once so many bytes are on their way or unread (64 KiB).
+        capacity: the sender waits once this many bytes are on their way or unread (64 KiB).
         latency: seconds on the Trio clock until sent bytes arrive (0).
         cut: called once for each direction to make its `Cut`; default `cut_whole`.
         sends_now: whether the sending end has the `trionet.SendsNow` capability. Without it, the

@@ -88,6 +88,9 @@ RemoteAddress: TypeAlias = TCPAddress | UnixAddress
 Host: TypeAlias = str | tuple[int, str]
 """What counts as one host; see `host_of`."""
 
+# As the help of the command line has them.
+FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+
 _PORT = re.compile(r"[0-9]{1,5}")
 # These would break the line that shows an address, or move the cursor in it.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -143,7 +146,7 @@ def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | No
 
 
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
-    """Refuse an empty list, a list in place of single addresses, and anything that is no address.
+    """Refuse an empty list, a list in place of single addresses, and whatever is not an address.
 
     Args:
         addresses: what a user passed as ``*addresses``.
@@ -175,7 +178,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         )
     if not colon or host.endswith("]") != host.startswith("["):
         raise AddressError(
-            f"{text!r} is no address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
+            f"{text!r} is not an address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
         )
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")

@@ -22,7 +22,7 @@ def is_tcp(sock: socket.socket) -> bool:
 def unsent(sock: socket.socket) -> int | None:
     """Return how many sent bytes the kernel still holds, whether unsent or not acknowledged.
 
-    ``None``: this system does not tell.
+    ``None``: this OS does not tell.
     """
     if sys.platform != "linux":
         return None

@@ -231,7 +231,7 @@ async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -
 
 
 def _reason(error: OSError | UnicodeError) -> str:
-    """Return the system's reason in its own words, even for an error that gathers several."""
+    """Return the kernel's reason in its own words, even for an error that gathers several."""
     if isinstance(error, UnicodeError):
         # No resolver or file system can be asked for this: a host name with an empty or over-long
         # part or an illegal character, or a path with half of a surrogate pair.
@@ -241,7 +241,7 @@ def _reason(error: OSError | UnicodeError) -> str:
         causes = causes.exceptions[-1]
     if isinstance(causes, OSError):
         error = causes
-    # Trio puts the address in front of the system's words, but our message already has it. The
+    # Trio puts the address in front of the kernel's words, but our message already has it. The
     # numbers of failed name look-ups are not error numbers: on some systems they are negative.
     if error.errno is not None and not isinstance(error, socket.gaierror):
         return os.strerror(error.errno).lower()

@@ -180,6 +180,6 @@ def keep_alive(sock: socket.socket) -> None:
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEP_ALIVE:
-        # A system without an option decides for itself: usually two hours.
+        # An OS without one of these options decides for itself: usually two hours.
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

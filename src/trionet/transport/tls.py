@@ -290,6 +290,22 @@ class TLSStream(trio.abc.HalfCloseableStream):
         below = getattr(self._transport, "is_over", None)
         return self._closed or (below is not None and below())
 
+    def is_broken(self) -> bool:
+        """Return whether nothing more can be sent, whatever the reason. Never a checkpoint.
+
+        A server asks when a handler raised ``trio.BrokenResourceError``: this stream may have
+        raised it, or another one.
+        """
+        if self._closed or self._engine.broken:
+            return True
+        try:
+            # Nothing is sent, but a transport that is broken says so.
+            self._transport.send_nowait(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # After the end of the sending the transport takes nothing either, and is not broken.
+            return not self._sent_eof
+        return False
+
     def discard_nowait(self) -> int:
         """Read and discard what is there, undecrypted, for a close; see `SocketStream`.
 

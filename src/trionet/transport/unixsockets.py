@@ -77,7 +77,7 @@ async def listen_unix(
         mode: the file's permissions; default: what the umask leaves.
 
     Raises:
-        OSError: the system's reason why not.
+        OSError: the kernel's reason why not.
         TrionetError: another reason.
         UnicodeError: it is not a valid path.
 
@@ -132,7 +132,7 @@ async def _locked(path: str) -> AsyncIterator[None]:
     """Let nobody else make a socket at a path for as long as the block runs.
 
     Raises:
-        OSError: the system's reason why it cannot be locked.
+        OSError: the kernel's reason why it cannot be locked.
         TrionetError: somebody else holds the lock for too long, or its file cannot be used.
     """
     lock = f"{path}.lock"

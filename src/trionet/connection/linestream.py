@@ -1,0 +1,84 @@
+"""Lines over a Trio stream, both ways: a ``trio.abc.Channel`` for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from trionet.checks import check_stream
+from trionet.connection.reader import LineReader
+from trionet.errors import BadLine
+from trionet.function_checks import check_answering
+from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING, encode_lines
+
+
+class LineStream(LineReader, trio.abc.Channel[str]):
+    """Lines over a stream, both ways.
+
+    Args:
+        stream: the stream; closing this closes it.
+        max_line: content bytes that a line from the peer may have; the default is what a client
+            accepts from a server.
+        max_unending: bytes without an end of line after which reading ends.
+        on_bad_line: see `LineReader`.
+    """
+
+    __slots__ = ("_sending",)
+
+    _stream: trio.abc.Stream
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        max_unending: int = MAX_UNENDING,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+    ) -> None:
+        check_stream(stream, methods=["send_all", "receive_some"])
+        check_answering("on_bad_line", on_bad_line)
+        super().__init__(
+            stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
+        )
+        self._sending = trio.Lock()
+
+    async def send(self, *lines: str) -> None:
+        """Send lines, all in one write. Always a checkpoint.
+
+        Several tasks may call this at the same time: the lines of each call stay together, and the
+        calls take their turns in order.
+
+        Raises:
+            UnsendableLine: a text does not fit in one line; nothing was sent.
+            trio.BrokenResourceError: the peer is gone.
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: it is unknown how much was sent, and the stream can only be closed. A call
+        that is cancelled while it waits for others has sent nothing.
+        """
+        data = encode_lines(lines)
+        await self._begin_sending()
+        try:
+            await self._stream.send_all(data)
+        finally:
+            self._sending.release()
+
+    async def send_eof(self) -> None:
+        """End the sending and go on receiving, if the stream can (a half-close).
+
+        What other tasks are sending is sent first. A checkpoint if the stream can do it.
+        """
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._begin_sending()
+            try:
+                await self._stream.send_eof()
+            finally:
+                self._sending.release()
+
+    async def _begin_sending(self) -> None:
+        # Usually there is nobody to wait for, and sending is itself a checkpoint.
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
