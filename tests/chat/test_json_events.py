@@ -204,6 +204,7 @@ def test_a_run_of_messages_is_a_line_for_each() -> None:
     assert own == seen
 
 
+@settings(deadline=None)
 @given(st.integers(0, int(timedelta(days=365.25 * 8000).total_seconds()) * 1000))
 def test_times_are_those_of_the_calendar(milliseconds: int) -> None:
     time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
@@ -268,6 +269,7 @@ def test_an_error_repeats_the_beginning_of_a_room_that_cannot_be() -> None:
     assert error["room"] == "\x01" * 128
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         events.Said,

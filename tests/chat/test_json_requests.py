@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import json_schema
@@ -97,6 +97,7 @@ def test_the_requests_of_these_tests_are_all_that_the_schema_has() -> None:
     assert {fields["type"] for fields, _ in MEANINGS} == set(json_schema.request_types())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MEANINGS), IDS)
 def test_a_request_keeps_its_id(meaning: tuple[dict[str, Any], Request], id_: Any) -> None:
     fields, request = meaning
@@ -376,6 +377,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(PIECES, max_size=4).map("".join), min_size=1, max_size=4))
 @example([say("one") + say("two"), " "])
 def test_read_in_one_go_is_what_reading_one_by_one_gives(lines: list[str]) -> None:
@@ -402,6 +404,7 @@ ALMOST = st.fixed_dictionaries(
 ).flatmap(lambda head: st.dictionaries(FIELDS, JSON).map(lambda rest: {**rest, **head}))
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.lists(PIECES).map("".join)
