@@ -12,6 +12,7 @@ import trio
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text, why_closed_before_login
+from trionet.chat.limits import DEFAULT_ROOMS
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
@@ -39,7 +40,7 @@ async def serve(
     network: ListenSettings,
     backlog: int | None,
     forever: bool,
-    max_rooms: int,
+    max_rooms: int = DEFAULT_ROOMS,
     show_messages: bool,
     quiet: bool,
 ) -> None:
