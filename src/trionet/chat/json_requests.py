@@ -209,7 +209,6 @@ _type_decoder = msgspec.json.Decoder(str)
 # surrogate pair, which no `LineDecoder` lets through, is a `UnicodeError`.
 _UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
-_PRINTABLE = bytes(range(0x20, 0x7F))
 # How a text ends that is blank or loses white space.
 _NEEDS_CARE = frozenset(("", " "))
 
@@ -260,6 +259,9 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
     # and ends with a brace, no object is on two lines: behind its `}` there would be a comma.
     if block[:1] != "{" or block[-1:] != "}" or block.count("}\n{") != len(lines) - 1:
         return None
+    # No control character but DEL stands in JSON as it is: without escapes, texts are printable.
+    if not block.isascii() or "\\" in block or "\x7f" in block:
+        return None
     try:
         said = _say_decoder.decode_lines(block)
     except _UNREADABLE:
@@ -269,14 +271,11 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
         return None
     room = said[0].room
     texts = [one.text for one in said]
-    whole = "".join(texts)
-    if not whole.isascii() or whole.encode().translate(None, _PRINTABLE):
-        return None
     if not _NEEDS_CARE.isdisjoint([text[-1:] for text in texts]):
         return None
-    if len(whole) > MAX_TEXT and max(map(len, texts)) > MAX_TEXT:
+    if len(block) > MAX_TEXT and max(map(len, texts)) > MAX_TEXT:
         return None
-    if len(said) > 1 and len({one.room for one in said}) > 1:
+    if len({one.room for one in said}) > 1:
         return None
     ids = [one.id for one in said]
     return SayAll(texts, room, None if ids.count(None) == len(ids) else ids)
