@@ -12,7 +12,7 @@ from trionet.chat.texts import safe_texts, safe_topic
     ("text", "safe"),
     [
         ("hello", "hello"),
-        ("a \r\nb\t\n", "a\nb\n"),
+        ("a \r\nb\t\n", "a\nb"),
         ("\n\nx", "\n\nx"),
         ("a\rb\x00", "a�b�"),
         ("x\n" * 49 + "x", "x\n" * 49 + "x"),

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from trionet.chat.requests import Misunderstood, Request
-from trionet.text.safe import WHITE_SPACE, safe_text
-
-# Characters of an unknown command that the error repeats.
-_MAX_REPEATED = 32
+from trionet.chat.texts import repeated
+from trionet.text.safe import WHITE_SPACE
 
 
 class Command(NamedTuple):
@@ -63,10 +61,9 @@ def read_command(line: str, commands: Mapping[str, Command]) -> Request:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    # Cut first: a character sequence that is safe as a whole may not be when it is cut.
-    repeated = safe_text(name[:_MAX_REPEATED]) + ("…" if len(name) > _MAX_REPEATED else "")
     meant = nearest(name, known)
-    return f"unknown command {repeated} ({f'did you mean {meant}?' if meant else 'try /help'})"
+    hint = f"did you mean {meant}?" if meant else "try /help"
+    return f"unknown command {repeated(name)} ({hint})"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -1,204 +1,234 @@
-"""What programs send: JSON objects, one a line, and what each of them asks for. Pure.
+"""JSON lines, the way in: a line becomes a request, or a `Misunderstood` that says what is wrong.
 
-A request is decoded straight into a struct that has its fields, their kinds and their ranges. What
-cannot be decoded is looked at again, to say what is wrong with it; so only mistakes pay for that.
+The plan of this file: one struct for each request, with the fields that the protocol names and a
+`read` that makes a request of the chat of them. msgspec checks the form of a line against the
+structs; `read` checks what a type cannot tell. A line that does not fit is looked at once more,
+slowly, to find the `id` for the answer and the reason.
 
-To add a request, add its struct and its row in `_REQUESTS`.
+Types are strict: a text is no number, and `1.0` is no whole number. A field that is ``null`` counts
+as left out, so optional fields may be ``null`` and others may not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, cast
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 
-from trionet.chat import requests
 from trionet.chat.operations import RequestId
-from trionet.chat.requests import Misunderstood, Request, SayAll
-from trionet.chat.state import MAX_ROOMS_A_MEMBER
-from trionet.chat.texts import safe_texts, safe_topic
+from trionet.chat.requests import (
+    Act,
+    AskPast,
+    AskRooms,
+    AskWho,
+    Join,
+    Leave,
+    LogIn,
+    Misunderstood,
+    Ping,
+    Quit,
+    Rename,
+    Request,
+    Say,
+    SayAll,
+    SetTopic,
+    Tell,
+)
+from trionet.chat.texts import MAX_TEXT, repeated, safe_texts, safe_topic
 from trionet.lines import Line
 from trionet.text.safe import WHITE_SPACE
 
-# Integers that every JSON parser keeps exactly.
-_EXACT = 2**53
+# Whole numbers that every language's JSON reader keeps exactly.
+_MOST = 2**53
+# Characters of what msgspec says of a field. It may repeat what stands there.
+_MAX_ABOUT_FIELDS = 120
 
-_Number = Annotated[int, Meta(ge=0, le=_EXACT)]
+_Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
+_Id = _Number | Annotated[str, Meta(min_length=1, max_length=64)] | None
 _Limit = Annotated[int, Meta(ge=1, le=500)]
-_Id = (
-    Annotated[str, Meta(min_length=1, max_length=64)] | Annotated[int, Meta(ge=-_EXACT, le=_EXACT)]
-)
-
-# What a peer may ask before it has logged in.
-_OF_STRANGERS = ("login", "ping", "quit")
-
-# How a text ends that needs more care.
-_ENDS = frozenset(("", " "))
-_ROOM, _TEXT, _ID = map(attrgetter, ("room", "text", "id"))
-
-# Longer lines are read one by one: their answers may cost more than the line.
-_SHORT = 3900
+# A member is in 100 at most. To judge the 2,300 names of the longest line took 50 ms.
+_StartingRooms = Annotated[list[str], Meta(max_length=200)]
 
 
-class _Request(Struct, tag_field="type", gc=False, kw_only=True):
-    id: _Id | UnsetType = UNSET
+class _Request(Struct, kw_only=True, tag_field="type", gc=False):
+    id: _Id = None
+
+    def read(self) -> Request:
+        raise NotImplementedError
 
 
 class _Login(_Request, tag="login"):
     name: str
-    hold: bool = False
-    token: str = ""
-    seen: dict[str, _Number] = {}
-    epoch: str = ""
-    rooms: Annotated[list[str], Meta(max_length=MAX_ROOMS_A_MEMBER)] | UnsetType = UNSET
-    password: str = ""
+    rooms: _StartingRooms | None = None
+    # These are for coming back. Nobody can yet, so only their types are checked.
+    hold: bool | None = None
+    token: str | None = None
+    seen: dict[str, _Number] | None = None
+    epoch: str | None = None
+    password: str | None = None
+
+    def read(self) -> Request:
+        return LogIn(self.name, None if self.rooms is None else tuple(self.rooms), self.id)
 
 
-class _InRoom(_Request):
+class _Say(_Request, tag="say"):
     room: str
-
-
-class _Text(_InRoom):
     text: str
 
-
-class _Say(_Text, tag="say"):
-    pass
-
-
-class _Act(_Text, tag="act"):
-    pass
+    def read(self) -> Request:
+        return Say(safe_texts(self.text), self.room, self.id)
 
 
-class _Topic(_Text, tag="topic"):
-    pass
+class _Act(_Request, tag="act"):
+    room: str
+    text: str
+
+    def read(self) -> Request:
+        return Act(safe_texts(self.text), self.room, self.id)
 
 
 class _Tell(_Request, tag="tell"):
     to: str
     text: str
 
+    def read(self) -> Request:
+        return Tell(self.to, safe_texts(self.text), self.id)
 
-class _Join(_InRoom, tag="join"):
-    pass
+
+class _Join(_Request, tag="join"):
+    room: str
+
+    def read(self) -> Request:
+        return Join(self.room, id=self.id)
 
 
-class _Leave(_InRoom, tag="leave"):
-    pass
+class _Leave(_Request, tag="leave"):
+    room: str
+
+    def read(self) -> Request:
+        return Leave(self.room, self.id)
+
+
+class _Topic(_Request, tag="topic"):
+    room: str
+    text: str
+
+    def read(self) -> Request:
+        return SetTopic(safe_topic(self.text), self.room, self.id)
 
 
 class _Nick(_Request, tag="nick"):
     name: str
 
+    def read(self) -> Request:
+        return Rename(self.name, self.id)
 
-class _Remove(_InRoom, tag="remove"):
-    number: _Number
 
+class _Who(_Request, tag="who"):
+    room: str
 
-class _Who(_InRoom, tag="who"):
-    pass
+    def read(self) -> Request:
+        return AskWho(self.room, self.id)
 
 
 class _Rooms(_Request, tag="rooms"):
-    pass
+    def read(self) -> Request:
+        return AskRooms(self.id)
 
 
 class _Ping(_Request, tag="ping"):
-    pass
+    def read(self) -> Request:
+        return Ping(self.id)
 
 
 class _Quit(_Request, tag="quit"):
-    pass
+    def read(self) -> Request:
+        return Quit()
 
 
-class _History(_InRoom, tag="history"):
-    before: _Number | UnsetType = UNSET
-    after: _Number | UnsetType = UNSET
-    limit: _Limit = 50
+class _Remove(_Request, tag="remove"):
+    room: str
+    number: _Number
+
+    def read(self) -> Request:
+        return AskPast("removing messages", self.id)
+
+
+class _History(_Request, tag="history"):
+    room: str
+    before: _Number | None = None
+    after: _Number | None = None
+    limit: _Limit | None = None
+
+    def read(self) -> Request:
+        if self.before is not None and self.after is not None:
+            raise Misunderstood("`before` and `after` cannot stand together")
+        return AskPast("the history", self.id)
 
 
 class _Search(_Request, tag="search"):
     text: str
-    room: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-    before: _Number | UnsetType = UNSET
-    limit: _Limit = 50
+    room: str | None = None
+    name: str | None = None
+    before: _Number | None = None
+    limit: _Limit | None = None
+
+    def read(self) -> Request:
+        safe_texts(self.text)
+        if self.before is not None and self.room is None:
+            raise Misunderstood("`before` needs a `room`")
+        return AskPast("searching", self.id)
 
 
-def _id(request: _Request) -> RequestId:
-    return None if request.id is UNSET else cast(RequestId, request.id)
+class _Head(Struct):
+    """What the answer to a mistake needs of a line, as it is written there."""
+
+    type: Raw = Raw()
+    id: Raw = Raw()
 
 
-def _login(request: _Login) -> Request:
-    rooms = None if request.rooms is UNSET else tuple(request.rooms)
-    return requests.LogIn(request.name, rooms, _id(request))
-
-
-def _history(request: _History) -> Request:
-    if request.before is not UNSET and request.after is not UNSET:
-        raise Misunderstood("history takes before or after, not both")
-    return requests.AskPast("the history", _id(request))
-
-
-def _search(request: _Search) -> Request:
-    if request.before is not UNSET and request.room is UNSET:
-        raise Misunderstood("before needs a room")
-    if not request.text.strip(WHITE_SPACE):
-        raise Misunderstood("the text is blank")
-    return requests.AskPast("the search", _id(request))
-
-
-# Each makes a request of the chat; whatever it raises gets the id of the JSON request.
-_REQUESTS: dict[type[_Request], Callable[[Any], Request]] = {
-    _Login: _login,
-    _Say: lambda r: requests.Say(safe_texts(r.text), r.room, _id(r)),
-    _Act: lambda r: requests.Act(safe_texts(r.text), r.room, _id(r)),
-    _Tell: lambda r: requests.Tell(r.to, safe_texts(r.text), _id(r)),
-    _Join: lambda r: requests.Join(r.room, id=_id(r)),
-    _Leave: lambda r: requests.Leave(r.room, _id(r)),
-    _Topic: lambda r: requests.SetTopic(safe_topic(r.text), r.room, _id(r)),
-    _Nick: lambda r: requests.Rename(r.name, _id(r)),
-    _Remove: lambda r: requests.AskPast("removing messages", _id(r)),
-    _Who: lambda r: requests.AskWho(r.room, _id(r)),
-    _Rooms: lambda r: requests.AskRooms(_id(r)),
-    _Ping: lambda r: requests.Ping(_id(r)),
-    _Quit: lambda _: requests.Quit(),
-    _History: _history,
-    _Search: _search,
-}
-
-_TYPES = frozenset(each.__struct_config__.tag for each in _REQUESTS)
-
-_Any = (
-    _Login | _Say | _Act | _Tell | _Join | _Leave | _Topic | _Nick | _Remove
-    | _Who | _Rooms | _Ping | _Quit | _History | _Search
+_OF_STRANGERS = (_Login, _Ping, _Quit)
+_OF_MEMBERS = (
+    _Login, _Say, _Act, _Tell, _Join, _Leave, _Topic, _Nick, _Who, _Rooms, _Ping, _Quit,
+    _Remove, _History, _Search,
 )  # fmt: skip
-_decode: Callable[[str], _Request] = msgspec.json.Decoder(_Any).decode
+_TYPES_OF_STRANGERS = frozenset([fields.__struct_config__.tag for fields in _OF_STRANGERS])
+_TYPES = frozenset([fields.__struct_config__.tag for fields in _OF_MEMBERS])
 
-# Input that nests too deeply is no fault of this program.
-_MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_stranger_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _OF_STRANGERS))
+_member_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, _OF_MEMBERS))
+_say_decoder = msgspec.json.Decoder(_Say)
+_head_decoder = msgspec.json.Decoder(_Head)
+_id_decoder: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(_Id)
+_type_decoder = msgspec.json.Decoder(str)
+
+# What a decoder raises. A line that is nested a thousand deep is a `RecursionError`; half of a
+# surrogate pair, which no `LineDecoder` lets through, is a `UnicodeError`.
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
+
+# How a text ends that is blank or loses white space.
+_NEEDS_CARE = frozenset(("", " "))
 
 
 def is_object(line: str) -> bool:
-    """Tell whether a line is a JSON object."""
-    if line.lstrip(" \t\r")[:1] != "{":
-        return False
+    """Tell whether a connection's first line is a JSON object, which makes it speak JSON lines."""
     try:
-        return isinstance(msgspec.json.decode(line), dict)
-    except _MALFORMED:
+        _head_decoder.decode(line)
+    except _UNREADABLE:
         return False
+    return True
 
 
 def decode_login(line: str) -> Request | None:
     """Read a line from a peer that has not logged in; ``None`` if it is blank.
 
     Raises:
-        Misunderstood: it is no request, or one for members alone.
+        Misunderstood: it is no request, or none that such a peer can make.
     """
-    return _read(line, is_member=False)
+    return _decode(_stranger_decoder, line)
 
 
 def decode(line: str) -> Request | None:
@@ -207,89 +237,82 @@ def decode(line: str) -> Request | None:
     Raises:
         Misunderstood: it is no request.
     """
-    return _read(line, is_member=True)
+    return _decode(_member_decoder, line)
 
 
 def decode_messages(lines: list[Line]) -> SayAll | None:
     """Read lines in one go, if they are surely all messages of printable ASCII to one room.
 
     Returns:
-        The messages, as `decode` would return them; ``None`` if some line may be something else or
-        needs more care.
+        What `decode` would return for them one by one; ``None`` if some line may be something else
+        or needs more care.
     """
+    if len(lines) == 1:
+        # `decode` takes half as long for one.
+        return None
     try:
-        sent = "".join(cast(list[str], lines))
-        # JSON has no control character but DEL as it is: without a backslash, all is printable.
-        if not sent.isascii() or "\\" in sent or "\x7f" in sent:
+        block = "\n".join(cast(list[str], lines))
+    except TypeError:
+        # One of them is a bad line, which is no string.
+        return None
+    # `decode_lines` knows no lines: it reads objects, wherever white space is. If each line begins
+    # and ends with a brace, no object is on two lines: behind its `}` there would be a comma.
+    if block[:1] != "{" or block[-1:] != "}" or block.count("}\n{") != len(lines) - 1:
+        return None
+    # No control character but DEL stands in JSON as it is: without escapes, texts are printable.
+    if not block.isascii() or "\\" in block or "\x7f" in block:
+        return None
+    try:
+        said = _say_decoder.decode_lines(block)
+    except _UNREADABLE:
+        return None
+    if len(said) != len(lines):
+        # Some line is two objects.
+        return None
+    room = said[0].room
+    texts = [one.text for one in said]
+    if not _NEEDS_CARE.isdisjoint([text[-1:] for text in texts]):
+        return None
+    if len(block) > MAX_TEXT and max(map(len, texts)) > MAX_TEXT:
+        return None
+    if len({one.room for one in said}) > 1:
+        return None
+    ids = [one.id for one in said]
+    return SayAll(texts, room, None if ids.count(None) == len(ids) else ids)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], line: str) -> Request | None:
+    try:
+        fields: _Request = decoder.decode(line)
+    except _UNREADABLE as error:
+        if not line.strip(WHITE_SPACE):
             return None
-        wire = [*map(_decode, cast(list[str], lines))]
-    except (*_MALFORMED, TypeError):
-        return None
-    if {*map(type, wire)} != {_Say}:
-        return None
-    rooms = {*map(_ROOM, wire)}
-    texts: list[str] = [*map(_TEXT, wire)]
-    if len(rooms) > 1:
-        return None
-    # A blank one, one that ends with a space, and one that may be too long need more care.
-    if not _ENDS.isdisjoint([text[-1:] for text in texts]) or max(map(len, texts)) > _SHORT:
-        return None
-    (room,) = rooms
-    ids: list[Any] = [*map(_ID, wire)]
-    absent = ids.count(UNSET)
-    if absent == len(ids):
-        return SayAll(texts, room)
-    return SayAll(texts, room, [None if one is UNSET else one for one in ids] if absent else ids)
-
-
-def _read(line: str, *, is_member: bool) -> Request | None:
-    if not line.strip(WHITE_SPACE):
-        return None
+        raise _misunderstood(line, error, by_member=decoder is _member_decoder) from None
     try:
-        request = _decode(line)
-    except _MALFORMED as error:
-        raise _why(line, error, is_member=is_member) from None
-    if not is_member and type(request) not in (_Login, _Ping, _Quit):
-        raise _not_logged_in(_id(request))
-    try:
-        return _REQUESTS[type(request)](request)
+        return fields.read()
     except Misunderstood as mistake:
-        mistake.id = _id(request)
+        mistake.id = fields.id
         raise
 
 
-def _why(line: str, error: Exception, *, is_member: bool) -> Misunderstood:
-    """Return what is wrong with a line that is no request."""
+def _misunderstood(line: str, error: Exception, *, by_member: bool) -> Misunderstood:
+    """Find out what is wrong with a line that a decoder did not take."""
     try:
-        fields = msgspec.json.decode(line)
-    except _MALFORMED as malformed:
-        what = str(malformed).removeprefix("JSON is malformed: ")
-        return Misunderstood(f"this is no JSON: {what}", code="bad-json")
-    if not isinstance(fields, dict):
-        return Misunderstood("a request is a JSON object", code="bad-json")
-    kind = fields.get("type")
-    is_login = kind == "login"
-    id_ = fields.get("id")
-    if "id" in fields and not _is_id(id_):
-        reason = "an id is a text of 1 to 64 characters, or an integer within ±2^53"
-        return Misunderstood(reason, is_login=is_login)
-    if not isinstance(kind, str):
-        return Misunderstood("a request has a type, which is a text", id=id_)
-    if kind not in _TYPES:
-        shown = f"{kind[:32]!r}"
-        return Misunderstood(
-            f"there is no request of the type {shown}", code="unknown-type", id=id_
-        )
-    if not is_member and kind not in _OF_STRANGERS:
-        return _not_logged_in(id_)
-    return Misunderstood(str(error), id=id_, is_login=is_login)
-
-
-def _is_id(value: object) -> bool:
-    if isinstance(value, str):
-        return 1 <= len(value) <= 64
-    return type(value) is int and -_EXACT <= value <= _EXACT
-
-
-def _not_logged_in(id_: RequestId) -> Misunderstood:
-    return Misunderstood("log in first", code="not-logged-in", id=id_)
+        head = _head_decoder.decode(line)
+    except _UNREADABLE:
+        return Misunderstood("not a JSON object", code="bad-json")
+    try:
+        id_ = _id_decoder.decode(head.id) if bytes(head.id) else None
+    except _UNREADABLE:
+        return Misunderstood("`id` is a text of 1 to 64 characters or a whole number within 2^53")
+    try:
+        type_ = _type_decoder.decode(head.type)
+    except _UNREADABLE:
+        return Misunderstood("`type` is missing, or is no text", id=id_)
+    if type_ not in _TYPES:
+        reason = f"there is no request {repeated(type_)}"
+        return Misunderstood(reason, code="unknown-type", id=id_)
+    if not by_member and type_ not in _TYPES_OF_STRANGERS:
+        return Misunderstood("log in first", code="not-logged-in", id=id_)
+    # msgspec's words are good enough for the programmer who reads them.
+    return Misunderstood(repeated(str(error), _MAX_ABOUT_FIELDS), id=id_, is_login=type_ == "login")

@@ -37,11 +37,11 @@ from trionet.chat.requests import (
 from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
 from trionet.chat.state import Member
 from trionet.chat.switchboard import Switchboard
+from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
 from trionet.errors import BadLine
 from trionet.lines import Line
 from trionet.notices import EncodeNotice, LineRejected, ServerClosing
-from trionet.text.safe import safe_text
 
 # How many lines a peer may send in place of a name. People need two or three, and never ten. A
 # program that tried for ever would hold a connection and have names judged at the server's cost.
@@ -236,7 +236,7 @@ class Session:
             try:
                 rooms.append(parse_room(text))
             except NameRefused as refused:
-                unfit.append(Mistaken(str(refused), "name-refused", id_, safe_text(text)))
+                unfit.append(Mistaken(str(refused), "name-refused", id_, text))
         self._board.log_in(self, name, tuple(rooms), id_)
         if self._member is not None:
             for mistake in unfit:
@@ -254,7 +254,7 @@ class Session:
                 board.append(operations.Act(member, self._room(member, room), text, id_))
             case Tell(to, text, id_):
                 self._charge_for_lines(text)
-                board.append(operations.Tell(member, safe_text(to), _key(to), text, id_))
+                board.append(operations.Tell(member, repeated(to), _key(to), text, id_))
             case Reply(text):
                 self._reply(member, text)
             case Join():
@@ -351,7 +351,7 @@ class Session:
         """Return the member with a name, but not this one; ``None``: the peer was told why not."""
         other = self._board.state.find_member(_key(name))
         if other is None:
-            self._reject(f"there is no {safe_text(name)} here", "no-such-member", None)
+            self._reject(f"there is no {repeated(name)} here", "no-such-member", None)
         elif other.id == self._member:
             self._reject("you cannot ignore yourself", "bad-request", None)
         else:
@@ -363,7 +363,7 @@ class Session:
         if name in self._board.state.rooms:
             self.answer(self._board.present(name, id_))
         else:
-            self._reject(f"there is no room {safe_text(name)}", "no-such-room", id_)
+            self._reject(f"there is no room {repeated(name)}", "no-such-room", id_)
 
     def _room(self, member: int, text: str) -> str:
         """Return the key of a room; of one that nobody can have, the text."""
@@ -375,7 +375,7 @@ class Session:
         try:
             return parse_room(text).key
         except NameRefused:
-            return safe_text(text)
+            return repeated(text)
 
     # -- answers
 
