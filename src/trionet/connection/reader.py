@@ -150,7 +150,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         """Return the lines that are there, or wait for some.
 
         Returns:
-            Up to 100 lines, good and bad, in order; an empty list means that `end` is set.
+            Up to 100 lines, good and bad, in order, and perhaps a `LineUnending` behind them; an
+            empty list means that `end` is set.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
@@ -198,6 +199,19 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take()
+
+    def take_held(self) -> list[Line]:
+        """Return the next lines of what was received already. Never a checkpoint.
+
+        `receive_batch` hands out a hundred lines at a time. A task that can take more at once goes
+        on with this, and makes one large piece of work of them.
+
+        Returns:
+            What `receive_batch` would return; an empty list: it would have to wait.
+        """
+        if self._pending:
+            return self._take_pending()
+        return self._take() if self._decoder.held else []
 
     def receive_batch_nowait(self) -> list[Line]:
         """Return lines that have just come, while a task waits in `receive_batch`.
