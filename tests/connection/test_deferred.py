@@ -289,7 +289,7 @@ async def test_lines_of_a_hub_come_after_those_that_are_held() -> None:
     async with deferring() as (sends, nursery):
         outbox = Outbox(ours, nursery, deferred=sends)
         outbox.put(b"own\n")
-        put_to_all([outbox], b"hub\n", 1, (), lambda *_: None)
+        put_to_all([outbox], b"hub\n", 1, (), lambda *_: None, [])
         outbox.put(b"own again\n")
         outbox.put_pieces([b"pieces\n", memoryview(b"of the hub\n")], 2, 18)
         await wait_all_tasks_blocked()
@@ -385,7 +385,7 @@ def test_no_byte_is_left_unsent_while_the_process_is_idle(
                     case "hub":
                         box._lines += 1
                         box._bytes += size
-                        put_to_all([box], line, 1, (), lambda *_: None)
+                        put_to_all([box], line, 1, (), lambda *_: None, [])
                     case "pieces":
                         box.put_pieces([line], 1, size)
                     case "send":
