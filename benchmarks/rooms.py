@@ -219,9 +219,13 @@ def enter_rooms(chat: Chat, names: Sequence[str], *, is_json: bool) -> float:
 
 
 def joining(rooms: int, *, is_json: bool) -> float:
-    """Return the CPU seconds of ten members for each of so many rooms, who join them."""
+    """Return the CPU seconds of ten members for each of so many rooms, who join one by one.
+
+    The ten of a room come in a row. If they came far apart, each would be told to the others by a
+    send of its own, and 10,000 members would be sent more often than 1,000, not only more.
+    """
     with served() as chat:
-        return enter_rooms(chat, [f"r{n % rooms}" for n in range(rooms * 10)], is_json=is_json)
+        return enter_rooms(chat, [f"r{n // 10}" for n in range(rooms * 10)], is_json=is_json)
 
 
 def idle(*, is_json: bool, members: int = 5000) -> float:

@@ -107,17 +107,25 @@ def test_entering_appends_to_the_hub_in_one_stretch() -> None:
     assert hub.take() == [
         ("publish", None, joined("Ann", 1, number=1, member=1)),
         ("add", ann.box, ("lobby",)),
-        ("tell", ann.box, answers.Welcomed("Ann", "t", "e")),
         ("tell", ann.box, entered("Ann", "Ann", last=1)),
     ]
     bob = enter(board, "Bob")
     assert hub.take() == [
         ("publish", None, joined("Bob", 2, number=2, member=2)),
         ("add", bob.box, ("lobby",)),
-        ("tell", bob.box, answers.Welcomed("Bob", "t", "e")),
         ("tell", bob.box, entered("Bob", "Ann", "Bob", last=2)),
     ]
     assert names(board) == ("Ann", "Bob")
+
+
+def test_only_a_program_is_told_of_its_token() -> None:
+    hub = ListedHub()
+    board = Switchboard(hub, epoch="e", draw_token=lambda: "t")
+    ann = enter(board, '{"type": "login", "name": "Ann", "id": 7}')
+    assert hub.take()[2:] == [
+        ("tell", ann.box, answers.Welcomed("Ann", "t", "e", 7)),
+        ("tell", ann.box, answers.Entered("Ann", "lobby", "", ("Ann",), 1, 1, 7)),
+    ]
 
 
 def test_a_member_who_leaves_hears_nothing_of_it_and_the_count_is_of_those_who_stay() -> None:

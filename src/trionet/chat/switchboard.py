@@ -369,7 +369,9 @@ class Switchboard:
         self._local[event.member] = session
         session.logged_in(event.member, event.name)
         self.hub.add(session.box, session.wire.encode, topics=event.rooms)
-        session.answer(Welcomed(event.name, self._draw_token(), self._epoch, event.id))
+        if session.wire.receipts:
+            # Only programs need it, and a token takes longer to draw than the rest of a login.
+            session.answer(Welcomed(event.name, self._draw_token(), self._epoch, event.id))
         for room in event.rooms:
             session.answer(self.entered(event.member, room, event.id))
 

@@ -38,6 +38,7 @@ class WireFormat(Protocol):
         """Whether a member gets its own messages back, as receipts.
 
         If so, a request's answer shows its id: an `Own` of the event comes in place of the event.
+        And a login is answered by a `Welcomed`, in front of an `Entered` for each room.
         """
 
     @property
