@@ -204,7 +204,7 @@ def test_a_line_of_printable_ascii_is_returned_itself(line: str) -> None:
 def test_a_line_without_suspects_is_never_taken_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delattr("trionet.text.safe.replace_alone")
+    monkeypatch.delattr("trionet.text.safe.replace_selectors")
     for line in ("Zoë", "世界", "क्षमा", "שלום", "😀🇩🇪👍🏽", "e\u0323\u0302"):
         assert safe_text(line) is line
     with pytest.raises(NameError):

@@ -2,14 +2,11 @@
 
 `trionet.text.safe` asks this about lines in which something looks unsafe. Most unsafe characters
 are unsafe everywhere. These three kinds have a meaning beside the right neighbours, and only the
-neighbours decide: two characters before it and one after it, or the whole of a flag. So each kind
-has one pattern that finds the meaningless ones, and `re` goes over the line once for each, in C. No
-line makes Python code run for each of its characters: that once made a line of joiners forty times
-as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst known one
-six times: 0.28 ms for 4,096 bytes (`tools/dear_lines.py` searches for worse).
-
-Most of the cost is in looks at neighbours, so each pattern first looks at the character before with
-one quick class (`perhaps_one_of`), which ends the search for most meaningless characters.
+neighbours decide: up to three characters before it and one after it, or the whole of a flag. So
+each kind has a pattern, and `re` goes over the line once for each, in C. No line makes Python code
+run for each of its characters: that once made a line of joiners forty times as expensive as one of
+Cyrillic. Now the worst known line costs three times as much (`tools/dear_lines.py` searches for
+worse).
 
 The patterns are seldom needed and take 20 ms to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
@@ -60,25 +57,44 @@ _FLAG_TAGS = f"[{_TAG_LETTER}]{{2}}[{_TAG_LETTER}{_TAG_DIGIT}]{{1,4}}{_TAG_END}"
 _VIRAMA = 9
 
 
+# A joiner that is kept is written as this while the others are replaced: no text has controls.
+_KEPT = "\0"
+
+# From here on it is likely that most joiners are kept.
+_MANY_KEPT = 100
+
+
 class _Patterns(NamedTuple):
-    """Each pattern finds characters without a meaning, except `flag`, which finds whole flags.
+    """`flag` and `kept_*` find what has a meaning, the others what has none.
 
     A pattern begins with the character that it is about, and then looks back across it. So `re`
     runs over all other characters in its fastest loop.
     """
 
-    flag: re.Pattern[str]
-    tag: re.Pattern[str]
     selector: re.Pattern[str]
-    non_joiner: re.Pattern[str]
-    joiner: re.Pattern[str]
+    tag: re.Pattern[str]
+    flag: re.Pattern[str]
+    kept_non_joiner: re.Pattern[str]
+    lone_non_joiner: re.Pattern[str]
+    kept_joiner: re.Pattern[str]
+    lone_joiner: re.Pattern[str]
 
 
-def replace_tags(text: str, replacement: str) -> str:
-    """Replace each tag that is not part of a flag. Do this before `replace_alone`.
+def replace_selectors(text: str, replacement: str) -> str:
+    """Replace each variation selector that changes nothing.
 
     Args:
         text: any text.
+        replacement: the one character that replaces each.
+    """
+    return _patterns().selector.sub(replacement, text)
+
+
+def replace_tags(text: str, replacement: str) -> str:
+    """Replace each tag that is not part of a flag.
+
+    Args:
+        text: any text that went through `replace_selectors`.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
@@ -90,71 +106,73 @@ def replace_tags(text: str, replacement: str) -> str:
     return "".join(pieces)
 
 
-def replace_alone(text: str, replacement: str) -> str:
-    """Replace each joiner and variation selector that is not part of a visible sequence.
-
-    A character that is replaced never gives a meaning to one that is kept, so the kinds can be
-    replaced one after the other.
+def replace_joiners(text: str, replacement: str) -> str:
+    """Replace each joiner that joins nothing.
 
     Args:
-        text: any text, with no tag outside of a flag.
+        text: any text without control characters that went through `replace_selectors`.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
-    text = patterns.selector.sub(replacement, text)
-    text = patterns.non_joiner.sub(replacement, text)
-    return patterns.joiner.sub(replacement, text)
+    for joiner, kept, alone in (
+        (_ZWNJ, patterns.kept_non_joiner, patterns.lone_non_joiner),
+        (_ZWJ, patterns.kept_joiner, patterns.lone_joiner),
+    ):
+        if joiner in text:
+            # `re` takes 90 ns for each character that it replaces, `str.replace` 5. So `re` marks
+            # the joiners that are kept. If they are many, it looks for the others in the rest.
+            text, marked = kept.subn(_KEPT, text, _MANY_KEPT)
+            if marked == _MANY_KEPT:
+                text = alone.sub(replacement, text)
+            else:
+                text = text.replace(joiner, replacement)
+            text = text.replace(_KEPT, joiner)
+    return text
 
 
 @cache
 def _patterns() -> _Patterns:
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
-    mongolian = characters_of(_MONGOLIAN)
-    pictographs = characters_of(PICTOGRAPHIC)
-    # After these a joiner stays, whatever follows: for example after the heh that abbreviates the
+    # After these a ZWJ stays, whatever follows: for example after the heh that abbreviates the
     # year of the Hijra, which a full stop follows.
-    joins_alone = [*viramas, *_letters(CURSIVE), *mongolian]
-    letter, virama, pictograph = map(one_of, (joining, viramas, pictographs))
-    ends_alone = one_of(joins_alone)
-    # What can stand before a ZWNJ, a selector and a ZWJ that have a meaning.
+    joins_alone = [*viramas, *_letters(CURSIVE), *characters_of(_MONGOLIAN)]
+    pictographs = characters_of(PICTOGRAPHIC)
+    letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
-    before_selector = perhaps_one_of(
-        [
-            *[*pictographs, *_KEYCAP_BASES],
-            *characters_of(f"{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}"),
-        ]
+    selector_perhaps = perhaps_one_of(
+        [*pictographs, *characters_of(f"{_KEYCAP}{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}")]
     )
-    before_joiner = perhaps_one_of(
-        [
-            *joins_alone,
-            *joining,
-            *pictographs,
-            *_EMOJI_SELECTOR,
-            *characters_of(_MONGOLIAN_SELECTOR),
-        ]
+    joiner_perhaps = perhaps_one_of(
+        [*joining, *joins_alone, *pictographs, *characters_of(_EMOJI_SELECTOR+_MONGOLIAN_SELECTOR)]
     )
 
     def behind_emoji(what: str) -> str:
-        # Look at the last character first: it tells which of the others to look at.
+        def selected(what: str) -> str:
+            # Only a pictograph or the character of a keycap is before a selector here.
+            return f"(?<=[{_EMOJI_SELECTOR}]{what})(?<![{_KEYCAP}].{what})"
+
         return (
-            f"(?<![{_EMOJI_SELECTOR}{_SKIN_TONE}]{what})(?<={pictograph}{what})"
-            f"|(?<=[{_EMOJI_SELECTOR}]{what})(?<={pictograph}.{what})"
-            f"|(?<=[{_SKIN_TONE}]{what})"
-            f"(?:(?<={pictograph}.{what})|(?<=[{_EMOJI_SELECTOR}].{what})(?<={pictograph}..{what}))"
+            f"(?:{selected(what)}|(?<={pictograph}{what})"
+            f"|(?<=[{_SKIN_TONE}]{what})(?:(?<={pictograph}.{what})|{selected('.' + what)}))"
         )
 
+    # What is around a ZWNJ, and around a ZWJ, that is kept. The quick look at the character before
+    # comes first, because most meaningless joiners end there.
+    joins_letters = (
+        f"(?<=[{letter_perhaps}].)(?:(?={letter})(?<={letter}.)|(?<={virama}.))"
+    )
+    joins_anything = (
+        f"(?<=[{joiner_perhaps}].)(?:(?<={joins}.)|(?={letter})(?<={letter}.)"
+        f"|(?={pictograph}){behind_emoji('.')}"
+        f"|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
+    )
     return _Patterns(
-        # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
-        flag=re.compile(
-            f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})"
-        ),
-        tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
         selector=re.compile(
             f"[{_EMOJI_SELECTOR}{_IDEOGRAPH_SELECTOR}{_MONGOLIAN_SELECTOR}{_MONGOLIAN_SEPARATOR}]"
-            f"(?:(?<![{before_selector}].)"
+            f"(?:(?<![{selector_perhaps}].)"
             # Each kind by itself, so that no selector is compared with what others stand behind.
-            f"|(?<=[{_EMOJI_SELECTOR}])(?<!{pictograph}.)(?<![{_KEYCAP}].)"
+            f"|(?<=[{_EMOJI_SELECTOR}])(?<![{_KEYCAP}].)(?<!{pictograph}.)"
             f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
             f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
             f"|(?<={_MONGOLIAN_SEPARATOR})"
@@ -162,19 +180,16 @@ def _patterns() -> _Patterns:
             f"[{_MONGOLIAN_VOWEL_APART}]))",
             re.DOTALL,
         ),
-        # The quick look comes first in both, because most meaningless joiners end there.
-        non_joiner=re.compile(
-            f"{_ZWNJ}(?:(?<![{letter_perhaps}]{_ZWNJ})|(?!{letter})(?<!{virama}{_ZWNJ})"
-            f"|(?<!{letter}{_ZWNJ}))"
-        ),
-        joiner=re.compile(
-            f"{_ZWJ}(?:(?<![{before_joiner}]{_ZWJ})"
-            f"|(?<!{ends_alone}{_ZWJ})(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_ZWJ})"
-            # Look at what follows first: usually it cannot be joined.
-            f"(?!{letter}(?<={letter}{_ZWJ}.))"
-            f"(?!{pictograph}(?:{behind_emoji(_ZWJ + '.')})))",
+        tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
+        # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
+        flag=re.compile(
+            f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})",
             re.DOTALL,
         ),
+        kept_non_joiner=re.compile(f"{_ZWNJ}{joins_letters}", re.DOTALL),
+        lone_non_joiner=re.compile(f"{_ZWNJ}(?!{joins_letters})", re.DOTALL),
+        kept_joiner=re.compile(f"{_ZWJ}{joins_anything}", re.DOTALL),
+        lone_joiner=re.compile(f"{_ZWJ}(?!{joins_anything})", re.DOTALL),
     )
 
 
