@@ -71,10 +71,12 @@ _UNSAFE_BELOW = re.compile(
 )
 # Noncharacters, and the planes that hold nothing visible but parts of sequences. Two quick looks
 # come before the exact one: for a line without emoji, and for a line with emoji alone.
-_BEYOND_PERHAPS = re.compile("[\U0001bca0-\U0010ffff]")
-_BEYOND_LIKELY = re.compile(
-    "[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
-    "\U0003fffe-\U0010ffff]"
+_BEYOND_SOMEWHERE = (
+    re.compile("[\U0001bca0-\U0010ffff]"),
+    re.compile(
+        "[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
+        "\U0003fffe-\U0010ffff]"
+    ),
 )
 _UNSAFE_BEYOND = re.compile(
     f"[\U0001bca0-\U0010ffff](?<=[{IGNORABLE_BEYOND}\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
@@ -164,9 +166,10 @@ def safe_text(text: str) -> str:
             for character in _SHORT_UNSAFE:
                 text = text.replace(character, REPLACEMENT)
         text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
-    text = replace_selectors(text, REPLACEMENT)
-    if _BEYOND_PERHAPS.search(text) is not None and _BEYOND_LIKELY.search(text) is not None:
+    if has_beyond := all(look.search(text) is not None for look in _BEYOND_SOMEWHERE):
         text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
+    text = replace_selectors(text, REPLACEMENT)
+    if has_beyond:
         text = replace_tags(text, REPLACEMENT)
     return replace_joiners(text, REPLACEMENT)
 

@@ -135,8 +135,11 @@ def _patterns() -> _Patterns:
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
     # After these a ZWJ stays, whatever follows: for example after the heh that abbreviates the
-    # year of the Hijra, which a full stop follows.
-    joins_alone = [*viramas, *_letters(CURSIVE), *characters_of(_MONGOLIAN)]
+    # year of the Hijra, which a full stop follows. A Mongolian letter is before each selector here.
+    joins_alone = [
+        *[*viramas, *_letters(CURSIVE)],
+        *characters_of(_MONGOLIAN + _MONGOLIAN_SELECTOR),
+    ]
     pictographs = characters_of(PICTOGRAPHIC)
     letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
@@ -144,7 +147,7 @@ def _patterns() -> _Patterns:
         [*pictographs, *characters_of(f"{_KEYCAP}{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}")]
     )
     joiner_perhaps = perhaps_one_of(
-        [*joining, *joins_alone, *pictographs, *characters_of(_EMOJI_SELECTOR+_MONGOLIAN_SELECTOR)]
+        [*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR]
     )
 
     def behind_emoji(what: str) -> str:
@@ -163,9 +166,8 @@ def _patterns() -> _Patterns:
         f"(?<=[{letter_perhaps}].)(?:(?={letter})(?<={letter}.)|(?<={virama}.))"
     )
     joins_anything = (
-        f"(?<=[{joiner_perhaps}].)(?:(?<={joins}.)|(?={letter})(?<={letter}.)"
-        f"|(?={pictograph}){behind_emoji('.')}"
-        f"|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
+        f"(?<=[{joiner_perhaps}].)"
+        f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
     )
     return _Patterns(
         selector=re.compile(
@@ -173,11 +175,11 @@ def _patterns() -> _Patterns:
             f"(?:(?<![{selector_perhaps}].)"
             # Each kind by itself, so that no selector is compared with what others stand behind.
             f"|(?<=[{_EMOJI_SELECTOR}])(?<![{_KEYCAP}].)(?<!{pictograph}.)"
-            f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
+            f"|(?<![{_EMOJI_SELECTOR}])(?:(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
             f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
             f"|(?<={_MONGOLIAN_SEPARATOR})"
             f"(?!(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
-            f"[{_MONGOLIAN_VOWEL_APART}]))",
+            f"[{_MONGOLIAN_VOWEL_APART}])))",
             re.DOTALL,
         ),
         tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
