@@ -120,7 +120,7 @@ MARKS = MARKS_BELOW + (
 
 # `re` looks a character up in one step if it is below U+10000 and in the class. Otherwise it tries
 # the ranges beyond one after the other, at 1 to 2 ns for each.
-_MAX_RANGES = 20
+_MAX_RANGES = 12
 
 # The widest ranges beyond are tried at once. Nearly all emoji in use are in these four.
 _WIDEST_RANGES = 4

@@ -143,12 +143,10 @@ def _patterns() -> _Patterns:
     pictographs = characters_of(PICTOGRAPHIC)
     letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
-    selector_perhaps = perhaps_one_of(
-        [*pictographs, *characters_of(f"{_KEYCAP}{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}")]
-    )
-    joiner_perhaps = perhaps_one_of(
-        [*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR]
-    )
+    emoji_perhaps = perhaps_one_of([*pictographs, *characters_of(_KEYCAP)])
+    # What can stand before the other selectors. Not all that is beyond: most of it takes none.
+    selector_perhaps = f"{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}"
+    joiner_perhaps = perhaps_one_of([*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR])
 
     def behind_emoji(what: str) -> str:
         def selected(what: str) -> str:
@@ -162,9 +160,7 @@ def _patterns() -> _Patterns:
 
     # What is around a ZWNJ, and around a ZWJ, that is kept. The quick look at the character before
     # comes first, because most meaningless joiners end there.
-    joins_letters = (
-        f"(?<=[{letter_perhaps}].)(?:(?={letter})(?<={letter}.)|(?<={virama}.))"
-    )
+    joins_letters = f"(?<=[{letter_perhaps}].)(?:(?={letter})(?<={letter}.)|(?<={virama}.))"
     joins_anything = (
         f"(?<=[{joiner_perhaps}].)"
         f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
@@ -172,10 +168,11 @@ def _patterns() -> _Patterns:
     return _Patterns(
         selector=re.compile(
             f"[{_EMOJI_SELECTOR}{_IDEOGRAPH_SELECTOR}{_MONGOLIAN_SELECTOR}{_MONGOLIAN_SEPARATOR}]"
-            f"(?:(?<![{selector_perhaps}].)"
             # Each kind by itself, so that no selector is compared with what others stand behind.
-            f"|(?<=[{_EMOJI_SELECTOR}])(?<![{_KEYCAP}].)(?<!{pictograph}.)"
-            f"|(?<![{_EMOJI_SELECTOR}])(?:(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
+            f"(?:(?<=[{_EMOJI_SELECTOR}])(?:(?<![{emoji_perhaps}].)"
+            f"|(?<![{_KEYCAP}].)(?<!{pictograph}.))"
+            f"|(?<![{_EMOJI_SELECTOR}])(?:(?<![{selector_perhaps}].)"
+            f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
             f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
             f"|(?<={_MONGOLIAN_SEPARATOR})"
             f"(?!(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
