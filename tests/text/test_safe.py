@@ -284,11 +284,15 @@ DEAR = [
     "\U0001d167\U00011013",
     "x\ufe0f",
     "\u1820\ufe0f",
+    f"\U00011013{ZWNJ}",
+    "\u180e#\u180e\0#",
+    "1\ufe0f\ufe0f",
+    "1\ufe0f" + "1\u180e" * 9,
 ]
 
 
 def test_no_line_makes_more_calls_because_it_is_long() -> None:
-    safe_text(f"\u0301{ZWJ}" * 9)  # so that all is compiled
+    safe_text(f"\u0301{ZWJ}\U0001d167" * 9)  # so that all is compiled
     for piece in DEAR:
         assert calls_for(longest(piece)) < 60, ascii(piece)
 

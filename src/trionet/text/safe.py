@@ -40,7 +40,7 @@ from trionet.text.characters import (
     SEQUENCED_BELOW,
     characters_of,
 )
-from trionet.text.sequences import replace_joiners, replace_selectors, replace_tags
+from trionet.text.sequences import replace_beyond, replace_joiners, replace_selectors
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -113,7 +113,7 @@ _TOWER_IN_SHADOW = re.compile(f"\0(?<!\0.)\0{{{MAX_MARKS - 1}}}(\0+)", re.DOTALL
 
 
 @cache
-def _stacked() -> dict[int, int]:
+def _as_one_mark() -> dict[int, int]:
     """Return a table that makes each mark and joiner a NUL. It is seldom needed."""
     return dict.fromkeys(map(ord, characters_of(MARKS + _JOINERS)), 0)
 
@@ -127,7 +127,7 @@ def _cut_towers(text: str) -> str:
         return "".join(pieces)
     # Look for towers in a copy in which all marks are one. A class with 130 ranges beyond takes
     # 0.15 µs for each character, and more than once for most; the copy takes 0.04 µs once.
-    shadow = text.replace("\0", "\1").translate(_stacked())
+    shadow = text.replace("\0", "\1").translate(_as_one_mark())
     pieces = []
     end = 0
     for tower in _TOWER_IN_SHADOW.finditer(shadow):
@@ -170,7 +170,7 @@ def safe_text(text: str) -> str:
         text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
     text = replace_selectors(text, REPLACEMENT)
     if has_beyond:
-        text = replace_tags(text, REPLACEMENT)
+        text = replace_beyond(text, REPLACEMENT)
     return replace_joiners(text, REPLACEMENT)
 
 

@@ -5,10 +5,10 @@ are unsafe everywhere. These three kinds have a meaning beside the right neighbo
 neighbours decide: up to three characters before it and one after it, or the whole of a flag. So
 each kind has a pattern, and `re` goes over the line once for each, in C. No line makes Python code
 run for each of its characters: that once made a line of joiners forty times as expensive as one of
-Cyrillic. Now the worst known line costs three times as much (`tools/dear_lines.py` searches for
-worse).
+Cyrillic. Now most such lines cost at most three times as much, and the worst known one XXX times
+(`tools/dear_lines.py` searches for worse).
 
-The patterns are seldom needed and take 20 ms to compile, so they are compiled when the first such
+The patterns are seldom needed and take 0.2 s to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
 descriptors.)
 """
@@ -36,14 +36,17 @@ _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _EMOJI_SELECTOR = "\ufe0e\ufe0f"
 _SKIN_TONE = "\U0001f3fb-\U0001f3ff"
 _KEYCAP = "0-9#*"
-_KEYCAP_BASES = "0123456789#*"
 
-_IDEOGRAPH_SELECTOR = "\ufe00-\ufe02\U000e0100-\U000e01ef"
+_IDEOGRAPH_SELECTOR_BELOW = "\ufe00\ufe01\ufe02"
+_IDEOGRAPH_SELECTOR_BEYOND = "\U000e0100-\U000e01ef"
 
 # Mongolian: a selector makes a variant of a letter, and a separator sets a vowel apart.
 _MONGOLIAN = "\u1820-\u18aa"
-_MONGOLIAN_SELECTOR = "\u180b-\u180d\u180f"
+_MONGOLIAN_SELECTOR = "\u180b\u180c\u180d\u180f"
 _MONGOLIAN_SEPARATOR = "\u180e"
+_SELECTORS_BELOW = (
+    _EMOJI_SELECTOR + _IDEOGRAPH_SELECTOR_BELOW + _MONGOLIAN_SELECTOR + _MONGOLIAN_SEPARATOR
+)
 _MONGOLIAN_VOWEL_APART = "\u1820\u1821"
 
 # A flag's code as tags: two letters for the region, one to four characters for its part.
@@ -57,21 +60,23 @@ _FLAG_TAGS = f"[{_TAG_LETTER}]{{2}}[{_TAG_LETTER}{_TAG_DIGIT}]{{1,4}}{_TAG_END}"
 _VIRAMA = 9
 
 
-# A joiner that is kept is written as this while the others are replaced: no text has controls.
-_KEPT = "\0"
-
-# From here on it is likely that most joiners are kept.
-_MANY_KEPT = 100
+# A line in which so many are kept is likely to go on like that. Selectors have more, because a line
+# has room for more of those that are replaced.
+_MANY_SELECTORS = 100
+_MANY_JOINERS = 50
 
 
 class _Patterns(NamedTuple):
-    """`flag` and `kept_*` find what has a meaning, the others what has none.
+    """`flag` and `kept_*` find what has a meaning, `lone_*` what has none, the others both.
 
     A pattern begins with the character that it is about, and then looks back across it. So `re`
     runs over all other characters in its fastest loop.
     """
 
     selector: re.Pattern[str]
+    kept_selector: re.Pattern[str]
+    lone_selector: re.Pattern[str]
+    lone_ideograph_selector: re.Pattern[str]
     tag: re.Pattern[str]
     flag: re.Pattern[str]
     kept_non_joiner: re.Pattern[str]
@@ -81,23 +86,28 @@ class _Patterns(NamedTuple):
 
 
 def replace_selectors(text: str, replacement: str) -> str:
-    """Replace each variation selector that changes nothing.
+    """Replace each variation selector below U+10000 that changes nothing.
 
     Args:
-        text: any text.
+        text: any text without control characters.
         replacement: the one character that replaces each.
     """
-    return _patterns().selector.sub(replacement, text)
+    patterns = _patterns()
+    if patterns.selector.search(text) is None:
+        return text
+    kept, lone = patterns.kept_selector, patterns.lone_selector
+    return _replace(_SELECTORS_BELOW, kept, lone, _MANY_SELECTORS, text, replacement)
 
 
-def replace_tags(text: str, replacement: str) -> str:
-    """Replace each tag that is not part of a flag.
+def replace_beyond(text: str, replacement: str) -> str:
+    """Replace each selector beyond U+10000 that changes nothing, and each tag outside of a flag.
 
     Args:
         text: any text that went through `replace_selectors`.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
+    text = patterns.lone_ideograph_selector.sub(replacement, text)
     if patterns.tag.search(text) is None:
         return text
     # Every second piece is a flag.
@@ -114,20 +124,37 @@ def replace_joiners(text: str, replacement: str) -> str:
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
-    for joiner, kept, alone in (
-        (_ZWNJ, patterns.kept_non_joiner, patterns.lone_non_joiner),
-        (_ZWJ, patterns.kept_joiner, patterns.lone_joiner),
-    ):
-        if joiner in text:
-            # `re` takes 90 ns for each character that it replaces, `str.replace` 5. So `re` marks
-            # the joiners that are kept. If they are many, it looks for the others in the rest.
-            text, marked = kept.subn(_KEPT, text, _MANY_KEPT)
-            if marked == _MANY_KEPT:
-                text = alone.sub(replacement, text)
-            else:
-                text = text.replace(joiner, replacement)
-            text = text.replace(_KEPT, joiner)
+    if _ZWNJ in text:
+        kept, lone = patterns.kept_non_joiner, patterns.lone_non_joiner
+        text = _replace(_ZWNJ, kept, lone, _MANY_JOINERS, text, replacement)
+    if _ZWJ in text:
+        kept, lone = patterns.kept_joiner, patterns.lone_joiner
+        text = _replace(_ZWJ, kept, lone, _MANY_JOINERS, text, replacement)
     return text
+
+
+def _replace(
+    characters: str,
+    kept: re.Pattern[str],
+    lone: re.Pattern[str],
+    many: int,
+    text: str,
+    replacement: str,
+) -> str:
+    """Replace those of the characters that `kept` does not find, which are those of `lone`.
+
+    `re` takes 90 ns for each character that it replaces, and `str.replace` 5. So `re` finds those
+    that are kept. Only if they are `many` or more, it finds the others.
+    """
+    pieces = kept.split(text, many)
+    if len(pieces) > 2 * many:
+        return lone.sub(replacement, text)
+    # Every second piece is kept. No text has a NUL.
+    rest = "\0".join(pieces[::2])
+    for character in characters:
+        rest = rest.replace(character, replacement)
+    pieces[::2] = rest.split("\0")
+    return "".join(pieces)
 
 
 @cache
@@ -165,19 +192,23 @@ def _patterns() -> _Patterns:
         f"(?<=[{joiner_perhaps}].)"
         f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
     )
+    # The same for a selector. Each kind by itself, so that none is compared with what others stand
+    # behind.
+    selects = (
+        f"(?:(?<=[{_EMOJI_SELECTOR}])(?<=[{emoji_perhaps}].)(?:(?<=[{_KEYCAP}].)|(?<={pictograph}.))"
+        f"|(?<![{_EMOJI_SELECTOR}])(?<=[{selector_perhaps}].)"
+        f"(?:(?<=[{_IDEOGRAPH_SELECTOR_BELOW}])(?<=[{IDEOGRAPHIC}].)"
+        f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<=[{_MONGOLIAN}].)"
+        f"|(?<={_MONGOLIAN_SEPARATOR})(?=[{_MONGOLIAN_VOWEL_APART}])"
+        f"(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))))"
+    )
+    selector = f"[{_SELECTORS_BELOW}]"
     return _Patterns(
-        selector=re.compile(
-            f"[{_EMOJI_SELECTOR}{_IDEOGRAPH_SELECTOR}{_MONGOLIAN_SELECTOR}{_MONGOLIAN_SEPARATOR}]"
-            # Each kind by itself, so that no selector is compared with what others stand behind.
-            f"(?:(?<=[{_EMOJI_SELECTOR}])(?:(?<![{emoji_perhaps}].)"
-            f"|(?<![{_KEYCAP}].)(?<!{pictograph}.))"
-            f"|(?<![{_EMOJI_SELECTOR}])(?:(?<![{selector_perhaps}].)"
-            f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
-            f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
-            f"|(?<={_MONGOLIAN_SEPARATOR})"
-            f"(?!(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
-            f"[{_MONGOLIAN_VOWEL_APART}])))",
-            re.DOTALL,
+        selector=re.compile(selector),
+        kept_selector=re.compile(f"({selector}{selects})", re.DOTALL),
+        lone_selector=re.compile(f"{selector}(?!{selects})", re.DOTALL),
+        lone_ideograph_selector=re.compile(
+            f"[{_IDEOGRAPH_SELECTOR_BEYOND}](?<![{IDEOGRAPHIC}].)", re.DOTALL
         ),
         tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
         # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
@@ -185,9 +216,9 @@ def _patterns() -> _Patterns:
             f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})",
             re.DOTALL,
         ),
-        kept_non_joiner=re.compile(f"{_ZWNJ}{joins_letters}", re.DOTALL),
+        kept_non_joiner=re.compile(f"({_ZWNJ}{joins_letters})", re.DOTALL),
         lone_non_joiner=re.compile(f"{_ZWNJ}(?!{joins_letters})", re.DOTALL),
-        kept_joiner=re.compile(f"{_ZWJ}{joins_anything}", re.DOTALL),
+        kept_joiner=re.compile(f"({_ZWJ}{joins_anything})", re.DOTALL),
         lone_joiner=re.compile(f"{_ZWJ}(?!{joins_anything})", re.DOTALL),
     )
 
