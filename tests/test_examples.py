@@ -55,7 +55,7 @@ async def test_echo_sends_each_line_back(autojump_clock: MockClock) -> None:
         await client.expect_end()
 
 
-@pytest.mark.parametrize("name", ["echo", "daytime", "ticker"])
+@pytest.mark.parametrize("name", ["echo", "daytime", "ticker", "board"])
 def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "127.0.0.1:0"]
     with subprocess.Popen(
@@ -69,6 +69,8 @@ def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
             assert listening
             where = ("127.0.0.1", int(listening[1]))
             with socket.create_connection(where, timeout=PATIENCE) as client:
+                if name == "board":
+                    client.sendall(b"get x\n")
                 if name == "echo":
                     client.sendall(b"hello\r\nand good")
                     client.sendall(b"bye\n")
@@ -145,6 +147,30 @@ async def test_ticker_goes_on_when_a_client_is_reset(autojump_clock: MockClock) 
             await bob.expect("tick 1", "tick 2")
             with pytest.raises(trio.ClosedResourceError):
                 await ann.send("am I still here?")
+        nursery.cancel_scope.cancel()
+
+
+async def test_board_answers_in_order_with_what_it_tells_all(autojump_clock: MockClock) -> None:
+    board = load("board")
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        async with run_handler(partial(board.serve, hub, {})) as connect:
+            ann, bob = await connect("ann"), await connect("bob")
+            # An answer shows that he is a member.
+            await bob.send("get x")
+            await bob.expect("error: no such key")
+            await ann.send_bytes(b"get x\nset x 1 2\n\xff\nget x\n" + b"z" * 4097 + b"\nset\n")
+            await ann.expect("error: no such key", "changed x", "ok", "error: line is not UTF-8")
+            await ann.expect("1 2", "error: line is longer than 4096 bytes")
+            await ann.expect("error: write set KEY VALUE, or get KEY")
+            await bob.expect("changed x")
+            # The last lines are answered, even if no more can come.
+            await bob.send("set x 3", "get x")
+            await bob.send_eof()
+            await bob.expect("changed x", "ok", "3")
+            await bob.expect_end()
+            await ann.expect("changed x")
         nursery.cancel_scope.cancel()
 
 

@@ -36,6 +36,26 @@ def test_each_fault_of_a_callback_is_logged_once(caplog: pytest.LogCaptureFixtur
     assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 
+def test_each_subject_is_shielded_from_the_faults_of_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[int] = []
+
+    def show(number: int) -> None:
+        divide(number)
+        seen.append(number)
+
+    show_all = FaultLog(LOGGER).shielded_each("show", show)
+    assert show_all is not None
+    show_all([3, 0, 0, 2])
+    show_all([-1, 1])
+    assert seen == [3, 2, 1]
+    assert caplog.messages == [
+        f"show failed, and the server goes on: 0 {ONCE}",
+        f"show failed, and the server goes on: -1 {ONCE}",
+    ]
+
+
 def test_the_same_error_of_two_callbacks_is_two_faults(caplog: pytest.LogCaptureFixture) -> None:
     faults = FaultLog(LOGGER)
     error = ValueError("negative")
@@ -54,6 +74,7 @@ def test_whatever_a_fault_happened_to_can_be_logged(caplog: pytest.LogCaptureFix
 
 def test_a_callback_that_was_not_given_needs_no_shield() -> None:
     assert FaultLog(LOGGER).shielded("show", None) is None
+    assert FaultLog(LOGGER).shielded_each("show", None) is None
 
 
 def test_an_interrupt_passes_through_a_shield() -> None:

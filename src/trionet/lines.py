@@ -32,10 +32,12 @@ MAX_LINE_TO_CLIENT = 65536
 # A peer that has sent this much without an end of line is not writing lines at all.
 MAX_UNENDING = 1 << 20
 
-# What a reader decodes at a time. A byte becomes up to four as text, and a short line takes some
-# 60: so a part takes up to 64 KiB, and one of short lines 11 KiB. A member's part stays in memory
-# while the member waits for its turn in a busy room: with parts of 512 lines, 200 members held 8
-# MiB more. Decoding 32-byte lines in parts costs 0.02 µs a line more than decoding them at once.
+# What a reader decodes at a time: a *part* of what was received. Decoded, a part takes up to 64 KiB
+# of memory, because a byte becomes up to four in a ``str``. A part of short lines takes less, some
+# 11 KiB: each line is a ``str`` of some 60 bytes and a place in the list, and there are only 100. A
+# member's part stays in memory while the member waits for its turn in a busy room: with parts of
+# 512 lines, 200 members held 8 MiB more. Decoding 32-byte lines in parts costs 0.02 µs a line more
+# than decoding them at once.
 # A service that shares the processor fairly handles a hundred lines at a time. Where a part is no
 # multiple of that, each part leaves a small piece over: the calculator answered 7 % fewer lines a
 # second over TLS, where each piece that is sent is a record and a task.
@@ -83,8 +85,9 @@ class LineDecoder:
 
     Attributes:
         gave_up: whether the decoder has given up, because the peer sent no end of line.
-        held: the bytes that were received and not taken yet, perhaps behind some that were; empty:
-            there is nothing to take.
+        held: the received bytes of which something is still to be taken. What was taken already
+            may stand in front of it: bytes are dropped only when all have been taken. Empty: there
+            is nothing to take.
 
     A `LineUnending` is always the last line: whatever is fed after it is dropped.
 
@@ -160,7 +163,8 @@ class LineDecoder:
         # Nearly all input is whole lines.
         if data[-1:] == b"\n" and self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self._max_line:
-                # So short that neither limit can be passed: nearly all input, again.
+                # So short that neither limit can be passed: nearly all input, again. (Bytes are
+                # compared with a number of lines, because each line has at least one byte, its LF.)
                 try:
                     text = data[:-1].decode()
                 except UnicodeDecodeError:
@@ -181,8 +185,10 @@ class LineDecoder:
         The cost depends on what is returned, not on what is held.
 
         Args:
-            max_lines: how many lines to return at most, at least 1. A `LineUnending`, which is
-                always the last, may be one more. Among bad lines, fewer are returned.
+            max_lines: how many lines to return at most; at least 1. There are two exceptions. A
+                `LineUnending` may come as one more, because nothing follows it. Where one of the
+                next lines is bad, fewer lines are returned, though more are held: bad lines take
+                more memory.
             max_bytes: how many bytes of whole lines to decode at most; a longer line comes alone.
 
         Returns:

@@ -402,6 +402,21 @@ def test_a_server_that_ends_by_itself_has_status_0(capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_signalled_before_it_listens_says_so_and_dies_of_it(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def start_slowly(*, task_status: trio.TaskStatus[Server]) -> None:
+        signal.raise_signal(number)
+        await trio.sleep_forever()
+
+    status = status_of(lambda runtime: serve_until_signalled(start_slowly, runtime))
+    assert status == 128 + number
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert untimed(errors) == f"closing: {number.name} came before the server could listen\n"
+
+
 async def test_a_server_raises_its_limit_of_descriptors(programs: Programs) -> None:
     program = await programs.start("calc", "serve", "127.0.0.1:0")
     await program.address()

@@ -762,6 +762,20 @@ def test_l49_a_tls_peer_that_ends_without_a_goodbye_has_ended_its_input(
     assert "the peer ended the connection without a TLS goodbye" in calculator.program.errors
 
 
+@pytest.mark.parametrize("said", [b"Ann\n", b"GET / HTTP/1.1\r\n\r\n" + b"x" * 300_000])
+def test_l50_a_peer_that_does_not_speak_tls_is_told_so_in_plain_text(
+    start: Starter, certificates: Certificates, said: bytes
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    room = start.room("tls:127.0.0.1:0", *tls, "--forever", "--quiet")
+    assert room.program.addresses
+    port = int(room.program.read().rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as ann:
+        ann.settimeout(10)
+        ann.sendall(said)
+        assert ann.makefile("rb").read() == b"error: this port speaks TLS\n"
+
+
 def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
     # All at the same time, because each takes seconds.
     late: list[Peer] = []

@@ -144,6 +144,31 @@ def test_a_large_block_is_not_copied_until_some_of_it_is_gone() -> None:
     assert sent + send_all(one) == send_all(other) == lines
 
 
+class CountedBytes(bytes):
+    """Bytes that record how many of them were searched for ends of lines."""
+
+    searched = 0
+
+    def count(self, part: bytes, begin: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+        end = len(self) if end is None else end
+        CountedBytes.searched += end - begin
+        return super().count(part, begin, end)
+
+
+def test_lines_that_were_counted_before_are_not_counted_again_when_they_are_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CountedBytes, "searched", 0)
+    queue = LineQueue(tell_missed, 1 << 20)
+    block = CountedBytes(b"%063d\n" % 7 * 512)
+    # Less than a block more than the limit: in each round, one block is partly dropped.
+    limit = (1 << 20) + 5000
+    dropped = sum(queue.put(block, count=512, limit=limit) for _ in range(200))
+    assert CountedBytes.searched == 0
+    assert limit - limit // 16 <= queue.size <= limit
+    assert dropped + queue.clear() == 200 * 512
+
+
 def test_small_lines_are_joined_as_they_come(queue: LineQueue) -> None:
     for _ in range(10_000):
         queue.put(b"a\n")
@@ -182,9 +207,17 @@ actions = st.one_of(
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(actions, max_size=30), st.sampled_from([None, 50, 8000, 60_000]), st.booleans())
+@given(
+    st.lists(actions, max_size=30),
+    st.sampled_from([None, 50, 8000, 60_000]),
+    st.booleans(),
+    st.lists(st.booleans(), min_size=1),
+)
 def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
-    script: list[tuple[str, list[int] | int]], limit: int | None, in_flight: bool
+    script: list[tuple[str, list[int] | int]],
+    limit: int | None,
+    in_flight: bool,
+    tells_counts: list[bool],
 ) -> None:
     queue = LineQueue(tell_missed, limit or 1 << 20)
     put: list[bytes] = []
@@ -200,7 +233,8 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
             sent += data[:at_once]
             # And something may be on its way meanwhile, all of which will be sent.
             piece = queue.take() if in_flight and queue else b""
-            dropped += queue.put(data, sent=at_once, limit=limit)
+            count = len(lines) if tells_counts[len(put) % len(tells_counts)] else None
+            dropped += queue.put(data, count=count, sent=at_once, limit=limit)
             sent += piece
             queue.settle(len(piece))
         elif action == "send":

@@ -213,6 +213,54 @@ async def test_a_large_payload_weighs_more_than_a_small_one(
             member.outbox.give_up()
 
 
+class SlowBox:
+    """A box whose peer takes `sent` bytes and no more; it records what it has to keep."""
+
+    may_bypass_put = True
+
+    def __init__(self, sent: int | None) -> None:
+        self.direct = None if sent is None else lambda _lines: sent
+        self.kept: list[tuple[bytes, int, int]] = []
+
+    def keep(self, lines: bytes, count: int, sent: int) -> None:
+        self.kept.append((lines, count, sent))
+
+    def join_count(self, _count: object) -> bool:
+        return True
+
+
+def test_slow_members_share_a_large_payload_in_parts_whose_lines_are_counted_once() -> None:
+    group = FormatGroup(plain)
+    boxes = [SlowBox(None), SlowBox(None), SlowBox(100_001)]
+    for box in boxes:
+        group.add(box)  # type: ignore[arg-type]
+    lines = b"".join(b"%0*d\n" % (number % 200 + 1, number) for number in range(3000))
+    assert sum(group.deliver(encoded(lines), without=(), on_error=fail)) > 3
+    one, other, begun = (box.kept for box in boxes)
+    assert b"".join(part for part, _, _ in one) == lines
+    assert len(one) > 5
+    for part, count, sent in one:
+        assert len(part) <= 32_768
+        assert count == part.count(b"\n")
+        assert part.endswith(b"\n")
+        assert sent == 0
+    # The same objects: what waits for a thousand slow members is in memory once.
+    assert all(mine[0] is theirs[0] for mine, theirs in zip(one, other, strict=True))
+    assert b"".join(part[sent:] for part, _, sent in begun) == lines[100_001:]
+
+
+def test_a_line_longer_than_a_part_stays_whole() -> None:
+    group = FormatGroup(plain)
+    box = SlowBox(None)
+    group.add(box)  # type: ignore[arg-type]
+    long = b"y" * 100_000 + b"\n"
+    lines = b"a\n" + long + b"b\n" * 40_000
+    sum(group.deliver(encoded(lines), without=(), on_error=fail))
+    assert b"".join(part for part, _, _ in box.kept) == lines
+    assert [part for part, _, _ in box.kept][:2] == [b"a\n", long]
+    assert sum(count for _, count, _ in box.kept) == 40_002
+
+
 def test_a_group_is_true_while_it_has_members() -> None:
     class Sink:
         def put(self, lines: bytes, /) -> None:

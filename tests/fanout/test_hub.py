@@ -83,6 +83,18 @@ async def test_a_batch_is_one_put_for_each_member() -> None:
         assert two.puts == [b"a\nb\nc\nx\n", b"d\n"]
 
 
+async def test_the_example_in_the_head_of_the_file_is_true() -> None:
+    async with running_hub() as hub:
+        ann, bob, cid, dee = members_of(hub, 4)
+        hub.publish("one")
+        hub.tell(ann, "for you")
+        hub.publish("two", exclude=bob)
+        await hub.wait_delivered()
+        assert ann.puts == [b"one\nfor you\ntwo\n"]
+        assert bob.puts == [b"one\n"]
+        assert cid.puts == dee.puts == [b"one\ntwo\n"]
+
+
 async def test_an_excluded_member_gets_everything_else() -> None:
     async with running_hub() as hub:
         ann, bob, cid = members_of(hub, 3)

@@ -74,6 +74,48 @@ async def test_lines_are_written_in_order_and_at_once(pipe: tuple[int, int]) -> 
     os.fstat(theirs)
 
 
+async def count_writes(
+    console: Console, fd: int, texts: list[str], clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """Print texts while time stands still, and return in how many pieces they were written."""
+    sizes: list[int] = []
+    write_now = Console._write_now
+
+    def write(self: Console, data: bytes) -> None:
+        sizes.append(len(data))
+        write_now(self, data)
+
+    monkeypatch.setattr(Console, "_write_now", write)
+    for text in texts:
+        console.print(text)
+        # Long enough for the console's own thread.
+        for _ in range(20):
+            await trio.to_thread.run_sync(int)
+    clock.jump(1)
+    await console.flush()
+    expected = "".join(text + "\n" for text in texts)
+    assert await read(fd, len(expected)) == expected
+    return len(sizes)
+
+
+async def test_many_lines_in_a_row_are_written_together(
+    pipe: tuple[int, int], mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pipe
+    async with open_console(theirs) as console:
+        texts = ["x" * 2000] * 10
+        assert await count_writes(console, ours, texts, mock_clock, monkeypatch) == 2
+
+
+async def test_a_line_now_and_then_is_written_at_once(
+    pipe: tuple[int, int], mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pipe
+    async with open_console(theirs) as console:
+        texts = ["x" * 200] * 10
+        assert await count_writes(console, ours, texts, mock_clock, monkeypatch) > 2
+
+
 async def test_what_is_waiting_is_written_at_the_end_of_the_block(pipe: tuple[int, int]) -> None:
     ours, theirs = pipe
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -222,6 +222,23 @@ def test_it_returns_and_restores_what_it_changed(capfd: pytest.CaptureFixture[st
     assert (logger.handlers, logger.level) == (handlers, level)
 
 
+def test_a_signal_before_it_listens_ends_the_script_with_the_status_of_the_signal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class SlowNetwork(MemoryNetwork):
+        async def listen(self, *_args: object, **_options: object) -> NoReturn:
+            signal.raise_signal(signal.SIGTERM)
+            await trio.sleep_forever()
+            raise AssertionError
+
+    with pytest.raises(SystemExit) as caught:
+        trionet.run(_hear, "127.0.0.1:7", network=SlowNetwork())
+    assert caught.value.code == 128 + signal.SIGTERM
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert re.fullmatch(f"{TIME} closing: SIGTERM came before the server could listen\n", errors)
+
+
 def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:
     async def handler(_connection: trionet.Connection) -> None:
         pass
@@ -236,7 +253,7 @@ async def _idle() -> None:
     pass
 
 
-def _sync(*_connections: object) -> None:
+def _sync(connection: object) -> None:
     pass
 
 

@@ -589,3 +589,11 @@ async def test_out_of_memory_it_pauses_and_refuses_nobody(
                 assert stream.peer == local_address(client)
         assert trio.current_time() == pytest.approx(0.2)
         assert listener._reserve is not None
+
+
+@pytest.mark.parametrize("wrong", [None, 7, ("127.0.0.1", 7)])
+def test_what_is_no_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"sock must be a connected socket\.socket, not"):
+        SocketStream(wrong, peer="")
+    with pytest.raises(TypeError, match=r"sock must be a listening socket\.socket, not"):
+        SocketListener(wrong)

@@ -20,6 +20,7 @@ from trionet.connection.reader import LineReader
 from trionet.errors import ReceiveInterrupted
 from trionet.events import Closed, ServerEvent
 from trionet.testing import Link, cut_at_random, cut_bytes, memory_stream_pair
+from trionet.transport.listener import SocketListener
 from trionet.transport.network import SYSTEM, SystemNetwork
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tls import REFUSAL, TLSStream
@@ -213,11 +214,68 @@ async def test_closing_a_stream_in_its_handshake_wakes_the_waiting_tasks(pairs: 
 
 
 @pytest.mark.parametrize(
-    "said", [b"ann\n12 + 42\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * 100]
+    "said",
+    [b"q", "Ännchen\n".encode(), b"\n", b"ann\n12 + 42\n", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100],
 )
-async def test_a_plain_text_client_breaks_the_stream_and_gets_no_plain_text(
+async def test_a_plain_text_client_is_told_in_plain_text_and_breaks_the_stream(
     newest: Pairs, said: bytes
 ) -> None:
+    near, far = newest.transports()
+    client, server = cast("trio.abc.Stream", near), newest.server(far)
+    await client.send_all(said)
+    for _ in range(2):
+        with pytest.raises(trio.BrokenResourceError, match="the other side does not speak TLS"):
+            await server.receive_some()
+        with pytest.raises(trio.BrokenResourceError, match="the other side does not speak TLS"):
+            await server.send_all(b"secret")
+    # After the end of the sending, input is there to be counted, and is never taken for text.
+    await client.send_all(b"password")
+    await server.send_eof()
+    received = await server.receive_some()
+    assert received
+    assert not any(received)
+    await server.aclose()
+    assert await receive_all(client) == b"error: this port speaks TLS\n"
+
+
+async def test_the_word_to_a_plain_text_client_arrives_however_much_it_sends(
+    newest: Pairs, autojump_clock: trio.testing.MockClock
+) -> None:
+    near, far = newest.transports(Link(latency=0.1))
+    client, server = cast("trio.abc.Stream", near), newest.server(far)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def send() -> None:
+            for _ in range(20):
+                await client.send_all(b"POST / HTTP/1.1\r\n" * 100)
+                await trio.sleep(0.01)
+
+        @nursery.start_soon
+        async def refuse() -> None:
+            with pytest.raises(trio.BrokenResourceError):
+                await server.do_handshake()
+            await lingering_close(server)
+
+        assert await receive_all(client) == b"error: this port speaks TLS\n"
+        await client.aclose()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("said", [b"\x16", b"\x15\x03", b"\x80"])
+async def test_what_may_become_tls_is_waited_for(
+    newest: Pairs, said: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    near, far = newest.transports()
+    client, server = cast("trio.abc.Stream", near), newest.server(far)
+    await client.send_all(said)
+    with trio.move_on_after(5) as scope:
+        await server.do_handshake()
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("said", [b"\x16\x03\x01\0\x05hello", b"\x16hello"])
+async def test_broken_tls_gets_no_plain_text(newest: Pairs, said: bytes) -> None:
     near, far = newest.transports()
     client, server = cast("trio.abc.Stream", near), newest.server(far)
     await client.send_all(said)
@@ -862,8 +920,7 @@ async def test_a_server_serves_encrypted_lines_and_drains(network: SystemNetwork
         client = LineStream(await network.connect(server.addresses[0]))
         plain = LineStream(await SYSTEM.connect(server.addresses[0].removeprefix("tls:")))
         await plain.send("GET / HTTP/1.1")
-        await plain.receive_batch()
-        assert plain.end is not None or plain.rest
+        assert await plain.receive() == "error: this port speaks TLS"
         await plain.aclose()
         await client.send("12 + 42", "x" * 3000)
         assert await client.receive() == "12 + 42"
@@ -931,3 +988,21 @@ async def reason_of_the_end(
         client.close()
         nursery.cancel_scope.cancel()
     return reasons[0]
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "cert.pem"])
+def test_what_tls_cannot_be_made_of_is_refused_with_what_it_must_be(
+    newest: Pairs, wrong: Any
+) -> None:
+    near, _ = newest.transports()
+    with pytest.raises(TypeError, match=r"context must be an ssl\.SSLContext, not"):
+        TLSStream(near, wrong)
+    with pytest.raises(TypeError, match=r"transport must be a trionet\.SocketStream or .*, not"):
+        TLSStream(wrong, newest.server_context)
+    with pytest.raises(TypeError, match=r"transport must be a trionet\.SocketListener, not"):
+        TLSListener(wrong, newest.server_context)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        pytest.raises(TypeError, match=r"context must be an ssl\.SSLContext, not"),
+    ):
+        TLSListener(SocketListener(sock), wrong)

@@ -19,7 +19,7 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
-from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, put_answers
+from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, encode_answers
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, ListenError
@@ -82,7 +82,7 @@ async def serve(
     )
     check_flag("once", once)
     check_callback("show", show)
-    show = FaultLog(logger).shielded("show", show)
+    show_all = FaultLog(logger).shielded_each("show", show)
     arithmetic = Arithmetic(precision)
     # Set when the first session ends; and by a drain, or `once` could wait for ever.
     finished = trio.Event()
@@ -97,28 +97,32 @@ async def serve(
         session = Session(arithmetic)
         lines, outbox = connection.lines, connection.outbox
         time_slice = TimeSlice(outbox)
+        if show is None:
+            connection.answer_at_once(partial(_answer_pairs, session))
         try:
             # Written out here, not in functions: waking a task through two more coroutines took 4 %
             # of the time of a line.
             while not session.ended and (batch := await lines.receive_batch()):
-                is_short = show is None and len(batch) <= PAIRS_A_SLICE
+                is_short = show_all is None and len(batch) <= PAIRS_A_SLICE
                 answers = session.answer_pairs(batch) if is_short else []
                 if len(answers) == len(batch):
                     # Nearly always nothing else is left to do.
-                    put_answers(outbox, answers)
+                    outbox.put(encode_answers(answers))
                 else:
                     time_slice.begin(answers)
-                    await _answer(session, batch[len(answers) :], time_slice, show, connection)
+                    await _answer(session, batch[len(answers) :], time_slice, show_all, connection)
                 # Do not work ahead of a client that does not read. When everything was sent, the
                 # checkpoint in the next receive_batch is enough.
-                if outbox.direct is None:
+                if outbox.is_blocked:
                     await outbox.flush()
                 # While a client is idle, its last lines need not stay in memory.
                 del batch
         finally:
             if session.name is not None:
-                if show is not None:
-                    show(f"{session.name}: {SESSION_ENDED}" if names_the_end else SESSION_ENDED)
+                if show_all is not None:
+                    show_all(
+                        [f"{session.name}: {SESSION_ENDED}" if names_the_end else SESSION_ENDED]
+                    )
                 finished.set()
 
     with single_error(AddressError, ListenError):
@@ -143,11 +147,20 @@ async def serve(
                 await server.drain()
 
 
+def _answer_pairs(session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+    """Answer lines without waking their session's task, and return those that only it can."""
+    if len(lines) > PAIRS_A_SLICE:
+        return b"", lines
+    answers = session.answer_pairs(lines)
+    left = lines[len(answers) :]
+    return encode_answers(answers) if answers else b"", left
+
+
 async def _answer(
     session: Session,
     lines: list[Line],
     time_slice: TimeSlice,
-    show: Callable[[str], object] | None,
+    show_all: Callable[[list[str]], object] | None,
     connection: Connection,
 ) -> None:
     """Answer any lines, in as many time slices as it takes."""
@@ -158,9 +171,10 @@ async def _answer(
         chunk = lines[done : done + (TIME_SLICE - time_slice.spent) // PAIR_COST]
         answers = session.answer_pairs(chunk)
         if answers:
-            if show is not None:
-                for line, answer in zip(chunk, answers, strict=False):
-                    show(f"{session.name}: {line} = {answer}")
+            if show_all is not None:
+                name = session.name
+                pairs = zip(chunk, answers, strict=False)
+                show_all([f"{name}: {line} = {answer}" for line, answer in pairs])
             time_slice.add_pairs(answers)
             done += len(answers)
             continue
@@ -168,8 +182,8 @@ async def _answer(
         done += 1
         if connection.name is None and session.name is not None:
             connection.identify(session.name)
-        if reply.printed is not None and show is not None:
-            show(reply.printed)
+        if reply.printed is not None and show_all is not None:
+            show_all([reply.printed])
         if reply.answer is not None:
             time_slice.answers.append(reply.answer)
     time_slice.send_answers()

@@ -2,6 +2,9 @@
 
 All rules of the conversation are here: the name first, then expressions, and `q` to end.
 `trionet.calc.grammar` knows what an expression means, and `trionet.calc.evaluation` its result.
+
+In this package, a function with a name in -ing (`receiving`, `parsing`, `evaluating`) is a
+generator that does its work piece by piece; see `trionet.calc.work`.
 """
 
 from __future__ import annotations
@@ -128,7 +131,8 @@ class Session:
         """Answer the first lines, as long as each is two plain numbers and an operator.
 
         Args:
-            lines: the next lines. Those that are answered need not be handed in again.
+            lines: the next lines. Those that are answered must not be handed in again: their
+                results are in `ans` already.
 
         Returns:
             The answers that `receive` would give. The first line without an answer needs `receive`.

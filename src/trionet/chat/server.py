@@ -23,8 +23,8 @@ from trionet.chat.session import Session
 from trionet.chat.wire_format import WireFormat, check_format
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
-from trionet.connection.outbox import WhenSlow
 from trionet.connection.safe_notices import safe_notices
+from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub

@@ -1,4 +1,8 @@
-"""The byte order mark that some programs put at the beginning of UTF-8 text."""
+"""The byte order mark that some programs put at the beginning of UTF-8 text.
+
+A file that was saved by such a program, or a pipe from one, begins with U+FEFF. It is no part of
+the first line, and both readers of the standard input drop it here.
+"""
 
 from __future__ import annotations
 

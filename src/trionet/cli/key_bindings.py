@@ -1,4 +1,8 @@
-"""What keys do in the line being typed, beyond what prompt_toolkit has them do."""
+"""What keys do in the line being typed, beyond what prompt_toolkit has them do.
+
+For example, after a mistake the line comes back as if selected, and the next key replaces it.
+`trionet.cli.prompt_thread` opens its prompt session here.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,18 @@
-"""Keys from a terminal; several lines that arrive at once are one paste."""
+"""Keys from a terminal; several lines that arrive at once are one paste.
+
+`trionet.cli.prompt_thread` hands this `Keyboard` to prompt_toolkit as its input.
+"""
 
 from __future__ import annotations
 
 import codecs
+import fcntl
 import os
 import re
 import select
+import struct
+import termios
+from contextlib import suppress
 from typing import TextIO
 
 from prompt_toolkit.input.vt100 import Vt100Input
@@ -53,6 +60,21 @@ class Keyboard(Vt100Input):
     def closed(self) -> bool:
         """Whether the terminal has hung up."""
         return self._at_end
+
+    def has_input(self) -> bool:
+        """Tell whether something was typed that has not been read. Never blocks."""
+        waiting = b"\0" * 4
+        # An error means that the terminal has hung up; whoever reads next will notice.
+        with suppress(OSError):
+            waiting = fcntl.ioctl(self.fileno(), termios.FIONREAD, waiting)
+        return bool(struct.unpack("i", waiting)[0])
+
+    def is_raw(self) -> bool:
+        """Tell whether the terminal is in raw mode; ``True`` if it does not say."""
+        try:
+            return not termios.tcgetattr(self.fileno())[3] & (termios.ICANON | termios.ECHO)
+        except termios.error:
+            return True
 
     def read_keys(self) -> list[KeyPress]:
         """Return the keys pressed since the last call. Blocks only while a paste arrives."""

@@ -1,4 +1,8 @@
-"""A terminal's modes, restored however the program ends. Otherwise the shell would have no echo."""
+"""A terminal's modes, restored however the program ends. Otherwise the shell would have no echo.
+
+For example, the line editor turns the echo off. `trionet.cli.running` notes the modes before that,
+and restores them at the end, also when a signal ends the program.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Lines that are waiting to be printed above a prompt, bounded in bytes."""
+"""Lines that are waiting to be printed above a prompt, bounded in bytes.
+
+The chat's messages arrive in Trio, and `trionet.cli.prompt_thread` prints them when the terminal
+takes them. It may stand still, as after Ctrl-S. Then lines wait here, and beyond the bound the
+oldest are dropped and counted.
+"""
 
 from __future__ import annotations
 

@@ -12,10 +12,8 @@ echoes; and ``patch_stdout`` loses what is printed while somebody presses Enter.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import select
-import struct
 import sys
 import termios
 from collections.abc import Callable
@@ -33,7 +31,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from trionet.cli.key_bindings import SIGNAL_KEYS, LineState, open_session, send_signal_of
 from trionet.cli.keyboard import Keyboard
 from trionet.cli.pending_lines import PendingLines
-from trionet.cli.screen import Screen, cell_widths, rows_added, screen_size
+from trionet.cli.screen import Screen, rows_added, rows_to_cursor, screen_size
 
 # The pause between two repaints of the line being typed: shorter than the eye notices, and even in
 # a lively room next to no work.
@@ -262,11 +260,7 @@ class PromptThread:
 
     def _erase_echo(self) -> None:
         """Erase what was typed before the terminal was in raw mode: the prompt will show it."""
-        waiting = b"\0" * 4
-        # An error means that the terminal has hung up; the first prompt will notice.
-        with suppress(OSError):
-            waiting = fcntl.ioctl(self._keyboard.fileno(), termios.FIONREAD, waiting)
-        if struct.unpack("i", waiting)[0]:
+        if self._keyboard.has_input():
             self._read_ahead()
             self._output.write_raw("\r")
             self._output.erase_end_of_line()
@@ -306,7 +300,7 @@ class PromptThread:
                 app.renderer.reset()
             self._screen.is_muted = False
         with self._screen.held():
-            if not _is_raw(self._keyboard.fileno()):
+            if not self._keyboard.is_raw():
                 # An error means that the terminal has hung up, or is not ours to change.
                 with suppress(termios.error):
                     self._raw.__enter__()
@@ -347,19 +341,10 @@ class PromptThread:
         if app is not self._app or self._is_stopped or screen is None:
             return
         cursor = screen.get_cursor_position(app.layout.current_window)
-        rows = [cell_widths(screen.data_buffer[y]) for y in range(cursor.y)]
-        own = screen.data_buffer[cursor.y]
-        rows.append(cell_widths(own, cursor.x))
-        added = rows_added(rows, max(own[cursor.x].width, 1), self.columns(), column)
+        rows, under = rows_to_cursor(screen, cursor)
+        added = rows_added(rows, under, self.columns(), column)
         with self._screen.held():
             if added:
                 self._output.cursor_up(added)
             app.renderer.erase()
             self._draw(app)
-
-
-def _is_raw(fd: int) -> bool:
-    try:
-        return not termios.tcgetattr(fd)[3] & (termios.ICANON | termios.ECHO)
-    except termios.error:
-        return True

@@ -108,8 +108,10 @@ class Signals:
         if isinstance(ending, ClientEnding):
             ending.modes.restore()
             return Ended.by_signal(ending.number) if ending.count else None
-        # A server that ends after the first signal has ended as it should.
-        return Ended(INTERRUPTED) if ending.count > 1 else None
+        if ending.count > 1:
+            return Ended(INTERRUPTED)
+        # A server that listened and ends after the first signal has ended as it should.
+        return Ended.by_signal(ending.number) if ending.is_early else None
 
 
 @dataclass(frozen=True, slots=True)

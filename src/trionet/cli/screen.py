@@ -1,4 +1,8 @@
-"""The terminal that prompt_toolkit draws on: writing to it, its size, and what a resize does."""
+"""The terminal that prompt_toolkit draws on: writing to it, its size, and what a resize does.
+
+The thread of the line editor (`trionet.cli.prompt_thread`) makes one `Screen`, and gives it to
+prompt_toolkit in place of ``sys.stdout``.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from prompt_toolkit.data_structures import Size
+from prompt_toolkit.data_structures import Point, Size
 from prompt_toolkit.layout.screen import Char
+from prompt_toolkit.layout.screen import Screen as Drawn
 
 from trionet.program.descriptors import write_all
 
@@ -98,6 +103,18 @@ def _broken(row: list[int], columns: int) -> tuple[int, int]:
             more, width = more + 1, 0
         width += character
     return more, width
+
+
+def rows_to_cursor(drawn: Drawn, cursor: Point) -> tuple[list[list[int]], int]:
+    """Return the widths of the characters down to the cursor, and of the one under it.
+
+    Args:
+        drawn: what prompt_toolkit drew.
+        cursor: where it drew the cursor.
+    """
+    own = drawn.data_buffer[cursor.y]
+    rows = [cell_widths(drawn.data_buffer[y]) for y in range(cursor.y)]
+    return [*rows, cell_widths(own, cursor.x)], max(own[cursor.x].width, 1)
 
 
 def cell_widths(row: dict[int, Char], end: int | None = None) -> list[int]:

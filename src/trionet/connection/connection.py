@@ -14,14 +14,18 @@ from typing import Any, cast
 
 import trio
 
+from trionet.abc import CallsOnInput
+from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
-from trionet.connection.outbox import Outbox, WhenSlow
+from trionet.connection.outbox import Outbox
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
+from trionet.connection.when_slow import WhenSlow
 from trionet.errors import BadLine
 from trionet.limits import Limits
 from trionet.lines import encode_lines
@@ -31,11 +35,11 @@ from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimed
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
 
-# A deadline that passes while something may still be on its way is checked again after this many
-# seconds, at most this many times. After the process was stopped, or was busy for longer than the
-# deadline, two rounds of the scheduler are enough to read and answer what had arrived, and there is
-# at least one between two checks. More checks would let a peer that dribbles bytes put its login
-# off.
+# A deadline may pass although the peer was in time: after this process was stopped, or was busy for
+# longer than the deadline, what the peer sent meanwhile is still unread. Then the deadline is not
+# enforced yet. It is checked again `_CHECK_AGAIN` seconds later, up to `_CHECKS` times. Two rounds
+# of the scheduler are enough to read and answer what had arrived, and at least one passes between
+# two checks. More checks would let a peer that sends a byte now and then put its login off.
 _CHECK_AGAIN = 0.05
 _CHECKS = 20
 
@@ -59,7 +63,8 @@ class Connection:
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
             answers each bad one, by default with ``error: REASON``; ``receive_batch`` gives both.
             They end when the peer ends or resets the connection, when a deadline has passed, and
-            when the server drains.
+            when the server drains. The answer to a bad line is sent directly, as by `send`. So a
+            service that answers through a `trionet.Hub` reads with ``receive_batch``; see there.
         name: who the peer is, once `identify` was called; ``None`` before.
         outbox: what goes to the peer. Everything that is sent passes through it, in order.
         stream: the stream under both, for what they do not cover. Do not send on it.
@@ -93,6 +98,7 @@ class Connection:
         when_slow: WhenSlow,
         encode_notice: EncodeNotice,
         refuse_http: bool,
+        deferred: DeferredSends | None = None,
         number: int = 0,
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
@@ -127,6 +133,7 @@ class Connection:
             encode_notice=self._encode_notice,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            deferred=deferred,
             is_checked=True,
         )
         self._watch()
@@ -143,7 +150,9 @@ class Connection:
     async def send(self, *lines: str) -> None:
         """Send lines behind everything that waits in the outbox, and wait until they are sent.
 
-        Always a checkpoint. A handler that must not wait calls ``outbox.put``.
+        Always a checkpoint. A handler that must not wait calls ``outbox.put``. Both overtake what a
+        `trionet.Hub` has for this peer and has not delivered yet. A service with a hub answers with
+        `Hub.tell` instead.
 
         Raises:
             UnsendableLine: a text does not fit in one line; nothing was sent.
@@ -158,7 +167,8 @@ class Connection:
         """Put a notice into the outbox, in the service's wire format. Never a checkpoint.
 
         The server tells its own notices. A handler that reads with ``lines.receive_batch`` calls
-        this with a `trionet.LineRejected` for each bad line that it wants to answer.
+        this with a `trionet.LineRejected` for each bad line that it wants to answer. With a
+        `trionet.Hub` it hands the encoded notice to `Hub.tell_lines` instead.
         """
         self.outbox.put(self._encode_notice(notice))
 
@@ -181,6 +191,23 @@ class Connection:
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
             self._on_identified(self, name)
+
+    def answer_at_once(self, answer: Answer | None) -> None:
+        """Answer lines without waking the handler's task, where that is possible. No checkpoint.
+
+        It is possible on TCP on Linux, while the handler waits in ``lines.receive_batch``. The
+        handler must answer the same lines in the same way itself: it gets all others, and those
+        that ``answer`` leaves to it.
+
+        Args:
+            answer: takes lines that came together, good and bad. It returns whole lines to send,
+                perhaps none, and the lines that it leaves to the handler: the last ones, or all. It
+                must not raise, and must be quick, because it holds up all other connections.
+                ``None``: the handler gets all lines again.
+        """
+        if hasattr(self.stream, "call_on_input"):
+            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer)
+            cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:
         await self.outbox.send(self._encode_notice(LineRejected(bad_line)))
@@ -244,7 +271,10 @@ class Connection:
         return end, due
 
     def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
-        """Tell whether the peer may have met this deadline without this side noticing yet."""
+        """Tell whether this deadline may have been met after all, and this side has not noticed.
+
+        For example, the line that the peer had to send lies unread in the kernel.
+        """
         if end is InputEnd.SLOW:
             # While this process is stopped it sends nothing, however much the peer would read.
             return bool(self._checks) or now - due > _LATE
@@ -277,7 +307,8 @@ class Connection:
             return True
         # A handler may use the stream itself, and then neither the outbox nor the reader has
         # noticed. A TLS stream can be asked; with others, sending nothing shows whether they are
-        # broken. A stream that can do neither gets the benefit of the doubt.
+        # broken. A stream that can do neither is taken for broken: then a ``BrokenResourceError``
+        # from its handler counts as the peer's doing, and is not logged as a fault.
         is_broken = getattr(self.stream, "is_broken", None)
         if is_broken is not None:
             return cast(bool, is_broken())

@@ -1,4 +1,8 @@
-"""The TLS handshake of a connection that a server has accepted."""
+"""The TLS handshake of a connection that a server has accepted.
+
+The server's task for the connection calls `shake_hands` before the handler. A listener only
+accepts, so a peer that never answers holds up nobody else's handshake.
+"""
 
 from __future__ import annotations
 

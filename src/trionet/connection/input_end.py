@@ -1,4 +1,8 @@
-"""Why a peer's input has ended: the reasons, and how to tell them apart."""
+"""Why a peer's input has ended: the reasons, and how to tell them apart.
+
+A `trionet.LineReader` has one of them as its ``end``. Handlers look there, the server's log shows
+the words, and a close depends on whether the peer itself has ended.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Lines over a Trio stream, both ways: a ``trio.abc.Channel`` for clients."""
+"""Lines over a Trio stream, both ways: a ``trio.abc.Channel`` for clients.
+
+The clients of the chat and the calculator use it, and so can yours. A server's handlers have a
+`trionet.Connection` instead, with an outbox and deadlines.
+"""
 
 from __future__ import annotations
 

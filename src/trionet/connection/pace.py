@@ -1,4 +1,8 @@
-"""A token bucket: how many lines a peer may send, and when. It has no clock of its own."""
+"""A token bucket: how many lines a peer may send, and when. It has no clock of its own.
+
+A line costs one token. With a rate of 10 and a burst of 50, a peer that was silent may send 50
+lines at once, and then 10 a second. `trionet.connection.paced` hands in the time, and waits.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The places of one server: which connections are being served, in all and from each host."""
+"""The places of one server: which connections are being served, in all and from each host.
+
+`trionet.Limits.max_clients` places are for everybody, and ``max_per_address`` of them for one host.
+The server asks here whether a newcomer finds one, and turns it away or lets it wait if not. A
+connection frees its place when its handler has ended; what still lingers then is counted in
+`trionet.connection.lingering`.
+"""
 
 from __future__ import annotations
 

@@ -68,6 +68,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     __slots__ = (
         "_decoder",
+        "_handed",
         "_interruptible",
         "_judge_first",
         "_lines_out",
@@ -111,6 +112,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._on_bad_line = on_bad_line
         # Lines that have come out of the decoder.
         self._lines_out = 0
+        # Lines that were received for a task that waits, and that it has not taken yet.
+        self._handed: list[Line] | None = None
         # What `receive` has not handed out yet, in reverse order; an idle connection has none.
         self._pending: list[Line] | None = None
 
@@ -163,6 +166,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             try:
                 if self._receives_now is not None:
                     await self._receives_now.wait_input()
+                    if self._handed is not None:
+                        batch, self._handed = self._handed, None
+                        if batch:
+                            return batch
+                        continue
                     data = self._receives_now.receive_nowait(self.read_size)
                 elif self._interruptible:
                     data = await self._stream.receive_some(self.read_size)
@@ -181,6 +189,50 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take()
+
+    def receive_batch_nowait(self) -> list[Line]:
+        """Return lines that have just come, while a task waits in `receive_batch`.
+
+        For `AtOnce` alone. Never a checkpoint.
+
+        Returns:
+            What `receive_batch` would return; an empty list: the task must go on itself, because
+            there is no whole line, or the input has ended, or it has to wait.
+        """
+        receives = self._receives_now
+        if receives is None or self._judge_first or self.end is not None:
+            return []
+        try:
+            data = receives.receive_nowait(self.read_size)
+        except (trio.WouldBlock, trio.ClosedResourceError):
+            return []
+        except trio.BrokenResourceError as error:
+            self.end = end_of_broken(error)
+            return []
+        if not data:
+            return []
+        self.bytes_in += len(data)
+        batch = self._take(data)
+        if not batch:
+            self.hand_back([])
+        return batch
+
+    def hand_back(self, lines: list[Line]) -> bool:
+        """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
+
+        Args:
+            lines: the lines that are not handled yet.
+
+        Returns:
+            Whether the task can go on waiting. If not, wake it: there are lines for it, or there is
+            something else for it to return.
+        """
+        self.waiting_since = math.inf if lines else self._now()
+        if lines or self._decoder.held or self.end is not None:
+            # It must not read more before it has dealt with this.
+            self._handed = lines
+            return False
+        return True
 
     async def receive(self) -> str:
         """Return the next line.

@@ -2,18 +2,33 @@
 
 The plan of this file:
 
-- Everything that touches the order is appended to one log: publish, tell, add, discard. Entries
+- Everything that touches the order is an entry in one log: publish, tell, add, discard. Entries
   that are appended without a checkpoint in between stay together.
-- The log goes through one memory channel, a batch at a time. A batch is all that is appended before
-  the hub takes it: the first entry puts the batch into the channel, and the others join it there.
+- The log goes through one memory channel, a batch at a time. A *batch* is all that is appended
+  until the hub takes it: the first entry puts it into the channel, and it grows there.
   (When each entry went through the channel on its own, that was a third of what a line cost.)
 - Each event is encoded once for each format, when it is appended, so the log's size in bytes is
   known. One task takes a batch, joins it once for each format, and puts it into each member's
   outbox with one call. So a batch costs one send for each member, however many lines it has; and
   the more there is to do, the larger the batches get.
-- A member that wrote, was told something, joined or left within a batch gets a payload of its own.
+- A member that wrote, was told something, was added or discarded within a batch gets a *payload* of
+  its own: the same bytes without some lines, and with others between them.
 - Appending is synchronous, so it works in ``finally`` and under cancellation. The log stays short
-  because readers wait: they call `Hub.wait_room` before each line that costs something.
+  because the tasks that append wait, with `Hub.wait_room`, before they append what a peer caused.
+
+An example. Three entries are appended with no checkpoint in between, so they are one batch::
+
+    hub.publish("one")               # for all
+    hub.tell(ann, "for you")         # for Ann alone, in its place
+    hub.publish("two", exclude=bob)  # for all but Bob
+
+The hub's task takes this batch and puts one payload into each member's outbox:
+
+| member | payload | |
+|---|---|---|
+| Ann | ``one``, ``for you``, ``two`` | her own |
+| Bob | ``one`` | his own |
+| all others, however many | ``one``, ``two`` | the same bytes, joined once |
 """
 
 from __future__ import annotations
@@ -71,7 +86,22 @@ class Hub(Generic[E]):
     Every member sees one common sequence, without the events that exclude it, and with the events
     that it alone is told in their places.
 
-    Members are boxes: anything with ``put``. A hub neither opens nor closes them.
+    Members are boxes: anything with ``put``, such as a connection's outbox. A hub neither opens nor
+    closes them.
+
+    A service with a hub keeps four rules. ``examples/board.py`` shows them all:
+
+    - **Answer through the hub.** Call `tell`, not `Connection.send`. A hub's lines wait for its
+      task, and what is sent directly overtakes them: after ``hub.publish("changed a")`` and
+      ``await connection.send("ok")``, the member reads ``ok`` before ``changed a``.
+    - **Read with** ``connection.lines.receive_batch``, and answer a bad line with `tell_lines`:
+      ``hub.tell_lines(connection.outbox, encode_notice(LineRejected(bad_line)))``. A loop
+      ``async for line in connection.lines`` sends that answer directly, in front of the answers to
+      earlier lines. So it is right only where nothing is answered through the hub.
+    - **Wait before you append.** Call `wait_room` when you have read from a peer, and before you
+      append what its lines caused.
+    - **Before a handler returns**, `wait_delivered`: its connection is closed then, and what the
+      hub still has for the member would be lost.
 
     Members may come and go before `run` is called. Everything else raises a ``RuntimeError`` until
     then, because nobody would ever receive it. ``nursery.start_soon(hub.run)`` counts as the call:
@@ -83,7 +113,8 @@ class Hub(Generic[E]):
 
     def __init__(self) -> None:
         self._log_send, self._log_receive = trio.open_memory_channel[Batch[E, Box]](math.inf)
-        # The batch that entries join, already in the channel, and the event that ends its delivery.
+        # The batch that entries are added to, which is in the channel already, and the event that
+        # is set when it is delivered.
         self._batch: Batch[E, Box] | None = None
         self._delivered: trio.Event | None = None
         # As of the log's end.
@@ -224,9 +255,14 @@ class Hub(Generic[E]):
 
         Always a checkpoint.
 
-        This is the backpressure on tasks that append. Call it before each batch of lines read from
-        a peer (only if `must_wait`, where the read is checkpoint enough), and within a batch when
-        `is_full`. Append without a checkpoint in between: the next task is let in after it.
+        This is the backpressure on tasks that append, and there is one rule: call it when you have
+        read lines from a peer, before you append what they cause. Then append, without another
+        checkpoint: at the next one, the hub may let the next task in, and the room is gone. Up to
+        100 lines, what ``receive_batch`` returns, may share one call.
+
+        Two properties are for services that count microseconds. If `must_wait` is false, the call
+        can be left out. If `is_full` becomes true while you append for many lines, call it again
+        before the next line.
 
         Args:
             entries: about how many entries the task will append; by default many. Tasks with up to
@@ -245,9 +281,10 @@ class Hub(Generic[E]):
         try:
             await self._gate.wait(lambda: self._ended or not self.is_full, is_short=entries <= _FEW)
         finally:
-            if self._gate and not self._ended:
-                # The hub must come round again for the others, even if this task appends nothing.
-                self._batch or self._open_batch()
+            if self._gate and not self._ended and self._batch is None:
+                # This task may append nothing, and then no batch would come that lets the others
+                # in. An empty batch does.
+                self._open_batch()
 
     async def wait_delivered(self) -> None:
         """Wait until all that was appended so far is in the boxes. Always a checkpoint.

@@ -21,7 +21,6 @@ from typing import Any
 import trio
 
 from trionet.checks import check_flag
-from trionet.connection.connection import Connection
 from trionet.errors import AddressError, TrionetError, system_reason
 from trionet.function_checks import check_tasks
 from trionet.limits import Limits
@@ -29,7 +28,7 @@ from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Server, check_call, serve
+from trionet.server import Handler, Server, check_call, serve
 from trionet.text.safe import safe_text
 from trionet.transport.network import SYSTEM
 
@@ -48,7 +47,7 @@ logger = logging.getLogger("trionet.program")
 
 
 def run(
-    handler: Callable[[Connection], Awaitable[object]],
+    handler: Handler,
     *addresses: str,
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
@@ -72,7 +71,8 @@ def run(
     (UTC, ISO 8601). An output that stands still, is full or is closed never stops the server.
 
     Args:
-        handler: called with a `Connection` for each peer; see `serve`.
+        handler: an async function that is called with a `Connection` for each peer, or a plain
+            function that is called with each line and returns the answer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
@@ -84,10 +84,11 @@ def run(
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
             `TrionetError`, such as an address that cannot be listened on; with status 130 after a
-            second signal; with the status of a ``sys.exit`` in the handler or in `beside`, which
+            second signal; with 143 for a SIGTERM, or 130 for a SIGINT, that comes before the server
+            could listen; with the status of a ``sys.exit`` in the handler or in `beside`, which
             ends the program at once, without a drain.
-        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
-            async function, or `serve` has no such option; the message says what to write. These
+        TypeError, ValueError: an argument is of the wrong kind, such as a handler that takes no
+            argument, or `serve` has no such option; the message says what to write. These
             are raised at the call, before anything runs.
         RuntimeError: it was not called in the main thread. Only there can signals be handled.
 
@@ -106,6 +107,9 @@ def run(
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
         status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
+    if ending.is_early:
+        # What a shell shows for a program that died of the signal.
+        status = 128 + ending.number
     if ending.count > 1:
         status = INTERRUPTED
     if status:
@@ -139,7 +143,7 @@ def _without_groups() -> Iterator[None]:
 
 
 async def _run(
-    handler: Callable[[Connection], Awaitable[object]],
+    handler: Handler,
     addresses: tuple[str, ...],
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],
@@ -185,6 +189,8 @@ async def serve_until_signalled(
 ) -> None:
     """Run a server: drain it on the first signal, cancel it on the second.
 
+    A signal that comes before the server listens cancels it, and sets ``ending.is_early``.
+
     Args:
         serve: passes a `trionet.Server` to its ``task_status``.
         ending: counts the signals; see `trionet.program.signals`.
@@ -200,7 +206,9 @@ async def serve_until_signalled(
     async def watch_endings() -> None:
         await ending.wait(1)
         if server is None:
-            # The server does not even listen yet.
+            ending.is_early = True
+            name = signal.Signals(ending.number).name
+            tell(f"closing: {name} came before the server could listen")
             nursery.cancel_scope.cancel()
             return
         if server.connections:

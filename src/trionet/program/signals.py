@@ -43,6 +43,8 @@ class Ending:
     Attributes:
         count: how many have come.
         number: the first of them; 0 if none has come.
+        is_early: whether the first came before the server could listen. Then the server has not
+            ended as it should: the program ends by the signal.
         hangup_ends: whether SIGHUP asks to end too. It asks a server to reload; `wait_hangup` waits
             for it.
         reports_at_once: whether `wait` reports the first signal without delay. Then the time alone
@@ -55,6 +57,7 @@ class Ending:
     def __init__(self) -> None:
         self.count = 0
         self.number = 0
+        self.is_early = False
         self._last = (0, 0.0)
         self._hangups = 0
         self._is_noticed = False

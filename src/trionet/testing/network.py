@@ -13,16 +13,10 @@ import trio
 
 from trionet.abc import Listener
 from trionet.checks import check_backlog
-from trionet.errors import ConnectError, ListenError
+from trionet.errors import ConnectError, ListenError, TrionetError
 from trionet.testing.links import Link, check_link, cut_at_random
 from trionet.testing.streams import MemoryStream, memory_stream_pair
-from trionet.transport.addresses import (
-    RemoteAddress,
-    TCPAddress,
-    TLSAddress,
-    UnixAddress,
-    parse_address,
-)
+from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress, parse_address
 from trionet.transport.network import DEFAULT_BACKLOG
 
 # The range of ports that most systems pick from, for listeners and for clients.
@@ -31,9 +25,6 @@ _LAST_PORT = 65535
 
 # All interfaces of IPv4, and of IPv6.
 _WILDCARDS = ("0.0.0.0", "::")
-
-# A service does the same with TLS and without it, and in memory there is nobody to hide from.
-_NO_TLS = "a network in memory has no TLS"
 
 
 class MemoryNetwork:
@@ -75,7 +66,7 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ListenError: the address is in use, or is a ``tls:`` address.
+            ListenError: the address is in use, or is neither TCP nor a Unix socket.
         """
         await trio.lowlevel.checkpoint()
         check_backlog(backlog)
@@ -105,7 +96,7 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ConnectError: nobody listens there, or it is a ``tls:`` address.
+            ConnectError: nobody listens there, or it is neither TCP nor a Unix socket.
 
         Cancellation: leaves nothing behind.
         """
@@ -160,9 +151,7 @@ class MemoryNetwork:
         self._connected.unpark_all()
 
     def _find(self, address: str) -> MemoryListener | None:
-        where = parse_address(address)
-        if isinstance(where, TLSAddress):
-            raise ConnectError(f"cannot connect to {address}: {_NO_TLS}")
+        where = _parse(address, ConnectError, "connect to")
         if isinstance(where, UnixAddress):
             return self._listeners.get(str(where))
         for host in _hosts(where):
@@ -173,9 +162,7 @@ class MemoryNetwork:
         return None
 
     def _numeric(self, address: str) -> list[str]:
-        where = parse_address(address)
-        if isinstance(where, TLSAddress):
-            raise ListenError(f"cannot listen on {address}: {_NO_TLS}")
+        where = _parse(address, ListenError, "listen on")
         if isinstance(where, UnixAddress):
             return [str(where)]
         port = where.port or self._pick_port()
@@ -266,6 +253,19 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
             self._accepters.unpark_all()
             self._connecters.unpark_all()
         await trio.lowlevel.checkpoint()
+
+
+def _parse(address: str, error: type[TrionetError], doing: str) -> TCPAddress | UnixAddress:
+    """Read an address. Memory stands in for TCP and Unix sockets, and every other kind is refused.
+
+    TLS is too: a service does the same with it and without, and in memory there is nobody to hide
+    from. So a new kind of address needs no change here.
+    """
+    where = parse_address(address)
+    if isinstance(where, TCPAddress | UnixAddress):
+        return where
+    kind = str(where).partition(":")[0].upper()
+    raise error(f"cannot {doing} {address}: a network in memory has no {kind}")
 
 
 def _hosts(where: TCPAddress) -> list[str]:

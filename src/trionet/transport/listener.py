@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import trio
 
+from trionet.checks import shown
 from trionet.text.safe import safe_text
 from trionet.transport.socket_addresses import local_address, structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
@@ -31,6 +32,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         address: its own display address; default: the address that it is bound to.
         on_close: called once, just before the socket is closed.
         refusal: what a connection is sent when there is no descriptor for it.
+
+    Raises:
+        TypeError: `sock` is something else, such as a socket of Trio's.
     """
 
     __slots__ = (
@@ -51,6 +55,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
     ) -> None:
+        if not isinstance(sock, socket.socket):
+            raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close

@@ -1,4 +1,9 @@
-"""The addresses of a socket's two ends, as values and as display addresses."""
+"""The addresses of a socket's two ends, as values and as display addresses.
+
+The socket module has tuples, bytes and strings for them: ``("::1", 7000, 0, 0)``. As a value, this
+is ``TCPAddress("::1", 7000)``, which the limits on hosts go by; its display address ``[::1]:7000``
+is for the log. Listeners ask here about their peers, and `trionet.SystemNetwork` about servers.
+"""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 import trio
 
+from trionet.checks import shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport import kernel
 from trionet.transport.addresses import RemoteAddress
@@ -44,6 +45,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         peer: the other end's display address.
         remote: the other end's address, for code that counts or compares peers; ``None``: not
             known.
+
+    Raises:
+        TypeError: `sock` is something else, such as a socket of Trio's.
     """
 
     __slots__ = (
@@ -61,6 +65,8 @@ class SocketStream(trio.abc.HalfCloseableStream):
     def __init__(
         self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
     ) -> None:
+        if not isinstance(sock, socket.socket):
+            raise TypeError(f"sock must be a connected socket.socket, not {shown(sock)}")
         sock.setblocking(False)
         if kernel.is_tcp(sock):
             # Lines are written whole: waiting for more to fill a packet would only delay them.
@@ -168,6 +174,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if not data and self._vanished is not None:
             raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
+
+    def call_on_input(self, function: Callable[[], bool] | None) -> None:
+        """Call a function when input comes; see `trionet.CallsOnInput`. Never a checkpoint.
+
+        Without a shared epoll instance, as elsewhere than on Linux, nothing is ever called.
+        """
+        if self._input is not None:
+            self._input.on_input = function
 
     def discard_nowait(self) -> int:
         """Read and discard what is there, at most 1 MiB, and return how many bytes that was.

@@ -27,11 +27,12 @@ from contextlib import suppress
 import trio
 
 from trionet.abc import Transport
+from trionet.checks import shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import RECEIVE_SIZE
-from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine
+from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
 
 # A receiver's answers to requests for new keys wait while the peer reads nothing. Each is some
 # 20 bytes, and honest peers ask once in millions of records.
@@ -52,6 +53,10 @@ _MOST = RECORD_SIZE + 5 + 256
 # possible answer to a client when there is no descriptor for its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
 
+# The only answer that a client can read that does not speak TLS: a person with `nc`, a program that
+# was given the wrong address.
+PLAIN_ANSWER = b"error: this port speaks TLS\n"
+
 
 class TLSStream(trio.abc.HalfCloseableStream):
     """An encrypted stream over another.
@@ -68,6 +73,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
     Attributes:
         peer: the other end's display address, from the transport.
         remote: the other end's address, from the transport; ``None``: not known.
+
+    Raises:
+        TypeError: `transport` or `context` is something else.
     """
 
     __slots__ = (
@@ -93,6 +101,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_side: bool = False,
         server_hostname: str | None = None,
     ) -> None:
+        if not hasattr(transport, "send_nowait"):
+            raise TypeError(
+                "transport must be a trionet.SocketStream or another trionet.abc.Transport, "
+                f"not {shown(transport)}"
+            )
+        check_context(context)
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
         # Held by the task that makes the handshake; ``None``: it is made.
@@ -152,6 +166,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 await self._flush()
                 if not self._engine.secured:
                     await self._feed(_LEAST)
+                    if self._engine.met_plain_text:
+                        self._answer_plain_text()
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
@@ -179,8 +195,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise ValueError("max_bytes must be at least 1")
         self._is_interrupted = False
         if self._discards:
-            self._check_usable()
-            return bytes(await self._transport.receive_some(max_bytes))
+            self._check_open()
+            # Nobody must take it for decrypted text.
+            return bytes(len(await self._transport.receive_some(max_bytes)))
         if self._handshake is not None:
             await self.do_handshake()
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -256,6 +273,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
     async def send_eof(self) -> None:
         """End the sending with ``close_notify``; this side can go on receiving.
 
+        To a client that does not speak TLS this ends the plain answer, and its input is discarded
+        as `discard_nowait` says.
+
         Raises:
             trio.BrokenResourceError: the connection is broken, or there was no handshake: then
                 there is nothing to end, and nobody should wait for the handshake to begin.
@@ -267,6 +287,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._begin_sending()
         try:
             await trio.lowlevel.checkpoint()
+            if self._engine.met_plain_text:
+                self._check_open()
+                self._discards = True
+                return await self._transport.send_eof()
             self._check_usable()
             if not self._engine.secured:
                 raise trio.BrokenResourceError("there was no TLS handshake")
@@ -309,7 +333,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
     def discard_nowait(self) -> int:
         """Read and discard what is there, undecrypted, for a close; see `SocketStream`.
 
-        From then on `receive_some` returns raw input, which is good only for discarding.
+        From then on `receive_some` returns a zero in place of each byte of raw input.
         """
         self._discards = True
         discard = getattr(self._transport, "discard_nowait", None)
@@ -353,6 +377,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         while True:
             with suppress(ReceiveInterrupted):
                 return await self.do_handshake()
+
+    def _answer_plain_text(self) -> None:
+        # Nothing else was sent, so it leaves whole. What the client goes on sending must be read,
+        # or the answer may be lost: `trionet.lingering_close` does so.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            self._transport.send_nowait(PLAIN_ANSWER)
 
     async def _feed(self, max_bytes: int) -> None:
         # An interruption may have come after part of a record had already woken the task.
@@ -414,7 +444,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise trio.ClosedResourceError("sending was ended")
 
     def _check_usable(self) -> None:
-        if self._closed:
-            raise trio.ClosedResourceError("the stream is closed")
+        self._check_open()
         if self._engine.broken:
             raise trio.BrokenResourceError(self._engine.broken)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("the stream is closed")

@@ -9,8 +9,12 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
+from trionet.checks import shown
+
 # OpenSSL's reasons when the first record is plain text.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
+
+_PLAIN_TEXT = "the other side does not speak TLS"
 
 # One record holds at most this much (RFC 8446, 5.1).
 RECORD_SIZE = 16384
@@ -30,6 +34,7 @@ class TLSEngine:
         truncated: whether it ended without, after the handshake.
         broken: why nothing works any more; ``None``: it works. The output may still hold an alert
             that tells the other side.
+        met_plain_text: whether it is broken because a client began with something other than TLS.
     """
 
     __slots__ = (
@@ -39,6 +44,7 @@ class TLSEngine:
         "_ssl",
         "broken",
         "input_ended",
+        "met_plain_text",
         "secured",
         "truncated",
     )
@@ -60,6 +66,7 @@ class TLSEngine:
         self.input_ended = False
         self.truncated = False
         self.broken: str | None = None
+        self.met_plain_text = False
 
     @property
     def started(self) -> bool:
@@ -86,6 +93,11 @@ class TLSEngine:
                 self.broken = "the other side ended the connection in the TLS handshake"
         elif not self.input_ended:
             if not self.started:
+                if not _may_be_tls(data[0]):
+                    # OpenSSL would wait for five bytes, and a name may be shorter.
+                    self.met_plain_text = True
+                    self.broken = _PLAIN_TEXT
+                    return
                 self._start()
             self._incoming.write(data)
 
@@ -152,6 +164,28 @@ class TLSEngine:
             self._ssl.unwrap()
 
 
+def check_context(context: object) -> None:
+    """Refuse what is no ``ssl.SSLContext``, such as the path of a certificate.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(
+            f"context must be an ssl.SSLContext, not {shown(context)}: "
+            "see trionet.transport.certificates"
+        )
+
+
+def _may_be_tls(first: int) -> bool:
+    """Tell whether a client that begins with this byte may speak TLS.
+
+    That is the type of a record (RFC 8446, 5.1), or the first bit of the oldest kind of greeting
+    (RFC 5246, E.2). Neither begins a line of UTF-8 text, but for control characters.
+    """
+    return 20 <= first <= 24 or 0x80 <= first < 0xC0
+
+
 def reason_of(error: ssl.SSLError) -> str:
     """Return what went wrong in a few words, without OpenSSL's source lines."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -159,5 +193,5 @@ def reason_of(error: ssl.SSLError) -> str:
     # Some errors have no reason, whatever their type says.
     reason: str | None = getattr(error, "reason", None)
     if reason in _NO_TLS:
-        return "the other side does not speak TLS"
+        return _PLAIN_TEXT
     return (reason or str(error.args[-1])).lower().replace("_", " ")

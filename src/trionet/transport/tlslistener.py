@@ -1,4 +1,9 @@
-"""A listener whose connections speak TLS."""
+"""A listener whose connections speak TLS.
+
+`trionet.SystemNetwork` makes one for each ``tls:`` address, around the listener of the TCP socket.
+It hands out connections before their handshake, which takes round trips to the peer; the server
+makes it in the connection's own task (`trionet.connection.handshake`).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,10 @@ import ssl
 
 import trio
 
+from trionet.checks import shown
 from trionet.transport.listener import SocketListener
 from trionet.transport.tls import TLSStream
+from trionet.transport.tlsengine import check_context
 
 
 class TLSListener(trio.abc.Listener[TLSStream]):
@@ -21,12 +28,18 @@ class TLSListener(trio.abc.Listener[TLSStream]):
         address: its own display address.
         context: the settings of the next connections. They may be replaced at any time;
             connections that were accepted earlier keep theirs.
+
+    Raises:
+        TypeError: `transport` or `context` is something else.
     """
 
     # `trionet.SystemNetwork` keeps weak references to its listeners.
     __slots__ = ("__weakref__", "_transport", "address", "context")
 
     def __init__(self, transport: SocketListener, context: ssl.SSLContext) -> None:
+        if not isinstance(transport, SocketListener):
+            raise TypeError(f"transport must be a trionet.SocketListener, not {shown(transport)}")
+        check_context(context)
         self._transport = transport
         self.context = context
         self.address = f"tls:{transport.address}"
