@@ -312,6 +312,15 @@ def test_towers_and_flags_make_a_few_calls_each(piece: str, most: int) -> None:
     assert calls_for(longest(piece)) < 60 + 4 * most
 
 
+@pytest.mark.parametrize("count", [1, 40, 300])
+def test_a_word_is_judged_the_same_however_often_it_stands_in_a_line(count: int) -> None:
+    # A line in which much is kept takes another way than one in which little is.
+    kept = [f"\u0647{ZWNJ}\u0647", f"क\u094d{ZWJ}", f"👩🏽{ZWJ}💻", "1\ufe0f", "\u1820\u180e\u1821"]
+    for word in [*kept, *DEAR, *("".join((a, b)) for a in kept for b in DEAR)]:
+        line = " ".join(["é", *[word] * count])
+        assert safe_text(line) == " ".join(["é", *[safe_text(word)] * count]), ascii(word)
+
+
 def test_random_lines_of_characters_with_rules_make_few_calls() -> None:
     chance = random.Random(12)
     parts = [
