@@ -170,9 +170,9 @@ def _patterns() -> _Patterns:
     pictographs = characters_of(PICTOGRAPHIC)
     letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
-    emoji_perhaps = perhaps_one_of([*pictographs, *characters_of(_KEYCAP)])
-    # What can stand before the other selectors. Not all that is beyond: most of it takes none.
-    selector_perhaps = f"{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}"
+    selector_perhaps = perhaps_one_of(
+        [*pictographs, *characters_of(_KEYCAP + IDEOGRAPHIC + _MONGOLIAN + _MONGOLIAN_SELECTOR)]
+    )
     joiner_perhaps = perhaps_one_of([*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR])
 
     def behind_emoji(what: str) -> str:
@@ -192,11 +192,11 @@ def _patterns() -> _Patterns:
         f"(?<=[{joiner_perhaps}].)"
         f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
     )
-    # The same for a selector. Each kind by itself, so that none is compared with what others stand
-    # behind.
+    # The same for a selector, with a second quick look for those that do not stand behind emoji.
     selects = (
-        f"(?:(?<=[{_EMOJI_SELECTOR}])(?<=[{emoji_perhaps}].)(?:(?<=[{_KEYCAP}].)|(?<={pictograph}.))"
-        f"|(?<![{_EMOJI_SELECTOR}])(?<=[{selector_perhaps}].)"
+        f"(?<=[{selector_perhaps}].)"
+        f"(?:(?<=[{_EMOJI_SELECTOR}])(?:(?<=[{_KEYCAP}].)|(?<={pictograph}.))"
+        f"|(?<=[{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}].)"
         f"(?:(?<=[{_IDEOGRAPH_SELECTOR_BELOW}])(?<=[{IDEOGRAPHIC}].)"
         f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<=[{_MONGOLIAN}].)"
         f"|(?<={_MONGOLIAN_SEPARATOR})(?=[{_MONGOLIAN_VOWEL_APART}])"
