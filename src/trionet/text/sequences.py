@@ -60,10 +60,8 @@ _FLAG_TAGS = f"[{_TAG_LETTER}]{{2}}[{_TAG_LETTER}{_TAG_DIGIT}]{{1,4}}{_TAG_END}"
 _VIRAMA = 9
 
 
-# A line in which so many are kept is likely to go on like that. Selectors have more, because a line
-# has room for more of those that are replaced.
-_MANY_SELECTORS = 100
-_MANY_JOINERS = 50
+# If so many are kept in the first fifth of a line, most are likely to be kept.
+_MANY_KEPT = 50
 
 
 class _Patterns(NamedTuple):
@@ -96,7 +94,7 @@ def replace_selectors(text: str, replacement: str) -> str:
     if patterns.selector.search(text) is None:
         return text
     kept, lone = patterns.kept_selector, patterns.lone_selector
-    return _replace(_SELECTORS_BELOW, kept, lone, _MANY_SELECTORS, text, replacement)
+    return _replace(_SELECTORS_BELOW, kept, lone, text, replacement)
 
 
 def replace_beyond(text: str, replacement: str) -> str:
@@ -126,10 +124,10 @@ def replace_joiners(text: str, replacement: str) -> str:
     patterns = _patterns()
     if _ZWNJ in text:
         kept, lone = patterns.kept_non_joiner, patterns.lone_non_joiner
-        text = _replace(_ZWNJ, kept, lone, _MANY_JOINERS, text, replacement)
+        text = _replace(_ZWNJ, kept, lone, text, replacement)
     if _ZWJ in text:
         kept, lone = patterns.kept_joiner, patterns.lone_joiner
-        text = _replace(_ZWJ, kept, lone, _MANY_JOINERS, text, replacement)
+        text = _replace(_ZWJ, kept, lone, text, replacement)
     return text
 
 
@@ -137,18 +135,19 @@ def _replace(
     characters: str,
     kept: re.Pattern[str],
     lone: re.Pattern[str],
-    many: int,
     text: str,
     replacement: str,
 ) -> str:
     """Replace those of the characters that `kept` does not find, which are those of `lone`.
 
     `re` takes 90 ns for each character that it replaces, and `str.replace` 5. So `re` finds those
-    that are kept. Only if they are `many` or more, it finds the others.
+    that are kept. Only if they are dense, it finds the others.
     """
-    pieces = kept.split(text, many)
-    if len(pieces) > 2 * many:
-        return lone.sub(replacement, text)
+    pieces = kept.split(text, _MANY_KEPT)
+    if len(pieces) > 2 * _MANY_KEPT:
+        if len(pieces[-1]) > len(text) * 4 // 5:
+            return lone.sub(replacement, text)
+        pieces = kept.split(text)
     # Every second piece is kept. No text has a NUL.
     rest = "\0".join(pieces[::2])
     for character in characters:
