@@ -464,3 +464,25 @@ def test_what_is_there_can_be_seen() -> None:
     board.close()
     assert repr(ann) == "<trionet.chat.Session of Ann: ended>"
     assert "closing, 0 sessions" in repr(board)
+
+
+def test_the_list_of_rooms_is_made_again_when_it_changes_and_shared_until_then() -> None:
+    now = 0
+    hub = ListedHub()
+    board = Switchboard(hub, clock=lambda: now)
+    ann, bob = enter(board, "Ann"), enter(board, "Bob")
+
+    def listed() -> dict[str, tuple[str, int]]:
+        return {one.room: (one.topic, one.count) for one in board.room_list(None).rooms}
+
+    assert listed() == {"lobby": ("", 2)}
+    assert board.room_list(None).rooms is board.room_list(7).rooms
+    ann.receive("/join builds")
+    assert listed() == {"lobby": ("", 1), "builds": ("", 1)}
+    ann.receive("/topic green")
+    assert listed()["builds"] == ("green", 1)
+    ann.end()
+    assert listed() == {"lobby": ("", 1), "builds": ("green", 0)}
+    now = 30 * 86400 * 1000
+    bob.receive("hello")
+    assert listed() == {"lobby": ("", 1)}

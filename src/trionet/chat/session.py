@@ -265,7 +265,10 @@ class Session:
                 board.append(operations.SetTopic(member, self._room(member, room), text, id_))
             case AskTopic(room):
                 room = self._room(member, room)
-                self.answer(TopicIs(room, board.state.rooms[room].topic))
+                if room in board.state.rooms:
+                    self.answer(TopicIs(room, board.state.rooms[room].topic))
+                else:
+                    self._reject("you are in no room", "not-in-room", None)
             case Rename(name, id_):
                 self._rename(member, name, id_)
             case Ignore(name):

@@ -156,6 +156,8 @@ class Switchboard:
         self._first_names: dict[str, tuple[str, ...]] = {}
         # Made when somebody asks who is in a room, and kept until its members change.
         self._present: dict[str, Present] = {}
+        # The same for the rooms that there are.
+        self._listed: tuple[Listed, ...] | None = None
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
         # Events that are for a room as they are do not stand here.
@@ -165,7 +167,7 @@ class Switchboard:
             events.Joined: self._joined,
             events.Left: self._left,
             events.Renamed: self._renamed,
-            events.TopicSet: self._publish,
+            events.TopicSet: self._topic_set,
             events.Told: self._told,
             events.LoggedIn: self._logged_in,
             events.LoggedOut: self._logged_out,
@@ -244,15 +246,12 @@ class Switchboard:
 
     def room_list(self, id_: RequestId) -> RoomList:
         """Return which rooms there are."""
-        return RoomList(
-            tuple(
-                [
-                    Listed(room.name.key, room.topic, len(room.members))
-                    for room in self.state.listed_rooms()
-                ]
-            ),
-            id_,
-        )
+        if self._listed is None:
+            rooms = self.state.listed_rooms()
+            self._listed = tuple(
+                [Listed(room.name.key, room.topic, len(room.members)) for room in rooms]
+            )
+        return RoomList(self._listed, id_)
 
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
         """Return an answer to a mistake; the same object as the last, if it is the same."""
@@ -285,6 +284,7 @@ class Switchboard:
         deadline = self.state.next_deadline()
         if deadline != self._deadline:
             self._deadline = deadline
+            self._listed = None
             self._on_deadline()
 
     def _said(self, event: events.Said) -> None:
@@ -328,7 +328,12 @@ class Switchboard:
         if session is not None and has_receipt:
             session.answer(Own(event))
 
+    def _topic_set(self, event: events.TopicSet) -> None:
+        self._listed = None
+        self._publish(event)
+
     def _joined(self, event: events.Joined) -> None:
+        self._listed = None
         self._present.pop(event.room, None)
         # The others first: whoever comes gets no `Joined` of its own.
         self.hub.publish(event, topic=event.room)
@@ -338,6 +343,7 @@ class Switchboard:
             session.answer(self.entered(event.member, event.room, event.id))
 
     def _left(self, event: events.Left) -> None:
+        self._listed = None
         self._present.pop(event.room, None)
         if event.name in self._first_names.get(event.room, ()):
             del self._first_names[event.room]
