@@ -237,6 +237,8 @@ class Session:
                 rooms.append(parse_room(text))
             except NameRefused as refused:
                 unfit.append(Mistaken(str(refused), "name-refused", id_, text))
+        # Each room is told of the newcomer, as if by a request of its own.
+        self._charge_for_more(len(rooms))
         self._board.log_in(self, name, tuple(rooms), id_)
         if self._member is not None:
             for mistake in unfit:
@@ -316,6 +318,8 @@ class Session:
         except NameRefused as refused:
             self._reject(str(refused), "name-refused", id_)
             return
+        # Each room is told of the new name.
+        self._charge_for_more(len(self._board.state.members[member].rooms))
         self._board.append(operations.Rename(member, wanted, id_))
 
     def _reply(self, member: int, text: str) -> None:
@@ -416,7 +420,12 @@ class Session:
     def _charge_for_lines(self, text: str) -> None:
         """Charge a token for each further line of a text."""
         if "\n" in text:
-            self._charge(text.count("\n"))
+            self._charge_for_more(1 + text.count("\n"))
+
+    def _charge_for_more(self, count: int) -> None:
+        """Charge a request that counts as `count` of them: the line has paid for one already."""
+        if count > 1:
+            self._charge(count - 1)
 
 
 def _key(name: str) -> str:
