@@ -2,7 +2,7 @@
 
     python -m benchmarks                    everything, in about 40 minutes
     python -m benchmarks --quick            a little of everything, in less than a minute
-    python -m benchmarks chat calc          some parts: chat, calc, idle, drain, start, hostile
+    python -m benchmarks chat calc          some parts: chat, calc, one, idle, drain, ...
     python -m benchmarks --peers trionet,limit,go --rounds 3
     python -m benchmarks --out DIR          also write results.json, results.md and chart.svg
 
@@ -32,6 +32,7 @@ from benchmarks.run import Run, tell
 PARTS: Mapping[str, Callable[[Run], None]] = {
     "chat": chat.measure,
     "calc": calc.measure,
+    "one": calc.measure_one,
     "idle": idle.measure,
     "drain": drain.measure,
     "start": start.measure,

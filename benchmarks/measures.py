@@ -44,6 +44,18 @@ def calculator_load(depth: int) -> Measure:
     return Measure(f"load.calc.{depth}", title, "% busy")
 
 
+def one_in_flight(clients: int) -> Measure:
+    """Requests from so many clients, each of which waits for its answer."""
+    title = f"calculator, one in flight, {clients:,} client{'' if clients == 1 else 's'}"
+    return Measure(f"one.{clients}", title, "requests/s", more_is_better=True)
+
+
+def one_in_flight_cpu(clients: int) -> Measure:
+    """The server's processor time for each of them, in kernel and program."""
+    title = f"calculator, one in flight, {clients:,} client{'' if clients == 1 else 's'}: server"
+    return Measure(f"cpu.one.{clients}", title, "µs CPU/request")
+
+
 def join(members: int) -> Measure:
     """Many members join at once."""
     return Measure("chat.join", f"{members:,} members join at once: until all know of all", "s")

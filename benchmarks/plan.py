@@ -14,6 +14,8 @@ class Plan:
         rounds: how often all peers are run, in turn.
         warmup: the time of load before a window that is measured.
         seconds: the length of one window.
+        messages: how many messages a window should have: 3,000 are 15 batches of a large room, and
+            one batch more or less is 7 %.
         patience: after a window, and so long without a line, missing lines count as lost.
         crowd: how many members the larger room has.
         crowd_peers: the peers that run with it; ``None``: all.
@@ -36,6 +38,7 @@ class Plan:
     rounds: int = 5
     warmup: float = 0.5
     seconds: float = 2.0
+    messages: int = 20_000
     patience: float = 5.0
     crowd: int = 1000
     crowd_peers: Set[str] | None = None
@@ -62,6 +65,7 @@ QUICK = Plan(
     rounds=2,
     warmup=0.05,
     seconds=0.25,
+    messages=0,
     patience=1.0,
     crowd_peers=frozenset({"limit", "trionet", "go"}),
     join_limit=10.0,

@@ -95,6 +95,16 @@ def _calc() -> Iterator[Target]:
     yield Target(key=one, peer="asyncio", bound=1, at_least=True)
     yield Target(key=one, peer="uvloop", bound=1, at_least=True, is_aim=True)
     yield Target(key=many, peer="uvloop", bound=3, at_least=True)
+    # CPU for a request beside the peers', of the calculator, which answers without waking a task.
+    for clients, peer, bound in (
+        (1, "asyncio", 1.0),
+        *((clients, "asyncio", 1.6) for clients in (50, 500)),
+        *((clients, "uvloop", 1.2) for clients in (50, 500)),
+    ):
+        key = measures.one_in_flight_cpu(clients).key
+        yield Target(key=key, peer=peer, bound=round(1 / bound, 3), at_least=False)
+    key = measures.calculator_cpu(16).key
+    yield Target(key=key, peer="protocol", bound=1, at_least=False)
 
 
 def _idle(plan: Plan) -> Iterator[Target]:

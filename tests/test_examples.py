@@ -15,6 +15,7 @@ from types import ModuleType
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 import trionet
@@ -55,7 +56,23 @@ async def test_echo_sends_each_line_back(autojump_clock: MockClock) -> None:
         await client.expect_end()
 
 
-@pytest.mark.parametrize("name", ["echo", "daytime", "ticker", "board"])
+async def test_topics_sends_each_line_to_those_who_asked_for_its_topic(
+    autojump_clock: MockClock,
+) -> None:
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        async with run_handler(partial(load("topics").relay, hub)) as connect:
+            ann, bob = await connect(), await connect()
+            await ann.send("+news", "+sport", "-sport")
+            await trio.testing.wait_all_tasks_blocked()
+            await bob.send("news one", "sport two", "news three")
+            await ann.expect("news: one", "news: three")
+            await bob.expect_silence(60)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", ["echo", "daytime", "ticker", "board", "topics"])
 def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "127.0.0.1:0"]
     with subprocess.Popen(
@@ -78,6 +95,8 @@ def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
                     with client.makefile("rb") as received:
                         assert received.read() == b"hello\nand goodbye\n"
                 else:
+                    if name == "topics":
+                        client.sendall(b"+news\nnews hello\n")
                     assert client.recv(1)
             assert process.poll() is None
             process.send_signal(signal.SIGINT)

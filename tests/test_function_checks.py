@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from trionet import Connection, serve
-from trionet.function_checks import check_handler
+from trionet.function_checks import check_handler, is_line_function
 from trionet.testing import MemoryNetwork, run_handler
 
 WHERE = "localhost:7000"
@@ -24,6 +24,26 @@ async def echo(connection: Connection) -> None:
 
 def sync(connection: Connection) -> None:
     pass
+
+
+def sync_by_name(connection):  # type: ignore[no-untyped-def]
+    pass
+
+
+def shout(line: str) -> str:
+    return line.upper()
+
+
+def shout_more(marks: str, line: str) -> str:
+    return line.upper() + marks
+
+
+def without_any() -> None:
+    pass
+
+
+def yielding(line: str) -> Iterator[str]:
+    yield line
 
 
 def async_in_disguise(connection: Connection) -> Awaitable[None]:
@@ -77,6 +97,14 @@ class Service:
         pass
 
 
+class Shouter:
+    def method(self, line: str) -> str | None:
+        return line.upper() or None
+
+    def __call__(self, line: str) -> str:
+        return line.upper()
+
+
 class SyncService:
     def __call__(self, connection: Connection) -> None:
         pass
@@ -123,7 +151,7 @@ def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object)
         (functools.partial(sync), "write async def sync"),
         (Service().sync, "write async def sync"),
         (SyncService(), "write async def SyncService"),
-        (Mock(), "write async def Mock"),
+        (sync_by_name, "write async def sync_by_name"),
         (Service, "write async def Service"),
         (generator, "the handler generator must not yield"),
         (without_argument, r"the handler without_argument\(\).* must take one argument"),
@@ -143,6 +171,48 @@ async def test_a_handler_that_cannot_serve_a_connection_is_refused(handler: Any,
         async with run_handler(handler, network=network):
             pass
     await network.listen(WHERE)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        shout,
+        functools.partial(shout_more, "!"),
+        Shouter().method,
+        Shouter(),
+        functools.partial(Shouter()),
+        Mock(),
+    ],
+)
+def test_a_plain_function_of_a_line_is_a_handler(handler: object) -> None:
+    check_handler(handler)
+    assert is_line_function(handler)
+
+
+def test_a_lambda_may_pass_a_connection_on_and_is_not_called_with_lines() -> None:
+    assert not is_line_function(lambda connection: echo(connection))
+    assert not is_line_function(async_in_disguise)
+    assert not is_line_function(echo)
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (without_any, r"the handler without_any\(\).* must take one argument, the line"),
+        (shout_more, r"shout_more\(marks.*\).* functools.partial fills in others"),
+        (yielding, "the handler yielding must not yield: it returns a line, or None"),
+    ],
+)
+async def test_a_plain_function_that_cannot_answer_a_line_is_refused(
+    handler: Any, told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        await serve(handler, WHERE, network=MemoryNetwork())
+
+
+async def test_a_plain_function_cannot_identify_its_peers() -> None:
+    with pytest.raises(TypeError, match=r"with identifies=True .* write async def shout"):
+        await serve(shout, WHERE, identifies=True, network=MemoryNetwork())
 
 
 async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from decimal import Decimal
 
 from trionet import BadLine, Line, LineDecoder, safe_text
@@ -32,15 +33,33 @@ from trionet.calc import (
     parse,
 )
 from trionet.calc import Session as CalcSession
-from trionet.chat import NameRefused, Room, Session, parse_name, plain
-from trionet.chat.events import Act, Acted, Event, Mistaken, Misunderstood, Said, Say
+from trionet.chat import Event, Misunderstood, NameRefused, Session, Switchboard, parse_name, plain
+from trionet.chat.answers import Mistaken
+from trionet.chat.events import Acted, Said
+from trionet.chat.requests import Act, Say
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
 from trionet.text.safe import REPLACEMENT, WHITE_SPACE
 
 # Texts that have a meaning somewhere, so that random texts come close to what they must not be.
 PIECES = [
     *"aAnNqQ01lI9.eE+-*/×÷−_ \t\r\n:{}#|＊：／｛ａｑéßİıς�",
-    *["/me ", "/say ", "/who", "/help", "/quit", "//", "*** ", "* ", "error: ", "Bob: ", "\x1b[2J"],
+    *[
+        "/me ",
+        "/say ",
+        "/who",
+        "/help",
+        "/quit",
+        "/nick ",
+        "/msg ",
+        "/topic ",
+        "/join ",
+        "//",
+        "*** ",
+        "* ",
+        "error: ",
+        "Bob: ",
+        "\x1b[2J",
+    ],
     *"\0\x7f\x85\x9b\x1c\xa0\xad\u2028\u2029\u3000\ue000\uffff\u0378",
     *"\u200b\u200c\u200d\u200e\u202e\u2066\u2060\ufeff\u3164",
     *"\u0301\u0307\u0323\u20e3\u034f\u0345\u064e\u094d\u0f90",
@@ -254,32 +273,48 @@ class Inbox:
         self.lines += lines.decode()[:-1].split("\n")
 
 
-class Log:
+class Hub:
     """Stands in for the hub, and delivers at once."""
 
     def __init__(self) -> None:
         self.boxes: dict[Box, Callable[[Event], bytes]] = {}
+        self.topics: dict[Box, set[Hashable]] = {}
 
-    def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
+    def add(
+        self, box: Box, encode: Callable[[Event], bytes], *, topics: Iterable[Hashable] | None
+    ) -> None:
         self.boxes[box] = encode
+        self.topics[box] = set(topics or ())
+
+    def subscribe(self, box: Box, topic: Hashable) -> None:
+        self.topics[box].add(topic)
+
+    def unsubscribe(self, box: Box, topic: Hashable) -> None:
+        self.topics[box].remove(topic)
 
     def discard(self, box: Box) -> None:
         self.boxes.pop(box, None)
 
-    def publish(self, event: Event, *, exclude: Box | None = None) -> None:
+    def publish(
+        self,
+        event: Event,
+        *,
+        topic: Hashable = None,
+        exclude: Box | None = None,
+        without: Collection[Box] = (),
+        entries: int = 1,  # noqa: ARG002  it delivers at once
+    ) -> None:
         for box, encode in self.boxes.items():
-            if box is not exclude:
-                box.put(encode(event))
-
-    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
-        for event in events:
-            self.publish(event, exclude=exclude)
+            is_for_it = topic is None or topic in self.topics[box]
+            if is_for_it and box is not exclude and box not in without:
+                self.tell_lines(box, encode(event))
 
     def tell(self, box: Box, event: Event) -> int:
         return self.tell_lines(box, self.boxes[box](event))
 
     def tell_lines(self, box: Box, lines: bytes) -> int:
-        box.put(lines)
+        if lines:
+            box.put(lines)
         return len(lines)
 
     is_full = False
@@ -288,18 +323,21 @@ class Log:
 def fuzz_plain(chance: random.Random) -> None:
     """Whatever a peer sends, others receive only safe lines, each of a known kind."""
     fuzz_line(any_line(chance))
-    room, boxes = Room(Log()), (Inbox(), Inbox())
-    sessions = [Session(room, box, plain) for box in boxes]
+    board, boxes = Switchboard(Hub()), (Inbox(), Inbox())
+    sessions = [Session(board, box, plain) for box in boxes]
     sessions[0].receive("Watcher")
     for _ in range(chance.randrange(4)):
         if not sessions[1].ended:
             sessions[1].receive(any_line(chance))
     sessions[1].end()
-    assert room.names == ("Watcher",)
+    assert [member.name.shown for member in board.state.members.values()] == ["Watcher"]
     names = {line.split(" ")[1] for line in boxes[0].lines[1:] if line.endswith(" joined (2 here)")}
+    renamed = re.compile(r"\*\*\* \S+ is now (\S+)")
+    names |= {match[1] for line in boxes[0].lines if (match := renamed.fullmatch(line))}
+    begins = [begin for name in names for begin in (f"{name}: ", f"[{name} to you] ")]
     for line in boxes[0].lines + boxes[1].lines:
         assert_safe(line)
-        assert line.startswith(("*** ", "error: ", *(f"{name}: " for name in names), "* "))
+        assert line.startswith(("*** ", "error: ", "* ", "[you to ", *begins))
 
 
 def fuzz_line(line: str) -> None:
@@ -311,9 +349,9 @@ def fuzz_line(line: str) -> None:
     else:
         match request:
             case Say(text):
-                told = plain.encode(Said("Ann", text))
+                told = plain.encode(Said("lobby", 1, 0, 1, "Ann", [text]))
             case Act(text):
-                told = plain.encode(Acted("Ann", text))
+                told = plain.encode(Acted("lobby", 1, 0, 1, "Ann", text))
             case _:
                 return
     assert told.count(b"\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,13 @@ def _python(module: str, *packages: str) -> Callable[[Builds], list[str]]:
         return [sys.executable, "-m", f"benchmarks.peers.{module}", ANY_PORT]
 
     return command
+
+
+def _node(_builds: Builds) -> list[str]:
+    node = shutil.which("node")
+    if node is None:
+        raise Unavailable("node is not installed")
+    return [node, str(HERE / "calc_node.js"), ANY_PORT]
 
 
 def _go(builds: Builds) -> list[str]:
@@ -89,6 +97,10 @@ CALC = (
     Peer(name="trio", label="Trio", command=_python("calc_trio")),
     Peer(name="asyncio", label="asyncio", command=_python("calc_asyncio")),
     Peer(name="threads", label="threads", command=_python("calc_threads")),
+    Peer(name="protocol", label="uvloop protocol", command=_python("calc_protocol", "uvloop")),
+    Peer(name="node", label="Node", command=_node),
+    Peer(name="function", label="trionet, plain function", command=_python("calc_function")),
+    Peer(name="handler", label="trionet, async function", command=_python("calc_handler")),
 )
 
 LABELS: Mapping[str, str] = {peer.name: peer.label for peer in (*CALC, *CHAT)}

@@ -2,6 +2,7 @@
 
 from trionet._version import __version__ as __version__
 from trionet.abc import Box as Box
+from trionet.abc import CallsOnInput as CallsOnInput
 from trionet.abc import ClosesNow as ClosesNow
 from trionet.abc import DiscardsInput as DiscardsInput
 from trionet.abc import Interruptible as Interruptible
@@ -22,9 +23,10 @@ from trionet.connection.connection import Connection as Connection
 from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
 from trionet.connection.linestream import LineStream as LineStream
+from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
-from trionet.connection.outbox import WhenSlow as WhenSlow
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.errors import AddressError as AddressError
 from trionet.errors import BadLine as BadLine
 from trionet.errors import ConnectError as ConnectError

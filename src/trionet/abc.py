@@ -166,6 +166,40 @@ class ReceivesNow(Protocol):
         """
 
 
+class CallsOnInput(Protocol):
+    """An optional capability of a stream: calling a function when input comes.
+
+    `trionet.SocketStream` implements it for TCP on Linux. `trionet.Connection` uses it to answer
+    lines without waking the connection's task.
+    """
+
+    def call_on_input(self, function: Callable[[], bool] | None, /) -> None:
+        """Call a function whenever input comes while a task waits for it in `wait_input`.
+
+        The function takes input with `receive_nowait`. It returns whether the task may go on
+        waiting; if not, the task is woken. It must not raise. ``None``: call nothing any more.
+        """
+
+
+class Rounds(Protocol):
+    """Who is told which tasks run together.
+
+    `trionet.connection.deferred.DeferredSends` implements it, and
+    `trionet.transport.readiness.Readiness` tells it.
+    """
+
+    def begin(self, woken: int, /, *, flushes: bool = False) -> None:
+        """Note that so many connections are served now, one after the other.
+
+        Args:
+            woken: how many.
+            flushes: the caller calls `flush` before it lets any other task run.
+        """
+
+    def flush(self) -> None:
+        """Send what they have left to be sent."""
+
+
 class PeeksInput(Protocol):
     """An optional capability of a stream: telling whether there is input, without taking it.
 

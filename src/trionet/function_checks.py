@@ -14,15 +14,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from trionet.checks import shown
 
 
-def check_handler(handler: object, *, caller: str = "serve") -> None:
-    """Refuse a handler that cannot be called with a connection and then awaited.
+def check_handler(handler: object, *, caller: str = "serve", identifies: bool = False) -> None:
+    """Refuse a handler that can neither be awaited with a connection nor be called with a line.
 
     Async functions and methods, partial objects of them, and objects with an async ``__call__``
-    pass. So does whatever cannot be judged without calling it, such as a lambda.
+    pass. So does whatever cannot be judged without calling it, such as a lambda. Of plain functions
+    those pass that `is_line_function`, unless their argument is called or annotated as a
+    connection: then ``async`` was forgotten.
 
     Args:
         handler: what a user passed.
         caller: the function that it was passed to, for the message.
+        identifies: whether the handler shall identify its peers, which only an async one can.
 
     Raises:
         TypeError: `handler` cannot serve a connection.
@@ -45,12 +48,54 @@ def check_handler(handler: object, *, caller: str = "serve") -> None:
             "it reads connection.lines and answers with await connection.send(...)"
         )
     if _is_surely_sync(function):
-        raise TypeError(f"the handler must be an async function: write async def {name}")
+        _check_line_function(handler, function, name, identifies=identifies)
+        return
     if not _takes(handler, 1):
         raise TypeError(
             f"the handler {name}{inspect.signature(handler)} must take one argument, "
             "the connection: functools.partial fills in others"
         )
+
+
+def is_line_function(handler: object) -> bool:
+    """Tell whether a handler is a plain function, which is called with each line.
+
+    A lambda is not one: it may pass a connection on to an async function.
+    """
+    return _is_surely_sync(_function_of(handler))
+
+
+def _check_line_function(handler: object, function: object, name: str, *, identifies: bool) -> None:
+    if isinstance(function, type) or _expects_connection(handler):
+        raise TypeError(
+            f"the handler must be an async function: write async def {name} "
+            "(a plain function is called with each line, a text)"
+        )
+    if inspect.isgeneratorfunction(function):
+        raise TypeError(f"the handler {name} must not yield: it returns a line, or None")
+    if not _takes(handler, 1):
+        raise TypeError(
+            f"the handler {name}{inspect.signature(handler)} must take one argument, "  # type: ignore[arg-type]
+            "the line: functools.partial fills in others"
+        )
+    if identifies:
+        raise TypeError(
+            f"with identifies=True the handler must be an async function: write async def {name}, "
+            "and await its connection's lines"
+        )
+
+
+def _expects_connection(handler: object) -> bool:
+    """Tell whether the first argument is called or annotated as a connection."""
+    try:
+        parameters = [*inspect.signature(handler).parameters.values()]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    if not parameters:
+        return False
+    annotation = parameters[0].annotation
+    named = getattr(annotation, "__name__", str(annotation))
+    return parameters[0].name == "connection" or named.endswith("Connection")
 
 
 def check_answering(name: str, value: object) -> None:

@@ -85,6 +85,7 @@ class LineDecoder:
 
     Attributes:
         gave_up: whether the decoder has given up, because the peer sent no end of line.
+        max_line: as given. It may be changed at any time, for lines that have not come out yet.
         held: the received bytes of which something is still to be taken. What was taken already
             may stand in front of it: bytes are dropped only when all have been taken. Empty: there
             is nothing to take.
@@ -104,7 +105,7 @@ class LineDecoder:
     ['2', '3']
     """
 
-    __slots__ = ("_at", "_max_line", "_max_unending", "_rest", "_skipped", "gave_up", "held")
+    __slots__ = ("_at", "_max_unending", "_rest", "_skipped", "gave_up", "held", "max_line")
 
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
         for name, limit in ("max_line", max_line), ("max_unending", max_unending):
@@ -112,7 +113,7 @@ class LineDecoder:
                 raise TypeError(f"{name} must be a whole number of bytes, not {limit!r:.60}")
             if limit < 0:
                 raise ValueError(f"{name} must be a number of bytes, and not negative")
-        self._max_line = max_line
+        self.max_line = max_line
         self._max_unending = max(max_unending, max_line + 2)
         self.held = b""
         # How many bytes of `held` have been taken.
@@ -162,7 +163,7 @@ class LineDecoder:
         """
         # Nearly all input is whole lines.
         if data[-1:] == b"\n" and self._rest is None and not self._skipped:
-            if len(data) <= max_lines and len(data) <= self._max_line:
+            if len(data) <= max_lines and len(data) <= self.max_line:
                 # So short that neither limit can be passed: nearly all input, again. (Bytes are
                 # compared with a number of lines, because each line has at least one byte, its LF.)
                 try:
@@ -269,11 +270,11 @@ class LineDecoder:
         if len(lines) > max_lines:
             rest = lines.pop()
             size = size - 1 - len(rest) if text.isascii() else _size(lines)
-        if len(block) > self._max_line:
+        if len(block) > self.max_line:
             # In ASCII, each character is one byte: there is no need to split the bytes too.
             measured = lines if text.isascii() else block.split(b"\n", max_lines)[: len(lines)]
-            if max(map(len, measured)) > self._max_line:
-                fits = [len(line) <= self._max_line for line in measured]
+            if max(map(len, measured)) > self.max_line:
+                fits = [len(line) <= self.max_line for line in measured]
                 del lines[fits.index(False) :]
                 size = _size(lines)
         if "\r" in text:
@@ -295,10 +296,10 @@ class LineDecoder:
     def _judge(self, raw: bytes, lines: list[Line]) -> None:
         """Append one whole line, good or bad, that has not been reported yet."""
         line = raw.removesuffix(b"\r")
-        if len(line) <= self._max_line:
+        if len(line) <= self.max_line:
             lines.append(_decode(line))
             return
-        lines.append(LineTooLong(self._max_line, line))
+        lines.append(LineTooLong(self.max_line, line))
         if len(raw) >= self._max_unending:
             self._give_up(lines)
 
@@ -330,9 +331,9 @@ class LineDecoder:
                 self._rest = bytearray()
             self._rest += data
             # A CR at the end may turn out to belong to the line end, which never counts.
-            if len(self._rest) - self._rest.endswith(b"\r") <= self._max_line:
+            if len(self._rest) - self._rest.endswith(b"\r") <= self.max_line:
                 return
-            lines.append(LineTooLong(self._max_line, bytes(self._rest[: BadLine.START])))
+            lines.append(LineTooLong(self.max_line, bytes(self._rest[: BadLine.START])))
             self._skipped = len(self._rest)
             self._rest = None
         if self._skipped >= self._max_unending:

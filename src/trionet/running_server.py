@@ -30,14 +30,16 @@ from trionet.checks import check_seconds
 from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.deferred import DeferredSends
 from trionet.connection.handshake import shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outbox import WhenSlow
+from trionet.connection.opening import Opening
 from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.turning_away import TurningAway
+from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import FaultLog
 from trionet.limits import Limits
@@ -82,6 +84,7 @@ class Server:
         identifies: bool,
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
+        opening: Opening | None = None,
     ) -> None:
         self.addresses = tuple(listener.address for listener in listeners)
         self._handler = handler
@@ -93,11 +96,13 @@ class Server:
         self._encode_notice = safe_notices(encode_notice)
         self._refuse_http = refuse_http
         self._identifies = identifies
+        self._opening = opening
         faults = FaultLog(logger)
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
         self._ids = itertools.count(1)
         self._deadlines = Deadlines()
+        self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
         self._lingerers = Lingerers()
@@ -182,7 +187,7 @@ class Server:
         """Serve until drained or cancelled. `serve` calls it."""
         try:
             if HAS_EPOLL:
-                self._readiness = Readiness()
+                self._readiness = Readiness(self._deferred)
             async with trio.open_nursery() as nursery:
                 # Shielded: a cancelled handler may still say goodbye, under a shield of its own.
                 background = trio.CancelScope(shield=True)
@@ -206,6 +211,7 @@ class Server:
         with scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._deadlines.run)
+                nursery.start_soon(self._deferred.run)
                 if self._readiness is not None:
                     nursery.start_soon(self._readiness.run)
 
@@ -265,9 +271,11 @@ class Server:
             when_slow=self._when_slow,
             encode_notice=self._encode_notice,
             refuse_http=self._refuse_http,
+            deferred=self._deferred,
             number=next(self._ids),
             identifies=self._identifies,
             on_identified=self._report_identified,
+            opening=self._opening,
         )
         self._places.take(connection)
         self._report(Opened(id=connection.id, peer=connection.peer))
@@ -328,6 +336,9 @@ class Server:
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
         """
+        connection.answer_at_once(None)
+        # The handler may have put its last words just now.
+        connection.outbox.release()
         if connection.outbox.waiting:
             # The connection was cut off: what still waits is not sent, and must not count as sent.
             connection.outbox.give_up()

@@ -6,15 +6,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeAlias, cast
 
 import trio
 
 from trionet.abc import Listener, Network
-from trionet.checks import check_backlog, check_choice, check_flag, check_limits, check_network
+from trionet.checks import (
+    check_backlog,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_limits,
+    check_network,
+)
 from trionet.connection.connection import Connection
-from trionet.connection.outbox import WhenSlow
+from trionet.connection.line_function import LineFunction, serve_with
+from trionet.connection.opening import Opening
+from trionet.connection.when_slow import WhenSlow
 from trionet.events import ServerEvent
-from trionet.function_checks import check_callback, check_handler
+from trionet.function_checks import check_callback, check_handler, is_line_function
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
@@ -23,9 +34,12 @@ from trionet.running_server import close_all
 from trionet.transport.addresses import check_addresses
 from trionet.transport.network import SYSTEM
 
+# What serves a connection: an async function, or a plain one that is called with each line.
+Handler: TypeAlias = Callable[[Connection], Awaitable[object]] | LineFunction
+
 
 async def serve(
-    handler: Callable[[Connection], Awaitable[object]],
+    handler: Handler,
     *addresses: str,
     limits: Limits | None = None,
     when_full: WhenFull = WhenFull.REFUSE,
@@ -35,6 +49,7 @@ async def serve(
     identifies: bool = False,
     on_drain: Callable[[], object] | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
+    opening: Opening | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -42,14 +57,23 @@ async def serve(
     """Serve lines on addresses until drained or cancelled.
 
     Args:
-        handler: called with a `Connection` for each peer, in a task of its own. When it returns,
-            the connection is closed; when it raises, the error is logged to ``trionet.server``
-            and the connection is closed. Errors that the peer caused need not be caught, and are
-            not logged, whether they come alone or in an ``ExceptionGroup``:
-            ``trio.BrokenResourceError`` once the connection is broken; ``trio.EndOfChannel`` once
-            ``connection.lines`` have ended; ``trio.ClosedResourceError`` once the peer was given
-            up; and a `trionet.BadLine` from ``receive_batch``, which the peer is told as
-            ``error: REASON``.
+        handler: an async function, or a plain function that answers lines.
+
+            An async function is called with a `Connection` for each peer, in a task of its own.
+            When it returns, the connection is closed; when it raises, the error is logged to
+            ``trionet.server`` and the connection is closed. Errors
+            that the peer caused need not be caught, and are not logged, whether they come alone or
+            in an ``ExceptionGroup``: ``trio.BrokenResourceError`` once the connection is broken;
+            ``trio.EndOfChannel`` once ``connection.lines`` have ended; ``trio.ClosedResourceError``
+            once the peer was given up; and a `trionet.BadLine` from ``receive_batch``, which the
+            peer is told as ``error: REASON``.
+
+            A plain function is called with each good line, a ``str``, and returns the line to
+            answer, or ``None``. Bad lines are answered ``error: REASON``. If it raises, the answers
+            to the lines before are sent, the error is logged and the connection is closed. Nobody
+            else is served while it runs, so it must not block, and should take microseconds. For
+            short answers this is the fastest way to write a service, and the simplest. A lambda
+            counts as the other kind: it may pass a connection on.
         addresses: see `trionet.parse_address`; at least one.
         limits: default ``Limits()``.
         when_full: what happens beyond `Limits.max_clients`; by default an answer and a close.
@@ -66,15 +90,17 @@ async def serve(
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
             peer was identified, it was closed. What it or `on_drain` raises is logged to
             ``trionet.server``, each fault once, and ends nothing.
+        opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
+            with two wire formats; default ``None``.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
         task_status: is handed the `Server` once it accepts connections.
 
     Raises:
-        TypeError: an argument is of the wrong kind, such as a handler that is not an async
-            function; the message says what to write. This and the next two are raised before
-            anything is listened on.
+        TypeError: an argument is of the wrong kind, such as a handler that takes no argument; the
+            message says what to write. This and the next two are raised before anything is listened
+            on.
         ValueError: there is no address, or `backlog` is out of bounds.
         AddressError: an address cannot be read.
         ListenError: an address cannot be listened on; the others are not listened on either.
@@ -95,6 +121,7 @@ async def serve(
         identifies=identifies,
         on_drain=on_drain,
         on_event=on_event,
+        opening=opening,
         backlog=backlog,
         network=network,
     )
@@ -102,8 +129,10 @@ async def serve(
     try:
         for address in addresses:
             listeners += await network.listen(address, backlog=backlog)
+        if is_line_function(handler):
+            handler = partial(serve_with, cast(LineFunction, handler))
         server = Server(
-            handler,
+            cast(Callable[[Connection], Awaitable[object]], handler),
             listeners,
             limits=limits or Limits(),
             when_full=when_full,
@@ -113,6 +142,7 @@ async def serve(
             identifies=identifies,
             on_drain=on_drain,
             on_event=on_event,
+            opening=opening,
         )
         await server.run(task_status)
     finally:
@@ -132,6 +162,7 @@ def check_call(
     identifies: object = False,
     on_drain: object = None,
     on_event: object = None,
+    opening: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -143,7 +174,7 @@ def check_call(
     Raises:
         TypeError, ValueError, AddressError: as `serve`.
     """
-    check_handler(handler, caller=caller)
+    check_handler(handler, caller=caller, identifies=identifies is True)
     check_serving(
         addresses,
         caller=caller,
@@ -158,6 +189,8 @@ def check_call(
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("on_drain", on_drain, arguments=0)
+    if opening is not None:
+        check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
 
 
 def check_serving(

@@ -134,6 +134,9 @@ def test_a_calculator_peer_speaks_the_wire_format(
     assert replies[:5] == [b"54\n", b"-41.76\n", b"0.3\n", b"100\n", b"0\n"]
     assert replies[5:7] == [b"0." + b"3" * 28 + b"\n", b"error: division by zero\n"]
     assert re.fullmatch(rb"error: .+\n", replies[7])
+    if peer.name == "function":
+        # A plain function cannot end its connection.
+        return
     client.write(b"q\n")
     assert client.read() == b""
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from trionet import BadLine, ConnectionLost, Line, LineStream, Server, TrionetError
 from trionet.chat import NameRefused, converse, log_in, serve
 from trionet.chat.client import as_text
-from trionet.chat.events import Say
 from trionet.chat.plain import decode
+from trionet.chat.requests import Say
 from trionet.errors import LineNotUTF8
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, memory_stream_pair
 from trionet.text.safe import WHITE_SPACE, safe_message

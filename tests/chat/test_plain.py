@@ -9,29 +9,54 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trionet.chat import plain
-from trionet.chat.events import (
-    Act,
-    Acted,
-    AskHelp,
-    AskWho,
+from trionet.chat import answers, events, plain
+from trionet.chat.answers import (
     Closing,
+    Done,
+    Entered,
     Event,
     Helped,
-    Joined,
-    Left,
-    LogIn,
+    Ignored,
+    Listed,
     Mistaken,
-    Misunderstood,
-    Present,
-    Quit,
-    Request,
-    Said,
-    Say,
+    Own,
+    Ponged,
+    RoomList,
+    TopicIs,
     Welcomed,
 )
+from trionet.chat.commands import nearest
 from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.plain import decode, decode_login, decode_messages, encode, encode_notice, is_quit
+from trionet.chat.plain import (
+    COMMANDS,
+    decode,
+    decode_login,
+    decode_messages,
+    encode,
+    encode_notice,
+    is_quit,
+)
+from trionet.chat.requests import (
+    Act,
+    AskHelp,
+    AskPast,
+    AskRooms,
+    AskTopic,
+    AskWho,
+    HearAgain,
+    Ignore,
+    Join,
+    LogIn,
+    Misunderstood,
+    Quit,
+    Rename,
+    Reply,
+    Request,
+    Say,
+    SayAll,
+    SetTopic,
+    Tell,
+)
 from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
 from trionet.notices import (
@@ -45,6 +70,42 @@ from trionet.notices import (
     ServerFull,
 )
 from trionet.text.safe import WHITE_SPACE
+
+# A place and a time that the plain format does not tell.
+HERE_AND_NOW = ("lobby", 1, 2, 3)
+
+
+def said(name: str, *texts: str) -> events.Said:
+    return events.Said(*HERE_AND_NOW, name, list(texts))
+
+
+def acted(name: str, text: str) -> events.Acted:
+    return events.Acted(*HERE_AND_NOW, name, text)
+
+
+def joined(name: str, count: int) -> events.Joined:
+    return events.Joined(*HERE_AND_NOW, name, count)
+
+
+def left(name: str, count: int) -> events.Left:
+    return events.Left(*HERE_AND_NOW, name, count, "quit")
+
+
+def topic_set(name: str, text: str) -> events.TopicSet:
+    return events.TopicSet(*HERE_AND_NOW, name, text)
+
+
+def told_alone(name: str, to: str, text: str, *, member: int = 3, receiver: int = 4) -> events.Told:
+    return events.Told(1, 2, member, receiver, name, to, text)
+
+
+def entered(name: str, names: tuple[str, ...]) -> Entered:
+    return Entered(name, "lobby", "", names, len(names), 1)
+
+
+def present(names: tuple[str, ...]) -> answers.Present:
+    return answers.Present(names, "lobby")
+
 
 # From a member
 
@@ -161,6 +222,64 @@ def test_every_other_first_line_is_taken_as_a_name(line: str) -> None:
     assert decode_login(line) == LogIn(line)
 
 
+# Commands
+
+
+@pytest.mark.parametrize(
+    ("line", "request_"),
+    [
+        ("/msg Bob hello  you", Tell("Bob", "hello  you")),
+        ("/msg  Bob  x", Tell("Bob", " x")),
+        ("/reply hello", Reply("hello")),
+        ("/join builds", Join("builds", moves=True)),
+        ("/join  #builds ", Join("builds", moves=True)),
+        ("/join ##builds", Join("#builds", moves=True)),
+        ("/rooms", AskRooms()),
+        ("/topic", AskTopic()),
+        ("/topic  green\tlight", SetTopic(" green    light")),
+        ("/nick Anna", Rename("Anna")),
+        ("/ignore Bob", Ignore("Bob")),
+        ("/unignore Bob", HearAgain("Bob")),
+        ("/history", AskPast("the history")),
+        ("/history 5", AskPast("the history")),
+    ],
+)
+def test_a_command_is_read_as_the_table_says(line: str, request_: Request) -> None:
+    assert decode(line) == request_
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("/msg", "/msg needs a name and a text: /msg NAME TEXT"),
+        ("/msg Bob", "/msg needs a name and a text: /msg NAME TEXT"),
+        ("/reply", "/reply needs a text: /reply TEXT"),
+        ("/join", "/join needs a room: /join ROOM"),
+        ("/nick \u3000", "/nick needs a name: /nick NAME"),
+        ("/ignore", "/ignore needs a name: /ignore NAME"),
+        ("/rooms all", "/rooms stands alone"),
+        ("/topic " + "x" * 391, "a topic has at most 390 bytes"),
+        ("/jion builds", "unknown command /jion (did you mean /join?)"),
+        ("/wo", "unknown command /wo (did you mean /who?)"),
+        ("/whom", "unknown command /whom (did you mean /who?)"),
+        ("/mee", "unknown command /mee (did you mean /me?)"),
+        ("/tobic x", "unknown command /tobic (did you mean /topic?)"),
+        ("/foo", "unknown command /foo (try /help)"),
+        ("/Who", "unknown command /Who (try /help)"),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_told_why(line: str, reason: str) -> None:
+    with pytest.raises(Misunderstood) as caught:
+        decode(line)
+    assert str(caught.value) == reason
+
+
+def test_of_two_commands_that_may_be_meant_none_is_named() -> None:
+    assert nearest("/cat", ["/bat", "/car"]) is None
+    assert nearest("/cat", ["/bat", "/dog"]) == "/bat"
+    assert nearest("", ["/bat"]) is None
+
+
 # From the room
 
 NAMES = tuple(f"Ann{number}" for number in range(1, 1001))
@@ -169,34 +288,58 @@ NAMES = tuple(f"Ann{number}" for number in range(1, 1001))
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (Said("Ann", "hello"), "Ann: hello"),
-        (Said("Zoë", "  /who"), "Zoë:   /who"),
-        (Acted("Ann", "waves"), "* Ann waves"),
-        (Joined("Ann", 3), "*** Ann joined (3 here)"),
-        (Left("Ann", 2), "*** Ann left (2 here)"),
-        (Left("Ann", 0), "*** Ann left (0 here)"),
-        (Welcomed("Ann", ("Ann",)), "*** welcome, Ann (1 here: Ann)"),
+        (said("Ann", "hello"), "Ann: hello"),
+        (said("Zoë", "  /who"), "Zoë:   /who"),
+        (acted("Ann", "waves"), "* Ann waves"),
+        (joined("Ann", 3), "*** Ann joined (3 here)"),
+        (left("Ann", 2), "*** Ann left (2 here)"),
+        (left("Ann", 0), "*** Ann left (0 here)"),
+        (entered("Ann", ("Ann",)), "*** welcome, Ann (1 here: Ann)"),
         (
-            Welcomed("Cid", ("Ann", "Bob", "Cid")),
+            entered("Cid", ("Ann", "Bob", "Cid")),
             "*** welcome, Cid (3 here: Ann, Bob, Cid)",
         ),
         (
-            Welcomed("Ann20", NAMES[:20]),
+            entered("Ann20", NAMES[:20]),
             f"*** welcome, Ann20 (20 here: {', '.join(NAMES[:20])})",
         ),
         (
-            Welcomed("Ann21", NAMES[:21]),
+            entered("Ann21", NAMES[:21]),
             f"*** welcome, Ann21 (21 here: {', '.join(NAMES[:20])} … and 1 more)",
         ),
         (
-            Welcomed("Ann1000", NAMES),
+            entered("Ann1000", NAMES),
             f"*** welcome, Ann1000 (1000 here: {', '.join(NAMES[:20])} … and 980 more)",
         ),
-        (Present(("Ann",)), "*** 1 here: Ann"),
-        (Present(("Ann", "Bob", "Cid")), "*** 3 here: Ann, Bob, Cid"),
-        (Present(NAMES), f"*** 1000 here: {', '.join(NAMES)}"),
+        (present(("Ann",)), "*** 1 here: Ann"),
+        (present(("Ann", "Bob", "Cid")), "*** 3 here: Ann, Bob, Cid"),
+        (present(NAMES), f"*** 1000 here: {', '.join(NAMES)}"),
         (Mistaken("the name Ann is taken"), "error: the name Ann is taken"),
         (Closing(), "*** server is closing"),
+        # A run, and texts of several lines, which only another format can send.
+        (said("Ann", "a", "b"), "Ann: a\nAnn: b"),
+        (said("Ann", "a\n\nb"), "Ann: a\nAnn: \nAnn: b"),
+        (said("Ann", "a", "b\nc", "d"), "Ann: a\nAnn: b\nAnn: c\nAnn: d"),
+        (acted("Ann", "waves\nagain"), "* Ann waves\n* Ann again"),
+        (told_alone("Ann", "Bob", "hi\nho"), "[Ann to you] hi\n[Ann to you] ho"),
+        (Own(told_alone("Ann", "Bob", "hi\nho")), "[you to Bob] hi\n[you to Bob] ho"),
+        (
+            Own(told_alone("Ann", "Ann", "hi", receiver=3)),
+            "[you to Ann] hi\n[Ann to you] hi",
+        ),
+        (events.Renamed(*HERE_AND_NOW, "Ann", "Anna"), "*** Ann is now Anna"),
+        (topic_set("Ann", "green"), "*** Ann set the topic: green"),
+        (topic_set("Ann", ""), "*** Ann removed the topic"),
+        (TopicIs("lobby", "green"), "*** topic: green"),
+        (TopicIs("lobby", ""), "*** no topic"),
+        (
+            RoomList((Listed("lobby", "", 3), Listed("builds", "green", 1))),
+            "*** rooms: lobby (3), builds (1)",
+        ),
+        (Ignored("Ann"), "*** you ignore Ann"),
+        (Ignored("Ann", again=True), "*** you hear Ann again"),
+        (Done("Ann"), "*** you are Ann"),
+        (Ponged(), "*** pong"),
     ],
 )
 def test_an_event_is_encoded_as_the_table_says(event: Event, text: str) -> None:
@@ -219,16 +362,34 @@ def test_a_notice_of_the_toolkit_is_encoded_as_one_line(notice: Notice, text: st
     assert encode_notice(notice) == f"{text}\n".encode()
 
 
+@pytest.mark.parametrize(
+    "event", [Welcomed("Ann", "token", "epoch"), Own(acted("Ann", "x")), Own(said("Ann", "x"))]
+)
+def test_what_only_programs_need_is_left_out(event: Event) -> None:
+    assert encode(event) == b""
+
+
+# What the switchboard takes and never sends on.
+INWARD = {
+    events.LoggedIn,
+    events.LoggedOut,
+    events.LoginRefused,
+    events.Named,
+    events.Refused,
+    events.Stayed,
+}
+
+
 def test_every_event_can_be_encoded() -> None:
-    assert {Said, *plain._ENCODERS} == set(get_args(Event))
+    assert {events.Said, *plain._ENCODERS} == set(get_args(Event)) - INWARD
 
 
 def test_help_consists_of_notices_that_name_every_command() -> None:
     *lines, rest = encode(Helped()).decode().split("\n")
     assert rest == ""
     assert all(line.startswith("*** ") for line in lines)
-    commands = {*plain._COMMANDS_WITH_TEXT, *plain._COMMANDS_ALONE}
-    assert commands == {"/me", "/say", "/who", "/help", "/quit"}
+    commands = {command.name for command in COMMANDS} - {"/history"}
+    assert commands >= {"/me", "/say", "/who", "/help", "/quit", "/join", "/msg", "/nick"}
     for command in (*commands, "//", "q"):
         assert any(line.startswith(f"*** {command}") or f"{command} " in line for line in lines)
 
@@ -253,7 +414,7 @@ def test_who_lists_as_many_names_as_fit_in_a_line(length: int, count: int, slack
     def fits(listed: int) -> bool:
         return len(line_with(listed).encode()) <= MAX_LINE_TO_CLIENT
 
-    told = encode(Present(names)).decode()
+    told = encode(present(names)).decode()
     listed = len(names) if "more" not in told else told.count(",") + 1
     assert told == line_with(listed) + "\n"
     assert fits(listed)
@@ -268,7 +429,7 @@ def test_a_list_that_just_fits_is_whole_and_is_cut_if_one_byte_longer(over: int)
     # shorter than the words that would replace it.
     filling = MAX_LINE_TO_CLIENT - len("*** 1025 here: ") - 1023 * 64 - len(", x")
     names = [*["é" * 31] * 1023, "y" * (filling + over), "x"]
-    line = encode(Present(tuple(names))).decode().removesuffix("\n")
+    line = encode(present(tuple(names))).decode().removesuffix("\n")
     assert ("more" in line) == bool(over)
     assert len(line.encode()) <= MAX_LINE_TO_CLIENT
 
@@ -281,7 +442,22 @@ LINES = st.one_of(
     st.text("*/: \t\r\x0b\x85\u2028\u2029\x1b\x00qAnBobeérror", max_size=24),
     st.builds(
         str.__add__,
-        st.sampled_from(["/me ", "/say ", "//", "/", "*** ", "error: ", "Bob: ", "\u2028", "\r"]),
+        st.sampled_from(
+            [
+                "/me ",
+                "/say ",
+                "/msg Bob ",
+                "/reply ",
+                "/topic ",
+                "//",
+                "/",
+                "*** ",
+                "error: ",
+                "Bob: ",
+                "\u2028",
+                "\r",
+            ]
+        ),
         st.text("*: \r\u2028\x85Bobjoined(3here)", max_size=20),
     ),
 )
@@ -304,13 +480,24 @@ def test_no_text_of_a_member_looks_like_a_notice_or_somebody_elses_line(
         return
     match request:
         case Say(text):
-            told = encode(Said(name, text)).decode()
+            told = encode(said(name, text)).decode()
             assert told.startswith(f"{name}: ")
         case Act(text):
-            told = encode(Acted(name, text)).decode()
+            told = encode(acted(name, text)).decode()
             assert told.startswith(f"* {name} ")
+        case Tell(_, text) | Reply(text):
+            told = encode(told_alone(name, "Zoë", text)).decode()
+            assert told.startswith(f"[{name} to you] ")
+        case SetTopic(text):
+            told = encode(topic_set(name, text)).decode()
+            assert told.startswith(f"*** {name} set the topic: ")
+            lines_of(told)
+            return
         case _:
-            assert request in (None, Quit(), AskWho(), AskHelp())
+            without_text = (Quit, AskWho, AskHelp, AskTopic, AskRooms, AskPast)
+            assert request is None or isinstance(
+                request, (*without_text, Join, Rename, Ignore, HearAgain)
+            )
             return
     lines_of(told)
     assert text
@@ -336,11 +523,11 @@ def test_no_name_makes_a_line_look_like_a_notice_or_an_error(name: str, text: st
         shown = parse_name(name).shown
     except NameRefused:
         return
-    said, acted = encode(Said(shown, text)).decode(), encode(Acted(shown, text)).decode()
-    assert not said.startswith(("*", "error: ", "/", "{"))
-    assert said.partition(": ")[0] == shown
-    assert not acted.startswith(("*** ", "error: "))
-    assert acted.split(" ")[1] == shown
+    message, action = encode(said(shown, text)).decode(), encode(acted(shown, text)).decode()
+    assert not message.startswith(("*", "error: ", "/", "{"))
+    assert message.partition(": ")[0] == shown
+    assert not action.startswith(("*** ", "error: "))
+    assert action.split(" ")[1] == shown
 
 
 @pytest.mark.parametrize("character", ["a", "é", "😀", "\x01", "\x85a", "\u2028a"])
@@ -349,7 +536,7 @@ def test_a_message_that_fills_a_line_is_passed_on_whole(character: str) -> None:
     request = decode(line)
     assert isinstance(request, Say)
     assert len(request.text) == len(line)
-    told = encode(Said("n" * 32, request.text))
+    told = encode(said("n" * 32, request.text))
     assert len(told) <= MAX_LINE_TO_CLIENT
 
 
@@ -368,14 +555,16 @@ def test_a_message_that_fills_a_line_is_passed_on_whole(character: str) -> None:
 @example(["hello", "//you"])
 @example([])
 def test_lines_read_in_one_go_are_the_same_messages_as_one_by_one(lines: list[str]) -> None:
-    texts = decode_messages([*lines])
-    if texts is not None:
-        assert [decode(line) for line in lines] == [Say(text) for text in texts]
+    run = decode_messages([*lines])
+    if run is not None:
+        assert [decode(line) for line in lines] == [Say(text) for text in run.texts]
 
 
 def test_ordinary_messages_are_read_in_one_go() -> None:
     lines: list[Line] = ["hello", "  how are you? /me asks", "a q and a", "1 / 2"]
-    assert decode_messages(lines) == lines
+    assert decode_messages(lines) == SayAll(
+        ["hello", "  how are you? /me asks", "a q and a", "1 / 2"]
+    )
 
 
 def test_lines_with_a_bad_one_among_them_are_read_one_by_one() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from trionet import BadLine, Line, Notice
 from trionet.abc import Box
-from trionet.chat import Room, Session, plain
-from trionet.chat.events import AskWho, Event, LogIn, Request
+from trionet.chat import Event, Request, Session, Switchboard, plain
+from trionet.chat.requests import AskWho, LogIn
 from trionet.errors import LineNotUTF8, LineTooLong
 
 
@@ -30,27 +30,42 @@ class Inbox:
         return taken
 
 
-class PromptLog:
+class PromptHub:
     """A hub that delivers at once."""
 
     def __init__(self) -> None:
         self.boxes: dict[Box, Callable[[Event], bytes]] = {}
+        self.topics: dict[Box, set[Hashable]] = {}
         self.is_full = False
 
-    def add(self, box: Box, encode: Callable[[Event], bytes]) -> None:
+    def add(
+        self, box: Box, encode: Callable[[Event], bytes], *, topics: Iterable[Hashable] | None
+    ) -> None:
         self.boxes[box] = encode
+        self.topics[box] = set(topics or ())
+
+    def subscribe(self, box: Box, topic: Hashable) -> None:
+        self.topics[box].add(topic)
+
+    def unsubscribe(self, box: Box, topic: Hashable) -> None:
+        self.topics[box].remove(topic)
 
     def discard(self, box: Box) -> None:
         self.boxes.pop(box, None)
 
-    def publish(self, event: Event, *, exclude: Box | None = None) -> None:
+    def publish(
+        self,
+        event: Event,
+        *,
+        topic: Hashable = None,
+        exclude: Box | None = None,
+        without: Collection[Box] = (),
+        entries: int = 1,  # noqa: ARG002  it delivers at once
+    ) -> None:
         for box, encode in self.boxes.items():
-            if box is not exclude:
-                box.put(encode(event))
-
-    def publish_all(self, events: list[Event], *, exclude: Box | None = None) -> None:
-        for event in events:
-            self.publish(event, exclude=exclude)
+            is_for_it = topic is None or topic in self.topics[box]
+            if is_for_it and box is not exclude and box not in without:
+                self.put(box, encode(event))
 
     def tell(self, box: Box, event: Event) -> int:
         if box not in self.boxes:
@@ -61,14 +76,18 @@ class PromptLog:
     def tell_lines(self, box: Box, lines: bytes) -> int:
         if box not in self.boxes:
             return 0
-        box.put(lines)
+        self.put(box, lines)
         return len(lines)
+
+    def put(self, box: Box, lines: bytes) -> None:
+        if lines:
+            box.put(lines)
 
 
 class Peer:
     """A peer that has not logged in yet."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Switchboard) -> None:
         self.box = Inbox()
         self.session = Session(room, self.box, plain)
 
@@ -79,14 +98,14 @@ class Peer:
         return self.box.take()
 
 
-def member(room: Room, name: str) -> Peer:
+def member(room: Switchboard, name: str) -> Peer:
     peer = Peer(room)
     assert peer.say(name)[-1].startswith("*** welcome")
     return peer
 
 
 def test_the_first_line_is_the_name_and_the_others_are_told() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann = Peer(room)
     assert ann.say("Ann") == ["*** welcome, Ann (1 here: Ann)"]
     bob = Peer(room)
@@ -95,7 +114,7 @@ def test_the_first_line_is_the_name_and_the_others_are_told() -> None:
 
 
 def test_a_name_that_is_unfit_or_taken_gets_its_error_and_the_next_line_is_the_next_try() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann = member(room, "Ann")
     stranger = Peer(room)
     tries: list[Line] = ["", "ann", "*", "/who", "error", "a" * 33, LineNotUTF8(b"")]
@@ -113,7 +132,7 @@ def test_a_name_that_is_unfit_or_taken_gets_its_error_and_the_next_line_is_the_n
 
 
 def test_a_name_that_looks_like_a_members_gets_an_error_that_names_the_member() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     member(room, "Ann")
     stranger = Peer(room)
     assert stranger.say("аnn", "ANN", "Αnn") == [
@@ -139,7 +158,7 @@ TOO_MANY = "error: too many names were refused"
 )
 @pytest.mark.parametrize("together", [False, True])
 def test_the_tenth_refused_name_ends_the_session(tries: list[Line], together: bool) -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann = member(room, "Ann")
     stranger = Peer(room)
     assert TOO_MANY not in stranger.say(*tries[:9])
@@ -159,7 +178,7 @@ def test_the_tenth_refused_name_ends_the_session(tries: list[Line], together: bo
 def test_after_nine_refused_names_a_tenth_may_be_tried_and_mistakes_of_members_do_not_count() -> (
     None
 ):
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     stranger = Peer(room)
     stranger.say(*["a:b"] * 9)
     assert stranger.session.name is None
@@ -171,12 +190,12 @@ def test_after_nine_refused_names_a_tenth_may_be_tried_and_mistakes_of_members_d
 
 
 def test_name_is_the_form_that_everyone_sees() -> None:
-    peer = member(Room(PromptLog()), " Ａｎｎ\t".replace("Ａ", "A"))
+    peer = member(Switchboard(PromptHub()), " Ａｎｎ\t".replace("Ａ", "A"))
     assert peer.session.name == "Ann"
 
 
 def test_a_peer_without_a_name_hears_nothing_and_is_not_counted() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     stranger = Peer(room)
     ann = member(room, "Ann")
     ann.say("hello")
@@ -188,7 +207,7 @@ def test_a_peer_without_a_name_hears_nothing_and_is_not_counted() -> None:
 
 @pytest.mark.parametrize("line", ["q", " q ", "/quit"])
 def test_quitting_before_login_is_heard_by_nobody(line: str) -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann = member(room, "Ann")
     stranger = Peer(room)
     assert stranger.say(line) == []
@@ -198,7 +217,7 @@ def test_quitting_before_login_is_heard_by_nobody(line: str) -> None:
 
 
 def test_messages_and_actions_go_to_all_others_and_never_back() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann, bob, cid = (member(room, name) for name in ("Ann", "Bob", "Cid"))
     ann.say(), bob.say()
     assert ann.say("hello", "/me waves", "//who", "/say q", "  x \t", "", " \t") == []
@@ -207,7 +226,7 @@ def test_messages_and_actions_go_to_all_others_and_never_back() -> None:
 
 
 def test_answers_go_only_to_whoever_asked() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
     assert bob.say("/who") == ["*** 2 here: Ann, Bob"]
@@ -224,7 +243,7 @@ def test_answers_go_only_to_whoever_asked() -> None:
 
 @pytest.mark.parametrize("line", ["q", "\tq ", "/quit", "/quit "])
 def test_a_member_who_quits_hears_nothing_more_and_the_others_are_told_once(line: str) -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
     assert bob.say(line) == []
@@ -236,7 +255,7 @@ def test_a_member_who_quits_hears_nothing_more_and_the_others_are_told_once(line
 
 
 def test_an_end_without_a_q_is_also_told_once() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     ann.say()
     bob.session.end()
@@ -246,13 +265,13 @@ def test_an_end_without_a_q_is_also_told_once() -> None:
 
 
 def test_a_name_is_free_as_soon_as_its_member_has_left() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     member(room, "Ann").say("q")
     assert Peer(room).say("ann") == ["*** welcome, ann (1 here: ann)"]
 
 
 def test_when_the_room_closes_members_get_a_notice_and_strangers_an_error() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     ann, bob, stranger, late, quitter = (
         member(room, "Ann"),
         member(room, "Bob"),
@@ -276,6 +295,9 @@ def test_when_the_room_closes_members_get_a_notice_and_strangers_an_error() -> N
 class AnotherWire:
     """A format that makes requests at the wrong time."""
 
+    receipts = False
+    names_first = True
+
     def decode_login(self, line: str) -> Request:
         return LogIn(line) if line else AskWho()
 
@@ -294,7 +316,7 @@ class AnotherWire:
 
 def test_a_request_at_the_wrong_time_gets_an_error() -> None:
     box = Inbox()
-    session = Session(Room(PromptLog()), box, AnotherWire())
+    session = Session(Switchboard(PromptHub()), box, AnotherWire())
     for line in ("", "Ann", "Bob"):
         session.receive(line)
     assert box.take() == [
@@ -306,7 +328,7 @@ def test_a_request_at_the_wrong_time_gets_an_error() -> None:
 
 def test_a_request_before_login_counts_as_a_refused_name() -> None:
     box = Inbox()
-    session = Session(Room(PromptLog()), box, AnotherWire())
+    session = Session(Switchboard(PromptHub()), box, AnotherWire())
     for _ in range(10):
         session.receive("")
     assert box.take() == ["error: log in first"] * 9 + [TOO_MANY]
@@ -332,7 +354,7 @@ NOTICE = re.compile(r"\*\*\* (?P<name>\S+) (?P<what>joined|left) \([0-9]+ here\)
 def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
     steps: list[tuple[int, Line]],
 ) -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     watcher = member(room, "Watcher")
     peers = [Peer(room) for _ in range(4)]
     for number, line in steps:
@@ -352,7 +374,7 @@ def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
             assert notice, line
             told[notice["what"]].append(notice["name"])
     assert sorted(told["joined"]) == sorted(told["left"])
-    assert room.names == ("Watcher",)
+    assert room.state.names_in("lobby") == ("Watcher",)
 
 
 @given(st.lists(LINES, max_size=12), st.integers(0, 12))
@@ -361,7 +383,7 @@ def test_lines_that_come_together_have_the_same_effect_as_one_by_one(
 ) -> None:
     heard = []
     for together in (False, True):
-        room = Room(PromptLog())
+        room = Switchboard(PromptHub())
         peer, listener = Peer(room), Peer(room)
         listener.session.receive("Listener")
         for line in lines[:first]:
@@ -377,8 +399,8 @@ def test_lines_that_come_together_have_the_same_effect_as_one_by_one(
 
 
 def test_when_the_room_is_full_one_line_is_taken_and_counted() -> None:
-    log = PromptLog()
-    room = Room(log)
+    log = PromptHub()
+    room = Switchboard(log)
     ann = member(room, "Ann")
     commands: list[Line] = ["/who", "/help", "/foo"]
     assert ann.session.receive_batch(commands) == 3
@@ -393,13 +415,13 @@ def test_when_the_room_is_full_one_line_is_taken_and_counted() -> None:
 
 
 def test_lines_after_a_q_are_not_taken() -> None:
-    ann = member(Room(PromptLog()), "Ann")
+    ann = member(Switchboard(PromptHub()), "Ann")
     assert ann.session.receive_batch(["/who", "q", "/who"]) == 2
     assert ann.session.ended
 
 
 def test_a_long_answer_costs_one_token_for_each_4096_bytes() -> None:
-    room = Room(PromptLog())
+    room = Switchboard(PromptHub())
     charged: list[int] = []
     box = Inbox()
     session = Session(room, box, plain, charged.append)
@@ -415,12 +437,12 @@ def test_a_long_answer_costs_one_token_for_each_4096_bytes() -> None:
 def test_members_who_ask_at_the_same_time_get_the_same_event_object() -> None:
     events: list[Event] = []
 
-    class NotingLog(PromptLog):
+    class NotingLog(PromptHub):
         def tell(self, box: Box, event: Event) -> int:
             events.append(event)
             return super().tell(box, event)
 
-    room = Room(NotingLog())
+    room = Switchboard(NotingLog())
     ann, bob = member(room, "Ann"), member(room, "Bob")
     events.clear()
     for peer in (ann, bob):

@@ -291,7 +291,7 @@ async def test_slow_tables_are_made_before_the_server_listens(
 ) -> None:
     made_once = [
         sequences._patterns,
-        safe._marks_beyond,
+        safe._as_one_mark,
         skeleton._prototypes,
         names._reserved_skeletons,
     ]

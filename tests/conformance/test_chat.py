@@ -397,7 +397,10 @@ def test_r37_commands_without_arguments_refuse_an_argument(room: Room, line: str
 def test_r38_any_other_command_is_unknown(room: Room) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.ask("/foo bar", "error: unknown command /foo (try /help)")
-    ann.ask("/nick Bob", "error: unknown command /nick (try /help)")
+    ann.ask("/nickname Bob", "error: unknown command /nickname (try /help)")
+    ann.ask("/jion builds", "error: unknown command /jion (did you mean /join?)")
+    ann.ask("/helpp", "error: unknown command /helpp (did you mean /help?)")
+    ann.ask("/hel", "error: unknown command /hel (did you mean /help?)")
     ann.ask("/whois", "error: unknown command /whois (try /help)")
     ann.ask("/", "error: unknown command / (try /help)")
     ann.ask("/ who", "error: unknown command / (try /help)")
@@ -771,7 +774,7 @@ def test_r54_at_a_drain_a_peer_that_has_not_logged_in_is_told_and_closed(drain: 
 # What nobody can forge
 
 
-def test_r55_every_line_begins_in_one_of_four_ways(room: Room) -> None:
+def test_r55_every_line_begins_in_one_of_these_ways(room: Room) -> None:
     heard = lively(room)
     names = "|".join(map(re.escape, (*heard, *[f"v{turn}" for turn in range(40)])))
     for lines in heard.values():
@@ -947,3 +950,288 @@ def test_r65_a_member_may_make_any_number_of_mistakes(room: Room) -> None:
     ann.expect("*** Bob joined (2 here)")
     for _ in range(12):
         bob.ask("/foo", "error: unknown command /foo (try /help)")
+
+
+# Rooms. Names of rooms are each test's own: a topic outlives a test.
+
+
+def moved(peer: Peer, room: str, *others: str) -> None:
+    """Move a peer to a room, and read its welcome; `others` are there already."""
+    peer.say(f"/join {room}")
+    here = [*others, peer.name]
+    peer.expect(f"*** welcome, {peer.name} ({len(here)} here: {', '.join(here)})")
+
+
+def test_r47_whoever_is_ignored_is_left_out_of_the_sequence(room: Room) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    cid.ask("/ignore Ann", "*** you ignore Ann")
+    ann.say("one", "/topic r47", "two")
+    bob.expect("Ann: one", "*** Ann set the topic: r47", "Ann: two")
+    bob.say("three")
+    cid.expect("*** Ann set the topic: r47", "Bob: three")
+
+
+def test_r55_private_messages_begin_with_both_names(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask("/msg Bob *** x", "[you to Bob] *** x")
+    bob.expect("[Ann to you] *** x")
+
+
+def test_r66_everything_is_of_the_one_room_that_a_member_is_in(room: Room) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    moved(bob, "r66")
+    for other in (ann, cid):
+        other.expect("*** Bob left (2 here)")
+    moved(cid, "r66", "Bob")
+    ann.expect("*** Cid left (1 here)")
+    bob.expect("*** Cid joined (2 here)")
+    bob.say("hello", "/me waves")
+    cid.expect("Bob: hello", "* Bob waves")
+    cid.ask("/who", "*** 2 here: Bob, Cid")
+    ann.ask("/who", "*** 1 here: Ann")
+    ann.expect_quiet()
+    cid.say("q")
+    bob.expect("*** Cid left (1 here)")
+    ann.expect_quiet()
+
+
+def test_r67_a_move_is_told_in_both_rooms(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    moved(bob, "r67")
+    ann.expect("*** Bob left (1 here)")
+    moved(ann, "r67", "Bob")
+    bob.expect("*** Ann joined (2 here)")
+    moved(ann, "lobby")
+    bob.expect("*** Ann left (1 here)")
+    bob.expect_quiet()
+
+
+def test_r68_one_hash_in_front_of_a_room_is_dropped(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    moved(ann, "#r68")
+    ann.ask("/rooms", "*** rooms: lobby (0), r68 (1)")
+    ann.ask("/join ##r68", "error: a name cannot have a #")
+
+
+def test_r69_joining_where_one_is_gets_the_welcome_and_is_told_to_nobody(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask("/join lobby", "*** welcome, Ann (2 here: Ann, Bob)")
+    bob.expect_quiet()
+
+
+def test_r70_a_room_is_written_in_its_case_mapped_form(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    moved(ann, "R70ß")
+    bob.expect("*** Ann left (1 here)")
+    moved(bob, "r70ß", "Ann")
+    ann.expect("*** Bob joined (2 here)")
+    ann.ask("/rooms", "*** rooms: lobby (0), r70ß (2)")
+    for unfit in ("a b", "a:b", "/x", "x" * 33, "\u0301x"):
+        ann.say(f"/join {unfit}")
+        ann.expect_error()
+    # No word is reserved.
+    ann.say("/join Server")
+    ann.expect("*** welcome, Ann (1 here: Ann)")
+
+
+def test_r71_a_room_that_looks_like_another_is_refused(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    ann.ask("/join l0bby", "error: the room l0bby looks like lobby")
+    ann.ask("/join LОBBY", "error: the room lоbby looks like lobby")
+    ann.ask("/who", "*** 1 here: Ann")
+
+
+def test_r72_a_room_exists_while_it_has_members_or_a_topic(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    moved(ann, "r72-without")
+    moved(ann, "r72-with")
+    ann.ask("/topic T", "*** Ann set the topic: T")
+    moved(ann, "lobby")
+    ann.say("/rooms")
+    rooms = ann.read()
+    assert "r72-with (0)" in rooms
+    assert "r72-without" not in rooms
+    moved(ann, "r72-with")
+    ann.ask("/topic", "*** topic: T")
+
+
+def test_r73_rooms_are_listed_by_size_the_lobby_first(start: Starter) -> None:
+    room = start.room("--forever", "--quiet")
+    ann, bob, cid, dan = (room.log_in(name) for name in ("Ann", "Bob", "Cid", "Dan"))
+    for peer, where in ((ann, "b"), (bob, "c"), (cid, "c"), (dan, "a")):
+        peer.expect_like(r"\*\*\* welcome.*")
+        peer.say(f"/join {where}")
+        while not peer.read().startswith("*** welcome"):
+            pass
+    dan.ask("/rooms", "*** rooms: lobby (0), c (2), a (1), b (1)")
+
+
+def test_r74_at_the_limit_the_empty_room_with_the_oldest_topic_makes_place(
+    start: Starter,
+) -> None:
+    room = start.room("--forever", "--quiet", "--max-rooms", "3")
+    (ann,) = room.join("Ann")
+    for name in ("older", "old"):
+        moved(ann, name)
+        ann.ask("/topic T", "*** Ann set the topic: T")
+    moved(ann, "new")
+    ann.ask("/rooms", "*** rooms: lobby (0), new (1), old (0)")
+    bob = room.log_in("Bob")
+    bob.expect("*** welcome, Bob (1 here: Bob)")
+    bob.say("/join newer")
+    bob.expect("*** welcome, Bob (1 here: Bob)")
+    cid = room.log_in("Cid")
+    cid.expect("*** welcome, Cid (1 here: Cid)")
+    cid.ask("/join newest", "error: there are 3 rooms already")
+    cid.ask("/rooms", "*** rooms: lobby (1), new (1), newer (1)")
+
+
+# Topics
+
+
+def test_r75_a_topic_can_be_asked_for(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    moved(ann, "r75")
+    ann.ask("/topic", "*** no topic")
+    ann.ask("/topic ", "*** no topic")
+    ann.say("/topic a topic")
+    ann.expect("*** Ann set the topic: a topic")
+    ann.ask("/topic", "*** topic: a topic")
+
+
+def test_r76_a_new_topic_is_told_to_everyone_in_the_room(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask("/topic r76\x1b ", "*** Ann set the topic: r76�")
+    bob.expect("*** Ann set the topic: r76�")
+
+
+def test_r77_a_topic_has_at_most_390_bytes(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    moved(ann, "r77")
+    ann.ask("/topic " + "ä" * 195, "*** Ann set the topic: " + "ä" * 195)
+    ann.ask("/topic " + "ä" * 195 + "x", "error: a topic has at most 390 bytes")
+
+
+def test_r78_a_topic_that_is_removed_is_told(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.log_in_json("Bob")
+    ann.expect("*** Bob joined (2 here)")
+    ann.ask("/topic r78", "*** Ann set the topic: r78")
+    bob.request("topic", room="lobby", text="")
+    ann.expect("*** Bob removed the topic")
+    ann.ask("/topic", "*** no topic")
+
+
+# Other names
+
+
+def test_r79_a_new_name_is_told_to_everyone_in_the_room(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.ask("/nick Anna", "*** Ann is now Anna")
+    bob.expect("*** Ann is now Anna")
+    ann.say("hello")
+    bob.expect("Anna: hello")
+    ann.ask("/nick ANNA", "*** Anna is now ANNA")
+    cid = room.log_in("Ann")
+    cid.expect("*** welcome, Ann (3 here: ANNA, Bob, Ann)")
+
+
+@pytest.mark.parametrize("name", ["bob", "a:b", "server", "Воb", "a b"])
+def test_r80_a_name_that_is_unfit_or_taken_is_refused(room: Room, name: str) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    ann.say(f"/nick {name}")
+    ann.expect_error()
+    ann.ask("/nick Ann", "*** you are Ann")
+    bob.expect_quiet()
+
+
+# Private messages
+
+
+def test_r81_a_private_message_is_heard_by_two(room: Room) -> None:
+    ann, bob, cid = room.join("Ann", "Bob", "Cid")
+    moved(bob, "r81")
+    for other in (ann, cid):
+        other.expect("*** Bob left (2 here)")
+    ann.ask("/msg BOB  hello\t", "[you to Bob]  hello")
+    bob.expect("[Ann to you]  hello")
+    cid.expect_quiet()
+
+
+def test_r82_a_reply_goes_to_the_last_writer_through_nicks(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    bob.ask("/reply hi", "error: nobody has written to you yet")
+    ann.ask("/msg Bob hello", "[you to Bob] hello")
+    ann.ask("/nick Anna", "*** Ann is now Anna")
+    bob.expect("[Ann to you] hello", "*** Ann is now Anna")
+    bob.ask("/reply hi", "[you to Anna] hi")
+    ann.expect("[Bob to you] hi")
+
+
+@pytest.mark.parametrize("name", ["Zed", "a:b", "error"])
+def test_r83_a_name_that_nobody_has_is_told(room: Room, name: str) -> None:
+    (ann,) = room.join("Ann")
+    ann.ask(f"/msg {name} hello", f"error: there is no {name} here")
+
+
+def test_r84_one_may_write_to_oneself(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    ann.ask("/msg ann hello", "[you to Ann] hello", "[Ann to you] hello")
+
+
+# Ignoring
+
+
+def test_r85_whoever_is_ignored_is_not_heard_whatever_they_are_called(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    bob.ask("/ignore ann", "*** you ignore Ann")
+    ann.say("hello", "/me waves", "/nick Anna", "/msg Bob psst", "hello again")
+    ann.expect("*** Ann is now Anna", "[you to Bob] psst")
+    bob.expect("*** Ann is now Anna")
+    bob.ask("/ignore Zed", "error: there is no Zed here")
+    bob.ask("/ignore Bob", "error: you cannot ignore yourself")
+    ann.say("q")
+    bob.expect("*** Anna left (1 here)")
+
+
+def test_r86_ignoring_can_end(room: Room) -> None:
+    ann, bob = room.join("Ann", "Bob")
+    bob.ask("/ignore Ann", "*** you ignore Ann")
+    ann.ask("/nick Anna", "*** Ann is now Anna")
+    ann.say("one")
+    ann.expect_quiet()
+    bob.expect("*** Ann is now Anna")
+    bob.ask("/unignore Anna", "*** you hear Anna again")
+    ann.say("two")
+    bob.expect("Anna: two")
+
+
+def test_r87_a_member_ignores_at_most_a_hundred(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    for number in range(101):
+        room.log_in(f"m{number}").expect_like(r"\*\*\* welcome, .*")
+        ann.expect(f"*** m{number} joined ({number + 2} here)")
+    for number in range(100):
+        ann.ask(f"/ignore m{number}", f"*** you ignore m{number}")
+    ann.ask("/ignore m100", "error: you ignore 100 members already")
+    ann.ask("/ignore m0", "*** you ignore m0")
+
+
+# What comes from other formats, and what comes later
+
+
+def test_r88_a_text_of_several_lines_is_several_lines(room: Room) -> None:
+    (ann,) = room.join("Ann")
+    bob = room.log_in_json("Bob")
+    ann.expect("*** Bob joined (2 here)")
+    bob.request("say", room="lobby", text="one\n\n*** two")
+    bob.request("act", room="lobby", text="waves\nagain")
+    bob.request("tell", to="Ann", text="a\nb")
+    ann.expect("Bob: one", "Bob: ", "Bob: *** two", "* Bob waves", "* Bob again")
+    ann.expect("[Bob to you] a", "[Bob to you] b")
+
+
+@pytest.mark.parametrize("line", ["/history", "/history 5"])
+def test_r89_the_history_is_not_available(room: Room, line: str) -> None:
+    (ann,) = room.join("Ann")
+    ann.ask(line, "error: the history is not available")

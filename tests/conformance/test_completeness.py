@@ -10,12 +10,18 @@ HERE = Path(__file__).parent
 PROTOCOL = HERE.parent.parent / "docs" / "protocol.md"
 
 # The file with the tests of each part.
-FILES = {"L": "test_lines.py", "C": "test_calculator.py", "R": "test_chat.py", "N": "test_names.py"}
+FILES = {
+    "L": "test_lines.py",
+    "C": "test_calculator.py",
+    "R": "test_chat.py",
+    "N": "test_names.py",
+    "J": "test_json.py",
+}
 
 
 def sentences(text: str) -> list[str]:
     """Return the numbers of the sentences, such as `L8`, in the order of the document."""
-    return re.findall(r"^- \*\*([LCRN]\d+)\.\*\* ", text, re.MULTILINE)
+    return re.findall(r"^- \*\*([LCRNJ]\d+)\.\*\* ", text, re.MULTILINE)
 
 
 def functions(text: str) -> list[str]:
@@ -29,7 +35,7 @@ def functions(text: str) -> list[str]:
 
 def held(name: str) -> str | None:
     """Return the number of the sentence that a test is named after."""
-    match = re.match(r"test_([lcrn]\d+)_[a-z]", name)
+    match = re.match(r"test_([lcrnj]\d+)_[a-z]", name)
     return match[1].upper() if match else None
 
 
@@ -89,5 +95,5 @@ def test_no_number_is_given_twice_or_left_out() -> None:
 
 def test_every_sentence_that_the_document_speaks_of_exists() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
-    spoken_of = set(re.findall(r"\b[LCRN][1-9]\d*\b", text))
+    spoken_of = set(re.findall(r"\b[LCRNJ][1-9]\d*\b", text))
     assert spoken_of <= set(all_sentences())

@@ -37,6 +37,15 @@ async def test_a_batch_holds_no_more_lines_than_there_are_tokens(autojump_clock:
     assert reader.lines_in == 4
 
 
+async def test_no_more_is_held_ready_than_there_are_tokens(autojump_clock: MockClock) -> None:
+    reader, theirs = paced(rate=10, burst=150)
+    await theirs.send_all(b"x\n" * 200)
+    assert len(await reader.receive_batch()) == 100
+    assert len(reader.take_held()) == 50
+    assert reader.take_held() == []
+    assert trio.current_time() == 0
+
+
 async def test_a_flooding_peer_is_not_read_from_while_it_waits(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:

@@ -152,6 +152,31 @@ async def test_a_batch_is_a_bounded_part_of_what_was_received() -> None:
     assert len(await reader.receive_batch()) == 20 - PART_BYTES // 1000
 
 
+async def test_what_was_received_with_a_batch_can_be_taken_without_a_wait() -> None:
+    near, far = memory_stream_pair(Link(capacity=1 << 20))
+    reader = LineReader(near)
+    assert reader.take_held() == []
+    lines = [str(number) for number in range(2 * PART_LINES + 76)]
+    await far.send_all("".join(f"{line}\n" for line in lines).encode() + b"unfini")
+    taken = await reader.receive_batch()
+    while part := reader.take_held():
+        assert len(part) <= PART_LINES
+        taken += part
+    assert taken == lines
+    await far.send_all(b"shed\n")
+    assert reader.take_held() == []
+    assert await reader.receive_batch() == ["unfinished"]
+
+
+async def test_what_receive_has_left_over_is_held_too() -> None:
+    near, far = memory_stream_pair()
+    reader = LineReader(near)
+    await far.send_all(b"1\n2\n3\n")
+    assert await reader.receive() == "1"
+    assert reader.take_held() == ["2", "3"]
+    assert reader.take_held() == []
+
+
 async def test_a_reader_takes_little_memory_beside_what_it_has_received() -> None:
     near, far = memory_stream_pair(Link(capacity=1 << 20))
     reader = LineReader(near)
@@ -219,7 +244,9 @@ async def test_the_lines_are_the_same_however_they_are_cut_and_received(
                 break
         else:
             batch = await reader.receive_batch()
-            assert len(batch) <= PART_LINES
+            # The end of a line that is not to end comes with the last of its part.
+            ends = any(isinstance(line, LineUnending) for line in batch)
+            assert len(batch) <= PART_LINES + ends
             received += map(str, batch)
             if not batch:
                 break

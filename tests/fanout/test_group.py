@@ -21,10 +21,7 @@ def plain(event: str) -> bytes:
 
 
 def encoded(lines: bytes) -> EncodedBatch:
-    batch = EncodedBatch(0)
-    batch.chunks.append(lines)
-    batch.close([1], has_deltas=False)
-    return batch
+    return EncodedBatch([0], [lines], [1])
 
 
 def fail(box: object, error: Exception) -> None:

@@ -875,3 +875,114 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
         trio.run(main)
     assert received == model(steps)
     assert counts == [(lines.count(b"\n"), len(lines)) for lines in received]
+
+
+# Topics
+
+
+async def test_what_is_published_on_a_topic_goes_to_those_who_have_it_in_one_order() -> None:
+    async with running_hub() as hub:
+        x, y, both, neither, everything = (ListBox() for _ in range(5))
+        hub.add(x, plain, topics=["x"])
+        hub.add(y, quoted, topics=["y"])
+        hub.add(both, plain, topics=["y", "x"])
+        hub.add(neither, plain)
+        hub.add(everything, plain, topics=None)
+        hub.publish("1", topic="x")
+        hub.publish("2", topic="y")
+        hub.publish("3")
+        hub.publish_all(["4", "5"], topic="x", exclude=both)
+        await hub.wait_delivered()
+        assert x.puts == [b"1\n3\n4\n5\n"]
+        assert y.puts == [b"<2>\n<3>\n"]
+        assert both.puts == [b"1\n2\n3\n"]
+        assert neither.puts == [b"3\n"]
+        assert everything.puts == [b"1\n2\n3\n4\n5\n"]
+
+
+async def test_a_member_gets_what_comes_while_it_has_the_topic() -> None:
+    async with running_hub() as hub:
+        (ann,) = members_of(hub, 1)
+        hub.publish("1", topic="x")
+        hub.subscribe(ann, "x")
+        hub.subscribe(ann, "x")
+        hub.publish("2", topic="x")
+        hub.unsubscribe(ann, "x")
+        hub.unsubscribe(ann, "x")
+        hub.publish("3", topic="x")
+        hub.subscribe(ann, "x")
+        hub.publish("4", topic="x")
+        await hub.wait_delivered()
+        hub.publish("5", topic="x")
+        await hub.wait_delivered()
+        hub.unsubscribe(ann, "x")
+        hub.publish("6", topic="x")
+        await hub.wait_delivered()
+        assert ann.puts == [b"2\n4\n", b"5\n"]
+        hub.discard(ann)
+        hub.subscribe(ann, "x")
+        hub.unsubscribe(ann, "x")
+        hub.publish("7", topic="x")
+        await hub.wait_delivered()
+        assert ann.lines == b"2\n4\n5\n"
+
+
+async def test_topics_may_be_given_and_taken_before_the_hub_runs() -> None:
+    hub = Hub[str]()
+    ann, bob = ListBox(), ListBox()
+    hub.add(ann, plain)
+    hub.subscribe(ann, "x")
+    hub.add(bob, plain, topics="x")
+    hub.unsubscribe(bob, "x")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        hub.publish("1", topic="x")
+        await hub.wait_delivered()
+        assert (ann.lines, bob.lines) == (b"1\n", b"")
+        nursery.cancel_scope.cancel()
+
+
+async def test_several_members_may_be_left_out() -> None:
+    async with running_hub() as hub:
+        ann, bob, cid = members_of(hub, 3)
+        hub.publish("1", exclude=ann, without=[bob, ListBox()])
+        hub.publish("2", without=[cid])
+        await hub.wait_delivered()
+        assert [box.lines for box in (ann, bob, cid)] == [b"2\n", b"2\n", b"1\n"]
+
+
+async def test_a_thousand_topics_are_neither_tasks_nor_left_over() -> None:
+    async with running_hub() as hub:
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        boxes = members_of(hub, 1000)
+        for number, box in enumerate(boxes):
+            hub.subscribe(box, number)
+            hub.subscribe(box, "all")
+        for number in range(1000):
+            hub.publish(str(number), topic=number)
+        await hub.wait_delivered()
+        assert [box.lines for box in boxes] == [b"%d\n" % number for number in range(1000)]
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        for box in boxes:
+            hub.discard(box)
+        await hub.wait_delivered()
+        assert (hub._groups, hub._by_topic, hub._members) == ({}, {}, {})
+
+
+async def test_an_outbox_counts_what_it_was_sent_through_all_its_topics() -> None:
+    async with running_hub() as hub, trio.open_nursery() as nursery:
+        stream, peer = memory_stream_pair()
+        outbox, twin = Outbox(stream, nursery), Outbox(memory_stream_pair()[0], nursery)
+        for box in (outbox, twin):
+            hub.add(box, plain, topics=["x"])
+        for number, topic in enumerate(("x", "y", "x")):
+            hub.publish(str(number), topic=topic)
+            await hub.wait_delivered()
+            hub.subscribe(outbox, "y")
+        assert (outbox.lines_out, outbox.bytes_out) == (3, 6)
+        hub.publish("own", topic="y", exclude=outbox)
+        hub.publish("last", topic="y")
+        await hub.wait_delivered()
+        assert await peer.receive_some() == b"0\n1\n2\nlast\n"
+        assert (outbox.lines_out, outbox.bytes_out) == (4, 11)
+        assert (twin.lines_out, twin.bytes_out) == (2, 4)

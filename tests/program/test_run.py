@@ -253,7 +253,7 @@ async def _idle() -> None:
     pass
 
 
-def _sync(*_connections: object) -> None:
+def _sync(connection: object) -> None:
     pass
 
 

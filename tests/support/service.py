@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from forkserver import ForkServer, Process
+from json_peer import JSONPeer
 from peer import PATIENCE, Conversation, Peer, open_socket
 
 LOCAL = "127.0.0.1:0"
@@ -197,8 +198,23 @@ class Room(Service):
                 other.expect(f"*** {name} joined ({len(here)} here)")
         return self._members[-len(names) :]
 
+    def connect_json(self, name: str = "somebody", *, address: str | None = None) -> JSONPeer:
+        """Connect a peer that speaks JSON lines, and say nothing yet."""
+        return JSONPeer(self.connect(name, address=address))
+
+    def log_in_json(self, name: str, *rooms: str, **fields: Any) -> JSONPeer:
+        """Log a peer in that speaks JSON lines, in these rooms or the lobby; read the answer."""
+        peer = self.connect_json(name)
+        if rooms:
+            fields["rooms"] = rooms
+        peer.request("login", name=name, **fields)
+        peer.expect("welcome", name=name)
+        for room in rooms or ("lobby",):
+            peer.expect("entered", room=room)
+        return peer
+
     def empty(self) -> None:
-        """Close all connections, and wait until the room is empty."""
+        """Close all connections, and wait until every room is empty."""
         keeper = self.log_in("Keeper")
         count = self._count(keeper.read())
         for peer in self._peers:
@@ -206,6 +222,12 @@ class Room(Service):
                 peer.close()
         while count != 1:
             count = self._count(keeper.read()) or count
+        # Those who were in other rooms; an empty room may stay for its topic.
+        while True:
+            keeper.say("/rooms")
+            line = keeper.read()
+            if line.startswith("*** rooms: ") and not re.search(r", \S+ \([1-9]", line):
+                break
         keeper.leave()
 
     @staticmethod

@@ -204,7 +204,7 @@ def test_a_line_of_printable_ascii_is_returned_itself(line: str) -> None:
 def test_a_line_without_suspects_is_never_taken_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delattr("trionet.text.safe.replace_alone")
+    monkeypatch.delattr("trionet.text.safe.replace_selectors")
     for line in ("Zoë", "世界", "क्षमा", "שלום", "😀🇩🇪👍🏽", "e\u0323\u0302"):
         assert safe_text(line) is line
     with pytest.raises(NameError):
@@ -284,11 +284,15 @@ DEAR = [
     "\U0001d167\U00011013",
     "x\ufe0f",
     "\u1820\ufe0f",
+    f"\U00011013{ZWNJ}",
+    "\u180e#\u180e\0#",
+    "1\ufe0f\ufe0f",
+    "1\ufe0f" + "1\u180e" * 9,
 ]
 
 
 def test_no_line_makes_more_calls_because_it_is_long() -> None:
-    safe_text(f"\u0301{ZWJ}" * 9)  # so that all is compiled
+    safe_text(f"\u0301{ZWJ}\U0001d167" * 9)  # so that all is compiled
     for piece in DEAR:
         assert calls_for(longest(piece)) < 60, ascii(piece)
 
@@ -306,6 +310,15 @@ def test_no_line_makes_more_calls_because_it_is_long() -> None:
 def test_towers_and_flags_make_a_few_calls_each(piece: str, most: int) -> None:
     safe_text(longest(piece))
     assert calls_for(longest(piece)) < 60 + 4 * most
+
+
+@pytest.mark.parametrize("count", [1, 40, 300])
+def test_a_word_is_judged_the_same_however_often_it_stands_in_a_line(count: int) -> None:
+    # A line in which much is kept takes another way than one in which little is.
+    kept = [f"\u0647{ZWNJ}\u0647", f"क\u094d{ZWJ}", f"👩🏽{ZWJ}💻", "1\ufe0f", "\u1820\u180e\u1821"]
+    for word in [*kept, *DEAR, *("".join((a, b)) for a in kept for b in DEAR)]:
+        line = " ".join(["é", *[word] * count])
+        assert safe_text(line) == " ".join(["é", *[safe_text(word)] * count]), ascii(word)
 
 
 def test_random_lines_of_characters_with_rules_make_few_calls() -> None:

@@ -19,7 +19,7 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
-from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, put_answers
+from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, encode_answers
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, ListenError
@@ -97,6 +97,8 @@ async def serve(
         session = Session(arithmetic)
         lines, outbox = connection.lines, connection.outbox
         time_slice = TimeSlice(outbox)
+        if show is None:
+            connection.answer_at_once(partial(_answer_pairs, session))
         try:
             # Written out here, not in functions: waking a task through two more coroutines took 4 %
             # of the time of a line.
@@ -105,13 +107,13 @@ async def serve(
                 answers = session.answer_pairs(batch) if is_short else []
                 if len(answers) == len(batch):
                     # Nearly always nothing else is left to do.
-                    put_answers(outbox, answers)
+                    outbox.put(encode_answers(answers))
                 else:
                     time_slice.begin(answers)
                     await _answer(session, batch[len(answers) :], time_slice, show_all, connection)
                 # Do not work ahead of a client that does not read. When everything was sent, the
                 # checkpoint in the next receive_batch is enough.
-                if outbox.direct is None:
+                if outbox.is_blocked:
                     await outbox.flush()
                 # While a client is idle, its last lines need not stay in memory.
                 del batch
@@ -143,6 +145,15 @@ async def serve(
             if once:
                 await finished.wait()
                 await server.drain()
+
+
+def _answer_pairs(session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+    """Answer lines without waking their session's task, and return those that only it can."""
+    if len(lines) > PAIRS_A_SLICE:
+        return b"", lines
+    answers = session.answer_pairs(lines)
+    left = lines[len(answers) :]
+    return encode_answers(answers) if answers else b"", left
 
 
 async def _answer(

@@ -89,12 +89,12 @@ class TimeSlice:
     def send_answers(self) -> None:
         """Put the answers into the outbox."""
         if self.answers:
-            put_answers(self._outbox, self.answers)
+            self._outbox.put(encode_answers(self.answers))
             self.answers = []
 
 
-def put_answers(outbox: Outbox, answers: list[str]) -> None:
-    """Put answers into an outbox; uses up the list."""
+def encode_answers(answers: list[str]) -> bytes:
+    """Return answers as lines; uses up the list."""
     # A session's answers are safe lines, so there is no need to check them again.
     answers.append("")
-    outbox.put("\n".join(answers).encode())
+    return "\n".join(answers).encode()

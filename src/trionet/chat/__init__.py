@@ -1,13 +1,15 @@
-"""The chat: names, a room, and one order of messages for all members, in lines.
+"""The chat: names, rooms, and one order of what happens for all members, in lines.
 
 Where things are, in the order in which a line passes:
 
-- `plain` is a wire format: it turns lines into requests and events into lines. `wire_format` says
-  what another one has to provide.
-- `session` is one peer's way through the room.
-- `names` decides who can be called what, and `skeleton` what looks alike.
-- `room` knows who is here, and tells the members what happens, as `events`.
-- `server` puts these behind connections. `console` is the operator's view, `client` the other end.
+- `plain` and `json_lines` are wire formats: they turn lines into `requests`, and `events` and
+  `answers` into lines. `wire_format` says what another one has to provide.
+- `session` is one peer's way through the chat.
+- `operations` are what it asks for that others can observe; `log` has their order.
+- `state` knows all names, rooms and numbers, and changes by operations alone.
+- `switchboard` sends what comes of them to the members, and `server` puts all this behind
+  connections. `console` is the operator's view, `client` the other end.
+- `names` and `room_names` decide what can be called what, and `skeleton` what looks alike.
 """
 
 from trionet._lazy import attach

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trionet.chat import plain
-from trionet.chat.events import Acted, Event, Said
+from trionet.chat.answers import Event
+from trionet.chat.events import Acted, Said
+from trionet.chat.room_names import LOBBY
 
 
 class Console:
@@ -28,9 +30,16 @@ class Console:
             self._show(line)
 
 
-encode_everything = plain.encode
+def encode_everything(event: Event) -> bytes:
+    """Return the lines that tell an event. A room but the lobby stands before each."""
+    lines = plain.encode(event)
+    room = getattr(event, "room", LOBBY)
+    if room == LOBBY or not lines:
+        return lines
+    begin = f"[{room}] ".encode()
+    return begin + lines[:-1].replace(b"\n", b"\n" + begin) + b"\n"
 
 
 def encode_notices(event: Event) -> bytes:
     """Return the lines that tell an event; nothing for what members say."""
-    return b"" if type(event) in (Said, Acted) else plain.encode(event)
+    return b"" if type(event) in (Said, Acted) else encode_everything(event)

@@ -1,9 +1,10 @@
-"""What happens in a room, and what its members ask for: plain values, without wording or wire.
+"""What came of operations: the events that `state.State.apply` returns. Plain data.
 
-They are msgspec structs because every message becomes two of them: a struct is made in 0.07 µs, a
-frozen dataclass in 0.5 µs. ``gc=False`` leaves out the garbage collector's header. That is safe
-here because no value can be part of a reference cycle: each holds texts, numbers, and tuples of
-these.
+An event is for everyone in its room, or for one connection or member where its docstring says so.
+`member` is whoever caused it, and `id` is what that member gave its request; only that member's own
+copy ever shows it. Times are in milliseconds since 1970, UTC.
+
+``gc=False`` is safe because none of them can be part of a reference cycle.
 """
 
 from __future__ import annotations
@@ -12,107 +13,168 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from trionet.errors import TrionetError
-
-# A newcomer to a full room should not meet a wall of names. And if a thousand came at once and each
-# were told every name, that would be half a million names.
-MAX_WELCOME_NAMES = 20
+from trionet.chat.operations import ConnectionId, RequestId
 
 
 class Said(Struct, frozen=True, gc=False):
-    """A member sent a message."""
+    """A member said a run of messages; they have the numbers from `number` on.
 
+    `ids` has one for each text; ``None``: none of them has one.
+    """
+
+    room: str
+    number: int
+    time: int
+    member: int
     name: str
-    text: str
+    texts: list[str]
+    ids: list[RequestId] | None = None
 
 
 class Acted(Struct, frozen=True, gc=False):
-    """A member sent an action, such as `waves`."""
+    """A member said an action, such as `waves`."""
 
+    room: str
+    number: int
+    time: int
+    member: int
     name: str
     text: str
+    id: RequestId = None
 
 
 class Joined(Struct, frozen=True, gc=False):
-    """Somebody joined; the room now has `count` members."""
+    """A member joined a room, which has `count` members now."""
 
+    room: str
+    number: int
+    time: int
+    member: int
     name: str
     count: int
+    id: RequestId = None
 
 
 class Left(Struct, frozen=True, gc=False):
-    """A member left; the room now has `count` members."""
+    """A member left a room, which has `count` members now.
 
-    name: str
-    count: int
-
-
-class Welcomed(Struct, frozen=True, gc=False):
-    """Tells a new member who is here, in order of joining, the newcomer last.
-
-    In a full room `names` holds only the first members, and `more` counts the others.
+    `reason` is `quit`, `moved`, `left` or `lost`.
     """
 
+    room: str
+    number: int
+    time: int
+    member: int
     name: str
-    names: tuple[str, ...]
-    more: int = 0
-
-
-class Present(Struct, frozen=True, gc=False):
-    """Tells a member who is here, in order of joining."""
-
-    names: tuple[str, ...]
-
-
-class Helped(Struct, frozen=True, gc=False):
-    """Tells a member what it can do here."""
-
-
-class Mistaken(Struct, frozen=True, gc=False):
-    """Tells a peer why its line was rejected."""
-
+    count: int
     reason: str
+    id: RequestId = None
 
 
-class Closing(Struct, frozen=True, gc=False):
-    """The server is about to end."""
+class Renamed(Struct, frozen=True, gc=False):
+    """A member of a room is called `to` from now on; one for each of its rooms."""
 
-
-Event: TypeAlias = Said | Acted | Joined | Left | Welcomed | Present | Helped | Mistaken | Closing
-
-
-class LogIn(Struct, frozen=True, gc=False):
-    """Become a member under this name."""
-
+    room: str
+    number: int
+    time: int
+    member: int
     name: str
+    to: str
+    id: RequestId = None
 
 
-class Say(Struct, frozen=True, gc=False):
-    """Send a message to all other members."""
+class TopicSet(Struct, frozen=True, gc=False):
+    """A member set the topic of a room, or removed it with an empty text."""
 
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
     text: str
+    id: RequestId = None
 
 
-class Act(Struct, frozen=True, gc=False):
-    """Send an action to all other members."""
+class Told(Struct, frozen=True, gc=False):
+    """A member said something to another one alone; `number` counts in the receiver's sequence."""
 
+    number: int
+    time: int
+    member: int
+    receiver: int
+    name: str
+    to: str
     text: str
+    id: RequestId = None
 
 
-class AskWho(Struct, frozen=True, gc=False):
-    """Ask who is here."""
+class LoggedIn(Struct, frozen=True, gc=False):
+    """For one connection: it is a member now. Its rooms were told before, each by a `Joined`."""
+
+    connection: ConnectionId
+    member: int
+    name: str
+    rooms: tuple[str, ...]
+    id: RequestId = None
 
 
-class AskHelp(Struct, frozen=True, gc=False):
-    """Ask what can be done here."""
+class Named(Struct, frozen=True, gc=False):
+    """For one member: it has this name now. `was_told`: a `Renamed` has told so in some room."""
+
+    member: int
+    name: str
+    was_told: bool
+    id: RequestId = None
 
 
-class Quit(Struct, frozen=True, gc=False):
-    """Leave."""
+class Stayed(Struct, frozen=True, gc=False):
+    """For one member: it asked to join a room that it is in already."""
+
+    member: int
+    room: str
+    id: RequestId = None
 
 
-Request: TypeAlias = LogIn | Say | Act | AskWho | AskHelp | Quit
+class LoggedOut(Struct, frozen=True, gc=False):
+    """A member is gone. Its rooms were told before, each by a `Left`."""
+
+    member: int
 
 
-class Misunderstood(TrionetError):
-    """A line that a format cannot read as a request; the message says what to write instead."""
+class LoginRefused(Struct, frozen=True, gc=False):
+    """For one connection: it is no member."""
+
+    connection: ConnectionId
+    code: str
+    reason: str
+    id: RequestId = None
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """For one member: an operation was not carried out.
+
+    `room` names a room of a login that could not be joined; ``None``: something else was refused.
+    """
+
+    member: int
+    code: str
+    reason: str
+    id: RequestId = None
+    room: str | None = None
+
+
+StateEvent: TypeAlias = (
+    Said
+    | Acted
+    | Joined
+    | Left
+    | Renamed
+    | TopicSet
+    | Told
+    | LoggedIn
+    | Named
+    | Stayed
+    | LoggedOut
+    | LoginRefused
+    | Refused
+)

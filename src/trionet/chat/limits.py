@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trionet.limits import Limits
+from trionet.limits import Bound, Limits
 
 # Half a minute for a name; then no limit, because people listen for hours (TCP's keep-alive finds
 # peers that vanish). 50 lines a second are beyond any typist, and 1,000 at once are a large paste.
@@ -10,3 +10,7 @@ from trionet.limits import Limits
 OPEN_ROOM = Limits(
     max_clients=10_000, max_per_address=1_000, login_timeout=30, rate=50, burst=1_000
 )
+
+# Rooms that there may be. One costs some 0.5 KiB.
+ROOMS = Bound(least=1, most=1_000_000)
+DEFAULT_ROOMS = 10_000

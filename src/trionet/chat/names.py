@@ -105,12 +105,27 @@ def parse_name(text: str) -> Name:
     Raises:
         NameRefused: nobody can have this name.
     """
+    name = parse_room_name(text)
+    if name.key in _RESERVED:
+        raise NameRefused(f"nobody can be called {name}")
+    if not {*map(_without_marks, name.skeletons)}.isdisjoint(_reserved_skeletons()):
+        raise NameRefused(f"nobody can be called {name}, which looks like a reserved word")
+    return name
+
+
+def parse_room_name(text: str) -> Name:
+    """Read the name of a room: the same as `parse_name`, but no word is reserved.
+
+    Args:
+        text: the name; a room is shown by its `key`.
+
+    Raises:
+        NameRefused: no room can have this name.
+    """
     text = text.strip(" \t")
     if _PLAIN_NAME.fullmatch(text):
         key = text.lower()
-        skeletons = skeletons_of(text, key)
-        if skeletons.isdisjoint(_reserved_skeletons()):
-            return _name(text, key, skeletons)
+        return _name(text, key, skeletons_of(text, key))
     return _judge(text)
 
 
@@ -129,7 +144,7 @@ def _judge(text: str) -> Name:
     _check_form(shown, key)
     _check_safe(shown)
     skeletons = skeletons_of(shown, key)
-    _check_skeletons(shown, key, skeletons)
+    _check_look(shown, key, skeletons)
     return _name(shown, key, skeletons)
 
 
@@ -139,23 +154,19 @@ def _name(shown: str, key: str, skeletons: frozenset[str]) -> Name:
 
 
 def _check_form(shown: str, key: str) -> None:
-    """Refuse forbidden characters and reserved words."""
+    """Refuse characters that a name cannot have, or cannot begin with."""
     if shown[0] in _FORBIDDEN_FIRST:
         raise NameRefused(f"a name cannot begin with {shown[0]}")
     for character in _FORBIDDEN:
         if character in key:
             raise NameRefused(f"a name cannot have a {character}")
-    if key in _RESERVED:
-        raise NameRefused(f"nobody can be called {shown}")
     if unicodedata.category(shown[0])[0] == "M":
         # It would be drawn on whatever stands before the name, and so hide from the name itself.
         raise NameRefused("a name cannot begin with a combining mark")
 
 
-def _check_skeletons(shown: str, key: str, skeletons: frozenset[str]) -> None:
-    """Refuse a name that looks like something that only the room writes."""
-    if not {*map(_without_marks, skeletons)}.isdisjoint(_reserved_skeletons()):
-        raise NameRefused(f"nobody can be called {shown}, which looks like a reserved word")
+def _check_look(shown: str, key: str, skeletons: frozenset[str]) -> None:
+    """Refuse a name that looks like the beginning of something that only the room writes."""
     if shown.isascii():
         # No ASCII character looks like another one that means something here.
         return

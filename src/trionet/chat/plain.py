@@ -1,9 +1,10 @@
 """The plain wire format, made for `nc` and for people.
 
-| the room sends | as |
+| the server sends | as |
 |---|---|
 | a message | ``Ann: hello`` |
 | an action | ``* Ann waves`` |
+| a message to one member alone | ``[Ann to you] hello`` |
 | a notice, or the answer to a command | ``*** Ann joined (3 here)`` |
 | the answer to a mistake | ``error: REASON`` |
 
@@ -11,38 +12,43 @@
 |---|---|
 | its name | the first line |
 | a message | a line; if the text begins with ``/``, as ``//…`` or ``/say /…`` |
-| a command | ``/me TEXT``, ``/say TEXT``, ``/who``, ``/help``, ``/quit`` or ``q`` |
+| a command | ``/me TEXT`` and the others of `COMMANDS`, or ``q`` |
 
-To add a command, add its request to `trionet.chat.events`, its way in to `_COMMANDS_WITH_TEXT` or
-`_COMMANDS_ALONE` here, and its line to `_HELP`.
+A peer of this format is in one room at a time, so no line needs to name it.
+
+To add a command, add its row to `COMMANDS`; the help shows the rows as they stand there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, assert_never, cast
 
-from trionet.chat.events import (
-    MAX_WELCOME_NAMES,
+from trionet.chat import answers, events
+from trionet.chat.answers import MAX_WELCOME_NAMES, Event
+from trionet.chat.commands import Command, read_command
+from trionet.chat.requests import (
     Act,
-    Acted,
     AskHelp,
+    AskPast,
+    AskRooms,
+    AskTopic,
     AskWho,
-    Closing,
-    Event,
-    Helped,
-    Joined,
-    Left,
+    HearAgain,
+    Ignore,
+    Join,
     LogIn,
-    Mistaken,
     Misunderstood,
-    Present,
     Quit,
+    Rename,
+    Reply,
     Request,
-    Said,
     Say,
-    Welcomed,
+    SayAll,
+    SetTopic,
+    Tell,
 )
+from trionet.chat.texts import safe_topic
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
 from trionet.notices import (
     AddressFull,
@@ -54,13 +60,15 @@ from trionet.notices import (
     ServerClosing,
     ServerFull,
 )
-from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
+from trionet.text.safe import WHITE_SPACE, safe_message
+
+# See `trionet.chat.wire_format.WireFormat`: nobody gets their own messages back, and each line
+# before login is a try at a name.
+receipts = False
+names_first = True
 
 NOTICE = "*** "
 ERROR = "error: "
-
-# Characters of an unknown command that the error repeats.
-_MAX_REPEATED = 32
 
 # How a line that is surely a message neither begins (a command, or a blank line) nor ends (a space
 # that must be dropped; a `q`, which some messages end with too).
@@ -68,14 +76,54 @@ _NO_MESSAGE_START = frozenset(("/", ""))
 _NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
+
+def _topic(text: str) -> Request:
+    return SetTopic(safe_topic(text)) if text.strip(WHITE_SPACE) else AskTopic()
+
+
+def _message_to(text: str) -> Request:
+    name, _, message = text.lstrip(" \t").partition(" ")
+    if not message.strip(WHITE_SPACE):
+        raise Misunderstood("/msg needs a name and a text: /msg NAME TEXT")
+    return Tell(name, safe_message(message))
+
+
+COMMANDS = (
+    Command("/me TEXT", "an action, such as /me waves", lambda text: Act(safe_message(text))),
+    Command(
+        "/say TEXT",
+        "a message that looks like a command, or a q",
+        lambda text: Say(safe_message(text)),
+    ),
+    Command("/msg NAME TEXT", "a message to one member alone", _message_to),
+    Command(
+        "/reply TEXT", "the same to whoever wrote so to you", lambda text: Reply(safe_message(text))
+    ),
+    Command("/who", "who is here", lambda _: AskWho()),
+    Command("/rooms", "which rooms there are", lambda _: AskRooms()),
+    Command(
+        "/join ROOM", "go to another room", lambda room: Join(room.removeprefix("#"), moves=True)
+    ),
+    Command("/topic [TEXT]", "what this room is about, or set it", _topic),
+    Command("/nick NAME", "take another name", Rename),
+    Command("/ignore NAME", "hide what a member says", Ignore),
+    Command("/unignore NAME", "hear it again", HearAgain),
+    Command("/history [N]", "", lambda _: AskPast("the history")),
+    Command("/help", "this", lambda _: AskHelp()),
+    Command("/quit", "leave", lambda _: Quit()),
+)
+
+_BY_NAME = {command.name: command for command in COMMANDS}
+
 _HELP = (
-    "a line is sent to everyone else; these are commands:",
-    "/me TEXT    an action, such as /me waves",
-    "/say TEXT   a message that looks like a command, or a q",
-    "//TEXT      a message that begins with a /",
-    "/who        who is here",
-    "/help       this",
-    "/quit or q  leave",
+    "a line is sent to everyone else in the room; these are commands:",
+    *(
+        f"{command.usage:<15} {command.help}"
+        for command in COMMANDS
+        if command.help and command.name != "/quit"
+    ),
+    "//TEXT          a message that begins with a /",
+    "/quit or q      leave",
 )
 
 
@@ -108,21 +156,10 @@ def decode(line: str) -> Request | None:
         return Say(safe_message(text))
     if text.startswith("//"):
         return Say(safe_message(text[1:]))
-    command, _, argument = text.partition(" ")
-    if command in _COMMANDS_WITH_TEXT:
-        if not argument.strip(WHITE_SPACE):
-            raise Misunderstood(f"{command} needs a text: {command} TEXT")
-        return _COMMANDS_WITH_TEXT[command](safe_message(argument))
-    if command in _COMMANDS_ALONE:
-        if argument:
-            raise Misunderstood(f"{command} stands alone")
-        return _COMMANDS_ALONE[command]()
-    # Cut first: a character sequence that is safe as a whole may not be when it is cut.
-    repeated = safe_text(command[:_MAX_REPEATED]) + ("…" if len(command) > _MAX_REPEATED else "")
-    raise Misunderstood(f"unknown command {repeated} (try /help)")
+    return read_command(text, _BY_NAME)
 
 
-def decode_messages(lines: list[Line]) -> list[str] | None:
+def decode_messages(lines: list[Line]) -> SayAll | None:
     """Read lines from a member in one go, if they are surely all messages of printable ASCII.
 
     Returns:
@@ -142,22 +179,25 @@ def decode_messages(lines: list[Line]) -> list[str] | None:
     # To delete the printable bytes and see what is left takes a third as long as `str.isprintable`.
     if not block.isascii() or block.encode().translate(None, _PRINTABLE):
         return None
-    return texts
-
-
-_COMMANDS_WITH_TEXT: dict[str, Callable[[str], Request]] = {"/me": Act, "/say": Say}
-_COMMANDS_ALONE: dict[str, Callable[[], Request]] = {
-    "/who": AskWho,
-    "/help": AskHelp,
-    "/quit": Quit,
-}
+    return SayAll(texts)
 
 
 def encode(event: Event) -> bytes:
-    """Return the lines that tell an event of the room."""
-    if type(event) is Said:
-        return f"{event.name}: {event.text}\n".encode()
+    """Return the lines that tell an event, or answer a peer."""
+    if type(event) is events.Said:
+        begin = f"{event.name}: "
+        if len(event.texts) == 1:
+            return f"{begin}{_each_line(begin, event.texts[0])}\n".encode()
+        block = f"\n{begin}".join(event.texts)
+        if block.count("\n") != len(event.texts) - 1:
+            block = f"\n{begin}".join([_each_line(begin, text) for text in event.texts])
+        return f"{begin}{block}\n".encode()
     return _ENCODERS[type(event)](event).encode()
+
+
+def _each_line(begin: str, text: str) -> str:
+    """Return a text of several lines with a beginning before each but the first."""
+    return text.replace("\n", f"\n{begin}") if "\n" in text else text
 
 
 def encode_notice(notice: Notice) -> bytes:
@@ -178,24 +218,32 @@ def encode_notice(notice: Notice) -> bytes:
             assert_never(notice)
 
 
-def _welcome(event: Welcomed) -> str:
+def _entered(event: answers.Entered) -> str:
     names = event.names[:MAX_WELCOME_NAMES]
-    count = len(event.names) + event.more
-    more = _more(count - len(names))
-    return f"{NOTICE}welcome, {event.name} ({count} here: {', '.join(names)}{more})\n"
+    more = _more(event.count - len(names))
+    return f"{NOTICE}welcome, {event.name} ({event.count} here: {', '.join(names)}{more})\n"
 
 
-def _present(event: Present) -> str:
-    names = event.names
-    line = f"{NOTICE}{len(names)} here: {', '.join(names)}"
+def _present(event: answers.Present) -> str:
+    return _list(f"{NOTICE}{len(event.names)} here: ", event.names)
+
+
+def _rooms(event: answers.RoomList) -> str:
+    return _list(f"{NOTICE}rooms: ", [f"{room.room} ({room.count})" for room in event.rooms])
+
+
+def _list(begin: str, items: Iterable[str]) -> str:
+    """Return a line with as many items as fit, and how many do not."""
+    items = tuple(items)
+    line = begin + ", ".join(items)
     encoded = line.encode()
     if len(encoded) > MAX_LINE_TO_CLIENT:
-        # No name contains a space, so the list can be cut at its last commas. Measuring 10,000
+        # No item contains a comma, so the list can be cut at its last commas. Measuring 10,000
         # names one by one would take 3 ms.
         end = MAX_LINE_TO_CLIENT + 1
         while True:
             end = encoded.rindex(b", ", 0, end)
-            more = _more(len(names) - encoded.count(b", ", 0, end) - 1)
+            more = _more(len(items) - encoded.count(b", ", 0, end) - 1)
             if end + len(more.encode()) <= MAX_LINE_TO_CLIENT:
                 break
         line = encoded[:end].decode() + more
@@ -206,14 +254,54 @@ def _more(count: int) -> str:
     return f" … and {count} more" if count > 0 else ""
 
 
-# A table, because a `match` would try one type after the other.
-_ENCODERS: dict[type[Event], Callable[[Any], str]] = {
-    Acted: lambda event: f"* {event.name} {event.text}\n",
-    Joined: lambda event: f"{NOTICE}{event.name} joined ({event.count} here)\n",
-    Left: lambda event: f"{NOTICE}{event.name} left ({event.count} here)\n",
-    Welcomed: _welcome,
-    Present: _present,
-    Helped: lambda _: "".join(f"{NOTICE}{line}\n" for line in _HELP),
-    Mistaken: lambda event: f"{ERROR}{event.reason}\n",
-    Closing: lambda _: f"{NOTICE}server is closing\n",
+def _lines(begin: str, text: str) -> str:
+    return f"{begin}{_each_line(begin, text)}\n"
+
+
+def _notice(text: str) -> str:
+    return f"{NOTICE}{text}\n"
+
+
+def _topic_set(event: events.TopicSet) -> str:
+    if not event.text:
+        return _notice(f"{event.name} removed the topic")
+    return _notice(f"{event.name} set the topic: {event.text}")
+
+
+def _own(event: answers.Own) -> str:
+    own = event.event
+    if type(own) is not events.Told:
+        return ""
+    sent = _lines(f"[you to {own.to}] ", own.text)
+    # Whoever writes to themselves is the receiver too.
+    return sent + _told(own) if own.member == own.receiver else sent
+
+
+def _told(event: events.Told) -> str:
+    return _lines(f"[{event.name} to you] ", event.text)
+
+
+# A table, because a `match` would try one type after the other. What is not in it is for the
+# switchboard and never encoded.
+_ENCODERS: dict[type[Any], Callable[[Any], str]] = {
+    events.Acted: lambda event: _lines(f"* {event.name} ", event.text),
+    events.Joined: lambda event: _notice(f"{event.name} joined ({event.count} here)"),
+    events.Left: lambda event: _notice(f"{event.name} left ({event.count} here)"),
+    events.Renamed: lambda event: _notice(f"{event.name} is now {event.to}"),
+    events.TopicSet: _topic_set,
+    events.Told: _told,
+    answers.Own: _own,
+    answers.Welcomed: lambda _: "",
+    answers.Entered: _entered,
+    answers.Present: _present,
+    answers.RoomList: _rooms,
+    answers.TopicIs: lambda event: _notice(f"topic: {event.text}" if event.text else "no topic"),
+    answers.Ignored: lambda event: _notice(
+        f"you hear {event.name} again" if event.again else f"you ignore {event.name}"
+    ),
+    answers.Helped: lambda _: "".join(map(_notice, _HELP)),
+    answers.Mistaken: lambda event: f"{ERROR}{event.reason}\n",
+    answers.Ponged: lambda _: _notice("pong"),
+    answers.Done: lambda event: _notice(f"you are {event.name}"),
+    answers.Closing: lambda _: _notice("server is closing"),
 }

@@ -10,28 +10,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from secrets import token_urlsafe
+from time import time_ns
 
 import trio
 
 from trionet.abc import Network
-from trionet.chat import plain
+from trionet.chat import json_lines, plain
+from trionet.chat.answers import Event
 from trionet.chat.console import Console, encode_everything, encode_notices
-from trionet.chat.events import Event
-from trionet.chat.limits import OPEN_ROOM
-from trionet.chat.room import Room
+from trionet.chat.formats import format_of, is_json
+from trionet.chat.limits import DEFAULT_ROOMS, OPEN_ROOM, ROOMS
 from trionet.chat.session import Session
+from trionet.chat.state import State
+from trionet.chat.switchboard import Switchboard
+from trionet.chat.timer import Timer
 from trionet.chat.wire_format import WireFormat, check_format
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
-from trionet.connection.outbox import WhenSlow
+from trionet.connection.opening import Opening
 from trionet.connection.safe_notices import safe_notices
+from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
 from trionet.limits import Limits
-from trionet.notices import EncodeNotice
+from trionet.lines import Line
 from trionet.nurseries import single_error
 from trionet.server import Server, check_serving
 from trionet.server import serve as serve_lines
@@ -47,8 +53,9 @@ _LAST_MOMENT = 0.25
 async def serve(
     *addresses: str,
     limits: Limits = OPEN_ROOM,
-    format: WireFormat = plain,  # noqa: A002  the plainest name that an argument for it can have
+    format: WireFormat | None = None,  # noqa: A002  the plainest name that it can have
     forever: bool = False,
+    max_rooms: int = DEFAULT_ROOMS,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] | None = None,
@@ -56,15 +63,18 @@ async def serve(
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve one chat room until its last member has left, or it is drained or cancelled.
+    """Serve a chat until its last member has left, or it is drained or cancelled.
 
     Args:
         addresses: see `trionet.parse_address`.
         limits: default `OPEN_ROOM`. When more than ``max_waiting`` bytes wait for a member, it
             loses the oldest lines and is told how many.
-        format: the wire format of all members; default `trionet.chat.plain`. It also writes the
-            toolkit's own notices.
+        format: the wire format of all members, which also writes the toolkit's own notices. Default
+            ``None``: a peer whose first line is a JSON object speaks `trionet.chat.json_lines`, and
+            everyone else `trionet.chat.plain`.
         forever: keep serving when the last member has left; default ``False``.
+        max_rooms: how many rooms there may be, the lobby counted; default 10,000. At the limit the
+            empty room whose topic is oldest makes place for another.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
         on_event: see `trionet.serve`.
@@ -90,20 +100,35 @@ async def serve(
         backlog=backlog,
         network=network,
     )
-    check_format(format)
+    if format is not None:
+        check_format(format)
     check_flag("forever", forever)
+    ROOMS.check("max_rooms", max_rooms)
     check_flag("show_messages", show_messages)
     check_callback("show", show)
     show = FaultLog(logger).shielded("show", show)
     hub = Hub[Event]()
-    # One for the whole server, so that a fault of the format is logged once.
-    encode_notice = safe_notices(format.encode_notice)
+    door = _Door(format)
+    opening = None
+    if format is None:
+        most = limits.max_line * json_lines.TIMES_LONGER
+        opening = Opening(begins=b"{", max_line=most, is_met=is_json)
     finished = trio.Event()
-    room = Room(hub, on_empty=lambda: None if forever else finished.set())
+    timer = Timer(_milliseconds)
+    board = Switchboard(
+        hub,
+        state=State(max_rooms=max_rooms),
+        clock=_milliseconds,
+        on_empty=lambda: None if forever else finished.set(),
+        on_deadline=timer.look_again,
+        epoch=token_urlsafe(9),
+        draw_token=partial(token_urlsafe, 18),
+    )
     if show is not None:
-        hub.add(Console(show), encode_everything if show_messages else encode_notices)
+        encode = encode_everything if show_messages else encode_notices
+        hub.add(Console(show), encode, topics=None)
 
-    last_words = _LastWords(room.close)
+    last_words = _LastWords(board.close)
 
     def begin_drain() -> None:
         last_words.begin_drain()
@@ -112,18 +137,20 @@ async def serve(
     with single_error(AddressError, ListenError):
         async with trio.open_nursery() as nursery:
             await nursery.start(hub.run)
+            nursery.start_soon(timer.run, board)
             async with trio.open_nursery() as serving:
                 server: Server = await serving.start(
                     partial(
                         serve_lines,
-                        partial(_handle, hub, room, format, encode_notice, last_words),
+                        partial(_handle, hub, board, door, last_words),
                         *addresses,
                         limits=limits,
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
-                        encode_notice=encode_notice,
+                        encode_notice=door.encode_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
+                        opening=opening,
                         backlog=backlog,
                         network=network,
                     )
@@ -142,39 +169,82 @@ async def serve(
 
 async def _handle(
     hub: Hub[Event],
-    room: Room,
-    wire: WireFormat,
-    encode_notice: EncodeNotice,
+    board: Switchboard,
+    door: _Door,
     last_words: _LastWords,
     connection: Connection,
 ) -> None:
     session = Session(
-        room,
+        board,
         connection.outbox,
-        wire,
+        door.wire,
         connection.lines.charge,
-        encode_notice=encode_notice,
+        encode_notice=door.encode_notice,
     )
+    is_first = True
     try:
         with last_words:
             while not session.ended and (batch := await connection.lines.receive_batch()):
-                taken = 0
-                while taken < len(batch) and not session.ended:
-                    # A login does not wait: there is one for each connection, and a thousand who
-                    # come at once would know of each other half as soon.
-                    if hub.must_wait and session.name is not None:
-                        await hub.wait_room(len(batch) - taken)
-                    taken += session.receive_batch(batch[taken:] if taken else batch)
-                    if connection.name is None and session.name is not None:
-                        connection.identify(session.name)
-                # While a member is idle, its last lines need not stay in memory.
-                del batch
+                if is_first:
+                    is_first = False
+                    door.enter(session, connection, batch[0])
+                while batch:
+                    await _take_all(batch, hub, session, connection)
+                    # Go on with what was received while the log has room. A batch of the hub for
+                    # each part of 100 lines took twice the time where one member says 1,000.
+                    is_over = session.ended or hub.must_wait
+                    batch = [] if is_over else connection.lines.take_held()
         if not session.ended:
             await last_words.wait()
     finally:
         session.end()
     # Lines that the peer should still get are in the log, in front of its departure.
     await hub.wait_delivered()
+
+
+async def _take_all(
+    lines: list[Line], hub: Hub[Event], session: Session, connection: Connection
+) -> None:
+    """Hand lines to a session, and wait for room in the log as often as need be."""
+    taken = 0
+    while taken < len(lines) and not session.ended:
+        # A login does not wait: there is one for each connection, and a thousand who come at once
+        # would know of each other half as soon.
+        if hub.must_wait and session.name is not None:
+            await hub.wait_room(len(lines) - taken)
+        taken += session.receive_batch(lines[taken:] if taken else lines)
+        if session.name is not None and connection.name != session.name:
+            connection.identify(session.name)
+
+
+class _Door:
+    """Which wire format a peer speaks.
+
+    Args:
+        only: the format of all peers; ``None``: the first line tells.
+
+    Attributes:
+        wire: the format of a peer that has not sent a line yet.
+        encode_notice: how it is told the toolkit's notices.
+    """
+
+    def __init__(self, only: WireFormat | None) -> None:
+        self.wire = only or plain
+        # One for the whole server and format, so that a fault of the format is logged once.
+        self.encode_notice = safe_notices(self.wire.encode_notice)
+        self._is_only = only is not None
+        self._json_notices = safe_notices(json_lines.encode_notice)
+
+    def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
+        """Have a session and its connection speak the format that the first line shows."""
+        if not self._is_only and format_of(first_line) is json_lines:
+            session.speak(json_lines, self._json_notices)
+            connection.speak(self._json_notices)
+
+
+def _milliseconds() -> int:
+    """Return the time since 1970, UTC."""
+    return time_ns() // 1_000_000
 
 
 class _LastWords:

@@ -1,24 +1,43 @@
-"""One peer's way through the room: it logs in, talks and leaves. The same for every wire format."""
+"""One peer's way through the chat: it logs in, talks and leaves. The same for every wire format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import assert_never
 
 from trionet.abc import Box
-from trionet.chat.events import (
+from trionet.chat import events, operations
+from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.names import NameRefused, parse_name
+from trionet.chat.operations import RequestId, UniqueName
+from trionet.chat.requests import (
+    HERE,
     Act,
     AskHelp,
+    AskPast,
+    AskRooms,
+    AskTopic,
     AskWho,
+    HearAgain,
+    Ignore,
+    Join,
+    Leave,
     LogIn,
-    Mistaken,
     Misunderstood,
+    Ping,
     Quit,
+    Rename,
+    Reply,
     Request,
     Say,
+    SayAll,
+    SetTopic,
+    Tell,
 )
-from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.room import Member, Room
+from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.state import Member
+from trionet.chat.switchboard import Switchboard
+from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
 from trionet.errors import BadLine
 from trionet.lines import Line
@@ -32,31 +51,41 @@ MAX_REFUSED_NAMES = 10
 # line may have. So a list of 10,000 members costs as much as 17 lines.
 BYTES_A_TOKEN = 4096
 
+# How many members a connection may ignore. Each costs some 200 bytes while it is here.
+MAX_IGNORED = 100
+
+# One object for everyone, so that a hub can encode it once for many.
+_HELPED = Helped()
+
 
 class Session:
     """One peer, from its first line until it leaves.
 
     Args:
-        room: the room that the peer wants to enter.
+        board: the chat that the peer wants to enter.
         box: where the peer's lines go.
         wire: the peer's wire format.
-        charge: called with the extra tokens that a line costs because of the size of its answer,
-            if it costs any: `trionet.LineReader.charge`.
+        charge: called with the extra tokens that a line costs because of its size or that of its
+            answer, if it costs any: `trionet.LineReader.charge`.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
 
     Attributes:
+        box: where the peer's lines go.
+        wire: the peer's wire format.
+        name: the member's name as everyone sees it; ``None`` until the peer has logged in.
         ended: whether the session is over, because the peer has quit or ten of its names were
             refused. Hand in no more lines after that, and close the connection.
     """
 
     __slots__ = (
-        "_box", "_charge", "_encode_notice", "_member", "_refused", "_room", "_wire", "ended"
+        "_board", "_charge", "_encode_notice", "_ignored", "_member", "_refused", "_writer",
+        "box", "ended", "name", "wire",
     )  # fmt: skip
 
     def __init__(
         self,
-        room: Room,
+        board: Switchboard,
         box: Box,
         wire: WireFormat,
         charge: Callable[[int], object] = lambda _tokens: None,
@@ -64,18 +93,26 @@ class Session:
         encode_notice: EncodeNotice | None = None,
     ) -> None:
         self.ended = False
-        self._room = room
-        self._box = box
-        self._wire = wire
+        self.box = box
+        self.wire = wire
+        self.name: str | None = None
+        self._board = board
         self._charge = charge
         self._encode_notice = encode_notice or wire.encode_notice
-        self._member: Member | None = None
+        self._member: int | None = None
         self._refused = 0
+        # Whom it ignores, and who wrote to it last: the number and the name. Most have neither.
+        self._ignored: set[int] | None = None
+        self._writer: tuple[int, str] | None = None
 
-    @property
-    def name(self) -> str | None:
-        """The member's name as everyone sees it; ``None`` until the peer has logged in."""
-        return None if self._member is None else self._member.name.shown
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "open"
+        return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
+
+    def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
+        """Speak another format from the first line on."""
+        self.wire = wire
+        self._encode_notice = encode_notice
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
@@ -86,19 +123,19 @@ class Session:
         member = self._member
         try:
             if member is None:
-                self._request_as_stranger(self._wire.decode_login(line))
+                self._request_as_stranger(self.wire.decode_login(line))
                 return
-            request = self._wire.decode(line)
+            request = self.wire.decode(line)
             # Nearly every line is a message, and a `match` costs as much as the rest of its way.
             if type(request) is Say:
-                self._room.say(member, request.text)
-            else:
+                self._say(member, request)
+            elif request is not None:
                 self._request_as_member(member, request)
-        except (Misunderstood, NameRefused) as mistake:
-            self._reject(str(mistake))
+        except Misunderstood as mistake:
+            self._reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
 
     def receive_batch(self, lines: list[Line]) -> int:
-        """Take lines that came together, until the room is full or the session ends.
+        """Take lines that came together, until the log is full or the session ends.
 
         Never a checkpoint. Takes at least one line, if there is one.
 
@@ -108,86 +145,292 @@ class Session:
         Returns:
             How many lines were taken. Hand in the others when there is room again.
         """
-        if self._member is not None:
-            texts = self._wire.decode_messages(lines)
-            if texts is not None:
-                self._room.say_all(self._member, texts)
+        member = self._member
+        if member is not None and lines:
+            run = self.wire.decode_messages(lines)
+            if run is not None:
+                self._say_all(member, run)
                 return len(lines)
         for count, line in enumerate(lines, start=1):
             self.receive(line)
             # Checked after each line: the answer to a single one can be 64 KiB.
-            if self.ended or self._room.is_full:
+            if self.ended or self._board.is_full:
                 return count
         return len(lines)
 
-    def end(self) -> None:
-        """Leave the room, whatever the reason; a second call does nothing. Never a checkpoint."""
+    def end(self, reason: str = "lost") -> None:
+        """Leave the chat, whatever the reason; a second call does nothing. Never a checkpoint."""
         if self._member is not None:
-            self._room.leave(self._member)
-        elif self._room.is_closing and not self.ended:
-            self._box.put(self._encode_notice(ServerClosing()))
+            self._board.log_out(self, self._member, reason)
+        elif self._board.is_closing and not self.ended:
+            self.box.put(self._encode_notice(ServerClosing()))
         self.ended = True
 
-    def _request_as_stranger(self, request: Request) -> None:
-        match request:
-            case LogIn() if self._room.is_closing:
-                self.end()
-            case LogIn(name):
-                self._member = self._room.enter(parse_name(name), self._box, self._wire.encode)
-            case Quit():
-                self.ended = True
-            case Say() | Act() | AskWho() | AskHelp():
-                raise Misunderstood("log in first")
-            case _:
-                assert_never(request)
+    # -- what the switchboard calls
 
-    def _request_as_member(self, member: Member, request: Request | None) -> None:
-        match request:
-            case Say(text):
-                self._room.say(member, text)
-            case Act(text):
-                self._room.act(member, text)
-            case AskWho():
-                self._charge_for(self._room.tell_who(member))
-            case AskHelp():
-                self._charge_for(self._room.tell_help(member))
-            case Quit():
-                self.end()
-            case LogIn():
-                raise Misunderstood(f"you are {member.name} already")
-            case None:
-                pass
-            case _:
-                assert_never(request)
+    @property
+    def ignores(self) -> Collection[int]:
+        """The members that it does not hear."""
+        return self._ignored or ()
 
-    def _reject(self, reason: str) -> None:
-        """Tell the peer why its line was rejected."""
+    def logged_in(self, member: int, name: str) -> None:
+        """Take note that the peer is a member."""
+        self._member = member
+        self.name = name
+
+    def login_refused(self, refusal: events.LoginRefused) -> None:
+        """Tell the peer that its name cannot be had."""
+        self._reject(refusal.reason, refusal.code, refusal.id, is_login=True)
+
+    def named(self, name: str) -> None:
+        """Take note that the member is called so."""
+        self.name = name
+
+    def hears_no_more_of(self, member: int) -> None:
+        """Take note that a member that it ignores is gone."""
+        if self._ignored is not None:
+            self._ignored.discard(member)
+
+    def written_to(self, told: events.Told) -> None:
+        """Take note that somebody wrote to the member alone."""
+        self._writer = told.member, told.name
+
+    def answer(self, event: Event) -> None:
+        """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
         if self._member is None:
             # It has no place in the log's order, and its box is not in the hub.
-            if not self._ends_with_refusal():
-                self._box.put(self._wire.encode(Mistaken(reason)))
+            self.box.put(self.wire.encode(event))
         else:
-            self._charge_for(self._room.tell_mistake(self._member, reason))
+            self._charge_for(self._board.hub.tell(self.box, event))
+
+    # -- requests
+
+    def _request_as_stranger(self, request: Request | None) -> None:
+        match request:
+            case None:
+                pass
+            case LogIn(_, _, id_) if self._board.is_closing:
+                self.answer(Mistaken("server is closing", "closing", id_))
+                self.ended = True
+            case LogIn():
+                self._log_in(request)
+            case Ping(id_):
+                self.answer(Ponged(id_))
+            case Quit():
+                self.ended = True
+            case _:
+                raise Misunderstood("log in first", code="not-logged-in")
+
+    def _log_in(self, request: LogIn) -> None:
+        id_ = request.id
+        try:
+            name = unique(parse_name(request.name))
+        except NameRefused as refused:
+            self._reject(str(refused), "name-refused", id_, is_login=True)
+            return
+        rooms: list[UniqueName] = []
+        unfit: list[Mistaken] = []
+        if request.rooms is None:
+            rooms.append(LOBBY_NAME)
+        for text in request.rooms or ():
+            try:
+                rooms.append(parse_room(text))
+            except NameRefused as refused:
+                unfit.append(Mistaken(str(refused), "name-refused", id_, text))
+        # Each room is told of the newcomer, as if by a request of its own.
+        self._charge_for_more(len(rooms))
+        self._board.log_in(self, name, tuple(rooms), id_)
+        if self._member is not None:
+            for mistake in unfit:
+                self.answer(mistake)
+
+    def _request_as_member(self, member: int, request: Request) -> None:
+        board = self._board
+        match request:
+            case Say():
+                self._say(member, request)
+            case SayAll():
+                self._say_all(member, request)
+            case Act(text, room, id_):
+                self._charge_for_lines(text)
+                board.append(operations.Act(member, self._room(member, room), text, id_))
+            case Tell(to, text, id_):
+                self._charge_for_lines(text)
+                board.append(operations.Tell(member, repeated(to), _key(to), text, id_))
+            case Reply(text):
+                self._reply(member, text)
+            case Join():
+                self._join(member, request)
+            case Leave(room, id_):
+                board.append(operations.Leave(member, self._room(member, room), id_))
+            case SetTopic(text, room, id_):
+                board.append(operations.SetTopic(member, self._room(member, room), text, id_))
+            case AskTopic(room):
+                room = self._room(member, room)
+                if room in board.state.rooms:
+                    self.answer(TopicIs(room, board.state.rooms[room].topic))
+                else:
+                    self._reject("you are in no room", "not-in-room", None)
+            case Rename(name, id_):
+                self._rename(member, name, id_)
+            case Ignore(name):
+                self._ignore(name)
+            case HearAgain(name):
+                self._hear_again(name)
+            case AskWho(room, id_):
+                self._tell_who(member, room, id_)
+            case AskRooms(id_):
+                self.answer(board.room_list(id_))
+            case AskPast(what, id_):
+                self._reject(f"{what} is not available", "unavailable", id_)
+            case AskHelp():
+                self.answer(_HELPED)
+            case Ping(id_):
+                self.answer(Ponged(id_))
+            case Quit():
+                self.end("quit")
+            case LogIn(_, _, id_):
+                self._reject(f"you are {self.name} already", "bad-request", id_)
+            case _:
+                assert_never(request)
+
+    def _say(self, member: int, request: Say) -> None:
+        self._charge_for_lines(request.text)
+        ids: list[RequestId] | None = None if request.id is None else [request.id]
+        room = self._room(member, request.room)
+        self._board.append(operations.Say(member, room, [request.text], ids))
+
+    def _say_all(self, member: int, request: SayAll) -> None:
+        room = self._room(member, request.room)
+        self._board.append(operations.Say(member, room, request.texts, request.ids))
+
+    def _join(self, member: int, request: Join) -> None:
+        try:
+            room = parse_room(request.room)
+        except NameRefused as refused:
+            self._reject(str(refused), "name-refused", request.id)
+            return
+        self._board.append(operations.Join(member, room, request.moves, request.id))
+
+    def _rename(self, member: int, name: str, id_: RequestId) -> None:
+        try:
+            wanted = unique(parse_name(name))
+        except NameRefused as refused:
+            self._reject(str(refused), "name-refused", id_)
+            return
+        # Each room is told of the new name.
+        self._charge_for_more(len(self._board.state.members[member].rooms))
+        self._board.append(operations.Rename(member, wanted, id_))
+
+    def _reply(self, member: int, text: str) -> None:
+        if self._writer is None:
+            self._reject("nobody has written to you yet", "no-such-member", None)
+            return
+        number, name = self._writer
+        writer = self._board.state.members.get(number)
+        if writer is None:
+            self._reject(f"there is no {name} here", "no-such-member", None)
+            return
+        name = writer.name.shown
+        self._board.append(operations.Tell(member, name, writer.name.key, text))
+
+    def _ignore(self, name: str) -> None:
+        other = self._other(name)
+        if other is None:
+            return
+        ignored = self._ignored = self._ignored or set()
+        if len(ignored) >= MAX_IGNORED and other.id not in ignored:
+            self._reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
+            return
+        ignored.add(other.id)
+        self._board.ignore(self, other.id)
+        self.answer(Ignored(other.name.shown))
+
+    def _hear_again(self, name: str) -> None:
+        other = self._other(name)
+        if other is not None:
+            if self._ignored is not None:
+                self._ignored.discard(other.id)
+            self._board.hear_again(self, other.id)
+            self.answer(Ignored(other.name.shown, again=True))
+
+    def _other(self, name: str) -> Member | None:
+        """Return the member with a name, but not this one; ``None``: the peer was told why not."""
+        other = self._board.state.find_member(_key(name))
+        if other is None:
+            self._reject(f"there is no {repeated(name)} here", "no-such-member", None)
+        elif other.id == self._member:
+            self._reject("you cannot ignore yourself", "bad-request", None)
+        else:
+            return other
+        return None
+
+    def _tell_who(self, member: int, room: str, id_: RequestId) -> None:
+        name = self._room(member, room)
+        if name in self._board.state.rooms:
+            self.answer(self._board.present(name, id_))
+        else:
+            self._reject(f"there is no room {repeated(name)}", "no-such-room", id_)
+
+    def _room(self, member: int, text: str) -> str:
+        """Return the key of a room; of one that nobody can have, the text."""
+        if text is HERE:
+            rooms = self._board.state.members[member].rooms
+            return rooms[0] if rooms else ""
+        if text in self._board.state.rooms:
+            return text
+        try:
+            return parse_room(text).key
+        except NameRefused:
+            return repeated(text)
+
+    # -- answers
+
+    def _reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
+        """Tell the peer why its line was rejected."""
+        if self._member is not None:
+            self.answer(self._board.mistaken(reason, code, id_))
+        elif not self._ends_with_refusal(id_, is_login=is_login):
+            self.answer(Mistaken(reason, code, id_))
 
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
-        if self._member is None:
-            if not self._ends_with_refusal():
-                self._box.put(self._encode_notice(LineRejected(line)))
-        else:
+        if self._member is not None:
             lines = self._encode_notice(LineRejected(line))
-            self._charge_for(self._room.tell_lines(self._member, lines))
+            self._charge_for(self._board.hub.tell_lines(self.box, lines))
+        elif not self._ends_with_refusal(None, is_login=False):
+            self.box.put(self._encode_notice(LineRejected(line)))
 
-    def _ends_with_refusal(self) -> bool:
+    def _ends_with_refusal(self, id_: RequestId, *, is_login: bool) -> bool:
         """Count a refused name; end the session, and say so, if it is one too many."""
+        if not (is_login or self.wire.names_first):
+            return False
         self._refused += 1
         if self._refused < MAX_REFUSED_NAMES:
             return False
         self.ended = True
-        self._box.put(self._wire.encode(Mistaken("too many names were refused")))
+        self.answer(Mistaken("too many names were refused", "name-refused", id_))
         return True
 
     def _charge_for(self, answer_bytes: int) -> None:
         """Charge the tokens that an answer of this size costs."""
         if answer_bytes >= BYTES_A_TOKEN:
             self._charge(answer_bytes // BYTES_A_TOKEN)
+
+    def _charge_for_lines(self, text: str) -> None:
+        """Charge a token for each further line of a text."""
+        if "\n" in text:
+            self._charge_for_more(1 + text.count("\n"))
+
+    def _charge_for_more(self, count: int) -> None:
+        """Charge a request that counts as `count` of them: the line has paid for one already."""
+        if count > 1:
+            self._charge(count - 1)
+
+
+def _key(name: str) -> str:
+    """Return the key of a member's name; of one that nobody can have, a key that nobody has."""
+    try:
+        return parse_name(name).key
+    except NameRefused:
+        return ""

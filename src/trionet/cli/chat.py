@@ -12,6 +12,7 @@ import trio
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text, why_closed_before_login
+from trionet.chat.limits import DEFAULT_ROOMS
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
@@ -39,6 +40,7 @@ async def serve(
     network: ListenSettings,
     backlog: int | None,
     forever: bool,
+    max_rooms: int = DEFAULT_ROOMS,
     show_messages: bool,
     quiet: bool,
 ) -> None:
@@ -52,6 +54,7 @@ async def serve(
             limits=limits,
             backlog=backlog,
             forever=forever,
+            max_rooms=max_rooms,
             on_event=runtime.log,
             show=None if quiet else rows_printer(runtime.out, 1),
             show_messages=show_messages,

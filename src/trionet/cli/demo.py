@@ -166,7 +166,7 @@ async def _calculate(actor: _Actor, address: str) -> None:
 async def _show_chat(runtime: Runtime) -> None:
     server = _Actor("server", runtime, mark="|")
     ann, bob, cid = (_Actor(name, runtime) for name in ("ann", "bob", "cid"))
-    runtime.out.print("The chat room ends when its last member has left.\n")
+    runtime.out.print("The chat ends when its last member has left.\n")
     async with trio.open_nursery() as nursery:
         address = await _start(
             nursery, partial(chat.serve, "127.0.0.1:0", show=server.see), runtime
@@ -195,6 +195,32 @@ async def _show_chat(runtime: Runtime) -> None:
         await _all_expect("* Bob waves", ann, cid)
         cid.type("/who")
         await cid.expect("*** 3 here: Ann, Bob, Cid")
+
+        runtime.out.print("\n  Bob goes to another room, where a program is, and comes back.\n")
+        bob.type("/join builds")
+        await bob.expect("*** welcome, Bob (1 here: Bob)")
+        await _all_expect("*** Bob left (2 here)", ann, cid, server)
+        await server.expect("[builds] *** Bob joined (1 here)")
+        async with await SYSTEM.connect(address) as stream:
+            program = LineStream(stream)
+            login = '{"type": "login", "name": "bot", "rooms": ["builds"]}'
+            say = '{"type": "say", "room": "builds", "text": "green"}'
+            for line in (login, say):
+                runtime.out.print(f"    bot   > {line}")
+            await program.send(login, say)
+            await bob.expect("*** bot joined (2 here)", "bot: green")
+            await server.expect("[builds] *** bot joined (2 here)")
+            runtime.out.print('    bot   > {"type": "quit"}')
+            await program.send('{"type": "quit"}')
+            await bob.expect("*** bot left (1 here)")
+            await server.expect("[builds] *** bot left (1 here)")
+        bob.type("/msg Ann all is well")
+        await bob.expect("[you to Ann] all is well")
+        await ann.expect("[Bob to you] all is well")
+        bob.type("/join lobby")
+        await bob.expect("*** welcome, Bob (3 here: Ann, Cid, Bob)")
+        await server.expect("[builds] *** Bob left (0 here)")
+        await _all_expect("*** Bob joined (3 here)", ann, cid, server)
 
         bob.type("q")
         await _all_expect("*** Bob left (2 here)", ann, cid, server)

@@ -10,7 +10,7 @@ import typer
 from trionet._version import __version__
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.chat.limits import OPEN_ROOM
+from trionet.chat.limits import DEFAULT_ROOMS, OPEN_ROOM, ROOMS
 from trionet.cli.addresses import (
     CA,
     ServeAddresses,
@@ -194,6 +194,12 @@ def chat_serve(
     messages: Annotated[
         bool, typer.Option("--messages", help="Print what the members say, too.")
     ] = False,
+    max_rooms: Annotated[
+        int,
+        typer.Option(
+            "--max-rooms", parser=number_parser(ROOMS), metavar="N", help="Rooms at most."
+        ),
+    ] = DEFAULT_ROOMS,
     quiet: Quiet = False,
     tls_cert: TLSCertificate = None,
     tls_key: TLSKey = None,
@@ -202,7 +208,7 @@ def chat_serve(
     limits: Limits,
     backlog: int | None,
 ) -> None:
-    """Serve a chat room until its last member has left (default: on localhost:22223)."""
+    """Serve a chat until its last member has left (default: on localhost:22223)."""
     where = addresses or [CHAT_ADDRESS]
     check_addresses(where)
     network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
@@ -218,6 +224,7 @@ def chat_serve(
             network=network,
             backlog=backlog,
             forever=forever,
+            max_rooms=max_rooms,
             show_messages=messages,
             quiet=quiet,
         )

@@ -14,14 +14,19 @@ from typing import Any, cast
 
 import trio
 
+from trionet.abc import CallsOnInput
+from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
-from trionet.connection.outbox import Outbox, WhenSlow
+from trionet.connection.opening import Opening
+from trionet.connection.outbox import Outbox
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
+from trionet.connection.when_slow import WhenSlow
 from trionet.errors import BadLine
 from trionet.limits import Limits
 from trionet.lines import encode_lines
@@ -94,9 +99,11 @@ class Connection:
         when_slow: WhenSlow,
         encode_notice: EncodeNotice,
         refuse_http: bool,
+        deferred: DeferredSends | None = None,
         number: int = 0,
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self._limits = limits
         self._encode_notice = safe_notices(encode_notice)
@@ -117,6 +124,7 @@ class Connection:
             max_unending=limits.max_unending,
             refuse_http=refuse_http,
             on_bad_line=self._answer,
+            opening=opening,
         )
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
@@ -128,6 +136,7 @@ class Connection:
             encode_notice=self._encode_notice,
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
+            deferred=deferred,
             is_checked=True,
         )
         self._watch()
@@ -166,6 +175,16 @@ class Connection:
         """
         self.outbox.put(self._encode_notice(notice))
 
+    def speak(self, encode_notice: EncodeNotice) -> None:
+        """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.
+
+        A service with several formats calls this when it knows which one the peer speaks.
+
+        Args:
+            encode_notice: see `trionet.serve`.
+        """
+        self._encode_notice = self.outbox.notices = safe_notices(encode_notice)
+
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.
 
@@ -185,6 +204,23 @@ class Connection:
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
             self._on_identified(self, name)
+
+    def answer_at_once(self, answer: Answer | None) -> None:
+        """Answer lines without waking the handler's task, where that is possible. No checkpoint.
+
+        It is possible on TCP on Linux, while the handler waits in ``lines.receive_batch``. The
+        handler must answer the same lines in the same way itself: it gets all others, and those
+        that ``answer`` leaves to it.
+
+        Args:
+            answer: takes lines that came together, good and bad. It returns whole lines to send,
+                perhaps none, and the lines that it leaves to the handler: the last ones, or all. It
+                must not raise, and must be quick, because it holds up all other connections.
+                ``None``: the handler gets all lines again.
+        """
+        if hasattr(self.stream, "call_on_input"):
+            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer)
+            cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:
         await self.outbox.send(self._encode_notice(LineRejected(bad_line)))

@@ -24,6 +24,7 @@ from trionet.abc import Interruptible, ReceivesNow
 from trionet.checks import check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
+from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.lines import (
@@ -56,6 +57,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             no web page can talk to this server through a visitor's browser.
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
             on to the next line. Without it, `receive` raises the bad line, and can be called again.
+        opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
+            Where it is given, a first line that begins like it is handed out alone.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
@@ -68,11 +71,14 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     __slots__ = (
         "_decoder",
+        "_handed",
         "_interruptible",
         "_judge_first",
         "_lines_out",
         "_now",
         "_on_bad_line",
+        "_opening",
+        "_ordinary",
         "_pending",
         "_reading",
         "_receives_now",
@@ -91,6 +97,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         max_unending: int = MAX_UNENDING,
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
@@ -107,10 +114,15 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             self._receives_now = cast(ReceivesNow, stream)
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        self._ordinary = max_line
         self._judge_first = refuse_http
+        # Until the first line has come.
+        self._opening = opening
         self._on_bad_line = on_bad_line
         # Lines that have come out of the decoder.
         self._lines_out = 0
+        # Lines that were received for a task that waits, and that it has not taken yet.
+        self._handed: list[Line] | None = None
         # What `receive` has not handed out yet, in reverse order; an idle connection has none.
         self._pending: list[Line] | None = None
 
@@ -138,7 +150,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         """Return the lines that are there, or wait for some.
 
         Returns:
-            Up to 100 lines, good and bad, in order; an empty list means that `end` is set.
+            Up to 100 lines, good and bad, in order, and perhaps a `LineUnending` behind them; an
+            empty list means that `end` is set.
 
         Raises:
             trio.ClosedResourceError: this side closed the stream.
@@ -163,6 +176,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             try:
                 if self._receives_now is not None:
                     await self._receives_now.wait_input()
+                    if self._handed is not None:
+                        batch, self._handed = self._handed, None
+                        if batch:
+                            return batch
+                        continue
                     data = self._receives_now.receive_nowait(self.read_size)
                 elif self._interruptible:
                     data = await self._stream.receive_some(self.read_size)
@@ -181,6 +199,63 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take()
+
+    def take_held(self) -> list[Line]:
+        """Return the next lines of what was received already. Never a checkpoint.
+
+        `receive_batch` hands out a hundred lines at a time. A task that can take more at once goes
+        on with this, and makes one large piece of work of them.
+
+        Returns:
+            What `receive_batch` would return; an empty list: it would have to wait.
+        """
+        if self._pending:
+            return self._take_pending()
+        return self._take() if self._decoder.held else []
+
+    def receive_batch_nowait(self) -> list[Line]:
+        """Return lines that have just come, while a task waits in `receive_batch`.
+
+        For `AtOnce` alone. Never a checkpoint.
+
+        Returns:
+            What `receive_batch` would return; an empty list: the task must go on itself, because
+            there is no whole line, or the input has ended, or it has to wait.
+        """
+        receives = self._receives_now
+        if receives is None or self._judge_first or self.end is not None:
+            return []
+        try:
+            data = receives.receive_nowait(self.read_size)
+        except (trio.WouldBlock, trio.ClosedResourceError):
+            return []
+        except trio.BrokenResourceError as error:
+            self.end = end_of_broken(error)
+            return []
+        if not data:
+            return []
+        self.bytes_in += len(data)
+        batch = self._take(data)
+        if not batch:
+            self.hand_back([])
+        return batch
+
+    def hand_back(self, lines: list[Line]) -> bool:
+        """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
+
+        Args:
+            lines: the lines that are not handled yet.
+
+        Returns:
+            Whether the task can go on waiting. If not, wake it: there are lines for it, or there is
+            something else for it to return.
+        """
+        self.waiting_since = math.inf if lines else self._now()
+        if lines or self._decoder.held or self.end is not None:
+            # It must not read more before it has dealt with this.
+            self._handed = lines
+            return False
+        return True
 
     async def receive(self) -> str:
         """Return the next line.
@@ -263,12 +338,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
         """Return up to `max_lines` lines of `data`; without it, of what is held."""
         decoder = self._decoder
+        if self._opening is not None:
+            max_lines = self._open(data, max_lines)
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
         else:
             batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
         if not batch:
             return batch
+        if self._opening is not None:
+            if not self._opening.is_met(batch[0]):
+                decoder.max_line = self._ordinary
+            self._opening = None
         if self._judge_first:
             self._judge_first = False
             if is_http_request(batch[0]):
@@ -280,6 +361,18 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._lines_out += len(batch)
         self.waiting_since = math.inf
         return batch
+
+    def _open(self, data: bytes | bytearray | None, max_lines: int) -> int:
+        """Look how the first line begins, and return how many lines to hand out."""
+        opening, decoder = self._opening, self._decoder
+        assert opening is not None
+        if decoder.max_line == opening.max_line:
+            return 1
+        if not (decoder.held if data is None else data).startswith(opening.begins):
+            self._opening = None
+            return max_lines
+        decoder.max_line = opening.max_line
+        return 1
 
     async def _wait_until_due(self) -> None:
         """Wait until a held line may be handed out. Perhaps a checkpoint."""

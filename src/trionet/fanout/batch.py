@@ -1,18 +1,22 @@
 """One batch of a hub: the events published in it, and how much of them each member gets. No I/O.
 
-Nearly all members get the same lines, so the batch joins its lines once for each format. A member
-that gets something else has a `Delta`: where it joined, which events leave it out, and what it
-alone is told. The lines that one member writes come in a row, and a row is one gap. So the delta of
-a member that wrote 480 of 500 lines holds one gap, and its payload is two pieces.
+Nearly all members get the same lines, so the batch joins its lines once for each format and set of
+topics. A member that gets something else has a `Delta`: where it joined, which events leave it out,
+and what it alone is told. The lines that one member writes come in a row, and a row is one gap. So
+the delta of a member that wrote 480 of 500 lines holds one gap, and its payload is two pieces.
 
 The batch encodes an event when the event is appended, so its size in bytes is known at any time:
 that is what a hub's bound counts. A batch keeps encoded bytes, not events.
+
+A publication goes to everyone or to a topic, and has a *place*: how many publications came before
+it, on all topics. Places are what deltas speak of. The topic ``None`` is everyone's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -28,6 +32,7 @@ Report: TypeAlias = Callable[[Encode[E], E, Exception], object]
 
 _LAST_BYTE = itemgetter(-1)
 _NEWLINES = frozenset(b"\n")
+_FIRST = itemgetter(0)
 
 
 class _Gap:
@@ -48,18 +53,22 @@ class _Told(NamedTuple):
 
 
 class Delta:
-    """How one member's lines differ from all lines of a batch.
+    """How one member's lines differ from all lines of a batch on its topics.
 
     Attributes:
         start: the first publication that is for the member.
         changes: gaps and private lines, in order.
+        spans: for each topic that the member subscribed to or unsubscribed from within the batch,
+            the places from which to which it had the topic; ``None``: there is no such topic. A
+            topic can have several: one may leave and come back.
     """
 
-    __slots__ = ("changes", "start")
+    __slots__ = ("changes", "spans", "start")
 
     def __init__(self, start: int = 0) -> None:
         self.start = start
         self.changes: list[_Gap | _Told] = []
+        self.spans: dict[Hashable, list[tuple[int, int | None]]] | None = None
 
 
 class Departure(NamedTuple, Generic[E, B]):
@@ -70,12 +79,14 @@ class Departure(NamedTuple, Generic[E, B]):
         encode: its format.
         delta: how its lines differ; ``None``: they are all lines up to `end`.
         end: the first publication that is not for it any more.
+        topics: the topics that it had; ``None``: all.
     """
 
     box: B
     encode: Encode[E]
     delta: Delta | None
     end: int
+    topics: Collection[Hashable] | None
 
 
 class Payload(NamedTuple):
@@ -95,77 +106,118 @@ class Payload(NamedTuple):
     size: int
 
 
+NOTHING = Payload([], 0, 0)
+
+
 class EncodedBatch:
-    """All that a batch publishes, in one format.
+    """What a batch publishes on some topics, in one format.
 
     Args:
-        begin: how many publications came before the first member with this format.
+        places: the places of these publications.
+        chunks: the lines of each.
+        counts: how many lines each of them has at least, unless it has none; ``None``: nobody
+            knows.
 
     Attributes:
-        chunks: the lines of each publication, until the batch is closed.
-        has_blanks: whether some event has no line in this format.
-        whole: all lines, once the batch is closed.
+        whole: all lines.
         lines: how many lines `whole` holds.
     """
 
-    __slots__ = ("_begin", "_numbers", "_offsets", "chunks", "has_blanks", "lines", "whole")
+    __slots__ = ("_chunks", "_counts", "_numbers", "_offsets", "_places", "lines", "whole")
 
-    def __init__(self, begin: int) -> None:
-        self._begin = begin
-        self.chunks: list[bytes] = []
-        # How many bytes and how many lines precede each publication; the last entry is the total.
-        self._offsets: Sequence[int] = ()
-        self._numbers: Sequence[int] = ()
-        self.has_blanks = False
-        self.whole = b""
-        self.lines = 0
-
-    def close(self, counts: list[int], *, has_deltas: bool) -> None:
-        """Join the lines.
-
-        Args:
-            counts: how many events each publication of the batch has.
-            has_deltas: whether anybody will call `payload`.
-        """
-        chunks, self.chunks = self.chunks, []
-        self.whole = b"".join(chunks)
+    def __init__(
+        self, places: Sequence[int], chunks: list[bytes], counts: list[int] | None = None
+    ) -> None:
+        self._places = places
+        self._chunks = chunks
+        self._counts = counts
+        # In a quiet room there is nothing to join.
+        self.whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.lines = self.whole.count(b"\n")
-        if not has_deltas:
-            return
-        counts = counts[self._begin :] if self._begin else counts
-        self._offsets = list(accumulate(map(len, chunks), initial=0))
-        # Nearly always each event is one line; then `counts` already are the numbers of lines.
-        if self.has_blanks or self.lines != sum(counts):
-            counts = [chunk.count(b"\n") for chunk in chunks]
-        self._numbers = list(accumulate(counts, initial=0))
+        # How many bytes and how many lines precede each publication; the last entry is the total.
+        # Made when the first member needs them whose lines differ.
+        self._offsets: Sequence[int] | None = None
+        self._numbers: Sequence[int] = ()
 
     def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
         """Return one member's lines.
 
         Args:
-            delta: how they differ from `whole`; ``None``: not at all.
-            end: the first publication that is not for the member any more; ``None``: all are.
+            delta: how they differ from `whole`; ``None``: not at all. Its spans do not count here.
+            end: the first place that is not for the member any more; ``None``: all are.
         """
-        offsets, numbers, begin = self._offsets, self._numbers, self._begin
+        if self._offsets is None:
+            self._offsets = self._measure()
+        offsets, numbers, places = self._offsets, self._numbers, self._places
         view = memoryview(self.whole)
-        delta = delta or Delta(begin)
-        here = max(delta.start - begin, 0)
-        end = len(offsets) - 1 if end is None else end - begin
+        delta = delta or _NO_DELTA
+        here = bisect_left(places, delta.start) if delta.start else 0
+        last = len(places) if end is None else bisect_left(places, end)
         pieces: list[bytes | memoryview] = []
-        lines = numbers[end] - numbers[here]
+        lines = numbers[last] - numbers[here] if here < last else 0
         for change in delta.changes:
-            at = change.begin - begin
+            at = max(here, bisect_left(places, change.begin, here, last))
             pieces.append(view[offsets[here] : offsets[at]])
             if isinstance(change, _Gap):
-                here = change.end - begin
+                here = max(here, bisect_left(places, change.end, at, last))
                 lines -= numbers[here] - numbers[at]
             else:
                 here = at
                 pieces.append(change.lines)
                 lines += change.lines.count(b"\n")
-        pieces.append(view[offsets[here] : offsets[end]])
+        if here < last:
+            pieces.append(view[offsets[here] : offsets[last]])
         pieces = [piece for piece in pieces if piece]
         return Payload(pieces, lines, sum(map(len, pieces)))
+
+    def _measure(self) -> Sequence[int]:
+        chunks, self._chunks = self._chunks, []
+        counts = self._counts
+        # Nearly always each event is one line; then `counts` already are the numbers of lines.
+        if counts is None or self.lines != sum(counts) or not all(chunks):
+            counts = [chunk.count(b"\n") for chunk in chunks]
+        self._numbers = list(accumulate(counts, initial=0))
+        return list(accumulate(map(len, chunks), initial=0))
+
+
+class _Topic(Generic[E]):
+    """The publications of a batch on one topic.
+
+    Attributes:
+        places: where they are.
+        counts: how many events each of them has.
+        chunks: the lines of each, in each format that somebody who has the topic needs. A format
+            that came later lacks the first ones.
+        is_uneven: whether some events of a publication have no line in some format, so that
+            `counts` tells nothing about lines.
+    """
+
+    __slots__ = ("chunks", "counts", "is_uneven", "places")
+
+    def __init__(self, formats: Iterable[Encode[E]]) -> None:
+        self.places: list[int] = []
+        self.counts: list[int] = []
+        self.is_uneven = False
+        self.chunks: dict[Encode[E], list[bytes]] = {encode: [] for encode in formats}
+
+    def encoded(self, encode: Encode[E]) -> EncodedBatch:
+        chunks = self.chunks.get(encode, [])
+        missing = len(self.places) - len(chunks)
+        places, counts = self.places, self.counts
+        if missing:
+            places, counts = places[missing:], counts[missing:]
+        return EncodedBatch(places, chunks, None if self.is_uneven else counts)
+
+    def between(
+        self, encode: Encode[E], begin: int, end: int | None
+    ) -> Iterable[tuple[int, bytes]]:
+        """Return the places and lines from one place to another."""
+        chunks = self.chunks.get(encode, [])
+        missing = len(self.places) - len(chunks)
+        # By bisection: a thousand who come in one batch would look through it a thousand times.
+        first = max(missing, bisect_left(self.places, begin))
+        last = len(self.places) if end is None else max(first, bisect_left(self.places, end))
+        return zip(self.places[first:last], chunks[first - missing : last - missing], strict=True)
 
 
 class Batch(Generic[E, B]):
@@ -174,7 +226,8 @@ class Batch(Generic[E, B]):
     A batch does not know who is a member. Its caller passes members only.
 
     Args:
-        formats: the formats that members have when the batch begins.
+        formats_of: returns the formats of the members that have a topic, or of all members for the
+            topic ``None``; called when the first event is published on it.
         report: called when a format raises or returns something other than lines; the batch then
             leaves the event out.
 
@@ -184,61 +237,76 @@ class Batch(Generic[E, B]):
             member is told counts for each member that is told it.
         deltas: the deltas of members that are still here at the end and do not get the whole.
         departures: the members that left, in that order.
+        topics: what was published, by topic.
     """
 
     __slots__ = (
-        "_counts",
+        "_at",
         "_encoded",
-        "_gap",
+        "_formats_of",
         "_report",
         "_told",
-        "_writer",
         "bytes",
         "deltas",
         "departures",
         "size",
+        "topics",
     )
 
-    def __init__(self, formats: Iterable[Encode[E]], report: Report[E]) -> None:
+    def __init__(
+        self, formats_of: Callable[[Hashable], Iterable[Encode[E]]], report: Report[E]
+    ) -> None:
         self.size = 0
         self.bytes = 0
         self.deltas: dict[B, Delta] = {}
         self.departures: list[Departure[E, B]] = []
+        self.topics: dict[Hashable, _Topic[E]] = {}
+        self._formats_of = formats_of
         self._report = report
-        self._encoded = {encode: EncodedBatch(0) for encode in formats}
-        # How many events each publication has.
-        self._counts: list[int] = []
+        # The next place.
+        self._at = 0
         # What members were told, by format and by the event's identity: members that ask the same
         # question get the same bytes. The entry keeps the event alive, so that no other event can
         # take over its identity.
         self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
-        # The last gap and the member it leaves out, for as long as the gap can grow.
-        self._gap = _Gap(-1)
-        self._writer: B | None = None
+        self._encoded: dict[tuple[Encode[E], frozenset[Hashable]], EncodedBatch] = {}
 
-    def publish(self, event: E, exclude: B | None) -> None:
-        """Add an event for all members except `exclude`."""
-        if exclude is not None:
-            self._leave_out(exclude)
-        for encode, encoded in self._encoded.items():
+    def publish(
+        self, event: E, exclude: Iterable[B] = (), *, topic: Hashable = None, entries: int = 1
+    ) -> None:
+        """Add an event for the members that have a topic, except some.
+
+        Args:
+            event: the event.
+            exclude: members that it leaves out.
+            topic: where; ``None``: for all members.
+            entries: as how many entries it counts. In each format it is at least so many lines, or
+                none at all.
+        """
+        for box in exclude:
+            self._leave_out(box)
+        published = self.topics.get(topic) or self._open(topic)
+        for encode, chunks in published.chunks.items():
             lines = self._encode(encode, event)
-            if lines:
-                self.bytes += len(lines)
-            else:
-                encoded.has_blanks = True
-            encoded.chunks.append(lines)
-        self._counts.append(1)
-        self.size += 1
+            self.bytes += len(lines)
+            chunks.append(lines)
+        published.places.append(self._at)
+        published.counts.append(entries)
+        self._at += 1
+        self.size += entries
 
-    def publish_all(self, events: list[E], exclude: B | None) -> None:
-        """Add events for all members except `exclude`, as if they were added one by one."""
+    def publish_all(
+        self, events: list[E], exclude: Iterable[B] = (), *, topic: Hashable = None
+    ) -> None:
+        """Add events as if they were added one by one."""
         if len(events) < 2:
             for event in events:
-                self.publish(event, exclude)
+                self.publish(event, exclude, topic=topic)
             return
-        if exclude is not None:
-            self._leave_out(exclude)
-        for encode, encoded in self._encoded.items():
+        for box in exclude:
+            self._leave_out(box)
+        published = self.topics.get(topic) or self._open(topic)
+        for encode, chunks in published.chunks.items():
             try:
                 pieces = [encode(event) for event in events]
                 lines = b"".join(pieces)
@@ -250,10 +318,12 @@ class Batch(Generic[E, B]):
                 pieces = [self._encode(encode, event) for event in events]
                 lines = b"".join(pieces)
             if not all(pieces):
-                encoded.has_blanks = True
+                published.is_uneven = True
             self.bytes += len(lines)
-            encoded.chunks.append(lines)
-        self._counts.append(len(events))
+            chunks.append(lines)
+        published.places.append(self._at)
+        published.counts.append(len(events))
+        self._at += 1
         self.size += len(events)
 
     def tell(self, box: B, encode: Encode[E], event: E) -> int:
@@ -271,49 +341,144 @@ class Batch(Generic[E, B]):
         """Add lines for one member, and return how many bytes they are."""
         self.size += 1
         self.bytes += len(lines)
-        self._writer = None
-        self._delta_of(box).changes.append(_Told(len(self._counts), lines))
+        self._delta_of(box).changes.append(_Told(self._at, lines))
         return len(lines)
 
-    def add(self, box: B, encode: Encode[E]) -> None:
-        """Record that a member has joined."""
+    def add(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
+        """Record that a member has joined, with these topics; ``None``: with all."""
         self.size += 1
-        if encode not in self._encoded:
-            self._encoded[encode] = EncodedBatch(len(self._counts))
-        self.deltas[box] = Delta(len(self._counts))
+        for topic in self.topics if topics is None else chain((None,), topics):
+            self._need(topic, encode)
+        self.deltas[box] = Delta(self._at)
 
-    def discard(self, box: B, encode: Encode[E]) -> None:
-        """Record that a member has left."""
+    def subscribe(self, box: B, encode: Encode[E], topic: Hashable) -> None:
+        """Record that a member has one more topic."""
         self.size += 1
-        self._writer = None
-        if encode not in self._encoded:
-            # The last member with this format, and nothing was published since it joined.
-            self._encoded[encode] = EncodedBatch(len(self._counts))
+        self._need(topic, encode)
+        self._spans_of(box).setdefault(topic, []).append((self._at, None))
+
+    def unsubscribe(self, box: B, topic: Hashable) -> None:
+        """Record that a member has a topic no more."""
+        self.size += 1
+        delta = self._delta_of(box)
+        spans = self._spans_of(box).setdefault(topic, [(delta.start, None)])
+        spans[-1] = spans[-1][0], self._at
+
+    def discard(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
+        """Record that a member has left; `topics` are those that it had."""
+        self.size += 1
         delta = self.deltas.pop(box, None)
-        self.departures.append(Departure(box, encode, delta, len(self._counts)))
+        self.departures.append(Departure(box, encode, delta, self._at, topics))
 
-    def close(self) -> dict[Encode[E], EncodedBatch]:
-        """Join what was published, in each format. Append nothing after this."""
-        has_deltas = bool(self.deltas or self.departures)
-        for encoded in self._encoded.values():
-            encoded.close(self._counts, has_deltas=has_deltas)
-        return self._encoded
+    def encoded(self, encode: Encode[E], topics: Collection[Hashable] | None) -> EncodedBatch:
+        """Return what was published on some topics, in one format: joined once, then kept.
+
+        Args:
+            encode: the format.
+            topics: topics on which something was published; ``None``: all of them.
+        """
+        key = encode, frozenset(self.topics if topics is None else topics)
+        encoded = self._encoded.get(key)
+        if encoded is None:
+            encoded = self._encoded[key] = self._join(encode, key[1])
+        return encoded
+
+    def active(self, topics: Collection[Hashable] | None) -> list[Hashable]:
+        """Return on which of a member's topics something was published, everyone's among them."""
+        published = self.topics
+        if topics is None:
+            return list(published)
+        active = [topic for topic in topics if topic in published]
+        if None in published:
+            active.append(None)
+        return active
+
+    def payload(
+        self,
+        encode: Encode[E],
+        topics: Collection[Hashable] | None,
+        delta: Delta | None,
+        end: int | None = None,
+    ) -> Payload:
+        """Return the lines of one member.
+
+        Args:
+            encode: its format.
+            topics: the topics that it has, or had when it left; ``None``: all.
+            delta: how its lines differ; ``None``: not at all.
+            end: the first place that is not for it any more; ``None``: all are.
+        """
+        active = self.active(topics)
+        spans = None if delta is None else delta.spans
+        if spans:
+            active += [topic for topic in spans if topic in self.topics and topic not in active]
+            if not spans.keys().isdisjoint(active):
+                assert delta is not None
+                return self._between(encode, active, delta, end)
+        if not active and delta is None:
+            return NOTHING
+        return self.encoded(encode, active).payload(delta, end)
+
+    def _between(
+        self, encode: Encode[E], active: list[Hashable], delta: Delta, end: int | None
+    ) -> Payload:
+        """Return the lines of a member that came to a topic, or left one, within the batch.
+
+        Topic by topic, and not as a part of what all get: it is rare.
+        """
+        published: list[tuple[int, bytes]] = []
+        always = [(delta.start, end)]
+        for topic in active:
+            for begin, until in (delta.spans or {}).get(topic, always):
+                published += self.topics[topic].between(
+                    encode, begin, end if until is None else until
+                )
+        published.sort(key=_FIRST)
+        places = [place for place, _ in published]
+        here = Delta()
+        here.changes = delta.changes
+        return EncodedBatch(places, [lines for _, lines in published]).payload(here)
+
+    def _join(self, encode: Encode[E], topics: frozenset[Hashable]) -> EncodedBatch:
+        if len(topics) == 1:
+            (topic,) = topics
+            return self.topics[topic].encoded(encode)
+        published: list[tuple[int, bytes]] = []
+        for topic in topics:
+            published += self.topics[topic].between(encode, 0, None)
+        published.sort(key=_FIRST)
+        return EncodedBatch([place for place, _ in published], [lines for _, lines in published])
+
+    def _open(self, topic: Hashable) -> _Topic[E]:
+        published = self.topics[topic] = _Topic(self._formats_of(topic))
+        return published
+
+    def _need(self, topic: Hashable, encode: Encode[E]) -> None:
+        """Have what is published on a topic from now on encoded in a format too."""
+        published = self.topics.get(topic)
+        if published is not None:
+            published.chunks.setdefault(encode, [])
 
     def _leave_out(self, box: B) -> None:
         """Leave a member out of the next publication."""
-        at = len(self._counts)
-        if box is self._writer and self._gap.end == at:
-            self._gap.end = at + 1
+        changes = self._delta_of(box).changes
+        last = changes[-1] if changes else None
+        if type(last) is _Gap and last.end == self._at:
+            last.end += 1
         else:
-            self._gap = _Gap(at)
-            self._writer = box
-            self._delta_of(box).changes.append(self._gap)
+            changes.append(_Gap(self._at))
 
     def _delta_of(self, box: B) -> Delta:
         delta = self.deltas.get(box)
         if delta is None:
             delta = self.deltas[box] = Delta()
         return delta
+
+    def _spans_of(self, box: B) -> dict[Hashable, list[tuple[int, int | None]]]:
+        delta = self._delta_of(box)
+        if delta.spans is None:
+            delta.spans = {}
+        return delta.spans
 
     def _encode(self, encode: Encode[E], event: E) -> bytes:
         try:
@@ -325,3 +490,6 @@ class Batch(Generic[E, B]):
         except Exception as error:
             self._report(encode, event, error)
             return b""
+
+
+_NO_DELTA = Delta()

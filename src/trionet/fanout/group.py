@@ -1,4 +1,7 @@
-"""Format groups: members of a hub that share a wire format, and one count for what all of them get.
+"""Format groups: members with one wire format and the same topics, and one count for all they get.
+
+Whatever is published, the members of a group get the same of it. So a group shares payloads, and it
+shares a count.
 
 A message to a thousand members is a thousand system calls of 5 µs each, and for each member the
 memory it touches has left the CPU's caches. So `put_to_all` touches nothing of a member but its
@@ -11,7 +14,7 @@ asks. A member that does not get the lines after all takes them out of its own c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable
 from itertools import islice
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 
@@ -73,16 +76,18 @@ class SharedCount:
 
 
 class FormatGroup(Generic[E]):
-    """Members that share a format.
+    """Members that share a format and a set of topics.
 
     Args:
         encode: the format.
+        topics: the topics; ``None``: all that there are.
     """
 
-    __slots__ = ("_count", "_direct", "_others", "_snapshot", "encode")
+    __slots__ = ("_count", "_direct", "_others", "_snapshot", "encode", "topics")
 
-    def __init__(self, encode: Encode[E]) -> None:
+    def __init__(self, encode: Encode[E], topics: frozenset[Hashable] | None = frozenset()) -> None:
         self.encode = encode
+        self.topics = topics
         self._count = SharedCount()
         self._direct: dict[DirectBox, None] = {}
         self._others: dict[Box, None] = {}

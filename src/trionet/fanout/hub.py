@@ -7,10 +7,12 @@ The plan of this file:
 - The log goes through one memory channel, a batch at a time. A *batch* is all that is appended
   until the hub takes it: the first entry puts it into the channel, and it grows there.
   (When each entry went through the channel on its own, that was a third of what a line cost.)
+- An event goes to all members, or to those that have its *topic*: a chat's room, a symbol of a
+  ticker. A topic costs no task, and what it costs depends on the members that have it.
 - Each event is encoded once for each format, when it is appended, so the log's size in bytes is
-  known. One task takes a batch, joins it once for each format, and puts it into each member's
-  outbox with one call. So a batch costs one send for each member, however many lines it has; and
-  the more there is to do, the larger the batches get.
+  known. One task takes a batch, joins it once for each format and set of topics, and puts it into
+  each member's outbox with one call. So a batch costs one send for each member, however many lines
+  it has; and the more there is to do, the larger the batches get.
 - A member that wrote, was told something, was added or discarded within a batch gets a *payload* of
   its own: the same bytes without some lines, and with others between them.
 - Appending is synchronous, so it works in ``finally`` and under cancellation. The log stays short
@@ -35,7 +37,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from time import perf_counter
@@ -45,7 +47,7 @@ import trio
 
 from trionet.abc import Box
 from trionet.checks import check_box
-from trionet.fanout.batch import Batch, Delta, Encode, EncodedBatch, Payload
+from trionet.fanout.batch import Batch, Delta, Encode, Payload
 from trionet.fanout.gate import Gate
 from trionet.fanout.group import MEMBERS_AT_ONCE, FormatGroup, is_direct, weight_of
 from trionet.faults import FaultLog
@@ -83,8 +85,8 @@ logger = logging.getLogger("trionet.fanout")
 class Hub(Generic[E]):
     """One log of events, and the members that it is delivered to.
 
-    Every member sees one common sequence, without the events that exclude it, and with the events
-    that it alone is told in their places.
+    Every member sees one common sequence, without the events that exclude it or are on topics that
+    it does not have, and with the events that it alone is told in their places.
 
     Members are boxes: anything with ``put``, such as a connection's outbox. A hub neither opens nor
     closes them.
@@ -119,7 +121,10 @@ class Hub(Generic[E]):
         self._delivered: trio.Event | None = None
         # As of the log's end.
         self._members: dict[Box, FormatGroup[E]] = {}
-        self._groups: dict[Encode[E], FormatGroup[E]] = {}
+        self._groups: dict[tuple[Encode[E], frozenset[Hashable] | None], FormatGroup[E]] = {}
+        # The groups that have each topic, and those that have all.
+        self._by_topic: dict[Hashable, dict[FormatGroup[E], None]] = {}
+        self._with_all: dict[FormatGroup[E], None] = {}
         # Entries and bytes of the batch that is being delivered.
         self._delivering = 0
         self._delivering_bytes = 0
@@ -137,7 +142,13 @@ class Hub(Generic[E]):
             f"{entries} entries ({size} bytes) to deliver>"
         )
 
-    def add(self, box: Box, encode: Callable[[E], bytes]) -> None:
+    def add(
+        self,
+        box: Box,
+        encode: Callable[[E], bytes],
+        *,
+        topics: Iterable[Hashable] | None = (),
+    ) -> None:
         """Make a box a member. It gets what is published from here on. Never a checkpoint.
 
         Args:
@@ -147,6 +158,8 @@ class Hub(Generic[E]):
                 event is encoded once for each function, when it is appended. There should be few.
                 A function that raises, or returns anything but lines with their ends, loses that
                 event for its members.
+            topics: the topics that it has from the beginning; default none. ``None``: all topics,
+                now and later. What is published without a topic it gets in any case.
 
         Raises:
             TypeError: `box` has no ``put``, or `encode` is no ordinary function.
@@ -155,46 +168,95 @@ class Hub(Generic[E]):
             return
         if not hasattr(box, "put"):
             check_box(box)
-        group = self._groups.get(encode)
-        if group is None:
-            # For each format, not for each member.
-            check_encode(encode)
-            group = self._groups[encode] = FormatGroup(encode)
+        group = self._group(encode, None if topics is None else frozenset(topics))
         group.add(box)
         self._members[box] = group
         if self._started and (batch := self._batch or self._open_batch()) is not None:
-            batch.add(box, encode)
+            batch.add(box, encode, group.topics)
+
+    def subscribe(self, box: Box, topic: Hashable) -> None:
+        """Give a member a topic: it gets what is published on it from here on. Never a checkpoint.
+
+        A box that is no member, and one that has the topic, stays as it is. The cost grows with the
+        number of topics that the member has: a member that wants thousands gets all instead.
+
+        Args:
+            box: the member.
+            topic: anything that can be a key, such as a text, except ``None``.
+        """
+        group = self._members.get(box)
+        if group is None or group.topics is None or topic in group.topics:
+            return
+        self._move(box, group, group.topics | {topic})
+        if self._started and (batch := self._batch or self._open_batch()) is not None:
+            batch.subscribe(box, group.encode, topic)
+
+    def unsubscribe(self, box: Box, topic: Hashable) -> None:
+        """Take a topic from a member: it gets what precedes this in the log. Never a checkpoint.
+
+        A box that is no member, and one that does not have the topic, stays as it is.
+        """
+        group = self._members.get(box)
+        if group is None or group.topics is None or topic not in group.topics:
+            return
+        self._move(box, group, group.topics - {topic})
+        if self._started and (batch := self._batch or self._open_batch()) is not None:
+            batch.unsubscribe(box, topic)
 
     def discard(self, box: Box) -> None:
         """Send nothing more to a box, except what precedes this in the log. Never a checkpoint.
 
         Discarding a box that is no member is not an error.
         """
-        encode = self._remove(box)
-        if encode is not None and self._started:
+        group = self._remove(box)
+        if group is not None and self._started:
             batch = self._batch or self._open_batch()
             if batch is not None:
-                batch.discard(box, encode)
+                batch.discard(box, group.encode, group.topics)
 
-    def publish(self, event: E, *, exclude: Box | None = None) -> None:
-        """Send an event to all members except `exclude`. Never a checkpoint.
+    def publish(
+        self,
+        event: E,
+        *,
+        topic: Hashable = None,
+        exclude: Box | None = None,
+        without: Collection[Box] = (),
+        entries: int = 1,
+    ) -> None:
+        """Send an event to all members, or to those that have a topic. Never a checkpoint.
+
+        Args:
+            event: the event.
+            topic: whose members get it; default ``None``: all members.
+            exclude: a member that does not get it; default ``None``.
+            without: more members that do not get it; default none.
+            entries: as how many entries it counts where the log's length matters; default 1. If it
+                is more, each format makes at least so many lines of it, or none.
 
         Raises:
             RuntimeError: `run` was not called yet.
         """
         batch = self._batch or self._open_batch()
         if batch is not None:
-            batch.publish(event, exclude if exclude in self._members else None)
+            excluded = self._excluded(exclude, without)
+            batch.publish(event, excluded, topic=topic, entries=entries)
 
-    def publish_all(self, events: list[E], *, exclude: Box | None = None) -> None:
-        """Send events, in their order, to all members except `exclude`. Never a checkpoint.
+    def publish_all(
+        self,
+        events: list[E],
+        *,
+        topic: Hashable = None,
+        exclude: Box | None = None,
+        without: Collection[Box] = (),
+    ) -> None:
+        """Send events in their order, as `publish` does with each. Never a checkpoint.
 
         Raises:
             RuntimeError: `run` was not called yet.
         """
         batch = self._batch or self._open_batch()
         if batch is not None:
-            batch.publish_all(events, exclude if exclude in self._members else None)
+            batch.publish_all(events, self._excluded(exclude, without), topic=topic)
 
     def tell(self, box: Box, event: E) -> int:
         """Send an event to one member alone, in its place in the order. Never a checkpoint.
@@ -358,7 +420,7 @@ class Hub(Generic[E]):
         self._check_started()
         if self._ended:
             return None
-        self._batch = Batch(self._groups, self._leave_out)
+        self._batch = Batch(self._formats_of, self._leave_out)
         self._log_send.send_nowait(self._batch)
         return self._batch
 
@@ -374,39 +436,58 @@ class Hub(Generic[E]):
     async def _deliver(self, batch: Batch[E, Box]) -> None:
         # Look everything up before the first checkpoint: a member that joins or leaves after it
         # belongs to the next batch.
-        encoded = batch.close()
         deltas = [
-            (box, delta, encoded[self._members[box].encode])
+            (box, self._members[box].encode, self._members[box].topics, delta)
             for box, delta in batch.deltas.items()
             if box in self._members
         ]
         deliveries = [
-            group.deliver(encoded[encode], without=batch.deltas, on_error=self._lose)
-            for encode, group in self._groups.items()
-            if encode in encoded and encoded[encode].whole
+            group.deliver(encoded, without=batch.deltas, on_error=self._lose)
+            for group, active in self._reached(batch)
+            if (encoded := batch.encoded(group.encode, active)).whole
         ]
         with ExitStack() as stack:
             for delivery in deliveries:
                 stack.callback(delivery.close)
             served, began = 0, perf_counter()
-            for weight in chain(self._put_payloads(batch, deltas, encoded), *deliveries):
+            for weight in chain(self._put_payloads(batch, deltas), *deliveries):
                 served += weight
                 if served >= MEMBERS_AT_ONCE or perf_counter() - began > _SECONDS_AT_ONCE:
                     await trio.lowlevel.checkpoint()
                     served, began = 0, perf_counter()
 
+    def _reached(
+        self, batch: Batch[E, Box]
+    ) -> Iterator[tuple[FormatGroup[E], Collection[Hashable] | None]]:
+        """Yield the groups that a batch has something for, and on which of their topics."""
+        if None in batch.topics:
+            for group in self._groups.values():
+                yield group, batch.active(group.topics)
+            return
+        several: dict[FormatGroup[E], list[Hashable]] = {}
+        for topic in batch.topics:
+            alone = (topic,)
+            for group in self._by_topic.get(topic, ()):
+                # Nearly all groups have one topic: then nothing has to be collected.
+                if len(group.topics or ()) == 1:
+                    yield group, alone
+                else:
+                    several.setdefault(group, []).append(topic)
+        yield from several.items()
+        for group in self._with_all if batch.topics else ():
+            yield group, None
+
     def _put_payloads(
         self,
         batch: Batch[E, Box],
-        deltas: list[tuple[Box, Delta, EncodedBatch]],
-        encoded: dict[Encode[E], EncodedBatch],
+        deltas: list[tuple[Box, Encode[E], frozenset[Hashable] | None, Delta]],
     ) -> Iterator[int]:
         """Serve the members with payloads of their own, in steps as `FormatGroup.deliver` does."""
         # Departures come first: a member that left may have joined again.
-        for box, encode, departed, end in batch.departures:
-            yield self._put_payload(box, encoded[encode].payload(departed, end))
-        for box, delta, whole in deltas:
-            yield self._put_payload(box, whole.payload(delta))
+        for box, encode, departed, end, had in batch.departures:
+            yield self._put_payload(box, batch.payload(encode, had, departed, end))
+        for box, encode, topics, delta in deltas:
+            yield self._put_payload(box, batch.payload(encode, topics, delta))
 
     def _put_payload(self, box: Box, payload: Payload) -> int:
         """Put a member's payload, and return its weight."""
@@ -430,12 +511,53 @@ class Hub(Generic[E]):
     def _leave_out(self, encode: Encode[E], event: E, error: Exception) -> None:
         self._faults.report(error, encode, "an event could not be encoded and is left out", event)
 
-    def _remove(self, box: Box) -> Encode[E] | None:
-        """Forget a member and return its format; ``None``: it was no member."""
-        group = self._members.pop(box, None)
+    def _excluded(self, exclude: Box | None, without: Collection[Box]) -> Collection[Box]:
+        """Return the members among those that shall not get an event."""
+        if without:
+            boxes = without if exclude is None else {exclude, *without}
+            return [box for box in boxes if box in self._members]
+        return (exclude,) if exclude is not None and exclude in self._members else ()
+
+    def _formats_of(self, topic: Hashable) -> Iterable[Encode[E]]:
+        groups = self._groups.values() if topic is None else self._by_topic.get(topic, ())
+        return dict.fromkeys(group.encode for group in chain(groups, self._with_all))
+
+    def _group(self, encode: Encode[E], topics: frozenset[Hashable] | None) -> FormatGroup[E]:
+        """Return the group with a format and topics, made if there is none."""
+        group = self._groups.get((encode, topics))
         if group is None:
-            return None
+            # For each group, not for each member.
+            check_encode(encode)
+            group = self._groups[encode, topics] = FormatGroup(encode, topics)
+            if topics is None:
+                self._with_all[group] = None
+            for topic in topics or ():
+                self._by_topic.setdefault(topic, {})[group] = None
+        return group
+
+    def _move(self, box: Box, old: FormatGroup[E], topics: frozenset[Hashable]) -> None:
+        """Move a member to the group with its new topics."""
+        group = self._group(old.encode, topics)
+        self._leave_group(box, old)
+        group.add(box)
+        self._members[box] = group
+
+    def _remove(self, box: Box) -> FormatGroup[E] | None:
+        """Forget a member and return its group; ``None``: it was no member."""
+        group = self._members.pop(box, None)
+        if group is not None:
+            self._leave_group(box, group)
+        return group
+
+    def _leave_group(self, box: Box, group: FormatGroup[E]) -> None:
         group.discard(box)
-        if not group:
-            del self._groups[group.encode]
-        return group.encode
+        if group:
+            return
+        del self._groups[group.encode, group.topics]
+        if group.topics is None:
+            del self._with_all[group]
+        for topic in group.topics or ():
+            groups = self._by_topic[topic]
+            del groups[group]
+            if not groups:
+                del self._by_topic[topic]

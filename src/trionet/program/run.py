@@ -21,7 +21,6 @@ from typing import Any
 import trio
 
 from trionet.checks import check_flag
-from trionet.connection.connection import Connection
 from trionet.errors import AddressError, TrionetError, system_reason
 from trionet.function_checks import check_tasks
 from trionet.limits import Limits
@@ -29,7 +28,7 @@ from trionet.nurseries import first_error, single_error
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Server, check_call, serve
+from trionet.server import Handler, Server, check_call, serve
 from trionet.text.safe import safe_text
 from trionet.transport.network import SYSTEM
 
@@ -48,7 +47,7 @@ logger = logging.getLogger("trionet.program")
 
 
 def run(
-    handler: Callable[[Connection], Awaitable[object]],
+    handler: Handler,
     *addresses: str,
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
@@ -72,7 +71,8 @@ def run(
     (UTC, ISO 8601). An output that stands still, is full or is closed never stops the server.
 
     Args:
-        handler: called with a `Connection` for each peer; see `serve`.
+        handler: an async function that is called with a `Connection` for each peer, or a plain
+            function that is called with each line and returns the answer; see `serve`.
         addresses: see `trionet.parse_address`; at least one.
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
@@ -87,8 +87,8 @@ def run(
             second signal; with 143 for a SIGTERM, or 130 for a SIGINT, that comes before the server
             could listen; with the status of a ``sys.exit`` in the handler or in `beside`, which
             ends the program at once, without a drain.
-        TypeError, ValueError: an argument is of the wrong kind, such as a handler that is not an
-            async function, or `serve` has no such option; the message says what to write. These
+        TypeError, ValueError: an argument is of the wrong kind, such as a handler that takes no
+            argument, or `serve` has no such option; the message says what to write. These
             are raised at the call, before anything runs.
         RuntimeError: it was not called in the main thread. Only there can signals be handled.
 
@@ -143,7 +143,7 @@ def _without_groups() -> Iterator[None]:
 
 
 async def _run(
-    handler: Callable[[Connection], Awaitable[object]],
+    handler: Handler,
     addresses: tuple[str, ...],
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],

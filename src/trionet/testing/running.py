@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import trio
 
-from trionet.connection.connection import Connection
 from trionet.nurseries import single_error
+from trionet.server import Handler as Handler
 from trionet.server import Server, serve
 from trionet.testing.client import LineClient
 from trionet.testing.links import Link
 from trionet.testing.network import MemoryNetwork
 from trionet.testing.streams import MemoryStream
-
-Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 
 class RunningHandler:

@@ -40,7 +40,7 @@ from trionet.text.characters import (
     SEQUENCED_BELOW,
     characters_of,
 )
-from trionet.text.sequences import replace_alone, replace_tags
+from trionet.text.sequences import replace_beyond, replace_joiners, replace_selectors
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -71,10 +71,12 @@ _UNSAFE_BELOW = re.compile(
 )
 # Noncharacters, and the planes that hold nothing visible but parts of sequences. Two quick looks
 # come before the exact one: for a line without emoji, and for a line with emoji alone.
-_BEYOND_PERHAPS = re.compile("[\U0001bca0-\U0010ffff]")
-_BEYOND_LIKELY = re.compile(
-    "[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
-    "\U0003fffe-\U0010ffff]"
+_BEYOND_SOMEWHERE = (
+    re.compile("[\U0001bca0-\U0010ffff]"),
+    re.compile(
+        "[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
+        "\U0003fffe-\U0010ffff]"
+    ),
 )
 _UNSAFE_BEYOND = re.compile(
     f"[\U0001bca0-\U0010ffff](?<=[{IGNORABLE_BEYOND}\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
@@ -107,13 +109,13 @@ _STACKED = f"[{MARKS_BELOW}{_JOINERS}]"
 _TOWER = re.compile(
     f"({_STACKED}(?<!{_STACKED}.){_STACKED}{{{MAX_MARKS - 1}}})({_STACKED}+)", re.DOTALL
 )
+_TOWER_IN_SHADOW = re.compile(f"\0(?<!\0.)\0{{{MAX_MARKS - 1}}}(\0+)", re.DOTALL)
 
 
 @cache
-def _marks_beyond() -> dict[int, int]:
-    """Return a table that makes each mark beyond U+10000 a mark below. It is seldom needed."""
-    beyond = characters_of(MARKS.removeprefix(MARKS_BELOW))
-    return dict.fromkeys(map(ord, beyond), ord("\u0301"))
+def _as_one_mark() -> dict[int, int]:
+    """Return a table that makes each mark and joiner a NUL. It is seldom needed."""
+    return dict.fromkeys(map(ord, characters_of(MARKS + _JOINERS)), 0)
 
 
 def _cut_towers(text: str) -> str:
@@ -123,15 +125,15 @@ def _cut_towers(text: str) -> str:
         pieces = _TOWER.split(text)
         pieces[2::3] = [REPLACEMENT * len(excess) for excess in pieces[2::3]]
         return "".join(pieces)
-    # Look for towers in a copy whose marks are all below U+10000. A class with 130 ranges beyond
-    # takes 0.15 µs for each character, and more than once for most; the copy takes 0.05 µs once.
-    shadow = text.translate(_marks_beyond())
+    # Look for towers in a copy in which all marks are one. A class with 130 ranges beyond takes
+    # 0.15 µs for each character, and more than once for most; the copy takes 0.04 µs once.
+    shadow = text.replace("\0", "\1").translate(_as_one_mark())
     pieces = []
     end = 0
-    for tower in _TOWER.finditer(shadow):
-        start, excess = end, tower.end(1)
-        end = tower.end()
-        pieces += text[start:excess], REPLACEMENT * (end - excess)
+    for tower in _TOWER_IN_SHADOW.finditer(shadow):
+        excess, excess_end = tower.span(1)
+        pieces += text[end:excess], REPLACEMENT * (excess_end - excess)
+        end = excess_end
     return "".join((*pieces, text[end:]))
 
 
@@ -164,10 +166,12 @@ def safe_text(text: str) -> str:
             for character in _SHORT_UNSAFE:
                 text = text.replace(character, REPLACEMENT)
         text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
-    if _BEYOND_PERHAPS.search(text) is not None and _BEYOND_LIKELY.search(text) is not None:
+    if has_beyond := all(look.search(text) is not None for look in _BEYOND_SOMEWHERE):
         text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
-        text = replace_tags(text, REPLACEMENT)
-    return replace_alone(text, REPLACEMENT)
+    text = replace_selectors(text, REPLACEMENT)
+    if has_beyond:
+        text = replace_beyond(text, REPLACEMENT)
+    return replace_joiners(text, REPLACEMENT)
 
 
 def safe_message(text: str) -> str:

@@ -2,16 +2,13 @@
 
 `trionet.text.safe` asks this about lines in which something looks unsafe. Most unsafe characters
 are unsafe everywhere. These three kinds have a meaning beside the right neighbours, and only the
-neighbours decide: two characters before it and one after it, or the whole of a flag. So each kind
-has one pattern that finds the meaningless ones, and `re` goes over the line once for each, in C. No
-line makes Python code run for each of its characters: that once made a line of joiners forty times
-as expensive as one of Cyrillic. Now such a line costs twice as much, and the worst known one
-six times: 0.28 ms for 4,096 bytes (`tools/dear_lines.py` searches for worse).
+neighbours decide: up to three characters before it and one after it, or the whole of a flag. So
+each kind has a pattern, and `re` goes over the line once for each, in C. No line makes Python code
+run for each of its characters: that once made a line of joiners forty times as expensive as one of
+Cyrillic. Now most such lines cost at most three times as much, and the worst known one XXX times
+(`tools/dear_lines.py` searches for worse).
 
-Most of the cost is in looks at neighbours, so each pattern first looks at the character before with
-one quick class (`perhaps_one_of`), which ends the search for most meaningless characters.
-
-The patterns are seldom needed and take 20 ms to compile, so they are compiled when the first such
+The patterns are seldom needed and take 0.2 s to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
 descriptors.)
 """
@@ -39,14 +36,17 @@ _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _EMOJI_SELECTOR = "\ufe0e\ufe0f"
 _SKIN_TONE = "\U0001f3fb-\U0001f3ff"
 _KEYCAP = "0-9#*"
-_KEYCAP_BASES = "0123456789#*"
 
-_IDEOGRAPH_SELECTOR = "\ufe00-\ufe02\U000e0100-\U000e01ef"
+_IDEOGRAPH_SELECTOR_BELOW = "\ufe00\ufe01\ufe02"
+_IDEOGRAPH_SELECTOR_BEYOND = "\U000e0100-\U000e01ef"
 
 # Mongolian: a selector makes a variant of a letter, and a separator sets a vowel apart.
 _MONGOLIAN = "\u1820-\u18aa"
-_MONGOLIAN_SELECTOR = "\u180b-\u180d\u180f"
+_MONGOLIAN_SELECTOR = "\u180b\u180c\u180d\u180f"
 _MONGOLIAN_SEPARATOR = "\u180e"
+_SELECTORS_BELOW = (
+    _EMOJI_SELECTOR + _IDEOGRAPH_SELECTOR_BELOW + _MONGOLIAN_SELECTOR + _MONGOLIAN_SEPARATOR
+)
 _MONGOLIAN_VOWEL_APART = "\u1820\u1821"
 
 # A flag's code as tags: two letters for the region, one to four characters for its part.
@@ -60,28 +60,52 @@ _FLAG_TAGS = f"[{_TAG_LETTER}]{{2}}[{_TAG_LETTER}{_TAG_DIGIT}]{{1,4}}{_TAG_END}"
 _VIRAMA = 9
 
 
+# If so many are kept in the first fifth of a line, most are likely to be kept.
+_MANY_KEPT = 50
+
+
 class _Patterns(NamedTuple):
-    """Each pattern finds characters without a meaning, except `flag`, which finds whole flags.
+    """`flag` and `kept_*` find what has a meaning, `lone_*` what has none, the others both.
 
     A pattern begins with the character that it is about, and then looks back across it. So `re`
     runs over all other characters in its fastest loop.
     """
 
-    flag: re.Pattern[str]
-    tag: re.Pattern[str]
     selector: re.Pattern[str]
-    non_joiner: re.Pattern[str]
-    joiner: re.Pattern[str]
+    kept_selector: re.Pattern[str]
+    lone_selector: re.Pattern[str]
+    lone_ideograph_selector: re.Pattern[str]
+    tag: re.Pattern[str]
+    flag: re.Pattern[str]
+    kept_non_joiner: re.Pattern[str]
+    lone_non_joiner: re.Pattern[str]
+    kept_joiner: re.Pattern[str]
+    lone_joiner: re.Pattern[str]
 
 
-def replace_tags(text: str, replacement: str) -> str:
-    """Replace each tag that is not part of a flag. Do this before `replace_alone`.
+def replace_selectors(text: str, replacement: str) -> str:
+    """Replace each variation selector below U+10000 that changes nothing.
 
     Args:
-        text: any text.
+        text: any text without control characters.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
+    if patterns.selector.search(text) is None:
+        return text
+    kept, lone = patterns.kept_selector, patterns.lone_selector
+    return _replace(_SELECTORS_BELOW, kept, lone, text, replacement)
+
+
+def replace_beyond(text: str, replacement: str) -> str:
+    """Replace each selector beyond U+10000 that changes nothing, and each tag outside of a flag.
+
+    Args:
+        text: any text that went through `replace_selectors`.
+        replacement: the one character that replaces each.
+    """
+    patterns = _patterns()
+    text = patterns.lone_ideograph_selector.sub(replacement, text)
     if patterns.tag.search(text) is None:
         return text
     # Every second piece is a flag.
@@ -90,91 +114,111 @@ def replace_tags(text: str, replacement: str) -> str:
     return "".join(pieces)
 
 
-def replace_alone(text: str, replacement: str) -> str:
-    """Replace each joiner and variation selector that is not part of a visible sequence.
-
-    A character that is replaced never gives a meaning to one that is kept, so the kinds can be
-    replaced one after the other.
+def replace_joiners(text: str, replacement: str) -> str:
+    """Replace each joiner that joins nothing.
 
     Args:
-        text: any text, with no tag outside of a flag.
+        text: any text without control characters that went through `replace_selectors`.
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
-    text = patterns.selector.sub(replacement, text)
-    text = patterns.non_joiner.sub(replacement, text)
-    return patterns.joiner.sub(replacement, text)
+    if _ZWNJ in text:
+        kept, lone = patterns.kept_non_joiner, patterns.lone_non_joiner
+        text = _replace(_ZWNJ, kept, lone, text, replacement)
+    if _ZWJ in text:
+        kept, lone = patterns.kept_joiner, patterns.lone_joiner
+        text = _replace(_ZWJ, kept, lone, text, replacement)
+    return text
+
+
+def _replace(
+    characters: str,
+    kept: re.Pattern[str],
+    lone: re.Pattern[str],
+    text: str,
+    replacement: str,
+) -> str:
+    """Replace those of the characters that `kept` does not find, which are those of `lone`.
+
+    `re` takes 90 ns for each character that it replaces, and `str.replace` 5. So `re` finds those
+    that are kept. Only if they are dense, it finds the others.
+    """
+    pieces = kept.split(text, _MANY_KEPT)
+    if len(pieces) > 2 * _MANY_KEPT:
+        if len(pieces[-1]) > len(text) * 4 // 5:
+            return lone.sub(replacement, text)
+        pieces = kept.split(text)
+    # Every second piece is kept. No text has a NUL.
+    rest = "\0".join(pieces[::2])
+    for character in characters:
+        rest = rest.replace(character, replacement)
+    pieces[::2] = rest.split("\0")
+    return "".join(pieces)
 
 
 @cache
 def _patterns() -> _Patterns:
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
-    mongolian = characters_of(_MONGOLIAN)
+    # After these a ZWJ stays, whatever follows: for example after the heh that abbreviates the
+    # year of the Hijra, which a full stop follows. A Mongolian letter is before each selector here.
+    joins_alone = [
+        *[*viramas, *_letters(CURSIVE)],
+        *characters_of(_MONGOLIAN + _MONGOLIAN_SELECTOR),
+    ]
     pictographs = characters_of(PICTOGRAPHIC)
-    # After these a joiner stays, whatever follows: for example after the heh that abbreviates the
-    # year of the Hijra, which a full stop follows.
-    joins_alone = [*viramas, *_letters(CURSIVE), *mongolian]
-    letter, virama, pictograph = map(one_of, (joining, viramas, pictographs))
-    ends_alone = one_of(joins_alone)
-    # What can stand before a ZWNJ, a selector and a ZWJ that have a meaning.
+    letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
-    before_selector = perhaps_one_of(
-        [
-            *[*pictographs, *_KEYCAP_BASES],
-            *characters_of(f"{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}"),
-        ]
+    selector_perhaps = perhaps_one_of(
+        [*pictographs, *characters_of(_KEYCAP + IDEOGRAPHIC + _MONGOLIAN + _MONGOLIAN_SELECTOR)]
     )
-    before_joiner = perhaps_one_of(
-        [
-            *joins_alone,
-            *joining,
-            *pictographs,
-            *_EMOJI_SELECTOR,
-            *characters_of(_MONGOLIAN_SELECTOR),
-        ]
-    )
+    joiner_perhaps = perhaps_one_of([*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR])
 
     def behind_emoji(what: str) -> str:
-        # Look at the last character first: it tells which of the others to look at.
+        def selected(what: str) -> str:
+            # Only a pictograph or the character of a keycap is before a selector here.
+            return f"(?<=[{_EMOJI_SELECTOR}]{what})(?<![{_KEYCAP}].{what})"
+
         return (
-            f"(?<![{_EMOJI_SELECTOR}{_SKIN_TONE}]{what})(?<={pictograph}{what})"
-            f"|(?<=[{_EMOJI_SELECTOR}]{what})(?<={pictograph}.{what})"
-            f"|(?<=[{_SKIN_TONE}]{what})"
-            f"(?:(?<={pictograph}.{what})|(?<=[{_EMOJI_SELECTOR}].{what})(?<={pictograph}..{what}))"
+            f"(?:{selected(what)}|(?<={pictograph}{what})"
+            f"|(?<=[{_SKIN_TONE}]{what})(?:(?<={pictograph}.{what})|{selected('.' + what)}))"
         )
 
+    # What is around a ZWNJ, and around a ZWJ, that is kept. The quick look at the character before
+    # comes first, because most meaningless joiners end there.
+    joins_letters = f"(?<=[{letter_perhaps}].)(?:(?={letter})(?<={letter}.)|(?<={virama}.))"
+    joins_anything = (
+        f"(?<=[{joiner_perhaps}].)"
+        f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
+    )
+    # The same for a selector, with a second quick look for those that do not stand behind emoji.
+    selects = (
+        f"(?<=[{selector_perhaps}].)"
+        f"(?:(?<=[{_EMOJI_SELECTOR}])(?:(?<=[{_KEYCAP}].)|(?<={pictograph}.))"
+        f"|(?<=[{IDEOGRAPHIC}{_MONGOLIAN}{_MONGOLIAN_SELECTOR}].)"
+        f"(?:(?<=[{_IDEOGRAPH_SELECTOR_BELOW}])(?<=[{IDEOGRAPHIC}].)"
+        f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<=[{_MONGOLIAN}].)"
+        f"|(?<={_MONGOLIAN_SEPARATOR})(?=[{_MONGOLIAN_VOWEL_APART}])"
+        f"(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))))"
+    )
+    selector = f"[{_SELECTORS_BELOW}]"
     return _Patterns(
-        # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
-        flag=re.compile(
-            f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})"
+        selector=re.compile(selector),
+        kept_selector=re.compile(f"({selector}{selects})", re.DOTALL),
+        lone_selector=re.compile(f"{selector}(?!{selects})", re.DOTALL),
+        lone_ideograph_selector=re.compile(
+            f"[{_IDEOGRAPH_SELECTOR_BEYOND}](?<![{IDEOGRAPHIC}].)", re.DOTALL
         ),
         tag=re.compile(f"[{_TAG_LETTER}{_TAG_DIGIT}{_TAG_END}]"),
-        selector=re.compile(
-            f"[{_EMOJI_SELECTOR}{_IDEOGRAPH_SELECTOR}{_MONGOLIAN_SELECTOR}{_MONGOLIAN_SEPARATOR}]"
-            f"(?:(?<![{before_selector}].)"
-            # Each kind by itself, so that no selector is compared with what others stand behind.
-            f"|(?<=[{_EMOJI_SELECTOR}])(?<!{pictograph}.)(?<![{_KEYCAP}].)"
-            f"|(?<=[{_IDEOGRAPH_SELECTOR}])(?<![{IDEOGRAPHIC}].)"
-            f"|(?<=[{_MONGOLIAN_SELECTOR}])(?<![{_MONGOLIAN}].)"
-            f"|(?<={_MONGOLIAN_SEPARATOR})"
-            f"(?!(?:(?<=[{_MONGOLIAN}].)|(?<=[{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}].))"
-            f"[{_MONGOLIAN_VOWEL_APART}]))",
+        # A flag that is joined to an emoji before it belongs to that emoji, without its tags.
+        flag=re.compile(
+            f"({_BLACK_FLAG}(?={_FLAG_TAGS})(?!{behind_emoji(_ZWJ + _BLACK_FLAG)}){_FLAG_TAGS})",
             re.DOTALL,
         ),
-        # The quick look comes first in both, because most meaningless joiners end there.
-        non_joiner=re.compile(
-            f"{_ZWNJ}(?:(?<![{letter_perhaps}]{_ZWNJ})|(?!{letter})(?<!{virama}{_ZWNJ})"
-            f"|(?<!{letter}{_ZWNJ}))"
-        ),
-        joiner=re.compile(
-            f"{_ZWJ}(?:(?<![{before_joiner}]{_ZWJ})"
-            f"|(?<!{ends_alone}{_ZWJ})(?<![{_MONGOLIAN}][{_MONGOLIAN_SELECTOR}]{_ZWJ})"
-            # Look at what follows first: usually it cannot be joined.
-            f"(?!{letter}(?<={letter}{_ZWJ}.))"
-            f"(?!{pictograph}(?:{behind_emoji(_ZWJ + '.')})))",
-            re.DOTALL,
-        ),
+        kept_non_joiner=re.compile(f"({_ZWNJ}{joins_letters})", re.DOTALL),
+        lone_non_joiner=re.compile(f"{_ZWNJ}(?!{joins_letters})", re.DOTALL),
+        kept_joiner=re.compile(f"({_ZWJ}{joins_anything})", re.DOTALL),
+        lone_joiner=re.compile(f"{_ZWJ}(?!{joins_anything})", re.DOTALL),
     )
 
 

@@ -7,6 +7,9 @@ request with its reply takes a tenth less time and one system call less, and an 
 0.5 KiB less memory. It costs one more round of the scheduler, shared by all tasks whose input comes
 at the same time.
 
+A connection can also be served without its task: `Input.on_input` is called in place of waking it,
+for all connections that are ready, in one loop.
+
 Edge-triggered means that the kernel reports input when it comes, not while it is there (epoll(7)).
 So
 
@@ -23,16 +26,24 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from time import perf_counter
 from typing import TypeVar
 
 import outcome
 import trio
 
+from trionet.abc import Rounds
+
 T = TypeVar("T")
 
 # Events taken at a time; the next round takes the rest.
 _EVENTS_AT_ONCE = 1024
+
+# How many connections are served without their tasks between two checkpoints, and for how many
+# seconds: the hub takes as long between two of its own.
+_CALLS_AT_ONCE = 64
+_SECONDS_AT_ONCE = 0.002
 
 HAS_EPOLL = hasattr(select, "epoll")
 
@@ -62,17 +73,22 @@ class _Woken(outcome.Outcome[None]):
         return await agen.asend(None)
 
 
-_WOKEN = _Woken()
+WOKEN = _Woken()
 
 
 class Input:
-    """One socket's input, and the task that waits for it. Made by `Readiness.watch`."""
+    """One socket's input, and the task that waits for it. Made by `Readiness.watch`.
 
-    __slots__ = ("_owner", "fd", "reads", "task")
+    Attributes:
+        on_input: called when input comes while a task waits for it; see `trionet.abc.CallsOnInput`.
+    """
+
+    __slots__ = ("_owner", "fd", "on_input", "reads", "task")
 
     def __init__(self, owner: Readiness, fd: int) -> None:
         self._owner = owner
         self.fd = fd
+        self.on_input: Callable[[], bool] | None = None
         # The task that waits for a new event.
         self.task: trio.lowlevel.Task | None = None
         # How many reads are worth trying although the kernel will report nothing new. Infinite once
@@ -129,10 +145,14 @@ class Input:
 class Readiness:
     """Tells which of many sockets have input. Needs `HAS_EPOLL`.
 
+    Args:
+        rounds: is told how many tasks were woken together, before they run; default ``None``.
+
     Resource handling: `run` must run; when it ends, it closes the epoll instance.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rounds: Rounds | None = None) -> None:
+        self._rounds = rounds
         self._epoll = select.epoll()
         self._inputs: dict[int, Input] = {}
 
@@ -155,23 +175,85 @@ class Readiness:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                self._wake()
+                woken, served = self._wake()
+                if served:
+                    woken = await self._serve(served, woken)
+                if woken and self._rounds is not None:
+                    self._rounds.begin(woken)
         finally:
             self._epoll.close()
 
-    def _wake(self) -> None:
+    def _wake(self) -> tuple[int, list[Input]]:
+        """Wake the tasks whose input has come; return how many, and the inputs to serve without."""
         inputs, reschedule = self._inputs, trio.lowlevel.reschedule
+        served: list[Input] = []
+        woken = 0
         # There is no checkpoint, so nothing is closed meanwhile and each number keeps its socket.
         for fd, what in self._epoll.poll(0, _EVENTS_AT_ONCE):
             input_ = inputs[fd]
             task = input_.task
             if what != _INPUT_ALONE:
                 _note(input_, what)
+            elif task is not None and input_.on_input is not None:
+                served.append(input_)
+                continue
             if task is not None:
                 input_.task = None
-                reschedule(task, _WOKEN)
+                reschedule(task, WOKEN)
+                woken += 1
             else:
                 input_.reads = max(input_.reads, 1)
+        return woken, served
+
+    async def _serve(self, served: list[Input], woken: int) -> int:
+        """Call `on_input` of each, and of those whose input comes meanwhile.
+
+        Args:
+            served: the inputs.
+            woken: how many tasks were woken, and wait for the end of this.
+
+        Returns:
+            How many tasks wait for the end of this now.
+        """
+        calls, until = 0, perf_counter() + _SECONDS_AT_ONCE
+        while served:
+            done = 0
+            if self._rounds is not None:
+                self._rounds.begin(len(served), flushes=True)
+            try:
+                for input_ in served:
+                    done += 1
+                    _serve_one(input_)
+                    if calls + done >= _CALLS_AT_ONCE or perf_counter() > until:
+                        break
+            finally:
+                if self._rounds is not None:
+                    self._rounds.flush()
+            calls += done
+            del served[:done]
+            if served:
+                await trio.lowlevel.checkpoint()
+                woken, calls, until = 0, 0, perf_counter() + _SECONDS_AT_ONCE
+            elif not woken and calls < _CALLS_AT_ONCE and perf_counter() < until:
+                # Clients that were answered first have asked again. To look at once takes 6 % less
+                # time than to wait in Trio's own loop first.
+                woken, served = self._wake()
+        return woken
+
+
+def _serve_one(input_: Input) -> None:
+    """Call `on_input`, and wake the task if it must go on."""
+    on_input = input_.on_input
+    if input_.task is None or on_input is None:
+        # The wait has ended since the event came, so the next one has something to read.
+        input_.reads = max(input_.reads, 1)
+        return
+    if on_input() and not input_.reads:
+        return
+    # What was called may have ended the wait.
+    if input_.task is not None:
+        task, input_.task = input_.task, None
+        trio.lowlevel.reschedule(task, WOKEN)
 
 
 def _note(input_: Input, what: int) -> None:

@@ -175,6 +175,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
 
+    def call_on_input(self, function: Callable[[], bool] | None) -> None:
+        """Call a function when input comes; see `trionet.CallsOnInput`. Never a checkpoint.
+
+        Without a shared epoll instance, as elsewhere than on Linux, nothing is ever called.
+        """
+        if self._input is not None:
+            self._input.on_input = function
+
     def discard_nowait(self) -> int:
         """Read and discard what is there, at most 1 MiB, and return how many bytes that was.
 

@@ -1,0 +1,136 @@
+"""What one peer alone is told: answers to its requests, and what only it needs to know.
+
+Plain values, without wording or wire, as the events of the state are. `id` is what the peer gave
+the request that is answered.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from trionet.chat.events import StateEvent
+from trionet.chat.operations import RequestId
+
+# A newcomer to a full room should not meet a wall of names. And if a thousand came at once and each
+# were told every name, that would be half a million names.
+MAX_WELCOME_NAMES = 20
+
+
+class Welcomed(Struct, frozen=True, gc=False):
+    """A new member is told how it is known. An `Entered` for each of its rooms follows.
+
+    `token` proves later who it was. Numbers of rooms never come twice within an `epoch`.
+    """
+
+    name: str
+    token: str
+    epoch: str
+    id: RequestId = None
+
+
+class Entered(Struct, frozen=True, gc=False):
+    """A member is told what a room is like that it has entered.
+
+    `names` are the first members in order of joining, at most `MAX_WELCOME_NAMES` of `count`.
+    `last` is the number of the room's last event.
+    """
+
+    name: str
+    room: str
+    topic: str
+    names: tuple[str, ...]
+    count: int
+    last: int
+    id: RequestId = None
+
+
+class Present(Struct, frozen=True, gc=False):
+    """Tells a member who is in a room, in order of joining."""
+
+    names: tuple[str, ...]
+    room: str
+    id: RequestId = None
+
+
+class Listed(Struct, frozen=True, gc=False):
+    """One room of a list."""
+
+    room: str
+    topic: str
+    count: int
+
+
+class RoomList(Struct, frozen=True, gc=False):
+    """Tells a member which rooms there are, in the order in which to show them."""
+
+    rooms: tuple[Listed, ...]
+    id: RequestId = None
+
+
+class TopicIs(Struct, frozen=True, gc=False):
+    """Tells a member the topic of a room; empty: it has none."""
+
+    room: str
+    text: str
+
+
+class Ignored(Struct, frozen=True, gc=False):
+    """Tells a member that it hears nothing of another one, or with `again` that it does."""
+
+    name: str
+    again: bool = False
+
+
+class Helped(Struct, frozen=True, gc=False):
+    """Tells a member what it can do here."""
+
+
+class Mistaken(Struct, frozen=True, gc=False):
+    """Tells a peer why its line was rejected. `room`: which of several it was about."""
+
+    reason: str
+    code: str = "bad-request"
+    id: RequestId = None
+    room: str | None = None
+
+
+class Ponged(Struct, frozen=True, gc=False):
+    """Answers a ping."""
+
+    id: RequestId = None
+
+
+class Done(Struct, frozen=True, gc=False):
+    """Tells a member that its name is this one, where nobody else was told."""
+
+    name: str
+    id: RequestId = None
+
+
+class Own(Struct, frozen=True, gc=False):
+    """The copy of an event that goes to the member who caused it, which shows its ids."""
+
+    event: StateEvent
+
+
+class Closing(Struct, frozen=True, gc=False):
+    """Everyone is told that the server is about to end."""
+
+
+Event: TypeAlias = (
+    StateEvent
+    | Welcomed
+    | Entered
+    | Present
+    | RoomList
+    | TopicIs
+    | Ignored
+    | Helped
+    | Mistaken
+    | Ponged
+    | Done
+    | Own
+    | Closing
+)

@@ -1,0 +1,53 @@
+"""Rooms that only their topic keeps: who expires next, and who makes place for another. Pure.
+
+Both questions are asked with thousands of such rooms, so neither is answered by looking through
+them. The orders follow from what they hold, so that every machine has the same ones.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+
+class Vacancies:
+    """Rooms without members, each with the time its last member left and the rank of its topic.
+
+    Times never go back: whoever is added later was left later.
+    """
+
+    __slots__ = ("_by_topic", "_since")
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[int, int]] = {}
+        # (rank of the topic, room), sorted.
+        self._by_topic: list[tuple[int, str]] = []
+
+    def add(self, room: str, *, since: int, topic_rank: int) -> None:
+        """Note that a room with a topic has lost its last member."""
+        self._since[room] = since, topic_rank
+        insort(self._by_topic, (topic_rank, room))
+
+    def discard(self, room: str) -> None:
+        """Note that somebody is in a room again, or that it is no more."""
+        found = self._since.pop(room, None)
+        if found is not None:
+            del self._by_topic[bisect_left(self._by_topic, (found[1], room))]
+
+    def first(self) -> tuple[str, int] | None:
+        """Return the room that was left first, and when that was."""
+        for room, (since, _) in self._since.items():
+            return room, since
+        return None
+
+    def oldest_topic(self, *, but: str) -> str | None:
+        """Return the room whose topic is oldest; `but` is not asked for."""
+        for _, room in self._by_topic:
+            if room != but:
+                return room
+        return None
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        """Yield each room and when it was left, in that order."""
+        for room, (since, _) in self._since.items():
+            yield room, since

@@ -1,0 +1,52 @@
+"""Answer a connection's lines without waking its task.
+
+To wake a task, run it and put it to sleep again takes longer than to answer a short line. So where
+an answer needs no waiting, the task that finds out about input calls `AtOnce` for all connections
+that are ready. The connection's own task waits all the while, and has the deadlines, the drain and
+the end of the connection. It is woken for everything that is not whole good lines: the end of the
+input, a bad line, lines beyond the rate, and a peer that does not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from trionet.connection.outbox import Outbox
+from trionet.connection.reader import LineReader
+from trionet.lines import Line
+
+# Takes lines that came together, good and bad. Returns whole lines to send, perhaps none, and the
+# lines that it leaves to the connection's task.
+Answer: TypeAlias = Callable[[list[Line]], tuple[bytes, list[Line]]]
+
+
+class AtOnce:
+    """One connection's way past its task.
+
+    Args:
+        lines: the peer's lines.
+        outbox: where the answers go.
+        answer: see `Answer`. It must not raise.
+    """
+
+    __slots__ = ("_answer", "_lines", "_outbox")
+
+    def __init__(self, lines: LineReader, outbox: Outbox, answer: Answer) -> None:
+        self._lines = lines
+        self._outbox = outbox
+        self._answer = answer
+
+    def __call__(self) -> bool:
+        """Answer what has come, and return whether the task may go on waiting."""
+        lines, outbox = self._lines, self._outbox
+        # Do not work ahead of a peer that does not read: the task waits for it.
+        if outbox.is_blocked:
+            return False
+        batch = lines.receive_batch_nowait()
+        if not batch:
+            return False
+        answers, left = self._answer(batch)
+        if answers:
+            outbox.put(answers)
+        return lines.hand_back(left)

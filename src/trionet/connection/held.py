@@ -1,0 +1,122 @@
+"""Lines that an outbox sends at once, or holds until the end of a round.
+
+`deferred.py` says what a round is, and who ends it. While an outbox holds lines, its `direct` is
+``None``, so whoever sends past `put` comes to `keep`, and that sends what is held first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from trionet.connection.counted import Counted
+from trionet.connection.deferred import DeferredSends
+from trionet.connection.linequeue import SMALL, LineQueue
+from trionet.connection.writing import GONE
+
+T = TypeVar("T")
+
+# At most this many bytes are held until the end of a round. Whoever sends more at a time gains
+# nothing by it, and adding to what is held copies it.
+_MOST_HELD = SMALL
+
+
+class Holds(Counted):
+    """The base of `trionet.Outbox` that holds lines and sends them at once.
+
+    Args:
+        direct: see `trionet.Outbox`.
+        max_waiting: bytes that may wait.
+        deferred: the sends that are put off; ``None``: none are.
+    """
+
+    __slots__ = (
+        "_aside",
+        "_closed",
+        "_deferred",
+        "_held",
+        "_max_waiting",
+        "_queue",
+        "broken",
+        "direct",
+    )
+
+    def __init__(
+        self,
+        direct: Callable[[bytes], int] | None,
+        *,
+        max_waiting: int,
+        deferred: DeferredSends | None,
+    ) -> None:
+        super().__init__()
+        self.direct = direct
+        self._max_waiting = max_waiting
+        self._deferred = deferred
+        # Lines that are held until the end of a round, and meanwhile the value of `direct`.
+        self._held = b""
+        self._aside: Callable[[bytes], int] | None = None
+        # Lines that wait for the peer.
+        self._queue: LineQueue | None = None
+        self._closed = False
+        self.broken = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait, and those that are held until the end of a round."""
+        return len(self._held) if self._queue is None else self._queue.size
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether lines wait for the peer. A producer that can wait should call `flush`."""
+        return self._queue is not None
+
+    def close(self) -> None:
+        """Take no more: later puts are only counted as dropped. What waits is still sent."""
+        self.release()
+        self._closed = True
+        self.direct = None
+
+    def release(self) -> None:
+        """Send what is held until the end of a round. Never a checkpoint."""
+        if self._held:
+            lines, self._held = self._held, b""
+            self.direct, self._aside = self._aside, None
+            sent = self._sent(self.direct, lines) if self.direct is not None else 0
+            self._bytes += len(lines)
+            if sent != len(lines):
+                self.keep(lines, lines.count(b"\n"), sent)
+
+    def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
+        """Hold lines until the end of the round, if that does no harm; tell whether they are."""
+        size += len(self._held)
+        if size > _MOST_HELD or size > self._max_waiting:
+            return False
+        if self._queue is not None or self.broken or self._closed or not lines:
+            return False
+        if self._held:
+            self._held += lines
+        else:
+            deferred.add(self)
+            self._aside, self.direct = self.direct, None
+            # The owner of another kind of bytes may change it.
+            self._held = lines if type(lines) is bytes else bytes(lines)
+        self._lines += count
+        return True
+
+    def _sent(self, send: Callable[[T], int], data: T) -> int:
+        """Send what the kernel takes at once, and return how many bytes that was."""
+        try:
+            return send(data)
+        except BlockingIOError:
+            return 0
+        except GONE:
+            self.give_up()
+            return 0
+
+    def keep(self, lines: bytes, count: int, sent: int) -> None:
+        """Keep what was not sent; see `trionet.Outbox`."""
+        raise NotImplementedError
+
+    def give_up(self) -> None:
+        """Drop all that waits; see `trionet.Outbox`."""
+        raise NotImplementedError

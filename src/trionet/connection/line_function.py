@@ -1,0 +1,128 @@
+"""Serve a connection with a plain function: a line in, a line out, or none.
+
+The function never waits, so no task has to wait with it: the task that finds out about input calls
+it for all connections that are ready (`at_once.py`). The connection's own task does the same for
+everything that does not go that way, and gives the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import TypeAlias
+
+import trio
+
+from trionet.connection.connection import Connection
+from trionet.errors import BadLine
+from trionet.lines import Line, encode_line, encode_lines
+from trionet.notices import LineRejected
+
+LineFunction: TypeAlias = Callable[[str], str | None]
+
+# How long one peer's lines are answered before the others have their turn, in seconds.
+_SECONDS_AT_ONCE = 0.002
+
+
+async def serve_with(function: LineFunction, connection: Connection) -> None:
+    """Answer a peer's lines until they end: the handler of a service that is a plain function.
+
+    Args:
+        function: called with each good line. What it returns is sent, unless it is ``None``.
+        connection: the peer.
+
+    Raises:
+        Exception: what the function raised, or that it returned no line. The answers to the lines
+            before have been put.
+        trio.BrokenResourceError: the peer is gone.
+
+    Cancellation: lines that were not answered yet are lost.
+    """
+    lines, outbox = connection.lines, connection.outbox
+    answering = Answering(function)
+    connection.answer_at_once(answering)
+    while left := await lines.receive_batch():
+        answering.raise_failure()
+        while left:
+            if isinstance(left[0], BadLine):
+                connection.tell(LineRejected(left[0]))
+                left = left[1:]
+                continue
+            answers, left = answering(left)
+            if answers:
+                outbox.put(answers)
+            answering.raise_failure()
+            if outbox.broken:
+                raise trio.BrokenResourceError("the peer is gone")
+            # Do not work ahead of a peer that does not read.
+            if outbox.is_blocked:
+                await outbox.flush()
+            elif left:
+                await trio.lowlevel.checkpoint()
+
+
+class Answering:
+    """Calls a function with one connection's lines; see `trionet.connection.at_once.Answer`.
+
+    Args:
+        function: see `serve_with`.
+    """
+
+    __slots__ = ("_failure", "_function")
+
+    def __init__(self, function: LineFunction) -> None:
+        self._function = function
+        self._failure: Exception | None = None
+
+    def __call__(self, lines: list[Line]) -> tuple[bytes, list[Line]]:
+        """Answer lines until one is bad or fails, or the others' turn has come. Never raises.
+
+        Returns:
+            The answers, and the lines that are left. If a line failed, it is the first of these,
+            and `raise_failure` raises why.
+        """
+        function = self._function
+        answers: list[str] = []
+        done = 0
+        until = perf_counter() + _SECONDS_AT_ONCE
+        try:
+            for line in lines:
+                if type(line) is not str:
+                    break
+                answer = function(line)
+                if answer is not None:
+                    answers.append(answer)
+                done += 1
+                if perf_counter() > until:
+                    break
+        except Exception as error:
+            self._failure = error
+        if not answers:
+            return b"", lines[done:]
+        try:
+            return encode_lines(answers), lines[done:]
+        except Exception as error:
+            self._failure = error
+            # The task must wake for it, so some line must be left.
+            return _encode_first(answers), lines[-1:]
+
+    def raise_failure(self) -> None:
+        """Raise what the function raised, if it has."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, and the frame would hold the error: a cycle.
+                del failure
+
+
+def _encode_first(answers: list[str]) -> bytes:
+    """Return the answers in front of the first that is no line."""
+    encoded = bytearray()
+    try:
+        for answer in answers:
+            encoded += encode_line(answer)
+    except Exception:
+        return bytes(encoded)
+    raise AssertionError("each answer is a line, but all together are not")

@@ -1,0 +1,404 @@
+"""The state of the chat: each rule by itself, and that it is the same on every machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trionet.chat import events as ev
+from trionet.chat import operations as op
+from trionet.chat.events import StateEvent
+from trionet.chat.names import parse_name
+from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
+from trionet.chat.state import MAX_ROOMS_A_MEMBER, TOPIC_KEPT, State
+
+A_DAY = 24 * 60 * 60 * 1000
+
+
+class Machine:
+    """A state, and the one machine that writes its log."""
+
+    def __init__(self, **options: Any) -> None:
+        self.state = State(**options)
+        self.written: list[op.Entry] = []
+        self.now = 1_000
+
+    def do(self, *operations: op.Operation, later: int = 0) -> list[StateEvent]:
+        self.now += later
+        self.written.append(op.Entry("here", len(self.written) + 1, self.now, list(operations)))
+        return self.state.apply(self.written[-1])
+
+    def log_in(self, name: str, *rooms: str) -> int:
+        """Log a member in, and return its number."""
+        told = self.do(login(name, *(rooms or ("lobby",)), connection=len(self.written)))
+        return next(event.member for event in told if isinstance(event, ev.LoggedIn))
+
+
+def login(name: str, *rooms: str, connection: int = 1, id: op.RequestId = None) -> op.LogIn:  # noqa: A002
+    named = unique(parse_name(name))
+    return op.LogIn(("here", connection), named, tuple(map(parse_room, rooms)), id)
+
+
+def join(member: int, room: str, **fields: Any) -> op.Join:
+    return op.Join(member, parse_room(room), **fields)
+
+
+def rename(member: int, name: str, id: op.RequestId = None) -> op.Rename:  # noqa: A002
+    return op.Rename(member, unique(parse_name(name)), id)
+
+
+# Names and logging in
+
+
+def test_a_member_who_logs_in_joins_its_rooms_the_lobby_first() -> None:
+    one = Machine()
+    assert one.do(login("Ann", "builds", "lobby", "Builds", id=7)) == [
+        ev.Joined("lobby", 1, 1_000, 1, "Ann", 1),
+        ev.Joined("builds", 2, 1_000, 1, "Ann", 1),
+        ev.LoggedIn(("here", 1), 1, "Ann", ("lobby", "builds"), 7),
+    ]
+    assert one.state.names_in("lobby") == one.state.names_in("builds") == ("Ann",)
+
+
+def test_a_member_may_start_in_no_room() -> None:
+    one = Machine()
+    told = one.do(op.LogIn(("here", 1), unique(parse_name("Ann")), ()))
+    assert told == [ev.LoggedIn(("here", 1), 1, "Ann", ())]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Ann", "the name Ann is taken"),
+        ("aNN", "the name aNN is taken"),
+        ("аnn", "the name аnn looks like Ann, which is taken"),
+    ],
+)
+def test_a_name_that_a_member_has_or_that_looks_like_it_is_taken(name: str, reason: str) -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    bob = one.log_in("Bob")
+    before = one.state.dump()
+    assert one.do(login(name, id=3)) == [ev.LoginRefused(("here", 1), "name-taken", reason, 3)]
+    assert one.do(rename(bob, name, 4)) == [ev.Refused(bob, "name-taken", reason, 4)]
+    one.do(op.LogOut(ann, "quit"))
+    assert [type(event) for event in one.do(rename(bob, name))] == [ev.Renamed, ev.Named]
+    assert before != one.state.dump()
+
+
+def test_a_new_name_is_told_in_each_room_and_frees_the_old_one() -> None:
+    one = Machine()
+    ann = one.log_in("Ann", "lobby", "builds")
+    assert one.do(rename(ann, "Anna", 5)) == [
+        ev.Renamed("lobby", 2, 1_000, ann, "Ann", "Anna", 5),
+        ev.Renamed("builds", 3, 1_000, ann, "Ann", "Anna", 5),
+        ev.Named(ann, "Anna", True, 5),
+    ]
+    # One's own name, in another case or as it is.
+    assert one.do(rename(ann, "ANNA"))[-1] == ev.Named(ann, "ANNA", True)
+    assert one.do(rename(ann, "ANNA")) == [ev.Named(ann, "ANNA", False)]
+    assert one.state.find_member("anna") is one.state.members[ann]
+    one.log_in("Ann")
+    nowhere = one.do(op.LogIn(("here", 9), unique(parse_name("Zed")), ()))[-1]
+    assert isinstance(nowhere, ev.LoggedIn)
+    assert one.do(rename(nowhere.member, "Zoe")) == [ev.Named(nowhere.member, "Zoe", False)]
+
+
+# Rooms
+
+
+def test_messages_of_a_run_are_one_event_and_have_a_number_each() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    said = one.do(op.Say(ann, "lobby", ["a", "b", "c"], [1, None, "x"]), op.Act(ann, "lobby", "d"))
+    assert said == [
+        ev.Said("lobby", 2, 1_000, ann, "Ann", ["a", "b", "c"], [1, None, "x"]),
+        ev.Acted("lobby", 5, 1_000, ann, "Ann", "d"),
+    ]
+
+
+def test_what_is_said_in_a_room_one_is_not_in_is_refused_each_by_itself() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    refused = [ev.Refused(ann, "not-in-room", "you are not in builds", one_id) for one_id in (1, 2)]
+    assert one.do(op.Say(ann, "builds", ["a", "b"], [1, 2])) == refused
+    assert one.do(op.Act(ann, "builds", "a", 1)) == refused[:1]
+    assert one.do(op.SetTopic(ann, "builds", "a", 1)) == refused[:1]
+    assert one.do(op.Leave(ann, "builds", 1)) == refused[:1]
+
+
+def test_a_room_ends_with_its_last_member_and_its_numbers_never_come_again() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    assert one.do(join(ann, "builds", id=1)) == [ev.Joined("builds", 2, 1_000, ann, "Ann", 1, 1)]
+    assert one.do(join(ann, "builds", id=2)) == [ev.Stayed(ann, "builds", 2)]
+    one.do(op.Say(ann, "builds", ["a"] * 10))
+    assert one.do(op.Leave(ann, "builds", 3)) == [
+        ev.Left("builds", 13, 1_000, ann, "Ann", 0, "left", 3)
+    ]
+    assert list(one.state.rooms) == ["lobby"]
+    (joined,) = one.do(join(ann, "builds"))
+    assert isinstance(joined, ev.Joined)
+    assert joined.number == 14
+    assert [room.name.key for room in one.state.listed_rooms()] == ["lobby", "builds"]
+
+
+def test_a_move_leaves_all_other_rooms_first() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    assert one.do(join(ann, "builds", moves=True)) == [
+        ev.Left("lobby", 2, 1_000, ann, "Ann", 0, "moved"),
+        ev.Joined("builds", 3, 1_000, ann, "Ann", 1),
+    ]
+    assert one.state.members[ann].rooms == ("builds",)
+    # Back, although the only other room that looks like it ends with the move.
+    (left, joined) = one.do(join(ann, "bui1ds", moves=True))
+    assert isinstance(left, ev.Left)
+    assert isinstance(joined, ev.Joined)
+    assert one.do(join(ann, "bui1ds", moves=True, id=1)) == [ev.Stayed(ann, "bui1ds", 1)]
+
+
+def test_a_room_that_looks_like_another_is_refused() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    reason = "the room l0bby looks like lobby"
+    assert one.do(join(ann, "l0bby")) == [ev.Refused(ann, "name-refused", reason)]
+    told = one.do(login("Bob", "l0bby", "lobby", connection=2, id=1))
+    assert [type(event) for event in told] == [ev.Joined, ev.LoggedIn, ev.Refused]
+    assert told[-1] == ev.Refused(2, "name-refused", reason, 1, "l0bby")
+
+
+def test_a_member_is_in_a_hundred_rooms_at_most() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    for number in range(MAX_ROOMS_A_MEMBER - 1):
+        one.do(join(ann, f"room-{number}"))
+    assert one.do(join(ann, "another"))[0] == ev.Refused(
+        ann, "too-many-rooms", "you are in 100 rooms already"
+    )
+    assert isinstance(one.do(join(ann, "another", moves=True))[-1], ev.Joined)
+
+
+def test_at_the_limit_the_empty_room_whose_topic_is_oldest_makes_place() -> None:
+    one = Machine(max_rooms=4)
+    ann = one.log_in("Ann")
+    for room in ("old", "older"):
+        one.do(join(ann, room))
+    one.do(op.SetTopic(ann, "lobby", "the oldest of all"))
+    one.do(op.SetTopic(ann, "older", "t"), later=1)
+    one.do(op.SetTopic(ann, "old", "t"), later=1)
+    one.do(op.Leave(ann, "old"), op.Leave(ann, "lobby"), op.Leave(ann, "older"), later=1)
+    assert list(one.state.rooms) == ["lobby", "old", "older"]
+    one.do(join(ann, "a"))
+    one.do(join(ann, "b"))
+    assert list(one.state.rooms) == ["lobby", "old", "a", "b"]
+    one.do(join(ann, "c"))
+    assert list(one.state.rooms) == ["lobby", "a", "b", "c"]
+    refused = ev.Refused(ann, "too-many-rooms", "there are 4 rooms already")
+    assert one.do(join(ann, "d")) == [refused]
+    # One that ends by it makes place too.
+    one.do(op.Leave(ann, "a"), op.Leave(ann, "b"))
+    one.do(join(ann, "e"), join(ann, "f"))
+    one.do(op.Leave(ann, "e"), op.Leave(ann, "f"))
+    assert isinstance(one.do(join(ann, "g", moves=True))[-1], ev.Joined)
+
+
+def test_a_topic_keeps_an_empty_room_for_thirty_days() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    assert one.state.next_deadline() is None
+    assert one.do(join(ann, "builds"), op.SetTopic(ann, "builds", "green", 2))[1] == (
+        ev.TopicSet("builds", 3, 1_000, ann, "Ann", "green", 2)
+    )
+    one.do(op.SetTopic(ann, "lobby", "hello"))
+    assert one.state.next_deadline() is None
+    one.do(op.Leave(ann, "builds"))
+    one.do(op.Leave(ann, "lobby"), later=A_DAY)
+    assert one.state.next_deadline() == 1_000 + TOPIC_KEPT
+    one.do(later=TOPIC_KEPT - A_DAY - 1)
+    assert one.state.rooms["builds"].topic == "green"
+    one.do(later=1)
+    assert list(one.state.rooms) == ["lobby"]
+    assert one.state.next_deadline() == 1_000 + A_DAY + TOPIC_KEPT
+    one.do(join(ann, "lobby"))
+    assert one.state.next_deadline() is None
+    assert one.state.rooms["lobby"].topic == "hello"
+    one.do(op.Leave(ann, "lobby"))
+    one.do(later=TOPIC_KEPT)
+    assert one.state.rooms["lobby"].topic == ""
+    assert one.state.next_deadline() is None
+
+
+def test_a_topic_that_is_removed_keeps_no_room() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    one.do(join(ann, "builds"), op.SetTopic(ann, "builds", "green"), op.Leave(ann, "builds"))
+    one.do(join(ann, "builds"), op.SetTopic(ann, "builds", ""), op.Leave(ann, "builds"))
+    assert list(one.state.rooms) == ["lobby"]
+    assert one.state.next_deadline() is None
+
+
+def test_the_clock_never_goes_back() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    one.do(later=-500)
+    (acted,) = one.do(op.Act(ann, "lobby", "waves"))
+    assert isinstance(acted, ev.Acted)
+    assert acted.time == 1_000
+
+
+# Private messages, and leaving
+
+
+def test_a_private_message_has_a_number_of_its_receiver() -> None:
+    one = Machine()
+    ann, bob = one.log_in("Ann"), one.log_in("Bob", "builds")
+    told = one.do(op.Tell(ann, "bob", "bob", "hi", 1), op.Tell(ann, "Bob", "bob", "ho"))
+    assert told == [
+        ev.Told(1, 1_000, ann, bob, "Ann", "Bob", "hi", 1),
+        ev.Told(2, 1_000, ann, bob, "Ann", "Bob", "ho"),
+    ]
+    assert one.do(op.Tell(bob, "Ann", "ann", "hi"))[0] == (
+        ev.Told(1, 1_000, bob, ann, "Bob", "Ann", "hi")
+    )
+    assert one.do(op.Tell(ann, "Zed", "zed", "hi", 2)) == [
+        ev.Refused(ann, "no-such-member", "there is no Zed here", 2)
+    ]
+
+
+def test_a_member_who_logs_out_leaves_each_room_once() -> None:
+    one = Machine()
+    ann = one.log_in("Ann", "lobby", "builds")
+    one.log_in("Bob")
+    assert one.do(op.LogOut(ann, "lost")) == [
+        ev.Left("lobby", 3, 1_000, ann, "Ann", 1, "lost"),
+        ev.Left("builds", 3, 1_000, ann, "Ann", 0, "lost"),
+        ev.LoggedOut(ann),
+    ]
+    for late in (
+        op.LogOut(ann, "lost"),
+        op.Say(ann, "lobby", ["a"]),
+        op.Act(ann, "lobby", "a"),
+        op.Tell(ann, "Bob", "bob", "a"),
+        join(ann, "builds"),
+        op.Leave(ann, "lobby"),
+        op.SetTopic(ann, "lobby", "a"),
+        rename(ann, "Anna"),
+    ):
+        assert one.do(late) == []
+
+
+# The same on every machine
+
+names = st.sampled_from(["Ann", "ann", "аnn", "Bob", "Cid"])
+rooms = st.sampled_from(["lobby", "a", "b", "c"])
+members = st.integers(1, 5)
+ids = st.one_of(st.none(), st.integers(0, 9), st.text("x", max_size=1))
+texts = st.lists(st.text("xy", max_size=3), min_size=1, max_size=3)
+operations = st.one_of(
+    st.builds(
+        lambda name, rooms, id_, number: login(name, *rooms, id=id_, connection=number),
+        names,
+        st.lists(rooms, max_size=2),
+        ids,
+        members,
+    ),
+    st.builds(op.LogOut, members, st.sampled_from(["quit", "lost"])),
+    st.builds(op.Say, members, rooms, texts),
+    st.builds(op.Act, members, rooms, st.just("waves"), ids),
+    st.builds(op.Tell, members, st.just("Bob"), st.just("bob"), st.just("hi"), ids),
+    st.builds(lambda member, room, moves: join(member, room, moves=moves), members, rooms,
+              st.booleans()),
+    st.builds(op.Leave, members, rooms, ids),
+    st.builds(op.SetTopic, members, rooms, st.sampled_from(["", "topic"])),
+    st.builds(rename, members, names, ids),
+)  # fmt: skip
+entries = st.lists(
+    st.tuples(
+        st.lists(operations, max_size=4),
+        # How much later, in days; a clock may also be set back.
+        st.integers(-1, 20),
+        st.sampled_from(["once", "again", "an old one again", "dump"]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(entries)
+def test_the_same_entries_give_the_same_state_and_the_same_events(
+    script: list[tuple[list[op.Operation], int, str]],
+) -> None:
+    one = Machine(max_rooms=3)
+    other = State(max_rooms=3)
+    for number, (what, days, how) in enumerate(script):
+        told = one.do(*what, later=days * A_DAY)
+        entry = one.written[-1]
+        assert other.apply(entry) == told
+        if how == "again":
+            assert other.apply(entry) == []
+        elif how == "an old one again":
+            assert other.apply(one.written[number // 2]) == []
+        elif how == "dump":
+            other = State.load(other.dump())
+        assert other.dump() == one.state.dump()
+        assert other.next_deadline() == one.state.next_deadline()
+        check(one.state)
+
+
+def check(state: State) -> None:
+    """Check what is true of every state."""
+    assert len(state.rooms) <= state.max_rooms
+    assert "lobby" in state.rooms
+    for name, room in state.rooms.items():
+        assert room.members or room.topic or name == "lobby"
+        for number, member in room.members.items():
+            assert state.members[number] is member
+            assert name in member.rooms
+    for member in state.members.values():
+        assert all(member.id in state.rooms[room].members for room in member.rooms)
+        assert state.find_member(member.name.key) is member
+    keys = [member.name.key for member in state.members.values()]
+    assert len(set(keys)) == len(keys)
+
+
+@settings(max_examples=100, deadline=None)
+@given(entries)
+def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
+    script: list[tuple[list[op.Operation], int, str]],
+) -> None:
+    one = Machine(max_rooms=3)
+    last: dict[str, int] = {}
+    here: dict[str, set[int]] = {}
+    for what, days, _ in script:
+        for event in one.do(*what, later=days * A_DAY):
+            match event:
+                case ev.Said(room, number, _, member, _, texts):
+                    newest = number + len(texts) - 1
+                case (
+                    ev.Acted(room, number, _, member)
+                    | ev.Joined(room, number, _, member)
+                    | ev.Left(room, number, _, member)
+                    | ev.Renamed(room, number, _, member)
+                    | ev.TopicSet(room, number, _, member)
+                ):
+                    newest = number
+                case _:
+                    continue
+            assert number > last.get(room, 0)
+            last[room] = newest
+            if isinstance(event, ev.Joined):
+                here.setdefault(room, set()).add(member)
+                assert event.count == len(here[room])
+            elif isinstance(event, ev.Left):
+                here[room].remove(member)
+                assert event.count == len(here[room])
+            else:
+                assert member in here[room]
+
+
+def test_the_lobbys_name_is_what_it_would_be_read_as() -> None:
+    assert parse_room("Lobby") == LOBBY_NAME
