@@ -122,6 +122,7 @@ class Switchboard:
 
     Attributes:
         state: the state. Only entries of the log change it.
+        clock: the clock that it was given.
         is_closing: whether the server is about to end; nobody can log in any more.
     """
 
@@ -139,6 +140,7 @@ class Switchboard:
         self.state = state or State()
         self.is_closing = False
         self.hub = hub
+        self.clock = clock
         self._log = LocalLog(self.state, clock, self._show)
         self._on_empty = on_empty
         self._on_deadline = on_deadline
