@@ -35,7 +35,7 @@ from trionet.chat.requests import (
     Tell,
 )
 from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
-from trionet.chat.state import Member
+from trionet.chat.rooms import Member
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
