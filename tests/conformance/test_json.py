@@ -562,11 +562,11 @@ def test_j38_a_room_that_cannot_be_joined_is_told_behind_the_others(
 ) -> None:
     (bob,) = chat.join("Bob", rooms=[place])
     imitation = place.replace("a", "а")
-    ann = chat.log_in("Ann", rooms=["bad name", "lobby", imitation], id=1)
+    ann = chat.log_in("Ann", rooms=["bad name", "lobby", imitation, ""], id=1)
     ann.expect("welcome", re=1)
     ann.expect("entered", room="lobby", re=1)
-    errors = [ann.expect_error("name-refused", re=1) for _ in range(2)]
-    assert {one["room"] for one in errors} == {"bad name", imitation}
+    errors = [ann.expect_error("name-refused", re=1) for _ in range(3)]
+    assert {one["room"] for one in errors} == {"bad name", imitation, ""}
     ann.expect_quiet()
     bob.expect_quiet()
 
@@ -1244,3 +1244,16 @@ def test_j91_the_server_ends_with_the_last_member_of_either_format(start: Starte
     ann.expect_quiet()
     ann.quit()
     room.program.expect_end()
+
+
+def test_j92_a_login_and_a_nick_count_once_for_each_room(start: Starter) -> None:
+    chat = JSONRoom(start.room("--forever", "--quiet", "--rate", "20", "--burst", "40"))
+    ann = chat.log_in("Ann", rooms=[f"r{number}" for number in range(30)])
+    for _ in range(31):
+        ann.receive()
+    began = time.monotonic()
+    for number in range(2):
+        ann.request("nick", name=f"Ann{number}", id=number)
+        for _ in range(30):
+            ann.expect("renamed", re=number)
+    assert time.monotonic() - began > 0.8, "30 for the login and 30 for a nick: 20 over the burst"

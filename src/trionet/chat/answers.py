@@ -93,7 +93,7 @@ class Mistaken(Struct, frozen=True, gc=False):
     reason: str
     code: str = "bad-request"
     id: RequestId = None
-    room: str = ""
+    room: str | None = None
 
 
 class Ponged(Struct, frozen=True, gc=False):

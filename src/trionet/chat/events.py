@@ -153,14 +153,14 @@ class LoginRefused(Struct, frozen=True, gc=False):
 class Refused(Struct, frozen=True, gc=False):
     """For one member: an operation was not carried out.
 
-    `room` names a room of a login that could not be joined; empty: something else was refused.
+    `room` names a room of a login that could not be joined; ``None``: something else was refused.
     """
 
     member: int
     code: str
     reason: str
     id: RequestId = None
-    room: str = ""
+    room: str | None = None
 
 
 StateEvent: TypeAlias = (

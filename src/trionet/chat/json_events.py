@@ -132,7 +132,7 @@ class _Missed(_Line, tag="missed"):
 class _Error(_Line, tag="error"):
     code: str
     reason: str
-    room: str = ""
+    room: str | None = None
     re: RequestId = None
 
 
@@ -266,7 +266,9 @@ _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     answers.Entered: lambda a: _line(_Entered(a.room, a.topic, a.names, a.count, a.last, a.id)),
     answers.Present: _encode_members,
     answers.RoomList: _encode_rooms,
-    answers.Mistaken: lambda a: _line(_Error(a.code, a.reason, a.room[:_MAX_REPEATED], a.id)),
+    answers.Mistaken: lambda a: _line(
+        _Error(a.code, a.reason, a.room and a.room[:_MAX_REPEATED], a.id)
+    ),
     answers.Ponged: lambda a: _line(_Pong(a.id)),
     answers.Done: lambda a: _line(_Done(a.id)),
     answers.Closing: lambda _: _line(_Closing("server is closing")),

@@ -221,6 +221,8 @@ class Session:
 
     def _log_in(self, request: LogIn) -> None:
         name, rooms, unfit = login_names(request)
+        # Each room is told of the newcomer, as if by a request of its own.
+        self._charge_for_more(len(rooms))
         self._board.log_in(self, name, tuple(rooms), request.id)
         if self._member is not None:
             for mistake in unfit:
@@ -236,8 +238,13 @@ class Session:
                 board.append(operation_of(request, member, board.state))
             case SayAll():
                 self._say_all(member, request)
-            case Join() | Leave() | SetTopic() | Rename():
+            case Join() | Leave() | SetTopic():
                 board.append(operation_of(request, member, board.state))
+            case Rename():
+                renaming = operation_of(request, member, board.state)
+                # Each room is told of the new name.
+                self._charge_for_more(len(board.state.members[member].rooms))
+                board.append(renaming)
             case Reply(text):
                 self._reply(member, text)
             case AskTopic(room):
@@ -363,4 +370,9 @@ class Session:
     def _charge_for_lines(self, text: str) -> None:
         """Charge a token for each further line of a text."""
         if "\n" in text:
-            self._charge(text.count("\n"))
+            self._charge_for_more(1 + text.count("\n"))
+
+    def _charge_for_more(self, count: int) -> None:
+        """Charge a request that counts as `count` of them: the line has paid for one already."""
+        if count > 1:
+            self._charge(count - 1)
