@@ -27,6 +27,8 @@ from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
 from trionet.connection.when_slow import WhenSlow as WhenSlow
+from trionet.encoding import encode_line as encode_line
+from trionet.encoding import encode_lines as encode_lines
 from trionet.errors import AddressError as AddressError
 from trionet.errors import BadLine as BadLine
 from trionet.errors import ConnectError as ConnectError
@@ -50,8 +52,6 @@ from trionet.lines import MAX_LINE_TO_CLIENT as MAX_LINE_TO_CLIENT
 from trionet.lines import MAX_UNENDING as MAX_UNENDING
 from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
-from trionet.lines import encode_line as encode_line
-from trionet.lines import encode_lines as encode_lines
 from trionet.notices import AddressFull as AddressFull
 from trionet.notices import IdleTimedOut as IdleTimedOut
 from trionet.notices import LineRejected as LineRejected

@@ -1,4 +1,4 @@
-r"""Lines in bytes: a decoder and an encoder, with no I/O.
+r"""Lines in bytes: the decoder, with no I/O. `encoding.py` has the way back.
 
 A line is UTF-8 text that ends with LF. A CR just before the LF is not part of the line and never
 counts. Nothing else ends a line: not a lone CR, not U+2028.
@@ -17,10 +17,9 @@ The plan of the decoder:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending, UnsendableLine
+from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
 
 # Towards a server: far more than a person types, and small enough that ten thousand peers who each
 # leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)
@@ -53,23 +52,6 @@ _FEED_LINES = 4096
 _SUSPECTS = 64
 
 Line: TypeAlias = str | BadLine
-
-
-def check_lines(lines: bytes) -> bytes:
-    """Return `lines` as bytes, if they are whole lines or nothing.
-
-    Raises:
-        TypeError: they are not bytes.
-        ValueError: the last line has no end, so the next one would be joined to it.
-    """
-    if isinstance(lines, bytearray | memoryview):
-        lines = bytes(lines)
-    if not isinstance(lines, bytes):
-        kind = type(lines).__name__
-        raise TypeError(f"lines are bytes, such as trionet.encode_line(text), not {kind}")
-    if lines and lines[-1] != 0x0A:
-        raise ValueError("the last line has no end: write trionet.encode_line(text), or add b'\\n'")
-    return lines
 
 
 class LineDecoder:
@@ -357,46 +339,3 @@ def _decode(line: bytes) -> Line:
         return line.decode()
     except UnicodeDecodeError:
         return LineNotUTF8(line)
-
-
-def encode_line(text: str) -> bytes:
-    r"""Return `text` as the bytes of one line, which a `LineDecoder` turns into `text` again.
-
-    Args:
-        text: the line without its end.
-
-    Raises:
-        UnsendableLine: `text` has an LF or half of a surrogate pair in it: no line can hold it.
-
-    >>> encode_line("54")
-    b'54\n'
-    """
-    return encode_lines((text,))
-
-
-def encode_lines(texts: Iterable[str]) -> bytes:
-    """Return many texts as the bytes of one line each; see `encode_line`."""
-    texts = list(texts)
-    try:
-        block = "\n".join(texts)
-    except TypeError:
-        wrong = next(text for text in texts if not isinstance(text, str))
-        raise TypeError(f"a line is a text, such as 'hello', not {wrong!r:.60}") from None
-    if "\r" not in block and block.count("\n") == len(texts) - 1:
-        # No text needs to be looked at by itself. For short lines this is six times as fast.
-        try:
-            return f"{block}\n".encode()
-        except UnicodeEncodeError:
-            pass  # Reported below.
-    encoded = bytearray()
-    for text in texts:
-        if "\n" in text:
-            raise UnsendableLine("a line end inside a line (the one at its end is added)")
-        try:
-            encoded += text.encode()
-        except UnicodeEncodeError:
-            raise UnsendableLine("half of a surrogate pair in a line") from None
-        # A decoder takes a CR before the LF for a part of the line end. A text that itself ends
-        # with a CR needs a second one.
-        encoded += b"\r\n" if text.endswith("\r") else b"\n"
-    return bytes(encoded)

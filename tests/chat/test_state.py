@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state_machine import Machine, join, login, rename
 from trionet.chat import events as ev
 from trionet.chat import operations as op
-from trionet.chat.events import StateEvent
 from trionet.chat.names import parse_name
 from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
-from trionet.chat.state import MAX_ROOMS_A_MEMBER, TOPIC_KEPT, State
+from trionet.chat.state import State
 
 A_DAY = 24 * 60 * 60 * 1000
-
-
-class Machine:
-    """A state, and the one machine that writes its log."""
-
-    def __init__(self, **options: Any) -> None:
-        self.state = State(**options)
-        self.written: list[op.Entry] = []
-        self.now = 1_000
-
-    def do(self, *operations: op.Operation, later: int = 0) -> list[StateEvent]:
-        self.now += later
-        self.written.append(op.Entry("here", len(self.written) + 1, self.now, list(operations)))
-        return self.state.apply(self.written[-1])
-
-    def log_in(self, name: str, *rooms: str) -> int:
-        """Log a member in, and return its number."""
-        told = self.do(login(name, *(rooms or ("lobby",)), connection=len(self.written)))
-        return next(event.member for event in told if isinstance(event, ev.LoggedIn))
-
-
-def login(name: str, *rooms: str, connection: int = 1, id: op.RequestId = None) -> op.LogIn:  # noqa: A002
-    named = unique(parse_name(name))
-    return op.LogIn(("here", connection), named, tuple(map(parse_room, rooms)), id)
-
-
-def join(member: int, room: str, **fields: Any) -> op.Join:
-    return op.Join(member, parse_room(room), **fields)
-
-
-def rename(member: int, name: str, id: op.RequestId = None) -> op.Rename:  # noqa: A002
-    return op.Rename(member, unique(parse_name(name)), id)
 
 
 # Names and logging in
@@ -159,86 +125,6 @@ def test_a_move_leaves_all_other_rooms_first() -> None:
     assert isinstance(left, ev.Left)
     assert isinstance(joined, ev.Joined)
     assert one.do(join(ann, "bui1ds", moves=True, id=1)) == [ev.Stayed(ann, "bui1ds", 1)]
-
-
-def test_a_room_that_looks_like_another_is_refused() -> None:
-    one = Machine()
-    ann = one.log_in("Ann")
-    reason = "the room l0bby looks like lobby"
-    assert one.do(join(ann, "l0bby")) == [ev.Refused(ann, "name-refused", reason)]
-    told = one.do(login("Bob", "l0bby", "lobby", connection=2, id=1))
-    assert [type(event) for event in told] == [ev.Joined, ev.LoggedIn, ev.Refused]
-    assert told[-1] == ev.Refused(2, "name-refused", reason, 1, "l0bby")
-
-
-def test_a_member_is_in_a_hundred_rooms_at_most() -> None:
-    one = Machine()
-    ann = one.log_in("Ann")
-    for number in range(MAX_ROOMS_A_MEMBER - 1):
-        one.do(join(ann, f"room-{number}"))
-    assert one.do(join(ann, "another"))[0] == ev.Refused(
-        ann, "too-many-rooms", "you are in 100 rooms already"
-    )
-    assert isinstance(one.do(join(ann, "another", moves=True))[-1], ev.Joined)
-
-
-def test_at_the_limit_the_empty_room_whose_topic_is_oldest_makes_place() -> None:
-    one = Machine(max_rooms=4)
-    ann = one.log_in("Ann")
-    for room in ("old", "older"):
-        one.do(join(ann, room))
-    one.do(op.SetTopic(ann, "lobby", "the oldest of all"))
-    one.do(op.SetTopic(ann, "older", "t"), later=1)
-    one.do(op.SetTopic(ann, "old", "t"), later=1)
-    one.do(op.Leave(ann, "old"), op.Leave(ann, "lobby"), op.Leave(ann, "older"), later=1)
-    assert list(one.state.rooms) == ["lobby", "old", "older"]
-    one.do(join(ann, "a"))
-    one.do(join(ann, "b"))
-    assert list(one.state.rooms) == ["lobby", "old", "a", "b"]
-    one.do(join(ann, "c"))
-    assert list(one.state.rooms) == ["lobby", "a", "b", "c"]
-    refused = ev.Refused(ann, "too-many-rooms", "there are 4 rooms already")
-    assert one.do(join(ann, "d")) == [refused]
-    # One that ends by it makes place too.
-    one.do(op.Leave(ann, "a"), op.Leave(ann, "b"))
-    one.do(join(ann, "e"), join(ann, "f"))
-    one.do(op.Leave(ann, "e"), op.Leave(ann, "f"))
-    assert isinstance(one.do(join(ann, "g", moves=True))[-1], ev.Joined)
-
-
-def test_a_topic_keeps_an_empty_room_for_thirty_days() -> None:
-    one = Machine()
-    ann = one.log_in("Ann")
-    assert one.state.next_deadline() is None
-    assert one.do(join(ann, "builds"), op.SetTopic(ann, "builds", "green", 2))[1] == (
-        ev.TopicSet("builds", 3, 1_000, ann, "Ann", "green", 2)
-    )
-    one.do(op.SetTopic(ann, "lobby", "hello"))
-    assert one.state.next_deadline() is None
-    one.do(op.Leave(ann, "builds"))
-    one.do(op.Leave(ann, "lobby"), later=A_DAY)
-    assert one.state.next_deadline() == 1_000 + TOPIC_KEPT
-    one.do(later=TOPIC_KEPT - A_DAY - 1)
-    assert one.state.rooms["builds"].topic == "green"
-    one.do(later=1)
-    assert list(one.state.rooms) == ["lobby"]
-    assert one.state.next_deadline() == 1_000 + A_DAY + TOPIC_KEPT
-    one.do(join(ann, "lobby"))
-    assert one.state.next_deadline() is None
-    assert one.state.rooms["lobby"].topic == "hello"
-    one.do(op.Leave(ann, "lobby"))
-    one.do(later=TOPIC_KEPT)
-    assert one.state.rooms["lobby"].topic == ""
-    assert one.state.next_deadline() is None
-
-
-def test_a_topic_that_is_removed_keeps_no_room() -> None:
-    one = Machine()
-    ann = one.log_in("Ann")
-    one.do(join(ann, "builds"), op.SetTopic(ann, "builds", "green"), op.Leave(ann, "builds"))
-    one.do(join(ann, "builds"), op.SetTopic(ann, "builds", ""), op.Leave(ann, "builds"))
-    assert list(one.state.rooms) == ["lobby"]
-    assert one.state.next_deadline() is None
 
 
 def test_the_clock_never_goes_back() -> None:

@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trionet import Hub
 from trionet.chat import Event, Session, Switchboard, plain
-from trionet.chat.state import TOPIC_KEPT
+from trionet.chat.rooms import TOPIC_KEPT
 from trionet.chat.timer import Timer
 
 

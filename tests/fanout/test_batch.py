@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet.encoding import check_lines
 from trionet.fanout.batch import Batch, EncodedBatch, Payload
-from trionet.lines import check_lines
 
 
 def plain(event: str) -> bytes:

@@ -422,7 +422,7 @@ async def test_a_large_send_is_made_in_pieces_and_never_held_whole(newest: Pairs
         received = 0
         while received < 1_000_000:
             received += len(await server.receive_some())
-            assert len(client._unsent) < 17_000
+            assert len(client._ciphertext.unsent) < 17_000
 
 
 async def test_only_one_task_sends_and_only_one_receives(pairs: Pairs) -> None:

@@ -23,8 +23,9 @@ from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
+from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, TrionetError
-from trionet.lines import MAX_LINE, Line, encode_line
+from trionet.lines import MAX_LINE, Line
 from trionet.text.safe import safe_text
 
 # How many requests may be without a reply. On a network with a round trip of 10 ms that allows

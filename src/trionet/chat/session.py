@@ -8,10 +8,9 @@ from typing import assert_never
 from trionet.abc import Box
 from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
-from trionet.chat.names import NameRefused, parse_name
-from trionet.chat.operations import RequestId, UniqueName
+from trionet.chat.meanings import login_names, member_key, operation_of, room_key
+from trionet.chat.operations import RequestId
 from trionet.chat.requests import (
-    HERE,
     Act,
     AskHelp,
     AskPast,
@@ -34,8 +33,7 @@ from trionet.chat.requests import (
     SetTopic,
     Tell,
 )
-from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
-from trionet.chat.state import Member
+from trionet.chat.rooms import Member
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
@@ -222,24 +220,10 @@ class Session:
                 raise Misunderstood("log in first", code="not-logged-in")
 
     def _log_in(self, request: LogIn) -> None:
-        id_ = request.id
-        try:
-            name = unique(parse_name(request.name))
-        except NameRefused as refused:
-            self._reject(str(refused), "name-refused", id_, is_login=True)
-            return
-        rooms: list[UniqueName] = []
-        unfit: list[Mistaken] = []
-        if request.rooms is None:
-            rooms.append(LOBBY_NAME)
-        for text in request.rooms or ():
-            try:
-                rooms.append(parse_room(text))
-            except NameRefused as refused:
-                unfit.append(Mistaken(str(refused), "name-refused", id_, text))
+        name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))
-        self._board.log_in(self, name, tuple(rooms), id_)
+        self._board.log_in(self, name, tuple(rooms), request.id)
         if self._member is not None:
             for mistake in unfit:
                 self.answer(mistake)
@@ -249,30 +233,26 @@ class Session:
         match request:
             case Say():
                 self._say(member, request)
+            case Act() | Tell():
+                self._charge_for_lines(request.text)
+                board.append(operation_of(request, member, board.state))
             case SayAll():
                 self._say_all(member, request)
-            case Act(text, room, id_):
-                self._charge_for_lines(text)
-                board.append(operations.Act(member, self._room(member, room), text, id_))
-            case Tell(to, text, id_):
-                self._charge_for_lines(text)
-                board.append(operations.Tell(member, repeated(to), _key(to), text, id_))
+            case Join() | Leave() | SetTopic():
+                board.append(operation_of(request, member, board.state))
+            case Rename():
+                renaming = operation_of(request, member, board.state)
+                # Each room is told of the new name.
+                self._charge_for_more(len(board.state.members[member].rooms))
+                board.append(renaming)
             case Reply(text):
                 self._reply(member, text)
-            case Join():
-                self._join(member, request)
-            case Leave(room, id_):
-                board.append(operations.Leave(member, self._room(member, room), id_))
-            case SetTopic(text, room, id_):
-                board.append(operations.SetTopic(member, self._room(member, room), text, id_))
             case AskTopic(room):
-                room = self._room(member, room)
+                room = room_key(room, member, board.state)
                 if room in board.state.rooms:
                     self.answer(TopicIs(room, board.state.rooms[room].topic))
                 else:
                     self._reject("you are in no room", "not-in-room", None)
-            case Rename(name, id_):
-                self._rename(member, name, id_)
             case Ignore(name):
                 self._ignore(name)
             case HearAgain(name):
@@ -297,30 +277,12 @@ class Session:
     def _say(self, member: int, request: Say) -> None:
         self._charge_for_lines(request.text)
         ids: list[RequestId] | None = None if request.id is None else [request.id]
-        room = self._room(member, request.room)
+        room = room_key(request.room, member, self._board.state)
         self._board.append(operations.Say(member, room, [request.text], ids))
 
     def _say_all(self, member: int, request: SayAll) -> None:
-        room = self._room(member, request.room)
+        room = room_key(request.room, member, self._board.state)
         self._board.append(operations.Say(member, room, request.texts, request.ids))
-
-    def _join(self, member: int, request: Join) -> None:
-        try:
-            room = parse_room(request.room)
-        except NameRefused as refused:
-            self._reject(str(refused), "name-refused", request.id)
-            return
-        self._board.append(operations.Join(member, room, request.moves, request.id))
-
-    def _rename(self, member: int, name: str, id_: RequestId) -> None:
-        try:
-            wanted = unique(parse_name(name))
-        except NameRefused as refused:
-            self._reject(str(refused), "name-refused", id_)
-            return
-        # Each room is told of the new name.
-        self._charge_for_more(len(self._board.state.members[member].rooms))
-        self._board.append(operations.Rename(member, wanted, id_))
 
     def _reply(self, member: int, text: str) -> None:
         if self._writer is None:
@@ -356,7 +318,7 @@ class Session:
 
     def _other(self, name: str) -> Member | None:
         """Return the member with a name, but not this one; ``None``: the peer was told why not."""
-        other = self._board.state.find_member(_key(name))
+        other = self._board.state.find_member(member_key(name))
         if other is None:
             self._reject(f"there is no {repeated(name)} here", "no-such-member", None)
         elif other.id == self._member:
@@ -366,23 +328,11 @@ class Session:
         return None
 
     def _tell_who(self, member: int, room: str, id_: RequestId) -> None:
-        name = self._room(member, room)
+        name = room_key(room, member, self._board.state)
         if name in self._board.state.rooms:
             self.answer(self._board.present(name, id_))
         else:
             self._reject(f"there is no room {repeated(name)}", "no-such-room", id_)
-
-    def _room(self, member: int, text: str) -> str:
-        """Return the key of a room; of one that nobody can have, the text."""
-        if text is HERE:
-            rooms = self._board.state.members[member].rooms
-            return rooms[0] if rooms else ""
-        if text in self._board.state.rooms:
-            return text
-        try:
-            return parse_room(text).key
-        except NameRefused:
-            return repeated(text)
 
     # -- answers
 
@@ -426,11 +376,3 @@ class Session:
         """Charge a request that counts as `count` of them: the line has paid for one already."""
         if count > 1:
             self._charge(count - 1)
-
-
-def _key(name: str) -> str:
-    """Return the key of a member's name; of one that nobody can have, a key that nobody has."""
-    try:
-        return parse_name(name).key
-    except NameRefused:
-        return ""

@@ -27,9 +27,9 @@ from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
+from trionet.encoding import encode_lines
 from trionet.errors import BadLine
 from trionet.limits import Limits
-from trionet.lines import encode_lines
 from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
 
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.

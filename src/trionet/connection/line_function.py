@@ -14,8 +14,9 @@ from typing import TypeAlias
 import trio
 
 from trionet.connection.connection import Connection
+from trionet.encoding import encode_line, encode_lines
 from trionet.errors import BadLine
-from trionet.lines import Line, encode_line, encode_lines
+from trionet.lines import Line
 from trionet.notices import LineRejected
 
 LineFunction: TypeAlias = Callable[[str], str | None]

@@ -12,9 +12,10 @@ import trio
 
 from trionet.checks import check_stream
 from trionet.connection.reader import LineReader
+from trionet.encoding import encode_lines
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
-from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING, encode_lines
+from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING
 
 
 class LineStream(LineReader, trio.abc.Channel[str]):

@@ -40,9 +40,9 @@ from trionet.connection.writing import (
     write_all,
     write_now,
 )
+from trionet.encoding import check_lines
 from trionet.function_checks import check_callback
 from trionet.limits import BOUNDS
-from trionet.lines import check_lines
 from trionet.notices import EncodeNotice, encode_notice
 
 T = TypeVar("T")

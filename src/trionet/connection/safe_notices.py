@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 
+from trionet.encoding import check_lines
 from trionet.faults import FaultLog
-from trionet.lines import check_lines
 from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")

@@ -20,7 +20,7 @@ from itertools import accumulate, chain
 from operator import itemgetter
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-from trionet.lines import check_lines
+from trionet.encoding import check_lines
 
 E = TypeVar("E")
 B = TypeVar("B")

@@ -47,12 +47,12 @@ import trio
 
 from trionet.abc import Box
 from trionet.checks import check_box
+from trionet.encoding import check_lines
 from trionet.fanout.batch import Batch, Delta, Encode, Payload
 from trionet.fanout.gate import Gate
 from trionet.fanout.group import MEMBERS_AT_ONCE, FormatGroup, is_direct, weight_of
 from trionet.faults import FaultLog
 from trionet.function_checks import check_encode
-from trionet.lines import check_lines
 
 E = TypeVar("E")
 

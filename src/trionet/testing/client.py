@@ -9,8 +9,9 @@ import trio
 
 from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
+from trionet.encoding import encode_lines
 from trionet.errors import BadLine
-from trionet.lines import MAX_LINE_TO_CLIENT, encode_lines
+from trionet.lines import MAX_LINE_TO_CLIENT
 
 
 class LineClient:

@@ -5,8 +5,8 @@ drop-in that also has what a server of lines needs. The protocol itself (`tlseng
 I/O. The plan of this file is that no task waits while it holds ciphertext of its own:
 
 - All ciphertext goes into one buffer, in order, and from there into the transport as far as that
-  takes it without waiting. So a cancelled call leaves nothing half-sent behind: unlike with Trio's
-  stream, the next call goes on, and ``close_notify`` can still be sent.
+  takes it without waiting (`ciphertext.py`). So a cancelled call leaves nothing half-sent behind:
+  unlike with Trio's stream, the next call goes on, and ``close_notify`` can still be sent.
 - A sender makes one record at a time, and the next one when the last is gone. So less than one
   record waits here.
 - A receiver never waits to send. What TLS itself answers leaves at once or with the next send.
@@ -30,13 +30,10 @@ from trionet.abc import Transport
 from trionet.checks import shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
+from trionet.transport.ciphertext import MAX_UNSENT, Ciphertext
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import RECEIVE_SIZE
 from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
-
-# A receiver's answers to requests for new keys wait while the peer reads nothing. Each is some
-# 20 bytes, and honest peers ask once in millions of records.
-_MAX_UNSENT = 65536
 
 _ALL = 1 << 30
 
@@ -79,6 +76,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
     """
 
     __slots__ = (
+        "_ciphertext",
         "_closed",
         "_discards",
         "_engine",
@@ -86,9 +84,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         "_is_interrupted",
         "_plain",
         "_sending",
-        "_sent_eof",
         "_transport",
-        "_unsent",
         "peer",
         "remote",
     )
@@ -111,12 +107,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
         # Held by the task that makes the handshake; ``None``: it is made.
         self._handshake: trio.Lock | None = trio.Lock()
-        # Ciphertext that the transport has not taken yet.
-        self._unsent = b""
+        self._ciphertext = Ciphertext(self._engine, transport)
         # Plain text that had to be decrypted before it was asked for.
         self._plain = b""
         self._sending = False
-        self._sent_eof = False
         self._closed = False
         # Whether records were thrown away, so that nothing can be decrypted any more.
         self._discards = False
@@ -161,9 +155,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 self._engine.shake_hands()
                 if self._engine.broken:
                     # An alert tells the other side why, if it can be sent.
-                    self._push_what_leaves()
+                    self._ciphertext.push_what_leaves()
                     continue
-                await self._flush()
+                await self._ciphertext.flush()
                 if not self._engine.secured:
                     await self._feed(_LEAST)
                     if self._engine.met_plain_text:
@@ -250,11 +244,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
             with memoryview(data) as view:
                 for start in range(0, len(view), RECORD_SIZE):
                     # What an earlier call left behind goes first.
-                    await self._flush()
+                    await self._ciphertext.flush()
                     self._check_sendable()
                     with view[start : start + RECORD_SIZE] as piece:
                         self._engine.encrypt(piece)
-            await self._flush()
+            await self._ciphertext.flush()
             self._check_usable()
         finally:
             self._sending = False
@@ -265,7 +259,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         try:
             await self._ensure_handshake()
             self._check_sendable()
-            await self._flush()
+            await self._ciphertext.flush()
             await self._transport.wait_writable()
         finally:
             self._sending = False
@@ -294,10 +288,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._check_usable()
             if not self._engine.secured:
                 raise trio.BrokenResourceError("there was no TLS handshake")
-            if not self._sent_eof:
+            if not self._ciphertext.is_ended:
                 self._plain += self._engine.decrypt(_ALL)
-                self._send_close_notify()
-            await self._flush()
+                self._ciphertext.end()
+            await self._ciphertext.flush()
             # For a peer that looks only at the end of the connection.
             await self._transport.send_eof()
         finally:
@@ -307,7 +301,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """Return how many encrypted bytes have not arrived; see `trionet.TellsDelivery`."""
         below = getattr(self._transport, "unarrived", None)
         waiting: int | None = None if below is None else below()
-        return None if waiting is None else waiting + len(self._unsent)
+        return None if waiting is None else waiting + len(self._ciphertext.unsent)
 
     def is_over(self) -> bool:
         """Return whether no more will arrive; see `trionet.TellsDelivery`."""
@@ -327,7 +321,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._transport.send_nowait(b"")
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # After the end of the sending the transport takes nothing either, and is not broken.
-            return not self._sent_eof
+            return not self._ciphertext.is_ended
         return False
 
     def discard_nowait(self) -> int:
@@ -366,9 +360,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._closed = True
         try:
             if self._engine.secured and not self._engine.broken:
-                if not self._sent_eof:
-                    self._send_close_notify()
-                self._push_what_leaves()
+                if not self._ciphertext.is_ended:
+                    self._ciphertext.end()
+                self._ciphertext.push_what_leaves()
         finally:
             self._transport.close()
 
@@ -400,38 +394,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
             return b""
         data = self._engine.decrypt(max_bytes)
         # The engine may have answers of its own.
-        self._push_what_leaves()
-        if len(self._unsent) > _MAX_UNSENT:
+        self._ciphertext.push_what_leaves()
+        if len(self._ciphertext.unsent) > MAX_UNSENT:
             self._engine.broken = "the other side asks for more answers than it reads"
         return data
-
-    def _send_close_notify(self) -> None:
-        self._engine.close_notify()
-        self._unsent += self._engine.take_output()
-        self._sent_eof = True
-
-    async def _flush(self) -> None:
-        while self._push():
-            await self._transport.wait_writable()
-
-    def _push_what_leaves(self) -> None:
-        # Tasks that need the connection find out for themselves that it broke.
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            self._push()
-
-    def _push(self) -> bool:
-        """Send as much ciphertext as leaves at once, and return whether some is left."""
-        output = self._engine.take_output()
-        # After ``close_notify`` nobody listens to anything else from the engine.
-        if output and not self._sent_eof:
-            self._unsent += output
-        if self._unsent:
-            try:
-                self._unsent = self._unsent[self._transport.send_nowait(self._unsent) :]
-            except trio.BrokenResourceError:
-                self._unsent = b""
-                raise
-        return bool(self._unsent)
 
     def _begin_sending(self) -> None:
         if self._sending:
@@ -440,7 +406,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     def _check_sendable(self) -> None:
         self._check_usable()
-        if self._sent_eof:
+        if self._ciphertext.is_ended:
             raise trio.ClosedResourceError("sending was ended")
 
     def _check_usable(self) -> None:

@@ -1,0 +1,187 @@
+"""Which rooms there are, who is in them, and how long they stay. Pure.
+
+A part of the state (`state.py`), which decides when somebody comes or goes and tells of it. Nothing
+here makes an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from trionet.chat.operations import ConnectionId, UniqueName
+from trionet.chat.room_names import LOBBY, LOBBY_NAME
+from trionet.chat.taken_names import TakenNames
+from trionet.chat.vacancies import Vacancies
+
+MAX_ROOMS_A_MEMBER = 100
+
+# How long the topic of an empty room is kept, in milliseconds: 30 days.
+TOPIC_KEPT = 30 * 24 * 60 * 60 * 1000
+
+
+class Member(Struct, gc=False, array_like=True):
+    """Somebody in the chat. A member is not a connection: it may have several, or none.
+
+    Names of rooms and not rooms, and tuples: of thousands of members nearly all are in one room.
+
+    Attributes:
+        id: its number; the state never gives one again.
+        name: what it is called.
+        connections: where it is connected. (Today it is one connection.)
+        rooms: in the order of joining.
+        told: the last number of its private sequence.
+    """
+
+    id: int
+    name: UniqueName
+    connections: tuple[ConnectionId, ...]
+    rooms: tuple[str, ...] = ()
+    told: int = 0
+
+
+class Room(Struct, array_like=True):
+    """A room, while it has members or a topic.
+
+    Attributes:
+        name: its name.
+        last: the number of its last event.
+        topic: empty: it has none.
+        topic_rank: how many topics had been set when this one was, on any room.
+        members: by number, in the order of joining.
+    """
+
+    name: UniqueName
+    last: int
+    topic: str = ""
+    topic_rank: int = 0
+    members: dict[int, Member] = {}
+
+
+class Rooms:
+    """All rooms of a chat. The lobby is always one of them.
+
+    Args:
+        most: how many rooms there may be, the lobby counted.
+
+    Attributes:
+        by_name: each room by its name's key, in the order of opening. Do not change it.
+        highest: the highest number that any room has had: a new room begins behind it. Kept, not
+            looked for: 1,000 new rooms would look through 500,000.
+        vacancies: the rooms that only their topic keeps. Do not change it.
+    """
+
+    __slots__ = ("_names", "by_name", "highest", "most", "vacancies")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.highest = 0
+        self.vacancies = Vacancies()
+        self._names: TakenNames[Room] = TakenNames()
+        self._names.take(LOBBY_NAME, Room(LOBBY_NAME, 0))
+        self.by_name = self._names.by_key
+
+    def count(self, room: Room, number: int = 1) -> int:
+        """Give a room's next numbers, and return the last one given."""
+        room.last += number
+        if room.last > self.highest:
+            self.highest = room.last
+        return room.last
+
+    def why_not(
+        self, member: Member, name: UniqueName, *, leaves: tuple[str, ...] = ()
+    ) -> tuple[str, str]:
+        """Return why a member cannot join a room, as a code and a reason; empty: it can.
+
+        Args:
+            member: the member, which is not in the room.
+            name: the room, which need not exist.
+            leaves: the rooms that it leaves for it.
+        """
+        if len(member.rooms) - len(leaves) >= MAX_ROOMS_A_MEMBER:
+            return "too-many-rooms", f"you are in {MAX_ROOMS_A_MEMBER} rooms already"
+        if name.key in self.by_name:
+            return "", ""
+        # A room that ends with the move is no more.
+        ending = [room for room in leaves if self._ends_without_one(room)]
+        for twin in self._names.lookalikes(name):
+            if twin.name.key not in ending:
+                return "name-refused", f"the room {name.shown} looks like {twin.name.key}"
+        is_full = len(self.by_name) - len(ending) >= self.most
+        if is_full and self.vacancies.oldest_topic(but=LOBBY) is None:
+            return "too-many-rooms", f"there are {self.most} rooms already"
+        return "", ""
+
+    def enter(self, member: Member, name: UniqueName) -> Room:
+        """Put a member into a room, which is opened if need be; `why_not` was asked before.
+
+        Its entering has the room's last number.
+        """
+        room = self.by_name.get(name.key) or self._open(name)
+        if not room.members:
+            self.vacancies.discard(name.key)
+        self.count(room)
+        room.members[member.id] = member
+        # One text for all members of a room.
+        member.rooms += (room.name.key,)
+        return room
+
+    def exit(self, member: Member, name: str, *, now: int) -> Room:
+        """Take a member out of a room, which ends if nothing keeps it; return the room.
+
+        Its leaving has the room's last number.
+        """
+        room = self.by_name[name]
+        self.count(room)
+        del room.members[member.id]
+        member.rooms = tuple([one for one in member.rooms if one != name])
+        if room.members:
+            return room
+        if room.topic:
+            self.vacancies.add(name, since=now, topic_rank=room.topic_rank)
+        elif name != LOBBY:
+            self._close(name)
+        return room
+
+    def next_deadline(self) -> int | None:
+        """Return when the next topic expires, in milliseconds since 1970; ``None``: none will."""
+        first = self.vacancies.first()
+        return None if first is None else first[1] + TOPIC_KEPT
+
+    def expire(self, now: int) -> None:
+        """End each room, and the lobby's topic, that nobody has used for long enough."""
+        while (first := self.vacancies.first()) is not None:
+            name, since = first
+            if since + TOPIC_KEPT > now:
+                return
+            if name == LOBBY:
+                self.vacancies.discard(name)
+                self.by_name[name].topic = ""
+            else:
+                self._close(name)
+
+    def load(self, rooms: Iterable[Room], vacant: Iterable[tuple[str, int]], highest: int) -> None:
+        """Take over the rooms of a dump, in order. The lobby is among them."""
+        for room in rooms:
+            self._names.take(room.name, room)
+        for name, since in vacant:
+            self.vacancies.add(name, since=since, topic_rank=self.by_name[name].topic_rank)
+        self.highest = highest
+
+    def _ends_without_one(self, name: str) -> bool:
+        room = self.by_name[name]
+        return name != LOBBY and not room.topic and len(room.members) == 1
+
+    def _open(self, name: UniqueName) -> Room:
+        if len(self.by_name) >= self.most:
+            oldest = self.vacancies.oldest_topic(but=LOBBY)
+            assert oldest is not None, "whether there is place was asked before"
+            self._close(oldest)
+        room = Room(name, self.highest, members={})
+        self._names.take(name, room)
+        return room
+
+    def _close(self, name: str) -> None:
+        self.vacancies.discard(name)
+        self._names.free(self.by_name[name].name)
