@@ -168,6 +168,8 @@ class Screen:
     def __init__(self) -> None:
         self._cells: dict[tuple[int, int], str] = {}
         self._row = self._column = 0
+        # What it showed before `break_rows`, if nothing was drawn since.
+        self._unbroken: tuple[dict[tuple[int, int], str], int, int] | None = None
         self._unread = ""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
@@ -198,7 +200,24 @@ class Screen:
                 at += 1
         return answers
 
+    def break_rows(self, columns: int) -> None:
+        """Break the rows that are longer than a narrower terminal, as most terminals do."""
+        self._unbroken = self._unbroken or (self._cells, self._row, self._column)
+        self._cells, self._row, self._column = self._unbroken
+        cells: dict[tuple[int, int], str] = {}
+        cursor = self._row, self._column
+        added = 0
+        for row in range(max([self._row, *(row for row, _ in self._cells)]) + 1):
+            own = {column: cell for (at, column), cell in self._cells.items() if at == row}
+            for column, cell in own.items():
+                cells[row + added + column // columns, column % columns] = cell
+            if row == self._row:
+                cursor = row + added + self._column // columns, self._column % columns
+            added += max(column for column in (0, *own)) // columns
+        self._cells, (self._row, self._column) = cells, cursor
+
     def _put(self, character: str) -> None:
+        self._unbroken = None
         match character:
             case "\r":
                 self._column = 0
@@ -215,6 +234,8 @@ class Screen:
     def _control(self, private: str | None, numbers: str | None, command: str | None) -> bytes:
         if private:
             return b""
+        if command != "n":
+            self._unbroken = None
         number = int((numbers or "").partition(";")[0] or 0)
         match command:
             case "A":
@@ -247,6 +268,8 @@ class TerminalProgram(Program):
     Attributes:
         modes_before: the terminal's modes before the program was started. Afterwards they may
             already be the program's.
+        answers: whether the terminal answers when it is asked where its cursor is.
+        asked: how many questions have no answer yet.
     """
 
     def __init__(
@@ -259,6 +282,8 @@ class TerminalProgram(Program):
         super().__init__(arguments, process)
         self.modes_before = modes_before
         self.screen = Screen()
+        self.answers = True
+        self.asked = 0
         self._ours, self._theirs = fds
         self._changed = trio.lowlevel.ParkingLot()
 
@@ -267,8 +292,10 @@ class TerminalProgram(Program):
         """The terminal's modes, as from `termios.tcgetattr`."""
         return termios.tcgetattr(self._theirs)
 
-    def resize(self, columns: int) -> None:
+    def resize(self, columns: int, *, breaks_rows: bool = False) -> None:
         """Change the width of the terminal, and signal the program."""
+        if breaks_rows:
+            self.screen.break_rows(columns)
         size = struct.pack("HHHH", _ROWS, columns, 0, 0)
         # The kernel signals the programs whose controlling terminal it is.
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
@@ -277,8 +304,21 @@ class TerminalProgram(Program):
         """Show what the program prints, until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._ours)
-            os.write(self._ours, self.screen.feed(os.read(self._ours, 65536)))
+            answers = self.screen.feed(os.read(self._ours, 65536))
+            if self.answers:
+                os.write(self._ours, answers)
+            else:
+                self.asked += answers.count(b"R")
             self._changed.unpark_all()
+
+    async def expect_question(self) -> None:
+        """Wait until the program asks where the cursor is; `answer` answers."""
+        await self.expect_that(lambda _: bool(self.asked), "its cursor's place, when asked")
+
+    def answer(self) -> None:
+        """Say where the cursor is, once for each question."""
+        os.write(self._ours, self.screen.feed(b"\x1b[6n") * self.asked)
+        self.asked = 0
 
     async def type(self, text: str) -> None:
         os.write(self._ours, text.encode(errors="surrogateescape"))

@@ -791,6 +791,48 @@ async def test_after_the_terminal_becomes_narrower_there_is_one_prompt(programs:
     await ann.expect_screen(WELCOME, "> " + "x" * 60)
 
 
+async def test_what_is_typed_while_the_terminal_changes_its_width_is_drawn_in_place(
+    programs: Programs,
+) -> None:
+    address = await start_room(programs)
+    ann = await join(programs, address)
+    bob = await programs.connect(address, "Bob")
+    shown = [WELCOME, "*** Bob joined (2 here)"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type("x" * 70)
+    await ann.expect_screen(*shown, "> " + "x" * 70)
+    ann.answers = False
+    ann.resize(40, breaks_rows=True)
+    await ann.expect_question()
+    await ann.type("yz")
+    ann.answer()
+    await ann.expect_screen(*shown, "> " + "x" * 38, "x" * 32 + "yz")
+    # An Enter waits as well, and so does what is typed after it.
+    ann.resize(30, breaks_rows=True)
+    await ann.expect_question()
+    await ann.type("\r")
+    await ann.type("more")
+    ann.answer()
+    await bob.expect("*** welcome, Bob (2 here: Ann, Bob)", "Ann: " + "x" * 70 + "yz")
+    await ann.expect_screen(*shown, "> " + "x" * 28, "x" * 30, "x" * 12 + "yz", "> more")
+
+
+async def test_a_width_that_changes_while_the_terminal_is_asked_is_asked_about_again(
+    programs: Programs,
+) -> None:
+    ann = await join(programs, await start_room(programs))
+    await ann.type("x" * 70)
+    await ann.expect_screen(WELCOME, "> " + "x" * 70)
+    ann.answers = False
+    ann.resize(60, breaks_rows=True)
+    await ann.expect_question()
+    ann.resize(33, breaks_rows=True)
+    ann.answer()
+    ann.answers = True
+    await ann.type("y")
+    await ann.expect_screen(WELCOME, "> " + "x" * 31, "x" * 33, "x" * 6 + "y")
+
+
 async def test_a_terminal_that_stands_still_does_not_keep_the_client_from_ending(
     programs: Programs,
 ) -> None:

@@ -12,13 +12,15 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import Layout
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import Output
 
@@ -43,15 +45,22 @@ class LineState:
         goes_on: whether the line belongs to a paste that continues behind it.
         asked_column: is resolved with the cursor's column, from 0, when the terminal tells it;
             ``None`` while nobody asks.
+        drawn_columns: how wide the terminal was when the prompt was drawn last; ``None`` while
+            nothing of it is on the screen.
     """
 
     is_selected: bool = False
     goes_on: bool = False
     asked_column: asyncio.Future[int] | None = None
+    drawn_columns: int | None = None
 
 
 def open_session(
-    keyboard: Keyboard, output: Output, state: LineState, history: History | None
+    keyboard: Keyboard,
+    output: Output,
+    state: LineState,
+    history: History | None,
+    is_resizing: Callable[[], bool],
 ) -> PromptSession[str]:
     """Return a prompt session with these key bindings.
 
@@ -59,7 +68,8 @@ def open_session(
         keyboard: where the keys come from.
         output: where the prompt is drawn.
         state: is changed by the keys.
-        history: keeps what is typed; by default nothing outlives this session.
+        history: keeps what is typed; ``None``: nothing outlives this session.
+        is_resizing: tells whether nobody knows where the prompt is. Nothing is drawn then.
     """
     session: PromptSession[str] = PromptSession(
         history=history,
@@ -78,6 +88,15 @@ def open_session(
                 session.app.invalidate()
 
     session.app.key_processor.after_key_press += deselect
+    renderer = session.app.renderer
+    render = renderer.render
+
+    def render_in_place(app: Application[Any], layout: Layout, is_done: bool = False) -> None:
+        if is_done or not is_resizing():
+            state.drawn_columns = output.get_size().columns
+            render(app, layout, is_done)
+
+    renderer.render = render_in_place  # type: ignore[method-assign]
     return session
 
 

@@ -12,6 +12,7 @@ import re
 import select
 import struct
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
@@ -47,10 +48,13 @@ class Keyboard(Vt100Input):
 
     Args:
         stdin: a terminal.
+        must_wait: tells whether keys have to wait for now. Answers of the terminal never wait.
     """
 
-    def __init__(self, stdin: TextIO) -> None:
+    def __init__(self, stdin: TextIO, must_wait: Callable[[], bool] = lambda: False) -> None:
         super().__init__(stdin)
+        self._must_wait = must_wait
+        self._waiting: list[KeyPress] = []
         self._pressed: list[KeyPress] = []
         self._at_end = False
         self._decode = codecs.getincrementaldecoder(stdin.encoding)("surrogateescape").decode
@@ -79,12 +83,23 @@ class Keyboard(Vt100Input):
     def read_keys(self) -> list[KeyPress]:
         """Return the keys pressed since the last call. Blocks only while a paste arrives."""
         self.vt100_parser.feed(self._read_burst())
-        return merge_pastes(self._take())
+        return self._not_waiting(merge_pastes(self._take()))
 
     def flush_keys(self) -> list[KeyPress]:
         """Return the keys that could have been the start of a longer sequence."""
         self.vt100_parser.flush()
-        return self._take()
+        return self._not_waiting(self._take())
+
+    def take_waiting(self) -> list[KeyPress]:
+        """Return the keys that had to wait."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _not_waiting(self, keys: list[KeyPress]) -> list[KeyPress]:
+        if not (keys and self._must_wait()):
+            return keys
+        self._waiting += [key for key in keys if key.key != Keys.CPRResponse]
+        return [key for key in keys if key.key == Keys.CPRResponse]
 
     def _take(self) -> list[KeyPress]:
         pressed = self._pressed[:]

@@ -19,6 +19,7 @@ import termios
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from prompt_toolkit.application.current import set_app
@@ -31,15 +32,12 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from trionet.cli.key_bindings import SIGNAL_KEYS, LineState, open_session, send_signal_of
 from trionet.cli.keyboard import Keyboard
 from trionet.cli.pending_lines import PendingLines
-from trionet.cli.screen import Screen, rows_added, rows_to_cursor, screen_size
+from trionet.cli.resizing import rows_higher
+from trionet.cli.screen import Screen, screen_size
 
 # The pause between two repaints of the line being typed: shorter than the eye notices, and even in
 # a lively room next to no work.
 _REPAINT_SECONDS = 0.05
-
-# How long a terminal may take to say where its cursor is. One that does not understand the question
-# never answers.
-_ANSWER_SECONDS = 0.25
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +71,7 @@ class PromptThread:
     def __init__(self, history: History | None, to_rows: Callable[[str, int], list[str]]) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._to_rows = to_rows
-        self._keyboard = Keyboard(sys.stdin)
+        self._keyboard = Keyboard(sys.stdin, self._is_resizing)
         self._screen = Screen()
         self._output = Vt100_Output(
             cast(Any, self._screen), screen_size, term=os.environ.get("TERM"), enable_cpr=False
@@ -87,8 +85,9 @@ class PromptThread:
         self._is_stopped = False
         self._is_ending = False
         self._line = LineState()
-        self._session = open_session(self._keyboard, self._output, self._line, history)
-        self._session_without_history = open_session(self._keyboard, self._output, self._line, None)
+        open_this = partial(open_session, self._keyboard, self._output, self._line)
+        self._session = open_this(history, self._is_resizing)
+        self._session_without_history = open_this(None, self._is_resizing)
 
     # The methods for other threads.
 
@@ -190,6 +189,9 @@ class PromptThread:
         finally:
             self._prompt = None
             self._line.is_selected = False
+            # A resize may have ended together with the prompt, or before it began.
+            self._line.asked_column = self._line.drawn_columns = None
+            store_typeahead(self._keyboard, self._keyboard.take_waiting())
         # Lines that came after the prompt had ended, but before it was drawn for the last time.
         self._print()
         if not prompt.is_cancelled:
@@ -231,7 +233,7 @@ class PromptThread:
     def _print_now(self) -> bool:
         """Print above the prompt, and return whether the prompt had to be redrawn."""
         app = self._app
-        if self._is_stopped or self._line.asked_column is not None:
+        if self._is_stopped or self._is_resizing():
             # `_enter_screen` or `_resize` will have it printed.
             return False
         if app is None:
@@ -314,37 +316,34 @@ class PromptThread:
                 self._draw(app)
         self._must_print.set()
 
+    def _is_resizing(self) -> bool:
+        """Tell whether nothing may be drawn now, because nobody knows where the prompt is."""
+        # The terminal has its new width a moment before the signal comes.
+        if self._app is not None and self._line.drawn_columns not in (None, self.columns()):
+            self._start_resize()
+        return self._line.asked_column is not None
+
     def _start_resize(self) -> None:
         if self._app is not None and self._line.asked_column is None and not self._is_stopped:
+            self._line.asked_column = asyncio.get_running_loop().create_future()
             self._app.create_background_task(self._resize())
 
     async def _resize(self) -> None:
-        """Redraw the prompt where it begins.
-
-        Terminals treat a row that is longer than their new width in one of two ways. Most break it
-        into several rows, so that the prompt now begins higher up; some cut it. The cursor's new
-        position tells which.
-        """
+        """Redraw the prompt where it begins now. Meanwhile keys and lines to print wait."""
         app = self._app
-        self._line.asked_column = asyncio.get_running_loop().create_future()
         try:
-            self._output.ask_for_cpr()
-            self._output.flush()
-            column = None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    column = await self._line.asked_column
+            higher = await rows_higher(app, self._output, self._line)
+            self._line.asked_column = self._line.drawn_columns = None
+            if app is self._app and not self._is_stopped:
+                with self._screen.held():
+                    if higher:
+                        self._output.cursor_up(higher)
+                    app.renderer.erase()
+                    self._draw(app)
         finally:
             self._line.asked_column = None
             self._must_print.set()
-        screen = app.renderer.last_rendered_screen
-        if app is not self._app or self._is_stopped or screen is None:
-            return
-        cursor = screen.get_cursor_position(app.layout.current_window)
-        rows, under = rows_to_cursor(screen, cursor)
-        added = rows_added(rows, under, self.columns(), column)
-        with self._screen.held():
-            if added:
-                self._output.cursor_up(added)
-            app.renderer.erase()
-            self._draw(app)
+            if app is self._app:
+                with set_app(app):
+                    app.key_processor.feed_multiple(self._keyboard.take_waiting())
+                    app.key_processor.process_keys()

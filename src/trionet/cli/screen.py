@@ -1,4 +1,4 @@
-"""The terminal that prompt_toolkit draws on: writing to it, its size, and what a resize does.
+"""The terminal that prompt_toolkit draws on: writing to it, and its size.
 
 The thread of the line editor (`trionet.cli.prompt_thread`) makes one `Screen`, and gives it to
 prompt_toolkit in place of ``sys.stdout``.
@@ -11,9 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from prompt_toolkit.data_structures import Point, Size
-from prompt_toolkit.layout.screen import Char
-from prompt_toolkit.layout.screen import Screen as Drawn
+from prompt_toolkit.data_structures import Size
 
 from trionet.program.descriptors import write_all
 
@@ -71,65 +69,3 @@ def screen_size() -> Size:
     except OSError:
         size = os.terminal_size((0, 0))
     return Size(rows=size.lines or 24, columns=size.columns or 80)
-
-
-def rows_added(rows: list[list[int]], under: int, columns: int, column: int | None) -> int:
-    """Return how many rows higher a prompt begins, now that its terminal has become narrower.
-
-    Args:
-        rows: the rows as they were drawn, down to the cursor: the width of each character.
-        under: the width of the character under the cursor.
-        columns: how many columns the terminal has now.
-        column: the cursor's column now, from 0; ``None`` if the terminal does not say.
-    """
-    own, end = _broken(rows[-1], columns)
-    if column == 0 and end + under > columns:
-        # The cursor stands where the next character begins, and not behind the last column.
-        own += 1
-    elif column != min(end, columns - 1):
-        # The terminal cuts rows, or is too simple to do anything else.
-        return 0
-    return own + sum(_broken(row, columns)[0] for row in rows[:-1])
-
-
-def _broken(row: list[int], columns: int) -> tuple[int, int]:
-    """Return how many more rows a row takes on a narrower terminal, and how wide the last is.
-
-    No terminal breaks a wide character: where it does not fit, a column stays free.
-    """
-    more = width = 0
-    for character in row:
-        if width + character > columns:
-            more, width = more + 1, 0
-        width += character
-    return more, width
-
-
-def rows_to_cursor(drawn: Drawn, cursor: Point) -> tuple[list[list[int]], int]:
-    """Return the widths of the characters down to the cursor, and of the one under it.
-
-    Args:
-        drawn: what prompt_toolkit drew.
-        cursor: where it drew the cursor.
-    """
-    own = drawn.data_buffer[cursor.y]
-    rows = [cell_widths(drawn.data_buffer[y]) for y in range(cursor.y)]
-    return [*rows, cell_widths(own, cursor.x)], max(own[cursor.x].width, 1)
-
-
-def cell_widths(row: dict[int, Char], end: int | None = None) -> list[int]:
-    """Return the width of each character in a row of the screen.
-
-    Args:
-        row: the row as prompt_toolkit drew it.
-        end: the column to stop at; default: behind the last character that is not a space.
-    """
-    if end is None:
-        end = max((x + 1 for x, cell in row.items() if cell.char != " "), default=0)
-    widths: list[int] = []
-    x = 0
-    while x < end:
-        # Under the second half of a wide character there is none.
-        widths.append(max(row[x].width, 1))
-        x += widths[-1]
-    return widths

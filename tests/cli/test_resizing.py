@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from trionet.cli.screen import rows_added
+from trionet.cli.resizing import rows_added
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from trionet.cli.screen import rows_added
         ([], 40, 40, 0, 1),
         ([], 40, 40, 39, 0),
         ([], 80, 40, 39, 1),
+        ([], 80, 40, 40, 1),
         # The rows above the cursor's row are broken too, unless they fit.
         ([80, 80], 10, 40, 10, 2),
         ([80, 81, 40, 0], 50, 40, 10, 4),
@@ -52,3 +53,25 @@ def test_no_terminal_breaks_a_wide_character(
     rows: list[list[int]], under: int, columns: int, column: int, more: int
 ) -> None:
     assert rows_added(rows, under, columns, column) == more
+
+
+@pytest.mark.parametrize(
+    ("widths", "blank", "column", "more"),
+    [
+        # The cursor keeps its distance to what was drawn, or moves to the end of it.
+        ([100, 60], 1, 20, 3),
+        ([100, 60], 1, 19, 3),
+        ([60], 5, 15, 1),
+        # What was drawn fills a row, and the blank column would be in the next one.
+        ([81], 1, 1, 2),
+        ([81], 1, 39, 1),
+        # The row is cut.
+        ([100, 60], 1, 39, 0),
+        ([60], 0, 19, 0),
+    ],
+)
+def test_a_cursor_behind_blanks_may_move_to_the_end_of_the_text(
+    widths: list[int], blank: int, column: int, more: int
+) -> None:
+    rows = [[1] * width for width in widths]
+    assert rows_added(rows, 1, 40, column, blank) == more
