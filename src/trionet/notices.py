@@ -130,10 +130,18 @@ EncodeNotice: TypeAlias = Callable[[Notice], bytes]
 def encode_notice(notice: Notice) -> bytes:
     r"""Return a notice as one line, ``error: REASON``.
 
-    Never raises: a reason with a line end in it, which only a `BadLine` of a service's own can
-    have, becomes one line.
+    A reason with a line end in it, which only a `BadLine` of a service's own can have, becomes one
+    line.
+
+    Raises:
+        TypeError: `notice` is not a notice. Of a notice it never raises.
 
     >>> encode_notice(LinesMissed(37))
     b'error: missed 37 lines\n'
     """
+    if not isinstance(notice, Notice):
+        wrong = repr(notice)[:60]
+        raise TypeError(
+            f"notice must be a Notice: write ServerClosing() or LineRejected(line), not {wrong}"
+        )
     return f"error: {notice.reason}".replace("\n", " ").encode("utf-8", "replace") + b"\n"

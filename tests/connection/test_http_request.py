@@ -51,3 +51,9 @@ def test_an_http_request_line_is_recognised(request_line: bytes) -> None:
 def test_a_line_that_a_person_types_is_not_taken_for_http(first_line: bytes) -> None:
     (line,) = LineDecoder().feed(first_line + b"\n")
     assert not is_http_request(line)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"GET / HTTP/1.1", ["GET / HTTP/1.1"]])
+def test_what_is_no_line_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError, match=r"a text or a BadLine: write line\.decode"):
+        is_http_request(wrong)  # type: ignore[arg-type]

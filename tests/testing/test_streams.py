@@ -483,3 +483,18 @@ async def test_a_cancelled_receive_loses_nothing() -> None:
 def test_a_cut_in_place_of_a_function_that_makes_one_is_an_error() -> None:
     with pytest.raises(TypeError, match=r"lambda: cut_at\(\[3\]\)"):
         memory_stream_pair(Link(cut=cut_at([3])))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["slow", 3, Link])
+def test_what_is_no_link_is_refused_at_the_call(wrong: object) -> None:
+    for links in ((wrong,), (None, wrong)):
+        with pytest.raises(TypeError, match=r"(link|back) must be a Link: write Link\("):
+            memory_stream_pair(*links)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "error"), [(None, TypeError), ("3", TypeError), (True, TypeError), (0, ValueError)]
+)
+def test_a_wrong_size_of_cuts_is_refused_at_the_call(size: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="size must be"):
+        cut_bytes(size)  # type: ignore[arg-type]

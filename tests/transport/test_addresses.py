@@ -216,3 +216,11 @@ def test_only_the_leading_bits_make_the_host(number: int, bits: int, flip: int) 
 def test_a_peer_without_a_host_has_none() -> None:
     assert host_of(UnixAddress("/run/room")) is None
     assert host_of(None) is None
+
+
+@pytest.mark.parametrize("host", [None, 3, b"::1", ["::1"]])
+def test_an_address_whose_host_is_no_text_is_still_shown(host: object) -> None:
+    wrong = TCPAddress(host, 80)  # type: ignore[arg-type]
+    assert str(wrong) == f"{host}:80"
+    assert str(TLSAddress(wrong)) == f"tls:{host}:80"
+    assert repr(host) in repr(wrong)

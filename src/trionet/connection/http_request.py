@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from trionet.checks import shown
 from trionet.errors import BadLine, LineTooLong
 from trionet.lines import Line
 
@@ -24,7 +25,12 @@ def is_http_request(line: Line) -> bool:
 
     Args:
         line: the first line, good or bad.
+
+    Raises:
+        TypeError: `line` is neither a text nor a `BadLine`.
     """
+    if not isinstance(line, str | BadLine):
+        raise TypeError(f"a line is a text or a BadLine: write line.decode(), not {shown(line)}")
     raw = line.encode() if isinstance(line, str) else line.start
     if _HTTP_REQUEST.match(raw):
         return True

@@ -24,7 +24,16 @@ def cut_whole() -> Cut:
 
 
 def cut_bytes(size: int = 1) -> Cut:
-    """Hand out `size` bytes at a time."""
+    """Hand out `size` bytes at a time.
+
+    Raises:
+        TypeError: `size` is not a whole number.
+        ValueError: it is less than 1, so no byte would ever arrive.
+    """
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"size must be a whole number of bytes, not {size!r}")
+    if size < 1:
+        raise ValueError("size must be at least 1")
     return lambda available: min(size, available)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import trio
 
 from trionet.errors import ReceiveInterrupted
-from trionet.testing.links import DEFAULT_CAPACITY, Link
+from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
 
 
@@ -331,8 +331,13 @@ def memory_stream_pair(
         back: what it is like from the second end to the first; default as `link`.
         names: the address of each end; an end's ``peer`` is the name of the other.
 
+    Raises:
+        TypeError: `link` or `back` is not a `Link`.
+
     Resource handling: ends that are never closed leak nothing.
     """
+    check_link("link", link)
+    check_link("back", back)
     link = link or Link()
     back = back or link
     there_bytes, back_bytes = _Direction(link), _Direction(back)

@@ -146,9 +146,14 @@ def safe_text(text: str) -> str:
     Returns:
         As many characters as `text` has. Making it safe again changes nothing.
 
+    Raises:
+        TypeError: `text` is not a string.
+
     >>> safe_text("\x1b[2Jgone \u202e(3 here)")
     '�[2Jgone �(3 here)'
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str: write safe_text(str(value)), not {repr(text)[:60]}")
     # Nearly all lines are ASCII, and one pass in C is all they cost.
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)

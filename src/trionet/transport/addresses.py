@@ -42,7 +42,9 @@ class TCPAddress:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        # A message that refuses a wrong host shows it.
+        is_ipv6 = isinstance(self.host, str) and ":" in self.host
+        return f"[{self.host}]:{self.port}" if is_ipv6 else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
