@@ -489,7 +489,7 @@ def test_a_cut_in_place_of_a_function_that_makes_one_is_an_error() -> None:
 def test_what_is_no_link_is_refused_at_the_call(wrong: object) -> None:
     for links in ((wrong,), (None, wrong)):
         with pytest.raises(TypeError, match=r"(link|back) must be a Link: write Link\("):
-            memory_stream_pair(*links)  # type: ignore[arg-type]
+            memory_stream_pair(*links)
 
 
 @pytest.mark.parametrize(
