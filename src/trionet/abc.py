@@ -181,6 +181,19 @@ class CallsOnInput(Protocol):
         """
 
 
+class Holding(Protocol):
+    """Something that holds lines back until the end of a round.
+
+    `trionet.Outbox` implements it, and `trionet.connection.deferred.DeferredSends` uses it.
+    """
+
+    def release(self) -> None:
+        """Send what is held back. Never a checkpoint."""
+
+    def give_up(self) -> None:
+        """Drop all that waits, and send nothing more. Never a checkpoint."""
+
+
 class Rounds(Protocol):
     """Who is told which tasks run together.
 

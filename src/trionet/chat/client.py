@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable
 
 import trio
 
-from trionet.chat.names import NameRefused
+from trionet.chat.names import TOO_MANY_REFUSED, NameRefused
 from trionet.chat.plain import ERROR, is_quit
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
@@ -14,9 +14,6 @@ from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
 from trionet.nurseries import single_error
 from trionet.text.safe import WHITE_SPACE, safe_text
-
-# What the server says when it closes the connection after a refused name.
-_LAST_REFUSAL = "too many names were refused"
 
 # How long the server may take to close the connection after `q`.
 _GOODBYE_SECONDS = 2.0
@@ -63,8 +60,8 @@ async def log_in(lines: LineStream, name: str) -> str:
         raise ConnectionLost(why_lost(lines.end)) from None
     except BadLine as error:
         raise ConnectionLost(f"the server does not speak this protocol: {error}") from None
-    if answer == f"{ERROR}{_LAST_REFUSAL}":
-        raise ConnectionLost(_LAST_REFUSAL)
+    if answer == f"{ERROR}{TOO_MANY_REFUSED}":
+        raise ConnectionLost(TOO_MANY_REFUSED)
     if answer.startswith(ERROR):
         raise NameRefused(answer.removeprefix(ERROR))
     return answer

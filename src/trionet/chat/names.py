@@ -26,6 +26,10 @@ from trionet.text.safe import safe_text
 
 MAX_NAME = 32
 
+# What a server says when it closes a connection after its last refused name, and what a client goes
+# by to tell that from a name that it may try again.
+TOO_MANY_REFUSED = "too many names were refused"
+
 # Not allowed anywhere in a name: the characters of the room's own lines (`*`, `:`, `,`), and those
 # that mean something in the names, addresses and rooms of other chat systems, where a gateway could
 # not tell them apart.

@@ -9,6 +9,7 @@ from trionet.abc import Box
 from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
+from trionet.chat.names import TOO_MANY_REFUSED
 from trionet.chat.operations import RequestId
 from trionet.chat.requests import (
     Act,
@@ -359,7 +360,7 @@ class Session:
         if self._refused < MAX_REFUSED_NAMES:
             return False
         self.ended = True
-        self.answer(Mistaken("too many names were refused", "name-refused", id_))
+        self.answer(Mistaken(TOO_MANY_REFUSED, "name-refused", id_))
         return True
 
     def _charge_for(self, answer_bytes: int) -> None:

@@ -153,8 +153,9 @@ class Switchboard:
         self._local: dict[int, Local] = {}
         # The sessions that ignore a member.
         self._deaf: dict[int, dict[Local, None]] = {}
-        # The names that a newcomer to a room is told, made again only when one of them leaves: a
-        # thousand who join at once make the tuple 20 times, not 1,000.
+        # The names that a newcomer to a room is told, once there are as many as it is told at most.
+        # They are kept until one of them leaves or is renamed: a thousand who join at once make
+        # the tuple 20 times, not 1,000.
         self._first_names: dict[str, tuple[str, ...]] = {}
         # Made when somebody asks who is in a room, and kept until its members change.
         self._present: dict[str, Present] = {}
@@ -409,7 +410,7 @@ class Switchboard:
     def _refused(self, event: events.Refused) -> None:
         session = self._local.get(event.member)
         if session is not None:
-            if event.room:
+            if event.room is not None:
                 session.answer(Mistaken(event.reason, event.code, event.id, event.room))
             else:
                 session.answer(self.mistaken(event.reason, event.code, event.id))

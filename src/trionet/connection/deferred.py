@@ -23,10 +23,10 @@ import logging
 import math
 import os
 from time import perf_counter
-from typing import Protocol
 
 import trio
 
+from trionet.abc import Holding
 from trionet.transport.readiness import WOKEN
 
 # Sends are deferred if at least so many tasks were woken together. With two, a request took as long
@@ -42,16 +42,6 @@ _FORCED = {"always": 0, "never": math.inf}
 _LONGEST = 0.001
 
 logger = logging.getLogger("trionet.connection")
-
-
-class Holding(Protocol):
-    """What holds bytes back: an outbox."""
-
-    def release(self) -> None:
-        """Send what is held back."""
-
-    def give_up(self) -> None:
-        """Drop what waits."""
 
 
 class DeferredSends:
