@@ -134,6 +134,10 @@ class State:
     # -- one method for each operation
 
     def _log_in(self, op: LogIn, told: list[StateEvent]) -> None:
+        if op.name is None:
+            reason = "the token is not valid: log in with a name"
+            told.append(events.LoginRefused(op.connection, "name-refused", reason, op.id))
+            return
         problem = self._why_not_called(op.name)
         if problem:
             told.append(events.LoginRefused(op.connection, "name-taken", problem, op.id))
