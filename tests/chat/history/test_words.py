@@ -4,7 +4,7 @@ import sqlite3
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trionet.chat.events import Acted, Left, Said
@@ -46,7 +46,7 @@ class Index:
         return bool(self._at.execute("SELECT 1 FROM t WHERE t MATCH ?", [quoted]).fetchall())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def index() -> Index:
     try:
         return Index()
@@ -66,12 +66,14 @@ def test_every_character_of_unicode_is_part_of_a_word_where_sqlite_says_so(index
             assert is_unspaced(character), hex(ord(character))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=spaced)
 @example("ÀÉ ſ K ẞß İı Σσς ǅ e\u0301 \u0301a")
 def test_the_words_of_a_text_are_those_that_sqlite_finds(index: Index, text: str) -> None:
     assert [words(text)] == index.words(text)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=spaced, query=spaced, part=st.booleans())
 def test_a_text_matches_where_sqlite_finds_it(
     index: Index, text: str, query: str, part: bool

@@ -162,11 +162,13 @@ class Ring:
         start = bisect_left(known.events, after + 1, key=last_number)
         end = bisect_left(known.events, before, start, key=_number)
         events = known.events[start:end]
-        # Only the first and the last can be cut; of one event it is the same.
-        for index in {0, len(events) - 1} if events else ():
-            part = cut(events[index], after, before)
-            assert part is not None
-            events[index] = part
+        # Only the first and the last can be cut.
+        if not events:
+            return []
+        ends = {0: events[0], len(events) - 1: events[-1]}
+        for index, event in sorted(ends.items(), reverse=True):
+            part = cut(event, after, before)
+            events[index : index + 1] = [] if part is None else [part]
         return events
 
     def backwards(self, room: str, before: int) -> Iterator[RoomEvent]:

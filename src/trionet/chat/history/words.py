@@ -55,7 +55,7 @@ class Wanted:
     def matches(self, text: str) -> bool:
         """Return whether a text has all the words."""
         text = fold(text)
-        if not all(part in text for part in self._parts):
+        if not self.groups or not all(part in text for part in self._parts):
             return False
         found = words_of_folded(text)
         return all(_stands_in(group, found) for group in self.groups)
