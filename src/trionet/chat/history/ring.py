@@ -192,7 +192,7 @@ class Ring:
         if event.number > number or type(event) not in (Said, Acted):
             return
         parts = [cut(event, event.number - 1, number), cut(event, number, last_number(event) + 1)]
-        left = [part for part in parts if part is not None]
+        left = [part for part in parts if part is not None and last_number(part) > room.floor]
         costs = [cost(part) for part in left]
         more = sum(costs) - room.costs[index]
         room.events[index : index + 1] = left
