@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from trionet.chat.events import Acted, RoomEvent, Said, TopicSet
 from trionet.chat.history.kept import Found, Page
@@ -81,22 +81,27 @@ def size(event: RoomEvent) -> int:
     return _FRAME + len(text.encode()) + len(event.name.encode())
 
 
-def newest(events: Iterable[RoomEvent], limit: int, most_bytes: int) -> Page:
+def newest(
+    events: Iterable[RoomEvent], limit: int, most_bytes: int, hidden: Collection[int] = ()
+) -> Page:
     """Take events as long as they fit, and return them the other way round.
 
     Args:
         events: the newest first; a run counts as its texts.
         limit: how many at most.
         most_bytes: how many bytes at most; one event is always allowed.
+        hidden: numbers of events that are left out.
     """
-    taken, more = _take(_backwards(events), limit, most_bytes)
+    taken, more = _take(_backwards(events), limit, most_bytes, hidden)
     return Page(taken[::-1], more)
 
 
-def oldest(events: Iterable[RoomEvent], limit: int, most_bytes: int) -> Page:
+def oldest(
+    events: Iterable[RoomEvent], limit: int, most_bytes: int, hidden: Collection[int] = ()
+) -> Page:
     """Do the same for events that come oldest first, and keep their order."""
     forwards = (one for event in events for one in singly(event))
-    return Page(*_take(forwards, limit, most_bytes))
+    return Page(*_take(forwards, limit, most_bytes, hidden))
 
 
 def _backwards(events: Iterable[RoomEvent]) -> Iterator[RoomEvent]:
@@ -104,9 +109,13 @@ def _backwards(events: Iterable[RoomEvent]) -> Iterator[RoomEvent]:
         yield from list(singly(event))[::-1]
 
 
-def _take(events: Iterator[RoomEvent], limit: int, most_bytes: int) -> tuple[list[RoomEvent], bool]:
+def _take(
+    events: Iterator[RoomEvent], limit: int, most_bytes: int, hidden: Collection[int]
+) -> tuple[list[RoomEvent], bool]:
     taken: list[RoomEvent] = []
     for event in events:
+        if event.number in hidden:
+            continue
         most_bytes -= size(event)
         if len(taken) == limit or (taken and most_bytes < 0):
             return taken, True
