@@ -40,7 +40,7 @@ EVENTS: list[RoomEvent] = [
 async def written(history: FileHistory) -> None:
     """Wait until all of it is in the file, and nothing of it in memory."""
     while history._unwritten:
-        await history._written.wait()
+        await history._change.wait()
 
 
 async def test_every_event_comes_back_as_it_was(file: Path) -> None:
@@ -168,7 +168,7 @@ async def test_no_byte_of_a_removed_text_stays_in_any_file(file: Path) -> None:
         history.append([Removed("lobby", 62, 4, 0, "Ann", 61)])
         await written(history)
         while history._store.has_work:
-            await trio.sleep(0.01)
+            await history._change.wait()
         assert not holds(file, b"frobnicator")
         assert holds(file, b"xyzzyplugh")
     assert not holds(file, b"frobnicator")
@@ -215,7 +215,7 @@ async def test_old_events_are_forgotten_after_some_days(file: Path) -> None:
         )
     async with open_history(file, days=7, clock=lambda: 10 * day) as history:
         while history._next_forget == 0.0:
-            await trio.sleep(0.01)
+            await history._change.wait()
     async with open_history(file) as history:
         assert numbers(await history.page("lobby", limit=9)) == [4]
         assert numbers(await history.search(Query(text="beans"))) == [4]

@@ -155,8 +155,8 @@ class FileHistory:
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
         self._wake = trio.Event()
-        # Set, and replaced, whenever something was written.
-        self._written = trio.Event()
+        # Set, and replaced, whenever something was written, done or has failed.
+        self._change = trio.Event()
         self._progress = trio.current_time()
         self._has_failed = False
         self._has_told = False
@@ -297,7 +297,7 @@ class FileHistory:
             if patience <= 0:
                 return
             with trio.move_on_after(patience):
-                await self._written.wait()
+                await self._change.wait()
 
     def _in_memory(self, room: str) -> tuple[list[RoomEvent], int]:
         """Return a room's events in memory, and the number up to which they are in the file."""
@@ -354,6 +354,7 @@ class FileHistory:
         """Do a step of what must be done some time; return whether another can follow at once."""
         if self._store.has_work:
             await self._in_thread(self._store.work)
+            self._changed()
             # While somebody reads, the log cannot be cut off. That is tried again later.
             return self._store.has_work and not self._store.must_truncate
         if self._days is None or trio.current_time() < self._next_forget:
@@ -362,6 +363,7 @@ class FileHistory:
         if await self._in_thread(partial(self._store.forget, before)):
             return True
         self._next_forget = trio.current_time() + _FORGET_EVERY
+        self._changed()
         return False
 
     async def _write_batch(self) -> None:
@@ -369,9 +371,8 @@ class FileHistory:
         written = await self._in_thread(partial(self._store.write, batch, position))
         self._unwritten.written(written)
         self._progress = trio.current_time()
-        self._written.set()
-        self._written = trio.Event()
         self._has_failed = False
+        self._changed()
         if self._has_told:
             self._has_told = False
             self._tell(f"the history is written to {self._file} again")
@@ -379,12 +380,15 @@ class FileHistory:
     def _failed(self, error: sqlite3.Error | OSError | str) -> None:
         self._has_failed = True
         # Nobody waits for it any more.
-        self._written.set()
-        self._written = trio.Event()
+        self._changed()
         if not self._has_told:
             self._has_told = True
             reason = error if isinstance(error, str) else reason_of(error)
             self._tell(f"cannot write to {self._file}: {reason}; the chat keeps it in memory")
+
+    def _changed(self) -> None:
+        self._change.set()
+        self._change = trio.Event()
 
     async def _watch(self) -> None:
         """Tell of a disk that stands still."""

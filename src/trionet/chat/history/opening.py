@@ -7,6 +7,7 @@ kernel takes back whatever way the server ends. Programs that only read need no 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -105,14 +106,18 @@ def open_for_reading(file: Path) -> sqlite3.Connection:
     check(file, may_be_new=False)
     with _telling(file, "read"):
         at = sqlite3.connect(
-            f"{file.absolute().as_uri()}?mode=ro",
+            f"{file.absolute().as_uri()}?{_mode(file)}",
             uri=True,
             timeout=_PATIENCE,
             isolation_level=None,
             check_same_thread=False,
         )
-        _set_up(at, schema.SETTINGS)
-        _check_tables(at, file)
+        try:
+            _set_up(at, (*schema.SETTINGS, "PRAGMA query_only = ON"))
+            _check_tables(at, file)
+        except BaseException:
+            at.close()
+            raise
     return at
 
 
@@ -162,6 +167,25 @@ def mark_clean(at: sqlite3.Connection) -> None:
     at.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def stat_of(file: Path) -> os.stat_result:
+    """Return which file it is that has this path now."""
+    return file.stat()
+
+
+def check_in_place(file: Path, opened: os.stat_result) -> None:
+    """Check that a path still leads to the file that was opened.
+
+    Raises:
+        FileNotFoundError: it does not.
+    """
+    try:
+        is_there = os.path.samestat(file.stat(), opened)
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(file))
+
+
 def reason_of(error: sqlite3.Error | OSError) -> str:
     """Return why a history cannot be written or read, to end a message with."""
     return system_reason(error) if isinstance(error, OSError) else str(error).lower()
@@ -180,6 +204,17 @@ class _telling:  # noqa: N801
         if isinstance(error, sqlite3.Error | OSError | msgspec.MsgspecError | ValueError):
             reason = reason_of(error) if isinstance(error, sqlite3.Error | OSError) else "damaged"
             raise HistoryError(f"cannot {self._what} {self._file}: {reason}") from None
+
+
+def _mode(file: Path) -> str:
+    """Return how to open a file to read from it."""
+    if os.access(file, os.W_OK):
+        # With `ro` SQLite leaves the files beside it behind.
+        return "mode=rw"
+    if os.access(file.parent, os.W_OK) or file.with_name(f"{file.name}-wal").exists():
+        return "mode=ro"
+    # No file can be made beside it, so nobody is writing to it either.
+    return "mode=ro&immutable=1"
 
 
 def _create(at: sqlite3.Connection) -> None:

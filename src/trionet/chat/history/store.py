@@ -51,12 +51,14 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         opening.check(file, may_be_new=True)
+        self._file = file
         self._lock = opening.FileLock(file)
         try:
             self._at, self.restored = opening.open_for_writing(file)
         except BaseException:
             self._lock.release()
             raise
+        self._opened = opening.stat_of(file)
         # One thread at a time: one whose waiting was given up may still be writing.
         self._mutex = threading.Lock()
         self.position = 0
@@ -92,10 +94,12 @@ class Store:
             position: how many events came before the first of these.
 
         Raises:
-            sqlite3.Error: nothing was written.
+            sqlite3.Error, OSError: nothing was written.
         """
         with self._mutex:
             events = events[max(0, self.position - position) :]
+            # SQLite would go on writing to a file that has no name any more.
+            opening.check_in_place(self._file, self._opened)
             if events:
                 batch = _Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
                 self._at.execute("BEGIN IMMEDIATE")
@@ -188,9 +192,10 @@ class Store:
         """Write that everything was written.
 
         Raises:
-            sqlite3.Error: it could not be written.
+            sqlite3.Error, OSError: it could not be written.
         """
         with self._mutex:
+            opening.check_in_place(self._file, self._opened)
             opening.mark_clean(self._at)
 
     def close(self) -> None:
