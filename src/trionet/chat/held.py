@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import takewhile
+from typing import TypeAlias
+
+# The grace, and what `Held.until` has.
+HeldDump: TypeAlias = tuple[int, list[tuple[int, int]]]
 
 
 class Held:
@@ -48,3 +52,14 @@ class Held:
     def next_deadline(self) -> int | None:
         """Return when the next grace ends, in milliseconds since 1970; ``None``: none will."""
         return next(iter(self.until.values()), None)
+
+    def dump(self) -> HeldDump:
+        """Return who is held as data."""
+        return self.grace, list(self.until.items())
+
+    @classmethod
+    def load(cls, dump: HeldDump) -> Held:
+        """Hold the members of a dump."""
+        held = cls(dump[0])
+        held.until.update(dump[1])
+        return held

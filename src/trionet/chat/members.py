@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from trionet.chat.operations import ConnectionId, UniqueName
-from trionet.chat.receipts import Receipts
+from trionet.chat.events import Acted, Repeated, Told
+from trionet.chat.operations import ConnectionId, RequestId, UniqueName
+from trionet.chat.receipts import Receipt, Receipts
 from trionet.chat.taken_names import TakenNames
 
 
@@ -57,6 +58,16 @@ class Member(Struct, gc=False, array_like=True):
     def token(self) -> bytes:
         """The SHA-256 of its token; empty: it has none."""
         return b"" if self.claim is None else self.claim.token
+
+    def again(self, text: str, id_: RequestId) -> Repeated | None:
+        """Return what to tell of a request that was carried out before; ``None``: it is new."""
+        receipt = None if self.receipts is None else self.receipts.find(id_)
+        return None if receipt is None else receipt.repeated(self.id, self.token, text, id_)
+
+    def keep(self, id_: RequestId, event: Acted | Told) -> None:
+        """Keep what came of a request, if it holds."""
+        if self.receipts is not None:
+            self.receipts.keep(id_, Receipt.of(event))
 
 
 class MembersDump(Struct, array_like=True):

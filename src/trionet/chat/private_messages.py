@@ -82,10 +82,13 @@ class PrivateMessages:
         """Return all messages as data, the oldest first."""
         return [(member, number, data) for (member, number), data in self._by_age.items()]
 
-    def load(self, messages: Iterable[tuple[int, int, bytes]]) -> None:
-        """Take over the messages of a dump."""
-        for member, number, data in messages:
-            self._add(member, number, data)
+    @classmethod
+    def load(cls, dump: Iterable[tuple[int, int, bytes]]) -> PrivateMessages:
+        """Keep the messages of a dump."""
+        messages = cls()
+        for member, number, data in dump:
+            messages._add(member, number, data)
+        return messages
 
     def _add(self, member: int, number: int, data: bytes) -> None:
         share = self._shares.get(member)

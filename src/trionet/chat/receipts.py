@@ -83,3 +83,31 @@ class Receipts(Struct, gc=False, array_like=True):
             self.by_id[id_] = receipt
             if len(self.by_id) > MOST:
                 del self.by_id[next(iter(self.by_id))]
+
+    def sort_out(self, run: Said, room: str) -> tuple[list[Said | Repeated], int]:
+        """Take out of a run what was said before, and keep receipts for the rest.
+
+        Args:
+            run: the run, with ids, as if all of it were new.
+            room: its room, the one text for all receipts.
+
+        Returns:
+            What to tell, in the order of the requests, and how many messages are new. What is new
+            has the numbers from that of the run on.
+        """
+        parts: list[Said | Repeated] = []
+        number, member, name, author = run.number, run.member, run.name, run.author
+        texts: list[str] = []
+        ids: list[RequestId] = []
+        for text, id_ in zip(run.texts, run.ids or (), strict=True):
+            if (receipt := self.find(id_)) is not None:
+                parts.append(receipt.repeated(member, author, text, id_))
+                texts, ids = [], []
+                continue
+            if not texts:
+                parts.append(Said(room, number, run.time, member, name, texts, ids, author))
+            texts.append(text)
+            ids.append(id_)
+            self.keep(id_, Receipt("said", number, run.time, name, room))
+            number += 1
+        return parts, number - run.number

@@ -16,35 +16,28 @@ came of requests that may be sent again (`receipts.py`), and which private messa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any
+from itertools import islice, repeat
+from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from trionet.chat import events, operations
 from trionet.chat.events import StateEvent
-from trionet.chat.held import Held
+from trionet.chat.held import Held, HeldDump
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
 from trionet.chat.members import Claim, Member, Members, MembersDump
 from trionet.chat.operations import Entry, RequestId, UniqueName
 from trionet.chat.private_messages import PrivateMessages
-from trionet.chat.receipts import Receipt, Receipts
+from trionet.chat.receipts import Receipts
 from trionet.chat.room_names import LOBBY
 from trionet.chat.rooms import Room, Rooms, RoomsDump
 
-
-class _Dump(Struct, array_like=True):
-    """All of a state, as data."""
-
-    time: int
-    epoch: str
-    origins: dict[str, int]
-    members: MembersDump
-    rooms: RoomsDump
-    grace: int
-    held: list[tuple[int, int]]
-    private: list[tuple[int, int, bytes]]
+# All of a state as data: time, epoch, last entries of the machines, and what its parts return.
+_Dump: TypeAlias = tuple[
+    int, str, dict[str, int], MembersDump, RoomsDump, HeldDump, list[tuple[int, int, bytes]]
+]
+# Where methods write what they changed.
+_Out: TypeAlias = list[StateEvent]
 
 
 class State:
@@ -67,12 +60,10 @@ class State:
     ) -> None:
         self.time = 0
         self.epoch = epoch
-        self._held = Held(grace)
-        self._private = PrivateMessages()
         # The number of the last entry of each machine.
         self._origins: dict[str, int] = {}
-        self._consist_of(Members(), Rooms(max_rooms))
-        self._methods: dict[type, Callable[[Any, list[StateEvent]], None]] = {
+        self._consist_of(Members(), Rooms(max_rooms), Held(grace), PrivateMessages())
+        self._methods: dict[type, Callable[[Any, _Out], None]] = {
             operations.LogIn: self._log_in,
             operations.LogOut: self._log_out,
             operations.Detach: self._detach,
@@ -88,10 +79,12 @@ class State:
             operations.Restore: self._restore,
         }
 
-    def _consist_of(self, members: Members, rooms: Rooms) -> None:
+    def _consist_of(
+        self, members: Members, rooms: Rooms, held: Held, private: PrivateMessages
+    ) -> None:
         self._members, self.members = members, members.by_number
         self._rooms, self.rooms = rooms, rooms.by_name
-        self.max_rooms = rooms.most
+        self._held, self._private, self.max_rooms = held, private, rooms.most
 
     def __repr__(self) -> str:
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
@@ -153,7 +146,7 @@ class State:
 
     # -- one method for each operation
 
-    def _log_in(self, op: operations.LogIn, told: list[StateEvent]) -> None:
+    def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None
         if member is not None:
@@ -183,12 +176,12 @@ class State:
         told.append(events.LoggedIn(op.connection, member.id, name, rooms, op.id, resumed))
         told += refusals
 
-    def _log_out(self, op: operations.LogOut, told: list[StateEvent]) -> None:
+    def _log_out(self, op: operations.LogOut, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is not None:
             self._go(member, op.reason, told)
 
-    def _detach(self, op: operations.Detach, told: list[StateEvent]) -> None:
+    def _detach(self, op: operations.Detach, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None or op.connection not in member.connections:
             return
@@ -199,42 +192,42 @@ class State:
         self._held.add(member.id, self.time)
         told.append(events.Held(member.id))
 
-    def _evict(self, op: operations.Evict, told: list[StateEvent]) -> None:
+    def _evict(self, op: operations.Evict, told: _Out) -> None:
         if op.member in self._held.until:
             self._go(self.members[op.member], "lost", told)
 
-    def _say(self, op: operations.Say, told: list[StateEvent]) -> None:
+    def _say(self, op: operations.Say, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None or not op.texts:
             return
-        author = b""
-        # Most members have no claim, and this is the hottest method of all.
-        if member.claim is not None:
-            author = member.claim.token
-            if member.claim.receipts is not None and op.ids is not None:
-                self._say_what_is_new(member, member.claim.receipts, op, told)
-                return
         if op.room not in member.rooms:
-            ids = op.ids or [None] * len(op.texts)
-            told += [_not_in_room(member, op.room, id_) for id_ in ids]
+            for text, id_ in zip(op.texts, op.ids or repeat(None), strict=False):
+                told.append(member.again(text, id_) or _not_in_room(member, op.room, id_))
             return
-        room = self.rooms[op.room]
-        first, name = room.last + 1, member.name.shown
-        told.append(
-            events.Said(op.room, first, self.time, op.member, name, op.texts, op.ids, author)
+        room, name = self.rooms[op.room], member.name.shown
+        count, author = len(op.texts), b""
+        # Most members have no claim, and nothing here is as hot as their messages.
+        if (claim := member.claim) is not None:
+            author = claim.token
+        said = events.Said(
+            op.room, room.last + 1, self.time, op.member, name, op.texts, op.ids, author
         )
-        self._rooms.count(room, len(op.texts))
+        if claim is None or claim.receipts is None or op.ids is None:
+            told.append(said)
+        else:
+            parts, count = claim.receipts.sort_out(said, room.name.key)
+            told += parts
+        self._rooms.count(room, count)
 
-    def _act(self, op: operations.Act, told: list[StateEvent]) -> None:
+    def _act(self, op: operations.Act, told: _Out) -> None:
         if self._is_repeated(op, told) or not (found := self._place(op, told)):
             return
         member, room = found
         acted = events.Acted(*self._next(member, room), op.text, op.id, member.token)
         told.append(acted)
-        if member.receipts is not None:
-            member.receipts.keep(op.id, Receipt.of(acted))
+        member.keep(op.id, acted)
 
-    def _tell(self, op: operations.Tell, told: list[StateEvent]) -> None:
+    def _tell(self, op: operations.Tell, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None or self._is_repeated(op, told):
             return
@@ -247,12 +240,11 @@ class State:
         number, name, to = receiver.told, member.name.shown, receiver.name.shown
         message = events.Told(number, self.time, member.id, receiver.id, name, to, op.text, op.id)
         told.append(message)
-        if member.receipts is not None:
-            member.receipts.keep(op.id, Receipt.of(message))
+        member.keep(op.id, message)
         if receiver.receipts is not None:
             self._private.keep(message)
 
-    def _join(self, op: operations.Join, told: list[StateEvent]) -> None:
+    def _join(self, op: operations.Join, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None:
             return
@@ -268,16 +260,16 @@ class State:
                 self._exit(member, room, "moved", None, told)
         self._enter(member, op.room, op.id, told)
 
-    def _leave(self, op: operations.Leave, told: list[StateEvent]) -> None:
+    def _leave(self, op: operations.Leave, told: _Out) -> None:
         if found := self._place(op, told):
             self._exit(found[0], op.room, "left", op.id, told)
 
-    def _set_topic(self, op: operations.SetTopic, told: list[StateEvent]) -> None:
+    def _set_topic(self, op: operations.SetTopic, told: _Out) -> None:
         if found := self._place(op, told):
             self._rooms.set_topic(found[1], op.text)
             told.append(events.TopicSet(*self._next(*found), op.text, op.id))
 
-    def _rename(self, op: operations.Rename, told: list[StateEvent]) -> None:
+    def _rename(self, op: operations.Rename, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None:
             return
@@ -292,11 +284,11 @@ class State:
         self._members.rename(member, op.name)
         told.append(events.Named(member.id, op.name.shown, is_new and bool(member.rooms), op.id))
 
-    def _remove(self, op: operations.Remove, told: list[StateEvent]) -> None:
+    def _remove(self, op: operations.Remove, told: _Out) -> None:
         if found := self._place(op, told):
             told.append(events.Removed(*self._next(*found), op.number, op.id))
 
-    def _restore(self, op: operations.Restore, told: list[StateEvent]) -> None:
+    def _restore(self, op: operations.Restore, told: _Out) -> None:
         self._rooms.restore(op.rooms, highest=op.highest, now=self.time)
         if op.epoch != self.epoch:
             self.epoch = op.epoch
@@ -307,7 +299,7 @@ class State:
     def _place(
         self,
         op: operations.Act | operations.Leave | operations.SetTopic | operations.Remove,
-        told: list[StateEvent],
+        told: _Out,
     ) -> tuple[Member, Room] | None:
         """Return a member and the room it is in; ``None``: it is not, and is told so."""
         member = self.members.get(op.member)
@@ -318,45 +310,20 @@ class State:
             return None
         return member, self.rooms[op.room]
 
+    def _is_repeated(self, op: operations.Act | operations.Tell, told: _Out) -> bool:
+        """Return whether a request was carried out before; if so, it gets its receipt again."""
+        member = self.members.get(op.member)
+        again = None if member is None else member.again(op.text, op.id)
+        if again is not None:
+            told.append(again)
+        return again is not None
+
     def _next(self, member: Member, room: Room) -> tuple[str, int, int, int, str]:
         """Count an event of a member in a room, and return its first fields: room to name."""
         number = self._rooms.count(room)
         return room.name.key, number, self.time, member.id, member.name.shown
 
-    def _is_repeated(self, op: operations.Act | operations.Tell, told: list[StateEvent]) -> bool:
-        """Return whether a request was carried out before; if so, tell its receipt again."""
-        member = self.members.get(op.member)
-        if member is None or member.receipts is None:
-            return False
-        receipt = member.receipts.find(op.id)
-        if receipt is None:
-            return False
-        told.append(receipt.repeated(member.id, member.token, op.text, op.id))
-        return True
-
-    def _say_what_is_new(
-        self, member: Member, receipts: Receipts, op: operations.Say, told: list[StateEvent]
-    ) -> None:
-        """Say what was not said before, and tell the receipts of the rest again."""
-        room = self.rooms[op.room] if op.room in member.rooms else None
-        texts: list[str] = []
-        ids: list[RequestId] = []
-        for text, id_ in zip(op.texts, op.ids or (), strict=True):
-            if (receipt := receipts.find(id_)) is not None:
-                told.append(receipt.repeated(member.id, member.token, text, id_))
-            elif room is None:
-                told.append(_not_in_room(member, op.room, id_))
-            else:
-                head = self._next(member, room)
-                # One run until something else is told: the answers have the order of the requests.
-                if not texts or type(told[-1]) is not events.Said:
-                    texts, ids = [], []
-                    told.append(events.Said(*head, texts, ids, member.token))
-                texts.append(text)
-                ids.append(id_)
-                receipts.keep(id_, Receipt("said", head[1], self.time, head[4], head[0]))
-
-    def _resume(self, member: Member, op: operations.LogIn, told: list[StateEvent]) -> None:
+    def _resume(self, member: Member, op: operations.LogIn, told: _Out) -> None:
         """Give a member another connection, in place of the one that it may have."""
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
@@ -365,7 +332,7 @@ class State:
         if not op.hold:
             self._private.forget(member.id)
 
-    def _go(self, member: Member, reason: str, told: list[StateEvent]) -> None:
+    def _go(self, member: Member, reason: str, told: _Out) -> None:
         """Let a member leave every room and the chat."""
         for room in member.rooms:
             self._exit(member, room, reason, None, told)
@@ -374,16 +341,12 @@ class State:
         self._private.forget(member.id)
         told.append(events.LoggedOut(member.id))
 
-    def _enter(
-        self, member: Member, name: UniqueName, id_: RequestId, told: list[StateEvent]
-    ) -> None:
+    def _enter(self, member: Member, name: UniqueName, id_: RequestId, told: _Out) -> None:
         room = self._rooms.enter(member, name)
         key, number, count = room.name.key, room.last, len(room.members)
         told.append(events.Joined(key, number, self.time, member.id, member.name.shown, count, id_))
 
-    def _exit(
-        self, member: Member, name: str, reason: str, id_: RequestId, told: list[StateEvent]
-    ) -> None:
+    def _exit(self, member: Member, name: str, reason: str, id_: RequestId, told: _Out) -> None:
         room = self._rooms.exit(member, name, now=self.time)
         number, count = room.last, len(room.members)
         told.append(
@@ -394,11 +357,10 @@ class State:
 
     def dump(self) -> bytes:
         """Return the whole state as bytes; equal states have equal bytes."""
-        members, rooms, held = self._members.dump(), self._rooms.dump(), self._held
-        until, private = list(held.until.items()), self._private.dump()
-        return _encoder.encode(
-            _Dump(self.time, self.epoch, self._origins, members, rooms, held.grace, until, private)
-        )
+        members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
+        private = self._private.dump()
+        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, private
+        return _encoder.encode(dump)
 
     @classmethod
     def load(cls, data: bytes) -> State:
@@ -407,14 +369,16 @@ class State:
         Raises:
             msgspec.MsgspecError: it is no such data.
         """
-        dump = _decoder.decode(data)
-        state = cls(grace=dump.grace, epoch=dump.epoch)
-        state.time = dump.time
-        state._origins = dump.origins
-        members = Members.load(dump.members)
-        state._consist_of(members, Rooms.load(dump.rooms, members.by_number))
-        state._held.until.update(dump.held)
-        state._private.load(dump.private)
+        time, epoch, origins, members_, rooms, held, private = _decoder.decode(data)
+        state = cls(epoch=epoch)
+        state.time, state._origins = time, origins
+        members = Members.load(members_)
+        state._consist_of(
+            members,
+            Rooms.load(rooms, members.by_number),
+            Held.load(held),
+            PrivateMessages.load(private),
+        )
         return state
 
 
@@ -423,4 +387,4 @@ def _not_in_room(member: Member, room: str, id_: RequestId) -> events.Refused:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Dump)
+_decoder: msgspec.msgpack.Decoder[_Dump] = msgspec.msgpack.Decoder(_Dump)
