@@ -1,7 +1,6 @@
 """Who the members are: their numbers, their names, and the tokens that they come back with. Pure.
 
-A part of the state (`state.py`), which decides when somebody comes or goes and tells of it. Nothing
-here makes an event.
+A part of the state (`state.py`), which decides when somebody comes or goes and tells of it.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ MOST_A_MEMBER = 100
 BYTES_A_MEMBER = 64 * 1024
 BYTES_IN_ALL = 16 * 1024 * 1024
 
-# What a message takes besides what is in it: measured, up to 330 bytes.
-OVERHEAD = 336
+# What a message takes besides what is in it, in bytes: measured, up to 346 with 42,000 kept.
+OVERHEAD = 352
 
 
 class _Message(Struct, array_like=True):
@@ -59,7 +59,9 @@ class PrivateMessages:
     def keep(self, told: Told) -> None:
         """Keep a message, and forget the oldest ones beyond the bounds."""
         message = _Message(told.time, told.member, told.name, told.to, told.text)
-        self._add(told.receiver, told.number, _encoder.encode(message))
+        # Copied, because the encoder's own bytes take up to half as much again as they show.
+        data = bytes(memoryview(_encoder.encode(message)))
+        self._add(told.receiver, told.number, data)
 
     def of(self, member: int, after: int = 0) -> list[Told]:
         """Return what is kept of a member's private sequence after a number, the oldest first."""

@@ -7,40 +7,30 @@ draws no lots and looks nothing up that differs between machines: operations bri
 The plan of this file: one method for each operation, and below them what they share. A method
 checks first and changes afterwards, and whatever it changes it also tells, as an event.
 
-What has a rule of its own has a file of its own: which rooms open and end (`rooms.py`), who the
-members are and what they are called (`members.py`), who is held and until when (`held.py`), what
-came of requests that may be sent again (`receipts.py`), and which private messages are kept
-(`private_messages.py`).
+What there is to change is in `contents.py`, with what can be asked of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice, repeat
+from collections.abc import Callable
+from itertools import repeat
 from typing import Any, TypeAlias
 
-import msgspec
-
 from trionet.chat import events, operations
+from trionet.chat.contents import Contents
 from trionet.chat.events import StateEvent
-from trionet.chat.held import Held, HeldDump
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
-from trionet.chat.members import Claim, Member, Members, MembersDump
+from trionet.chat.members import Claim, Member
 from trionet.chat.operations import Entry, RequestId, UniqueName
-from trionet.chat.private_messages import PrivateMessages
 from trionet.chat.receipts import Receipts
 from trionet.chat.room_names import LOBBY
-from trionet.chat.rooms import Room, Rooms, RoomsDump
+from trionet.chat.rooms import Room
 
-# All of a state as data: time, epoch, last entries of the machines, and what its parts return.
-_Dump: TypeAlias = tuple[
-    int, str, dict[str, int], MembersDump, RoomsDump, HeldDump, list[tuple[int, int, bytes]]
-]
 # Where methods write what they changed.
 _Out: TypeAlias = list[StateEvent]
 
 
-class State:
+class State(Contents):
     """Every rule about members and rooms.
 
     Args:
@@ -58,11 +48,7 @@ class State:
     def __init__(
         self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
     ) -> None:
-        self.time = 0
-        self.epoch = epoch
-        # The number of the last entry of each machine.
-        self._origins: dict[str, int] = {}
-        self._consist_of(Members(), Rooms(max_rooms), Held(grace), PrivateMessages())
+        super().__init__(max_rooms=max_rooms, grace=grace, epoch=epoch)
         self._methods: dict[type, Callable[[Any, _Out], None]] = {
             operations.LogIn: self._log_in,
             operations.LogOut: self._log_out,
@@ -79,13 +65,6 @@ class State:
             operations.Restore: self._restore,
         }
 
-    def _consist_of(
-        self, members: Members, rooms: Rooms, held: Held, private: PrivateMessages
-    ) -> None:
-        self._members, self.members = members, members.by_number
-        self._rooms, self.rooms = rooms, rooms.by_name
-        self._held, self._private, self.max_rooms = held, private, rooms.most
-
     def __repr__(self) -> str:
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
 
@@ -100,49 +79,13 @@ class State:
         told: list[StateEvent] = []
         if entry.time > self.time:
             self.time = entry.time
-            for member in self._held.due(self.time):
-                self._go(self.members[member], "lost", told)
+            if self._held.until:
+                for member in self._held.due(self.time):
+                    self._go(self.members[member], "lost", told)
             self._rooms.expire(self.time)
         for operation in entry.operations:
             self._methods[type(operation)](operation, told)
         return told
-
-    def next_deadline(self) -> int | None:
-        """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
-
-        An entry with that time carries it out, even one without operations.
-        """
-        topic = self._rooms.next_deadline()
-        if not self._held.until:
-            return topic
-        grace = self._held.next_deadline()
-        return grace if topic is None or grace is None else min(topic, grace)
-
-    def find_member(self, key: str) -> Member | None:
-        """Return the member whose name has this key."""
-        return self._members.by_key.get(key)
-
-    def held_longest(self) -> int | None:
-        """Return the member that is held longest, for `operations.Evict`; ``None``: nobody is."""
-        return self._held.longest()
-
-    def private_of(self, member: int, after: int = 0) -> list[events.Told]:
-        """Return what is kept of a member's private sequence after a number, the oldest first.
-
-        Something is kept only of members with `hold`, of each at most the last 100 messages.
-        """
-        return self._private.of(member, after)
-
-    def names_in(self, room: str, most: int | None = None) -> tuple[str, ...]:
-        """Return the names of a room's members in the order of joining, `most` of them."""
-        members = self.rooms[room].members.values()
-        return tuple([member.name.shown for member in islice(members, most)])
-
-    def listed_rooms(self) -> Iterator[Room]:
-        """Yield the rooms as lists show them: the lobby, then by size, then by name."""
-        rooms = sorted(self.rooms.values(), key=lambda room: (-len(room.members), room.name.shown))
-        yield self.rooms[LOBBY]
-        yield from (room for room in rooms if room.name.key != LOBBY)
 
     # -- one method for each operation
 
@@ -353,38 +296,6 @@ class State:
             events.Left(name, number, self.time, member.id, member.name.shown, count, reason, id_)
         )
 
-    # -- as data
-
-    def dump(self) -> bytes:
-        """Return the whole state as bytes; equal states have equal bytes."""
-        members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
-        private = self._private.dump()
-        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, private
-        return _encoder.encode(dump)
-
-    @classmethod
-    def load(cls, data: bytes) -> State:
-        """Make a state of what `dump` returned.
-
-        Raises:
-            msgspec.MsgspecError: it is no such data.
-        """
-        time, epoch, origins, members_, rooms, held, private = _decoder.decode(data)
-        state = cls(epoch=epoch)
-        state.time, state._origins = time, origins
-        members = Members.load(members_)
-        state._consist_of(
-            members,
-            Rooms.load(rooms, members.by_number),
-            Held.load(held),
-            PrivateMessages.load(private),
-        )
-        return state
-
 
 def _not_in_room(member: Member, room: str, id_: RequestId) -> events.Refused:
     return events.Refused(member.id, "not-in-room", f"you are not in {room}", id_)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[_Dump] = msgspec.msgpack.Decoder(_Dump)
