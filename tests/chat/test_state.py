@@ -207,7 +207,7 @@ members = st.integers(1, 5)
 ids = st.one_of(st.none(), st.integers(0, 9), st.text("x", max_size=1))
 texts = st.lists(st.text("xy", max_size=3), min_size=1, max_size=3)
 runs = st.lists(st.tuples(st.text("xy", max_size=3), ids), min_size=1, max_size=4)
-# Which of those that were drawn; `with_tokens` draws one anew for each login that gets one.
+# Which of those that were drawn; `begun` draws one anew for each login that gets one.
 tokens = st.integers(0, 3).map(lambda number: token(number) if number else b"")
 kept_rooms = st.builds(
     lambda name, last, topic, since: op.KeptRoom(parse_room(name), last, topic, since * A_DAY),
@@ -227,6 +227,7 @@ operations = st.one_of(
         tokens,
     ),
     st.builds(op.LogOut, members, st.sampled_from(["quit", "lost"])),
+    st.builds(lambda member: op.Detach(member, ("here", member)), members),
     st.builds(lambda member, number: op.Detach(member, ("here", number)), members, members),
     st.builds(op.Evict, members),
     st.builds(op.Say, members, rooms, texts),
@@ -258,13 +259,23 @@ entries = st.lists(
         st.sampled_from([-A_DAY, -1, 0, 0, 1, GRACE - 1, GRACE, A_DAY, 20 * A_DAY]),
         st.sampled_from(["once", "again", "an old one again", "dump"]),
     ),
+    min_size=3,
     max_size=25,
 )
 
 
-def with_tokens(script: Script) -> Script:
-    """Draw the tokens of a script: the first login with a token gets the first one, and so on."""
+def begun(script: Script) -> Script:
+    """Begin a script with two who hold and one who does not, and draw its tokens.
+
+    The first login with a token gets the first one, and so on.
+    """
     count = 0
+    somebody: list[op.Operation] = [
+        login("Ann", "lobby", "a", connection=1, token=token(1), hold=True),
+        login("Bob", "lobby", connection=2, token=token(2), hold=True),
+        login("Cid", "lobby", connection=3),
+    ]
+    script = [(somebody, 0, "once"), *script]
     for what, _, _ in script:
         for at, operation in enumerate(what):
             if isinstance(operation, op.LogIn) and operation.token:
@@ -273,7 +284,7 @@ def with_tokens(script: Script) -> Script:
     return script
 
 
-scripts = entries.map(with_tokens)
+scripts = entries.map(begun)
 
 
 @settings(max_examples=200, deadline=None)
