@@ -155,6 +155,8 @@ class Rooms:
         """
         behind = self.highest
         self.highest = max(behind, highest, *[one.last for one in kept])
+        lobby = self.by_name[LOBBY]
+        unused = set() if lobby.last or lobby.members else {LOBBY}
         for one in reversed(kept):
             is_new = one.topic and one.name.key not in self.by_name
             if (
@@ -163,15 +165,16 @@ class Rooms:
                 and not any(self._names.lookalikes(one.name))
             ):
                 self._names.take(one.name, Room(one.name, 0, members={}))
+                unused.add(one.name.key)
         left = dict(self.vacancies)
         for one in kept:
             room = self.by_name.get(one.name.key)
             if room is None:
                 continue
-            if one.topic and not room.last and not room.members:
+            room.last = max(room.last, one.last, behind)
+            if one.topic and one.name.key in unused:
                 self.set_topic(room, one.topic)
                 left[one.name.key] = min(one.since or now, now)
-            room.last = max(room.last, one.last, behind)
         for name in dict(self.vacancies):
             self.vacancies.discard(name)
         for name, since in sorted(left.items(), key=lambda item: (item[1], item[0])):
