@@ -73,7 +73,7 @@ _SCAN = JSON_ROWS.format(
 _SCAN_ROOM = JSON_ROWS.format(
     select=f"""
     SELECT {COLUMNS} FROM rooms CROSS JOIN events ON events.room = rooms.id
-    WHERE rooms.key = ? AND number < ? AND events.id > ? ORDER BY number DESC LIMIT ?
+    WHERE rooms.key = ? AND number < ? ORDER BY number DESC LIMIT ?
     """
 )
 
@@ -202,18 +202,26 @@ def _ask_index(
     return found
 
 
-def _unindexed(at: sqlite3.Connection, query: Query, above: int) -> Iterator[list[Row]]:
-    """Yield the rows that the index lacks, the newest first."""
-    below = _BEYOND if query.before is None else query.before
+def _unindexed(at: sqlite3.Connection, query: Query, indexed: int) -> Iterator[list[Row]]:
+    """Yield the rows of messages that the index lacks, the newest first."""
+    before = _BEYOND if query.before is None else query.before
+    # A room's rows are looked up by number. If most of them are in the index, that would be slow.
+    is_by_room = query.room is not None and not indexed
+    below = before if is_by_room else _BEYOND
     while True:
-        if query.room is None:
-            rows = _rows(at, _SCAN, above, below, _SCANNED)
+        if is_by_room:
+            rows = _rows(at, _SCAN_ROOM, query.room, below, _SCANNED)
         else:
-            rows = _rows(at, _SCAN_ROOM, query.room, below, above, _SCANNED)
+            rows = _rows(at, _SCAN, indexed, below, _SCANNED)
         if not rows:
             return
-        yield [row for row in rows if row.kind <= ACTED]
-        below = rows[-1].id if query.room is None else rows[-1].number
+        yield [
+            row
+            for row in rows
+            if row.kind <= ACTED
+            and (query.room is None or (row.room == query.room and row.number < before))
+        ]
+        below = rows[-1].number if is_by_room else rows[-1].id
 
 
 def _rows(at: sqlite3.Connection, statement: str, *given: object) -> list[Row]:
