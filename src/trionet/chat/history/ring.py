@@ -139,6 +139,11 @@ class Ring:
         while self.bytes > self._max_bytes and self._drop_oldest():
             pass
 
+    def drop_before(self, time: int) -> None:
+        """Drop all events before a time, in milliseconds since 1970, UTC."""
+        while self._ages and self._ages[0][0] < time and self._drop_oldest(time):
+            pass
+
     def rooms(self) -> Sequence[str]:
         """Return the keys of all rooms that have events here."""
         return [key for key, room in self._rooms.items() if room.events]
@@ -227,9 +232,9 @@ class Ring:
         room.bytes -= taken
         self.bytes -= taken
 
-    def _drop_oldest(self) -> bool:
-        """Drop the oldest event of all rooms; return whether there was one."""
-        while self._ages:
+    def _drop_oldest(self, before: int = 1 << 62) -> bool:
+        """Drop the oldest event of all rooms, if it was before a time; return whether it was."""
+        while self._ages and self._ages[0][0] < before:
             time, key = heappop(self._ages)
             room = self._rooms[key]
             if not room.events:
