@@ -323,7 +323,7 @@ async def test_what_is_too_much_to_keep_is_a_gap_and_the_end_is_not_clean(
 ) -> None:
     async with open_history(file) as history:
         epoch = history.restored.epoch
-        history._unwritten = Unwritten(most=3_200)
+        history._unwritten = Unwritten(most=3_500)
         history.append([said(number) for number in range(1, 6)])
         history.append([said(number, "x" * 700) for number in (6, 7)])
         assert history.gaps("lobby", 0) == [(0, 6)]
