@@ -21,7 +21,7 @@ MAX_BYTES = 64 << 20
 
 # What objects take, in bytes, as measured on CPython 3.11 with 64 bits: an event with its number,
 # time and cost, and its places in the lists; one entry of a list, with what lists keep in reserve;
-# a room with its lists. (Processes whose full ring took turns for long had grown by 39 to 64 MiB.)
+# a room with its lists. (A process with a full ring that keeps turning over is 39 to 64 MiB larger.)
 _EVENT = 256
 _ENTRY = 9
 _ID = 32
