@@ -133,6 +133,18 @@ def test_a_held_member_comes_back_to_its_rooms_and_only_new_ones_are_told() -> N
     assert one.do(later=2 * GRACE) == []
 
 
+def test_a_login_that_names_no_rooms_starts_in_the_lobby_but_brings_nobody_back_to_it() -> None:
+    one = Machine()
+    assert one.do(login("Ann", connection=5, token=token(1), hold=True, rooms=None))[-1] == (
+        ev.LoggedIn(("here", 5), 1, "Ann", ("lobby",))
+    )
+    one.do(join(1, "builds", moves=True))
+    one.cut(1)
+    assert one.resume(1, connection=6, rooms=None) == [
+        ev.LoggedIn(("here", 6), 1, "Ann", ("builds",), resumed=True)
+    ]
+
+
 def test_a_room_that_cannot_be_joined_on_coming_back_is_refused_by_itself() -> None:
     one = Machine()
     ann = one.hold("Ann")

@@ -216,10 +216,16 @@ kept_rooms = st.builds(
 operations = st.one_of(
     st.builds(
         lambda name, rooms, id_, number, token_, hold, brought: login(
-            name, *rooms, id=id_, connection=number, token=token_, hold=hold, brought=brought
+            name,
+            id=id_,
+            rooms=rooms,
+            connection=number,
+            token=token_,
+            hold=hold,
+            brought=brought,
         ),
         st.one_of(st.none(), names, names),
-        st.lists(rooms, max_size=2),
+        st.one_of(st.none(), st.lists(rooms.map(parse_room), max_size=2).map(tuple)),
         ids,
         members,
         tokens,

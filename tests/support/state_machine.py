@@ -58,7 +58,8 @@ def login(
     **fields: Any,
 ) -> op.LogIn:
     named = None if name is None else unique(parse_name(name))
-    return op.LogIn(("here", connection), named, tuple(map(parse_room, rooms)), id, **fields)
+    fields = {"rooms": tuple(map(parse_room, rooms))} | fields
+    return op.LogIn(("here", connection), named, id=id, **fields)
 
 
 def token(number: int) -> bytes:

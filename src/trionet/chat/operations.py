@@ -42,6 +42,8 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
         connection: what becomes a member.
         name: what a new member is called; ``None``: nobody can have the name that was given.
         rooms: where a new member starts; a resumed one joins those in which it is not yet.
+            ``None``: none were named; a new member starts in the lobby, and a resumed one joins
+            none.
         id: what the peer gave its request.
         token: the SHA-256 of a token that was drawn for a new member; empty: it has none, and can
             be neither resumed nor held.
@@ -52,7 +54,7 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
 
     connection: ConnectionId
     name: UniqueName | None
-    rooms: tuple[UniqueName, ...]
+    rooms: tuple[UniqueName, ...] | None
     id: RequestId = None
     token: bytes = b""
     hold: bool = False

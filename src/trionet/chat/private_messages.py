@@ -24,7 +24,7 @@ OVERHEAD = 352
 
 
 class _Message(Struct, array_like=True):
-    """A message without its receiver, its number and the id of its request, which it needs not."""
+    """A message without what its place tells, and without the id that only its sender sees."""
 
     time: int
     member: int

@@ -23,7 +23,7 @@ from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
 from trionet.chat.members import Claim, Member
 from trionet.chat.operations import Entry, RequestId, UniqueName
 from trionet.chat.receipts import Receipts
-from trionet.chat.room_names import LOBBY
+from trionet.chat.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.rooms import Room
 
 # Where methods write what they changed.
@@ -104,9 +104,12 @@ class State(Contents):
         else:
             claim = Claim(op.token, Receipts() if op.hold else None) if op.token else None
             member = self._members.add(op.name, op.connection, claim)
+        rooms = op.rooms
+        if rooms is None:
+            rooms = () if resumed else (LOBBY_NAME,)
         refusals: list[StateEvent] = []
         # Whoever is in the lobby sees it first.
-        for room in sorted(dict.fromkeys(op.rooms), key=lambda room: room.key != LOBBY):
+        for room in sorted(dict.fromkeys(rooms), key=lambda room: room.key != LOBBY):
             if room.key in member.rooms:
                 continue
             code, reason = self._rooms.why_not(member, room)
@@ -114,9 +117,9 @@ class State(Contents):
                 refusals.append(events.Refused(member.id, code, reason, op.id, room.shown))
             else:
                 self._enter(member, room, None, told)
-        rooms = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
+        here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
         name = member.name.shown
-        told.append(events.LoggedIn(op.connection, member.id, name, rooms, op.id, resumed))
+        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed))
         told += refusals
 
     def _log_out(self, op: operations.LogOut, told: _Out) -> None:
