@@ -106,7 +106,16 @@ def run(
     tasks = check_tasks("beside", beside)
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
-        status = trio.run(partial(_run, handler, addresses, ending, tasks, quiet, options))
+        status = trio.run(
+            partial(
+                _run,
+                partial(serve, handler, *addresses),
+                options=options,
+                ending=ending,
+                beside=tasks,
+                quiet=quiet,
+            )
+        )
     if ending.is_early:
         # What a shell shows for a program that died of the signal.
         status = 128 + ending.number
@@ -143,13 +152,14 @@ def _without_groups() -> Iterator[None]:
 
 
 async def _run(
-    handler: Handler,
-    addresses: tuple[str, ...],
+    serve: Callable[..., Awaitable[None]],
+    *,
+    options: dict[str, Any],
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],
     quiet: bool,
-    options: dict[str, Any],
 ) -> int:
+    """Serve, with everything around it, and return the exit status."""
     status = 0
     async with open_console(2) as err:
 
@@ -166,7 +176,7 @@ async def _run(
                         for function in beside:
                             nursery.start_soon(function)
                         await serve_until_signalled(
-                            partial(serve, handler, *addresses, **options),
+                            partial(serve, **options),
                             ending,
                             show=(lambda _line: None) if quiet else out.print,
                             tell=tell,
