@@ -24,7 +24,8 @@ from trionet.transport.patience import HAS_PATIENCE
 from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
-from trionet.transport.tls import REFUSAL, TLSStream
+from trionet.transport.tls import TLSStream
+from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
 from trionet.transport.unixsockets import listen_unix, socket_name
 
