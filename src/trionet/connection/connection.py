@@ -16,6 +16,7 @@ import trio
 
 from trionet.abc import CallsOnInput
 from trionet.connection.at_once import Answer, AtOnce
+from trionet.connection.broken import is_broken
 from trionet.connection.closing import lingering_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
@@ -240,7 +241,10 @@ class Connection:
         return self.opened_at + self._limits.login_timeout
 
     def next_deadline(self) -> float:
-        """Return when `check_deadlines` may have something to do. `Deadlines` calls it."""
+        """Return when `check_deadlines` may have something to do, on the Trio clock.
+
+        `Deadlines` calls it. Never a checkpoint.
+        """
         _, due = self._first_deadline()
         lines, idle_timeout = self.lines, self._limits.idle_timeout
         if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
@@ -249,7 +253,7 @@ class Connection:
         return max(due, self._check_again_at)
 
     def check_deadlines(self) -> None:
-        """If a deadline has passed, tell the peer which, and end its input."""
+        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint."""
         now = trio.current_time()
         end, due = self._first_deadline()
         if due > now:
@@ -302,7 +306,10 @@ class Connection:
         self.lines.stop(end)
 
     async def finish_sending(self) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it."""
+        """Take no more input and no more output, and send what waits. The server calls it.
+
+        Cancellation: some of it may not be sent, and the outbox stays open.
+        """
         self.lines.stop()
         await self.outbox.flush()
         self.outbox.close()
@@ -316,31 +323,16 @@ class Connection:
     @property
     def is_broken(self) -> bool:
         """Whether nothing more can be sent to the peer, or nothing more comes from it."""
-        if self.outbox.broken or self.lines.end is not None:
-            return True
-        # A handler may use the stream itself, and then neither the outbox nor the reader has
-        # noticed. A TLS stream can be asked; with others, sending nothing shows whether they are
-        # broken. A stream that can do neither is taken for broken: then a ``BrokenResourceError``
-        # from its handler counts as the peer's doing, and is not logged as a fault.
-        is_broken = getattr(self.stream, "is_broken", None)
-        if is_broken is not None:
-            return cast(bool, is_broken())
-        send_nowait = getattr(self.stream, "send_nowait", None)
-        if send_nowait is None:
-            return True
-        try:
-            send_nowait(b"")
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return True
-        except trio.BusyResourceError:
-            pass
-        return False
+        # If the handler uses the stream itself, neither the outbox nor the reader has noticed.
+        return self.outbox.broken or self.lines.end is not None or is_broken(self.stream)
 
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.
 
         Args:
             on_settled: see `trionet.lingering_close`.
+
+        Cancellation: closes at once.
         """
         limits, end = self._limits, self.lines.end
         await lingering_close(
