@@ -28,7 +28,7 @@ MAX_LINE = 4096
 # Towards a client: a server's line may list many names.
 MAX_LINE_TO_CLIENT = 65536
 
-# A peer that has sent this much without an end of line is not writing lines at all.
+# 1 MiB: a peer that has sent this much without an end of line is not writing lines at all.
 MAX_UNENDING = 1 << 20
 
 # What a reader decodes at a time: a *part* of what was received. Decoded, a part takes up to 64 KiB
@@ -62,8 +62,12 @@ class LineDecoder:
     thousands of decoded lines for one peer.
 
     Args:
-        max_line: content bytes that a line may have, without its line end.
-        max_unending: bytes without an end of line after which the decoder gives up.
+        max_line: content bytes that a line may have, without its line end; default 4,096.
+        max_unending: bytes without an end of line after which the decoder gives up; default 1 MiB.
+
+    Raises:
+        TypeError: a limit is no whole number.
+        ValueError: it is negative.
 
     Attributes:
         gave_up: whether the decoder has given up, because the peer sent no end of line.

@@ -21,10 +21,12 @@ async def shake_hands(connection: Connection, seconds: float) -> str | None:
 
     Args:
         connection: what a server has accepted.
-        seconds: how long the handshake may take.
+        seconds: how long the handshake may take; ``math.inf``: as long as it likes.
 
     Returns:
         Why it failed, in words; ``None``: it succeeded, or there is none.
+
+    Cancellation: loses nothing; the next call goes on.
     """
     do_handshake = getattr(connection.stream, "do_handshake", None)
     if do_handshake is None:

@@ -1,4 +1,14 @@
-"""Output that never blocks the program, even when it stands still (Ctrl-S, a full pipe)."""
+"""Output that never blocks the program, even when it stands still (Ctrl-S, a full pipe).
+
+The plan of this file:
+
+- What is printed waits in memory, bounded in bytes. Beyond the bound the oldest lines go, and their
+  number is printed in their place.
+- One task writes it, a batch at a time, in a thread: nothing tells beforehand whether a write to a
+  terminal or a file will block.
+- An output that nobody reads any more is given up, and so is one that fails for good. A full device
+  is tried again, and a line that the failure tore is ended first.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +105,10 @@ class Console:
         self._put.set()
 
     async def run(self) -> None:
-        """Write what has been printed, until cancelled."""
+        """Write what has been printed, until cancelled.
+
+        Cancellation: what is not written by then is lost.
+        """
         while True:
             await self._put.wait()
             self._put = trio.Event()
@@ -157,13 +170,21 @@ class Console:
                 self._on_failure(error)
 
     async def wait_room(self) -> None:
-        """Wait until there is room, so that no line is dropped. Always a checkpoint."""
+        """Wait until less than 1 MiB waits, so that no line is dropped. Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         await trio.lowlevel.checkpoint()
         while self._waiting >= _ROOM:
             await self._room.park()
 
     async def flush(self) -> None:
-        """Wait until everything is written. A checkpoint unless it is already."""
+        """Wait until everything is written, or the output is given up.
+
+        Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         await self._written.wait()
 
     async def wait_ended(self) -> None:

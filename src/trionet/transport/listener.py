@@ -1,8 +1,8 @@
 """A listening socket that survives running out of file descriptors.
 
-`SocketListener` waits for a connection, or accepts those that already wait. When the
-process has no descriptor left, it gives up one that it holds in reserve, accepts, says why it
-refuses, closes, and takes the reserve back. So clients get an answer, and accepting never spins.
+When the process has no descriptor left, `SocketListener` gives up one that it holds in reserve,
+accepts, says why it refuses, closes, and takes the reserve back. So clients get an answer, and
+accepting never spins on a socket that stays readable.
 """
 
 from __future__ import annotations
@@ -21,6 +21,27 @@ from trionet.text.safe import safe_text
 from trionet.transport.socket_addresses import local_address, structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
 
+# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
+# handling"). That connection is gone; the next one is not affected.
+_GONE_BEFORE_ACCEPT = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
+        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+
+# The process, or the whole system, has no descriptor left. The reserve is one.
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+
+# The kernel has no memory left, and refusing somebody would not free any.
+_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
+
+# How long a listener pauses when the kernel is out of something that a refusal does not free.
+# Nobody notices a tenth of a second, and ten tries a second cost nothing.
+_PAUSE_SECONDS = 0.1
+
 logger = logging.getLogger("trionet.transport")
 
 
@@ -31,7 +52,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
         address: its own display address; default: the address that it is bound to.
         on_close: called once, just before the socket is closed.
-        refusal: what a connection is sent when there is no descriptor for it.
+        refusal: what a connection is sent when there is no descriptor for it; default
+            ``error: server is full``.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -159,28 +181,6 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     def _check_open(self) -> None:
         if self.closed:
             raise trio.ClosedResourceError("the listener is closed")
-
-
-# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
-# handling"). That connection is gone; the next one is not affected.
-_GONE_BEFORE_ACCEPT = {
-    getattr(errno, name)
-    for name in (
-        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
-        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-}  # fmt: skip
-
-
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
-
-
-_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
-
-
-# How long a listener pauses when the kernel is out of something that a refusal does not free.
-_PAUSE_SECONDS = 0.1
 
 
 def _open_reserve() -> int | None:
