@@ -15,6 +15,8 @@ import pytest
 import trio
 
 from trionet import abc, calc
+from trionet.calc.grammar import NAMES
+from trionet.cli.calc import HELP
 from trionet.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
@@ -76,6 +78,16 @@ async def test_the_clients_of_the_calculator_print_what_is_told(
         await main()
         nursery.cancel_scope.cancel()
     assert capsys.readouterr().out == printed
+
+
+def test_the_page_and_the_help_of_the_calculator_name_every_function() -> None:
+    shown = {
+        "docs/calculator.md": text_of("docs/calculator.md"),
+        "HELP in src/trionet/cli/calc.py": HELP,
+    }
+    for place, text in shown.items():
+        missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
+        assert not missing, f"{place} does not name {', '.join(missing)}"
 
 
 DOCUMENTS = [

@@ -172,6 +172,7 @@ class Limits:
         ValueError: a limit is negative, infinite or beyond reason; the message has its bounds.
     """
 
+    # Each has its row in `BOUNDS`, above.
     max_line: int = MAX_LINE
     max_unending: int = MAX_UNENDING
     max_clients: int = 0

@@ -14,6 +14,7 @@ import trio.testing
 
 from socket_pairs import receive_exactly
 from trionet.transport import listener as listener_module
+from trionet.transport.addresses import UnixAddress
 from trionet.transport.listener import SocketListener
 from trionet.transport.socket_addresses import local_address, remote_address
 from trionet.transport.sockets import SocketStream
@@ -102,6 +103,20 @@ async def test_a_path_that_a_peer_has_chosen_is_shown_safely(
             client.connect(f"{folder}/s")
             async with await listener.accept() as stream:
                 assert stream.peer == f"unix:{folder}/a��[2J��"
+
+
+async def test_another_family_of_sockets_says_itself_what_its_addresses_are() -> None:
+    def address_of(address: tuple[str, int]) -> UnixAddress:
+        return UnixAddress(f"@port{address[1]}")
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    async with SocketListener(sock, address_of=address_of) as listener:
+        assert listener.address == f"unix:@port{port}"
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            async with await listener.accept() as stream:
+                assert stream.remote == UnixAddress(f"@port{client.getsockname()[1]}")
+                assert stream.peer == str(stream.remote)
 
 
 async def test_all_waiting_connections_are_accepted_at_once_and_then_it_would_block() -> None:

@@ -13,12 +13,14 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import trio
 
 from trionet.checks import shown
 from trionet.text.safe import safe_text
-from trionet.transport.socket_addresses import local_address, structured
+from trionet.transport.addresses import RemoteAddress
+from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
 
 # accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
@@ -51,6 +53,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     Args:
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
         address: its own display address; default: the address that it is bound to.
+        address_of: turns an address of the socket module into a value, for a family of sockets that
+            `structured` does not know; ``None``: there is no address. Default: `structured`, which
+            knows TCP and Unix sockets.
         on_close: called once, just before the socket is closed.
         refusal: what a connection is sent when there is no descriptor for it; default
             ``error: server is full``.
@@ -60,6 +65,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     """
 
     __slots__ = (
+        "_address_of",
         "_on_close",
         "_out_of_descriptors",
         "_own",
@@ -74,6 +80,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock: socket.socket,
         *,
         address: str | None = None,
+        address_of: Callable[[Any], RemoteAddress | None] = structured,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
     ) -> None:
@@ -86,8 +93,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # Stands in for the address of a peer that has none.
-        self._own = structured(sock.getsockname())
-        self.address = local_address(sock) if address is None else address
+        self._address_of = address_of
+        self._own = address_of(sock.getsockname())
+        self.address = str(self._own or "") if address is None else address
 
     @property
     def closed(self) -> bool:
@@ -144,7 +152,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                     raise
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
-            remote = structured(address) or self._own
+            remote = self._address_of(address) or self._own
             return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
 
     def _refuse_one(self) -> None:
