@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import trio
 import trio.testing
 
+from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import SocketStream
 
 KINDS = ["ipv4", "ipv6", "unix"]
@@ -31,6 +32,11 @@ def socket_pair(kind: str) -> tuple[socket.socket, socket.socket]:
         # So that a broken test fails instead of hanging.
         sock.settimeout(5)
     return near, far
+
+
+def local_address(sock: socket.socket) -> str:
+    """Return the display address that a socket is bound to."""
+    return str(structured(sock.getsockname()))
 
 
 @asynccontextmanager

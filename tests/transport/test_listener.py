@@ -12,11 +12,11 @@ import pytest
 import trio
 import trio.testing
 
-from socket_pairs import receive_exactly
+from socket_pairs import local_address, receive_exactly
 from trionet.transport import listener as listener_module
 from trionet.transport.addresses import UnixAddress
 from trionet.transport.listener import SocketListener
-from trionet.transport.socket_addresses import local_address, remote_address
+from trionet.transport.socket_addresses import remote_address
 from trionet.transport.sockets import SocketStream
 
 resource = pytest.importorskip("resource")
