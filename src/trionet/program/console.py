@@ -188,7 +188,10 @@ class Console:
         await self._written.wait()
 
     async def wait_ended(self) -> None:
-        """Wait until the output has failed, or nobody reads it any more. Always a checkpoint."""
+        """Wait until the output has failed, or nobody reads it any more. Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_reader)
             await self.ended.wait()
@@ -202,8 +205,12 @@ class Console:
 async def wait_reader_gone(fd: int) -> None:
     """Wait until nobody reads a pipe or a socket any more; with any other output, for ever.
 
+    Always a checkpoint, except where nobody reads it already.
+
     Args:
         fd: the writing end.
+
+    Cancellation: loses nothing.
     """
     if not _can_tell_its_reader(fd):
         await trio.sleep_forever()
@@ -245,6 +252,8 @@ async def open_console(
         fd: 1 for standard output, 2 for standard error.
         on_failure: is called once when something cannot be written, for example to a full device;
             not when the reader has gone.
+
+    Cancellation: ends the block; what is waiting is written all the same, as at its end.
 
     Resource handling: at the end, what is waiting is written within one second, or lost. The file
     descriptor stays open.

@@ -105,6 +105,8 @@ class SystemNetwork:
             ListenError: it cannot be listened on, such as a port in use, or a ``tls:`` address
                 with no certificate or one that cannot be used.
             ValueError: `backlog` is out of bounds.
+
+        Cancellation: leaves nothing behind.
         """
         where = parse_address(address)
         check_backlog(backlog)
