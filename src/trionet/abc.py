@@ -6,8 +6,8 @@ and trionet serves on it; nothing has to be derived or registered.
 Most are *capabilities* of a stream, and optional. The toolkit runs on any ``trio.abc.Stream``; it
 looks for a capability with ``hasattr``, and takes a longer way without it.
 
-What a method here says of errors and cancellation is what the toolkit relies on; otherwise it
-relies on what Trio says of streams and listeners.
+Errors and cancellation are told only where they differ from what Trio asks of streams and
+listeners.
 
 Layout: networks and listeners; what a stream can do; what stands between the parts of a server;
 what a hub sends to.

@@ -49,8 +49,6 @@ _CHECKS = 20
 # seems not to read may have had no chance.
 _LATE = 0.1
 
-_LONG_AGO = -math.inf
-
 
 class Connection:
     """One peer of a server.
@@ -111,7 +109,7 @@ class Connection:
         self._identifies = identifies
         self._on_identified = on_identified
         self._checks = 0
-        self._check_again_at = _LONG_AGO
+        self._check_again_at = -math.inf
         self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream

@@ -81,10 +81,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_hostname: str | None = None,
     ) -> None:
         if not hasattr(transport, "send_nowait"):
-            raise TypeError(
-                "transport must be a trionet.SocketStream or another trionet.abc.Transport, "
-                f"not {shown(transport)}"
-            )
+            kinds = "a trionet.SocketStream or another trionet.abc.Transport"
+            raise TypeError(f"transport must be {kinds}, not {shown(transport)}")
         check_context(context)
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
