@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 
-from trionet.checks import shown
+from trionet.kinds import close_coroutine, shown
 
 
 def check_handler(handler: object, *, caller: str = "serve", identifies: bool = False) -> None:
@@ -31,9 +31,7 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
         TypeError: `handler` cannot serve a connection.
     """
     if inspect.isawaitable(handler):
-        if inspect.iscoroutine(handler):
-            # It will never be awaited, and Python would warn about that as well.
-            handler.close()
+        close_coroutine(handler)
         raise TypeError(
             f"the handler must not be called: write {caller}(handler, ...), "
             f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
@@ -98,8 +96,13 @@ def _expects_connection(handler: object) -> bool:
     return parameters[0].name == "connection" or named.endswith("Connection")
 
 
-def check_answering(name: str, value: object) -> None:
-    """Refuse a callback that is neither ``None`` nor an async function with one argument.
+def check_answering(name: str, value: object, *, arguments: int = 1) -> None:
+    """Refuse a callback that is neither ``None`` nor an async function.
+
+    Args:
+        name: the argument.
+        value: what a user passed.
+        arguments: how many the callback is called with.
 
     Raises:
         TypeError: it cannot be called like that, or it is certainly not async.
@@ -108,8 +111,7 @@ def check_answering(name: str, value: object) -> None:
         return
     if not callable(value) or _is_surely_sync(_function_of(value)):
         raise TypeError(f"{name} must be an async function, not {shown(value)}")
-    if not _takes(value, 1):
-        raise TypeError(f"{name} is called with 1 argument, and {_name_of(value)} cannot be")
+    _check_arguments(name, value, arguments)
 
 
 def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
@@ -135,9 +137,7 @@ def check_callback(name: str, value: object, *, arguments: int = 1, optional: bo
             f"{name} must be an ordinary function, because nothing awaits it: "
             f"write def {_name_of(value)}, not async def"
         )
-    if not _takes(value, arguments):
-        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
-        raise TypeError(f"{name} is called with {named}, and {_name_of(value)} cannot be")
+    _check_arguments(name, value, arguments)
 
 
 def check_encode(value: object) -> None:
@@ -170,8 +170,7 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
     listed = tuple(functions)
     for function in listed:
         if inspect.isawaitable(function):
-            if inspect.iscoroutine(function):
-                function.close()
+            close_coroutine(function)
             raise TypeError(
                 f"the functions in {name} must not be called: write {name}=[hub.run], "
                 f"not {name}=[hub.run()]; functools.partial fills in arguments"
@@ -187,6 +186,12 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
                 f"{_name_of(function)} needs some: functools.partial fills them in"
             )
     return listed
+
+
+def _check_arguments(name: str, function: object, arguments: int) -> None:
+    if not _takes(function, arguments):
+        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
+        raise TypeError(f"{name} is called with {named}, and {_name_of(function)} cannot be")
 
 
 def _function_of(handler: object) -> object:

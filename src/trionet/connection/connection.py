@@ -15,8 +15,9 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import CallsOnInput
+from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
-from trionet.connection.closing import lingering_close, unarrived_of
+from trionet.connection.closing import linger_and_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
@@ -29,6 +30,7 @@ from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines
 from trionet.errors import BadLine
+from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
 
@@ -105,6 +107,19 @@ class Connection:
         on_identified: Callable[[Connection, str], object] | None = None,
         opening: Opening | None = None,
     ) -> None:
+        if (
+            type(limits) is not Limits
+            or type(deadlines) is not Deadlines
+            or type(nursery) is not trio.Nursery
+            or type(when_slow) is not WhenSlow
+        ):
+            # A server gives the right arguments, and makes one for each peer.
+            check_limits(limits)
+            check_kind("deadlines", deadlines, Deadlines, hint="Deadlines()")
+            check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+            check_choice("when_slow", when_slow, WhenSlow)
+        if not hasattr(stream, "send_all"):
+            check_stream(stream, methods=["send_all"])
         self._limits = limits
         self._encode_notice = safe_notices(encode_notice)
         self._identifies = identifies
@@ -183,7 +198,9 @@ class Connection:
         Args:
             encode_notice: see `trionet.serve`.
         """
-        self._encode_notice = self.outbox.notices = safe_notices(encode_notice)
+        # A fault in a function that all peers get is logged once, and not once for each.
+        notices = self._encode_notice.replaced(encode_notice)
+        self._encode_notice = self.outbox.notices = notices
 
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.
@@ -199,7 +216,7 @@ class Connection:
             TypeError: it is not a ``str``.
         """
         if not isinstance(name, str):
-            raise TypeError(f"a name is a text, such as 'Ann', not {name!r:.60}")
+            raise TypeError(f"a name is a text, such as 'Ann', not {shown(name)}")
         self.name = name
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
@@ -343,7 +360,7 @@ class Connection:
             on_settled: see `trionet.lingering_close`.
         """
         limits, end = self._limits, self.lines.end
-        await lingering_close(
+        await linger_and_close(
             self.stream,
             seconds=limits.linger_seconds,
             stall_seconds=limits.write_timeout or math.inf,

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trionet.function_checks import check_callback
+from trionet.kinds import check_kinds
+from trionet.limits import BOUNDS
 from trionet.lines import Line
 
 
@@ -27,3 +30,8 @@ class Opening:
     begins: bytes
     max_line: int
     is_met: Callable[[Line], bool]
+
+    def __post_init__(self) -> None:
+        check_kinds(begins=(self.begins, bytes))
+        BOUNDS["max_line"].check("max_line", self.max_line)
+        check_callback("is_met", self.is_met, optional=False)

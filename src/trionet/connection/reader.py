@@ -16,17 +16,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from types import MethodType
 from typing import cast
 
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_stream
+from trionet.checks import check_flag, check_kind, check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
+from trionet.function_checks import check_answering
 from trionet.lines import (
     MAX_LINE,
     MAX_UNENDING,
@@ -73,6 +75,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         "_decoder",
         "_handed",
         "_interruptible",
+        "_is_closed",
         "_judge_first",
         "_lines_out",
         "_now",
@@ -101,6 +104,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     ) -> None:
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
+        if type(refuse_http) is not bool:
+            check_flag("refuse_http", refuse_http)
+        if opening is not None and type(opening) is not Opening:
+            check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
+        # A bound method, as a connection has: a check would cost more than the rest.
+        if on_bad_line is not None and type(on_bad_line) is not MethodType:
+            check_answering("on_bad_line", on_bad_line)
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.read_size = READ_SIZE
@@ -112,6 +122,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._receives_now: ReceivesNow | None = None
         if self._interruptible and hasattr(stream, "receive_nowait"):
             self._receives_now = cast(ReceivesNow, stream)
+        self._is_closed = False
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         self._ordinary = max_line
@@ -127,7 +138,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._pending: list[Line] | None = None
 
     def __repr__(self) -> str:
-        if self.end is not None:
+        if self._is_closed:
+            state = "closed"
+        elif self.end is not None:
             state = f"ended: {self.end.value}"
         else:
             state = "waiting" if self.waiting_since < math.inf else "busy"
@@ -223,7 +236,14 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             there is no whole line, or the input has ended, or it has to wait.
         """
         receives = self._receives_now
-        if receives is None or self._judge_first or self.end is not None:
+        if (
+            receives is None
+            or self._judge_first
+            # The service's own function judges the first line. If it raises, that must cost this
+            # connection alone, so it is called in its task.
+            or self._opening is not None
+            or self.end is not None
+        ):
             return []
         try:
             data = receives.receive_nowait(self.read_size)
@@ -384,4 +404,5 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     async def aclose(self) -> None:
         """Close the stream."""
+        self._is_closed = True
         await self._stream.aclose()

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import trio
 
+from trionet.checks import check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
@@ -117,6 +118,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     """
 
     def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
+        # `memory_stream_pair` makes these, and always right.
+        check_kind("incoming", incoming, _Direction, hint="memory_stream_pair()")
+        check_kind("outgoing", outgoing, _Direction, hint="memory_stream_pair()")
+        check_kinds(peer=(peer, str))
         self._in = incoming
         self._out = outgoing
         self._closed = False
@@ -338,6 +343,8 @@ def memory_stream_pair(
     """
     check_link("link", link)
     check_link("back", back)
+    if not isinstance(names, tuple | list) or len(names) != 2:
+        raise TypeError(f"names must be two texts: write ('left', 'right'), not {shown(names)}")
     link = link or Link()
     back = back or link
     there_bytes, back_bytes = _Direction(link), _Direction(back)

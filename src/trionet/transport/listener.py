@@ -16,7 +16,8 @@ from contextlib import suppress
 
 import trio
 
-from trionet.checks import shown
+from trionet.checks import check_kind, shown
+from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.socket_addresses import local_address, structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
@@ -57,6 +58,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
+        if address is not None:
+            check_kind("address", address, str)
+        check_callback("on_close", on_close, arguments=0)
+        check_kind("refusal", refusal, bytes)
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close

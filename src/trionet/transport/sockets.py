@@ -22,10 +22,10 @@ from typing import TypeVar
 
 import trio
 
-from trionet.checks import shown
+from trionet.checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport import kernel
-from trionet.transport.addresses import RemoteAddress
+from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
 from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
 
@@ -67,6 +67,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a connected socket.socket, not {shown(sock)}")
+        if type(peer) is not str:
+            check_kind("peer", peer, str)
+        if remote is not None and not isinstance(remote, TCPAddress | UnixAddress):
+            raise TypeError(f"remote must be a TCPAddress or a UnixAddress, not {shown(remote)}")
         sock.setblocking(False)
         if kernel.is_tcp(sock):
             # Lines are written whole: waiting for more to fill a packet would only delay them.
