@@ -21,6 +21,8 @@ from trionet import (
     Connection,
     Hub,
     Limits,
+    LineDecoder,
+    LineReader,
     LineStream,
     Outbox,
     SystemNetwork,
@@ -411,6 +413,11 @@ async def test_a_hub_refuses_a_wrong_member_and_a_wrong_format(
         (lambda hub: hub.publish("x", exclude=[1]), "exclude must be one member"),
         (lambda hub: hub.publish("x", without=5), "without a list of members"),
         (lambda hub: hub.publish("x", entries="5"), "entries must be a whole number, not '5'"),
+        # A connection in place of its outbox, for example.
+        (lambda hub: hub.tell(object(), "x"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.tell_lines(object(), b"x\n"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.subscribe(object(), "x"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.publish("x", exclude=object()), r"a member must have put\(lines\)"),
         (lambda hub: hub.publish_all("hello"), r"events must be a list .* write \[event\]"),
         (lambda hub: hub.publish_all(None), "events must be a list of events"),
     ],
@@ -431,6 +438,53 @@ async def test_a_hub_refuses_wrong_arguments_and_goes_on(
         await hub.wait_delivered()
         nursery.cancel_scope.cancel()
     box.put.assert_called_once_with(b"hello\n")
+
+
+async def test_methods_refuse_a_wrong_type_too(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any
+    near, far = memory_stream_pair()
+    reader, client = LineStream(near), LineClient(far)
+    for wrong in (3, "end", None):
+        with refused(TypeError, "end must be InputEnd.EOF or "):
+            reader.stop(wrong)
+    for wrong in ("5", None, 1.5):
+        with refused(TypeError, "tokens must be a whole number, not "):
+            reader.charge(wrong)
+    for wrong in (3, [], "text", None):
+        with refused(TypeError, "data must be bytes, not "):
+            LineDecoder().feed(wrong)
+        with refused(TypeError, "data must be bytes, not "):
+            await near.send_all(wrong)
+    with refused(TypeError, "a line must be a text, not 3"):
+        await client.expect("hello", 3)  # type: ignore[arg-type]
+    with refused(TypeError, "seconds must be a number of seconds, not '3'"):
+        await client.expect_silence("3")  # type: ignore[arg-type]
+    with refused(TypeError, "incoming must be True or False, not 'all'"):
+        near.stall(incoming="all")  # type: ignore[arg-type]
+
+
+async def test_a_stream_that_returns_no_bytes_is_named(autojump_clock: trio.abc.Clock) -> None:
+    class Wrong:
+        async def receive_some(self, _max_bytes: int | None = None) -> Any:
+            return 3
+
+    stream: Any = Wrong()
+    with refused(TypeError, r"what a stream's receive_some\(\) returns must be bytes, not 3"):
+        await LineReader(stream).receive()
+
+
+async def test_answer_at_once_must_be_a_function(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any = "yes"
+    told: list[str] = []
+
+    async def handler(connection: Connection) -> None:
+        with refused(TypeError, "answer must be a function, not 'yes'"):
+            connection.answer_at_once(wrong)
+        told.append("told")
+
+    async with run_handler(handler) as connect:
+        await (await connect()).expect_end()
+    assert told == ["told"]
 
 
 def test_what_is_evaluated_must_be_an_expression() -> None:

@@ -199,6 +199,45 @@ async def test_an_opening_that_raises_loses_its_own_connection(
     assert told.startswith("a handler failed")
 
 
+WRONG_ANSWERS: list[Callable[[list[Any]], Any]] = [
+    lambda lines: 1 / len(lines[99:]),
+    lambda _lines: None,
+    lambda _lines: ("text\n", []),
+    lambda _lines: (b"no end", []),
+    lambda lines: later(lines),
+]
+
+
+@pytest.mark.parametrize("answer", WRONG_ANSWERS)
+async def test_an_answer_at_once_that_goes_wrong_is_left_to_the_handler(
+    answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(connection: Connection) -> None:
+        connection.answer_at_once(answer)
+        while batch := await connection.lines.receive_batch():
+            await connection.send(*(str(line) for line in batch))
+
+    async with trio.open_nursery() as nursery:
+        server: Server = await nursery.start(
+            partial(serve, handler, "127.0.0.1:0", refuse_http=False)
+        )
+        clients = [LineClient(await SYSTEM.connect(server.addresses[0])) for _ in range(3)]
+        with trio.fail_after(20):
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            for line in ("one", "two"):
+                for client in clients:
+                    await client.send(line)
+                    await client.expect(line)
+            for client in clients:
+                await client.aclose()
+            await server.drain(5)
+    assert [told.partition(" (")[0] for told in errors(caplog)] in (
+        # Other systems than Linux call it nowhere.
+        ["answer_at_once failed; its handler answers"],
+        [],
+    )
+
+
 # What a peer or a drain does is no fault of a handler that reads the stream itself
 
 

@@ -68,6 +68,25 @@ def check_kinds(**arguments: tuple[object, type]) -> None:
             check_kind(name, value, kind)
 
 
+def as_bytes(name: str, data: object) -> bytes:
+    """Return what is like bytes as bytes.
+
+    ``bytes(3)`` would be three NULs, and ``bytes([])`` nothing.
+
+    Args:
+        name: the argument.
+        data: what a user passed.
+
+    Raises:
+        TypeError: it is neither bytes nor a ``bytearray`` nor a ``memoryview``.
+    """
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    check_kind(name, data, bytes)
+    assert isinstance(data, bytes)
+    return data
+
+
 def close_coroutine(value: object) -> None:
     """Close a coroutine that nobody will await, so that Python does not warn about it as well.
 

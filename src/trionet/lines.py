@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
-from trionet.kinds import shown
+from trionet.kinds import as_bytes, shown
 
 # Towards a server: far more than a person types, and small enough that ten thousand peers who each
 # leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)
@@ -127,7 +127,7 @@ class LineDecoder:
             Each line as a ``str`` without its end, or as the `BadLine` in its place.
         """
         if type(data) is not bytes:
-            data = bytes(data)
+            data = as_bytes("data", data)
         lines = self.begin(data, _FEED_LINES, _FEED_BYTES)
         while self.held:
             lines += self.take(_FEED_LINES, _FEED_BYTES)

@@ -30,6 +30,7 @@ from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines
 from trionet.errors import BadLine
+from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
@@ -232,11 +233,19 @@ class Connection:
         Args:
             answer: takes lines that came together, good and bad. It returns whole lines to send,
                 perhaps none, and the lines that it leaves to the handler: the last ones, or all. It
-                must not raise, and must be quick, because it holds up all other connections.
-                ``None``: the handler gets all lines again.
+                must be quick, because it holds up all other connections. If it raises, that is
+                logged, each fault once, and the handler gets the lines. ``None``: the handler gets
+                all lines again.
+
+        Raises:
+            TypeError: `answer` is no ordinary function with one argument.
         """
+        if answer is not None and not callable(answer):
+            check_callback("answer", answer)
         if hasattr(self.stream, "call_on_input"):
-            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer)
+            hook = None
+            if answer is not None:
+                hook = AtOnce(self.lines, self.outbox, answer, self._encode_notice.faults)
             cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:

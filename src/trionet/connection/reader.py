@@ -22,13 +22,14 @@ from typing import cast
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_flag, check_kind, check_stream
+from trionet.checks import check_choice, check_flag, check_kind, check_stream
 from trionet.connection.http_request import is_http_request
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.function_checks import check_answering
+from trionet.kinds import as_bytes
 from trionet.lines import (
     MAX_LINE,
     MAX_UNENDING,
@@ -207,6 +208,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if not data:
                 self.end = self.end or end_of_input(self._stream)
                 break
+            if type(data) is not bytes:
+                data = as_bytes("what a stream's receive_some() returns", data)
             self.bytes_in += len(data)
             if batch := self._take(data):
                 return batch
@@ -254,6 +257,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             return []
         if not data:
             return []
+        if type(data) is not bytes:
+            data = bytes(data)
         self.bytes_in += len(data)
         batch = self._take(data)
         if not batch:
@@ -319,8 +324,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             tokens: how much; a line costs one token.
 
         Raises:
-            ValueError: `tokens` is negative.
+            TypeError: `tokens` is not a whole number.
+            ValueError: it is negative.
         """
+        if type(tokens) is not int:
+            check_kind("tokens", tokens, int)
         if tokens < 0:
             raise ValueError("tokens must not be negative")
 
@@ -332,7 +340,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
         Args:
             end: what the attribute `end` is set to.
+
+        Raises:
+            TypeError: `end` is not an `InputEnd`.
         """
+        if type(end) is not InputEnd:
+            check_choice("end", end, InputEnd)
         if self.end is not None:
             return
         self.end = end
@@ -351,11 +364,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
-    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+    def _take(self, data: bytes | None = None) -> list[Line]:
         """Return the lines that may be handed out, of what was received now or earlier."""
         return self._decode(data, PART_LINES)
 
-    def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
+    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
         """Return up to `max_lines` lines of `data`; without it, of what is held."""
         decoder = self._decoder
         if self._opening is not None:
@@ -363,7 +376,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
         else:
-            batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
+            batch = decoder.begin(data, max_lines)
         if not batch:
             return batch
         if self._opening is not None:
@@ -382,7 +395,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self.waiting_since = math.inf
         return batch
 
-    def _open(self, data: bytes | bytearray | None, max_lines: int) -> int:
+    def _open(self, data: bytes | None, max_lines: int) -> int:
         """Look how the first line begins, and return how many lines to hand out."""
         opening, decoder = self._opening, self._decoder
         assert opening is not None

@@ -26,17 +26,20 @@ class SafeNotices:
     Args:
         encode: the service's function.
         faults: where its faults are logged; default: a log of its own.
+
+    Attributes:
+        faults: where its faults are logged.
     """
 
-    __slots__ = ("_encode", "_faults")
+    __slots__ = ("_encode", "faults")
 
     def __init__(self, encode: EncodeNotice, faults: FaultLog | None = None) -> None:
         self._encode = encode
-        self._faults = faults or FaultLog(logger)
+        self.faults = faults or FaultLog(logger)
 
     def replaced(self, encode: EncodeNotice) -> SafeNotices:
         """Return another function as one of these, with the same log of faults."""
-        return safe_notices(encode, self._faults)
+        return safe_notices(encode, self.faults)
 
     def __call__(self, notice: Notice) -> bytes:
         """Return the lines that tell a notice."""
@@ -45,7 +48,7 @@ class SafeNotices:
             if not lines:
                 raise ValueError("a notice takes at least one line")
         except Exception as error:
-            self._faults.report(
+            self.faults.report(
                 error, self._encode, "encode_notice failed; the peer gets a plain notice", notice
             )
             return encode_notice(notice)

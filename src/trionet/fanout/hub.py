@@ -202,7 +202,10 @@ class Hub(Generic[E]):
         if topic is None or type(topic) is not str:
             check_topic("topic", topic)
         group = self._members.get(box)
-        if group is None or group.topics is None or topic in group.topics:
+        if group is None:
+            _check_stranger(box)
+            return
+        if group.topics is None or topic in group.topics:
             return
         self._move(box, group, group.topics | {topic})
         if self._started and (batch := self._batch or self._open_batch()) is not None:
@@ -301,6 +304,7 @@ class Hub(Generic[E]):
         batch = self._batch or self._open_batch()
         group = self._members.get(box)
         if batch is None or group is None:
+            _check_stranger(box)
             return 0
         return batch.tell(box, group.encode, event)
 
@@ -323,6 +327,7 @@ class Hub(Generic[E]):
         lines = check_lines(lines)
         batch = self._batch or self._open_batch()
         if batch is None or box not in self._members:
+            _check_stranger(box)
             return 0
         return batch.tell_lines(box, lines)
 
@@ -547,12 +552,17 @@ class Hub(Generic[E]):
             if without:
                 boxes = without if exclude is None else {exclude, *without}
                 return [box for box in boxes if box in self._members]
-            return (exclude,) if exclude is not None and exclude in self._members else ()
+            if exclude is None:
+                return ()
+            if exclude in self._members:
+                return (exclude,)
         except TypeError:
             raise TypeError(
                 "exclude must be one member, and without a list of members: "
                 f"not exclude={shown(exclude)}, without={shown(without)}"
             ) from None
+        _check_stranger(exclude)
+        return ()
 
     def _formats_of(self, topic: Hashable) -> Iterable[Encode[E]]:
         groups = self._groups.values() if topic is None else self._by_topic.get(topic, ())
@@ -599,3 +609,9 @@ class Hub(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
+
+
+def _check_stranger(box: object) -> None:
+    """Refuse what can never have been a member, such as a connection in place of its outbox."""
+    if not hasattr(box, "put"):
+        check_box(box)

@@ -12,7 +12,7 @@ from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
 from trionet.encoding import encode_lines
 from trionet.errors import BadLine
-from trionet.kinds import check_kinds, shown
+from trionet.kinds import check_kind, check_kinds, shown
 from trionet.lines import MAX_LINE_TO_CLIENT
 
 
@@ -92,6 +92,8 @@ class LineClient:
         Raises:
             AssertionError: another line came, or none. The message has the whole conversation.
         """
+        for line in lines:
+            check_kind("a line", line, str)
         for expected in lines:
             try:
                 line = await self.receive()
@@ -106,6 +108,7 @@ class LineClient:
         Raises:
             AssertionError: a line came, or the end of the input.
         """
+        check_seconds("seconds", seconds)
         with trio.move_on_after(seconds):
             try:
                 line = await self._lines.receive()

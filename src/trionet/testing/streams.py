@@ -17,8 +17,9 @@ from collections.abc import Sequence
 
 import trio
 
-from trionet.checks import check_kind, check_kinds, shown
+from trionet.checks import check_flag, check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
+from trionet.kinds import as_bytes
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
 
@@ -198,7 +199,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._sending = True
         try:
             await trio.lowlevel.checkpoint()
-            rest = memoryview(bytes(data))
+            rest = memoryview(as_bytes("data", data))
             while True:
                 rest = rest[self._send(rest) :]
                 if not rest:
@@ -271,6 +272,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             incoming: hold back what the other end sends.
             outgoing: hold back what this end sends.
         """
+        check_flag("incoming", incoming)
+        check_flag("outgoing", outgoing)
         self._in.arrive()
         self._out.arrive()
         self._in.stalled |= incoming
@@ -308,7 +311,7 @@ class SendingNowMemoryStream(MemoryStream):
             trio.BusyResourceError: a task is inside `send_all`.
         """
         self._check_not_sending()
-        return self._send(data)
+        return self._send(as_bytes("data", data))
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Do what `send_nowait` does with the pieces joined."""
