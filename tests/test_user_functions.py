@@ -113,6 +113,18 @@ async def test_a_plain_function_that_returns_a_coroutine_loses_its_own_connectio
     assert len(errors(caplog)) == 1
 
 
+async def test_a_lambda_that_returns_nothing_to_await_is_told_what_to_write(
+    autojump_clock: trio.abc.Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync: Any = lambda connection: connection.outbox.put(b"hello\n")  # noqa: E731
+    async with run_handler(sync) as connect:
+        client = await connect()
+        await client.expect("hello")
+        await client.expect_end()
+    (told,) = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert told.startswith("the handler <lambda> returned None, which cannot be awaited: write an")
+
+
 # What ends a program ends the server, and leaves nothing open
 
 

@@ -55,6 +55,21 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
         )
 
 
+def check_awaitable(handler: object, returned: object) -> None:
+    """Refuse what a handler returned if it cannot be awaited.
+
+    A lambda shows only when it is called whether it passes a connection on to an async function.
+
+    Raises:
+        TypeError: it cannot; the message says what to write.
+    """
+    if not inspect.isawaitable(returned):
+        raise TypeError(
+            f"the handler {_name_of(handler)} returned {shown(returned)}, which cannot be awaited: "
+            "write an async function, or a plain one with def, which gets each line"
+        )
+
+
 def is_line_function(handler: object) -> bool:
     """Tell whether a handler is a plain function, which is called with each line.
 

@@ -21,6 +21,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from types import CoroutineType
 from typing import cast
 
 import trio
@@ -42,7 +43,7 @@ from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import FaultLog
-from trionet.function_checks import check_callback, check_handler
+from trionet.function_checks import check_awaitable, check_callback, check_handler
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
@@ -314,7 +315,10 @@ class Server:
                 try:
                     no_handshake = await shake_hands(connection, handshake_timeout)
                     if no_handshake is None:
-                        await self._handler(connection)
+                        conversation = self._handler(connection)
+                        if type(conversation) is not CoroutineType:
+                            check_awaitable(self._handler, conversation)
+                        await conversation
                 except* Exception as group:
                     failed = why_failed(connection, group)
                 if failed is not None:
