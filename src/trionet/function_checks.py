@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from types import BuiltinFunctionType, MethodDescriptorType
 
 from trionet.kinds import close_coroutine, shown
 
@@ -231,6 +232,9 @@ def _function_of(handler: object) -> object:
 def _is_surely_sync(function: object) -> bool:
     if isinstance(function, type):
         return not hasattr(function, "__await__")
+    # Functions written in C, such as `print` or `str.upper`, are never async.
+    if isinstance(function, BuiltinFunctionType | MethodDescriptorType):
+        return True
     # A lambda may pass the connection on to an async function.
     if not inspect.isfunction(function) or function.__name__ == "<lambda>":
         return False
