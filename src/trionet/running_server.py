@@ -313,7 +313,7 @@ class Server:
                 # a task of its own fails raises both in one group, and the error must not vanish
                 # behind the cancellation.
                 try:
-                    no_handshake = await shake_hands(connection, handshake_timeout)
+                    no_handshake = await shake_hands(connection, self._deadlines, handshake_timeout)
                     if no_handshake is None:
                         conversation = self._handler(connection)
                         if type(conversation) is not CoroutineType:

@@ -18,7 +18,7 @@ from trionet.abc import CallsOnInput
 from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.closing import linger_and_close, unarrived_of
-from trionet.connection.deadlines import Deadlines
+from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import Opening
@@ -38,18 +38,6 @@ from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimed
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
-
-# A deadline may pass although the peer was in time: after this process was stopped, or was busy for
-# longer than the deadline, what the peer sent meanwhile is still unread. Then the deadline is not
-# enforced yet. It is checked again `_CHECK_AGAIN` seconds later, up to `_CHECKS` times. Two rounds
-# of the scheduler are enough to read and answer what had arrived, and at least one passes between
-# two checks. More checks would let a peer that sends a byte now and then put its login off.
-_CHECK_AGAIN = 0.05
-_CHECKS = 20
-
-# A check that comes this many seconds late means that the process was stopped or busy. A peer that
-# seems not to read may have had no chance.
-_LATE = 0.1
 
 _LONG_AGO = -math.inf
 
@@ -280,9 +268,9 @@ class Connection:
         end, due = self._first_deadline()
         if due > now:
             self._checks = 0
-        elif self._checks < _CHECKS and self._may_be_met_yet(end, due, now):
+        elif self._checks < CHECKS and self._may_be_met_yet(end, due, now):
             self._checks += 1
-            self._check_again_at = now + _CHECK_AGAIN
+            self._check_again_at = now + CHECK_AGAIN
         elif end is InputEnd.SLOW:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
@@ -316,7 +304,7 @@ class Connection:
         """
         if end is InputEnd.SLOW:
             # While this process is stopped it sends nothing, however much the peer would read.
-            return bool(self._checks) or now - due > _LATE
+            return bool(self._checks) or now - due > LATE
         lines = self.lines
         if lines.waiting_since == math.inf:
             return lines.bytes_in > 0
