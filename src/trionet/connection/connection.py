@@ -107,8 +107,7 @@ class Connection:
             check_kind("deadlines", deadlines, Deadlines, hint="Deadlines()")
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
             check_choice("when_slow", when_slow, WhenSlow)
-        if not hasattr(stream, "send_all"):
-            check_stream(stream, methods=["send_all"])
+        check_stream(stream, methods=["send_all"])
         self._limits = limits
         self._encode_notice = safe_notices(encode_notice)
         self._identifies = identifies

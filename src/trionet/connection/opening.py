@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kinds
-from trionet.limits import BOUNDS
 from trionet.lines import Line
 
 
@@ -32,6 +31,5 @@ class Opening:
     is_met: Callable[[Line], bool]
 
     def __post_init__(self) -> None:
-        check_kinds(begins=(self.begins, bytes))
-        BOUNDS["max_line"].check("max_line", self.max_line)
+        check_kinds(begins=(self.begins, bytes), max_line=(self.max_line, int))
         check_callback("is_met", self.is_met, optional=False)
