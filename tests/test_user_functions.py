@@ -180,6 +180,32 @@ async def test_a_stream_is_closed_although_on_settled_raises() -> None:
     assert repr(near).endswith("closed>")
 
 
+async def test_all_listeners_are_closed_although_closing_one_raises(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    class Failing(MemoryNetwork):
+        async def listen(self, address: str, *, backlog: int | None = None) -> Any:
+            listeners = await super().listen(address, backlog=backlog)
+
+            async def fail() -> None:
+                raise ValueError("cannot close")
+
+            listeners[0].aclose = fail  # type: ignore[method-assign]
+            return listeners
+
+    network = Failing()
+    with pytest.RaisesGroup(ValueError, flatten_subgroups=True, allow_unwrapped=True):
+        async with trio.open_nursery() as nursery:
+            server: Server = await nursery.start(
+                partial(serve, echo, "localhost:7000", "localhost:7001", network=network)
+            )
+            await server.drain()
+    # Only those whose closing failed.
+    assert repr(network).startswith(
+        "<Failing listening on 127.0.0.1:7000, 127.0.0.1:7001: 0 connections"
+    )
+
+
 # On sockets, where the task that finds out about input answers for all connections
 
 

@@ -20,7 +20,7 @@ import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from types import CoroutineType
 from typing import cast
 
@@ -404,8 +404,9 @@ def _check_listeners(listeners: object) -> None:
 
 
 async def close_all(listeners: Sequence[Listener]) -> None:
-    """Close listeners, also when cancelled."""
+    """Close listeners, also when cancelled, and all of them although closing one raises."""
     # Shielded, because closing waits for nothing, and each must be closed.
     with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await listener.aclose()
+        async with AsyncExitStack() as stack:
+            for listener in reversed(listeners):
+                stack.push_async_callback(listener.aclose)

@@ -23,7 +23,7 @@ class Opening:
             begins with it may have `max_line` bytes; what is behind it decides nothing.
         max_line: content bytes that the first line and all others may have.
         is_met: called with the whole first line, good or bad; whether the lines behind it may be
-            as long. It must not raise.
+            as long. If it raises, that is logged, and its connection alone is closed.
     """
 
     begins: bytes
