@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
+from trionet.kinds import as_bytes, shown
 
 # Towards a server: far more than a person types, and small enough that ten thousand peers who each
 # leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)
@@ -96,7 +97,7 @@ class LineDecoder:
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
         for name, limit in ("max_line", max_line), ("max_unending", max_unending):
             if type(limit) is not int:
-                raise TypeError(f"{name} must be a whole number of bytes, not {limit!r:.60}")
+                raise TypeError(f"{name} must be a whole number of bytes, not {shown(limit)}")
             if limit < 0:
                 raise ValueError(f"{name} must be a number of bytes, and not negative")
         self.max_line = max_line
@@ -130,7 +131,7 @@ class LineDecoder:
             Each line as a ``str`` without its end, or as the `BadLine` in its place.
         """
         if type(data) is not bytes:
-            data = bytes(data)
+            data = as_bytes("data", data)
         lines = self.begin(data, _FEED_LINES, _FEED_BYTES)
         while self.held:
             lines += self.take(_FEED_LINES, _FEED_BYTES)

@@ -14,6 +14,8 @@ from typing import cast
 import trio
 
 from trionet.abc import TellsDelivery
+from trionet.checks import check_flag, check_seconds, check_stream
+from trionet.function_checks import check_callback
 
 # Seconds between two checks of how much has arrived: the kernel does not tell by itself. The first
 # interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost
@@ -62,11 +64,44 @@ async def lingering_close(
         input_ended: whether the peer's end of input was already read.
         on_settled: called once with the number of bytes not known to have arrived: with 0 as soon
             as everything has arrived, or if the stream cannot tell; otherwise when the stream is
-            closed. It must not raise.
+            closed. What it raises is raised here, once the stream is closed.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong kind; the message says what to write. The
+            stream stays open.
 
     Cancellation: closes at once.
 
-    Resource handling: the stream is closed in any case.
+    Resource handling: the stream is closed in any other case.
+    """
+    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+    check_seconds("seconds", seconds)
+    check_seconds("stall_seconds", stall_seconds)
+    check_seconds("total_seconds", total_seconds)
+    check_flag("input_ended", input_ended)
+    check_callback("on_settled", on_settled)
+    await linger_and_close(
+        stream,
+        seconds=seconds,
+        stall_seconds=stall_seconds,
+        total_seconds=total_seconds,
+        input_ended=input_ended,
+        on_settled=on_settled,
+    )
+
+
+async def linger_and_close(
+    stream: trio.abc.Stream,
+    *,
+    seconds: float,
+    stall_seconds: float,
+    total_seconds: float,
+    input_ended: bool = False,
+    on_settled: Callable[[int], object] | None = None,
+) -> None:
+    """Do what `lingering_close` does, for a server, which closes thousands and gives no wrong type.
+
+    See there.
     """
     lingering = _Lingering(
         stream,
@@ -87,10 +122,12 @@ async def lingering_close(
         # The peer is gone: nothing is left that could be lost.
         pass
     finally:
-        lingering.settle()
-        # If nothing is unread at the close, the kernel itself goes on sending what is left.
-        _discard_now(stream)
-        await close_at_once(stream)
+        try:
+            lingering.settle()
+        finally:
+            # If nothing is unread at the close, the kernel itself goes on sending what is left.
+            _discard_now(stream)
+            await close_at_once(stream)
 
 
 class _Lingering:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from trionet.connection.http_request import is_http_request
+from trionet.function_checks import check_callback
+from trionet.kinds import check_kinds
 from trionet.lines import Line, LineDecoder
 
 
@@ -25,12 +27,16 @@ class Opening:
             begins with it may have `max_line` bytes; what is behind it decides nothing.
         max_line: content bytes that the first line and all others may have.
         is_met: called with the whole first line, good or bad; whether the lines behind it may be
-            as long. It must not raise.
+            as long. If it raises, that is logged, and its connection alone is closed.
     """
 
     begins: bytes
     max_line: int
     is_met: Callable[[Line], bool]
+
+    def __post_init__(self) -> None:
+        check_kinds(begins=(self.begins, bytes), max_line=(self.max_line, int))
+        check_callback("is_met", self.is_met, optional=False)
 
 
 class FirstLine:

@@ -17,16 +17,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from types import MethodType
 from typing import cast
 
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_stream
+from trionet.checks import check_choice, check_flag, check_kind, check_stream
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
 from trionet.connection.opening import FirstLine, Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
+from trionet.function_checks import check_answering
+from trionet.kinds import as_bytes
 from trionet.lines import MAX_LINE, MAX_UNENDING, PART_LINES, Line, LineDecoder
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
@@ -63,6 +66,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         "_first_line",
         "_handed",
         "_interruptible",
+        "_is_closed",
         "_lines_out",
         "_now",
         "_on_bad_line",
@@ -88,6 +92,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     ) -> None:
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
+        if type(refuse_http) is not bool:
+            check_flag("refuse_http", refuse_http)
+        if opening is not None and type(opening) is not Opening:
+            check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
+        # A bound method, as a connection has: a check would cost more than the rest.
+        if on_bad_line is not None and type(on_bad_line) is not MethodType:
+            check_answering("on_bad_line", on_bad_line)
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.read_size = READ_SIZE
@@ -99,6 +110,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._receives_now: ReceivesNow | None = None
         if self._interruptible and hasattr(stream, "receive_nowait"):
             self._receives_now = cast(ReceivesNow, stream)
+        self._is_closed = False
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
         # Until the first line has come.
@@ -114,7 +126,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._pending: list[Line] | None = None
 
     def __repr__(self) -> str:
-        if self.end is not None:
+        if self._is_closed:
+            state = "closed"
+        elif self.end is not None:
             state = f"ended: {self.end.value}"
         else:
             state = "waiting" if self.waiting_since < math.inf else "busy"
@@ -181,6 +195,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if not data:
                 self.end = self.end or end_of_input(self._stream)
                 break
+            if type(data) is not bytes:
+                data = as_bytes("what a stream's receive_some() returns", data)
             self.bytes_in += len(data)
             if batch := self._take(data):
                 return batch
@@ -210,6 +226,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             there is no whole line, or the input has ended, or it has to wait.
         """
         receives = self._receives_now
+        # The first line is judged in the connection's own task: if a service's function raises,
+        # that costs this connection alone.
         if receives is None or self._first_line is not None or self.end is not None:
             return []
         try:
@@ -221,6 +239,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             return []
         if not data:
             return []
+        if type(data) is not bytes:
+            data = bytes(data)
         self.bytes_in += len(data)
         batch = self._take(data)
         if not batch:
@@ -286,8 +306,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             tokens: how much; a line costs one token.
 
         Raises:
-            ValueError: `tokens` is negative.
+            TypeError: `tokens` is not a whole number.
+            ValueError: it is negative.
         """
+        if type(tokens) is not int:
+            check_kind("tokens", tokens, int)
         if tokens < 0:
             raise ValueError("tokens must not be negative")
 
@@ -299,7 +322,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
         Args:
             end: what the attribute `end` is set to.
+
+        Raises:
+            TypeError: `end` is not an `InputEnd`.
         """
+        if type(end) is not InputEnd:
+            check_choice("end", end, InputEnd)
         if self.end is not None:
             return
         self.end = end
@@ -318,11 +346,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
-    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+    def _take(self, data: bytes | None = None) -> list[Line]:
         """Return the lines that may be handed out, of what was received now or earlier."""
         return self._decode(data, PART_LINES)
 
-    def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
+    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
         """Return up to `max_lines` lines of `data`; without it, of what is held."""
         decoder, first_line = self._decoder, self._first_line
         if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
@@ -330,7 +358,7 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
         else:
-            batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
+            batch = decoder.begin(data, max_lines)
         if not batch:
             return batch
         if first_line is not None:
@@ -355,4 +383,5 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     async def aclose(self) -> None:
         """Close the stream."""
+        self._is_closed = True
         await self._stream.aclose()

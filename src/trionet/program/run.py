@@ -78,8 +78,8 @@ def run(
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
             `TrionetError`, such as an address that cannot be listened on; with status 130 after a
             second signal; with 143 for a SIGTERM, or 130 for a SIGINT, that comes before the server
-            could listen; with the status of a ``sys.exit`` in the handler or in `beside`, which
-            ends the program at once, without a drain.
+            could listen; with the status of a ``sys.exit`` in the handler, in a callback or in
+            `beside`, which ends the program at once, without a drain.
         TypeError, ValueError: an argument is of the wrong kind, such as a handler that takes no
             argument, or `serve` has no such option; the message says what to write. These
             are raised at the call, before anything runs.

@@ -17,7 +17,8 @@ from typing import Any
 
 import trio
 
-from trionet.checks import shown
+from trionet.checks import check_kind, shown
+from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.socket_addresses import structured
@@ -86,6 +87,11 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
+        if address is not None:
+            check_kind("address", address, str)
+        check_callback("address_of", address_of, optional=False)
+        check_callback("on_close", on_close, arguments=0)
+        check_kind("refusal", refusal, bytes)
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close

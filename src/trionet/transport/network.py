@@ -63,12 +63,12 @@ class SystemNetwork:
         ca: File | None = None,
         unix_mode: int | None = None,
     ) -> None:
-        if private_key is not None and certificate is None:
-            raise ValueError("a private key needs its certificate")
         for name, file in (
             ("certificate", certificate), ("private_key", private_key), ("ca", ca)
         ):  # fmt: skip
             check_file(name, file)
+        if private_key is not None and certificate is None:
+            raise ValueError("a private key needs its certificate")
         check_unix_mode(unix_mode)
         self._certificate = certificate
         self._private_key = private_key

@@ -27,7 +27,7 @@ from contextlib import suppress
 import trio
 
 from trionet.abc import Transport
-from trionet.checks import shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.ciphertext import Ciphertext
@@ -84,6 +84,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
             kinds = "a trionet.SocketStream or another trionet.abc.Transport"
             raise TypeError(f"transport must be {kinds}, not {shown(transport)}")
         check_context(context)
+        check_flag("server_side", server_side)
+        if server_hostname is not None:
+            check_kind("server_hostname", server_hostname, str)
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
         self._ciphertext = Ciphertext(self._engine, transport)
