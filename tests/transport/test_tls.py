@@ -111,6 +111,15 @@ async def test_a_stream_knows_its_peer_before_the_handshake(pairs: Pairs) -> Non
     assert (client.peer, server.peer) == ("there:2", "here:1")
 
 
+async def test_a_stream_can_be_asked_for_input_before_the_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    assert not server.has_input()
+    assert not client.has_input()
+    with trio.move_on_after(0.01):
+        await client.do_handshake()
+    assert server.has_input()
+
+
 async def test_the_handshake_is_made_once_however_often_it_is_asked_for(pairs: Pairs) -> None:
     client, server = await pairs.ready()
     with trio.testing.assert_checkpoints():
