@@ -205,6 +205,7 @@ CALLS: dict[str, Call] = {
     "TLSListener": lambda stage: {"transport": stage.listener, "context": stage.context},
     "TLSStream": lambda stage: {"transport": stage.stream, "context": stage.context},
     "UnixAddress": lambda _: {"path": "/a"},
+    "connect": lambda stage: {"address": "localhost:1", "network": stage.network},
     "encode_line": lambda _: {"text": "a"},
     "encode_lines": lambda _: {"texts": ["a"]},
     "encode_notice": lambda _: {"notice": trionet.ServerFull()},

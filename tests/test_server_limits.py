@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -20,10 +21,14 @@ from trionet import (
     Refused,
     Server,
     ServerEvent,
+    TLSStream,
     WhenFull,
     serve,
 )
 from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
 
 
 async def echo(connection: Connection) -> None:
@@ -262,6 +267,34 @@ async def test_a_handshake_that_takes_too_long_is_closed(autojump_clock: MockClo
         client = await connect()
         assert await ended(client) == pytest.approx(10)
     assert log.reasons == ["no handshake: it took too long"]
+
+
+@pytest.mark.parametrize("handshake_timeout", [0, 5, 50])
+async def test_a_silent_tls_peer_ends_at_the_first_deadline_and_harms_nobody(
+    certificates: Certificates, autojump_clock: MockClock, handshake_timeout: int
+) -> None:
+    class OverTLS(MemoryNetwork):
+        async def listen(self, address, *, backlog=None):  # type: ignore[no-untyped-def]
+            listeners = await super().listen(address, backlog=backlog)
+            for listener in listeners:
+                accept_nowait = listener.accept_nowait
+
+                def secured(accept_nowait=accept_nowait):  # type: ignore[no-untyped-def]
+                    return TLSStream(accept_nowait(), certificates.server(), server_side=True)
+
+                listener.accept_nowait = secured  # type: ignore[method-assign]
+            return listeners
+
+    limits = Limits(handshake_timeout=handshake_timeout, login_timeout=10)
+    log = Log()
+    async with run_handler(
+        echo, network=OverTLS(), limits=limits, on_event=log.events.append
+    ) as connect:
+        silent = await connect()
+        assert await ended(silent) == pytest.approx(min(handshake_timeout or 10, 10))
+        # The server goes on.
+        assert await ended(await connect()) > 0
+    assert log.reasons == ["no handshake: it took too long"] * 2
 
 
 # A process that was stopped, or busy

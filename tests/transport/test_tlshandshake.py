@@ -243,3 +243,12 @@ async def test_both_sides_learn_that_the_client_distrusts_the_certificate(newest
 
         with pytest.raises(trio.BrokenResourceError, match="alert unknown ca"):
             await server.receive_some()
+
+
+async def test_a_stream_can_be_asked_for_input_before_the_handshake(pairs: Pairs) -> None:
+    client, server = pairs.fresh()
+    assert not server.has_input()
+    assert not client.has_input()
+    with trio.move_on_after(0.01):
+        await client.do_handshake()
+    assert server.has_input()
