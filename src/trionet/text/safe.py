@@ -194,7 +194,13 @@ def safe_text(text: str) -> str:
                 text = text.replace(character, REPLACEMENT)
         text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
     if has_beyond := all(look.search(text) is not None for look in _BEYOND_SOMEWHERE):
-        text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
+        # Most lines have few different ones, and `str.replace` is ten times as fast as `re`.
+        for _ in range(_FEW):
+            if (unsafe := _UNSAFE_BEYOND.search(text)) is None:
+                break
+            text = text.replace(unsafe[0], REPLACEMENT)
+        else:
+            text = _UNSAFE_BEYOND.sub(REPLACEMENT, text)
     text = replace_selectors(text, REPLACEMENT)
     if has_beyond:
         text = replace_beyond(text, REPLACEMENT)
