@@ -139,7 +139,7 @@ def _cut_rows(text: str) -> str:
         return "".join(pieces)
     # Look for towers in a copy without characters beyond U+10000. A class with 130 ranges there
     # takes 0.15 µs for each character, and more than once for most. Most lines have few different
-    # ones, and `str.replace` takes 2 to 4 µs for each. Otherwise all marks become one in the copy,
+    # ones, and `str.replace` takes 1 to 4 µs for each. Otherwise all marks become one in the copy,
     # which takes 0.04 µs for each character.
     shadow, pattern = text, _TOWER
     marks = _as_one_mark()
@@ -195,7 +195,7 @@ def safe_text(text: str) -> str:
                 text = text.replace(character, REPLACEMENT)
         text = _UNSAFE_BELOW.sub(REPLACEMENT, text)
     if has_beyond := all(look.search(text) is not None for look in _BEYOND_SOMEWHERE):
-        # Most lines have few different ones, and `str.replace` is ten times as fast as `re`.
+        # Most lines have few different ones: `str.replace` takes 1 µs where `re` takes 31.
         for _ in range(_FEW):
             if (unsafe := _UNSAFE_BEYOND.search(text)) is None:
                 break
