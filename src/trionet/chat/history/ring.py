@@ -21,7 +21,7 @@ MAX_BYTES = 64 << 20
 
 # What objects take, in bytes, as measured on CPython 3.11 with 64 bits: an event with its number,
 # time and cost, and its places in the lists; one entry of a list, with what lists keep in reserve;
-# a room with its lists. (A process with a full ring that keeps turning over is 39 to 64 MiB larger.)
+# a room with its lists. (A full ring that keeps turning over takes 39 to 64 MiB.)
 _EVENT = 256
 _ENTRY = 9
 _ID = 32
