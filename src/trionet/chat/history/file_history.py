@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -356,7 +357,8 @@ class FileHistory:
             if has_more:
                 return
             self._wake = trio.Event()
-            with trio.move_on_after(_RETRY if self._store.has_work else _FORGET_EVERY):
+            seconds = inf if self._days is None else _FORGET_EVERY
+            with trio.move_on_after(_RETRY if self._store.has_work else seconds):
                 await self._wake.wait()
         if self._unwritten and self._unwritten.bytes < _MANY_BYTES:
             await trio.sleep(_COLLECT)
