@@ -32,6 +32,8 @@ from trionet.chat.log import LocalLog
 from trionet.chat.operations import ConnectionId, LogIn, LogOut, Operation, RequestId, UniqueName
 from trionet.chat.state import State
 from trionet.chat.wire_format import WireFormat
+from trionet.checks import check_kind, check_kinds, shown
+from trionet.function_checks import check_callback
 
 
 class FanOut(Protocol):
@@ -137,6 +139,15 @@ class Switchboard:
         epoch: str = "",
         draw_token: Callable[[], str] = lambda: "",
     ) -> None:
+        if not hasattr(hub, "publish"):
+            raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
+        if state is not None:
+            check_kind("state", state, State, hint="trionet.chat.State()")
+        check_callback("clock", clock, arguments=0, optional=False)
+        check_callback("on_empty", on_empty, arguments=0, optional=False)
+        check_callback("on_deadline", on_deadline, arguments=0, optional=False)
+        check_kinds(epoch=(epoch, str))
+        check_callback("draw_token", draw_token, arguments=0, optional=False)
         self.state = state or State()
         self.is_closing = False
         self.hub = hub
@@ -171,8 +182,13 @@ class Switchboard:
             events.Left: self._left,
             events.Renamed: self._renamed,
             events.TopicSet: self._topic_set,
+            events.Removed: self._publish,
             events.Told: self._told,
+            events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
+            events.TakenOver: self._not_yet,
+            events.Held: self._not_yet,
+            events.EpochBegan: self._not_yet,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
             events.Stayed: self._stayed,
@@ -310,7 +326,7 @@ class Switchboard:
 
     def _publish(
         self,
-        event: events.Acted | events.Left | events.Renamed | events.TopicSet,
+        event: events.Acted | events.Left | events.Renamed | events.TopicSet | events.Removed,
         *,
         without: Collection[Box] = (),
         hides_own: bool = False,
@@ -370,6 +386,14 @@ class Switchboard:
             return
         receiver.written_to(event)
         self.hub.tell(receiver.box, event)
+
+    def _repeated(self, event: events.Repeated) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            session.answer(Own(event.event))
+
+    def _not_yet(self, event: events.StateEvent) -> None:
+        """Do nothing: no session asks to be held yet, and none restores a history."""
 
     def _logged_in(self, event: events.LoggedIn) -> None:
         session = self._arriving.pop(event.connection, None)
