@@ -47,7 +47,8 @@ class Emulator:
         self._stream.feed(text)
 
     def rows(self) -> list[str]:
-        """Return the rows as text, without spaces at the end; pyte's `display` fails on half characters."""
+        """Return the rows as text, without spaces at the end."""
+        # `display` of pyte fails on half characters.
         return [
             "".join(self.screen.buffer[y][x].data for x in range(self.screen.columns)).rstrip()
             for y in range(self.screen.lines)

@@ -1,0 +1,203 @@
+"""Run a window on a terminal: keys, painting, signals and the link to the server, in one thread.
+
+The link and the keys change the window and say so; one task paints, at most 20 times a second for
+what arrives, and at once for a key. A terminal that reads nothing stops that task alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
+
+import trio
+
+from trionet.chat.window import calls
+from trionet.chat.window.composition import compose
+from trionet.chat.window.model import Window
+from trionet.cli.window.keyboard import Keyboard
+from trionet.cli.window.painting import Painter
+from trionet.cli.window.styles import styles_for
+from trionet.cli.window.terminal import Terminal
+
+PAINTS_PER_SECOND = 20
+
+# Esc alone, and the beginning of a key's sequence, are told apart by what follows within this time.
+_ESCAPE_SECONDS = 0.05
+
+# How long the server may take to answer `quit`.
+_QUIT_SECONDS = 2.0
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_OTHERS = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
+
+
+class Link(Protocol):
+    """The window's connection to a server, which reconnects by itself."""
+
+    async def run(self, window: Window, changed: Callable[[], object]) -> None:
+        """Tell the window all events and how the connection is, and call `changed` after each."""
+
+    def ask(self, call: calls.ServerCall) -> None:
+        """Send a request. Never a checkpoint."""
+
+    async def quit(self) -> None:
+        """Tell the server that this member leaves, and wait until it knows."""
+
+
+async def run_window(
+    window: Window, link: Link, terminal: Terminal, environment: Mapping[str, str] = os.environ
+) -> int:
+    """Run a window until the person leaves or a signal ends it.
+
+    Args:
+        window: the window.
+        link: the connection; it is told to quit before this returns.
+        terminal: where the window is shown.
+        environment: tells what the terminal can do (`TERM`, `COLORTERM`, `NO_COLOR`).
+
+    Returns:
+        0, or the number of the signal that ended it.
+
+    Raises:
+        OSError: the terminal cannot be opened.
+
+    Cancellation: the terminal is restored and the server told.
+
+    Resource handling: signals that come until the server knows are taken here: a terminal that
+    hangs up sends SIGHUP twice.
+    """
+    # The signals first: one that came between would leave the terminal broken.
+    with trio.open_signal_receiver(*_ENDING, *_OTHERS) as signals:
+        running = _Running(window, link, terminal, environment)
+        try:
+            with terminal.shown():
+                await running.run(signals)
+        finally:
+            with trio.move_on_after(_QUIT_SECONDS, shield=True):
+                await link.quit()
+    return running.number
+
+
+class _Running:
+    """A window that is running; `number` is that of the signal that ends it."""
+
+    def __init__(
+        self, window: Window, link: Link, terminal: Terminal, environment: Mapping[str, str]
+    ) -> None:
+        self.number = 0
+        self._window = window
+        self._link = link
+        self._terminal = terminal
+        self._painter = Painter(styles_for(environment))
+        self._keyboard = Keyboard(self._press, self._paste)
+        self._scope = trio.CancelScope()
+        self._changed = trio.Event()
+        self._is_urgent = trio.Event()
+        self._also = ""
+
+    async def run(self, signals: AsyncIterator[int]) -> None:
+        self._note_change(is_urgent=True)
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_signals, signals)
+                nursery.start_soon(self._read_keys)
+                nursery.start_soon(self._paint)
+                await self._link.run(self._window, self._hear)
+                # The link is over for good. Its last words stay until the person leaves.
+                self._note_change()
+
+    def _hear(self) -> None:
+        self._carry_out()
+        self._note_change()
+
+    def _press(self, key: str) -> None:
+        self._window.press(key)
+        self._carry_out()
+
+    def _paste(self, text: str) -> None:
+        self._window.paste(text)
+        self._carry_out()
+
+    def _note_change(self, *, is_urgent: bool = False) -> None:
+        self._changed.set()
+        if is_urgent:
+            self._is_urgent.set()
+
+    def _carry_out(self) -> None:
+        for call in self._window.take_calls():
+            if isinstance(call, calls.Quit):
+                self._end(0)
+            elif isinstance(call, calls.Interrupt):
+                self._end(signal.SIGINT)
+            elif isinstance(call, calls.Bell):
+                self._also += "\a"
+            elif isinstance(call, calls.Mouse):
+                self._also += self._terminal.take_mouse(call.on)
+            elif isinstance(call, calls.Redraw):
+                self._painter.forget()
+            elif isinstance(call, calls.Suspend):
+                os.kill(os.getpid(), signal.SIGTSTP)
+            else:
+                self._link.ask(call)
+
+    def _end(self, number: int) -> None:
+        self.number = self.number or number
+        self._scope.cancel()
+
+    async def _paint(self) -> None:
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed = trio.Event()
+                columns, height = self._terminal.size()
+                self._window.resize(columns, height)
+                rows = compose(self._window)
+                # A terminal with fewer rows than a window has shows the last ones.
+                text = self._painter.paint(rows[-height:], columns)
+                also, self._also = self._also, ""
+                await self._terminal.write(also + text)
+                with trio.move_on_after(1 / PAINTS_PER_SECOND):
+                    await self._is_urgent.wait()
+                self._is_urgent = trio.Event()
+        except OSError:
+            self._end(signal.SIGHUP)
+
+    async def _read_keys(self) -> None:
+        is_open = False
+        while True:
+            with trio.move_on_after(_ESCAPE_SECONDS if is_open else math.inf) as waiting:
+                data = await self._terminal.read()
+            if waiting.cancelled_caught:
+                self._keyboard.flush()
+            elif not data:
+                self._end(signal.SIGHUP)
+                return
+            else:
+                self._keyboard.feed(data)
+            is_open = not waiting.cancelled_caught
+            self._note_change(is_urgent=True)
+
+    async def _watch_signals(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            if number in _ENDING:
+                self._end(number)
+            elif number == signal.SIGTSTP:
+                self._terminal.leave()
+                os.kill(os.getpid(), signal.SIGSTOP)
+                self._resume()
+            elif number == signal.SIGCONT:
+                self._resume()
+            else:
+                self._painter.forget()
+                self._note_change(is_urgent=True)
+
+    def _resume(self) -> None:
+        try:
+            self._terminal.enter()
+        except OSError:
+            self._end(signal.SIGHUP)
+        self._painter.forget()
+        self._note_change(is_urgent=True)
