@@ -9,7 +9,7 @@ import pytest
 
 from emulator import Emulator
 from trionet.chat.window import calls
-from trionet.chat.window.composition import compose
+from trionet.chat.window.composition import BARE_HINT, bare_lines, compose
 from trionet.chat.window.model import Window
 from trionet.chat.window.styled import row_text
 from trionet.cli.window.painting import Painter
@@ -326,6 +326,30 @@ def test_what_a_server_sends_cannot_reach_the_terminal() -> None:
     window.hear(entered("Ann", "\x1b[2J", topic="\x1b[2J", last=2))
     shown = "\n".join(row_text([*row.main, *row.side]) for row in compose(window))
     assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def test_the_bare_view_has_whole_lines_and_ends_with_any_key() -> None:
+    window = make_window(40, 10)
+    link = f"https://example.org/{'long/' * 20}"
+    window.hear(said(1, f"see {link}"))
+    type_text(window, "half")
+    press(window, "m-l")
+    assert bare_lines(window) == [f"12:00 Bea: see {link}", BARE_HINT]
+    press(window, "x")
+    assert not window.shows_bare
+    assert rows(window)[-1] == "> half"
+
+
+def test_tab_offers_the_last_speaker_first() -> None:
+    window = make_window(80, 24, "Bea", "Ben", "Bob")
+    for number, name in enumerate(["Bob", "Ben", "Ann"], 1):
+        window.hear(said(number, "hello", name=name))
+    press(window, "b", "tab")
+    assert rows(window)[-1] == "> Ben: "
+    press(window, "tab")
+    assert rows(window)[-1] == "> Bob: "
+    press(window, "tab")
+    assert rows(window)[-1] == "> Bea: "
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

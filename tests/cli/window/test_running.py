@@ -176,6 +176,19 @@ async def test_a_crash_leaves_the_terminal_whole() -> None:
     check_whole(run)
 
 
+async def test_the_bare_view_is_broken_by_the_terminal_and_ends_with_any_key() -> None:
+    async with running(40, 10) as run:
+        run.link.tell(said(1, "word" * 20))
+        run.terminal.type("\x1bl")
+        rows = await run.terminal.until_shown("press any key")
+        assert rows[:3] == [f"12:00 Bea: {'word' * 7}w", f"ord{'word' * 9}w", "ord" + "word" * 2]
+        run.terminal.type("x")
+        await run.terminal.until_shown("connected")
+        run.terminal.type("\x04")
+    assert run.status == 0
+    check_whole(run)
+
+
 async def test_another_size_is_painted_at_once() -> None:
     async with running() as run:
         run.link.tell(event("error", code="x", reason="a fault"))

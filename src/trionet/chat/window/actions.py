@@ -133,8 +133,8 @@ class Actions:
         self._window.search(text)
 
     def bare(self) -> None:
-        """Hide the list of members, or show it."""
-        self._window.toggle_bare()
+        """Show nothing but messages, to copy them."""
+        self._window.show_bare()
 
     def escape(self) -> None:
         """End a search, or the help."""

@@ -147,7 +147,7 @@ COMMANDS = {
         _Command("/say TEXT", "say a text, whatever it is", _say),
         _Command("/mouse [off]", "let the terminal select text, or the wheel scroll", _mouse),
         _Command("/bell [off]", "ring when you are mentioned", _bell),
-        _Command("/bare", "hide the list of members, or show it", lambda w, _: w.toggle_bare()),
+        _Command("/bare", "show nothing but messages, to copy them", lambda w, _: w.show_bare()),
         _Command("/help", "list commands and keys", _help),
         _Command("/quit", "leave the chat", lambda w, _: w.call(calls.Quit())),
     )

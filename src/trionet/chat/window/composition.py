@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from trionet.chat.window.entries import plain_text
 from trionet.chat.window.keys import key_help
 from trionet.chat.window.status import status_row
 from trionet.chat.window.styled import CURSOR, Row, cut_row, name_style, row_width, wrap
@@ -26,6 +27,8 @@ LIST_COLUMNS = 18
 MAX_INPUT_ROWS = 8
 
 _PROMPT = "> "
+
+BARE_HINT = "-- bare view: press any key to go back"
 
 
 class ScreenRow(NamedTuple):
@@ -53,19 +56,18 @@ class Layout(NamedTuple):
     input: int
 
 
-def lay_out(columns: int, height: int, *, bare: bool, input_rows: int) -> Layout:
+def lay_out(columns: int, height: int, input_rows: int) -> Layout:
     """Share out a screen.
 
     Args:
         columns: its width.
         height: its rows.
-        bare: whether the text is to be copied: without the list.
         input_rows: how many rows the text that is being typed would take.
     """
     topic = int(height >= MIN_HEIGHT_FOR_TOPIC)
     most = max(1, min(MAX_INPUT_ROWS, height // 3))
     typed = min(input_rows, most)
-    beside = LIST_COLUMNS + 1 if columns >= MIN_COLUMNS_FOR_LIST and not bare else 0
+    beside = LIST_COLUMNS + 1 if columns >= MIN_COLUMNS_FOR_LIST else 0
     log = max(0, height - topic - 1 - typed)
     return Layout(columns, height, topic, log, columns - beside, typed)
 
@@ -98,6 +100,24 @@ def compose(window: Window) -> list[ScreenRow]:
     rows += _input(window, shape)
     # One row is left for the text that is being typed, even where there is only one.
     return rows[len(rows) - shape.height :] if len(rows) > shape.height else rows
+
+
+def bare_lines(window: Window) -> list[str]:
+    """Return the messages that are seen as whole lines, for the terminal itself to break.
+
+    So it knows where a line ends, and what a person selects has no breaks and no list in it.
+    """
+    shape = window.layout
+    lines: list[str] = []
+    rows = 0
+    for entry in window.rooms.shown.log.seen():
+        for line in plain_text(entry, window.offset).split("\n"):
+            lines.append(line)
+            rows += max(1, -(-text_width(line) // shape.columns))
+    # One row is for the hint below. The newest are left if not all fit.
+    while len(lines) > 1 and rows > shape.height - 1:
+        rows -= max(1, -(-text_width(lines.pop(0)) // shape.columns))
+    return [*lines, BARE_HINT[: shape.columns - 1]]
 
 
 def _full(text: str, columns: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trionet.chat.window.widths import grapheme_width, graphemes, text_width
+from trionet.chat.window.widths import grapheme_width, graphemes
 
 # More than any message may have. What is pasted beyond it is refused.
 MAX_CHARACTERS = 16_384
@@ -169,10 +169,6 @@ class Editor:
                 width += own
         first = max(0, min(row - max_rows + 1 + (row < len(rows) - 1), row, len(rows) - max_rows))
         return rows[first : first + max_rows], row - first, column
-
-    def column_width(self) -> int:
-        """Return the columns before the cursor in its line."""
-        return text_width("".join(self.cells[self._line_start(self.at) : self.at]))
 
     def _line_start(self, at: int) -> int:
         while at and self.cells[at - 1] != "\n":

@@ -79,6 +79,12 @@ def entry_rows(
     return wrap(spans, columns, indent)
 
 
+def plain_text(entry: Entry, offset: UtcOffset) -> str:
+    """Return an entry as text, with its time and name."""
+    head = "".join(text for _, text in _HEADS[entry.kind](entry))
+    return f"{clock_text(entry.time, offset)} {head}{entry.text}"
+
+
 def _style_of(entry: Entry, style: str) -> str:
     """Return the style of an entry's text, given that of a message."""
     if entry.kind in (SAID, TOLD) or style == "found":

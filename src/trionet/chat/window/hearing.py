@@ -160,8 +160,7 @@ def _put(room: Room, entry: Entry) -> bool:
 
 
 def _count_unread(window: Window, room: Room, entry: Entry) -> None:
-    is_shown = room is window.rooms.shown and not window.is_away
-    if not is_shown or not room.log.follows_end:
+    if room is not window.rooms.shown or not room.log.follows_end:
         if room.log.mark is None:
             room.log.set_mark(room.log.end - 1)
         if room is not window.rooms.shown:

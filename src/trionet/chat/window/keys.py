@@ -38,7 +38,7 @@ BINDINGS = (
     Binding(("c-n", "m-down"), "next_room", "Ctrl-N, Ctrl-P: the next room, the one before"),
     Binding(("c-p", "m-up"), "previous_room"),
     Binding(("c-r",), "search", "Ctrl-R: search for the text typed; again: further up"),
-    Binding(("m-l",), "bare", "Alt-L: without the list of members, to copy text"),
+    Binding(("m-l",), "bare", "Alt-L: nothing but messages, to copy long lines"),
     Binding(("up",), "up", "Up, Down: what was sent before"),
     Binding(("down",), "down"),
     Binding(("left", "c-b"), "left"),

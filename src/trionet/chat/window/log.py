@@ -164,6 +164,17 @@ class Log:
             del rows[self._height :]
         return rows + [[]] * (self._height - len(rows))
 
+    def seen(self) -> list[Entry]:
+        """Return the entries of the view."""
+        if not self.entries:
+            return []
+        index, skip = self._top()
+        first, count = index, -skip
+        while index < self.end and count < self._height:
+            count += len(self._rows(index)[1])
+            index += 1
+        return self.entries[first - self.first : index - self.first]
+
     def scroll(self, rows: int) -> bool:
         """Move the view down by rows, or up if negative.
 

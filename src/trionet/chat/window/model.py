@@ -45,9 +45,10 @@ class Window:
         waiting: how many requests wait for their answers.
         question: what a key must answer first, or an empty text.
         shows_help: whether the keys are shown instead of the log.
+        shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
-        is_away: whether the person does not see the window, so that all that comes is unread.
+        offset: how far local time is ahead of UTC.
         time: the time of the newest event, in seconds since 1970.
     """
 
@@ -70,9 +71,10 @@ class Window:
         self.waiting = 0
         self.question = ""
         self.shows_help = False
+        self.shows_bare = False
         self.has_mouse = True
         self.has_bell = False
-        self.is_away = False
+        self.offset = offset
         self.time = 0
         # The room that was asked for, and is shown once it is entered.
         self.wanted_room = ""
@@ -85,7 +87,6 @@ class Window:
         self._actions = Actions(self)
         self._pasted = ""
         self._searched = ""
-        self._is_bare = False
         self._size = (80, 24)
         self._mention = _mention_pattern(name)
 
@@ -150,7 +151,9 @@ class Window:
 
     def press(self, key: str) -> None:
         """Do what a key asks for (see `keys`)."""
-        if not self.question:
+        if self.shows_bare:
+            self.shows_bare = False
+        elif not self.question:
             self._actions.press(key)
         elif key in ("y", "Y", "enter"):
             self._send_pasted()
@@ -206,9 +209,9 @@ class Window:
         self.rooms.shown.log.forget_found()
         self._searched = ""
 
-    def toggle_bare(self) -> None:
-        """Hide the list of members, or show it."""
-        self._is_bare = not self._is_bare
+    def show_bare(self) -> None:
+        """Show nothing but messages, so that long lines can be copied, until a key is pressed."""
+        self.shows_bare = True
 
     # What the terminal's side asks for.
 
@@ -221,7 +224,7 @@ class Window:
         """How the screen is shared out now; the room that is shown knows it as well."""
         columns, height = self._size
         typed = len(self.rooms.shown.draft.view(max(1, columns - 2), height)[0])
-        shape = lay_out(columns, height, bare=self._is_bare, input_rows=typed)
+        shape = lay_out(columns, height, typed)
         self.rooms.shown.log.resize(shape.log_columns, shape.log)
         return shape
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import trio
 
 from trionet.chat.window import calls
-from trionet.chat.window.composition import compose
+from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.model import Window
 from trionet.cli.window.keyboard import Keyboard
 from trionet.cli.window.painting import Painter
@@ -97,6 +97,7 @@ class _Running:
         self._changed = trio.Event()
         self._is_urgent = trio.Event()
         self._also = ""
+        self._is_bare = False
 
     async def run(self, signals: AsyncIterator[int]) -> None:
         self._note_change(is_urgent=True)
@@ -154,16 +155,29 @@ class _Running:
                 self._changed = trio.Event()
                 columns, height = self._terminal.size()
                 self._window.resize(columns, height)
-                rows = compose(self._window)
-                # A terminal with fewer rows than a window has shows the last ones.
-                text = self._painter.paint(rows[-height:], columns)
                 also, self._also = self._also, ""
-                await self._terminal.write(also + text)
+                await self._terminal.write(also + self._painted(columns, height))
                 with trio.move_on_after(1 / PAINTS_PER_SECOND):
                     await self._is_urgent.wait()
                 self._is_urgent = trio.Event()
         except OSError:
             self._end(signal.SIGHUP)
+
+    def _painted(self, columns: int, height: int) -> str:
+        """Return what makes the terminal show the window as it is now."""
+        if self._window.shows_bare:
+            if self._is_bare:
+                # It stands still while a person selects.
+                return ""
+            self._is_bare = True
+            return self._terminal.bare("\r\n".join(bare_lines(self._window)))
+        text = ""
+        if self._is_bare:
+            self._is_bare = False
+            self._painter.forget()
+            text = self._terminal.not_bare()
+        # A terminal with fewer rows than a window has shows the last ones.
+        return text + self._painter.paint(compose(self._window)[-height:], columns)
 
     async def _read_keys(self) -> None:
         is_open = False

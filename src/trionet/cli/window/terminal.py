@@ -94,6 +94,14 @@ class Terminal:
         self.has_mouse = on
         return _MOUSE_ON if on else _MOUSE_OFF
 
+    def bare(self, text: str) -> str:
+        """Return what shows a text that the terminal itself breaks, and selects as it is."""
+        return f"{_MOUSE_OFF}\x1b[?7h\x1b[0m\x1b[2J\x1b[H{text}"
+
+    def not_bare(self) -> str:
+        """Return what ends the bare view."""
+        return f"\x1b[?7l{_MOUSE_ON if self.has_mouse else ''}"
+
     def size(self) -> tuple[int, int]:
         """Return its columns and rows; 80 and 24 if it does not know."""
         try:
