@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from trionet import Outbox
-from trionet.fanout.batch import EncodedBatch
+from trionet.fanout.encoded import EncodedBatch
 from trionet.fanout.group import FormatGroup
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet import Box, Hub, Outbox, WhenSlow
-from trionet.fanout.hub import HIGH_WATER, HIGH_WATER_BYTES
+from trionet.fanout.log import HIGH_WATER, HIGH_WATER_BYTES
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 
@@ -890,7 +890,7 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
 
     with (
         mock.patch("trionet.fanout.group.MEMBERS_AT_ONCE", 1),
-        mock.patch("trionet.fanout.hub.MEMBERS_AT_ONCE", 1),
+        mock.patch("trionet.fanout.delivery.MEMBERS_AT_ONCE", 1),
     ):
         trio.run(main)
     assert received == model(steps)
@@ -986,7 +986,8 @@ async def test_a_thousand_topics_are_neither_tasks_nor_left_over() -> None:
         for box in boxes:
             hub.discard(box)
         await hub.wait_delivered()
-        assert (hub._groups, hub._by_topic, hub._members) == ({}, {}, {})
+        members = hub._membership
+        assert (members._groups, members._by_topic, members.group_of) == ({}, {}, {})
 
 
 async def test_an_outbox_counts_what_it_was_sent_through_all_its_topics() -> None:

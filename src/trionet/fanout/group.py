@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 
 from trionet.abc import Box, DirectBox
-from trionet.fanout.batch import Encode, EncodedBatch
+from trionet.fanout.encoded import Encode, EncodedBatch
 
 E = TypeVar("E")
 
