@@ -219,8 +219,11 @@ class SlowBox:
         self.direct = None if sent is None else lambda _lines: sent
         self.kept: list[tuple[bytes, int, int]] = []
 
-    def keep(self, lines: bytes, count: int, sent: int) -> None:
-        self.kept.append((lines, count, sent))
+    def keep_parts(self, parts: list[tuple[bytes, int]], sent: int) -> None:
+        for lines, count in parts:
+            if sent < len(lines):
+                self.kept.append((lines, count, sent))
+            sent = max(0, sent - len(lines))
 
     def join_count(self, _count: object) -> bool:
         return True
