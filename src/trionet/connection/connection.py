@@ -219,7 +219,7 @@ class Connection:
                 ``None``: the handler gets all lines again.
         """
         if hasattr(self.stream, "call_on_input"):
-            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer)
+            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer).serve
             cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:

@@ -83,16 +83,18 @@ class DeferredSends:
 
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
+        if self._flushes:
+            # Soon: whoever flushes has an eye on the time.
+            self._boxes.append(box)
+            return
         now = perf_counter()
         if not self._boxes:
             self._since = now
         elif now - self._since > _LONGEST:
-            # Whoever flushes at the end of the round still does.
-            flushes = self._flushes
             self.flush()
-            self._flushes, self._since = flushes, now
+            self._since = now
         self._boxes.append(box)
-        if not (self._flushes or self._is_woken) and self._task is not None:
+        if not self._is_woken and self._task is not None:
             self._is_woken = True
             trio.lowlevel.reschedule(self._task, WOKEN)
 
