@@ -37,8 +37,10 @@ from trionet.chat.requests import (
 from trionet.chat.rooms import Member
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
-from trionet.chat.wire_format import WireFormat
+from trionet.chat.wire_format import WireFormat, check_format
+from trionet.checks import check_box, check_kind
 from trionet.errors import BadLine
+from trionet.function_checks import check_callback
 from trionet.lines import Line
 from trionet.notices import EncodeNotice, LineRejected, ServerClosing
 
@@ -91,13 +93,25 @@ class Session:
         *,
         encode_notice: EncodeNotice | None = None,
     ) -> None:
+        if type(board) is not Switchboard:
+            check_kind("board", board, Switchboard, hint="trionet.chat.Switchboard(hub)")
+        if not hasattr(box, "put"):
+            check_box(box)
+        if not callable(charge):
+            check_callback("charge", charge, optional=False)
+        if encode_notice is not None and not callable(encode_notice):
+            check_callback("encode_notice", encode_notice)
         self.ended = False
         self.box = box
         self.wire = wire
         self.name: str | None = None
         self._board = board
         self._charge = charge
-        self._encode_notice = encode_notice or wire.encode_notice
+        try:
+            self._encode_notice = encode_notice or wire.encode_notice
+        except AttributeError:
+            check_format(wire)
+            raise
         self._member: int | None = None
         self._refused = 0
         # Whom it ignores, and who wrote to it last: the number and the name. Most have neither.

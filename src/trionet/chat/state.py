@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from trionet.chat import events
 from trionet.chat.events import StateEvent
-from trionet.chat.limits import DEFAULT_ROOMS
+from trionet.chat.limits import DEFAULT_ROOMS, ROOMS
 from trionet.chat.operations import (
     Act,
     Entry,
@@ -67,6 +67,7 @@ class State:
     """
 
     def __init__(self, *, max_rooms: int = DEFAULT_ROOMS) -> None:
+        ROOMS.check("max_rooms", max_rooms)
         self.time = 0
         self.max_rooms = max_rooms
         self._rooms = Rooms(max_rooms)

@@ -32,6 +32,8 @@ from trionet.chat.log import LocalLog
 from trionet.chat.operations import ConnectionId, LogIn, LogOut, Operation, RequestId, UniqueName
 from trionet.chat.state import State
 from trionet.chat.wire_format import WireFormat
+from trionet.checks import check_kind, check_kinds, shown
+from trionet.function_checks import check_callback
 
 
 class FanOut(Protocol):
@@ -137,6 +139,15 @@ class Switchboard:
         epoch: str = "",
         draw_token: Callable[[], str] = lambda: "",
     ) -> None:
+        if not hasattr(hub, "publish"):
+            raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
+        if state is not None:
+            check_kind("state", state, State, hint="trionet.chat.State()")
+        check_callback("clock", clock, arguments=0, optional=False)
+        check_callback("on_empty", on_empty, arguments=0, optional=False)
+        check_callback("on_deadline", on_deadline, arguments=0, optional=False)
+        check_kinds(epoch=(epoch, str))
+        check_callback("draw_token", draw_token, arguments=0, optional=False)
         self.state = state or State()
         self.is_closing = False
         self.hub = hub

@@ -11,6 +11,7 @@ import logging
 
 from trionet.encoding import check_lines
 from trionet.faults import FaultLog
+from trionet.function_checks import check_callback
 from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")
@@ -24,13 +25,21 @@ class SafeNotices:
 
     Args:
         encode: the service's function.
+        faults: where its faults are logged; default: a log of its own.
+
+    Attributes:
+        faults: where its faults are logged.
     """
 
-    __slots__ = ("_encode", "_faults")
+    __slots__ = ("_encode", "faults")
 
-    def __init__(self, encode: EncodeNotice) -> None:
+    def __init__(self, encode: EncodeNotice, faults: FaultLog | None = None) -> None:
         self._encode = encode
-        self._faults = FaultLog(logger)
+        self.faults = faults or FaultLog(logger)
+
+    def replaced(self, encode: EncodeNotice) -> SafeNotices:
+        """Return another function as one of these, with the same log of faults."""
+        return safe_notices(encode, self.faults)
 
     def __call__(self, notice: Notice) -> bytes:
         """Return the lines that tell a notice."""
@@ -39,7 +48,7 @@ class SafeNotices:
             if not lines:
                 raise ValueError("a notice takes at least one line")
         except Exception as error:
-            self._faults.report(
+            self.faults.report(
                 error, self._encode, "encode_notice failed; the peer gets a plain notice", notice
             )
             return encode_notice(notice)
@@ -50,6 +59,18 @@ class SafeNotices:
         return self(LinesMissed(count))
 
 
-def safe_notices(encode: EncodeNotice) -> SafeNotices:
-    """Return a function as a `SafeNotices`; one that is a `SafeNotices` stays the same object."""
-    return encode if isinstance(encode, SafeNotices) else SafeNotices(encode)
+def safe_notices(encode: EncodeNotice, faults: FaultLog | None = None) -> SafeNotices:
+    """Return a function as a `SafeNotices`; one that is a `SafeNotices` stays the same object.
+
+    Args:
+        encode: a service's function.
+        faults: see `SafeNotices`.
+
+    Raises:
+        TypeError: `encode` is no function.
+    """
+    if isinstance(encode, SafeNotices):
+        return encode
+    if not callable(encode):
+        check_callback("encode_notice", encode, optional=False)
+    return SafeNotices(encode, faults)

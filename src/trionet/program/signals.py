@@ -113,6 +113,8 @@ class Ending:
 
         Unless `reports_at_once` is set, the first is reported a little later than it comes: the
         same signal may be sent twice.
+
+        Cancellation: loses no signal.
         """
         await self._wait(lambda: self.count >= count)
         if not (self._is_noticed or self.reports_at_once):
@@ -120,7 +122,10 @@ class Ending:
             self._is_noticed = True
 
     async def wait_hangup(self) -> None:
-        """Wait for a SIGHUP, or for several at once. Always a checkpoint."""
+        """Wait for a SIGHUP, or for several at once. Always a checkpoint.
+
+        Cancellation: loses no signal.
+        """
         await self._wait(lambda: self._hangups > 0)
         self._hangups = 0
 

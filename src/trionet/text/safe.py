@@ -32,6 +32,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from trionet.kinds import shown
 from trionet.text.characters import (
     IGNORABLE_BELOW,
     IGNORABLE_BEYOND,
@@ -153,7 +154,7 @@ def safe_text(text: str) -> str:
     '�[2Jgone �(3 here)'
     """
     if not isinstance(text, str):
-        raise TypeError(f"text must be a str: write safe_text(str(value)), not {repr(text)[:60]}")
+        raise TypeError(f"text must be a str: write safe_text(str(value)), not {shown(text)}")
     # Nearly all lines are ASCII, and one pass in C is all they cost.
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
