@@ -14,7 +14,8 @@ The plan, and why nothing is ever left unsent:
 - So an outbox holds bytes only while that task is about to run. Nothing is deferred before `run`
   has begun or after it has ended. Whoever cannot wait for it calls `Outbox.release`: a close, a
   cancellation, the hub.
-- Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent.
+- Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent, and
+  so does the next task that waits for its outbox, as one with costly lines does between its slices.
 """
 
 from __future__ import annotations
@@ -97,6 +98,15 @@ class DeferredSends:
         if not self._is_woken and self._task is not None:
             self._is_woken = True
             trio.lowlevel.reschedule(self._task, WOKEN)
+
+    def flush_overdue(self) -> None:
+        """Send everything that is held if some of it has been for a millisecond. No checkpoint.
+
+        Whoever lets the others have their turn calls this first. A task with costly lines may not
+        have an answer yet, and so would not come to `add`.
+        """
+        if self._boxes and perf_counter() - self._since > _LONGEST:
+            self.flush()
 
     def flush(self) -> None:
         """Send everything that is held. Never a checkpoint."""
