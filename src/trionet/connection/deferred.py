@@ -16,6 +16,7 @@ The plan, and why nothing is ever left unsent:
   cancellation, the hub.
 - Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent, and
   so does the next task that waits for its outbox, as one with costly lines does between its slices.
+  Whoever flushes itself (`begin`) has a limit of its own, of two milliseconds.
 """
 
 from __future__ import annotations
