@@ -65,6 +65,13 @@ TOLD_TO_A_ROOM: list[tuple[Any, str]] = [
         ),
     ),
     (
+        events.Removed("lobby", 7, TIME, 1, "Ann", 3, 5),
+        (
+            '"removed","room":"lobby","number":7,"time":"2026-11-28T02:35:00.123Z","name":"Ann",'
+            '"of":3'
+        ),
+    ),
+    (
         events.Told(7, TIME, 1, 2, "Ann", "Bob", "psst", 5),
         '"told","number":7,"time":"2026-11-28T02:35:00.123Z","from":"Ann","to":"Bob","text":"psst"',
     ),

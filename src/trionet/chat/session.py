@@ -9,6 +9,7 @@ from trionet.abc import Box
 from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
+from trionet.chat.members import Member
 from trionet.chat.names import TOO_MANY_REFUSED
 from trionet.chat.operations import RequestId
 from trionet.chat.requests import (
@@ -34,7 +35,6 @@ from trionet.chat.requests import (
     SetTopic,
     Tell,
 )
-from trionet.chat.rooms import Member
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat, check_format
@@ -222,9 +222,6 @@ class Session:
         match request:
             case None:
                 pass
-            case LogIn(_, _, id_) if self._board.is_closing:
-                self.answer(Mistaken("server is closing", "closing", id_))
-                self.ended = True
             case LogIn():
                 self._log_in(request)
             case Ping(id_):
@@ -235,6 +232,10 @@ class Session:
                 raise Misunderstood("log in first", code="not-logged-in")
 
     def _log_in(self, request: LogIn) -> None:
+        if self._board.is_closing:
+            self.answer(Mistaken("server is closing", "closing", request.id))
+            self.ended = True
+            return
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))

@@ -139,13 +139,16 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does output of a
     client that cannot be written. That nobody reads the output any more is not an error.
 
+    After a server, signals are ignored: call this last.
+
     Raises:
         Ended: signals have ended the command.
         typer.Exit: in all other cases.
     """
     signals = Signals()
     status = FAILED
-    with signals_taken_by(signals.take, *_SIGNALS):
+    # A supervisor may signal a server that has just ended by itself. That is no failure.
+    with signals_taken_by(signals.take, *_SIGNALS, is_last=lambda: signals.is_server):
         try:
             status = trio.run(_supervise, command, signals)
         finally:

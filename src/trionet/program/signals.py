@@ -147,10 +147,19 @@ class Ending:
 
 
 @contextmanager
-def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[None]:
+def signals_taken_by(
+    take: Callable[[int], object], *numbers: int, is_last: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Have the raw handler pass signals to a function for as long as the block runs.
 
     If SIGHUP and SIGQUIT are ignored, as under ``nohup``, they stay ignored.
+
+    Args:
+        take: is called with the number of each signal.
+        numbers: the signals.
+        is_last: is asked when the block ends: whether the process exits now and its status must not
+            change. Then the signals are ignored from there on; default: they do again what they did
+            before.
 
     Raises:
         RuntimeError: this is not the main thread. Only there can signals be handled.
@@ -166,6 +175,10 @@ def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[N
             raise RuntimeError("signals can be handled only in the main thread") from None
         yield
     finally:
+        ignores = is_last()
         for number, handler in before.items():
+            if ignores:
+                signal.signal(number, signal.SIG_IGN)
+                continue
             # None: it was not installed from Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
