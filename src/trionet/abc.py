@@ -324,8 +324,8 @@ class Rounds(Protocol):
             flushes: the caller calls `flush` before it lets any other task run.
         """
 
-    def flush(self) -> bool:
-        """Send what they have left to be sent, and return whether there was anything."""
+    def flush(self) -> None:
+        """Send what they have left to be sent."""
 
 
 class Watched(Protocol):

@@ -9,13 +9,11 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 
 import pytest
 import trio
 import trio.testing
 
-from trionet.abc import Rounds
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.readiness import HAS_EPOLL, Readiness
 from trionet.transport.sockets import SocketStream
@@ -24,10 +22,10 @@ pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="only Linux has epoll")
 
 
 @asynccontextmanager
-async def running_readiness(rounds: Rounds | None = None) -> AsyncIterator[Readiness]:
+async def running_readiness() -> AsyncIterator[Readiness]:
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            readiness = Readiness(rounds)
+            readiness = Readiness()
             nursery.start_soon(readiness.run)
             yield readiness
             nursery.cancel_scope.cancel()
@@ -320,58 +318,6 @@ async def test_a_socket_can_be_closed_after_the_readiness_has_ended() -> None:
         async with running_readiness() as readiness:
             stream.wait_with(readiness)
         stream.close()
-
-
-class RecordedRounds:
-    """What happened in a round: its begin, the tasks that ran, and what was sent at its end."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.unsent = 0
-
-    def begin(self, woken: int, /, *, flushes: bool = False) -> None:
-        assert not flushes
-        self.events.append(f"{woken} woken")
-
-    def run(self) -> None:
-        self.events.append("ran")
-        self.unsent += 1
-
-    def flush(self) -> bool:
-        unsent, self.unsent = self.unsent, 0
-        if unsent:
-            self.events.append(f"{unsent} sent")
-        return bool(unsent)
-
-
-@pytest.mark.parametrize("chance", [0.4, 0.6])
-async def test_a_round_of_many_ends_once_all_its_tasks_have_run(
-    monkeypatch: pytest.MonkeyPatch, chance: float
-) -> None:
-    # Trio reverses half of its rounds. Under pytest-trio it would shuffle them.
-    monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", False)
-    monkeypatch.setattr("trio._core._run._r", SimpleNamespace(random=lambda: chance))
-    rounds = RecordedRounds()
-    pairs = [connected() for _ in range(3)]
-
-    async def receive(stream: SocketStream) -> None:
-        await stream.receive_some()
-        rounds.run()
-
-    async with running_readiness(rounds) as readiness, trio.open_nursery() as nursery:
-        streams = [SocketStream(sock, peer="peer") for _, sock in pairs]
-        for stream in streams:
-            stream.wait_with(readiness)
-            nursery.start_soon(receive, stream)
-        await trio.testing.wait_all_tasks_blocked()
-        for peer, _ in pairs:
-            peer.send(b"line\n")
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        assert rounds.events == ["3 woken", "ran", "ran", "ran", "3 sent"]
-        for stream in streams:
-            stream.close()
-    for peer, _ in pairs:
-        peer.close()
 
 
 async def test_more_sockets_than_one_round_takes_are_all_woken(

@@ -109,8 +109,8 @@ class DeferredSends:
         if self._boxes and perf_counter() - self._since > _LONGEST:
             self.flush()
 
-    def flush(self) -> bool:
-        """Send everything that is held; return whether anything was. Never a checkpoint."""
+    def flush(self) -> None:
+        """Send everything that is held. Never a checkpoint."""
         self._flushes = False
         boxes, self._boxes = self._boxes, []
         for box in boxes:
@@ -120,7 +120,6 @@ class DeferredSends:
                 # It concerns one peer alone, and not the others that share this loop.
                 logger.exception("an outbox could not send; it is given up")
                 box.give_up()
-        return bool(boxes)
 
     async def run(self) -> None:
         """Send what is held, round after round, until cancelled."""
