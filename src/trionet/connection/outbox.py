@@ -22,7 +22,7 @@ from trionet.checks import check_choice, check_kind, check_stream
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.waiting import Waits
 from trionet.connection.when_slow import WhenSlow
-from trionet.connection.writing import joined
+from trionet.connection.writing import counted, joined
 from trionet.encoding import check_lines
 from trionet.function_checks import check_callback
 from trionet.limits import BOUNDS
@@ -165,9 +165,7 @@ class Outbox(Waits):
         self._lines += lines
         self._bytes += size
         if sent != size:
-            parts = joined(pieces)
-            counted = ((it, lines if len(it) == size else it.count(b"\n")) for it in parts)
-            self.keep_parts(counted, sent)
+            self.keep_parts(counted(joined(pieces), lines, size), sent)
 
     async def send(self, lines: bytes) -> None:
         """Put lines after those that wait, and wait until all are sent. Always a checkpoint.
