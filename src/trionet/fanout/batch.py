@@ -1,4 +1,4 @@
-"""One batch of a hub: the events published in it, and how much of them each member gets. No I/O.
+"""One batch of a hub: what is appended to it, and which members differ from all others. No I/O.
 
 A batch records what happens in it: publications, what single members are told, who came and who
 left. When it is delivered, it joins its lines once for each format and set of topics, and cuts from
