@@ -10,8 +10,9 @@ from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.mouse_handlers import MouseHandlers
 from prompt_toolkit.layout.screen import Screen, WritePosition
 
-from trionet.cli.input_rows import count_rows_as_drawn
+from trionet.cli.input_rows import count_rows_as_drawn, parts_of_emoji
 
+ZWJ, ZWNJ, VS16 = "\u200d", "\u200c", "\ufe0f"
 FAMILY = "👨\u200d👩\u200d👧"
 
 TYPED = st.lists(
@@ -70,3 +71,25 @@ def test_the_cursor_is_in_sight_where_the_line_is_higher_than_the_terminal(
     draw(line, columns, rows)
     assert line.render_info is not None
     assert (0, cursor) in line.render_info._rowcol_to_yx
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        # A family, a pilot with a skin tone, a rainbow flag, a heart on fire, an eye.
+        (f"👨{ZWJ}👩{ZWJ}👧", f"👨{ZWNJ}👩{ZWNJ}👧"),
+        (f"👩🏽{ZWJ}✈{VS16}", f"👩🏽{ZWNJ}✈{ZWNJ}"),
+        (f"🏳{VS16}{ZWJ}🌈", f"🏳{ZWNJ}{ZWNJ}🌈"),
+        (f"❤{VS16}{ZWJ}🔥", f"❤{ZWNJ}{ZWNJ}🔥"),
+        (f"👁{VS16}", f"👁{ZWNJ}"),
+        # Somebody types a letter into a family.
+        (f"👨y{ZWJ}👧", f"👨y{ZWNJ}👧"),
+    ],
+)
+def test_an_emoji_sequence_is_shown_in_parts(typed: str, shown: str) -> None:
+    assert parts_of_emoji(typed) == shown
+
+
+@pytest.mark.parametrize("text", ["ක්\u200dෂ", "می\u200cخواهم", "क्\u200dष", "plain", "漢字", "👍🏽"])
+def test_other_text_is_shown_as_it_is(text: str) -> None:
+    assert parts_of_emoji(text) == text

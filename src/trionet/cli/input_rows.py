@@ -1,18 +1,53 @@
-"""How many rows of the terminal the line being typed fills.
+"""Which rows and columns of the terminal the line being typed fills.
 
 prompt_toolkit divides the width of a line by that of the terminal. But a character of two columns
 does not fit into the last column of a row, which then stays free; and a control character, which
 is drawn as two characters, counts as none. So a line got fewer rows than it fills, and its end
 could not be seen.
+
+It also adds up the widths of the parts of an emoji sequence, such as a family. Terminals that know
+the sequence draw one emoji of two columns instead, and then the cursor is not where prompt_toolkit
+takes it to be: edits appeared in the wrong place. So the line is shown with the parts separate. It
+is sent as it was typed.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
 from prompt_toolkit.layout.controls import BufferControl, GetLinePrefixCallable, UIContent
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.layout.screen import Char
+
+# A joiner beside a picture, or the wish for a coloured one behind it. In Indic scripts joiners are
+# a part of the spelling, and stay.
+_PICTURE = "[\u2190-\u2bff\U0001f000-\U0001ffff\ufe0f]"
+_JOINS = re.compile(f"(?<={_PICTURE})[\u200d\ufe0f]|\u200d(?={_PICTURE})")
+
+# No terminal gives it a column or joins what is beside it.
+_ZWNJ = "\u200c"
+
+
+def parts_of_emoji(text: str) -> str:
+    """Return a text of the same length in which emoji sequences are in parts of known widths."""
+    return _JOINS.sub(_ZWNJ, text)
+
+
+class EmojiInParts(Processor):
+    """Shows the parts of an emoji sequence, as every terminal draws them in the same columns."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """Return what is shown instead of the fragments of a line."""
+        fragments = transformation_input.fragments
+        shown = parts_of_emoji("".join(text for _, text, *_ in fragments))
+        at = 0
+        changed = []
+        for style, text, *_ in fragments:
+            changed.append((style, shown[at : at + len(text)]))
+            at += len(text)
+        return Transformation(changed)
 
 
 def count_rows_as_drawn(control: BufferControl) -> None:

@@ -24,7 +24,7 @@ from prompt_toolkit.layout import BufferControl, Layout
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import Output
 
-from trionet.cli.input_rows import count_rows_as_drawn
+from trionet.cli.input_rows import EmojiInParts, count_rows_as_drawn
 from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
 
 TAB = "    "
@@ -76,7 +76,7 @@ def open_session(
         history=history,
         input=keyboard,
         output=output,
-        input_processors=[_ReverseVideo(lambda: state.is_selected)],
+        input_processors=[EmojiInParts(), _ReverseVideo(lambda: state.is_selected)],
     )
     # `PromptThread.resize` is called for each change of the size, so there is no need to poll it.
     session.app.terminal_size_polling_interval = None
