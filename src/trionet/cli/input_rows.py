@@ -16,7 +16,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from prompt_toolkit.formatted_text import fragment_list_to_text, to_formatted_text
+from prompt_toolkit.formatted_text import (
+    StyleAndTextTuples,
+    fragment_list_to_text,
+    to_formatted_text,
+)
 from prompt_toolkit.layout.controls import BufferControl, GetLinePrefixCallable, UIContent
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.layout.screen import Char
@@ -43,7 +47,7 @@ class EmojiInParts(Processor):
         fragments = transformation_input.fragments
         shown = parts_of_emoji("".join(text for _, text, *_ in fragments))
         at = 0
-        changed = []
+        changed: StyleAndTextTuples = []
         for style, text, *_ in fragments:
             changed.append((style, shown[at : at + len(text)]))
             at += len(text)
