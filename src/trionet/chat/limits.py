@@ -19,7 +19,7 @@ ROOMS = Bound(least=1, most=1_000_000)
 DEFAULT_ROOMS = 10_000
 
 # How long a member that asked for it is held without a connection, in milliseconds: long enough
-# for a train in a tunnel, short enough that the others know who is there.
-# Ten days, because what is held takes places that others would have.
+# for a train in a tunnel, short enough that the others know who is there. Ten days at most, because
+# whoever is held takes a place that somebody else could have.
 GRACE = Bound(least=0, most=10 * 24 * 3600 * 1000)
 DEFAULT_GRACE = 60_000
