@@ -33,10 +33,15 @@ _JOINS = re.compile(f"(?<={_PICTURE})[\u200d\ufe0f]|\u200d(?={_PICTURE})")
 # No terminal gives it a column or joins what is beside it.
 _ZWNJ = "\u200c"
 
+# The letters that make a flag, as wide letters; the tones of skin, as a square. Each is two columns
+# wide by itself.
+_ALONE = {0x1F1E6 + at: chr(0xFF21 + at) for at in range(26)}
+_ALONE |= dict.fromkeys(range(0x1F3FB, 0x1F400), "\U0001f7eb")
+
 
 def parts_of_emoji(text: str) -> str:
     """Return a text of the same length in which emoji sequences are in parts of known widths."""
-    return _JOINS.sub(_ZWNJ, text)
+    return _JOINS.sub(_ZWNJ, text).translate(_ALONE)
 
 
 class EmojiInParts(Processor):
