@@ -83,7 +83,7 @@ def test_the_cursor_is_in_sight_where_the_line_is_higher_than_the_terminal(
         (f"❤{VS16}{ZWJ}🔥", f"❤{ZWNJ}{ZWNJ}🔥"),
         (f"👁{VS16}", f"👁{ZWNJ}"),
         # The flag of Germany.
-        ("🇩🇪", "ＤＥ"),  # noqa: RUF001
+        ("🇩🇪", "ＤＥ"),
         # Somebody types a letter into a family.
         (f"👨y{ZWJ}👧", f"👨y{ZWNJ}👧"),
     ],
