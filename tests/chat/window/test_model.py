@@ -307,6 +307,17 @@ def test_a_mistyped_command_stays_to_be_corrected() -> None:
     assert rows(window)[-1] == "> /jion x"
 
 
+def test_a_text_that_the_server_would_refuse_stays_to_be_shortened() -> None:
+    window = make_window()
+    window.paste("line\n" * 51)
+    press(window, "y")
+    assert window.take_calls() == []
+    assert window.rooms.shown.draft.text.count("\n") == 50
+    assert any("error: a text has at most 50 lines" in row for row in rows(window))
+    press(window, "backspace", *["backspace"] * 4, "enter")
+    assert len(window.take_calls()) == 1
+
+
 def test_ctrl_c_clears_the_text_and_then_leaves() -> None:
     window = make_window()
     type_text(window, "text")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from trionet.chat.commands import nearest
+from trionet.chat.requests import Misunderstood
+from trionet.chat.texts import safe_texts
 from trionet.chat.window import calls
 from trionet.chat.window.entries import ERROR
 from trionet.chat.window.keys import key_help
@@ -21,7 +23,8 @@ _FAREWELLS = frozenset(("quit", "exit", "bye", "/exit", "/bye", "/q", ":q", ":q!
 class _Command(NamedTuple):
     usage: str
     help: str
-    run: Callable[[Window, str], None]
+    # `False`: it cannot be done, and stays in the editor.
+    run: Callable[[Window, str], bool | None]
 
 
 def obey(window: Window, line: str) -> bool:
@@ -45,7 +48,17 @@ def say(window: Window, text: str) -> bool:
     if room == PRIVATE:
         window.tell("write /msg NAME TEXT or /reply TEXT here", kind=ERROR)
         return False
-    window.call(calls.Say(room, text))
+    return _send(window, text, calls.Say(room, text))
+
+
+def _send(window: Window, text: str, call: calls.Call) -> bool:
+    """Ask for a text to be sent, unless the server would refuse it: then it can be changed."""
+    try:
+        safe_texts(text)
+    except Misunderstood as error:
+        window.tell(str(error), kind=ERROR)
+        return False
+    window.call(call)
     return True
 
 
@@ -62,16 +75,15 @@ def _obey_command(window: Window, line: str) -> bool:
     if needed and not needed.startswith("[") and len(given) < len(needed.split()):
         window.tell(f"write {command.usage}", kind=ERROR)
         return False
-    command.run(window, argument.strip())
-    return True
+    return command.run(window, argument.strip()) is not False
 
 
-def _say(window: Window, text: str) -> None:
-    say(window, text)
+def _say(window: Window, text: str) -> bool:
+    return say(window, text)
 
 
-def _act(window: Window, text: str) -> None:
-    window.call(calls.Act(window.rooms.shown.name, text))
+def _act(window: Window, text: str) -> bool:
+    return _send(window, text, calls.Act(window.rooms.shown.name, text))
 
 
 def _join(window: Window, name: str) -> None:
@@ -88,16 +100,16 @@ def _leave(window: Window, name: str) -> None:
     window.call(calls.Leave(name.removeprefix("#") or window.rooms.shown.name))
 
 
-def _tell(window: Window, argument: str) -> None:
+def _tell(window: Window, argument: str) -> bool:
     to, _, text = argument.partition(" ")
-    window.call(calls.Tell(to, text.strip()))
+    return _send(window, text.strip(), calls.Tell(to, text.strip()))
 
 
-def _reply(window: Window, text: str) -> None:
+def _reply(window: Window, text: str) -> bool:
     if window.correspondent:
-        window.call(calls.Tell(window.correspondent, text))
-    else:
-        window.tell("nobody has written to you alone", kind=ERROR)
+        return _send(window, text, calls.Tell(window.correspondent, text))
+    window.tell("nobody has written to you alone", kind=ERROR)
+    return False
 
 
 def _who(window: Window, _: str) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from trionet.chat.window import calls, entries
 from trionet.chat.window.actions import Actions
+from trionet.chat.window.commands import say
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
 from trionet.chat.window.hearing import hear, page_entries, safe_lines
 from trionet.chat.window.log import MAX_ENTRIES
-from trionet.chat.window.rooms import PRIVATE, Room, Rooms
+from trionet.chat.window.rooms import Room, Rooms
 from trionet.chat.window.search import find_above
 from trionet.chat.window.times import UtcOffset, parse_time
 
@@ -239,10 +240,8 @@ class Window:
 
     def _send_pasted(self) -> None:
         text, self._pasted, self.question = self._pasted, "", ""
-        if self.rooms.shown.name == PRIVATE:
+        if not say(self, text):
             self._actions.insert(text)
-        else:
-            self.call(calls.Say(self.rooms.shown.name, text))
 
     def _load(self, room: Room, before: int) -> None:
         if room.loading is None and before > 1:
