@@ -318,6 +318,33 @@ def test_a_text_that_the_server_would_refuse_stays_to_be_shortened() -> None:
     assert len(window.take_calls()) == 1
 
 
+def test_f1_shows_the_keys_page_by_page() -> None:
+    window = make_window(40, 10)
+    before, seen = rows(window), ""
+    press(window, "f1")
+    while rows(window) != before:
+        seen += "\n".join(rows(window)[1:-2])
+        press(window, "f1")
+    assert "Enter: send" in seen
+    assert "Ctrl-D: leave" in seen
+    press(window, "f1", "escape")
+    assert rows(window) == before
+
+
+def test_history_that_is_refused_is_not_asked_for_again() -> None:
+    window = make_window(last=50)
+    window.not_loaded("lobby")
+    press(window, "pageup", "pageup")
+    assert window.take_calls() == []
+
+
+def test_notices_have_the_time_that_is_told() -> None:
+    window = make_window()
+    window.pass_time(1_795_867_200 + 60)
+    press(window, "c-r")
+    assert rows(window)[2] == "12:01 -- type what to look for, then Ctrl-R"
+
+
 def test_ctrl_c_clears_the_text_and_then_leaves() -> None:
     window = make_window()
     type_text(window, "text")

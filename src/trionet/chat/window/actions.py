@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trionet.chat.window import calls
 from trionet.chat.window.commands import COMMANDS, obey
 from trionet.chat.window.completion import Completion
+from trionet.chat.window.composition import count_help_pages
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
 
@@ -138,12 +139,13 @@ class Actions:
 
     def escape(self) -> None:
         """End a search, or the help."""
-        self._window.shows_help = False
+        self._window.help_page = 0
         self._window.end_search()
 
     def help(self) -> None:
-        """Show the keys, or the log again."""
-        self._window.shows_help = not self._window.shows_help
+        """Show the keys, then what did not fit, then the log again."""
+        pages = count_help_pages(self._window.layout)
+        self._window.help_page = (self._window.help_page + 1) % (pages + 1)
 
     def redraw(self) -> None:
         """Paint all anew."""

@@ -67,7 +67,10 @@ class AskRooms(Struct, frozen=True, gc=False):
 
 
 class History(Struct, frozen=True, gc=False):
-    """Ask for the events of a room before a number; `history` answers."""
+    """Ask for the events of a room before a number.
+
+    `history` answers. If it is refused, the link calls `Window.not_loaded`.
+    """
 
     room: str
     before: int

@@ -80,7 +80,7 @@ def compose(window: Window) -> list[ScreenRow]:
     if shape.topic:
         text = f" {room.name}: {room.topic}" if room.topic else f" {room.name}"
         rows.append(ScreenRow([("topic", _full(text, shape.columns))]))
-    body = _help(shape) if window.shows_help else room.log.rows()
+    body = _help(shape, window.help_page) if window.help_page else room.log.rows()
     side = _list(window, shape.log) if shape.log_columns < shape.columns else []
     for at, row in enumerate(body):
         beside = side[at] if side else []
@@ -126,11 +126,20 @@ def _full(text: str, columns: int) -> str:
     return shown + " " * (columns - text_width(shown))
 
 
-def _help(shape: Layout) -> list[Row]:
+def count_help_pages(shape: Layout) -> int:
+    """Return how many pages the keys take."""
+    return -(-len(_help_rows(shape)) // max(1, shape.log))
+
+
+def _help_rows(shape: Layout) -> list[Row]:
     rows: list[Row] = []
-    for line in ["", *key_help(), "", "/help lists the commands."]:
+    for line in [*key_help(), "/help lists the commands."]:
         rows += wrap([("text", f" {line}")], shape.log_columns, 3)
-    del rows[shape.log :]
+    return rows
+
+
+def _help(shape: Layout, page: int) -> list[Row]:
+    rows = _help_rows(shape)[(page - 1) * shape.log : page * shape.log]
     return rows + [[]] * (shape.log - len(rows))
 
 

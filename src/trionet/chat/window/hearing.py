@@ -211,7 +211,11 @@ def _missed(window: Window, event: Any) -> None:
     after, before = getattr(event, "after", None), getattr(event, "before", None)
     name = getattr(event, "room", None)
     if name is None or after is None or before is None:
-        window.tell(f"{getattr(event, 'count', 'some')} answers were lost")
+        window.tell("some answers were lost")
+        return
+    if name == PRIVATE:
+        # The log of private messages has numbers of its own.
+        window.tell("some private messages are missing")
         return
     room = window.rooms.get(name)
     count = before - after - 1

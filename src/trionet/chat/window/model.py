@@ -45,12 +45,12 @@ class Window:
         lag: how long the server takes to answer, in milliseconds, or ``None``.
         waiting: how many requests wait for their answers.
         question: what a key must answer first, or an empty text.
-        shows_help: whether the keys are shown instead of the log.
+        help_page: which page of the keys is shown instead of the log, from 1; 0: none.
         shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
         offset: how far local time is ahead of UTC.
-        time: the time of the newest event, in seconds since 1970.
+        time: the time as it was told last, or that of the newest event, in seconds since 1970.
     """
 
     me: str
@@ -71,7 +71,7 @@ class Window:
         self.lag: int | None = None
         self.waiting = 0
         self.question = ""
-        self.shows_help = False
+        self.help_page = 0
         self.shows_bare = False
         self.has_mouse = True
         self.has_bell = False
@@ -91,12 +91,16 @@ class Window:
         self._size = (80, 24)
         self._mention = _mention_pattern(name)
 
+    def pass_time(self, seconds: int) -> None:
+        """Take note of the time, in seconds since 1970. It never goes back."""
+        self.time = max(self.time, seconds)
+
     # What comes from the server.
 
     def hear(self, event: Any) -> None:
         """Change as an event says (see `hearing`)."""
         if (time := getattr(event, "time", None)) is not None:
-            self.time = max(self.time, parse_time(time))
+            self.pass_time(parse_time(time))
         hear(self, event)
 
     def link_up(self, how: str) -> None:
@@ -135,6 +139,11 @@ class Window:
             if entry.name:
                 room.spoke(entry.name, entry.time)
         room.is_complete = not more
+
+    def not_loaded(self, name: str) -> None:
+        """Take note that history was refused: no more of it is asked for."""
+        room = self.rooms.get(name)
+        room.loading, room.is_complete = None, True
 
     def load_first(self, room: Room) -> None:
         """Ask for what was said before one entered a room, the first time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
@@ -100,6 +101,7 @@ class _Running:
         self._is_bare = False
 
     async def run(self, signals: AsyncIterator[int]) -> None:
+        self._window.pass_time(int(time.time()))
         self._note_change(is_urgent=True)
         with self._scope:
             async with trio.open_nursery() as nursery:
@@ -111,10 +113,12 @@ class _Running:
                 self._note_change()
 
     def _hear(self) -> None:
+        self._window.pass_time(int(time.time()))
         self._carry_out()
         self._note_change()
 
     def _press(self, key: str) -> None:
+        self._window.pass_time(int(time.time()))
         self._window.press(key)
         self._carry_out()
 
