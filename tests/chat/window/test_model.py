@@ -129,6 +129,13 @@ def test_join_shows_the_room_when_it_is_entered() -> None:
     assert window.rooms.shown.name == "lobby"
 
 
+def test_whoever_leaves_the_only_room_is_told_what_to_do() -> None:
+    window = make_window()
+    window.hear(notice("left", 1, "Ann", count=1, reason="left"))
+    assert any("you have left lobby; /join another room" in row for row in rows(window))
+    assert window.rooms.shown.members == ["Bea"]
+
+
 def test_several_pasted_lines_are_asked_about_and_sent_as_one_text() -> None:
     window = make_window()
     window.paste("one\r\ntwo\r\n\r\nthree\r\n")
@@ -263,6 +270,17 @@ def test_a_search_goes_up_and_stays_where_it_found() -> None:
     assert rows(window) != found
     press(window, "escape", "m-end")
     assert window.rooms.shown.log.follows_end
+
+
+def test_what_the_log_does_not_have_is_searched_for_on_the_server() -> None:
+    window = make_window(last=100)
+    window.hear(said(101, "hay"))
+    type_text(window, "needle")
+    press(window, "c-r")
+    assert window.take_calls() == [calls.Search("lobby", "needle", 101, 20)]
+    window.hear(event("found", events=[said(7, "a needle")], more=False))
+    shown = "found: Saturday, 28 November 2026, 12:00 Bea: a needle"
+    assert window.rooms.shown.log.entries[-1].text == shown
 
 
 def test_a_reconnect_keeps_what_was_half_typed_and_shows_the_countdown() -> None:

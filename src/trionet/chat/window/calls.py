@@ -77,6 +77,15 @@ class History(Struct, frozen=True, gc=False):
     limit: int
 
 
+class Search(Struct, frozen=True, gc=False):
+    """Ask for older messages of a room that have a text; `found` answers."""
+
+    room: str
+    text: str
+    before: int
+    limit: int
+
+
 class Bell(Struct, frozen=True, gc=False):
     """Ring the terminal's bell."""
 
@@ -103,6 +112,8 @@ class Interrupt(Struct, frozen=True, gc=False):
     """Leave the chat, and end as Ctrl-C ends a program."""
 
 
-ServerCall: TypeAlias = Say | Act | Tell | Join | Leave | SetTopic | Nick | Who | AskRooms | History
+ServerCall: TypeAlias = (
+    Say | Act | Tell | Join | Leave | SetTopic | Nick | Who | AskRooms | History | Search
+)
 TerminalCall: TypeAlias = Bell | Mouse | Redraw | Suspend | Quit | Interrupt
 Call: TypeAlias = ServerCall | TerminalCall

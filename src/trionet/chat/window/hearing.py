@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trionet.chat.window import entries
 from trionet.chat.window.calls import Bell
-from trionet.chat.window.entries import Entry
+from trionet.chat.window.entries import Entry, plain_text
 from trionet.chat.window.rooms import PRIVATE, Room
-from trionet.chat.window.times import parse_time
+from trionet.chat.window.times import day_of, day_text, parse_time
 from trionet.text.safe import safe_message, safe_text
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ def _left(window: Window, event: Any) -> None:
     silent = room.is_silent(event.name, parse_time(event.time))
     if event.name == window.me and event.reason in ("left", "moved"):
         window.rooms.drop(event.room)
+        if event.room in window.rooms:
+            # A window always shows some room.
+            window.tell(f"you have left {safe_text(event.room)}; /join another room")
+            room.left(safe_text(event.name), event.count)
     elif _notice(window, room, event, is_hidden=silent):
         room.left(safe_text(event.name), event.count)
 
@@ -241,6 +245,14 @@ def _history(window: Window, event: Any) -> None:
     window.loaded(event.room, event.events, more=event.more)
 
 
+def _found(window: Window, event: Any) -> None:
+    for entry in page_entries(window, event.events):
+        text = plain_text(entry, window.offset)
+        window.tell(f"found: {day_text(day_of(entry.time, window.offset))}, {text}")
+    if not event.events:
+        window.tell("the server has found nothing")
+
+
 def _error(window: Window, event: Any) -> None:
     window.tell(safe_text(event.reason), kind=entries.ERROR)
 
@@ -276,6 +288,7 @@ _CHANGES: dict[str, Callable[[Window, Any], None]] = {
     "missed": _missed,
     "epoch": _epoch,
     "history": _history,
+    "found": _found,
     "error": _error,
     "log": _log,
     "closing": _closing,

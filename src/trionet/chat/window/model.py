@@ -24,6 +24,9 @@ from trionet.chat.window.times import UtcOffset, parse_time
 # The events that are asked for at a time while a person scrolls up.
 PAGE = 200
 
+# The messages that a search on the server shows at most.
+FOUND = 20
+
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
 
@@ -196,9 +199,7 @@ class Window:
         if gap is not None and gap >= room.log.top:
             self._load(room, room.log[gap].number + 1)
         elif (at_top or not room.log.entries) and not room.is_complete:
-            shown = (one for one in room.log.entries if one.kind not in entries.OWN_KINDS)
-            first = next(shown, None)
-            self._load(room, room.last + 1 if first is None else first.number)
+            self._load(room, self._oldest(room))
 
     def search(self, text: str) -> None:
         """Search up from what was found last, or from the end."""
@@ -210,7 +211,7 @@ class Window:
         start = log.found if text == self._searched and log.found is not None else log.end
         self._searched = text
         if (found := find_above(log, text, start)) is None:
-            self.tell(f"nothing further up has {text!r}")
+            self._search_server(text)
         else:
             log.show_found(found)
 
@@ -251,6 +252,21 @@ class Window:
         text, self._pasted, self.question = self._pasted, "", ""
         if not say(self, text):
             self._actions.insert(text)
+
+    def _search_server(self, text: str) -> None:
+        room = self.rooms.shown
+        if room.is_complete:
+            self.tell(f"nothing further up has {text!r}")
+        else:
+            self.tell(f"asking the server for {text!r}")
+            self.call(calls.Search(room.name, text, self._oldest(room), FOUND))
+
+    @staticmethod
+    def _oldest(room: Room) -> int:
+        """Return the number of the oldest event that is in a room's log."""
+        events = (entry for entry in room.log.entries if entry.kind not in entries.OWN_KINDS)
+        first = next(events, None)
+        return room.last + 1 if first is None else first.number
 
     def _load(self, room: Room, before: int) -> None:
         if room.loading is None and before > 1:
