@@ -412,7 +412,7 @@ def test_whoever_is_ignored_is_not_heard_through_nicks_until_the_ignoring_ends()
     bob.receive("/ignore Zoe")
     bob.end()
     ann.end()
-    assert board._deaf == {}
+    assert (board.ignoring._deaf, board.ignoring._by_box) == ({}, {})
 
 
 def test_a_member_with_receipts_gets_its_own_copy_where_it_gave_an_id() -> None:

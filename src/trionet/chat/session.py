@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
 from trionet.chat.names import TOO_MANY_REFUSED
 from trionet.chat.operations import RequestId
@@ -50,9 +51,6 @@ MAX_REFUSED_NAMES = 10
 # line may have. So a list of 10,000 members costs as much as 17 lines.
 BYTES_A_TOKEN = 4096
 
-# How many members a connection may ignore. Each costs some 200 bytes while it is here.
-MAX_IGNORED = 100
-
 # One object for everyone, so that a hub can encode it once for many.
 _HELPED = Helped()
 
@@ -78,7 +76,7 @@ class Session:
     """
 
     __slots__ = (
-        "_board", "_charge", "_encode_notice", "_ignored", "_member", "_refused", "_writer",
+        "_board", "_charge", "_encode_notice", "_member", "_refused", "_writer",
         "box", "ended", "name", "wire",
     )  # fmt: skip
 
@@ -100,8 +98,7 @@ class Session:
         self._encode_notice = encode_notice or wire.encode_notice
         self._member: int | None = None
         self._refused = 0
-        # Whom it ignores, and who wrote to it last: the number and the name. Most have neither.
-        self._ignored: set[int] | None = None
+        # Who wrote to it last: the number and the name.
         self._writer: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
@@ -167,11 +164,6 @@ class Session:
 
     # -- what the switchboard calls
 
-    @property
-    def ignores(self) -> Collection[int]:
-        """The members that it does not hear."""
-        return self._ignored or ()
-
     def logged_in(self, member: int, name: str) -> None:
         """Take note that the peer is a member."""
         self._member = member
@@ -184,11 +176,6 @@ class Session:
     def named(self, name: str) -> None:
         """Take note that the member is called so."""
         self.name = name
-
-    def hears_no_more_of(self, member: int) -> None:
-        """Take note that a member that it ignores is gone."""
-        if self._ignored is not None:
-            self._ignored.discard(member)
 
     def written_to(self, told: events.Told) -> None:
         """Take note that somebody wrote to the member alone."""
@@ -301,20 +288,15 @@ class Session:
         other = self._other(name)
         if other is None:
             return
-        ignored = self._ignored = self._ignored or set()
-        if len(ignored) >= MAX_IGNORED and other.id not in ignored:
+        if self._board.ignoring.add(self.box, other.id):
+            self.answer(Ignored(other.name.shown))
+        else:
             self._reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
-            return
-        ignored.add(other.id)
-        self._board.ignore(self, other.id)
-        self.answer(Ignored(other.name.shown))
 
     def _hear_again(self, name: str) -> None:
         other = self._other(name)
         if other is not None:
-            if self._ignored is not None:
-                self._ignored.discard(other.id)
-            self._board.hear_again(self, other.id)
+            self._board.ignoring.discard(self.box, other.id)
             self.answer(Ignored(other.name.shown, again=True))
 
     def _other(self, name: str) -> Member | None:

@@ -4,8 +4,7 @@ Sessions append operations here. What comes of them goes to the hub: to the topi
 one member alone. All of that happens in one stretch, without a checkpoint. So all members see one
 common sequence, and every count and every list of names agrees with its place in it.
 
-What belongs to a connection, such as whom it ignores, is here and in its session, and never in the
-state.
+What belongs to a connection, such as whom it ignores (`ignoring.py`), is never in the state.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from trionet.chat.answers import (
     RoomList,
     Welcomed,
 )
+from trionet.chat.ignoring import Ignoring
 from trionet.chat.log import LocalLog
 from trionet.chat.operations import ConnectionId, LogIn, LogOut, Operation, RequestId, UniqueName
 from trionet.chat.state import State
@@ -85,10 +85,6 @@ class Local(Protocol):
     def wire(self) -> WireFormat:
         """Its wire format."""
 
-    @property
-    def ignores(self) -> Collection[int]:
-        """The members that it does not hear."""
-
     def logged_in(self, member: int, name: str) -> None:
         """Take note that it is a member."""
 
@@ -100,9 +96,6 @@ class Local(Protocol):
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
-
-    def hears_no_more_of(self, member: int) -> None:
-        """Take note that a member that it ignores is gone."""
 
     def written_to(self, told: events.Told) -> None:
         """Take note that somebody wrote to the member alone."""
@@ -123,6 +116,7 @@ class Switchboard:
     Attributes:
         state: the state. Only entries of the log change it.
         clock: the clock that it was given.
+        ignoring: who hears nothing of whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.
     """
 
@@ -141,6 +135,7 @@ class Switchboard:
         self.is_closing = False
         self.hub = hub
         self.clock = clock
+        self.ignoring = Ignoring()
         self._log = LocalLog(self.state, clock, self._show)
         self._on_empty = on_empty
         self._on_deadline = on_deadline
@@ -151,8 +146,6 @@ class Switchboard:
         # The sessions that are logging in, and those of members.
         self._arriving: dict[ConnectionId, Local] = {}
         self._local: dict[int, Local] = {}
-        # The sessions that ignore a member.
-        self._deaf: dict[int, dict[Local, None]] = {}
         # The names that a newcomer to a room is told, once there are as many as it is told at most.
         # They are kept until one of them leaves or is renamed: a thousand who join at once make
         # the tuple 20 times, not 1,000.
@@ -213,21 +206,9 @@ class Switchboard:
         if self._local.get(member) is not session:
             return
         del self._local[member]
-        for other in tuple(session.ignores):
-            self.hear_again(session, other)
+        self.ignoring.forget_box(session.box)
         self.hub.discard(session.box)
         self.append(LogOut(member, reason))
-
-    def ignore(self, session: Local, member: int) -> None:
-        """Keep from a session what a member says from now on."""
-        self._deaf.setdefault(member, {})[session] = None
-
-    def hear_again(self, session: Local, member: int) -> None:
-        """Undo `ignore`."""
-        deaf = self._deaf.get(member, {})
-        deaf.pop(session, None)
-        if not deaf:
-            self._deaf.pop(member, None)
 
     def entered(self, member: int, room: str, id_: RequestId) -> Entered:
         """Return what a member is told that has entered a room."""
@@ -299,14 +280,14 @@ class Switchboard:
             event,
             topic=event.room,
             exclude=own,
-            without=self._deaf_boxes(event.member),
+            without=self.ignoring.deaf_to(event.member),
             entries=len(event.texts),
         )
         if event.ids is not None and session is not None and session.wire.receipts:
             self.hub.tell(session.box, Own(event))
 
     def _acted(self, event: events.Acted) -> None:
-        self._publish(event, without=self._deaf_boxes(event.member), hides_own=True)
+        self._publish(event, without=self.ignoring.deaf_to(event.member), hides_own=True)
 
     def _publish(
         self,
@@ -366,10 +347,11 @@ class Switchboard:
         sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
         if sender is not None:
             sender.answer(Own(event))
-        if receiver is None or receiver is sender or event.member in receiver.ignores:
+        if receiver is None or receiver is sender:
             return
-        receiver.written_to(event)
-        self.hub.tell(receiver.box, event)
+        if not self.ignoring.is_deaf(receiver.box, event.member):
+            receiver.written_to(event)
+            self.hub.tell(receiver.box, event)
 
     def _logged_in(self, event: events.LoggedIn) -> None:
         session = self._arriving.pop(event.connection, None)
@@ -385,8 +367,7 @@ class Switchboard:
             session.answer(self.entered(event.member, room, event.id))
 
     def _logged_out(self, event: events.LoggedOut) -> None:
-        for session in self._deaf.pop(event.member, {}):
-            session.hears_no_more_of(event.member)
+        self.ignoring.forget_member(event.member)
         if not self.state.members:
             self._on_empty()
 
@@ -414,8 +395,3 @@ class Switchboard:
                 session.answer(Mistaken(event.reason, event.code, event.id, event.room))
             else:
                 session.answer(self.mistaken(event.reason, event.code, event.id))
-
-    def _deaf_boxes(self, member: int) -> Collection[Box]:
-        """Return the boxes of those who ignore a member."""
-        deaf = self._deaf.get(member)
-        return [session.box for session in deaf] if deaf else ()
