@@ -19,6 +19,7 @@ from trionet.abc import TellsDelivery as TellsDelivery
 from trionet.abc import TellsTruncation as TellsTruncation
 from trionet.abc import TurnsAway as TurnsAway
 from trionet.connection.closing import lingering_close as lingering_close
+from trionet.connection.connecting import connect as connect
 from trionet.connection.connection import Connection as Connection
 from trionet.connection.http_request import is_http_request as is_http_request
 from trionet.connection.input_end import InputEnd as InputEnd
