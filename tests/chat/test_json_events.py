@@ -63,6 +63,13 @@ TOLD_TO_A_ROOM: list[tuple[Any, str]] = [
         ),
     ),
     (
+        events.Removed("lobby", 7, TIME, 1, "Ann", 3, 5),
+        (
+            '"removed","room":"lobby","number":7,"time":"2026-11-28T02:35:00.123Z","name":"Ann",'
+            '"of":3'
+        ),
+    ),
+    (
         events.Told(7, TIME, 1, 2, "Ann", "Bob", "psst", 5),
         '"told","number":7,"time":"2026-11-28T02:35:00.123Z","from":"Ann","to":"Bob","text":"psst"',
     ),
@@ -174,8 +181,8 @@ def test_the_notices_of_the_toolkit_are_objects_too(notice: Notice, fields: str)
 
 # What is for the switchboard alone.
 INWARD = {
-    events.LoggedIn, events.LoggedOut, events.LoginRefused, events.Named, events.Refused,
-    events.Stayed,
+    events.EpochBegan, events.Held, events.LoggedIn, events.LoggedOut, events.LoginRefused,
+    events.Named, events.Refused, events.Repeated, events.Stayed, events.TakenOver,
 }  # fmt: skip
 
 

@@ -363,7 +363,13 @@ def test_a_notice_of_the_toolkit_is_encoded_as_one_line(notice: Notice, text: st
 
 
 @pytest.mark.parametrize(
-    "event", [Welcomed("Ann", "token", "epoch"), Own(acted("Ann", "x")), Own(said("Ann", "x"))]
+    "event",
+    [
+        Welcomed("Ann", "token", "epoch"),
+        Own(acted("Ann", "x")),
+        Own(said("Ann", "x")),
+        events.Removed(*HERE_AND_NOW, "Ann", 1),
+    ],
 )
 def test_what_only_programs_need_is_left_out(event: Event) -> None:
     assert encode(event) == b""
@@ -371,12 +377,16 @@ def test_what_only_programs_need_is_left_out(event: Event) -> None:
 
 # What the switchboard takes and never sends on.
 INWARD = {
+    events.EpochBegan,
+    events.Held,
     events.LoggedIn,
     events.LoggedOut,
     events.LoginRefused,
     events.Named,
     events.Refused,
+    events.Repeated,
     events.Stayed,
+    events.TakenOver,
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from state_machine import Machine, join, login
 from trionet.chat import events as ev
 from trionet.chat import operations as op
+from trionet.chat.room_names import parse_room
 from trionet.chat.rooms import MAX_ROOMS_A_MEMBER, TOPIC_KEPT
+from trionet.chat.state import State
 
 A_DAY = 24 * 60 * 60 * 1000
 
@@ -88,3 +90,92 @@ def test_a_topic_that_is_removed_keeps_no_room() -> None:
     one.do(join(ann, "builds"), op.SetTopic(ann, "builds", ""), op.Leave(ann, "builds"))
     assert list(one.state.rooms) == ["lobby"]
     assert one.state.next_deadline() is None
+
+
+# What a history has kept
+
+
+def kept(name: str, last: int, topic: str = "", since: int = 0) -> op.KeptRoom:
+    return op.KeptRoom(parse_room(name), last, topic, since)
+
+
+def test_what_a_history_kept_is_gone_on_from() -> None:
+    one = Machine(epoch="drawn")
+    rooms = kept("quiet", 500), kept("builds", 70, "green"), kept("lobby", 40, "hello")
+    assert one.do(op.Restore("kept", rooms, 900)) == [ev.EpochBegan("kept")]
+    assert one.state.epoch == "kept"
+    assert [(room.name.key, room.topic) for room in one.state.listed_rooms()] == [
+        ("lobby", "hello"),
+        ("builds", "green"),
+    ]
+    told = one.do(login("Ann", "lobby", "builds", "quiet", "new"))
+    assert [(event.room, event.number) for event in told if isinstance(event, ev.Joined)] == [
+        ("lobby", 41),
+        ("builds", 71),
+        # Their numbers may all have been given, in this room or in another.
+        ("quiet", 901),
+        ("new", 902),
+    ]
+    other = State.load(one.state.dump())
+    assert other.epoch == "kept"
+    assert other.dump() == one.state.dump()
+
+
+def test_the_highest_number_is_at_least_that_of_each_room() -> None:
+    one = Machine()
+    assert one.do(op.Restore("", (kept("quiet", 500),))) == []
+    (joined,) = one.do(join(one.log_in("Ann"), "new"))
+    assert isinstance(joined, ev.Joined)
+    assert joined.number == 501
+
+
+def test_topics_of_a_history_expire_thirty_days_after_the_last_event_of_their_room() -> None:
+    one = Machine()
+    now = 2 * TOPIC_KEPT
+    rooms = (
+        kept("a", 1, "old", now - TOPIC_KEPT),
+        kept("b", 1, "newer", now - 5),
+        kept("c", 1, "unknown"),
+        kept("d", 1, "from a clock that was set back since", now + 5),
+        kept("e", 1, "older", now - 7),
+    )
+    one.do(op.Restore("new", rooms), later=now - 1_000)
+    assert set(one.state.rooms) == {"lobby", "b", "c", "d", "e"}
+    assert one.state.next_deadline() == now - 7 + TOPIC_KEPT
+    one.do(later=TOPIC_KEPT - 7)
+    assert set(one.state.rooms) == {"lobby", "b", "c", "d"}
+    one.do(later=2)
+    assert set(one.state.rooms) == {"lobby", "c", "d"}
+    assert State.load(one.state.dump()).next_deadline() == one.state.next_deadline()
+    one.do(later=5)
+    assert set(one.state.rooms) == {"lobby"}
+
+
+def test_of_more_rooms_than_there_may_be_the_newest_topics_come_back() -> None:
+    one = Machine(max_rooms=3)
+    rooms = kept("a", 1, "t"), kept("b", 1, "t"), kept("c", 1, "t"), kept("lobby", 1, "t")
+    one.do(op.Restore("", rooms))
+    assert set(one.state.rooms) == {"lobby", "b", "c"}
+    # The order of topics has come back too.
+    one.do(login("Ann", "d"))
+    assert set(one.state.rooms) == {"lobby", "c", "d"}
+
+
+def test_of_rooms_that_look_alike_by_the_tables_of_today_the_newest_comes_back() -> None:
+    one = Machine()
+    one.do(op.Restore("", (kept("builds", 1, "t"), kept("bui1ds", 1, "t"), kept("l0bby", 1, "t"))))
+    assert set(one.state.rooms) == {"lobby", "bui1ds"}
+
+
+def test_a_history_that_comes_later_changes_no_topic_and_lets_no_number_come_again() -> None:
+    one = Machine()
+    ann = one.log_in("Ann", "lobby", "builds")
+    one.do(op.Say(ann, "builds", ["a"] * 9))
+    told = one.do(op.Restore("new", (kept("lobby", 50, "t"), kept("quiet", 3, "t")), 5))
+    assert told == [ev.EpochBegan("new")]
+    assert one.state.rooms["lobby"].topic == ""
+    assert one.do(op.Act(ann, "lobby", "a"))[0] == ev.Acted("lobby", 51, 1_000, ann, "Ann", "a")
+    assert one.do(op.Act(ann, "builds", "a"))[0] == ev.Acted("builds", 12, 1_000, ann, "Ann", "a")
+    (joined,) = one.do(join(ann, "quiet"))
+    assert isinstance(joined, ev.Joined)
+    assert joined.number == 12

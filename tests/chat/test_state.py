@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from state_machine import Machine, join, login, rename
+from state_machine import Machine, join, login, rename, token
 from trionet.chat import events as ev
 from trionet.chat import operations as op
 from trionet.chat.names import parse_name
@@ -14,6 +17,7 @@ from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
 from trionet.chat.state import State
 
 A_DAY = 24 * 60 * 60 * 1000
+GRACE = 60_000
 
 
 # Names and logging in
@@ -136,6 +140,19 @@ def test_the_clock_never_goes_back() -> None:
     assert acted.time == 1_000
 
 
+def test_removing_a_message_is_an_event_with_a_number_of_its_own() -> None:
+    one = Machine()
+    ann = one.log_in("Ann")
+    one.do(op.Say(ann, "lobby", ["a", "b"]))
+    assert one.do(op.Remove(ann, "lobby", 2, 7)) == [
+        ev.Removed("lobby", 4, 1_000, ann, "Ann", 2, 7)
+    ]
+    assert one.do(op.Act(ann, "lobby", "a")) == [ev.Acted("lobby", 5, 1_000, ann, "Ann", "a")]
+    assert one.do(op.Remove(ann, "builds", 2, 7)) == [
+        ev.Refused(ann, "not-in-room", "you are not in builds", 7)
+    ]
+
+
 # Private messages, and leaving
 
 
@@ -173,27 +190,59 @@ def test_a_member_who_logs_out_leaves_each_room_once() -> None:
         op.Leave(ann, "lobby"),
         op.SetTopic(ann, "lobby", "a"),
         rename(ann, "Anna"),
+        op.Remove(ann, "lobby", 2),
+        op.Detach(ann, ("here", 0)),
+        op.Evict(ann),
     ):
         assert one.do(late) == []
 
 
 # The same on every machine
 
+Script: TypeAlias = list[tuple[list[op.Operation], int, str]]
+
 names = st.sampled_from(["Ann", "ann", "аnn", "Bob", "Cid"])
 rooms = st.sampled_from(["lobby", "a", "b", "c"])
 members = st.integers(1, 5)
 ids = st.one_of(st.none(), st.integers(0, 9), st.text("x", max_size=1))
 texts = st.lists(st.text("xy", max_size=3), min_size=1, max_size=3)
+runs = st.lists(st.tuples(st.text("xy", max_size=3), ids), min_size=1, max_size=4)
+# Which of those that were drawn; `begun` draws one anew for each login that gets one.
+tokens = st.integers(0, 3).map(lambda number: token(number) if number else b"")
+kept_rooms = st.builds(
+    lambda name, last, topic, since: op.KeptRoom(parse_room(name), last, topic, since * A_DAY),
+    rooms, st.integers(0, 50), st.sampled_from(["", "kept"]), st.integers(0, 40),
+)  # fmt: skip
 operations = st.one_of(
     st.builds(
-        lambda name, rooms, id_, number: login(name, *rooms, id=id_, connection=number),
-        names,
-        st.lists(rooms, max_size=2),
+        lambda name, rooms, id_, number, token_, hold, brought: login(
+            name,
+            id=id_,
+            rooms=rooms,
+            connection=number,
+            token=token_,
+            hold=hold,
+            brought=brought,
+        ),
+        st.one_of(st.none(), names, names),
+        st.one_of(st.none(), st.lists(rooms.map(parse_room), max_size=2).map(tuple)),
         ids,
         members,
+        tokens,
+        st.booleans(),
+        tokens,
     ),
     st.builds(op.LogOut, members, st.sampled_from(["quit", "lost"])),
+    st.builds(lambda member: op.Detach(member, ("here", member)), members),
+    st.builds(lambda member, number: op.Detach(member, ("here", number)), members, members),
+    st.builds(op.Evict, members),
     st.builds(op.Say, members, rooms, texts),
+    st.builds(
+        lambda member, room, run: op.Say(
+            member, room, [text for text, _ in run], [id_ for _, id_ in run]
+        ),
+        members, rooms, runs,
+    ),
     st.builds(op.Act, members, rooms, st.just("waves"), ids),
     st.builds(op.Tell, members, st.just("Bob"), st.just("bob"), st.just("hi"), ids),
     st.builds(lambda member, room, moves: join(member, room, moves=moves), members, rooms,
@@ -201,27 +250,58 @@ operations = st.one_of(
     st.builds(op.Leave, members, rooms, ids),
     st.builds(op.SetTopic, members, rooms, st.sampled_from(["", "topic"])),
     st.builds(rename, members, names, ids),
+    st.builds(op.Remove, members, rooms, st.integers(1, 9), ids),
+    st.builds(
+        lambda epoch, rooms, highest: op.Restore(epoch, tuple(rooms), highest),
+        st.sampled_from(["", "new"]),
+        st.lists(kept_rooms, max_size=3),
+        st.integers(0, 90),
+    ),
 )  # fmt: skip
 entries = st.lists(
     st.tuples(
         st.lists(operations, max_size=4),
-        # How much later, in days; a clock may also be set back.
-        st.integers(-1, 20),
+        # How much later, in milliseconds; a clock may also be set back.
+        st.sampled_from([-A_DAY, -1, 0, 0, 1, GRACE - 1, GRACE, A_DAY, 20 * A_DAY]),
         st.sampled_from(["once", "again", "an old one again", "dump"]),
     ),
+    min_size=3,
     max_size=25,
 )
 
 
+def begun(script: Script) -> Script:
+    """Begin a script with two who hold and one who does not, and draw its tokens.
+
+    The first login with a token gets the first one, and so on.
+    """
+    count = 0
+    somebody: list[op.Operation] = [
+        login("Ann", "lobby", "a", connection=1, token=token(1), hold=True),
+        login("Bob", "lobby", connection=2, token=token(2), hold=True),
+        login("Cid", "lobby", connection=3),
+    ]
+    script = [(somebody, 0, "once"), *script]
+    for what, _, _ in script:
+        for at, operation in enumerate(what):
+            if isinstance(operation, op.LogIn) and operation.token:
+                count += 1
+                what[at] = replace(operation, token=token(count))
+    return script
+
+
+scripts = entries.map(begun)
+
+
 @settings(max_examples=200, deadline=None)
-@given(entries)
+@given(scripts)
 def test_the_same_entries_give_the_same_state_and_the_same_events(
-    script: list[tuple[list[op.Operation], int, str]],
+    script: Script,
 ) -> None:
-    one = Machine(max_rooms=3)
-    other = State(max_rooms=3)
-    for number, (what, days, how) in enumerate(script):
-        told = one.do(*what, later=days * A_DAY)
+    one = Machine(max_rooms=3, grace=GRACE)
+    other = State(max_rooms=3, grace=GRACE)
+    for number, (what, later, how) in enumerate(script):
+        told = one.do(*what, later=later)
         entry = one.written[-1]
         assert other.apply(entry) == told
         if how == "again":
@@ -247,20 +327,31 @@ def check(state: State) -> None:
     for member in state.members.values():
         assert all(member.id in state.rooms[room].members for room in member.rooms)
         assert state.find_member(member.name.key) is member
+        # A member has a connection or is held, and is held only if it asked for it.
+        assert bool(member.connections) is (member.id not in state._held.until)
+        assert member.connections or member.receipts is not None
+        if member.token:
+            assert state._members.with_token(member.token) is member
+        kept = [told.number for told in state.private_of(member.id)]
+        assert kept == [*range(member.told - len(kept) + 1, member.told + 1)]
+        assert member.receipts is not None or not kept
+    assert set(state._held.until) <= set(state.members)
     keys = [member.name.key for member in state.members.values()]
     assert len(set(keys)) == len(keys)
+    deadline = state.next_deadline()
+    assert deadline is None or deadline > state.time
 
 
 @settings(max_examples=100, deadline=None)
-@given(entries)
+@given(scripts)
 def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
-    script: list[tuple[list[op.Operation], int, str]],
+    script: Script,
 ) -> None:
-    one = Machine(max_rooms=3)
+    one = Machine(max_rooms=3, grace=GRACE)
     last: dict[str, int] = {}
     here: dict[str, set[int]] = {}
-    for what, days, _ in script:
-        for event in one.do(*what, later=days * A_DAY):
+    for what, later, _ in script:
+        for event in one.do(*what, later=later):
             match event:
                 case ev.Said(room, number, _, member, _, texts):
                     newest = number + len(texts) - 1
@@ -270,6 +361,7 @@ def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
                     | ev.Left(room, number, _, member)
                     | ev.Renamed(room, number, _, member)
                     | ev.TopicSet(room, number, _, member)
+                    | ev.Removed(room, number, _, member)
                 ):
                     newest = number
                 case _:

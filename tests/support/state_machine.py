@@ -25,15 +25,46 @@ class Machine:
         self.written.append(op.Entry("here", len(self.written) + 1, self.now, list(operations)))
         return self.state.apply(self.written[-1])
 
-    def log_in(self, name: str, *rooms: str) -> int:
+    def log_in(self, name: str, *rooms: str, **fields: Any) -> int:
         """Log a member in, and return its number."""
-        told = self.do(login(name, *(rooms or ("lobby",)), connection=len(self.written)))
+        told = self.do(login(name, *(rooms or ("lobby",)), connection=len(self.written), **fields))
         return next(event.member for event in told if isinstance(event, ev.LoggedIn))
 
+    def hold(self, name: str, *rooms: str) -> int:
+        """Log a member in that holds, with the token of its number, and return its number."""
+        number = self.state._members.next_number
+        return self.log_in(name, *rooms, token=token(number), hold=True)
 
-def login(name: str, *rooms: str, connection: int = 1, id: op.RequestId = None) -> op.LogIn:  # noqa: A002
-    named = unique(parse_name(name))
-    return op.LogIn(("here", connection), named, tuple(map(parse_room, rooms)), id)
+    def cut(self, member: int) -> list[StateEvent]:
+        """End a member's connection, although nobody has quit."""
+        (connection,) = self.state.members[member].connections
+        return self.do(op.Detach(member, connection))
+
+    def resume(
+        self, member: int, *rooms: str, hold: bool = True, **fields: Any
+    ) -> list[StateEvent]:
+        """Log in with a member's token."""
+        fields = {"name": None, "connection": 100 + len(self.written)} | fields
+        name = fields.pop("name")
+        brought = self.state.members[member].token
+        return self.do(login(name, *rooms, hold=hold, brought=brought, **fields))
+
+
+def login(
+    name: str | None,
+    *rooms: str,
+    connection: int = 1,
+    id: op.RequestId = None,  # noqa: A002
+    **fields: Any,
+) -> op.LogIn:
+    named = None if name is None else unique(parse_name(name))
+    fields = {"rooms": tuple(map(parse_room, rooms))} | fields
+    return op.LogIn(("here", connection), named, id=id, **fields)
+
+
+def token(number: int) -> bytes:
+    """Return something like the SHA-256 of a token."""
+    return number.to_bytes(32, "big")
 
 
 def join(member: int, room: str, **fields: Any) -> op.Join:

@@ -18,6 +18,11 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         # Of rooms, nicks, private messages, ignoring and receipts.
         "left_room_still_heard", "private_word_in_the_room", "old_nick_stays_taken",
         "ignoring_ends_with_a_nick", "number_comes_twice", "receipt_for_everyone",
+        # Of holding, resuming, removing and a history.
+        "receipt_not_kept", "message_said_twice", "grace_ignored", "takeover_told_to_a_room",
+        "private_numbers_restart", "private_messages_never_forgotten", "removed_number_reused",
+        "end_of_a_lost_connection_ends_the_new_one", "held_member_comes_back_as_another",
+        "numbers_of_a_history_come_again",
     }  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from trionet.chat.operations import ConnectionId, RequestId
 class Said(Struct, frozen=True, gc=False):
     """A member said a run of messages; they have the numbers from `number` on.
 
-    `ids` has one for each text; ``None``: none of them has one.
+    `ids` has one for each text; ``None``: none of them has one. `author` is the SHA-256 of the
+    member's token, empty if it has none; nobody is ever shown it.
     """
 
     room: str
@@ -29,10 +30,11 @@ class Said(Struct, frozen=True, gc=False):
     name: str
     texts: list[str]
     ids: list[RequestId] | None = None
+    author: bytes = b""
 
 
 class Acted(Struct, frozen=True, gc=False):
-    """A member said an action, such as `waves`."""
+    """A member said an action, such as `waves`. `author` is as that of `Said`."""
 
     room: str
     number: int
@@ -41,6 +43,7 @@ class Acted(Struct, frozen=True, gc=False):
     name: str
     text: str
     id: RequestId = None
+    author: bytes = b""
 
 
 class Joined(Struct, frozen=True, gc=False):
@@ -95,6 +98,18 @@ class TopicSet(Struct, frozen=True, gc=False):
     id: RequestId = None
 
 
+class Removed(Struct, frozen=True, gc=False):
+    """A member removed the text of the message `of` from a room."""
+
+    room: str
+    number: int
+    time: int
+    member: int
+    name: str
+    of: int
+    id: RequestId = None
+
+
 class Told(Struct, frozen=True, gc=False):
     """A member said something to another one alone; `number` counts in the receiver's sequence."""
 
@@ -108,14 +123,43 @@ class Told(Struct, frozen=True, gc=False):
     id: RequestId = None
 
 
+class Repeated(Struct, frozen=True, gc=False):
+    """For one member: it sent a request again. `event` is what came of it the first time.
+
+    Nothing is said again. Only the text is that of the repeated request; the state keeps none.
+    """
+
+    member: int
+    event: Said | Acted | Told
+
+
 class LoggedIn(Struct, frozen=True, gc=False):
-    """For one connection: it is a member now. Its rooms were told before, each by a `Joined`."""
+    """For one connection: it is a member now.
+
+    `rooms` are all that the member is in, the lobby first, then in the order of joining. Each that
+    it has just joined was told before, by a `Joined`. `resumed`: the member was here already, and
+    this is its only connection now.
+    """
 
     connection: ConnectionId
     member: int
     name: str
     rooms: tuple[str, ...]
     id: RequestId = None
+    resumed: bool = False
+
+
+class TakenOver(Struct, frozen=True, gc=False):
+    """For one connection: another one has become its member. The `LoggedIn` of that one follows."""
+
+    connection: ConnectionId
+    member: int
+
+
+class Held(Struct, frozen=True, gc=False):
+    """A member has no connection any more, and is held. No room is told."""
+
+    member: int
 
 
 class Named(Struct, frozen=True, gc=False):
@@ -141,6 +185,12 @@ class LoggedOut(Struct, frozen=True, gc=False):
     member: int
 
 
+class EpochBegan(Struct, frozen=True, gc=False):
+    """Numbers that were told before are those of another epoch."""
+
+    epoch: str
+
+
 class LoginRefused(Struct, frozen=True, gc=False):
     """For one connection: it is no member."""
 
@@ -163,18 +213,20 @@ class Refused(Struct, frozen=True, gc=False):
     room: str | None = None
 
 
+# What a room has numbers for: what its members are told, and what a history keeps.
+RoomEvent: TypeAlias = Said | Acted | Joined | Left | Renamed | TopicSet | Removed
+
 StateEvent: TypeAlias = (
-    Said
-    | Acted
-    | Joined
-    | Left
-    | Renamed
-    | TopicSet
+    RoomEvent
     | Told
+    | Repeated
     | LoggedIn
+    | TakenOver
+    | Held
     | Named
     | Stayed
     | LoggedOut
+    | EpochBegan
     | LoginRefused
     | Refused
 )

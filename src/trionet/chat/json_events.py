@@ -97,6 +97,15 @@ class _Renamed(_Line, tag="renamed"):
     re: RequestId = None
 
 
+class _Removed(_Line, tag="removed"):
+    room: str
+    number: int
+    time: str
+    name: str
+    of: int
+    re: RequestId = None
+
+
 class _Told(_Line, tag="told", rename={"from_": "from"}):
     number: int
     time: str
@@ -259,6 +268,7 @@ _EVENTS: dict[type, Callable[[Any, RequestId], _Line]] = {
     ),
     events.Renamed: lambda e, re: _Renamed(e.room, e.number, _time(e.time), e.name, e.to, re),
     events.TopicSet: lambda e, re: _TopicSet(e.room, e.number, _time(e.time), e.name, e.text, re),
+    events.Removed: lambda e, re: _Removed(e.room, e.number, _time(e.time), e.name, e.of, re),
     events.Told: lambda e, re: _Told(e.number, _time(e.time), e.name, e.to, e.text, re),
 }
 _ANSWERS: dict[type, Callable[[Any], bytes]] = {

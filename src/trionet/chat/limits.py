@@ -14,3 +14,7 @@ OPEN_ROOM = Limits(
 # Rooms that there may be. One costs some 0.5 KiB.
 ROOMS = Bound(least=1, most=1_000_000)
 DEFAULT_ROOMS = 10_000
+
+# How long a member that asked for it is held without a connection, in milliseconds: long enough
+# for a train in a tunnel, short enough that the others know who is there.
+DEFAULT_GRACE = 60_000

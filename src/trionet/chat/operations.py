@@ -36,25 +36,60 @@ class UniqueName(Struct, frozen=True, gc=False, array_like=True):
 
 
 class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
-    """Make a connection a member, in these rooms."""
+    """Make a connection a member, new or resumed, in these rooms.
+
+    Attributes:
+        connection: what becomes a member.
+        name: what a new member is called; ``None``: nobody can have the name that was given.
+        rooms: where a new member starts; a resumed one joins those in which it is not yet.
+            ``None``: none were named; a new member starts in the lobby, and a resumed one joins
+            none.
+        id: what the peer gave its request.
+        token: the SHA-256 of a token that was drawn for a new member; empty: it has none, and can
+            be neither resumed nor held.
+        hold: whether the member is held when its connection ends.
+        brought: the SHA-256 of the token that the login brought; empty: none. The member that has
+            it is resumed, under the name that it has; if there is none, the member is a new one.
+    """
 
     connection: ConnectionId
-    name: UniqueName
-    rooms: tuple[UniqueName, ...]
+    name: UniqueName | None
+    rooms: tuple[UniqueName, ...] | None
     id: RequestId = None
+    token: bytes = b""
+    hold: bool = False
+    brought: bytes = b""
 
 
 class LogOut(Struct, frozen=True, gc=False, array_like=True, tag="logout"):
-    """Let a member leave every room and the chat. `reason` is `quit` or `lost`."""
+    """Let a member leave every room and the chat, held or not. `reason` is `quit` or `lost`."""
 
     member: int
     reason: str
 
 
+class Detach(Struct, frozen=True, gc=False, array_like=True, tag="detach"):
+    """A member's connection has ended, and nobody has quit: the member is held, or leaves.
+
+    Nothing changes if another connection has taken this one over.
+    """
+
+    member: int
+    connection: ConnectionId
+    reason: str = "lost"
+
+
+class Evict(Struct, frozen=True, gc=False, array_like=True, tag="evict"):
+    """Let a member leave that is held, to make place. One that is connected again stays."""
+
+    member: int
+
+
 class Say(Struct, frozen=True, gc=False, array_like=True, tag="say"):
     """Say a run of messages: one operation, one event and one record, however many texts.
 
-    `ids` has one for each text; ``None``: none of them has one.
+    `ids` has one for each text; ``None``: none of them has one. What a member with `hold` sends
+    again, by the same id, is not said again; that breaks a run in two. So for `Act` and `Tell`.
     """
 
     member: int
@@ -116,9 +151,61 @@ class Rename(Struct, frozen=True, gc=False, array_like=True, tag="nick"):
     id: RequestId = None
 
 
+class Remove(Struct, frozen=True, gc=False, array_like=True, tag="remove"):
+    """Remove the text of a message from a room. Whoever makes it has checked the author."""
+
+    member: int
+    room: str
+    number: int
+    id: RequestId = None
+
+
+class KeptRoom(Struct, frozen=True, gc=False, array_like=True):
+    """A room as a history has kept it.
+
+    Attributes:
+        name: its name.
+        last: the number of its last event.
+        topic: its topic. A room without one is not opened, but for the lobby.
+        since: when its last event was, in milliseconds since 1970, UTC: its topic expires 30 days
+            later. 0: nobody knows.
+    """
+
+    name: UniqueName
+    last: int
+    topic: str = ""
+    since: int = 0
+
+
+class Restore(Struct, frozen=True, gc=False, array_like=True, tag="restore"):
+    """Go on from what a history has kept; the first operation of a log, if there is one.
+
+    Attributes:
+        epoch: the epoch from now on.
+        rooms: rooms, in the order in which their topics were set.
+        highest: the highest number that any room has had. A room that is opened begins behind it.
+    """
+
+    epoch: str
+    rooms: tuple[KeptRoom, ...] = ()
+    highest: int = 0
+
+
 Operation: TypeAlias = (
-    LogIn | LogOut | Say | Act | Tell | Join | Leave | SetTopic | Rename
-)  # fmt: skip
+    LogIn
+    | LogOut
+    | Detach
+    | Evict
+    | Say
+    | Act
+    | Tell
+    | Join
+    | Leave
+    | SetTopic
+    | Rename
+    | Remove
+    | Restore
+)
 
 
 class Entry(Struct, frozen=True, gc=False, array_like=True):

@@ -292,6 +292,8 @@ _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
     events.Told: _told,
     answers.Own: _own,
     answers.Welcomed: lambda _: "",
+    # Nothing that a terminal has shown can be taken back.
+    events.Removed: lambda _: "",
     answers.Entered: _entered,
     answers.Present: _present,
     answers.RoomList: _rooms,

@@ -6,11 +6,12 @@ here makes an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from trionet.chat.operations import ConnectionId, UniqueName
+from trionet.chat.members import Member
+from trionet.chat.operations import KeptRoom, UniqueName
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.taken_names import TakenNames
 from trionet.chat.vacancies import Vacancies
@@ -19,26 +20,6 @@ MAX_ROOMS_A_MEMBER = 100
 
 # How long the topic of an empty room is kept, in milliseconds: 30 days.
 TOPIC_KEPT = 30 * 24 * 60 * 60 * 1000
-
-
-class Member(Struct, gc=False, array_like=True):
-    """Somebody in the chat. A member is not a connection: it may have several, or none.
-
-    Names of rooms and not rooms, and tuples: of thousands of members nearly all are in one room.
-
-    Attributes:
-        id: its number; the state never gives one again.
-        name: what it is called.
-        connections: where it is connected. (Today it is one connection.)
-        rooms: in the order of joining.
-        told: the last number of its private sequence.
-    """
-
-    id: int
-    name: UniqueName
-    connections: tuple[ConnectionId, ...]
-    rooms: tuple[str, ...] = ()
-    told: int = 0
 
 
 class Room(Struct, array_like=True):
@@ -59,6 +40,16 @@ class Room(Struct, array_like=True):
     members: dict[int, Member] = {}
 
 
+class RoomsDump(Struct, array_like=True):
+    """All rooms as data. Members of a room are numbers here, for they would be copies."""
+
+    most: int
+    highest: int
+    topics: int
+    rooms: list[tuple[UniqueName, int, str, int, list[int]]]
+    vacant: list[tuple[str, int]]
+
+
 class Rooms:
     """All rooms of a chat. The lobby is always one of them.
 
@@ -69,14 +60,16 @@ class Rooms:
         by_name: each room by its name's key, in the order of opening. Do not change it.
         highest: the highest number that any room has had: a new room begins behind it. Kept, not
             looked for: 1,000 new rooms would look through 500,000.
+        topics: how many topics were set. Times, which may be the same, do not tell which is older.
         vacancies: the rooms that only their topic keeps. Do not change it.
     """
 
-    __slots__ = ("_names", "by_name", "highest", "most", "vacancies")
+    __slots__ = ("_names", "by_name", "highest", "most", "topics", "vacancies")
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.highest = 0
+        self.topics = 0
         self.vacancies = Vacancies()
         self._names: TakenNames[Room] = TakenNames()
         self._names.take(LOBBY_NAME, Room(LOBBY_NAME, 0))
@@ -144,6 +137,50 @@ class Rooms:
             self._close(name)
         return room
 
+    def set_topic(self, room: Room, text: str) -> None:
+        """Set a room's topic; an empty text removes it."""
+        self.topics += 1
+        room.topic, room.topic_rank = text, self.topics
+
+    def restore(self, kept: Sequence[KeptRoom], *, highest: int, now: int) -> None:
+        """Take over the lobby, and each room with a topic, that a history has kept.
+
+        A room that is in use already only goes on behind its kept number. If there are more than
+        there may be, the newest topics stay.
+
+        Args:
+            kept: the rooms, the oldest topic first.
+            highest: the highest number that any room has had.
+            now: the time, in milliseconds since 1970, UTC.
+        """
+        behind = self.highest
+        self.highest = max(behind, highest, *[one.last for one in kept])
+        lobby = self.by_name[LOBBY]
+        unused = set() if lobby.last or lobby.members else {LOBBY}
+        for one in reversed(kept):
+            is_new = one.topic and one.name.key not in self.by_name
+            if (
+                is_new
+                and len(self.by_name) < self.most
+                and not any(self._names.lookalikes(one.name))
+            ):
+                self._names.take(one.name, Room(one.name, 0, members={}))
+                unused.add(one.name.key)
+        left = dict(self.vacancies)
+        for one in kept:
+            room = self.by_name.get(one.name.key)
+            if room is None:
+                continue
+            room.last = max(room.last, one.last, behind)
+            if one.topic and one.name.key in unused:
+                self.set_topic(room, one.topic)
+                left[one.name.key] = min(one.since or now, now)
+        for name in dict(self.vacancies):
+            self.vacancies.discard(name)
+        for name, since in sorted(left.items(), key=lambda item: (item[1], item[0])):
+            self.vacancies.add(name, since=since, topic_rank=self.by_name[name].topic_rank)
+        self.expire(now)
+
     def next_deadline(self) -> int | None:
         """Return when the next topic expires, in milliseconds since 1970; ``None``: none will."""
         first = self.vacancies.first()
@@ -161,13 +198,25 @@ class Rooms:
             else:
                 self._close(name)
 
-    def load(self, rooms: Iterable[Room], vacant: Iterable[tuple[str, int]], highest: int) -> None:
-        """Take over the rooms of a dump, in order. The lobby is among them."""
-        for room in rooms:
-            self._names.take(room.name, room)
-        for name, since in vacant:
-            self.vacancies.add(name, since=since, topic_rank=self.by_name[name].topic_rank)
-        self.highest = highest
+    def dump(self) -> RoomsDump:
+        """Return all rooms as data."""
+        rooms = [
+            (room.name, room.last, room.topic, room.topic_rank, list(room.members))
+            for room in self.by_name.values()
+        ]
+        return RoomsDump(self.most, self.highest, self.topics, rooms, list(self.vacancies))
+
+    @classmethod
+    def load(cls, dump: RoomsDump, members: Mapping[int, Member]) -> Rooms:
+        """Make the rooms of a dump, with these members."""
+        rooms = cls(dump.most)
+        rooms.highest, rooms.topics = dump.highest, dump.topics
+        for name, last, topic, rank, here in dump.rooms:
+            there = {number: members[number] for number in here}
+            rooms._names.take(name, Room(name, last, topic, rank, there))
+        for key, since in dump.vacant:
+            rooms.vacancies.add(key, since=since, topic_rank=rooms.by_name[key].topic_rank)
+        return rooms
 
     def _ends_without_one(self, name: str) -> bool:
         room = self.by_name[name]

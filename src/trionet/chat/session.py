@@ -10,6 +10,7 @@ from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
 from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
+from trionet.chat.members import Member
 from trionet.chat.names import TOO_MANY_REFUSED
 from trionet.chat.operations import RequestId
 from trionet.chat.requests import (
@@ -35,7 +36,6 @@ from trionet.chat.requests import (
     SetTopic,
     Tell,
 )
-from trionet.chat.rooms import Member
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat

@@ -5,89 +5,64 @@ same order give the same state and the same events, on every machine. So `apply`
 draws no lots and looks nothing up that differs between machines: operations bring all of that.
 
 The plan of this file: one method for each operation, and below them what they share. A method
-checks first and changes afterwards, and whatever it changes it also tells, as an event. Which rooms
-open and end is in `rooms.py`, which names are taken in `taken_names.py`.
+checks first and changes afterwards, and whatever it changes it also tells, as an event.
+
+What there is to change is in `contents.py`, with what can be asked of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any, TypeAlias
 
-import msgspec
-from msgspec import Struct
-
-from trionet.chat import events
+from trionet.chat import events, operations
+from trionet.chat.contents import Contents
 from trionet.chat.events import StateEvent
-from trionet.chat.limits import DEFAULT_ROOMS
-from trionet.chat.operations import (
-    Act,
-    Entry,
-    Join,
-    Leave,
-    LogIn,
-    LogOut,
-    Rename,
-    RequestId,
-    Say,
-    SetTopic,
-    Tell,
-    UniqueName,
-)
-from trionet.chat.room_names import LOBBY
-from trionet.chat.rooms import Member, Room, Rooms
-from trionet.chat.taken_names import TakenNames
+from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
+from trionet.chat.members import Claim, Member
+from trionet.chat.operations import Entry, RequestId, UniqueName
+from trionet.chat.receipts import Receipts
+from trionet.chat.room_names import LOBBY, LOBBY_NAME
+from trionet.chat.rooms import Room
+
+# Where methods write what they changed.
+_Out: TypeAlias = list[StateEvent]
 
 
-class _Dump(Struct, array_like=True):
-    """All of a state, as data. Members of a room are numbers here, for they would be copies."""
-
-    time: int
-    highest: int
-    next_member: int
-    topics: int
-    max_rooms: int
-    origins: dict[str, int]
-    members: list[Member]
-    rooms: list[tuple[UniqueName, int, str, int, list[int]]]
-    vacant: list[tuple[str, int]]
-
-
-class State:
+class State(Contents):
     """Every rule about members and rooms.
 
     Args:
         max_rooms: how many rooms there may be, the lobby counted.
+        grace: how long a member is held, in milliseconds; default a minute. 0: nobody is held.
+        epoch: within it, no number of a room comes twice; default: it has no name.
 
     Attributes:
         time: the greatest time of any entry, in milliseconds since 1970, UTC. It never goes back.
+        epoch: the epoch. `operations.Restore` begins another one.
         rooms: by name.
-        members: by number, in the order of logging in.
+        members: by number, in the order of logging in. Held ones are among them.
     """
 
-    def __init__(self, *, max_rooms: int = DEFAULT_ROOMS) -> None:
-        self.time = 0
-        self.max_rooms = max_rooms
-        self._rooms = Rooms(max_rooms)
-        self.rooms = self._rooms.by_name
-        self.members: dict[int, Member] = {}
-        self._next_member = 1
-        # How many topics were set. Times do not tell which one is older: they may be the same.
-        self._topics = 0
-        # The number of the last entry of each machine.
-        self._origins: dict[str, int] = {}
-        self._names: TakenNames[Member] = TakenNames()
-        self._methods: dict[type, Callable[[Any, list[StateEvent]], None]] = {
-            LogIn: self._log_in,
-            LogOut: self._log_out,
-            Say: self._say,
-            Act: self._act,
-            Tell: self._tell,
-            Join: self._join,
-            Leave: self._leave,
-            SetTopic: self._set_topic,
-            Rename: self._rename,
+    def __init__(
+        self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
+    ) -> None:
+        super().__init__(max_rooms=max_rooms, grace=grace, epoch=epoch)
+        self._methods: dict[type, Callable[[Any, _Out], None]] = {
+            operations.LogIn: self._log_in,
+            operations.LogOut: self._log_out,
+            operations.Detach: self._detach,
+            operations.Evict: self._evict,
+            operations.Say: self._say,
+            operations.Act: self._act,
+            operations.Tell: self._tell,
+            operations.Join: self._join,
+            operations.Leave: self._leave,
+            operations.SetTopic: self._set_topic,
+            operations.Rename: self._rename,
+            operations.Remove: self._remove,
+            operations.Restore: self._restore,
         }
 
     def __repr__(self) -> str:
@@ -101,50 +76,40 @@ class State:
         if entry.number <= self._origins.get(entry.origin, 0):
             return []
         self._origins[entry.origin] = entry.number
+        told: list[StateEvent] = []
         if entry.time > self.time:
             self.time = entry.time
+            if self._held.until:
+                for member in self._held.due(self.time):
+                    self._go(self.members[member], "lost", told)
             self._rooms.expire(self.time)
-        told: list[StateEvent] = []
         for operation in entry.operations:
             self._methods[type(operation)](operation, told)
         return told
 
-    def next_deadline(self) -> int | None:
-        """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
-
-        An entry with that time carries it out, even one without operations.
-        """
-        return self._rooms.next_deadline()
-
-    def find_member(self, key: str) -> Member | None:
-        """Return the member whose name has this key."""
-        return self._names.by_key.get(key)
-
-    def names_in(self, room: str, most: int | None = None) -> tuple[str, ...]:
-        """Return the names of a room's members in the order of joining, `most` of them."""
-        members = self.rooms[room].members.values()
-        return tuple([member.name.shown for member in islice(members, most)])
-
-    def listed_rooms(self) -> Iterator[Room]:
-        """Yield the rooms as lists show them: the lobby, then by size, then by name."""
-        rooms = sorted(self.rooms.values(), key=lambda room: (-len(room.members), room.name.shown))
-        yield self.rooms[LOBBY]
-        yield from (room for room in rooms if room.name.key != LOBBY)
-
     # -- one method for each operation
 
-    def _log_in(self, op: LogIn, told: list[StateEvent]) -> None:
-        problem = self._why_not_called(op.name)
-        if problem:
+    def _log_in(self, op: operations.LogIn, told: _Out) -> None:
+        member = self._members.with_token(op.brought)
+        resumed = member is not None
+        if member is not None:
+            self._resume(member, op, told)
+        elif op.name is None:
+            reason = "the token is not valid any more: log in with a name"
+            told.append(events.LoginRefused(op.connection, "name-refused", reason, op.id))
+            return
+        elif problem := self._members.why_not_called(op.name):
             told.append(events.LoginRefused(op.connection, "name-taken", problem, op.id))
             return
-        member = Member(self._next_member, op.name, (op.connection,))
-        self._next_member += 1
-        self.members[member.id] = member
-        self._names.take(op.name, member)
+        else:
+            claim = Claim(op.token, Receipts() if op.hold else None) if op.token else None
+            member = self._members.add(op.name, op.connection, claim)
+        rooms = op.rooms
+        if rooms is None:
+            rooms = () if resumed else (LOBBY_NAME,)
         refusals: list[StateEvent] = []
         # Whoever is in the lobby sees it first.
-        for room in sorted(dict.fromkeys(op.rooms), key=lambda room: room.key != LOBBY):
+        for room in sorted(dict.fromkeys(rooms), key=lambda room: room.key != LOBBY):
             if room.key in member.rooms:
                 continue
             code, reason = self._rooms.why_not(member, room)
@@ -152,70 +117,80 @@ class State:
                 refusals.append(events.Refused(member.id, code, reason, op.id, room.shown))
             else:
                 self._enter(member, room, None, told)
-        told.append(
-            events.LoggedIn(op.connection, member.id, member.name.shown, member.rooms, op.id)
-        )
+        here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
+        name = member.name.shown
+        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed))
         told += refusals
 
-    def _log_out(self, op: LogOut, told: list[StateEvent]) -> None:
-        member = self.members.pop(op.member, None)
-        if member is None:
-            return
-        for room in member.rooms:
-            self._exit(member, room, op.reason, None, told)
-        self._names.free(member.name)
-        told.append(events.LoggedOut(member.id))
+    def _log_out(self, op: operations.LogOut, told: _Out) -> None:
+        member = self.members.get(op.member)
+        if member is not None:
+            self._go(member, op.reason, told)
 
-    def _say(self, op: Say, told: list[StateEvent]) -> None:
+    def _detach(self, op: operations.Detach, told: _Out) -> None:
+        member = self.members.get(op.member)
+        if member is None or op.connection not in member.connections:
+            return
+        if member.receipts is None or not self._held.grace:
+            self._go(member, op.reason, told)
+            return
+        member.connections = ()
+        self._held.add(member.id, self.time)
+        told.append(events.Held(member.id))
+
+    def _evict(self, op: operations.Evict, told: _Out) -> None:
+        if op.member in self._held.until:
+            self._go(self.members[op.member], "lost", told)
+
+    def _say(self, op: operations.Say, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None or not op.texts:
             return
         if op.room not in member.rooms:
-            ids = op.ids or [None] * len(op.texts)
-            told += [_not_in_room(member, op.room, id_) for id_ in ids]
+            for text, id_ in zip(op.texts, op.ids or repeat(None), strict=False):
+                told.append(member.again(text, id_) or _not_in_room(member, op.room, id_))
             return
-        room = self.rooms[op.room]
+        room, name = self.rooms[op.room], member.name.shown
+        count, author = len(op.texts), b""
+        # Most members have no claim, and nothing here is as hot as their messages.
+        if (claim := member.claim) is not None:
+            author = claim.token
         said = events.Said(
-            op.room, room.last + 1, self.time, op.member, member.name.shown, op.texts, op.ids
+            op.room, room.last + 1, self.time, op.member, name, op.texts, op.ids, author
         )
-        told.append(said)
-        self._rooms.count(room, len(op.texts))
+        if claim is None or claim.receipts is None or op.ids is None:
+            told.append(said)
+        else:
+            parts, count = claim.receipts.sort_out(said, room.name.key)
+            told += parts
+        self._rooms.count(room, count)
 
-    def _act(self, op: Act, told: list[StateEvent]) -> None:
-        found = self._place(op.member, op.room, op.id, told)
-        if found is not None:
-            member, room = found
-            number = self._rooms.count(room)
-            told.append(
-                events.Acted(
-                    op.room, number, self.time, member.id, member.name.shown, op.text, op.id
-                )
-            )
-
-    def _tell(self, op: Tell, told: list[StateEvent]) -> None:
-        member = self.members.get(op.member)
-        if member is None:
+    def _act(self, op: operations.Act, told: _Out) -> None:
+        if self._is_repeated(op, told) or not (found := self._place(op, told)):
             return
-        receiver = self._names.by_key.get(op.key)
+        member, room = found
+        acted = events.Acted(*self._next(member, room), op.text, op.id, member.token)
+        told.append(acted)
+        member.keep(op.id, acted)
+
+    def _tell(self, op: operations.Tell, told: _Out) -> None:
+        member = self.members.get(op.member)
+        if member is None or self._is_repeated(op, told):
+            return
+        receiver = self._members.by_key.get(op.key)
         if receiver is None:
             reason = f"there is no {op.to} here"
             told.append(events.Refused(member.id, "no-such-member", reason, op.id))
             return
         receiver.told += 1
-        told.append(
-            events.Told(
-                receiver.told,
-                self.time,
-                member.id,
-                receiver.id,
-                member.name.shown,
-                receiver.name.shown,
-                op.text,
-                op.id,
-            )
-        )
+        number, name, to = receiver.told, member.name.shown, receiver.name.shown
+        message = events.Told(number, self.time, member.id, receiver.id, name, to, op.text, op.id)
+        told.append(message)
+        member.keep(op.id, message)
+        if receiver.receipts is not None:
+            self._private.keep(message)
 
-    def _join(self, op: Join, told: list[StateEvent]) -> None:
+    def _join(self, op: operations.Join, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None:
             return
@@ -231,132 +206,99 @@ class State:
                 self._exit(member, room, "moved", None, told)
         self._enter(member, op.room, op.id, told)
 
-    def _leave(self, op: Leave, told: list[StateEvent]) -> None:
-        found = self._place(op.member, op.room, op.id, told)
-        if found is not None:
+    def _leave(self, op: operations.Leave, told: _Out) -> None:
+        if found := self._place(op, told):
             self._exit(found[0], op.room, "left", op.id, told)
 
-    def _set_topic(self, op: SetTopic, told: list[StateEvent]) -> None:
-        found = self._place(op.member, op.room, op.id, told)
-        if found is not None:
-            member, room = found
-            self._topics += 1
-            room.topic, room.topic_rank = op.text, self._topics
-            number = self._rooms.count(room)
-            told.append(
-                events.TopicSet(
-                    op.room, number, self.time, member.id, member.name.shown, op.text, op.id
-                )
-            )
+    def _set_topic(self, op: operations.SetTopic, told: _Out) -> None:
+        if found := self._place(op, told):
+            self._rooms.set_topic(found[1], op.text)
+            told.append(events.TopicSet(*self._next(*found), op.text, op.id))
 
-    def _rename(self, op: Rename, told: list[StateEvent]) -> None:
+    def _rename(self, op: operations.Rename, told: _Out) -> None:
         member = self.members.get(op.member)
         if member is None:
             return
-        problem = self._why_not_called(op.name, member)
-        if problem:
+        if problem := self._members.why_not_called(op.name, member):
             told.append(events.Refused(member.id, "name-taken", problem, op.id))
             return
-        old, is_new = member.name.shown, member.name.shown != op.name.shown
-        self._names.free(member.name)
-        self._names.take(op.name, member)
-        member.name = op.name
+        is_new = member.name.shown != op.name.shown
         if is_new:
-            for name in member.rooms:
-                number = self._rooms.count(self.rooms[name])
-                told.append(
-                    events.Renamed(name, number, self.time, member.id, old, op.name.shown, op.id)
-                )
-        was_told = is_new and bool(member.rooms)
-        told.append(events.Named(member.id, op.name.shown, was_told, op.id))
+            for room in member.rooms:
+                next_ = self._next(member, self.rooms[room])
+                told.append(events.Renamed(*next_, op.name.shown, op.id))
+        self._members.rename(member, op.name)
+        told.append(events.Named(member.id, op.name.shown, is_new and bool(member.rooms), op.id))
+
+    def _remove(self, op: operations.Remove, told: _Out) -> None:
+        if found := self._place(op, told):
+            told.append(events.Removed(*self._next(*found), op.number, op.id))
+
+    def _restore(self, op: operations.Restore, told: _Out) -> None:
+        self._rooms.restore(op.rooms, highest=op.highest, now=self.time)
+        if op.epoch != self.epoch:
+            self.epoch = op.epoch
+            told.append(events.EpochBegan(op.epoch))
 
     # -- what they share
 
     def _place(
-        self, number: int, name: str, id_: RequestId, told: list[StateEvent]
+        self,
+        op: operations.Act | operations.Leave | operations.SetTopic | operations.Remove,
+        told: _Out,
     ) -> tuple[Member, Room] | None:
         """Return a member and the room it is in; ``None``: it is not, and is told so."""
-        member = self.members.get(number)
+        member = self.members.get(op.member)
         if member is None:
             return None
-        if name not in member.rooms:
-            told.append(_not_in_room(member, name, id_))
+        if op.room not in member.rooms:
+            told.append(_not_in_room(member, op.room, op.id))
             return None
-        return member, self.rooms[name]
+        return member, self.rooms[op.room]
 
-    def _why_not_called(self, name: UniqueName, member: Member | None = None) -> str:
-        """Return why nobody (or this member) can have a name; empty: it is free."""
-        if self._names.by_key.get(name.key, member) is not member:
-            return f"the name {name.shown} is taken"
-        for twin in self._names.lookalikes(name):
-            if twin is not member:
-                return f"the name {name.shown} looks like {twin.name.shown}, which is taken"
-        return ""
+    def _is_repeated(self, op: operations.Act | operations.Tell, told: _Out) -> bool:
+        """Return whether a request was carried out before; if so, it gets its receipt again."""
+        member = self.members.get(op.member)
+        again = None if member is None else member.again(op.text, op.id)
+        if again is not None:
+            told.append(again)
+        return again is not None
 
-    def _enter(
-        self, member: Member, name: UniqueName, id_: RequestId, told: list[StateEvent]
-    ) -> None:
+    def _next(self, member: Member, room: Room) -> tuple[str, int, int, int, str]:
+        """Count an event of a member in a room, and return its first fields: room to name."""
+        number = self._rooms.count(room)
+        return room.name.key, number, self.time, member.id, member.name.shown
+
+    def _resume(self, member: Member, op: operations.LogIn, told: _Out) -> None:
+        """Give a member another connection, in place of the one that it may have."""
+        told += [events.TakenOver(old, member.id) for old in member.connections]
+        member.connections = (op.connection,)
+        self._held.discard(member.id)
+        self._members.hold(member, op.hold)
+        if not op.hold:
+            self._private.forget(member.id)
+
+    def _go(self, member: Member, reason: str, told: _Out) -> None:
+        """Let a member leave every room and the chat."""
+        for room in member.rooms:
+            self._exit(member, room, reason, None, told)
+        self._members.remove(member)
+        self._held.discard(member.id)
+        self._private.forget(member.id)
+        told.append(events.LoggedOut(member.id))
+
+    def _enter(self, member: Member, name: UniqueName, id_: RequestId, told: _Out) -> None:
         room = self._rooms.enter(member, name)
         key, number, count = room.name.key, room.last, len(room.members)
         told.append(events.Joined(key, number, self.time, member.id, member.name.shown, count, id_))
 
-    def _exit(
-        self, member: Member, name: str, reason: str, id_: RequestId, told: list[StateEvent]
-    ) -> None:
+    def _exit(self, member: Member, name: str, reason: str, id_: RequestId, told: _Out) -> None:
         room = self._rooms.exit(member, name, now=self.time)
         number, count = room.last, len(room.members)
         told.append(
             events.Left(name, number, self.time, member.id, member.name.shown, count, reason, id_)
         )
 
-    # -- as data
-
-    def dump(self) -> bytes:
-        """Return the whole state as bytes; equal states have equal bytes."""
-        return _encoder.encode(
-            _Dump(
-                self.time,
-                self._rooms.highest,
-                self._next_member,
-                self._topics,
-                self.max_rooms,
-                self._origins,
-                list(self.members.values()),
-                [
-                    (room.name, room.last, room.topic, room.topic_rank, list(room.members))
-                    for room in self.rooms.values()
-                ],
-                list(self._rooms.vacancies),
-            )
-        )
-
-    @classmethod
-    def load(cls, data: bytes) -> State:
-        """Make a state of what `dump` returned.
-
-        Raises:
-            msgspec.MsgspecError: it is no such data.
-        """
-        dump = _decoder.decode(data)
-        state = cls(max_rooms=dump.max_rooms)
-        state.time = dump.time
-        state._next_member = dump.next_member
-        state._topics = dump.topics
-        state._origins = dump.origins
-        for member in dump.members:
-            state.members[member.id] = member
-            state._names.take(member.name, member)
-        rooms = [
-            Room(name, last, topic, rank, {number: state.members[number] for number in numbers})
-            for name, last, topic, rank, numbers in dump.rooms
-        ]
-        state._rooms.load(rooms, dump.vacant, dump.highest)
-        return state
-
 
 def _not_in_room(member: Member, room: str, id_: RequestId) -> events.Refused:
     return events.Refused(member.id, "not-in-room", f"you are not in {room}", id_)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Dump)

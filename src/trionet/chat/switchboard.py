@@ -164,8 +164,13 @@ class Switchboard:
             events.Left: self._left,
             events.Renamed: self._renamed,
             events.TopicSet: self._topic_set,
+            events.Removed: self._publish,
             events.Told: self._told,
+            events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
+            events.TakenOver: self._not_yet,
+            events.Held: self._not_yet,
+            events.EpochBegan: self._not_yet,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
             events.Stayed: self._stayed,
@@ -291,7 +296,7 @@ class Switchboard:
 
     def _publish(
         self,
-        event: events.Acted | events.Left | events.Renamed | events.TopicSet,
+        event: events.Acted | events.Left | events.Renamed | events.TopicSet | events.Removed,
         *,
         without: Collection[Box] = (),
         hides_own: bool = False,
@@ -352,6 +357,14 @@ class Switchboard:
         if not self.ignoring.is_deaf(receiver.box, event.member):
             receiver.written_to(event)
             self.hub.tell(receiver.box, event)
+
+    def _repeated(self, event: events.Repeated) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            session.answer(Own(event.event))
+
+    def _not_yet(self, event: events.StateEvent) -> None:
+        """Do nothing: no session asks to be held yet, and none restores a history."""
 
     def _logged_in(self, event: events.LoggedIn) -> None:
         session = self._arriving.pop(event.connection, None)

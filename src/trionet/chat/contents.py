@@ -1,0 +1,115 @@
+"""What the chat's state consists of, what can be asked of it, and how it becomes data. Pure.
+
+What has a rule of its own has a file of its own: which rooms open and end (`rooms.py`), who the
+members are and what they are called (`members.py`), who is held and until when (`held.py`), what
+came of requests that may be sent again (`receipts.py`), and which private messages are kept
+(`private_messages.py`). `state.py` has what changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Self, TypeAlias
+
+import msgspec
+
+from trionet.chat.events import Told
+from trionet.chat.held import Held, HeldDump
+from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
+from trionet.chat.members import Member, Members, MembersDump
+from trionet.chat.private_messages import PrivateMessages
+from trionet.chat.room_names import LOBBY
+from trionet.chat.rooms import Room, Rooms, RoomsDump
+
+# All of a state as data: time, epoch, last entries of the machines, and what its parts return.
+_Dump: TypeAlias = tuple[
+    int, str, dict[str, int], MembersDump, RoomsDump, HeldDump, list[tuple[int, int, bytes]]
+]
+
+
+class Contents:
+    """All that a state holds; arguments and attributes are those of `trionet.chat.state.State`."""
+
+    def __init__(
+        self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
+    ) -> None:
+        self.time = 0
+        self.epoch = epoch
+        # The number of the last entry of each machine.
+        self._origins: dict[str, int] = {}
+        self._consist_of(Members(), Rooms(max_rooms), Held(grace), PrivateMessages())
+
+    def _consist_of(
+        self, members: Members, rooms: Rooms, held: Held, private: PrivateMessages
+    ) -> None:
+        self._members, self.members = members, members.by_number
+        self._rooms, self.rooms = rooms, rooms.by_name
+        self._held, self._private, self.max_rooms = held, private, rooms.most
+
+    def next_deadline(self) -> int | None:
+        """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
+
+        An entry with that time carries it out, even one without operations.
+        """
+        topic = self._rooms.next_deadline()
+        if not self._held.until:
+            return topic
+        grace = self._held.next_deadline()
+        return grace if topic is None or grace is None else min(topic, grace)
+
+    def find_member(self, key: str) -> Member | None:
+        """Return the member whose name has this key."""
+        return self._members.by_key.get(key)
+
+    def held_longest(self) -> int | None:
+        """Return the member that is held longest, for `operations.Evict`; ``None``: nobody is."""
+        return self._held.longest()
+
+    def private_of(self, member: int, after: int = 0) -> list[Told]:
+        """Return what is kept of a member's private sequence after a number, the oldest first.
+
+        Something is kept only of members with `hold`, of each at most the last 100 messages.
+        """
+        return self._private.of(member, after)
+
+    def names_in(self, room: str, most: int | None = None) -> tuple[str, ...]:
+        """Return the names of a room's members in the order of joining, `most` of them."""
+        members = self.rooms[room].members.values()
+        return tuple([member.name.shown for member in islice(members, most)])
+
+    def listed_rooms(self) -> Iterator[Room]:
+        """Yield the rooms as lists show them: the lobby, then by size, then by name."""
+        rooms = sorted(self.rooms.values(), key=lambda room: (-len(room.members), room.name.shown))
+        yield self.rooms[LOBBY]
+        yield from (room for room in rooms if room.name.key != LOBBY)
+
+    def dump(self) -> bytes:
+        """Return the whole state as bytes; equal states have equal bytes."""
+        members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
+        private = self._private.dump()
+        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, private
+        return _encoder.encode(dump)
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Make a state of what `dump` returned.
+
+        Raises:
+            msgspec.MsgspecError: it is no such data.
+        """
+        time, epoch, origins, members_, rooms, held, private = _decoder.decode(data)
+        state = cls(epoch=epoch)
+        state.time, state._origins = time, origins
+        members = Members.load(members_)
+        state._consist_of(
+            members,
+            Rooms.load(rooms, members.by_number),
+            Held.load(held),
+            PrivateMessages.load(private),
+        )
+        return state
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[_Dump] = msgspec.msgpack.Decoder(_Dump)
