@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -245,6 +247,84 @@ def chat_join(
     from trionet.cli.running import run
 
     run(partial(join, address, name=name, ca=ca, plain=plain))
+
+
+def _parse_room(text: str) -> str:
+    from trionet.chat.names import NameRefused
+    from trionet.chat.room_names import parse_room
+
+    try:
+        return parse_room(text.removeprefix("#")).key
+    except NameRefused as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _parse_since(text: str) -> int:
+    from trionet.cli.history_file import parse_since
+
+    try:
+        return parse_since(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+class HistoryFormat(StrEnum):
+    """How `chat history` prints events."""
+
+    text = "text"
+    jsonl = "jsonl"
+
+
+@chat.command("history")
+def chat_history(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `chat serve` keeps.")],
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only messages with all of these words."),
+    ] = None,
+    room: Annotated[
+        str | None, typer.Option(parser=_parse_room, metavar="ROOM", help="Only of this room.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Only what NAME said.")
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option(
+            parser=_parse_since,
+            metavar="TIME",
+            help="Not what was before: 90s, 10m, 2h, 3d ago, or 2026-11-28T02:35:00Z.",
+        ),
+    ] = None,
+    format_: Annotated[
+        HistoryFormat,
+        typer.Option("--format", help="For people, or a JSON object a line."),
+    ] = HistoryFormat.text,
+    backup: Annotated[
+        Path | None,
+        typer.Option(metavar="TO", help="Copy the file to TO instead, even while it is written."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="See whether all of the file can be read instead.")
+    ] = False,
+) -> None:
+    """Print what a history file has, oldest first, without a server."""
+    selects = any(value is not None for value in (search, room, name, since))
+    if (backup is not None) + check + selects > 1:
+        raise typer.BadParameter(
+            "it can be used with no other option", param_hint="--check" if check else "--backup"
+        )
+    from trionet.cli import history_file
+
+    if backup is not None:
+        raise typer.Exit(history_file.back_up(file, backup))
+    if check:
+        raise typer.Exit(history_file.check(file))
+
+    from trionet.chat.history.upkeep import Selection
+
+    selection = Selection(text=search, room=room, name=name, since=since)
+    raise typer.Exit(history_file.show(file, selection, as_json=format_ is HistoryFormat.jsonl))
 
 
 @app.command("demo")

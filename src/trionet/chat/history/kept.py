@@ -1,0 +1,118 @@
+"""What the chat needs of a history, and what it is asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from trionet.chat.events import Acted, RoomEvent, Said
+from trionet.chat.operations import RequestId
+
+# What one answer holds unless told otherwise, in bytes as `runs.size` counts them: a line to a
+# client has at most 64 KiB.
+PAGE_SIZE = 65_536
+
+
+class Page(Struct, frozen=True, gc=False):
+    """Some events, oldest first.
+
+    Attributes:
+        events: a run may be cut, so that each of its texts can be the first or the last.
+        more: whether there are others further on, in the direction that was asked for.
+    """
+
+    events: list[RoomEvent]
+    more: bool
+
+
+class Query(Struct, frozen=True, gc=False, kw_only=True):
+    """What to look for.
+
+    Attributes:
+        text: every word of it must be in a message or an action, as `words.Wanted` has it.
+        room: the room's key; ``None``: in every room.
+        name: whose; in any case. ``None``: anybody's.
+        before: only what has a smaller number. It needs `room`.
+        limit: how many messages, at most: the newest that match.
+        most_bytes: how many bytes of them, as `runs.size` counts; one message is always allowed.
+    """
+
+    text: str
+    room: str | None = None
+    name: str | None = None
+    before: int | None = None
+    limit: int = 50
+    most_bytes: int = PAGE_SIZE
+
+
+class Found(Struct, frozen=True, gc=False):
+    """One message.
+
+    Attributes:
+        event: the message alone, even if it was said in a run.
+        author: the SHA-256 of its author's token; empty: the author had none.
+        id: what its author gave the request.
+    """
+
+    event: Said | Acted
+    author: bytes
+    id: RequestId
+
+
+class History(Protocol):
+    """Keeps the events of rooms.
+
+    `memory.MemoryHistory` and `file_history.FileHistory` implement it. The switchboard appends to
+    it; sessions ask it for pages. Rooms are given by their keys.
+    """
+
+    def append(self, events: Sequence[RoomEvent]) -> None:
+        """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
+
+    async def page(
+        self,
+        room: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int,
+        most_bytes: int = PAGE_SIZE,
+    ) -> Page:
+        """Return events of a room beside a number; without one, the newest.
+
+        Args:
+            room: the room's key; of one never seen there are no events.
+            before: the newest events with smaller numbers.
+            after: the oldest events with greater numbers; not together with `before`.
+            limit: how many events at most; each text of a run is one.
+            most_bytes: how many bytes of them, as `runs.size` counts; one event is always allowed.
+        """
+
+    async def search(self, query: Query) -> Page:
+        """Return the newest messages that match, oldest first."""
+
+    async def find(self, room: str, number: int) -> Found | None:
+        """Return one message; ``None``: no message has this number, or it was removed."""
+
+    def recent(self, room: str, after: int) -> list[RoomEvent] | None:
+        """Return all events behind a number, from memory. Never a checkpoint.
+
+        ``None``: some of them are not in memory. Ask `page`.
+        """
+
+    def last(self, room: str) -> int | None:
+        """Return the number of a room's last event; ``None``: nothing of it is kept."""
+
+    def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
+        """Return what was lost behind a number, oldest first. Never a checkpoint.
+
+        Each is a pair of numbers; the events between them were told but could not be kept.
+        """
+
+    async def wait(self) -> None:
+        """Wait while what is appended comes faster than it can be kept.
+
+        A checkpoint only if it waits. It waits for 1 s at most without progress.
+        """

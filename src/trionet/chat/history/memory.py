@@ -1,0 +1,117 @@
+"""A history that is kept in memory alone: the default, `--history memory`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappush, heappushpop
+
+import trio
+
+from trionet.chat.events import RoomEvent
+from trionet.chat.history import runs
+from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
+from trionet.chat.history.ring import Ring
+from trionet.chat.history.words import Wanted
+
+# How many texts are looked at until other tasks may run: some 2 ms.
+_STRETCH = 2_000
+
+# Above every number of a room.
+_BEYOND = 1 << 62
+
+
+class MemoryHistory:
+    """Keeps the newest events of each room in memory.
+
+    Args:
+        ring: where; default: one with the usual bounds.
+    """
+
+    def __init__(self, ring: Ring | None = None) -> None:
+        self.ring = ring or Ring()
+
+    def __repr__(self) -> str:
+        return f"<trionet.chat.history.MemoryHistory: {self.ring!r}>"
+
+    def append(self, events: Sequence[RoomEvent]) -> None:
+        """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
+        for event in events:
+            self.ring.append(event)
+
+    async def page(
+        self,
+        room: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int,
+        most_bytes: int = PAGE_SIZE,
+    ) -> Page:
+        """Return events of a room beside a number; without one, the newest.
+
+        Cancellation:
+            Always a checkpoint.
+        """
+        await trio.lowlevel.checkpoint()
+        if after is not None:
+            return runs.oldest(self.ring.between(room, after, _BEYOND), limit, most_bytes)
+        beyond = _BEYOND if before is None else before
+        return runs.newest(self.ring.backwards(room, beyond), limit, most_bytes)
+
+    async def search(self, query: Query) -> Page:
+        """Return the newest messages that match, oldest first.
+
+        Cancellation:
+            Always a checkpoint: other tasks run while it looks.
+        """
+        await trio.lowlevel.checkpoint()
+        wanted = Wanted(query.text, query.name)
+        if not wanted:
+            return Page([], False)
+        # The best so far, the worst of them first. One more than asked for shows that there is
+        # more. Times say which is newer, for numbers of two rooms do not.
+        best: list[tuple[int, int, str, RoomEvent]] = []
+        looked_at = 0
+        beyond = _BEYOND if query.before is None else query.before
+        for room in self.ring.rooms() if query.room is None else [query.room]:
+            for event in list(self.ring.backwards(room, beyond)):
+                if len(best) > query.limit and event.time < best[0][0]:
+                    break
+                looked_at += runs.count(event)
+                for one in wanted.among(event):
+                    put = heappush if len(best) <= query.limit else heappushpop
+                    put(best, (one.time, one.number, room, one))
+                if looked_at >= _STRETCH:
+                    looked_at = 0
+                    await trio.lowlevel.checkpoint()
+        newest_first = [one[-1] for one in sorted(best, reverse=True)]
+        return runs.newest(newest_first, query.limit, query.most_bytes)
+
+    async def find(self, room: str, number: int) -> Found | None:
+        """Return one message; ``None``: no message has this number, or it was removed.
+
+        Cancellation:
+            Always a checkpoint.
+        """
+        await trio.lowlevel.checkpoint()
+        here = self.ring.between(room, number - 1, number + 1)
+        return runs.found(here[0]) if here else None
+
+    def recent(self, room: str, after: int) -> list[RoomEvent] | None:
+        """Return all events behind a number; ``None``: some have gone. Never a checkpoint."""
+        floor = self.ring.floor(room)
+        if floor is None or after < floor:
+            return None
+        return self.ring.between(room, after, _BEYOND)
+
+    def last(self, room: str) -> int | None:
+        """Return the number of a room's last event; ``None``: nothing of it is kept."""
+        return self.ring.last(room)
+
+    def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
+        """Return what was lost behind a number: whatever the ring does not reach."""
+        floor = self.ring.floor(room)
+        return [] if floor is None or after >= floor else [(after, floor + 1)]
+
+    async def wait(self) -> None:
+        """Return at once: memory is always fast enough. Never a checkpoint."""

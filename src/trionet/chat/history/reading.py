@@ -1,0 +1,228 @@
+"""Reading from a history file: pages, search, one message. Runs in threads, never in Trio's.
+
+A connection to read with is opened when it is needed, and kept for the next one: a server's readers
+are few. Each question is one call of SQLite, see `rows.decode_rows`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trionet.chat.events import RoomEvent
+from trionet.chat.history import opening
+from trionet.chat.history.kept import Query
+from trionet.chat.history.rows import (
+    ACTED,
+    COLUMNS,
+    JSON_ROWS,
+    Row,
+    decode_rows,
+    event_of,
+    index_query,
+)
+from trionet.chat.history.words import Wanted
+
+# How many rows one question reads while it looks for texts without the index.
+_SCANNED = 2_000
+
+# How long one search may look at texts without the index, in seconds.
+_SEARCH_SECONDS = 2.0
+
+_BEYOND = 1 << 62
+
+_PAGE_BEFORE = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS} FROM rooms CROSS JOIN events ON events.room = rooms.id
+    WHERE rooms.key = ? AND number < ? ORDER BY number DESC LIMIT ?
+    """
+)
+_PAGE_AFTER = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS} FROM rooms CROSS JOIN events ON events.room = rooms.id
+    WHERE rooms.key = ? AND number > ? AND number < ? ORDER BY number LIMIT ?
+    """
+)
+_ONE = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS} FROM rooms CROSS JOIN events ON events.room = rooms.id
+    WHERE rooms.key = ? AND number = ?
+    """
+)
+_INDEXED = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS}
+    FROM (
+        SELECT rowid AS row FROM words WHERE words MATCH ? AND rowid < ?
+        ORDER BY rowid DESC LIMIT ?
+    )
+    CROSS JOIN events ON events.id = row CROSS JOIN rooms ON rooms.id = events.room
+    ORDER BY row DESC
+    """
+)
+_SCAN = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS} FROM events CROSS JOIN rooms ON rooms.id = events.room
+    WHERE events.id > ? AND events.id < ? ORDER BY events.id DESC LIMIT ?
+    """
+)
+_SCAN_ROOM = JSON_ROWS.format(
+    select=f"""
+    SELECT {COLUMNS} FROM rooms CROSS JOIN events ON events.room = rooms.id
+    WHERE rooms.key = ? AND number < ? ORDER BY number DESC LIMIT ?
+    """
+)
+
+
+class Reader:
+    """A history file, to read from. Any thread may ask.
+
+    Args:
+        file: its path.
+
+    Raises:
+        trionet.chat.HistoryError: it cannot be used.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._free: list[sqlite3.Connection] = [opening.open_for_reading(file)]
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._has_index = opening.has_index(self._free[0])
+
+    def before(self, room: str, number: int, limit: int) -> list[RoomEvent]:
+        """Return the newest events of a room with smaller numbers, the newest first.
+
+        Raises:
+            sqlite3.Error: they cannot be read.
+        """
+        with self._connection() as at:
+            return [event_of(row) for row in _rows(at, _PAGE_BEFORE, room, number, limit)]
+
+    def after(self, room: str, number: int, before: int, limit: int) -> list[RoomEvent]:
+        """Return the oldest events of a room with numbers between two, the oldest first."""
+        with self._connection() as at:
+            rows = _rows(at, _PAGE_AFTER, room, number, before, limit)
+            return [event_of(row) for row in rows]
+
+    def one(self, room: str, number: int) -> RoomEvent | None:
+        """Return the event of a room with this number."""
+        with self._connection() as at:
+            rows = _rows(at, _ONE, room, number)
+            return event_of(rows[0]) if rows else None
+
+    def last(self, room: str) -> int | None:
+        """Return the last number of a room; ``None``: the file has nothing of it."""
+        with self._connection() as at:
+            row = at.execute("SELECT last FROM rooms WHERE key = ?", [room]).fetchone()
+            return None if row is None else int(row[0])
+
+    def search(self, query: Query, limit: int) -> tuple[list[RoomEvent], bool]:
+        """Return the newest messages that match, the newest first, and whether it gave up.
+
+        It gives up after 2 s of reading texts that are not in the index.
+        """
+        wanted = Wanted(query.text, query.name)
+        found: list[RoomEvent] = []
+        until = time.monotonic() + _SEARCH_SECONDS
+        with self._connection() as at:
+            indexed = self._indexed(at)
+            for rows in _unindexed(at, query, indexed):
+                found += [one for row in rows for one in wanted.among(event_of(row))]
+                if len(found) >= limit:
+                    return found[:limit], False
+                if time.monotonic() > until:
+                    return found, True
+            if self._has_index:
+                found += _ask_index(at, query, wanted, indexed, limit - len(found))
+        return found, False
+
+    def close(self) -> None:
+        """Close all connections that nobody is using; the others when they are free."""
+        with self._lock:
+            self._is_closed = True
+            for at in self._free:
+                at.close()
+            self._free.clear()
+
+    def _indexed(self, at: sqlite3.Connection) -> int:
+        """Return the last row that is in the index."""
+        if not self._has_index:
+            return 0
+        return int(at.execute("SELECT value FROM facts WHERE name = 'indexed'").fetchone()[0])
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            at = self._free.pop() if self._free else None
+        if at is None:
+            at = opening.open_for_reading(self._file)
+        try:
+            yield at
+        except BaseException:
+            # A file that was exchanged or torn is opened anew.
+            at.close()
+            raise
+        with self._lock:
+            if self._is_closed:
+                at.close()
+            else:
+                self._free.append(at)
+
+
+def _ask_index(
+    at: sqlite3.Connection, query: Query, wanted: Wanted, indexed: int, limit: int
+) -> list[RoomEvent]:
+    room: int | None = None
+    below = indexed + 1
+    if query.room is not None:
+        row = at.execute("SELECT id FROM rooms WHERE key = ?", [query.room]).fetchone()
+        if row is None:
+            return []
+        room = row[0]
+        if query.before is not None:
+            row = at.execute(
+                "SELECT id FROM events WHERE room = ? AND number < ? ORDER BY number DESC LIMIT 1",
+                [room, query.before],
+            ).fetchone()
+            below = min(below, row[0] + 1 if row else 0)
+    found: list[RoomEvent] = []
+    while len(found) < limit:
+        rows = _rows(at, _INDEXED, index_query(wanted, room), below, limit - len(found))
+        if not rows:
+            break
+        # All match, unless the file was changed by somebody else.
+        found += [one for row in rows for one in wanted.among(event_of(row))]
+        below = rows[-1].id
+    return found
+
+
+def _unindexed(at: sqlite3.Connection, query: Query, indexed: int) -> Iterator[list[Row]]:
+    """Yield the rows of messages that the index lacks, the newest first."""
+    before = _BEYOND if query.before is None else query.before
+    # A room's rows are looked up by number. If most of them are in the index, that would be slow.
+    is_by_room = query.room is not None and not indexed
+    below = before if is_by_room else _BEYOND
+    while True:
+        if is_by_room:
+            rows = _rows(at, _SCAN_ROOM, query.room, below, _SCANNED)
+        else:
+            rows = _rows(at, _SCAN, indexed, below, _SCANNED)
+        if not rows:
+            return
+        yield [
+            row
+            for row in rows
+            if row.kind <= ACTED
+            and (query.room is None or (row.room == query.room and row.number < before))
+        ]
+        below = rows[-1].number if is_by_room else rows[-1].id
+
+
+def _rows(at: sqlite3.Connection, statement: str, *given: object) -> list[Row]:
+    return decode_rows(at.execute(statement, given).fetchone()[0])

@@ -1,0 +1,256 @@
+"""The newest events of each room, in memory. Pure.
+
+Three bounds, and beyond each the oldest goes first: 1,000 events and 1 MiB for a room, 64 MiB for
+all rooms. Bytes are those that the process needs for the objects, not the length of texts.
+
+A room is kept until its last event has gone, whether or not anybody is in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+
+from trionet.chat.events import Acted, Removed, Renamed, RoomEvent, Said, TopicSet
+from trionet.chat.history.runs import count, cut, last_number
+
+MAX_EVENTS = 1_000
+MAX_ROOM_BYTES = 1 << 20
+MAX_BYTES = 64 << 20
+
+# What objects take, in bytes, as measured on CPython 3.11 with 64 bits: an event with its two
+# numbers; one entry of a list, with what lists keep in reserve; a room with its lists.
+_EVENT = 184
+_ENTRY = 9
+_ID = 32
+_ROOM = 900
+
+
+def cost(event: RoomEvent) -> int:
+    """Return how many bytes of memory an event needs, in full: nothing it has is shared."""
+    taken = _EVENT + _text(event.name)
+    if isinstance(event, Said):
+        taken += 64 + sum(map(str.__sizeof__, event.texts)) + 24 * len(event.texts)
+        if event.ids is not None:
+            taken += 64 + sum([_ENTRY + _size_of_id(id_) for id_ in event.ids])
+        return taken + len(event.author) + 33
+    if isinstance(event, Acted):
+        return taken + _text(event.text) + _size_of_id(event.id) + len(event.author) + 33
+    if type(event) is TopicSet:
+        taken += _text(event.text)
+    elif type(event) is Renamed:
+        taken += _text(event.to)
+    return taken + _size_of_id(event.id)
+
+
+def _text(text: str) -> int:
+    # The allocator rounds up to 16 bytes.
+    return text.__sizeof__() + 8
+
+
+def _size_of_id(id_: int | str | None) -> int:
+    return 0 if id_ is None else _text(id_) if isinstance(id_, str) else _ID
+
+
+class _Room:
+    """The events of one room.
+
+    Attributes:
+        events: in the order of their numbers. A run is one entry.
+        costs: what each takes, in bytes.
+        count: how many numbers they have that are above the floor.
+        bytes: what all take.
+        floor: everything above it is here. Part of the first entry may be below it.
+        last: the number of the last event, removed ones counted.
+        is_queued: whether it stands among the ages.
+    """
+
+    __slots__ = ("bytes", "costs", "count", "events", "floor", "is_queued", "last")
+
+    def __init__(self, floor: int) -> None:
+        self.events: list[RoomEvent] = []
+        self.costs: list[int] = []
+        self.count = 0
+        self.bytes = _ROOM
+        self.floor = floor
+        self.last = floor
+        self.is_queued = False
+
+
+class Ring:
+    """The newest events of each room.
+
+    Args:
+        max_events: how many of a room.
+        max_room_bytes: how many bytes of a room.
+        max_bytes: how many bytes of all rooms.
+        is_all: whether there were no events before the first that is appended.
+
+    Attributes:
+        bytes: what all events take now.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_events: int = MAX_EVENTS,
+        max_room_bytes: int = MAX_ROOM_BYTES,
+        max_bytes: int = MAX_BYTES,
+        is_all: bool = True,
+    ) -> None:
+        self.bytes = 0
+        self._max_events = max_events
+        self._max_room_bytes = max_room_bytes
+        self._max_bytes = max_bytes
+        self._rooms: dict[str, _Room] = {}
+        # Each room once, with the time of an event that was its oldest when it was put here. So
+        # the room with the oldest of all is found without looking at all.
+        self._ages: list[tuple[int, str]] = []
+        # Whether a room that is not here has never had events.
+        self._is_all = is_all
+
+    def __repr__(self) -> str:
+        return f"<trionet.chat.history.Ring: {len(self._rooms)} rooms, {self.bytes:,} bytes>"
+
+    def append(self, event: RoomEvent) -> None:
+        """Keep an event, and let the oldest go for it. A `Removed` erases the text it names."""
+        room = self._rooms.get(event.room)
+        if room is None:
+            room = _Room(0 if self._is_all else event.number - 1)
+            self._rooms[event.room] = room
+            self.bytes += room.bytes
+        if not room.is_queued:
+            room.is_queued = True
+            heappush(self._ages, (event.time, event.room))
+        if type(event) is Removed:
+            self._erase(room, event.of)
+        taken = cost(event)
+        room.events.append(event)
+        room.costs.append(taken)
+        room.count += count(event)
+        room.last = last_number(event)
+        room.bytes += taken
+        self.bytes += taken
+        if room.count > self._max_events:
+            self._drop_numbers(room, room.count - self._max_events)
+        while room.bytes > self._max_room_bytes and len(room.events) > 1:
+            self._drop_first(room)
+        while self.bytes > self._max_bytes and self._drop_oldest():
+            pass
+
+    def rooms(self) -> Sequence[str]:
+        """Return the keys of all rooms that have events here."""
+        return [key for key, room in self._rooms.items() if room.events]
+
+    def last(self, room: str) -> int | None:
+        """Return the number of a room's last event; ``None``: nothing of the room is here."""
+        known = self._rooms.get(room)
+        return known.last if known else None
+
+    def floor(self, room: str) -> int | None:
+        """Return the number behind which every event is here; ``None``: nothing of it is here."""
+        known = self._rooms.get(room)
+        return known.floor if known else None
+
+    def between(self, room: str, after: int, before: int) -> list[RoomEvent]:
+        """Return what is here with numbers between two, oldest first. Runs are cut."""
+        known = self._rooms.get(room)
+        if known is None:
+            return []
+        after = max(after, known.floor)
+        start = bisect_left(known.events, after + 1, key=last_number)
+        end = bisect_left(known.events, before, start, key=_number)
+        events = known.events[start:end]
+        # Only the first and the last can be cut.
+        if not events:
+            return []
+        ends = {0: events[0], len(events) - 1: events[-1]}
+        for index, event in sorted(ends.items(), reverse=True):
+            part = cut(event, after, before)
+            events[index : index + 1] = [] if part is None else [part]
+        return events
+
+    def backwards(self, room: str, before: int) -> Iterator[RoomEvent]:
+        """Yield a room's events with numbers below one, the newest first.
+
+        The room must not change meanwhile.
+        """
+        known = self._rooms.get(room)
+        if known is not None:
+            end = bisect_left(known.events, before, key=_number)
+            for index in range(end - 1, -1, -1):
+                part = cut(known.events[index], known.floor, before)
+                if part is not None:
+                    yield part
+
+    def _erase(self, room: _Room, number: int) -> None:
+        index = bisect_left(room.events, number, key=last_number)
+        if index == len(room.events):
+            return
+        event = room.events[index]
+        if event.number > number or type(event) not in (Said, Acted):
+            return
+        parts = [cut(event, event.number - 1, number), cut(event, number, last_number(event) + 1)]
+        left = [part for part in parts if part is not None and last_number(part) > room.floor]
+        costs = [cost(part) for part in left]
+        more = sum(costs) - room.costs[index]
+        room.events[index : index + 1] = left
+        room.costs[index : index + 1] = costs
+        room.bytes += more
+        self.bytes += more
+        if number > room.floor:
+            room.count -= 1
+
+    def _drop_numbers(self, room: _Room, excess: int) -> None:
+        """Hide so many of the oldest texts, and drop the events that have none left.
+
+        The texts of a run that are hidden stay until all are: cutting a run of 100 again for each
+        of its texts would copy 5,000.
+        """
+        while excess:
+            first = room.events[0]
+            visible = last_number(first) - max(room.floor, first.number - 1)
+            if visible > excess:
+                room.floor = max(room.floor, first.number - 1) + excess
+                room.count -= excess
+                return
+            self._drop_first(room)
+            excess -= visible
+
+    def _drop_first(self, room: _Room) -> None:
+        first = room.events.pop(0)
+        taken = room.costs.pop(0)
+        last = last_number(first)
+        room.count -= last - max(room.floor, first.number - 1)
+        room.floor = max(room.floor, last)
+        room.bytes -= taken
+        self.bytes -= taken
+
+    def _drop_oldest(self) -> bool:
+        """Drop the oldest event of all rooms; return whether there was one."""
+        while self._ages:
+            time, key = heappop(self._ages)
+            room = self._rooms[key]
+            if not room.events:
+                self._forget(key)
+                continue
+            if room.events[0].time > time:
+                # Others of this room went since; there may be an older one elsewhere.
+                heappush(self._ages, (room.events[0].time, key))
+                continue
+            self._drop_first(room)
+            if room.events:
+                heappush(self._ages, (room.events[0].time, key))
+            else:
+                self._forget(key)
+            return True
+        return False
+
+    def _forget(self, key: str) -> None:
+        self.bytes -= self._rooms.pop(key).bytes
+        self._is_all = False
+
+
+def _number(event: RoomEvent) -> int:
+    return event.number

@@ -1,0 +1,156 @@
+"""Events as rows of a history file, and back. Pure.
+
+| kind | event   | `text`         | `detail`               |
+|------|---------|----------------|------------------------|
+| 0    | said    | what           |                        |
+| 1    | acted   | what           |                        |
+| 2    | joined  |                | how many there are now |
+| 3    | left    | the reason     | how many there are now |
+| 4    | renamed | the new name   |                        |
+| 5    | topic   | the topic      |                        |
+| 6    | removed |                | the removed number     |
+
+Members' numbers are not kept: they mean nothing after the server has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from trionet.chat.events import (
+    Acted,
+    Joined,
+    Left,
+    Removed,
+    Renamed,
+    RoomEvent,
+    Said,
+    TopicSet,
+)
+from trionet.chat.history.words import Wanted, fold, words
+from trionet.chat.operations import RequestId
+
+SAID, ACTED, JOINED, LEFT, RENAMED, TOPIC, REMOVED = range(7)
+
+# number, time, kind, name, text, detail, author, request: a row without its own number and room.
+Values = tuple[int, int, int, str, str | None, int | None, str | None, RequestId]
+
+
+class Row(Struct, array_like=True, gc=False):
+    """A row as it is read, with its room's key."""
+
+    id: int
+    room: str
+    number: int
+    time: int
+    kind: int
+    name: str
+    text: str | None
+    detail: int | None
+    author: str | None
+    request: RequestId
+
+
+# All rows come as one JSON text: SQLite is asked for one row and not for many, and so the thread
+# lets go of the interpreter's lock once. Each time, it may take 5 ms to get it back from a busy
+# server.
+decode_rows = msgspec.json.Decoder(list[Row]).decode
+
+JSON_ROWS = """
+    SELECT json_group_array(json_array(
+        id, room, number, time, kind, name, text, detail, author, request
+    )) FROM ({select})
+"""
+
+# What `JSON_ROWS` needs of the two tables.
+COLUMNS = """
+    events.id, rooms.key AS room, number, events.time, kind, name, text, detail, author, request
+"""
+
+
+def values(event: RoomEvent) -> Iterable[Values]:
+    """Return what the rows of an event hold: one for each text of a run."""
+    number, time, name = event.number, event.time, event.name
+    if isinstance(event, Said):
+        author = event.author.hex() or None
+        if event.ids is None:
+            return [
+                (number + index, time, SAID, name, text, None, author, None)
+                for index, text in enumerate(event.texts)
+            ]
+        return [
+            (number + index, time, SAID, name, text, None, author, id_)
+            for index, (text, id_) in enumerate(zip(event.texts, event.ids, strict=True))
+        ]
+    if isinstance(event, Acted):
+        author = event.author.hex() or None
+        return [(number, time, ACTED, name, event.text, None, author, event.id)]
+    if isinstance(event, Joined):
+        return [(number, time, JOINED, name, None, event.count, None, event.id)]
+    if isinstance(event, Left):
+        return [(number, time, LEFT, name, event.reason, event.count, None, event.id)]
+    if isinstance(event, Renamed):
+        return [(number, time, RENAMED, name, event.to, None, None, event.id)]
+    if isinstance(event, TopicSet):
+        return [(number, time, TOPIC, name, event.text, None, None, event.id)]
+    return [(number, time, REMOVED, name, None, event.of, None, event.id)]
+
+
+def event_of(row: Row) -> RoomEvent:
+    """Return the event that a row tells of."""
+    room, number, time, name, id_ = row.room, row.number, row.time, row.name, row.request
+    text, detail = row.text or "", row.detail or 0
+    match row.kind:
+        case 0:
+            ids: list[RequestId] | None = None if id_ is None else [id_]
+            author = bytes.fromhex(row.author or "")
+            return Said(room, number, time, 0, name, [text], ids, author)
+        case 1:
+            return Acted(room, number, time, 0, name, text, id_, bytes.fromhex(row.author or ""))
+        case 2:
+            return Joined(room, number, time, 0, name, detail, id_)
+        case 3:
+            return Left(room, number, time, 0, name, detail, text, id_)
+        case 4:
+            return Renamed(room, number, time, 0, name, text, id_)
+        case 5:
+            return TopicSet(room, number, time, 0, name, text, id_)
+        case _:
+            return Removed(room, number, time, 0, name, detail, id_)
+
+
+def index_text(room: int, name: str, text: str) -> str:
+    """Return the words that the index has for a message."""
+    found = words(text)
+    in_room = f"_{room}"
+    placed = f"{in_room} ".join(found)
+    return f"{' '.join(found)} {placed}{in_room} {_name_word(fold(name))}" if found else ""
+
+
+def index_query(wanted: Wanted, room: int | None) -> str:
+    """Return what to ask the index for."""
+    # No word has a quotation mark in it.
+    end = "" if room is None else f"_{room}"
+    phrases = [" ".join([f"{word}{end}" for word in group]) for group in wanted.groups]
+    if wanted.name is not None:
+        phrases.append(_name_word(wanted.name))
+    return " ".join([f'"{phrase}"' for phrase in phrases])
+
+
+# A word that no text has: in words there is no `_`, and behind one there are only digits.
+@lru_cache(maxsize=4096)
+def _name_word(name: str) -> str:
+    return "_n" + blake2b(name.encode(), digest_size=8).hexdigest()
+
+
+def in_parts(count: int, sizes: Sequence[int]) -> Iterable[int]:
+    """Yield a number as a sum of some sizes, which come down to 1."""
+    for size in sizes:
+        while count >= size:
+            yield size
+            count -= size

@@ -1,0 +1,116 @@
+"""The events that are not in the file yet, in order, and what had to be given up. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from itertools import islice
+
+from trionet.chat.events import Removed, RoomEvent
+from trionet.chat.history.ring import cost
+from trionet.chat.history.runs import count, last_number
+
+# So much waits for a disk that is full or does not answer. Beyond it, the oldest are a gap.
+MAX_UNWRITTEN = 64 << 20
+
+# How many gaps are told apart in a room. Beyond that, two become one, and more is said to be lost
+# than was.
+MAX_GAPS = 20
+
+
+class Unwritten:
+    """What is not in the file yet.
+
+    Args:
+        most: how many bytes of it are kept.
+
+    Attributes:
+        bytes: how many there are.
+        position: how many events had gone in before the first that is here.
+        has_lost: whether anything was ever given up.
+    """
+
+    def __init__(self, most: int = MAX_UNWRITTEN) -> None:
+        self.bytes = 0
+        self.position = 0
+        self.has_lost = False
+        self._most = most
+        self._events: deque[RoomEvent] = deque()
+        # The same by room, in the same order.
+        self._rooms: dict[str, deque[RoomEvent]] = {}
+        # The numbers that were removed, by room, of removals that are here.
+        self._removed: dict[str, dict[int, None]] = {}
+        self._gaps: dict[str, list[tuple[int, int]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def append(self, event: RoomEvent) -> None:
+        """Put an event behind all others, and give up the oldest if it is too much."""
+        self._events.append(event)
+        self._rooms.setdefault(event.room, deque()).append(event)
+        self.bytes += cost(event)
+        if isinstance(event, Removed):
+            self._removed.setdefault(event.room, {})[event.of] = None
+        while self.bytes > self._most and len(self._events) > 1:
+            self._give_up()
+
+    def first(self, messages: int) -> list[RoomEvent]:
+        """Return the oldest events: so many, a run as its texts, but one event at least."""
+        taken = 0
+        for number, event in enumerate(self._events):
+            taken += count(event)
+            if taken >= messages:
+                return list(islice(self._events, number + 1))
+        return list(self._events)
+
+    def written(self, position: int) -> None:
+        """Forget the events up to a position: they are in the file."""
+        while self.position < position:
+            self._pop()
+
+    def of(self, room: str | None) -> list[RoomEvent]:
+        """Return the events of a room, or of all, oldest first."""
+        return list(self._events if room is None else self._rooms.get(room, ()))
+
+    def first_number(self, room: str) -> int | None:
+        """Return the number of the first event of a room; ``None``: the room has none here."""
+        events = self._rooms.get(room)
+        return events[0].number if events else None
+
+    def removed(self, room: str) -> Collection[int]:
+        """Return the numbers of a room's texts that may still be in the file, but must not be."""
+        return self._removed.get(room, ())
+
+    def removals(self) -> set[tuple[str, int]]:
+        """Return the same of all rooms, as pairs of room and number."""
+        return {(room, number) for room, numbers in self._removed.items() for number in numbers}
+
+    def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
+        """Return what was given up of a room behind a number, as pairs around it."""
+        return [
+            (max(low, after), high) for low, high in self._gaps.get(room, ()) if high > after + 1
+        ]
+
+    def _pop(self) -> RoomEvent:
+        event = self._events.popleft()
+        self.position += 1
+        self.bytes -= cost(event)
+        events = self._rooms[event.room]
+        events.popleft()
+        if isinstance(event, Removed):
+            self._removed[event.room].pop(event.of, None)
+        if not events:
+            del self._rooms[event.room]
+            self._removed.pop(event.room, None)
+        return event
+
+    def _give_up(self) -> None:
+        event = self._pop()
+        self.has_lost = True
+        gaps = self._gaps.setdefault(event.room, [])
+        after, before = event.number - 1, last_number(event) + 1
+        if gaps and (gaps[-1][1] == event.number or len(gaps) == MAX_GAPS):
+            gaps[-1] = (gaps[-1][0], before)
+        else:
+            gaps.append((after, before))

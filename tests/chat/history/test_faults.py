@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from trionet.chat.events import Removed, Said
+from trionet.chat.history import file_history, opening
+from trionet.chat.history.file_history import FileHistory, open_history
+from trionet.chat.history.kept import Query
+from trionet.chat.history.opening import HistoryError
+from trionet.chat.history.reading import Reader
+from trionet.chat.history.store import Store
+from trionet.chat.history.unwritten import Unwritten
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder" / "kept"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_history, "_RETRY", 0.01)
+    monkeypatch.setattr(opening, "_PATIENCE", 0.01)
+
+
+def said(number: int, text: str = "hi") -> Said:
+    return Said("lobby", number, number, 0, "Ann", [text])
+
+
+async def numbers(history: FileHistory) -> list[int]:
+    page = await history.page("lobby", limit=500)
+    return [event.number for event in page.events]
+
+
+class Told:
+    """What an operator is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._changed = trio.Event()
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def until(self, part: str) -> None:
+        while not any(part in line for line in self.lines):
+            await self._changed.wait()
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+async def test_a_full_disk_is_told_once_and_what_waits_is_written_when_there_is_room(
+    file: Path,
+) -> None:
+    told = Told()
+    async with open_history(file, tell=told) as history:
+        history.append([said(1)])
+        await history._change.wait()
+        with files_no_larger_than(4096):
+            history.append([said(number, "x" * 1000) for number in range(2, 30)])
+            await told.until("cannot write to")
+            for _ in range(3):
+                await history._change.wait()
+            await history.wait()
+            assert len(told.lines) == 1
+            assert await numbers(history) == list(range(1, 30))
+        await told.until("again")
+        assert len(told.lines) == 2
+    async with open_history(file) as history:
+        assert await numbers(history) == list(range(1, 30))
+
+
+async def test_an_end_on_a_full_disk_is_told_and_is_not_clean(file: Path) -> None:
+    told = Told()
+    async with open_history(file) as history:
+        epoch = history.restored.epoch
+        history.append([said(1)])
+    with files_no_larger_than(80_000):
+        async with open_history(file, tell=told) as history:
+            assert history.restored.epoch == epoch
+            history.append([said(2, "x" * 100_000)])
+    assert [line for line in told.lines if "\n" in line] == []
+    assert len(told.lines) == 1
+    async with open_history(file) as history:
+        assert history.restored.epoch != epoch
+        assert await numbers(history) == [1]
+
+
+async def test_a_lock_of_another_program_is_told_once_and_passes(file: Path) -> None:
+    told = Told()
+    async with open_history(file, tell=told) as history:
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        history.append([said(1)])
+        await told.until("database is locked")
+        history.append([said(2)])
+        assert await numbers(history) == [1, 2]
+        other.execute("ROLLBACK")
+        other.close()
+        await told.until("again")
+    assert len(told.lines) == 2
+
+
+async def test_a_directory_that_is_taken_away_is_told_and_may_come_back(file: Path) -> None:
+    told = Told()
+    away = file.parent.with_name("away")
+    async with open_history(file, tell=told) as history:
+        history.append([said(1)])
+        await history._change.wait()
+        file.parent.rename(away)
+        history.append([said(2)])
+        await told.until("the file was taken away")
+        assert await numbers(history) == [1, 2]
+        away.rename(file.parent)
+        await told.until("again")
+    async with open_history(file) as history:
+        assert await numbers(history) == [1, 2]
+
+
+async def test_a_directory_that_never_comes_back_makes_nobody_wait(file: Path) -> None:
+    told = Told()
+    async with open_history(file, tell=told) as history:
+        file.parent.rename(file.parent.with_name("away"))
+        history.append([said(1)])
+        await told.until("the file was taken away")
+    assert len(told.lines) == 1
+
+
+async def test_damage_that_shows_later_is_told_and_readers_get_an_error(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(number, "x" * 100) for number in range(1, 5_000)])
+    told = Told()
+    async with open_history(file, tell=told) as history:
+        damage(file)
+        with pytest.raises(HistoryError, match=f"cannot read {file}"):
+            await history.page("lobby", before=2_000, limit=500)
+        history.append([said(5_000)])
+        await told.until("cannot write to")
+        assert history.recent("lobby", 4_999) == [said(5_000)]
+
+
+def damage(file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:16384] + b"\xaa" * (len(data) - 16384))
+
+
+class Hanging:
+    """A disk that does not answer until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        self.reached = threading.Event()
+        self.returned = threading.Semaphore(0)
+        write = Store.write
+
+        def hang(store: Store, *given: object) -> int:
+            self.reached.set()
+            self.go.wait()
+            try:
+                return write(store, *given)  # type: ignore[arg-type]
+            finally:
+                self.returned.release()
+
+        monkeypatch.setattr(Store, "write", hang)
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    disk = Hanging(monkeypatch)
+    yield disk
+    disk.go.set()
+
+
+async def test_members_wait_for_a_disk_that_is_behind_and_not_for_one_that_hangs(
+    file: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_history, "_AHEAD", 1_000)
+    told = Told()
+    async with open_history(file, tell=told) as history:
+        history.append([said(1)])
+        await history.wait()
+        history.append([said(number, "x" * 1000) for number in range(2, 6)])
+        began = trio.current_time()
+        await history.wait()
+        assert 0.5 < trio.current_time() - began < 3
+        await told.until("it does not answer")
+        began = trio.current_time()
+        await history.wait()
+        assert trio.current_time() - began < 0.5
+        hanging.go.set()
+        await told.until("again")
+        await history.wait()
+    async with open_history(file) as history:
+        assert await numbers(history) == [1, 2, 3, 4, 5]
+
+
+async def test_the_end_gives_a_hanging_disk_up_and_is_not_clean(
+    file: Path, hanging: Hanging
+) -> None:
+    told = Told()
+    async with open_history(file, stop_within=0.1, tell=told) as history:
+        epoch = history.restored.epoch
+        history.append([said(1)])
+        await trio.to_thread.run_sync(hanging.reached.wait)
+    assert told.lines == [f"could not write all of the history to {file} in 0.1 s"]
+    hanging.go.set()
+    # Two threads were told to write it, and have the file as a process that hangs would.
+    for _ in range(2):
+        await trio.to_thread.run_sync(hanging.returned.acquire)
+    copy = file.with_name("copy")
+    for end in ("", "-wal"):
+        shutil.copy(file.with_name(f"kept{end}"), copy.with_name(f"copy{end}"))
+    async with open_history(copy) as again:
+        assert again.restored.epoch != epoch
+        assert await numbers(again) == [1]
+
+
+def test_a_process_ends_although_its_disk_hangs(file: Path) -> None:
+    program = """
+import sys, threading, time, trio
+from pathlib import Path
+from trionet.chat.events import Said
+from trionet.chat.history.file_history import open_history
+from trionet.chat.history.store import Store
+Store.write = lambda *_: time.sleep(1000)
+async def main():
+    async with open_history(Path(sys.argv[1]), stop_within=0.1) as history:
+        history.append([Said("lobby", 1, 1, 0, "Ann", ["hi"])])
+        await trio.sleep(0.5)
+trio.run(main)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, file], timeout=30, check=True)
+    assert ended.returncode == 0
+
+
+WRITES = """
+import sys, trio
+from pathlib import Path
+from trionet.chat.events import Said
+from trionet.chat.history.file_history import open_history
+async def main():
+    async with open_history(Path(sys.argv[1])) as history:
+        number = history.restored.highest
+        while True:
+            for _ in range(20):
+                number += 1
+                history.append([Said("lobby", number, number, 0, "Ann", [f"message {number}"])])
+            print(number, flush=True)
+            await history.wait()
+            await trio.sleep(0.002)
+trio.run(main)
+"""
+
+
+def test_kill_9_loses_at_most_the_last_second_and_tears_nothing(file: Path) -> None:
+    last, epochs = 0, set()
+    for moment in (0.2, 0.5, 0.9, 1.2, 1.5):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITES, file], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            told = [(0.0, last)]
+            began = None
+            for line in writer.stdout:
+                now = time.monotonic()
+                began = began or now
+                told.append((now, int(line)))
+                if now - began >= moment:
+                    os.kill(writer.pid, signal.SIGKILL)
+                    break
+        safe = max(number for at, number in told if at <= now - 1)
+        last, epoch = check_kept(file, safe)
+        assert last <= told[-1][1] + 2_000
+        epochs.add(epoch)
+    assert len(epochs) == 5
+
+
+def check_kept(file: Path, safe: int) -> tuple[int, str]:
+    """Check that every number is there once, up to a safe one; return the last, and the epoch."""
+    at = opening.open_for_reading(file)
+    assert at.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    kept = [number for (number,) in at.execute("SELECT number FROM events ORDER BY id")]
+    assert kept == list(range(1, len(kept) + 1))
+    assert len(kept) >= safe
+    epoch = at.execute("SELECT value FROM facts WHERE name = 'epoch'").fetchone()[0]
+    indexed = at.execute("SELECT count(*) FROM words WHERE words MATCH 'message'").fetchone()[0]
+    assert indexed == len(kept)
+    at.close()
+    return len(kept), epoch
+
+
+async def test_what_is_too_much_to_keep_is_a_gap_and_the_end_is_not_clean(
+    file: Path, hanging: Hanging
+) -> None:
+    async with open_history(file) as history:
+        epoch = history.restored.epoch
+        history._unwritten = Unwritten(most=2_300)
+        history.append([said(number) for number in range(1, 6)])
+        history.append([said(number, "x" * 700) for number in (6, 7)])
+        assert history.gaps("lobby", 0) == [(0, 6)]
+        assert history.gaps("lobby", 3) == [(3, 6)]
+        assert history.gaps("lobby", 5) == []
+        hanging.go.set()
+    async with open_history(file) as history:
+        assert history.restored.epoch != epoch
+        assert await numbers(history) == [6, 7]
+
+
+async def test_without_full_text_search_texts_are_looked_at_one_by_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(opening, "has_fts5", lambda _: False)
+        without.setattr("trionet.chat.history.reading._SCANNED", 10)
+        async with open_history(file) as history:
+            history.append([said(n, "beans" if n % 10 == 0 else "peas") for n in range(1, 101)])
+            history.append([Removed("lobby", 101, 101, 0, "Ann", 50)])
+        async with open_history(file) as history:
+            assert not history._store.has_index
+            await found_beans(history)
+    # A SQLite that has it makes the index by and by, and finds the same meanwhile.
+    async with open_history(file) as history:
+        if history._store.has_index:
+            await found_beans(history)
+            while history._store.has_work:
+                await history._change.wait()
+            at = opening.open_for_reading(file)
+            query = "SELECT count(*) FROM words WHERE words MATCH 'beans'"
+            assert at.execute(query).fetchone() == (9,)
+            at.close()
+            await found_beans(history)
+
+
+async def found_beans(history: FileHistory) -> None:
+    found = await history.search(Query(text="beans", limit=3))
+    assert ([one.number for one in found.events], found.more) == ([80, 90, 100], True)
+    found = await history.search(Query(text="beans", room="lobby", before=60))
+    assert ([one.number for one in found.events], found.more) == ([10, 20, 30, 40], False)
+
+
+def test_a_search_of_texts_one_by_one_gives_up_some_time(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "has_fts5", lambda _: False)
+    monkeypatch.setattr("trionet.chat.history.reading._SCANNED", 10)
+    monkeypatch.setattr("trionet.chat.history.reading._SEARCH_SECONDS", -1)
+    store = Store(file)
+    store.write([said(number) for number in range(1, 101)], 0)
+    reader = Reader(file)
+    assert reader.search(Query(text="beans"), 10) == ([], True)
+    reader.close()
+    store.close()

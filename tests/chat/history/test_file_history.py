@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from trionet.chat.events import Acted, Joined, Left, Removed, Renamed, RoomEvent, Said, TopicSet
+from trionet.chat.history.file_history import FileHistory, open_history
+from trionet.chat.history.kept import Found, History, Page, Query
+from trionet.chat.operations import KeptRoom
+from trionet.chat.room_names import LOBBY_NAME, parse_room
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kept"
+
+
+def said(number: int, *texts: str, room: str = "lobby", time: int = 0, name: str = "Ann") -> Said:
+    return Said(room, number, time or number, 0, name, list(texts) or ["hi"])
+
+
+def numbers(page: Page) -> list[int]:
+    return [event.number for event in page.events]
+
+
+EVENTS: list[RoomEvent] = [
+    Joined("lobby", 1, 1, 0, "Ann", 1, 7),
+    Said("lobby", 2, 2, 0, "Ann", ["a red bean"], ["x"], b"\x01" * 32),
+    Said("lobby", 3, 2, 0, "Ann", ["two"], None, b""),
+    Acted("lobby", 4, 3, 0, "Ann", "waves\nat 日本語", 1 << 53, b"\x02" * 32),
+    Renamed("lobby", 5, 4, 0, "Ann", "Anna", "i"),
+    TopicSet("lobby", 6, 5, 0, "Anna", "beans", None),
+    Removed("lobby", 7, 6, 0, "Anna", 99),
+    Left("lobby", 8, 7, 0, "Anna", 0, "quit"),
+]
+
+
+async def written(history: FileHistory) -> None:
+    """Wait until all of it is in the file, and nothing of it in memory."""
+    while history._unwritten:
+        await history._change.wait()
+
+
+async def test_every_event_comes_back_as_it_was(file: Path) -> None:
+    async with open_history(file) as history:
+        kept: History = history
+        kept.append(EVENTS)
+        assert (await kept.page("lobby", limit=99)).events == EVENTS
+    async with open_history(file) as history:
+        assert (await history.page("lobby", limit=99)).events == EVENTS
+        assert (await history.page("lobby", limit=99, after=0)).events == EVENTS
+        assert history.last("lobby") == 8
+        assert history.recent("lobby", 8) == []
+        assert history.recent("lobby", 7) is None
+        assert await history.find("lobby", 2) == Found(EVENTS[1], b"\x01" * 32, "x")  # type: ignore[arg-type]
+        assert await history.find("lobby", 1) is None
+        assert await history.find("lobby", 99) is None
+
+
+async def test_a_clean_end_keeps_the_epoch_rooms_topics_and_numbers(file: Path) -> None:
+    async with open_history(file) as history:
+        first = history.restored
+        assert (first.rooms, first.highest) == ((), 0)
+        history.append(EVENTS)
+        history.append([TopicSet("kitchen", 70, 9, 0, "Ann", "soup"), said(90, room="other")])
+        history.append([TopicSet("hall", 71, 10, 0, "Ann", "coats")])
+        history.append([TopicSet("hall", 72, 11, 0, "Ann", "")])
+    async with open_history(file) as history:
+        assert history.restored.epoch == first.epoch != ""
+        assert history.restored.highest == 90
+        assert history.restored.rooms == (
+            KeptRoom(LOBBY_NAME, 8, "beans", 7),
+            KeptRoom(parse_room("kitchen"), 70, "soup", 9),
+        )
+        assert [history.last(room) for room in ("kitchen", "other", "hall")] == [70, 90, 72]
+
+
+async def test_an_end_that_was_not_clean_begins_a_new_epoch_and_keeps_the_numbers(
+    file: Path,
+) -> None:
+    async with open_history(file) as history:
+        history.append(EVENTS)
+        await written(history)
+        copies = [file.with_name(f"copy{end}") for end in ("", "-wal")]
+        for copy in copies:
+            copy.write_bytes(file.with_name(copy.name.replace("copy", "kept")).read_bytes())
+        epoch = history.restored.epoch
+    async with open_history(copies[0]) as history:
+        assert history.restored.epoch not in ("", epoch)
+        assert history.restored.highest == 8
+        assert (await history.page("lobby", limit=99)).events == EVENTS
+
+
+async def test_pages_go_from_the_file_to_memory_without_a_seam(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(number, room="a") for number in range(1, 1500)])
+        await written(history)
+        history.append([said(1500, *["x"] * 100, room="a")])
+        seen: list[int] = []
+        before: int | None = None
+        more = True
+        while more:
+            page = await history.page("a", before=before, limit=70)
+            seen = numbers(page) + seen
+            before, more = seen[0], page.more
+        assert seen == list(range(1, 1600))
+        seen, more = [], True
+        while more:
+            page = await history.page("a", after=seen[-1] if seen else 0, limit=70)
+            seen += numbers(page)
+            more = page.more
+        assert seen == list(range(1, 1600))
+        recent = history.recent("a", 900)
+        assert recent is not None
+        assert recent[0].number == 901
+        assert history.recent("a", 500) is None
+
+
+async def test_the_newest_messages_that_match_are_found_wherever_they_are(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, "red beans", "peas"), said(7, "beans", room="kitchen")])
+        history.append([Acted("lobby", 3, 8, 0, "Bob", "grows BEANS"), said(4, "東京タワー")])
+        for _ in range(2):
+            found = await history.search(Query(text="beans"))
+            assert [(one.room, one.number) for one in found.events] == [
+                ("lobby", 1),
+                ("kitchen", 7),
+                ("lobby", 3),
+            ]
+            assert not found.more
+            two = await history.search(Query(text="beans", limit=2))
+            assert (numbers(two), two.more) == ([7, 3], True)
+            assert numbers(await history.search(Query(text="beans", room="lobby"))) == [1, 3]
+            old = await history.search(Query(text="beans", room="lobby", before=3))
+            assert numbers(old) == [1]
+            assert numbers(await history.search(Query(text="beans", name="bob"))) == [3]
+            assert numbers(await history.search(Query(text="red beans"))) == [1]
+            assert numbers(await history.search(Query(text="京タ"))) == [4]
+            assert numbers(await history.search(Query(text="タ京"))) == []
+            assert numbers(await history.search(Query(text="beans", room="nowhere"))) == []
+            assert numbers(await history.search(Query(text="..."))) == []
+            assert numbers(await history.search(Query(text='"beans" OR peas'))) == []
+            await written(history)
+
+
+async def test_a_removed_text_is_gone_at_once_from_pages_and_searches(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, "a", "my secret", "b")])
+        await written(history)
+        history.append([Removed("lobby", 4, 4, 0, "Ann", 2)])
+        for _ in range(2):
+            assert numbers(await history.page("lobby", limit=99)) == [1, 3, 4]
+            assert numbers(await history.page("lobby", limit=2, before=4)) == [1, 3]
+            assert numbers(await history.page("lobby", limit=2, after=0)) == [1, 3]
+            assert await history.search(Query(text="secret")) == Page([], False)
+            assert await history.find("lobby", 2) is None
+            await written(history)
+
+
+async def test_no_byte_of_a_removed_text_stays_in_any_file(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(n, "other words stay", "xyzzyplugh") for n in range(1, 60, 2)])
+        await written(history)
+        history.append([said(61, "the frobnicator")])
+        await written(history)
+        history.append([Removed("lobby", 62, 4, 0, "Ann", 61)])
+        await written(history)
+        while history._store.has_work:
+            await history._change.wait()
+        assert not holds(file, b"frobnicator")
+        assert holds(file, b"xyzzyplugh")
+    assert not holds(file, b"frobnicator")
+    assert holds(file, b"xyzzyplugh")
+
+
+def holds(file: Path, text: bytes) -> bool:
+    return any(text in one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+
+
+async def test_a_text_that_was_removed_before_it_was_written_is_in_no_file_at_the_end(
+    file: Path,
+) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, "the frobnicator"), Removed("lobby", 2, 4, 0, "Ann", 1)])
+        assert numbers(await history.page("lobby", limit=9)) == [2]
+    assert not holds(file, b"frobnicator")
+
+
+async def test_what_was_appended_last_is_written_even_if_the_block_is_cancelled(
+    file: Path,
+) -> None:
+    with trio.CancelScope() as scope:
+        async with open_history(file) as history:
+            history.append(EVENTS)
+            scope.cancel()
+            await trio.sleep_forever()
+    async with open_history(file) as history:
+        assert (await history.page("lobby", limit=99)).events == EVENTS
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is(file: Path) -> None:
+    with pytest.raises(ValueError, match="mine"):
+        async with open_history(file):
+            raise ValueError("mine")
+
+
+async def test_old_events_are_forgotten_after_some_days(file: Path) -> None:
+    day = 24 * 60 * 60 * 1000
+    async with open_history(file) as history:
+        history.append([said(1, "old beans", time=day), said(2, room="gone", time=day)])
+        history.append(
+            [TopicSet("kitchen", 3, day, 0, "Ann", "soup"), said(4, "beans", time=9 * day)]
+        )
+    async with open_history(file, days=7, clock=lambda: 10 * day) as history:
+        while history._next_forget == 0.0:
+            await history._change.wait()
+    async with open_history(file) as history:
+        assert numbers(await history.page("lobby", limit=9)) == [4]
+        assert numbers(await history.search(Query(text="beans"))) == [4]
+        assert history.last("gone") is None
+        assert history.last("kitchen") == 3
+        assert history.restored.highest == 4
+
+
+async def test_a_room_that_nobody_used_for_long_is_known_after_its_first_page(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trionet.chat.history.file_history._ROOMS_KNOWN", 1)
+    async with open_history(file) as history:
+        history.append([said(1, room="old"), said(2, room="new")])
+    async with open_history(file) as history:
+        assert (history.last("old"), history.last("new")) == (None, 2)
+        assert numbers(await history.page("old", after=1, limit=9)) == []
+        assert history.last("old") == 1
+        await history.page("nowhere", limit=9)
+        assert history.last("nowhere") is None

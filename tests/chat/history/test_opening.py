@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trionet.chat.events import Said
+from trionet.chat.history import opening, schema
+from trionet.chat.history.opening import HistoryError, open_for_reading
+from trionet.chat.history.store import Store
+
+
+def fill(file: Path, count: int = 1) -> None:
+    store = Store(file)
+    store.write([Said("lobby", n + 1, n, 0, "Ann", ["some words"]) for n in range(count)], 0)
+    store.mark_clean()
+    store.close()
+
+
+def text(file: Path) -> None:
+    file.write_text("a diary\n" * 100)
+
+
+def other_database(file: Path) -> None:
+    with sqlite3.connect(file) as at:
+        at.execute("CREATE TABLE accounts (name)")
+    at.close()
+
+
+def newer(file: Path) -> None:
+    fill(file)
+    with sqlite3.connect(file) as at:
+        at.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    at.close()
+
+
+def damaged(file: Path) -> None:
+    fill(file)
+    data = bytearray(file.read_bytes())
+    data[4096:] = b"\xaa" * (len(data) - 4096)
+    file.write_bytes(data)
+
+
+def cut_off(file: Path) -> None:
+    fill(file, 2_000)
+    os.truncate(file, 8192)
+
+
+def no_table(file: Path) -> None:
+    fill(file)
+    with sqlite3.connect(file) as at:
+        at.execute("DROP TABLE rooms")
+    at.close()
+
+
+def pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+REFUSED: list[tuple[Callable[[Path], object], str]] = [
+    (text, "is no history of a trionet chat"),
+    (other_database, "is no history of a trionet chat"),
+    (newer, "was written by a newer version of trionet"),
+    (damaged, "malformed"),
+    (cut_off, "malformed"),
+    (no_table, "no such table: rooms"),
+    (Path.mkdir, "it is no regular file"),
+    (pipe, "it is no regular file"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), REFUSED)
+def test_a_file_that_cannot_be_used_is_named_and_not_changed(
+    tmp_path: Path, make: Callable[[Path], object], reason: str
+) -> None:
+    file = tmp_path / "kept"
+    make(file)
+    before = file.read_bytes() if file.is_file() else b""
+    for use in (Store, open_for_reading):
+        with pytest.raises(HistoryError) as caught:
+            use(file)
+        assert str(file) in str(caught.value)
+        assert reason in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert not file.is_file() or file.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept"]
+
+
+def test_a_file_in_no_directory_and_a_missing_one_to_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="no such file or directory"):
+        Store(tmp_path / "nowhere" / "kept")
+    with pytest.raises(HistoryError, match="there is no file"):
+        open_for_reading(tmp_path / "kept")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kept"
+    fill(file)
+    file.chmod(0o400)
+    with pytest.raises(HistoryError, match="readonly"):
+        Store(file)
+
+
+def test_a_file_that_another_server_holds_is_refused_until_it_lets_go(tmp_path: Path) -> None:
+    file = tmp_path / "kept"
+    first = Store(file)
+    with pytest.raises(HistoryError, match=f"another server holds {file}"):
+        Store(file)
+    first.close()
+    Store(file).close()
+
+
+def test_a_file_that_another_program_has_locked_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_PATIENCE", 0.01)
+    file = tmp_path / "kept"
+    fill(file)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(HistoryError, match=f"cannot write to {file}: database is locked"):
+        Store(file)
+    other.close()
+    Store(file).close()
+
+
+def test_an_empty_file_becomes_a_history(tmp_path: Path) -> None:
+    file = tmp_path / "kept"
+    file.touch()
+    Store(file).close()
+    open_for_reading(file).close()
+
+
+def test_a_history_says_whose_it_is_and_has_the_settings_that_erasing_needs(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "kept"
+    store = Store(file)
+
+    def setting(name: str) -> object:
+        return store._at.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert setting("application_id") == schema.APPLICATION_ID
+    assert setting("user_version") == schema.VERSION
+    assert setting("journal_mode") == "wal"
+    assert setting("secure_delete") == 1
+    store.close()
+
+
+def test_each_version_leads_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kept"
+    fill(file)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 2)
+    steps = {
+        schema.VERSION - 2: ("ALTER TABLE rooms ADD COLUMN one",),
+        schema.VERSION - 1: ("ALTER TABLE rooms ADD COLUMN two", "UPDATE rooms SET two = 2"),
+    }
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    store = Store(file)
+    assert store._at.execute("SELECT two FROM rooms").fetchall() == [(2,)]
+    assert store._at.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    store.close()
+
+
+def test_without_full_text_search_a_file_with_an_index_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kept"
+    fill(file)
+    if not opening.has_index(open_for_reading(file)):
+        pytest.skip("this SQLite has no FTS5")
+    monkeypatch.setattr(opening, "has_fts5", lambda _: False)
+    with pytest.raises(HistoryError, match="this SQLite has no FTS5"):
+        Store(file)
