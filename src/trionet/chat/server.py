@@ -29,7 +29,7 @@ from trionet.chat.wire_format import WireFormat, check_format
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.connection.opening import Opening
-from trionet.connection.safe_notices import safe_notices
+from trionet.connection.safe_notices import SafeNotices
 from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
@@ -231,15 +231,19 @@ class _Door:
     def __init__(self, only: WireFormat | None) -> None:
         self.wire = only or plain
         # One for the whole server and format, so that a fault of the format is logged once.
-        self.encode_notice = safe_notices(self.wire.encode_notice)
+        self.encode_notice = _notices_of(self.wire)
         self._is_only = only is not None
-        self._json_notices = safe_notices(json_lines.encode_notice)
+        self._json_notices = _notices_of(json_lines)
 
     def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
         """Have a session and its connection speak the format that the first line shows."""
         if not self._is_only and format_of(first_line) is json_lines:
             session.speak(json_lines, self._json_notices)
             connection.speak(self._json_notices)
+
+
+def _notices_of(wire: WireFormat) -> SafeNotices:
+    return SafeNotices(wire.encode_notice, getattr(wire, "missing", None))
 
 
 def _milliseconds() -> int:

@@ -88,7 +88,7 @@ class Outbox(Holds):
             the next ones have to wait.
         progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
-        notices: turns what the peer missed into lines. It may be changed at any time.
+        notices: turns what the peer missed into lines. It may be changed while nothing waits.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
 
@@ -302,7 +302,7 @@ class Outbox(Holds):
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self._tell_missed, self._max_waiting)
+            queue = LineQueue(self.notices, self._max_waiting)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
@@ -325,9 +325,6 @@ class Outbox(Holds):
             self.give_up()
             if self._on_overflow is not None:
                 self._on_overflow()
-
-    def _tell_missed(self, count: int) -> bytes:
-        return self.notices.missed(count)
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
         done = False
