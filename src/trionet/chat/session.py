@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
 from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.arrival import Arrival, hash_of
+from trionet.chat.errands import Errand, Pace, ask_the_past
 from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
 from trionet.chat.members import Member
 from trionet.chat.names import TOO_MANY_REFUSED
-from trionet.chat.operations import RequestId
+from trionet.chat.operations import ConnectionId, RequestId
 from trionet.chat.requests import (
     Act,
     AskHelp,
-    AskPast,
+    AskHistory,
     AskRooms,
     AskTopic,
     AskWho,
@@ -28,11 +31,13 @@ from trionet.chat.requests import (
     Misunderstood,
     Ping,
     Quit,
+    Remove,
     Rename,
     Reply,
     Request,
     Say,
     SayAll,
+    Search,
     SetTopic,
     Tell,
 )
@@ -66,18 +71,24 @@ class Session:
             answer, if it costs any: `trionet.LineReader.charge`.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
+        on_taken_over: called when another connection has become the member: `ended` is true, and
+            nothing will make the peer end this one.
 
     Attributes:
         box: where the peer's lines go.
         wire: the peer's wire format.
         name: the member's name as everyone sees it; ``None`` until the peer has logged in.
-        ended: whether the session is over, because the peer has quit or ten of its names were
-            refused. Hand in no more lines after that, and close the connection.
+        ended: whether the session is over, because the peer has quit, ten of its names were
+            refused, or another connection has taken it over. Hand in no more lines after that, and
+            close the connection.
+        errand: what must be carried out before the next line is handed in; ``None``: nothing.
+        member: the member's number; ``None``: the peer is no member, or not any more.
+        tokens: the SHA-256 of the tokens that prove what it has said.
     """
 
     __slots__ = (
-        "_board", "_charge", "_encode_notice", "_member", "_refused", "_writer",
-        "box", "ended", "name", "wire",
+        "_board", "_charge", "_connection", "_encode_notice", "_on_taken_over", "_refused",
+        "_writer", "box", "ended", "errand", "member", "name", "tokens", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -88,15 +99,20 @@ class Session:
         charge: Callable[[int], object] = lambda _tokens: None,
         *,
         encode_notice: EncodeNotice | None = None,
+        on_taken_over: Callable[[], object] = lambda: None,
     ) -> None:
         self.ended = False
+        self.errand: Errand | None = None
+        self.member: int | None = None
+        self.tokens: tuple[bytes, ...] = ()
         self.box = box
         self.wire = wire
         self.name: str | None = None
         self._board = board
         self._charge = charge
         self._encode_notice = encode_notice or wire.encode_notice
-        self._member: int | None = None
+        self._on_taken_over = on_taken_over
+        self._connection: ConnectionId | None = None
         self._refused = 0
         # Who wrote to it last: the number and the name.
         self._writer: tuple[int, str] | None = None
@@ -116,7 +132,7 @@ class Session:
             # Not raised: a traceback would hold this frame, and the frame the line.
             self._reject_unreadable(line)
             return
-        member = self._member
+        member = self.member
         try:
             if member is None:
                 self._request_as_stranger(self.wire.decode_login(line))
@@ -128,7 +144,7 @@ class Session:
             elif request is not None:
                 self._request_as_member(member, request)
         except Misunderstood as mistake:
-            self._reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+            self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
 
     def receive_batch(self, lines: list[Line]) -> int:
         """Take lines that came together, until the log is full or the session ends.
@@ -141,7 +157,7 @@ class Session:
         Returns:
             How many lines were taken. Hand in the others when there is room again.
         """
-        member = self._member
+        member = self.member
         if member is not None and lines:
             run = self.wire.decode_messages(lines)
             if run is not None:
@@ -150,28 +166,45 @@ class Session:
         for count, line in enumerate(lines, start=1):
             self.receive(line)
             # Checked after each line: the answer to a single one can be 64 KiB.
-            if self.ended or self._board.is_full:
+            if self.ended or self.errand is not None or self._board.is_full:
                 return count
         return len(lines)
 
     def end(self, reason: str = "lost") -> None:
         """Leave the chat, whatever the reason; a second call does nothing. Never a checkpoint."""
-        if self._member is not None:
-            self._board.log_out(self, self._member, reason)
+        if self.member is not None:
+            held_as = self._connection if reason == "lost" else None
+            self._board.log_out(self, self.member, reason, held_as)
         elif self._board.is_closing and not self.ended:
             self.box.put(self._encode_notice(ServerClosing()))
         self.ended = True
 
     # -- what the switchboard calls
 
-    def logged_in(self, member: int, name: str) -> None:
+    async def run_errand(self, pace: Pace) -> None:
+        """Carry out the errand, if there is one."""
+        errand, self.errand = self.errand, None
+        if errand is not None:
+            await errand(pace)
+
+    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
         """Take note that the peer is a member."""
-        self._member = member
-        self.name = name
+        self.member = login.member
+        self.name = login.name
+        self._connection = login.connection
+        if self.wire.receipts:
+            own = arrival.brought if login.resumed else arrival.token
+            self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
+
+    def taken_over(self) -> None:
+        """Take note that another connection has become the member. Never a checkpoint."""
+        self.member = None
+        self.ended = True
+        self._on_taken_over()
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
         """Tell the peer that its name cannot be had."""
-        self._reject(refusal.reason, refusal.code, refusal.id, is_login=True)
+        self.reject(refusal.reason, refusal.code, refusal.id, is_login=True)
 
     def named(self, name: str) -> None:
         """Take note that the member is called so."""
@@ -183,7 +216,7 @@ class Session:
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
-        if self._member is None:
+        if self.member is None:
             # It has no place in the log's order, and its box is not in the hub.
             self.box.put(self.wire.encode(event))
         else:
@@ -211,8 +244,20 @@ class Session:
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))
-        self._board.log_in(self, name, tuple(rooms), request.id)
-        if self._member is not None:
+        # Only programs need a token, and to draw one takes longer than the rest of a login.
+        token = self._board.draw_token() if self.wire.receipts else ""
+        arrival = Arrival(
+            name,
+            tuple(rooms),
+            request.id,
+            request.hold,
+            token,
+            request.token,
+            request.seen or {},
+            request.epoch,
+        )
+        self._board.log_in(self, arrival)
+        if self.member is not None:
             for mistake in unfit:
                 self.answer(mistake)
 
@@ -240,7 +285,7 @@ class Session:
                 if room in board.state.rooms:
                     self.answer(TopicIs(room, board.state.rooms[room].topic))
                 else:
-                    self._reject("you are in no room", "not-in-room", None)
+                    self.reject("you are in no room", "not-in-room", None)
             case Ignore(name):
                 self._ignore(name)
             case HearAgain(name):
@@ -248,9 +293,9 @@ class Session:
             case AskWho(room, id_):
                 self._tell_who(member, room, id_)
             case AskRooms(id_):
-                self.answer(board.room_list(id_))
-            case AskPast(what, id_):
-                self._reject(f"{what} is not available", "unavailable", id_)
+                self.answer(board.views.room_list(id_))
+            case AskHistory() | Search() | Remove():
+                self.errand = partial(ask_the_past, request, self, board)
             case AskHelp():
                 self.answer(_HELPED)
             case Ping(id_):
@@ -258,7 +303,7 @@ class Session:
             case Quit():
                 self.end("quit")
             case LogIn(_, _, id_):
-                self._reject(f"you are {self.name} already", "bad-request", id_)
+                self.reject(f"you are {self.name} already", "bad-request", id_)
             case _:
                 assert_never(request)
 
@@ -274,12 +319,12 @@ class Session:
 
     def _reply(self, member: int, text: str) -> None:
         if self._writer is None:
-            self._reject("nobody has written to you yet", "no-such-member", None)
+            self.reject("nobody has written to you yet", "no-such-member", None)
             return
         number, name = self._writer
         writer = self._board.state.members.get(number)
         if writer is None:
-            self._reject(f"there is no {name} here", "no-such-member", None)
+            self.reject(f"there is no {name} here", "no-such-member", None)
             return
         name = writer.name.shown
         self._board.append(operations.Tell(member, name, writer.name.key, text))
@@ -291,7 +336,7 @@ class Session:
         if self._board.ignoring.add(self.box, other.id):
             self.answer(Ignored(other.name.shown))
         else:
-            self._reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
+            self.reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
 
     def _hear_again(self, name: str) -> None:
         other = self._other(name)
@@ -303,32 +348,34 @@ class Session:
         """Return the member with a name, but not this one; ``None``: the peer was told why not."""
         other = self._board.state.find_member(member_key(name))
         if other is None:
-            self._reject(f"there is no {repeated(name)} here", "no-such-member", None)
-        elif other.id == self._member:
-            self._reject("you cannot ignore yourself", "bad-request", None)
+            self.reject(f"there is no {repeated(name)} here", "no-such-member", None)
+        elif other.id == self.member:
+            self.reject("you cannot ignore yourself", "bad-request", None)
         else:
             return other
         return None
 
     def _tell_who(self, member: int, room: str, id_: RequestId) -> None:
         name = room_key(room, member, self._board.state)
-        if name in self._board.state.rooms:
-            self.answer(self._board.present(name, id_))
+        history = self._board.history
+        is_known = history is not None and history.last(name) is not None
+        if name in self._board.state.rooms or is_known:
+            self.answer(self._board.views.present(name, id_))
         else:
-            self._reject(f"there is no room {repeated(name)}", "no-such-room", id_)
+            self.reject(f"there is no room {repeated(name)}", "no-such-room", id_)
 
     # -- answers
 
-    def _reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
+    def reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
         """Tell the peer why its line was rejected."""
-        if self._member is not None:
+        if self.member is not None:
             self.answer(self._board.mistaken(reason, code, id_))
         elif not self._ends_with_refusal(id_, is_login=is_login):
             self.answer(Mistaken(reason, code, id_))
 
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
-        if self._member is not None:
+        if self.member is not None:
             lines = self._encode_notice(LineRejected(line))
             self._charge_for(self._board.hub.tell_lines(self.box, lines))
         elif not self._ends_with_refusal(None, is_login=False):

@@ -9,93 +9,41 @@ What belongs to a connection, such as whom it ignores (`ignoring.py`), is never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Collection
+from typing import Any, Protocol, get_args
 
 from trionet.abc import Box
 from trionet.chat import events
-from trionet.chat.answers import (
-    MAX_WELCOME_NAMES,
-    Closing,
-    Done,
-    Entered,
-    Event,
-    Listed,
-    Mistaken,
-    Own,
-    Present,
-    RoomList,
-    Welcomed,
-)
+from trionet.chat.answers import Closing, Done, EpochChanged, Mistaken, Own
+from trionet.chat.arrival import Arrival, hash_of
+from trionet.chat.events import RoomEvent
+from trionet.chat.fan_out import FanOut
+from trionet.chat.history.kept import History
 from trionet.chat.ignoring import Ignoring
 from trionet.chat.log import LocalLog
-from trionet.chat.operations import ConnectionId, LogIn, LogOut, Operation, RequestId, UniqueName
+from trionet.chat.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
+from trionet.chat.returning import Guest, Returning
+from trionet.chat.room_views import RoomViews
 from trionet.chat.state import State
-from trionet.chat.wire_format import WireFormat
+
+# What a history keeps.
+_KEPT = frozenset(get_args(RoomEvent))
 
 
-class FanOut(Protocol):
-    """What the chat needs of a hub; each call takes effect at once and never blocks.
-
-    `trionet.Hub` implements it, and `Switchboard` uses it. Tests implement it with a list.
-    """
-
-    def add(
-        self, box: Box, encode: Callable[[Event], bytes], *, topics: Iterable[Hashable] | None
-    ) -> None:
-        """Send everything that is published on some topics from now on to a box too."""
-
-    def subscribe(self, box: Box, topic: Hashable) -> None:
-        """Give a box one more topic."""
-
-    def unsubscribe(self, box: Box, topic: Hashable) -> None:
-        """Take a topic from a box."""
-
-    def discard(self, box: Box) -> None:
-        """Send nothing more to a box."""
-
-    def publish(
-        self,
-        event: Event,
-        *,
-        topic: Hashable = None,
-        exclude: Box | None = None,
-        without: Collection[Box] = (),
-        entries: int = 1,
-    ) -> None:
-        """Send an event to every box with a topic, or to every box, except some."""
-
-    def tell(self, box: Box, event: Event) -> int:
-        """Send an event to one box, in its place in the order; return its size in bytes."""
-
-    def tell_lines(self, box: Box, lines: bytes) -> int:
-        """Send encoded lines to one box, in their place in the order; return their size."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether whoever has more to append should wait first."""
-
-
-class Local(Protocol):
+class Local(Guest, Protocol):
     """A session, as the switchboard sees it. `trionet.chat.session.Session` implements it."""
 
-    box: Box
-
-    @property
-    def wire(self) -> WireFormat:
-        """Its wire format."""
-
-    def logged_in(self, member: int, name: str) -> None:
+    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
         """Take note that it is a member."""
+
+    def taken_over(self) -> None:
+        """Take note that it is none any more: another connection has its member."""
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
         """Tell the peer that it is none."""
 
     def named(self, name: str) -> None:
         """Take note that the member is called so."""
-
-    def answer(self, event: Event) -> None:
-        """Tell the peer something, at its cost."""
 
     def written_to(self, told: events.Told) -> None:
         """Take note that somebody wrote to the member alone."""
@@ -110,12 +58,15 @@ class Switchboard:
         clock: returns the time, in milliseconds since 1970, UTC.
         on_empty: called when the last member has left.
         on_deadline: called when `next_deadline` has changed.
-        epoch: within it, no number of a room comes twice.
         draw_token: returns a new token for a member.
+        history: what keeps what happens in rooms; default ``None``: nothing does.
 
     Attributes:
         state: the state. Only entries of the log change it.
         clock: the clock that it was given.
+        draw_token: what it was given.
+        history: what keeps what happens; ``None``: nothing does.
+        views: what members are told of rooms.
         ignoring: who hears nothing of whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.
     """
@@ -128,32 +79,27 @@ class Switchboard:
         clock: Callable[[], int] = lambda: 0,
         on_empty: Callable[[], object] = lambda: None,
         on_deadline: Callable[[], object] = lambda: None,
-        epoch: str = "",
         draw_token: Callable[[], str] = lambda: "",
+        history: History | None = None,
     ) -> None:
         self.state = state or State()
         self.is_closing = False
         self.hub = hub
         self.clock = clock
+        self.draw_token = draw_token
+        self.history = history
         self.ignoring = Ignoring()
+        self.views = RoomViews(self.state)
         self._log = LocalLog(self.state, clock, self._show)
         self._on_empty = on_empty
         self._on_deadline = on_deadline
         self._deadline = self.state.next_deadline()
-        self._epoch = epoch
-        self._draw_token = draw_token
         self._connections = 0
-        # The sessions that are logging in, and those of members.
-        self._arriving: dict[ConnectionId, Local] = {}
+        # The sessions that are logging in with what they bring, and those of members.
+        self._arriving: dict[ConnectionId, tuple[Local, Arrival]] = {}
+        # Whoever logs in joins its rooms first: the number of its joining in each.
+        self._joined_first: dict[str, int] = {}
         self._local: dict[int, Local] = {}
-        # The names that a newcomer to a room is told, once there are as many as it is told at most.
-        # They are kept until one of them leaves or is renamed: a thousand who join at once make
-        # the tuple 20 times, not 1,000.
-        self._first_names: dict[str, tuple[str, ...]] = {}
-        # Made when somebody asks who is in a room, and kept until its members change.
-        self._present: dict[str, Present] = {}
-        # The same for the rooms that there are.
-        self._listed: tuple[Listed, ...] | None = None
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
         # Events that are for a room as they are do not stand here.
@@ -168,9 +114,10 @@ class Switchboard:
             events.Told: self._told,
             events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
-            events.TakenOver: self._not_yet,
-            events.Held: self._not_yet,
-            events.EpochBegan: self._not_yet,
+            events.TakenOver: self._taken_over,
+            # Nobody is told.
+            events.Held: lambda _: None,
+            events.EpochBegan: self._epoch_began,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
             events.Stayed: self._stayed,
@@ -193,54 +140,40 @@ class Switchboard:
         """Append an operation to the log. Never a checkpoint."""
         self._log.append(operation)
 
-    def log_in(
-        self, session: Local, name: UniqueName, rooms: tuple[UniqueName, ...], id_: RequestId
-    ) -> None:
+    def log_in(self, session: Local, arrival: Arrival) -> None:
         """Ask for a session to become a member; it is told what comes of it."""
         self._connections += 1
         connection = LocalLog.ORIGIN, self._connections
-        self._arriving[connection] = session
-        self.append(LogIn(connection, name, rooms, id_))
+        self._arriving[connection] = session, arrival
+        token, brought = hash_of(arrival.token), hash_of(arrival.brought)
+        self.append(
+            LogIn(connection, arrival.name, arrival.rooms, arrival.id, token, arrival.hold, brought)
+        )
 
-    def log_out(self, session: Local, member: int, reason: str) -> None:
-        """Let a member go: it hears nothing more, and everyone else is told.
+    def log_out(
+        self, session: Local, member: int, reason: str, held_as: ConnectionId | None = None
+    ) -> None:
+        """Let a member go: it hears nothing more, and everyone else is told, unless it is held.
 
         A member that has left already does not leave again. While the server is closing nobody is
         told, because everyone is leaving.
+
+        Args:
+            session: the member's session.
+            member: the member.
+            reason: why it goes.
+            held_as: the connection that has ended; the member is held if it has asked for that.
+                ``None``: it leaves in any case.
         """
         if self._local.get(member) is not session:
             return
         del self._local[member]
         self.ignoring.forget_box(session.box)
         self.hub.discard(session.box)
-        self.append(LogOut(member, reason))
-
-    def entered(self, member: int, room: str, id_: RequestId) -> Entered:
-        """Return what a member is told that has entered a room."""
-        there = self.state.rooms[room]
-        names = self._first_names.get(room)
-        if names is None or len(names) < MAX_WELCOME_NAMES:
-            names = self.state.names_in(room, MAX_WELCOME_NAMES)
-            if len(names) == MAX_WELCOME_NAMES:
-                self._first_names[room] = names
-        name = self.state.members[member].name.shown
-        return Entered(name, room, there.topic, names, len(there.members), there.last, id_)
-
-    def present(self, room: str, id_: RequestId) -> Present:
-        """Return who is in a room. Who asks without an id gets the same object as others."""
-        present = self._present.get(room)
-        if present is None:
-            present = self._present[room] = Present(self.state.names_in(room), room)
-        return present if id_ is None else Present(present.names, room, id_)
-
-    def room_list(self, id_: RequestId) -> RoomList:
-        """Return which rooms there are."""
-        if self._listed is None:
-            rooms = self.state.listed_rooms()
-            self._listed = tuple(
-                [Listed(room.name.key, room.topic, len(room.members)) for room in rooms]
-            )
-        return RoomList(self._listed, id_)
+        if held_as is None or self.is_closing:
+            self.append(LogOut(member, reason))
+        else:
+            self.append(Detach(member, held_as, reason))
 
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
         """Return an answer to a mistake; the same object as the last, if it is the same."""
@@ -268,12 +201,16 @@ class Switchboard:
     # -- what came of the operations
 
     def _show(self, happened: list[events.StateEvent]) -> None:
+        if self.history is not None:
+            kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+            if kept:
+                self.history.append(kept)
         for event in happened:
             self._ways[type(event)](event)
         deadline = self.state.next_deadline()
         if deadline != self._deadline:
             self._deadline = deadline
-            self._listed = None
+            self.views.rooms_changed()
             self._on_deadline()
 
     def _said(self, event: events.Said) -> None:
@@ -318,24 +255,22 @@ class Switchboard:
             session.answer(Own(event))
 
     def _topic_set(self, event: events.TopicSet) -> None:
-        self._listed = None
+        self.views.rooms_changed()
         self._publish(event)
 
     def _joined(self, event: events.Joined) -> None:
-        self._listed = None
-        self._present.pop(event.room, None)
+        self.views.joined(event.room)
         # The others first: whoever comes gets no `Joined` of its own.
         self.hub.publish(event, topic=event.room)
         session = self._local.get(event.member)
         if session is not None:
             self.hub.subscribe(session.box, event.room)
-            session.answer(self.entered(event.member, event.room, event.id))
+            session.answer(self.views.entered(event.member, event.room, event.id))
+        else:
+            self._joined_first[event.room] = event.number
 
     def _left(self, event: events.Left) -> None:
-        self._listed = None
-        self._present.pop(event.room, None)
-        if event.name in self._first_names.get(event.room, ()):
-            del self._first_names[event.room]
+        self.views.left(event.room, event.name)
         if self.is_closing:
             return
         self._publish(event, hides_own=True)
@@ -344,8 +279,7 @@ class Switchboard:
             self.hub.unsubscribe(session.box, event.room)
 
     def _renamed(self, event: events.Renamed) -> None:
-        self._present.pop(event.room, None)
-        self._first_names.pop(event.room, None)
+        self.views.renamed(event.room)
         self._publish(event)
 
     def _told(self, event: events.Told) -> None:
@@ -363,21 +297,32 @@ class Switchboard:
         if session is not None:
             session.answer(Own(event.event))
 
-    def _not_yet(self, event: events.StateEvent) -> None:
-        """Do nothing: no session asks to be held yet, and none restores a history."""
-
     def _logged_in(self, event: events.LoggedIn) -> None:
-        session = self._arriving.pop(event.connection, None)
-        if session is None:
+        joined, self._joined_first = self._joined_first, {}
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is None:
             return
+        session, arrival = arriving
         self._local[event.member] = session
-        session.logged_in(event.member, event.name)
-        self.hub.add(session.box, session.wire.encode, topics=event.rooms)
+        session.logged_in(event, arrival)
         if session.wire.receipts:
-            # Only programs need it, and a token takes longer to draw than the rest of a login.
-            session.answer(Welcomed(event.name, self._draw_token(), self._epoch, event.id))
-        for room in event.rooms:
-            session.answer(self.entered(event.member, room, event.id))
+            Returning(self, session, event, arrival, joined).welcome()
+        else:
+            self.hub.add(session.box, session.wire.encode, topics=event.rooms)
+            for room in event.rooms:
+                session.answer(self.views.entered(event.member, room, event.id))
+
+    def _taken_over(self, event: events.TakenOver) -> None:
+        session = self._local.pop(event.member, None)
+        if session is not None:
+            session.answer(Closing("taken over"))
+            self.ignoring.forget_box(session.box)
+            self.hub.discard(session.box)
+            session.taken_over()
+
+    def _epoch_began(self, event: events.EpochBegan) -> None:
+        rooms = {name: room.last for name, room in self.state.rooms.items()}
+        self.hub.publish(EpochChanged(event.epoch, rooms))
 
     def _logged_out(self, event: events.LoggedOut) -> None:
         self.ignoring.forget_member(event.member)
@@ -394,12 +339,12 @@ class Switchboard:
     def _stayed(self, event: events.Stayed) -> None:
         session = self._local.get(event.member)
         if session is not None:
-            session.answer(self.entered(event.member, event.room, event.id))
+            session.answer(self.views.entered(event.member, event.room, event.id))
 
     def _login_refused(self, event: events.LoginRefused) -> None:
-        session = self._arriving.pop(event.connection, None)
-        if session is not None:
-            session.login_refused(event)
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is not None:
+            arriving[0].login_refused(event)
 
     def _refused(self, event: events.Refused) -> None:
         session = self._local.get(event.member)
