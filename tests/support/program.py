@@ -53,6 +53,19 @@ class Program:
         assert event.get("re") == fields.get("id", "ask"), event
         return event
 
+    async def ask_behind(self, last: str, type: str, **fields: Any) -> Event:  # noqa: A002
+        """Do the same when an event of the type `last` has come."""
+        while (await self.receive())["type"] != last:
+            pass
+        return await self.ask(type, **fields)
+
+    async def ask_behind_all(self, type: str, **fields: Any) -> Event:  # noqa: A002
+        """Do the same, whatever comes in front of the answer."""
+        await self.request(type, **{"id": "ask", **fields})
+        while (event := await self.receive()).get("re") != "ask":
+            pass
+        return event
+
     async def expect_quiet(self) -> None:
         """See that nothing has come."""
         await self.request("ping", id="quiet")
