@@ -9,12 +9,10 @@ from pathlib import Path
 
 from trionet.chat.history.kept import History
 from trionet.chat.history.memory import MemoryHistory
+from trionet.chat.limits import MEMORY, NONE
 from trionet.chat.operations import Restore
 
 logger = logging.getLogger("trionet.chat")
-
-MEMORY = "memory"
-NONE = "none"
 
 
 @asynccontextmanager

@@ -24,3 +24,7 @@ GRACE = Bound(least=0, most=86_400, whole=False)
 # How long a member that asked for it is held without a connection, in milliseconds: long enough
 # for a train in a tunnel, short enough that the others know who is there.
 DEFAULT_GRACE = 60_000
+
+# Where a history can be kept besides in a file.
+MEMORY = "memory"
+NONE = "none"

@@ -24,13 +24,14 @@ from trionet.chat.door import Door
 from trionet.chat.formats import is_json
 from trionet.chat.handling import Chat, is_held
 from trionet.chat.held_places import HeldPlaces
-from trionet.chat.kept_history import MEMORY, keep_history
+from trionet.chat.kept_history import keep_history
 from trionet.chat.last_words import LastWords
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
     GRACE,
     HISTORY_DAYS,
+    MEMORY,
     OPEN_ROOM,
     ROOMS,
 )
