@@ -11,21 +11,32 @@ from functools import partial
 import trionet
 
 
-async def relay(hub: trionet.Hub[str], connection: trionet.Connection) -> None:
-    """Subscribe, unsubscribe and publish as the client asks; a topic is made by its first use."""
-    hub.add(connection.outbox, trionet.encode_line)
+def obey(hub: trionet.Hub[str], me: trionet.Outbox, line: str) -> None:
+    """Subscribe, unsubscribe or publish; a topic is made by its first use."""
+    topic, _, text = line.partition(" ")
+    if topic.startswith("+"):
+        hub.subscribe(me, topic[1:])
+    elif topic.startswith("-"):
+        hub.unsubscribe(me, topic[1:])
+    else:
+        hub.publish(f"{topic}: {text}", topic=topic)
+
+
+async def relay(hub: trionet.Hub[str], peer: trionet.Connection) -> None:
+    """Make the client a member of the hub, and do what it asks until it disconnects."""
+    me = peer.outbox
+    hub.add(me, trionet.encode_line)
     try:
-        async for line in connection.lines:
-            topic, _, text = line.partition(" ")
-            if topic.startswith("+"):
-                hub.subscribe(connection.outbox, topic[1:])
-            elif topic.startswith("-"):
-                hub.unsubscribe(connection.outbox, topic[1:])
-            else:
-                await hub.wait_room()
-                hub.publish(f"{topic}: {text}", topic=topic)
+        while lines := await peer.lines.receive_batch():
+            await hub.wait_room(len(lines))  # before anything is appended
+            for line in lines:
+                if isinstance(line, trionet.BadLine):  # answered behind what came before it
+                    hub.tell_lines(me, trionet.encode_notice(trionet.LineRejected(line)))
+                else:
+                    obey(hub, me, line)
+        await hub.wait_delivered()  # or the last lines would be lost
     finally:
-        hub.discard(connection.outbox)
+        hub.discard(me)
 
 
 def main(address: str) -> None:

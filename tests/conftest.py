@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 import trustme
+from hypothesis import settings
 
 from forkserver import ForkServer
 from trionet.transport.certificates import client_context, server_context
 from workers import pytest_cmdline_main as pytest_cmdline_main
+
+# Without hypothesis's deadline of 0.2 s for each example: on a busy machine it fails at random.
+settings.register_profile("trionet", deadline=None)
+settings.load_profile("trionet")
 
 
 class Certificates:

@@ -57,15 +57,15 @@ def test_whoever_implements_a_protocol_has_its_methods(protocol: type) -> None:
     assert sentence is not None, f"{protocol.__name__} does not say who implements it"
     for path in re.findall(r"`(trionet[\w.]+)`", sentence[0]):
         implementer = named(path)
-        for method, value in vars(protocol).items():
-            if inspect.isfunction(value) and method[0] != "_":
+        for method in members_of(protocol):
+            if inspect.isfunction(getattr(protocol, method, None)):
                 assert callable(getattr(implementer, method)), f"{path} has no {method}"
 
 
 def test_every_capability_that_is_looked_for_is_in_a_protocol() -> None:
     declared = set().union(*map(members_of, PROTOCOLS))
     files = [
-        SOURCE / "running_server.py", SOURCE / "checks.py", SOURCE / "program" / "run.py",
+        SOURCE / "running_server.py", SOURCE / "checks.py", *(SOURCE / "program").glob("*.py"),
         *(SOURCE / "connection").glob("*.py"), *(SOURCE / "fanout").glob("*.py"),
         *(SOURCE / "transport").glob("*.py"),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import trio
@@ -21,6 +21,8 @@ from trionet import (
     Connection,
     Hub,
     Limits,
+    LineDecoder,
+    LineReader,
     LineStream,
     Outbox,
     SystemNetwork,
@@ -331,8 +333,39 @@ def test_no_public_object_shows_its_memory_address() -> None:
         and not getattr(kind, "_is_protocol", False)
         and kind.__repr__ is object.__repr__
     }
-    # Nobody meets these in a log.
-    assert silent <= {"LineDecoder", "Session"}
+    # Nobody meets it in a log.
+    assert silent <= {"LineDecoder"}
+
+
+async def test_the_repr_of_a_line_stream_says_that_it_is_closed() -> None:
+    stream, _ = memory_stream_pair()
+    lines = LineStream(stream)
+    assert repr(lines) == "<LineStream from right, waiting, 0 lines, 0 bytes in>"
+    await lines.aclose()
+    assert repr(lines) == "<LineStream from right, closed, 0 lines, 0 bytes in>"
+
+
+def test_the_repr_of_a_calculator_session_says_whose_it_is() -> None:
+    session = calc.Session()
+    assert repr(session) == "<trionet.calc.Session of nobody yet: open>"
+    session.receive("ann")
+    session.receive("q")
+    assert repr(session) == "<trionet.calc.Session of ann: ended>"
+
+
+async def test_the_repr_of_a_calculator_client_tells_connecting_from_closed(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    network = MemoryNetwork(link=Link(latency=5))
+    client = calc.Client(WHERE, name="ann", network=network)
+    with trio.move_on_after(1) as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(functools.partial(calc.serve, WHERE, network=network))
+            nursery.start_soon(client.__aenter__)
+            await trio.testing.wait_all_tasks_blocked()
+            assert repr(client) == "<Client 'ann' of localhost:7000: connecting>"
+    assert scope.cancelled_caught
+    assert repr(client) == "<Client 'ann' of localhost:7000: closed>"
 
 
 def test_the_reprs_of_a_client_and_a_system_network_show_their_options() -> None:
@@ -354,6 +387,8 @@ def test_the_reprs_of_a_client_and_a_system_network_show_their_options() -> None
         (Mock(), "utf-8", "encode must be a function, not 'utf-8'"),
         (Mock(), echo, "write def echo, not async def"),
         (Mock(), without_any, "encode is called with 1 argument"),
+        ([], encode_line, r"a member must have put\(lines\): .* not \[\]"),
+        (AsyncMock(), encode_line, "put must be an ordinary function, not async"),
     ],
 )
 async def test_a_hub_refuses_a_wrong_member_and_a_wrong_format(
@@ -362,6 +397,104 @@ async def test_a_hub_refuses_a_wrong_member_and_a_wrong_format(
     hub: Hub[str] = Hub()
     with refused(TypeError, told):
         hub.add(box, encode)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        # Each character of a text would be a topic.
+        (lambda hub: hub.add(Mock(), encode_line, topics="room"), r"write topics=\{'room'\}"),
+        (lambda hub: hub.add(Mock(), encode_line, topics=3), r"write topics=\{3\}"),
+        (lambda hub: hub.add(Mock(), encode_line, topics=[None]), "a topic must be hashable"),
+        (lambda hub: hub.add(Mock(), encode_line, topics=[[]]), "a topic must be hashable"),
+        (lambda hub: hub.subscribe(Mock(), None), "topic must be hashable, .* not None"),
+        (lambda hub: hub.subscribe(Mock(), []), r"topic must be hashable, .* not \[\]"),
+        (lambda hub: hub.publish("x", topic=[]), r"topic must be hashable, .* not \[\]"),
+        (lambda hub: hub.publish("x", exclude=[1]), "exclude must be one member"),
+        (lambda hub: hub.publish("x", without=5), "without a list of members"),
+        (lambda hub: hub.publish("x", entries="5"), "entries must be a whole number, not '5'"),
+        # A connection in place of its outbox, for example.
+        (lambda hub: hub.tell(object(), "x"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.tell_lines(object(), b"x\n"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.subscribe(object(), "x"), r"a member must have put\(lines\)"),
+        (lambda hub: hub.publish("x", exclude=object()), r"a member must have put\(lines\)"),
+        (lambda hub: hub.publish_all("hello"), r"events must be a list .* write \[event\]"),
+        (lambda hub: hub.publish_all(None), "events must be a list of events"),
+    ],
+)
+async def test_a_hub_refuses_wrong_arguments_and_goes_on(
+    call: Callable[[Hub[str]], object], told: str
+) -> None:
+    hub: Hub[str] = Hub()
+    box = Mock()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hub.run)
+        hub.add(box, encode_line)
+        with refused(TypeError, told):
+            call(hub)
+        with refused(TypeError, "entries must be a whole number, not '5'"):
+            await hub.wait_room("5")  # type: ignore[arg-type]
+        hub.publish("hello")
+        await hub.wait_delivered()
+        nursery.cancel_scope.cancel()
+    box.put.assert_called_once_with(b"hello\n")
+
+
+async def test_methods_refuse_a_wrong_type_too(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any
+    near, far = memory_stream_pair()
+    reader, client = LineStream(near), LineClient(far)
+    for wrong in (3, "end", None):
+        with refused(TypeError, "end must be InputEnd.EOF or "):
+            reader.stop(wrong)
+    for wrong in ("5", None, 1.5):
+        with refused(TypeError, "tokens must be a whole number, not "):
+            reader.charge(wrong)
+    for wrong in (3, [], "text", None):
+        with refused(TypeError, "data must be bytes, not "):
+            LineDecoder().feed(wrong)
+        with refused(TypeError, "data must be bytes, not "):
+            await near.send_all(wrong)
+    with refused(TypeError, "a line must be a text, not 3"):
+        await client.expect("hello", 3)  # type: ignore[arg-type]
+    with refused(TypeError, "seconds must be a number of seconds, not '3'"):
+        await client.expect_silence("3")  # type: ignore[arg-type]
+    with refused(TypeError, "incoming must be True or False, not 'all'"):
+        near.stall(incoming="all")  # type: ignore[arg-type]
+
+
+async def test_a_stream_that_returns_no_bytes_is_named(autojump_clock: trio.abc.Clock) -> None:
+    class Wrong:
+        async def receive_some(self, _max_bytes: int | None = None) -> Any:
+            return 3
+
+    stream: Any = Wrong()
+    with refused(TypeError, r"what a stream's receive_some\(\) returns must be bytes, not 3"):
+        await LineReader(stream).receive()
+
+
+async def test_answer_at_once_must_be_a_function(autojump_clock: trio.abc.Clock) -> None:
+    wrong: Any = "yes"
+    told: list[str] = []
+
+    async def handler(connection: Connection) -> None:
+        with refused(TypeError, "answer must be a function, not 'yes'"):
+            connection.answer_at_once(wrong)
+        told.append("told")
+
+    async with run_handler(handler) as connect:
+        await (await connect()).expect_end()
+    assert told == ["told"]
+
+
+def test_what_is_evaluated_must_be_an_expression() -> None:
+    text: Any = "1 + 1"
+    with refused(TypeError, r"expression must be an Expression: write calc.parse\("):
+        calc.Arithmetic().evaluate(text)
+    with refused(TypeError, "ans must be a Decimal"):
+        calc.Arithmetic().evaluate(calc.parse("ans"), 3)  # type: ignore[arg-type]
+    with refused(TypeError, "line must be a BadLine, not 3"):
+        calc.Session().receive(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

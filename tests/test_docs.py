@@ -14,16 +14,20 @@ from pathlib import Path
 import pytest
 import trio
 
-from trionet import calc
+from trionet import abc, calc
+from trionet.calc.grammar import NAMES
+from trionet.cli.calc import HELP
 from trionet.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
 
 
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
 def python_blocks(document: str) -> list[str]:
-    return re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL
-    )
+    return re.findall(r"^```python\n(.*?)^```$", text_of(document), re.MULTILINE | re.DOTALL)
 
 
 def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_trio_mode(
@@ -76,7 +80,19 @@ async def test_the_clients_of_the_calculator_print_what_is_told(
     assert capsys.readouterr().out == printed
 
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/testing.md"]
+def test_the_page_and_the_help_of_the_calculator_name_every_function() -> None:
+    shown = {
+        "docs/calculator.md": text_of("docs/calculator.md"),
+        "HELP in src/trionet/cli/calc.py": HELP,
+    }
+    for place, text in shown.items():
+        missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]
+        assert not missing, f"{place} does not name {', '.join(missing)}"
+
+
+DOCUMENTS = [
+    "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/files.md", "docs/testing.md"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -84,16 +100,29 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/testi
     [
         (document, link)
         for document in DOCUMENTS
-        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+        for link in re.findall(r"\]\(([^)#:]+)\)", text_of(document))
     ],
 )
 def test_what_a_document_links_to_is_there(document: str, link: str) -> None:
     assert (ROOT / document).parent.joinpath(link).exists()
 
 
+def test_the_architecture_names_every_capability_of_a_stream_with_its_methods() -> None:
+    told = dict(re.findall(r"(?m)^\| `([A-Z]\w+)` \| (`.*?) \|", text_of("docs/architecture.md")))
+    capabilities = {
+        name: kind
+        for name, kind in vars(abc).items()
+        if (getattr(kind, "__doc__", None) or "").startswith("A capability of a stream")
+    }
+    assert told.keys() == capabilities.keys(), "docs/architecture.md, the table under Streams"
+    for name, kind in capabilities.items():
+        own = {member for member in vars(kind) if not member.startswith("_")}
+        assert set(re.findall(r"`(\w+)`", told[name])) == own, name
+
+
 @pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
-    named = {*re.findall(r"`([a-z_/]+(?:\.py|/))`", (ROOT / document).read_text())}
+    named = {*re.findall(r"`([a-z_/]+(?:\.py|/))`", text_of(document))}
     assert len(named) > 5
     folders = (ROOT, ROOT / "src" / "trionet", ROOT / "benchmarks")
     assert not {name for name in named if not any((folder / name).exists() for folder in folders)}

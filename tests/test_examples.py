@@ -72,6 +72,41 @@ async def test_topics_sends_each_line_to_those_who_asked_for_its_topic(
         nursery.cancel_scope.cancel()
 
 
+async def test_topics_answers_a_bad_line_behind_what_was_sent_before_it(
+    autojump_clock: MockClock,
+) -> None:
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        async with run_handler(partial(load("topics").relay, hub)) as connect:
+            ann = await connect("ann")
+            await ann.send_bytes(b"+news\nnews one\n\xff\nnews two\n")
+            await ann.expect("news: one", "error: line is not UTF-8", "news: two")
+        nursery.cancel_scope.cancel()
+
+
+async def test_topics_delivers_what_a_client_sends_last(autojump_clock: MockClock) -> None:
+    class Bin:
+        def put(self, lines: bytes) -> None:
+            pass
+
+    hub = trionet.Hub[str]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(hub.run)
+        # So many that the hub pauses before it comes to the client.
+        for _ in range(2000):
+            hub.add(Bin(), trionet.encode_line, topics=["news"])
+        async with run_handler(partial(load("topics").relay, hub)) as connect:
+            ann = await connect("ann")
+            await ann.send("+news", "news one")
+            await ann.expect("news: one")
+            await ann.send("news two")
+            await ann.send_eof()
+            await ann.expect("news: two")
+            await ann.expect_end()
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("name", ["echo", "daytime", "ticker", "board", "topics"])
 def test_ctrl_c_ends_a_service_with_status_0(name: str) -> None:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), "127.0.0.1:0"]

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
+import trio
 
 from trionet import Connection, serve
 from trionet.function_checks import check_handler, is_line_function
@@ -220,3 +221,18 @@ async def test_a_handler_that_was_called_is_refused_without_a_warning() -> None:
     with pytest.raises(TypeError, match=r"must not be called: write serve\(handler, "):
         await serve(called, WHERE)
     assert inspect.getcoroutinestate(called) == inspect.CORO_CLOSED
+
+
+async def test_functions_written_in_c_are_plain_functions(
+    autojump_clock: trio.abc.Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with run_handler(str.upper) as connect:
+        client = await connect()
+        await client.send("hello")
+        await client.expect("HELLO")
+    async with run_handler(functools.partial(print, "heard")) as connect:
+        client = await connect()
+        await client.send("hello")
+        await client.expect_silence(1)
+    assert capsys.readouterr().out == "heard hello\n"
+    assert is_line_function("-".join)

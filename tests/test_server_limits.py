@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -19,10 +21,14 @@ from trionet import (
     Refused,
     Server,
     ServerEvent,
+    TLSStream,
     WhenFull,
     serve,
 )
 from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
 
 
 async def echo(connection: Connection) -> None:
@@ -224,38 +230,103 @@ async def test_a_deadline_of_zero_is_no_deadline(autojump_clock: MockClock) -> N
         assert connect.server.connections == 1
 
 
+class ShakingHands(MemoryNetwork):
+    """A network whose servers make a handshake with each peer."""
+
+    def __init__(self, handshake: Callable[[trio.abc.Stream], Awaitable[None]]) -> None:
+        super().__init__()
+        self._handshake = handshake
+
+    async def listen(self, address, *, backlog=None):  # type: ignore[no-untyped-def]
+        listeners = await super().listen(address, backlog=backlog)
+        for listener in listeners:
+            accept_nowait = listener.accept_nowait
+
+            def shaking(accept_nowait=accept_nowait):  # type: ignore[no-untyped-def]
+                stream = accept_nowait()
+                stream.do_handshake = partial(self._handshake, stream)
+                return stream
+
+            # `accept` calls it too.
+            listener.accept_nowait = shaking  # type: ignore[method-assign]
+        return listeners
+
+
 async def test_a_handshake_that_takes_too_long_is_closed(autojump_clock: MockClock) -> None:
     log = Log()
 
-    async def never() -> None:
+    async def never(_stream: trio.abc.Stream) -> None:
         await trio.sleep_forever()
 
-    class SlowHands(MemoryNetwork):
-        async def listen(self, address, *, backlog=None):  # type: ignore[no-untyped-def]
-            listeners = await super().listen(address, backlog=backlog)
-            for listener in listeners:
-                accept = listener.accept
-
-                async def accept_slowly(accept=accept):  # type: ignore[no-untyped-def]
-                    stream = await accept()
-                    stream.do_handshake = never
-                    return stream
-
-                listener.accept = accept_slowly  # type: ignore[method-assign]
-            return listeners
-
     async with run_handler(
-        echo, network=SlowHands(), limits=Limits(handshake_timeout=10), on_event=log.events.append
+        echo,
+        network=ShakingHands(never),
+        limits=Limits(handshake_timeout=10),
+        on_event=log.events.append,
     ) as connect:
         client = await connect()
         assert await ended(client) == pytest.approx(10)
     assert log.reasons == ["no handshake: it took too long"]
 
 
+@pytest.mark.parametrize("handshake_timeout", [0, 5, 50])
+async def test_a_silent_tls_peer_ends_at_the_first_deadline_and_harms_nobody(
+    certificates: Certificates, autojump_clock: MockClock, handshake_timeout: int
+) -> None:
+    class OverTLS(MemoryNetwork):
+        async def listen(self, address, *, backlog=None):  # type: ignore[no-untyped-def]
+            listeners = await super().listen(address, backlog=backlog)
+            for listener in listeners:
+                accept_nowait = listener.accept_nowait
+
+                def secured(accept_nowait=accept_nowait):  # type: ignore[no-untyped-def]
+                    return TLSStream(accept_nowait(), certificates.server(), server_side=True)
+
+                listener.accept_nowait = secured  # type: ignore[method-assign]
+            return listeners
+
+    limits = Limits(handshake_timeout=handshake_timeout, login_timeout=10)
+    log = Log()
+    async with run_handler(
+        echo, network=OverTLS(), limits=limits, on_event=log.events.append
+    ) as connect:
+        silent = await connect()
+        assert await ended(silent) == pytest.approx(min(handshake_timeout or 10, 10))
+        # The server goes on.
+        assert await ended(await connect()) > 0
+    assert log.reasons == ["no handshake: it took too long"] * 2
+
+
 # A process that was stopped, or busy
 
 
 STOPPED = pytest.mark.parametrize("which_task_comes_first", range(8))
+
+
+async def shake_hands_twice(stream: trio.abc.Stream) -> None:
+    for _ in range(2):
+        await stream.receive_some()
+        await stream.send_all(b"and?\n")
+
+
+@STOPPED
+async def test_a_handshake_that_went_on_while_the_server_was_stopped_is_in_time(
+    autojump_clock: MockClock, which_task_comes_first: int
+) -> None:
+    limits = Limits(handshake_timeout=10, login_timeout=0)
+    network = ShakingHands(shake_hands_twice)
+    async with run_handler(echo, network=network, limits=limits) as connect:
+        client, silent = await connect(), await connect("silent")
+        await wait_all_tasks_blocked()
+        client.stream.send_nowait(b"hello")  # type: ignore[attr-defined]
+        autojump_clock.jump(40)
+        await client.expect("and?")
+        await client.send_bytes(b"hello again")
+        await client.expect("and?")
+        await client.send("served")
+        await client.expect("served")
+        # It gets a second more, and not another handshake's time.
+        assert await ended(silent) == pytest.approx(41, abs=0.1)
 
 
 @STOPPED

@@ -3,8 +3,14 @@
 Each Protocol names who implements it and who uses it. Write a class with the methods of `Network`,
 and trionet serves on it; nothing has to be derived or registered.
 
-Most Protocols here are optional capabilities of a stream. The toolkit runs on any
-``trio.abc.Stream``; it looks for a capability with ``hasattr`` and takes a longer way without it.
+Most are *capabilities* of a stream, and optional. The toolkit runs on any ``trio.abc.Stream``; it
+looks for a capability with ``hasattr``, and takes a longer way without it.
+
+Errors and cancellation are told only where they differ from what Trio asks of streams and
+listeners.
+
+Layout: networks and listeners; what a stream can do; what stands between the parts of a server;
+what a hub sends to.
 """
 
 from __future__ import annotations
@@ -14,6 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import trio
+
+# Networks and listeners
 
 
 @runtime_checkable
@@ -39,7 +47,7 @@ class Listener(Protocol):
 
 
 class TurnsAway(Protocol):
-    """An optional capability of a listener: turning connections away that it cannot accept.
+    """A capability of a listener: turning connections away that it cannot accept.
 
     `trionet.SocketListener` implements it: when the process is out of file descriptors, it accepts
     one connection at a time with a spare descriptor, sends `refusal` and closes. `trionet.serve`
@@ -74,7 +82,7 @@ class Network(Protocol):
 
 
 class Reloads(Protocol):
-    """An optional capability of a network: reading its certificates again.
+    """A capability of a network: reading its certificates again.
 
     `trionet.SystemNetwork` implements it. `trionet.run` and the serve commands use it on SIGHUP.
     """
@@ -83,41 +91,11 @@ class Reloads(Protocol):
         """Read the certificates again, and return whether there were any to read."""
 
 
-class Transport(Protocol):
-    """What TLS needs from the stream under it.
-
-    `trionet.SocketStream` and the streams of `trionet.testing` implement it, and
-    `trionet.TLSStream` runs over it.
-    """
-
-    @property
-    def peer(self) -> str:
-        """The peer's display address."""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for input and return some of it; empty: the peer sends no more."""
-
-    def interrupt_receive(self) -> None:
-        """Make a waiting `receive_some` raise `trionet.ReceiveInterrupted`."""
-
-    def send_nowait(self, data: bytes | memoryview) -> int:
-        """Send as much as possible at once, and return how many bytes that was."""
-
-    async def wait_writable(self) -> None:
-        """Wait until `send_nowait` is likely to send something."""
-
-    def has_input(self) -> bool:
-        """Tell whether there is input to receive now."""
-
-    async def send_eof(self) -> None:
-        """End the sending."""
-
-    def close(self) -> None:
-        """Close at once."""
+# What a stream can do
 
 
 class SendsNow(Protocol):
-    """An optional capability of a stream: sending without a task.
+    """A capability of a stream: sending without a task.
 
     `trionet.SocketStream` and the memory streams of `trionet.testing` implement it.
     `trionet.Outbox` uses it, and needs a writer task only while the peer does not keep up.
@@ -131,7 +109,7 @@ class SendsNow(Protocol):
 
 
 class SendsDirectly(SendsNow, Protocol):
-    """An optional capability of a stream: a shortcut to the kernel for senders to thousands.
+    """A capability of a stream: a shortcut to the kernel for senders to thousands.
 
     `trionet.SocketStream` implements it. `trionet.Outbox` and the hub's format groups use it.
     """
@@ -148,7 +126,7 @@ class SendsDirectly(SendsNow, Protocol):
 
 
 class ReceivesNow(Protocol):
-    """An optional capability of a stream: waiting for input apart from taking it.
+    """A capability of a stream: waiting for input apart from taking it.
 
     `trionet.SocketStream` implements it. `trionet.LineReader` uses it where the stream is
     `Interruptible` too; any other stream it reads with ``receive_some``. Each wakeup then passes
@@ -167,7 +145,7 @@ class ReceivesNow(Protocol):
 
 
 class CallsOnInput(Protocol):
-    """An optional capability of a stream: calling a function when input comes.
+    """A capability of a stream: calling a function when input comes.
 
     `trionet.SocketStream` implements it for TCP on Linux. `trionet.Connection` uses it to answer
     lines without waking the connection's task.
@@ -179,6 +157,143 @@ class CallsOnInput(Protocol):
         The function takes input with `receive_nowait`. It returns whether the task may go on
         waiting; if not, the task is woken. It must not raise. ``None``: call nothing any more.
         """
+
+
+class PeeksInput(Protocol):
+    """A capability of a stream: telling whether there is input, without taking it.
+
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. `trionet.Connection` uses it, so that no deadline passes over input that came in
+    time.
+    """
+
+    def has_input(self) -> bool:
+        """Tell whether there is input now; its end does not count. Never a checkpoint."""
+
+
+class Interruptible(Protocol):
+    """A capability of a stream: calling off a receive that waits.
+
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. `trionet.LineReader.stop` uses it; without it, each read needs a cancel scope of
+    its own.
+    """
+
+    def interrupt_receive(self) -> None:
+        """Make a waiting ``receive_some`` raise `trionet.ReceiveInterrupted`."""
+
+
+class TellsDelivery(Protocol):
+    """A capability of a stream: telling how much of what was sent has arrived.
+
+    `trionet.SocketStream` and `trionet.TLSStream` implement it on Linux. `trionet.lingering_close`
+    uses it to close as soon as everything has arrived, and no sooner.
+    """
+
+    def unarrived(self) -> int | None:
+        """Return how many bytes have not arrived yet; ``None``: the kernel does not tell.
+
+        On TCP: what the peer's kernel has not acknowledged. On a Unix socket: what the peer has not
+        read. Never a checkpoint, and never raises.
+        """
+
+    def is_over(self) -> bool:
+        """Return whether nothing more can arrive, because the connection is reset or closed."""
+
+
+class TellsBreakage(Protocol):
+    """A capability of a stream: telling whether it is broken.
+
+    `trionet.TLSStream` implements it. `trionet.Connection` uses it to tell whether a handler's
+    ``BrokenResourceError`` is its own peer's doing; any other stream it tries with `send_nowait`.
+    """
+
+    def is_broken(self) -> bool:
+        """Return whether nothing more can be sent. Never a checkpoint."""
+
+
+class TellsTruncation(Protocol):
+    """A capability of a stream: telling whether its end was announced by the peer.
+
+    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to tell an end that anybody on
+    the way can cause.
+    """
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without a goodbye from the peer."""
+
+
+class DiscardsInput(Protocol):
+    """A capability of a stream: throwing input away without waiting.
+
+    `trionet.SocketStream` and `trionet.TLSStream` implement it. `trionet.lingering_close` uses it,
+    because closing a socket with unread input resets the connection.
+    """
+
+    def discard_nowait(self) -> int:
+        """Throw away what has come, and return how many bytes that was. Never raises."""
+
+
+class ClosesNow(Protocol):
+    """A capability of a stream: closing without a checkpoint.
+
+    All streams of trionet implement it. `trionet.serve` uses it at the end of each connection.
+    """
+
+    def close(self) -> None:
+        """Close at once; closing again does nothing."""
+
+
+class KnowsItsPeer(Protocol):
+    """A capability of a stream: telling who is at the other end.
+
+    All streams of trionet implement it. `trionet.Connection` shows ``peer``, and the limits on one
+    host go by ``remote``. Without it, the peer is unknown and has no host.
+    """
+
+    @property
+    def peer(self) -> str:
+        """The peer's display address."""
+
+    @property
+    def remote(self) -> object:
+        """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
+
+
+class ShakesHands(Protocol):
+    """A capability of a stream: a handshake before the first line.
+
+    `trionet.TLSStream` implements it. `trionet.serve` makes the handshake in the handler's task,
+    under `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
+    """
+
+    async def do_handshake(self) -> None:
+        """Make the handshake, or raise ``trio.BrokenResourceError`` with the reason."""
+
+    def refuse(self) -> None:
+        """Turn the peer away without a handshake, and close. Never a checkpoint."""
+
+
+class Transport(SendsNow, Interruptible, PeeksInput, ClosesNow, Protocol):
+    """What TLS needs from the stream under it.
+
+    `trionet.SocketStream` and the streams of `trionet.testing` implement it, and
+    `trionet.TLSStream` runs over it.
+    """
+
+    @property
+    def peer(self) -> str:
+        """The peer's display address."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for input and return some of it; empty: the peer sends no more."""
+
+    async def send_eof(self) -> None:
+        """End the sending."""
+
+
+# Between the parts of a server
 
 
 class Holding(Protocol):
@@ -213,122 +328,6 @@ class Rounds(Protocol):
         """Send what they have left to be sent."""
 
 
-class PeeksInput(Protocol):
-    """An optional capability of a stream: telling whether there is input, without taking it.
-
-    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
-    implement it. `trionet.Connection` uses it, so that no deadline passes over input that came in
-    time.
-    """
-
-    def has_input(self) -> bool:
-        """Tell whether there is input now; its end does not count. Never a checkpoint."""
-
-
-class Interruptible(Protocol):
-    """An optional capability of a stream: calling off a receive that waits.
-
-    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
-    implement it. `trionet.LineReader.stop` uses it; without it, each read needs a cancel scope of
-    its own.
-    """
-
-    def interrupt_receive(self) -> None:
-        """Make a waiting ``receive_some`` raise `trionet.ReceiveInterrupted`."""
-
-
-class TellsDelivery(Protocol):
-    """An optional capability of a stream: telling how much of what was sent has arrived.
-
-    `trionet.SocketStream` and `trionet.TLSStream` implement it on Linux. `trionet.lingering_close`
-    uses it to close as soon as everything has arrived, and no sooner.
-    """
-
-    def unarrived(self) -> int | None:
-        """Return how many bytes have not arrived yet; ``None``: the kernel does not tell.
-
-        On TCP: what the peer's kernel has not acknowledged. On a Unix socket: what the peer has not
-        read. Never a checkpoint, and never raises.
-        """
-
-    def is_over(self) -> bool:
-        """Return whether nothing more can arrive, because the connection is reset or closed."""
-
-
-class DiscardsInput(Protocol):
-    """An optional capability of a stream: throwing input away without waiting.
-
-    `trionet.SocketStream` and `trionet.TLSStream` implement it. `trionet.lingering_close` uses it,
-    because closing a socket with unread input resets the connection.
-    """
-
-    def discard_nowait(self) -> int:
-        """Throw away what has come, and return how many bytes that was. Never raises."""
-
-
-class ClosesNow(Protocol):
-    """An optional capability of a stream: closing without a checkpoint.
-
-    All streams of trionet implement it. `trionet.serve` uses it at the end of each connection.
-    """
-
-    def close(self) -> None:
-        """Close at once; closing again does nothing."""
-
-
-class KnowsItsPeer(Protocol):
-    """An optional capability of a stream: telling who is at the other end.
-
-    All streams of trionet implement it. `trionet.Connection` shows ``peer``, and the limits on one
-    host go by ``remote``. Without it, the peer is unknown and has no host.
-    """
-
-    @property
-    def peer(self) -> str:
-        """The peer's display address."""
-
-    @property
-    def remote(self) -> object:
-        """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
-
-
-class ShakesHands(Protocol):
-    """An optional capability of a stream: a handshake before the first line.
-
-    `trionet.TLSStream` implements it. `trionet.serve` makes the handshake in the handler's task,
-    under `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
-    """
-
-    async def do_handshake(self) -> None:
-        """Make the handshake, or raise ``trio.BrokenResourceError`` with the reason."""
-
-    def refuse(self) -> None:
-        """Turn the peer away without a handshake, and close. Never a checkpoint."""
-
-
-class TellsTruncation(Protocol):
-    """An optional capability of a stream: telling whether its end was announced by the peer.
-
-    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to tell an end that anybody on
-    the way can cause.
-    """
-
-    @property
-    def is_truncated(self) -> bool:
-        """Whether the input has ended without a goodbye from the peer."""
-
-
-class TellsBreakage(Protocol):
-    """An optional capability of a stream: telling whether it is broken.
-
-    `trionet.TLSStream` implements it. `trionet.Connection` uses it to tell whether a handler's
-    ``BrokenResourceError`` is its own peer's doing; any other stream it tries with `send_nowait`.
-    """
-
-    def is_broken(self) -> bool:
-        """Return whether nothing more can be sent. Never a checkpoint."""
-
-
 class Watched(Protocol):
     """Something with a deadline that moves.
 
@@ -341,6 +340,9 @@ class Watched(Protocol):
 
     def check_deadlines(self) -> None:
         """Do what is due. Never a checkpoint."""
+
+
+# What a hub sends to
 
 
 class Box(Protocol):

@@ -2,8 +2,8 @@
 
 Without these checks a wrong argument would fail late, at the first peer, or not at all. Every
 public entry point calls them, so the same mistake gets the same answer everywhere. A wrong type is
-a ``TypeError``, a wrong value a ``ValueError``. `trionet.function_checks` does the same for
-functions.
+a ``TypeError``, a wrong value a ``ValueError``. `trionet.kinds` has the check for a single type,
+and `trionet.function_checks` those for functions.
 
 Nothing here is called for each line or each peer.
 """
@@ -11,15 +11,16 @@ Nothing here is called for each line or each peer.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
+from inspect import iscoroutinefunction
 
+from trionet.kinds import check_kind as check_kind
+from trionet.kinds import check_kinds as check_kinds
+from trionet.kinds import shown as shown
 from trionet.limits import BOUNDS, Limits
 
 # Permissions alone: the kernel ignores the bits above them on a socket.
 MAX_UNIX_MODE = 0o777
-
-# Characters of a wrong value that a message shows: enough to recognise it.
-_SHOWN = 60
 
 
 def check_limits(limits: object) -> None:
@@ -45,22 +46,6 @@ def check_backlog(backlog: object) -> None:
         BOUNDS["backlog"].check("backlog", backlog)
 
 
-def check_kind(name: str, value: object, kind: type, *, hint: str) -> None:
-    """Refuse a value that is not an instance of a class.
-
-    Args:
-        name: the argument.
-        value: what a user passed.
-        kind: the class.
-        hint: what to write, such as ``Limits(rate=50)``.
-
-    Raises:
-        TypeError: it is not an instance.
-    """
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}: write {hint}, not {shown(value)}")
-
-
 def check_choice(name: str, value: object, choices: type[enum.Enum]) -> None:
     """Refuse a value that is not a member of an enumeration; a member's name or value is not one.
 
@@ -76,13 +61,44 @@ def check_box(box: object) -> None:
     """Refuse a box that takes no lines.
 
     Raises:
-        TypeError: it has no ``put``.
+        TypeError: it has no ``put``, or an async one, which nothing would await.
     """
-    if not callable(getattr(box, "put", None)):
+    put = getattr(box, "put", None)
+    if iscoroutinefunction(put):
+        raise TypeError(f"put must be an ordinary function, not async: {shown(box)}")
+    if not callable(put):
         raise TypeError(
             "a member must have put(lines): write hub.add(connection.outbox, encode), "
             f"not {shown(box)}"
         )
+
+
+def check_topics(name: str, topics: object) -> None:
+    """Refuse topics that are not several values; one text would count as its characters.
+
+    Raises:
+        TypeError: they are a single value, or one of them cannot be a topic.
+    """
+    if isinstance(topics, str | bytes) or not isinstance(topics, Iterable):
+        raise TypeError(f"{name} must be a set of topics: write {name}={{{shown(topics)}}}")
+    for topic in topics:
+        check_topic("a topic", topic)
+
+
+def check_topic(name: str, topic: object) -> None:
+    """Refuse what can be no topic: ``None``, which means everyone, and what cannot be hashed.
+
+    Raises:
+        TypeError: it cannot be one.
+    """
+    try:
+        hash(topic)
+    except TypeError:
+        pass
+    else:
+        if topic is not None:
+            return
+    raise TypeError(f"{name} must be hashable, such as a text, and not None: not {shown(topic)}")
 
 
 def check_stream(stream: object, *, methods: Sequence[str]) -> None:
@@ -98,6 +114,18 @@ def check_stream(stream: object, *, methods: Sequence[str]) -> None:
     for method in methods:
         if not hasattr(stream, method):
             raise TypeError(f"a stream must have {method}(): {shown(stream)} has none")
+
+
+def check_lines_to_send(name: str, value: object) -> None:
+    """Refuse a source of lines that ``async for`` cannot read.
+
+    Raises:
+        TypeError: it is something else, such as a list.
+    """
+    if not isinstance(value, AsyncIterable):
+        raise TypeError(
+            f"{name} must be an async iterable, such as an async generator, not {shown(value)}"
+        )
 
 
 def check_flag(name: str, value: object) -> None:
@@ -161,12 +189,3 @@ def check_unix_mode(mode: object) -> None:
         raise TypeError(f"unix_mode must be a number such as 0o660, not {shown(mode)}")
     if not 0 <= mode <= MAX_UNIX_MODE:
         raise ValueError("unix_mode must be from 0 to 0o777, octal, such as 0o660")
-
-
-def shown(value: object) -> str:
-    """Return what a message shows of a wrong value: one short line."""
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        # Python refuses to print integers of thousands of digits.
-        return "a number that long"
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trionet.errors import UnsendableLine
+from trionet.kinds import close_coroutine, shown
 
 
 def encode_line(text: str) -> bytes:
@@ -23,13 +24,27 @@ def encode_line(text: str) -> bytes:
 
 
 def encode_lines(texts: Iterable[str]) -> bytes:
-    """Return many texts as the bytes of one line each; see `encode_line`."""
-    texts = list(texts)
+    """Return many texts as the bytes of one line each; see `encode_line`.
+
+    Raises:
+        TypeError: `texts` is a single text, or holds something that is not a text.
+        UnsendableLine: one of them does not fit in one line.
+    """
+    if type(texts) is str:
+        # Each of its characters would become a line.
+        raise TypeError(f"texts must be several texts: write encode_line({texts!r:.60})")
+    try:
+        texts = list(texts)
+    except TypeError:
+        if hasattr(texts, "__iter__"):
+            raise
+        raise TypeError(f"texts must be a list of texts, not {shown(texts)}") from None
     try:
         block = "\n".join(texts)
     except TypeError:
         wrong = next(text for text in texts if not isinstance(text, str))
-        raise TypeError(f"a line is a text, such as 'hello', not {wrong!r:.60}") from None
+        close_coroutine(wrong)
+        raise TypeError(f"a line is a text, such as 'hello', not {shown(wrong)}") from None
     if "\r" not in block and block.count("\n") == len(texts) - 1:
         # No text needs to be looked at by itself. For short lines this is six times as fast.
         try:
@@ -61,6 +76,7 @@ def check_lines(lines: bytes) -> bytes:
         lines = bytes(lines)
     if not isinstance(lines, bytes):
         kind = type(lines).__name__
+        close_coroutine(lines)
         raise TypeError(f"lines are bytes, such as trionet.encode_line(text), not {kind}")
     if lines and lines[-1] != 0x0A:
         raise ValueError("the last line has no end: write trionet.encode_line(text), or add b'\\n'")

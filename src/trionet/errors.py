@@ -25,6 +25,8 @@ about it where somebody can do something. Broken and closed streams raise Trio's
 (``trio.BrokenResourceError``, ``trio.ClosedResourceError``), as any stream does.
 """
 
+from trionet.kinds import check_kinds
+
 
 class TrionetError(Exception):
     """The base of all errors that trionet raises."""
@@ -73,6 +75,10 @@ class BadLine(TrionetError):
 
     def __init__(self, reason: str, start: bytes) -> None:
         super().__init__(reason)
+        if type(start) is not bytes:
+            check_kinds(start=(start, bytes))
+        if type(reason) is not str:
+            check_kinds(reason=(reason, str))
         self.start = start[: self.START]
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from trionet.kinds import check_kinds
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
@@ -23,6 +25,9 @@ class Opened:
 
     id: int
     peer: str
+
+    def __post_init__(self) -> None:
+        check_kinds(id=(self.id, int), peer=(self.peer, str))
 
     def __str__(self) -> str:
         return f"opened {self.peer}"
@@ -42,6 +47,9 @@ class Refused:
     peer: str
     reason: str
 
+    def __post_init__(self) -> None:
+        check_kinds(id=(self.id, int), peer=(self.peer, str), reason=(self.reason, str))
+
     def __str__(self) -> str:
         return f"refused {self.peer}: {self.reason}"
 
@@ -59,6 +67,9 @@ class Identified:
     id: int
     peer: str
     name: str
+
+    def __post_init__(self) -> None:
+        check_kinds(id=(self.id, int), peer=(self.peer, str), name=(self.name, str))
 
     def __str__(self) -> str:
         return f"{self.peer} is {self.name}"
@@ -90,6 +101,19 @@ class Closed:
     lines_in: int
     lines_out: int
     bytes_unconfirmed: int = 0
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            id=(self.id, int),
+            peer=(self.peer, str),
+            reason=(self.reason, str),
+            seconds=(self.seconds, float),
+            bytes_in=(self.bytes_in, int),
+            bytes_out=(self.bytes_out, int),
+            lines_in=(self.lines_in, int),
+            lines_out=(self.lines_out, int),
+            bytes_unconfirmed=(self.bytes_unconfirmed, int),
+        )
 
     def __str__(self) -> str:
         lost = f", {self.bytes_unconfirmed} of them unconfirmed" if self.bytes_unconfirmed else ""

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from types import CoroutineType
 from typing import ParamSpec, TypeVar
+
+from trionet.kinds import close_coroutine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +42,7 @@ class FaultLog:
         """Log an error, unless the same fault was logged before. Never a checkpoint.
 
         It is the same fault if the same callback raises the same type of error in the same line of
-        code.
+        code. A callback is told apart by its code, because a service may make one for each peer.
 
         Args:
             error: what was raised.
@@ -51,7 +54,7 @@ class FaultLog:
         while place is not None and place.tb_next is not None:
             place = place.tb_next
         where = None if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
-        fault = (type(error), where, _name_of(callback))
+        fault = (type(error), where, _code_of(callback))
         if fault not in self._known:
             self._known.add(fault)
             told = ", ".join(map(_shown, subjects))
@@ -73,7 +76,8 @@ class FaultLog:
 
         def call(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
-                callback(*args, **kwargs)
+                if (result := callback(*args, **kwargs)) is not None:
+                    _refuse_coroutine(name, result)
             except Exception as error:
                 self.report(error, callback, _goes_on(name), *args)
 
@@ -94,21 +98,31 @@ class FaultLog:
         def call_each(subjects: Iterable[T]) -> None:
             for subject in subjects:
                 try:
-                    callback(subject)
+                    if (result := callback(subject)) is not None:
+                        _refuse_coroutine(name, result)
                 except Exception as error:
                     self.report(error, callback, _goes_on(name), subject)
 
         return call_each
 
 
+def _refuse_coroutine(name: str, result: object) -> None:
+    """Raise an error if a callback has begun something that nothing will finish."""
+    if isinstance(result, CoroutineType):
+        close_coroutine(result)
+        raise TypeError(f"{name} must be an ordinary function: nothing awaits what it returned")
+
+
 def _goes_on(name: str) -> str:
     return f"{name} failed, and the server goes on"
 
 
-def _name_of(callback: object) -> str:
-    """Return the name that a callback has in its source."""
+def _code_of(callback: object) -> object:
+    """Return a function's code, which all functions made in one place share; else a name."""
     callback = getattr(callback, "func", callback)
-    return str(getattr(callback, "__qualname__", type(callback).__qualname__))
+    callback = getattr(callback, "__func__", callback)
+    name = getattr(callback, "__qualname__", type(callback).__qualname__)
+    return getattr(callback, "__code__", str(name))
 
 
 def _shown(subject: object) -> str:

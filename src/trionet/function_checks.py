@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from types import BuiltinFunctionType, MethodDescriptorType
 
-from trionet.checks import shown
+from trionet.kinds import close_coroutine, shown
 
 
 def check_handler(handler: object, *, caller: str = "serve", identifies: bool = False) -> None:
@@ -31,9 +32,7 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
         TypeError: `handler` cannot serve a connection.
     """
     if inspect.isawaitable(handler):
-        if inspect.iscoroutine(handler):
-            # It will never be awaited, and Python would warn about that as well.
-            handler.close()
+        close_coroutine(handler)
         raise TypeError(
             f"the handler must not be called: write {caller}(handler, ...), "
             f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
@@ -54,6 +53,21 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
         raise TypeError(
             f"the handler {name}{inspect.signature(handler)} must take one argument, "
             "the connection: functools.partial fills in others"
+        )
+
+
+def check_awaitable(handler: object, returned: object) -> None:
+    """Refuse what a handler returned if it cannot be awaited.
+
+    A lambda shows only when it is called whether it passes a connection on to an async function.
+
+    Raises:
+        TypeError: it cannot; the message says what to write.
+    """
+    if not inspect.isawaitable(returned):
+        raise TypeError(
+            f"the handler {_name_of(handler)} returned {shown(returned)}, which cannot be awaited: "
+            "write an async function, or a plain one with def, which gets each line"
         )
 
 
@@ -98,8 +112,13 @@ def _expects_connection(handler: object) -> bool:
     return parameters[0].name == "connection" or named.endswith("Connection")
 
 
-def check_answering(name: str, value: object) -> None:
-    """Refuse a callback that is neither ``None`` nor an async function with one argument.
+def check_answering(name: str, value: object, *, arguments: int = 1) -> None:
+    """Refuse a callback that is neither ``None`` nor an async function.
+
+    Args:
+        name: the argument.
+        value: what a user passed.
+        arguments: how many the callback is called with.
 
     Raises:
         TypeError: it cannot be called like that, or it is certainly not async.
@@ -108,8 +127,7 @@ def check_answering(name: str, value: object) -> None:
         return
     if not callable(value) or _is_surely_sync(_function_of(value)):
         raise TypeError(f"{name} must be an async function, not {shown(value)}")
-    if not _takes(value, 1):
-        raise TypeError(f"{name} is called with 1 argument, and {_name_of(value)} cannot be")
+    _check_arguments(name, value, arguments)
 
 
 def check_callback(name: str, value: object, *, arguments: int = 1, optional: bool = True) -> None:
@@ -135,9 +153,7 @@ def check_callback(name: str, value: object, *, arguments: int = 1, optional: bo
             f"{name} must be an ordinary function, because nothing awaits it: "
             f"write def {_name_of(value)}, not async def"
         )
-    if not _takes(value, arguments):
-        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
-        raise TypeError(f"{name} is called with {named}, and {_name_of(value)} cannot be")
+    _check_arguments(name, value, arguments)
 
 
 def check_encode(value: object) -> None:
@@ -170,8 +186,7 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
     listed = tuple(functions)
     for function in listed:
         if inspect.isawaitable(function):
-            if inspect.iscoroutine(function):
-                function.close()
+            close_coroutine(function)
             raise TypeError(
                 f"the functions in {name} must not be called: write {name}=[hub.run], "
                 f"not {name}=[hub.run()]; functools.partial fills in arguments"
@@ -187,6 +202,12 @@ def check_tasks(name: str, functions: object) -> tuple[Callable[[], Awaitable[ob
                 f"{_name_of(function)} needs some: functools.partial fills them in"
             )
     return listed
+
+
+def _check_arguments(name: str, function: object, arguments: int) -> None:
+    if not _takes(function, arguments):
+        named = f"{arguments} argument{'' if arguments == 1 else 's'}"
+        raise TypeError(f"{name} is called with {named}, and {_name_of(function)} cannot be")
 
 
 def _function_of(handler: object) -> object:
@@ -211,6 +232,9 @@ def _function_of(handler: object) -> object:
 def _is_surely_sync(function: object) -> bool:
     if isinstance(function, type):
         return not hasattr(function, "__await__")
+    # Functions written in C, such as `print` or `str.upper`, are never async.
+    if isinstance(function, BuiltinFunctionType | MethodDescriptorType):
+        return True
     # A lambda may pass the connection on to an async function.
     if not inspect.isfunction(function) or function.__name__ == "<lambda>":
         return False

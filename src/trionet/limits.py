@@ -1,6 +1,10 @@
-"""Every limit and deadline of a server, in one frozen object.
+"""Which limits and deadlines a server has: `Limits`, one frozen object, and the bounds of each.
 
 Sizes are in bytes, times in seconds; 0 switches a limit off where its entry says so.
+
+The other files about limits are about their values. `trionet.calc.limits` and `trionet.chat.limits`
+say what the two services set them to, and `trionet.cli.options` what they are called on the command
+line. `trionet.calc.bounds` has to do with none of this: it bounds one expression.
 """
 
 from __future__ import annotations
@@ -168,6 +172,7 @@ class Limits:
         ValueError: a limit is negative, infinite or beyond reason; the message has its bounds.
     """
 
+    # Each has its row in `BOUNDS`, above.
     max_line: int = MAX_LINE
     max_unending: int = MAX_UNENDING
     max_clients: int = 0

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
+from trionet.kinds import as_bytes, shown
 
 # Towards a server: far more than a person types, and small enough that ten thousand peers who each
 # leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)
@@ -28,7 +29,7 @@ MAX_LINE = 4096
 # Towards a client: a server's line may list many names.
 MAX_LINE_TO_CLIENT = 65536
 
-# A peer that has sent this much without an end of line is not writing lines at all.
+# 1 MiB: a peer that has sent this much without an end of line is not writing lines at all.
 MAX_UNENDING = 1 << 20
 
 # What a reader decodes at a time: a *part* of what was received. Decoded, a part takes up to 64 KiB
@@ -62,8 +63,12 @@ class LineDecoder:
     thousands of decoded lines for one peer.
 
     Args:
-        max_line: content bytes that a line may have, without its line end.
-        max_unending: bytes without an end of line after which the decoder gives up.
+        max_line: content bytes that a line may have, without its line end; default 4,096.
+        max_unending: bytes without an end of line after which the decoder gives up; default 1 MiB.
+
+    Raises:
+        TypeError: a limit is no whole number.
+        ValueError: it is negative.
 
     Attributes:
         gave_up: whether the decoder has given up, because the peer sent no end of line.
@@ -92,7 +97,7 @@ class LineDecoder:
     def __init__(self, *, max_line: int = MAX_LINE, max_unending: int = MAX_UNENDING) -> None:
         for name, limit in ("max_line", max_line), ("max_unending", max_unending):
             if type(limit) is not int:
-                raise TypeError(f"{name} must be a whole number of bytes, not {limit!r:.60}")
+                raise TypeError(f"{name} must be a whole number of bytes, not {shown(limit)}")
             if limit < 0:
                 raise ValueError(f"{name} must be a number of bytes, and not negative")
         self.max_line = max_line
@@ -126,7 +131,7 @@ class LineDecoder:
             Each line as a ``str`` without its end, or as the `BadLine` in its place.
         """
         if type(data) is not bytes:
-            data = bytes(data)
+            data = as_bytes("data", data)
         lines = self.begin(data, _FEED_LINES, _FEED_BYTES)
         while self.held:
             lines += self.take(_FEED_LINES, _FEED_BYTES)

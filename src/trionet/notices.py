@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from trionet.errors import BadLine
+from trionet.kinds import check_kind, check_kinds, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class LineRejected:
 
     code: ClassVar[str] = "bad-line"
     error: BadLine
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.error, BadLine):
+            check_kind("error", self.error, BadLine, hint="LineRejected(bad_line)")
 
     @property
     def reason(self) -> str:
@@ -50,6 +55,9 @@ class LoginTimedOut:
     code: ClassVar[str] = "timeout"
     seconds: float
 
+    def __post_init__(self) -> None:
+        check_kinds(seconds=(self.seconds, float))
+
     @property
     def reason(self) -> str:
         """What the peer did not do in time."""
@@ -66,6 +74,9 @@ class IdleTimedOut:
 
     code: ClassVar[str] = "timeout"
     seconds: float
+
+    def __post_init__(self) -> None:
+        check_kinds(seconds=(self.seconds, float))
 
     @property
     def reason(self) -> str:
@@ -107,6 +118,9 @@ class LinesMissed:
 
     code: ClassVar[str] = "missed"
     count: int
+
+    def __post_init__(self) -> None:
+        check_kinds(count=(self.count, int))
 
     @property
     def reason(self) -> str:
@@ -158,8 +172,8 @@ def encode_notice(notice: Notice) -> bytes:
     b'error: missed 37 lines\n'
     """
     if not isinstance(notice, Notice):
-        wrong = repr(notice)[:60]
         raise TypeError(
-            f"notice must be a Notice: write ServerClosing() or LineRejected(line), not {wrong}"
+            "notice must be a Notice: write ServerClosing() or LineRejected(line), "
+            f"not {shown(notice)}"
         )
     return f"error: {notice.reason}".replace("\n", " ").encode("utf-8", "replace") + b"\n"

@@ -20,13 +20,14 @@ import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from types import CoroutineType
 from typing import cast
 
 import trio
 
 from trionet.abc import Listener, TurnsAway
-from trionet.checks import check_seconds
+from trionet.checks import check_choice, check_flag, check_limits, check_seconds
 from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
@@ -42,6 +43,8 @@ from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import FaultLog
+from trionet.function_checks import check_awaitable, check_callback, check_handler
+from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
@@ -86,6 +89,18 @@ class Server:
         on_event: Callable[[ServerEvent], object] | None,
         opening: Opening | None = None,
     ) -> None:
+        check_handler(handler, caller="Server")
+        _check_listeners(listeners)
+        check_limits(limits)
+        check_choice("when_full", when_full, WhenFull)
+        check_choice("when_slow", when_slow, WhenSlow)
+        check_callback("encode_notice", encode_notice, optional=False)
+        check_flag("refuse_http", refuse_http)
+        check_flag("identifies", identifies)
+        check_callback("on_drain", on_drain, arguments=0)
+        check_callback("on_event", on_event)
+        if opening is not None:
+            check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
         self._handler = handler
         self._listeners = listeners
@@ -278,8 +293,10 @@ class Server:
             opening=self._opening,
         )
         self._places.take(connection)
-        self._report(Opened(id=connection.id, peer=connection.peer))
+        # First the task, which closes the connection whatever `on_event` raises. It begins to run
+        # at the next checkpoint.
         handlers.start_soon(self._serve_one, connection, name=connection.peer)
+        self._report(Opened(id=connection.id, peer=connection.peer))
 
     def _report_identified(self, connection: Connection, name: str) -> None:
         self._report(Identified(id=connection.id, peer=connection.peer, name=name))
@@ -296,9 +313,12 @@ class Server:
                 # a task of its own fails raises both in one group, and the error must not vanish
                 # behind the cancellation.
                 try:
-                    no_handshake = await shake_hands(connection, handshake_timeout)
+                    no_handshake = await shake_hands(connection, self._deadlines, handshake_timeout)
                     if no_handshake is None:
-                        await self._handler(connection)
+                        conversation = self._handler(connection)
+                        if type(conversation) is not CoroutineType:
+                            check_awaitable(self._handler, conversation)
+                        await conversation
                 except* Exception as group:
                     failed = why_failed(connection, group)
                 if failed is not None:
@@ -322,9 +342,11 @@ class Server:
                 ):
                     await connection.close(settle)
         finally:
-            if settle is not None:
-                settle(unarrived_of(connection.stream) or 0)
-            await close_at_once(connection.stream)
+            try:
+                if settle is not None:
+                    settle(unarrived_of(connection.stream) or 0)
+            finally:
+                await close_at_once(connection.stream)
 
     def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
         """Free a connection's place.
@@ -366,14 +388,25 @@ class Server:
     def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
         number = next(self._ids)
         peer = peer_of(stream, number)
-        self._report(Refused(id=number, peer=peer, reason=notice.reason))
         answer = self._encode_notice(notice)
         self._turning_away.start(handlers, stream, answer=answer, peer=peer)
+        self._report(Refused(id=number, peer=peer, reason=notice.reason))
+
+
+def _check_listeners(listeners: object) -> None:
+    if not isinstance(listeners, Sequence) or not all(
+        hasattr(listener, "accept_nowait") for listener in listeners
+    ):
+        raise TypeError(
+            "listeners must be a list of listeners: write await network.listen(address), "
+            f"not {shown(listeners)}"
+        )
 
 
 async def close_all(listeners: Sequence[Listener]) -> None:
-    """Close listeners, also when cancelled."""
+    """Close listeners, also when cancelled, and all of them although closing one raises."""
     # Shielded, because closing waits for nothing, and each must be closed.
     with trio.CancelScope(shield=True):
-        for listener in listeners:
-            await listener.aclose()
+        async with AsyncExitStack() as stack:
+            for listener in reversed(listeners):
+                stack.push_async_callback(listener.aclose)

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from known_names import KNOWN
 from trionet import ConnectionLost, Line, Server, TrionetError, encode_lines
 from trionet.calc import MalformedExpression, NotServed, UnfitName, converse, serve
 from trionet.errors import LineNotUTF8
@@ -284,7 +285,7 @@ async def test_malformed_lines_are_refused_and_blank_ones_skipped_and_neither_is
         "2 - 2",
     )
     assert conversation.shown == ["2", "0", "Session ended"]
-    known = "(known are ans, pi, e, sqrt, abs, round, min, max)"
+    known = f"({KNOWN})"
     assert conversation.refused == [
         ("one + one", f"unknown name one at column 1 {known}", 1),
         ("Q", f"unknown name Q at column 1 {known}", 1),

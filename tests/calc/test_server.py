@@ -15,12 +15,12 @@ import pytest
 import trio
 import trio.testing
 
+from known_names import KNOWN
 from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
 from trionet.calc import ONE_AT_A_TIME, serve
 from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_bytes
 
 BLANK = "error: expected an expression, such as 12 + 42"
-KNOWN = "known are ans, pi, e, sqrt, abs, round, min, max"
 
 LOOPBACK = "127.0.0.1:0"
 

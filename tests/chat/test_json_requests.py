@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import json_schema
+from trionet.chat import json_requests
 from trionet.chat.json_lines import decode, decode_login, decode_messages, is_object
 from trionet.chat.requests import (
     HERE,
@@ -95,8 +96,15 @@ def test_each_request_of_the_protocol_is_understood(
     assert decode(json.dumps(fields)) == request_
 
 
-def test_the_requests_of_these_tests_are_all_that_the_schema_has() -> None:
-    assert {fields["type"] for fields, _ in MEANINGS} == set(json_schema.request_types())
+def test_every_request_that_is_read_has_a_place_in_the_schema_and_a_meaning_above() -> None:
+    read = json_requests._TYPES
+    in_schema = set(json_schema.request_types())
+    assert read == in_schema, (
+        f"{read ^ in_schema}: a type of request belongs both in _OF_MEMBERS of "
+        'chat/json_requests.py and in "requests" of docs/chat.schema.json'
+    )
+    missing = read - {fields["type"] for fields, _ in MEANINGS}
+    assert not missing, f"add to MEANINGS, above, what each of {missing} means"
 
 
 @settings(deadline=None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from chat_events import names_of, told
 from trionet.chat import answers, events, plain
 from trionet.chat.answers import (
     Closing,
@@ -376,23 +376,9 @@ def test_what_only_programs_need_is_left_out(event: Event) -> None:
     assert encode(event) == b""
 
 
-# What the switchboard takes and never sends on.
-INWARD = {
-    events.EpochBegan,
-    events.Held,
-    events.LoggedIn,
-    events.LoggedOut,
-    events.LoginRefused,
-    events.Named,
-    events.Refused,
-    events.Repeated,
-    events.Stayed,
-    events.TakenOver,
-}
-
-
-def test_every_event_can_be_encoded() -> None:
-    assert {events.Said, *plain._ENCODERS} == set(get_args(Event)) - INWARD
+def test_every_event_that_a_peer_is_told_has_an_encoder() -> None:
+    wrong = told() ^ {events.Said, *plain._ENCODERS}
+    assert not wrong, f"{names_of(wrong)}: say in _ENCODERS of chat/plain.py how it is written"
 
 
 def test_help_consists_of_notices_that_name_every_command() -> None:

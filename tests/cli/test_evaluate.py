@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from known_names import KNOWN
 from trionet import calc
 from trionet.cli.main import calc_eval
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs
 
-UNKNOWN = "(known are ans, pi, e, sqrt, abs, round, min, max)"
+UNKNOWN = f"({KNOWN})"
 
 
 async def evaluate(programs: Programs, *arguments: str, **options: Any) -> Program:

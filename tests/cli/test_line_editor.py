@@ -780,6 +780,12 @@ async def test_ctrl_z_without_a_shell_changes_nothing(programs: Programs) -> Non
     await ann.expect_end(0)
 
 
+async def test_ctrl_s_and_ctrl_r_open_no_search(programs: Programs) -> None:
+    ann = await join(programs, await start_room(programs))
+    await ann.type("ab\x13\x12cd")
+    await ann.expect_screen(WELCOME, "> abcd")
+
+
 async def test_after_the_terminal_becomes_narrower_there_is_one_prompt(programs: Programs) -> None:
     ann = await join(programs, await start_room(programs))
     await ann.type("x" * 60)

@@ -7,6 +7,8 @@ import logging
 import re
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
@@ -400,6 +402,44 @@ def test_a_server_that_ends_by_itself_has_status_0(capfd: pytest.CaptureFixture[
 
     assert status_of(lambda runtime: serve_until_signalled(once, runtime)) == 0
     assert capfd.readouterr() == ("listening on 127.0.0.1:7\n", "")
+
+
+SIGNALLED_WHILE_THE_INTERPRETER_EXITS = """
+import atexit, signal
+from functools import partial
+import trio
+from trionet.cli.running import run, serve_until_signalled
+from trionet.server import serve
+from trionet.testing import MemoryNetwork
+
+async def hear(connection):
+    pass
+
+async def once(*, task_status):
+    async with trio.open_nursery() as nursery:
+        task = partial(serve, hear, "127.0.0.1:7", network=MemoryNetwork())
+        server = await nursery.start(task)
+        task_status.started(server)
+        await server.drain()
+
+atexit.register(signal.raise_signal, signal.{name})
+run(lambda runtime: serve_until_signalled(once, runtime))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_does_not_change_the_status_of_a_server_that_has_ended(name: str) -> None:
+    code = SIGNALLED_WHILE_THE_INTERPRETER_EXITS.format(name=name)
+    # Not in the command line, so nothing makes status 0 of `typer.Exit`.
+    code = code.replace("\nrun(", "\nimport typer\ntry: run(") + "except typer.Exit: pass\n"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (
+        0,
+        "listening on 127.0.0.1:7\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

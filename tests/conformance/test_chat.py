@@ -385,7 +385,9 @@ def test_r36_quit_leaves(room: Room, line: str) -> None:
     bob.expect("*** Ann left (1 here)")
 
 
-@pytest.mark.parametrize("line", ["/who Bob", "/help me", "/quit now", "/who  x", "/quit q"])
+@pytest.mark.parametrize(
+    "line", ["/who Bob", "/rooms x", "/help me", "/quit now", "/who  x", "/quit q"]
+)
 def test_r37_commands_without_arguments_refuse_an_argument(room: Room, line: str) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.say(line)

@@ -67,7 +67,10 @@ def test_the_document_and_the_tests_are_read_as_they_are_written() -> None:
 def test_every_sentence_has_a_test() -> None:
     tested = {held(name) for names in all_tests().values() for name in names}
     missing = [number for number in all_sentences() if number not in tested]
-    assert not missing, f"no test is named after {', '.join(missing)}"
+    assert not missing, (
+        f"no test is named after {', '.join(missing)}: in tests/conformance, write "
+        f"test_{missing[0].lower()}_WHAT_IT_SAYS"
+    )
 
 
 def test_every_test_is_named_after_a_sentence_that_exists() -> None:
@@ -75,7 +78,11 @@ def test_every_test_is_named_after_a_sentence_that_exists() -> None:
     strangers = [
         name for names in all_tests().values() for name in names if held(name) not in known
     ]
-    assert not strangers, f"no sentence of the protocol is meant by {', '.join(strangers)}"
+    assert not strangers, (
+        f"docs/protocol.md has no sentence for {', '.join(strangers)}: name a test here "
+        "test_l8_WHAT_IT_SAYS after sentence L8, or write the sentence; a test of anything else "
+        "belongs to the tests of its module"
+    )
 
 
 def test_every_test_stands_in_the_file_of_its_part() -> None:
@@ -83,17 +90,38 @@ def test_every_test_stands_in_the_file_of_its_part() -> None:
     assert sorted(files) == sorted(FILES.values())
     for part, file in FILES.items():
         astray = [name for name in files[file] if not (held(name) or "").startswith(part)]
-        assert not astray, f"{file} is for {part}, not for {', '.join(astray)}"
+        assert not astray, f"{file} is for sentences {part}1, {part}2, …, not {', '.join(astray)}"
 
 
-def test_no_number_is_given_twice_or_left_out() -> None:
+def misnumbered(found: list[str], part: str) -> str | None:
+    """Return what is wrong with the first number of a part that is; ``None``: all are right."""
+    numbers = [number for number in found if number.startswith(part)]
+    for count, number in enumerate(numbers, 1):
+        if number != f"{part}{count}":
+            return (
+                f"{number} stands where {part}{count} belongs: the numbers of a part ascend "
+                f"through the whole document, without a gap. A new sentence stands behind the "
+                f"last of its part, and is {part}{len(numbers)} here"
+            )
+    return None if numbers else f"there is no sentence of part {part}"
+
+
+def test_the_numbers_of_each_part_ascend_without_a_gap() -> None:
     for part in FILES:
-        numbers = [number for number in all_sentences() if number.startswith(part)]
-        assert numbers == [f"{part}{count}" for count in range(1, len(numbers) + 1)]
-        assert numbers
+        wrong = misnumbered(all_sentences(), part)
+        assert wrong is None, wrong
+
+
+def test_a_number_out_of_place_is_named_with_what_to_write_instead() -> None:
+    assert misnumbered(["L1", "R1", "R2"], "R") is None
+    assert "R9 stands where R2 belongs" in (misnumbered(["R1", "R9", "R2"], "R") or "")
+    assert "is R3 here" in (misnumbered(["R1", "R3", "R2"], "R") or "")
+    assert "R1 stands where R2" in (misnumbered(["R1", "R1"], "R") or "")
+    assert misnumbered(["L1"], "R") == "there is no sentence of part R"
 
 
 def test_every_sentence_that_the_document_speaks_of_exists() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
     spoken_of = set(re.findall(r"\b[LCRNJ][1-9]\d*\b", text))
-    assert spoken_of <= set(all_sentences())
+    unknown = spoken_of - set(all_sentences())
+    assert not unknown, f"docs/protocol.md speaks of {sorted(unknown)}, and has no such sentence"

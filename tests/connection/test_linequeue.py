@@ -294,7 +294,7 @@ class Noting:
 def test_a_format_is_handed_each_line_that_is_dropped_once(
     script: list[tuple[str, int]], limit: int
 ) -> None:
-    queue = LineQueue(SafeNotices(encode_missed, Noting), limit)
+    queue = LineQueue(SafeNotices(encode_missed, missing=Noting), limit)
     number = dropped = 0
     arrived = b""
     taken = b""
@@ -326,7 +326,7 @@ def test_a_format_that_fails_to_note_tells_a_number(caplog: pytest.LogCaptureFix
         def encode(self) -> bytes:
             raise RuntimeError("no")
 
-    queue = LineQueue(SafeNotices(encode_missed, Failing))
+    queue = LineQueue(SafeNotices(encode_missed, missing=Failing))
     queue.put(b"a\nb\nc\n")
     assert queue.drop_oldest(3) == 2
     assert send_all(queue) == b"missed 2\nc\n"

@@ -18,7 +18,8 @@ from trionet import Closed, Connection, Limits, Server, ServerEvent, SystemNetwo
 from trionet.connection.lingering import MAX_LINGERERS, MAX_LINGERERS_OF_HOST, Lingerers
 from trionet.testing import memory_stream_pair, run_handler
 from trionet.transport.network import SYSTEM
-from trionet.transport.tls import REFUSAL, TLSStream
+from trionet.transport.tls import TLSStream
+from trionet.transport.tlshandshake import REFUSAL
 
 if TYPE_CHECKING:
     from tests.conftest import Certificates

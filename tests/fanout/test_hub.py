@@ -932,7 +932,7 @@ async def test_topics_may_be_given_and_taken_before_the_hub_runs() -> None:
     ann, bob = ListBox(), ListBox()
     hub.add(ann, plain)
     hub.subscribe(ann, "x")
-    hub.add(bob, plain, topics="x")
+    hub.add(bob, plain, topics={"x"})
     hub.unsubscribe(bob, "x")
     async with trio.open_nursery() as nursery:
         await nursery.start(hub.run)

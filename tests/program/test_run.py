@@ -18,10 +18,6 @@ import pytest
 import trio
 
 import trionet
-from trionet.errors import TrionetError
-from trionet.program import run as program
-from trionet.program.signals import Ending
-from trionet.server import Server
 from trionet.testing import MemoryNetwork
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -249,6 +245,11 @@ def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:
         trionet.run(handler)
 
 
+async def _hear(connection: trionet.Connection) -> None:
+    async for _ in connection.lines:
+        pass
+
+
 async def _idle() -> None:
     pass
 
@@ -321,71 +322,3 @@ def test_an_error_beside_a_server_is_raised_without_a_group() -> None:
 
 
 # SIGHUP.
-
-
-class Reloads:
-    """A network that has something to reload, has nothing, or fails to reload it."""
-
-    def __init__(self, outcome: bool | Exception) -> None:
-        self.outcome = outcome
-        self.reloads = 0
-
-    def reload(self) -> bool:
-        self.reloads += 1
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-
-@pytest.mark.parametrize(
-    ("network", "told"),
-    [
-        (Reloads(True), "the certificate was reloaded"),
-        (Reloads(False), "SIGHUP: nothing to reload, going on"),
-        (MemoryNetwork(), "SIGHUP: nothing to reload, going on"),
-        (
-            Reloads(FileNotFoundError(2, "No such file or directory")),
-            "error: cannot reload the certificate, the old one stays: no such file or directory",
-        ),
-        (
-            Reloads(TrionetError("key.pem: it does not fit\x1b")),
-            "error: cannot reload the certificate, the old one stays: key.pem: it does not fit�",
-        ),
-    ],
-)
-async def test_after_sighup_the_server_reloads_and_goes_on(network: object, told: str) -> None:
-    ending = Ending()
-    log: list[str] = []
-    told_of = trio.Event()
-
-    def tell(line: str) -> None:
-        log.append(line)
-        told_of.set()
-
-    async def serve(task_status: trio.TaskStatus[Server]) -> None:
-        await trionet.serve(_hear, "127.0.0.1:7", network=MemoryNetwork(), task_status=task_status)
-
-    with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                partial(
-                    program.serve_until_signalled,
-                    serve, ending, show=log.append, tell=tell, network=network,
-                )
-            )  # fmt: skip
-            while not log:
-                await trio.lowlevel.checkpoint()
-            ending.take(signal.SIGHUP)
-            await told_of.wait()
-            assert log == ["listening on 127.0.0.1:7", told]
-            assert not nursery.cancel_scope.cancel_called
-            ending.take(signal.SIGTERM)
-
-
-async def _hear(connection: trionet.Connection) -> None:
-    async for _ in connection.lines:
-        pass
-
-
-def test_a_line_of_the_log_begins_with_the_time() -> None:
-    assert re.fullmatch(f"{TIME} opened 192.0.2.7:51034", program.stamped("opened 192.0.2.7:51034"))

@@ -16,13 +16,14 @@ import trio
 import trio.testing
 
 from listening import listening
+from socket_pairs import local_address
 from trionet.abc import Listener
 from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.testing import MemoryNetwork
 from trionet.transport import network, tcp
 from trionet.transport.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.transport.network import DEFAULT_BACKLOG, SYSTEM, SystemNetwork
-from trionet.transport.socket_addresses import local_address, structured
+from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tls import TLSStream
 

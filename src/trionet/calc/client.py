@@ -18,6 +18,7 @@ from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipelin
 from trionet.calc.session import check_name
 from trionet.checks import check_network
 from trionet.errors import ConnectionLost, TrionetError
+from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
 
@@ -67,14 +68,14 @@ class Client:
 
     def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
         parse_address(address)
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a text, not {name!r}")
+        check_kinds(name=(name, str))
         check_network(network)
         self._address = address
         self._name = check_name(name)
         self._network = network
         self._block: AbstractAsyncContextManager[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._is_connecting = False
         self._room = trio.Semaphore(MAX_IN_FLIGHT)
         self._waiting: set[_Ask] = set()
         # Makes the error of a call that gets no reply.
@@ -86,7 +87,7 @@ class Client:
         if self._block is None:
             state = "not connected yet"
         elif self._pipeline is None:
-            state = "closed"
+            state = "connecting" if self._is_connecting else "closed"
         else:
             state = f"{len(self._waiting)} waiting"
         return f"<Client {self._name!r} of {self._address}: {state}>"
@@ -113,7 +114,7 @@ class Client:
         raises.
         """
         if not isinstance(expression, str):
-            raise TypeError(f"an expression is a text, such as '12 + 42', not {expression!r:.60}")
+            raise TypeError(f"an expression is a text, such as '12 + 42', not {shown(expression)}")
         request = read_request(expression)
         if self._pipeline is not None:
             try:
@@ -155,11 +156,13 @@ class Client:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         failure: BaseException | None = None
+        self._is_connecting = True
         try:
             async with (
                 await self._network.connect(self._address) as stream,
                 trio.open_nursery() as nursery,
             ):
+                self._is_connecting = False
                 self._pipeline = pipeline = Pipeline(stream, self._name)
                 nursery.start_soon(pipeline.send)
                 nursery.start_soon(self._receive, pipeline)
@@ -174,6 +177,7 @@ class Client:
                     failure = error
                 nursery.cancel_scope.cancel()
         finally:
+            self._is_connecting = False
             self._end(partial(trio.ClosedResourceError, "the client is closed"))
             # Raised only here, where nothing is awaited any more: a cancellation would replace it.
             if failure is not None:

@@ -13,7 +13,10 @@ from trionet.calc.errors import MalformedExpression
 from trionet.calc.pipeline import ERROR, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import SESSION_ENDED, check_name, is_quit
 from trionet.calc.tokens import BLANK
+from trionet.checks import check_flag, check_lines_to_send, check_stream
 from trionet.errors import BadLine, TrionetError
+from trionet.function_checks import check_answering, check_callback
+from trionet.kinds import check_kinds
 from trionet.lines import Line
 from trionet.nurseries import single_error
 
@@ -62,12 +65,21 @@ async def converse(
         How many operations failed: refused here, or answered by an error.
 
     Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
         UnfitName: the name cannot be used; nothing was sent.
         NotServed: the server refuses the name, or does not serve this client at all.
         ConnectionLost: the server closed the connection first.
 
     Cancellation: immediate; the session just stops.
     """
+    check_stream(stream, methods=["send_all", "receive_some"])
+    check_kinds(name=(name, str))
+    check_lines_to_send("operations", operations)
+    check_callback("show", show, optional=False)
+    check_callback("refuse", refuse, arguments=2, optional=False)
+    check_flag("one_at_a_time", one_at_a_time)
+    check_answering("wait_room", wait_room, arguments=0)
+    check_callback("note", note)
     pipeline = Pipeline(stream, check_name(name), wait_room=wait_room)
     failed = 0
     is_waiting = False

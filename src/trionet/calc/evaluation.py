@@ -25,6 +25,7 @@ from trionet.calc.expression import Expression, Step
 from trionet.calc.number import ZERO
 from trionet.calc.pairs import Pairs
 from trionet.calc.work import STRETCH, Work, finish
+from trionet.kinds import check_kind
 
 
 class Arithmetic:
@@ -72,8 +73,12 @@ class Arithmetic:
             ans: the last result; ``None`` if there is none yet.
 
         Raises:
+            TypeError: `expression` is not an `Expression`, or `ans` is not a ``Decimal``.
             CalculationError: it has no result, such as a division by zero.
         """
+        check_kind("expression", expression, Expression, hint='calc.parse("12 + 42")')
+        if ans is not None:
+            check_kind("ans", ans, Decimal, hint="the last result")
         return finish(self.evaluating(expression, ans))
 
     def evaluating(self, expression: Expression, ans: Decimal | None = None) -> Work[Decimal]:

@@ -50,6 +50,7 @@ from trionet.calc.tokens import (
     tokens,
 )
 from trionet.calc.work import STRETCH, Work, finish
+from trionet.kinds import check_kinds
 
 ANS = "ans"
 
@@ -119,15 +120,26 @@ def parse(text: str) -> Expression:
         text: one line.
 
     Raises:
+        TypeError: `text` is not a text.
         MalformedExpression: the line is not an expression; the error has the column.
         LimitExceeded: the expression is too long or too deep, has too many operations, or has an
             exponent that is out of bounds.
     """
-    return finish(parsing(text))
+    if type(text) is not str:
+        check_kinds(text=(text, str))
+    return finish(reading(text))
 
 
 def parsing(text: str) -> Work[Expression]:
     """Parse an expression piece by piece; see `parse`."""
+    # Not in the generator, where a wrong type would be noticed only when the work begins.
+    if type(text) is not str:
+        check_kinds(text=(text, str))
+    return reading(text)
+
+
+def reading(text: str) -> Work[Expression]:
+    """Do what `parsing` does, for a caller that knows that it has a text."""
     if len(text) > BOUNDS.max_length:
         raise LimitExceeded(f"an expression has at most {BOUNDS.max_length} characters")
     return parse_pair(text) or (yield from _Reader(text).read())

@@ -1,4 +1,7 @@
-"""The limits of the calculator's server. Pure, so that ``--help`` shows them without Trio."""
+"""What the calculator's server sets `trionet.Limits` to.
+
+Pure, so that ``--help`` shows it without Trio.
+"""
 
 from __future__ import annotations
 

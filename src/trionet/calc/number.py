@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from trionet.calc.bounds import BOUNDS
 from trionet.calc.errors import LimitExceeded
+from trionet.kinds import check_kind, shown
 
 ZERO = Decimal(0)
 
@@ -49,14 +50,25 @@ def _out_of_bounds(column: int | None) -> LimitExceeded:
 def format_number(number: Decimal) -> str:
     """Return a number as it is shown: written out if short, no trailing zeros, no sign on zero.
 
+    Raises:
+        TypeError: `number` is not a ``Decimal``.
+        ValueError: it is not finite.
+
     >>> format_number(Decimal("0.50") + Decimal("0.50"))
     '1'
     >>> format_number(Decimal("15E39"))
     '1.5E+40'
     """
     if not number:
+        if type(number) is not Decimal:
+            check_kind("number", number, Decimal, hint="Decimal(0)")
         return "0"
-    if not number.is_finite():
+    try:
+        is_finite = number.is_finite()
+    except AttributeError:
+        check_kind("number", number, Decimal, hint=f"Decimal({shown(number)})")
+        raise
+    if not is_finite:
         raise ValueError(f"{number} cannot be shown as a number")
     if number.adjusted() in _POSITIONAL:
         text = f"{number:f}"

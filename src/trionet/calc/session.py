@@ -3,7 +3,7 @@
 All rules of the conversation are here: the name first, then expressions, and `q` to end.
 `trionet.calc.grammar` knows what an expression means, and `trionet.calc.evaluation` its result.
 
-In this package, a function with a name in -ing (`receiving`, `parsing`, `evaluating`) is a
+In this package, a function with a name in -ing (`receiving`, `reading`, `evaluating`) is a
 generator that does its work piece by piece; see `trionet.calc.work`.
 """
 
@@ -15,11 +15,12 @@ from decimal import Decimal
 
 from trionet.calc.errors import CalculationError
 from trionet.calc.evaluation import Arithmetic
-from trionet.calc.grammar import parsing
+from trionet.calc.grammar import reading
 from trionet.calc.number import format_number
 from trionet.calc.tokens import BLANK
 from trionet.calc.work import Work, finish
 from trionet.errors import BadLine, TrionetError
+from trionet.kinds import check_kind, check_kinds
 from trionet.lines import Line
 from trionet.text.safe import safe_text
 
@@ -45,9 +46,11 @@ def check_name(text: str) -> str:
     """Return the name in a line, without the spaces and tabs around it.
 
     Raises:
+        TypeError: `text` is not a text.
         UnfitName: the name is empty, too long, not printable (``str.isprintable``), not safe to
             show (`trionet.safe_text`), or would end the session.
     """
+    check_kinds(text=(text, str))
     name = text.strip(" \t")
     if not name:
         raise UnfitName("the name is empty")
@@ -63,6 +66,8 @@ def check_name(text: str) -> str:
 
 def is_quit(text: str) -> bool:
     """Return whether a line ends the session: only ``q``, with or without spaces and tabs."""
+    if type(text) is not str:
+        check_kinds(text=(text, str))
     return text.strip(" \t") == QUIT
 
 
@@ -101,11 +106,19 @@ class Session:
     __slots__ = ("_ans", "_arithmetic", "ended", "name")
 
     def __init__(self, arithmetic: Arithmetic | None = None) -> None:
-        self._arithmetic = arithmetic or Arithmetic()
+        if arithmetic is None:
+            arithmetic = Arithmetic()
+        elif type(arithmetic) is not Arithmetic:
+            check_kind("arithmetic", arithmetic, Arithmetic, hint="Arithmetic(precision=28)")
+        self._arithmetic = arithmetic
         # The last result. A line that fails does not change it.
         self._ans: Decimal | None = None
         self.name: str | None = None
         self.ended = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "open"
+        return f"<trionet.calc.Session of {self.name or 'nobody yet'}: {state}>"
 
     def receive(self, line: Line) -> Reply:
         """Take one line, good or bad, and return its outcome."""
@@ -120,6 +133,7 @@ class Session:
                 self.ended = True
                 return Reply()
         else:
+            check_kinds(line=(line, BadLine))
             yield _LINE_COST
         if self.name is None:
             return self._log_in(line)
@@ -159,7 +173,7 @@ class Session:
         # A tab means a space here, but would move the console's cursor.
         shown = safe_text(line.replace("\t", " ").strip(BLANK))
         try:
-            expression = yield from parsing(line)
+            expression = yield from reading(line)
             self._ans = yield from self._arithmetic.evaluating(expression, self._ans)
         except CalculationError as error:
             shown = f"{shown}: " if shown else ""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar
 
+from trionet.kinds import check_kind
+
 T = TypeVar("T")
 
 # What is yielded are microseconds: what the slowest input took on the machine of the measurements.
@@ -21,10 +23,18 @@ STRETCH = 200
 
 
 def finish(work: Work[T]) -> T:
-    """Do the work in one go and return its result."""
-    while True:
-        try:
+    """Do the work in one go and return its result.
+
+    Raises:
+        TypeError: `work` is no generator.
+    """
+    try:
+        while True:
             next(work)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    except TypeError:
+        # Of the work itself, or it is none.
+        check_kind("work", work, Generator, hint="finish(parsing(text))")
+        raise

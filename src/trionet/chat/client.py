@@ -8,9 +8,11 @@ import trio
 
 from trionet.chat.names import TOO_MANY_REFUSED, NameRefused
 from trionet.chat.plain import ERROR, is_quit
+from trionet.checks import check_kind, check_kinds, check_lines_to_send
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
+from trionet.function_checks import check_callback
 from trionet.lines import Line
 from trionet.nurseries import single_error
 from trionet.text.safe import WHITE_SPACE, safe_text
@@ -44,6 +46,7 @@ async def log_in(lines: LineStream, name: str) -> str:
         The room's welcome, safe to show.
 
     Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
         NameRefused: the name is unfit or taken. Another can be tried on the same connection, unless
             the server has closed it.
         ConnectionLost: the server closed the connection, which it also does after too many refused
@@ -51,6 +54,8 @@ async def log_in(lines: LineStream, name: str) -> str:
 
     Cancellation: the login may or may not have happened.
     """
+    check_kind("lines", lines, LineStream, hint="trionet.LineStream(stream)")
+    check_kinds(name=(name, str))
     if is_quit(name):
         raise NameRefused(f"nobody can be called {name.strip()}: it means to leave")
     try:
@@ -104,10 +109,15 @@ async def converse(
         warn: called with each warning.
 
     Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
         ConnectionLost: the server closed the connection first.
 
     Cancellation: immediate. The room sees a lost connection.
     """
+    check_kind("lines", lines, LineStream, hint="trionet.LineStream(stream)")
+    check_lines_to_send("source", source)
+    check_callback("show", show, optional=False)
+    check_callback("warn", warn, optional=False)
     conversation = _Conversation(lines, show, warn)
     with single_error(ConnectionLost):
         async with trio.open_nursery() as nursery:

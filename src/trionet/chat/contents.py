@@ -16,11 +16,12 @@ import msgspec
 
 from trionet.chat.events import Told
 from trionet.chat.held import Held, HeldDump
-from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
+from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, GRACE, ROOMS
 from trionet.chat.members import Member, Members, MembersDump
 from trionet.chat.private_messages import PrivateMessages
 from trionet.chat.room_names import LOBBY
 from trionet.chat.rooms import Room, Rooms, RoomsDump
+from trionet.kinds import check_kind
 
 # All of a state as data: time, epoch, last entries of the machines, and what its parts return.
 _Dump: TypeAlias = tuple[
@@ -34,6 +35,9 @@ class Contents:
     def __init__(
         self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
     ) -> None:
+        ROOMS.check("max_rooms", max_rooms)
+        GRACE.check("grace", grace)
+        check_kind("epoch", epoch, str, hint='such as "a1b2"')
         self.time = 0
         self.epoch = epoch
         # The number of the last entry of each machine.

@@ -37,4 +37,4 @@ class Door:
 
 
 def _notices_of(wire: WireFormat) -> SafeNotices:
-    return SafeNotices(wire.encode_notice, getattr(wire, "missing", None))
+    return SafeNotices(wire.encode_notice, missing=getattr(wire, "missing", None))

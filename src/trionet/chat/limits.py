@@ -1,4 +1,7 @@
-"""The limits of the chat's server. Pure, so that ``--help`` shows them without Trio."""
+"""The chat's server: what it sets `trionet.Limits` to, and limits of its own.
+
+Pure, so that ``--help`` shows them without Trio.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,12 @@ DEFAULT_ROOMS = 10_000
 HISTORY_DAYS = Bound(least=1, most=36_500)
 
 # Seconds that a member may be held. A day is beyond any bad line.
-GRACE = Bound(least=0, most=86_400, whole=False)
+GRACE_SECONDS = Bound(least=0, most=86_400, whole=False)
 
 # How long a member that asked for it is held without a connection, in milliseconds: long enough
-# for a train in a tunnel, short enough that the others know who is there.
+# for a train in a tunnel, short enough that the others know who is there. Ten days at most, because
+# whoever is held takes a place that somebody else could have.
+GRACE = Bound(least=0, most=10 * 24 * 3600 * 1000)
 DEFAULT_GRACE = 60_000
 
 # Where a history can be kept besides in a file.

@@ -22,6 +22,7 @@ from precis_i18n import get_profile
 
 from trionet.chat.skeleton import skeletons_of
 from trionet.errors import TrionetError
+from trionet.kinds import check_kinds
 from trionet.text.safe import safe_text
 
 MAX_NAME = 32
@@ -107,6 +108,7 @@ def parse_name(text: str) -> Name:
         text: a line from a peer that has not logged in.
 
     Raises:
+        TypeError: `text` is not a text.
         NameRefused: nobody can have this name.
     """
     name = parse_room_name(text)
@@ -126,6 +128,8 @@ def parse_room_name(text: str) -> Name:
     Raises:
         NameRefused: no room can have this name.
     """
+    if type(text) is not str:
+        check_kinds(text=(text, str))
     text = text.strip(" \t")
     if _PLAIN_NAME.fullmatch(text):
         key = text.lower()

@@ -29,7 +29,7 @@ from trionet.chat.last_words import LastWords
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
-    GRACE,
+    GRACE_SECONDS,
     HISTORY_DAYS,
     MEMORY,
     OPEN_ROOM,
@@ -128,7 +128,7 @@ async def serve(
         check_format(format)
     check_flag("forever", forever)
     ROOMS.check("max_rooms", max_rooms)
-    GRACE.check("grace", grace)
+    GRACE_SECONDS.check("grace", grace)
     if history_days is not None:
         HISTORY_DAYS.check("history_days", history_days)
     check_flag("show_messages", show_messages)

@@ -43,8 +43,10 @@ from trionet.chat.requests import (
 )
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
-from trionet.chat.wire_format import WireFormat
+from trionet.chat.wire_format import WireFormat, check_format
+from trionet.checks import check_box, check_kind
 from trionet.errors import BadLine
+from trionet.function_checks import check_callback
 from trionet.lines import Line
 from trionet.notices import EncodeNotice, LineRejected, ServerClosing
 
@@ -101,6 +103,14 @@ class Session:
         encode_notice: EncodeNotice | None = None,
         on_taken_over: Callable[[], object] = lambda: None,
     ) -> None:
+        if type(board) is not Switchboard:
+            check_kind("board", board, Switchboard, hint="trionet.chat.Switchboard(hub)")
+        if not hasattr(box, "put"):
+            check_box(box)
+        if not callable(charge):
+            check_callback("charge", charge, optional=False)
+        if encode_notice is not None and not callable(encode_notice):
+            check_callback("encode_notice", encode_notice)
         self.ended = False
         self.errand: Errand | None = None
         self.member: int | None = None
@@ -110,7 +120,11 @@ class Session:
         self.name: str | None = None
         self._board = board
         self._charge = charge
-        self._encode_notice = encode_notice or wire.encode_notice
+        try:
+            self._encode_notice = encode_notice or wire.encode_notice
+        except AttributeError:
+            check_format(wire)
+            raise
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
         self._refused = 0

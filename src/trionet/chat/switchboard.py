@@ -25,6 +25,8 @@ from trionet.chat.operations import ConnectionId, Detach, LogIn, LogOut, Operati
 from trionet.chat.returning import Guest, Returning
 from trionet.chat.room_views import RoomViews
 from trionet.chat.state import State
+from trionet.checks import check_kind, shown
+from trionet.function_checks import check_callback
 
 # What a history keeps.
 _KEPT = frozenset(get_args(RoomEvent))
@@ -82,6 +84,14 @@ class Switchboard:
         draw_token: Callable[[], str] = lambda: "",
         history: History | None = None,
     ) -> None:
+        if not hasattr(hub, "publish"):
+            raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
+        if state is not None:
+            check_kind("state", state, State, hint="trionet.chat.State()")
+        check_callback("clock", clock, arguments=0, optional=False)
+        check_callback("on_empty", on_empty, arguments=0, optional=False)
+        check_callback("on_deadline", on_deadline, arguments=0, optional=False)
+        check_callback("draw_token", draw_token, arguments=0, optional=False)
         self.state = state or State()
         self.is_closing = False
         self.hub = hub

@@ -22,7 +22,7 @@ from trionet.cli.user_interface import (
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
-from trionet.program.run import stamped
+from trionet.program.log import stamped
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 

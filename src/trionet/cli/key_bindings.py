@@ -133,6 +133,13 @@ def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.reset()
 
+    @bindings.add(Keys.ControlS, filter=in_line)
+    @bindings.add(Keys.ControlR, filter=in_line)
+    def _(_: KeyPressEvent) -> None:
+        # Not prompt_toolkit's search, which takes the prompt away. People press Ctrl-S to have
+        # the terminal stand still.
+        pass
+
     for key in SIGNAL_KEYS:
         condition = in_line & is_empty if key == Keys.ControlC else Condition(lambda: True)
 

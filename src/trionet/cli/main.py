@@ -15,7 +15,7 @@ from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
-    GRACE,
+    GRACE_SECONDS,
     HISTORY_DAYS,
     MEMORY,
     NONE,
@@ -233,7 +233,7 @@ def chat_serve(
         float,
         typer.Option(
             "--grace",
-            parser=number_parser(GRACE),
+            parser=number_parser(GRACE_SECONDS),
             metavar="SECONDS",
             help="How long a program that asks for it is a member without a connection.",
         ),

@@ -18,10 +18,10 @@ from trionet.cli.modes import TerminalModes
 from trionet.errors import TrionetError
 from trionet.lines import Line
 from trionet.nurseries import first_error
-from trionet.program import run as program
+from trionet.program import serving
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.run import logging_to, lost_output, stamped, tell_lost_output
+from trionet.program.log import logging_to, lost_output, stamped, tell_lost_output
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.text.safe import safe_text
 
@@ -139,13 +139,16 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does output of a
     client that cannot be written. That nobody reads the output any more is not an error.
 
+    After a server, signals are ignored: call this last.
+
     Raises:
         Ended: signals have ended the command.
         typer.Exit: in all other cases.
     """
     signals = Signals()
     status = FAILED
-    with signals_taken_by(signals.take, *_SIGNALS):
+    # A supervisor may signal a server that has just ended by itself. That is no failure.
+    with signals_taken_by(signals.take, *_SIGNALS, is_last=lambda: signals.is_server):
         try:
             status = trio.run(_supervise, command, signals)
         finally:
@@ -297,6 +300,6 @@ async def serve_until_signalled(
     gc.freeze()
     gc.set_threshold(10_000)
     runtime.signals.ending = ending = Ending()
-    await program.serve_until_signalled(
+    await serving.serve_until_signalled(
         serve, ending, show=runtime.out.print, tell=runtime.log, network=network
     )

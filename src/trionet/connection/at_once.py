@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 from trionet.connection.outbox import Outbox
 from trionet.connection.reader import LineReader
+from trionet.faults import FaultLog
+from trionet.kinds import close_coroutine
 from trionet.lines import Line
 
 # Takes lines that came together, good and bad. Returns whole lines to send, perhaps none, and the
@@ -27,15 +29,19 @@ class AtOnce:
     Args:
         lines: the peer's lines.
         outbox: where the answers go.
-        answer: see `Answer`. It must not raise.
+        answer: see `Answer`. If it raises, or returns something else, that is logged, and the
+            connection's task gets the lines: an error here would end the task that answers for all
+            connections.
+        faults: where it is logged.
     """
 
-    __slots__ = ("_answer", "_lines", "_outbox")
+    __slots__ = ("_answer", "_faults", "_lines", "_outbox")
 
-    def __init__(self, lines: LineReader, outbox: Outbox, answer: Answer) -> None:
+    def __init__(self, lines: LineReader, outbox: Outbox, answer: Answer, faults: FaultLog) -> None:
         self._lines = lines
         self._outbox = outbox
         self._answer = answer
+        self._faults = faults
 
     def __call__(self) -> bool:
         """Answer what has come, and return whether the task may go on waiting."""
@@ -46,7 +52,13 @@ class AtOnce:
         batch = lines.receive_batch_nowait()
         if not batch:
             return False
-        answers, left = self._answer(batch)
-        if answers:
-            outbox.put(answers)
+        result: object = None
+        try:
+            result = answers, left = self._answer(batch)
+            if answers:
+                outbox.put(answers)
+        except Exception as error:
+            close_coroutine(result)
+            self._faults.report(error, self._answer, "answer_at_once failed; its handler answers")
+            left = batch
         return lines.hand_back(left)

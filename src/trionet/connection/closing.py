@@ -14,6 +14,8 @@ from typing import cast
 import trio
 
 from trionet.abc import TellsDelivery
+from trionet.checks import check_flag, check_seconds, check_stream
+from trionet.function_checks import check_callback
 
 # Seconds between two checks of how much has arrived: the kernel does not tell by itself. The first
 # interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost
@@ -62,70 +64,174 @@ async def lingering_close(
         input_ended: whether the peer's end of input was already read.
         on_settled: called once with the number of bytes not known to have arrived: with 0 as soon
             as everything has arrived, or if the stream cannot tell; otherwise when the stream is
-            closed. It must not raise.
+            closed. What it raises is raised here, once the stream is closed.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong kind; the message says what to write. The
+            stream stays open.
 
     Cancellation: closes at once.
 
-    Resource handling: the stream is closed in any case.
+    Resource handling: the stream is closed in any other case.
     """
-    settled = False
-    began = moved_at = trio.current_time()
-    left = unarrived_of(stream)
-    tells = left is not None
-    interval, discarded, ended_sending = _FIRST_INTERVAL, 0, False
+    check_stream(stream, methods=["receive_some", "send_all", "aclose"])
+    check_seconds("seconds", seconds)
+    check_seconds("stall_seconds", stall_seconds)
+    check_seconds("total_seconds", total_seconds)
+    check_flag("input_ended", input_ended)
+    check_callback("on_settled", on_settled)
+    await linger_and_close(
+        stream,
+        seconds=seconds,
+        stall_seconds=stall_seconds,
+        total_seconds=total_seconds,
+        input_ended=input_ended,
+        on_settled=on_settled,
+    )
+
+
+async def linger_and_close(
+    stream: trio.abc.Stream,
+    *,
+    seconds: float,
+    stall_seconds: float,
+    total_seconds: float,
+    input_ended: bool = False,
+    on_settled: Callable[[int], object] | None = None,
+) -> None:
+    """Do what `lingering_close` does, for a server, which closes thousands and gives no wrong type.
+
+    See there.
+    """
+    lingering = _Lingering(
+        stream,
+        seconds=seconds,
+        stall_seconds=stall_seconds,
+        total_seconds=total_seconds,
+        input_ended=input_ended,
+        on_settled=on_settled,
+    )
     try:
         if not isinstance(stream, trio.abc.HalfCloseableStream):
             with trio.move_on_after(seconds):
                 await stream.aclose()
             return
-        while True:
-            now = trio.current_time()
-            due = began + seconds
-            if tells:
-                before, left = left or 0, unarrived_of(stream) or 0
-                if left < before:
-                    moved_at = now
-                due = min(moved_at + (stall_seconds if left else seconds), began + total_seconds)
-                if left and cast(TellsDelivery, stream).is_over():
-                    return
-            if not left and not settled:
-                settled = True
-                if on_settled is not None:
-                    on_settled(0)
-            if now >= due or (input_ended and ended_sending and not left):
-                return
-            with trio.CancelScope(deadline=min(due, now + interval) if left else due) as scope:
-                if not ended_sending:
-                    # This may have to wait until the rest is sent, and the peer may read only while
-                    # it is read from. So the scope ends this, some input is discarded, and so on.
-                    await stream.send_eof()
-                    ended_sending = True
-                if input_ended:
-                    if not left:
-                        return
-                    await trio.sleep_forever()
-                else:
-                    data = await stream.receive_some()
-                    input_ended = not data
-                    if data:
-                        discarded += len(data)
-                        if not left:
-                            moved_at = trio.current_time()
-                        if discarded >= _READ_FREELY:
-                            await trio.sleep(_SHORT_PAUSE if discarded < _HONEST else _LONG_PAUSE)
-            if scope.cancelled_caught:
-                interval = min(interval * 2, _LONGEST_INTERVAL)
-                if not ended_sending:
-                    discarded += _discard_now(stream)
+        while lingering.goes_on():
+            await lingering.step(stream)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         # The peer is gone: nothing is left that could be lost.
         pass
     finally:
-        if not settled and on_settled is not None:
-            on_settled(unarrived_of(stream) or 0)
-        # If nothing is unread at the close, the kernel itself goes on sending what is left.
-        _discard_now(stream)
-        await close_at_once(stream)
+        try:
+            lingering.settle()
+        finally:
+            # If nothing is unread at the close, the kernel itself goes on sending what is left.
+            _discard_now(stream)
+            await close_at_once(stream)
+
+
+class _Lingering:
+    """How far one lingering close is, and how long it may still take."""
+
+    __slots__ = (
+        "_began",
+        "_discarded",
+        "_due",
+        "_ended_sending",
+        "_input_ended",
+        "_interval",
+        "_is_over",
+        "_left",
+        "_moved_at",
+        "_on_settled",
+        "_seconds",
+        "_stall_seconds",
+        "_stream",
+        "_total_seconds",
+    )
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        seconds: float,
+        stall_seconds: float,
+        total_seconds: float,
+        input_ended: bool,
+        on_settled: Callable[[int], object] | None,
+    ) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._stall_seconds = stall_seconds
+        self._total_seconds = total_seconds
+        self._input_ended = input_ended
+        # ``None``: it was called, or nobody wants to know.
+        self._on_settled = on_settled
+        self._began = self._moved_at = self._due = trio.current_time()
+        # Bytes that have not arrived yet; ``None``: the stream cannot tell.
+        self._left = unarrived_of(stream)
+        self._interval = _FIRST_INTERVAL
+        self._discarded = 0
+        self._ended_sending = False
+        self._is_over = False
+
+    def settle(self) -> None:
+        """Report how many bytes are not known to have arrived, the first time this is called."""
+        on_settled, self._on_settled = self._on_settled, None
+        if on_settled is not None:
+            on_settled(unarrived_of(self._stream) or 0)
+
+    def goes_on(self) -> bool:
+        """Look at what has arrived by now, and return whether there is something to wait for."""
+        if self._is_over:
+            return False
+        now = trio.current_time()
+        self._due = self._began + self._seconds
+        if self._left is not None:
+            before, self._left = self._left, unarrived_of(self._stream) or 0
+            if self._left < before:
+                self._moved_at = now
+            patience = self._stall_seconds if self._left else self._seconds
+            self._due = min(self._moved_at + patience, self._began + self._total_seconds)
+            if self._left and cast(TellsDelivery, self._stream).is_over():
+                return False
+        if not self._left:
+            self.settle()
+        is_done = self._input_ended and self._ended_sending and not self._left
+        return now < self._due and not is_done
+
+    async def step(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """End the sending, or discard some input; look again before long if something is left."""
+        now = trio.current_time()
+        until = min(self._due, now + self._interval) if self._left else self._due
+        with trio.CancelScope(deadline=until) as scope:
+            if not self._ended_sending:
+                # This may have to wait until the rest is sent, and the peer may read only while it
+                # is read from. So the scope ends this, some input is discarded, and so on.
+                await stream.send_eof()
+                self._ended_sending = True
+            if not self._input_ended:
+                await self._discard_some(stream)
+            elif self._left:
+                await trio.sleep_forever()
+            else:
+                # With TLS the goodbye is on its way now. The kernel goes on sending that.
+                self._is_over = True
+        if scope.cancelled_caught:
+            self._interval = min(self._interval * 2, _LONGEST_INTERVAL)
+            if not self._ended_sending:
+                self._discarded += _discard_now(stream)
+
+    async def _discard_some(self, stream: trio.abc.ReceiveStream) -> None:
+        """Wait for input and discard it, with a pause if there is much of it already."""
+        data = await stream.receive_some()
+        self._input_ended = not data
+        if data:
+            self._discarded += len(data)
+            if not self._left:
+                self._moved_at = trio.current_time()
+            if self._discarded >= _READ_FREELY:
+                await trio.sleep(_SHORT_PAUSE if self._discarded < _HONEST else _LONG_PAUSE)
 
 
 def _discard_now(stream: object) -> int:

@@ -21,6 +21,7 @@ from trionet.connection.linestream import LineStream
 from trionet.connection.pauses import jittered, pauses_without_end
 from trionet.errors import ConnectError
 from trionet.function_checks import check_callback
+from trionet.kinds import check_kinds
 from trionet.lines import MAX_LINE_TO_CLIENT
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
@@ -88,6 +89,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
     ) -> None:
         parse_address(address)
         check_network(network)
+        check_kinds(max_line=(max_line, int))
         check_callback("on_pause", on_pause, arguments=2)
         self._address = address
         self._network = network

@@ -15,9 +15,11 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import CallsOnInput
+from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
-from trionet.connection.closing import lingering_close, unarrived_of
-from trionet.connection.deadlines import Deadlines
+from trionet.connection.broken import is_broken
+from trionet.connection.closing import linger_and_close, unarrived_of
+from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import Opening
@@ -29,26 +31,14 @@ from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines
 from trionet.errors import BadLine
+from trionet.function_checks import check_callback
+from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
 
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
-
-# A deadline may pass although the peer was in time: after this process was stopped, or was busy for
-# longer than the deadline, what the peer sent meanwhile is still unread. Then the deadline is not
-# enforced yet. It is checked again `_CHECK_AGAIN` seconds later, up to `_CHECKS` times. Two rounds
-# of the scheduler are enough to read and answer what had arrived, and at least one passes between
-# two checks. More checks would let a peer that sends a byte now and then put its login off.
-_CHECK_AGAIN = 0.05
-_CHECKS = 20
-
-# A check that comes this many seconds late means that the process was stopped or busy. A peer that
-# seems not to read may have had no chance.
-_LATE = 0.1
-
-_LONG_AGO = -math.inf
 
 
 class Connection:
@@ -105,12 +95,24 @@ class Connection:
         on_identified: Callable[[Connection, str], object] | None = None,
         opening: Opening | None = None,
     ) -> None:
+        if (
+            type(limits) is not Limits
+            or type(deadlines) is not Deadlines
+            or type(nursery) is not trio.Nursery
+            or type(when_slow) is not WhenSlow
+        ):
+            # A server gives the right arguments, and makes one for each peer.
+            check_limits(limits)
+            check_kind("deadlines", deadlines, Deadlines, hint="Deadlines()")
+            check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+            check_choice("when_slow", when_slow, WhenSlow)
+        check_stream(stream, methods=["send_all"])
         self._limits = limits
         self._encode_notice = safe_notices(encode_notice)
         self._identifies = identifies
         self._on_identified = on_identified
         self._checks = 0
-        self._check_again_at = _LONG_AGO
+        self._check_again_at = -math.inf
         self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream
@@ -183,7 +185,9 @@ class Connection:
         Args:
             encode_notice: see `trionet.serve`.
         """
-        self._encode_notice = self.outbox.notices = safe_notices(encode_notice)
+        # A fault in a function that all peers get is logged once, and not once for each.
+        notices = self._encode_notice.replaced(encode_notice)
+        self._encode_notice = self.outbox.notices = notices
 
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.
@@ -199,7 +203,7 @@ class Connection:
             TypeError: it is not a ``str``.
         """
         if not isinstance(name, str):
-            raise TypeError(f"a name is a text, such as 'Ann', not {name!r:.60}")
+            raise TypeError(f"a name is a text, such as 'Ann', not {shown(name)}")
         self.name = name
         self.lines.read_size = READ_SIZE
         if self._on_identified is not None:
@@ -215,11 +219,19 @@ class Connection:
         Args:
             answer: takes lines that came together, good and bad. It returns whole lines to send,
                 perhaps none, and the lines that it leaves to the handler: the last ones, or all. It
-                must not raise, and must be quick, because it holds up all other connections.
-                ``None``: the handler gets all lines again.
+                must be quick, because it holds up all other connections. If it raises, that is
+                logged, each fault once, and the handler gets the lines. ``None``: the handler gets
+                all lines again.
+
+        Raises:
+            TypeError: `answer` is no ordinary function with one argument.
         """
+        if answer is not None and not callable(answer):
+            check_callback("answer", answer)
         if hasattr(self.stream, "call_on_input"):
-            hook = None if answer is None else AtOnce(self.lines, self.outbox, answer)
+            hook = None
+            if answer is not None:
+                hook = AtOnce(self.lines, self.outbox, answer, self._encode_notice.faults)
             cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:
@@ -240,7 +252,10 @@ class Connection:
         return self.opened_at + self._limits.login_timeout
 
     def next_deadline(self) -> float:
-        """Return when `check_deadlines` may have something to do. `Deadlines` calls it."""
+        """Return when `check_deadlines` may have something to do, on the Trio clock.
+
+        `Deadlines` calls it. Never a checkpoint.
+        """
         _, due = self._first_deadline()
         lines, idle_timeout = self.lines, self._limits.idle_timeout
         if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
@@ -249,14 +264,14 @@ class Connection:
         return max(due, self._check_again_at)
 
     def check_deadlines(self) -> None:
-        """If a deadline has passed, tell the peer which, and end its input."""
+        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint."""
         now = trio.current_time()
         end, due = self._first_deadline()
         if due > now:
             self._checks = 0
-        elif self._checks < _CHECKS and self._may_be_met_yet(end, due, now):
+        elif self._checks < CHECKS and self._may_be_met_yet(end, due, now):
             self._checks += 1
-            self._check_again_at = now + _CHECK_AGAIN
+            self._check_again_at = now + CHECK_AGAIN
         elif end is InputEnd.SLOW:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
@@ -290,7 +305,7 @@ class Connection:
         """
         if end is InputEnd.SLOW:
             # While this process is stopped it sends nothing, however much the peer would read.
-            return bool(self._checks) or now - due > _LATE
+            return bool(self._checks) or now - due > LATE
         lines = self.lines
         if lines.waiting_since == math.inf:
             return lines.bytes_in > 0
@@ -302,7 +317,10 @@ class Connection:
         self.lines.stop(end)
 
     async def finish_sending(self) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it."""
+        """Take no more input and no more output, and send what waits. The server calls it.
+
+        Cancellation: some of it may not be sent, and the outbox stays open.
+        """
         self.lines.stop()
         await self.outbox.flush()
         self.outbox.close()
@@ -316,34 +334,19 @@ class Connection:
     @property
     def is_broken(self) -> bool:
         """Whether nothing more can be sent to the peer, or nothing more comes from it."""
-        if self.outbox.broken or self.lines.end is not None:
-            return True
-        # A handler may use the stream itself, and then neither the outbox nor the reader has
-        # noticed. A TLS stream can be asked; with others, sending nothing shows whether they are
-        # broken. A stream that can do neither is taken for broken: then a ``BrokenResourceError``
-        # from its handler counts as the peer's doing, and is not logged as a fault.
-        is_broken = getattr(self.stream, "is_broken", None)
-        if is_broken is not None:
-            return cast(bool, is_broken())
-        send_nowait = getattr(self.stream, "send_nowait", None)
-        if send_nowait is None:
-            return True
-        try:
-            send_nowait(b"")
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return True
-        except trio.BusyResourceError:
-            pass
-        return False
+        # If the handler uses the stream itself, neither the outbox nor the reader has noticed.
+        return self.outbox.broken or self.lines.end is not None or is_broken(self.stream)
 
     async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
         """Close so that nothing on its way is lost. The server calls it.
 
         Args:
             on_settled: see `trionet.lingering_close`.
+
+        Cancellation: closes at once.
         """
         limits, end = self._limits, self.lines.end
-        await lingering_close(
+        await linger_and_close(
             self.stream,
             seconds=limits.linger_seconds,
             stall_seconds=limits.write_timeout or math.inf,

@@ -20,6 +20,18 @@ from trionet.abc import Watched
 # So a host that comes and goes thousands of times a second does not fill the heap.
 _FEW_STALE = 64
 
+# A deadline may pass although the peer was in time: after this process was stopped, or was busy for
+# longer than the deadline, what the peer sent meanwhile is still unread. Then the deadline is not
+# enforced yet. It is checked again `CHECK_AGAIN` seconds later, up to `CHECKS` times. Two rounds
+# of the scheduler are enough to read and answer what had arrived, and at least one passes between
+# two checks. More checks would let a peer that sends a byte now and then put its login off.
+CHECK_AGAIN = 0.05
+CHECKS = 20
+
+# A check that comes this many seconds late means that the process was stopped or busy. A peer that
+# seems not to read may have had no chance.
+LATE = 0.1
+
 
 class _Entry:
     """When to check one object; ``watched`` is ``None`` once the entry is stale."""

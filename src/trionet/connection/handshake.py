@@ -6,9 +6,12 @@ accepts, so a peer that never answers holds up nobody else's handshake.
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from trionet.connection.connection import Connection
+from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
 from trionet.connection.input_end import InputEnd
 from trionet.errors import ReceiveInterrupted
 from trionet.notices import ServerClosing
@@ -16,28 +19,70 @@ from trionet.notices import ServerClosing
 _TOO_LONG = "it took too long"
 
 
-async def shake_hands(connection: Connection, seconds: float) -> str | None:
+async def shake_hands(connection: Connection, deadlines: Deadlines, seconds: float) -> str | None:
     """Make the handshake, where the stream has one. Otherwise not a checkpoint.
 
     Args:
         connection: what a server has accepted.
-        seconds: how long the handshake may take.
+        deadlines: the server's.
+        seconds: how long the handshake may take; ``math.inf``: as long as it likes.
 
     Returns:
         Why it failed, in words; ``None``: it succeeded, or there is none.
+
+    Cancellation: loses nothing; the next call goes on.
     """
     do_handshake = getattr(connection.stream, "do_handshake", None)
     if do_handshake is None:
         return None
+    scope = trio.CancelScope()
+    deadline = _HandshakeDeadline(connection.stream, scope, trio.current_time() + seconds)
+    deadlines.watch(deadline)
     try:
-        with trio.fail_after(seconds):
+        with scope:
             await do_handshake()
-    except trio.TooSlowError:
-        return _TOO_LONG
     except trio.BrokenResourceError as error:
         return str(error)
     except ReceiveInterrupted:
         # A deadline has passed, or the server drains: this peer will not be served.
         is_draining = connection.lines.end is InputEnd.STOPPED
         return ServerClosing.reason if is_draining else _TOO_LONG
-    return None
+    finally:
+        deadlines.forget(deadline)
+    return _TOO_LONG if scope.cancelled_caught else None
+
+
+class _HandshakeDeadline:
+    """The deadline of one handshake; see `trionet.abc.Watched`.
+
+    A cancel scope's own deadline would pass although the peer was in time: after this process was
+    stopped or busy, what the peer sent meanwhile is still unread.
+    """
+
+    __slots__ = ("_checks", "_due", "_scope", "_stream")
+
+    def __init__(self, stream: object, scope: trio.CancelScope, due: float) -> None:
+        self._stream = stream
+        self._scope = scope
+        self._due = due
+        self._checks = 0
+
+    def next_deadline(self) -> float:
+        """Return when to check this next."""
+        return self._due
+
+    def check_deadlines(self) -> None:
+        """End the handshake, unless the peer may have been in time."""
+        now = trio.current_time()
+        if now < self._due:
+            return
+        if self._checks < CHECKS and (self._checks or self._may_be_met_yet(now)):
+            self._checks += 1
+            self._due = now + CHECK_AGAIN
+        else:
+            self._due = math.inf
+            self._scope.cancel()
+
+    def _may_be_met_yet(self, now: float) -> bool:
+        has_input = getattr(self._stream, "has_input", None)
+        return now - self._due > LATE or (has_input is not None and has_input())

@@ -23,9 +23,9 @@ class LineStream(LineReader, trio.abc.Channel[str]):
 
     Args:
         stream: the stream; closing this closes it.
-        max_line: content bytes that a line from the peer may have; the default is what a client
-            accepts from a server.
-        max_unending: bytes without an end of line after which reading ends.
+        max_line: content bytes that a line from the peer may have; default 65,536, because a
+            server's line may list many names.
+        max_unending: bytes without an end of line after which reading ends; default 1 MiB.
         on_bad_line: see `LineReader`.
     """
 
@@ -72,7 +72,14 @@ class LineStream(LineReader, trio.abc.Channel[str]):
     async def send_eof(self) -> None:
         """End the sending and go on receiving, if the stream can (a half-close).
 
-        What other tasks are sending is sent first. A checkpoint if the stream can do it.
+        What other tasks are sending is sent first. A checkpoint if the stream can do it; otherwise
+        this does nothing.
+
+        Raises:
+            trio.BrokenResourceError: the peer is gone.
+            trio.ClosedResourceError: this side closed the stream.
+
+        Cancellation: call it again, or close.
         """
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
             await self._begin_sending()

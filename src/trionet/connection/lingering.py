@@ -33,7 +33,7 @@ class Lingerer:
     __slots__ = ("_lingerers", "_scope", "host", "peer", "stream")
 
     def __init__(
-        self, lingerers: Lingerers, host: Host | None, peer: str, stream: trio.abc.Stream
+        self, lingerers: Lingerers, stream: trio.abc.Stream, *, peer: str, host: Host | None
     ) -> None:
         self._lingerers = lingerers
         self._scope = trio.CancelScope()
@@ -81,7 +81,7 @@ class Lingerers:
             bounded: whether older connections make room for it. A draining server accepts nobody
                 new, so the number of connections that it closes is bounded already.
         """
-        one = Lingerer(self, host, peer, stream)
+        one = Lingerer(self, stream, peer=peer, host=host)
         if bounded:
             self._make_room(host)
         self._all[one] = None

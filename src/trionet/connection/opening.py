@@ -1,7 +1,10 @@
-"""Longer lines for the peers whose first line shows that they need them.
+"""What a connection's first line decides: whether to hang up, and how long later lines may be.
 
-A service with two wire formats tells them apart by a peer's first line, and the lines of one may
-have to be longer than those of the other. Whatever else a peer sends keeps the ordinary limit.
+A web browser gives itself away by its first line (`http_request.py`). And a service with two wire
+formats tells them apart by a peer's first line, where the lines of one may have to be longer than
+those of the other: an `Opening` says so. Whatever else a peer sends keeps the ordinary limit.
+
+A `LineReader` has a `FirstLine` until that line has come, and then nothing more of all this.
 """
 
 from __future__ import annotations
@@ -9,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trionet.lines import Line
+from trionet.connection.http_request import is_http_request
+from trionet.function_checks import check_callback
+from trionet.kinds import check_kinds
+from trionet.lines import Line, LineDecoder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,9 +27,60 @@ class Opening:
             begins with it may have `max_line` bytes; what is behind it decides nothing.
         max_line: content bytes that the first line and all others may have.
         is_met: called with the whole first line, good or bad; whether the lines behind it may be
-            as long. It must not raise.
+            as long. If it raises, that is logged, and its connection alone is closed.
     """
 
     begins: bytes
     max_line: int
     is_met: Callable[[Line], bool]
+
+    def __post_init__(self) -> None:
+        check_kinds(begins=(self.begins, bytes), max_line=(self.max_line, int))
+        check_callback("is_met", self.is_met, optional=False)
+
+
+class FirstLine:
+    """Judges the first line of one connection, before it is decoded and after.
+
+    Args:
+        opening: what makes this line, and the lines behind it, longer; ``None``: nothing does.
+        refuse_http: whether a request line of HTTP is refused.
+        max_line: content bytes that lines have by default.
+    """
+
+    __slots__ = ("_max_line", "_opening", "_refuse_http")
+
+    def __init__(self, opening: Opening | None, *, refuse_http: bool, max_line: int) -> None:
+        self._opening = opening
+        self._refuse_http = refuse_http
+        self._max_line = max_line
+
+    def stands_alone(self, data: bytes | bytearray, decoder: LineDecoder) -> bool:
+        """Look how the line begins, and give the decoder the limit that it may have.
+
+        Args:
+            data: what is to be decoded next; not empty.
+            decoder: decodes it.
+
+        Returns:
+            Whether to decode the first line alone, because the limit of the next one depends on it.
+        """
+        opening = self._opening
+        if opening is None:
+            return False
+        if decoder.max_line != opening.max_line:
+            if not data.startswith(opening.begins):
+                self._opening = None
+                return False
+            decoder.max_line = opening.max_line
+        return True
+
+    def is_refused(self, line: Line, decoder: LineDecoder) -> bool:
+        """Judge the whole line, and give the decoder the limit of the lines behind it.
+
+        Returns:
+            Whether to hang up.
+        """
+        if self._opening is not None and not self._opening.is_met(line):
+            decoder.max_line = self._max_line
+        return self._refuse_http and is_http_request(line)

@@ -225,6 +225,7 @@ class Outbox(Holds):
             lines: any number of lines, each with its end.
 
         Raises:
+            TypeError, ValueError: as `put`.
             trio.BrokenResourceError: the peer is gone, or was given up.
             trio.ClosedResourceError: the outbox is closed.
 
@@ -233,6 +234,8 @@ class Outbox(Holds):
         if self._closed:
             await trio.lowlevel.checkpoint()
             raise trio.ClosedResourceError("the outbox is closed")
+        if type(lines) is not bytes:
+            check_lines(lines)
         self._awaited += len(lines)
         try:
             self.put(lines)

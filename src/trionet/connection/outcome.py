@@ -12,7 +12,7 @@ import trio
 
 from trionet.connection.connection import Connection
 from trionet.connection.input_end import InputEnd
-from trionet.errors import BadLine
+from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.events import Closed
 from trionet.notices import LineRejected, ServerClosing
 from trionet.nurseries import first_error
@@ -51,8 +51,9 @@ def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
     match error:
         case trio.BrokenResourceError() | BadLine():
             return True
-        case trio.EndOfChannel():
-            # Before the end of the lines it comes from a channel of the handler's own: a fault.
+        case trio.EndOfChannel() | ReceiveInterrupted():
+            # Before the end of the lines they come from something of the handler's own: a fault.
+            # A handler that reads the stream itself is interrupted where its lines would end.
             return connection.lines.end is not None
         case trio.ClosedResourceError():
             return connection.outbox.broken

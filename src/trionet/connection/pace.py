@@ -14,6 +14,9 @@ class TokenBucket:
         rate: tokens gained in a second, above 0.
         burst: tokens that it holds at most, at least 1; it begins full.
         now: the time in seconds, on any clock that never goes back.
+
+    Raises:
+        ValueError: `rate` or `burst` is out of bounds.
     """
 
     __slots__ = ("_at", "_burst", "_rate", "_tokens")
@@ -27,13 +30,23 @@ class TokenBucket:
         self._at = now
 
     def count(self, wanted: int, now: float) -> int:
-        """Return how many whole tokens there are, up to `wanted`."""
+        """Return how many whole tokens there are, up to `wanted`. None are taken.
+
+        Args:
+            wanted: how many are needed at most.
+            now: the time, on the clock that the bucket began with.
+        """
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         return max(0, min(wanted, int(self._tokens)))
 
     def take(self, wanted: int, now: float) -> int:
-        """Take as many whole tokens as there are, up to `wanted`, and return how many."""
+        """Take as many whole tokens as there are, up to `wanted`, and return how many.
+
+        Args:
+            wanted: how many are needed at most.
+            now: see `count`.
+        """
         taken = self.count(wanted, now)
         self._tokens -= taken
         return taken

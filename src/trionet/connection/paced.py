@@ -61,7 +61,7 @@ class PacedLineReader(LineReader):
         if self._resting is not None:
             self._resting.cancel()
 
-    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+    def _take(self, data: bytes | None = None) -> list[Line]:
         if self.end is not None:
             return super()._take(data)
         tokens = self._bucket.count(PART_LINES, self._now())

@@ -53,7 +53,12 @@ class Places:
         return host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
 
     async def wait_vacancy(self) -> None:
-        """Wait until a place is free. A checkpoint only if none is."""
+        """Wait until a place is free. A checkpoint only if none is.
+
+        The place is not taken: whoever runs first may take it.
+
+        Cancellation: loses nothing.
+        """
         while self.are_taken:
             await self._vacancy.park()
 

@@ -4,9 +4,10 @@
 
 The plan of the reader:
 
-- Hand out whatever has been received before receiving more. So a peer costs a bounded amount of
-  memory, and one that is served slowly is slowed down by its own kernel.
-- Decode in parts, no more than is about to be handed out.
+- Hand out whatever has been received before receiving more. So a peer that is served slowly is
+  slowed down by its own kernel.
+- Hold it as bytes, and decode no more than is about to be handed out. So whatever the peer sends,
+  it costs `LineReader.read_size` bytes, a part of 100 lines, and an unfinished line.
 - Wake with as few coroutines as possible: a stream that can take input without waiting
   (`trionet.ReceivesNow`) is asked to, and one whose receive can be called off
   (`trionet.Interruptible`) needs no cancel scope around each read.
@@ -16,24 +17,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from types import MethodType
 from typing import cast
 
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_stream
-from trionet.connection.http_request import is_http_request
+from trionet.checks import check_choice, check_flag, check_kind, check_stream
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
-from trionet.connection.opening import Opening
+from trionet.connection.opening import FirstLine, Opening
 from trionet.connection.peer import name_of_peer
 from trionet.errors import BadLine, ReceiveInterrupted
-from trionet.lines import (
-    MAX_LINE,
-    MAX_UNENDING,
-    PART_LINES,
-    Line,
-    LineDecoder,
-)
+from trionet.function_checks import check_answering
+from trionet.kinds import as_bytes
+from trionet.lines import MAX_LINE, MAX_UNENDING, PART_LINES, Line, LineDecoder
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
 READ_SIZE = 65536
@@ -44,17 +41,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     ``async for line in reader`` is the simple way to read; `receive_batch` is the fast one.
 
-    Received bytes are held as bytes, and decoded in parts: only as many lines as are about to be
-    handed out. Nothing is received while lines are held. So whatever the peer sends, and however
-    slowly its lines are handled, it costs `read_size` bytes, a part of 100 lines, and an unfinished
-    line.
-
     Args:
         stream: where the bytes come from; closing the reader closes it.
-        max_line: content bytes that a line may have.
-        max_unending: bytes without an end of line after which reading ends.
+        max_line: content bytes that a line may have (4,096).
+        max_unending: bytes without an end of line after which reading ends (1 MiB).
         refuse_http: end the input at once when the first line is an HTTP request line, so that
-            no web page can talk to this server through a visitor's browser.
+            no web page can talk to this server through a visitor's browser; default ``False``.
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
             on to the next line. Without it, `receive` raises the bad line, and can be called again.
         opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
@@ -71,14 +63,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     __slots__ = (
         "_decoder",
+        "_first_line",
         "_handed",
         "_interruptible",
-        "_judge_first",
+        "_is_closed",
         "_lines_out",
         "_now",
         "_on_bad_line",
-        "_opening",
-        "_ordinary",
         "_pending",
         "_reading",
         "_receives_now",
@@ -101,6 +92,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     ) -> None:
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
+        if type(refuse_http) is not bool:
+            check_flag("refuse_http", refuse_http)
+        if opening is not None and type(opening) is not Opening:
+            check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
+        # A bound method, as a connection has: a check would cost more than the rest.
+        if on_bad_line is not None and type(on_bad_line) is not MethodType:
+            check_answering("on_bad_line", on_bad_line)
         self.end: InputEnd | None = None
         self.bytes_in = 0
         self.read_size = READ_SIZE
@@ -112,12 +110,13 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._receives_now: ReceivesNow | None = None
         if self._interruptible and hasattr(stream, "receive_nowait"):
             self._receives_now = cast(ReceivesNow, stream)
+        self._is_closed = False
         self._reading: trio.CancelScope | None = None
         self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
-        self._ordinary = max_line
-        self._judge_first = refuse_http
         # Until the first line has come.
-        self._opening = opening
+        self._first_line: FirstLine | None = None
+        if refuse_http or opening is not None:
+            self._first_line = FirstLine(opening, refuse_http=refuse_http, max_line=max_line)
         self._on_bad_line = on_bad_line
         # Lines that have come out of the decoder.
         self._lines_out = 0
@@ -127,7 +126,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._pending: list[Line] | None = None
 
     def __repr__(self) -> str:
-        if self.end is not None:
+        if self._is_closed:
+            state = "closed"
+        elif self.end is not None:
             state = f"ended: {self.end.value}"
         else:
             state = "waiting" if self.waiting_since < math.inf else "busy"
@@ -194,6 +195,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             if not data:
                 self.end = self.end or end_of_input(self._stream)
                 break
+            if type(data) is not bytes:
+                data = as_bytes("what a stream's receive_some() returns", data)
             self.bytes_in += len(data)
             if batch := self._take(data):
                 return batch
@@ -223,7 +226,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             there is no whole line, or the input has ended, or it has to wait.
         """
         receives = self._receives_now
-        if receives is None or self._judge_first or self.end is not None:
+        # The first line is judged in the connection's own task: if a service's function raises,
+        # that costs this connection alone.
+        if receives is None or self._first_line is not None or self.end is not None:
             return []
         try:
             data = receives.receive_nowait(self.read_size)
@@ -234,6 +239,8 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             return []
         if not data:
             return []
+        if type(data) is not bytes:
+            data = bytes(data)
         self.bytes_in += len(data)
         batch = self._take(data)
         if not batch:
@@ -299,8 +306,11 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             tokens: how much; a line costs one token.
 
         Raises:
-            ValueError: `tokens` is negative.
+            TypeError: `tokens` is not a whole number.
+            ValueError: it is negative.
         """
+        if type(tokens) is not int:
+            check_kind("tokens", tokens, int)
         if tokens < 0:
             raise ValueError("tokens must not be negative")
 
@@ -312,7 +322,12 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
         Args:
             end: what the attribute `end` is set to.
+
+        Raises:
+            TypeError: `end` is not an `InputEnd`.
         """
+        if type(end) is not InputEnd:
+            check_choice("end", end, InputEnd)
         if self.end is not None:
             return
         self.end = end
@@ -331,28 +346,24 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
-    def _take(self, data: bytes | bytearray | None = None) -> list[Line]:
+    def _take(self, data: bytes | None = None) -> list[Line]:
         """Return the lines that may be handed out, of what was received now or earlier."""
         return self._decode(data, PART_LINES)
 
-    def _decode(self, data: bytes | bytearray | None, max_lines: int) -> list[Line]:
+    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
         """Return up to `max_lines` lines of `data`; without it, of what is held."""
-        decoder = self._decoder
-        if self._opening is not None:
-            max_lines = self._open(data, max_lines)
+        decoder, first_line = self._decoder, self._first_line
+        if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
+            max_lines = 1
         if data is None:
             batch = decoder.take(max_lines) if decoder.held else []
         else:
-            batch = decoder.begin(data if type(data) is bytes else bytes(data), max_lines)
+            batch = decoder.begin(data, max_lines)
         if not batch:
             return batch
-        if self._opening is not None:
-            if not self._opening.is_met(batch[0]):
-                decoder.max_line = self._ordinary
-            self._opening = None
-        if self._judge_first:
-            self._judge_first = False
-            if is_http_request(batch[0]):
+        if first_line is not None:
+            self._first_line = None
+            if first_line.is_refused(batch[0], decoder):
                 self.end = InputEnd.HTTP
                 self.discard()
                 return []
@@ -361,18 +372,6 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         self._lines_out += len(batch)
         self.waiting_since = math.inf
         return batch
-
-    def _open(self, data: bytes | bytearray | None, max_lines: int) -> int:
-        """Look how the first line begins, and return how many lines to hand out."""
-        opening, decoder = self._opening, self._decoder
-        assert opening is not None
-        if decoder.max_line == opening.max_line:
-            return 1
-        if not (decoder.held if data is None else data).startswith(opening.begins):
-            self._opening = None
-            return max_lines
-        decoder.max_line = opening.max_line
-        return 1
 
     async def _wait_until_due(self) -> None:
         """Wait until a held line may be handed out. Perhaps a checkpoint."""
@@ -384,4 +383,5 @@ class LineReader(trio.abc.ReceiveChannel[str]):
 
     async def aclose(self) -> None:
         """Close the stream."""
+        self._is_closed = True
         await self._stream.aclose()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from trionet.encoding import check_lines
 from trionet.faults import FaultLog
+from trionet.function_checks import check_callback
 from trionet.notices import EncodeNotice, LinesMissed, Missing, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")
@@ -25,16 +26,30 @@ class SafeNotices:
 
     Args:
         encode: the service's function.
+        faults: where its faults are logged; default: a log of its own.
         missing: makes what notes the lines that a slow peer misses; default ``None``: the peer is
             told how many they were, with a `trionet.LinesMissed`.
+
+    Attributes:
+        faults: where its faults are logged.
     """
 
-    __slots__ = ("_encode", "_faults", "_missing")
+    __slots__ = ("_encode", "_missing", "faults")
 
-    def __init__(self, encode: EncodeNotice, missing: Callable[[], Missing] | None = None) -> None:
+    def __init__(
+        self,
+        encode: EncodeNotice,
+        faults: FaultLog | None = None,
+        *,
+        missing: Callable[[], Missing] | None = None,
+    ) -> None:
         self._encode = encode
         self._missing = missing
-        self._faults = FaultLog(logger)
+        self.faults = faults or FaultLog(logger)
+
+    def replaced(self, encode: EncodeNotice) -> SafeNotices:
+        """Return another function as one of these, with the same log of faults."""
+        return safe_notices(encode, self.faults)
 
     def __call__(self, notice: Notice) -> bytes:
         """Return the lines that tell a notice."""
@@ -43,7 +58,7 @@ class SafeNotices:
             if not lines:
                 raise ValueError("a notice takes at least one line")
         except Exception as error:
-            self._faults.report(
+            self.faults.report(
                 error, self._encode, "encode_notice failed; the peer gets a plain notice", notice
             )
             return encode_notice(notice)
@@ -88,11 +103,23 @@ class SafeNotices:
         return self(LinesMissed(count))
 
     def _report_missing(self, error: Exception) -> None:
-        self._faults.report(
+        self.faults.report(
             error, self._missing, "noting missed lines failed; the peer gets their number", None
         )
 
 
-def safe_notices(encode: EncodeNotice) -> SafeNotices:
-    """Return a function as a `SafeNotices`; one that is a `SafeNotices` stays the same object."""
-    return encode if isinstance(encode, SafeNotices) else SafeNotices(encode)
+def safe_notices(encode: EncodeNotice, faults: FaultLog | None = None) -> SafeNotices:
+    """Return a function as a `SafeNotices`; one that is a `SafeNotices` stays the same object.
+
+    Args:
+        encode: a service's function.
+        faults: see `SafeNotices`.
+
+    Raises:
+        TypeError: `encode` is no function.
+    """
+    if isinstance(encode, SafeNotices):
+        return encode
+    if not callable(encode):
+        check_callback("encode_notice", encode, optional=False)
+    return SafeNotices(encode, faults)

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import trio
 
-from trionet.connection.closing import close_at_once, lingering_close
+from trionet.connection.closing import close_at_once, linger_and_close
 from trionet.connection.lingering import Lingerers
 from trionet.connection.peer import host_of_peer
 from trionet.limits import Limits
@@ -64,7 +64,7 @@ class TurningAway:
             with self._lingerers.lingering(stream, peer=peer, host=host):
                 with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
                     await stream.send_all(answer)
-                await lingering_close(
+                await linger_and_close(
                     stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
                 )
         finally:

@@ -46,7 +46,7 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from trionet.abc import Box
-from trionet.checks import check_box
+from trionet.checks import check_box, check_kind, check_topic, check_topics, shown
 from trionet.encoding import check_lines
 from trionet.fanout.batch import Batch, Delta, Encode, Payload
 from trionet.fanout.gate import Gate
@@ -162,13 +162,25 @@ class Hub(Generic[E]):
                 now and later. What is published without a topic it gets in any case.
 
         Raises:
-            TypeError: `box` has no ``put``, or `encode` is no ordinary function.
+            TypeError: `box` has no ordinary ``put``, `encode` is no ordinary function, or `topics`
+                are not several topics, but one text for example.
         """
-        if self._ended or box in self._members:
-            return
-        if not hasattr(box, "put"):
+        try:
+            if self._ended or box in self._members:
+                return
+        except TypeError:
             check_box(box)
-        group = self._group(encode, None if topics is None else frozenset(topics))
+            raise
+        if not is_direct(box):
+            check_box(box)
+        try:
+            if type(topics) in (str, bytes):
+                raise TypeError
+            chosen = None if topics is None else frozenset(topics)
+        except TypeError:
+            check_topics("topics", topics)
+            raise
+        group = self._group(encode, chosen)
         group.add(box)
         self._members[box] = group
         if self._started and (batch := self._batch or self._open_batch()) is not None:
@@ -183,9 +195,17 @@ class Hub(Generic[E]):
         Args:
             box: the member.
             topic: anything that can be a key, such as a text, except ``None``.
+
+        Raises:
+            TypeError: `topic` cannot be a topic.
         """
+        if topic is None or type(topic) is not str:
+            check_topic("topic", topic)
         group = self._members.get(box)
-        if group is None or group.topics is None or topic in group.topics:
+        if group is None:
+            _check_stranger(box)
+            return
+        if group.topics is None or topic in group.topics:
             return
         self._move(box, group, group.topics | {topic})
         if self._started and (batch := self._batch or self._open_batch()) is not None:
@@ -234,12 +254,20 @@ class Hub(Generic[E]):
                 is more, each format makes at least so many lines of it, or none.
 
         Raises:
+            TypeError: an argument is of the wrong kind; the message says what to write.
             RuntimeError: `run` was not called yet.
         """
         batch = self._batch or self._open_batch()
         if batch is not None:
             excluded = self._excluded(exclude, without)
-            batch.publish(event, excluded, topic=topic, entries=entries)
+            if entries != 1:
+                check_kind("entries", entries, int)
+            try:
+                batch.publish(event, excluded, topic=topic, entries=entries)
+            except TypeError:
+                # Faults of a format do not come out here.
+                check_topic("topic", topic)
+                raise
 
     def publish_all(
         self,
@@ -252,8 +280,11 @@ class Hub(Generic[E]):
         """Send events in their order, as `publish` does with each. Never a checkpoint.
 
         Raises:
+            TypeError: `events` are not a list of events.
             RuntimeError: `run` was not called yet.
         """
+        if not isinstance(events, list | tuple):
+            raise TypeError(f"events must be a list of events: write [event], not {shown(events)}")
         batch = self._batch or self._open_batch()
         if batch is not None:
             batch.publish_all(events, self._excluded(exclude, without), topic=topic)
@@ -273,6 +304,7 @@ class Hub(Generic[E]):
         batch = self._batch or self._open_batch()
         group = self._members.get(box)
         if batch is None or group is None:
+            _check_stranger(box)
             return 0
         return batch.tell(box, group.encode, event)
 
@@ -295,6 +327,7 @@ class Hub(Generic[E]):
         lines = check_lines(lines)
         batch = self._batch or self._open_batch()
         if batch is None or box not in self._members:
+            _check_stranger(box)
             return 0
         return batch.tell_lines(box, lines)
 
@@ -336,6 +369,8 @@ class Hub(Generic[E]):
 
         Cancellation: gives up the place in the queue.
         """
+        if type(entries) is not int:
+            check_kind("entries", entries, int)
         self._check_started()
         await trio.lowlevel.checkpoint()
         if self._ended or not self.must_wait:
@@ -513,10 +548,21 @@ class Hub(Generic[E]):
 
     def _excluded(self, exclude: Box | None, without: Collection[Box]) -> Collection[Box]:
         """Return the members among those that shall not get an event."""
-        if without:
-            boxes = without if exclude is None else {exclude, *without}
-            return [box for box in boxes if box in self._members]
-        return (exclude,) if exclude is not None and exclude in self._members else ()
+        try:
+            if without:
+                boxes = without if exclude is None else {exclude, *without}
+                return [box for box in boxes if box in self._members]
+            if exclude is None:
+                return ()
+            if exclude in self._members:
+                return (exclude,)
+        except TypeError:
+            raise TypeError(
+                "exclude must be one member, and without a list of members: "
+                f"not exclude={shown(exclude)}, without={shown(without)}"
+            ) from None
+        _check_stranger(exclude)
+        return ()
 
     def _formats_of(self, topic: Hashable) -> Iterable[Encode[E]]:
         groups = self._groups.values() if topic is None else self._by_topic.get(topic, ())
@@ -528,6 +574,8 @@ class Hub(Generic[E]):
         if group is None:
             # For each group, not for each member.
             check_encode(encode)
+            if topics and None in topics:
+                check_topic("a topic", None)
             group = self._groups[encode, topics] = FormatGroup(encode, topics)
             if topics is None:
                 self._with_all[group] = None
@@ -561,3 +609,9 @@ class Hub(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
+
+
+def _check_stranger(box: object) -> None:
+    """Refuse what can never have been a member, such as a connection in place of its outbox."""
+    if not hasattr(box, "put"):
+        check_box(box)

@@ -1,4 +1,14 @@
-"""Output that never blocks the program, even when it stands still (Ctrl-S, a full pipe)."""
+"""Output that never blocks the program, even when it stands still (Ctrl-S, a full pipe).
+
+The plan of this file:
+
+- What is printed waits in memory, bounded in bytes. Beyond the bound the oldest lines go, and their
+  number is printed in their place.
+- One task writes it, a batch at a time, in a thread: nothing tells beforehand whether a write to a
+  terminal or a file will block.
+- An output that nobody reads any more is given up, and so is one that fails for good. A full device
+  is tried again, and a line that the failure tore is ended first.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +105,10 @@ class Console:
         self._put.set()
 
     async def run(self) -> None:
-        """Write what has been printed, until cancelled."""
+        """Write what has been printed, until cancelled.
+
+        Cancellation: what is not written by then is lost.
+        """
         while True:
             await self._put.wait()
             self._put = trio.Event()
@@ -157,17 +170,28 @@ class Console:
                 self._on_failure(error)
 
     async def wait_room(self) -> None:
-        """Wait until there is room, so that no line is dropped. Always a checkpoint."""
+        """Wait until less than 1 MiB waits, so that no line is dropped. Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         await trio.lowlevel.checkpoint()
         while self._waiting >= _ROOM:
             await self._room.park()
 
     async def flush(self) -> None:
-        """Wait until everything is written. A checkpoint unless it is already."""
+        """Wait until everything is written, or the output is given up.
+
+        Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         await self._written.wait()
 
     async def wait_ended(self) -> None:
-        """Wait until the output has failed, or nobody reads it any more. Always a checkpoint."""
+        """Wait until the output has failed, or nobody reads it any more. Always a checkpoint.
+
+        Cancellation: loses nothing.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_reader)
             await self.ended.wait()
@@ -181,8 +205,12 @@ class Console:
 async def wait_reader_gone(fd: int) -> None:
     """Wait until nobody reads a pipe or a socket any more; with any other output, for ever.
 
+    Always a checkpoint, except where nobody reads it already.
+
     Args:
         fd: the writing end.
+
+    Cancellation: loses nothing.
     """
     if not _can_tell_its_reader(fd):
         await trio.sleep_forever()
@@ -224,6 +252,8 @@ async def open_console(
         fd: 1 for standard output, 2 for standard error.
         on_failure: is called once when something cannot be written, for example to a full device;
             not when the reader has gone.
+
+    Cancellation: ends the block; what is waiting is written all the same, as at its end.
 
     Resource handling: at the end, what is waiting is written within one second, or lost. The file
     descriptor stays open.

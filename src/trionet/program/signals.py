@@ -113,6 +113,8 @@ class Ending:
 
         Unless `reports_at_once` is set, the first is reported a little later than it comes: the
         same signal may be sent twice.
+
+        Cancellation: loses no signal.
         """
         await self._wait(lambda: self.count >= count)
         if not (self._is_noticed or self.reports_at_once):
@@ -120,7 +122,10 @@ class Ending:
             self._is_noticed = True
 
     async def wait_hangup(self) -> None:
-        """Wait for a SIGHUP, or for several at once. Always a checkpoint."""
+        """Wait for a SIGHUP, or for several at once. Always a checkpoint.
+
+        Cancellation: loses no signal.
+        """
         await self._wait(lambda: self._hangups > 0)
         self._hangups = 0
 
@@ -142,10 +147,19 @@ class Ending:
 
 
 @contextmanager
-def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[None]:
+def signals_taken_by(
+    take: Callable[[int], object], *numbers: int, is_last: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Have the raw handler pass signals to a function for as long as the block runs.
 
     If SIGHUP and SIGQUIT are ignored, as under ``nohup``, they stay ignored.
+
+    Args:
+        take: is called with the number of each signal.
+        numbers: the signals.
+        is_last: is asked when the block ends: whether the process exits now and its status must not
+            change. Then the signals are ignored from there on; default: they do again what they did
+            before.
 
     Raises:
         RuntimeError: this is not the main thread. Only there can signals be handled.
@@ -161,6 +175,10 @@ def signals_taken_by(take: Callable[[int], object], *numbers: int) -> Iterator[N
             raise RuntimeError("signals can be handled only in the main thread") from None
         yield
     finally:
+        ignores = is_last()
         for number, handler in before.items():
+            if ignores:
+                signal.signal(number, signal.SIG_IGN)
+                continue
             # None: it was not installed from Python, and cannot be restored from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

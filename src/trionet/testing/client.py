@@ -7,10 +7,12 @@ from typing import Self
 
 import trio
 
+from trionet.checks import check_seconds, check_stream
 from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
 from trionet.encoding import encode_lines
 from trionet.errors import BadLine
+from trionet.kinds import check_kind, check_kinds, shown
 from trionet.lines import MAX_LINE_TO_CLIENT
 
 
@@ -29,6 +31,9 @@ class LineClient:
     def __init__(
         self, stream: trio.abc.Stream, *, name: str = "client", patience: float = 60.0
     ) -> None:
+        check_stream(stream, methods=["receive_some", "send_all"])
+        check_kinds(name=(name, str))
+        check_seconds("patience", patience)
         self.stream = stream
         self.name = name
         self._patience = patience
@@ -52,7 +57,7 @@ class LineClient:
             TypeError: `data` is not bytes; `send` takes text.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"send_bytes() takes bytes, and send() text: not {data!r:.60}")
+            raise TypeError(f"send_bytes() takes bytes, and send() text: not {shown(data)}")
         self._note("→", repr(data))
         await self.stream.send_all(data)
 
@@ -87,6 +92,8 @@ class LineClient:
         Raises:
             AssertionError: another line came, or none. The message has the whole conversation.
         """
+        for line in lines:
+            check_kind("a line", line, str)
         for expected in lines:
             try:
                 line = await self.receive()
@@ -101,6 +108,7 @@ class LineClient:
         Raises:
             AssertionError: a line came, or the end of the input.
         """
+        check_seconds("seconds", seconds)
         with trio.move_on_after(seconds):
             try:
                 line = await self._lines.receive()

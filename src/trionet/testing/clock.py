@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from trio.testing import MockClock
 
+from trionet.checks import check_kind
+
 
 @contextmanager
 def clock_stands_still(clock: MockClock) -> Iterator[None]:
@@ -23,6 +25,7 @@ def clock_stands_still(clock: MockClock) -> Iterator[None]:
     Args:
         clock: the ``autojump_clock``.
     """
+    check_kind("clock", clock, MockClock, hint="autojump_clock")
     threshold = clock.autojump_threshold
     clock.autojump_threshold = math.inf
     try:

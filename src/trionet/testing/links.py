@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trionet.checks import check_flag, check_kind
+from trionet.checks import check_flag, check_kind, shown
 
 # Small enough that a test fills it with a few lines of code, large enough for a batch of chat.
 DEFAULT_CAPACITY = 65536
@@ -42,8 +42,15 @@ def cut_at(places: Iterable[int]) -> Cut:
 
     Args:
         places: in ascending order.
+
+    Raises:
+        TypeError: `places` is not a list, or another iterable, of whole numbers.
     """
+    if isinstance(places, str | bytes) or not isinstance(places, Iterable):
+        raise TypeError(f"places must be a list of whole numbers, not {shown(places)}")
     left = deque(places)
+    for place in left:
+        check_kind("places", place, int, hint="cut_at([3, 10])")
     position = 0
 
     def cut(available: int) -> int:
@@ -58,7 +65,13 @@ def cut_at(places: Iterable[int]) -> Cut:
 
 
 def cut_at_random(seed: int | str) -> Cut:
-    """Cut at random places, which are the same for the same seed."""
+    """Cut at random places, which are the same for the same seed.
+
+    Raises:
+        TypeError: `seed` is neither a whole number nor a text.
+    """
+    if not isinstance(seed, int | str):
+        raise TypeError(f"seed must be a whole number or a text, not {shown(seed)}")
     choose = random.Random(seed)
     return lambda available: choose.randint(1, available)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_backlog
+from trionet.checks import check_backlog, check_kind, check_kinds
 from trionet.errors import ConnectError, ListenError, TrionetError
 from trionet.testing.links import Link, check_link, cut_at_random
 from trionet.testing.streams import MemoryStream, memory_stream_pair
@@ -44,6 +44,7 @@ class MemoryNetwork:
 
     def __init__(self, *, link: Link | None = None, seed: int = 0) -> None:
         check_link("link", link)
+        check_kinds(seed=(seed, int))
         self._link = link or Link()
         self._seed = seed
         self._random = random.Random(seed)
@@ -190,6 +191,8 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
     """
 
     def __init__(self, network: MemoryNetwork, address: str, *, backlog: int) -> None:
+        check_kind("network", network, MemoryNetwork, hint="MemoryNetwork()")
+        check_kinds(address=(address, str), backlog=(backlog, int))
         self._network = network
         # Linux, too, holds one more than the backlog.
         self._capacity = backlog + 1

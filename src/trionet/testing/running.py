@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from trionet.checks import check_kind, check_network
 from trionet.nurseries import single_error
 from trionet.server import Handler as Handler
 from trionet.server import Server, serve
@@ -27,6 +28,8 @@ class RunningHandler:
     """
 
     def __init__(self, server: Server, network: MemoryNetwork) -> None:
+        check_kind("server", server, Server, hint="start_handler(nursery, handler, ...)")
+        check_kind("network", network, MemoryNetwork, hint="MemoryNetwork()")
         self.server = server
         self.network = network
         self._streams: list[MemoryStream] = []
@@ -73,6 +76,8 @@ async def start_handler(
         network: where to listen.
         options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
     """
+    check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
+    check_network(network)
     server: Server = await nursery.start(
         partial(serve, handler, "localhost:0", network=network, **options)
     )
@@ -98,6 +103,8 @@ async def run_handler(
 
     Resource handling: at the end of the block the server is cancelled and the clients are closed.
     """
+    if network is not None:
+        check_network(network)
     with single_error(BaseException):
         async with trio.open_nursery() as nursery:
             running = await start_handler(

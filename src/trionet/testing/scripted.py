@@ -10,9 +10,10 @@ from typing import Self
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_network
+from trionet.checks import check_network, check_seconds
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
+from trionet.transport.addresses import parse_address
 
 
 class ScriptedServer:
@@ -45,6 +46,8 @@ class ScriptedServer:
         self, network: MemoryNetwork, address: str = "localhost:0", *, patience: float = 60.0
     ) -> None:
         check_network(network)
+        parse_address(address)
+        check_seconds("patience", patience)
         self._network = network
         self._wanted = address
         self._patience = patience

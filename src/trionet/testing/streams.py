@@ -17,7 +17,9 @@ from collections.abc import Sequence
 
 import trio
 
+from trionet.checks import check_flag, check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
+from trionet.kinds import as_bytes
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
 
@@ -117,6 +119,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     """
 
     def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
+        # `memory_stream_pair` makes these, and always right.
+        check_kind("incoming", incoming, _Direction, hint="memory_stream_pair()")
+        check_kind("outgoing", outgoing, _Direction, hint="memory_stream_pair()")
+        check_kinds(peer=(peer, str))
         self._in = incoming
         self._out = outgoing
         self._closed = False
@@ -193,7 +199,7 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._sending = True
         try:
             await trio.lowlevel.checkpoint()
-            rest = memoryview(bytes(data))
+            rest = memoryview(as_bytes("data", data))
             while True:
                 rest = rest[self._send(rest) :]
                 if not rest:
@@ -266,6 +272,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             incoming: hold back what the other end sends.
             outgoing: hold back what this end sends.
         """
+        check_flag("incoming", incoming)
+        check_flag("outgoing", outgoing)
         self._in.arrive()
         self._out.arrive()
         self._in.stalled |= incoming
@@ -303,7 +311,7 @@ class SendingNowMemoryStream(MemoryStream):
             trio.BusyResourceError: a task is inside `send_all`.
         """
         self._check_not_sending()
-        return self._send(data)
+        return self._send(as_bytes("data", data))
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Do what `send_nowait` does with the pieces joined."""
@@ -338,6 +346,8 @@ def memory_stream_pair(
     """
     check_link("link", link)
     check_link("back", back)
+    if not isinstance(names, tuple | list) or len(names) != 2:
+        raise TypeError(f"names must be two texts: write ('left', 'right'), not {shown(names)}")
     link = link or Link()
     back = back or link
     there_bytes, back_bytes = _Direction(link), _Direction(back)

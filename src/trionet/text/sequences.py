@@ -5,8 +5,9 @@ are unsafe everywhere. These three kinds have a meaning beside the right neighbo
 neighbours decide: up to three characters before it and one after it, or the whole of a flag. So
 each kind has a pattern, and `re` goes over the line once for each, in C. No line makes Python code
 run for each of its characters: that once made a line of joiners forty times as expensive as one of
-Cyrillic. Now most such lines cost at most three times as much, and the worst known one XXX times
-(`tools/dear_lines.py` searches for worse).
+Cyrillic. Now a line of 4 KiB takes at most 2.2 times as long as one of Vietnamese (65 µs), whatever
+a joiner, a selector or a tag is paired with. The worst known mix of all kinds and of towers of
+marks takes 4.4 times as long (`tools/dear_lines.py` searches for worse).
 
 The patterns are seldom needed and take 0.2 s to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
@@ -34,7 +35,18 @@ from trionet.text.characters import (
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 
 _EMOJI_SELECTOR = "\ufe0e\ufe0f"
-_SKIN_TONE = "\U0001f3fb-\U0001f3ff"
+# Characters beyond U+10000 are dear to look up. So in a line with many joiners the first few
+# different ones are replaced for a while by private characters, which are in the same tables. No
+# line has any left by then. Here are those for letters, for letters that join alone, for viramas,
+# for pictographs and skin tones, and for all others, sixteen of each.
+_LETTER_STAND_IN, _JOINING_STAND_IN, _VIRAMA_STAND_IN = 0xE010, 0xE020, 0xE030
+_PICTOGRAPH_STAND_IN, _TONE_STAND_IN, _OTHER_STAND_IN = 0xE040, 0xE050, 0xE000
+# How many are replaced (at 1 to 4 µs each), and how many joiners make it worthwhile.
+_FEW_BEYOND = 6
+_MANY_JOINERS = 150
+_BEYOND = re.compile("[\U00010000-\U0010ffff]")
+
+_SKIN_TONE = "\ue050-\ue05f\U0001f3fb-\U0001f3ff"
 _KEYCAP = "0-9#*"
 
 _IDEOGRAPH_SELECTOR_BELOW = "\ufe00\ufe01\ufe02"
@@ -56,21 +68,27 @@ _TAG_DIGIT = "\U000e0030-\U000e0039"
 _TAG_END = "\U000e007f"
 _FLAG_TAGS = f"[{_TAG_LETTER}]{{2}}[{_TAG_LETTER}{_TAG_DIGIT}]{{1,4}}{_TAG_END}"
 
+# A quick look for tags and selectors beyond U+10000. Most lines have none.
+_SEQUENCED_BEYOND = re.compile("[\U000e0030-\U000e01ef]")
+
 # The canonical combining class of every virama.
 _VIRAMA = 9
 
 
-# If so many are kept in the first fifth of a line, most are likely to be kept.
-_MANY_KEPT = 50
+# If so many are kept in the first tenth of a line, most are likely to be kept.
+_MANY_KEPT = 25
 
 
 class _Patterns(NamedTuple):
     """`flag` and `kept_*` find what has a meaning, `lone_*` what has none, the others both.
 
+    `stand_ins` has the first stand-in of its kind for each character beyond U+10000 in a table.
+
     A pattern begins with the character that it is about, and then looks back across it. So `re`
     runs over all other characters in its fastest loop.
     """
 
+    stand_ins: dict[str, int]
     selector: re.Pattern[str]
     kept_selector: re.Pattern[str]
     lone_selector: re.Pattern[str]
@@ -105,6 +123,8 @@ def replace_beyond(text: str, replacement: str) -> str:
         replacement: the one character that replaces each.
     """
     patterns = _patterns()
+    if _SEQUENCED_BEYOND.search(text) is None:
+        return text
     text = patterns.lone_ideograph_selector.sub(replacement, text)
     if patterns.tag.search(text) is None:
         return text
@@ -118,9 +138,29 @@ def replace_joiners(text: str, replacement: str) -> str:
     """Replace each joiner that joins nothing.
 
     Args:
-        text: any text without control characters that went through `replace_selectors`.
+        text: any text without control and private characters that went through
+            `replace_selectors`.
         replacement: the one character that replaces each.
     """
+    if _ZWNJ not in text and _ZWJ not in text:
+        return text
+    if text.count(_ZWNJ) + text.count(_ZWJ) < _MANY_JOINERS:
+        return _replace_joiners(text, replacement)
+    kinds = _patterns().stand_ins
+    used: dict[str, str] = {}
+    for number in range(_FEW_BEYOND):
+        if (found := _BEYOND.search(text)) is None:
+            break
+        stand_in = chr(kinds.get(found[0], _OTHER_STAND_IN) + number)
+        used[stand_in] = found[0]
+        text = text.replace(found[0], stand_in)
+    text = _replace_joiners(text, replacement)
+    for stand_in, character in used.items():
+        text = text.replace(stand_in, character)
+    return text
+
+
+def _replace_joiners(text: str, replacement: str) -> str:
     patterns = _patterns()
     if _ZWNJ in text:
         kept, lone = patterns.kept_non_joiner, patterns.lone_non_joiner
@@ -143,12 +183,12 @@ def _replace(
     `re` takes 90 ns for each character that it replaces, and `str.replace` 5. So `re` finds those
     that are kept. Only if they are dense, it finds the others.
     """
-    pieces = kept.split(text, _MANY_KEPT)
-    if len(pieces) > 2 * _MANY_KEPT:
-        if len(pieces[-1]) > len(text) * 4 // 5:
-            return lone.sub(replacement, text)
-        pieces = kept.split(text)
+    # Counting in a part of the line costs a tenth more at most. To split up to a certain number,
+    # and then all over again, took twice as long on a line with a few more.
+    if len(kept.findall(text, 0, len(text) // 10)) >= _MANY_KEPT:
+        return lone.sub(replacement, text)
     # Every second piece is kept. No text has a NUL.
+    pieces = kept.split(text)
     rest = "\0".join(pieces[::2])
     for character in characters:
         rest = rest.replace(character, replacement)
@@ -156,8 +196,8 @@ def _replace(
     return "".join(pieces)
 
 
-@cache
-def _patterns() -> _Patterns:
+def _joining() -> tuple[list[str], list[str], list[str]]:
+    """Return the letters of scripts that join, the viramas, and what joins alone."""
     joining = _letters(CURSIVE + INDIC)
     viramas = [letter for letter in joining if combining(letter) == _VIRAMA]
     # After these a ZWJ stays, whatever follows: for example after the heh that abbreviates the
@@ -166,13 +206,36 @@ def _patterns() -> _Patterns:
         *[*viramas, *_letters(CURSIVE)],
         *characters_of(_MONGOLIAN + _MONGOLIAN_SELECTOR),
     ]
-    pictographs = characters_of(PICTOGRAPHIC)
+    return joining, viramas, joins_alone
+
+
+@cache
+def _patterns() -> _Patterns:
+    joining, viramas, joins_alone = _joining()
+    stand_ins = {
+        character: stand_in
+        for characters, stand_in in (
+            (joining, _LETTER_STAND_IN),
+            (joins_alone, _JOINING_STAND_IN),
+            (viramas, _VIRAMA_STAND_IN),
+            (characters_of(PICTOGRAPHIC), _PICTOGRAPH_STAND_IN),
+            (characters_of("\U0001f3fb-\U0001f3ff"), _TONE_STAND_IN),
+        )
+        for character in characters
+        if character > "\uffff"
+    }
+    joining += characters_of("\ue010-\ue03f")
+    joins_alone += characters_of("\ue020-\ue03f")
+    viramas += characters_of("\ue030-\ue03f")
+    pictographs = characters_of(PICTOGRAPHIC + "\ue040-\ue04f")
     letter, virama, joins, pictograph = map(one_of, (joining, viramas, joins_alone, pictographs))
     letter_perhaps = perhaps_one_of(joining)
     selector_perhaps = perhaps_one_of(
         [*pictographs, *characters_of(_KEYCAP + IDEOGRAPHIC + _MONGOLIAN + _MONGOLIAN_SELECTOR)]
     )
-    joiner_perhaps = perhaps_one_of([*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR])
+    joiner_perhaps = perhaps_one_of(
+        [*joining, *joins_alone, *pictographs, *_EMOJI_SELECTOR, *characters_of(_SKIN_TONE)]
+    )
 
     def behind_emoji(what: str) -> str:
         def selected(what: str) -> str:
@@ -203,6 +266,7 @@ def _patterns() -> _Patterns:
     )
     selector = f"[{_SELECTORS_BELOW}]"
     return _Patterns(
+        stand_ins=stand_ins,
         selector=re.compile(selector),
         kept_selector=re.compile(f"({selector}{selects})", re.DOTALL),
         lone_selector=re.compile(f"{selector}(?!{selects})", re.DOTALL),

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trionet.errors import AddressError
+from trionet.kinds import check_kind, check_kinds, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class TLSAddress:
 
     tcp: TCPAddress
 
+    def __post_init__(self) -> None:
+        check_kind("tcp", self.tcp, TCPAddress, hint='parse_address("localhost:7000")')
+
     def __str__(self) -> str:
         return f"tls:{self.tcp}"
 
@@ -72,6 +76,9 @@ class UnixAddress:
     """
 
     path: str
+
+    def __post_init__(self) -> None:
+        check_kinds(path=(self.path, str))
 
     @property
     def is_abstract(self) -> bool:
@@ -114,7 +121,7 @@ def parse_address(text: str) -> Address:
     """
     if not isinstance(text, str):
         where = f"localhost:{text}" if type(text) is int and 0 <= text <= 65535 else "HOST:PORT"
-        raise TypeError(f"an address is a text: write '{where}', not {repr(text)[:60]}")
+        raise TypeError(f"an address is a text: write '{where}', not {shown(text)}")
     if text.startswith("unix:"):
         return _parse_unix(text)
     if text.startswith("tls:"):
@@ -165,7 +172,7 @@ def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
         if isinstance(address, list | tuple | set | frozenset):
             raise TypeError(
                 f"addresses are given one by one: "
-                f"write {caller}(..., *addresses), not {repr(address)[:60]}"
+                f"write {caller}(..., *addresses), not {shown(address)}"
             )
         # `parse_address` checks the type itself, because `connect` and `listen` rely on it alone.
         parse_address(address)  # type: ignore[arg-type]

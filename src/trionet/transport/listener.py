@@ -1,8 +1,8 @@
 """A listening socket that survives running out of file descriptors.
 
-`SocketListener` waits for a connection, or accepts those that already wait. When the
-process has no descriptor left, it gives up one that it holds in reserve, accepts, says why it
-refuses, closes, and takes the reserve back. So clients get an answer, and accepting never spins.
+When the process has no descriptor left, `SocketListener` gives up one that it holds in reserve,
+accepts, says why it refuses, closes, and takes the reserve back. So clients get an answer, and
+accepting never spins on a socket that stays readable.
 """
 
 from __future__ import annotations
@@ -13,13 +13,37 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import trio
 
-from trionet.checks import shown
+from trionet.checks import check_kind, shown
+from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
-from trionet.transport.socket_addresses import local_address, structured
+from trionet.transport.addresses import RemoteAddress
+from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
+
+# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
+# handling"). That connection is gone; the next one is not affected.
+_GONE_BEFORE_ACCEPT = {
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
+        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+}  # fmt: skip
+
+# The process, or the whole system, has no descriptor left. The reserve is one.
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+
+# The kernel has no memory left, and refusing somebody would not free any.
+_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
+
+# How long a listener pauses when the kernel is out of something that a refusal does not free.
+# Nobody notices a tenth of a second, and ten tries a second cost nothing.
+_PAUSE_SECONDS = 0.1
 
 logger = logging.getLogger("trionet.transport")
 
@@ -30,14 +54,19 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     Args:
         sock: a listening stream socket; the listener makes it non-blocking and closes it.
         address: its own display address; default: the address that it is bound to.
+        address_of: turns an address of the socket module into a value, for a family of sockets that
+            `structured` does not know; ``None``: there is no address. Default: `structured`, which
+            knows TCP and Unix sockets.
         on_close: called once, just before the socket is closed.
-        refusal: what a connection is sent when there is no descriptor for it.
+        refusal: what a connection is sent when there is no descriptor for it; default
+            ``error: server is full``.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
     """
 
     __slots__ = (
+        "_address_of",
         "_on_close",
         "_out_of_descriptors",
         "_own",
@@ -52,11 +81,17 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         sock: socket.socket,
         *,
         address: str | None = None,
+        address_of: Callable[[Any], RemoteAddress | None] = structured,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
+        if address is not None:
+            check_kind("address", address, str)
+        check_callback("address_of", address_of, optional=False)
+        check_callback("on_close", on_close, arguments=0)
+        check_kind("refusal", refusal, bytes)
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
@@ -64,8 +99,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # Stands in for the address of a peer that has none.
-        self._own = structured(sock.getsockname())
-        self.address = local_address(sock) if address is None else address
+        self._address_of = address_of
+        self._own = address_of(sock.getsockname())
+        self.address = str(self._own or "") if address is None else address
 
     @property
     def closed(self) -> bool:
@@ -122,7 +158,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                     raise
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
-            remote = structured(address) or self._own
+            remote = self._address_of(address) or self._own
             return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
 
     def _refuse_one(self) -> None:
@@ -159,28 +195,6 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     def _check_open(self) -> None:
         if self.closed:
             raise trio.ClosedResourceError("the listener is closed")
-
-
-# accept() reports errors of the connection that it would have returned (Linux: accept(2), "Error
-# handling"). That connection is gone; the next one is not affected.
-_GONE_BEFORE_ACCEPT = {
-    getattr(errno, name)
-    for name in (
-        "ECONNABORTED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENONET",
-        "ENOPROTOOPT", "EOPNOTSUPP", "EPERM", "EPROTO", "ETIMEDOUT",
-    )
-    if hasattr(errno, name)
-}  # fmt: skip
-
-
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
-
-
-_NO_RESOURCES = {errno.ENOBUFS, errno.ENOMEM}
-
-
-# How long a listener pauses when the kernel is out of something that a refusal does not free.
-_PAUSE_SECONDS = 0.1
 
 
 def _open_reserve() -> int | None:

@@ -24,7 +24,8 @@ from trionet.transport.patience import HAS_PATIENCE
 from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
-from trionet.transport.tls import REFUSAL, TLSStream
+from trionet.transport.tls import TLSStream
+from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
 from trionet.transport.unixsockets import listen_unix, socket_name
 
@@ -62,12 +63,12 @@ class SystemNetwork:
         ca: File | None = None,
         unix_mode: int | None = None,
     ) -> None:
-        if private_key is not None and certificate is None:
-            raise ValueError("a private key needs its certificate")
         for name, file in (
             ("certificate", certificate), ("private_key", private_key), ("ca", ca)
         ):  # fmt: skip
             check_file(name, file)
+        if private_key is not None and certificate is None:
+            raise ValueError("a private key needs its certificate")
         check_unix_mode(unix_mode)
         self._certificate = certificate
         self._private_key = private_key
@@ -104,6 +105,8 @@ class SystemNetwork:
             ListenError: it cannot be listened on, such as a port in use, or a ``tls:`` address
                 with no certificate or one that cannot be used.
             ValueError: `backlog` is out of bounds.
+
+        Cancellation: leaves nothing behind.
         """
         where = parse_address(address)
         check_backlog(backlog)

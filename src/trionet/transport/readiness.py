@@ -41,7 +41,7 @@ T = TypeVar("T")
 _EVENTS_AT_ONCE = 1024
 
 # How many connections are served without their tasks between two checkpoints, and for how many
-# seconds: the hub takes as long between two of its own.
+# seconds at most: all other tasks wait that long. The hub takes as long between two of its own.
 _CALLS_AT_ONCE = 64
 _SECONDS_AT_ONCE = 0.002
 
@@ -157,7 +157,14 @@ class Readiness:
         self._inputs: dict[int, Input] = {}
 
     def watch(self, fd: int) -> Input:
-        """Watch a socket. Input that it already has counts. Never a checkpoint."""
+        """Watch a socket. Input that it already has counts. Never a checkpoint.
+
+        Args:
+            fd: its descriptor. Call `Input.discard` before it is closed.
+
+        Raises:
+            OSError: the kernel has no room for it (ENOSPC: epoll's max_user_watches).
+        """
         interest = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLPRI | select.EPOLLET
         self._epoll.register(fd, interest)
         watched = self._inputs[fd] = Input(self, fd)
@@ -171,7 +178,10 @@ class Readiness:
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
-        """Wake the tasks whose input comes, until cancelled."""
+        """Wake the tasks whose input comes, until cancelled.
+
+        Cancellation: closes the epoll instance, so whoever still waits with it waits for ever.
+        """
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())

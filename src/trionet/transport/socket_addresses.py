@@ -37,11 +37,6 @@ def _interface(number: int) -> str:
         return str(number)
 
 
-def local_address(sock: socket.socket) -> str:
-    """Return the numeric display address that a socket is bound to."""
-    return str(structured(sock.getsockname()) or "")
-
-
 def remote_address(sock: socket.socket) -> str:
     """Return the numeric display address that a socket is connected to."""
     # A peer on a Unix socket chooses its own path, which may hold line ends.

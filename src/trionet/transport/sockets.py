@@ -1,6 +1,7 @@
 """A Trio stream on a non-blocking socket, with the abilities that Trio's own lacks.
 
-`SocketStream` is a drop-in for ``trio.SocketStream``. Besides, it can
+`SocketStream` is a drop-in for ``trio.SocketStream``. Its sending half is in `socket_sending.py`;
+receiving and closing are here. Besides what Trio's stream does, it can
 
 - send at once, without a task: `SocketStream.send_nowait`. One system call for each member makes
   fan-out to thousands cheap.
@@ -16,28 +17,28 @@ from __future__ import annotations
 
 import operator
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
 
 import trio
 
-from trionet.checks import shown
+from trionet.checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport import kernel
-from trionet.transport.addresses import RemoteAddress
+from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
 from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
+from trionet.transport.socket_sending import SendingHalf, closed_error
 
-T = TypeVar("T")
-
+# Bytes received at a time: what Linux has ready on a fast connection.
 RECEIVE_SIZE = 65536
 
-# A close reads at most this many times from a peer that keeps sending; a flood never ends.
+# A close reads at most this many times, 1 MiB in all, from a peer that keeps sending: a flood never
+# ends.
 _DISCARDS_AT_ONCE = 16
 
 
-class SocketStream(trio.abc.HalfCloseableStream):
+class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     """A connected stream socket.
 
     Args:
@@ -50,35 +51,18 @@ class SocketStream(trio.abc.HalfCloseableStream):
         TypeError: `sock` is something else, such as a socket of Trio's.
     """
 
-    __slots__ = (
-        "_input",
-        "_is_interrupted",
-        "_patience",
-        "_sending",
-        "_sent_eof",
-        "_sock",
-        "_vanished",
-        "peer",
-        "remote",
-    )
+    __slots__ = ("_input", "_is_interrupted", "peer", "remote")
 
     def __init__(
         self, sock: socket.socket, *, peer: str, remote: RemoteAddress | None = None
     ) -> None:
-        if not isinstance(sock, socket.socket):
-            raise TypeError(f"sock must be a connected socket.socket, not {shown(sock)}")
-        sock.setblocking(False)
-        if kernel.is_tcp(sock):
-            # Lines are written whole: waiting for more to fill a packet would only delay them.
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = sock
+        if type(peer) is not str:
+            check_kind("peer", peer, str)
+        if remote is not None and not isinstance(remote, TCPAddress | UnixAddress):
+            raise TypeError(f"remote must be a TCPAddress or a UnixAddress, not {shown(remote)}")
+        super().__init__(sock)
         self._input: Input | None = None
         self._is_interrupted = False
-        self._sending = False
-        self._sent_eof = False
-        self._vanished: OSError | None = None
-        self._patience: Patience | None = None
         self.peer = peer
         self.remote = remote
 
@@ -178,7 +162,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
     def call_on_input(self, function: Callable[[], bool] | None) -> None:
         """Call a function when input comes; see `trionet.CallsOnInput`. Never a checkpoint.
 
-        Without a shared epoll instance, as elsewhere than on Linux, nothing is ever called.
+        Without a shared epoll instance, such as on any OS but Linux, nothing is ever called.
+
+        Args:
+            function: see `trionet.CallsOnInput`; ``None``: call nothing any more.
         """
         if self._input is not None:
             self._input.on_input = function
@@ -222,10 +209,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
         except OSError as error:
             raise self._vanish(error) from error
 
-    def _vanish(self, error: OSError) -> trio.BrokenResourceError:
-        self._vanished = error
-        return trio.BrokenResourceError(system_reason(error))
-
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `wait_input` that waits now raise `ReceiveInterrupted`.
 
@@ -240,120 +223,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
         elif self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
 
-    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
-        """Send what the kernel takes at once. Never a checkpoint.
-
-        Returns:
-            How many of the bytes were taken; 0: it would block.
-
-        Raises:
-            trio.BrokenResourceError: the peer reset or closed the connection.
-            trio.ClosedResourceError: this side closed the stream, or ended its sending.
-            trio.BusyResourceError: a task is inside `send_all`.
-        """
-        return self._send_now(self._sock.send, data)
-
-    def direct_send(self) -> Callable[[bytes], int]:
-        """Return the socket's own ``send``; see `trionet.SendsDirectly`.
-
-        A message to a thousand members calls it a thousand times, each time for another socket that
-        has left the CPU's caches. Any code in between costs three times what it costs when cached.
-        """
-        return self._sock.send
-
-    def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Send what the kernel takes of some pieces at once, without joining them.
-
-        Never a checkpoint. Returns and raises what `send_nowait` does.
-        """
-        if not hasattr(self._sock, "sendmsg"):
-            return self.send_nowait(b"".join(pieces))
-        return self._send_now(self._sock.sendmsg, pieces)
-
-    async def wait_writable(self) -> None:
-        """Wait until `send_nowait` is likely to take something.
-
-        Raises:
-            trio.ClosedResourceError: this side closed the stream.
-        """
-        while True:
-            self._check_open()
-            try:
-                if self._patience is None:
-                    return await trio.lowlevel.wait_writable(self._sock)
-                return await self._patience.wait(trio.lowlevel.wait_writable)
-            except OSError as error:
-                raise self._vanish(error) from error
-            except trio.ClosedResourceError:
-                # `interrupt_receive` wakes the writer too: Trio cannot wake the reader alone.
-                continue
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        # While this waits it counts as sending. That is Trio's contract, and a `send_eof` meanwhile
-        # would leave it waiting for ever.
-        self._sending = True
-        try:
-            await self.wait_writable()
-        finally:
-            self._sending = False
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of `data`; see Trio's SendStream.
-
-        Cancellation: how much was sent is unknown; only closing is right after it.
-        """
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        self._sending = True
-        try:
-            await trio.lowlevel.checkpoint()
-            self._check_open()
-            with memoryview(data) as view:
-                sent = 0
-                while sent < len(view):
-                    # This task is the one that sends, and no other can run in between.
-                    self._sending = False
-                    with view[sent:] as rest:
-                        taken = self.send_nowait(rest)
-                    self._sending = True
-                    if not taken:
-                        await self.wait_writable()
-                    sent += taken
-        finally:
-            self._sending = False
-
-    async def send_eof(self) -> None:
-        """End the sending: the peer reads an end of input, and this side can go on receiving."""
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        await trio.lowlevel.checkpoint()
-        self._check_open()
-        if self._sent_eof:
-            return
-        self._sent_eof = True
-        # The peer may already be gone; then nobody is left to tell.
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
-
-    def unarrived(self) -> int | None:
-        """Return how many bytes sent have not arrived; see `trionet.TellsDelivery`."""
-        if self._sock.fileno() < 0:
-            return 0
-        waiting = kernel.unsent(self._sock)
-        if waiting and self._sent_eof and kernel.is_tcp(self._sock):
-            # The kernel counts the end of the sending as one byte.
-            waiting -= 1
-        return waiting
-
-    def is_over(self) -> bool:
-        """Return whether no more will arrive; see `trionet.TellsDelivery`."""
-        if self._sock.fileno() < 0:
-            return True
-        return kernel.is_tcp(self._sock) and kernel.is_closed(self._sock)
-
     async def aclose(self) -> None:
         """Close the socket. A checkpoint, but it closes at once even when cancelled."""
         self.close()
@@ -364,37 +233,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
             if self._input is not None:
-                self._input.discard(_closed())
+                self._input.discard(closed_error())
                 self._input = None
             self._sock.close()
-
-    def _send_now(self, send: Callable[[T], int], data: T) -> int:
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        if self._sent_eof:
-            raise trio.ClosedResourceError("sending was ended")
-        try:
-            sent = send(data)
-            if self._patience is not None:
-                self._patience.note_sent()
-            return sent
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            self._check_open()
-            if not isinstance(error, ConnectionError):
-                # The kernel reports only once that the peer no longer answers. After that it shows
-                # an ordinary end of input, so keep the error for the reader.
-                self._vanished = error
-            raise trio.BrokenResourceError(system_reason(error)) from error
-
-    def _check_open(self) -> None:
-        if self._sock.fileno() < 0:
-            raise _closed()
-
-
-def _closed() -> trio.ClosedResourceError:
-    return trio.ClosedResourceError("the stream is closed")
 
 
 def _interrupted() -> ReceiveInterrupted:

@@ -38,7 +38,21 @@ _KEEP_ALIVE = (
 
 
 async def open_tcp(where: TCPAddress) -> trio.SocketStream:
-    """Connect over TCP. ``localhost`` means both families, whatever the resolver says."""
+    """Connect over TCP. ``localhost`` means both families, whatever the resolver says.
+
+    Args:
+        where: the host and the port; no host: localhost.
+
+    Returns:
+        The stream; the caller closes it.
+
+    Raises:
+        OSError: the kernel's or the resolver's reason why not.
+        UnicodeError: no resolver can be asked for such a name.
+        TrionetError: the interface of a link-local address is missing, or there is none.
+
+    Cancellation: leaves nothing behind.
+    """
     _check_interface(where)
     if where.host not in ("", "localhost"):
         return await trio.open_tcp_stream(_with_interface_number(where.host), where.port)
@@ -49,7 +63,19 @@ async def open_tcp(where: TCPAddress) -> trio.SocketStream:
 
 
 async def bind_tcp(where: TCPAddress, backlog: int) -> list[socket.socket]:
-    """Listen on every address that `where` stands for, with one port for all."""
+    """Listen on every address that `where` stands for, with one port for all.
+
+    Args:
+        where: the host and the port; no host: all interfaces; port 0: a free one.
+        backlog: connections that the kernel holds ready before they are accepted.
+
+    Returns:
+        One socket for each address; the caller closes them.
+
+    Raises what `open_tcp` does.
+
+    Cancellation: leaves nothing behind.
+    """
     return _listen_together(await _resolve_to_listen(where), where.port, backlog)
 
 

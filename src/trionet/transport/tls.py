@@ -4,12 +4,12 @@
 drop-in that also has what a server of lines needs. The protocol itself (`tlsengine.py`) does no
 I/O. The plan of this file is that no task waits while it holds ciphertext of its own:
 
-- All ciphertext goes into one buffer, in order, and from there into the transport as far as that
-  takes it without waiting (`ciphertext.py`). So a cancelled call leaves nothing half-sent behind:
-  unlike with Trio's stream, the next call goes on, and ``close_notify`` can still be sent.
-- A sender makes one record at a time, and the next one when the last is gone. So less than one
-  record waits here.
+- Ciphertext goes through one buffer, in order (`ciphertext.py`). So a cancelled call leaves nothing
+  half-sent behind: unlike with Trio's stream, the next call goes on, and ``close_notify`` can still
+  be sent.
+- A sender makes one record at a time, and the next one when the last is gone.
 - A receiver never waits to send. What TLS itself answers leaves at once or with the next send.
+- The first call that needs the handshake makes it (`tlshandshake.py`).
 - Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` sends ``close_notify`` and goes on
   receiving. That is how a connection closes without losing what was sent last.
 
@@ -27,32 +27,17 @@ from contextlib import suppress
 import trio
 
 from trionet.abc import Transport
-from trionet.checks import shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.ciphertext import MAX_UNSENT, Ciphertext
+from trionet.transport.ciphertext import Ciphertext
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import RECEIVE_SIZE
 from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
+from trionet.transport.tlshandshake import REFUSAL, Handshake, send_in_the_clear
 
+# More plain text than an engine can hold.
 _ALL = 1 << 30
-
-# Ciphertext is received in pieces of at least this many bytes: a handshake fits, and a caller that
-# asks for one byte at a time does not cause a system call for each. No more is received than was
-# asked for, because OpenSSL keeps a copy: a stranger that is read 4 KiB at a time cost 170 KiB.
-_LEAST = 4096
-
-# And of at most one full record, with what encryption adds (RFC 8446, 5.2). OpenSSL never gives
-# back what its buffer took once: 64 KiB at a time left 87 KiB with each peer that had sent so much.
-_MOST = RECORD_SIZE + 5 + 256
-
-# A fatal alert, `internal_error`, in the clear like every record before a handshake. It is the only
-# possible answer to a client when there is no descriptor for its handshake.
-REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
-
-# The only answer that a client can read that does not speak TLS: a person with `nc`, a program that
-# was given the wrong address.
-PLAIN_ANSWER = b"error: this port speaks TLS\n"
 
 
 class TLSStream(trio.abc.HalfCloseableStream):
@@ -77,11 +62,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     __slots__ = (
         "_ciphertext",
-        "_closed",
         "_discards",
         "_engine",
         "_handshake",
-        "_is_interrupted",
         "_plain",
         "_sending",
         "_transport",
@@ -98,32 +81,28 @@ class TLSStream(trio.abc.HalfCloseableStream):
         server_hostname: str | None = None,
     ) -> None:
         if not hasattr(transport, "send_nowait"):
-            raise TypeError(
-                "transport must be a trionet.SocketStream or another trionet.abc.Transport, "
-                f"not {shown(transport)}"
-            )
+            kinds = "a trionet.SocketStream or another trionet.abc.Transport"
+            raise TypeError(f"transport must be {kinds}, not {shown(transport)}")
         check_context(context)
+        check_flag("server_side", server_side)
+        if server_hostname is not None:
+            check_kind("server_hostname", server_hostname, str)
         self._transport = transport
         self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
-        # Held by the task that makes the handshake; ``None``: it is made.
-        self._handshake: trio.Lock | None = trio.Lock()
         self._ciphertext = Ciphertext(self._engine, transport)
+        # ``None``: it is made.
+        self._handshake: Handshake | None = Handshake(self._engine, self._ciphertext, transport)
         # Plain text that had to be decrypted before it was asked for.
         self._plain = b""
         self._sending = False
-        self._closed = False
         # Whether records were thrown away, so that nothing can be decrypted any more.
         self._discards = False
-        self._is_interrupted = False
         self.peer = transport.peer
         self.remote: RemoteAddress | None = getattr(transport, "remote", None)
 
     def __repr__(self) -> str:
-        if self._closed:
-            state = ": closed"
-        else:
-            state = f": {self._engine.broken}" if self._engine.broken else ""
-        return f"<{type(self).__name__} to {self.peer}{state}>"
+        state = "closed" if self._ciphertext.is_closed else self._engine.broken
+        return f"<{type(self).__name__} to {self.peer}{f': {state}' if state else ''}>"
 
     @property
     def is_truncated(self) -> bool:
@@ -144,28 +123,15 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
         Cancellation: nothing is lost, as with an interruption: the next call goes on.
         """
-        self._is_interrupted = False
+        self._ciphertext.is_interrupted = False
         await trio.lowlevel.checkpoint()
-        self._check_usable()
-        if self._handshake is None:
-            return
-        async with self._handshake:
-            while not self._engine.secured:
-                self._check_usable()
-                self._engine.shake_hands()
-                if self._engine.broken:
-                    # An alert tells the other side why, if it can be sent.
-                    self._ciphertext.push_what_leaves()
-                    continue
-                await self._ciphertext.flush()
-                if not self._engine.secured:
-                    await self._feed(_LEAST)
-                    if self._engine.met_plain_text:
-                        self._answer_plain_text()
+        self._ciphertext.check_usable()
+        if self._handshake is not None:
+            await self._handshake.make()
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
-        """Wait for input through a shared epoll instance; see `SocketStream`."""
+        """Wait for input through a shared epoll instance; see `SocketStream.wait_with`."""
         let_wait_with(self._transport, readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -175,7 +141,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             max_bytes: at most this many bytes; default 65,536.
 
         Raises:
-            trio.BrokenResourceError: the peer reset the connection, or does not speak TLS.
+            trio.BrokenResourceError: the peer reset the connection, or the handshake failed.
             trio.ClosedResourceError: this side closed the stream.
             trio.BusyResourceError: another task is receiving.
             ReceiveInterrupted: `interrupt_receive` ended the wait.
@@ -187,9 +153,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
-        self._is_interrupted = False
+        self._ciphertext.is_interrupted = False
         if self._discards:
-            self._check_open()
+            self._ciphertext.check_open()
             # Nobody must take it for decrypted text.
             return bytes(len(await self._transport.receive_some(max_bytes)))
         if self._handshake is not None:
@@ -197,7 +163,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint_if_cancelled()
         waited = False
         while True:
-            self._check_usable()
+            self._ciphertext.check_usable()
             data = self._take(max_bytes)
             if data or (self._engine.input_ended and not self._engine.broken):
                 if not waited:
@@ -206,25 +172,23 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 return data
             if not self._engine.broken:
                 waited = True
-                await self._feed(max_bytes)
+                await self._ciphertext.receive(max_bytes)
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint.
 
         It may turn out to be part of a record, or nothing of the peer's text.
         """
-        return not self._closed and (
+        return not self._ciphertext.is_closed and (
             bool(self._plain) or self._engine.has_input() or self._transport.has_input()
         )
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.
 
-        This harms neither the connection nor the handshake.
+        This harms neither the connection nor the handshake. Never a checkpoint.
         """
-        self._is_interrupted = True
-        if not self._closed:
-            self._transport.interrupt_receive()
+        self._ciphertext.interrupt()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`; see Trio's SendStream.
@@ -240,25 +204,30 @@ class TLSStream(trio.abc.HalfCloseableStream):
         self._begin_sending()
         try:
             await self._ensure_handshake()
-            self._check_sendable()
+            self._ciphertext.check_sendable()
             with memoryview(data) as view:
                 for start in range(0, len(view), RECORD_SIZE):
                     # What an earlier call left behind goes first.
                     await self._ciphertext.flush()
-                    self._check_sendable()
+                    self._ciphertext.check_sendable()
                     with view[start : start + RECORD_SIZE] as piece:
                         self._engine.encrypt(piece)
             await self._ciphertext.flush()
-            self._check_usable()
+            self._ciphertext.check_usable()
         finally:
             self._sending = False
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
+        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream.
+
+        Raises what `send_all` does.
+
+        Cancellation: nothing was sent.
+        """
         self._begin_sending()
         try:
             await self._ensure_handshake()
-            self._check_sendable()
+            self._ciphertext.check_sendable()
             await self._ciphertext.flush()
             await self._transport.wait_writable()
         finally:
@@ -282,10 +251,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
         try:
             await trio.lowlevel.checkpoint()
             if self._engine.met_plain_text:
-                self._check_open()
+                self._ciphertext.check_open()
                 self._discards = True
                 return await self._transport.send_eof()
-            self._check_usable()
+            self._ciphertext.check_usable()
             if not self._engine.secured:
                 raise trio.BrokenResourceError("there was no TLS handshake")
             if not self._ciphertext.is_ended:
@@ -298,15 +267,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._sending = False
 
     def unarrived(self) -> int | None:
-        """Return how many encrypted bytes have not arrived; see `trionet.TellsDelivery`."""
+        """Return how many encrypted bytes have not arrived; ``None``: the transport does not tell.
+
+        Never a checkpoint; see `trionet.TellsDelivery`.
+        """
         below = getattr(self._transport, "unarrived", None)
         waiting: int | None = None if below is None else below()
         return None if waiting is None else waiting + len(self._ciphertext.unsent)
 
     def is_over(self) -> bool:
-        """Return whether no more will arrive; see `trionet.TellsDelivery`."""
+        """Return whether no more will arrive. Never a checkpoint; see `trionet.TellsDelivery`."""
         below = getattr(self._transport, "is_over", None)
-        return self._closed or (below is not None and below())
+        return self._ciphertext.is_closed or (below is not None and below())
 
     def is_broken(self) -> bool:
         """Return whether nothing more can be sent, whatever the reason. Never a checkpoint.
@@ -314,7 +286,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         A server asks when a handler raised ``trio.BrokenResourceError``: this stream may have
         raised it, or another one.
         """
-        if self._closed or self._engine.broken:
+        if self._ciphertext.is_closed or self._engine.broken:
             return True
         try:
             # Nothing is sent, but a transport that is broken says so.
@@ -325,9 +297,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
         return False
 
     def discard_nowait(self) -> int:
-        """Read and discard what is there, undecrypted, for a close; see `SocketStream`.
+        """Read and discard what is there, undecrypted, and return how many bytes that was.
 
-        From then on `receive_some` returns a zero in place of each byte of raw input.
+        For a close; see `SocketStream.discard_nowait`. Never a checkpoint, and never raises. From
+        then on `receive_some` returns a zero in place of each byte of raw input.
         """
         self._discards = True
         discard = getattr(self._transport, "discard_nowait", None)
@@ -339,9 +312,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         The other side gets a fatal alert in the clear: a handshake would cost this side a hundred
         times what it costs to ask for one.
         """
-        if not self._closed and not self._engine.started:
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                self._transport.send_nowait(REFUSAL)
+        if not self._ciphertext.is_closed and not self._engine.started:
+            send_in_the_clear(self._transport, REFUSAL)
             self.discard_nowait()
         self.close()
 
@@ -355,35 +327,13 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
         Closing again does nothing.
         """
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            if self._engine.secured and not self._engine.broken:
-                if not self._ciphertext.is_ended:
-                    self._ciphertext.end()
-                self._ciphertext.push_what_leaves()
-        finally:
-            self._transport.close()
+        self._ciphertext.close()
 
     async def _ensure_handshake(self) -> None:
         """Make the handshake for a sender, which is never interrupted."""
         while True:
             with suppress(ReceiveInterrupted):
                 return await self.do_handshake()
-
-    def _answer_plain_text(self) -> None:
-        # Nothing else was sent, so it leaves whole. What the client goes on sending must be read,
-        # or the answer may be lost: `trionet.lingering_close` does so.
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            self._transport.send_nowait(PLAIN_ANSWER)
-
-    async def _feed(self, max_bytes: int) -> None:
-        # An interruption may have come after part of a record had already woken the task.
-        if self._is_interrupted:
-            raise ReceiveInterrupted("interrupt_receive was called")
-        size = min(max(max_bytes, _LEAST), _MOST)
-        self._engine.feed(await self._transport.receive_some(size))
 
     def _take(self, max_bytes: int) -> bytes:
         """Return plain text that is there; empty: none is there yet, or none will come."""
@@ -394,26 +344,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
             return b""
         data = self._engine.decrypt(max_bytes)
         # The engine may have answers of its own.
-        self._ciphertext.push_what_leaves()
-        if len(self._ciphertext.unsent) > MAX_UNSENT:
-            self._engine.broken = "the other side asks for more answers than it reads"
+        self._ciphertext.answer()
         return data
 
     def _begin_sending(self) -> None:
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
         self._sending = True
-
-    def _check_sendable(self) -> None:
-        self._check_usable()
-        if self._ciphertext.is_ended:
-            raise trio.ClosedResourceError("sending was ended")
-
-    def _check_usable(self) -> None:
-        self._check_open()
-        if self._engine.broken:
-            raise trio.BrokenResourceError(self._engine.broken)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise trio.ClosedResourceError("the stream is closed")

@@ -155,7 +155,7 @@ class TLSEngine:
 
     def has_input(self) -> bool:
         """Tell whether there is input that was fed but not decrypted."""
-        return bool(self._incoming.pending or self._ssl.pending())
+        return self.started and bool(self._incoming.pending or self._ssl.pending())
 
     def close_notify(self) -> None:
         """Put ``close_notify`` into the output. Take the plain text in the input first."""

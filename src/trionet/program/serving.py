@@ -1,0 +1,115 @@
+"""Run a server until signals end it: drain on the first, cancel on the second, reload on SIGHUP.
+
+`trionet.program.signals` counts the signals; this file says what a server does about them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from trionet.errors import TrionetError, system_reason
+from trionet.program.signals import Ending
+from trionet.server import Server
+from trionet.text.safe import safe_text
+
+# How long a terminal may take to hang up after a SIGHUP, and how often to check.
+_HANGUP_SECONDS = 3.0
+_LOOK_SECONDS = 0.1
+
+# The signals that ask a server to end, and the one that asks it to reload.
+SERVER_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+async def serve_until_signalled(
+    serve: Callable[..., Awaitable[None]],
+    ending: Ending,
+    *,
+    show: Callable[[str], object],
+    tell: Callable[[str], object],
+    network: object = None,
+) -> None:
+    """Run a server: drain it on the first signal, cancel it on the second.
+
+    A signal that comes before the server listens cancels it, and sets ``ending.is_early``.
+
+    Args:
+        serve: passes a `trionet.Server` to its ``task_status``.
+        ending: counts the signals; see `trionet.program.signals`.
+        show: called with each line ``listening on ADDRESS``.
+        tell: called with each line for the log.
+        network: its ``reload()``, if it has one, is called on SIGHUP; default: nothing is reloaded.
+
+    Cancellation: immediate; the server is not drained.
+    """
+    server: Server | None = None
+
+    async def watch_endings() -> None:
+        await ending.wait(1)
+        if server is None:
+            ending.is_early = True
+            name = signal.Signals(ending.number).name
+            tell(f"closing: {name} came before the server could listen")
+            nursery.cancel_scope.cancel()
+            return
+        if server.connections:
+            tell("closing; a second signal ends the server at once")
+        nursery.start_soon(server.drain)
+        await ending.wait(2)
+        nursery.cancel_scope.cancel()
+
+    async def serve_and_finish(task_status: trio.TaskStatus[Server]) -> None:
+        await serve(task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_endings)
+        nursery.start_soon(_watch_hangups, ending, network, tell)
+        server = await nursery.start(serve_and_finish)
+        for address in server.addresses:
+            show(f"listening on {address}")
+
+
+async def _watch_hangups(ending: Ending, network: object, tell: Callable[[str], object]) -> None:
+    """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
+    terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
+
+    def has_hung_up() -> bool:
+        return any(not os.isatty(fd) for fd in terminals)
+
+    while True:
+        await ending.wait_hangup()
+        if _reload(network, tell):
+            continue
+        if not has_hung_up():
+            tell("SIGHUP: nothing to reload, going on")
+            # The terminal may close only after its shell has told its children.
+            with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
+                # There is no event to wait for: the loop reports only that input can be read.
+                while not has_hung_up():  # noqa: ASYNC110
+                    await trio.sleep(_LOOK_SECONDS)
+        if has_hung_up():
+            tell("the terminal has hung up: closing")
+            ending.take(signal.SIGTERM)
+            return
+
+
+def _reload(network: object, tell: Callable[[str], object]) -> bool:
+    """Reload a network's certificates, and return whether it has any."""
+    reload: Callable[[], bool] | None = getattr(network, "reload", None)
+    if reload is None:
+        return False
+    try:
+        if not reload():
+            return False
+    except (TrionetError, OSError, ValueError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        tell(safe_text(f"error: cannot reload the certificate, the old one stays: {reason}"))
+    else:
+        tell("the certificate was reloaded")
+    return True
