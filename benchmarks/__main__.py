@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks import machine, measures, report
 from benchmarks.builds import Builds
 from benchmarks.chart import chart
-from benchmarks.parts import calc, chat, drain, hostile, idle, start
+from benchmarks.parts import calc, chat, drain, history, hostile, idle, start
 from benchmarks.peers.table import LABELS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.results import Results
@@ -37,6 +37,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "drain": drain.measure,
     "start": start.measure,
     "hostile": hostile.measure,
+    "history": history.measure,
 }
 
 # Above this load average, other programs disturb the measurement.
@@ -96,6 +97,9 @@ def _arguments() -> tuple[argparse.Namespace, Plan, Sequence[str] | None]:
     parser.add_argument("--rounds", type=int, metavar="N", help="times that all peers are run")
     parser.add_argument("--peers", metavar="NAME,...", help=f"of {', '.join(LABELS)}; default all")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to put files")
+    parser.add_argument(
+        "--history-file", type=Path, metavar="FILE", help="made by benchmarks.make_history"
+    )
     options = parser.parse_args()
     for part in options.parts:
         if part not in PARTS:
@@ -109,6 +113,7 @@ def _arguments() -> tuple[argparse.Namespace, Plan, Sequence[str] | None]:
         if options.rounds < 1:
             parser.error("--rounds must be at least 1")
         plan = replace(plan, rounds=options.rounds)
+    plan = replace(plan, history_file=options.history_file)
     return options, plan, names
 
 

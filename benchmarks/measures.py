@@ -132,3 +132,14 @@ IMPORT_TRIO = Measure("start.trio", "import trio", "ms")
 IMPORT_TRIONET = Measure("start.trionet", "import trionet", "ms")
 BARE_TYPER = Measure("start.typer", "a bare typer program, --version", "ms")
 TRIONET_VERSION = Measure("start.version", "trionet --version", "ms")
+
+HISTORY_PAGE = Measure("history.page", "history file: a page of 50", "ms")
+HISTORY_COMMON = Measure("history.common", "history file: search for the commonest word", "ms")
+HISTORY_RARE = Measure("history.rare", "history file: search for a rare word", "ms")
+HISTORY_LACKING = Measure(
+    "history.lacking", "history file: search for the commonest word in a room that lacks it", "ms"
+)
+HISTORY_WRITER = Measure(
+    "history.writer", "history file: written with index", "messages/s", more_is_better=True
+)
+HISTORY_RING = Measure("history.ring", "history in memory", "µs CPU/message")

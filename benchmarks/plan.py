@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,10 @@ class Plan:
         attack_scale: the part of an attack's attackers that take part.
         attack_seconds: the length of one attack.
         attack_patience: so long after an attack, missing lines count as lost.
+        history: how many messages the history file has.
+        history_file: the file; ``None``: one is made, and deleted at the end. One that exists is
+            used as it is, so it has to be made only once: `benchmarks.make_history`.
+        written: how many messages are written to measure the writer.
     """
 
     rounds: int = 5
@@ -56,6 +61,9 @@ class Plan:
     attack_scale: float = 1.0
     attack_seconds: float = 6.0
     attack_patience: float = 12.0
+    history: int = 10_000_000
+    history_file: Path | None = None
+    written: int = 200_000
 
 
 FULL = Plan()
@@ -81,4 +89,6 @@ QUICK = Plan(
     attack_scale=0.2,
     attack_seconds=1.0,
     attack_patience=4.0,
+    history=50_000,
+    written=20_000,
 )

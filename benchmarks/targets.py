@@ -62,7 +62,7 @@ class Target:
 
 def targets(plan: Plan) -> list[Target]:
     """Return all targets, in the order of the report."""
-    return [*_chat(plan), *_calc(), *_idle(plan), *_start(), *_hostile()]
+    return [*_chat(plan), *_calc(), *_idle(plan), *_start(), *_history(), *_hostile()]
 
 
 def _chat(plan: Plan) -> Iterator[Target]:
@@ -139,6 +139,13 @@ def _start() -> Iterator[Target]:
         bound=1.5,
         at_least=False,
     )
+
+
+def _history() -> Iterator[Target]:
+    yield Target(key=measures.HISTORY_WRITER.key, bound=20_000, at_least=True)
+    yield Target(key=measures.HISTORY_PAGE.key, bound=5, at_least=False)
+    for measure in (measures.HISTORY_COMMON, measures.HISTORY_RARE, measures.HISTORY_LACKING):
+        yield Target(key=measure.key, bound=100, at_least=False)
 
 
 # What an attacker may cost at most, in KiB: 100 before login, 256 for a member that is slowed down,

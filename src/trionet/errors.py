@@ -18,6 +18,7 @@
     ├── trionet.calc.NotServed          a calculator server does not serve this client
     ├── trionet.chat.NameRefused        a name that nobody can have here
     │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    ├── trionet.chat.HistoryError       a file that no history is kept in
     └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
 ``str()`` of each is one line that can follow ``error: ``. It says what is wrong, and what to do

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -188,7 +189,6 @@ async def test_a_missing_file_is_an_error_and_is_never_made(
     await program.expect_error(f"error: there is no file {file}")
     await program.expect_end(1)
     assert not file.exists()
-    assert not (tmp_path / "to").exists()
 
 
 async def test_a_room_that_the_file_does_not_have_is_an_error(
@@ -225,13 +225,18 @@ def test_what_the_index_lacks_is_found_too(file: Path) -> None:
     assert [event.number for event in found] == [4]
 
 
-def test_a_failed_backup_leaves_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    damage_at_once = sqlite3.connect(":memory:")
-    monkeypatch.setattr("trionet.chat.history.opening.open_for_reading", lambda _: damage_at_once)
-    damage_at_once.close()
-    with pytest.raises(HistoryError, match="cannot copy"):
-        back_up(file, file.with_name("copy"))
-    assert not file.with_name("copy").exists()
+def test_a_failed_backup_leaves_nothing(file: Path) -> None:
+    store = Store(file)
+    store.write([Said("lobby", n, n, 0, "Ann", ["some words " * 9]) for n in range(6, 3000)], 0)
+    store.close()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
+    try:
+        with pytest.raises(HistoryError, match=f"cannot copy {file} to"):
+            back_up(file, file.with_name("copy"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(file.parent.glob("copy*")) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,31 @@ async def test_a_room_that_nobody_used_for_long_is_known_after_its_first_page(
         assert history.last("old") == 1
         await history.page("nowhere", limit=9)
         assert history.last("nowhere") is None
+
+
+async def test_rows_are_never_numbered_again_after_all_was_forgotten(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(number, "old beans") for number in range(1, 30)])
+    async with open_history(file, days=1) as history:
+        while history._next_forget == 0.0:
+            await history._change.wait()
+    async with open_history(file) as history:
+        history.append([said(30, "new beans")])
+        await written(history)
+        assert not history._store.has_work
+        assert numbers(await history.search(Query(text="beans"))) == [30]
+
+
+async def test_the_end_is_clean_although_somebody_reads(file: Path) -> None:
+    async with open_history(file) as history:
+        epoch = history.restored.epoch
+        history.append(EVENTS)
+        await written(history)
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM events").fetchone()
+        history.append([Removed("lobby", 9, 9, 0, "Ann", 2)])
+    other.close()
+    async with open_history(file) as history:
+        assert history.restored.epoch == epoch
+        assert not holds(file, b"red bean")

@@ -91,6 +91,17 @@ def test_a_new_room_is_complete_unless_something_else_keeps_older_events() -> No
     assert (complete.floor("lobby"), part.floor("lobby")) == (0, 40)
 
 
+def test_events_before_a_time_can_be_dropped_from_all_rooms() -> None:
+    ring = Ring()
+    for time, room in enumerate("abab"):
+        ring.append(said(time + 1, room=room, time=time))
+    ring.append(said(9, room="c", time=0))
+    ring.drop_before(2)
+    assert [all_of(ring, room) for room in "abc"] == [[3], [4], []]
+    ring.drop_before(0)
+    assert [all_of(ring, room) for room in "abc"] == [[3], [4], []]
+
+
 def test_a_removed_text_is_gone_and_the_removal_is_an_event() -> None:
     ring = Ring()
     ring.append(said(1, "a", "b", "c"))

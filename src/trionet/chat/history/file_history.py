@@ -11,9 +11,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -195,26 +197,23 @@ class FileHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
-        here, floor = self._in_memory(room)
         removed = tuple(self._unwritten.removed(room))
+        # One more shows that there is more.
         most = limit + 1 + len(removed)
-        if after is not None:
-            events = (
-                []
-                if after >= floor
-                else await self._read(self._reader.after, room, after, floor + 1, most)
-            )
-            newer = [runs.cut(event, max(after, floor), _BEYOND) for event in here]
-            events += [event for event in newer if event is not None]
-            page = runs.oldest(events, limit, most_bytes, removed)
-        else:
+        if after is None:
             beyond = _BEYOND if before is None else before
-            older = [runs.cut(event, floor, beyond) for event in reversed(here)]
-            events = [event for event in older if event is not None]
+            events = list(islice(self._backwards(room, beyond), most))
             if sum(map(runs.count, events)) < most:
-                below = min(floor + 1, beyond)
+                below = min(self._in_file(room) + 1, beyond)
                 events += await self._read(self._reader.before, room, below, most)
             page = runs.newest(events, limit, most_bytes, removed)
+        else:
+            in_file = self._in_file(room)
+            newer = self._forwards(room, max(after, in_file), most)
+            events = []
+            if after < in_file:
+                events = await self._read(self._reader.after, room, after, in_file + 1, most)
+            page = runs.oldest([*events, *newer], limit, most_bytes, removed)
         if not page.events and room not in self._lasts:
             last = await self._read(self._reader.last, room)
             if last is not None:
@@ -247,16 +246,15 @@ class FileHistory:
         Cancellation:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
-        here, floor = self._in_memory(room)
         if number in self._unwritten.removed(room):
             await trio.lowlevel.checkpoint()
             return None
-        if number <= floor:
+        if number <= self._in_file(room):
             event = await self._read(self._reader.one, room, number)
         else:
             await trio.lowlevel.checkpoint()
-            parts = [runs.cut(event, number - 1, number + 1) for event in here]
-            event = next((part for part in parts if part is not None), None)
+            here = self._forwards(room, number - 1, 1)
+            event = runs.cut(here[0], number - 1, number + 1) if here else None
         return None if event is None else runs.found(event)
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
@@ -264,12 +262,10 @@ class FileHistory:
 
         Never a checkpoint.
         """
-        here, floor = self._in_memory(room)
-        if after < floor:
+        if after < self._in_file(room):
             return None
         removed = self._unwritten.removed(room)
-        parts = [runs.cut(event, after, _BEYOND) for event in here]
-        events = [part for part in parts if part is not None]
+        events = self._forwards(room, after, _BEYOND)
         if not removed:
             return events
         return [one for part in events for one in runs.singly(part) if one.number not in removed]
@@ -299,15 +295,31 @@ class FileHistory:
             with trio.move_on_after(patience):
                 await self._change.wait()
 
-    def _in_memory(self, room: str) -> tuple[list[RoomEvent], int]:
-        """Return a room's events in memory, and the number up to which they are in the file."""
+    def _in_file(self, room: str) -> int:
+        """Return the number up to which a room's events must be read from the file."""
         floor = self._ring.floor(room)
         first = self._unwritten.first_number(room)
-        if first is None or (floor is not None and floor < first):
-            if floor is None:
-                return [], self._lasts.get(room, _BEYOND - 1)
-            return self._ring.between(room, floor, _BEYOND), floor
-        return self._unwritten.of(room), first - 1
+        if floor is None:
+            # Of a room that is not known at all, anything may be in the file.
+            floor = self._lasts.get(room, _BEYOND - 1)
+        return floor if first is None else min(floor, first - 1)
+
+    def _backwards(self, room: str, before: int) -> Iterator[RoomEvent]:
+        """Yield a room's events that are not only in the file, the newest first."""
+        yield from self._ring.backwards(room, before)
+        floor = self._ring.floor(room)
+        first = self._unwritten.first_number(room)
+        if first is not None and (floor is None or first <= floor):
+            # The ring is too small for all that is not written yet.
+            before = before if floor is None else min(before, floor + 1)
+            yield from self._unwritten.backwards(room, before)
+
+    def _forwards(self, room: str, after: int, limit: int) -> list[RoomEvent]:
+        """Return so many of them behind a number, which is in the file or the last in it."""
+        floor = self._ring.floor(room)
+        if floor is not None and after >= floor:
+            return self._ring.between(room, after, _BEYOND)
+        return self._unwritten.after(room, after, limit)
 
     def _note_last(self, room: str, last: int) -> None:
         self._lasts[room] = last
@@ -345,7 +357,8 @@ class FileHistory:
             if has_more:
                 return
             self._wake = trio.Event()
-            with trio.move_on_after(_RETRY if self._store.has_work else _FORGET_EVERY):
+            seconds = inf if self._days is None else _FORGET_EVERY
+            with trio.move_on_after(_RETRY if self._store.has_work else seconds):
                 await self._wake.wait()
         if self._unwritten and self._unwritten.bytes < _MANY_BYTES:
             await trio.sleep(_COLLECT)
@@ -360,6 +373,7 @@ class FileHistory:
         if self._days is None or trio.current_time() < self._next_forget:
             return False
         before = self._clock() - self._days * _DAY
+        self._ring.drop_before(before)
         if await self._in_thread(partial(self._store.forget, before)):
             return True
         self._next_forget = trio.current_time() + _FORGET_EVERY
@@ -408,19 +422,25 @@ class FileHistory:
         """Write what is left, as far as there is time, and close the file."""
         # A new limiter: a thread that was given up may hold the old one.
         self._write_limiter = trio.CapacityLimiter(1)
+        began = trio.current_time()
+        problem = f"it took longer than {seconds:g} s"
         with trio.move_on_after(seconds):
             try:
                 while self._unwritten:
                     await self._write_batch()
-                while self._store.has_work:
-                    await self._in_thread(self._store.work)
                 if not self._unwritten.has_lost:
                     await self._in_thread(self._store.mark_clean)
+                problem = ""
+                # The index is large, and the next start goes on with it.
+                while self._store.has_work and not self._store.must_truncate:
+                    if trio.current_time() - began > seconds / 2:
+                        break
+                    await self._in_thread(self._store.work)
             except (sqlite3.Error, OSError) as error:
-                self._failed(error)
+                problem = reason_of(error)
             await self._in_thread(self._close)
-            return
-        self._tell(f"could not write all of the history to {self._file} in {seconds:g} s")
+        if problem:
+            self._tell(f"could not write all of the history to {self._file}: {problem}")
 
     def _close(self) -> None:
         self._reader.close()

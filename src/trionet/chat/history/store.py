@@ -70,7 +70,12 @@ class Store:
         self._is_merging = False
         # Whether removed text may still be in the log of the file.
         self.must_truncate = False
-        self._last_row: int = self._at.execute("SELECT max(id) FROM events").fetchone()[0] or 0
+        # Rows that were deleted do not come again: the index may still have them.
+        self._last_row: int = self._at.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM events), 0),"
+            " coalesce((SELECT max(topic_row) FROM rooms), 0), ?)",
+            [self._indexed],
+        ).fetchone()[0]
         self._rooms: OrderedDict[str, int] = OrderedDict()
         if self.has_index and sqlite3.sqlite_version_info >= (3, 42):
             self._at.execute("INSERT INTO words (words, rank) VALUES ('secure-delete', 1)")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history.ring import cost
-from trionet.chat.history.runs import count, last_number
+from trionet.chat.history.runs import count, cut, last_number
 
 # So much waits for a disk that is full or does not answer. Beyond it, the oldest are a gap.
 MAX_UNWRITTEN = 64 << 20
 
-# How many gaps are told apart in a room. Beyond that, two become one, and more is said to be lost
-# than was.
+# How many gaps are told apart in a room, and in how many rooms. (Each room takes some 300 bytes.)
+# Beyond that, more is said to be lost than was.
 MAX_GAPS = 20
+MAX_ROOMS_WITH_GAPS = 10_000
+
+# What a room takes besides its events, in bytes.
+_ROOM = 900
 
 
 class Unwritten:
@@ -40,7 +45,9 @@ class Unwritten:
         self._rooms: dict[str, deque[RoomEvent]] = {}
         # The numbers that were removed, by room, of removals that are here.
         self._removed: dict[str, dict[int, None]] = {}
-        self._gaps: dict[str, list[tuple[int, int]]] = {}
+        self._gaps: OrderedDict[str, list[tuple[int, int]]] = OrderedDict()
+        # Up to here anything may be lost, of rooms whose gaps are not known any more.
+        self._lost = 0
 
     def __len__(self) -> int:
         return len(self._events)
@@ -48,7 +55,11 @@ class Unwritten:
     def append(self, event: RoomEvent) -> None:
         """Put an event behind all others, and give up the oldest if it is too much."""
         self._events.append(event)
-        self._rooms.setdefault(event.room, deque()).append(event)
+        events = self._rooms.get(event.room)
+        if events is None:
+            events = self._rooms[event.room] = deque()
+            self.bytes += _ROOM
+        events.append(event)
         self.bytes += cost(event)
         if isinstance(event, Removed):
             self._removed.setdefault(event.room, {})[event.of] = None
@@ -78,6 +89,28 @@ class Unwritten:
         events = self._rooms.get(room)
         return events[0].number if events else None
 
+    def backwards(self, room: str, before: int) -> Iterator[RoomEvent]:
+        """Yield the events of a room with numbers below one, the newest first. Runs are cut.
+
+        They must not change meanwhile.
+        """
+        for event in reversed(self._rooms.get(room, ())):
+            part = cut(event, 0, before)
+            if part is not None:
+                yield part
+
+    def after(self, room: str, number: int, limit: int) -> list[RoomEvent]:
+        """Return events of a room with greater numbers, the oldest first; so many at most."""
+        events = self._rooms.get(room)
+        if events is None:
+            return []
+        start = bisect_left(events, number + 1, key=last_number)
+        parts = [
+            cut(event, number, last_number(event) + 1)
+            for event in islice(events, start, start + limit)
+        ]
+        return [part for part in parts if part is not None]
+
     def removed(self, room: str) -> Collection[int]:
         """Return the numbers of a room's texts that may still be in the file, but must not be."""
         return self._removed.get(room, ())
@@ -88,9 +121,10 @@ class Unwritten:
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
         """Return what was given up of a room behind a number, as pairs around it."""
-        return [
-            (max(low, after), high) for low, high in self._gaps.get(room, ()) if high > after + 1
-        ]
+        gaps = self._gaps.get(room)
+        if gaps is None:
+            return [(after, self._lost + 1)] if after < self._lost else []
+        return [(max(low, after), high) for low, high in gaps if high > after + 1]
 
     def _pop(self) -> RoomEvent:
         event = self._events.popleft()
@@ -102,6 +136,7 @@ class Unwritten:
             self._removed[event.room].pop(event.of, None)
         if not events:
             del self._rooms[event.room]
+            self.bytes -= _ROOM
             self._removed.pop(event.room, None)
         return event
 
@@ -114,3 +149,6 @@ class Unwritten:
             gaps[-1] = (gaps[-1][0], before)
         else:
             gaps.append((after, before))
+        if len(self._gaps) > MAX_ROOMS_WITH_GAPS:
+            _, forgotten = self._gaps.popitem(last=False)
+            self._lost = max(self._lost, forgotten[-1][1] - 1)

@@ -1,18 +1,19 @@
 """Make a large history file, to measure how fast pages and searches are.
 
-    python tools/make_history.py FILE              10 million messages, in some five minutes: 3 GB
-    python tools/make_history.py FILE --messages 1000000
+    python -m benchmarks.make_history FILE              10 million messages: 2.5 GB, some 5 minutes
+    python -m benchmarks.make_history FILE --messages 1000000
 
-Texts are ten words each, as frequent as words of a language are: `w0` is in nearly half of all
-messages, and most words are rare. Half of the messages are in `busy`; `quiet` has as many as ten
-of the other rooms together, and never the word `w0`. The last message of `lobby` alone has the word
-`needle`, and so has one in the middle.
+Texts are ten words each, as frequent as words of a language are: `w0` is in more than half of all
+messages, and most words are rare. Half of the messages are in `busy`. One in twenty is in `quiet`,
+and none of these has the word `w0`. Two messages, one in the middle and the last, have the word
+`needle`.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import re
 import time
 from itertools import accumulate
 from pathlib import Path
@@ -43,7 +44,7 @@ def make(file: Path, messages: int = MESSAGES) -> float:
     words = [f"w{number:x}" for number in range(WORDS)]
     weights = list(accumulate(1 / (rank + 1) for rank in range(WORDS)))
     texts = [" ".join(lots.choices(words, cum_weights=weights, k=10)) for _ in range(_TEXTS)]
-    without = [text.replace(f"{COMMON} ", "w1 ").replace(f" {COMMON}", "") for text in texts]
+    without = [re.sub(rf"\b{COMMON}\b", "w1", text) for text in texts]
     rooms = ["busy"] * 50 + [LACKS_COMMON] * 5 + [f"room{number}" for number in range(ROOMS - 55)]
     last = dict.fromkeys([*rooms, "lobby"], 0)
     began = time.perf_counter()
