@@ -8,13 +8,13 @@ from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
-from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.answering import Answering
+from trionet.chat.answers import Helped, Ignored, Mistaken, Ponged, TopicIs
 from trionet.chat.arrival import Arrival, hash_of
 from trionet.chat.errands import Errand, Pace, ask_the_past
 from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
 from trionet.chat.members import Member
-from trionet.chat.names import TOO_MANY_REFUSED
 from trionet.chat.operations import ConnectionId, RequestId
 from trionet.chat.requests import (
     Act,
@@ -43,26 +43,18 @@ from trionet.chat.requests import (
 )
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
-from trionet.chat.wire_format import WireFormat, check_format
+from trionet.chat.wire_format import WireFormat
 from trionet.checks import check_box, check_kind
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line
-from trionet.notices import EncodeNotice, LineRejected, ServerClosing
-
-# How many lines a peer may send in place of a name. People need two or three, and never ten. A
-# program that tried for ever would hold a connection and have names judged at the server's cost.
-MAX_REFUSED_NAMES = 10
-
-# A line costs its sender one token, and one more for each 4,096 bytes of its answer: as many as a
-# line may have. So a list of 10,000 members costs as much as 17 lines.
-BYTES_A_TOKEN = 4096
+from trionet.notices import EncodeNotice, ServerClosing
 
 # One object for everyone, so that a hub can encode it once for many.
 _HELPED = Helped()
 
 
-class Session:
+class Session(Answering):
     """One peer, from its first line until it leaves.
 
     Args:
@@ -88,10 +80,7 @@ class Session:
         tokens: the SHA-256 of the tokens that prove what it has said.
     """
 
-    __slots__ = (
-        "_board", "_charge", "_connection", "_encode_notice", "_on_taken_over", "_refused",
-        "_writer", "box", "ended", "errand", "member", "name", "tokens", "wire",
-    )  # fmt: skip
+    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "name", "tokens")
 
     def __init__(
         self,
@@ -111,34 +100,18 @@ class Session:
             check_callback("charge", charge, optional=False)
         if encode_notice is not None and not callable(encode_notice):
             check_callback("encode_notice", encode_notice)
-        self.ended = False
+        super().__init__(board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
-        self.member: int | None = None
         self.tokens: tuple[bytes, ...] = ()
-        self.box = box
-        self.wire = wire
         self.name: str | None = None
-        self._board = board
-        self._charge = charge
-        try:
-            self._encode_notice = encode_notice or wire.encode_notice
-        except AttributeError:
-            check_format(wire)
-            raise
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
-        self._refused = 0
         # Who wrote to it last: the number and the name.
         self._writer: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "open"
         return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
-
-    def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
-        """Speak another format from the first line on."""
-        self.wire = wire
-        self._encode_notice = encode_notice
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
@@ -227,14 +200,6 @@ class Session:
     def written_to(self, told: events.Told) -> None:
         """Take note that somebody wrote to the member alone."""
         self._writer = told.member, told.name
-
-    def answer(self, event: Event) -> None:
-        """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
-        if self.member is None:
-            # It has no place in the log's order, and its box is not in the hub.
-            self.box.put(self.wire.encode(event))
-        else:
-            self._charge_for(self._board.hub.tell(self.box, event))
 
     # -- requests
 
@@ -377,46 +342,3 @@ class Session:
             self.answer(self._board.views.present(name, id_))
         else:
             self.reject(f"there is no room {repeated(name)}", "no-such-room", id_)
-
-    # -- answers
-
-    def reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
-        """Tell the peer why its line was rejected."""
-        if self.member is not None:
-            self.answer(self._board.mistaken(reason, code, id_))
-        elif not self._ends_with_refusal(id_, is_login=is_login):
-            self.answer(Mistaken(reason, code, id_))
-
-    def _reject_unreadable(self, line: BadLine) -> None:
-        """Tell the peer that the toolkit could not read its line."""
-        if self.member is not None:
-            lines = self._encode_notice(LineRejected(line))
-            self._charge_for(self._board.hub.tell_lines(self.box, lines))
-        elif not self._ends_with_refusal(None, is_login=False):
-            self.box.put(self._encode_notice(LineRejected(line)))
-
-    def _ends_with_refusal(self, id_: RequestId, *, is_login: bool) -> bool:
-        """Count a refused name; end the session, and say so, if it is one too many."""
-        if not (is_login or self.wire.names_first):
-            return False
-        self._refused += 1
-        if self._refused < MAX_REFUSED_NAMES:
-            return False
-        self.ended = True
-        self.answer(Mistaken(TOO_MANY_REFUSED, "name-refused", id_))
-        return True
-
-    def _charge_for(self, answer_bytes: int) -> None:
-        """Charge the tokens that an answer of this size costs."""
-        if answer_bytes >= BYTES_A_TOKEN:
-            self._charge(answer_bytes // BYTES_A_TOKEN)
-
-    def _charge_for_lines(self, text: str) -> None:
-        """Charge a token for each further line of a text."""
-        if "\n" in text:
-            self._charge_for_more(1 + text.count("\n"))
-
-    def _charge_for_more(self, count: int) -> None:
-        """Charge a request that counts as `count` of them: the line has paid for one already."""
-        if count > 1:
-            self._charge(count - 1)

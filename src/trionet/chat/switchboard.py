@@ -10,7 +10,7 @@ What belongs to a connection, such as whom it ignores (`ignoring.py`), is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from trionet.abc import Box
 from trionet.chat import events
@@ -20,9 +20,10 @@ from trionet.chat.events import RoomEvent
 from trionet.chat.fan_out import FanOut
 from trionet.chat.history.kept import History
 from trionet.chat.ignoring import Ignoring
+from trionet.chat.local import Local
 from trionet.chat.log import LocalLog
 from trionet.chat.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
-from trionet.chat.returning import Guest, Returning
+from trionet.chat.returning import Returning
 from trionet.chat.room_views import RoomViews
 from trionet.chat.state import State
 from trionet.checks import check_kind, shown
@@ -30,25 +31,6 @@ from trionet.function_checks import check_callback
 
 # What a history keeps.
 _KEPT = frozenset(get_args(RoomEvent))
-
-
-class Local(Guest, Protocol):
-    """A session, as the switchboard sees it. `trionet.chat.session.Session` implements it."""
-
-    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Take note that it is a member."""
-
-    def taken_over(self) -> None:
-        """Take note that it is none any more: another connection has its member."""
-
-    def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer that it is none."""
-
-    def named(self, name: str) -> None:
-        """Take note that the member is called so."""
-
-    def written_to(self, told: events.Told) -> None:
-        """Take note that somebody wrote to the member alone."""
 
 
 class Switchboard:
