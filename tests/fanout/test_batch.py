@@ -61,6 +61,20 @@ def test_a_private_line_between_two_of_the_members_own_stays_between_what_others
     assert joined(close(batch).payload(batch.deltas["ann"])) == b"b\nprivate\nd\n"
 
 
+def test_private_lines_around_what_a_member_writes_stay_in_their_places() -> None:
+    batch = batch_of()
+    batch.publish("a")
+    batch.tell("ann", plain, "before")
+    batch.publish("own", ["ann"])
+    batch.publish("own too", ["ann"])
+    batch.tell("ann", plain, "behind")
+    batch.tell("ann", plain, "and behind that")
+    batch.publish("last", ["ann"])
+    batch.publish("b")
+    expected = b"a\nbefore\nbehind\nand behind that\nb\n"
+    assert joined(close(batch).payload(batch.deltas["ann"])) == expected
+
+
 def test_the_size_counts_entries_of_all_kinds_and_their_bytes() -> None:
     batch = batch_of(plain, doubled)
     assert (batch.size, batch.bytes) == (0, 0)

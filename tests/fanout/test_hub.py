@@ -83,6 +83,26 @@ async def test_a_batch_is_one_put_for_each_member() -> None:
         assert two.puts == [b"a\nb\nc\nx\n", b"d\n"]
 
 
+async def test_a_batch_does_not_wait_for_tasks_that_append_in_each_round_of_the_scheduler() -> None:
+    hub = Hub[str]()
+    (one,) = members_of(hub, 1)
+
+    async def append_without_end() -> None:
+        while True:
+            hub.publish("again")
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        # One before the hub and one behind it: whenever the hub looks, there is something new.
+        nursery.start_soon(append_without_end)
+        nursery.start_soon(hub.run)
+        nursery.start_soon(append_without_end)
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        assert len(one.puts) > 10
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_example_in_the_head_of_the_file_is_true() -> None:
     async with running_hub() as hub:
         ann, bob, cid, dee = members_of(hub, 4)

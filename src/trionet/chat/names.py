@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
+from msgspec import Struct
 from precis_i18n import get_profile
 
 from trionet.chat.skeleton import skeletons_of
@@ -81,8 +81,7 @@ class NameTaken(NameRefused):
     """A member has this name, or one that looks like it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True, gc=False):
     """A name that has passed all rules.
 
     Attributes:
@@ -114,7 +113,7 @@ def parse_name(text: str) -> Name:
     name = parse_room_name(text)
     if name.key in _RESERVED:
         raise NameRefused(f"nobody can be called {name}")
-    if not {*map(_without_marks, name.skeletons)}.isdisjoint(_reserved_skeletons()):
+    if not _reserved_skeletons().isdisjoint(map(_without_marks, name.skeletons)):
         raise NameRefused(f"nobody can be called {name}, which looks like a reserved word")
     return name
 

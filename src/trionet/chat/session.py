@@ -207,9 +207,6 @@ class Session(Answering):
         match request:
             case None:
                 pass
-            case LogIn(_, _, id_) if self._board.is_closing:
-                self.answer(Mistaken("server is closing", "closing", id_))
-                self.ended = True
             case LogIn():
                 self._log_in(request)
             case Ping(id_):
@@ -220,6 +217,10 @@ class Session(Answering):
                 raise Misunderstood("log in first", code="not-logged-in")
 
     def _log_in(self, request: LogIn) -> None:
+        if self._board.is_closing:
+            self.answer(Mistaken("server is closing", "closing", request.id))
+            self.ended = True
+            return
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))

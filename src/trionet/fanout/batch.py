@@ -35,21 +35,10 @@ _NEWLINES = frozenset(b"\n")
 _FIRST = itemgetter(0)
 
 
-class _Gap:
-    """A run of publications, ``begin`` to ``end``, that leaves one member out."""
-
-    __slots__ = ("begin", "end")
-
-    def __init__(self, begin: int) -> None:
-        self.begin = begin
-        self.end = begin + 1
-
-
-class _Told(NamedTuple):
-    """Lines for one member alone, in front of the publication at `begin`."""
-
-    begin: int
-    lines: bytes
+# Where one member's lines differ: in place of the publications from one place to another, it gets
+# these lines. Without lines it is a gap; between equal places, lines for the member alone. A plain
+# tuple: with a class for each of the two, a login took 0.5 µs more.
+_Change: TypeAlias = tuple[int, int, bytes]
 
 
 class Delta:
@@ -67,7 +56,7 @@ class Delta:
 
     def __init__(self, start: int = 0) -> None:
         self.start = start
-        self.changes: list[_Gap | _Told] = []
+        self.changes: list[_Change] = []
         self.spans: dict[Hashable, list[tuple[int, int | None]]] | None = None
 
 
@@ -106,9 +95,6 @@ class Payload(NamedTuple):
     size: int
 
 
-NOTHING = Payload([], 0, 0)
-
-
 class EncodedBatch:
     """What a batch publishes on some topics, in one format.
 
@@ -123,7 +109,9 @@ class EncodedBatch:
         lines: how many lines `whole` holds.
     """
 
-    __slots__ = ("_chunks", "_counts", "_numbers", "_offsets", "_places", "lines", "whole")
+    __slots__ = (
+        "_chunks", "_counts", "_numbers", "_offsets", "_places", "_view", "lines", "whole",
+    )  # fmt: skip
 
     def __init__(
         self, places: Sequence[int], chunks: list[bytes], counts: list[int] | None = None
@@ -138,6 +126,7 @@ class EncodedBatch:
         # Made when the first member needs them whose lines differ.
         self._offsets: Sequence[int] | None = None
         self._numbers: Sequence[int] = ()
+        self._view = memoryview(b"")
 
     def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
         """Return one member's lines.
@@ -149,29 +138,31 @@ class EncodedBatch:
         if self._offsets is None:
             self._offsets = self._measure()
         offsets, numbers, places = self._offsets, self._numbers, self._places
-        view = memoryview(self.whole)
         delta = delta or _NO_DELTA
         here = bisect_left(places, delta.start) if delta.start else 0
         last = len(places) if end is None else bisect_left(places, end)
+        view = self._view
         pieces: list[bytes | memoryview] = []
         lines = numbers[last] - numbers[here] if here < last else 0
-        for change in delta.changes:
-            at = max(here, bisect_left(places, change.begin, here, last))
-            pieces.append(view[offsets[here] : offsets[at]])
-            if isinstance(change, _Gap):
-                here = max(here, bisect_left(places, change.end, at, last))
+        for begin, until, instead in delta.changes:
+            at = bisect_left(places, begin, here, last)
+            # Nothing that is empty: a slice takes as long as a search.
+            if offsets[here] < offsets[at]:
+                pieces.append(view[offsets[here] : offsets[at]])
+            here = at
+            if begin < until:
+                here = bisect_left(places, until, at, last)
                 lines -= numbers[here] - numbers[at]
-            else:
-                here = at
-                pieces.append(change.lines)
-                lines += change.lines.count(b"\n")
-        if here < last:
+            if instead:
+                pieces.append(instead)
+                lines += instead.count(b"\n")
+        if here < last and offsets[here] < offsets[last]:
             pieces.append(view[offsets[here] : offsets[last]])
-        pieces = [piece for piece in pieces if piece]
         return Payload(pieces, lines, sum(map(len, pieces)))
 
     def _measure(self) -> Sequence[int]:
         chunks, self._chunks = self._chunks, []
+        self._view = memoryview(self.whole)
         counts = self._counts
         # Nearly always each event is one line; then `counts` already are the numbers of lines.
         if counts is None or self.lines != sum(counts) or not all(chunks):
@@ -243,6 +234,7 @@ class Batch(Generic[E, B]):
     __slots__ = (
         "_at",
         "_encoded",
+        "_for_members",
         "_formats_of",
         "_report",
         "_told",
@@ -270,6 +262,9 @@ class Batch(Generic[E, B]):
         # take over its identity.
         self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
         self._encoded: dict[tuple[Encode[E], frozenset[Hashable]], EncodedBatch] = {}
+        # The same by all topics of a member. Without it, each of a thousand who come in one batch
+        # has to find out on which of its topics something was published: 1 µs.
+        self._for_members: dict[tuple[Encode[E], frozenset[Hashable] | None], EncodedBatch] = {}
 
     def publish(
         self, event: E, exclude: Iterable[B] = (), *, topic: Hashable = None, entries: int = 1
@@ -341,7 +336,7 @@ class Batch(Generic[E, B]):
         """Add lines for one member, and return how many bytes they are."""
         self.size += 1
         self.bytes += len(lines)
-        self._delta_of(box).changes.append(_Told(self._at, lines))
+        self._delta_of(box).changes.append((self._at, self._at, lines))
         return len(lines)
 
     def add(self, box: B, encode: Encode[E], topics: Collection[Hashable] | None = ()) -> None:
@@ -408,16 +403,16 @@ class Batch(Generic[E, B]):
             delta: how its lines differ; ``None``: not at all.
             end: the first place that is not for it any more; ``None``: all are.
         """
-        active = self.active(topics)
-        spans = None if delta is None else delta.spans
-        if spans:
-            active += [topic for topic in spans if topic in self.topics and topic not in active]
-            if not spans.keys().isdisjoint(active):
-                assert delta is not None
+        if delta is not None and delta.spans:
+            active = self.active(topics)
+            active += [one for one in delta.spans if one in self.topics and one not in active]
+            if not delta.spans.keys().isdisjoint(active):
                 return self._between(encode, active, delta, end)
-        if not active and delta is None:
-            return NOTHING
-        return self.encoded(encode, active).payload(delta, end)
+        key = encode, None if topics is None else frozenset(topics)
+        encoded = self._for_members.get(key)
+        if encoded is None:
+            encoded = self._for_members[key] = self.encoded(encode, self.active(topics))
+        return encoded.payload(delta, end)
 
     def _between(
         self, encode: Encode[E], active: list[Hashable], delta: Delta, end: int | None
@@ -462,11 +457,11 @@ class Batch(Generic[E, B]):
     def _leave_out(self, box: B) -> None:
         """Leave a member out of the next publication."""
         changes = self._delta_of(box).changes
-        last = changes[-1] if changes else None
-        if type(last) is _Gap and last.end == self._at:
-            last.end += 1
+        if changes and changes[-1][1] == self._at:
+            begin, _, lines = changes.pop()
+            changes.append((begin, self._at + 1, lines))
         else:
-            changes.append(_Gap(self._at))
+            changes.append((self._at, self._at + 1, b""))
 
     def _delta_of(self, box: B) -> Delta:
         delta = self.deltas.get(box)

@@ -419,9 +419,15 @@ class Hub(Generic[E]):
         try:
             while True:
                 batch = await self._log_receive.receive()
-                # One more round of the scheduler lets other tasks append to this batch. Fewer and
-                # larger batches carry a quarter more lines a second in a busy room.
-                await trio.lowlevel.checkpoint()
+                # Two rounds of the scheduler let other tasks append to this batch, the second only
+                # if the first brought something. Fewer and larger batches are cheaper: the first
+                # round is a quarter more lines a second in a busy room; the second is a tenth less
+                # CPU among 1,000 members, and up to 5 % among 100. A third gained nothing.
+                for _ in range(2):
+                    size = batch.size
+                    await trio.lowlevel.checkpoint()
+                    if batch.size == size:
+                        break
                 delivered, self._delivered = self._delivered, None
                 self._batch = None
                 self._delivering, self._delivering_bytes = batch.size, batch.bytes

@@ -370,6 +370,26 @@ async def test_pages_have_all_that_is_not_written_even_beyond_the_ring(
         hanging.go.set()
 
 
+async def test_a_text_that_only_the_file_has_is_hidden_until_it_is_erased_there(
+    file: Path, hanging: Hanging
+) -> None:
+    hanging.go.set()
+    async with open_history(file) as history:
+        history.append([said(number, f"message {number}") for number in range(1, 6)])
+    async with open_history(file) as history:
+        hanging.go.clear()
+        history.append([Removed("lobby", 6, 6, 0, "Ann", 3)])
+        assert await numbers(history) == [1, 2, 4, 5, 6]
+        page = await history.page("lobby", before=5, limit=2)
+        assert ([event.number for event in page.events], page.more) == ([2, 4], True)
+        page = await history.page("lobby", after=1, limit=2)
+        assert ([event.number for event in page.events], page.more) == ([2, 4], True)
+        found = await history.search(Query(text="message", limit=4))
+        assert ([event.number for event in found.events], found.more) == ([1, 2, 4, 5], False)
+        assert await history.find("lobby", 3) is None
+        hanging.go.set()
+
+
 async def test_without_full_text_search_texts_are_looked_at_one_by_one(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,8 +174,7 @@ class FileHistory:
         if not self._unwritten:
             self._progress = trio.current_time()
         for event in events:
-            self._ring.append(event)
-            self._unwritten.append(event)
+            self._unwritten.append(event, self._ring.append(event))
             self._note_last(event.room, runs.last_number(event))
         self._wake.set()
 

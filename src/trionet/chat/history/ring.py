@@ -114,8 +114,11 @@ class Ring:
     def __repr__(self) -> str:
         return f"<trionet.chat.history.Ring: {len(self._rooms)} rooms, {self.bytes:,} bytes>"
 
-    def append(self, event: RoomEvent) -> None:
-        """Keep an event, and let the oldest go for it. A `Removed` erases the text it names."""
+    def append(self, event: RoomEvent) -> int:
+        """Keep an event, and let the oldest go for it; return its `cost`.
+
+        A `Removed` erases the text that it names.
+        """
         room = self._rooms.get(event.room)
         if room is None:
             room = _Room(0 if self._is_all else event.number - 1)
@@ -139,6 +142,7 @@ class Ring:
             self._drop_first(room)
         while self.bytes > self._max_bytes and self._drop_oldest():
             pass
+        return taken
 
     def drop_before(self, time: int) -> None:
         """Drop all events before a time, in milliseconds since 1970, UTC."""

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from trionet.chat.events import Removed, RoomEvent
-from trionet.chat.history.ring import cost
 from trionet.chat.history.runs import count, cut, last_number
 
 # So much waits for a disk that is full or does not answer. Beyond it, the oldest are a gap.
@@ -41,6 +40,7 @@ class Unwritten:
         self.has_lost = False
         self._most = most
         self._events: deque[RoomEvent] = deque()
+        self._costs: deque[int] = deque()
         # The same by room, in the same order.
         self._rooms: dict[str, deque[RoomEvent]] = {}
         # The numbers that were removed, by room, of removals that are here.
@@ -52,15 +52,21 @@ class Unwritten:
     def __len__(self) -> int:
         return len(self._events)
 
-    def append(self, event: RoomEvent) -> None:
-        """Put an event behind all others, and give up the oldest if it is too much."""
+    def append(self, event: RoomEvent, taken: int) -> None:
+        """Put an event behind all others, and give up the oldest if it is too much.
+
+        Args:
+            event: the event.
+            taken: its `ring.cost`, which the ring has found out already.
+        """
         self._events.append(event)
+        self._costs.append(taken)
         events = self._rooms.get(event.room)
         if events is None:
             events = self._rooms[event.room] = deque()
             self.bytes += _ROOM
         events.append(event)
-        self.bytes += cost(event)
+        self.bytes += taken
         if isinstance(event, Removed):
             self._removed.setdefault(event.room, {})[event.of] = None
         while self.bytes > self._most and len(self._events) > 1:
@@ -129,7 +135,7 @@ class Unwritten:
     def _pop(self) -> RoomEvent:
         event = self._events.popleft()
         self.position += 1
-        self.bytes -= cost(event)
+        self.bytes -= self._costs.popleft()
         events = self._rooms[event.room]
         events.popleft()
         if isinstance(event, Removed):
