@@ -13,6 +13,7 @@ import trio.testing
 from program import Event, Program, served
 from trionet import Limits
 from trionet.chat import returning, server
+from trionet.testing import Link
 
 HOLD: dict[str, Any] = {"hold": True}
 
@@ -343,6 +344,57 @@ async def test_a_drain_holds_nobody(autojump_clock: trio.testing.MockClock) -> N
         await room.server.drain()
         await ann.expect("closing", reason="server is closing")
         await room.ended.wait()
+
+
+@pytest.mark.parametrize("rooms", [["lobby"], ["lobby", "x"]])
+async def test_what_is_said_during_the_replay_comes_once_and_in_its_place(
+    rooms: list[str], autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", 3000)
+    async with served() as room:
+        ann, welcome = await room.log_in("Ann", rooms=rooms)
+        for _ in rooms:
+            await ann.expect("entered")
+        for number in range(200):
+            for name in rooms:
+                await ann.request("say", room=name, text=f"{number}")
+                await ann.expect("said")
+        bob = await room.connect("Bob", link=Link(capacity=500))
+        seen = dict.fromkeys(rooms, 5)
+        await bob.request("login", name="Bob", seen=seen, epoch=welcome["epoch"], rooms=rooms)
+        await bob.expect("welcome")
+        told: dict[str, list[int]] = {name: [] for name in rooms}
+        joined = dict.fromkeys(rooms, 0)
+        for _ in rooms:
+            event = await ann.expect("joined", name="Bob")
+            joined[event["room"]] = event["number"]
+        entered = 0
+        for turn in range(1000):
+            # She says a line for each few that he reads, as long as he is not there yet.
+            name = rooms[turn % len(rooms)]
+            await ann.request("say", room=name, text="meanwhile", id=turn)
+            while (await ann.receive()).get("re") != turn:
+                pass
+            for _ in range(7):
+                event = await bob.receive()
+                if event["type"] == "entered":
+                    entered += 1
+                else:
+                    assert event["type"] == "said"
+                    told[event["room"]].append(event["number"])
+                if entered == len(rooms):
+                    break
+            if entered == len(rooms):
+                break
+        await ann.request("say", room=rooms[-1], text="the end")
+        while event.get("text") != "the end":
+            event = await bob.receive()
+            told[event["room"]].append(event["number"])
+        for name in rooms:
+            # Bob's own joining is not told to him.
+            first = told[name][0]
+            assert set(range(first, told[name][-1] + 1)) - set(told[name]) <= {joined[name]}
+            assert told[name] == sorted(set(told[name]))
 
 
 # A restart, with a file.
