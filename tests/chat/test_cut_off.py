@@ -19,7 +19,7 @@ CUTS = ("reset", "stall", "half-close", "receipt lost")
 
 async def cut(follower: Follower, how: str, rng: random.Random) -> None:
     """Cut a follower off while it says something."""
-    await follower.entered.wait()
+    await follower.entered()
     stream = follower.stream
     assert isinstance(stream, MemoryStream)
     said = f"in front of the cut, {rng.random()}"

@@ -16,9 +16,9 @@ import trio
 from trionet.connection.linestream import LineStream
 from trionet.errors import TrionetError
 
-# What a connection raises that is no more, or on which something is being sent.
+# What a connection raises that is no more.
 _LOST = (
-    trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, trio.EndOfChannel,
+    trio.BrokenResourceError, trio.ClosedResourceError, trio.EndOfChannel,
 )  # fmt: skip
 
 Event = dict[str, Any]
@@ -39,6 +39,7 @@ class Follower:
         stream: the connection of now.
         resumed: how often it was resumed.
         epochs: the epochs that it was told.
+        is_in: whether it is in the lobby, over the connection of now.
     """
 
     def __init__(self, name: str, connect: Connect) -> None:
@@ -49,13 +50,15 @@ class Follower:
         self.stream: trio.abc.Stream | None = None
         self.resumed = 0
         self.epochs: list[str] = []
-        self.entered = trio.Event()
+        self.is_in = False
         self._connect = connect
         self._token: str | None = None
         self._seen: dict[str, int] = {}
         self._ids = itertools.count(1)
         self._unanswered: dict[int, Event] = {}
-        self._answer = trio.Event()
+        self._sending = trio.Lock()
+        # Set, and replaced, with each event.
+        self._told = trio.Event()
 
     async def say(self, text: str) -> None:
         """Say something in the lobby, now or when the connection is back."""
@@ -64,29 +67,37 @@ class Follower:
         self._unanswered[id_] = request
         await self._send(request)
 
+    async def entered(self) -> None:
+        """Wait until it is in the lobby, over a new connection or still."""
+        await self.wait_until(lambda: self.is_in)
+
     async def settled(self) -> None:
         """Wait until all that was said is answered."""
-        while self._unanswered:
-            self._answer = trio.Event()
-            await self._answer.wait()
+        await self.wait_until(lambda: not self._unanswered)
+
+    async def wait_until(self, is_so: Callable[[], object]) -> None:
+        """Wait until something is so of what it was told."""
+        while not is_so():
+            await self._told.wait()
 
     async def run(self) -> None:
         """Come back whenever the connection is lost, until cancelled."""
         while True:
             try:
-                self.stream = await self._connect()
-                await self._converse(LineStream(self.stream))
+                async with await self._connect() as self.stream:
+                    await self._converse(LineStream(self.stream))
             except (*_LOST, OSError, TrionetError):
                 pass
             await trio.sleep(0.01)
 
     async def _send(self, request: Event) -> None:
-        if self.stream is not None and self.entered.is_set():
+        if self.stream is not None and self.is_in:
             with suppress(*_LOST):
-                await self.stream.send_all(json.dumps(request).encode() + b"\n")
+                async with self._sending:
+                    await self.stream.send_all(json.dumps(request).encode() + b"\n")
 
     async def _converse(self, lines: LineStream) -> None:
-        self.entered = trio.Event()
+        self.is_in = False
         login: Event = {"type": "login", "name": self.name, "hold": True}
         if self._token is not None:
             login.update(token=self._token, epoch=self.epochs[-1], seen=self._seen)
@@ -95,8 +106,9 @@ class Follower:
             line = await lines.receive()
             event: Event = json.loads(line)
             self._take(event)
+            self._told.set()
+            self._told = trio.Event()
             if event["type"] == "entered":
-                self.entered.set()
                 for request in list(self._unanswered.values()):
                     await self._send(request)
 
@@ -109,6 +121,7 @@ class Follower:
                 if not self.epochs or self.epochs[-1] != event["epoch"]:
                     self.epochs.append(event["epoch"])
             case "entered":
+                self.is_in = True
                 self._seen[event["room"]] = event["last"]
             case "missed":
                 self.missed.append(event)
@@ -120,7 +133,6 @@ class Follower:
                 number, room = event["number"], event["room"]
                 if re is not None:
                     self._unanswered.pop(re, None)
-                    self._answer.set()
                 if number <= self._seen.get(room, 0):
                     # A receipt that came again.
                     assert event in self.transcript

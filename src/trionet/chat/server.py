@@ -40,7 +40,7 @@ from trionet.chat.state import State
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.timer import Timer
 from trionet.chat.wire_format import WireFormat, check_format
-from trionet.checks import check_flag
+from trionet.checks import check_flag, shown
 from trionet.connection.opening import Opening
 from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
@@ -129,6 +129,10 @@ async def serve(
     check_flag("forever", forever)
     ROOMS.check("max_rooms", max_rooms)
     GRACE_SECONDS.check("grace", grace)
+    if not isinstance(history, str | Path):
+        raise TypeError(
+            f"history must be 'memory', 'none' or the path of a file, not {shown(history)}"
+        )
     if history_days is not None:
         HISTORY_DAYS.check("history_days", history_days)
     check_flag("show_messages", show_messages)

@@ -100,6 +100,8 @@ class Session(Answering):
             check_callback("charge", charge, optional=False)
         if encode_notice is not None and not callable(encode_notice):
             check_callback("encode_notice", encode_notice)
+        if not callable(on_taken_over):
+            check_callback("on_taken_over", on_taken_over, arguments=0, optional=False)
         super().__init__(board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()

@@ -74,6 +74,10 @@ class Switchboard:
         check_callback("on_empty", on_empty, arguments=0, optional=False)
         check_callback("on_deadline", on_deadline, arguments=0, optional=False)
         check_callback("draw_token", draw_token, arguments=0, optional=False)
+        if not (history is None or hasattr(history, "recent")):
+            raise TypeError(
+                f"history must keep events, as MemoryHistory() does, not {shown(history)}"
+            )
         self.state = state or State()
         self.is_closing = False
         self.hub = hub
@@ -107,8 +111,7 @@ class Switchboard:
             events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
             events.TakenOver: self._taken_over,
-            # Nobody is told.
-            events.Held: lambda _: None,
+            events.Held: lambda _: None,  # nobody is told
             events.EpochBegan: self._epoch_began,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
