@@ -5,21 +5,22 @@ from __future__ import annotations
 import sys
 
 import trionet
-from benchmarks.peers.wire import calculate
+from benchmarks.peers.wire import answer
 
 
 async def serve(connection: trionet.Connection) -> None:
     """Run one client's session."""
     named = False
     while batch := await connection.lines.receive_batch():
-        lines = [str(line).encode() for line in batch]
+        lines = [str(line) for line in batch]
         if not named:
             del lines[0]
             named = True
-        if b"q" in lines:
-            connection.outbox.put(b"".join(map(calculate, lines[: lines.index(b"q")])))
+        if "q" in lines:
+            del lines[lines.index("q") :]
+            connection.outbox.put(trionet.encode_lines(map(answer, lines)))
             return
-        connection.outbox.put(b"".join(map(calculate, lines)))
+        connection.outbox.put(trionet.encode_lines(map(answer, lines)))
         if connection.outbox.is_blocked:
             await connection.outbox.flush()
 

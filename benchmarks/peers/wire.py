@@ -69,3 +69,19 @@ def calculate(line: bytes) -> bytes:
     except (ValueError, KeyError, InvalidOperation, DecimalException):
         return b"error: not an operation\n"
     return f"{result.normalize() + 0:f}\n".encode()
+
+
+def answer(line: str) -> str:
+    """Return the reply to one operation, for a toolkit that decodes and encodes lines itself.
+
+    It does the same as `calculate`. Neither calls the other, because that call would be counted as
+    the server's.
+    """
+    try:
+        left, operator, right = line.split()
+        result = OPERATORS[operator](Decimal(left), Decimal(right))
+    except DivisionByZero:
+        return "error: division by zero"
+    except (ValueError, KeyError, InvalidOperation, DecimalException):
+        return "error: not an operation"
+    return f"{result.normalize() + 0:f}"

@@ -154,6 +154,22 @@ async def test_answers_are_not_held_for_longer_than_a_millisecond(
         assert [arrived(theirs) for _, theirs in ends] == [b"line\n"] * 3 + [b""] * 2
 
 
+@pytest.mark.parametrize(("held", "sent"), [(0.0009, b""), (0.0011, b"line\n")])
+async def test_a_task_that_lets_the_others_have_their_turn_sends_what_is_overdue(
+    monkeypatch: pytest.MonkeyPatch, held: float, sent: bytes
+) -> None:
+    ours, theirs = pair()
+    async with deferring() as (sends, nursery):
+        Outbox(ours, nursery, deferred=sends).put(b"line\n")
+        # Its owner works on a costly line, and has no answer yet.
+        costly = Outbox(pair()[0], nursery, deferred=sends)
+        monkeypatch.setattr(deferred, "perf_counter", lambda: held)
+        turn = costly.flush().__await__()
+        next(turn)
+        assert arrived(theirs) == sent
+        turn.close()
+
+
 # What is held counts, and is bounded
 
 

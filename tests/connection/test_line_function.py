@@ -46,13 +46,13 @@ def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What `AtOnce` has returned each time: whether the task could go on waiting."""
     made: list[bool] = []
-    call = AtOnce.__call__
+    call = AtOnce.serve
 
     def recorded(self: AtOnce) -> bool:
         made.append(call(self))
         return made[-1]
 
-    monkeypatch.setattr(AtOnce, "__call__", recorded)
+    monkeypatch.setattr(AtOnce, "serve", recorded)
     return made
 
 

@@ -43,7 +43,7 @@ class AtOnce:
         self._answer = answer
         self._faults = faults
 
-    def __call__(self) -> bool:
+    def serve(self) -> bool:
         """Answer what has come, and return whether the task may go on waiting."""
         lines, outbox = self._lines, self._outbox
         # Do not work ahead of a peer that does not read: the task waits for it.

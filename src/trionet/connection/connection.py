@@ -231,7 +231,7 @@ class Connection:
         if hasattr(self.stream, "call_on_input"):
             hook = None
             if answer is not None:
-                hook = AtOnce(self.lines, self.outbox, answer, self._encode_notice.faults)
+                hook = AtOnce(self.lines, self.outbox, answer, self._encode_notice.faults).serve
             cast(CallsOnInput, self.stream).call_on_input(hook)
 
     async def _answer(self, bad_line: BadLine) -> None:

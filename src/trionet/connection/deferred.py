@@ -14,7 +14,9 @@ The plan, and why nothing is ever left unsent:
 - So an outbox holds bytes only while that task is about to run. Nothing is deferred before `run`
   has begun or after it has ended. Whoever cannot wait for it calls `Outbox.release`: a close, a
   cancellation, the hub.
-- Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent.
+- Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent, and
+  so does the next task that waits for its outbox, as one with costly lines does between its slices.
+  Whoever flushes itself (`begin`) has a limit of its own, of two milliseconds.
 """
 
 from __future__ import annotations
@@ -83,18 +85,29 @@ class DeferredSends:
 
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
+        if self._flushes:
+            # Soon: whoever flushes has an eye on the time.
+            self._boxes.append(box)
+            return
         now = perf_counter()
         if not self._boxes:
             self._since = now
         elif now - self._since > _LONGEST:
-            # Whoever flushes at the end of the round still does.
-            flushes = self._flushes
             self.flush()
-            self._flushes, self._since = flushes, now
+            self._since = now
         self._boxes.append(box)
-        if not (self._flushes or self._is_woken) and self._task is not None:
+        if not self._is_woken and self._task is not None:
             self._is_woken = True
             trio.lowlevel.reschedule(self._task, WOKEN)
+
+    def flush_overdue(self) -> None:
+        """Send everything that is held if some of it has been for a millisecond. No checkpoint.
+
+        Whoever lets the others have their turn calls this first. A task with costly lines may not
+        have an answer yet, and so would not come to `add`.
+        """
+        if self._boxes and perf_counter() - self._since > _LONGEST:
+            self.flush()
 
     def flush(self) -> None:
         """Send everything that is held. Never a checkpoint."""

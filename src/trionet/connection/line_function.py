@@ -7,6 +7,7 @@ everything that does not go that way, and gives the same answers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import TypeAlias
@@ -41,7 +42,7 @@ async def serve_with(function: LineFunction, connection: Connection) -> None:
     """
     lines, outbox = connection.lines, connection.outbox
     answering = Answering(function)
-    connection.answer_at_once(answering)
+    connection.answer_at_once(answering.answer)
     while left := await lines.receive_batch():
         answering.raise_failure()
         while left:
@@ -49,7 +50,7 @@ async def serve_with(function: LineFunction, connection: Connection) -> None:
                 connection.tell(LineRejected(left[0]))
                 left = left[1:]
                 continue
-            answers, left = answering(left)
+            answers, left = answering.answer(left)
             if answers:
                 outbox.put(answers)
             answering.raise_failure()
@@ -75,7 +76,7 @@ class Answering:
         self._function = function
         self._failure: Exception | None = None
 
-    def __call__(self, lines: list[Line]) -> tuple[bytes, list[Line]]:
+    def answer(self, lines: list[Line]) -> tuple[bytes, list[Line]]:
         """Answer lines until one is bad or fails, or the others' turn has come. Never raises.
 
         Returns:
@@ -85,7 +86,8 @@ class Answering:
         function = self._function
         answers: list[str] = []
         done = 0
-        until = perf_counter() + _SECONDS_AT_ONCE
+        # One line is answered in any case.
+        until = perf_counter() + _SECONDS_AT_ONCE if len(lines) > 1 else math.inf
         try:
             for line in lines:
                 if type(line) is not str:

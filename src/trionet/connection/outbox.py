@@ -251,6 +251,8 @@ class Outbox(Holds):
         Cancellation: loses nothing.
         """
         if self._queue is None:
+            if self._deferred is not None:
+                self._deferred.flush_overdue()
             await trio.lowlevel.checkpoint()
             if self._held and self._deferred is not None:
                 # The round is over. Whoever comes first sends for all, so that nobody sends between

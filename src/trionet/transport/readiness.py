@@ -26,9 +26,10 @@ from __future__ import annotations
 
 import math
 import select
+import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import outcome
 import trio
@@ -83,7 +84,7 @@ class Input:
         on_input: called when input comes while a task waits for it; see `trionet.abc.CallsOnInput`.
     """
 
-    __slots__ = ("_owner", "fd", "on_input", "reads", "task")
+    __slots__ = ("_owner", "_trap", "fd", "on_input", "reads", "task")
 
     def __init__(self, owner: Readiness, fd: int) -> None:
         self._owner = owner
@@ -94,8 +95,10 @@ class Input:
         # How many reads are worth trying although the kernel will report nothing new. Infinite once
         # the peer has ended or reset the connection: a read never blocks again.
         self.reads: float = 0
+        self._trap: object = _trap(self)
 
-    async def wait(self) -> None:
+    @types.coroutine
+    def wait(self) -> Generator[Any, Any, None]:
         """Wait until a read is likely to return something.
 
         Raises:
@@ -104,14 +107,16 @@ class Input:
         Cancellation: loses nothing. Always a checkpoint.
         """
         if self.reads:
-            await trio.lowlevel.checkpoint()
+            yield from trio.lowlevel.checkpoint()  # noqa: ASYNC105
             # Another task may have taken the last read during the checkpoint.
             self.reads = max(self.reads - 1, 0)
             return
         if self.task is not None:
             raise trio.BusyResourceError("another task waits for this socket's input")
         self.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self)
+        woken = yield self._trap
+        if woken is not WOKEN:
+            woken.unwrap()
 
     def __call__(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         """End a wait that is cancelled.
@@ -140,6 +145,19 @@ class Input:
         """
         self.call_off(error)
         self._owner.forget(self.fd)
+        # It holds this object: a cycle.
+        self._trap = None
+
+
+def _trap(abort: Callable[[object], trio.lowlevel.Abort]) -> object:
+    """Return what ``trio.lowlevel.wait_task_rescheduled(abort)`` tells Trio's scheduler.
+
+    It is the same for each wait of a socket, so it is made once and each wait hands it out again.
+    """
+    waiting = trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105
+    told = waiting.send(None)
+    waiting.close()
+    return told
 
 
 class Readiness:
