@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ import trio
 import trio.testing
 
 from pseudo_terminal import PseudoTerminal
+from trionet.chat import Client, serve
+from trionet.chat.client_events import Left
 from trionet.chat.window import calls
 from trionet.chat.window.model import Window
+from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window
 from trionet.cli.window.terminal import Terminal
+from trionet.testing import MemoryNetwork
 from window_events import entered, event, said
 
 PATIENCE = 20
@@ -197,6 +202,35 @@ async def test_another_size_is_painted_at_once() -> None:
         await run.terminal.until(lambda rows: rows[8].startswith(" lobby · 2 here"))
         run.terminal.type("\x04")
     assert run.status == 0
+
+
+@pytest.mark.parametrize("keys", ["q\r", "\x03"])
+async def test_with_a_real_server_the_room_is_told_once(keys: str) -> None:
+    network, terminal = MemoryNetwork(), PseudoTerminal()
+    address = "localhost:22223"
+
+    async def see() -> int:
+        link = ClientLink(address, name="Ann", network=network)
+        await link.open()
+        return await run_window(Window("Ann"), link, Terminal(terminal.program), ENVIRONMENT)
+
+    try:
+        with trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(serve, address, network=network, forever=True))
+                async with Client(address, name="Bea", network=network) as bea:
+                    nursery.start_soon(see)
+                    await terminal.until_shown("connected")
+                    terminal.type("hello\r")
+                    await terminal.until_shown("Ann: hello")
+                    terminal.type(keys)
+                    async for heard in bea:
+                        if isinstance(heard, Left):
+                            assert (heard.name, heard.reason) == ("Ann", "quit")
+                            break
+                nursery.cancel_scope.cancel()
+    finally:
+        terminal.close()
 
 
 _PROGRAM = """

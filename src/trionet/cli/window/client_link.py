@@ -69,7 +69,10 @@ class ClientLink:
         await self._client.__aenter__()
 
     async def quit(self) -> None:
-        """Leave the chat."""
+        """Leave the chat. Takes two seconds at most, one if it is cancelled.
+
+        Call it in the task that called `open`, with no nursery or cancel scope opened in between.
+        """
         await self._client.__aexit__(None, None, None)
 
     async def run(self, window: Window, changed: Callable[[], object]) -> None:
