@@ -88,6 +88,22 @@ def test_scrolling_up_and_down_again_shows_the_same() -> None:
     assert log.follows_end
 
 
+def test_a_log_that_fits_into_the_view_goes_on_following_the_end() -> None:
+    log = make_log(3)
+    assert log.scroll(-5)
+    assert log.follows_end
+
+
+def test_what_a_search_found_at_the_end_stays_in_its_place() -> None:
+    log = make_log(50)
+    log.show_found(log.end - 1)
+    before = texts(log)
+    assert before[-1].endswith("message 50")
+    for number in range(51, 80):
+        log.add(entry(number))
+    assert texts(log) == before
+
+
 def test_scrolling_to_the_top_asks_for_more() -> None:
     log = make_log(30)
     assert not log.scroll(-5)

@@ -193,7 +193,7 @@ class Log:
             skip -= len(self._rows(index)[1])
             index += 1
         self._hold(index, min(skip, len(self._rows(index)[1]) - 1))
-        if self._rows_from(index, skip) <= self._height and rows >= 0:
+        if self._rows_from(index, skip) <= self._height:
             self.to_end()
         return index == self.first and skip == 0
 
@@ -218,6 +218,9 @@ class Log:
         self._cache.pop(index, None)
         self._hold(index, 0)
         self.scroll(-(self._height // 3))
+        if self._anchor is None:
+            # It is near the end, and stays in its place whatever arrives.
+            self._hold(*self._top())
 
     def forget_found(self) -> None:
         """Highlight nothing any more."""
