@@ -80,6 +80,7 @@ LEFT_OUT: dict[str, str] = {
     "calc.NotServed": A_MESSAGE,
     "calc.UnfitName": A_MESSAGE,
     "chat.Misunderstood": A_MESSAGE,
+    "chat.HistoryError": A_MESSAGE,
     "chat.NameRefused": A_MESSAGE,
     "chat.NameTaken": A_MESSAGE,
     "AddressFull": NO_ARGUMENT,

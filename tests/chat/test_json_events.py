@@ -15,6 +15,7 @@ from chat_events import names_of, told
 from trionet.chat import answers, events, json_events
 from trionet.chat.json_lines import encode, encode_notice
 from trionet.errors import LineNotUTF8, LineTooLong, LineUnending
+from trionet.lines import MAX_LINE_TO_CLIENT
 from trionet.notices import (
     IdleTimedOut,
     LineRejected,
@@ -110,7 +111,32 @@ ANSWERS: list[tuple[Any, str]] = [
     (answers.Ponged("\x00é"), '"pong","re":"\\u0000é"'),
     (answers.Ponged(), '"pong"'),
     (answers.Done("Ann", 0), '"done","re":0'),
+    (
+        answers.Welcomed("Ann", "token", "epoch", 5, resumed=True),
+        '"welcome","name":"Ann","token":"token","epoch":"epoch","resumed":true,"re":5',
+    ),
+    (answers.Missed("@", 3, 9), '"missed","room":"@","after":3,"before":9'),
+    (
+        answers.Past(
+            "lobby", [events.Said("lobby", 7, TIME, 1, "Ann", ["hi"], [3])], False, True, TIME, 5
+        ),
+        (
+            '"history","room":"lobby","events":[{"type":"said","room":"lobby","number":7,'
+            '"time":"2026-11-28T02:35:00.123Z","name":"Ann","text":"hi"}],"more":false,"re":5'
+        ),
+    ),
+    (
+        answers.Past("@", [events.Told(7, TIME, 1, 2, "Ann", "Bob", "psst")], True, True, TIME, 5),
+        (
+            '"history","room":"@","events":[{"type":"told","number":7,'
+            '"time":"2026-11-28T02:35:00.123Z","from":"Ann","to":"Bob","text":"psst"}],'
+            '"more":true,"re":5'
+        ),
+    ),
+    (answers.Found([], False, 5), '"found","events":[],"more":false,"re":5'),
+    (answers.EpochChanged("e", {"lobby": 7}), '"epoch","epoch":"e","rooms":{"lobby":7}'),
     (answers.Closing(), '"closing","reason":"server is closing"'),
+    (answers.Closing("taken over"), '"closing","reason":"taken over"'),
 ]
 
 NOTICES: list[tuple[Notice, str]] = [
@@ -305,3 +331,16 @@ def test_every_event_is_json_of_one_line_and_fits_the_schema(event: events.Said)
     seen = said(encode(event))
     assert [one["text"] for one in seen] == event.texts
     assert all(one["room"] == event.room and one["name"] == event.name for one in seen)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_page_carries_what_fits_in_a_line_and_says_that_there_is_more(newest_first: bool) -> None:
+    # Each quotation mark becomes two characters.
+    page = [events.Said("lobby", n, TIME, 1, "Ann", ['"' * 4000]) for n in range(1, 31)]
+    line = encode(answers.Past("lobby", page, False, newest_first, TIME, "i" * 64))
+    assert len(line) <= MAX_LINE_TO_CLIENT
+    past = json_schema.check_said(line.decode().removesuffix("\n"))
+    assert past["more"]
+    told = [event["number"] for event in past["events"]]
+    assert len(told) == 7
+    assert told == (list(range(24, 31)) if newest_first else list(range(1, 8)))

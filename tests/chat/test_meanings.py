@@ -57,6 +57,7 @@ def test_whoever_names_no_room_starts_in_the_lobby() -> None:
 
 def test_a_room_with_an_unfit_name_costs_nobody_the_login_but_an_unfit_name_does() -> None:
     name, rooms, unfit = login_names(req.LogIn("Ann", ("a b", "builds"), 7))
+    assert name is not None
     assert (name.shown, rooms) == ("Ann", [parse_room("builds")])
     (mistake,) = unfit
     assert isinstance(mistake, Mistaken)

@@ -39,7 +39,7 @@ from trionet.chat.plain import (
 from trionet.chat.requests import (
     Act,
     AskHelp,
-    AskPast,
+    AskHistory,
     AskRooms,
     AskTopic,
     AskWho,
@@ -240,8 +240,9 @@ def test_every_other_first_line_is_taken_as_a_name(line: str) -> None:
         ("/nick Anna", Rename("Anna")),
         ("/ignore Bob", Ignore("Bob")),
         ("/unignore Bob", HearAgain("Bob")),
-        ("/history", AskPast("the history")),
-        ("/history 5", AskPast("the history")),
+        ("/history", AskHistory(limit=20)),
+        ("/history 5", AskHistory(limit=5)),
+        ("/history  200 ", AskHistory(limit=200)),
     ],
 )
 def test_a_command_is_read_as_the_table_says(line: str, request_: Request) -> None:
@@ -490,7 +491,7 @@ def test_no_text_of_a_member_looks_like_a_notice_or_somebody_elses_line(
             lines_of(told)
             return
         case _:
-            without_text = (Quit, AskWho, AskHelp, AskTopic, AskRooms, AskPast)
+            without_text = (Quit, AskWho, AskHelp, AskTopic, AskRooms, AskHistory)
             assert request is None or isinstance(
                 request, (*without_text, Join, Rename, Ignore, HearAgain)
             )

@@ -122,7 +122,7 @@ class Visit:
             if self.is_json:
                 event = check_said(line)
                 if event["type"] == "missed":
-                    missed += event["count"]
+                    missed += event.get("count") or event["before"] - event["after"] - 1
                 elif event["type"] == "told":
                     # Its own copies of what it said itself come back too.
                     private += [event["text"]] * (event["from"][:3] != self.person)

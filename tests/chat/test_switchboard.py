@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet.abc import Box
-from trionet.chat import Event, Session, Switchboard, answers, events, json_lines, parse_name, plain
+from trionet.chat import (
+    Event,
+    Session,
+    State,
+    Switchboard,
+    answers,
+    events,
+    json_lines,
+    parse_name,
+    plain,
+)
 from trionet.chat.answers import Closing, Helped, Mistaken, Own, Present
 
 Entry = tuple[str, object, object]
@@ -102,7 +112,7 @@ def entered(name: str, *here: str, last: int) -> answers.Entered:
 
 def test_entering_appends_to_the_hub_in_one_stretch() -> None:
     hub = ListedHub()
-    board = Switchboard(hub, epoch="e", draw_token=lambda: "t")
+    board = Switchboard(hub, state=State(epoch="e"), draw_token=lambda: "t")
     ann = enter(board, "Ann")
     assert hub.take() == [
         ("publish", None, joined("Ann", 1, number=1, member=1)),
@@ -120,7 +130,7 @@ def test_entering_appends_to_the_hub_in_one_stretch() -> None:
 
 def test_only_a_program_is_told_of_its_token() -> None:
     hub = ListedHub()
-    board = Switchboard(hub, epoch="e", draw_token=lambda: "t")
+    board = Switchboard(hub, state=State(epoch="e"), draw_token=lambda: "t")
     ann = enter(board, '{"type": "login", "name": "Ann", "id": 7}')
     assert hub.take()[2:] == [
         ("tell", ann.box, answers.Welcomed("Ann", "t", "e", 7)),
@@ -412,7 +422,7 @@ def test_whoever_is_ignored_is_not_heard_through_nicks_until_the_ignoring_ends()
     bob.receive("/ignore Zoe")
     bob.end()
     ann.end()
-    assert board._deaf == {}
+    assert (board.ignoring._deaf, board.ignoring._by_box) == ({}, {})
 
 
 def test_a_member_with_receipts_gets_its_own_copy_where_it_gave_an_id() -> None:
@@ -473,10 +483,10 @@ def test_the_list_of_rooms_is_made_again_when_it_changes_and_shared_until_then()
     ann, bob = enter(board, "Ann"), enter(board, "Bob")
 
     def listed() -> dict[str, tuple[str, int]]:
-        return {one.room: (one.topic, one.count) for one in board.room_list(None).rooms}
+        return {one.room: (one.topic, one.count) for one in board.views.room_list(None).rooms}
 
     assert listed() == {"lobby": ("", 2)}
-    assert board.room_list(None).rooms is board.room_list(7).rooms
+    assert board.views.room_list(None).rooms is board.views.room_list(7).rooms
     ann.receive("/join builds")
     assert listed() == {"lobby": ("", 1), "builds": ("", 1)}
     ann.receive("/topic green")

@@ -210,7 +210,7 @@ async def test_a_drain_is_told_in_the_format_to_members_and_strangers(
         stranger = await room.connect()
         await trio.testing.wait_all_tasks_blocked()
         await room.server.drain()
-        await ann.expect(event="Closing")
+        await ann.expect(event="Closing", reason="server is closing")
         await ann.lines.expect_end()
         await stranger.expect(notice="closing", reason="server is closing")
         await stranger.lines.expect_end()

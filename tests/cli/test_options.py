@@ -207,13 +207,17 @@ def test_a_server_works_with_all_limits_at_their_least_or_most(
     assert outcome(stage, tuple(words)) == "served"
 
 
+# Any text can be one.
+PATHS_AND_NAMES = ("--name", "--ca", "--tls-cert", "--tls-key", "--history")
+
+
 @pytest.mark.parametrize(
     ("command", "option"),
     [
         (command, option)
         for command in COMMANDS
         for option, takes_value in options_of(*command).items()
-        if takes_value and option not in ("--name", "--ca", "--tls-cert", "--tls-key")
+        if takes_value and option not in PATHS_AND_NAMES
     ],
 )
 @pytest.mark.parametrize(

@@ -1233,7 +1233,24 @@ def test_r88_a_text_of_several_lines_is_several_lines(room: Room) -> None:
     ann.expect("[Bob to you] a", "[Bob to you] b")
 
 
-@pytest.mark.parametrize("line", ["/history", "/history 5"])
-def test_r89_the_history_is_not_available(room: Room, line: str) -> None:
-    (ann,) = room.join("Ann")
-    ann.ask(line, "error: the history is not available")
+def test_r89_history_shows_the_newest_events_with_their_time(start: Starter) -> None:
+    room = start.room("--forever")
+    ann, bob = room.join("Ann", "Bob")
+    ann.say("hello", "/me waves", "/history 3")
+    bob.expect("Ann: hello", "* Ann waves")
+    shown = [ann.read() for _ in range(3)]
+    assert all(re.match(r"\[[0-2]\d:[0-5]\d\] ", line) for line in shown)
+    assert [line[8:] for line in shown] == ["*** Bob joined (2 here)", "Ann: hello", "* Ann waves"]
+    for number in range(20):
+        ann.say(f"{number}")
+        bob.expect(f"Ann: {number}")
+    bob.say("/history")
+    assert [bob.read()[8:] for _ in range(20)] == [f"Ann: {number}" for number in range(20)]
+
+
+def test_r90_what_history_cannot_show_is_an_error(start: Starter) -> None:
+    (ann,) = start.room("--forever").join("Ann")
+    for wrong in ("0", "201", "x", "1 2", "-1"):
+        ann.ask(f"/history {wrong}", "error: /history takes a number from 1 to 200")
+    (bob,) = start.room("--forever", "--history", "none").join("Bob")
+    bob.ask("/history", "error: no history is kept here")

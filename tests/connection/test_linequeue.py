@@ -4,11 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet import LinesMissed, Notice
 from trionet.connection.linequeue import PIECE, SMALL, LineQueue
+from trionet.connection.safe_notices import SafeNotices
 
 
-def tell_missed(count: int) -> bytes:
-    return b"missed %d\n" % count
+def encode_missed(notice: Notice) -> bytes:
+    assert isinstance(notice, LinesMissed)
+    return b"missed %d\n" % notice.count
+
+
+tell_missed = SafeNotices(encode_missed)
 
 
 def send(queue: LineQueue, size: int) -> bytes:
@@ -259,3 +265,69 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
             position += 1
     assert position == len(put)
     assert dropped == 0
+
+
+class Noting:
+    """A format's notes: it tells exactly which lines were dropped."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def add(self, lines: bytes) -> None:
+        self.lines += lines.splitlines()
+
+    def add_all(self, later: Noting) -> None:
+        self.lines += later.lines
+
+    def encode(self) -> bytes:
+        return b"".join(b"-%s\n" % line for line in self.lines)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["put", "put", "take", "settle"]), st.integers(0, 5000)),
+        max_size=60,
+    ),
+    st.sampled_from([100, 3000]),
+)
+def test_a_format_is_handed_each_line_that_is_dropped_once(
+    script: list[tuple[str, int]], limit: int
+) -> None:
+    queue = LineQueue(SafeNotices(encode_missed, missing=Noting), limit)
+    number = dropped = 0
+    arrived = b""
+    taken = b""
+    for what, size in script:
+        if what == "put":
+            lines = b"%05d%s\n" % (number, b"x" * (size % 500))
+            number += 1
+            dropped += queue.put(lines, limit=limit)
+        elif what == "take" and not taken:
+            taken = queue.take()
+        elif what == "settle" and taken:
+            sent = taken[: size % (len(taken) + 1)]
+            arrived += sent
+            queue.settle(len(sent))
+            taken = b""
+    queue.settle(0)
+    arrived += send_all(queue)
+    # What is dropped while older lines are being sent may be told in front of these.
+    numbers = [int(line.lstrip(b"-")[:5]) for line in arrived.splitlines()]
+    assert sorted(numbers) == list(range(number))
+    assert sum(line.startswith(b"-") for line in arrived.splitlines()) == dropped
+
+
+def test_a_format_that_fails_to_note_tells_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Noting):
+        def add(self, lines: bytes) -> None:
+            raise RuntimeError(f"no {lines!r}")
+
+        def encode(self) -> bytes:
+            raise RuntimeError("no")
+
+    queue = LineQueue(SafeNotices(encode_missed, missing=Failing))
+    queue.put(b"a\nb\nc\n")
+    assert queue.drop_oldest(3) == 2
+    assert send_all(queue) == b"missed 2\nc\n"
+    assert "noting missed lines failed" in caplog.text

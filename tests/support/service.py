@@ -96,6 +96,11 @@ class Program:
         """Send SIGTERM, which asks it to drain."""
         self._process.send_signal(signal.SIGTERM)
 
+    def end_at_once(self) -> None:
+        """Send SIGKILL, and wait for the end."""
+        self._process.kill()
+        self._process.wait()
+
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Suspend the process for the length of the block."""

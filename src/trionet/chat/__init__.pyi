@@ -5,6 +5,7 @@ from trionet.chat import plain as plain
 from trionet.chat.answers import Event as Event
 from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
+from trionet.chat.fan_out import FanOut as FanOut
 from trionet.chat.history.opening import HistoryError as HistoryError
 from trionet.chat.limits import OPEN_ROOM as OPEN_ROOM
 from trionet.chat.names import MAX_NAME as MAX_NAME
@@ -17,6 +18,5 @@ from trionet.chat.requests import Request as Request
 from trionet.chat.server import serve as serve
 from trionet.chat.session import Session as Session
 from trionet.chat.state import State as State
-from trionet.chat.switchboard import FanOut as FanOut
 from trionet.chat.switchboard import Switchboard as Switchboard
 from trionet.chat.wire_format import WireFormat as WireFormat

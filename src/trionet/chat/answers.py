@@ -6,11 +6,12 @@ the request that is answered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from trionet.chat.events import StateEvent
+from trionet.chat.events import RoomEvent, StateEvent, Told
 from trionet.chat.operations import RequestId
 
 # A newcomer to a full room should not meet a wall of names. And if a thousand came at once and each
@@ -21,13 +22,19 @@ MAX_WELCOME_NAMES = 20
 class Welcomed(Struct, frozen=True, gc=False):
     """A new member is told how it is known. An `Entered` for each of its rooms follows.
 
-    `token` proves later who it was. Numbers of rooms never come twice within an `epoch`.
+    `token` proves later who it was. Numbers of rooms never come twice within an `epoch`. `resumed`:
+    it was a member already, and has its name and its place still.
     """
 
     name: str
     token: str
     epoch: str
     id: RequestId = None
+    resumed: bool = False
+
+    def __repr__(self) -> str:
+        # Whatever logs it must not show the token.
+        return f"{type(self).__name__}({self.name!r})"
 
 
 class Entered(Struct, frozen=True, gc=False):
@@ -115,8 +122,48 @@ class Own(Struct, frozen=True, gc=False):
     event: StateEvent
 
 
+class Missed(Struct, frozen=True, gc=False):
+    """Tells a member that it cannot have the events of a room between two numbers here."""
+
+    room: str
+    after: int
+    before: int
+
+
+class Past(Struct, frozen=True, gc=False):
+    """Tells a member what happened in a room, oldest first.
+
+    `more`: there are others further on. `newest_first`: if not all fit, the newest are told. `now`
+    is the time, in milliseconds since 1970, UTC.
+    """
+
+    room: str
+    events: Sequence[RoomEvent | Told]
+    more: bool
+    newest_first: bool
+    now: int
+    id: RequestId = None
+
+
+class Found(Struct, frozen=True, gc=False):
+    """Tells a member the newest messages that match, oldest first; `more`: there are others."""
+
+    events: Sequence[RoomEvent]
+    more: bool
+    id: RequestId = None
+
+
+class EpochChanged(Struct, frozen=True, gc=False):
+    """Everyone is told that numbers begin anew, and the last number of each room as of now."""
+
+    epoch: str
+    rooms: dict[str, int]
+
+
 class Closing(Struct, frozen=True, gc=False):
-    """Everyone is told that the server is about to end."""
+    """Tells everyone that the server is about to end, or one that somebody has taken its place."""
+
+    reason: str = "server is closing"
 
 
 Event: TypeAlias = (
@@ -132,5 +179,9 @@ Event: TypeAlias = (
     | Ponged
     | Done
     | Own
+    | Missed
+    | Past
+    | Found
+    | EpochChanged
     | Closing
 )

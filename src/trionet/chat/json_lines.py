@@ -18,6 +18,7 @@ an event, see `trionet.chat.json_events`.
 from __future__ import annotations
 
 from trionet.chat.json_events import encode, encode_notice
+from trionet.chat.json_missing import Missing as missing  # noqa: N813  a function of the format
 from trionet.chat.json_requests import decode, decode_login, decode_messages, is_object
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "encode",
     "encode_notice",
     "is_object",
+    "missing",
     "names_first",
     "receipts",
 ]

@@ -21,7 +21,7 @@ from msgspec import Meta, Raw, Struct
 from trionet.chat.operations import RequestId
 from trionet.chat.requests import (
     Act,
-    AskPast,
+    AskHistory,
     AskRooms,
     AskWho,
     Join,
@@ -30,10 +30,12 @@ from trionet.chat.requests import (
     Misunderstood,
     Ping,
     Quit,
+    Remove,
     Rename,
     Request,
     Say,
     SayAll,
+    Search,
     SetTopic,
     Tell,
 )
@@ -48,6 +50,8 @@ _MAX_ABOUT_FIELDS = 120
 
 _Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 _Id = _Number | Annotated[str, Meta(min_length=1, max_length=64)] | None
+# How many events an answer has, unless the request says it.
+_LIMIT = 50
 _Limit = Annotated[int, Meta(ge=1, le=500)]
 # A member is in 100 at most. To judge the 2,300 names of the longest line took 50 ms.
 _StartingRooms = Annotated[list[str], Meta(max_length=200)]
@@ -63,15 +67,17 @@ class _Request(Struct, kw_only=True, tag_field="type", gc=False):
 class _Login(_Request, tag="login"):
     name: str
     rooms: _StartingRooms | None = None
-    # These are for coming back. Nobody can yet, so only their types are checked.
     hold: bool | None = None
     token: str | None = None
     seen: dict[str, _Number] | None = None
     epoch: str | None = None
+    # No server wants one yet.
     password: str | None = None
 
     def read(self) -> Request:
-        return LogIn(self.name, None if self.rooms is None else tuple(self.rooms), self.id)
+        rooms = None if self.rooms is None else tuple(self.rooms)
+        hold, token = bool(self.hold), self.token or ""
+        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch)
 
 
 class _Say(_Request, tag="say"):
@@ -154,7 +160,7 @@ class _Remove(_Request, tag="remove"):
     number: _Number
 
     def read(self) -> Request:
-        return AskPast("removing messages", self.id)
+        return Remove(self.room, self.number, self.id)
 
 
 class _History(_Request, tag="history"):
@@ -166,7 +172,7 @@ class _History(_Request, tag="history"):
     def read(self) -> Request:
         if self.before is not None and self.after is not None:
             raise Misunderstood("`before` and `after` cannot stand together")
-        return AskPast("the history", self.id)
+        return AskHistory(self.room, self.before, self.after, self.limit or _LIMIT, self.id)
 
 
 class _Search(_Request, tag="search"):
@@ -180,7 +186,7 @@ class _Search(_Request, tag="search"):
         safe_texts(self.text)
         if self.before is not None and self.room is None:
             raise Misunderstood("`before` needs a `room`")
-        return AskPast("searching", self.id)
+        return Search(self.text, self.room, self.name, self.before, self.limit or _LIMIT, self.id)
 
 
 class _Head(Struct):

@@ -18,8 +18,18 @@ OPEN_ROOM = Limits(
 ROOMS = Bound(least=1, most=1_000_000)
 DEFAULT_ROOMS = 10_000
 
+# Days that a history file keeps events for.
+HISTORY_DAYS = Bound(least=1, most=36_500)
+
+# Seconds that a member may be held. A day is beyond any bad line.
+GRACE_SECONDS = Bound(least=0, most=86_400, whole=False)
+
 # How long a member that asked for it is held without a connection, in milliseconds: long enough
 # for a train in a tunnel, short enough that the others know who is there. Ten days at most, because
 # whoever is held takes a place that somebody else could have.
 GRACE = Bound(least=0, most=10 * 24 * 3600 * 1000)
 DEFAULT_GRACE = 60_000
+
+# Where a history can be kept besides in a file.
+MEMORY = "memory"
+NONE = "none"

@@ -63,17 +63,21 @@ def operation_of(request: Change, member: int, state: State) -> Operation:
             assert_never(request)
 
 
-def login_names(request: LogIn) -> tuple[UniqueName, list[UniqueName], list[Mistaken]]:
+def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], list[Mistaken]]:
     """Return the name of whoever logs in, the rooms to start in, and what is wrong with others.
+
+    There may be no name if there is a token, which says who it is.
 
     Raises:
         Misunderstood: nobody can have the name.
     """
     id_ = request.id
+    name = None
     try:
         name = unique(parse_name(request.name))
     except NameRefused as refused:
-        raise Misunderstood(str(refused), code="name-refused", id=id_, is_login=True) from None
+        if not request.token:
+            raise Misunderstood(str(refused), code="name-refused", id=id_, is_login=True) from None
     if request.rooms is None:
         return name, [LOBBY_NAME], []
     rooms: list[UniqueName] = []

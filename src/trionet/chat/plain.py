@@ -27,10 +27,11 @@ from typing import Any, assert_never, cast
 from trionet.chat import answers, events
 from trionet.chat.answers import MAX_WELCOME_NAMES, Event
 from trionet.chat.commands import Command, read_command
+from trionet.chat.local_time import stamp
 from trionet.chat.requests import (
     Act,
     AskHelp,
-    AskPast,
+    AskHistory,
     AskRooms,
     AskTopic,
     AskWho,
@@ -67,6 +68,10 @@ from trionet.text.safe import WHITE_SPACE, safe_message
 receipts = False
 names_first = True
 
+# How many events `/history` shows unless told, and at most.
+HISTORY = 20
+MAX_HISTORY = 200
+
 NOTICE = "*** "
 ERROR = "error: "
 
@@ -79,6 +84,15 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 
 def _topic(text: str) -> Request:
     return SetTopic(safe_topic(text)) if text.strip(WHITE_SPACE) else AskTopic()
+
+
+def _history(text: str) -> Request:
+    text = text.strip(WHITE_SPACE)
+    if not text:
+        return AskHistory(limit=HISTORY)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_HISTORY):
+        raise Misunderstood(f"/history takes a number from 1 to {MAX_HISTORY}")
+    return AskHistory(limit=int(text))
 
 
 def _message_to(text: str) -> Request:
@@ -108,7 +122,7 @@ COMMANDS = (
     Command("/nick NAME", "take another name", Rename),
     Command("/ignore NAME", "hide what a member says", Ignore),
     Command("/unignore NAME", "hear it again", HearAgain),
-    Command("/history [N]", "", lambda _: AskPast("the history")),
+    Command("/history [N]", "what was said before", _history),
     Command("/help", "this", lambda _: AskHelp()),
     Command("/quit", "leave", lambda _: Quit()),
 )
@@ -281,6 +295,16 @@ def _told(event: events.Told) -> str:
     return _lines(f"[{event.name} to you] ", event.text)
 
 
+def _past(event: answers.Past) -> str:
+    return "".join(
+        [
+            f"[{stamp(one.time, event.now)}] {line}\n"
+            for one in event.events
+            for line in encode(one).decode().split("\n")[:-1]
+        ]
+    )
+
+
 # A table, because a `match` would try one type after the other. What is not in it is for the
 # switchboard and never encoded.
 _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
@@ -305,5 +329,9 @@ _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
     answers.Mistaken: lambda event: f"{ERROR}{event.reason}\n",
     answers.Ponged: lambda _: _notice("pong"),
     answers.Done: lambda event: _notice(f"you are {event.name}"),
-    answers.Closing: lambda _: _notice("server is closing"),
+    answers.Missed: lambda event: _notice(f"you missed {event.before - event.after - 1} lines"),
+    answers.Past: _past,
+    answers.Found: lambda _: "",
+    answers.EpochChanged: lambda _: "",
+    answers.Closing: lambda event: _notice(event.reason),
 }

@@ -28,11 +28,29 @@ HERE: Final = _Here("")
 
 
 class LogIn(Struct, frozen=True, gc=False):
-    """Become a member under this name, in these rooms; ``None``: in the lobby."""
+    """Become a member under this name, in these rooms; ``None``: in the lobby.
+
+    Attributes:
+        name: used if the token is not that of a member.
+        rooms: where to start, besides the rooms that one is in.
+        id: names the request.
+        hold: whether to be held when the connection ends.
+        token: what a `Welcomed` gave; empty: nothing.
+        seen: the last number that was seen of each room; `@` stands for private messages.
+        epoch: the epoch in which these numbers were given.
+    """
 
     name: str
     rooms: tuple[str, ...] | None = None
     id: RequestId = None
+    hold: bool = False
+    token: str = ""
+    seen: dict[str, int] | None = None
+    epoch: str | None = None
+
+    def __repr__(self) -> str:
+        # Whatever logs it must not show the token.
+        return f"{type(self).__name__}({self.name!r})"
 
 
 class Say(Struct, frozen=True, gc=False):
@@ -134,10 +152,32 @@ class AskRooms(Struct, frozen=True, gc=False):
     id: RequestId = None
 
 
-class AskPast(Struct, frozen=True, gc=False):
-    """Ask for what was said earlier, or have it changed. `what` is for people."""
+class AskHistory(Struct, frozen=True, gc=False):
+    """Ask for the events of a room beside a number, or without one for the newest."""
 
-    what: str
+    room: str = HERE
+    before: int | None = None
+    after: int | None = None
+    limit: int = 50
+    id: RequestId = None
+
+
+class Search(Struct, frozen=True, gc=False):
+    """Ask for messages that have all words of a text."""
+
+    text: str
+    room: str | None = None
+    name: str | None = None
+    before: int | None = None
+    limit: int = 50
+    id: RequestId = None
+
+
+class Remove(Struct, frozen=True, gc=False):
+    """Have the text of one's own message erased."""
+
+    room: str
+    number: int
     id: RequestId = None
 
 
@@ -171,7 +211,9 @@ Request: TypeAlias = (
     | HearAgain
     | AskWho
     | AskRooms
-    | AskPast
+    | AskHistory
+    | Search
+    | Remove
     | AskHelp
     | Ping
     | Quit

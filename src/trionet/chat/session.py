@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
-from trionet.chat.answers import Event, Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.answering import Answering
+from trionet.chat.answers import Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.arrival import Arrival, hash_of
+from trionet.chat.errands import Errand, Pace, ask_the_past
+from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.meanings import login_names, member_key, operation_of, room_key
 from trionet.chat.members import Member
-from trionet.chat.names import TOO_MANY_REFUSED
-from trionet.chat.operations import RequestId
+from trionet.chat.operations import ConnectionId, RequestId
 from trionet.chat.requests import (
     Act,
     AskHelp,
-    AskPast,
+    AskHistory,
     AskRooms,
     AskTopic,
     AskWho,
@@ -27,39 +31,30 @@ from trionet.chat.requests import (
     Misunderstood,
     Ping,
     Quit,
+    Remove,
     Rename,
     Reply,
     Request,
     Say,
     SayAll,
+    Search,
     SetTopic,
     Tell,
 )
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
-from trionet.chat.wire_format import WireFormat, check_format
+from trionet.chat.wire_format import WireFormat
 from trionet.checks import check_box, check_kind
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line
-from trionet.notices import EncodeNotice, LineRejected, ServerClosing
-
-# How many lines a peer may send in place of a name. People need two or three, and never ten. A
-# program that tried for ever would hold a connection and have names judged at the server's cost.
-MAX_REFUSED_NAMES = 10
-
-# A line costs its sender one token, and one more for each 4,096 bytes of its answer: as many as a
-# line may have. So a list of 10,000 members costs as much as 17 lines.
-BYTES_A_TOKEN = 4096
-
-# How many members a connection may ignore. Each costs some 200 bytes while it is here.
-MAX_IGNORED = 100
+from trionet.notices import EncodeNotice, ServerClosing
 
 # One object for everyone, so that a hub can encode it once for many.
 _HELPED = Helped()
 
 
-class Session:
+class Session(Answering):
     """One peer, from its first line until it leaves.
 
     Args:
@@ -70,19 +65,22 @@ class Session:
             answer, if it costs any: `trionet.LineReader.charge`.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
+        on_taken_over: called when another connection has become the member: `ended` is true, and
+            nothing will make the peer end this one.
 
     Attributes:
         box: where the peer's lines go.
         wire: the peer's wire format.
         name: the member's name as everyone sees it; ``None`` until the peer has logged in.
-        ended: whether the session is over, because the peer has quit or ten of its names were
-            refused. Hand in no more lines after that, and close the connection.
+        ended: whether the session is over, because the peer has quit, ten of its names were
+            refused, or another connection has taken it over. Hand in no more lines after that, and
+            close the connection.
+        errand: what must be carried out before the next line is handed in; ``None``: nothing.
+        member: the member's number; ``None``: the peer is no member, or not any more.
+        tokens: the SHA-256 of the tokens that prove what it has said.
     """
 
-    __slots__ = (
-        "_board", "_charge", "_encode_notice", "_ignored", "_member", "_refused", "_writer",
-        "box", "ended", "name", "wire",
-    )  # fmt: skip
+    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "name", "tokens")
 
     def __init__(
         self,
@@ -92,6 +90,7 @@ class Session:
         charge: Callable[[int], object] = lambda _tokens: None,
         *,
         encode_notice: EncodeNotice | None = None,
+        on_taken_over: Callable[[], object] = lambda: None,
     ) -> None:
         if type(board) is not Switchboard:
             check_kind("board", board, Switchboard, hint="trionet.chat.Switchboard(hub)")
@@ -101,31 +100,20 @@ class Session:
             check_callback("charge", charge, optional=False)
         if encode_notice is not None and not callable(encode_notice):
             check_callback("encode_notice", encode_notice)
-        self.ended = False
-        self.box = box
-        self.wire = wire
+        if not callable(on_taken_over):
+            check_callback("on_taken_over", on_taken_over, arguments=0, optional=False)
+        super().__init__(board, box, wire, charge, encode_notice)
+        self.errand: Errand | None = None
+        self.tokens: tuple[bytes, ...] = ()
         self.name: str | None = None
-        self._board = board
-        self._charge = charge
-        try:
-            self._encode_notice = encode_notice or wire.encode_notice
-        except AttributeError:
-            check_format(wire)
-            raise
-        self._member: int | None = None
-        self._refused = 0
-        # Whom it ignores, and who wrote to it last: the number and the name. Most have neither.
-        self._ignored: set[int] | None = None
+        self._on_taken_over = on_taken_over
+        self._connection: ConnectionId | None = None
+        # Who wrote to it last: the number and the name.
         self._writer: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "open"
         return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
-
-    def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
-        """Speak another format from the first line on."""
-        self.wire = wire
-        self._encode_notice = encode_notice
 
     def receive(self, line: Line) -> None:
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
@@ -133,7 +121,7 @@ class Session:
             # Not raised: a traceback would hold this frame, and the frame the line.
             self._reject_unreadable(line)
             return
-        member = self._member
+        member = self.member
         try:
             if member is None:
                 self._request_as_stranger(self.wire.decode_login(line))
@@ -145,7 +133,7 @@ class Session:
             elif request is not None:
                 self._request_as_member(member, request)
         except Misunderstood as mistake:
-            self._reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+            self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
 
     def receive_batch(self, lines: list[Line]) -> int:
         """Take lines that came together, until the log is full or the session ends.
@@ -158,7 +146,7 @@ class Session:
         Returns:
             How many lines were taken. Hand in the others when there is room again.
         """
-        member = self._member
+        member = self.member
         if member is not None and lines:
             run = self.wire.decode_messages(lines)
             if run is not None:
@@ -167,54 +155,53 @@ class Session:
         for count, line in enumerate(lines, start=1):
             self.receive(line)
             # Checked after each line: the answer to a single one can be 64 KiB.
-            if self.ended or self._board.is_full:
+            if self.ended or self.errand is not None or self._board.is_full:
                 return count
         return len(lines)
 
     def end(self, reason: str = "lost") -> None:
         """Leave the chat, whatever the reason; a second call does nothing. Never a checkpoint."""
-        if self._member is not None:
-            self._board.log_out(self, self._member, reason)
+        if self.member is not None:
+            held_as = self._connection if reason == "lost" else None
+            self._board.log_out(self, self.member, reason, held_as)
         elif self._board.is_closing and not self.ended:
             self.box.put(self._encode_notice(ServerClosing()))
         self.ended = True
 
     # -- what the switchboard calls
 
-    @property
-    def ignores(self) -> Collection[int]:
-        """The members that it does not hear."""
-        return self._ignored or ()
+    async def run_errand(self, pace: Pace) -> None:
+        """Carry out the errand, if there is one."""
+        errand, self.errand = self.errand, None
+        if errand is not None:
+            await errand(pace)
 
-    def logged_in(self, member: int, name: str) -> None:
+    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
         """Take note that the peer is a member."""
-        self._member = member
-        self.name = name
+        self.member = login.member
+        self.name = login.name
+        self._connection = login.connection
+        if self.wire.receipts:
+            own = arrival.brought if login.resumed else arrival.token
+            self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
+
+    def taken_over(self) -> None:
+        """Take note that another connection has become the member. Never a checkpoint."""
+        self.member = None
+        self.ended = True
+        self._on_taken_over()
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
         """Tell the peer that its name cannot be had."""
-        self._reject(refusal.reason, refusal.code, refusal.id, is_login=True)
+        self.reject(refusal.reason, refusal.code, refusal.id, is_login=True)
 
     def named(self, name: str) -> None:
         """Take note that the member is called so."""
         self.name = name
 
-    def hears_no_more_of(self, member: int) -> None:
-        """Take note that a member that it ignores is gone."""
-        if self._ignored is not None:
-            self._ignored.discard(member)
-
     def written_to(self, told: events.Told) -> None:
         """Take note that somebody wrote to the member alone."""
         self._writer = told.member, told.name
-
-    def answer(self, event: Event) -> None:
-        """Tell the peer something, and charge it for a long answer. Never a checkpoint."""
-        if self._member is None:
-            # It has no place in the log's order, and its box is not in the hub.
-            self.box.put(self.wire.encode(event))
-        else:
-            self._charge_for(self._board.hub.tell(self.box, event))
 
     # -- requests
 
@@ -239,8 +226,20 @@ class Session:
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))
-        self._board.log_in(self, name, tuple(rooms), request.id)
-        if self._member is not None:
+        # Only programs need a token, and to draw one takes longer than the rest of a login.
+        token = self._board.draw_token() if self.wire.receipts else ""
+        arrival = Arrival(
+            name,
+            tuple(rooms),
+            request.id,
+            request.hold,
+            token,
+            request.token,
+            request.seen or {},
+            request.epoch,
+        )
+        self._board.log_in(self, arrival)
+        if self.member is not None:
             for mistake in unfit:
                 self.answer(mistake)
 
@@ -268,7 +267,7 @@ class Session:
                 if room in board.state.rooms:
                     self.answer(TopicIs(room, board.state.rooms[room].topic))
                 else:
-                    self._reject("you are in no room", "not-in-room", None)
+                    self.reject("you are in no room", "not-in-room", None)
             case Ignore(name):
                 self._ignore(name)
             case HearAgain(name):
@@ -276,9 +275,9 @@ class Session:
             case AskWho(room, id_):
                 self._tell_who(member, room, id_)
             case AskRooms(id_):
-                self.answer(board.room_list(id_))
-            case AskPast(what, id_):
-                self._reject(f"{what} is not available", "unavailable", id_)
+                self.answer(board.views.room_list(id_))
+            case AskHistory() | Search() | Remove():
+                self.errand = partial(ask_the_past, request, self, board)
             case AskHelp():
                 self.answer(_HELPED)
             case Ping(id_):
@@ -286,7 +285,7 @@ class Session:
             case Quit():
                 self.end("quit")
             case LogIn(_, _, id_):
-                self._reject(f"you are {self.name} already", "bad-request", id_)
+                self.reject(f"you are {self.name} already", "bad-request", id_)
             case _:
                 assert_never(request)
 
@@ -302,12 +301,12 @@ class Session:
 
     def _reply(self, member: int, text: str) -> None:
         if self._writer is None:
-            self._reject("nobody has written to you yet", "no-such-member", None)
+            self.reject("nobody has written to you yet", "no-such-member", None)
             return
         number, name = self._writer
         writer = self._board.state.members.get(number)
         if writer is None:
-            self._reject(f"there is no {name} here", "no-such-member", None)
+            self.reject(f"there is no {name} here", "no-such-member", None)
             return
         name = writer.name.shown
         self._board.append(operations.Tell(member, name, writer.name.key, text))
@@ -316,79 +315,33 @@ class Session:
         other = self._other(name)
         if other is None:
             return
-        ignored = self._ignored = self._ignored or set()
-        if len(ignored) >= MAX_IGNORED and other.id not in ignored:
-            self._reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
-            return
-        ignored.add(other.id)
-        self._board.ignore(self, other.id)
-        self.answer(Ignored(other.name.shown))
+        if self._board.ignoring.add(self.box, other.id):
+            self.answer(Ignored(other.name.shown))
+        else:
+            self.reject(f"you ignore {MAX_IGNORED} members already", "bad-request", None)
 
     def _hear_again(self, name: str) -> None:
         other = self._other(name)
         if other is not None:
-            if self._ignored is not None:
-                self._ignored.discard(other.id)
-            self._board.hear_again(self, other.id)
+            self._board.ignoring.discard(self.box, other.id)
             self.answer(Ignored(other.name.shown, again=True))
 
     def _other(self, name: str) -> Member | None:
         """Return the member with a name, but not this one; ``None``: the peer was told why not."""
         other = self._board.state.find_member(member_key(name))
         if other is None:
-            self._reject(f"there is no {repeated(name)} here", "no-such-member", None)
-        elif other.id == self._member:
-            self._reject("you cannot ignore yourself", "bad-request", None)
+            self.reject(f"there is no {repeated(name)} here", "no-such-member", None)
+        elif other.id == self.member:
+            self.reject("you cannot ignore yourself", "bad-request", None)
         else:
             return other
         return None
 
     def _tell_who(self, member: int, room: str, id_: RequestId) -> None:
         name = room_key(room, member, self._board.state)
-        if name in self._board.state.rooms:
-            self.answer(self._board.present(name, id_))
+        history = self._board.history
+        is_known = history is not None and history.last(name) is not None
+        if name in self._board.state.rooms or is_known:
+            self.answer(self._board.views.present(name, id_))
         else:
-            self._reject(f"there is no room {repeated(name)}", "no-such-room", id_)
-
-    # -- answers
-
-    def _reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
-        """Tell the peer why its line was rejected."""
-        if self._member is not None:
-            self.answer(self._board.mistaken(reason, code, id_))
-        elif not self._ends_with_refusal(id_, is_login=is_login):
-            self.answer(Mistaken(reason, code, id_))
-
-    def _reject_unreadable(self, line: BadLine) -> None:
-        """Tell the peer that the toolkit could not read its line."""
-        if self._member is not None:
-            lines = self._encode_notice(LineRejected(line))
-            self._charge_for(self._board.hub.tell_lines(self.box, lines))
-        elif not self._ends_with_refusal(None, is_login=False):
-            self.box.put(self._encode_notice(LineRejected(line)))
-
-    def _ends_with_refusal(self, id_: RequestId, *, is_login: bool) -> bool:
-        """Count a refused name; end the session, and say so, if it is one too many."""
-        if not (is_login or self.wire.names_first):
-            return False
-        self._refused += 1
-        if self._refused < MAX_REFUSED_NAMES:
-            return False
-        self.ended = True
-        self.answer(Mistaken(TOO_MANY_REFUSED, "name-refused", id_))
-        return True
-
-    def _charge_for(self, answer_bytes: int) -> None:
-        """Charge the tokens that an answer of this size costs."""
-        if answer_bytes >= BYTES_A_TOKEN:
-            self._charge(answer_bytes // BYTES_A_TOKEN)
-
-    def _charge_for_lines(self, text: str) -> None:
-        """Charge a token for each further line of a text."""
-        if "\n" in text:
-            self._charge_for_more(1 + text.count("\n"))
-
-    def _charge_for_more(self, count: int) -> None:
-        """Charge a request that counts as `count` of them: the line has paid for one already."""
-        if count > 1:
-            self._charge(count - 1)
+            self.reject(f"there is no room {repeated(name)}", "no-such-room", id_)

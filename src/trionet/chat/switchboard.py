@@ -4,110 +4,33 @@ Sessions append operations here. What comes of them goes to the hub: to the topi
 one member alone. All of that happens in one stretch, without a checkpoint. So all members see one
 common sequence, and every count and every list of names agrees with its place in it.
 
-What belongs to a connection, such as whom it ignores, is here and in its session, and never in the
-state.
+What belongs to a connection, such as whom it ignores (`ignoring.py`), is never in the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Collection
+from typing import Any, get_args
 
 from trionet.abc import Box
 from trionet.chat import events
-from trionet.chat.answers import (
-    MAX_WELCOME_NAMES,
-    Closing,
-    Done,
-    Entered,
-    Event,
-    Listed,
-    Mistaken,
-    Own,
-    Present,
-    RoomList,
-    Welcomed,
-)
+from trionet.chat.answers import Closing, Done, EpochChanged, Mistaken, Own
+from trionet.chat.arrival import Arrival, hash_of
+from trionet.chat.events import RoomEvent
+from trionet.chat.fan_out import FanOut
+from trionet.chat.history.kept import History
+from trionet.chat.ignoring import Ignoring
+from trionet.chat.local import Local
 from trionet.chat.log import LocalLog
-from trionet.chat.operations import ConnectionId, LogIn, LogOut, Operation, RequestId, UniqueName
+from trionet.chat.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
+from trionet.chat.returning import Returning
+from trionet.chat.room_views import RoomViews
 from trionet.chat.state import State
-from trionet.chat.wire_format import WireFormat
-from trionet.checks import check_kind, check_kinds, shown
+from trionet.checks import check_kind, shown
 from trionet.function_checks import check_callback
 
-
-class FanOut(Protocol):
-    """What the chat needs of a hub; each call takes effect at once and never blocks.
-
-    `trionet.Hub` implements it, and `Switchboard` uses it. Tests implement it with a list.
-    """
-
-    def add(
-        self, box: Box, encode: Callable[[Event], bytes], *, topics: Iterable[Hashable] | None
-    ) -> None:
-        """Send everything that is published on some topics from now on to a box too."""
-
-    def subscribe(self, box: Box, topic: Hashable) -> None:
-        """Give a box one more topic."""
-
-    def unsubscribe(self, box: Box, topic: Hashable) -> None:
-        """Take a topic from a box."""
-
-    def discard(self, box: Box) -> None:
-        """Send nothing more to a box."""
-
-    def publish(
-        self,
-        event: Event,
-        *,
-        topic: Hashable = None,
-        exclude: Box | None = None,
-        without: Collection[Box] = (),
-        entries: int = 1,
-    ) -> None:
-        """Send an event to every box with a topic, or to every box, except some."""
-
-    def tell(self, box: Box, event: Event) -> int:
-        """Send an event to one box, in its place in the order; return its size in bytes."""
-
-    def tell_lines(self, box: Box, lines: bytes) -> int:
-        """Send encoded lines to one box, in their place in the order; return their size."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether whoever has more to append should wait first."""
-
-
-class Local(Protocol):
-    """A session, as the switchboard sees it. `trionet.chat.session.Session` implements it."""
-
-    box: Box
-
-    @property
-    def wire(self) -> WireFormat:
-        """Its wire format."""
-
-    @property
-    def ignores(self) -> Collection[int]:
-        """The members that it does not hear."""
-
-    def logged_in(self, member: int, name: str) -> None:
-        """Take note that it is a member."""
-
-    def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer that it is none."""
-
-    def named(self, name: str) -> None:
-        """Take note that the member is called so."""
-
-    def answer(self, event: Event) -> None:
-        """Tell the peer something, at its cost."""
-
-    def hears_no_more_of(self, member: int) -> None:
-        """Take note that a member that it ignores is gone."""
-
-    def written_to(self, told: events.Told) -> None:
-        """Take note that somebody wrote to the member alone."""
+# What a history keeps.
+_KEPT = frozenset(get_args(RoomEvent))
 
 
 class Switchboard:
@@ -119,12 +42,16 @@ class Switchboard:
         clock: returns the time, in milliseconds since 1970, UTC.
         on_empty: called when the last member has left.
         on_deadline: called when `next_deadline` has changed.
-        epoch: within it, no number of a room comes twice.
         draw_token: returns a new token for a member.
+        history: what keeps what happens in rooms; default ``None``: nothing does.
 
     Attributes:
         state: the state. Only entries of the log change it.
         clock: the clock that it was given.
+        draw_token: what it was given.
+        history: what keeps what happens; ``None``: nothing does.
+        views: what members are told of rooms.
+        ignoring: who hears nothing of whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.
     """
 
@@ -136,8 +63,8 @@ class Switchboard:
         clock: Callable[[], int] = lambda: 0,
         on_empty: Callable[[], object] = lambda: None,
         on_deadline: Callable[[], object] = lambda: None,
-        epoch: str = "",
         draw_token: Callable[[], str] = lambda: "",
+        history: History | None = None,
     ) -> None:
         if not hasattr(hub, "publish"):
             raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
@@ -146,32 +73,29 @@ class Switchboard:
         check_callback("clock", clock, arguments=0, optional=False)
         check_callback("on_empty", on_empty, arguments=0, optional=False)
         check_callback("on_deadline", on_deadline, arguments=0, optional=False)
-        check_kinds(epoch=(epoch, str))
         check_callback("draw_token", draw_token, arguments=0, optional=False)
+        if not (history is None or hasattr(history, "recent")):
+            raise TypeError(
+                f"history must keep events, as MemoryHistory() does, not {shown(history)}"
+            )
         self.state = state or State()
         self.is_closing = False
         self.hub = hub
         self.clock = clock
+        self.draw_token = draw_token
+        self.history = history
+        self.ignoring = Ignoring()
+        self.views = RoomViews(self.state)
         self._log = LocalLog(self.state, clock, self._show)
         self._on_empty = on_empty
         self._on_deadline = on_deadline
         self._deadline = self.state.next_deadline()
-        self._epoch = epoch
-        self._draw_token = draw_token
         self._connections = 0
-        # The sessions that are logging in, and those of members.
-        self._arriving: dict[ConnectionId, Local] = {}
+        # The sessions that are logging in with what they bring, and those of members.
+        self._arriving: dict[ConnectionId, tuple[Local, Arrival]] = {}
+        # Whoever logs in joins its rooms first: the number of its joining in each.
+        self._joined_first: dict[str, int] = {}
         self._local: dict[int, Local] = {}
-        # The sessions that ignore a member.
-        self._deaf: dict[int, dict[Local, None]] = {}
-        # The names that a newcomer to a room is told, once there are as many as it is told at most.
-        # They are kept until one of them leaves or is renamed: a thousand who join at once make
-        # the tuple 20 times, not 1,000.
-        self._first_names: dict[str, tuple[str, ...]] = {}
-        # Made when somebody asks who is in a room, and kept until its members change.
-        self._present: dict[str, Present] = {}
-        # The same for the rooms that there are.
-        self._listed: tuple[Listed, ...] | None = None
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
         # Events that are for a room as they are do not stand here.
@@ -186,9 +110,9 @@ class Switchboard:
             events.Told: self._told,
             events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
-            events.TakenOver: self._not_yet,
-            events.Held: self._not_yet,
-            events.EpochBegan: self._not_yet,
+            events.TakenOver: self._taken_over,
+            events.Held: lambda _: None,  # nobody is told
+            events.EpochBegan: self._epoch_began,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
             events.Stayed: self._stayed,
@@ -211,66 +135,40 @@ class Switchboard:
         """Append an operation to the log. Never a checkpoint."""
         self._log.append(operation)
 
-    def log_in(
-        self, session: Local, name: UniqueName, rooms: tuple[UniqueName, ...], id_: RequestId
-    ) -> None:
+    def log_in(self, session: Local, arrival: Arrival) -> None:
         """Ask for a session to become a member; it is told what comes of it."""
         self._connections += 1
         connection = LocalLog.ORIGIN, self._connections
-        self._arriving[connection] = session
-        self.append(LogIn(connection, name, rooms, id_))
+        self._arriving[connection] = session, arrival
+        token, brought = hash_of(arrival.token), hash_of(arrival.brought)
+        self.append(
+            LogIn(connection, arrival.name, arrival.rooms, arrival.id, token, arrival.hold, brought)
+        )
 
-    def log_out(self, session: Local, member: int, reason: str) -> None:
-        """Let a member go: it hears nothing more, and everyone else is told.
+    def log_out(
+        self, session: Local, member: int, reason: str, held_as: ConnectionId | None = None
+    ) -> None:
+        """Let a member go: it hears nothing more, and everyone else is told, unless it is held.
 
         A member that has left already does not leave again. While the server is closing nobody is
         told, because everyone is leaving.
+
+        Args:
+            session: the member's session.
+            member: the member.
+            reason: why it goes.
+            held_as: the connection that has ended; the member is held if it has asked for that.
+                ``None``: it leaves in any case.
         """
         if self._local.get(member) is not session:
             return
         del self._local[member]
-        for other in tuple(session.ignores):
-            self.hear_again(session, other)
+        self.ignoring.forget_box(session.box)
         self.hub.discard(session.box)
-        self.append(LogOut(member, reason))
-
-    def ignore(self, session: Local, member: int) -> None:
-        """Keep from a session what a member says from now on."""
-        self._deaf.setdefault(member, {})[session] = None
-
-    def hear_again(self, session: Local, member: int) -> None:
-        """Undo `ignore`."""
-        deaf = self._deaf.get(member, {})
-        deaf.pop(session, None)
-        if not deaf:
-            self._deaf.pop(member, None)
-
-    def entered(self, member: int, room: str, id_: RequestId) -> Entered:
-        """Return what a member is told that has entered a room."""
-        there = self.state.rooms[room]
-        names = self._first_names.get(room)
-        if names is None or len(names) < MAX_WELCOME_NAMES:
-            names = self.state.names_in(room, MAX_WELCOME_NAMES)
-            if len(names) == MAX_WELCOME_NAMES:
-                self._first_names[room] = names
-        name = self.state.members[member].name.shown
-        return Entered(name, room, there.topic, names, len(there.members), there.last, id_)
-
-    def present(self, room: str, id_: RequestId) -> Present:
-        """Return who is in a room. Who asks without an id gets the same object as others."""
-        present = self._present.get(room)
-        if present is None:
-            present = self._present[room] = Present(self.state.names_in(room), room)
-        return present if id_ is None else Present(present.names, room, id_)
-
-    def room_list(self, id_: RequestId) -> RoomList:
-        """Return which rooms there are."""
-        if self._listed is None:
-            rooms = self.state.listed_rooms()
-            self._listed = tuple(
-                [Listed(room.name.key, room.topic, len(room.members)) for room in rooms]
-            )
-        return RoomList(self._listed, id_)
+        if held_as is None or self.is_closing:
+            self.append(LogOut(member, reason))
+        else:
+            self.append(Detach(member, held_as, reason))
 
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
         """Return an answer to a mistake; the same object as the last, if it is the same."""
@@ -298,12 +196,16 @@ class Switchboard:
     # -- what came of the operations
 
     def _show(self, happened: list[events.StateEvent]) -> None:
+        if self.history is not None:
+            kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+            if kept:
+                self.history.append(kept)
         for event in happened:
             self._ways[type(event)](event)
         deadline = self.state.next_deadline()
         if deadline != self._deadline:
             self._deadline = deadline
-            self._listed = None
+            self.views.rooms_changed()
             self._on_deadline()
 
     def _said(self, event: events.Said) -> None:
@@ -315,14 +217,14 @@ class Switchboard:
             event,
             topic=event.room,
             exclude=own,
-            without=self._deaf_boxes(event.member),
+            without=self.ignoring.deaf_to(event.member),
             entries=len(event.texts),
         )
         if event.ids is not None and session is not None and session.wire.receipts:
             self.hub.tell(session.box, Own(event))
 
     def _acted(self, event: events.Acted) -> None:
-        self._publish(event, without=self._deaf_boxes(event.member), hides_own=True)
+        self._publish(event, without=self.ignoring.deaf_to(event.member), hides_own=True)
 
     def _publish(
         self,
@@ -348,24 +250,22 @@ class Switchboard:
             session.answer(Own(event))
 
     def _topic_set(self, event: events.TopicSet) -> None:
-        self._listed = None
+        self.views.rooms_changed()
         self._publish(event)
 
     def _joined(self, event: events.Joined) -> None:
-        self._listed = None
-        self._present.pop(event.room, None)
+        self.views.joined(event.room)
         # The others first: whoever comes gets no `Joined` of its own.
         self.hub.publish(event, topic=event.room)
         session = self._local.get(event.member)
         if session is not None:
             self.hub.subscribe(session.box, event.room)
-            session.answer(self.entered(event.member, event.room, event.id))
+            session.answer(self.views.entered(event.member, event.room, event.id))
+        else:
+            self._joined_first[event.room] = event.number
 
     def _left(self, event: events.Left) -> None:
-        self._listed = None
-        self._present.pop(event.room, None)
-        if event.name in self._first_names.get(event.room, ()):
-            del self._first_names[event.room]
+        self.views.left(event.room, event.name)
         if self.is_closing:
             return
         self._publish(event, hides_own=True)
@@ -374,43 +274,53 @@ class Switchboard:
             self.hub.unsubscribe(session.box, event.room)
 
     def _renamed(self, event: events.Renamed) -> None:
-        self._present.pop(event.room, None)
-        self._first_names.pop(event.room, None)
+        self.views.renamed(event.room)
         self._publish(event)
 
     def _told(self, event: events.Told) -> None:
         sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
         if sender is not None:
             sender.answer(Own(event))
-        if receiver is None or receiver is sender or event.member in receiver.ignores:
+        if receiver is None or receiver is sender:
             return
-        receiver.written_to(event)
-        self.hub.tell(receiver.box, event)
+        if not self.ignoring.is_deaf(receiver.box, event.member):
+            receiver.written_to(event)
+            self.hub.tell(receiver.box, event)
 
     def _repeated(self, event: events.Repeated) -> None:
         session = self._local.get(event.member)
         if session is not None:
             session.answer(Own(event.event))
 
-    def _not_yet(self, event: events.StateEvent) -> None:
-        """Do nothing: no session asks to be held yet, and none restores a history."""
-
     def _logged_in(self, event: events.LoggedIn) -> None:
-        session = self._arriving.pop(event.connection, None)
-        if session is None:
+        joined, self._joined_first = self._joined_first, {}
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is None:
             return
+        session, arrival = arriving
         self._local[event.member] = session
-        session.logged_in(event.member, event.name)
-        self.hub.add(session.box, session.wire.encode, topics=event.rooms)
+        session.logged_in(event, arrival)
         if session.wire.receipts:
-            # Only programs need it, and a token takes longer to draw than the rest of a login.
-            session.answer(Welcomed(event.name, self._draw_token(), self._epoch, event.id))
-        for room in event.rooms:
-            session.answer(self.entered(event.member, room, event.id))
+            Returning(self, session, event, arrival, joined).welcome()
+        else:
+            self.hub.add(session.box, session.wire.encode, topics=event.rooms)
+            for room in event.rooms:
+                session.answer(self.views.entered(event.member, room, event.id))
+
+    def _taken_over(self, event: events.TakenOver) -> None:
+        session = self._local.pop(event.member, None)
+        if session is not None:
+            session.answer(Closing("taken over"))
+            self.ignoring.forget_box(session.box)
+            self.hub.discard(session.box)
+            session.taken_over()
+
+    def _epoch_began(self, event: events.EpochBegan) -> None:
+        rooms = {name: room.last for name, room in self.state.rooms.items()}
+        self.hub.publish(EpochChanged(event.epoch, rooms))
 
     def _logged_out(self, event: events.LoggedOut) -> None:
-        for session in self._deaf.pop(event.member, {}):
-            session.hears_no_more_of(event.member)
+        self.ignoring.forget_member(event.member)
         if not self.state.members:
             self._on_empty()
 
@@ -424,12 +334,12 @@ class Switchboard:
     def _stayed(self, event: events.Stayed) -> None:
         session = self._local.get(event.member)
         if session is not None:
-            session.answer(self.entered(event.member, event.room, event.id))
+            session.answer(self.views.entered(event.member, event.room, event.id))
 
     def _login_refused(self, event: events.LoginRefused) -> None:
-        session = self._arriving.pop(event.connection, None)
-        if session is not None:
-            session.login_refused(event)
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is not None:
+            arriving[0].login_refused(event)
 
     def _refused(self, event: events.Refused) -> None:
         session = self._local.get(event.member)
@@ -438,8 +348,3 @@ class Switchboard:
                 session.answer(Mistaken(event.reason, event.code, event.id, event.room))
             else:
                 session.answer(self.mistaken(event.reason, event.code, event.id))
-
-    def _deaf_boxes(self, member: int) -> Collection[Box]:
-        """Return the boxes of those who ignore a member."""
-        deaf = self._deaf.get(member)
-        return [session.box for session in deaf] if deaf else ()

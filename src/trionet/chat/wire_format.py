@@ -28,6 +28,9 @@ class WireFormat(Protocol):
     `trionet.chat.answers.Mistaken`. An encoding function returns whole lines, each with its LF.
     `encode` may also return ``b""``, which leaves the event out.
 
+    A format may also have a function `missing`, which returns a `trionet.notices.Missing`: then a
+    slow reader is told with it what it missed, and else with a `trionet.LinesMissed` how much.
+
     Whatever a format does wrong harms only its own members. If `encode` fails, the event is left
     out; if `encode_notice` fails, the peer gets the notice in the toolkit's own words; both are
     logged once. If a decoding function fails, the connection is closed and the error is logged.

@@ -12,7 +12,7 @@ import trio
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client import as_text, why_closed_before_login
-from trionet.chat.limits import DEFAULT_ROOMS
+from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
@@ -41,6 +41,9 @@ async def serve(
     backlog: int | None,
     forever: bool,
     max_rooms: int = DEFAULT_ROOMS,
+    history: str | Path = MEMORY,
+    history_days: int | None = None,
+    grace: float = DEFAULT_GRACE / 1000,
     show_messages: bool,
     quiet: bool,
 ) -> None:
@@ -55,6 +58,9 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
+            history=history,
+            history_days=history_days,
+            grace=grace,
             on_event=runtime.log,
             show=None if quiet else rows_printer(runtime.out, 1),
             show_messages=show_messages,

@@ -13,7 +13,16 @@ from trionet._start import end_quietly
 from trionet._version import __version__
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.chat.limits import DEFAULT_ROOMS, OPEN_ROOM, ROOMS
+from trionet.chat.limits import (
+    DEFAULT_GRACE,
+    DEFAULT_ROOMS,
+    GRACE_SECONDS,
+    HISTORY_DAYS,
+    MEMORY,
+    NONE,
+    OPEN_ROOM,
+    ROOMS,
+)
 from trionet.cli.addresses import (
     CA,
     ServeAddresses,
@@ -201,6 +210,33 @@ def chat_serve(
             "--max-rooms", parser=number_parser(ROOMS), metavar="N", help="Rooms at most."
         ),
     ] = DEFAULT_ROOMS,
+    history: Annotated[
+        str,
+        typer.Option(
+            "--history",
+            metavar="FILE|none",
+            help="Keep what was said in this file, or nowhere; else in memory, the newest.",
+        ),
+    ] = MEMORY,
+    history_days: Annotated[
+        int | None,
+        typer.Option(
+            "--history-days",
+            parser=number_parser(HISTORY_DAYS),
+            metavar="N",
+            help="Forget what is older than this in the file. Default: nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(
+            "--grace",
+            parser=number_parser(GRACE_SECONDS),
+            metavar="SECONDS",
+            help="How long a program that asks for it is a member without a connection.",
+        ),
+    ] = DEFAULT_GRACE / 1000,
     quiet: Quiet = False,
     tls_cert: TLSCertificate = None,
     tls_key: TLSKey = None,
@@ -212,6 +248,8 @@ def chat_serve(
     """Serve a chat until its last member has left (default: on localhost:22223)."""
     where = addresses or [CHAT_ADDRESS]
     check_addresses(where)
+    if history_days is not None and history in (MEMORY, NONE):
+        raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
     network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
 
     from trionet.cli.chat import serve
@@ -226,6 +264,9 @@ def chat_serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
+            history=history if history in (MEMORY, NONE) else Path(history),
+            history_days=history_days,
+            grace=grace,
             show_messages=messages,
             quiet=quiet,
         )

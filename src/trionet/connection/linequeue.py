@@ -20,8 +20,9 @@ The queue keeps hardly more memory alive than the lines that wait:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
+
+from trionet.connection.missed_lines import MissedLines, TellMissed
 
 # One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
@@ -53,23 +54,23 @@ class _Piece(NamedTuple):
         data: all of it.
         begin: where the notice begins.
         end: where it ends.
-        missed: how many lines the notice reports.
+        missed: the lines that the notice reports; ``None``: there is no notice.
     """
 
     data: bytes
     begin: int
     end: int
-    missed: int
+    missed: MissedLines | None
 
 
-_NOTHING = _Piece(b"", 0, 0, 0)
+_NOTHING = _Piece(b"", 0, 0, None)
 
 
 class LineQueue:
     """Lines that wait.
 
     Args:
-        tell_missed: makes the lines that tell a peer how many lines it missed.
+        tell_missed: makes the lines that tell a peer what it missed.
         bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
             that in memory after it is gone, and at least 4 KiB.
 
@@ -86,15 +87,13 @@ class LineQueue:
         "_started",
         "_started_at",
         "_taken",
-        "_tell_missed",
         "_telling",
         "_wanted",
         "_waste",
         "size",
     )
 
-    def __init__(self, tell_missed: Callable[[int], bytes], bound: int = 1 << 20) -> None:
-        self._tell_missed = tell_missed
+    def __init__(self, tell_missed: TellMissed, bound: int = 1 << 20) -> None:
         # How many bytes of the first block may be gone before the rest is copied.
         self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
@@ -110,14 +109,14 @@ class LineQueue:
         # How many lines each block holds, without those before _head; or _UNKNOWN.
         self._counts: deque[int] = deque()
         # Lines dropped between _started and _blocks, which the peer was not told about yet.
-        self._missed = 0
+        self._missed = MissedLines(tell_missed)
         self._taken = _NOTHING
         # What the next write takes.
         self._wanted = PIECE
         self.size = 0
 
     def __bool__(self) -> bool:
-        return bool(self.size or self._missed)
+        return bool(self.size or self._missed.count)
 
     @property
     def kept(self) -> int:
@@ -170,8 +169,8 @@ class LineQueue:
         if len(started) - at > wanted:
             self._part = wanted
             return started[at : at + wanted]
-        missed, self._missed = self._missed, 0
-        notice = self._tell_missed(missed) if missed else b""
+        missed = self._missed.take() if self._missed.count else None
+        notice = missed.encode() if missed else b""
         begin = len(started) - at
         end = size = begin + len(notice)
         pieces: list[bytes | memoryview] = [started[at:], notice]
@@ -218,7 +217,9 @@ class LineQueue:
             # The peer has nothing of the notice yet, so make it again later, when it may have more
             # to report. (Otherwise another notice would follow for each few bytes that the peer
             # takes.)
-            self._missed += missed
+            if missed is not None:
+                missed.add_all(self._missed)
+                self._missed = missed
             self._started = data[sent:begin]
             cut = end
         if cut < len(data):
@@ -244,7 +245,9 @@ class LineQueue:
             # Cut behind the line that holds the last byte of the excess.
             cut = self._head + excess
             cut = len(block) if cut >= len(block) - slack else block.index(b"\n", cut - 1) + 1
-            dropped += self._count_of_first(cut)
+            count = self._count_of_first(cut)
+            self._missed.add(count, block, self._head, cut)
+            dropped += count
             excess -= cut - self._head
             self.size -= cut - self._head
             self._head = cut
@@ -252,7 +255,6 @@ class LineQueue:
                 self._blocks.popleft()
                 self._counts.popleft()
                 self._head = 0
-        self._missed += dropped
         self._free()
         return dropped
 
@@ -270,7 +272,8 @@ class LineQueue:
         self._started, self._started_at = b"", 0
         self._blocks.clear()
         self._counts.clear()
-        self._head = self._missed = self.size = 0
+        self._head = self.size = 0
+        self._missed.take()
         return dropped
 
     def _put_newest(self, lines: bytes, count: int | None, limit: int) -> int:
@@ -283,7 +286,7 @@ class LineQueue:
             count = lines.count(b"\n")
         kept = lines.count(b"\n", begin)
         skipped = count - kept
-        self._missed += skipped
+        self._missed.add(skipped, lines, 0, begin)
         if begin < len(lines):
             self.size += len(lines) - begin
             self._blocks.append(lines)

@@ -62,7 +62,7 @@ class Outbox(Waits):
             the next ones have to wait.
         progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
-        notices: turns what the peer missed into lines. It may be changed at any time.
+        notices: turns what the peer missed into lines. It may be changed while nothing waits.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """
 

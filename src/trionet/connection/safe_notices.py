@@ -8,11 +8,12 @@ fails, the peer gets the notice in the toolkit's own words.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from trionet.encoding import check_lines
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
-from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
+from trionet.notices import EncodeNotice, LinesMissed, Missing, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")
 
@@ -26,15 +27,24 @@ class SafeNotices:
     Args:
         encode: the service's function.
         faults: where its faults are logged; default: a log of its own.
+        missing: makes what notes the lines that a slow peer misses; default ``None``: the peer is
+            told how many they were, with a `trionet.LinesMissed`.
 
     Attributes:
         faults: where its faults are logged.
     """
 
-    __slots__ = ("_encode", "faults")
+    __slots__ = ("_encode", "_missing", "faults")
 
-    def __init__(self, encode: EncodeNotice, faults: FaultLog | None = None) -> None:
+    def __init__(
+        self,
+        encode: EncodeNotice,
+        faults: FaultLog | None = None,
+        *,
+        missing: Callable[[], Missing] | None = None,
+    ) -> None:
         self._encode = encode
+        self._missing = missing
         self.faults = faults or FaultLog(logger)
 
     def replaced(self, encode: EncodeNotice) -> SafeNotices:
@@ -54,9 +64,48 @@ class SafeNotices:
             return encode_notice(notice)
         return lines
 
-    def missed(self, count: int) -> bytes:
-        """Return the lines that tell a peer how many lines it missed."""
+    @property
+    def notes_lines(self) -> bool:
+        """Whether the format wants to see the lines that a peer misses."""
+        return self._missing is not None
+
+    def note(self, noted: Missing | None, lines: bytes) -> Missing | None:
+        """Note lines that were dropped; return what has noted them, ``None`` if that failed."""
+        try:
+            if noted is None and self._missing is not None:
+                noted = self._missing()
+            if noted is not None:
+                noted.add(lines)
+        except Exception as error:
+            self._report_missing(error)
+        return noted
+
+    def joined(self, earlier: Missing | None, later: Missing | None) -> Missing | None:
+        """Return what has noted all that two objects have noted."""
+        if earlier is None or later is None:
+            return earlier or later
+        try:
+            earlier.add_all(later)
+        except Exception as error:
+            self._report_missing(error)
+        return earlier
+
+    def missed(self, count: int, noted: Missing | None = None) -> bytes:
+        """Return the lines that tell a peer what it missed: what was noted, or how many lines."""
+        if noted is not None:
+            try:
+                lines = check_lines(noted.encode())
+                if lines:
+                    return lines
+                raise ValueError("a notice takes at least one line")
+            except Exception as error:
+                self._report_missing(error)
         return self(LinesMissed(count))
+
+    def _report_missing(self, error: Exception) -> None:
+        self.faults.report(
+            error, self._missing, "noting missed lines failed; the peer gets their number", None
+        )
 
 
 def safe_notices(encode: EncodeNotice, faults: FaultLog | None = None) -> SafeNotices:

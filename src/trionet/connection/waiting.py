@@ -145,7 +145,7 @@ class Waits(Holds):
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self._tell_missed, self._max_waiting)
+            queue = LineQueue(self.notices, self._max_waiting)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
@@ -182,9 +182,6 @@ class Waits(Holds):
                 sent = 0
             else:
                 sent -= len(lines)
-
-    def _tell_missed(self, count: int) -> bytes:
-        return self.notices.missed(count)
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
         done = False
