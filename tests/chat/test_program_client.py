@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import trionet
 from trionet import ConnectError, ConnectionLost
-from trionet.chat import Client, NameRefused, NameTaken, RequestRefused, serve
-from trionet.testing import MemoryNetwork
+from trionet.chat import Client, NameRefused, NameTaken, RequestRefused, client_events, serve
+from trionet.testing import Link, MemoryNetwork
 
 ADDRESS = "localhost:22223"
 
@@ -31,6 +32,13 @@ async def network(autojump_clock: object) -> AsyncIterator[MemoryNetwork]:
     network = MemoryNetwork()
     async with chat_server(network):
         yield network
+
+
+def cut(network: MemoryNetwork) -> None:
+    """Break the newest connection: both ends lose what they have not read."""
+    stream = network.streams[-1]
+    stream._in.destroy()
+    stream._out.destroy()
 
 
 async def next_of(client: Client, *types: str) -> Any:
@@ -195,3 +203,93 @@ async def test_a_server_of_another_protocol_is_told(autojump_clock: object) -> N
             async with Client(ADDRESS, name="ann", network=network):
                 pass
         nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_cut_twenty_times_loses_and_doubles_nothing(
+    autojump_clock: object,
+) -> None:
+    network = MemoryNetwork(link=Link(latency=0.03))
+    heard: list[Any] = []
+    own: list[str] = []
+    texts = [f"text {i}" for i in range(200)]
+
+    async def listen(client: Client, take: Any) -> None:
+        async for event in client:
+            assert event.type not in ("missed", "left", "error"), event
+            if event.type == "said":
+                take(event)
+
+    async with chat_server(network):  # noqa: SIM117  the server outlives them
+        # The one who is cut connects last, so that its streams are the newest.
+        async with (
+            Client(ADDRESS, name="bob", network=network) as bob,
+            Client(ADDRESS, name="ann", network=network) as ann,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(listen, bob, heard.append)
+            nursery.start_soon(listen, ann, lambda event: own.append(event.text))
+            async with trio.open_nursery() as talking:
+
+                async def cut_often() -> None:
+                    for i in range(20):
+                        await trio.sleep(0.4 + i * 0.013)
+                        cut(network)
+
+                async def answer() -> None:
+                    for i in range(100):
+                        await bob.say("lobby", f"bob {i}")
+                        await trio.sleep(0.1)
+
+                talking.start_soon(cut_often)
+                talking.start_soon(answer)
+                for text in texts:
+                    await ann.say("lobby", text)
+            await ann.ping()
+            await bob.ping()
+            await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+    assert len(network.streams) > 15
+    assert [event.text for event in heard if event.name == "ann"] == texts
+    assert own == [event.text for event in heard]
+    assert len(own) == 300
+
+
+async def test_the_history_is_paged_both_ways(network: MemoryNetwork) -> None:
+    async with Client(ADDRESS, name="ann", network=network) as ann:
+        async with trio.open_nursery() as nursery:
+            for i in range(450):
+                nursery.start_soon(ann.say, "lobby", f"text {i}")
+        newest_first = [event.number async for event in ann.history("lobby")]
+        oldest_first = [event.number async for event in ann.history("lobby", after=0)]
+        assert newest_first == oldest_first[::-1]
+        assert oldest_first == sorted({*oldest_first})
+        assert len(oldest_first) > 450
+        found = await ann.search("449")
+        assert [getattr(event, "text", "") for event in found.events] == ["text 449"]
+        receipt = await ann.say("lobby", "a secret")
+        assert (await ann.remove("lobby", receipt.number)).of == receipt.number
+
+
+async def test_a_cancelled_message_is_never_said_twice(network: MemoryNetwork) -> None:
+    async with (
+        Client(ADDRESS, name="bob", network=network) as bob,
+        Client(ADDRESS, name="ann", network=network) as ann,
+    ):
+        for i in range(20):
+            with trio.move_on_after(0):
+                await ann.say("lobby", f"text {i}")
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ann.say, "lobby", f"started {i}")
+                    await trio.testing.wait_all_tasks_blocked()
+                    scope.cancel()
+            cut(network)
+            await trio.sleep(0.5)
+        await ann.say("lobby", "end")
+        heard: list[str] = []
+        async for event in bob:
+            if isinstance(event, client_events.Said):
+                heard.append(event.text)
+                if event.text == "end":
+                    break
+        assert len(heard) == len({*heard})
