@@ -122,7 +122,7 @@ async def test_many_searches_at_a_time_keep_others_waiting_no_longer_than_one(
             return super().among(event)
 
     monkeypatch.setattr(memory, "Wanted", Counting)
-    monkeypatch.setattr(memory, "_STRETCH", 3)
+    monkeypatch.setattr(memory, "_STRETCH", 3 * runs.size(said(1)))
     kept = history(*[said(number) for number in range(1, 10)])
     found: list[int] = []
 
@@ -141,3 +141,17 @@ async def test_many_searches_at_a_time_keep_others_waiting_no_longer_than_one(
     assert len(found) == 5 * 9
     # One search's stretch in front of the other task's turn, and one behind it.
     assert most <= 2 * 3
+
+
+async def test_a_search_lets_others_run_after_so_many_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "_STRETCH", 8_000)
+    kept = history(*[said(number, "é" * 2_000) for number in range(1, 10)])
+    steps = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kept.search, Query(text="hi"))
+        while len(nursery.child_tasks):
+            await trio.lowlevel.checkpoint()
+            steps += 1
+    assert steps > 4
