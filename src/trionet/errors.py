@@ -19,6 +19,7 @@
     ├── trionet.chat.NameRefused        a name that nobody can have here
     │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
     ├── trionet.chat.HistoryError       a file that no history is kept in
+    ├── trionet.chat.RequestRefused     a request of a client that the chat's server refused
     └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
 ``str()`` of each is one line that can follow ``error: ``. It says what is wrong, and what to do

@@ -8,7 +8,8 @@ Where things are, in the order in which a line passes:
 - `operations` are what it asks for that others can observe; `log` has their order.
 - `state` knows all names, rooms and numbers, and changes by operations alone.
 - `switchboard` sends what comes of them to the members, and `server` puts all this behind
-  connections. `console` is the operator's view, `client` the other end.
+  connections. `console` is the operator's view, `client` the other end in plain
+  lines. `program_client` is the other end for programs: what it knows is in `client_state`.
 - `names` and `room_names` decide what can be called what, and `skeleton` what looks alike.
 """
 

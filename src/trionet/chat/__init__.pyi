@@ -1,5 +1,6 @@
 """The public names of `trionet.chat` and their homes; `trionet._lazy` reads them."""
 
+from trionet.chat import client_events as client_events
 from trionet.chat import json_lines as json_lines
 from trionet.chat import plain as plain
 from trionet.chat.answers import Event as Event
@@ -13,6 +14,8 @@ from trionet.chat.names import Name as Name
 from trionet.chat.names import NameRefused as NameRefused
 from trionet.chat.names import NameTaken as NameTaken
 from trionet.chat.names import parse_name as parse_name
+from trionet.chat.program_client import Client as Client
+from trionet.chat.program_client import RequestRefused as RequestRefused
 from trionet.chat.requests import Misunderstood as Misunderstood
 from trionet.chat.requests import Request as Request
 from trionet.chat.server import serve as serve

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from trionet._start import end_quietly
 from trionet._version import __version__
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
@@ -54,6 +53,8 @@ app.add_typer(chat, name="chat")
 
 def main() -> None:
     """Run the command line as the whole program."""
+    from trionet.cli import end_quietly
+
     end_quietly()
     from trionet.cli.ending import Ended, exit_after_lost_output, open_missing_streams
 
@@ -306,6 +307,57 @@ def _parse_since(text: str) -> int:
         return parse_since(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+@chat.command("send")
+def chat_send(
+    address: Target,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="One message; default: each line of the input."),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="Who says it.")] = ...,  # type: ignore[assignment]
+    room: Annotated[
+        str, typer.Option(parser=_parse_room, metavar="ROOM", help="Where it is said.")
+    ] = "lobby",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for a receipt.")
+    ] = 10.0,
+    ca: CA = None,
+) -> None:
+    """Say something in a room, and end when the server has confirmed it."""
+    from trionet.cli.running import run
+    from trionet.cli.send import send
+
+    run(partial(send, address, name=name, room=room, text=text, timeout=timeout, ca=ca))
+
+
+@chat.command("tail")
+def chat_tail(
+    address: Target,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who listens; default: tail- and four letters."),
+    ] = None,
+    room: Annotated[
+        str, typer.Option(parser=_parse_room, metavar="ROOM", help="Where to listen.")
+    ] = "lobby",
+    since: Annotated[
+        int | None,
+        typer.Option(
+            parser=_parse_since,
+            metavar="TIME",
+            help="Begin with the past: 90s, 10m, 2h, 3d ago, or 2026-11-28T02:35:00Z.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    ca: CA = None,
+) -> None:
+    """Print what is said in a room, until a signal comes."""
+    from trionet.cli.running import run
+    from trionet.cli.tail import tail
+
+    run(partial(tail, address, name=name, room=room, since=since, json=json, ca=ca))
 
 
 class HistoryFormat(StrEnum):

@@ -59,8 +59,9 @@ class ClientEnding(Ending):
     # A client should stop now, and nobody sends it a second signal for what it did about the first.
     reports_at_once = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, term_ends_well: bool = False) -> None:
         super().__init__()
+        self.term_ends_well = term_ends_well
         self.modes = TerminalModes()
 
     def counted(self, number: int) -> None:
@@ -107,6 +108,8 @@ class Signals:
         ending.over()
         if isinstance(ending, ClientEnding):
             ending.modes.restore()
+            if ending.term_ends_well and ending.number == signal.SIGTERM:
+                return None
             return Ended.by_signal(ending.number) if ending.count else None
         if ending.count > 1:
             return Ended(INTERRUPTED)
@@ -225,7 +228,11 @@ class Leaving:
 
 
 async def until_interrupted(
-    client: Callable[[], Awaitable[object]], runtime: Runtime, *, leaving: Leaving | None = None
+    client: Callable[[], Awaitable[object]],
+    runtime: Runtime,
+    *,
+    leaving: Leaving | None = None,
+    term_ends_well: bool = False,
 ) -> None:
     """Run a client until it ends, a signal ends it, or its output cannot be written any more.
 
@@ -235,8 +242,9 @@ async def until_interrupted(
             long the reader takes, unless a signal comes.
         leaving: ends the client's lines when it should leave, and the client has a second for that;
             default: the client is cancelled.
+        term_ends_well: whether SIGTERM is how the client is meant to end, with status 0.
     """
-    ending = ClientEnding()
+    ending = ClientEnding(term_ends_well=term_ends_well)
     runtime.signals.ending = ending
     has_departed = False
 
