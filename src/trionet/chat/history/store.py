@@ -64,10 +64,10 @@ class Store:
         self._mutex = threading.Lock()
         self.position = 0
         self.has_index = opening.has_index(self._at)
-        facts = dict(self._at.execute("SELECT name, value FROM facts").fetchall())
-        self._highest: int = facts["highest"]
-        self._indexed: int = facts["indexed"]
-        self.is_unerased = bool(facts["unerased"])
+        facts = opening.facts_of(self._at)
+        self._highest = facts.highest
+        self._indexed = facts.indexed
+        self.is_unerased = bool(facts.unerased)
         self._is_merging = False
         # Whether removed text may still be in the log of the file.
         self.must_truncate = False
