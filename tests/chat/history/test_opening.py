@@ -237,6 +237,22 @@ def test_a_file_whose_making_was_killed_is_made_again(file: Path, tmp_path: Path
     assert upkeep.check(file) == (1, 1)
 
 
+def test_a_file_whose_log_was_carried_over_only_in_part_has_all(file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    store = Store(file)
+    store.write([Said("lobby", n + 1, n, 0, "Ann", ["some words"]) for n in range(2_000)], 0)
+    Path(f"{copy}-wal").write_bytes(Path(f"{file}-wal").read_bytes())
+    before = file.stat().st_size
+    store.mark_clean()
+    copy.write_bytes(file.read_bytes()[:before])
+    store.close()
+    assert int.from_bytes(copy.read_bytes()[28:32], "big") * 4096 > before
+    assert upkeep.check(copy) == (2_000, 1)
+    store = Store(copy)
+    assert store.last_numbers(1) == {"lobby": 2_000}
+    store.close()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -253,6 +253,9 @@ def _header(file: Path) -> tuple[int, int]:
     try:
         at = sqlite3.connect(address, uri=True)
         try:
+            # Else a file is refused whose server was killed while it carried the log over: the
+            # header tells of pages that only the log has.
+            at.execute("PRAGMA writable_schema = ON")
             marked = at.execute("PRAGMA application_id").fetchone()[0]
             return marked, at.execute("PRAGMA user_version").fetchone()[0]
         finally:
