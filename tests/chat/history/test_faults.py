@@ -181,7 +181,7 @@ async def test_what_cannot_be_in_a_row_is_damage_and_harms_nobody(file: Path, ch
     with sqlite3.connect(file) as at:
         at.execute(f"UPDATE events SET {change} WHERE number = 100")
     at.close()
-    with pytest.raises(HistoryError, match="the event in row 100 cannot be|malformed|non-text"):
+    with pytest.raises(HistoryError, match=r"cannot be|malformed|non-text"):
         upkeep.check(file)
     with pytest.raises(HistoryError, match=f"cannot read {file}"):
         list(upkeep.select(file, upkeep.Selection()))
