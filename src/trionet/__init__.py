@@ -10,6 +10,9 @@ Each name is loaded when it is first used: ``trionet --version`` needs no Trio, 
 trionet's fixtures without loading it.
 """
 
+# First, so that Ctrl-C during the start of the command line is no traceback.
+from trionet import _start as _start  # isort: split
+
 from trionet._lazy import attach
 from trionet._version import __version__ as __version__
 

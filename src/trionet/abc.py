@@ -15,7 +15,7 @@ what a hub sends to.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ class DirectBox(Box, Protocol):
     """A box whose `put` a hub may bypass: the hub does the work of `put` itself.
 
     `trionet.Outbox` is one. A hub's format groups use it to serve a thousand members in one loop,
-    without a call for each: they call `direct`, and hand what it did not send to `keep`.
+    without a call for each: they call `direct`, and hand what it did not send to `keep_parts`.
 
     Attributes:
         may_bypass_put: whether the hub may do so. The hub looks at the class, not at the object. A
@@ -385,8 +385,11 @@ class DirectBox(Box, Protocol):
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
         """Do what `put` does for `lines` lines of `size` bytes, in pieces of whole lines each."""
 
-    def keep(self, lines: bytes, count: int, sent: int) -> None:
-        """Keep what was not sent of lines that are counted as sent, or count it as dropped."""
+    def keep_parts(self, parts: Iterable[tuple[bytes, int]], sent: int) -> None:
+        """Keep what was not sent of lines that are counted as sent, or count it as dropped.
+
+        The lines come in parts: whole lines each, and how many they are.
+        """
 
     def give_up_after(self, error: Exception) -> bool:
         """Give the peer up if an error of `direct` means that it is gone, and return whether."""

@@ -7,8 +7,7 @@ so that everyone who is being served is served to the end.
   free place: a place taken before ``accept`` would be kept from the other listeners. So each
   listener parks one connection at most.
 - Limit: `WhenFull` decides what happens beyond `Limits.max_clients`.
-- Isolate: an error in a handler is logged once, closes that handler's connection, and affects
-  nobody else. What a peer does, such as a reset, is not an error.
+- Isolate: whatever its handler raises, a connection ends alone (`trionet.connection.lifetime`).
 - Drain: stop accepting, answer the connections in the kernel's queue, end every input at a line
   boundary, let the handlers return, send what waits, close. At the deadline, cancel what is left.
 """
@@ -21,21 +20,18 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from types import CoroutineType
 from typing import cast
 
 import trio
 
 from trionet.abc import Listener, TurnsAway
 from trionet.checks import check_choice, check_flag, check_limits, check_seconds
-from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.handshake import shake_hands
+from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.opening import Opening
-from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import safe_notices
@@ -43,7 +39,7 @@ from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import FaultLog
-from trionet.function_checks import check_awaitable, check_callback, check_handler
+from trionet.function_checks import check_callback, check_handler
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
@@ -102,7 +98,6 @@ class Server:
         if opening is not None:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
-        self._handler = handler
         self._listeners = listeners
         self._limits = limits
         self._when_full = when_full
@@ -122,6 +117,9 @@ class Server:
         self._places = Places(limits)
         self._lingerers = Lingerers()
         self._turning_away = TurningAway(limits, self._lingerers)
+        self._lifetimes = Lifetimes(
+            handler, limits, self._deadlines, self._places, self._lingerers, report=self._report
+        )
         self._draining = trio.Event()
         self._drain_by = math.inf
         self._cut_off: tuple[str, ...] | None = None
@@ -180,6 +178,8 @@ class Server:
         by = trio.current_time() + (self._limits.drain_seconds if seconds is None else seconds)
         self._drain_by = min(self._drain_by, by)
         self._draining.set()
+        # A draining server accepts nobody new, so the connections that it closes are bounded.
+        self._lifetimes.bounds_lingering = False
         # This takes no time, so even with 0 seconds `on_drain` is called and the queue is answered.
         await self._inputs_ended.wait()
         with trio.CancelScope(deadline=by):
@@ -295,88 +295,11 @@ class Server:
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run
         # at the next checkpoint.
-        handlers.start_soon(self._serve_one, connection, name=connection.peer)
+        handlers.start_soon(self._lifetimes.run, connection, name=connection.peer)
         self._report(Opened(id=connection.id, peer=connection.peer))
 
     def _report_identified(self, connection: Connection, name: str) -> None:
         self._report(Identified(id=connection.id, peer=connection.peer, name=name))
-
-    async def _serve_one(self, connection: Connection) -> None:
-        # All in one function, the handler's call too: each coroutine between a task and what it
-        # waits for costs an idle connection a quarter of a KiB.
-        reason, settle = "cut off", None
-        handshake_timeout = self._limits.handshake_timeout or math.inf
-        try:
-            try:
-                failed = no_handshake = None
-                # `except*`, not `except`: a handler that is cancelled at the drain's deadline while
-                # a task of its own fails raises both in one group, and the error must not vanish
-                # behind the cancellation.
-                try:
-                    no_handshake = await shake_hands(connection, self._deadlines, handshake_timeout)
-                    if no_handshake is None:
-                        conversation = self._handler(connection)
-                        if type(conversation) is not CoroutineType:
-                            check_awaitable(self._handler, conversation)
-                        await conversation
-                except* Exception as group:
-                    failed = why_failed(connection, group)
-                if failed is not None:
-                    reason = failed
-                elif no_handshake is None:
-                    reason = why_ended(connection)
-                else:
-                    reason = f"no handshake: {no_handshake}"
-                    # Without a handshake nothing can be sent, not even that it took too long.
-                    connection.outbox.give_up()
-                await connection.finish_sending()
-            finally:
-                # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(connection, reason)
-            if not connection.is_done:
-                with self._lingerers.lingering(
-                    connection.stream,
-                    peer=connection.peer,
-                    host=self._places.host_of(connection.stream),
-                    bounded=not self._draining.is_set(),
-                ):
-                    await connection.close(settle)
-        finally:
-            try:
-                if settle is not None:
-                    settle(unarrived_of(connection.stream) or 0)
-            finally:
-                await close_at_once(connection.stream)
-
-    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
-        """Free a connection's place.
-
-        Args:
-            connection: the connection, which is no longer served.
-            reason: why.
-
-        Returns:
-            A function that reports `Closed`, once, when it is known how many bytes did not arrive.
-        """
-        connection.answer_at_once(None)
-        # The handler may have put its last words just now.
-        connection.outbox.release()
-        if connection.outbox.waiting:
-            # The connection was cut off: what still waits is not sent, and must not count as sent.
-            connection.outbox.give_up()
-        connection.outbox.close()
-        self._deadlines.forget(connection)
-        self._places.free(connection)
-        seconds = trio.current_time() - connection.opened_at
-        reported = False
-
-        def settle(unarrived: int) -> None:
-            nonlocal reported
-            if not reported:
-                reported = True
-                self._report(closed(connection, reason, seconds=seconds, unarrived=unarrived))
-
-        return settle
 
     def _turn_queues_away(self, handlers: trio.Nursery) -> None:
         """Answer the connections in the kernel's queues: closing a listener would reset them."""

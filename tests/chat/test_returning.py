@@ -261,9 +261,11 @@ async def test_without_a_history_the_gap_is_told(autojump_clock: trio.testing.Mo
         await cid.expect("entered", last=4)
 
 
+@pytest.mark.parametrize("page", [returning.PAGE_BYTES, 3000])
 async def test_what_memory_has_forgotten_is_told_as_missed(
-    autojump_clock: trio.testing.MockClock,
+    page: int, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(returning, "PAGE_BYTES", page)
     async with served() as room:
         ann, welcome = await room.join("Ann")
         for number in range(1100):

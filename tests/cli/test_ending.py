@@ -272,7 +272,9 @@ async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> N
             assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("module", ["trionet.cli", "typer", "trionet.calc.grammar"])
+@pytest.mark.parametrize(
+    "module", ["trionet._lazy", "trionet.cli", "typer", "trionet.calc.grammar"]
+)
 @pytest.mark.parametrize("form", ["script", "trionet", "trionet.cli.main"])
 def test_ctrl_c_during_the_start_prints_no_traceback(module: str, form: str) -> None:
     # The program is not responsible for what is imported before its own package.
@@ -389,7 +391,7 @@ import os, signal
 own = os.getpid()
 os.getpid = lambda: 1
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-from trionet.cli import end_quietly
+from trionet._start import end_quietly
 end_quietly()
 assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 os.kill(own, signal.SIGTERM)

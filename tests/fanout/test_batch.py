@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trionet.encoding import check_lines
-from trionet.fanout.batch import Batch, EncodedBatch, Payload
+from trionet.fanout.batch import Batch
+from trionet.fanout.encoded import EncodedBatch, Payload
 
 
 def plain(event: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from trionet import Outbox
-from trionet.fanout.batch import EncodedBatch
+from trionet.fanout.encoded import EncodedBatch
 from trionet.fanout.group import FormatGroup
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
@@ -219,8 +219,11 @@ class SlowBox:
         self.direct = None if sent is None else lambda _lines: sent
         self.kept: list[tuple[bytes, int, int]] = []
 
-    def keep(self, lines: bytes, count: int, sent: int) -> None:
-        self.kept.append((lines, count, sent))
+    def keep_parts(self, parts: list[tuple[bytes, int]], sent: int) -> None:
+        for lines, count in parts:
+            if sent < len(lines):
+                self.kept.append((lines, count, sent))
+            sent = max(0, sent - len(lines))
 
     def join_count(self, _count: object) -> bool:
         return True

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from unittest import mock
 
@@ -15,47 +13,14 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub_members import ListBox, members_of, plain, running_hub
 from trionet import Box, Hub, Outbox, WhenSlow
-from trionet.fanout.hub import HIGH_WATER, HIGH_WATER_BYTES
+from trionet.fanout.log import HIGH_WATER
 from trionet.testing import Link, MemoryStream, memory_stream_pair
-
-
-class ListBox:
-    """A member that keeps each put."""
-
-    def __init__(self) -> None:
-        self.puts: list[bytes] = []
-
-    def put(self, lines: bytes, /) -> None:
-        self.puts.append(lines)
-
-    @property
-    def lines(self) -> bytes:
-        return b"".join(self.puts)
-
-
-def plain(event: str) -> bytes:
-    return event.encode() + b"\n"
 
 
 def quoted(event: str) -> bytes:
     return b"<%s>\n" % event.encode()
-
-
-@asynccontextmanager
-async def running_hub() -> AsyncIterator[Hub[str]]:
-    async with trio.open_nursery() as nursery:
-        hub = Hub[str]()
-        await nursery.start(hub.run)
-        yield hub
-        nursery.cancel_scope.cancel()
-
-
-def members_of(hub: Hub[str], count: int) -> list[ListBox]:
-    boxes = [ListBox() for _ in range(count)]
-    for box in boxes:
-        hub.add(box, plain)
-    return boxes
 
 
 # One order
@@ -436,225 +401,7 @@ async def test_a_fault_is_logged_even_if_the_box_or_the_event_has_no_repr(
     assert len(caplog.records) == 2
 
 
-# Backpressure and deliveries
-
-
-@asynccontextmanager
-async def stuck_hub() -> AsyncIterator[tuple[Hub[str], Callable[[], None]]]:
-    """Yield a hub that has not made its first step yet, and a function that lets it go on."""
-    hub = Hub[str]()
-    run = hub.run()
-
-    async def go_on() -> None:
-        await run
-
-    async with trio.open_nursery() as nursery:
-        yield hub, lambda: nursery.start_soon(go_on)
-        nursery.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize("what", ["entries", "bytes", "bytes for one"])
-async def test_readers_wait_while_the_log_is_long(what: str) -> None:
-    async with stuck_hub() as (hub, go_on):
-        (box,) = members_of(hub, 1)
-        with trio.testing.assert_checkpoints():
-            await hub.wait_room()
-        size = 1 if what == "entries" else HIGH_WATER_BYTES // 64
-        line = "x" * (size - 1)
-        # (That the member joined is an entry too.)
-        count = HIGH_WATER - 1 if what == "entries" else 64
-        for number in range(count + 1):
-            assert not hub.is_full, number
-            hub.tell(box, line) if what == "bytes for one" else hub.publish(line)
-        assert hub.is_full
-        assert hub.must_wait
-        let_through: list[int] = []
-
-        async def reader(number: int) -> None:
-            await hub.wait_room()
-            let_through.append(number)
-
-        async with trio.open_nursery() as nursery:
-            for number in range(30):
-                nursery.start_soon(reader, number)
-            await trio.testing.wait_all_tasks_blocked()
-            assert let_through == []
-            go_on()
-        assert sorted(let_through) == list(range(30))
-        assert not hub.must_wait
-        assert box.lines == plain(line) * (count + 1)
-
-
-async def test_of_many_tasks_that_wake_together_only_as_many_append_as_there_is_room_for() -> None:
-    async with stuck_hub() as (hub, go_on):
-        (box,) = members_of(hub, 1)
-        answer = "x" * (HIGH_WATER_BYTES // 4)
-        most = 0
-        done = 0
-
-        async def ask(times: int) -> None:
-            nonlocal most, done
-            for _ in range(times):
-                if hub.must_wait:
-                    await hub.wait_room()
-                hub.tell(box, answer)
-                most = max(most, hub._pending[1])
-            done += 1
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(500):
-                nursery.start_soon(ask, 2)
-            go_on()
-        assert done == 500
-        assert most <= HIGH_WATER_BYTES + 2 * len(answer)
-        await hub.wait_delivered()
-        assert len(box.lines) == 1000 * (len(answer) + 1)
-
-
-async def test_waiting_tasks_are_let_in_roughly_in_order_of_arrival() -> None:
-    async with stuck_hub() as (hub, go_on):
-        members_of(hub, 1)
-        order: list[int] = []
-        big = "x" * (HIGH_WATER_BYTES + 1)
-        hub.publish(big)
-
-        async def ask(number: int) -> None:
-            await hub.wait_room()
-            order.append(number)
-            hub.publish(big)
-
-        async with trio.open_nursery() as nursery:
-            for number in range(40):
-                nursery.start_soon(ask, number)
-                await trio.testing.wait_all_tasks_blocked()
-            go_on()
-        # No task is overtaken by more than twice the number that were let in together with it.
-        assert all(place - number <= 2 * 6 for place, number in enumerate(order))
-        assert sorted(order) == list(range(40))
-
-
-async def test_a_line_does_not_wait_for_the_bursts_of_everybody_else() -> None:
-    async with stuck_hub() as (hub, go_on):
-        (box,) = members_of(hub, 1)
-        hub.publish_all(["early"] * (HIGH_WATER + 1))
-
-        async def append(line: str, times: int) -> None:
-            await hub.wait_room(times)
-            hub.publish_all([line] * times)
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(300):
-                nursery.start_soon(append, "burst", 128)
-            await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(append, "line", 1)
-            await trio.testing.wait_all_tasks_blocked()
-            go_on()
-        await hub.wait_delivered()
-        lines = box.lines.split(b"\n")
-        assert lines.count(b"burst") == 300 * 128
-        assert lines.index(b"line") == HIGH_WATER + 1
-
-
-async def test_a_task_that_gives_up_waiting_or_appends_nothing_leaves_no_other_waiting() -> None:
-    async with stuck_hub() as (hub, go_on):
-        members_of(hub, 1)
-        hub.publish("x" * (HIGH_WATER_BYTES + 1))
-        passed = 0
-
-        async def come_and_go(number: int) -> None:
-            nonlocal passed
-            with trio.CancelScope() as scope:
-                if number % 3 == 0:
-                    scopes.append(scope)
-                await hub.wait_room()
-                passed += 1
-
-        scopes: list[trio.CancelScope] = []
-        async with trio.open_nursery() as nursery:
-            for number in range(60):
-                nursery.start_soon(come_and_go, number)
-            await trio.testing.wait_all_tasks_blocked()
-            for scope in scopes[:10]:
-                scope.cancel()
-            go_on()
-            for scope in scopes[10:]:
-                scope.cancel()
-        assert 40 <= passed <= 50
-
-
-async def test_wait_delivered_waits_for_what_was_appended_before_it() -> None:
-    async with running_hub() as hub:
-        with trio.testing.assert_checkpoints():
-            await hub.wait_delivered()
-        (box,) = members_of(hub, 1)
-        hub.publish("1")
-        await hub.wait_delivered()
-        assert box.lines == b"1\n"
-
-
-async def test_a_batch_for_many_members_lets_other_tasks_run_and_keeps_the_order() -> None:
-    async with running_hub() as hub:
-        runs_of_others = 0
-        seen_by_last: list[int] = []
-        said: list[int] = []
-
-        class LastBox(ListBox):
-            def put(self, lines: bytes, /) -> None:
-                super().put(lines)
-                seen_by_last.append(runs_of_others)
-
-        boxes = members_of(hub, 1000)
-        last = LastBox()
-        hub.add(last, plain)
-        hub.publish("1")
-
-        async def other() -> None:
-            nonlocal runs_of_others
-            while not last.puts:
-                runs_of_others += 1
-                if boxes[0].puts and not said:
-                    # In the middle of the delivery: this belongs to the next batch.
-                    said.append(runs_of_others)
-                    hub.publish("2", exclude=boxes[0])
-                    hub.discard(last)
-                    hub.publish("3")
-                await trio.lowlevel.checkpoint()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(other)
-        await hub.wait_delivered()
-        assert seen_by_last[0] > said[0]
-        assert boxes[0].puts == [b"1\n", b"3\n"]
-        assert {box.lines for box in boxes[1:]} == {b"1\n2\n3\n"}
-        assert last.lines == b"1\n2\n"
-
-
-@pytest.mark.parametrize("kind", ["one format each", "all leave"])
-async def test_other_tasks_run_during_any_long_delivery(kind: str) -> None:
-    async with running_hub() as hub:
-        boxes = [ListBox() for _ in range(1000)]
-        for box in boxes:
-            hub.add(box, partial(plain) if kind == "one format each" else plain)
-        await hub.wait_delivered()
-        runs_of_others = 0
-
-        async def other() -> None:
-            nonlocal runs_of_others
-            while not boxes[-1].puts:
-                await trio.lowlevel.checkpoint()
-                runs_of_others += bool(boxes[0].puts)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(other)
-            hub.publish("1")
-            if kind == "all leave":
-                for box in boxes:
-                    hub.discard(box)
-        assert runs_of_others >= 3
-        assert {box.lines for box in boxes} == {b"1\n"}
-
-
-# Under cancellation, and after the end
+# The end, and slow members
 
 
 async def test_publishing_works_in_finally_and_under_cancellation() -> None:
@@ -890,7 +637,7 @@ def test_outboxes_send_what_the_model_says_and_count_it(steps: list[Step], capac
 
     with (
         mock.patch("trionet.fanout.group.MEMBERS_AT_ONCE", 1),
-        mock.patch("trionet.fanout.hub.MEMBERS_AT_ONCE", 1),
+        mock.patch("trionet.fanout.delivery.MEMBERS_AT_ONCE", 1),
     ):
         trio.run(main)
     assert received == model(steps)
@@ -986,7 +733,8 @@ async def test_a_thousand_topics_are_neither_tasks_nor_left_over() -> None:
         for box in boxes:
             hub.discard(box)
         await hub.wait_delivered()
-        assert (hub._groups, hub._by_topic, hub._members) == ({}, {}, {})
+        members = hub._membership
+        assert (members._groups, members._by_topic, members.group_of) == ({}, {}, {})
 
 
 async def test_an_outbox_counts_what_it_was_sent_through_all_its_topics() -> None:

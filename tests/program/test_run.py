@@ -98,6 +98,25 @@ def test_the_first_signal_drains_the_server_and_the_script_goes_on(number: signa
 
 
 @pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        # The signal does again what it did before the call.
+        ("", -signal.SIGTERM),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", 0),
+    ],
+)
+def test_a_signal_that_was_ignored_before_drains_and_is_ignored_afterwards(
+    before: str, status: int
+) -> None:
+    before = (
+        f"import atexit, signal; {before}\natexit.register(signal.raise_signal, signal.SIGTERM)"
+    )
+    with script(before=before) as shout:
+        shout.signal(signal.SIGTERM)
+        assert shout.end()[:2] == (status, "done\n")
+
+
+@pytest.mark.parametrize(
     "on_line",
     [
         # A loop that never returns, a thread that is waited for, a handler that does not end.

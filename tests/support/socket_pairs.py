@@ -34,6 +34,12 @@ def socket_pair(kind: str) -> tuple[socket.socket, socket.socket]:
     return near, far
 
 
+def real_pair() -> tuple[SocketStream, socket.socket]:
+    """Return a stream over TCP, and the socket at its other end."""
+    near, far = socket_pair("ipv4")
+    return SocketStream(near, peer="far"), far
+
+
 def local_address(sock: socket.socket) -> str:
     """Return the display address that a socket is bound to."""
     return str(structured(sock.getsockname()))

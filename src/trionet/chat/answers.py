@@ -32,6 +32,10 @@ class Welcomed(Struct, frozen=True, gc=False):
     id: RequestId = None
     resumed: bool = False
 
+    def __repr__(self) -> str:
+        # Whatever logs it must not show the token.
+        return f"{type(self).__name__}({self.name!r})"
+
 
 class Entered(Struct, frozen=True, gc=False):
     """A member is told what a room is like that it has entered.

@@ -35,6 +35,10 @@ class Arrival(Struct, frozen=True, gc=False):
     seen: dict[str, int] = {}
     epoch: str | None = None
 
+    def __repr__(self) -> str:
+        # Whatever logs it must not show the token.
+        return f"{type(self).__name__}({self.name!r})"
+
 
 def hash_of(token: str) -> bytes:
     """Return the SHA-256 of a token; of no token, nothing."""

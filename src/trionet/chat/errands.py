@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from trionet.chat import operations
@@ -41,8 +42,12 @@ class Pace(Protocol):
     def put(self, lines: bytes) -> None:
         """Send lines past the hub, in front of whatever it has not delivered yet."""
 
-    async def settle(self) -> bool:
-        """Wait until the peer has what it was sent; return whether it is still there."""
+    async def settle(self, within: float = inf) -> bool:
+        """Wait until the peer has what it was sent; return whether it is still there.
+
+        Args:
+            within: how long to wait at most, in seconds.
+        """
 
 
 Errand: TypeAlias = Callable[[Pace], Awaitable[None]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, TypeVar
 
 import trio
@@ -17,14 +18,10 @@ from trionet.fanout.hub import Hub
 T = TypeVar("T")
 
 # What is held at a time for all members who are told what was, in bytes, and so how many of them
-# have a turn. A page of one takes up to four times its lines: as objects, as texts, as lines and in
-# the outbox.
+# have a turn: as objects, as texts and as lines, a page takes up to four times its lines. What a
+# member does not read waits in its outbox after that, one page at most, and keeps nobody waiting.
 BYTES_IN_ALL = 64 << 20
 TURNS = BYTES_IN_ALL // (4 * PAGE_BYTES)
-
-# How long a member that reads nothing keeps its turn, in seconds. After that its outbox holds one
-# page more, and the bound of the outbox and the write timeout go on for it.
-_PATIENCE = 5.0
 
 # How long a history may take to answer, in seconds. It takes milliseconds, unless the disk hangs.
 _ANSWER_WITHIN = 10.0
@@ -66,9 +63,14 @@ class Pacer:
         """Send lines past the hub. Never a checkpoint."""
         self._outbox.put(lines)
 
-    async def settle(self) -> bool:
-        """Wait until the peer has taken what it was sent; return whether it is still there."""
+    async def settle(self, within: float = inf) -> bool:
+        """Wait until the peer has taken what it was sent; return whether it is still there.
+
+        Args:
+            within: how long to wait at most, in seconds. A peer that reads nothing for longer than
+                the write timeout is given up in any case.
+        """
         await self._hub.wait_delivered()
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(within):
             await self._outbox.flush()
         return not self._outbox.broken

@@ -48,6 +48,10 @@ class LogIn(Struct, frozen=True, gc=False):
     seen: dict[str, int] | None = None
     epoch: str | None = None
 
+    def __repr__(self) -> str:
+        # Whatever logs it must not show the token.
+        return f"{type(self).__name__}({self.name!r})"
+
 
 class Say(Struct, frozen=True, gc=False):
     """Send a message to a room."""

@@ -12,6 +12,7 @@ by the time the room's turn comes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from trionet.abc import Box
@@ -35,6 +36,9 @@ MOST = 10_000
 # How much is read from the history and sent at a time.
 PAGE_EVENTS = 2_000
 PAGE_BYTES = 256 << 10
+
+# How long a member keeps its turn when a page is on its way to it, in seconds.
+_A_MOMENT = 0.1
 
 
 class Guest(Protocol):
@@ -165,41 +169,52 @@ class Returning:
         replay = _Replay(self._guest.wire, history, room, after, self._brought)
         if last - after > MOST:
             replay.skip_to(last - MOST)
-        while True:
+        is_over = False
+        while not is_over:
             async with pace.turn():
                 if not self._is_in(room):
                     return False
-                recent = history.recent(room, replay.after)
-                if recent is None and replay.after - last > MOST:
-                    # The room is faster than the member.
-                    recent = []
-                if recent is not None:
-                    at = replay.after
-                    lines = replay.encode(recent, own=self._joined.get(room))
-                    if len(lines) <= PAGE_BYTES or replay.after - last > MOST:
-                        self._enter(room, lines + replay.end(self._last(room)))
-                        return await pace.settle()
-                    replay.after = at
-                try:
-                    page = await pace.ask(
-                        history.page,
-                        room,
-                        after=replay.after,
-                        limit=PAGE_EVENTS,
-                        most_bytes=PAGE_BYTES,
-                    )
-                    happened: Sequence[RoomEvent] = page.events
-                except TrionetError:
-                    happened = ()
-                if not self._is_in(room):
-                    return False
-                if not happened:
-                    # The rest is lost: forgotten, or on a disk that cannot be read.
-                    self._enter(room, replay.end(self._last(room)))
-                    return await pace.settle()
-                pace.put(replay.encode(happened, own=self._joined.get(room)))
-                if not await pace.settle():
-                    return False
+                is_over = await self._tell_some(room, replay, last, history, pace)
+                # A peer that reads has it at once. One that does not keeps nobody else waiting.
+                await pace.settle(_A_MOMENT)
+            if not await pace.settle():
+                return False
+        return True
+
+    async def _tell_some(
+        self, room: str, replay: _Replay, last: int, history: History, pace: Pace
+    ) -> bool:
+        """Tell a page, or what is left of the past; return whether the member has entered."""
+        own, mark = self._joined.get(room), replay.mark()
+        recent = history.recent(room, replay.after)
+        is_behind = replay.after - last > MOST
+        if recent is None and is_behind:
+            # The room is faster than the member.
+            recent = []
+        if recent is not None:
+            lines = replay.encode(recent, own=own)
+            if len(lines) <= PAGE_BYTES or is_behind:
+                self._enter(room, lines + replay.end(self._last(room)))
+                return True
+            replay.go_back_to(mark)
+        happened: Sequence[RoomEvent] = ()
+        with suppress(TrionetError):
+            page = await pace.ask(
+                history.page,
+                room,
+                after=replay.after,
+                limit=PAGE_EVENTS,
+                most_bytes=PAGE_BYTES,
+            )
+            happened = page.events
+        if not self._is_in(room):
+            return True
+        if not happened:
+            # The rest is lost: forgotten, or on a disk that cannot be read.
+            self._enter(room, replay.end(self._last(room)))
+            return True
+        pace.put(replay.encode(happened, own=own))
+        return False
 
 
 class _Replay:
@@ -234,6 +249,14 @@ class _Replay:
         """Leave out what was up to a number."""
         self._skipped_from = self.after
         self.after = number
+
+    def mark(self) -> tuple[int, bool, int | None]:
+        """Return how far it is told, for `go_back_to`."""
+        return self.after, self._follows, self._skipped_from
+
+    def go_back_to(self, mark: tuple[int, bool, int | None]) -> None:
+        """Take back what was encoded since: it was not sent."""
+        self.after, self._follows, self._skipped_from = mark
 
     def encode(self, happened: Sequence[RoomEvent], *, own: int | None) -> bytes:
         """Return the lines that tell some events, and the gaps between them.

@@ -1,8 +1,7 @@
 """How the program ends: by the signal, as its parent expects, and without a traceback for Ctrl-C.
 
 A program that is interrupted should clean up and then die *of the signal*: only then does a shell
-that runs it in a loop end the loop. The package's ``__init__`` handles Ctrl-C until this module is
-loaded.
+that runs it in a loop end the loop. `trionet._start` handles Ctrl-C until this module is loaded.
 """
 
 from __future__ import annotations

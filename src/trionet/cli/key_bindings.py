@@ -20,10 +20,11 @@ from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import Layout
+from prompt_toolkit.layout import BufferControl, Layout
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import Output
 
+from trionet.cli.input_rows import EmojiInParts, count_rows_as_drawn
 from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
 
 TAB = "    "
@@ -75,11 +76,14 @@ def open_session(
         history=history,
         input=keyboard,
         output=output,
-        input_processors=[_ReverseVideo(lambda: state.is_selected)],
+        input_processors=[EmojiInParts(), _ReverseVideo(lambda: state.is_selected)],
     )
     # `PromptThread.resize` is called for each change of the size, so there is no need to poll it.
     session.app.terminal_size_polling_interval = None
     session.key_bindings = _bindings(session, state)
+    line = session.layout.current_control
+    assert isinstance(line, BufferControl)
+    count_rows_as_drawn(line)
 
     def deselect(_: object) -> None:
         if state.is_selected:

@@ -16,9 +16,9 @@ from typing import Self
 
 import trio
 from prompt_toolkit.document import Document
-from prompt_toolkit.layout.screen import Char
 
 from trionet.cli.history import KeptHistory, history_path
+from trionet.cli.input_rows import drawn_width
 from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
 from trionet.cli.prompt_thread import Prompt, PromptThread
@@ -257,4 +257,4 @@ async def open_line_editor(
 
 def _width(text: str) -> int:
     """Return how many columns the editor needs for a text; a control character takes two."""
-    return sum(Char(character).width for character in text)
+    return sum(map(drawn_width, text))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from trionet._start import end_quietly
 from trionet._version import __version__
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
@@ -53,8 +54,6 @@ app.add_typer(chat, name="chat")
 
 def main() -> None:
     """Run the command line as the whole program."""
-    from trionet.cli import end_quietly
-
     end_quietly()
     from trionet.cli.ending import Ended, exit_after_lost_output, open_missing_streams
 

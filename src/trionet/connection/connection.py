@@ -1,9 +1,9 @@
 """What a handler gets: one peer's lines in, one peer's lines out, and its deadlines.
 
 A `Connection` ties four things together, each with a file of its own: the `LineReader` of what
-comes in, the `Outbox` of what goes out, the entry in the server's `Deadlines`, and the lingering
-close. What is left for this file is the deadlines' meaning: which one is due next, what counts as
-meeting it, and what the peer is told when it has passed.
+comes in (`reader.py`), the `Outbox` of what goes out (`outbox.py`), the deadlines
+(`peer_deadlines.py`), and the lingering close (`closing.py`). `lifetime.py` says what a server does
+with it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.broken import is_broken
 from trionet.connection.closing import linger_and_close, unarrived_of
-from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
+from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import Opening
 from trionet.connection.outbox import Outbox
 from trionet.connection.paced import PacedLineReader
 from trionet.connection.peer import peer_of
+from trionet.connection.peer_deadlines import PeerDeadlines
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
@@ -34,14 +35,14 @@ from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
-from trionet.notices import EncodeNotice, IdleTimedOut, LineRejected, LoginTimedOut, Notice
+from trionet.notices import EncodeNotice, LineRejected, Notice
 
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
 _STRANGER_READ_SIZE = 4096
 
 
-class Connection:
+class Connection(PeerDeadlines):
     """One peer of a server.
 
     `trionet.serve` makes it, and closes it when the handler returns: it sends what waits in the
@@ -63,20 +64,11 @@ class Connection:
     """
 
     __slots__ = (
-        "_check_again_at",
-        "_checks",
         "_deadlines",
         "_encode_notice",
-        "_identifies",
-        "_limits",
         "_on_identified",
         "id",
-        "lines",
-        "name",
-        "opened_at",
-        "outbox",
         "peer",
-        "stream",
     )
 
     def __init__(
@@ -107,18 +99,13 @@ class Connection:
             check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
             check_choice("when_slow", when_slow, WhenSlow)
         check_stream(stream, methods=["send_all"])
-        self._limits = limits
+        super().__init__(limits, identifies=identifies)
         self._encode_notice = safe_notices(encode_notice)
-        self._identifies = identifies
         self._on_identified = on_identified
-        self._checks = 0
-        self._check_again_at = -math.inf
-        self.name: str | None = None
         self._deadlines = deadlines
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
-        self.opened_at = trio.current_time()
         self.lines = _line_reader(
             stream,
             limits,
@@ -242,79 +229,6 @@ class Connection:
 
     def _watch(self) -> None:
         self._deadlines.watch(self)
-
-    @property
-    def _login_by(self) -> float:
-        """When the login deadline passes; ``math.inf``: it does not, or no longer."""
-        is_over = self.name is not None or (self.lines.lines_in and not self._identifies)
-        if is_over or not self._limits.login_timeout:
-            return math.inf
-        return self.opened_at + self._limits.login_timeout
-
-    def next_deadline(self) -> float:
-        """Return when `check_deadlines` may have something to do, on the Trio clock.
-
-        `Deadlines` calls it. Never a checkpoint.
-        """
-        _, due = self._first_deadline()
-        lines, idle_timeout = self.lines, self._limits.idle_timeout
-        if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
-            # Idle time begins when the handler is done with its lines: now, at the earliest.
-            due = min(due, trio.current_time() + idle_timeout)
-        return max(due, self._check_again_at)
-
-    def check_deadlines(self) -> None:
-        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint."""
-        now = trio.current_time()
-        end, due = self._first_deadline()
-        if due > now:
-            self._checks = 0
-        elif self._checks < CHECKS and self._may_be_met_yet(end, due, now):
-            self._checks += 1
-            self._check_again_at = now + CHECK_AGAIN
-        elif end is InputEnd.SLOW:
-            self.outbox.give_up()
-            self.lines.stop(InputEnd.SLOW)
-        elif end is InputEnd.LOGIN:
-            self._time_out(end, LoginTimedOut(self._limits.login_timeout))
-            # Lines that are held back would come too late.
-            self.lines.discard()
-        else:
-            self._time_out(end, IdleTimedOut(self._limits.idle_timeout))
-
-    def _first_deadline(self) -> tuple[InputEnd, float]:
-        """Return what is due next, and when; ``math.inf``: nothing, as things stand."""
-        limits = self._limits
-        end, due = InputEnd.SLOW, math.inf
-        if limits.write_timeout:
-            due = self.outbox.progressed_at + limits.write_timeout
-        if self.lines.end is None:
-            login_by = self._login_by
-            if login_by < due:
-                end, due = InputEnd.LOGIN, login_by
-            if limits.idle_timeout:
-                idle = self.lines.waiting_since + limits.idle_timeout
-                if idle < due:
-                    end, due = InputEnd.IDLE, idle
-        return end, due
-
-    def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
-        """Tell whether this deadline may have been met after all, and this side has not noticed.
-
-        For example, the line that the peer had to send lies unread in the kernel.
-        """
-        if end is InputEnd.SLOW:
-            # While this process is stopped it sends nothing, however much the peer would read.
-            return bool(self._checks) or now - due > LATE
-        lines = self.lines
-        if lines.waiting_since == math.inf:
-            return lines.bytes_in > 0
-        has_input = getattr(self.stream, "has_input", None)
-        return lines.waiting_since <= now and has_input is not None and has_input()
-
-    def _time_out(self, end: InputEnd, notice: Notice) -> None:
-        self.tell(notice)
-        self.lines.stop(end)
 
     async def finish_sending(self) -> None:
         """Take no more input and no more output, and send what waits. The server calls it.

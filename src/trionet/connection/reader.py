@@ -4,10 +4,8 @@
 
 The plan of the reader:
 
-- Hand out whatever has been received before receiving more. So a peer that is served slowly is
-  slowed down by its own kernel.
-- Hold it as bytes, and decode no more than is about to be handed out. So whatever the peer sends,
-  it costs `LineReader.read_size` bytes, a part of 100 lines, and an unfinished line.
+- Hand out whatever has been received (`received.py`) before receiving more. So a peer that is
+  served slowly is slowed down by its own kernel.
 - Wake with as few coroutines as possible: a stream that can take input without waiting
   (`trionet.ReceivesNow`) is asked to, and one whose receive can be called off
   (`trionet.Interruptible`) needs no cancel scope around each read.
@@ -25,18 +23,19 @@ import trio
 from trionet.abc import Interruptible, ReceivesNow
 from trionet.checks import check_choice, check_flag, check_kind, check_stream
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
-from trionet.connection.opening import FirstLine, Opening
+from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
+from trionet.connection.received import Received
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.function_checks import check_answering
 from trionet.kinds import as_bytes
-from trionet.lines import MAX_LINE, MAX_UNENDING, PART_LINES, Line, LineDecoder
+from trionet.lines import MAX_LINE, MAX_UNENDING, Line
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
 READ_SIZE = 65536
 
 
-class LineReader(trio.abc.ReceiveChannel[str]):
+class LineReader(Received, trio.abc.ReceiveChannel[str]):
     """Lines from a stream.
 
     ``async for line in reader`` is the simple way to read; `receive_batch` is the fast one.
@@ -62,22 +61,16 @@ class LineReader(trio.abc.ReceiveChannel[str]):
     """
 
     __slots__ = (
-        "_decoder",
-        "_first_line",
         "_handed",
         "_interruptible",
         "_is_closed",
-        "_lines_out",
         "_now",
         "_on_bad_line",
-        "_pending",
         "_reading",
         "_receives_now",
         "_stream",
         "bytes_in",
-        "end",
         "read_size",
-        "waiting_since",
     )
 
     def __init__(
@@ -99,7 +92,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
         # A bound method, as a connection has: a check would cost more than the rest.
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
-        self.end: InputEnd | None = None
+        super().__init__(
+            max_line=max_line, max_unending=max_unending, refuse_http=refuse_http, opening=opening
+        )
         self.bytes_in = 0
         self.read_size = READ_SIZE
         # `trio.current_time` looks the clock up each time, and takes twice as long.
@@ -112,18 +107,9 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             self._receives_now = cast(ReceivesNow, stream)
         self._is_closed = False
         self._reading: trio.CancelScope | None = None
-        self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
-        # Until the first line has come.
-        self._first_line: FirstLine | None = None
-        if refuse_http or opening is not None:
-            self._first_line = FirstLine(opening, refuse_http=refuse_http, max_line=max_line)
         self._on_bad_line = on_bad_line
-        # Lines that have come out of the decoder.
-        self._lines_out = 0
         # Lines that were received for a task that waits, and that it has not taken yet.
         self._handed: list[Line] | None = None
-        # What `receive` has not handed out yet, in reverse order; an idle connection has none.
-        self._pending: list[Line] | None = None
 
     def __repr__(self) -> str:
         if self._is_closed:
@@ -136,16 +122,6 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             f"<{type(self).__name__} from {name_of_peer(self._stream)}, {state}, "
             f"{self.lines_in} lines, {self.bytes_in} bytes in>"
         )
-
-    @property
-    def lines_in(self) -> int:
-        """Lines received so far, bad ones counted."""
-        return self._lines_out + self._decoder.held_lines
-
-    @property
-    def rest(self) -> bytes:
-        """What follows the last line that was handed out, without an end of line."""
-        return self._decoder.rest
 
     async def receive_batch(self) -> list[Line]:
         """Return the lines that are there, or wait for some.
@@ -202,19 +178,6 @@ class LineReader(trio.abc.ReceiveChannel[str]):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take()
-
-    def take_held(self) -> list[Line]:
-        """Return the next lines of what was received already. Never a checkpoint.
-
-        `receive_batch` hands out a hundred lines at a time. A task that can take more at once goes
-        on with this, and makes one large piece of work of them.
-
-        Returns:
-            What `receive_batch` would return; an empty list: it would have to wait.
-        """
-        if self._pending:
-            return self._take_pending()
-        return self._take() if self._decoder.held else []
 
     def receive_batch_nowait(self) -> list[Line]:
         """Return lines that have just come, while a task waits in `receive_batch`.
@@ -335,43 +298,6 @@ class LineReader(trio.abc.ReceiveChannel[str]):
             cast(Interruptible, self._stream).interrupt_receive()
         elif self._reading is not None:
             self._reading.cancel()
-
-    def discard(self) -> None:
-        """Drop all lines that were received but not handed out. Never a checkpoint."""
-        self._pending = None
-        self._decoder.discard()
-
-    def _take_pending(self) -> list[Line]:
-        """Return the lines that `receive` has left over."""
-        pending, self._pending = self._pending, None
-        return pending[::-1] if pending else []
-
-    def _take(self, data: bytes | None = None) -> list[Line]:
-        """Return the lines that may be handed out, of what was received now or earlier."""
-        return self._decode(data, PART_LINES)
-
-    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
-        """Return up to `max_lines` lines of `data`; without it, of what is held."""
-        decoder, first_line = self._decoder, self._first_line
-        if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
-            max_lines = 1
-        if data is None:
-            batch = decoder.take(max_lines) if decoder.held else []
-        else:
-            batch = decoder.begin(data, max_lines)
-        if not batch:
-            return batch
-        if first_line is not None:
-            self._first_line = None
-            if first_line.is_refused(batch[0], decoder):
-                self.end = InputEnd.HTTP
-                self.discard()
-                return []
-        if decoder.gave_up:
-            self.end = self.end or InputEnd.UNENDING
-        self._lines_out += len(batch)
-        self.waiting_since = math.inf
-        return batch
 
     async def _wait_until_due(self) -> None:
         """Wait until a held line may be handed out. Perhaps a checkpoint."""

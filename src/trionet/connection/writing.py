@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import trio
@@ -101,3 +101,15 @@ def joined(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes]:
             run.append(piece)
     if run:
         yield b"".join(run)
+
+
+def counted(parts: Iterable[bytes], lines: int, size: int) -> Iterator[tuple[bytes, int]]:
+    """Yield each part with how many lines it has.
+
+    Args:
+        parts: whole lines each.
+        lines: how many lines they are together: one part alone is not counted again.
+        size: how many bytes they are together.
+    """
+    for part in parts:
+        yield part, lines if len(part) == size else part.count(b"\n")

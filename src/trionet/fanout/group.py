@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 
 from trionet.abc import Box, DirectBox
-from trionet.fanout.batch import Encode, EncodedBatch
+from trionet.fanout.encoded import Encode, EncodedBatch
 
 E = TypeVar("E")
 
@@ -218,12 +218,7 @@ def put_to_all(
             if not parts:
                 parts += [(lines, count)] if size <= _PART else _parts_of(lines)
             try:
-                for part, part_count in parts:
-                    if sent < len(part):
-                        box.keep(part, part_count, sent)
-                        sent = 0
-                    else:
-                        sent -= len(part)
+                box.keep_parts(parts, sent)
             except Exception as error:
                 on_error(box, error)
 

@@ -88,7 +88,11 @@ def run(
     Cancellation: none, because it is not an async function. Inside Trio use `serve`.
 
     Resource handling: closes everything it opened, and restores the handlers of signals and of the
-    log. The limit of file descriptors is raised as far as the OS allows, and stays raised.
+    log. So a SIGTERM in the few milliseconds between the return and the end of the interpreter ends
+    the process by the signal, instead of with status 0. A script for which this matters ignores
+    SIGTERM beforehand, ``signal.signal(signal.SIGTERM, signal.SIG_IGN)``: `run` still drains the
+    server on one, and restores that it is ignored. The limit of file descriptors is raised as far
+    as the OS allows, and stays raised.
     """
     # Report a mistake in the call at the call, not from the depths of an event loop.
     _check_options(options)

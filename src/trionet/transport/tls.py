@@ -13,9 +13,8 @@ I/O. The plan of this file is that no task waits while it holds ciphertext of it
 - Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` sends ``close_notify`` and goes on
   receiving. That is how a connection closes without losing what was sent last.
 
-Many programs end a connection without ``close_notify``; that ends their input. But anybody on the
-wire can do the same, so such an end proves nothing: `TLSStream.is_truncated` reports it, and line
-readers drop a line that it cuts.
+Many programs end a connection without ``close_notify``. But so can anybody on the wire, so such an
+end proves nothing: `TLSStream.is_truncated` reports it, and line readers drop a line that it cuts.
 """
 
 from __future__ import annotations
@@ -41,9 +40,7 @@ _ALL = 1 << 30
 
 
 class TLSStream(trio.abc.HalfCloseableStream):
-    """An encrypted stream over another.
-
-    `do_handshake` makes the handshake, or else the first call that needs it does.
+    """An encrypted stream over another. The first call that needs the handshake makes it.
 
     Args:
         transport: the stream under it, on which nothing was received or sent yet. This stream
@@ -203,8 +200,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         self._begin_sending()
         try:
-            await self._ensure_handshake()
-            self._ciphertext.check_sendable()
+            await self._prepare_sending()
             with memoryview(data) as view:
                 for start in range(0, len(view), RECORD_SIZE):
                     # What an earlier call left behind goes first.
@@ -226,8 +222,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         self._begin_sending()
         try:
-            await self._ensure_handshake()
-            self._ciphertext.check_sendable()
+            await self._prepare_sending()
             await self._ciphertext.flush()
             await self._transport.wait_writable()
         finally:
@@ -329,11 +324,12 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         self._ciphertext.close()
 
-    async def _ensure_handshake(self) -> None:
-        """Make the handshake for a sender, which is never interrupted."""
+    async def _prepare_sending(self) -> None:
+        """Make the handshake for a sender, which is never interrupted; check that it can send."""
         while True:
             with suppress(ReceiveInterrupted):
-                return await self.do_handshake()
+                await self.do_handshake()
+                return self._ciphertext.check_sendable()
 
     def _take(self, max_bytes: int) -> bytes:
         """Return plain text that is there; empty: none is there yet, or none will come."""

@@ -1,0 +1,150 @@
+"""One connection of a server, from its handshake to its close, in one task.
+
+The handler has the connection in between. Whatever it raises concerns this connection alone: a
+fault is logged once and closes it. What the peer does, such as a reset, is not a fault.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from types import CoroutineType
+
+import trio
+
+from trionet.connection.closing import close_at_once, unarrived_of
+from trionet.connection.connection import Connection
+from trionet.connection.deadlines import Deadlines
+from trionet.connection.handshake import shake_hands
+from trionet.connection.lingering import Lingerers
+from trionet.connection.outcome import closed, why_ended, why_failed
+from trionet.connection.places import Places
+from trionet.events import Closed
+from trionet.function_checks import check_awaitable
+from trionet.limits import Limits
+
+
+class Lifetimes:
+    """Serves the connections of one server.
+
+    Args:
+        handler: called with each connection.
+        limits: the server's.
+        deadlines: the server's.
+        places: where each connection that is served has taken a place.
+        lingerers: the server's connections that are being closed.
+        report: called with each connection's end.
+
+    Attributes:
+        bounds_lingering: whether older connections that linger make room for newer ones; ``False``
+            once nobody new is accepted.
+    """
+
+    __slots__ = (
+        "_deadlines",
+        "_handler",
+        "_lingerers",
+        "_places",
+        "_report",
+        "_seconds",
+        "bounds_lingering",
+    )
+
+    def __init__(
+        self,
+        handler: Callable[[Connection], Awaitable[object]],
+        limits: Limits,
+        deadlines: Deadlines,
+        places: Places,
+        lingerers: Lingerers,
+        *,
+        report: Callable[[Closed], object],
+    ) -> None:
+        self._handler = handler
+        # How long a handshake may take.
+        self._seconds = limits.handshake_timeout or math.inf
+        self._deadlines = deadlines
+        self._places = places
+        self._lingerers = lingerers
+        self._report = report
+        self.bounds_lingering = True
+
+    async def run(self, connection: Connection) -> None:
+        """Serve a connection, free its place, and close it.
+
+        Cancellation: closes it at once.
+        """
+        # All in one function, the handler's call too: each coroutine between a task and what it
+        # waits for costs an idle connection a quarter of a KiB.
+        reason, settle = "cut off", None
+        try:
+            try:
+                failed = no_handshake = None
+                # `except*`, not `except`: a handler that is cancelled at the drain's deadline while
+                # a task of its own fails raises both in one group, and the error must not vanish
+                # behind the cancellation.
+                try:
+                    no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
+                    if no_handshake is None:
+                        conversation = self._handler(connection)
+                        if type(conversation) is not CoroutineType:
+                            check_awaitable(self._handler, conversation)
+                        await conversation
+                except* Exception as group:
+                    failed = why_failed(connection, group)
+                if failed is not None:
+                    reason = failed
+                elif no_handshake is None:
+                    reason = why_ended(connection)
+                else:
+                    reason = f"no handshake: {no_handshake}"
+                    # Without a handshake nothing can be sent, not even that it took too long.
+                    connection.outbox.give_up()
+                await connection.finish_sending()
+            finally:
+                # Before the lingering: the next connection does not wait for this one's goodbye.
+                settle = self._end(connection, reason)
+            if not connection.is_done:
+                with self._lingerers.lingering(
+                    connection.stream,
+                    peer=connection.peer,
+                    host=self._places.host_of(connection.stream),
+                    bounded=self.bounds_lingering,
+                ):
+                    await connection.close(settle)
+        finally:
+            try:
+                if settle is not None:
+                    settle(unarrived_of(connection.stream) or 0)
+            finally:
+                await close_at_once(connection.stream)
+
+    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
+        """Free a connection's place.
+
+        Args:
+            connection: the connection, which is no longer served.
+            reason: why.
+
+        Returns:
+            A function that reports `Closed`, once, when it is known how many bytes did not arrive.
+        """
+        connection.answer_at_once(None)
+        # The handler may have put its last words just now.
+        connection.outbox.release()
+        if connection.outbox.waiting:
+            # The connection was cut off: what still waits is not sent, and must not count as sent.
+            connection.outbox.give_up()
+        connection.outbox.close()
+        self._deadlines.forget(connection)
+        self._places.free(connection)
+        seconds = trio.current_time() - connection.opened_at
+        reported = False
+
+        def settle(unarrived: int) -> None:
+            nonlocal reported
+            if not reported:
+                reported = True
+                self._report(closed(connection, reason, seconds=seconds, unarrived=unarrived))
+
+        return settle

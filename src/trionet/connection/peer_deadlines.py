@@ -1,0 +1,131 @@
+"""The deadlines of one peer: which is due next, what counts as meeting it, and what happens if not.
+
+A peer has to log in, to write now and then, and to read what it is sent. `deadlines.py` watches the
+deadlines of all peers with one task, and asks here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE
+from trionet.connection.input_end import InputEnd
+from trionet.connection.outbox import Outbox
+from trionet.connection.reader import LineReader
+from trionet.limits import Limits
+from trionet.notices import IdleTimedOut, LoginTimedOut, Notice
+
+
+class PeerDeadlines:
+    """The base of `trionet.Connection` that has its deadlines; see `trionet.abc.Watched`.
+
+    A subclass sets `stream`, `lines` and `outbox`.
+
+    Args:
+        limits: the server's.
+        identifies: whether the login deadline runs until the peer has a name, and not only until
+            its first line has come.
+    """
+
+    __slots__ = (
+        "_check_again_at",
+        "_checks",
+        "_identifies",
+        "_limits",
+        "lines",
+        "name",
+        "opened_at",
+        "outbox",
+        "stream",
+    )
+
+    stream: trio.abc.Stream
+    lines: LineReader
+    outbox: Outbox
+
+    def __init__(self, limits: Limits, *, identifies: bool) -> None:
+        self._limits = limits
+        self._identifies = identifies
+        self._checks = 0
+        self._check_again_at = -math.inf
+        self.name: str | None = None
+        self.opened_at = trio.current_time()
+
+    def tell(self, notice: Notice) -> None:
+        """Tell the peer which deadline has passed; see `trionet.Connection`."""
+        raise NotImplementedError
+
+    @property
+    def _login_by(self) -> float:
+        """When the login deadline passes; ``math.inf``: it does not, or no longer."""
+        is_over = self.name is not None or (self.lines.lines_in and not self._identifies)
+        if is_over or not self._limits.login_timeout:
+            return math.inf
+        return self.opened_at + self._limits.login_timeout
+
+    def next_deadline(self) -> float:
+        """Return when `check_deadlines` may have something to do, on the Trio clock.
+
+        `Deadlines` calls it. Never a checkpoint.
+        """
+        _, due = self._first_deadline()
+        lines, idle_timeout = self.lines, self._limits.idle_timeout
+        if idle_timeout and lines.end is None and lines.waiting_since == math.inf:
+            # Idle time begins when the handler is done with its lines: now, at the earliest.
+            due = min(due, trio.current_time() + idle_timeout)
+        return max(due, self._check_again_at)
+
+    def check_deadlines(self) -> None:
+        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint."""
+        now = trio.current_time()
+        end, due = self._first_deadline()
+        if due > now:
+            self._checks = 0
+        elif self._checks < CHECKS and self._may_be_met_yet(end, due, now):
+            self._checks += 1
+            self._check_again_at = now + CHECK_AGAIN
+        elif end is InputEnd.SLOW:
+            self.outbox.give_up()
+            self.lines.stop(InputEnd.SLOW)
+        elif end is InputEnd.LOGIN:
+            self._time_out(end, LoginTimedOut(self._limits.login_timeout))
+            # Lines that are held back would come too late.
+            self.lines.discard()
+        else:
+            self._time_out(end, IdleTimedOut(self._limits.idle_timeout))
+
+    def _first_deadline(self) -> tuple[InputEnd, float]:
+        """Return what is due next, and when; ``math.inf``: nothing, as things stand."""
+        limits = self._limits
+        end, due = InputEnd.SLOW, math.inf
+        if limits.write_timeout:
+            due = self.outbox.progressed_at + limits.write_timeout
+        if self.lines.end is None:
+            login_by = self._login_by
+            if login_by < due:
+                end, due = InputEnd.LOGIN, login_by
+            if limits.idle_timeout:
+                idle = self.lines.waiting_since + limits.idle_timeout
+                if idle < due:
+                    end, due = InputEnd.IDLE, idle
+        return end, due
+
+    def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
+        """Tell whether this deadline may have been met after all, and this side has not noticed.
+
+        For example, the line that the peer had to send lies unread in the kernel.
+        """
+        if end is InputEnd.SLOW:
+            # While this process is stopped it sends nothing, however much the peer would read.
+            return bool(self._checks) or now - due > LATE
+        lines = self.lines
+        if lines.waiting_since == math.inf:
+            return lines.bytes_in > 0
+        has_input = getattr(self.stream, "has_input", None)
+        return lines.waiting_since <= now and has_input is not None and has_input()
+
+    def _time_out(self, end: InputEnd, notice: Notice) -> None:
+        self.tell(notice)
+        self.lines.stop(end)

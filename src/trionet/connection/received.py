@@ -1,0 +1,97 @@
+"""What a reader has received and not handed out yet. No I/O.
+
+It is held as bytes, and no more is decoded than is about to be handed out. So whatever a peer
+sends, it costs what was received at a time, a part of 100 lines, and an unfinished line.
+"""
+
+from __future__ import annotations
+
+import math
+
+from trionet.connection.input_end import InputEnd
+from trionet.connection.opening import FirstLine, Opening
+from trionet.lines import PART_LINES, Line, LineDecoder
+
+
+class Received:
+    """The base of `trionet.LineReader` that holds input and decodes it; it receives nothing.
+
+    The arguments and the attributes are those of `trionet.LineReader`.
+    """
+
+    __slots__ = ("_decoder", "_first_line", "_lines_out", "_pending", "end", "waiting_since")
+
+    def __init__(
+        self, *, max_line: int, max_unending: int, refuse_http: bool, opening: Opening | None
+    ) -> None:
+        self.end: InputEnd | None = None
+        self.waiting_since = math.inf
+        self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        # Until the first line has come.
+        self._first_line: FirstLine | None = None
+        if refuse_http or opening is not None:
+            self._first_line = FirstLine(opening, refuse_http=refuse_http, max_line=max_line)
+        # Lines that have come out of the decoder.
+        self._lines_out = 0
+        # What `receive` has not handed out yet, in reverse order; an idle connection has none.
+        self._pending: list[Line] | None = None
+
+    @property
+    def lines_in(self) -> int:
+        """Lines received so far, bad ones counted."""
+        return self._lines_out + self._decoder.held_lines
+
+    @property
+    def rest(self) -> bytes:
+        """What follows the last line that was handed out, without an end of line."""
+        return self._decoder.rest
+
+    def take_held(self) -> list[Line]:
+        """Return the next lines of what was received already. Never a checkpoint.
+
+        `receive_batch` hands out a hundred lines at a time. A task that can take more at once goes
+        on with this, and makes one large piece of work of them.
+
+        Returns:
+            What `receive_batch` would return; an empty list: it would have to wait.
+        """
+        if self._pending:
+            return self._take_pending()
+        return self._take() if self._decoder.held else []
+
+    def discard(self) -> None:
+        """Drop all lines that were received but not handed out. Never a checkpoint."""
+        self._pending = None
+        self._decoder.discard()
+
+    def _take_pending(self) -> list[Line]:
+        """Return the lines that `receive` has left over."""
+        pending, self._pending = self._pending, None
+        return pending[::-1] if pending else []
+
+    def _take(self, data: bytes | None = None) -> list[Line]:
+        """Return the lines that may be handed out, of what was received now or earlier."""
+        return self._decode(data, PART_LINES)
+
+    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
+        """Return up to `max_lines` lines of `data`; without it, of what is held."""
+        decoder, first_line = self._decoder, self._first_line
+        if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
+            max_lines = 1
+        if data is None:
+            batch = decoder.take(max_lines) if decoder.held else []
+        else:
+            batch = decoder.begin(data, max_lines)
+        if not batch:
+            return batch
+        if first_line is not None:
+            self._first_line = None
+            if first_line.is_refused(batch[0], decoder):
+                self.end = InputEnd.HTTP
+                self.discard()
+                return []
+        if decoder.gave_up:
+            self.end = self.end or InputEnd.UNENDING
+        self._lines_out += len(batch)
+        self.waiting_since = math.inf
+        return batch

@@ -1,0 +1,182 @@
+"""What a batch publishes, encoded: topic by topic, joined for all, and cut for one member. No I/O.
+
+Nearly all members get the same lines, so these are joined once, as an `EncodedBatch`. A member that
+gets something else has a `Delta`: where it joined, which events leave it out, and what it alone is
+told. The lines that one member writes come in a row, and a row is one gap. So the delta of a member
+that wrote 480 of 500 lines holds one gap, and its payload is two pieces.
+
+A publication has a *place*: how many publications of the batch came before it, on all topics.
+Places are what deltas speak of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import accumulate
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+E = TypeVar("E")
+
+Encode: TypeAlias = Callable[[E], bytes]
+
+# Where one member's lines differ: in place of the publications from one place to another, it gets
+# these lines. Without lines it is a gap; between equal places, lines for the member alone. A plain
+# tuple: with a class for each of the two, a login took 0.5 µs more.
+_Change: TypeAlias = tuple[int, int, bytes]
+
+
+class Delta:
+    """How one member's lines differ from all lines of a batch on its topics.
+
+    Attributes:
+        start: the first publication that is for the member.
+        changes: gaps and private lines, in order.
+        spans: for each topic that the member subscribed to or unsubscribed from within the batch,
+            the places from which to which it had the topic; ``None``: there is no such topic. A
+            topic can have several: one may leave and come back.
+    """
+
+    __slots__ = ("changes", "spans", "start")
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self.changes: list[_Change] = []
+        self.spans: dict[Hashable, list[tuple[int, int | None]]] | None = None
+
+
+class Payload(NamedTuple):
+    """The lines that one member gets of a batch, in pieces.
+
+    The pieces are not joined. Joining them again for each member that wrote in a busy batch would
+    take a third as long as sending them: 20 talkers with lines of 512 bytes copied 10 MB a batch.
+
+    Attributes:
+        pieces: whole lines each.
+        lines: how many lines they hold.
+        size: how many bytes they hold.
+    """
+
+    pieces: list[bytes | memoryview]
+    lines: int
+    size: int
+
+
+class EncodedBatch:
+    """What a batch publishes on some topics, in one format.
+
+    Args:
+        places: the places of these publications.
+        chunks: the lines of each.
+        counts: how many lines each of them has at least, unless it has none; ``None``: nobody
+            knows.
+
+    Attributes:
+        whole: all lines.
+        lines: how many lines `whole` holds.
+    """
+
+    __slots__ = (
+        "_chunks", "_counts", "_numbers", "_offsets", "_places", "_view", "lines", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self, places: Sequence[int], chunks: list[bytes], counts: list[int] | None = None
+    ) -> None:
+        self._places = places
+        self._chunks = chunks
+        self._counts = counts
+        # In a quiet room there is nothing to join.
+        self.whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self.lines = self.whole.count(b"\n")
+        # How many bytes and how many lines precede each publication; the last entry is the total.
+        # Made when the first member needs them whose lines differ.
+        self._offsets: Sequence[int] | None = None
+        self._numbers: Sequence[int] = ()
+        self._view = memoryview(b"")
+
+    def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
+        """Return one member's lines.
+
+        Args:
+            delta: how they differ from `whole`; ``None``: not at all. Its spans do not count here.
+            end: the first place that is not for the member any more; ``None``: all are.
+        """
+        if self._offsets is None:
+            self._offsets = self._measure()
+        offsets, numbers, places = self._offsets, self._numbers, self._places
+        delta = delta or _NO_DELTA
+        here = bisect_left(places, delta.start) if delta.start else 0
+        last = len(places) if end is None else bisect_left(places, end)
+        view = self._view
+        pieces: list[bytes | memoryview] = []
+        lines = numbers[last] - numbers[here] if here < last else 0
+        for begin, until, instead in delta.changes:
+            at = bisect_left(places, begin, here, last)
+            # Nothing that is empty: a slice takes as long as a search.
+            if offsets[here] < offsets[at]:
+                pieces.append(view[offsets[here] : offsets[at]])
+            here = at
+            if begin < until:
+                here = bisect_left(places, until, at, last)
+                lines -= numbers[here] - numbers[at]
+            if instead:
+                pieces.append(instead)
+                lines += instead.count(b"\n")
+        if here < last and offsets[here] < offsets[last]:
+            pieces.append(view[offsets[here] : offsets[last]])
+        return Payload(pieces, lines, sum(map(len, pieces)))
+
+    def _measure(self) -> Sequence[int]:
+        chunks, self._chunks = self._chunks, []
+        self._view = memoryview(self.whole)
+        counts = self._counts
+        # Nearly always each event is one line; then `counts` already are the numbers of lines.
+        if counts is None or self.lines != sum(counts) or not all(chunks):
+            counts = [chunk.count(b"\n") for chunk in chunks]
+        self._numbers = list(accumulate(counts, initial=0))
+        return list(accumulate(map(len, chunks), initial=0))
+
+
+_NO_DELTA = Delta()
+
+
+class Topic(Generic[E]):
+    """The publications of a batch on one topic.
+
+    Attributes:
+        places: where they are.
+        counts: how many events each of them has.
+        chunks: the lines of each, in each format that somebody who has the topic needs. A format
+            that came later lacks the first ones.
+        is_uneven: whether some events of a publication have no line in some format, so that
+            `counts` tells nothing about lines.
+    """
+
+    __slots__ = ("chunks", "counts", "is_uneven", "places")
+
+    def __init__(self, formats: Iterable[Encode[E]]) -> None:
+        self.places: list[int] = []
+        self.counts: list[int] = []
+        self.is_uneven = False
+        self.chunks: dict[Encode[E], list[bytes]] = {encode: [] for encode in formats}
+
+    def encoded(self, encode: Encode[E]) -> EncodedBatch:
+        """Return what was published on this topic alone."""
+        chunks = self.chunks.get(encode, [])
+        missing = len(self.places) - len(chunks)
+        places, counts = self.places, self.counts
+        if missing:
+            places, counts = places[missing:], counts[missing:]
+        return EncodedBatch(places, chunks, None if self.is_uneven else counts)
+
+    def between(
+        self, encode: Encode[E], begin: int, end: int | None
+    ) -> Iterable[tuple[int, bytes]]:
+        """Return the places and lines from one place to another; ``None``: to the last."""
+        chunks = self.chunks.get(encode, [])
+        missing = len(self.places) - len(chunks)
+        # By bisection: a thousand who come in one batch would look through it a thousand times.
+        first = max(missing, bisect_left(self.places, begin))
+        last = len(self.places) if end is None else max(first, bisect_left(self.places, end))
+        return zip(self.places[first:last], chunks[first - missing : last - missing], strict=True)
