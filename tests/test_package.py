@@ -46,6 +46,7 @@ def test_importing_trionet_loads_nothing() -> None:
     assert {name for name in modules_after("import trionet") if "trio" in name} == {
         "trionet",
         "trionet._lazy",
+        "trionet._start",
         "trionet._version",
     }
 

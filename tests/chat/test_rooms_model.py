@@ -267,6 +267,10 @@ class Script:
             await visit.stream.send_all(f"{line}\n".encode())
 
     async def _leave(self, visit: Visit, how: str) -> None:
+        if how == "quit":
+            # What was stalled comes first: it is said before the member leaves.
+            visit.stream.resume()
+            await wait_all_tasks_blocked()
         del self._present[visit.person]
         visit.ended = len(self.log)
         for other in self._present.values():
@@ -280,8 +284,6 @@ class Script:
         elif how == "reset":
             visit.stream.reset()
         else:
-            visit.stream.resume()
-            await wait_all_tasks_blocked()
             visit.left_gently = True
             await self._send(visit, "quit")
 
@@ -346,6 +348,12 @@ def check(visit: Visit, log: list[Shown]) -> None:
 
 @settings(max_examples=75, deadline=None)
 @given(scripts)
+@example(
+    [
+        *[("join", who, "") for who in PLAIN + PROGRAMS],
+        *[("stall", "cid", ""), ("say", "cid", ""), ("ignore", "ann", "cid"), ("quit", "cid", "")],
+    ]
+)
 @example(
     [
         *[("join", who, "") for who in PLAIN + PROGRAMS],
