@@ -280,3 +280,14 @@ def test_a_file_with_something_that_cannot_be_is_refused_and_not_changed(
         Store(file)
     assert file.read_bytes() == before
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_file_in_a_directory_that_may_not_be_written_can_be_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(file)
+    # The superuser may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != file.parent)
+    assert opening._mode(file).endswith("immutable=1")
+    monkeypatch.undo()
+    assert opening._mode(file) == "mode=rw"

@@ -268,13 +268,12 @@ def _header(file: Path) -> tuple[int, int]:
 
 def _mode(file: Path) -> str:
     """Return how to open a file to read from it."""
-    if os.access(file, os.W_OK):
-        # With `ro` SQLite leaves the files beside it behind.
-        return "mode=rw"
-    if os.access(file.parent, os.W_OK) or file.with_name(f"{file.name}-wal").exists():
-        return "mode=ro"
-    # No file can be made beside it, so nobody is writing to it either.
-    return "mode=ro&immutable=1"
+    log = file.with_name(f"{file.name}-wal")
+    if not os.access(file.parent, os.W_OK) and not log.exists():
+        # No file can be made beside it, so nobody is writing to it either.
+        return "mode=ro&immutable=1"
+    # With `ro` SQLite leaves the files beside it behind.
+    return "mode=rw" if os.access(file, os.W_OK) else "mode=ro"
 
 
 def _create(at: sqlite3.Connection) -> None:
