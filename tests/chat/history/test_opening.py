@@ -287,7 +287,7 @@ def test_a_file_in_a_directory_that_may_not_be_written_can_be_read(
 ) -> None:
     fill(file)
     # The superuser may write everywhere.
-    monkeypatch.setattr(os, "access", lambda path, mode: path != file.parent)
+    monkeypatch.setattr(os, "access", lambda path, _: path != file.parent)
     assert opening._mode(file).endswith("immutable=1")
     monkeypatch.undo()
     assert opening._mode(file) == "mode=rw"
