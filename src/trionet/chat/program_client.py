@@ -294,10 +294,8 @@ class Client:
         """
         check_kinds(room=(room, str))
         while True:
-            fields: dict[str, Any] = {"type": "history", "room": room, "limit": _PAGE}
-            fields |= {"after": after} if after is not None else {}
-            fields |= {"before": before} if before is not None else {}
-            page = await self._ask(History, **fields)
+            beside = _given(after=after, before=before)
+            page = await self._ask(History, type="history", room=room, limit=_PAGE, **beside)
             for event in page.events if after is not None else reversed(page.events):
                 yield event
             if not page.more or not page.events:
@@ -326,8 +324,7 @@ class Client:
             limit: how many at most, up to 500.
         """
         check_kinds(text=(text, str), limit=(limit, int))
-        fields = {"room": room, "name": name, "before": before, "limit": limit}
-        given = {key: value for key, value in fields.items() if value is not None}
+        given = _given(room=room, name=name, before=before, limit=limit)
         return await self._ask(Found, type="search", text=text, **given)
 
     async def _list(self, **fields: Any) -> list[Any]:
@@ -512,3 +509,8 @@ class Client:
             self._room.release()
         self._entered.set()
         self._has_events.set()
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields of a request that are not left out."""
+    return {name: value for name, value in fields.items() if value is not None}
