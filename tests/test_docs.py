@@ -35,7 +35,7 @@ def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_
 ) -> None:
     blocks = python_blocks("docs/testing.md")
     assert len(blocks) >= 6
-    service, its_test, _ = python_blocks("README.md")
+    service, its_test, *_ = python_blocks("README.md")
     assert len(service.strip().splitlines()) <= 12
     # All in one run, because a run of pytest takes most of a second to begin.
     for number, block in enumerate(blocks):

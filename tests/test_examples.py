@@ -19,7 +19,7 @@ import trio.testing
 from trio.testing import MockClock
 
 import trionet
-from trionet import calc
+from trionet import calc, chat
 from trionet.testing import LineClient, MemoryNetwork, run_handler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -285,3 +285,26 @@ async def test_calc_client_prints_each_expression_with_its_result(
 
 # test_your_handler.py is run by pytest itself: in trio mode in test_docs.py, which has a run of it
 # anyway, and without in test_pytest_plugin.py, for the same reason.
+
+
+async def test_chat_bridge_carries_messages_both_ways(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    one, other = "localhost:7001", "localhost:7002"
+    async with trio.open_nursery() as nursery:
+        for address in (one, other):
+            await nursery.start(partial(chat.serve, address, network=network, forever=True))
+        async with (
+            chat.Client(one, name="ann", network=network) as ann,
+            chat.Client(other, name="bob", network=network) as bob,
+        ):
+            nursery.start_soon(load("chat_bridge").run, one, "lobby", other, "lobby", network)
+            await trio.sleep(1)
+            await ann.say("lobby", "hello")
+            await bob.say("lobby", "hello to you")
+            await trio.sleep(1)
+            for client, text in ((ann, "<bob> hello to you"), (bob, "<ann> hello")):
+                async for event in client:
+                    if isinstance(event, chat.client_events.Said) and event.name == "bridge":
+                        assert event.text == text
+                        break
+        nursery.cancel_scope.cancel()

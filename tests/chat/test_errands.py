@@ -63,8 +63,9 @@ async def test_a_room_that_is_over_still_has_its_history_and_nobody_in_it(
         assert [one["room"] for one in (await ann.ask("rooms"))["rooms"]] == ["lobby"]
         assert (await ann.ask("search", room="builds", text="GREEN"))["events"]
         for fields in ({"type": "history"}, {"type": "search", "text": "x"}, {"type": "who"}):
-            error = await ann.ask(**fields, room="nowhere")
-            assert error["code"] == "no-such-room"
+            for room_ in ("nowhere", ""):
+                error = await ann.ask(**fields, room=room_)
+                assert error["code"] == "no-such-room"
 
 
 async def test_search_finds_whole_words_of_messages_and_actions(

@@ -49,7 +49,9 @@ async def next_of(client: Client, *types: str) -> Any:
     raise AssertionError("the events ended")
 
 
-async def test_a_receipt_is_returned_and_others_hear_the_text(network: MemoryNetwork) -> None:
+async def test_a_receipt_is_returned_and_others_hear_the_text(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with (
         Client(ADDRESS, name="ann", network=network) as ann,
         Client(ADDRESS, name="bob", network=network) as bob,
@@ -61,7 +63,7 @@ async def test_a_receipt_is_returned_and_others_hear_the_text(network: MemoryNet
         assert heard.re is None
 
 
-async def test_rooms_are_kept_current(network: MemoryNetwork) -> None:
+async def test_rooms_are_kept_current(network: MemoryNetwork, autojump_clock: object) -> None:
     async with Client(ADDRESS, name="ann", network=network) as ann:
         async with Client(ADDRESS, name="bob", network=network) as bob:
             await bob.join("builds")
@@ -81,7 +83,7 @@ async def test_rooms_are_kept_current(network: MemoryNetwork) -> None:
 
 
 async def test_the_first_who_makes_the_members_of_a_large_room_complete(
-    network: MemoryNetwork, nursery: trio.Nursery
+    network: MemoryNetwork, autojump_clock: object, nursery: trio.Nursery
 ) -> None:
     async def stay(name: str) -> None:
         async with Client(ADDRESS, name=name, network=network):
@@ -99,7 +101,7 @@ async def test_the_first_who_makes_the_members_of_a_large_room_complete(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_refused_request_says_why(network: MemoryNetwork) -> None:
+async def test_a_refused_request_says_why(network: MemoryNetwork, autojump_clock: object) -> None:
     async with Client(ADDRESS, name="ann", network=network) as ann:
         with pytest.raises(RequestRefused) as refused:
             await ann.say("nowhere", "hello")
@@ -108,7 +110,9 @@ async def test_a_refused_request_says_why(network: MemoryNetwork) -> None:
         assert (await ann.say("lobby", "still here")).text == "still here"
 
 
-async def test_names_are_refused_at_entering(network: MemoryNetwork) -> None:
+async def test_names_are_refused_at_entering(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with Client(ADDRESS, name="ann", network=network):
         with pytest.raises(NameTaken):
             async with Client(ADDRESS, name="Ann", network=network):
@@ -124,7 +128,9 @@ async def test_nobody_answering_at_first_is_an_error(autojump_clock: object) -> 
             pass
 
 
-async def test_many_tasks_get_their_own_receipts(network: MemoryNetwork) -> None:
+async def test_many_tasks_get_their_own_receipts(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     texts = [f"text {i}" for i in range(200)]
     receipts = []
 
@@ -139,7 +145,9 @@ async def test_many_tasks_get_their_own_receipts(network: MemoryNetwork) -> None
     assert len({*receipts}) == 200
 
 
-async def test_leaving_quits_and_is_no_lost_line(network: MemoryNetwork) -> None:
+async def test_leaving_quits_and_is_no_lost_line(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with Client(ADDRESS, name="bob", network=network) as bob:
         started = trio.current_time()
         async with Client(ADDRESS, name="ann", network=network):
@@ -159,7 +167,9 @@ async def test_leaving_quits_and_is_no_lost_line(network: MemoryNetwork) -> None
         assert (left.name, left.reason) == ("dan", "quit")
 
 
-async def test_a_closed_client_ends_its_events_and_refuses_requests(network: MemoryNetwork) -> None:
+async def test_a_closed_client_ends_its_events_and_refuses_requests(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with Client(ADDRESS, name="ann", network=network) as ann:
         pass
     assert [event.type async for event in ann] == ["welcome", "entered"]
@@ -254,7 +264,9 @@ async def test_a_connection_cut_twenty_times_loses_and_doubles_nothing(
     assert len(own) == 300
 
 
-async def test_the_history_is_paged_both_ways(network: MemoryNetwork) -> None:
+async def test_the_history_is_paged_both_ways(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with Client(ADDRESS, name="ann", network=network) as ann:
         async with trio.open_nursery() as nursery:
             for i in range(450):
@@ -270,7 +282,9 @@ async def test_the_history_is_paged_both_ways(network: MemoryNetwork) -> None:
         assert (await ann.remove("lobby", receipt.number)).of == receipt.number
 
 
-async def test_a_cancelled_message_is_never_said_twice(network: MemoryNetwork) -> None:
+async def test_a_cancelled_message_is_never_said_twice(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
     async with (
         Client(ADDRESS, name="bob", network=network) as bob,
         Client(ADDRESS, name="ann", network=network) as ann,

@@ -96,8 +96,9 @@ def test_j95_a_room_that_only_the_history_has_is_answered(ann: JSONPeer) -> None
     ann.ask("leave", room="builds")
     assert len(ann.ask("history", room="Builds")["events"]) == 2
     assert ann.ask("who", room="builds")["members"] == []
-    ann.refused("no-such-room", "history", room="nowhere")
-    ann.refused("no-such-room", "search", room="nowhere", text="x")
+    for nowhere in ("nowhere", ""):
+        ann.refused("no-such-room", "history", room=nowhere)
+        ann.refused("no-such-room", "search", room=nowhere, text="x")
 
 
 def test_j96_ones_own_private_sequence_is_a_room_of_its_own(room: Room, ann: JSONPeer) -> None:

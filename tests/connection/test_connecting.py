@@ -24,6 +24,10 @@ async def say_one_word(connection: Connection) -> None:
     await connection.send("word")
 
 
+async def start_server(network: MemoryNetwork, nursery: trio.Nursery) -> None:
+    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+
+
 async def serve_for(seconds: float, network: MemoryNetwork, handler: object) -> None:
     """Serve until some seconds have passed, and then be away."""
     with trio.move_on_after(seconds):
@@ -33,7 +37,7 @@ async def serve_for(seconds: float, network: MemoryNetwork, handler: object) -> 
 async def test_the_loop_gets_a_new_connection_each_time_one_is_lost(
     network: MemoryNetwork, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     said = []
     async with trionet.connect(ADDRESS, network=network) as connections:
         async for lines in connections:
@@ -48,7 +52,7 @@ async def test_the_loop_gets_a_new_connection_each_time_one_is_lost(
 async def test_the_old_connection_is_closed_before_the_new_one_is_made_and_the_last_one_at_the_end(
     network: MemoryNetwork, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     met: list[LineStream] = []
     async with trionet.connect(ADDRESS, network=network) as connections:
         async for lines in connections:
@@ -116,7 +120,7 @@ async def test_each_pause_is_told_with_its_length_and_its_reason(
 async def test_pauses_grow_while_connections_are_short_and_begin_anew_once_one_has_worked(
     network: MemoryNetwork, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     pauses: list[float] = []
     async with trionet.connect(
         ADDRESS, network=network, on_pause=lambda seconds, _why: pauses.append(seconds)
@@ -134,7 +138,7 @@ async def test_pauses_grow_while_connections_are_short_and_begin_anew_once_one_h
 async def test_pauses_begin_anew_after_a_connection_that_stood_for_half_a_minute(
     network: MemoryNetwork, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     pauses: list[float] = []
     async with trionet.connect(
         ADDRESS, network=network, on_pause=lambda seconds, _why: pauses.append(seconds)
@@ -162,7 +166,7 @@ async def test_a_host_that_does_not_answer_is_given_up_after_ten_seconds(
     network = SilentAfterTheFirst()
     told: list[tuple[float, str]] = []
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+        await start_server(network, nursery)
         with trio.move_on_after(12):
             async with trionet.connect(
                 ADDRESS, network=network, on_pause=lambda *pause: told.append(pause)
@@ -179,7 +183,7 @@ async def test_a_host_that_does_not_answer_is_given_up_after_ten_seconds(
 async def test_cancellation_in_a_pause_leaves_nothing_open(
     network: MemoryNetwork, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     with trio.move_on_after(0.1):
         async with trionet.connect(ADDRESS, network=network) as connections:
             async for _ in connections:
@@ -194,7 +198,7 @@ async def test_a_loop_outside_of_the_block_is_refused(network: MemoryNetwork) ->
 
 
 async def test_it_is_entered_once(network: MemoryNetwork, nursery: trio.Nursery) -> None:
-    await nursery.start(partial(trionet.serve, say_one_word, ADDRESS, network=network))
+    await start_server(network, nursery)
     connections = trionet.connect(ADDRESS, network=network)
     async with connections:
         assert repr(connections) == f"<trionet.connect to {ADDRESS}: connected>"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trionet import LinesMissed, Notice
@@ -291,6 +291,7 @@ class Noting:
     ),
     st.sampled_from([100, 3000]),
 )
+@example([("put", 37), ("take", 0), ("put", 17), ("put", 41)], 100)
 def test_a_format_is_handed_each_line_that_is_dropped_once(
     script: list[tuple[str, int]], limit: int
 ) -> None:

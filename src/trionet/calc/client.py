@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 import trio
 
@@ -17,6 +15,7 @@ from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
 from trionet.checks import check_network
+from trionet.connection.entered_once import EnteredOnce
 from trionet.errors import ConnectionLost, TrionetError
 from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
@@ -27,7 +26,7 @@ from trionet.transport.network import SYSTEM
 _RESULT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:E[+-][0-9]{1,9})?")
 
 
-class Client:
+class Client(EnteredOnce):
     """A session with a calculator server, which any number of tasks can use at the same time.
 
     An async context manager: entering it connects, and leaving it ends the session.
@@ -73,7 +72,6 @@ class Client:
         self._address = address
         self._name = check_name(name)
         self._network = network
-        self._block: AbstractAsyncContextManager[None] | None = None
         self._pipeline: Pipeline | None = None
         self._is_connecting = False
         self._room = trio.Semaphore(MAX_IN_FLIGHT)
@@ -136,22 +134,6 @@ class Client:
         if ask.reply.startswith(ERROR):
             raise CalculationError(ask.reply.removeprefix(ERROR))
         return Decimal(ask.reply)
-
-    async def __aenter__(self) -> Self:
-        if self._block is not None:
-            raise RuntimeError("a client connects once: make another")
-        self._block = self._run()
-        await self._block.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        assert self._block is not None
-        return await self._block.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from trionet.chat.json_requests import UNREADABLE
 from trionet.chat.operations import RequestId
 
 
@@ -257,12 +258,16 @@ def decode(line: str) -> ChatEvent | None:
     """
     try:
         event: ChatEvent = _decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        try:
-            head = _head_decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise ValueError(f"not an event: {line[:100]!r}") from None
-        if head.type in _TAGS:
-            raise ValueError(f"not an event: {line[:100]!r}") from None
-        return None
-    return event
+        return event
+    except UNREADABLE:
+        if _is_unknown(line):
+            return None
+        raise ValueError(f"not an event: {line[:100]!r}") from None
+
+
+def _is_unknown(line: str) -> bool:
+    """Return whether this is an event of a type that only a newer server has."""
+    try:
+        return _head_decoder.decode(line).type not in _TAGS
+    except UNREADABLE:
+        return False

@@ -119,7 +119,7 @@ async def _tell_history(
     request: AskHistory, member: int, asker: Asker, board: Board, history: History, pace: Pace
 ) -> None:
     room = room_key(request.room, member, board.state)
-    if not room:
+    if request.room is HERE and not room:
         asker.reject("you are in no room", "not-in-room", request.id)
         return
     # A terminal is shown whole screens, and a program asks again.

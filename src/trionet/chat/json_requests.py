@@ -213,7 +213,7 @@ _type_decoder = msgspec.json.Decoder(str)
 
 # What a decoder raises. A line that is nested a thousand deep is a `RecursionError`; half of a
 # surrogate pair, which no `LineDecoder` lets through, is a `UnicodeError`.
-_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 # How a text ends that is blank or loses white space.
 _NEEDS_CARE = frozenset(("", " "))
@@ -223,7 +223,7 @@ def is_object(line: str) -> bool:
     """Tell whether a connection's first line is a JSON object, which makes it speak JSON lines."""
     try:
         _head_decoder.decode(line)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 
@@ -270,7 +270,7 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
         return None
     try:
         said = _say_decoder.decode_lines(block)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if len(said) != len(lines):
         # Some line is two objects.
@@ -290,7 +290,7 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
 def _decode(decoder: msgspec.json.Decoder[Any], line: str) -> Request | None:
     try:
         fields: _Request = decoder.decode(line)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if not line.strip(WHITE_SPACE):
             return None
         raise _misunderstood(line, error, by_member=decoder is _member_decoder) from None
@@ -305,15 +305,15 @@ def _misunderstood(line: str, error: Exception, *, by_member: bool) -> Misunders
     """Find out what is wrong with a line that a decoder did not take."""
     try:
         head = _head_decoder.decode(line)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Misunderstood("not a JSON object", code="bad-json")
     try:
         id_ = _id_decoder.decode(head.id) if bytes(head.id) else None
-    except _UNREADABLE:
+    except UNREADABLE:
         return Misunderstood("`id` is a text of 1 to 64 characters or a whole number within 2^53")
     try:
         type_ = _type_decoder.decode(head.type)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Misunderstood("`type` is missing, or is no text", id=id_)
     if type_ not in _TYPES:
         reason = f"there is no request {repeated(type_)}"

@@ -7,9 +7,9 @@ again is decided in `client_state`. A task keeps the connection and reads, anoth
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import trio
@@ -35,6 +35,7 @@ from trionet.chat.client_state import ClientState, Room
 from trionet.chat.names import NameRefused, NameTaken
 from trionet.checks import check_network
 from trionet.connection.connecting import connect
+from trionet.connection.entered_once import EnteredOnce
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
@@ -74,7 +75,7 @@ class RequestRefused(TrionetError):
         self.reason = reason
 
 
-class Client:
+class Client(EnteredOnce):
     """A member of a chat, which any number of tasks can use at the same time.
 
     An async context manager: entering it connects and logs in, and leaving it quits.
@@ -146,7 +147,6 @@ class Client:
         self._state = ClientState(name, tuple(rooms), hold=hold)
         self._on_pause = on_pause
         self._queue = EventQueue()
-        self._block: AbstractAsyncContextManager[None] | None = None
         self._is_open = False
         self._is_leaving = False
         self._lines: LineStream | None = None
@@ -298,10 +298,8 @@ class Client:
         """
         check_kinds(room=(room, str))
         while True:
-            fields: dict[str, Any] = {"type": "history", "room": room, "limit": _PAGE}
-            fields |= {"after": after} if after is not None else {}
-            fields |= {"before": before} if before is not None else {}
-            page = await self._ask(History, **fields)
+            beside = _given(after=after, before=before)
+            page = await self._ask(History, type="history", room=room, limit=_PAGE, **beside)
             for event in page.events if after is not None else reversed(page.events):
                 yield event
             if not page.more or not page.events:
@@ -330,8 +328,7 @@ class Client:
             limit: how many at most, up to 500.
         """
         check_kinds(text=(text, str), limit=(limit, int))
-        fields = {"room": room, "name": name, "before": before, "limit": limit}
-        given = {key: value for key, value in fields.items() if value is not None}
+        given = _given(room=room, name=name, before=before, limit=limit)
         return await self._ask(Found, type="search", text=text, **given)
 
     async def _list(self, **fields: Any) -> list[Any]:
@@ -377,22 +374,6 @@ class Client:
         if parts is not None:
             parts += ask.parts
         return answer  # type: ignore[return-value]
-
-    async def __aenter__(self) -> Self:
-        if self._block is not None:
-            raise RuntimeError("a client connects once: make another")
-        self._block = self._run()
-        await self._block.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        assert self._block is not None
-        return await self._block.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
@@ -518,3 +499,8 @@ class Client:
             self._room.release()
         self._entered.set()
         self._has_events.set()
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields of a request that are not left out."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -52,9 +52,14 @@ def check(file: Path) -> int:
 
     def check_and_tell() -> None:
         events, rooms = upkeep.check(file)
-        write_all(1, f"{events} events in {rooms} rooms: all can be read\n".encode())
+        told = f"{_counted(events, 'event')} in {_counted(rooms, 'room')}: all can be read\n"
+        write_all(1, told.encode())
 
     return _ending(check_and_tell)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def parse_since(text: str, now: datetime | None = None) -> int:

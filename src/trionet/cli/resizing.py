@@ -17,9 +17,9 @@ from prompt_toolkit.output import Output
 
 from trionet.cli.key_bindings import LineState
 
-# How long a terminal may take to say where its cursor is. One that does not understand the question
-# never answers.
-_ANSWER_SECONDS = 0.25
+# How long a terminal may take to say where its cursor is: several round trips to the other side of
+# the world. One that does not understand the question never answers.
+_ANSWER_SECONDS = 1.0
 
 # How often a terminal is asked whose width is changing all the time, because somebody drags its
 # edge. Keys wait meanwhile.

@@ -17,7 +17,6 @@ from trionet.chat.client_events import (
     Entered,
     Error,
     Missed,
-    RoomEvent,
     Said,
     Welcome,
 )
@@ -87,6 +86,6 @@ class _Printer:
                 self._runtime.out.print(safe_text(f"{event.time} {who} {text}"))
         elif isinstance(event, Missed):
             self._runtime.err.print("*** some messages are missing here")
-        elif isinstance(event, Error) and not isinstance(event, RoomEvent):
+        elif isinstance(event, Error):
             self._runtime.err.print(safe_text(f"*** {event.reason}"))
         await self._runtime.out.flush()

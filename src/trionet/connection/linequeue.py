@@ -223,7 +223,9 @@ class LineQueue:
             self._started = data[sent:begin]
             cut = end
         if cut < len(data):
-            # The next block is still whole: it comes after what was taken.
+            # It comes after what was taken. Lines of it may have been dropped meanwhile.
+            if self._head:
+                self._blocks[0] = self._blocks[0][self._head :]
             self._blocks.appendleft(data)
             self._counts.appendleft(_UNKNOWN)
             self._head = cut

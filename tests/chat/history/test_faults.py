@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from trionet.chat.events import Removed, Said
-from trionet.chat.history import file_history, opening
+from trionet.chat.history import file_history, opening, upkeep
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.kept import Query
 from trionet.chat.history.opening import HistoryError
@@ -163,6 +163,34 @@ async def test_damage_that_shows_later_is_told_and_readers_get_an_error(file: Pa
             await history.page("lobby", before=2_000, limit=500)
         history.append([said(5_000)])
         await told.until("cannot write to")
+        assert history.recent("lobby", 4_999) == [said(5_000)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["time = 'then'", "name = x'ff'", "author = 'xyz'", "text = 7, name = 8"],
+)
+async def test_what_cannot_be_in_a_row_is_damage_and_harms_nobody(file: Path, change: str) -> None:
+    async with open_history(file) as history:
+        history.append([said(number) for number in range(1, 5_000)])
+    with sqlite3.connect(file) as at:
+        # Affinity would make texts of numbers, and bytes of a page know no affinity.
+        at.execute("PRAGMA writable_schema = ON")
+        at.execute("UPDATE sqlite_schema SET sql = replace(sql, ' TEXT', '') WHERE name = 'events'")
+    at.close()
+    with sqlite3.connect(file) as at:
+        at.execute(f"UPDATE events SET {change} WHERE number = 100")
+    at.close()
+    with pytest.raises(HistoryError, match=r"cannot be|malformed|non-text"):
+        upkeep.check(file)
+    with pytest.raises(HistoryError, match=f"cannot read {file}"):
+        list(upkeep.select(file, upkeep.Selection()))
+    told = Told()
+    async with open_history(file, tell=told, days=1) as history:
+        with pytest.raises(HistoryError, match=f"cannot read {file}"):
+            await history.page("lobby", before=2_000, limit=2_000)
+        history.append([said(5_000)])
+        await told.until("cannot write to") if "author" not in change else None
         assert history.recent("lobby", 4_999) == [said(5_000)]
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+import trio
+
 from trionet.chat.events import Acted, Joined, Removed, RoomEvent, Said
-from trionet.chat.history import runs
+from trionet.chat.history import memory, runs
 from trionet.chat.history.kept import Found, History, Page, Query
 from trionet.chat.history.memory import MemoryHistory
 from trionet.chat.history.ring import Ring
+from trionet.chat.history.words import Wanted
 
 
 def said(number: int, *texts: str, room: str = "lobby", time: int = 0, name: str = "Ann") -> Said:
@@ -102,3 +108,50 @@ async def test_recent_events_are_known_as_far_back_as_the_ring_reaches() -> None
 
 async def test_memory_is_always_fast_enough() -> None:
     await history().wait()
+
+
+async def test_many_searches_at_a_time_keep_others_waiting_no_longer_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at = 0
+
+    class Counting(Wanted):
+        def among(self, event: RoomEvent) -> Iterator[Said | Acted]:
+            nonlocal looked_at
+            looked_at += 1
+            return super().among(event)
+
+    monkeypatch.setattr(memory, "Wanted", Counting)
+    monkeypatch.setattr(memory, "_STRETCH", 3 * runs.size(said(1)))
+    kept = history(*[said(number) for number in range(1, 10)])
+    found: list[int] = []
+
+    async def search() -> None:
+        found.extend(numbers(await kept.search(Query(text="hi"))))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(search)
+        most = 0
+        while len(nursery.child_tasks):
+            before = looked_at
+            await trio.lowlevel.checkpoint()
+            most = max(most, looked_at - before)
+    assert looked_at == 5 * 9
+    assert len(found) == 5 * 9
+    # One search's stretch in front of the other task's turn, and one behind it.
+    assert most <= 2 * 3
+
+
+async def test_a_search_lets_others_run_after_so_many_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "_STRETCH", 8_000)
+    kept = history(*[said(number, "é" * 2_000) for number in range(1, 10)])
+    steps = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(kept.search, Query(text="hi"))
+        while len(nursery.child_tasks):
+            await trio.lowlevel.checkpoint()
+            steps += 1
+    assert steps > 4

@@ -2,15 +2,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from trionet.chat.events import Said
-from trionet.chat.history import opening, schema
+from trionet.chat.history import opening, schema, upkeep
 from trionet.chat.history.opening import HistoryError, open_for_reading
+from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder / "chat.db"
 
 
 def fill(file: Path, count: int = 1) -> None:
@@ -177,3 +187,107 @@ def test_without_full_text_search_a_file_with_an_index_is_refused(
     monkeypatch.setattr(opening, "has_fts5", lambda _: False)
     with pytest.raises(HistoryError, match="this SQLite has no FTS5"):
         Store(file)
+
+
+def test_a_program_that_reads_does_not_take_the_log_from_under_a_server(file: Path) -> None:
+    store = Store(file)
+    reader = Reader(file)
+    store.write([Said("lobby", 1, 0, 0, "Ann", ["some words"])], 0)
+    for _ in range(2):
+        code = "import sys, pathlib\nfrom trionet.chat.history import upkeep\n"
+        code += "print(upkeep.check(pathlib.Path(sys.argv[1])))"
+        subprocess.run([sys.executable, "-c", code, file], check=True)
+    assert file.with_name("chat.db-wal").exists()
+    store.write([Said("lobby", 2, 0, 0, "Ann", ["more"])], 1)
+    assert [event.number for event in upkeep.select(file, upkeep.Selection())] == [1, 2]
+    with pytest.raises(HistoryError, match="holds"):
+        Store(file)
+    assert upkeep.check(file) == (2, 1)
+    reader.close()
+    store.close()
+
+
+def test_a_link_to_a_file_that_a_server_holds_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").mkdir()
+    link = tmp_path / "link" / "chat.db"
+    link.symlink_to(file)
+    store = Store(file)
+    with pytest.raises(HistoryError, match=f"another server holds {link}"):
+        Store(link)
+    store.close()
+    Store(link).close()
+    with pytest.raises(FileNotFoundError):
+        link.with_name("chat.db-lock").stat()
+
+
+def test_a_file_whose_making_was_killed_is_made_again(file: Path, tmp_path: Path) -> None:
+    # What a kill -9 may leave at the first commit: all pages, and a journal that takes them back.
+    at = sqlite3.connect(file, isolation_level=None)
+    opening._create(at)
+    at.close()
+    other = tmp_path / "other.db"
+    at = sqlite3.connect(other, isolation_level=None)
+    at.execute("PRAGMA cache_size = 1")
+    at.execute("BEGIN IMMEDIATE")
+    for number in range(200):
+        at.execute(f"CREATE TABLE t{number} (x)")
+    Path(f"{file}-journal").write_bytes(Path(f"{other}-journal").read_bytes())
+    at.close()
+    fill(file)
+    assert upkeep.check(file) == (1, 1)
+
+
+def test_a_file_whose_log_was_carried_over_only_in_part_has_all(file: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    store = Store(file)
+    store.write([Said("lobby", n + 1, n, 0, "Ann", ["some words"]) for n in range(2_000)], 0)
+    Path(f"{copy}-wal").write_bytes(Path(f"{file}-wal").read_bytes())
+    before = file.stat().st_size
+    store.mark_clean()
+    copy.write_bytes(file.read_bytes()[:before])
+    store.close()
+    assert int.from_bytes(copy.read_bytes()[28:32], "big") * 4096 > before
+    assert upkeep.check(copy) == (2_000, 1)
+    store = Store(copy)
+    assert store.last_numbers(1) == {"lobby": 2_000}
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "PRAGMA user_version = 0",
+        "DELETE FROM facts",
+        "DELETE FROM facts WHERE name = 'highest'",
+        "UPDATE facts SET value = 'many' WHERE name = 'highest'",
+        "UPDATE facts SET value = 'many' WHERE name = 'indexed'",
+        "UPDATE facts SET value = NULL WHERE name = 'epoch'",
+        "UPDATE rooms SET skeletons = '['",
+        "UPDATE rooms SET last = 'many'",
+        "UPDATE rooms SET topic = x'ff'",
+        "ALTER TABLE events DROP COLUMN detail",
+    ],
+)
+def test_a_file_with_something_that_cannot_be_is_refused_and_not_changed(
+    file: Path, change: str
+) -> None:
+    fill(file)
+    with sqlite3.connect(file) as at:
+        at.execute(change)
+    at.close()
+    before = file.read_bytes()
+    with pytest.raises(HistoryError, match=str(file)):
+        Store(file)
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_file_in_a_directory_that_may_not_be_written_can_be_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(file)
+    # The superuser may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, _: path != file.parent)
+    assert opening._mode(file).endswith("immutable=1")
+    monkeypatch.undo()
+    assert opening._mode(file) == "mode=rw"

@@ -8,7 +8,6 @@ each room too (`ring.py`): a page comes from the file until it meets these.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ import trio
 from trionet.chat.events import RoomEvent
 from trionet.chat.history import runs
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
-from trionet.chat.history.opening import HistoryError, reason_of
+from trionet.chat.history.opening import FAULTS, HistoryError, reason_of
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.store import Store
@@ -331,7 +330,7 @@ class FileHistory:
             return await trio.to_thread.run_sync(
                 partial(function, *given), abandon_on_cancel=True, limiter=self._read_limiter
             )
-        except (sqlite3.Error, OSError) as error:
+        except FAULTS as error:
             raise HistoryError(f"cannot read {self._file}: {reason_of(error)}") from None
 
     # -- the task that writes
@@ -344,7 +343,7 @@ class FileHistory:
                     if self._unwritten:
                         await self._write_batch()
                     has_more = await self._take_care()
-                except (sqlite3.Error, OSError) as error:
+                except FAULTS as error:
                     self._failed(error)
                     await trio.sleep(_RETRY)
                     continue
@@ -390,7 +389,7 @@ class FileHistory:
             self._has_told = False
             self._tell(f"the history is written to {self._file} again")
 
-    def _failed(self, error: sqlite3.Error | OSError | str) -> None:
+    def _failed(self, error: Exception | str) -> None:
         self._has_failed = True
         # Nobody waits for it any more.
         self._changed()
@@ -435,7 +434,7 @@ class FileHistory:
                     if trio.current_time() - began > seconds / 2:
                         break
                     await self._in_thread(self._store.work)
-            except (sqlite3.Error, OSError) as error:
+            except FAULTS as error:
                 problem = reason_of(error)
             await self._in_thread(self._close)
         if problem:

@@ -1,8 +1,12 @@
 """Opening a history file: whose it is, who holds it, and how it ended the last time.
 
-A file that cannot be used is refused with one line, and never changed: its header is read before
-SQLite sees it. One server at a time holds a file, by a lock on `FILE-lock` beside it, which the
-kernel takes back whatever way the server ends. Programs that only read need no lock.
+A file that cannot be used is refused with one line, and never changed: first its header is read in
+a way that changes nothing. One server at a time holds a file, by a lock on `FILE-lock` beside it,
+which the kernel takes back whatever way the server ends. Programs that only read need no lock.
+
+Only SQLite may open a history. When a process closes any descriptor of a file, it loses all its
+POSIX locks on that file, and so those that SQLite holds. Without them the next program that reads
+takes itself for the only one: at its end it deletes the log that the server goes on writing to.
 """
 
 from __future__ import annotations
@@ -11,11 +15,15 @@ import errno
 import os
 import secrets
 import sqlite3
+import stat
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta, Struct, convert
 
 from trionet.chat.history import schema
+from trionet.chat.history.rows import COLUMNS
 from trionet.chat.operations import KeptRoom, Restore, UniqueName
 from trionet.chat.room_names import LOBBY
 from trionet.errors import TrionetError, system_reason
@@ -23,14 +31,28 @@ from trionet.errors import TrionetError, system_reason
 # How long SQLite waits for a lock of another program, in seconds.
 _PATIENCE = 1.0
 
-_MAGIC = b"SQLite format 3\0"
+# What SQLite, the disk and a damaged file raise: the last one, when something in it cannot be.
+FAULTS = (sqlite3.Error, OSError, ValueError)
 
 encode_skeletons = msgspec.json.Encoder().encode
 _decode_skeletons = msgspec.json.Decoder(tuple[str, ...]).decode
 
+# Of a row of `rooms`: key, skeletons, last, topic, time.
+_Room = tuple[str, str, Annotated[int, Meta(ge=0)], str, int]
+
 
 class HistoryError(TrionetError):
     """A history file cannot be used; the message has its path and the reason."""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What a file says of itself: see `schema.TABLES`."""
+
+    epoch: str
+    is_clean: int
+    highest: Annotated[int, Meta(ge=0)]
+    indexed: Annotated[int, Meta(ge=0)]
+    unerased: int
 
 
 class FileLock:
@@ -41,7 +63,9 @@ class FileLock:
     """
 
     def __init__(self, file: Path) -> None:
-        self._path = file.with_name(f"{file.name}-lock")
+        # Beside the file itself, whatever link leads to it, as SQLite has its log.
+        real = Path(os.path.realpath(file))
+        self._path = real.with_name(f"{real.name}-lock")
         while True:
             try:
                 self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -76,22 +100,22 @@ def check(file: Path, *, may_be_new: bool) -> bool:
         HistoryError: it is something else, or cannot be read.
     """
     try:
-        if file.exists() and not file.is_file():
-            raise HistoryError(f"cannot use {file}: it is no regular file")
-        with file.open("rb") as opened:
-            header = opened.read(100)
+        status = file.stat()
     except FileNotFoundError:
         if may_be_new:
             return False
         raise HistoryError(f"there is no file {file}") from None
     except OSError as error:
         raise HistoryError(f"cannot read {file}: {system_reason(error)}") from None
-    if not header and may_be_new:
+    if not stat.S_ISREG(status.st_mode):
+        raise HistoryError(f"cannot use {file}: it is no regular file")
+    if not os.access(file, os.R_OK):
+        raise HistoryError(f"cannot read {file}: {os.strerror(errno.EACCES).lower()}")
+    if not status.st_size and may_be_new:
         return False
-    marked = int.from_bytes(header[68:72], "big")
-    if not header.startswith(_MAGIC) or marked != schema.APPLICATION_ID:
+    marked, version = _header(file)
+    if marked != schema.APPLICATION_ID or version < 1:
         raise HistoryError(f"{file} is no history of a trionet chat")
-    version = int.from_bytes(header[60:64], "big")
     if version > schema.VERSION:
         raise HistoryError(f"{file} was written by a newer version of trionet")
     return True
@@ -133,11 +157,12 @@ def open_for_writing(file: Path) -> tuple[sqlite3.Connection, Restore]:
     Raises:
         HistoryError: it cannot be used; it was not changed.
     """
-    exists = check(file, may_be_new=True)
+    check(file, may_be_new=True)
     with _telling(file, "write to"):
         at = sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         try:
-            if not exists:
+            # A server that was killed while it made the file left it empty.
+            if not at.execute("PRAGMA page_count").fetchone()[0]:
                 _create(at)
             _set_up(at, (*schema.SETTINGS, *schema.WRITER_SETTINGS))
             _migrate(at)
@@ -147,6 +172,15 @@ def open_for_writing(file: Path) -> tuple[sqlite3.Connection, Restore]:
             at.close()
             raise
     return at, restored
+
+
+def facts_of(at: sqlite3.Connection) -> Facts:
+    """Return what a file says of itself.
+
+    Raises:
+        ValueError: some of it is missing, or cannot be.
+    """
+    return convert(dict(at.execute("SELECT name, value FROM facts").fetchall()), Facts)
 
 
 def has_fts5(at: sqlite3.Connection) -> bool:
@@ -186,9 +220,15 @@ def check_in_place(file: Path, opened: os.stat_result) -> None:
         raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(file))
 
 
-def reason_of(error: sqlite3.Error | OSError) -> str:
-    """Return why a history cannot be written or read, to end a message with."""
-    return system_reason(error) if isinstance(error, OSError) else str(error).lower()
+def reason_of(error: Exception) -> str:
+    """Return why a history cannot be written or read, to end a message with.
+
+    Args:
+        error: one of `FAULTS`.
+    """
+    if isinstance(error, OSError):
+        return system_reason(error)
+    return str(error).lower() if isinstance(error, sqlite3.Error) else "it is damaged"
 
 
 class _telling:  # noqa: N801
@@ -201,20 +241,39 @@ class _telling:  # noqa: N801
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.Error | OSError | msgspec.MsgspecError | ValueError):
-            reason = reason_of(error) if isinstance(error, sqlite3.Error | OSError) else "damaged"
+        if isinstance(error, FAULTS):
+            reason = reason_of(error)
             raise HistoryError(f"cannot {self._what} {self._file}: {reason}") from None
+
+
+def _header(file: Path) -> tuple[int, int]:
+    """Return the application and the version that a database is marked with; 0: it is none."""
+    # `immutable`: nothing is locked, rolled back or made.
+    address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        at = sqlite3.connect(address, uri=True)
+        try:
+            # Else a file is refused whose server was killed while it carried the log over: the
+            # header tells of pages that only the log has.
+            at.execute("PRAGMA writable_schema = ON")
+            marked = at.execute("PRAGMA application_id").fetchone()[0]
+            return marked, at.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            at.close()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            return 0, 0
+        raise HistoryError(f"cannot read {file}: {reason_of(error)}") from None
 
 
 def _mode(file: Path) -> str:
     """Return how to open a file to read from it."""
-    if os.access(file, os.W_OK):
-        # With `ro` SQLite leaves the files beside it behind.
-        return "mode=rw"
-    if os.access(file.parent, os.W_OK) or file.with_name(f"{file.name}-wal").exists():
-        return "mode=ro"
-    # No file can be made beside it, so nobody is writing to it either.
-    return "mode=ro&immutable=1"
+    log = file.with_name(f"{file.name}-wal")
+    if not os.access(file.parent, os.W_OK) and not log.exists():
+        # No file can be made beside it, so nobody is writing to it either.
+        return "mode=ro&immutable=1"
+    # With `ro` SQLite leaves the files beside it behind.
+    return "mode=rw" if os.access(file, os.W_OK) else "mode=ro"
 
 
 def _create(at: sqlite3.Connection) -> None:
@@ -246,9 +305,9 @@ def _migrate(at: sqlite3.Connection) -> None:
 
 def _check_tables(at: sqlite3.Connection, file: Path) -> None:
     """Read a little of each table, so that most damage shows at the start."""
-    for table in ("facts", "rooms", "events"):
-        at.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
-    at.execute("SELECT * FROM events ORDER BY id DESC LIMIT 1").fetchall()
+    statement = f"SELECT {COLUMNS} FROM events JOIN rooms ON rooms.id = events.room"
+    at.execute(f"{statement} LIMIT 1").fetchall()
+    at.execute(f"{statement} ORDER BY events.id DESC LIMIT 1").fetchall()
     if has_index(at) and not has_fts5(at):
         raise HistoryError(
             f"cannot use {file}: it has a full-text index, and this SQLite has no FTS5"
@@ -257,17 +316,8 @@ def _check_tables(at: sqlite3.Connection, file: Path) -> None:
 
 def _begin(at: sqlite3.Connection) -> Restore:
     at.execute("BEGIN IMMEDIATE")
-    facts = dict(at.execute("SELECT name, value FROM facts").fetchall())
-    epoch = str(facts["epoch"])
-    if not facts["is_clean"]:
-        epoch = secrets.token_hex(8)
-    if has_fts5(at) and not has_index(at):
-        at.execute(schema.INDEX)
-    at.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", [epoch])
-    at.execute("UPDATE facts SET value = 0 WHERE name = 'is_clean'")
-    at.execute("COMMIT")
-    # On the disk before anything else is: after a power cut, too, this end was unclean.
-    at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    # All is read before anything is changed.
+    facts = facts_of(at)
     rows = at.execute(
         "SELECT key, skeletons, last, topic, time FROM rooms WHERE topic <> '' OR key = ?"
         " ORDER BY topic_row",
@@ -275,9 +325,17 @@ def _begin(at: sqlite3.Connection) -> Restore:
     ).fetchall()
     rooms = tuple(
         KeptRoom(UniqueName(key, key, _decode_skeletons(skeletons)), last, topic, time)
-        for key, skeletons, last, topic, time in rows
+        for key, skeletons, last, topic, time in convert(rows, list[_Room])
     )
-    return Restore(epoch, rooms, int(facts["highest"]))
+    epoch = facts.epoch if facts.is_clean else secrets.token_hex(8)
+    if has_fts5(at) and not has_index(at):
+        at.execute(schema.INDEX)
+    at.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", [epoch])
+    at.execute("UPDATE facts SET value = 0 WHERE name = 'is_clean'")
+    at.execute("COMMIT")
+    # On the disk before anything else is: after a power cut, too, this end was unclean.
+    at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return Restore(epoch, rooms, facts.highest)
 
 
 def _lock(descriptor: int) -> None:

@@ -16,6 +16,8 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
+from msgspec import convert
+
 from trionet.chat.events import Removed, RoomEvent, TopicSet
 from trionet.chat.history import opening
 from trionet.chat.history.rows import ACTED, SAID, Values, in_parts, index_text, values
@@ -33,6 +35,12 @@ _MERGE_PAGES = 256
 
 # What one step of indexing or forgetting does, in rows.
 _STEP = 2_000
+
+
+# Of a row of `events`: id, room, kind, name, text. They come from a file that may be damaged.
+_Indexed = tuple[int, int, int, str, str | None]
+
+_Kept = tuple[int, int, int, int, str, str | None]  # With the time behind the room.
 
 
 class Store:
@@ -64,10 +72,10 @@ class Store:
         self._mutex = threading.Lock()
         self.position = 0
         self.has_index = opening.has_index(self._at)
-        facts = dict(self._at.execute("SELECT name, value FROM facts").fetchall())
-        self._highest: int = facts["highest"]
-        self._indexed: int = facts["indexed"]
-        self.is_unerased = bool(facts["unerased"])
+        facts = opening.facts_of(self._at)
+        self._highest = facts.highest
+        self._indexed = facts.indexed
+        self.is_unerased = bool(facts.unerased)
         self._is_merging = False
         # Whether removed text may still be in the log of the file.
         self.must_truncate = False
@@ -172,7 +180,8 @@ class Store:
                 "SELECT id, room, time, kind, name, text FROM events ORDER BY id LIMIT ?", [_STEP]
             ).fetchall()
             # They lie in the order of their times, unless somebody has set the clock.
-            old = list(takewhile(lambda row: row[2] < before, rows))
+            kept = convert(rows, list[_Kept])
+            old = list(takewhile(lambda row: row[2] < before, kept))
             if not old:
                 return False
             self._at.execute("BEGIN IMMEDIATE")
@@ -353,15 +362,15 @@ def _skeletons(key: str) -> tuple[str, ...]:
         return (key,)
 
 
-def _indexed(rows: Sequence[tuple[int, int, int, str, str | None]]) -> list[tuple[int, str]]:
+def _indexed(rows: Sequence[_Indexed]) -> list[tuple[int, str]]:
     return [
         (id_, index_text(room, name, text))
-        for id_, room, kind, name, text in rows
+        for id_, room, kind, name, text in convert(rows, list[_Indexed])
         if SAID <= kind <= ACTED and text is not None
     ]
 
 
-def _unindex(at: sqlite3.Connection, rows: Sequence[tuple[int, int, int, str, str | None]]) -> None:
+def _unindex(at: sqlite3.Connection, rows: Sequence[_Indexed]) -> None:
     deleted = [("delete", id_, text) for id_, text in _indexed(rows)]
     _insert(at, "words (words, rowid, text)", 3, deleted)
 

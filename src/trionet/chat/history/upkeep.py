@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening
-from trionet.chat.history.opening import HistoryError, reason_of
+from trionet.chat.history.opening import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import (
     ACTED,
     COLUMNS,
@@ -78,7 +78,7 @@ def select(file: Path, selection: Selection) -> Iterator[RoomEvent]:
                 raise HistoryError(f"there is no room {selection.room} in {file}")
             room = found[0]
         yield from _select(at, selection, room)
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise HistoryError(f"cannot read {file}: {reason_of(error)}") from None
     finally:
         at.close()
@@ -133,7 +133,7 @@ def back_up(file: Path, to: Path) -> None:
         at.backup(copy)
         copy.execute("UPDATE facts SET value = 0 WHERE name = 'is_clean'")
         copy.close()
-    except sqlite3.Error as error:
+    except FAULTS as error:
         copy.close()
         for end in ("", "-wal", "-shm", "-journal"):
             to.with_name(f"{to.name}{end}").unlink(missing_ok=True)
@@ -177,6 +177,15 @@ def _contradiction(at: sqlite3.Connection) -> str | None:
     ).fetchone()
     if lost is not None:
         return f"the event in row {lost[0]} has no room"
+    strange = at.execute(
+        "SELECT id FROM events WHERE typeof(number) <> 'integer' OR typeof(time) <> 'integer'"
+        " OR typeof(name) <> 'text' OR kind NOT BETWEEN 0 AND 6"
+        " OR typeof(text) NOT IN ('text', 'null') OR typeof(detail) NOT IN ('integer', 'null')"
+        " OR typeof(author) NOT IN ('text', 'null')"
+        " OR length(author) <> 64 OR author GLOB '*[^0-9a-f]*' LIMIT 1"
+    ).fetchone()
+    if strange is not None:
+        return f"the event in row {strange[0]} cannot be"
     row = at.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     indexed = at.execute("SELECT value FROM facts WHERE name = 'indexed'").fetchone()[0]
     if opening.has_index(at) and indexed > row and row:
