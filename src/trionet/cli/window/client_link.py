@@ -64,6 +64,11 @@ class ClientLink:
         self._back_at: float | None = None
         self._is_paused = trio.Event()
 
+    @property
+    def name(self) -> str:
+        """What the member is called now."""
+        return self._client.name
+
     async def open(self) -> None:
         """Connect and log in. Raises what entering a `Client` raises; `quit` must follow."""
         await self._client.__aenter__()
