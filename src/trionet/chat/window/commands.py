@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from trionet.chat.commands import nearest
+from trionet.chat.reading_commands import nearest
 from trionet.chat.requests import Misunderstood
 from trionet.chat.texts import safe_texts
 from trionet.chat.window import calls
