@@ -98,6 +98,8 @@ class Client(EnteredOnce):
         hold: whether the server keeps its place for a while (60 s unless the operator has changed
             it) when the connection is lost; default true. Without it, others are told that it left,
             and a message whose receipt was lost may be said again.
+        on_pause: called before each pause, with its length in seconds and a text that says why the
+            connection was lost or not made.
 
     Attributes:
         name: what the member is called now.
@@ -132,6 +134,7 @@ class Client(EnteredOnce):
         network: Network = SYSTEM,
         rooms: Sequence[str] = ("lobby",),
         hold: bool = True,
+        on_pause: Callable[[float, str], object] | None = None,
     ) -> None:
         parse_address(address)
         check_kinds(name=(name, str), hold=(hold, bool))
@@ -142,6 +145,7 @@ class Client(EnteredOnce):
         self._address = address
         self._network = network
         self._state = ClientState(name, tuple(rooms), hold=hold)
+        self._on_pause = on_pause
         self._queue = EventQueue()
         self._is_open = False
         self._is_leaving = False
@@ -376,7 +380,9 @@ class Client(EnteredOnce):
         failure: BaseException | None = None
         try:
             async with (
-                connect(self._address, network=self._network) as connections,
+                connect(
+                    self._address, network=self._network, on_pause=self._on_pause
+                ) as connections,
                 trio.open_nursery() as nursery,
             ):
                 self._is_open = True
