@@ -585,3 +585,97 @@ def test_300_random_steps_painted_by_differences_equal_a_whole_paint(seed: int) 
         whole.feed(Painter(STYLES).paint(compose(window), columns))
         assert emulator.cells() == whole.cells()
         assert emulator.cursor == whole.cursor
+
+
+def enter(window: Window, text: str) -> None:
+    type_text(window, text)
+    press(window, "enter")
+
+
+def test_whoever_is_ignored_is_not_shown_and_counts_as_nothing() -> None:
+    window = make_window()
+    enter(window, "/ignore bea")
+    window.hear(said(1, "Ann!"))
+    window.hear(event("told", number=1, time=at(1), from_="Bea", to="Ann", text="psst"))
+    window.hear(notice("renamed", 2, "Bea", to="Bee"))
+    window.hear(said(3, "again", name="Bee"))
+    window.hear(said(4, "hello", name="Cid"))
+    shown = "\n".join(rows(window))
+    assert "-- you ignore bea" in shown
+    assert not any(word in shown for word in ("Ann!", "psst", "again", "@:1"))
+    assert "Cid: hello" in shown
+    assert window.rooms.shown.last == 4
+    enter(window, "/unignore bee")
+    window.hear(said(5, "at last", name="Bee"))
+    assert any("Bee: at last" in row for row in rows(window))
+    enter(window, "/unignore bee")
+    assert any("error: you do not ignore bee" in row for row in rows(window))
+    press(window, "c-u")
+    enter(window, "/ignore ANN")
+    assert any("error: you cannot ignore yourself" in row for row in rows(window))
+
+
+def test_ignored_members_are_bounded() -> None:
+    window = make_window(80, 200)
+    for number in range(101):
+        enter(window, f"/ignore name{number}")
+    assert any("you ignore too many already" in row for row in rows(window))
+
+
+def test_the_last_own_message_can_be_removed() -> None:
+    window = make_window()
+    enter(window, "/remove")
+    assert window.take_calls() == []
+    press(window, "c-u")
+    for number, name in ((1, "Ann"), (2, "Ann"), (3, "Bea")):
+        window.hear(said(number, "text", name=name))
+    enter(window, "/remove")
+    assert window.take_calls() == [calls.Remove("lobby", 2)]
+    window.hear(notice("removed", 4, "Ann", of=2))
+    enter(window, "/remove")
+    assert window.take_calls() == [calls.Remove("lobby", 1)]
+
+
+def test_a_digit_with_alt_shows_a_room_by_its_place() -> None:
+    window = make_window()
+    for room in ("builds", "tea"):
+        window.hear(entered("Ann", room=room))
+    press(window, "m-3")
+    assert window.rooms.shown.name == "tea"
+    press(window, "m-1")
+    assert window.rooms.shown.name == "lobby"
+    press(window, "m-9")
+    assert window.rooms.shown.name == "lobby"
+
+
+def test_rooms_that_the_server_has_listed_can_be_completed() -> None:
+    window = make_window()
+    window.hear(event("rooms", rooms=[{"room": "builds", "count": 3, "topic": "ci"}]))
+    type_text(window, "/join bu")
+    press(window, "tab")
+    assert rows(window)[-1].rstrip() == "> /join builds"
+
+
+def test_a_server_that_invents_rooms_and_members_is_bounded() -> None:
+    window = make_window()
+    for number in range(300):
+        window.hear(said(1, "text", room=f"room{number}"))
+    assert len(window.rooms) == 200
+    room = window.rooms.shown
+    for number in range(1, 12_000):
+        window.hear(notice("joined", number, f"member{number}" * 20, count=number))
+    assert len(room.members) == 10_000
+    assert room.count == 11_999
+    assert max(map(len, room.members)) == 64
+    window.hear(entered(*map(str, range(12_000))))
+    assert len(room.members) == 10_000
+
+
+def test_a_lost_connection_leaves_a_trace_in_the_log() -> None:
+    window = make_window()
+    window.link_up("connected")
+    for left in (2, 1):
+        window.link_down(f"reconnecting in {left} s")
+    window.link_up("connected")
+    told = [one.text for one in window.rooms.shown.log.entries]
+    assert told == ["the connection is lost", "connected again"]
