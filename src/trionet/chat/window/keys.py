@@ -64,7 +64,7 @@ BINDINGS = (
     Binding(("f1",), "help", "F1: this help, then the rest of it"),
     Binding(("c-c",), "interrupt", "Ctrl-C: clear the text; with no text: leave"),
     Binding(("c-d",), "end_of_input", "Ctrl-D: leave, if there is no text"),
-    Binding(("c-z",), "suspend"),
+    Binding(("c-z",), "suspend", "Ctrl-Z: stop; the shell's fg brings it back"),
 )
 
 ACTIONS = {key: binding.action for binding in BINDINGS for key in binding.keys}

@@ -34,8 +34,8 @@ def status_row(rooms: Rooms, link: str, *, is_up: bool, waiting: int, lag: int |
     if waiting:
         parts.append(("status", f" · {waiting} unsent"))
     if is_up:
-        parts.append(("status", f" · {link}"))
         if lag is not None:
             text = f"{lag} ms" if lag < _LONG_MS else f"{lag // 1000} s"
             parts.append(("status" if lag < _LONG_MS else "alert", f" · lag {text}"))
+        parts.append(("status", f" · {link}"))
     return parts

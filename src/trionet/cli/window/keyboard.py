@@ -35,7 +35,7 @@ class Keyboard:
     """Reads keys.
 
     A terminal with bracketed paste marks what is pasted. Any other sends it as if somebody typed,
-    only faster. So several lines that come at once are a paste, until the terminal has marked one.
+    only faster. So several lines that come at once are a paste.
 
     Args:
         press: is called with the name of each key.
@@ -50,11 +50,10 @@ class Keyboard:
         self._has_escape = False
         self._pending = 0
         self._skipped: bytes | None = None
-        self._marks_pastes = False
 
     def is_paste(self, data: bytes) -> bool:
         """Tell whether what has come at once is a paste that the terminal has not marked."""
-        if self._marks_pastes or self._pending or self._skipped is not None:
+        if self._pending or self._skipped is not None:
             return False
         return _LINES.search(data) is not None and _CONTROLS.search(data) is None
 
@@ -100,8 +99,10 @@ class Keyboard:
                 self._press("escape")
             self._has_escape = True
         elif key == Keys.BracketedPaste:
-            self._has_escape = False
-            self._marks_pastes = True
+            if self._has_escape:
+                # Nobody pastes with Alt.
+                self._has_escape = False
+                self._press("escape")
             self._paste(press.data)
         elif key == Keys.Vt100MouseEvent:
             button = press.data.rpartition("<")[2].partition(";")[0]
