@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator import Emulator
 from trionet.chat.window import calls
+from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.composition import BARE_HINT, bare_lines, compose
+from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.model import Window
 from trionet.chat.window.styled import row_text
 from trionet.cli.window.painting import Painter
@@ -679,3 +682,34 @@ def test_a_lost_connection_leaves_a_trace_in_the_log() -> None:
     window.link_up("connected")
     told = [one.text for one in window.rooms.shown.log.entries]
     assert told == ["the connection is lost", "connected again"]
+
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "window.md").read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.usage)
+def test_the_guide_tells_each_command(command: Any) -> None:
+    assert f"`{command.usage}`" in GUIDE
+
+
+def test_the_guide_tells_each_key() -> None:
+    told = {
+        "escape": "Esc",
+        "pageup": "PgUp",
+        "pagedown": "PgDn",
+        "wheel-up": "wheel",
+        "wheel-down": "wheel",
+        "left": "arrow",
+        "right": "arrow",
+        "m->": "Alt-End",
+        "backspace": "erases",
+        "m-backspace": "erases",
+        "delete": "erases",
+        **{f"m-{digit}": "Alt-1 … Alt-9" for digit in range(1, 10)},
+        "c-left": "Ctrl with",
+        "c-right": "Ctrl with",
+    }
+    for key in ACTIONS:
+        modifier, _, rest = key.rpartition("-")
+        name = {"c": "Ctrl-", "m": "Alt-", "": ""}.get(modifier, "") + rest.capitalize()
+        assert told.get(key, name) in GUIDE, key
