@@ -317,7 +317,7 @@ class Rounds(Protocol):
     """
 
     def begin(self, woken: int, /, *, flushes: bool = False) -> None:
-        """Note that so many connections are served now, one after the other.
+        """Note that this many connections are served now, one after the other.
 
         Args:
             woken: how many.

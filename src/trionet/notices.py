@@ -150,7 +150,7 @@ class Missing(Protocol):
     """
 
     def add(self, lines: bytes, /) -> None:
-        """Note whole lines that were dropped behind all that were noted before."""
+        """Note whole lines that were dropped, after all that were noted before."""
 
     def add_all(self, later: Self, /) -> None:
         """Note what another object has noted, which was dropped later."""
@@ -166,7 +166,7 @@ def encode_notice(notice: Notice) -> bytes:
     line.
 
     Raises:
-        TypeError: `notice` is not a notice. Of a notice it never raises.
+        TypeError: `notice` is not a notice. For a notice it never raises.
 
     >>> encode_notice(LinesMissed(37))
     b'error: missed 37 lines\n'

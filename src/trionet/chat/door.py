@@ -1,4 +1,4 @@
-"""Which wire format a peer speaks."""
+"""Which wire format a peer speaks, and how it is told the toolkit's notices meanwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Door:
         self._json_notices = _notices_of(json_lines)
 
     def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
-        """Have a session and its connection speak the format that the first line shows."""
+        """Make a session and its connection speak the format that the first line selects."""
         if not self._is_only and format_of(first_line) is json_lines:
             session.speak(json_lines, self._json_notices)
             connection.speak(self._json_notices)

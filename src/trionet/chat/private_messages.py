@@ -1,7 +1,7 @@
 """Private messages that are kept for members with `hold`, within bounds in bytes. Pure.
 
-Each message is kept as bytes: a text of 4 KiB with one emoji in it takes 16 KiB as a string. What a
-message is counted as is what it takes, and is the same on every machine.
+Each message is kept as bytes: a text of 4 KiB with one emoji in it takes 16 KiB as a string. A
+message counts for the bytes that it takes, and for as many on every machine.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MOST_A_MEMBER = 100
 BYTES_A_MEMBER = 64 * 1024
 BYTES_IN_ALL = 16 * 1024 * 1024
 
-# What a message takes besides what is in it, in bytes: measured, up to 346 with 42,000 kept.
+# What a message takes besides its content, in bytes. Measured: up to 346, with 42,000 kept.
 OVERHEAD = 352
 
 
 class _Message(Struct, array_like=True):
-    """A message without what its place tells, and without the id that only its sender sees."""
+    """A message, without its receiver and number, and without the id that only its sender sees."""
 
     time: int
     member: int
@@ -59,12 +59,12 @@ class PrivateMessages:
     def keep(self, told: Told) -> None:
         """Keep a message, and forget the oldest ones beyond the bounds."""
         message = _Message(told.time, told.member, told.name, told.to, told.text)
-        # Copied, because the encoder's own bytes take up to half as much again as they show.
+        # Copied, because the encoder's own bytes object takes up to half as much memory again.
         data = bytes(memoryview(_encoder.encode(message)))
         self._add(told.receiver, told.number, data)
 
     def of(self, member: int, after: int = 0) -> list[Told]:
-        """Return what is kept of a member's private sequence after a number, the oldest first."""
+        """Return the kept messages to a member after a number, the oldest first."""
         share = self._shares.get(member)
         if share is None:
             return []
@@ -75,7 +75,7 @@ class PrivateMessages:
         return kept
 
     def forget(self, member: int) -> None:
-        """Forget all messages of a member, who is gone or does not hold any more."""
+        """Forget all messages to a member that is gone, or is no longer to be held."""
         share = self._shares.get(member)
         while share is not None and share.first <= share.last:
             self._drop_first(member, share)

@@ -2,10 +2,11 @@
 
 The state is a replicated state machine. It changes only by `State.apply`; the same entries in the
 same order give the same state and the same events, on every machine. So `apply` reads no clock,
-draws no lots and looks nothing up that differs between machines: operations bring all of that.
+draws no random number and looks up nothing that differs between machines: operations bring all of
+that.
 
 The plan of this file: one method for each operation, and below them what they share. A method
-checks first and changes afterwards, and whatever it changes it also tells, as an event.
+checks first and changes afterwards, and it tells each change as an event.
 
 What there is to change is in `contents.py`, with what can be asked of it.
 """
@@ -34,15 +35,15 @@ class State(Contents):
     """Every rule about members and rooms.
 
     Args:
-        max_rooms: how many rooms there may be, the lobby counted.
+        max_rooms: how many rooms there may be, including the lobby.
         grace: how long a member is held, in milliseconds; default a minute. 0: nobody is held.
-        epoch: within it, no number of a room comes twice; default: it has no name.
+        epoch: within it, no number of a room comes twice; default: the empty string.
 
     Attributes:
         time: the greatest time of any entry, in milliseconds since 1970, UTC. It never goes back.
         epoch: the epoch. `operations.Restore` begins another one.
         rooms: by name.
-        members: by number, in the order of logging in. Held ones are among them.
+        members: by number, in the order of logging in, including those who are held.
     """
 
     def __init__(

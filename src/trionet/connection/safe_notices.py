@@ -116,7 +116,7 @@ def safe_notices(encode: EncodeNotice, faults: FaultLog | None = None) -> SafeNo
         faults: see `SafeNotices`.
 
     Raises:
-        TypeError: `encode` is no function.
+        TypeError: `encode` is not a function.
     """
     if isinstance(encode, SafeNotices):
         return encode
