@@ -200,7 +200,7 @@ class LoginRefused(Struct, frozen=True, gc=False):
     id: RequestId = None
 
 
-class Refused(Struct, frozen=True, gc=False):
+class OperationRefused(Struct, frozen=True, gc=False):
     """For one member: an operation was not carried out.
 
     `room` names a room of a login that could not be joined; ``None``: something else was refused.
@@ -228,5 +228,5 @@ StateEvent: TypeAlias = (
     | LoggedOut
     | EpochBegan
     | LoginRefused
-    | Refused
+    | OperationRefused
 )

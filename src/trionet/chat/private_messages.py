@@ -33,7 +33,7 @@ class _Message(Struct, array_like=True):
     text: str
 
 
-class _Share(Struct):
+class _Inbox(Struct):
     """One member's messages: they have the numbers from `first` to `last`, and take `size`."""
 
     first: int
@@ -48,13 +48,13 @@ class PrivateMessages:
         size: what all of them take, in bytes.
     """
 
-    __slots__ = ("_by_age", "_shares", "size")
+    __slots__ = ("_by_age", "_inboxes", "size")
 
     def __init__(self) -> None:
         self.size = 0
         # By receiver and number, the oldest first.
         self._by_age: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._shares: dict[int, _Share] = {}
+        self._inboxes: dict[int, _Inbox] = {}
 
     def keep(self, told: Told) -> None:
         """Keep a message, and forget the oldest ones beyond the bounds."""
@@ -65,20 +65,20 @@ class PrivateMessages:
 
     def of(self, member: int, after: int = 0) -> list[Told]:
         """Return the kept messages to a member after a number, the oldest first."""
-        share = self._shares.get(member)
-        if share is None:
+        inbox = self._inboxes.get(member)
+        if inbox is None:
             return []
         kept = []
-        for number in range(max(share.first, after + 1), share.last + 1):
+        for number in range(max(inbox.first, after + 1), inbox.last + 1):
             one = _decoder.decode(self._by_age[member, number])
             kept.append(Told(number, one.time, one.member, member, one.name, one.to, one.text))
         return kept
 
     def forget(self, member: int) -> None:
         """Forget all messages to a member that is gone, or is no longer to be held."""
-        share = self._shares.get(member)
-        while share is not None and share.first <= share.last:
-            self._drop_first(member, share)
+        inbox = self._inboxes.get(member)
+        while inbox is not None and inbox.first <= inbox.last:
+            self._drop_first(member, inbox)
 
     def dump(self) -> list[tuple[int, int, bytes]]:
         """Return all messages as data, the oldest first."""
@@ -93,27 +93,27 @@ class PrivateMessages:
         return messages
 
     def _add(self, member: int, number: int, data: bytes) -> None:
-        share = self._shares.get(member)
-        if share is None:
-            share = self._shares[member] = _Share(number, number)
+        inbox = self._inboxes.get(member)
+        if inbox is None:
+            inbox = self._inboxes[member] = _Inbox(number, number)
         self._by_age[member, number] = data
         size = len(data) + OVERHEAD
-        share.last = number
-        share.size += size
+        inbox.last = number
+        inbox.size += size
         self.size += size
-        while share.size > BYTES_A_MEMBER or number - share.first >= MOST_A_MEMBER:
-            self._drop_first(member, share)
+        while inbox.size > BYTES_A_MEMBER or number - inbox.first >= MOST_A_MEMBER:
+            self._drop_first(member, inbox)
         while self.size > BYTES_IN_ALL:
             oldest = next(iter(self._by_age))[0]
-            self._drop_first(oldest, self._shares[oldest])
+            self._drop_first(oldest, self._inboxes[oldest])
 
-    def _drop_first(self, member: int, share: _Share) -> None:
-        size = len(self._by_age.pop((member, share.first))) + OVERHEAD
-        share.first += 1
-        share.size -= size
+    def _drop_first(self, member: int, inbox: _Inbox) -> None:
+        size = len(self._by_age.pop((member, inbox.first))) + OVERHEAD
+        inbox.first += 1
+        inbox.size -= size
         self.size -= size
-        if share.first > share.last:
-            del self._shares[member]
+        if inbox.first > inbox.last:
+            del self._inboxes[member]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -115,7 +115,7 @@ class State(Contents):
                 continue
             code, reason = self._rooms.why_not(member, room)
             if code:
-                refusals.append(events.Refused(member.id, code, reason, op.id, room.shown))
+                refusals.append(events.OperationRefused(member.id, code, reason, op.id, room.shown))
             else:
                 self._enter(member, room, None, told)
         here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
@@ -181,7 +181,7 @@ class State(Contents):
         receiver = self._members.by_key.get(op.key)
         if receiver is None:
             reason = f"there is no {op.to} here"
-            told.append(events.Refused(member.id, "no-such-member", reason, op.id))
+            told.append(events.OperationRefused(member.id, "no-such-member", reason, op.id))
             return
         receiver.told += 1
         number, name, to = receiver.told, member.name.shown, receiver.name.shown
@@ -200,7 +200,7 @@ class State(Contents):
             return
         code, reason = self._rooms.why_not(member, op.room, leaves=member.rooms if op.moves else ())
         if code:
-            told.append(events.Refused(member.id, code, reason, op.id))
+            told.append(events.OperationRefused(member.id, code, reason, op.id))
             return
         if op.moves:
             for room in member.rooms:
@@ -221,7 +221,7 @@ class State(Contents):
         if member is None:
             return
         if problem := self._members.why_not_called(op.name, member):
-            told.append(events.Refused(member.id, "name-taken", problem, op.id))
+            told.append(events.OperationRefused(member.id, "name-taken", problem, op.id))
             return
         is_new = member.name.shown != op.name.shown
         if is_new:
@@ -301,5 +301,5 @@ class State(Contents):
         )
 
 
-def _not_in_room(member: Member, room: str, id_: RequestId) -> events.Refused:
-    return events.Refused(member.id, "not-in-room", f"you are not in {room}", id_)
+def _not_in_room(member: Member, room: str, id_: RequestId) -> events.OperationRefused:
+    return events.OperationRefused(member.id, "not-in-room", f"you are not in {room}", id_)

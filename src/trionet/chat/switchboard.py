@@ -117,7 +117,7 @@ class Switchboard:
             events.Named: self._named,
             events.Stayed: self._stayed,
             events.LoginRefused: self._login_refused,
-            events.Refused: self._refused,
+            events.OperationRefused: self._refused,
         }
 
     def __repr__(self) -> str:
@@ -341,7 +341,7 @@ class Switchboard:
         if arriving is not None:
             arriving[0].login_refused(event)
 
-    def _refused(self, event: events.Refused) -> None:
+    def _refused(self, event: events.OperationRefused) -> None:
         session = self._local.get(event.member)
         if session is not None:
             if event.room is not None:
