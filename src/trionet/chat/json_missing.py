@@ -56,7 +56,7 @@ class _Answers(Struct, tag_field="type", tag="missed", omit_defaults=True, gc=Fa
 
 
 class Missing:
-    """What one member has missed; see `trionet.notices.Missing`."""
+    """What one member has missed; see `trionet.abc.Missing`."""
 
     __slots__ = ("_answers", "_gaps", "_others")
 

@@ -28,7 +28,7 @@ class WireFormat(Protocol):
     `trionet.chat.answers.Mistaken`. An encoding function returns whole lines, each with its LF.
     `encode` may also return ``b""``, which leaves the event out.
 
-    A format may also have a function `missing`, which returns a `trionet.notices.Missing`. Then a
+    A format may also have a function `missing`, which returns a `trionet.abc.Missing`. Then a
     slow reader is told what it missed; otherwise a `trionet.LinesMissed` tells it how much.
 
     Whatever a format does wrong harms only its own members. If `encode` fails, the event is left

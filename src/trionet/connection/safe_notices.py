@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from trionet.abc import Missing
 from trionet.encoding import check_lines
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
-from trionet.notices import EncodeNotice, LinesMissed, Missing, Notice, encode_notice
+from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")
 
