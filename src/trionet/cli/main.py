@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -24,16 +25,23 @@ from trionet.chat.limits import (
 )
 from trionet.cli.addresses import (
     CA,
+    Open,
     ServeAddresses,
     Target,
     TLSCertificate,
     TLSKey,
     UnixMode,
+    Web,
+    WebHosts,
+    WebProxies,
     check_addresses,
     listen_settings,
+    web_address,
+    web_settings,
 )
 from trionet.cli.options import number_parser, takes_limits
 from trionet.limits import Limits
+from trionet.transport.web.settings import WebFile
 
 CALC_ADDRESS = "localhost:22333"
 CHAT_ADDRESS = "localhost:22223"
@@ -239,6 +247,10 @@ def chat_serve(
         ),
     ] = DEFAULT_GRACE / 1000,
     quiet: Quiet = False,
+    web: Web = None,
+    web_host: WebHosts = None,
+    web_proxy: WebProxies = None,
+    open_: Open = False,
     tls_cert: TLSCertificate = None,
     tls_key: TLSKey = None,
     unix_mode: UnixMode = None,
@@ -249,9 +261,17 @@ def chat_serve(
     """Serve a chat until its last member has left (default: on localhost:22223)."""
     where = addresses or [CHAT_ADDRESS]
     check_addresses(where)
+    if web is not None:
+        where = [*where, web_address(web, is_tls=tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
-    network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
+    network = listen_settings(
+        where,
+        certificate=tls_cert,
+        private_key=tls_key,
+        unix_mode=unix_mode,
+        web=web_settings(where, hosts=web_host, proxies=web_proxy, opens=open_, files=_page),
+    )
 
     from trionet.cli.chat import serve
     from trionet.cli.running import run
@@ -263,7 +283,8 @@ def chat_serve(
             limits=limits,
             network=network,
             backlog=backlog,
-            forever=forever,
+            forever=forever or web is not None,
+            opens_browser=open_,
             max_rooms=max_rooms,
             history=history if history in (MEMORY, NONE) else Path(history),
             history_days=history_days,
@@ -288,6 +309,17 @@ def chat_join(
     from trionet.cli.running import run
 
     run(partial(join, address, name=name, ca=ca, plain=plain))
+
+
+def _page() -> Mapping[str, WebFile]:
+    from importlib import import_module
+
+    try:
+        page = import_module("trionet.chat.page")
+    except ModuleNotFoundError:
+        return {}
+    files: Mapping[str, WebFile] = page.page_files(password=False)
+    return files
 
 
 def _parse_room(text: str) -> str:
