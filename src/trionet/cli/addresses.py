@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import typer
 
@@ -129,7 +129,7 @@ class ListenSettings(TypedDict):
     certificate: Path | None
     private_key: Path | None
     unix_mode: int | None
-    web: WebSettings | None
+    web: NotRequired[WebSettings | None]
 
 
 def web_address(web: str, *, is_tls: bool) -> str:

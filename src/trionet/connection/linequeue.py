@@ -213,6 +213,8 @@ class LineQueue:
             self._settle_started(sent)
             return
         self._taken = _NOTHING
+        # What was dropped meanwhile stood behind all of this.
+        kept = b"" if sent == len(data) else self._missed.take_kept()
         if sent > begin or sent == len(data):
             self.size += end - begin
             self._telling = sent < end
@@ -227,10 +229,16 @@ class LineQueue:
                 self._missed = missed
             self._started = data[sent:begin]
             cut = end
-        if cut < len(data):
+        if kept or cut < len(data):
             # It comes after what was taken. Lines of it may have been dropped meanwhile.
             if self._head:
                 self._blocks[0] = self._blocks[0][self._head :]
+                self._head = 0
+            if kept:
+                self._blocks.appendleft(kept)
+                self._counts.appendleft(0)
+                self.size += len(kept)
+        if cut < len(data):
             self._blocks.appendleft(data)
             self._counts.appendleft(_UNKNOWN)
             self._head = cut

@@ -80,6 +80,11 @@ class MissedLines:
         taken._kept, self._kept = self._kept, b""
         return taken
 
+    def take_kept(self) -> bytes:
+        """Return what could not be dropped, and keep it no more."""
+        kept, self._kept = self._kept, b""
+        return kept
+
     def encode(self) -> bytes:
         """Return what the peer gets in place of the lines."""
         if not self.count:

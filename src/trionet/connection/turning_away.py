@@ -67,11 +67,11 @@ class TurningAway:
             report()
             return
         self._handshakes += refuse is not None
-        later: Callable[[], object] | None = report
-        if not hasattr(stream, "framing"):
+        is_later = hasattr(stream, "framing")
+        # First the task, which closes the connection whatever `report` raises.
+        nursery.start_soon(self._answer, stream, answer, peer, report if is_later else None)
+        if not is_later:
             report()
-            later = None
-        nursery.start_soon(self._answer, stream, answer, peer, later)
 
     async def _answer(
         self,

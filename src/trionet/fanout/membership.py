@@ -15,7 +15,7 @@ from trionet.abc import Box, Framing
 from trionet.checks import check_box, check_topic, shown
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
-from trionet.fanout.group import FormatGroup
+from trionet.fanout.group import FormatGroup, is_direct
 from trionet.function_checks import check_encode
 
 E = TypeVar("E")
@@ -45,7 +45,7 @@ class Membership(Generic[E]):
         Raises:
             TypeError: `encode` is no ordinary function, or a topic is ``None``.
         """
-        group = self._group(encode, topics, getattr(box, "framing", None))
+        group = self._group(encode, topics, _framing_of(box))
         group.add(box)
         self.group_of[box] = group
 
@@ -137,6 +137,11 @@ class Membership(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
+
+
+def _framing_of(box: Box) -> Framing | None:
+    """Return how lines must stand in what a group sends past a box's `put`; any other wraps."""
+    return getattr(box, "framing", None) if is_direct(box) else None
 
 
 def check_stranger(box: object) -> None:

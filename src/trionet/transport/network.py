@@ -12,6 +12,7 @@ import ssl
 import weakref
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -36,6 +37,9 @@ from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
 from trionet.transport.unixsockets import listen_unix, socket_name
 from trionet.transport.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from trionet.transport.web.client import WebSocketClientStream
 
 # The default limit of Linux since 5.4 (net.core.somaxconn). Kernels reduce a larger backlog.
 DEFAULT_BACKLOG = 4096
@@ -178,7 +182,7 @@ class SystemNetwork:
             listener.context = context
         return True
 
-    async def connect(self, address: str) -> trio.abc.HalfCloseableStream:
+    async def connect(self, address: str) -> SocketStream | TLSStream | WebSocketClientStream:
         """Connect to the first address that answers; tries both families (RFC 8305).
 
         With a ``tls:`` address this also makes the handshake: the server has then shown a
@@ -213,7 +217,7 @@ class SystemNetwork:
         context = self._client_settings()
         return await _secure(await _open(where.tcp), context, where.tcp.host)
 
-    async def _ask_for_web_socket(self, where: WebAddress) -> trio.abc.HalfCloseableStream:
+    async def _ask_for_web_socket(self, where: WebAddress) -> WebSocketClientStream:
         import_web()
         from trionet.transport.web.client import open_web_socket
 

@@ -63,11 +63,9 @@ class Frames:
 
     def end_from(self, block: bytes, begin: int, at: int) -> int:
         """Return the first end of a frame at `at` or behind it."""
-        end = begin
-        for _, _, end in _frames(block, begin):
-            if end >= at:
-                break
-        return end
+        if at <= begin:
+            return begin
+        return next(end for _, _, end in _frames(block, begin) if end >= at)
 
     def last_end(self, block: bytes, begin: int, most: int) -> int:
         """Return the end of the last frame that fits in `most` bytes, or of the first frame."""

@@ -27,6 +27,16 @@ from websockets.uri import parse_uri
 # The first byte of a frame that closes.
 _CLOSE = 0x88
 
+# What a message may have besides a line: its end, CR LF at most. And the library's limit, which it
+# judges by each frame's header, holds for pings too, and in the middle of a message for what is
+# left: a ping may have 125 bytes (RFC 6455, 5.5).
+_LINE_END = 2
+_CONTROL = 125
+
+
+def _limit(max_line: int) -> int:
+    return max_line + _LINE_END + _CONTROL
+
 
 class _Text:
     """The text message that is being received, and the lines of those before.
@@ -51,9 +61,7 @@ class _Server(ServerProtocol):
     """The library's server, which takes each frame apart before it reads the next."""
 
     def __init__(self, max_line: int) -> None:
-        # A line's end, CR LF at most, does not count. The library has its limit so that it does not
-        # even receive what is longer.
-        super().__init__(state=State.OPEN, max_size=max_line + 2)
+        super().__init__(state=State.OPEN, max_size=_limit(max_line))
         self.text = _Text(max_line)
 
     def recv_frame(self, frame: Frame) -> None:
@@ -69,7 +77,8 @@ class _Client(ClientProtocol):
     """The same for the other end."""
 
     def __init__(self, max_line: int) -> None:
-        super().__init__(parse_uri("ws://localhost/"), state=State.OPEN, max_size=max_line + 2)
+        uri = parse_uri("ws://localhost/")
+        super().__init__(uri, state=State.OPEN, max_size=_limit(max_line))
         self.text = _Text(max_line)
 
     def recv_frame(self, frame: Frame) -> None:
@@ -93,14 +102,15 @@ def _take(side: _Side, frame: Frame) -> None:
         text = side.text
         if text.rest or not frame.fin:
             text.rest += frame.data
-        if not frame.fin:
-            return
-        message = bytes(text.rest or frame.data)
-        text.rest = bytearray()
-        content = message.removesuffix(b"\n").removesuffix(b"\r")
-        if len(content) > text.max_line:
+        message = text.rest or frame.data
+        end = (message[-1:] == b"\n") + (message[-2:] == b"\r\n") if frame.fin else _LINE_END
+        if len(message) - end > text.max_line:
             side.fail(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {text.max_line} bytes")
             return
+        if not frame.fin:
+            return
+        message = bytes(message)
+        text.rest = bytearray()
         # Not UTF-8: the library makes the close code of the error.
         message.decode()
         text.lines += message if message.endswith(b"\n") else message + b"\n"
