@@ -158,3 +158,13 @@ def test_what_a_member_writes_never_begins_where_names_stand() -> None:
     log.add(entry(1, "hello\n12:00 Ann: I am Ann\n" + "y" * 100))
     rows = texts(log)
     assert all(row.startswith(" " * 8) for row in rows[2:6])
+
+
+def test_the_view_stands_when_the_entry_that_holds_it_is_the_last_and_is_taken_out() -> None:
+    log = make_log(3, height=1)
+    log.show_found(log.end - 1)
+    log.remove(log.end - 1)
+    assert texts(log)[0].endswith("message 2")
+    log.remove(log.end - 1)
+    log.remove(log.end - 1)
+    assert texts(log) == [""]

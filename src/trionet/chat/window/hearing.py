@@ -260,8 +260,8 @@ def _missed(window: Window, event: Any) -> None:
     after = max(after, room.last)
     if before - after <= 1:
         return
-    if room.log.entries:
-        time = room.log.entries[-1].time
+    if room.oldest:
+        time = room.log.entries[-1].time if room.log.entries else window.time
         paging.show_gap(room, room.log.add(Gap(entries.GAP, before - 1, time, "", "", after=after)))
     room.last = before - 1
 

@@ -324,6 +324,9 @@ class Log:
             index, row = self._anchor
             index = new_index(index)
             self._anchor = (index, row) if index >= self.first else (self.first, 0)
+            if index >= self.end:
+                # The last entry was taken out.
+                self._anchor = (self.end - 1, 0) if self.entries else None
 
 
 def _number(entry: Entry) -> int:

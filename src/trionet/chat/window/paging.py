@@ -174,7 +174,9 @@ def _put_in_gap(
     """Put a page in at the side of a gap that it was asked for, and make the gap smaller."""
     first, last = numbers
     gap = _as_gap(room, index)
-    kept = [one for one in page if gap.after < one.number <= gap.number]
+    # A server that does not keep the protocol may have said something within the gap.
+    above = max(gap.after, room.log[index - 1].number if index > room.log.first else 0)
+    kept = [one for one in page if above < one.number <= gap.number]
     if asked.after:
         room.log.insert(index, kept)
         gap.after = max(last, gap.after) if more else gap.number
@@ -216,4 +218,4 @@ def _end_gap(room: Room, index: int, first: int) -> None:
     else:
         what = "1 event is gone" if count == 1 else f"{count} events are gone"
         room.log.change_text(index, what, NOTICE)
-        gap.number = gap.after
+        gap.number = max(gap.after, room.log[index - 1].number if index > room.log.first else 0)
