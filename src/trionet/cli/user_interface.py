@@ -14,6 +14,8 @@ from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
 from trionet.program.console import Console
+from trionet.text.farewells import LEAVE as LEAVE
+from trionet.text.farewells import may_mean_to_leave as may_mean_to_leave
 from trionet.text.safe import safe_text
 
 # The width of a terminal that does not know its own.
@@ -45,21 +47,6 @@ class UserInterface:
     warn: Callable[[str], object]
     refuse: Callable[[str, str, int | None], object]
     wait_room: Callable[[], Awaitable[object]]
-
-
-# What people type when they want to leave, because other programs end that way; in small letters.
-_FAREWELLS = frozenset(
-    ("quit", "quit()", "exit", "exit()", "logout", ":q", ":q!", ":wq", ":x", "\\q", "q")
-)
-
-# What they are asked then. Their answer is a line like any other.
-LEAVE = "leave? (q)"
-
-
-def may_mean_to_leave(line: str) -> bool:
-    """Tell whether a line looks as if its writer wanted to leave, although it is not `q`."""
-    word = line.strip()
-    return word != "q" and word.lower() in _FAREWELLS
 
 
 def is_input_terminal() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.composition import BARE_HINT, bare_lines, compose
 from trionet.chat.window.model import Window
 from trionet.chat.window.styled import row_text
@@ -440,3 +440,21 @@ def test_300_random_steps_painted_by_differences_equal_a_whole_paint(seed: int) 
         whole.feed(Painter(STYLES).paint(compose(window), columns))
         assert emulator.cells() == whole.cells()
         assert emulator.cursor == whole.cursor
+
+
+def test_messages_of_somebody_ignored_are_hidden_but_count_as_seen() -> None:
+    window = make_window()
+    type_text(window, "/ignore bea")
+    press(window, "enter")
+    window.hear(said(1, "hello"))
+    window.hear(event("told", number=1, time=at(1), from_="Bea", to="Ann", text="psst"))
+    window.loaded("lobby", [said(0, "long ago")], more=False)
+    assert [entry.text for entry in window.rooms.shown.log.entries] == ["you ignore bea"]
+    assert window.rooms.shown.last == 1
+    window.hear(notice("renamed", 2, "Bea", to="Eve"))
+    window.hear(said(3, "hello again", name="Eve"))
+    assert "hello again" not in "\n".join(rows(window))
+    type_text(window, "/unignore Eve")
+    press(window, "enter")
+    window.hear(said(4, "here I am", name="Eve"))
+    assert "here I am" in "\n".join(rows(window))

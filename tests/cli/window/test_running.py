@@ -19,7 +19,7 @@ import trio.testing
 from pseudo_terminal import PseudoTerminal
 from trionet.chat import Client, serve
 from trionet.chat.client_events import Left
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trionet.chat.person.calls import Bell
+from trionet.chat.person.times import day_of, day_text, parse_time
+from trionet.chat.person.wording import notice_text, safe_lines
 from trionet.chat.window import entries
-from trionet.chat.window.calls import Bell
 from trionet.chat.window.entries import Entry, plain_text
 from trionet.chat.window.rooms import PRIVATE, Room
-from trionet.chat.window.times import day_of, day_text, parse_time
-from trionet.text.safe import safe_message, safe_text
+from trionet.text.safe import safe_text
 
 if TYPE_CHECKING:
     from trionet.chat.window.model import Window
@@ -42,30 +43,15 @@ def entry_of(window: Window, event: Any) -> Entry | None:
         own = name == window.me
         mention = not own and window.mentions(text)
         return Entry(event.type, number, time, name, text, is_own=own, is_mention=mention)
-    if event.type == "joined":
-        text = f"{name} joined ({event.count} here)"
-    elif event.type == "left":
-        lost = ", connection lost" if event.reason == "lost" else ""
-        text = f"{name} left ({event.count} here{lost})"
-    elif event.type == "renamed":
-        text = f"{name} is now {safe_text(event.to)}"
-    elif event.type == "topic":
-        topic = safe_text(event.text)
-        text = f"{name} set the topic: {topic}" if topic else f"{name} removed the topic"
-    else:
-        return None
-    return Entry(entries.NOTICE, number, time, "", text)
-
-
-def safe_lines(text: str) -> str:
-    """Return a text of several lines, each made safe to show."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "\n".join(map(safe_message, text.split("\n")))
+    notice = notice_text(event)
+    return None if notice is None else Entry(entries.NOTICE, number, time, "", notice)
 
 
 def _said(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
+    if _is_hidden(window, event):
+        room.last = max(room.last, event.number)
+        return
     entry = entry_of(window, event)
     if entry is None or not _put(room, entry):
         return
@@ -74,9 +60,16 @@ def _said(window: Window, event: Any) -> None:
         _count_unread(window, room, entry)
 
 
+def _is_hidden(window: Window, event: Any) -> bool:
+    """Tell whether this is a message of somebody whom the person ignores."""
+    return event.type in (entries.SAID, entries.ACTED) and event.name in window.ignored
+
+
 def _told(window: Window, event: Any) -> None:
     room = window.rooms.get(PRIVATE)
     name, to = safe_text(event.from_), safe_text(event.to)
+    if name in window.ignored:
+        return
     own = name == window.me
     shown = f"{name} → {to}" if own else name
     # One's own receipts have the receiver's numbers, so this log counts by itself.
@@ -115,6 +108,7 @@ def _renamed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     if event.name == window.me:
         window.set_name(safe_text(event.to))
+    window.ignored.renamed(event.name, event.to)
     if _notice(window, room, event):
         room.renamed(safe_text(event.name), safe_text(event.to))
 
@@ -267,7 +261,11 @@ def _closing(window: Window, event: Any) -> None:
 
 def page_entries(window: Window, events: Sequence[Any]) -> list[Entry]:
     """Return what a log shows of a page of history: messages, and notices that are not joins."""
-    kept = (event for event in events if event.type not in ("joined", "left"))
+    kept = (
+        event
+        for event in events
+        if event.type not in ("joined", "left") and not _is_hidden(window, event)
+    )
     made = (entry_of(window, event) for event in kept)
     return [entry for entry in made if entry is not None]
 

@@ -6,20 +6,22 @@ Events come in by `hear`, keys by `press` and `paste`, the connection's state by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from trionet.chat.window import calls, entries
+from trionet.chat.person import calls
+from trionet.chat.person.commands import say
+from trionet.chat.person.ignored import Ignored
+from trionet.chat.person.times import UtcOffset, parse_time
+from trionet.chat.person.wording import mention_pattern, safe_lines
+from trionet.chat.window import entries
 from trionet.chat.window.actions import Actions
-from trionet.chat.window.commands import say
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
-from trionet.chat.window.hearing import hear, page_entries, safe_lines
+from trionet.chat.window.hearing import hear, page_entries
 from trionet.chat.window.log import MAX_ENTRIES
-from trionet.chat.window.rooms import Room, Rooms
+from trionet.chat.window.rooms import PRIVATE, Room, Rooms
 from trionet.chat.window.search import find_above
-from trionet.chat.window.times import UtcOffset, parse_time
 
 # The events that are asked for at a time while a person scrolls up.
 PAGE = 200
@@ -52,6 +54,7 @@ class Window:
         shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
+        ignored: whose messages are hidden.
         offset: how far local time is ahead of UTC.
         time: the time as it was told last, or that of the newest event, in seconds since 1970.
     """
@@ -78,6 +81,7 @@ class Window:
         self.shows_bare = False
         self.has_mouse = True
         self.has_bell = False
+        self.ignored = Ignored()
         self.offset = offset
         self.time = 0
         # The room that was asked for, and is shown once it is entered.
@@ -92,7 +96,7 @@ class Window:
         self._pasted = ""
         self._searched = ""
         self._size = (80, 24)
-        self._mention = _mention_pattern(name)
+        self._mention = mention_pattern(name)
 
     def pass_time(self, seconds: int) -> None:
         """Take note of the time, in seconds since 1970. It never goes back."""
@@ -117,7 +121,7 @@ class Window:
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
-        self._mention = _mention_pattern(name)
+        self._mention = mention_pattern(name)
 
     def mentions(self, text: str) -> bool:
         """Tell whether a text has the person's name in it as a word."""
@@ -153,6 +157,30 @@ class Window:
         if not room.has_begun:
             room.has_begun = True
             self._load(room, room.last + 1)
+
+    # What commands see of it.
+
+    @property
+    def room(self) -> str:
+        """The room that is shown."""
+        return self.rooms.shown.name
+
+    @property
+    def topic(self) -> str:
+        """The topic of the room that is shown."""
+        return self.rooms.shown.topic
+
+    @property
+    def why_mute(self) -> str:
+        """Why nothing can be said in the room that is shown; empty: it can."""
+        return "write /msg NAME TEXT or /reply TEXT here" if self.room == PRIVATE else ""
+
+    def show_room(self, name: str) -> bool:
+        """Show a room, if this person is in it."""
+        if name not in self.rooms:
+            return False
+        self.rooms.show(name)
+        return True
 
     def tell(self, text: str, kind: str = entries.LOCAL) -> None:
         """Show a notice of the window itself in the room that is shown."""
@@ -300,7 +328,3 @@ class Window:
             # Neither this window nor the server has them.
             log.change_text(gap, f"{what} gone", entries.NOTICE)
             log[gap].number = before
-
-
-def _mention_pattern(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)

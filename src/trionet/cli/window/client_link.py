@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from trionet.abc import Network
 from trionet.chat.client_events import Welcome
+from trionet.chat.person import calls
 from trionet.chat.program_client import Client
-from trionet.chat.window import calls
 from trionet.chat.window.entries import ERROR
 from trionet.chat.window.model import Window
 from trionet.errors import TrionetError

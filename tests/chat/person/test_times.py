@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trionet.chat.window.times import clock_text, day_of, day_text, parse_time
+from trionet.chat.person.times import clock_text, day_of, day_text, parse_time
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))
