@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from trionet.chat.commands import nearest
 from trionet.chat.person import calls
 from trionet.chat.person.ignored import Ignored
+from trionet.chat.reading_commands import nearest
 from trionet.chat.requests import Misunderstood
 from trionet.chat.texts import repeated, safe_texts
 from trionet.text.farewells import LEAVE, may_mean_to_leave
