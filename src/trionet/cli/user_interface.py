@@ -36,6 +36,7 @@ class UserInterface:
         refuse: warns about a line that cannot be used, and where possible gives it back to be
             corrected. Its arguments are the line (empty: it is not valid text), what is wrong with
             it, and the column of the mistake, from 1, or ``None``.
+        give_back: puts a text into the line being typed next, where that is possible.
         wait_room: waits while too much output is waiting; always a checkpoint.
     """
 
@@ -46,6 +47,7 @@ class UserInterface:
     note: Callable[[str], object]
     warn: Callable[[str], object]
     refuse: Callable[[str, str, int | None], object]
+    give_back: Callable[[str], object]
     wait_room: Callable[[], Awaitable[object]]
 
 
@@ -116,6 +118,7 @@ async def open_user_interface(
             note=note_on_errors,
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
+            give_back=lambda _: None,
             wait_room=runtime.out.wait_room,
         )
         return
@@ -149,6 +152,7 @@ async def open_user_interface(
             note=editor.show,
             warn=warn,
             refuse=refuse,
+            give_back=lambda text: editor.give_back(text, None),
             wait_room=trio.lowlevel.checkpoint,
         )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from trionet.chat.names import NameRefused
 from trionet.chat.person import calls
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.reading_commands import nearest
 from trionet.chat.requests import Misunderstood
+from trionet.chat.room_names import parse_room
 from trionet.chat.texts import repeated, safe_texts
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.text.safe import safe_text
@@ -151,11 +153,21 @@ def _act(view: View, text: str) -> bool:
 
 def _join(view: View, name: str) -> None:
     name = name.removeprefix("#")
-    view.wanted_room = name.casefold()
-    if view.show_room(view.wanted_room):
+    key = _room_key(name)
+    if view.show_room(key):
         view.wanted_room = ""
     else:
+        view.wanted_room = key
         view.call(calls.Join(name))
+
+
+def _room_key(name: str) -> str:
+    """Return what the server calls a room."""
+    try:
+        return parse_room(name).key
+    except NameRefused:
+        # There is no such room: the server says why.
+        return name
 
 
 def _leave(view: View, name: str) -> None:

@@ -118,6 +118,10 @@ class Window:
         """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
         self.is_up, self.link, self.lag = False, how, None
 
+    def link_ended(self, why: str) -> None:
+        """Show that the connection is over for good."""
+        self.link_down(f"disconnected: {why}")
+
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
@@ -147,10 +151,15 @@ class Window:
                 room.spoke(entry.name, entry.time)
         room.is_complete = not more
 
-    def not_loaded(self, name: str) -> None:
+    def not_loaded(self, name: str, reason: str = "") -> None:
         """Take note that history was refused: no more of it is asked for."""
+        self.tell(reason, kind=entries.ERROR)
         room = self.rooms.get(name)
         room.loading, room.is_complete = None, True
+
+    def refused(self, call: calls.ServerCall, reason: str) -> None:
+        """Tell that the server has refused something."""
+        self.tell(reason, kind=entries.ERROR)
 
     def load_first(self, room: Room) -> None:
         """Ask for what was said before one entered a room, the first time."""
