@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import unicodedata
 from typing import Any
@@ -63,3 +64,32 @@ class Emulator:
     def cursor(self) -> tuple[int, int]:
         """The cursor's column and row, counted from 0."""
         return self.screen.cursor.x, self.screen.cursor.y
+
+
+class WindowScreen(Emulator):
+    """A terminal that takes bytes, as the programs of `tests/cli` need it.
+
+    Attributes:
+        written: all that the program has written.
+    """
+
+    def __init__(self, columns: int, height: int) -> None:
+        super().__init__(columns, height)
+        self.written = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    @property
+    def lines(self) -> list[str]:
+        """The rows of the screen."""
+        return self.rows()
+
+    def resize(self, columns: int, height: int) -> None:
+        """Have another size."""
+        self.screen.resize(height, columns)
+
+    def feed(self, data: bytes) -> bytes:  # type: ignore[override]
+        """Show bytes. Nothing asks this terminal anything."""
+        text = self._decode(data)
+        self.written += text
+        super().feed(text)
+        return b""

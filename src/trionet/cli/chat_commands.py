@@ -143,15 +143,20 @@ def chat_join(
     address: Target = ADDRESS,
     name: Name = None,
     ca: CA = None,
-    plain: Annotated[bool, typer.Option("--plain", help="No line editor, as on a pipe.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
+    linear: Annotated[
+        bool, typer.Option("--linear", help="No window: a line each, for screen readers.")
+    ] = False,
 ) -> None:
-    """Join a chat room: a line is sent to all others, `q` leaves, `/help` tells more."""
+    """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
+    if plain and linear:
+        raise typer.BadParameter("it cannot be used together with --plain", param_hint="--linear")
     check_name(name)
 
     from trionet.cli.chat import join
     from trionet.cli.running import run
 
-    run(partial(join, address, name=name, ca=ca, plain=plain))
+    run(partial(join, address, name=name, ca=ca, plain=plain, linear=linear))
 
 
 @chat.command("send")

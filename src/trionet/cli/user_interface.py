@@ -79,11 +79,14 @@ def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
     return show
 
 
-def _can_edit_lines(plain: bool) -> bool:
-    """Tell whether a line editor can be used, which prints above the line being typed."""
-    if plain or sys.platform == "win32" or not (is_input_terminal() and os.isatty(1)):
-        return False
-    return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+def has_person() -> bool:
+    """Tell whether a person is at both streams, on a terminal that can be waited for."""
+    return sys.platform != "win32" and is_input_terminal() and os.isatty(1)
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal prints letters and nothing more."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
 
 
 @asynccontextmanager
@@ -108,7 +111,7 @@ async def open_user_interface(
     def warn_on_errors(warning: str) -> None:
         note_on_errors(f"warning: {warning}")
 
-    if not _can_edit_lines(plain):
+    if plain or is_dumb() or not has_person():
         standard_input = StandardInput(runtime.err)
         yield UserInterface(
             is_interactive=is_input_terminal(),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +18,11 @@ from trionet.chat import Client, serve
 from trionet.chat.client_events import Left
 from trionet.chat.person import calls
 from trionet.chat.window.model import Window
+from trionet.cli.running import ClientEnding
 from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window
 from trionet.cli.window.terminal import Terminal
+from trionet.program.signals import signals_taken_by
 from trionet.testing import MemoryNetwork
 from window_events import entered, event, said
 
@@ -79,10 +78,23 @@ class Run:
         self.ended = trio.Event()
 
     async def go(self) -> None:
+        # As `until_interrupted` does, which needs a program of its own.
+        ending = ClientEnding()
         try:
-            terminal = Terminal(self.terminal.program)
-            self.status = await run_window(Window("Ann"), self.link, terminal, ENVIRONMENT)
+            with signals_taken_by(ending.take, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                async with trio.open_nursery() as nursery:
+
+                    async def cancel_at_a_signal() -> None:
+                        await ending.wait(1)
+                        nursery.cancel_scope.cancel()
+
+                    nursery.start_soon(cancel_at_a_signal)
+                    terminal = Terminal(self.terminal.program)
+                    self.status = await run_window(Window("Ann"), self.link, terminal, ENVIRONMENT)
+                    nursery.cancel_scope.cancel()
+                self.status = ending.number or self.status
         finally:
+            ending.over()
             if not self.terminal.is_hung_up:
                 self.terminal.read()
                 self.after = self.terminal.modes()
@@ -230,49 +242,4 @@ async def test_with_a_real_server_the_room_is_told_once(keys: str) -> None:
                             break
                 nursery.cancel_scope.cancel()
     finally:
-        terminal.close()
-
-
-_PROGRAM = """
-import sys, trio
-sys.path[:0] = sys.argv[1:]
-from test_running import ENVIRONMENT, FakeLink
-from trionet.chat.window.model import Window
-from trionet.cli.window.running import run_window
-from trionet.cli.window.terminal import Terminal
-sys.exit(trio.run(run_window, Window("Ann"), FakeLink(), Terminal(), ENVIRONMENT))
-"""
-
-
-def start(terminal: PseudoTerminal) -> subprocess.Popen[bytes]:
-    here = Path(__file__).parent
-    return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(here), str(here.parents[1] / "support")],
-        stdin=terminal.program,
-        stdout=terminal.program,
-    )
-
-
-async def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() -> None:
-    terminal = PseudoTerminal()
-    before = terminal.modes()
-    program = start(terminal)
-    try:
-        with trio.fail_after(PATIENCE):
-            await terminal.until_shown("connected")
-            terminal.type("half\x1a")
-            _, status = await trio.to_thread.run_sync(os.waitpid, program.pid, os.WUNTRACED)
-            assert os.WIFSTOPPED(status)
-            assert terminal.modes() == before
-            terminal.read()
-            assert terminal.written.rstrip().endswith("\x1b[?1049l")
-            terminal.emulator.screen.reset()
-            os.kill(program.pid, signal.SIGCONT)
-            await terminal.until_shown("> half")
-            terminal.type("\x15q\r")
-            assert await trio.to_thread.run_sync(program.wait) == 0
-            assert terminal.modes() == before
-    finally:
-        program.kill()
-        program.wait()
         terminal.close()

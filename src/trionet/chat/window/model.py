@@ -160,6 +160,8 @@ class Window:
     def refused(self, call: calls.ServerCall, reason: str) -> None:
         """Tell that the server has refused something."""
         self.tell(reason, kind=entries.ERROR)
+        if isinstance(call, calls.Join):
+            self.wanted_room = ""
 
     def load_first(self, room: Room) -> None:
         """Ask for what was said before one entered a room, the first time."""

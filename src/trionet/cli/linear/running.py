@@ -10,8 +10,8 @@ import trio
 from trionet.abc import Network
 from trionet.chat.names import NameRefused
 from trionet.chat.person import calls
-from trionet.chat.plain import is_quit
 from trionet.cli.linear.model import Linear
+from trionet.cli.naming import ask_name_on
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface, open_user_interface
@@ -19,7 +19,6 @@ from trionet.cli.window.client_link import ClientLink
 from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
-from trionet.text.farewells import LEAVE, may_mean_to_leave
 
 # How long to wait at the end until what was typed is sent: several round trips around the world.
 _SEND_SECONDS = 2.0
@@ -58,22 +57,17 @@ async def _enter(
 ) -> ClientLink | None:
     """Enter the chat; ``None``: the person leaves instead of giving a name."""
     while True:
+        if name is None and (name := await ask_name_on(ui)) is None:
+            return None
         try:
-            if name is None and (name := await ui.ask("name: ")) is None:
-                return None
-            if is_quit(name):
-                return None
-            if may_mean_to_leave(name):
-                ui.note(LEAVE)
-            else:
-                # JSON could not hold all that a terminal sends.
-                encode_line(name)
-                link = ClientLink(address, name=name, network=network)
-                await link.open()
-                return link
-        except (NameRefused, UnsendableLine, BadLine) as error:
+            # JSON could not hold all that a terminal sends.
+            encode_line(name)
+            link = ClientLink(address, name=name, network=network)
+            await link.open()
+            return link
+        except (NameRefused, UnsendableLine) as error:
             ui.warn(str(error))
-        name = None
+            name = None
 
 
 class _Conversation:

@@ -1,4 +1,4 @@
-"""Run a window on a terminal: keys, painting, signals and the link to the server, in one thread.
+"""Run a window on a terminal: keys, painting and the link to the server, in one thread.
 
 The link and the keys change the window and say so; one task paints, at most 20 times a second for
 what arrives, and at once for a key. A terminal that reads nothing stops that task alone.
@@ -18,6 +18,8 @@ import trio
 from trionet.chat.person import calls
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.model import Window
+from trionet.cli.modes import is_in_foreground
+from trionet.cli.suspending import job_signals, send_to_job, stop, stop_in_background
 from trionet.cli.window.keyboard import Keyboard
 from trionet.cli.window.painting import Painter
 from trionet.cli.window.styles import styles_for
@@ -27,9 +29,6 @@ PAINTS_PER_SECOND = 20
 
 # Esc alone, and the beginning of a key's sequence, are told apart by what follows within this time.
 _ESCAPE_SECONDS = 0.05
-
-_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_OTHERS = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 
 
 class Link(Protocol):
@@ -51,7 +50,7 @@ class Link(Protocol):
 async def run_window(
     window: Window, link: Link, terminal: Terminal, environment: Mapping[str, str] = os.environ
 ) -> int:
-    """Run a window until the person leaves or a signal ends it.
+    """Run a window until the person leaves or the terminal hangs up.
 
     Args:
         window: the window.
@@ -60,18 +59,18 @@ async def run_window(
         environment: tells what the terminal can do (`TERM`, `COLORTERM`, `NO_COLOR`).
 
     Returns:
-        0, or the number of the signal that ended it.
+        0, or the number of the signal that should end the program: SIGINT for Ctrl-C, SIGHUP if the
+        terminal has hung up.
 
     Raises:
         OSError: the terminal cannot be opened.
 
-    Cancellation: the terminal is restored and the server told.
-
-    Resource handling: signals that come until the server knows are taken here: a terminal that
-    hangs up sends SIGHUP twice.
+    Cancellation: the terminal is restored and the server told. The caller cancels this when a
+    signal asks the program to end, and goes on taking signals until this has returned: a terminal
+    that hangs up sends SIGHUP twice, and the second must not cut the goodbye off.
     """
     # The signals first: one that came between would leave the terminal broken.
-    with trio.open_signal_receiver(*_ENDING, *_OTHERS) as signals:
+    with trio.open_signal_receiver(*job_signals(), signal.SIGWINCH) as signals:
         running = _Running(window, link, terminal, environment)
         try:
             with terminal.shown():
@@ -144,7 +143,7 @@ class _Running:
             elif isinstance(call, calls.Redraw):
                 self._painter.forget()
             elif isinstance(call, calls.Suspend):
-                os.kill(os.getpid(), signal.SIGTSTP)
+                send_to_job(signal.SIGTSTP)
             else:
                 self._link.ask(call)
 
@@ -200,11 +199,9 @@ class _Running:
 
     async def _watch_signals(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
-            if number in _ENDING:
-                self._end(number)
-            elif number == signal.SIGTSTP:
+            if number == signal.SIGTSTP:
                 self._terminal.leave()
-                os.kill(os.getpid(), signal.SIGSTOP)
+                stop()
                 self._resume()
             elif number == signal.SIGCONT:
                 self._resume()
@@ -213,6 +210,11 @@ class _Running:
                 self._note_change(is_urgent=True)
 
     def _resume(self) -> None:
+        if not is_in_foreground():
+            # The shell has continued the program by `bg`, and has the terminal.
+            self._terminal.leave()
+            stop_in_background()
+            return
         try:
             self._terminal.enter()
         except OSError:

@@ -19,7 +19,7 @@ import trio
 _ON = "\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[2J"
 _MOUSE_ON, _MOUSE_OFF = "\x1b[?1000h\x1b[?1006h", "\x1b[?1006l\x1b[?1000l"
 # The end of synchronized output comes first: a paint may have been cut off.
-_OFF = f"\x1b[?2026l{_MOUSE_OFF}\x1b[?2004l\x1b[?7h\x1b[0m\x1b[?25h\x1b[?1049l"
+OFF = f"\x1b[?2026l{_MOUSE_OFF}\x1b[?2004l\x1b[?7h\x1b[0m\x1b[?25h\x1b[?1049l"
 
 _READ_SIZE = 65_536
 
@@ -39,10 +39,38 @@ class Terminal:
 
     def __init__(self, fd: int = 0) -> None:
         self.has_mouse = True
-        self._name = os.ttyname(fd)
+        try:
+            self._name = os.ttyname(fd)
+        except OSError:
+            self._name = "/dev/tty"
         self._fd = -1
         self._saved: list[Any] = []
         self._is_on = False
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Echo nothing while the block runs. What is typed waits for whoever reads next.
+
+        Raises:
+            OSError: the terminal cannot be opened, or has hung up.
+
+        Resource handling: the terminal's modes are restored however the block ends.
+        """
+        with self._opened():
+            try:
+                saved = termios.tcgetattr(self._fd)
+                modes = termios.tcgetattr(self._fd)
+                modes[3] &= ~(termios.ECHO | termios.ICANON)
+                # Ctrl-C works as ever. Stopped by Ctrl-Z, it would leave the shell without echo.
+                modes[6][termios.VSUSP] = b"\0"
+                termios.tcsetattr(self._fd, termios.TCSANOW, modes)
+            except termios.error as error:
+                raise OSError(*error.args) from None
+            try:
+                yield
+            finally:
+                with suppress(termios.error):
+                    termios.tcsetattr(self._fd, termios.TCSANOW, saved)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -53,13 +81,23 @@ class Terminal:
 
         Resource handling: the terminal's modes are restored however the block ends.
         """
-        self._fd = os.open(self._name, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        try:
+        with self._opened():
             try:
                 self.enter()
                 yield
             finally:
                 self.leave()
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            self._fd = os.open(self._name, flags)
+        except (PermissionError, FileNotFoundError):
+            # After `su` it is another user's, and in a container it may have no name.
+            self._fd = os.open("/dev/tty", flags)
+        try:
+            yield
         finally:
             os.close(self._fd)
 
@@ -83,7 +121,7 @@ class Terminal:
             # What waits there is for a screen that goes away. A terminal that reads nothing would
             # keep what follows out, and so stay broken.
             termios.tcflush(self._fd, termios.TCOFLUSH)
-        self._write_now(_OFF)
+        self._write_now(OFF)
         with suppress(termios.error):
             # Keys that the window has not read are not for the shell.
             termios.tcflush(self._fd, termios.TCIFLUSH)
