@@ -359,7 +359,11 @@ def test_what_cannot_be_done_comes_back() -> None:
     assert linear.take_lines() == ["error: unknown command /jion (did you mean /join?)"]
 
 
-QUESTION = "*** send 2 lines as one message? y/n"
+def test_a_word_that_may_mean_to_leave_is_asked_about() -> None:
+    assert enter(make(), "exit") == (["leave? (q)"], [])
+
+
+QUESTION = "send 2 lines as one message? y/n"
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", "yes", ""])
@@ -400,7 +404,7 @@ def test_a_paste_behind_a_paste_belongs_to_it() -> None:
     linear = make()
     linear.paste(["one", "two"])
     linear.paste(["three"])
-    assert linear.take_lines() == [QUESTION, "*** send 3 lines as one message? y/n"]
+    assert linear.take_lines() == [QUESTION, "send 3 lines as one message? y/n"]
     assert enter(linear, "y")[1] == [calls.Say("lobby", "one\ntwo\nthree")]
 
 

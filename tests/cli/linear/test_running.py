@@ -283,12 +283,12 @@ async def test_a_paste_is_one_message_if_the_person_wants_it(world: World) -> No
         ann = await world.join()
         ann.take()
         await ann.paste("one", "q", "/who")
-        assert ann.take() == ["*** send 3 lines as one message? y/n"]
+        assert ann.take() == ["send 3 lines as one message? y/n"]
         await ann.type("")
         assert (await events(bea, Said)).text == "one\nq\n/who"
         await ann.paste("one", "two", BadLine("line is not UTF-8", b""))
         assert ann.take() == [
-            *("*** send 2 lines as one message? y/n", "refused: line is not UTF-8"),
+            *("send 2 lines as one message? y/n", "refused: line is not UTF-8"),
         ]
         await ann.type("n")
         assert (ann.take(), ann.returned) == (["*** not sent"], ["one\ntwo"])

@@ -6,6 +6,8 @@
 | one that has this person's name in it | `(mention) Bea: hello, Ann` |
 | a message to this person alone, one of theirs | `[Bea to you] hello`, `[you to Bea] hello` |
 | a notice | `*** Cid joined (3 here)` |
+| a mistake | `error: there is no Zed here` |
+| a question | `send 3 lines as one message? y/n` |
 | from a room in which this person does not speak now | `[builds] Bea: hello` |
 | from the past, or with times | `[12:01] Bea: hello`, `[2026-11-28 12:01] Bea: hello` |
 

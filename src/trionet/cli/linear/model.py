@@ -20,6 +20,7 @@ from trionet.cli.linear import lines
 from trionet.cli.linear.commands import COMMANDS
 from trionet.cli.linear.hearing import hear
 from trionet.cli.linear.room import Room
+from trionet.text.farewells import LEAVE
 from trionet.text.safe import safe_text
 
 # The messages that a search shows at most.
@@ -118,7 +119,7 @@ class Linear:
             self.tell(str(error), kind=ERROR)
             return text
         self._pasted = text
-        self.tell(f"send {count} lines as one message? y/n")
+        self.print(f"send {count} lines as one message? y/n")
         return ""
 
     def _answer(self, line: str) -> str:
@@ -163,7 +164,10 @@ class Linear:
 
     def tell(self, text: str, kind: str = "") -> None:
         """Tell the person something."""
-        self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{text}")
+        if text == LEAVE:
+            self.print(text)
+        else:
+            self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{text}")
 
     def show_room(self, name: str) -> bool:
         """Speak in another room, if the person is in it."""

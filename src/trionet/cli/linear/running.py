@@ -104,7 +104,9 @@ class _Conversation:
                 returned = self._linear.enter(line)
             elif line.paste is not paste:
                 paste = line.paste
-                returned = self._linear.paste([one for one in paste if isinstance(one, str)])
+                # The first one may have been the name.
+                texts = [one for one in paste[line.at :] if isinstance(one, str)]
+                returned = self._linear.paste(texts)
             else:
                 continue
             self._note_change()
