@@ -10,6 +10,7 @@ import codecs
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -345,6 +346,9 @@ class TerminalProgram(Program):
 
     async def expect_end(self, status: int = 0) -> None:
         assert await self.within_patience(self.process.wait) == status, self.told()
+        # The last that it wrote may lie unread in the kernel.
+        while select.select([self._ours], [], [], 0)[0]:
+            self.screen.feed(os.read(self._ours, 65536))
 
     def told(self) -> str:
         return f"{super().told()}\nthe screen:\n" + "\n".join(self.screen.lines)
