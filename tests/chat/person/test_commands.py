@@ -44,9 +44,10 @@ COMMANDS: Commands[Page] = Commands(*COMMON, QUIT)
     [
         ("hello", calls.Say("lobby", "hello")),
         ("//who", calls.Say("lobby", "/who")),
+        ("/say  two  ", calls.Say("lobby", " two")),
         ("/say q", calls.Say("lobby", "q")),
         ("/me waves", calls.Act("lobby", "waves")),
-        ("/msg Bea  hello there", calls.Tell("Bea", "hello there")),
+        ("/msg Bea  hello there", calls.Tell("Bea", " hello there")),
         ("/topic tea", calls.SetTopic("lobby", "tea")),
         ("/nick Anna", calls.Nick("Anna")),
         ("/join #Tests", calls.Join("Tests")),

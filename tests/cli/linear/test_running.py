@@ -191,6 +191,17 @@ async def test_a_conversation_is_lines_in_their_order(world: World) -> None:
     assert ann.take() == []
 
 
+async def test_what_is_typed_ahead_of_the_welcome_is_said_behind_it(world: World) -> None:
+    await world.serve()
+    ann = await world.join(None)
+    await ann.type("Ann", "hello", "/who")
+    assert ann.take() == [
+        *("name: ", "*** welcome, Ann (1 here: Ann)", "*** 1 here: Ann"),
+    ]
+    ann.end_input()
+    await ann.ended.wait()
+
+
 async def test_history_and_search_are_told_on_demand(world: World) -> None:
     await world.serve()
     async with Client(ADDRESS, name="Bea", network=world.network) as bea:
@@ -328,7 +339,7 @@ async def test_a_member_that_is_taken_over_ends_with_the_reason(world: World) ->
     await world.serve()
     ann = await world.join()
     client = world.links[0]._client
-    login = {"type": "login", "name": "Ann", "token": client._state._token}
+    login = {"type": "login", "name": "Ann", "token": client._connection.state._token}
     async with await world.network.connect(ADDRESS) as stream:
         await LineStream(stream).send(json.dumps(login))
         await ann.ended.wait()

@@ -122,7 +122,9 @@ class Commands(Generic[V]):
         if needed and not needed.startswith("[") and len(given) < len(needed.split()):
             view.tell(f"write {command.usage}", kind=ERROR)
             return False
-        return command.run(view, argument.strip()) is not False
+        if "TEXT" not in needed:
+            argument = argument.strip()
+        return command.run(view, argument) is not False
 
 
 def say(view: View, text: str) -> bool:
@@ -175,8 +177,8 @@ def _leave(view: View, name: str) -> None:
 
 
 def _tell(view: View, argument: str) -> bool:
-    to, _, text = argument.partition(" ")
-    return _send(view, text.strip(), calls.Tell(to, text.strip()))
+    to, _, text = argument.lstrip().partition(" ")
+    return _send(view, text, calls.Tell(to, text))
 
 
 def _reply(view: View, text: str) -> bool:
@@ -187,7 +189,7 @@ def _reply(view: View, text: str) -> bool:
 
 
 def _topic(view: View, text: str) -> None:
-    if text:
+    if text.strip():
         view.call(calls.SetTopic(view.room, text))
     else:
         view.tell(f"topic: {view.topic}" if view.topic else "no topic")

@@ -188,7 +188,7 @@ class Linear:
 
     def search(self, text: str) -> None:
         """Ask for messages of the room that have some words."""
-        self.call(calls.Search(self.room, text, _NEWEST, FOUND))
+        self.call(calls.Search(self.room, text.strip(), _NEWEST, FOUND))
 
     def tell_status(self) -> None:
         """Tell where the person is, and how the connection is."""

@@ -80,6 +80,7 @@ class _Conversation:
         self._linear.pass_time(int(time.time()))
         self._has_quit = False
         self._changed = trio.Event()
+        self._is_welcome = trio.Event()
 
     async def run(self) -> None:
         """Talk and listen.
@@ -95,6 +96,8 @@ class _Conversation:
             raise ConnectionLost(self._linear.why_ended)
 
     async def _talk(self, conversation: trio.CancelScope) -> None:
+        # What was typed ahead is for the room that this member is going to be in.
+        await self._is_welcome.wait()
         paste: Sequence[Line] | None = None
         async for line in self._ui.lines:
             if isinstance(line, BadLine):
@@ -138,6 +141,8 @@ class _Conversation:
                 self._link.ask(call)
         for line in self._linear.take_lines():
             self._ui.show(line)
+        if self._linear.is_welcome:
+            self._is_welcome.set()
         self._changed.set()
 
 
