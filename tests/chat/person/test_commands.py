@@ -13,6 +13,7 @@ class Page:
     """A view that shows one room of two."""
 
     def __init__(self) -> None:
+        self.me = "Ann"
         self.ignored = Ignored()
         self.has_bell = False
         self.correspondent = ""
@@ -127,10 +128,13 @@ def test_the_topic_is_told_without_asking_the_server() -> None:
 
 def test_ignoring_goes_by_the_name_in_any_case_and_follows_a_new_name() -> None:
     page = Page()
-    for line in ("/ignore", "/ignore Bea", "/ignore", "/unignore Cid"):
-        COMMANDS.obey(page, line)
+    for line in ("/ignore", "/ignore Bea", "/ignore"):
+        assert COMMANDS.obey(page, line)
+    for line in ("/unignore Cid", "/ignore ann"):
+        assert not COMMANDS.obey(page, line)
     assert page.told == [
-        *("you ignore nobody", "you ignore Bea", "you ignore Bea", "you did not ignore Cid"),
+        *("you ignore nobody", "you ignore Bea", "you ignore Bea"),
+        *("error: you do not ignore Cid", "error: you cannot ignore yourself"),
     ]
     assert "bea" in page.ignored
     page.ignored.renamed("BEA", "Dora")

@@ -90,6 +90,13 @@ def test_a_line_of_another_room_begins_with_the_rooms_name() -> None:
     ]
 
 
+def test_a_server_that_invents_rooms_is_bounded() -> None:
+    linear = make()
+    for number in range(300):
+        told(linear, entered("Ann", room=f"room{number}"))
+    assert len(linear.rooms) == 200
+
+
 def test_a_room_that_was_asked_for_is_spoken_in_once_it_is_entered() -> None:
     linear = make()
     _, called = enter(linear, "/join #Builds")
@@ -279,7 +286,7 @@ def test_the_status_tells_where_one_is() -> None:
     assert enter(linear, "/status")[0] == [
         "*** connected to localhost:22223, lag 12 ms",
         "*** you are Ann; you speak in lobby; your rooms: lobby (2 here), builds (1 here)",
-        "*** 2 requests not answered yet",
+        "*** 2 texts not confirmed yet",
     ]
     linear.waiting = 0
     linear.link_down("reconnecting in 3 s")

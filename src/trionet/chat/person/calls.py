@@ -43,6 +43,13 @@ class Leave(Struct, frozen=True, gc=False):
     room: str
 
 
+class Remove(Struct, frozen=True, gc=False):
+    """Remove one's own message with this number."""
+
+    room: str
+    number: int
+
+
 class SetTopic(Struct, frozen=True, gc=False):
     """Set a room's topic."""
 
@@ -67,7 +74,7 @@ class AskRooms(Struct, frozen=True, gc=False):
 
 
 class History(Struct, frozen=True, gc=False):
-    """Ask for the events of a room before a number.
+    """Ask for the events of a room before a number, or after one if `after` is not 0.
 
     `history` answers. If it is refused, the link calls `Window.not_loaded`.
     """
@@ -75,6 +82,7 @@ class History(Struct, frozen=True, gc=False):
     room: str
     before: int
     limit: int
+    after: int = 0
 
 
 class Search(Struct, frozen=True, gc=False):
@@ -113,7 +121,7 @@ class Interrupt(Struct, frozen=True, gc=False):
 
 
 ServerCall: TypeAlias = (
-    Say | Act | Tell | Join | Leave | SetTopic | Nick | Who | AskRooms | History | Search
+    Say | Act | Tell | Join | Leave | Remove | SetTopic | Nick | Who | AskRooms | History | Search
 )
 TerminalCall: TypeAlias = Bell | Mouse | Redraw | Suspend | Quit | Interrupt
 Call: TypeAlias = ServerCall | TerminalCall

@@ -29,6 +29,7 @@ _FAREWELL_COMMANDS = frozenset(("/exit", "/bye", "/q"))
 class View(Protocol):
     """What a person has before them."""
 
+    me: str
     ignored: Ignored
     has_bell: bool
     # Who wrote to this person alone last; empty: nobody.
@@ -135,6 +136,18 @@ def say(view: View, text: str) -> bool:
     return _send(view, text, calls.Say(view.room, text))
 
 
+def typed_again(call: calls.Call) -> str:
+    """Return what a person would type to say this again; empty: it says nothing."""
+    match call:
+        case calls.Say(_, text):
+            return f"/{text}" if text.startswith("/") else text
+        case calls.Act(_, text):
+            return f"/me {text}"
+        case calls.Tell(to, text):
+            return f"/msg {to} {text}"
+    return ""
+
+
 def _send(view: View, text: str, call: calls.Call) -> bool:
     """Ask for a text to be sent, unless the server would refuse it: then it can be changed."""
     try:
@@ -195,21 +208,27 @@ def _topic(view: View, text: str) -> None:
         view.tell(f"topic: {view.topic}" if view.topic else "no topic")
 
 
-def _ignore(view: View, name: str) -> None:
-    if name:
-        view.ignored.add(name)
+def _ignore(view: View, name: str) -> bool:
+    if not name:
+        names = safe_text(", ".join(view.ignored.names))
+        view.tell(f"you ignore {names}" if names else "you ignore nobody")
+    elif name.casefold() == view.me.casefold():
+        view.tell("you cannot ignore yourself", kind=ERROR)
+        return False
+    elif view.ignored.add(name):
         view.tell(f"you ignore {safe_text(name)}")
-    elif names := view.ignored.names:
-        view.tell(f"you ignore {safe_text(', '.join(names))}")
     else:
-        view.tell("you ignore nobody")
+        view.tell("you ignore too many already: /unignore somebody", kind=ERROR)
+        return False
+    return True
 
 
-def _unignore(view: View, name: str) -> None:
+def _unignore(view: View, name: str) -> bool:
     if view.ignored.discard(name):
         view.tell(f"you hear {safe_text(name)} again")
-    else:
-        view.tell(f"you did not ignore {safe_text(name)}")
+        return True
+    view.tell(f"you do not ignore {safe_text(name)}", kind=ERROR)
+    return False
 
 
 def _bell(view: View, what: str) -> None:

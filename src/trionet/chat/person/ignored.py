@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trionet.chat.ignoring import MAX_IGNORED
 from trionet.chat.names import NameRefused, parse_name
 
 
@@ -25,9 +26,13 @@ class Ignored:
         """Who is hidden, the first one first."""
         return [*self._names.values()]
 
-    def add(self, name: str) -> None:
-        """Hide a member."""
-        self._names[_key(name)] = name
+    def add(self, name: str) -> bool:
+        """Hide a member; ``False``: too many are hidden."""
+        key = _key(name)
+        if len(self._names) >= MAX_IGNORED and key not in self._names:
+            return False
+        self._names[key] = name
+        return True
 
     def discard(self, name: str) -> bool:
         """Hear a member again; ``False``: it was heard."""
@@ -45,4 +50,4 @@ def _key(name: str) -> str:
         return parse_name(name).key
     except NameRefused:
         # Nobody has this name.
-        return name
+        return name.casefold()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trionet.chat.person.calls import Bell
-from trionet.chat.person.times import day_of, day_text, parse_time
-from trionet.chat.person.wording import notice_text, safe_lines
-from trionet.chat.window import entries
-from trionet.chat.window.entries import Entry, plain_text
+from trionet.chat.person.times import parse_time
+from trionet.chat.person.wording import notice_text, safe_lines, shown_name
+from trionet.chat.window import entries, paging
+from trionet.chat.window.entries import Entry, Gap
 from trionet.chat.window.rooms import PRIVATE, Room
 from trionet.text.safe import safe_text
 
@@ -37,7 +37,7 @@ def hear(window: Window, event: Any) -> None:
 
 def entry_of(window: Window, event: Any) -> Entry | None:
     """Return what a log shows of an event of a room; ``None``: nothing."""
-    number, time, name = event.number, parse_time(event.time), safe_text(event.name)
+    number, time, name = event.number, parse_time(event.time), shown_name(event.name)
     if event.type in (entries.SAID, entries.ACTED):
         text = safe_lines(event.text)
         own = name == window.me
@@ -49,28 +49,26 @@ def entry_of(window: Window, event: Any) -> Entry | None:
 
 def _said(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
-    if _is_hidden(window, event):
-        room.last = max(room.last, event.number)
-        return
     entry = entry_of(window, event)
-    if entry is None or not _put(room, entry):
+    if entry is None:
+        return
+    if entry.name in window.ignored:
+        if entry.number > room.last:
+            _note_number(room, entry.number)
+        return
+    if not _put(room, entry):
         return
     room.spoke(entry.name, entry.time)
     if not entry.is_own:
         _count_unread(window, room, entry)
 
 
-def _is_hidden(window: Window, event: Any) -> bool:
-    """Tell whether this is a message of somebody whom the person ignores."""
-    return event.type in (entries.SAID, entries.ACTED) and event.name in window.ignored
-
-
 def _told(window: Window, event: Any) -> None:
     room = window.rooms.get(PRIVATE)
-    name, to = safe_text(event.from_), safe_text(event.to)
+    name, to = shown_name(event.from_), shown_name(event.to)
+    own = name == window.me
     if name in window.ignored:
         return
-    own = name == window.me
     shown = f"{name} → {to}" if own else name
     # One's own receipts have the receiver's numbers, so this log counts by itself.
     entry = Entry(
@@ -88,7 +86,7 @@ def _joined(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     silent = room.is_silent(event.name, parse_time(event.time))
     if _notice(window, room, event, is_hidden=silent):
-        room.joined(safe_text(event.name), event.count)
+        room.joined(shown_name(event.name), event.count)
 
 
 def _left(window: Window, event: Any) -> None:
@@ -99,18 +97,18 @@ def _left(window: Window, event: Any) -> None:
         if event.room in window.rooms:
             # A window always shows some room.
             window.tell(f"you have left {safe_text(event.room)}; /join another room")
-            room.left(safe_text(event.name), event.count)
+            room.left(shown_name(event.name), event.count)
     elif _notice(window, room, event, is_hidden=silent):
-        room.left(safe_text(event.name), event.count)
+        room.left(shown_name(event.name), event.count)
 
 
 def _renamed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     if event.name == window.me:
-        window.set_name(safe_text(event.to))
-    window.ignored.renamed(event.name, event.to)
+        window.set_name(shown_name(event.to))
+    window.ignored.renamed(shown_name(event.name), shown_name(event.to))
     if _notice(window, room, event):
-        room.renamed(safe_text(event.name), safe_text(event.to))
+        room.renamed(shown_name(event.name), shown_name(event.to))
 
 
 def _topic(window: Window, event: Any) -> None:
@@ -123,7 +121,7 @@ def _removed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     room.last = max(room.last, event.number)
     if (index := room.log.find_number(event.of)) is not None:
-        text = f"{safe_text(event.name)} removed a message"
+        text = f"{shown_name(event.name)} removed a message"
         room.log.change_text(index, text, entries.NOTICE)
 
 
@@ -133,9 +131,14 @@ def _notice(window: Window, room: Room, event: Any, *, is_hidden: bool = False) 
         return False
     entry = entry_of(window, event)
     if is_hidden or entry is None:
-        room.last = event.number
+        _note_number(room, event.number)
         return True
     return _put(room, entry)
+
+
+def _note_number(room: Room, number: int) -> None:
+    room.last = number
+    room.oldest = room.oldest or number
 
 
 def _put(room: Room, entry: Entry) -> bool:
@@ -145,12 +148,12 @@ def _put(room: Room, entry: Entry) -> bool:
     twice: the number tells.
     """
     if entry.number > room.last:
-        room.last = entry.number
+        _note_number(room, entry.number)
         room.log.add(entry)
         return True
     if room.log.find_number(entry.number) is not None:
         return False
-    if room.log.entries and entry.number < room.log.entries[0].number:
+    if entry.number < paging.oldest(room):
         # Older than all: it comes with a page of history, if it is wanted.
         return False
     room.log.insert(room.log.position(entry.number), [entry])
@@ -169,25 +172,27 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
 
 
 def _welcome(window: Window, event: Any) -> None:
-    window.set_name(safe_text(event.name))
+    window.set_name(shown_name(event.name))
 
 
 def _entered(window: Window, event: Any) -> None:
+    is_new = event.room not in window.rooms
     room = window.rooms.get(event.room)
     room.topic = safe_text(event.topic)
-    room.members = list(map(safe_text, event.members))
+    room.set_members(list(map(shown_name, event.members)))
     room.count = event.count
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
-    if window.wanted_room == event.room:
+    # The server may write the name of the room in another way.
+    if window.wanted_room and (is_new or window.wanted_room == event.room):
         window.wanted_room = ""
         window.rooms.show(event.room)
-    window.load_first(room)
+    paging.load_first(window, room)
 
 
 def _members(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
-    room.members = [*window.listed.pop(event.room, []), *map(safe_text, event.members)]
+    room.set_members([*window.listed.pop(event.room, []), *map(shown_name, event.members)])
     if getattr(event, "more", False):
         window.listed[event.room] = room.members
     elif event.room in window.asked_who:
@@ -203,6 +208,7 @@ def _rooms(window: Window, event: Any) -> None:
             else (one.room, one.count, one.topic)
         )
         window.tell(safe_text(f"{name} ({count}) {topic}".rstrip()))
+        window.note_room(safe_text(name))
 
 
 def _missed(window: Window, event: Any) -> None:
@@ -216,15 +222,12 @@ def _missed(window: Window, event: Any) -> None:
         window.tell("some private messages are missing")
         return
     room = window.rooms.get(name)
-    count = before - after - 1
-    if count < 1 or before <= room.last:
+    after = max(after, room.last)
+    if before - after <= 1:
         return
-    what = "1 event is missing" if count == 1 else f"{count} events are missing"
-    time = room.log.entries[-1].time if room.log.entries else window.time
     if room.log.entries:
-        # Its number is that of the last event before the gap, so that the page fits behind it.
-        room.log.add(Entry(entries.GAP, before - 1, time, "", what))
-        room.is_complete = False
+        time = room.log.entries[-1].time
+        paging.show_gap(room, room.log.add(Gap(entries.GAP, before - 1, time, "", "", after=after)))
     room.last = before - 1
 
 
@@ -240,11 +243,7 @@ def _history(window: Window, event: Any) -> None:
 
 
 def _found(window: Window, event: Any) -> None:
-    for entry in page_entries(window, event.events):
-        text = plain_text(entry, window.offset)
-        window.tell(f"found: {day_text(day_of(entry.time, window.offset))}, {text}")
-    if not event.events:
-        window.tell("the server has found nothing")
+    window.found(event.events)
 
 
 def _error(window: Window, event: Any) -> None:
@@ -261,13 +260,9 @@ def _closing(window: Window, event: Any) -> None:
 
 def page_entries(window: Window, events: Sequence[Any]) -> list[Entry]:
     """Return what a log shows of a page of history: messages, and notices that are not joins."""
-    kept = (
-        event
-        for event in events
-        if event.type not in ("joined", "left") and not _is_hidden(window, event)
-    )
+    kept = (event for event in events if event.type not in ("joined", "left"))
     made = (entry_of(window, event) for event in kept)
-    return [entry for entry in made if entry is not None]
+    return [one for one in made if one is not None and one.name not in window.ignored]
 
 
 _CHANGES: dict[str, Callable[[Window, Any], None]] = {

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from trionet.chat.person.times import UtcOffset, day_of, day_text
-from trionet.chat.window.entries import GAP, OWN_KINDS, Entry, entry_rows, goes_on
+from trionet.chat.window.entries import GAP, MAX_GROUP, OWN_KINDS, Entry, entry_rows, goes_on
 from trionet.chat.window.styled import Row
 
 # What a log keeps: 100,000 usual messages take some 25 MB.
@@ -39,6 +39,7 @@ class Log:
         first: the index of the first entry.
         mark: the index of the first unread entry, or ``None``.
         below: how many entries have arrived since the view left the end.
+        has_dropped: whether the oldest were dropped. Whoever has taken note of it resets it.
     """
 
     def __init__(self, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -46,9 +47,12 @@ class Log:
         self.first = 0
         self.mark: int | None = None
         self.below = 0
+        self.has_dropped = False
         self._offset = offset
         self._max_entries = max_entries
         self._characters = 0
+        # How many entries stand below the name of the newest.
+        self._grouped = 0
         # An index, and a row counted from the first of the entry's own: -1 is the one above, such
         # as the day's. So a day line that comes or goes above moves nothing.
         self._anchor: tuple[int, int] | None = None
@@ -66,6 +70,16 @@ class Log:
         """Whether the view shows the end, and goes on showing it."""
         return self._anchor is None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether older entries would make the log too large."""
+        return len(self.entries) >= self._max_entries or self._characters >= MAX_CHARACTERS
+
+    @property
+    def is_at_top(self) -> bool:
+        """Whether the view begins with the first row of the first entry."""
+        return not self.entries or self._top() == (self.first, 0)
+
     def __getitem__(self, index: int) -> Entry:
         return self.entries[index - self.first]
 
@@ -73,7 +87,7 @@ class Log:
 
     def add(self, entry: Entry) -> int:
         """Add an entry behind all others, and return its index."""
-        entry.goes_on = goes_on(entry, self.entries[-1] if self.entries else None)
+        entry.goes_on = self._joins_group(entry, self.entries[-1] if self.entries else None)
         self.entries.append(entry)
         self._characters += len(entry.text)
         if len(self.entries) > self._max_entries or self._characters > MAX_CHARACTERS:
@@ -86,7 +100,7 @@ class Log:
         """Put older entries in before the entry with this index, without moving the view."""
         before = self[index - 1] if index > self.first else None
         for entry in page:
-            entry.goes_on = goes_on(entry, before)
+            entry.goes_on = self._joins_group(entry, before)
             before = entry
             self._characters += len(entry.text)
         at, count = index - self.first, len(page)
@@ -95,6 +109,7 @@ class Log:
             if entry.kind not in OWN_KINDS or not page or entry.number >= page[-1].number:
                 break
             entry.number = page[-1].number
+        self._grouped = MAX_GROUP
         self.entries[at:at] = page
         self.first -= count
         self._move(lambda known: known - count if known < index else known)
@@ -176,11 +191,7 @@ class Log:
         return self.entries[first - self.first : index - self.first]
 
     def scroll(self, rows: int) -> bool:
-        """Move the view down by rows, or up if negative.
-
-        Returns:
-            Whether the first entry is at the top now, so that older ones are wanted.
-        """
+        """Move the view down by rows, or up if negative; return whether it begins at the top."""
         if not self.entries:
             return True
         index, skip = self._top()
@@ -288,10 +299,16 @@ class Log:
             heads.append([("mark", f"── new {'─' * self._columns}"[: self._columns])])
         return heads
 
+    def _joins_group(self, entry: Entry, before: Entry | None) -> bool:
+        joins = self._grouped < MAX_GROUP and goes_on(entry, before)
+        self._grouped = self._grouped + 1 if joins else 1
+        return joins
+
     def _drop_oldest(self) -> None:
         count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_SHARE))
         self._characters -= sum(len(entry.text) for entry in self.entries[:count])
         del self.entries[:count]
+        self.has_dropped = True
         self.first += count
         self.entries[0].goes_on = False
         self._cache.clear()

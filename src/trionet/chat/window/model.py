@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from trionet.chat.person import calls
-from trionet.chat.person.commands import say
+from trionet.chat.person.commands import say, typed_again
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
 from trionet.chat.person.wording import mention_pattern, safe_lines
-from trionet.chat.window import entries
+from trionet.chat.window import entries, paging
 from trionet.chat.window.actions import Actions
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
@@ -23,11 +23,8 @@ from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.rooms import PRIVATE, Room, Rooms
 from trionet.chat.window.search import find_above
 
-# The events that are asked for at a time while a person scrolls up.
-PAGE = 200
-
-# The messages that a search on the server shows at most.
-FOUND = 20
+# The rooms of the server that Tab knows.
+_MAX_KNOWN_ROOMS = 1000
 
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
@@ -48,13 +45,13 @@ class Window:
         link: how the connection is, for people.
         is_up: whether it is up.
         lag: how long the server takes to answer, in milliseconds, or ``None``.
-        waiting: how many requests wait for their answers.
+        waiting: how many texts have no receipt yet.
         question: what a key must answer first, or an empty text.
         help_page: which page of the keys is shown instead of the log, from 1; 0: none.
         shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
-        ignored: whose messages are hidden.
+        ignored: whom the person does not want to hear.
         offset: how far local time is ahead of UTC.
         time: the time as it was told last, or that of the newest event, in seconds since 1970.
     """
@@ -74,6 +71,7 @@ class Window:
         self.rooms = Rooms(room, offset, max_entries)
         self.link = "connecting"
         self.is_up = False
+        self._was_up = False
         self.lag: int | None = None
         self.waiting = 0
         self.question = ""
@@ -81,13 +79,15 @@ class Window:
         self.shows_bare = False
         self.has_mouse = True
         self.has_bell = False
-        self.ignored = Ignored()
         self.offset = offset
         self.time = 0
         # The room that was asked for, and is shown once it is entered.
         self.wanted_room = ""
         # Who wrote to this person alone last.
         self.correspondent = ""
+        self.ignored = Ignored()
+        # Rooms of the server that one is not in, for Tab.
+        self.known_rooms: dict[str, None] = {}
         # Rooms whose members a person wants listed, and pages of members so far.
         self.asked_who: set[str] = set()
         self.listed: dict[str, list[str]] = {}
@@ -95,6 +95,8 @@ class Window:
         self._actions = Actions(self)
         self._pasted = ""
         self._searched = ""
+        # Where the server searches for this person.
+        self._sought_in: Room | None = None
         self._size = (80, 24)
         self._mention = mention_pattern(name)
 
@@ -112,10 +114,15 @@ class Window:
 
     def link_up(self, how: str) -> None:
         """Show that the connection is up."""
+        if self._was_up and not self.is_up:
+            self.tell("connected again")
+        self._was_up = True
         self.is_up, self.link = True, how
 
     def link_down(self, how: str) -> None:
         """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
+        if self.is_up:
+            self.tell("the connection is lost")
         self.is_up, self.link, self.lag = False, how, None
 
     def link_ended(self, why: str) -> None:
@@ -127,47 +134,50 @@ class Window:
         self.me = name
         self._mention = mention_pattern(name)
 
+    def note_room(self, name: str) -> None:
+        """Remember that there is a room."""
+        if len(self.known_rooms) < _MAX_KNOWN_ROOMS:
+            self.known_rooms[name] = None
+
     def mentions(self, text: str) -> bool:
         """Tell whether a text has the person's name in it as a word."""
         return self._mention.search(text) is not None
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
         """Put a page of history in: above all, or where a gap is."""
-        room = self.rooms.get(name)
-        asked, room.loading = room.loading, None
         page = page_entries(self, events)
-        gap = self._gap_above(room, room.log.end)
-        while gap is not None and room.log[gap].number + 1 != asked:
-            gap = self._gap_above(room, gap)
-        if gap is not None:
-            self._fill(room, gap, page, events[0].number if events else 0, more=more)
-            return
-        first = next((one for one in room.log.entries if one.kind not in entries.OWN_KINDS), None)
-        known = None if first is None else first.number
-        older = [entry for entry in page if known is None or entry.number < known]
-        room.log.insert(room.log.first, older)
-        for entry in older:
-            if entry.name:
-                room.spoke(entry.name, entry.time)
-        room.is_complete = not more
+        paging.loaded(self, self.rooms.get(name), events, page, more=more)
 
     def not_loaded(self, name: str, reason: str = "") -> None:
         """Take note that history was refused: no more of it is asked for."""
-        self.tell(reason, kind=entries.ERROR)
         room = self.rooms.get(name)
-        room.loading, room.is_complete = None, True
+        is_first = not room.log.entries
+        paging.not_loaded(room)
+        if reason and not is_first:
+            self.tell(reason, kind=entries.ERROR)
+
+    def found(self, events: Sequence[Any]) -> None:
+        """Show what the server has found, unless the person has ended the search meanwhile."""
+        room, self._sought_in = self._sought_in, None
+        if room is not self.rooms.shown:
+            return
+        if events:
+            paging.show_found(self, room, events[-1].number)
+        else:
+            self.tell("the server has found nothing")
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that the server has refused something."""
+        """Tell that the server has refused something. A text comes back, to be changed."""
         self.tell(reason, kind=entries.ERROR)
         if isinstance(call, calls.Join):
             self.wanted_room = ""
-
-    def load_first(self, room: Room) -> None:
-        """Ask for what was said before one entered a room, the first time."""
-        if not room.has_begun:
-            room.has_begun = True
-            self._load(room, room.last + 1)
+        elif isinstance(call, calls.Search):
+            self._sought_in = None
+        text, room = typed_again(call), self.rooms.shown
+        if isinstance(call, calls.Say | calls.Act) and call.room in self.rooms:
+            room = self.rooms.get(call.room)
+        if text and not room.draft.cells:
+            room.draft.set(text)
 
     # What commands see of it.
 
@@ -218,27 +228,20 @@ class Window:
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         text = safe_lines(text)
         lines = [line for line in text.split("\n") if line.strip()]
+        said = text.strip("\n")
         if len(text) > MAX_PASTED:
             self.tell("what was pasted is too long for a message", kind=entries.ERROR)
         elif self.question or not lines:
             return
         elif len(lines) == 1:
-            self._actions.insert(text.strip("\n"))
+            self._actions.insert(said)
         else:
-            self._pasted = text
+            self._pasted = said
             self.question = f"send {len(lines)} lines as one message? y/n"
 
     def scroll(self, rows: int) -> None:
         """Scroll the log, and ask for older events when the oldest are seen."""
-        room = self.rooms.shown
-        at_top = room.log.scroll(rows)
-        if rows >= 0:
-            return
-        gap = self._gap_above(room, room.log.top + self.layout.log)
-        if gap is not None and gap >= room.log.top:
-            self._load(room, room.log[gap].number + 1)
-        elif (at_top or not room.log.entries) and not room.is_complete:
-            self._load(room, self._oldest(room))
+        paging.scroll(self, self.rooms.shown, rows)
 
     def search(self, text: str) -> None:
         """Search up from what was found last, or from the end."""
@@ -258,6 +261,7 @@ class Window:
         """Highlight nothing any more; the view stays."""
         self.rooms.shown.log.forget_found()
         self._searched = ""
+        self._sought_in = None
 
     def show_bare(self) -> None:
         """Show nothing but messages, so that long lines can be copied, until a key is pressed."""
@@ -294,48 +298,9 @@ class Window:
 
     def _search_server(self, text: str) -> None:
         room = self.rooms.shown
-        if room.is_complete:
+        if room.is_complete and not room.log.has_dropped:
             self.tell(f"nothing further up has {text!r}")
-        else:
+        elif not room.is_refused:
             self.tell(f"asking the server for {text!r}")
-            self.call(calls.Search(room.name, text, self._oldest(room), FOUND))
-
-    @staticmethod
-    def _oldest(room: Room) -> int:
-        """Return the number of the oldest event that is in a room's log."""
-        events = (entry for entry in room.log.entries if entry.kind not in entries.OWN_KINDS)
-        first = next(events, None)
-        return room.last + 1 if first is None else first.number
-
-    def _load(self, room: Room, before: int) -> None:
-        if room.loading is None and before > 1:
-            room.loading = before
-            self.call(calls.History(room.name, before, PAGE))
-
-    @staticmethod
-    def _gap_above(room: Room, index: int) -> int | None:
-        """Return the index of the nearest gap above an entry."""
-        log = room.log
-        for at in range(min(index, log.end) - log.first - 1, -1, -1):
-            if log.entries[at].kind == entries.GAP:
-                return log.first + at
-        return None
-
-    def _fill(self, room: Room, gap: int, page: list[Entry], oldest: int, *, more: bool) -> None:
-        """Put a page behind a gap, and make the gap smaller or take it away."""
-        log = room.log
-        before = log[gap - 1].number if gap > log.first else 0
-        behind = [entry for entry in page if entry.number > before]
-        log.insert(gap + 1, behind)
-        gap -= len(behind)
-        count = (oldest or log[gap].number + 1) - before - 1
-        what = "1 event is" if count == 1 else f"{count} events are"
-        if count < 1:
-            log.remove(gap)
-        elif more:
-            log.change_text(gap, f"{what} missing", entries.GAP)
-            log[gap].number = oldest - 1
-        else:
-            # Neither this window nor the server has them.
-            log.change_text(gap, f"{what} gone", entries.NOTICE)
-            log[gap].number = before
+            self._sought_in = room
+            self.call(calls.Search(room.name, text, paging.oldest(room), 1))

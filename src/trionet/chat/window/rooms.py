@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from trionet.chat.person.calls import History
 from trionet.chat.person.times import UtcOffset
 from trionet.chat.window.editor import Editor
 from trionet.chat.window.log import MAX_ENTRIES, Log
@@ -14,6 +15,11 @@ PRIVATE = "@"
 
 # A member who has said nothing for longer than this is silent: nobody misses it when it leaves.
 SILENT_SECONDS = 1800
+
+# A server that invents rooms and members costs no more than these: others are not kept. A member is
+# in 100 rooms at most.
+_MAX_ROOMS = 200
+_MAX_MEMBERS = 10_000
 
 # The speakers that a room remembers, for Tab and for who is silent.
 _MAX_SPEAKERS = 1000
@@ -32,9 +38,13 @@ class Room:
         last: the greatest number seen.
         unread: how many messages came while the room was not shown.
         mentions: how many of those are for this person.
-        loading: the number before which events have been asked for and have not come, or ``None``.
+        oldest: the number of the oldest event that is known; 0: none is.
+        loading: the page that has been asked for and has not come, or ``None``.
+        wanted: the number of an event that is shown once it is loaded, or 0.
+        asked_around: the number before which its page was asked for, or 0.
         has_begun: whether what was said before one entered has been asked for.
         is_complete: whether there is nothing older.
+        is_refused: whether the server gives no history.
     """
 
     def __init__(self, name: str, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -47,9 +57,13 @@ class Room:
         self.last = 0
         self.unread = 0
         self.mentions = 0
-        self.loading: int | None = None
+        self.oldest = 0
+        self.loading: History | None = None
+        self.wanted = 0
+        self.asked_around = 0
         self.has_begun = name == PRIVATE
         self.is_complete = name == PRIVATE
+        self.is_refused = name == PRIVATE
         self._speakers: dict[str, int] = {}
 
     def spoke(self, name: str, time: int) -> None:
@@ -58,6 +72,11 @@ class Room:
         self._speakers[name] = time
         if len(self._speakers) > _MAX_SPEAKERS:
             del self._speakers[next(iter(self._speakers))]
+
+    def spoke_before(self, name: str, time: int) -> None:
+        """Remember who spoke before all that is known, unless they spoke since."""
+        if name not in self._speakers and len(self._speakers) < _MAX_SPEAKERS:
+            self._speakers = {name: time, **self._speakers}
 
     def is_silent(self, name: str, time: int) -> bool:
         """Tell whether nobody will miss or has heard this member."""
@@ -73,9 +92,13 @@ class Room:
 
     def joined(self, name: str, count: int) -> None:
         """Add a member."""
-        if name not in self.members:
+        if name not in self.members and len(self.members) < _MAX_MEMBERS:
             self.members.append(name)
         self.count = count
+
+    def set_members(self, names: Sequence[str]) -> None:
+        """Take a list of members."""
+        self.members = list(names[:_MAX_MEMBERS])
 
     def left(self, name: str, count: int) -> None:
         """Remove a member."""
@@ -115,14 +138,16 @@ class Rooms:
     def get(self, name: str) -> Room:
         """Return a room; it begins to exist with the first call."""
         name = safe_text(name)
-        if name not in self._rooms:
-            self._rooms[name] = Room(name, self._offset, self._max_entries)
-        return self._rooms[name]
+        if (room := self._rooms.get(name)) is None:
+            room = Room(name, self._offset, self._max_entries)
+            if len(self._rooms) < _MAX_ROOMS:
+                self._rooms[name] = room
+        return room
 
     def show(self, name: str) -> None:
         """Show a room. Nothing in it is unread any more; the line above what was unread stays."""
         room = self.get(name)
-        if room is self.shown:
+        if room is self.shown or name not in self._rooms:
             return
         self.shown.log.set_mark(None)
         self.shown = room
@@ -132,6 +157,12 @@ class Rooms:
         """Show the next room, or the one before."""
         names = list(self._rooms)
         self.show(names[(names.index(self.shown.name) + by) % len(names)])
+
+    def show_nth(self, number: int) -> None:
+        """Show a room by its place in the list, from 1; if there is none, nothing changes."""
+        names = list(self._rooms)
+        if number <= len(names):
+            self.show(names[number - 1])
 
     def show_unread(self) -> bool:
         """Show the next room with mentions, or else unread messages; ``False``: none has any."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trionet.chat.person.commands import ERROR
+from trionet.chat.person.wording import shown_name
 from trionet.cli.linear import lines
 from trionet.cli.linear.room import Room
 from trionet.text.safe import safe_text
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # The room of private messages. Its name is the wire's.
 PRIVATE = "@"
 
+# A server that keeps the protocol lets nobody be in more than 100.
+MAX_ROOMS = 200
+
 
 def hear(linear: Linear, event: Any) -> None:
     """Tell what an event says. One whose type is unknown here is not told."""
@@ -28,14 +32,16 @@ def hear(linear: Linear, event: Any) -> None:
 
 
 def _welcome(linear: Linear, event: Any) -> None:
-    linear.set_name(safe_text(event.name))
+    linear.set_name(shown_name(event.name))
     linear.has_resumed = event.resumed
 
 
 def _entered(linear: Linear, event: Any) -> None:
-    name = safe_text(event.room)
+    name = shown_name(event.room)
     is_known = name in linear.rooms
-    room = linear.rooms.setdefault(name, Room())
+    room = linear.rooms.get(name, Room())
+    if len(linear.rooms) < MAX_ROOMS:
+        linear.rooms[name] = room
     room.count, room.topic = event.count, safe_text(event.topic)
     if is_known and linear.has_resumed:
         # All that has changed meanwhile was told.
@@ -72,7 +78,7 @@ def _told(linear: Linear, event: Any) -> None:
     if event.from_ in linear.ignored:
         return
     if event.from_ != linear.me:
-        linear.correspondent = safe_text(event.from_)
+        linear.correspondent = shown_name(event.from_)
     told = lines.event_lines(event, linear.me)
     if event.from_ != linear.me and linear.has_bell:
         told[0] += "\a"
@@ -91,7 +97,7 @@ def _left(linear: Linear, event: Any) -> None:
     if event.name != linear.me:
         _happened(linear, event)
     elif event.reason in ("left", "moved"):
-        _leave(linear, safe_text(event.room))
+        _leave(linear, shown_name(event.room))
 
 
 def _leave(linear: Linear, name: str) -> None:
@@ -106,7 +112,7 @@ def _leave(linear: Linear, name: str) -> None:
 
 def _renamed(linear: Linear, event: Any) -> None:
     if event.name == linear.me:
-        linear.set_name(safe_text(event.to))
+        linear.set_name(shown_name(event.to))
     linear.ignored.renamed(event.name, event.to)
     # It is told in each room that one shares with the member, and once is enough.
     renamed = (event.name, event.to, event.time)
@@ -127,7 +133,7 @@ def _members(linear: Linear, event: Any) -> None:
 
 
 def _room_list(linear: Linear, event: Any) -> None:
-    names = [f"{safe_text(one.room)} ({one.count})" for one in event.rooms[: lines.MAX_LISTED]]
+    names = [f"{shown_name(one.room)} ({one.count})" for one in event.rooms[: lines.MAX_LISTED]]
     linear.tell(f"rooms: {lines.listed(names, len(event.rooms))}")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from trionet.chat.answers import MAX_WELCOME_NAMES
 from trionet.chat.person.times import UtcOffset, clock_text, date_text, day_of, parse_time
-from trionet.chat.person.wording import notice_text, safe_lines
+from trionet.chat.person.wording import notice_text, safe_lines, shown_name
 from trionet.text.safe import safe_text
 
 NOTICE = "*** "
@@ -41,15 +41,15 @@ def event_lines(event: Any, me: str) -> list[str]:
         me: the person's name.
     """
     if event.type == "said":
-        return _each(f"{safe_text(event.name)}: ", event.text)
+        return _each(f"{shown_name(event.name)}: ", event.text)
     if event.type == "acted":
-        return _each(f"* {safe_text(event.name)} ", event.text)
+        return _each(f"* {shown_name(event.name)} ", event.text)
     if event.type == "told":
         to_me = event.to == me
-        who = f"{safe_text(event.from_)} to you" if to_me else f"you to {safe_text(event.to)}"
+        who = f"{shown_name(event.from_)} to you" if to_me else f"you to {shown_name(event.to)}"
         return _each(f"[{who}] ", event.text)
     if event.type == "removed":
-        return [f"{NOTICE}{safe_text(event.name)} removed a message"]
+        return [f"{NOTICE}{shown_name(event.name)} removed a message"]
     notice = notice_text(event)
     return [] if notice is None else [f"{NOTICE}{notice}"]
 

@@ -44,7 +44,7 @@ class Linear:
         shown: the room whose lines do not begin with its name; empty: none.
         is_up: whether the connection is up.
         lag: how long the server takes to answer, in milliseconds, or ``None``.
-        waiting: how many requests wait for their answers.
+        waiting: how many texts wait for their receipts.
         has_times: whether each line begins with its time.
         has_bell: whether a mention rings.
         ignored: whose messages are hidden.
@@ -198,7 +198,7 @@ class Linear:
         rooms = f"; your rooms: {', '.join(others)}" if others else ""
         self.tell(f"you are {self.me}; {where}{rooms}")
         if self.waiting:
-            self.tell(f"{lines.many(self.waiting, 'request')} not answered yet")
+            self.tell(f"{lines.many(self.waiting, 'text')} not confirmed yet")
 
     def tell_unsent(self, count: int) -> None:
         """Tell how many requests have no answer, at the end."""

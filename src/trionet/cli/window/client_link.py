@@ -25,6 +25,9 @@ from trionet.transport.network import SYSTEM
 # How often the time is measured that the server takes to answer.
 _LAG_SECONDS = 10.0
 
+# How often a lag that still grows is shown.
+_SILENT_SECONDS = 1.0
+
 # How often the countdown is shown anew; more often than its seconds pass.
 _COUNT_SECONDS = 0.25
 
@@ -47,7 +50,9 @@ class _Rooms(Struct, frozen=True, gc=False):
 class Listener(Protocol):
     """Who is told what comes over the link: the window, or the lines of a terminal."""
 
-    # How many requests wait for their answers, and how long an answer takes, in milliseconds.
+    # Whether the connection is up, how many texts wait for their receipts, and how long an answer
+    # takes, in milliseconds.
+    is_up: bool
     waiting: int
     lag: int | None
 
@@ -83,28 +88,29 @@ class ClientLink:
         address: where the server is.
         name: what the member is called.
         network: what to connect over.
+
+    Attributes:
+        unanswered: how many requests have no answer yet.
     """
 
     def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
         self._client = Client(address, name=name, network=network, on_pause=self._note_pause)
         self._address = address
+        self.unanswered = 0
         self._asked, self._to_ask = trio.open_memory_channel[calls.ServerCall](_MAX_UNASKED)
         self._window: Listener | None = None
         self._changed: Callable[[], object] = lambda: None
         # When it connects again; ``None`` while it is connected.
         self._back_at: float | None = None
         self._is_paused = trio.Event()
-        self._unanswered = 0
+        # When it was connected last, and what that wakes.
+        self._up_at = 0.0
+        self._is_back = trio.Event()
 
     @property
     def name(self) -> str:
         """What the member is called now."""
         return self._client.name
-
-    @property
-    def unanswered(self) -> int:
-        """How many requests have no answer yet."""
-        return self._unanswered
 
     async def open(self) -> None:
         """Connect and log in. Raises what entering a `Client` raises; `quit` must follow."""
@@ -142,7 +148,7 @@ class ClientLink:
         """Send a request. Never a checkpoint."""
         try:
             self._asked.send_nowait(call)
-            self._unanswered += 1
+            self.unanswered += 1
         except trio.WouldBlock:
             if self._window is not None:
                 self._window.tell("too much is unsent: not sent", kind=ERROR)
@@ -156,7 +162,8 @@ class ClientLink:
                 await trio.lowlevel.checkpoint()
 
     async def _carry_out(self, window: Listener, call: calls.ServerCall) -> None:
-        window.waiting += 1
+        is_said = isinstance(call, calls.Say | calls.Act | calls.Tell)
+        window.waiting += is_said
         try:
             await self._call(window, call)
         except TrionetError as error:
@@ -168,8 +175,8 @@ class ClientLink:
             # `run` has said why.
             return
         finally:
-            window.waiting -= 1
-            self._unanswered -= 1
+            window.waiting -= is_said
+            self.unanswered -= 1
             self._changed()
 
     async def _call(self, window: Listener, call: calls.ServerCall) -> None:
@@ -185,6 +192,8 @@ class ClientLink:
                 await client.join(room)
             case calls.Leave(room):
                 await client.leave(room)
+            case calls.Remove(room, number):
+                await client.remove(room, number)
             case calls.SetTopic(room, text):
                 await client.topic(room, text)
             case calls.Nick(name):
@@ -195,21 +204,29 @@ class ClientLink:
                 window.hear(_Rooms(await client.list_rooms()))
             case calls.Search(room, text, before, limit):
                 window.hear(await client.search(text, room=room, before=before, limit=limit))
-            case calls.History(room, before, limit):
-                await self._load(window, room, before, limit)
+            case calls.History():
+                await self._load(window, call)
 
-    async def _load(self, window: Listener, room: str, before: int, limit: int) -> None:
-        newest_first: list[Any] = []
-        events: Any = self._client.history(room, before=before)
+    async def _load(self, window: Listener, call: calls.History) -> None:
+        page: list[Any] = []
+        client, after = self._client, call.after
+        events: Any = (
+            client.history(call.room, after=after)
+            if after
+            else client.history(call.room, before=call.before)
+        )
         async with aclosing(events):
             async for event in events:
-                newest_first.append(event)
-                if len(newest_first) == limit:
+                page.append(event)
+                if len(page) == call.limit:
                     break
-        window.loaded(room, newest_first[::-1], more=len(newest_first) == limit)
+        # Without `after`, the newest come first.
+        window.loaded(call.room, page if after else page[::-1], more=len(page) == call.limit)
 
     def _note_connected(self, window: Listener) -> None:
         self._back_at = None
+        self._up_at = trio.current_time()
+        self._is_back.set()
         window.link_up(f"connected to {self._address}")
 
     def _note_pause(self, seconds: float, _why: str) -> None:
@@ -228,11 +245,26 @@ class ClientLink:
 
     async def _measure_lag(self, window: Listener) -> None:
         while True:
-            began = trio.current_time()
+            self._is_back = trio.Event()
+            began, is_over = trio.current_time(), False
             try:
-                await self._client.ping()
-            except (TrionetError, trio.ClosedResourceError):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._show_waiting, window, began)
+                    await self._client.ping()
+                    nursery.cancel_scope.cancel()
+            except* (TrionetError, trio.ClosedResourceError):
+                is_over = True
+            if is_over:
                 return
             window.lag = round((trio.current_time() - began) * 1000)
             self._changed()
-            await trio.sleep(_LAG_SECONDS)
+            with trio.move_on_after(_LAG_SECONDS):
+                await self._is_back.wait()
+
+    async def _show_waiting(self, window: Listener, began: float) -> None:
+        """Let the lag grow on the screen while a server that is connected does not answer."""
+        while True:
+            await trio.sleep(_SILENT_SECONDS)
+            if window.is_up:
+                window.lag = round((trio.current_time() - max(began, self._up_at)) * 1000)
+                self._changed()
