@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trionet.chat.person import calls
+from trionet.cli.linear.commands import COMMANDS
 from trionet.cli.linear.model import Linear
 from window_events import NOON, entered, event, notice, said
 
@@ -354,6 +356,14 @@ def test_help_lists_every_command_and_how_to_leave() -> None:
         *("/rooms", "/ignore [NAME]", "/unignore NAME", "/times [off]", "/status", "/quit", "q"),
     ):
         assert any(line.startswith(f"*** {name}: ") for line in lines), name
+
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "linear.md").read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS.all(), ids=lambda command: command.usage)
+def test_the_guide_tells_each_command(command: Any) -> None:
+    assert f"`{command.usage}`" in GUIDE
 
 
 def test_blank_lines_mean_nothing() -> None:
