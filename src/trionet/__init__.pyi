@@ -27,6 +27,7 @@ from trionet.connection.linestream import LineStream as LineStream
 from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
 from trionet.encoding import encode_lines as encode_lines

@@ -19,6 +19,7 @@ from trionet.connection.handshake import shake_hands
 from trionet.connection.lingering import Lingerers
 from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.places import Places
+from trionet.connection.statistics import Totals
 from trionet.events import Closed
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
@@ -33,6 +34,7 @@ class Lifetimes:
         deadlines: the server's.
         places: where each connection that is served has taken a place.
         lingerers: the server's connections that are being closed.
+        totals: adds up what the connections have counted.
         report: called with each connection's end.
 
     Attributes:
@@ -47,6 +49,7 @@ class Lifetimes:
         "_places",
         "_report",
         "_seconds",
+        "_totals",
         "bounds_lingering",
     )
 
@@ -57,6 +60,7 @@ class Lifetimes:
         deadlines: Deadlines,
         places: Places,
         lingerers: Lingerers,
+        totals: Totals,
         *,
         report: Callable[[Closed], object],
     ) -> None:
@@ -66,6 +70,7 @@ class Lifetimes:
         self._deadlines = deadlines
         self._places = places
         self._lingerers = lingerers
+        self._totals = totals
         self._report = report
         self.bounds_lingering = True
 
@@ -111,7 +116,7 @@ class Lifetimes:
                     host=self._places.host_of(connection.stream),
                     bounded=self.bounds_lingering,
                 ):
-                    await connection.close(settle)
+                    await connection.linger(settle)
         finally:
             try:
                 if settle is not None:
@@ -138,6 +143,7 @@ class Lifetimes:
         connection.outbox.close()
         self._deadlines.forget(connection)
         self._places.free(connection)
+        self._totals.add(connection)
         seconds = trio.current_time() - connection.opened_at
         reported = False
 
