@@ -1,7 +1,7 @@
 """Addresses on the command line, and the options that go with some kinds of them.
 
-For example, ``--tls-cert`` goes with ``tls:`` addresses only. `trionet.cli.main` declares its
-commands with these types and checks.
+For example, ``--tls-cert`` goes with ``tls:`` addresses only. `trionet.cli.calc_commands` and
+`trionet.cli.chat_commands` declare their commands with these types and checks.
 """
 
 from __future__ import annotations

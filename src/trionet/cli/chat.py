@@ -20,6 +20,7 @@ from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_i
 from trionet.cli.user_interface import (
     LEAVE,
     UserInterface,
+    can_show_window,
     may_mean_to_leave,
     open_user_interface,
     rows_printer,
@@ -73,10 +74,32 @@ async def serve(
 
 
 async def join(
-    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, plain: bool
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    ca: Path | None,
+    plain: bool,
+    linear: bool = False,
 ) -> None:
-    """Run the client until its input ends, the server goes away, or a signal ends it."""
+    """Run the client until its input ends, the server goes away, or a signal ends it.
+
+    Args:
+        address: where the server is.
+        runtime: the outputs and signals.
+        name: what the member is called; default: a person is asked.
+        ca: whom to trust with certificates; default: those whom the system trusts.
+        plain: speak the plain format and print its lines, as on a pipe.
+        linear: print a line for each message on a terminal, instead of showing a window.
+    """
     network = SystemNetwork(ca=ca)
+    if not linear and can_show_window(plain=plain):
+        # Heavy, and needed only here.
+        from trionet.cli.window.joining import join_window
+
+        show = partial(join_window, address, runtime, name=name, network=network)
+        await until_interrupted(show, runtime)
+        return
     leaving = Leaving(runtime)
     await until_interrupted(
         partial(_join, address, runtime, name=name, network=network, plain=plain, leaving=leaving),
