@@ -88,8 +88,9 @@ class WindowScreen(Emulator):
         self.screen.resize(height, columns)
 
     def feed(self, data: bytes) -> bytes:  # type: ignore[override]
-        """Show bytes. Nothing asks this terminal anything."""
+        """Show bytes, and return the terminal's answers to where its cursor is."""
         text = self._decode(data)
         self.written += text
         super().feed(text)
-        return b""
+        column, row = self.cursor
+        return f"\x1b[{row + 1};{column + 1}R".encode() * text.count("\x1b[6n")

@@ -272,15 +272,160 @@ def test_a_search_goes_up_and_stays_where_it_found() -> None:
     assert window.rooms.shown.log.follows_end
 
 
-def test_what_the_log_does_not_have_is_searched_for_on_the_server() -> None:
-    window = make_window(last=100)
-    window.hear(said(101, "hay"))
-    type_text(window, "needle")
+def searching(window: Window, text: str) -> None:
+    type_text(window, text)
     press(window, "c-r")
-    assert window.take_calls() == [calls.Search("lobby", "needle", 101, 20)]
-    window.hear(event("found", events=[said(7, "a needle")], more=False))
-    shown = "found: Saturday, 28 November 2026, 12:00 Bea: a needle"
-    assert window.rooms.shown.log.entries[-1].text == shown
+
+
+def history(first: int, last: int, *, more: bool = True, needle: int = 0) -> Any:
+    events = [
+        said(number, "a needle" if number == needle else f"hay {number}")
+        for number in range(first, last + 1)
+    ]
+    return event("history", room="lobby", events=events, more=more)
+
+
+def test_what_the_log_does_not_have_is_found_by_the_server_and_shown_in_its_place() -> None:
+    window = make_window(last=1000)
+    window.rooms.shown.loading = None
+    window.hear(said(1001, "hay"))
+    searching(window, "needle")
+    assert window.take_calls() == [calls.Search("lobby", "needle", 1001, 1)]
+    window.hear(event("found", events=[said(307, "a needle")], more=False))
+    assert window.take_calls() == [calls.History("lobby", 407, 200)]
+    window.hear(history(207, 406, needle=307))
+    shown = rows(window)
+    assert any(row.endswith("a needle") for row in shown)
+    assert any(row.endswith("hay 308") for row in shown)
+    # It stays there, whatever arrives.
+    window.hear(said(1002, "new"))
+    assert rows(window)[:-2] == shown[:-2]
+    # What lies between is loaded on the way down, from above, and then there is no gap.
+    while window.rooms.shown.loading is None:
+        press(window, "pagedown")
+    assert any("*** 594 events are missing" in row for row in rows(window))
+    assert window.take_calls() == [calls.History("lobby", 0, 200, after=406)]
+    window.hear(history(407, 606))
+    window.rooms.shown.log.to_end()
+    press(window, "pageup")
+    # From below it is loaded from below.
+    assert window.take_calls() == [calls.History("lobby", 1001, 200)]
+    window.hear(history(801, 1000))
+    window.rooms.shown.log.to_end()
+    while window.rooms.shown.loading is None:
+        press(window, "pageup")
+    assert window.take_calls() == [calls.History("lobby", 801, 200)]
+    window.hear(history(601, 800))
+    events = [one for one in window.rooms.shown.log.entries if one.kind == "said"]
+    assert [one.number for one in events] == list(range(207, 1003))
+    assert not any(one.kind == "gap" for one in window.rooms.shown.log.entries)
+
+
+def test_what_is_found_while_another_page_is_loading_is_asked_for_after_it() -> None:
+    window = make_window(last=1000)
+    window.take_calls()
+    assert window.rooms.shown.loading is not None
+    searching(window, "needle")
+    assert window.take_calls() == [calls.Search("lobby", "needle", 1001, 1)]
+    window.hear(event("found", events=[said(307, "a needle")], more=False))
+    assert window.take_calls() == []
+    window.hear(history(801, 1000))
+    assert window.take_calls() == [calls.History("lobby", 407, 200)]
+    window.hear(history(207, 406, needle=307))
+    assert any(row.endswith("a needle") for row in rows(window))
+
+
+def test_what_is_found_and_removed_meanwhile_is_told() -> None:
+    window = make_window(last=1000)
+    window.rooms.shown.loading = None
+    searching(window, "needle")
+    window.hear(event("found", events=[said(307, "a needle")], more=False))
+    window.hear(history(207, 306))
+    assert any("what was found is not there any more" in row for row in rows(window))
+    window.take_calls()
+    searching(window, "straw")
+    window.hear(event("found", events=[], more=False))
+    assert any("the server has found nothing" in row for row in rows(window))
+
+
+def test_a_search_that_has_ended_moves_nothing() -> None:
+    window = make_window(last=1000)
+    window.rooms.shown.loading = None
+    window.take_calls()
+    searching(window, "needle")
+    press(window, "escape")
+    window.take_calls()
+    window.hear(event("found", events=[said(307, "a needle")], more=False))
+    assert window.take_calls() == []
+
+
+def test_two_hundred_joins_are_no_end_of_the_history() -> None:
+    window = make_window(last=1000)
+    window.rooms.shown.loading = None
+    window.hear(said(1001, "hay"))
+    window.take_calls()
+    press(window, "pageup")
+    assert window.take_calls() == [calls.History("lobby", 1001, 200)]
+    joins = [notice("joined", number, "Zed", count=3) for number in range(801, 1001)]
+    window.hear(event("history", room="lobby", events=joins, more=True))
+    press(window, "pageup")
+    assert window.take_calls() == [calls.History("lobby", 801, 200)]
+
+
+def test_a_server_without_history_is_asked_once() -> None:
+    window = make_window(last=1000)
+    window.not_loaded("lobby", "no history is kept")
+    assert window.rooms.shown.log.entries == []
+    window.hear(said(1001, "hay"))
+    window.take_calls()
+    press(window, "pageup")
+    searching(window, "needle")
+    assert window.take_calls() == []
+
+
+def test_what_a_log_has_dropped_can_be_loaded_again() -> None:
+    window = Window("Ann", max_entries=100)
+    window.hear(entered("Ann", last=0))
+    for number in range(1, 121):
+        window.hear(said(number, f"hay {number}"))
+    window.take_calls()
+    searching(window, "needle")
+    first = window.rooms.shown.log.entries[0].number
+    assert first > 1
+    assert window.take_calls() == [calls.Search("lobby", "needle", first, 1)]
+
+
+def test_a_text_that_the_server_refuses_comes_back() -> None:
+    window = make_window()
+    window.refused(calls.Tell("Zed", "hello"), "there is no Zed here")
+    assert any("error: there is no Zed here" in row for row in rows(window))
+    assert rows(window)[-1] == "> /msg Zed hello"
+    window.refused(calls.Say("lobby", "lost"), "why")
+    assert rows(window)[-1] == "> /msg Zed hello"
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", "Q", ":q", ":wq", "logout", "/q"])
+def test_a_word_that_should_end_the_program_is_asked_about(word: str) -> None:
+    window = make_window()
+    type_text(window, word)
+    press(window, "enter")
+    assert window.take_calls() == []
+    assert any("leave? (q)" in row for row in rows(window))
+    assert rows(window)[-1].strip() == ">"
+
+
+def test_a_room_is_shown_by_whatever_name_the_server_gives_it() -> None:
+    window = make_window()
+    type_text(window, "/join ＢＵＩＬＤＳ")
+    press(window, "enter")
+    window.hear(entered("Ann", room="builds"))
+    assert window.rooms.shown.name == "builds"
+    window.rooms.show("lobby")
+    type_text(window, "/join nowhere!")
+    press(window, "enter")
+    window.refused(calls.Join("nowhere!"), "a name cannot have a !")
+    window.hear(entered("Ann", room="other"))
+    assert window.rooms.shown.name == "lobby"
 
 
 def test_a_reconnect_keeps_what_was_half_typed_and_shows_the_countdown() -> None:

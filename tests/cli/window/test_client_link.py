@@ -98,13 +98,42 @@ async def test_what_was_said_before_is_loaded_and_refusals_are_told(
             enter(bea, other, "/who")
             enter(bea, other, "/rooms")
             other.ask(calls.Join("builds"))
-            other.ask(calls.Search("lobby", "line", 5, 2))
             await settle()
             assert "here: Ann, Bea" in texts(bea)
             assert "lobby (2)" in texts(bea)
             assert bea.rooms.get("builds").members == ["Bea"]
             assert any(entry.kind == "error" for entry in bea.rooms.shown.log.entries)
-            assert any(text.startswith("found: ") for text in texts(bea))
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_the_server_finds_is_shown_in_its_place(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    await serving(network, nursery)
+    async with linked(network) as (_, link):
+        for number in range(900):
+            link.ask(calls.Say("lobby", f"line {number}"))
+        await trio.sleep(60)
+        async with linked(network, "Bea") as (bea, other):
+            await settle()
+            assert bea.rooms.shown.log.entries[0].text == "line 701"
+            for key in [*"line 500", "c-r"]:
+                bea.press(key)
+            other.ask(*bea.take_calls())  # type: ignore[arg-type]
+            await settle()
+            log = bea.rooms.shown.log
+            assert log.found is not None
+            assert log[log.found].text == "line 500"
+            # The gap below it is filled from above, and then from below.
+            for key in ["pagedown"] * 30 + ["m-end"] + ["pageup"] * 40:
+                bea.press(key)
+                for call in bea.take_calls():
+                    other.ask(call)  # type: ignore[arg-type]
+                await settle()
+            kept = [entry.text for entry in log.entries if entry.kind == "said"]
+            assert kept == [f"line {number}" for number in range(900 - len(kept), 900)]
+            assert len(kept) > 500
     nursery.cancel_scope.cancel()
 
 

@@ -66,14 +66,31 @@ def screen_of(program: TerminalProgram) -> WindowScreen:
     return program.screen  # type: ignore[return-value]
 
 
-def check_whole(program: TerminalProgram) -> None:
+def count_taken(program: TerminalProgram) -> int:
+    """Return how many times the window has taken the terminal."""
+    return screen_of(program).written.count("\x1b[?1049h")
+
+
+async def see_window_again(program: TerminalProgram, before: int) -> None:
+    """Wait until the window has taken the terminal more often than before."""
+    await program.expect_that(lambda _: count_taken(program) > before, "a window")
+
+
+async def check_whole(program: TerminalProgram) -> None:
     """Check that the terminal is as it was before the program."""
     assert program.modes == program.modes_before
-    written = screen_of(program).written
-    for mode in ("2004", "1000", "1006", "1049"):
-        assert written.rfind(f"\x1b[?{mode}l") > written.rfind(f"\x1b[?{mode}h"), mode
-    for mode in ("7", "25"):
-        assert written.rfind(f"\x1b[?{mode}h") > written.rfind(f"\x1b[?{mode}l"), mode
+    screen = screen_of(program)
+
+    def is_whole(_: list[str]) -> bool:
+        ended = ("\x1b[?{}l", "\x1b[?{}h", ("2004", "1000", "1006", "1049"))
+        begun = ("\x1b[?{}h", "\x1b[?{}l", ("7", "25"))
+        return all(
+            screen.written.rfind(last.format(mode)) > screen.written.rfind(first.format(mode))
+            for last, first, modes in (ended, begun)
+            for mode in modes
+        )
+
+    await program.expect_that(is_whole, "no modes of the window")
 
 
 async def test_the_window_shows_what_is_said_and_sends_what_is_typed(programs: Programs) -> None:
@@ -87,7 +104,7 @@ async def test_the_window_shows_what_is_said_and_sends_what_is_typed(programs: P
     await bob.expect("Ann: hi Bob")
     await ann.type("q\r")
     await ann.expect_end(0)
-    check_whole(ann)
+    await check_whole(ann)
     await bob.expect("*** Ann left (1 here)")
 
 
@@ -118,7 +135,7 @@ async def test_a_name_is_asked_for_until_one_is_accepted(programs: Programs) -> 
     await bob.expect("*** Ann joined (2 here)")
     await ann.type(CTRL_D)
     await ann.expect_end(0)
-    check_whole(ann)
+    await check_whole(ann)
 
 
 async def test_a_name_that_was_given_and_is_taken_is_asked_for_again(programs: Programs) -> None:
@@ -167,7 +184,7 @@ async def test_each_key_that_leaves_tells_the_room_once(
     ann = await join(programs, address)
     await ann.type(keys)
     await ann.expect_end(status)
-    check_whole(ann)
+    await check_whole(ann)
     await bob.expect("*** Ann joined (2 here)", "*** Ann left (1 here)")
     await bob.send("/who")
     await bob.expect("*** 1 here: Bob")
@@ -194,7 +211,7 @@ async def test_a_signal_ends_it_and_tells_the_room_once(
     for number in numbers:
         ann.signal(number)
     await ann.expect_end(-numbers[0])
-    check_whole(ann)
+    await check_whole(ann)
     await bob.expect("*** Ann joined (2 here)", "*** Ann left (1 here)")
 
 
@@ -240,13 +257,15 @@ async def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(programs: Pr
         await ann.expect_that(lambda rows: any(row.endswith("stopped") for row in rows), "a shell")
         written = screen_of(ann).written
         assert written.rfind("\x1b[?1049l") > written.rfind("\x1b[?1049h")
+        before = count_taken(ann)
         await ann.type("fg\n")
+        await see_window_again(ann, before)
         await ann.expect_that(lambda rows: rows[23] == "> half", "the text")
         await ann.type(CTRL_C)
         await ann.expect_that(lambda rows: rows[23] == ">", "no text")
     await ann.type("q\r")
     await ann.expect_end(0)
-    check_whole(ann)
+    await check_whole(ann)
 
 
 async def test_in_the_background_it_leaves_the_terminal_alone(programs: Programs) -> None:
@@ -261,11 +280,13 @@ async def test_in_the_background_it_leaves_the_terminal_alone(programs: Programs
     await see_stopped(1)
     await ann.type("bg\n")
     await see_stopped(2)
+    before = count_taken(ann)
     await ann.type("fg\n")
+    await see_window_again(ann, before)
     await ann.expect_that(lambda rows: rows[23] == "> half", "the text")
     await ann.type(f"{CTRL_C}q\r")
     await ann.expect_end(0)
-    check_whole(ann)
+    await check_whole(ann)
 
 
 async def test_ctrl_z_without_a_shell_changes_nothing(programs: Programs) -> None:
@@ -274,9 +295,14 @@ async def test_ctrl_z_without_a_shell_changes_nothing(programs: Programs) -> Non
     ann = await join(programs, address)
     await ann.type("half")
     await ann.expect_that(lambda rows: rows[23] == "> half", "the text")
-    ann.signal(signal.SIGTSTP)
-    ann.signal(signal.SIGCONT)
-    await ann.type(f"{CTRL_Z} more")
+    for number in (signal.SIGTSTP, signal.SIGCONT):
+        before = count_taken(ann)
+        ann.signal(number)
+        await see_window_again(ann, before)
+    before = count_taken(ann)
+    await ann.type(CTRL_Z)
+    await see_window_again(ann, before)
+    await ann.type(" more")
     await ann.expect_that(lambda rows: rows[23] == "> half more", "the text")
     await ann.type(f"{CTRL_C}q\r")
     await ann.expect_end(0)
@@ -284,7 +310,7 @@ async def test_ctrl_z_without_a_shell_changes_nothing(programs: Programs) -> Non
 
 # Makes the window stuck at the first message.
 STUCK = """
-import fcntl, termios
+import fcntl, os, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from trionet.cli import main, running
 from trionet.chat.window import model
@@ -292,8 +318,10 @@ from trionet.chat.window import model
 hear = model.Window.hear
 
 def hear_or_be_stuck(window, event):
-    while "Bob" in repr(event):
-        pass
+    if "Bob" in repr(event):
+        os.write(1, b"stuck")
+        while True:
+            pass
     hear(window, event)
 
 model.Window.hear = hear_or_be_stuck
@@ -313,11 +341,12 @@ async def test_a_stuck_window_ends_and_the_terminal_is_whole(
     ann = await join(programs, address, interpreter=("-c", script))
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    await ann.expect_that(lambda _: screen_of(ann).written.endswith("stuck"), "that it is stuck")
     for number in (signal.SIGTERM, signal.SIGINT)[:signals]:
         ann.signal(number)
     # Of two that wait, the kernel may deliver either first.
     assert await ann.within_patience(ann.process.wait) in statuses
-    check_whole(ann)
+    await check_whole(ann)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class AskRooms(Struct, frozen=True, gc=False):
 
 
 class History(Struct, frozen=True, gc=False):
-    """Ask for the events of a room before a number.
+    """Ask for the events of a room before a number, or after one if `after` is not 0.
 
     `history` answers. If it is refused, the link calls `Window.not_loaded`.
     """
@@ -75,6 +75,7 @@ class History(Struct, frozen=True, gc=False):
     room: str
     before: int
     limit: int
+    after: int = 0
 
 
 class Search(Struct, frozen=True, gc=False):

@@ -16,8 +16,13 @@ from trionet.chat.window.rooms import PRIVATE
 if TYPE_CHECKING:
     from trionet.chat.window.model import Window
 
-# People type these to leave, and would say them to everyone.
-_FAREWELLS = frozenset(("quit", "exit", "bye", "/exit", "/bye", "/q", ":q", ":q!", "logout"))
+# People type these to leave, and would say them to everyone; in small letters.
+_FAREWELLS = frozenset(
+    (
+        *("q", "quit", "quit()", "exit", "exit()", "logout", ":q", ":q!", ":wq", ":x", "\\q"),
+        *("/q", "/exit", "/bye"),
+    )
+)
 
 
 class _Command(NamedTuple):
@@ -31,8 +36,8 @@ def obey(window: Window, line: str) -> bool:
     """Carry out what was typed; ``False``: it could not be, and stays in the editor."""
     if line.strip() == "q":
         window.call(calls.Quit())
-    elif line.strip().lower() in _FAREWELLS - {"/quit"}:
-        window.tell("to leave, type /quit or q")
+    elif line.strip().lower() in _FAREWELLS:
+        window.tell("leave? (q)")
     elif line.startswith("//"):
         return say(window, line[1:])
     elif line.startswith("/"):
@@ -49,6 +54,18 @@ def say(window: Window, text: str) -> bool:
         window.tell("write /msg NAME TEXT or /reply TEXT here", kind=ERROR)
         return False
     return _send(window, text, calls.Say(room, text))
+
+
+def typed_again(call: calls.Call) -> str:
+    """Return what a person would type to say this again; empty: it says nothing."""
+    match call:
+        case calls.Say(_, text):
+            return f"/{text}" if text.startswith("/") else text
+        case calls.Act(_, text):
+            return f"/me {text}"
+        case calls.Tell(to, text):
+            return f"/msg {to} {text}"
+    return ""
 
 
 def _send(window: Window, text: str, call: calls.Call) -> bool:
@@ -88,11 +105,10 @@ def _act(window: Window, text: str) -> bool:
 
 def _join(window: Window, name: str) -> None:
     name = name.removeprefix("#")
-    window.wanted_room = name.casefold()
-    if window.wanted_room in window.rooms:
-        window.rooms.show(window.wanted_room)
-        window.wanted_room = ""
+    if name.casefold() in window.rooms:
+        window.rooms.show(name.casefold())
     elif name != PRIVATE:
+        window.wanted_room = name.casefold()
         window.call(calls.Join(name))
 
 

@@ -47,6 +47,16 @@ class Entry(Struct, gc=False):
     goes_on: bool = False
 
 
+class Gap(Entry, gc=False):
+    """Events that are missing; `number` is that of the last.
+
+    Attributes:
+        after: the number before that of the first.
+    """
+
+    after: int = 0
+
+
 def goes_on(entry: Entry, before: Entry | None) -> bool:
     """Tell whether an entry belongs below the name of the entry before it."""
     return (

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trionet.chat.window import entries
+from trionet.chat.window import entries, paging
 from trionet.chat.window.calls import Bell
-from trionet.chat.window.entries import Entry, plain_text
+from trionet.chat.window.entries import Entry, Gap
 from trionet.chat.window.rooms import PRIVATE, Room
-from trionet.chat.window.times import day_of, day_text, parse_time
+from trionet.chat.window.times import parse_time
 from trionet.text.safe import safe_message, safe_text
 
 if TYPE_CHECKING:
@@ -139,9 +139,14 @@ def _notice(window: Window, room: Room, event: Any, *, is_hidden: bool = False) 
         return False
     entry = entry_of(window, event)
     if is_hidden or entry is None:
-        room.last = event.number
+        _note_number(room, event.number)
         return True
     return _put(room, entry)
+
+
+def _note_number(room: Room, number: int) -> None:
+    room.last = number
+    room.oldest = room.oldest or number
 
 
 def _put(room: Room, entry: Entry) -> bool:
@@ -151,12 +156,12 @@ def _put(room: Room, entry: Entry) -> bool:
     twice: the number tells.
     """
     if entry.number > room.last:
-        room.last = entry.number
+        _note_number(room, entry.number)
         room.log.add(entry)
         return True
     if room.log.find_number(entry.number) is not None:
         return False
-    if room.log.entries and entry.number < room.log.entries[0].number:
+    if entry.number < paging.oldest(room):
         # Older than all: it comes with a page of history, if it is wanted.
         return False
     room.log.insert(room.log.position(entry.number), [entry])
@@ -179,16 +184,18 @@ def _welcome(window: Window, event: Any) -> None:
 
 
 def _entered(window: Window, event: Any) -> None:
+    is_new = event.room not in window.rooms
     room = window.rooms.get(event.room)
     room.topic = safe_text(event.topic)
     room.members = list(map(safe_text, event.members))
     room.count = event.count
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
-    if window.wanted_room == event.room:
+    # The server may write the name of the room in another way.
+    if window.wanted_room and (is_new or window.wanted_room == event.room):
         window.wanted_room = ""
         window.rooms.show(event.room)
-    window.load_first(room)
+    paging.load_first(window, room)
 
 
 def _members(window: Window, event: Any) -> None:
@@ -222,15 +229,12 @@ def _missed(window: Window, event: Any) -> None:
         window.tell("some private messages are missing")
         return
     room = window.rooms.get(name)
-    count = before - after - 1
-    if count < 1 or before <= room.last:
+    after = max(after, room.last)
+    if before - after <= 1:
         return
-    what = "1 event is missing" if count == 1 else f"{count} events are missing"
-    time = room.log.entries[-1].time if room.log.entries else window.time
     if room.log.entries:
-        # Its number is that of the last event before the gap, so that the page fits behind it.
-        room.log.add(Entry(entries.GAP, before - 1, time, "", what))
-        room.is_complete = False
+        time = room.log.entries[-1].time
+        paging.show_gap(room, room.log.add(Gap(entries.GAP, before - 1, time, "", "", after=after)))
     room.last = before - 1
 
 
@@ -246,11 +250,7 @@ def _history(window: Window, event: Any) -> None:
 
 
 def _found(window: Window, event: Any) -> None:
-    for entry in page_entries(window, event.events):
-        text = plain_text(entry, window.offset)
-        window.tell(f"found: {day_text(day_of(entry.time, window.offset))}, {text}")
-    if not event.events:
-        window.tell("the server has found nothing")
+    window.found(event.events)
 
 
 def _error(window: Window, event: Any) -> None:

@@ -39,6 +39,7 @@ class Log:
         first: the index of the first entry.
         mark: the index of the first unread entry, or ``None``.
         below: how many entries have arrived since the view left the end.
+        has_dropped: whether the oldest were dropped. Whoever has taken note of it resets it.
     """
 
     def __init__(self, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -46,6 +47,7 @@ class Log:
         self.first = 0
         self.mark: int | None = None
         self.below = 0
+        self.has_dropped = False
         self._offset = offset
         self._max_entries = max_entries
         self._characters = 0
@@ -65,6 +67,16 @@ class Log:
     def follows_end(self) -> bool:
         """Whether the view shows the end, and goes on showing it."""
         return self._anchor is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether older entries would make the log too large."""
+        return len(self.entries) >= self._max_entries or self._characters >= MAX_CHARACTERS
+
+    @property
+    def is_at_top(self) -> bool:
+        """Whether the view begins with the first row of the first entry."""
+        return not self.entries or self._top() == (self.first, 0)
 
     def __getitem__(self, index: int) -> Entry:
         return self.entries[index - self.first]
@@ -176,11 +188,7 @@ class Log:
         return self.entries[first - self.first : index - self.first]
 
     def scroll(self, rows: int) -> bool:
-        """Move the view down by rows, or up if negative.
-
-        Returns:
-            Whether the first entry is at the top now, so that older ones are wanted.
-        """
+        """Move the view down by rows, or up if negative; return whether it begins at the top."""
         if not self.entries:
             return True
         index, skip = self._top()
@@ -292,6 +300,7 @@ class Log:
         count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_SHARE))
         self._characters -= sum(len(entry.text) for entry in self.entries[:count])
         del self.entries[:count]
+        self.has_dropped = True
         self.first += count
         self.entries[0].goes_on = False
         self._cache.clear()

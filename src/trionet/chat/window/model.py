@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from trionet.chat.window import calls, entries
+from trionet.chat.window import calls, entries, paging
 from trionet.chat.window.actions import Actions
-from trionet.chat.window.commands import say
+from trionet.chat.window.commands import say, typed_again
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
 from trionet.chat.window.hearing import hear, page_entries, safe_lines
@@ -20,12 +20,6 @@ from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.rooms import Room, Rooms
 from trionet.chat.window.search import find_above
 from trionet.chat.window.times import UtcOffset, parse_time
-
-# The events that are asked for at a time while a person scrolls up.
-PAGE = 200
-
-# The messages that a search on the server shows at most.
-FOUND = 20
 
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
@@ -91,6 +85,8 @@ class Window:
         self._actions = Actions(self)
         self._pasted = ""
         self._searched = ""
+        # Where the server searches for this person.
+        self._sought_in: Room | None = None
         self._size = (80, 24)
         self._mention = _mention_pattern(name)
 
@@ -125,34 +121,39 @@ class Window:
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
         """Put a page of history in: above all, or where a gap is."""
-        room = self.rooms.get(name)
-        asked, room.loading = room.loading, None
         page = page_entries(self, events)
-        gap = self._gap_above(room, room.log.end)
-        while gap is not None and room.log[gap].number + 1 != asked:
-            gap = self._gap_above(room, gap)
-        if gap is not None:
-            self._fill(room, gap, page, events[0].number if events else 0, more=more)
-            return
-        first = next((one for one in room.log.entries if one.kind not in entries.OWN_KINDS), None)
-        known = None if first is None else first.number
-        older = [entry for entry in page if known is None or entry.number < known]
-        room.log.insert(room.log.first, older)
-        for entry in older:
-            if entry.name:
-                room.spoke(entry.name, entry.time)
-        room.is_complete = not more
+        paging.loaded(self, self.rooms.get(name), events, page, more=more)
 
-    def not_loaded(self, name: str) -> None:
+    def not_loaded(self, name: str, reason: str = "") -> None:
         """Take note that history was refused: no more of it is asked for."""
         room = self.rooms.get(name)
-        room.loading, room.is_complete = None, True
+        is_first = not room.log.entries
+        paging.not_loaded(room)
+        if reason and not is_first:
+            self.tell(reason, kind=entries.ERROR)
 
-    def load_first(self, room: Room) -> None:
-        """Ask for what was said before one entered a room, the first time."""
-        if not room.has_begun:
-            room.has_begun = True
-            self._load(room, room.last + 1)
+    def found(self, events: Sequence[Any]) -> None:
+        """Show what the server has found, unless the person has ended the search meanwhile."""
+        room, self._sought_in = self._sought_in, None
+        if room is not self.rooms.shown:
+            return
+        if events:
+            paging.show_found(self, room, events[-1].number)
+        else:
+            self.tell("the server has found nothing")
+
+    def refused(self, call: calls.ServerCall, reason: str) -> None:
+        """Tell that the server has refused something. A text comes back, to be changed."""
+        self.tell(reason, kind=entries.ERROR)
+        if isinstance(call, calls.Join):
+            self.wanted_room = ""
+        elif isinstance(call, calls.Search):
+            self._sought_in = None
+        text, room = typed_again(call), self.rooms.shown
+        if isinstance(call, calls.Say | calls.Act) and call.room in self.rooms:
+            room = self.rooms.get(call.room)
+        if text and not room.draft.cells:
+            room.draft.set(text)
 
     def tell(self, text: str, kind: str = entries.LOCAL) -> None:
         """Show a notice of the window itself in the room that is shown."""
@@ -179,27 +180,20 @@ class Window:
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         text = safe_lines(text)
         lines = [line for line in text.split("\n") if line.strip()]
+        said = text.strip("\n")
         if len(text) > MAX_PASTED:
             self.tell("what was pasted is too long for a message", kind=entries.ERROR)
         elif self.question or not lines:
             return
         elif len(lines) == 1:
-            self._actions.insert(text.strip("\n"))
+            self._actions.insert(said)
         else:
-            self._pasted = text
+            self._pasted = said
             self.question = f"send {len(lines)} lines as one message? y/n"
 
     def scroll(self, rows: int) -> None:
         """Scroll the log, and ask for older events when the oldest are seen."""
-        room = self.rooms.shown
-        at_top = room.log.scroll(rows)
-        if rows >= 0:
-            return
-        gap = self._gap_above(room, room.log.top + self.layout.log)
-        if gap is not None and gap >= room.log.top:
-            self._load(room, room.log[gap].number + 1)
-        elif (at_top or not room.log.entries) and not room.is_complete:
-            self._load(room, self._oldest(room))
+        paging.scroll(self, self.rooms.shown, rows)
 
     def search(self, text: str) -> None:
         """Search up from what was found last, or from the end."""
@@ -219,6 +213,7 @@ class Window:
         """Highlight nothing any more; the view stays."""
         self.rooms.shown.log.forget_found()
         self._searched = ""
+        self._sought_in = None
 
     def show_bare(self) -> None:
         """Show nothing but messages, so that long lines can be copied, until a key is pressed."""
@@ -255,51 +250,12 @@ class Window:
 
     def _search_server(self, text: str) -> None:
         room = self.rooms.shown
-        if room.is_complete:
+        if room.is_complete and not room.log.has_dropped:
             self.tell(f"nothing further up has {text!r}")
-        else:
+        elif not room.is_refused:
             self.tell(f"asking the server for {text!r}")
-            self.call(calls.Search(room.name, text, self._oldest(room), FOUND))
-
-    @staticmethod
-    def _oldest(room: Room) -> int:
-        """Return the number of the oldest event that is in a room's log."""
-        events = (entry for entry in room.log.entries if entry.kind not in entries.OWN_KINDS)
-        first = next(events, None)
-        return room.last + 1 if first is None else first.number
-
-    def _load(self, room: Room, before: int) -> None:
-        if room.loading is None and before > 1:
-            room.loading = before
-            self.call(calls.History(room.name, before, PAGE))
-
-    @staticmethod
-    def _gap_above(room: Room, index: int) -> int | None:
-        """Return the index of the nearest gap above an entry."""
-        log = room.log
-        for at in range(min(index, log.end) - log.first - 1, -1, -1):
-            if log.entries[at].kind == entries.GAP:
-                return log.first + at
-        return None
-
-    def _fill(self, room: Room, gap: int, page: list[Entry], oldest: int, *, more: bool) -> None:
-        """Put a page behind a gap, and make the gap smaller or take it away."""
-        log = room.log
-        before = log[gap - 1].number if gap > log.first else 0
-        behind = [entry for entry in page if entry.number > before]
-        log.insert(gap + 1, behind)
-        gap -= len(behind)
-        count = (oldest or log[gap].number + 1) - before - 1
-        what = "1 event is" if count == 1 else f"{count} events are"
-        if count < 1:
-            log.remove(gap)
-        elif more:
-            log.change_text(gap, f"{what} missing", entries.GAP)
-            log[gap].number = oldest - 1
-        else:
-            # Neither this window nor the server has them.
-            log.change_text(gap, f"{what} gone", entries.NOTICE)
-            log[gap].number = before
+            self._sought_in = room
+            self.call(calls.Search(room.name, text, paging.oldest(room), 1))
 
 
 def _mention_pattern(name: str) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trionet.chat.window.calls import History
 from trionet.chat.window.editor import Editor
 from trionet.chat.window.log import MAX_ENTRIES, Log
 from trionet.chat.window.times import UtcOffset
@@ -32,9 +33,13 @@ class Room:
         last: the greatest number seen.
         unread: how many messages came while the room was not shown.
         mentions: how many of those are for this person.
-        loading: the number before which events have been asked for and have not come, or ``None``.
+        oldest: the number of the oldest event that is known; 0: none is.
+        loading: the page that has been asked for and has not come, or ``None``.
+        wanted: the number of an event that is shown once it is loaded, or 0.
+        asked_around: the number before which its page was asked for, or 0.
         has_begun: whether what was said before one entered has been asked for.
         is_complete: whether there is nothing older.
+        is_refused: whether the server gives no history.
     """
 
     def __init__(self, name: str, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -47,9 +52,13 @@ class Room:
         self.last = 0
         self.unread = 0
         self.mentions = 0
-        self.loading: int | None = None
+        self.oldest = 0
+        self.loading: History | None = None
+        self.wanted = 0
+        self.asked_around = 0
         self.has_begun = name == PRIVATE
         self.is_complete = name == PRIVATE
+        self.is_refused = name == PRIVATE
         self._speakers: dict[str, int] = {}
 
     def spoke(self, name: str, time: int) -> None:
@@ -58,6 +67,11 @@ class Room:
         self._speakers[name] = time
         if len(self._speakers) > _MAX_SPEAKERS:
             del self._speakers[next(iter(self._speakers))]
+
+    def spoke_before(self, name: str, time: int) -> None:
+        """Remember who spoke before all that is known, unless they spoke since."""
+        if name not in self._speakers and len(self._speakers) < _MAX_SPEAKERS:
+            self._speakers = {name: time, **self._speakers}
 
     def is_silent(self, name: str, time: int) -> bool:
         """Tell whether nobody will miss or has heard this member."""

@@ -122,9 +122,10 @@ class ClientLink:
         try:
             await self._call(window, call)
         except TrionetError as error:
-            window.tell(str(error), kind=ERROR)
             if isinstance(call, calls.History):
-                window.not_loaded(call.room)
+                window.not_loaded(call.room, str(error))
+            else:
+                window.refused(call, str(error))
         except trio.ClosedResourceError:
             # `run` has said why.
             return
@@ -155,18 +156,24 @@ class ClientLink:
                 window.hear(_Rooms(await client.list_rooms()))
             case calls.Search(room, text, before, limit):
                 window.hear(await client.search(text, room=room, before=before, limit=limit))
-            case calls.History(room, before, limit):
-                await self._load(window, room, before, limit)
+            case calls.History():
+                await self._load(window, call)
 
-    async def _load(self, window: Window, room: str, before: int, limit: int) -> None:
-        newest_first: list[Any] = []
-        events: Any = self._client.history(room, before=before)
+    async def _load(self, window: Window, call: calls.History) -> None:
+        page: list[Any] = []
+        client, after = self._client, call.after
+        events: Any = (
+            client.history(call.room, after=after)
+            if after
+            else client.history(call.room, before=call.before)
+        )
         async with aclosing(events):
             async for event in events:
-                newest_first.append(event)
-                if len(newest_first) == limit:
+                page.append(event)
+                if len(page) == call.limit:
                     break
-        window.loaded(room, newest_first[::-1], more=len(newest_first) == limit)
+        # Without `after`, the newest come first.
+        window.loaded(call.room, page if after else page[::-1], more=len(page) == call.limit)
 
     def _note_connected(self, window: Window) -> None:
         self._back_at = None
