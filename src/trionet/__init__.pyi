@@ -64,6 +64,7 @@ from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice
 from trionet.program.run import run as run
+from trionet.program.service import Service as Service
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve

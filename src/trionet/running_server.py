@@ -69,8 +69,8 @@ class Server:
 
     Attributes:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
-        state: what the lifespan of `trionet.run` has made; a program that calls `serve` may put
-            here what its handlers share. ``None`` at first.
+        state: what the lifespan yields, see `serve`; without one, ``None`` until the program puts
+            here what its handlers share.
     """
 
     def __init__(

@@ -309,5 +309,5 @@ async def serve_until_signalled(
     gc.set_threshold(10_000)
     runtime.signals.ending = ending = Ending()
     await serving.serve_until_signalled(
-        serve, ending, show=runtime.out.print, tell=runtime.log, network=network
+        [serve], ending, show=runtime.out.print, tell=runtime.log, networks=[network]
     )
