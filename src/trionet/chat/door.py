@@ -1,8 +1,8 @@
-"""Which wire format a peer speaks."""
+"""Which wire format a peer speaks, and how it is told the toolkit's notices meanwhile."""
 
 from __future__ import annotations
 
-from trionet.chat import json_lines, plain
+from trionet.chat import plain
 from trionet.chat.formats import format_of
 from trionet.chat.session import Session
 from trionet.chat.wire_format import WireFormat
@@ -24,16 +24,21 @@ class Door:
 
     def __init__(self, only: WireFormat | None) -> None:
         self.wire = only or plain
-        # One for the whole server and format, so that a fault of the format is logged once.
         self.encode_notice = _notices_of(self.wire)
         self._is_only = only is not None
-        self._json_notices = _notices_of(json_lines)
+        # One for the whole server and format, so that a fault of the format is logged once.
+        self._notices: dict[WireFormat, SafeNotices] = {}
 
     def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
-        """Have a session and its connection speak the format that the first line shows."""
-        if not self._is_only and format_of(first_line) is json_lines:
-            session.speak(json_lines, self._json_notices)
-            connection.speak(self._json_notices)
+        """Make a session and its connection speak the format that the first line selects."""
+        wire = self.wire if self._is_only else format_of(first_line)
+        if wire is self.wire:
+            return
+        notices = self._notices.get(wire)
+        if notices is None:
+            notices = self._notices[wire] = _notices_of(wire)
+        session.speak(wire, notices)
+        connection.speak(notices)
 
 
 def _notices_of(wire: WireFormat) -> SafeNotices:

@@ -1,6 +1,6 @@
 """The `trionet chat` commands: their arguments and options, and which of these go together.
 
-`trionet.cli.chat`, `send`, `tail` and `history_file` beside it have what they do.
+What they do is in `trionet.cli.chat`, and in `send`, `tail` and `history_file` beside it.
 """
 
 from __future__ import annotations

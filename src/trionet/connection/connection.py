@@ -254,7 +254,7 @@ class Connection(PeerDeadlines):
                 all lines again.
 
         Raises:
-            TypeError: `answer` is no ordinary function with one argument.
+            TypeError: `answer` is not an ordinary function with one argument.
         """
         if answer is not None and not callable(answer):
             check_callback("answer", answer)
@@ -274,7 +274,7 @@ class Connection(PeerDeadlines):
         self._deadlines.watch(self)
 
     async def finish_sending(self) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it.
+        """Take no more input or output, and send what waits. The server calls it.
 
         Cancellation: some of it may not be sent, and the outbox stays open.
         """

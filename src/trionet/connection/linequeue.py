@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from trionet.connection.missed_lines import MissedLines, TellMissed
+from trionet.abc import TellsMissed
+from trionet.connection.missed_lines import MissedLines
 
 # One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
@@ -93,7 +94,7 @@ class LineQueue:
         "size",
     )
 
-    def __init__(self, tell_missed: TellMissed, bound: int = 1 << 20) -> None:
+    def __init__(self, tell_missed: TellsMissed, bound: int = 1 << 20) -> None:
         # How many bytes of the first block may be gone before the rest is copied.
         self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot

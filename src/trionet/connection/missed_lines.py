@@ -2,29 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from trionet.notices import Missing
-
-
-class TellMissed(Protocol):
-    """Makes the lines that tell a peer what it missed.
-
-    `trionet.connection.safe_notices.SafeNotices` implements it, and `MissedLines` uses it.
-    """
-
-    @property
-    def notes_lines(self) -> bool:
-        """Whether the lines that are dropped must be noted, and not only counted."""
-
-    def note(self, noted: Missing | None, lines: bytes, /) -> Missing | None:
-        """Note dropped lines, and return what has noted them."""
-
-    def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
-        """Return what has noted all that two have noted."""
-
-    def missed(self, count: int, noted: Missing | None, /) -> bytes:
-        """Return the lines that tell a peer what it missed."""
+from trionet.abc import Missing, TellsMissed
 
 
 class MissedLines:
@@ -39,7 +17,7 @@ class MissedLines:
 
     __slots__ = ("_noted", "_tell", "count")
 
-    def __init__(self, tell: TellMissed) -> None:
+    def __init__(self, tell: TellsMissed) -> None:
         self.count = 0
         self._tell = tell
         self._noted: Missing | None = None
