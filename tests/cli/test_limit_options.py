@@ -19,7 +19,7 @@ from trionet.cli.main import app
 from trionet.cli.options import LIMIT_OPTIONS, LimitOption, takes_limits
 from trionet.limits import BOUNDS
 
-DEFAULTS = {"calc": calc.ONE_AT_A_TIME, "chat": chat.OPEN_ROOM}
+DEFAULTS = {"calc": calc.ONE_AT_A_TIME, "chat": chat.OPEN_ROOM, "run": Limits()}
 ROWS = [(service, row) for row in LIMIT_OPTIONS for service in row.services]
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -31,8 +31,9 @@ def id_of(value: object) -> str:
 def serve_options(service: str) -> dict[str, Any]:
     """The options of a serve command, by the names of its parameters."""
     command: Any = get_command(app)
-    parameters = command.commands[service].commands["serve"].params
-    return {parameter.name: parameter for parameter in parameters}
+    found = command.commands[service]
+    serve = found if service == "run" else found.commands["serve"]
+    return {parameter.name: parameter for parameter in serve.params}
 
 
 @pytest.mark.parametrize(("service", "row"), ROWS, ids=id_of)

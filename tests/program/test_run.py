@@ -413,8 +413,16 @@ def test_if_one_of_two_services_cannot_listen_none_is_served() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((trionet.Service(len, "localhost:7"), "localhost:8"), {}, "there can only be others"),
-        ((trionet.Service(len, "localhost:7"),), {"limits": None}, r"write Service\(..., limits"),
+        (
+            (trionet.Service(str.upper, "localhost:7"), "localhost:8"),
+            {},
+            "there can only be others",
+        ),
+        (
+            (trionet.Service(str.upper, "localhost:7"),),
+            {"limits": None},
+            r"write Service\(..., limits",
+        ),
     ],
 )
 def test_a_service_has_its_own_addresses_and_options(
