@@ -46,6 +46,17 @@ class Listener(Protocol):
         """Stop listening."""
 
 
+class AnswersWhileDraining(Protocol):
+    """A capability of a listener: answering for a server that is about to end.
+
+    `trionet.transport.web.listener.WebListener` implements it. `trionet.serve` goes on accepting
+    from it until it has ended, so that whoever asks how the server is gets an answer.
+    """
+
+    def begin_drain(self) -> None:
+        """Answer every request that comes from now on so. Never a checkpoint."""
+
+
 class TurnsAway(Protocol):
     """A capability of a listener: turning connections away that it cannot accept.
 
@@ -199,6 +210,77 @@ class TellsDelivery(Protocol):
 
     def is_over(self) -> bool:
         """Return whether nothing more can arrive, because the connection is reset or closed."""
+
+
+class Framing(Protocol):
+    """How whole lines stand in what a stream is sent: as they are, or in frames.
+
+    `trionet.transport.boundaries.Lines` and `trionet.transport.web.framing.Frames` implement it.
+    `trionet.Outbox` and its queue use it, and so do a hub's format groups: what goes to all of them
+    is wrapped once. A *block* is whole lines or whole frames; `begin` and the values that are
+    returned are places in it where one ends.
+    """
+
+    def wrap(self, lines: bytes, /) -> bytes:
+        """Return whole lines as they are to be sent."""
+
+    def wrap_pieces(
+        self, pieces: Sequence[bytes | memoryview], size: int, /
+    ) -> Sequence[bytes | memoryview] | None:
+        """Do the same for lines in pieces, without joining them; ``None``: it cannot be done."""
+
+    def end_from(self, block: bytes, begin: int, at: int, /) -> int:
+        """Return the first end at `at` or behind it."""
+
+    def last_end(self, block: bytes, begin: int, most: int, /) -> int:
+        """Return the last end within `most` bytes from `begin`, or else the first end."""
+
+    def count(self, block: bytes, begin: int, end: int, /) -> int:
+        """Count the lines from one end to another."""
+
+    def lines_of(self, block: bytes, begin: int, end: int, /) -> bytes:
+        """Return the lines from one end to another."""
+
+    def undroppable(self, block: bytes, begin: int, end: int, /) -> bytes:
+        """Return what must be sent although the lines around it are dropped."""
+
+    def parts(self, block: bytes, most: int, /) -> list[tuple[bytes, int]]:
+        """Cut a block into parts of at most `most` bytes, and count the lines of each."""
+
+
+class Framed(Protocol):
+    """A capability of a stream: lines that travel in frames of a protocol.
+
+    `trionet.transport.web.stream.WebSocketStream` implements it. `trionet.Connection` sends whole
+    frames on `wire` through its outbox, and hands the stream a way to do so for its own.
+    """
+
+    framing: Framing
+    wire: trio.abc.SendStream
+
+    max_line: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent: the handshake is made."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether what became of the handshake is worth no line in a log."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read along."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the input has ended because the peer broke the protocol."""
+
+    def answer_with(self, put: Callable[[bytes], object], /) -> None:
+        """Send the stream's own frames, such as answers to pings, with this function."""
+
+    def goodbye(self, code: int, /) -> bytes:
+        """Return the frame that ends the sending, with this reason unless there is another."""
 
 
 class TellsBreakage(Protocol):
@@ -420,6 +502,10 @@ class DirectBox(Box, Protocol):
 
     may_bypass_put: ClassVar[bool]
     direct: Callable[[bytes], int] | None
+
+    @property
+    def framing(self) -> Framing | None:
+        """How lines must stand in what `direct` and `keep_parts` get; ``None``: as they are."""
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
         """Do what `put` does for `lines` lines of `size` bytes, in pieces of whole lines each."""

@@ -55,6 +55,7 @@ async def serve(
     on_event: Callable[[ServerEvent], object] | None = None,
     opening: Opening | None = None,
     lifespan: Lifespan | None = None,
+    encode_web_notice: EncodeNotice | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -104,6 +105,8 @@ async def serve(
             left when the last handler has ended. What it yields is the `Server.state` that all
             handlers share, such as a pool of connections to a database. What it raises ends the
             server, and is raised here.
+        encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
+            service speaks another format with them; default ``None``: as with all others.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -135,6 +138,7 @@ async def serve(
         on_event=on_event,
         opening=opening,
         lifespan=lifespan,
+        encode_web_notice=encode_web_notice,
         backlog=backlog,
         network=network,
     )
@@ -156,6 +160,7 @@ async def serve(
             on_drain=on_drain,
             on_event=on_event,
             opening=opening,
+            encode_web_notice=encode_web_notice,
         )
         async with nullcontext() if lifespan is None else lifespan(server) as server.state:
             await server.run(task_status)
@@ -178,6 +183,7 @@ def check_call(
     on_event: object = None,
     opening: object = None,
     lifespan: object = None,
+    encode_web_notice: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -203,6 +209,7 @@ def check_call(
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
+    check_callback("encode_web_notice", encode_web_notice)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("lifespan", lifespan)
     if opening is not None:

@@ -52,6 +52,7 @@ class Chat:
             encode_notice=self.door.encode_notice,
             on_taken_over=connection.lines.stop,
         )
+        self.door.receive(session, connection)
         host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
         self.places.connected(host)
         is_first = True
@@ -61,7 +62,7 @@ class Chat:
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, batch[0])
-                    while batch:
+                    while batch and not session.ended:
                         await self._take_all(batch, session, connection)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says

@@ -199,6 +199,7 @@ async def serve(
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
                         encode_notice=door.encode_notice,
+                        encode_web_notice=door.encode_web_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         opening=opening,

@@ -15,6 +15,7 @@ from trionet.chat.client import as_text, why_closed_before_login
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
+from trionet.cli.browser import OpensPage
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import (
@@ -47,6 +48,7 @@ async def serve(
     grace: float = DEFAULT_GRACE / 1000,
     show_messages: bool,
     quiet: bool,
+    opens_browser: bool = False,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
@@ -70,6 +72,7 @@ async def serve(
         network=system,
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
+        on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
     )
 
 

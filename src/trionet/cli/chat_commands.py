@@ -5,6 +5,7 @@ What they do is in `trionet.cli.chat`, and in `send`, `tail` and `history_file` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -24,20 +25,33 @@ from trionet.chat.limits import (
 )
 from trionet.cli.addresses import (
     CA,
+    Open,
     ServeAddresses,
     Target,
     TLSCertificate,
     TLSKey,
     UnixMode,
+    Web,
+    WebHosts,
+    WebProxies,
     check_addresses,
     listen_settings,
+    web_address,
+    web_settings,
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
+from trionet.transport.web.settings import WebFile
 
 ADDRESS = "localhost:22223"
 
 chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
+
+
+def _page() -> Mapping[str, WebFile]:
+    from trionet.chat.page import page_files
+
+    return page_files(password=False)
 
 
 def _parse_room(text: str) -> str:
@@ -103,6 +117,10 @@ def chat_serve(
         ),
     ] = DEFAULT_GRACE / 1000,
     quiet: Quiet = False,
+    web: Web = None,
+    web_host: WebHosts = None,
+    web_proxy: WebProxies = None,
+    open_: Open = False,
     tls_cert: TLSCertificate = None,
     tls_key: TLSKey = None,
     unix_mode: UnixMode = None,
@@ -113,9 +131,17 @@ def chat_serve(
     """Serve a chat until its last member has left (default: on localhost:22223)."""
     where = addresses or [ADDRESS]
     check_addresses(where)
+    if web is not None:
+        where = [*where, web_address(web, is_tls=tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
-    network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
+    network = listen_settings(
+        where,
+        certificate=tls_cert,
+        private_key=tls_key,
+        unix_mode=unix_mode,
+        web=web_settings(where, hosts=web_host, proxies=web_proxy, opens=open_, files=_page),
+    )
 
     from trionet.cli.chat import serve
     from trionet.cli.running import run
@@ -127,7 +153,8 @@ def chat_serve(
             limits=limits,
             network=network,
             backlog=backlog,
-            forever=forever,
+            forever=forever or web is not None,
+            opens_browser=open_,
             max_rooms=max_rooms,
             history=history if history in (MEMORY, NONE) else Path(history),
             history_days=history_days,

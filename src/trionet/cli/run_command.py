@@ -82,6 +82,8 @@ def run_target(
         changes: dict[str, object] = {"addresses": where}
         if given:
             changes["limits"] = replace(service.limits, **given)
+        if quiet and service.options.get("on_event") is None:
+            changes["on_event"] = _ignore
         if backlog is not None:
             changes["backlog"] = backlog
         if any(value is not None for value in settings.values()):
@@ -89,7 +91,11 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service, quiet=quiet)
+    run(service)
+
+
+def _ignore(_event: object) -> None:
+    """Log no connections."""
 
 
 def _end_with(problem: str) -> NoReturn:

@@ -285,6 +285,7 @@ async def serve_until_signalled(
     *,
     network: object = None,
     prepare: Callable[[], object] = lambda: None,
+    on_announced: Callable[[str], object] = lambda _line: None,
 ) -> None:
     """Run a server: announce it, drain it on the first signal, end it at once on the second.
 
@@ -294,6 +295,7 @@ async def serve_until_signalled(
         network: its certificates are reloaded on SIGHUP; default: there are none.
         prepare: does slow work beforehand, which would otherwise delay everybody when the first
             client needs it; default: nothing.
+        on_announced: called with each line that announces the server; default: nothing.
     """
     prepare_many_descriptors()
     # The first unusual text compiles patterns, and nobody is served meanwhile: 4 to 10 ms.
@@ -305,6 +307,11 @@ async def serve_until_signalled(
     gc.freeze()
     gc.set_threshold(10_000)
     runtime.signals.ending = ending = Ending()
+
+    def show(line: str) -> None:
+        runtime.out.print(line)
+        on_announced(line)
+
     await serving.serve_until_signalled(
-        [serve], ending, show=runtime.out.print, tell=runtime.log, networks=[network]
+        [serve], ending, show=show, tell=runtime.log, networks=[network]
     )

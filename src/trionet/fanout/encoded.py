@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from trionet.abc import Framing
+
 E = TypeVar("E")
 
 Encode: TypeAlias = Callable[[E], bytes]
@@ -77,7 +79,8 @@ class EncodedBatch:
     """
 
     __slots__ = (
-        "_chunks", "_counts", "_numbers", "_offsets", "_places", "_view", "lines", "whole",
+        "_chunks", "_counts", "_framed", "_numbers", "_offsets", "_places", "_view", "lines",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +97,17 @@ class EncodedBatch:
         self._offsets: Sequence[int] | None = None
         self._numbers: Sequence[int] = ()
         self._view = memoryview(b"")
+        # The whole in each framing that somebody needs.
+        self._framed: dict[Framing, bytes] | None = None
+
+    def framed(self, framing: Framing) -> bytes:
+        """Return `whole` in frames: wrapped once, then kept."""
+        if self._framed is None:
+            self._framed = {}
+        framed = self._framed.get(framing)
+        if framed is None:
+            framed = self._framed[framing] = framing.wrap(self.whole)
+        return framed
 
     def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
         """Return one member's lines.

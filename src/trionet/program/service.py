@@ -45,6 +45,7 @@ class Service:
         addresses: those given, as a tuple.
         limits: its limits; `trionet.Limits` without arguments if none were given.
         network: where it listens.
+        options: the options for `trionet.serve`, with `limits` and `network`.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Service:
         self.network: Network = options.get("network", SYSTEM)
         if certificate is not None:
             self.network = SystemNetwork(certificate=certificate, private_key=key)
-        self._options = {**options, "limits": self.limits, "network": self.network}
+        self.options = {**options, "limits": self.limits, "network": self.network}
 
     def __repr__(self) -> str:
         name = getattr(self.handler, "__name__", repr(self.handler))
@@ -81,7 +82,7 @@ class Service:
         Raises:
             TypeError, ValueError: as for a new `Service`.
         """
-        arguments = {"addresses": self.addresses, **self._options, **changes}
+        arguments = {"addresses": self.addresses, **self.options, **changes}
         return Service(self.handler, **arguments)
 
     async def serve(
@@ -101,7 +102,7 @@ class Service:
 
         Cancellation: immediate: listeners and connections are closed and handlers cancelled.
         """
-        options = {**defaults, **self._options}
+        options = {**defaults, **self.options}
         await serve(self.handler, *self.addresses, task_status=task_status, **options)
 
 
