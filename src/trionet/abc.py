@@ -102,6 +102,22 @@ class Reloads(Protocol):
         """Read the certificates again, and return whether there were any to read."""
 
 
+class WebFile(Protocol):
+    """A file that a network serves to browsers.
+
+    `trionet.chat.page.PageFile` implements it, and `trionet.transport.web.settings.WebSettings`
+    uses it.
+    """
+
+    @property
+    def media_type(self) -> str:
+        """What it is, such as ``text/html; charset=utf-8``."""
+
+    @property
+    def body(self) -> bytes:
+        """What is in it."""
+
+
 # What a stream can do
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from trionet.abc import WebFile
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
@@ -41,7 +42,6 @@ from trionet.cli.addresses import (
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
-from trionet.transport.web.settings import WebFile
 
 ADDRESS = "localhost:22223"
 

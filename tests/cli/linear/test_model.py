@@ -19,7 +19,7 @@ def make(**options: Any) -> Linear:
     """Return Ann's, in the lobby with Bea."""
     linear = Linear("Ann", **options)
     linear.link_up("connected to localhost:22223")
-    linear.hear(event("welcome", name="Ann", resumed=False))
+    linear.hear(event("welcome", name="Ann", resumed=False, epoch="e"))
     linear.hear(entered("Bea", "Ann", last=7))
     assert linear.take_lines() == ["*** welcome, Ann (2 here: Bea, Ann)"]
     return linear
@@ -255,7 +255,7 @@ def test_a_lost_connection_is_told_once_and_so_is_its_return() -> None:
         linear.link_down(f"reconnecting in {seconds} s")
     assert linear.take_lines() == ["*** the connection is lost, reconnecting in 3 s"]
     linear.link_up("connected")
-    linear.hear(event("welcome", name="Ann", resumed=True))
+    linear.hear(event("welcome", name="Ann", resumed=True, epoch="e"))
     linear.hear(entered("Bea", "Ann"))
     assert linear.take_lines() == ["*** connected again"]
 
@@ -265,10 +265,22 @@ def test_after_a_restart_the_rooms_are_told_again() -> None:
     linear.link_down("reconnecting in 1 s")
     linear.link_up("connected")
     linear.take_lines()
-    linear.hear(event("welcome", name="Ann", resumed=False))
+    linear.hear(event("welcome", name="Ann", resumed=False, epoch="e"))
     assert told(linear, entered("Ann", topic="tea")) == [
         *("*** you are in lobby again (1 here: Ann)", "*** topic: tea"),
     ]
+
+
+def test_a_server_that_comes_back_with_another_epoch_has_begun_anew() -> None:
+    linear = make()
+    linear.loaded("lobby", [said(3, "one")], more=True)
+    linear.take_lines()
+    again = event("welcome", name="Ann", resumed=False, epoch="another")
+    assert told(linear, again, entered("Ann")) == [
+        "*** the server began anew: what was said at the end may be missing",
+        "*** you are in lobby again (1 here: Ann)",
+    ]
+    assert enter(linear, "/more")[1] == [calls.History("lobby", NEWEST, 20)]
 
 
 def test_what_is_typed_while_the_connection_is_down_waits_and_that_is_told() -> None:

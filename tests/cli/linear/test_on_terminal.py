@@ -99,7 +99,11 @@ async def test_over_a_restart_the_line_being_typed_stays_and_what_was_typed_is_s
     await ann.type("half")
     await ann.expect_screen(*shown, "> half")
     await serve(programs, address)
-    shown += ["*** connected again", "*** you are in lobby again (1 here: Ann)"]
+    shown += [
+        "*** connected again",
+        "*** the server began anew: what was said at the end may be missing",
+        "*** you are in lobby again (1 here: Ann)",
+    ]
     await ann.expect_screen(*shown, "> half")
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (2 here: Ann, Bob)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trionet.chat.person.calls import Bell
 from trionet.chat.person.times import parse_time
-from trionet.chat.person.wording import notice_text, safe_lines, shown_name
+from trionet.chat.person.wording import ANEW, notice_text, safe_lines, shown_name
 from trionet.chat.window import entries, paging
 from trionet.chat.window.entries import Entry, Gap
 from trionet.chat.window.rooms import PRIVATE, Room
@@ -173,6 +173,11 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
 
 def _welcome(window: Window, event: Any) -> None:
     window.set_name(shown_name(event.name))
+    before, window.epoch = window.epoch, event.epoch
+    if before not in ("", event.epoch):
+        window.tell(ANEW)
+        for room in window.rooms:
+            room.is_stale = room.name != PRIVATE
 
 
 def _entered(window: Window, event: Any) -> None:
@@ -181,6 +186,9 @@ def _entered(window: Window, event: Any) -> None:
     room.topic = safe_text(event.topic)
     room.set_members(list(map(shown_name, event.members)))
     room.count = event.count
+    if room.is_stale:
+        room.is_stale = False
+        paging.begin_anew(room, event.last)
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
     # The server may write the name of the room in another way.
@@ -232,10 +240,11 @@ def _missed(window: Window, event: Any) -> None:
 
 
 def _epoch(window: Window, event: Any) -> None:
-    window.tell("the server began anew: what was said at the end may be missing")
+    window.tell(ANEW)
+    window.epoch = event.epoch
     for name, last in event.rooms.items():
         if name in window.rooms:
-            window.rooms.get(name).last = last
+            paging.begin_anew(window.rooms.get(name), last)
 
 
 def _history(window: Window, event: Any) -> None:

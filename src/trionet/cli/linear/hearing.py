@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trionet.chat.person.commands import ERROR
-from trionet.chat.person.wording import shown_name
+from trionet.chat.person.wording import ANEW, shown_name
 from trionet.cli.linear import lines
 from trionet.cli.linear.room import Room
 from trionet.text.safe import safe_text
@@ -34,6 +34,9 @@ def hear(linear: Linear, event: Any) -> None:
 def _welcome(linear: Linear, event: Any) -> None:
     linear.set_name(shown_name(event.name))
     linear.has_resumed = event.resumed
+    before, linear.epoch = linear.epoch, event.epoch
+    if before not in ("", event.epoch):
+        _begin_anew(linear)
 
 
 def _entered(linear: Linear, event: Any) -> None:
@@ -149,8 +152,13 @@ def _missed(linear: Linear, event: Any) -> None:
             linear.put(event.room, [f"{lines.NOTICE}{what}"])
 
 
-def _epoch(linear: Linear, _: Any) -> None:
-    linear.tell("the server began anew: what was said at the end may be missing")
+def _epoch(linear: Linear, event: Any) -> None:
+    linear.epoch = event.epoch
+    _begin_anew(linear)
+
+
+def _begin_anew(linear: Linear) -> None:
+    linear.tell(ANEW)
     # Numbers of another epoch may be used again.
     for room in linear.rooms.values():
         room.oldest = 0

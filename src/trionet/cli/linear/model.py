@@ -66,9 +66,10 @@ class Linear:
         # See `View`.
         self.correspondent = ""
         self.wanted_room = ""
-        # What `hearing` must remember: the rooms, whether the person was greeted, whether the
-        # server has held their place, and the new name that was told last.
+        # What `hearing` must remember: the rooms, the epoch, whether the person was greeted,
+        # whether the server has held their place, and the new name that was told last.
         self.rooms: dict[str, Room] = {}
+        self.epoch = ""
         self.is_welcome = False
         self.has_resumed = False
         self.renamed: object = None
