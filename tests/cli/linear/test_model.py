@@ -181,6 +181,17 @@ def test_what_somebody_ignored_says_is_not_told() -> None:
     ]
 
 
+def test_joins_and_leaves_are_told_unless_they_are_not_wanted() -> None:
+    linear = make()
+    assert enter(linear, "/joins off")[0] == ["*** joins and leaves are not told"]
+    joined = notice("joined", 8, "Cid", count=3)
+    left = notice("left", 9, "Bea", count=2, reason="quit")
+    assert told(linear, joined, left, said(10, "hi", name="Cid")) == ["Cid: hi"]
+    assert "lobby (2 here)" in enter(linear, "/status")[0][1]
+    enter(linear, "/joins")
+    assert told(linear, notice("joined", 11, "Bea", count=3)) == ["*** Bea joined (3 here)"]
+
+
 def test_with_times_each_line_has_its_time() -> None:
     linear = make()
     assert enter(linear, "/times")[0] == ["*** each line has its time"]

@@ -5,6 +5,7 @@ What the line editor does with it is in `tests/cli/test_line_editor.py`.
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -132,6 +133,26 @@ async def test_a_signal_ends_it_and_the_room_is_told_once(
         ann.signal(number)
     await ann.expect_end(-number)
     assert ann.modes == ann.modes_before
+    await bob.expect("*** Ann left (1 here)")
+    await bob.send("/who")
+    await bob.expect("*** 1 here: Bob")
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+async def test_a_terminal_that_hangs_up_ends_it_and_the_room_is_told_once(
+    programs: Programs, term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    _, address = await serve(programs)
+    bob = await programs.connect(address, "Bob")
+    await bob.expect("*** welcome, Bob (1 here: Bob)")
+    ours, theirs = os.openpty()
+    command = ("chat", "join", "--linear", "--name", "Ann", address)
+    ann = await programs.start(*command, stdin=theirs, stdout=theirs, stderr=theirs, real=True)
+    os.close(theirs)
+    await bob.expect("*** Ann joined (2 here)")
+    os.close(ours)
+    await ann.within_patience(ann.process.wait)
     await bob.expect("*** Ann left (1 here)")
     await bob.send("/who")
     await bob.expect("*** 1 here: Bob")

@@ -30,6 +30,11 @@ def _times(view: Linear, what: str) -> None:
     view.tell(f"each line has {'its time' if view.has_times else 'no time'}")
 
 
+def _joins(view: Linear, what: str) -> None:
+    view.has_joins = what != "off"
+    view.tell(f"joins and leaves are {'told' if view.has_joins else 'not told'}")
+
+
 def _help(view: Linear, _: str) -> None:
     view.tell("a line is said to everyone in the room; these are commands:")
     for command in COMMANDS.all():
@@ -45,6 +50,7 @@ COMMANDS: Commands[Linear] = Commands(
     Command("/more", "what was said before that", lambda view, _: view.ask_more()),
     Command("/search TEXT", "find messages with these words", lambda view, text: view.search(text)),
     Command("/times [off]", "begin each line with its time", _times),
+    Command("/joins [off]", "tell who joins and leaves, or not", _joins),
     Command("/status", "where you are, and how the connection is", lambda v, _: v.tell_status()),
     Command("/help", "list the commands", _help),
     QUIT,

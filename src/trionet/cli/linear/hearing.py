@@ -89,16 +89,20 @@ def _told(linear: Linear, event: Any) -> None:
 
 
 def _joined(linear: Linear, event: Any) -> None:
-    if event.name == linear.me:
-        # `entered` has told it.
-        linear.note_count(event)
-    else:
+    # `entered` tells of one's own.
+    _came_or_went(linear, event, is_told=event.name != linear.me)
+
+
+def _came_or_went(linear: Linear, event: Any, *, is_told: bool = True) -> None:
+    if is_told and linear.has_joins:
         _happened(linear, event)
+    else:
+        linear.note_count(event)
 
 
 def _left(linear: Linear, event: Any) -> None:
     if event.name != linear.me:
-        _happened(linear, event)
+        _came_or_went(linear, event)
     elif event.reason in ("left", "moved"):
         _leave(linear, shown_name(event.room))
 

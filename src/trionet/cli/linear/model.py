@@ -46,6 +46,7 @@ class Linear:
         lag: how long the server takes to answer, in milliseconds, or ``None``.
         waiting: how many texts wait for their receipts.
         has_times: whether each line begins with its time.
+        has_joins: whether joins and leaves are told.
         has_bell: whether a mention rings.
         ignored: whose messages are hidden.
         why_ended: why the connection is over for good; empty: it is not.
@@ -59,6 +60,7 @@ class Linear:
         self.lag: int | None = None
         self.waiting = 0
         self.has_times = False
+        self.has_joins = True
         self.has_bell = False
         self.ignored = Ignored()
         self.why_ended = ""
