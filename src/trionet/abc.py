@@ -16,7 +16,7 @@ what a hub sends to.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import trio
@@ -100,6 +100,21 @@ class Reloads(Protocol):
 
     def reload(self) -> bool:
         """Read the certificates again, and return whether there were any to read."""
+
+
+class WebFile(Protocol):
+    """A file that browsers are served.
+
+    `trionet.chat.page.PageFile` implements it, and `trionet.WebSettings` takes it.
+    """
+
+    @property
+    def media_type(self) -> str:
+        """What it is, such as ``text/html; charset=utf-8``."""
+
+    @property
+    def body(self) -> bytes:
+        """What is in it."""
 
 
 # What a stream can do
@@ -407,7 +422,7 @@ class Rounds(Protocol):
     """
 
     def begin(self, woken: int, /, *, flushes: bool = False) -> None:
-        """Note that so many connections are served now, one after the other.
+        """Note that this many connections are served now, one after the other.
 
         Args:
             woken: how many.
@@ -416,6 +431,45 @@ class Rounds(Protocol):
 
     def flush(self) -> None:
         """Send what they have left to be sent."""
+
+
+class Missing(Protocol):
+    """What a slow peer has missed and not been told, for a format that tells more than a count.
+
+    `trionet.chat.json_missing.Missing` implements it for JSON lines, and `TellsMissed` uses it. The
+    outbox makes one when it drops the first line, and forgets it once the peer has the beginning of
+    the notice. It must be bounded in bytes, whatever is dropped.
+    """
+
+    def add(self, lines: bytes, /) -> None:
+        """Note whole lines that were dropped, after all that were noted before."""
+
+    def add_all(self, later: Self, /) -> None:
+        """Note what another object has noted, which was dropped later."""
+
+    def encode(self) -> bytes:
+        """Return the lines, at least one, that tell the peer."""
+
+
+class TellsMissed(Protocol):
+    """Makes the lines that tell a slow peer what it missed.
+
+    `trionet.connection.safe_notices.SafeNotices` implements it, and the queue of a `trionet.Outbox`
+    uses it.
+    """
+
+    @property
+    def notes_lines(self) -> bool:
+        """Whether the lines that are dropped must be noted, and not only counted."""
+
+    def note(self, noted: Missing | None, lines: bytes, /) -> Missing | None:
+        """Note dropped lines, and return what has noted them."""
+
+    def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
+        """Return what has noted all that two have noted."""
+
+    def missed(self, count: int, noted: Missing | None, /) -> bytes:
+        """Return the lines that tell a peer what it missed."""
 
 
 class Watched(Protocol):

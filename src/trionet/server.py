@@ -91,8 +91,8 @@ async def serve(
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
             peer was identified, it was closed. What it or `on_drain` raises is logged to
             ``trionet.server``, each fault once, and ends nothing. What is not an ``Exception``,
-            such as a ``SystemExit``, is no fault, here or in a handler: it ends the server at once,
-            as a cancellation does.
+            such as a ``SystemExit``, is not a fault, here or in a handler: it ends the server at
+            once, as a cancellation does.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a

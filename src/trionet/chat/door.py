@@ -1,9 +1,9 @@
-"""Which wire format a peer speaks."""
+"""Which wire format a peer speaks, and how it is told the toolkit's notices meanwhile."""
 
 from __future__ import annotations
 
 from trionet.chat import json_lines, plain
-from trionet.chat.formats import format_of, is_json
+from trionet.chat.formats import format_of
 from trionet.chat.session import Session
 from trionet.chat.wire_format import WireFormat
 from trionet.connection.connection import Connection
@@ -26,26 +26,35 @@ class Door:
 
     def __init__(self, only: WireFormat | None) -> None:
         self.wire = only or plain
-        # One for the whole server and format, so that a fault of the format is logged once.
         self.encode_notice = _notices_of(self.wire)
         self._is_only = only is not None
-        self._json_notices = _notices_of(json_lines)
-        self.encode_web_notice = self.encode_notice if self._is_only else self._json_notices
+        # One for the whole server and format, so that a fault of the format is logged once.
+        self._notices: dict[WireFormat, SafeNotices] = {self.wire: self.encode_notice}
+        self.encode_web_notice = self._notices_in(self.wire if self._is_only else json_lines)
 
     def receive(self, session: Session, connection: Connection) -> None:
         """Have a session speak what is spoken at its door. Call it before the first line."""
         if self._is_json_alone(connection):
-            session.speak(json_lines, self._json_notices)
+            session.speak(json_lines, self.encode_web_notice)
 
     def enter(self, session: Session, connection: Connection, first_line: Line) -> None:
-        """Have a session and its connection speak the format that the first line shows."""
+        """Have a session and its connection speak the format that the first line selects."""
         if self._is_json_alone(connection):
             # Its notices are JSON from the beginning.
-            if not is_json(first_line):
+            if format_of(first_line) is not json_lines:
                 session.turn_away("not a JSON object", "bad-json")
-        elif not self._is_only and format_of(first_line) is json_lines:
-            session.speak(json_lines, self._json_notices)
-            connection.speak(self._json_notices)
+            return
+        wire = self.wire if self._is_only else format_of(first_line)
+        if wire is not self.wire:
+            notices = self._notices_in(wire)
+            session.speak(wire, notices)
+            connection.speak(notices)
+
+    def _notices_in(self, wire: WireFormat) -> SafeNotices:
+        notices = self._notices.get(wire)
+        if notices is None:
+            notices = self._notices[wire] = _notices_of(wire)
+        return notices
 
     def _is_json_alone(self, connection: Connection) -> bool:
         # Lines travel in frames: it is a WebSocket.

@@ -1,4 +1,4 @@
-"""One connection of the chat: its lines go to a session, and its errands are carried out."""
+"""One connection of the chat: hand its lines to a session, and carry out the session's errands."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Chat:
         places: which held member leaves where there are too many.
         ipv6_prefix: see `trionet.Limits`.
         password: what whoever logs in must know; default ``None``: nothing.
+        turns: how many members may be told the past at a time; default 64.
     """
 
     hub: Hub[Event]
@@ -85,7 +86,7 @@ class Chat:
             session.end()
             if member is not None and is_held(board, member):
                 self.places.held(member, host)
-        # Lines that the peer should still get are in the log, in front of its departure.
+        # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
 
     async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
@@ -112,7 +113,7 @@ class Chat:
         if session.name is None or connection.name == session.name:
             return
         if connection.name is None and session.member is not None:
-            # Whoever has come back is held no more, and whoever is new may need a place.
+            # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
             self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
         connection.identify(session.name)

@@ -12,8 +12,9 @@ from typing import Annotated, NotRequired, TypedDict
 
 import typer
 
+from trionet.abc import WebFile
 from trionet.transport.addresses import FORMS
-from trionet.transport.web.settings import WebFile, WebSettings
+from trionet.transport.web.settings import WebSettings
 
 
 def check_addresses(addresses: Sequence[str]) -> None:

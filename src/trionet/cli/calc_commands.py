@@ -1,6 +1,6 @@
 """The `trionet calc` commands: their arguments and options, and which of these go together.
 
-`trionet.cli.calc` and `trionet.cli.evaluate` have what they do.
+What they do is in `trionet.cli.calc` and `trionet.cli.evaluate`.
 """
 
 from __future__ import annotations

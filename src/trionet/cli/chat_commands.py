@@ -1,6 +1,6 @@
 """The `trionet chat` commands: their arguments and options, and which of these go together.
 
-`trionet.cli.chat`, `send`, `tail` and `history_file` beside it have what they do.
+What they do is in `trionet.cli.chat`, and in `send`, `tail` and `history_file` beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from trionet.abc import WebFile
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
@@ -43,7 +44,6 @@ from trionet.cli.addresses import (
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
-from trionet.transport.web.settings import WebFile
 
 ADDRESS = "localhost:22223"
 

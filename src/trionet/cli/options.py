@@ -2,7 +2,7 @@
 
 `LIMIT_OPTIONS` has one row for each limit that the command line can set. From it `takes_limits`
 makes the options of the two serve commands, and hands the commands one `Limits` object. So a new
-option is a new row here, besides its field and bound in `trionet.limits`.
+limit is one more row here, besides its field and bound in `trionet.limits`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _parameter(row: LimitOption, defaults: Limits) -> inspect.Parameter:
 
 
 def number_parser(bound: Bound) -> Callable[[object], float]:
-    """Return a function that reads a number within bounds; any other value is a usage error."""
+    """Return a parser for an option: it reads a number within bounds, or makes a usage error."""
 
     def parse(value: object) -> float:
         # typer parses default values too, and those are numbers already.

@@ -222,7 +222,7 @@ class Connection(PeerDeadlines):
                 all lines again.
 
         Raises:
-            TypeError: `answer` is no ordinary function with one argument.
+            TypeError: `answer` is not an ordinary function with one argument.
         """
         if answer is not None and not callable(answer):
             check_callback("answer", answer)
@@ -242,7 +242,7 @@ class Connection(PeerDeadlines):
         self._deadlines.watch(self)
 
     async def finish_sending(self, *, has_handler_failed: bool = False) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it.
+        """Take no more input or output, and send what waits. The server calls it.
 
         Args:
             has_handler_failed: where a peer is told a reason, it is this.

@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from trionet.abc import Framing
-from trionet.connection.missed_lines import MissedLines, TellMissed
+from trionet.abc import Framing, TellsMissed
+from trionet.connection.missed_lines import MissedLines
 from trionet.transport.boundaries import LINES
 
 # One write takes this much, which is about what a kernel takes of a stream at once.
@@ -99,7 +99,7 @@ class LineQueue:
     )
 
     def __init__(
-        self, tell_missed: TellMissed, bound: int = 1 << 20, *, framing: Framing = LINES
+        self, tell_missed: TellsMissed, bound: int = 1 << 20, *, framing: Framing = LINES
     ) -> None:
         self._framing = framing
         # How many bytes of the first block may be gone before the rest is copied.

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from trionet.abc import Framing
-from trionet.notices import Missing
+from trionet.abc import Framing, Missing, TellsMissed
 from trionet.transport.boundaries import LINES
 
 # Bytes of answers to pings that stay although what was around them is dropped; beyond that, the
 # oldest go. The newest must be sent (RFC 6455, 5.5.3).
 _MOST_KEPT = 8192
-
-
-class TellMissed(Protocol):
-    """Makes the lines that tell a peer what it missed.
-
-    `trionet.connection.safe_notices.SafeNotices` implements it, and `MissedLines` uses it.
-    """
-
-    @property
-    def notes_lines(self) -> bool:
-        """Whether the lines that are dropped must be noted, and not only counted."""
-
-    def note(self, noted: Missing | None, lines: bytes, /) -> Missing | None:
-        """Note dropped lines, and return what has noted them."""
-
-    def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
-        """Return what has noted all that two have noted."""
-
-    def missed(self, count: int, noted: Missing | None, /) -> bytes:
-        """Return the lines that tell a peer what it missed."""
 
 
 class MissedLines:
@@ -46,7 +23,7 @@ class MissedLines:
 
     __slots__ = ("_framing", "_kept", "_noted", "_tell", "count")
 
-    def __init__(self, tell: TellMissed, framing: Framing = LINES) -> None:
+    def __init__(self, tell: TellsMissed, framing: Framing = LINES) -> None:
         self.count = 0
         self._tell = tell
         self._framing = framing

@@ -35,8 +35,9 @@ class Delta:
         start: the first publication that is for the member.
         changes: gaps and private lines, in order.
         spans: for each topic that the member subscribed to or unsubscribed from within the batch,
-            the places from which to which it had the topic; ``None``: there is no such topic. A
-            topic can have several: one may leave and come back.
+            the spans in which it had the topic: pairs of a first place and the place after the
+            last. A topic can have several, because a member may leave and come back. ``None``:
+            there is no such topic.
     """
 
     __slots__ = ("changes", "spans", "start")
@@ -70,8 +71,7 @@ class EncodedBatch:
     Args:
         places: the places of these publications.
         chunks: the lines of each.
-        counts: how many lines each of them has at least, unless it has none; ``None``: nobody
-            knows.
+        counts: how many lines each of them has at least, unless it has none; ``None``: not known.
 
     Attributes:
         whole: all lines.
@@ -93,7 +93,7 @@ class EncodedBatch:
         self.whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.lines = self.whole.count(b"\n")
         # How many bytes and how many lines precede each publication; the last entry is the total.
-        # Made when the first member needs them whose lines differ.
+        # Made when they are first needed, for a member whose lines differ.
         self._offsets: Sequence[int] | None = None
         self._numbers: Sequence[int] = ()
         self._view = memoryview(b"")
@@ -114,7 +114,7 @@ class EncodedBatch:
 
         Args:
             delta: how they differ from `whole`; ``None``: not at all. Its spans do not count here.
-            end: the first place that is not for the member any more; ``None``: all are.
+            end: the first place that is no longer for the member; ``None``: all places are.
         """
         if self._offsets is None:
             self._offsets = self._measure()
@@ -127,7 +127,7 @@ class EncodedBatch:
         lines = numbers[last] - numbers[here] if here < last else 0
         for begin, until, instead in delta.changes:
             at = bisect_left(places, begin, here, last)
-            # Nothing that is empty: a slice takes as long as a search.
+            # No empty pieces: a slice takes as long as a search.
             if offsets[here] < offsets[at]:
                 pieces.append(view[offsets[here] : offsets[at]])
             here = at

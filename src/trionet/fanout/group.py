@@ -1,8 +1,8 @@
-"""Format groups: members with one wire format and the same topics, and one count for all they get.
+"""Format groups: members with one wire format and the same topics, and one count of what they get.
 
-Whatever is published, the members of a group get the same of it. So a group shares payloads, and it
-shares a count. Members whose lines travel in frames are groups of their own: a payload is wrapped
-once for all of them.
+All members of a group get the same lines. So a group shares its payloads, and it shares a count.
+Members whose lines travel in frames are groups of their own: a payload is wrapped once for all of
+them.
 
 A message to a thousand members is a thousand system calls of 5 µs each, and for each member the
 memory it touches has left the CPU's caches. So `put_to_all` touches nothing of a member but its
@@ -65,7 +65,8 @@ def weight_of(size: int) -> int:
 class SharedCount:
     """Lines and bytes that all members of a group were sent; see `trionet.abc.Count`.
 
-    A delivery is counted when it begins, so a member that it has not reached yet is ahead.
+    A delivery is counted when it begins. So the count of a member that it has not reached yet runs
+    ahead.
 
     Two plain integers. Lines and bytes packed into one (``bytes << 40 | lines``) were measured
     again and lost: a member then costs as many instructions here, and 4 % more in a batch of 20
@@ -139,7 +140,7 @@ class FormatGroup(Generic[E]):
         """Put the same lines to all members of this moment.
 
         Args:
-            encoded: a closed batch; all of it is put.
+            encoded: a finished batch; all of it is put.
             without: members that do not get it.
             on_error: called with a member whose ``put`` raises, and with the error.
 

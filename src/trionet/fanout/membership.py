@@ -40,10 +40,10 @@ class Membership(Generic[E]):
         self._with_all: dict[FormatGroup[E], None] = {}
 
     def add(self, box: Box, encode: Encode[E], topics: frozenset[Hashable] | None) -> None:
-        """Take in a member that is none yet, with its topics; ``None``: all topics.
+        """Take in a new member, with its topics; ``None``: all topics.
 
         Raises:
-            TypeError: `encode` is no ordinary function, or a topic is ``None``.
+            TypeError: `encode` is not an ordinary function, or a topic is ``None``.
         """
         group = self._group(encode, topics, _framing_of(box))
         group.add(box)
@@ -57,14 +57,14 @@ class Membership(Generic[E]):
         self.group_of[box] = group
 
     def remove(self, box: Box) -> FormatGroup[E] | None:
-        """Forget a member and return its group; ``None``: it was no member."""
+        """Forget a member and return its group; ``None``: it was not a member."""
         group = self.group_of.pop(box, None)
         if group is not None:
             self._leave_group(box, group)
         return group
 
     def excluded(self, exclude: Box | None, without: Collection[Box]) -> Collection[Box]:
-        """Return the members among those that shall not get an event."""
+        """Return which of the boxes that are not to get an event are members."""
         try:
             if without:
                 boxes = without if exclude is None else {exclude, *without}
@@ -89,7 +89,7 @@ class Membership(Generic[E]):
     def reached(
         self, batch: Batch[E, Box]
     ) -> Iterator[tuple[FormatGroup[E], Collection[Hashable] | None]]:
-        """Yield the groups that a batch has something for, and on which of their topics."""
+        """Yield each group that a batch has something for, and on which of its topics."""
         if None in batch.topics:
             for group in self._groups.values():
                 yield group, batch.active(group.topics)
@@ -110,7 +110,7 @@ class Membership(Generic[E]):
     def _group(
         self, encode: Encode[E], topics: frozenset[Hashable] | None, framing: Framing | None
     ) -> FormatGroup[E]:
-        """Return the group with a format, topics and a framing, made if there is none."""
+        """Return the group with this format, topics and framing; make it if there is none."""
         group = self._groups.get((encode, topics, framing))
         if group is None:
             # For each group, not for each member.

@@ -133,6 +133,13 @@ class Editor:
         """Cut the word before the cursor."""
         self._kill(self._word_start(), self.at)
 
+    def kill_next_word(self) -> None:
+        """Cut up to the end of the word behind the cursor."""
+        start = self.at
+        self.word_right()
+        end, self.at = self.at, start
+        self._kill(start, end)
+
     def yank(self) -> None:
         """Insert what was cut last."""
         self.insert(self._killed)
