@@ -103,9 +103,10 @@ class Reloads(Protocol):
 
 
 class WebFile(Protocol):
-    """A file that browsers are served.
+    """A file that a network serves to browsers.
 
-    `trionet.chat.page.PageFile` implements it, and `trionet.WebSettings` takes it.
+    `trionet.chat.page.PageFile` implements it, and `trionet.transport.web.settings.WebSettings`
+    uses it.
     """
 
     @property

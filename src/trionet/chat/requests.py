@@ -227,10 +227,10 @@ class Misunderstood(TrionetError):
 
     Args:
         reason: the message.
-        code: a short stable word for programs.
-        id: what the line gave as the id of its request.
-        is_login: whether the line tries to log in. In a format where each line before login does,
-            this does not matter.
+        code: a short stable word for programs; default ``bad-request``.
+        id: what the line gave as the id of its request; default ``None``: nothing.
+        is_login: whether the line tries to log in; default ``False``. In a format where each line
+            before login does, this does not matter.
     """
 
     def __init__(

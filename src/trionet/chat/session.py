@@ -182,7 +182,13 @@ class Session(Answering):
     # -- what the switchboard calls
 
     async def run_errand(self, pace: Pace) -> None:
-        """Carry out the errand, if there is one."""
+        """Carry out the errand, if there is one.
+
+        Args:
+            pace: how fast it may go.
+
+        Cancellation: the errand is given up; what was sent so far stays sent.
+        """
         errand, self.errand = self.errand, None
         if errand is not None:
             await errand(pace)

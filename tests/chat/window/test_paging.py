@@ -7,7 +7,7 @@ from typing import Any
 from trionet.chat.window import calls
 from trionet.chat.window.model import Window
 from typed_window import make_window, press, rows, type_text
-from window_events import entered, event, notice, said
+from window_events import at, entered, event, notice, said
 
 
 def test_scrolling_up_loads_history_without_moving_anything() -> None:
@@ -206,3 +206,35 @@ def test_history_that_is_refused_is_not_asked_for_again() -> None:
     window.not_loaded("lobby")
     press(window, "pageup", "pageup")
     assert window.take_calls() == []
+
+
+def test_numbers_of_another_epoch_may_come_again() -> None:
+    window = make_window()
+    window.hear(event("welcome", name="Ann", epoch="a"))
+    for number in (1, 2, 30):
+        window.hear(said(number, f"old {number}"))
+    window.hear(event("missed", room="lobby", after=30, before=41))
+    window.hear(said(41, "old 41"))
+    window.hear(event("welcome", name="Ann", epoch="b"))
+    window.hear(event("missed", room="lobby", after=41, before=3))
+    window.hear(entered("Ann", last=3))
+    for number in (4, 5, 41):
+        window.hear(said(number, f"new {number}"))
+    window.hear(event("removed", room="lobby", number=42, time=at(1), name="Bea", of=5))
+    assert [one.text for one in window.rooms.shown.log.entries] == [
+        *("old 1", "old 2", "old 30", "10 events are gone", "old 41"),
+        "the server began anew: what was said at the end may be missing",
+        *("new 4", "Bea removed a message", "new 41"),
+    ]
+    assert not window.rooms.shown.is_refused
+
+
+def test_an_epoch_that_begins_while_one_is_connected_is_told() -> None:
+    window = make_window()
+    for number in range(1, 10):
+        window.hear(said(number, f"old {number}"))
+    window.hear(event("epoch", epoch="b", rooms={"lobby": 5, "other": 3}))
+    window.hear(said(6, "new 6"))
+    texts = [one.text for one in window.rooms.shown.log.entries]
+    assert texts[-1] == "new 6"
+    assert texts[-2].startswith("the server began anew")

@@ -157,12 +157,42 @@ async def test_a_restart_of_the_server_shows_a_countdown_and_loses_no_request(
         assert ann.is_up
         assert ann.lag is not None
         assert texts(ann).count("while the line was down") == 1
-        assert texts(ann)[-3:] == [
+        assert texts(ann)[-4:] == [
             "the connection is lost",
             "connected again",
+            "the server began anew: what was said at the end may be missing",
             "while the line was down",
         ]
         assert ann.waiting == 0
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_begins_anew_is_told_of_and_heard(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    first = await serving(network, nursery)
+    async with linked(network) as (ann, link), linked(network, "Bea") as (bea, other):
+        for number in range(20):
+            link.ask(calls.Say("lobby", f"line {number}"))
+        await settle()
+        first.cancel()
+        link.ask(calls.Say("lobby", "while the line was down"))
+        await trio.sleep(1)
+        await serving(network, nursery)
+        await trio.sleep(5)
+        other.ask(calls.Say("lobby", "hello again"))
+        await settle()
+        for window in (ann, bea):
+            assert "the server began anew: what was said at the end may be missing" in texts(window)
+            assert texts(window).count("hello again") == 1
+            assert [text for text in texts(window) if "line " in text][:20] == [
+                f"line {number}" for number in range(20)
+            ]
+        assert texts(ann).count("while the line was down") == 1
+        for _ in range(3):
+            ann.press("pageup")
+        assert ann.take_calls() == []
     nursery.cancel_scope.cancel()
 
 

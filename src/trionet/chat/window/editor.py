@@ -162,7 +162,8 @@ class Editor:
         rows: list[str] = [""]
         width = row = column = 0
         for index, cell in enumerate([*self.cells, ""]):
-            own = 1 if cell in ("", "\n") else grapheme_width(cell)
+            # The cursor needs a column of its own at the end of a line.
+            own = int(index == self.at) if cell in ("", "\n") else grapheme_width(cell)
             if width + own > columns and rows[-1]:
                 rows.append("")
                 width = 0

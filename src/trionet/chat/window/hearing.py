@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from trionet.chat.window.model import Window
 
 
+_ANEW = "the server began anew: what was said at the end may be missing"
+
 # Of a longer name only the beginning is shown: no server that keeps the protocol has one.
 _MAX_NAME = 64
 
@@ -198,6 +200,11 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
 
 def _welcome(window: Window, event: Any) -> None:
     window.set_name(_name(event.name))
+    before, window.epoch = window.epoch, event.epoch
+    if before not in ("", event.epoch):
+        window.tell(_ANEW)
+        for room in window.rooms:
+            room.is_stale = room.name != PRIVATE
 
 
 def _entered(window: Window, event: Any) -> None:
@@ -206,6 +213,9 @@ def _entered(window: Window, event: Any) -> None:
     room.topic = safe_text(event.topic)
     room.set_members(list(map(_name, event.members)))
     room.count = event.count
+    if room.is_stale:
+        room.is_stale = False
+        paging.begin_anew(room, event.last)
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
     # The server may write the name of the room in another way.
@@ -257,10 +267,11 @@ def _missed(window: Window, event: Any) -> None:
 
 
 def _epoch(window: Window, event: Any) -> None:
-    window.tell("the server began anew: what was said at the end may be missing")
+    window.tell(_ANEW)
+    window.epoch = event.epoch
     for name, last in event.rooms.items():
         if name in window.rooms:
-            window.rooms.get(name).last = last
+            paging.begin_anew(window.rooms.get(name), last)
 
 
 def _history(window: Window, event: Any) -> None:

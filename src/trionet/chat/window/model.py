@@ -85,6 +85,8 @@ class Window:
         # Who wrote to this person alone last.
         self.correspondent = ""
         self.ignored = Ignored()
+        # Numbers of events hold within an epoch of the server.
+        self.epoch = ""
         # Rooms of the server that one is not in, for Tab.
         self.known_rooms: dict[str, None] = {}
         # Rooms whose members a person wants listed, and pages of members so far.

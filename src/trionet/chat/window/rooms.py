@@ -44,6 +44,7 @@ class Room:
         asked_around: the number before which its page was asked for, or 0.
         has_begun: whether what was said before one entered has been asked for.
         is_complete: whether there is nothing older.
+        is_stale: whether its numbers may be those of an epoch that has ended.
         is_refused: whether the server gives no history.
     """
 
@@ -63,6 +64,7 @@ class Room:
         self.asked_around = 0
         self.has_begun = name == PRIVATE
         self.is_complete = name == PRIVATE
+        self.is_stale = False
         self.is_refused = name == PRIVATE
         self._speakers: dict[str, int] = {}
 
