@@ -350,20 +350,20 @@ def test_w20_a_message_is_no_longer_than_a_line(web: Room) -> None:
         assert closed(opened) == 1009
 
 
-@pytest.mark.parametrize(
-    "frames",
-    [
-        Frame(Opcode.TEXT, b"{}").serialize(mask=False),
-        b"\x83\x80\x00\x00\x00\x00",
-        b"\xc1\x80\x00\x00\x00\x00",
-        masked(Opcode.CONT, b"x"),
-        masked(Opcode.TEXT, b"{", fin=False) + masked(Opcode.TEXT, b"}"),
-        masked(Opcode.CLOSE, b"\x03"),
-        b"GET / HTTP/1.1\r\n\r\n",
-    ],
-)
-def test_w21_whatever_breaks_the_protocol_is_refused(web: Room, frames: bytes) -> None:
-    assert raw(web, frames) == 1002
+BROKEN = {
+    "not masked": Frame(Opcode.TEXT, b"{}").serialize(mask=False),
+    "unknown opcode": b"\x83\x80\x00\x00\x00\x00",
+    "reserved bit": b"\xc1\x80\x00\x00\x00\x00",
+    "nothing to continue": masked(Opcode.CONT, b"x"),
+    "a message in a message": masked(Opcode.TEXT, b"{", fin=False) + masked(Opcode.TEXT, b"}"),
+    "a close frame of one byte": masked(Opcode.CLOSE, b"\x03"),
+    "a request": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_w21_whatever_breaks_the_protocol_is_refused(web: Room, mistake: str) -> None:
+    assert raw(web, BROKEN[mistake]) == 1002
 
 
 def test_w22_pings_are_answered_in_their_order(web: Room) -> None:
