@@ -65,7 +65,7 @@ def check_name(text: str) -> str:
 
 
 def is_quit(text: str) -> bool:
-    """Return whether a line ends the session: only ``q``, with or without spaces and tabs."""
+    """Return whether a line ends the session: ``q`` alone, with or without spaces and tabs."""
     if type(text) is not str:
         check_kinds(text=(text, str))
     return text.strip(" \t") == QUIT

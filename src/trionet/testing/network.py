@@ -79,10 +79,17 @@ class MemoryNetwork:
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for; see `trionet.SystemNetwork.listen`.
 
+        Args:
+            address: a TCP address or a Unix socket's, or ``web:`` before TCP; port 0 picks a
+                free one.
+            backlog: how many connections wait until they are accepted; default 4,096.
+
         Raises:
             AddressError: `address` cannot be read.
             ListenError: the address is in use, or is neither TCP nor a Unix socket, nor ``web:``
                 before TCP.
+
+        Cancellation: nothing is listened on.
         """
         check_backlog(backlog)
         where = parse_address(address)
@@ -157,7 +164,12 @@ class MemoryNetwork:
         return ours
 
     def random_link(self, *, capacity: int = 64, latency: float = 0.0) -> Link:
-        """Return a link that cuts input at random places, repeatable by the network's seed."""
+        """Return a link that cuts input at random places, repeatable by the network's seed.
+
+        Args:
+            capacity: see `Link`; default 64 bytes, so that senders often wait.
+            latency: see `Link`; default 0 seconds.
+        """
         number = self._random.getrandbits(32)
         counter = iter(range(1 << 30))
         return Link(
@@ -212,7 +224,12 @@ class MemoryNetwork:
 
 
 class MemoryListener(trio.abc.Listener[MemoryStream]):
-    """A listener of a `MemoryNetwork`.
+    """A listener of a `MemoryNetwork`, which makes it.
+
+    Args:
+        network: the network.
+        address: the display address.
+        backlog: how many connections may wait.
 
     Attributes:
         address: its own display address.
@@ -235,7 +252,16 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return f"<{type(self).__name__} on {self.address}: {state}>"
 
     async def offer(self, stream: MemoryStream) -> None:
-        """Put a connection in the queue, waiting while the backlog is full."""
+        """Put a connection in the queue, waiting while the backlog is full.
+
+        Args:
+            stream: the server's end.
+
+        Raises:
+            ConnectError: the listener is closed; the connection was reset.
+
+        Cancellation: the connection is not in the queue.
+        """
         await trio.lowlevel.checkpoint()
         while len(self._queue) >= self._capacity and not self._closed:
             await self._connecters.park()
@@ -274,7 +300,12 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return self._queue.popleft()
 
     async def aclose(self) -> None:
-        """Stop listening, and reset the connections in the queue, as TCP does."""
+        """Stop listening, and reset the connections in the queue, as TCP does.
+
+        Always a checkpoint.
+
+        Cancellation: the listener is closed all the same.
+        """
         if not self._closed:
             self._closed = True
             self._network.forget(self.address)

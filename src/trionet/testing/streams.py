@@ -24,7 +24,7 @@ from trionet.transport.addresses import RemoteAddress
 
 
 class MemoryStream(trio.abc.HalfCloseableStream):
-    """One end of a connection in memory; see `memory_stream_pair`.
+    """One end of a connection in memory; `memory_stream_pair` makes both.
 
     Attributes:
         peer: the other end's display address.
@@ -56,7 +56,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer has ended its sending.
 
+        Args:
+            max_bytes: return no more than this many bytes; default 64 KiB.
+
         Raises:
+            ValueError: `max_bytes` is less than 1.
             trio.BrokenResourceError: the connection was reset.
             trio.ClosedResourceError: this end is closed.
             trio.BusyResourceError: another task is receiving.
@@ -128,7 +132,14 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         return self._out.send(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room; see Trio's SendStream."""
+        """Wait until there is room, or the connection is broken. Always a checkpoint.
+
+        Raises:
+            trio.ClosedResourceError: this end is closed, or has ended its sending.
+            trio.BusyResourceError: another task is sending.
+
+        Cancellation: nothing happens.
+        """
         self._check_not_sending()
         self._sending = True
         try:
@@ -144,7 +155,16 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._check_sendable()
 
     async def send_eof(self) -> None:
-        """End the sending. The peer reads the end of its input; this end can go on receiving."""
+        """End the sending. The peer reads the end of its input; this end can go on receiving.
+
+        Always a checkpoint. Ending it again does nothing.
+
+        Raises:
+            trio.ClosedResourceError: this end is closed.
+            trio.BusyResourceError: another task is sending.
+
+        Cancellation: the sending goes on.
+        """
         self._check_not_sending()
         await trio.lowlevel.checkpoint()
         self._check_open()
@@ -182,8 +202,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         """Let nothing more arrive until `resume`. What has arrived can still be read.
 
         Args:
-            incoming: hold back what the other end sends.
-            outgoing: hold back what this end sends.
+            incoming: hold back what the other end sends; default ``True``.
+            outgoing: hold back what this end sends; default ``True``.
         """
         check_flag("incoming", incoming)
         check_flag("outgoing", outgoing)
@@ -218,6 +238,9 @@ class SendingNowMemoryStream(MemoryStream):
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Send as many bytes as there is room for, and return how many. Never a checkpoint.
 
+        Args:
+            data: the bytes.
+
         Raises:
             trio.BrokenResourceError: the connection was reset, or the other end is closed.
             trio.ClosedResourceError: this end is closed, or has ended its sending.
@@ -231,10 +254,12 @@ class SendingNowMemoryStream(MemoryStream):
         return self.send_nowait(b"".join(pieces))
 
     async def wait_writable(self) -> None:
-        """Wait until there is room or the connection is broken.
+        """Wait until there is room or the connection is broken. Always a checkpoint.
 
         Raises:
             trio.ClosedResourceError: this end is closed, or has ended its sending.
+
+        Cancellation: nothing happens.
         """
         await self._wait_room()
 
@@ -250,7 +275,8 @@ def memory_stream_pair(
     Args:
         link: what the connection is like from the first end to the second; default ``Link()``.
         back: what it is like from the second end to the first; default as `link`.
-        names: the address of each end; an end's ``peer`` is the name of the other.
+        names: the address of each end; an end's ``peer`` is the name of the other. Default
+            ``left`` and ``right``.
 
     Raises:
         TypeError: `link` or `back` is not a `Link`.

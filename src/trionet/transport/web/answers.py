@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from trionet.transport.web.settings import WebFile
+from trionet.abc import WebFile
 
 _POLICY = "; ".join(
     (

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from trionet.abc import WebFile
 from trionet.kinds import check_kind, shown
 from trionet.transport.web.hosts import IPNetwork, parse_authority, parse_networks
-
-
-class WebFile(Protocol):
-    """A file for browsers.
-
-    `trionet.chat.page.PageFile` implements it, and `WebSettings` uses it.
-    """
-
-    @property
-    def media_type(self) -> str:
-        """What it is, such as ``text/html; charset=utf-8``."""
-
-    @property
-    def body(self) -> bytes:
-        """What is in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
