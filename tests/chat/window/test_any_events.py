@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.keys import ACTIONS
@@ -92,7 +92,7 @@ class Chaos:
 
     def _act(self) -> None:
         self.window.paste(self._random.choice(TEXTS))
-        usage = self._random.choice([*COMMANDS.values()]).usage
+        usage = self._random.choice(COMMANDS.all()).usage
         for key in [*usage, " ", *self._random.choice(("", "builds", "Bea", "needle")), "enter"]:
             self.window.press(key)
 
