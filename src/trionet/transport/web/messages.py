@@ -131,8 +131,8 @@ class Messages:
     """The messages of one WebSocket.
 
     Whole text messages in one frame, which nearly all are, are taken apart here. A short one takes
-    0.4 µs, where the library takes 5, and everything that the chat does about it 3. All other frames
-    go to the library, each as soon as it is whole or cannot be taken any more.
+    0.4 µs, where the library takes 5, and everything that the chat does about it 3. All other
+    frames go to the library, each as soon as it is whole or cannot be taken any more.
 
     Args:
         max_line: bytes that a message may have, without its last line end.
