@@ -414,6 +414,9 @@ async def test_a_server_that_drains_answers_requests_until_it_has_ended(
             assert (await answer_to(request(), network))[0] == 503
             # Whoever sends nothing does not keep it.
             await network.connect(HOST)
+        # Whoever asks for its health leaves no line in the log.
+        refused = [event.reason for event in events if isinstance(event, Refused)]
+        assert refused == ["server is closing"]
         assert trio.current_time() < 5
         with pytest.raises(ConnectError, match="cannot connect"):
             await network.connect(HOST)
