@@ -323,3 +323,36 @@ async def test_each_pause_is_told_with_its_length_and_reason(autojump_clock: obj
     [(seconds, why)] = pauses
     assert 0.18 < seconds < 0.32
     assert why == "the server closed the connection"
+
+
+async def test_a_fault_of_a_callback_is_not_lost_among_the_tasks_it_cancels(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    def fail(seconds: float, why: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with (
+            Client(ADDRESS, name="ann", network=network, on_pause=fail),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+            cut(network)
+
+
+async def test_what_the_block_raises_is_raised_by_itself_and_a_cancellation_as_it_is(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    with trio.move_on_after(1) as scope:
+        async with (
+            Client(ADDRESS, name="ann", network=network),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+    assert scope.cancelled_caught
+    with trio.CancelScope() as scope, pytest.raises(ZeroDivisionError):
+        async with Client(ADDRESS, name="ann", network=network):
+            scope.cancel()
+            raise ZeroDivisionError

@@ -6,6 +6,7 @@ it is in `client_connection`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
@@ -16,16 +17,21 @@ from trionet.chat.client_connection import ClientConnection
 from trionet.chat.client_events import (
     Acted,
     ChatEvent,
+    Entered,
     Found,
     History,
+    Left,
+    Members,
     PastEvent,
+    Pong,
     Removed,
     RoomInfo,
+    Rooms,
     Said,
     Told,
     TopicSet,
 )
-from trionet.chat.client_state import Room
+from trionet.chat.client_rooms import Room
 from trionet.checks import check_network
 from trionet.connection.entered_once import EnteredOnce
 from trionet.function_checks import check_callback
@@ -176,7 +182,7 @@ class Client(EnteredOnce):
         Cancellation: the member may be in the room or not.
         """
         check_kinds(room=(room, str))
-        entered: Any = await self._ask(ChatEvent, type="join", room=room)
+        entered = await self._ask(Entered, type="join", room=room)
         return self._rooms.get(entered.room) or Room(
             [*entered.members], entered.count, entered.topic, entered.last
         )
@@ -187,7 +193,7 @@ class Client(EnteredOnce):
         Cancellation: the member may be in the room or not.
         """
         check_kinds(room=(room, str))
-        await self._ask(ChatEvent, type="leave", room=room)
+        await self._ask(Left, type="leave", room=room)
 
     async def topic(self, room: str, text: str) -> TopicSet:
         """Set a room's topic; an empty text removes it. Raises as `say`.
@@ -216,15 +222,15 @@ class Client(EnteredOnce):
     async def who(self, room: str) -> list[str]:
         """Return all members of a room, in the order of joining. Raises as `say`."""
         check_kinds(room=(room, str))
-        return [*await self._list(type="who", room=room)]
+        return await self._list(Members, type="who", room=room)
 
     async def list_rooms(self) -> list[RoomInfo]:
         """Return all rooms of the chat. Raises as `say`."""
-        return [*await self._list(type="rooms")]
+        return await self._list(Rooms, type="rooms")
 
     async def ping(self) -> None:
         """Wait until the server has answered everything before this. Raises as `say`."""
-        await self._ask(ChatEvent, type="ping")
+        await self._ask(Pong, type="ping")
 
     async def history(
         self, room: str, *, after: int | None = None, before: int | None = None
@@ -234,22 +240,27 @@ class Client(EnteredOnce):
         Args:
             room: any room; ``"@"``: this member's private messages.
             after: yield what has greater numbers, the oldest first.
-            before: yield what has smaller numbers; not together with `after`.
+            before: yield what has smaller numbers.
+
+        What a ``missed`` with a room has told of comes by
+        ``history(event.room, after=event.after, before=event.before)``, as far as it is kept.
 
         Raises: as `say`.
         """
-        check_kinds(room=(room, str))
+        check_kinds(room=(room, str), **_kinds(int, after=after, before=before))
         while True:
-            beside = _given(after=after, before=before)
-            page = await self._ask(History, type="history", room=room, limit=_PAGE, **beside)
+            where = _given(before=before) if after is None else {"after": after}
+            page = await self._ask(History, type="history", room=room, limit=_PAGE, **where)
             for event in page.events if after is not None else reversed(page.events):
+                if not (after or -1) < event.number < (before or math.inf):
+                    return
                 yield event
+                if after is None:
+                    before = event.number
+                else:
+                    after = event.number
             if not page.more or not page.events:
                 return
-            if after is not None:
-                after = page.events[-1].number
-            else:
-                before = page.events[0].number
 
     async def search(
         self,
@@ -269,19 +280,25 @@ class Client(EnteredOnce):
             before: only smaller numbers; needs a room.
             limit: how many at most, up to 500.
         """
-        check_kinds(text=(text, str), limit=(limit, int))
+        check_kinds(text=(text, str), limit=(limit, int), **_kinds(int, before=before))
+        check_kinds(**_kinds(str, room=room, name=name))
         given = _given(room=room, name=name, before=before, limit=limit)
         return await self._ask(Found, type="search", text=text, **given)
 
     def _run(self) -> AbstractAsyncContextManager[None]:
         return self._connection.run()
 
-    async def _list(self, **fields: Any) -> list[Any]:
+    async def _list(self, kind: type[ChatEvent], **fields: Any) -> list[Any]:
         parts: list[Any] = []
-        await self._ask(ChatEvent, parts, **fields)
+        await self._ask(kind, parts, **fields)
         return parts
 
 
 def _given(**fields: Any) -> dict[str, Any]:
     """Return the fields of a request that are not left out."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _kinds(kind: type, **arguments: object) -> dict[str, tuple[object, type]]:
+    """Return arguments that may be left out, for `check_kinds`."""
+    return {name: (value, kind) for name, value in _given(**arguments).items()}
