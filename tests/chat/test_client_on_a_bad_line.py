@@ -139,7 +139,11 @@ class Talker:
         with trio.fail_after(60):
             client = self.client
             receipt = await client.say("lobby", "a secret")
-            assert (await client.remove("lobby", receipt.number)).of == receipt.number
+            try:
+                assert (await client.remove("lobby", receipt.number)).of == receipt.number
+            except RequestRefused as error:
+                # It was lost for so long, twice, that this was said by somebody else.
+                self.failed += [error] * (error.code != "forbidden")
             assert client.name in await client.who("lobby")
             assert [event async for event in client.history("lobby", after=receipt.number)]
             await client.join("builds")

@@ -6,7 +6,6 @@ it is in `client_connection`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
@@ -19,7 +18,6 @@ from trionet.chat.client_events import (
     ChatEvent,
     Entered,
     Found,
-    History,
     Left,
     Members,
     PastEvent,
@@ -31,6 +29,7 @@ from trionet.chat.client_events import (
     Told,
     TopicSet,
 )
+from trionet.chat.client_history import Past
 from trionet.chat.client_rooms import Room
 from trionet.checks import check_network
 from trionet.connection.entered_once import EnteredOnce
@@ -38,9 +37,6 @@ from trionet.function_checks import check_callback
 from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
-
-# Events that one page of the history has: as many as one line usually holds.
-_PAGE = 200
 
 
 class Client(EnteredOnce):
@@ -232,35 +228,26 @@ class Client(EnteredOnce):
         """Wait until the server has answered everything before this. Raises as `say`."""
         await self._ask(Pong, type="ping")
 
-    async def history(
+    def history(
         self, room: str, *, after: int | None = None, before: int | None = None
     ) -> AsyncIterator[PastEvent]:
-        """Yield what happened in a room, the newest first, asking for pages as they are needed.
+        """Return an async iterator over a room's past, which asks for pages as they are needed.
+
+        The newest comes first; with `after`, the oldest. For what a ``missed`` tells of, call
+        ``history(event.room, after=event.after, before=event.before)``.
 
         Args:
             room: any room; ``"@"``: this member's private messages.
-            after: yield what has greater numbers, the oldest first.
-            before: yield what has smaller numbers.
+            after: only what has greater numbers.
+            before: only what has smaller numbers.
 
-        What a ``missed`` with a room has told of comes by
-        ``history(event.room, after=event.after, before=event.before)``, as far as it is kept.
+        Raises:
+            TypeError: an argument has the wrong type.
 
-        Raises: as `say`.
+        Its steps raise as `say`. Cancellation: no event is lost.
         """
         check_kinds(room=(room, str), **_kinds(int, after=after, before=before))
-        while True:
-            where = _given(before=before) if after is None else {"after": after}
-            page = await self._ask(History, type="history", room=room, limit=_PAGE, **where)
-            for event in page.events if after is not None else reversed(page.events):
-                if not (after or -1) < event.number < (before or math.inf):
-                    return
-                yield event
-                if after is None:
-                    before = event.number
-                else:
-                    after = event.number
-            if not page.more or not page.events:
-                return
+        return Past(self._ask, room, after, before)
 
     async def search(
         self,
