@@ -378,9 +378,7 @@ async def test_chat_logger_goes_on_where_it_was(autojump_clock: MockClock, tmp_p
                     await trio.sleep(1)
                     await ann.say("lobby", text)
                     # Its line breaks, and it hears what it missed.
-                    logger = network.streams[-1]
-                    logger._in.destroy()
-                    logger._out.destroy()
+                    network.streams[-1].sever()
                     await ann.say("lobby", f"while {text}")
             await ann.say("lobby", f"after {text}")
         past = [event.number async for event in ann.history("lobby", after=0)]

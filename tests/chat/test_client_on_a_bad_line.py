@@ -65,14 +65,12 @@ class Line:
             stream = self._streams[-1]
             match self._choose.randrange(4):
                 case 0:
-                    stream._in.destroy()
-                    stream._out.destroy()
+                    stream.sever()
                 case 1:
                     stream.stall()
                     await trio.sleep(self._choose.uniform(0, 1.5 * GRACE))
                     if self._choose.random() < 0.5:
-                        stream._in.destroy()
-                        stream._out.destroy()
+                        stream.sever()
                     else:
                         stream.resume()
                 case 2:
