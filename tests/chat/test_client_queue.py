@@ -34,7 +34,7 @@ def test_a_full_queue_drops_its_oldest_and_tells_how_many() -> None:
         ([told(3), told(4)], Missed("@", 2, 5, count=2)),
         ([said(3), Missed("lobby", 4, 9)], Missed("lobby", 2, 9, count=2)),
         ([said(3), said(4), said(7, "builds")], Missed(count=3)),
-        ([said(3), Pong()], Missed(count=2)),
+        ([Pong(), said(3), Missed(count=5)], Missed("lobby", 2, 4, count=7)),
         # The receipt of a private message has a number of its receiver's.
         ([told(7, re=1)], Missed(count=1)),
     ],

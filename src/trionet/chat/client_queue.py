@@ -19,8 +19,8 @@ _LEAST = 100
 class EventQueue:
     """First in, first out. When it is full, one `Missed` takes the place of the oldest events.
 
-    If all of those are of one room, the `Missed` says between which numbers they were, so that the
-    history can be asked for them.
+    If all of those that have a number are of one room, the `Missed` says between which numbers they
+    were, so that the history can be asked for them.
 
     Args:
         limit: how many bytes of lines it holds.
@@ -30,10 +30,10 @@ class EventQueue:
         self._limit = limit
         self._events: deque[tuple[ChatEvent, int]] = deque()
         self._size = 0
-        self._dropped: Missed | None = None
+        self._dropped = _Gap()
 
     def __len__(self) -> int:
-        return len(self._events) + (self._dropped is not None)
+        return len(self._events) + (self._dropped.count > 0)
 
     def put(self, event: ChatEvent, size: int) -> None:
         """Add an event whose line had this many bytes."""
@@ -43,13 +43,12 @@ class EventQueue:
         while self._size > self._limit:
             dropped, size = self._events.popleft()
             self._size -= size
-            gap = _gap_of(dropped)
-            self._dropped = gap if self._dropped is None else _joined(self._dropped, gap)
+            self._dropped.add(dropped)
 
     def take(self) -> ChatEvent | None:
         """Return the oldest event; ``None``: there is none."""
-        if self._dropped is not None:
-            missed, self._dropped = self._dropped, None
+        if self._dropped.count:
+            missed, self._dropped = self._dropped.told(), _Gap()
             return missed
         if not self._events:
             return None
@@ -58,22 +57,46 @@ class EventQueue:
         return event
 
 
-def _gap_of(event: ChatEvent) -> Missed:
-    """Return what says that an event is missing."""
+class _Gap:
+    """What was dropped.
+
+    Attributes:
+        count: how many events.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._room: str | None = None
+        self._after = self._before = 0
+        self._is_mixed = False
+
+    def add(self, event: ChatEvent) -> None:
+        """Take note of an event that comes behind all others."""
+        self.count += (event.count or 1) if isinstance(event, Missed) else 1
+        room, after, before = _place_of(event)
+        if room is None:
+            return
+        if self._room is None:
+            self._room, self._after, self._before = room, after, before
+        elif room == self._room:
+            self._after, self._before = min(self._after, after), max(self._before, before)
+        else:
+            self._is_mixed = True
+
+    def told(self) -> Missed:
+        """Return the event that tells of it."""
+        if self._is_mixed or self._room is None:
+            return Missed(count=self.count)
+        return Missed(self._room, self._after, self._before, count=self.count)
+
+
+def _place_of(event: ChatEvent) -> tuple[str | None, int, int]:
+    """Return the room of an event, and the numbers between which it is; ``None``: it has none."""
     if isinstance(event, Missed):
-        return Missed(event.room, event.after, event.before, count=event.count or 1)
+        return event.room, event.after or 0, event.before or 0
     if isinstance(event, RoomEvent):
-        return Missed(event.room, event.number - 1, event.number + 1, count=1)
+        return event.room, event.number - 1, event.number + 1
+    # The sender's receipt has a number of the receiver's.
     if isinstance(event, Told) and (event.re is None or event.from_ == event.to):
-        return Missed(PRIVATE, event.number - 1, event.number + 1, count=1)
-    return Missed(count=1)
-
-
-def _joined(one: Missed, other: Missed) -> Missed:
-    """Return what says that two gaps are missing, with a room if it is the same."""
-    count = (one.count or 0) + (other.count or 0)
-    if one.room is None or one.room != other.room:
-        return Missed(count=count)
-    after = min(one.after or 0, other.after or 0)
-    before = max(one.before or 0, other.before or 0)
-    return Missed(one.room, after, before, count=count)
+        return PRIVATE, event.number - 1, event.number + 1
+    return None, 0, 0
