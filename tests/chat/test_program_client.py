@@ -187,6 +187,9 @@ async def test_a_client_comes_back_after_a_restart_and_goes_on(autojump_clock: o
             scope = await nursery.start(_in_scope, start)
             assert (await ann.say("builds", "back")).text == "back"
             assert [*ann.rooms] == ["lobby", "builds"]
+            with trio.fail_after(60):
+                missed = [await next_of(ann, "missed") for _ in range(2)]
+            assert [one.room for one in missed] == ["lobby", "builds"]
         scope.cancel()
 
 

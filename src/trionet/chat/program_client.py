@@ -51,8 +51,9 @@ class Client(EnteredOnce):
 
     When the connection is lost, the client connects again in growing pauses, for ever, and resumes
     where it was: what happened meanwhile follows, and requests that were not answered are repeated.
-    A message is said once even then. What could not be got is told by an event of type ``missed``
-    (page back with `history`) or ``epoch`` (the server has forgotten).
+    Nothing is said twice even then. Where the server has forgotten this member, the client looks
+    into the history before it says anything again. What could not be got is told by an event of
+    type ``missed`` (ask `history` for it) or ``epoch`` (the server has begun its numbers anew).
 
     Args:
         address: where the server is; see `trionet.parse_address`.
@@ -60,8 +61,7 @@ class Client(EnteredOnce):
         network: what to connect over; default the real network.
         rooms: where it starts; default the lobby.
         hold: whether the server keeps its place for a while (60 s unless the operator has changed
-            it) when the connection is lost; default true. Without it, others are told that it left,
-            and a message whose receipt was lost may be said again.
+            it) when the connection is lost; default true. Without it, others are told that it left.
         on_pause: called before each pause, with its length in seconds and a text that says why the
             connection was lost or not made; default ``None``: nothing is told. Not async.
 
@@ -76,7 +76,8 @@ class Client(EnteredOnce):
 
     Entering raises:
         ConnectError: nobody answers there. It is not tried again.
-        ConnectionLost: the server closed the connection, or does not speak this protocol.
+        ConnectionLost: the server closed the connection, is full, does not answer within 30
+            seconds, or does not speak this protocol.
         NameTaken: another member has this name, or one that looks like it.
         NameRefused: nobody can have this name.
         RequestRefused: the server refused the login for another reason.
@@ -86,7 +87,8 @@ class Client(EnteredOnce):
     Resource handling: the client's tasks and its connection end with the block. What the block
     raises is not wrapped in a group. Leaving waits until everything is answered and the server has
     closed, for two seconds at most; if the block has failed or was cancelled, for one.
-    Events that are not taken are kept up to 1 MiB; then a ``missed`` takes the oldest ones' place.
+    Events that are not taken are kept up to 1 MiB, each counted as its line, or as 100 bytes if
+    that is shorter; then a ``missed`` takes the oldest ones' place.
     At most 64 requests are under way; more wait for their turn.
     """
 
@@ -154,7 +156,8 @@ class Client(EnteredOnce):
         Raises:
             TypeError: an argument is no text.
             RequestRefused: the server refused it; nothing was said.
-            ConnectionLost: the server does not let this member come back.
+            ConnectionLost: the server does not let this member come back; or the connection was
+                lost, and nobody knows any more whether it was said.
             trio.ClosedResourceError: the client is used outside its block.
 
         Cancellation: the text may be said or not, never twice. Always a checkpoint.

@@ -69,12 +69,14 @@ async def follow(client: chat.Client, since: int | None) -> AsyncGenerator[ChatE
         if isinstance(event, Error) and event.room is not None and not client.rooms:
             raise chat.RequestRefused(event.code, event.reason)
         if isinstance(event, Entered) and since is not None:
-            async for past in _past(client, event, since):
-                yield past
+            async with aclosing(_past(client, event, since)) as events:
+                async for past in events:
+                    yield past
             since = None
         if isinstance(event, Missed) and event.room is not None:
-            async for past in _fill(client, event):
-                yield past
+            async with aclosing(_fill(client, event)) as events:
+                async for past in events:
+                    yield past
         else:
             yield event
 
