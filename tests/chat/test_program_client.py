@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -357,3 +357,23 @@ async def test_what_the_block_raises_is_raised_by_itself_and_a_cancellation_as_i
         async with Client(ADDRESS, name="ann", network=network):
             scope.cancel()
             raise ZeroDivisionError
+
+
+async def test_a_loop_over_the_past_may_be_left_in_any_way(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    async with Client(ADDRESS, name="ann", network=network) as ann:
+        for _ in range(5):
+            await ann.say("lobby", "x")
+        async for newest in ann.history("lobby"):
+            assert newest.number == 6
+            break
+        async with aclosing(ann.history("lobby", after=2)) as past:
+            assert (await anext(past)).number == 3
+        assert [one async for one in past] == []
+        between = [one.number async for one in ann.history("lobby", after=2, before=5)]
+        assert between == [3, 4]
+        wrong: list[dict[str, Any]] = [{"after": "2"}, {"before": 2.5}, {"after": True}]
+        for arguments in wrong:
+            with pytest.raises(TypeError):
+                ann.history("lobby", **arguments)

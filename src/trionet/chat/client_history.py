@@ -67,6 +67,12 @@ class Past:
             self._after = event.number
         return event
 
+    async def aclose(self) -> None:
+        """End the iteration. For ``aclosing``: there is no need to. Always a checkpoint."""
+        self._page.clear()
+        self._is_over = True
+        await trio.lowlevel.checkpoint()
+
     async def _turn(self) -> None:
         where: dict[str, Any] = {"limit": _PAGE}
         if self._after is not None:

@@ -7,8 +7,8 @@ from collections import deque
 from trionet.chat.client_events import ChatEvent, Missed, RoomEvent, Told
 from trionet.chat.client_rooms import PRIVATE
 
-# What a program that stands still for a while should find again: some 8,000 messages. Beyond that
-# it pages back in the history.
+# What a program that pauses for a while should still find: some 8,000 messages. Beyond that it can
+# page back in the history.
 MAX_QUEUED = 1 << 20
 
 # What an event counts at least. The shortest event of an honest server has some 100 bytes; a line
@@ -71,7 +71,7 @@ class _Gap:
         self._is_mixed = False
 
     def add(self, event: ChatEvent) -> None:
-        """Take note of an event that comes behind all others."""
+        """Note an event that comes behind all others."""
         self.count += (event.count or 1) if isinstance(event, Missed) else 1
         room, after, before = _place_of(event)
         if room is None:

@@ -156,7 +156,7 @@ class Ask:
         self.line = msgspec.json.encode({**self.fields, "id": id_}).decode()
 
     def again(self) -> None:
-        """Take note that it was not answered, and may have been carried out."""
+        """Note that it was not answered, and may have been carried out."""
         self.is_sent = False
         self.is_doubtful = True
         self.parts.clear()
@@ -203,7 +203,7 @@ class Lookup:
         return msgspec.json.encode({**fields, "id": id_}).decode()
 
     def goes_on(self, page: History) -> bool:
-        """Take note of a page, and tell whether there is another to look into."""
+        """Note a page, and tell whether there is another to look into."""
         last = page.events[-1].number if page.events else 0
         is_over = not self.asks or not page.more or last <= self._after
         self._after, self.id = last, None

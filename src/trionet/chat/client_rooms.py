@@ -36,7 +36,7 @@ class Room:
     """A room that this client is in, as of the last event received.
 
     Attributes:
-        members: in the order of joining. In a room of more than 20 these are the first, until
+        members: in the order of joining. In a room of more than 20 these are the first 20, until
             `Client.who` has asked for all.
         count: how many members there are.
         topic: empty: none.
@@ -71,14 +71,14 @@ class KnownRooms:
         self.seen: dict[str, int] = {}
 
     def lost(self) -> None:
-        """Take note that the connection is lost."""
+        """Note that the connection is lost."""
         for room in self.rooms.values():
             if room.is_current:
                 room.was_complete = room.is_complete
             room.is_current = False
 
     def synced(self) -> list[str]:
-        """Take note that all is told, and return the rooms whose members have to be asked for.
+        """Note that all is told, and return the rooms whose members have to be asked for.
 
         Those are the rooms whose members were all known before the connection was lost.
         """

@@ -1,9 +1,9 @@
-"""What a chat's client knows, and what it has to say because of it. Pure.
+"""What a chat's client knows, and what it has to send because of it. Pure.
 
 The plan of this file: a `ClientState` gets each event with `receive`, returns those that the user
 should see, and answers the requests (`Ask`) that wait. After a lost connection (`lost`) it makes a
-login that resumes (`login`), and from the end of the replay on `take_lines` has the requests again
-that nobody has answered. A ping behind the login marks that end: its pong stands behind the replay.
+login that resumes (`login`). Once the replay has ended, `take_lines` returns the unanswered
+requests again. A ping after the login marks that end: its pong comes after the replay.
 
 Such a ping is sent at other times too. Whatever was sent before it and is not answered when its
 pong comes was refused without a name, or its answer was dropped.
@@ -39,15 +39,20 @@ _UNREADABLE = ("bad-json", "bad-line", "bad-request")
 
 
 class ClientState:
-    """See the head of this file.
+    """What one client knows; see the head of this file.
+
+    Args:
+        name: the name to log in with.
+        rooms: the rooms to start in.
+        hold: whether the server is to hold the member when its connection ends.
 
     Attributes:
-        name: this member's.
+        name: this member's name.
         rooms: the rooms it is in.
-        is_live: whether everything was replayed to the present connection.
-        is_logged_in: whether the present connection is.
-        is_useless: whether the present connection has to be given up: its welcome was dropped.
-        ended: why not to come back, once the server has said so.
+        is_logged_in: whether the present connection is logged in.
+        is_live: whether everything was replayed to it, too.
+        is_useless: whether it has to be given up: its welcome was dropped.
+        ended: why the client must not come back; ``None``: it may.
     """
 
     def __init__(self, name: str, rooms: tuple[str, ...], *, hold: bool) -> None:
@@ -79,7 +84,7 @@ class ClientState:
 
     @property
     def waiting(self) -> int:
-        """How many requests are not answered."""
+        """How many requests have no answer yet."""
         return len(self._asks)
 
     @property
@@ -114,7 +119,7 @@ class ClientState:
         return ask
 
     def give_up(self, ask: Ask) -> None:
-        """Take note that nobody waits for a request: it is not sent, or not sent again."""
+        """Note that nobody waits for a request any more: it is not sent, or not sent again."""
         ask.is_wanted = False
         if not ask.is_sent:
             self._forget(ask)
@@ -138,7 +143,7 @@ class ClientState:
         return lines
 
     def lost(self) -> None:
-        """Take note that the connection is lost."""
+        """Note that the connection is lost."""
         self.is_live = self.is_logged_in = self.is_useless = self._must_sync = False
         self._complaint = None
         self._lookups.clear()
@@ -192,7 +197,7 @@ class ClientState:
         elif isinstance(event, Welcome):
             self._welcome(event)
         elif isinstance(event, Renamed) and event.re is not None:
-            # `re` stands in the copy of whoever did it, and in that of each shared room.
+            # Only the copy of the member who did it has `re`, in each of its rooms.
             self.name = event.to
         elif isinstance(event, Closing) and event.reason == "taken over":
             self.ended = "another connection has taken this member over"

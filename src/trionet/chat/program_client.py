@@ -6,7 +6,7 @@ it is in `client_connection`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any, Self
@@ -20,7 +20,6 @@ from trionet.chat.client_events import (
     Found,
     Left,
     Members,
-    PastEvent,
     Pong,
     Removed,
     RoomInfo,
@@ -231,9 +230,7 @@ class Client(EnteredOnce):
         """Wait until the server has answered everything before this. Raises as `say`."""
         await self._ask(Pong, type="ping")
 
-    def history(
-        self, room: str, *, after: int | None = None, before: int | None = None
-    ) -> AsyncIterator[PastEvent]:
+    def history(self, room: str, *, after: int | None = None, before: int | None = None) -> Past:
         """Return an async iterator over a room's past, which asks for pages as they are needed.
 
         The newest comes first; with `after`, the oldest. For what a ``missed`` tells of, call
