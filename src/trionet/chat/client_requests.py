@@ -153,7 +153,7 @@ class Ask:
     def renumber(self, id_: int) -> None:
         """Take another id."""
         self.id = id_
-        self.line = msgspec.json.encode({**self.fields, "id": id_}).decode()
+        self.line = as_line({**self.fields, "id": id_})
 
     def again(self) -> None:
         """Note that it was not answered, and may have been carried out."""
@@ -200,7 +200,7 @@ class Lookup:
         """Return the request for the next page."""
         self.id = id_
         fields = {"type": "history", "room": self._room, "after": self._after, "limit": 500}
-        return msgspec.json.encode({**fields, "id": id_}).decode()
+        return as_line({**fields, "id": id_})
 
     def goes_on(self, page: History) -> bool:
         """Note a page, and tell whether there is another to look into."""
@@ -222,3 +222,12 @@ class Lookup:
                     self.asks.remove(ask)
                     return ask
         return None
+
+
+def as_line(fields: dict[str, Any]) -> str:
+    """Return a request as it is sent.
+
+    Raises:
+        UnicodeEncodeError: a text has half of a surrogate pair.
+    """
+    return msgspec.json.encode(fields).decode()

@@ -31,7 +31,7 @@ from trionet.chat.client_events import (
     Told,
     Welcome,
 )
-from trionet.chat.client_requests import UNKNOWN, Ask, Lookup
+from trionet.chat.client_requests import UNKNOWN, Ask, Lookup, as_line
 from trionet.chat.client_rooms import PRIVATE, KnownRooms, Room
 
 # The errors for a line of which the server could not even read the `id`.
@@ -106,7 +106,7 @@ class ClientState:
             fields["rooms"] = [room for room in self.rooms if room not in leaving]
             fields |= {"token": self._token, "seen": self._known.seen, "epoch": self._epoch}
         fields["id"] = self._login
-        return [_line(fields), _line({"type": "ping", "id": self._sync})]
+        return [as_line(fields), as_line({"type": "ping", "id": self._sync})]
 
     def ask(self, fields: dict[str, Any], on_done: Callable[[], object]) -> Ask:
         """Add a request; `take_lines` has it next.
@@ -132,7 +132,7 @@ class ClientState:
         if self._must_sync:
             self._must_sync = False
             self._sync, self._sync_order = self._next_id(), self._last_order
-            lines.append(_line({"type": "ping", "id": self._sync}))
+            lines.append(as_line({"type": "ping", "id": self._sync}))
         if not self.is_live:
             return lines
         lines += [one.next_page(self._next_id()) for one in self._lookups if one.id is None]
@@ -252,7 +252,7 @@ class ClientState:
             self.is_live = True
             for room in self._known.synced():
                 # Nobody waits for it, so that it is not repeated.
-                self.ask({"type": "who", "room": room}, _nothing).is_wanted = False
+                self.ask({"type": "who", "room": room}, lambda: None).is_wanted = False
         self._settle_doubts()
 
     def _lost_answer(self, ask: Ask) -> None:
@@ -347,11 +347,3 @@ class ClientState:
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
-
-
-def _nothing() -> None:
-    pass
-
-
-def _line(fields: dict[str, Any]) -> str:
-    return msgspec.json.encode(fields).decode()
