@@ -27,6 +27,7 @@ from trionet.connection.linestream import LineStream as LineStream
 from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
 from trionet.encoding import encode_lines as encode_lines
@@ -63,6 +64,7 @@ from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice
 from trionet.program.run import run as run
+from trionet.program.service import Service as Service
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve

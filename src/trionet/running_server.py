@@ -22,7 +22,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import trio
 
@@ -38,6 +38,7 @@ from trionet.connection.opening import Opening
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import SafeNotices, safe_notices
+from trionet.connection.statistics import Statistics, Totals
 from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
@@ -71,6 +72,8 @@ class Server:
 
     Attributes:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
+        state: what the lifespan yields, see `serve`; without one, ``None`` until the program puts
+            here what its handlers share.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Server:
         if opening is not None:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
+        self.state: Any = None
         self._listeners = listeners
         self._limits = limits
         self._when_full = when_full
@@ -123,10 +127,17 @@ class Server:
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
+        self._totals = Totals()
         self._lingerers = Lingerers()
         self._turning_away = TurningAway(limits, self._lingerers)
         self._lifetimes = Lifetimes(
-            handler, limits, self._deadlines, self._places, self._lingerers, report=self._report
+            handler,
+            limits,
+            self._deadlines,
+            self._places,
+            self._lingerers,
+            self._totals,
+            report=self._report,
         )
         self._draining = trio.Event()
         self._drain_by = math.inf
@@ -139,15 +150,22 @@ class Server:
                 cast(TurnsAway, listener).refusal = self._encode_notice(ServerFull())
 
     @property
-    def connections(self) -> int:
-        """How many connections are being served now."""
-        return len(self._places.connections)
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections that are being served now, the oldest first."""
+        return tuple(self._places.connections)
+
+    def statistics(self) -> Statistics:
+        """Return what this server has done so far. Never a checkpoint.
+
+        It takes some 0.3 µs for each connection that is being served.
+        """
+        return self._totals.with_those(self._places.connections)
 
     def __repr__(self) -> str:
         if self._ended.is_set():
             state = "ended"
         else:
-            served = self.connections
+            served = len(self._places.connections)
             state = f"{served} connection{'' if served == 1 else 's'}"
             if self._draining.is_set():
                 state += ", draining"
@@ -242,6 +260,11 @@ class Server:
                     nursery.start_soon(self._readiness.run)
 
     def _report(self, event: ServerEvent) -> None:
+        kind = type(event)
+        if kind is Opened:
+            self._totals.opened += 1
+        elif kind is Refused:
+            self._totals.refused += 1
         if self._on_event is not None:
             self._on_event(event)
 
@@ -322,6 +345,7 @@ class Server:
             identifies=self._identifies,
             on_identified=self._report_identified,
             opening=self._opening,
+            server=self,
         )
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run

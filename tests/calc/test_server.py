@@ -277,7 +277,7 @@ async def test_a_client_that_leaves_without_a_name_is_not_shown(
         await end(nobody)
         await trio.sleep(60)
         assert calc.shown == []
-        assert calc.server.connections == 0
+        assert len(calc.server.connections) == 0
 
 
 async def test_a_client_that_leaves_before_reading_harms_nobody(

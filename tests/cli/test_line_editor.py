@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from shell import SHELL
 from trionet.calc.grammar import NAMES
 from trionet.cli.line_editor import LineEditor
 from trionet.cli.prompt_thread import PromptThread
@@ -664,38 +665,10 @@ async def test_ctrl_c_ends_a_client_that_waits_for_the_calculator(programs: Prog
     assert ann.modes == ann.modes_before
 
 
-# The essence of a shell: it has the terminal, gives it to the program, and takes it back when the
-# program stops. The next line typed resumes the program, in the foreground unless it is `bg`.
-_SHELL = """
-import os, signal, sys, termios, fcntl
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-modes = termios.tcgetattr(0)
-signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-child = os.fork()
-if child == 0:
-    os.setpgid(0, 0)
-    os.tcsetpgrp(0, os.getpgrp())
-    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-    from trionet.cli.main import main
-    main()
-while True:
-    _, status = os.waitpid(child, os.WUNTRACED)
-    if not os.WIFSTOPPED(status):
-        sys.exit(os.waitstatus_to_exitcode(status))
-    assert os.WSTOPSIG(status) in (signal.SIGTSTP, signal.SIGTTIN)
-    os.tcsetpgrp(0, os.getpgrp())
-    as_before = termios.tcgetattr(0) == modes
-    os.write(1, b"stopped\\n" if as_before else b"stopped with other modes\\n")
-    if sys.stdin.readline() == "fg\\n":
-        os.tcsetpgrp(0, child)
-    os.killpg(child, signal.SIGCONT)
-"""
-
-
 async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     shown = [WELCOME]
@@ -719,7 +692,7 @@ async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> 
 async def test_a_program_in_the_background_leaves_the_terminal_alone(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     await ann.type("half\x1a")
@@ -753,7 +726,7 @@ async def test_the_prompt_is_removed_before_the_program_is_suspended_even_on_a_b
 ) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _BUSY + _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _BUSY + SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     await ann.type("half")

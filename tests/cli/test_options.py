@@ -127,7 +127,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             await client.send("a", *(["1"] if is_calculator else []))
             answer = await client.receive()
             assert answer == "1" if is_calculator else answer.startswith("*** welcome, a ")
-            assert server.connections == 1
+            assert len(server.connections) == 1
             await server.drain()
             runtime.served.append(answer)
             nursery.cancel_scope.cancel()

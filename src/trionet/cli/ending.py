@@ -18,6 +18,7 @@ from trionet.errors import system_reason
 # Exit statuses. Shells add the number of a signal to the last one, by convention.
 DONE = 0
 FAILED = 1
+USAGE_ERROR = 2
 SIGNALLED = 128
 
 

@@ -12,10 +12,11 @@ import typer
 from trionet._version import __version__
 from trionet.cli.calc_commands import calc
 from trionet.cli.chat_commands import chat
+from trionet.cli.run_command import run_target
 
 app = typer.Typer(
     name="trionet",
-    help="A calculator and a chat room for people on one network, on a Trio toolkit.",
+    help="A calculator and a chat for people on one network, and services of your own.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,6 +56,9 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+app.command("run")(run_target)
 
 
 @app.command("demo")

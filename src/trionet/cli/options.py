@@ -28,14 +28,14 @@ class LimitOption(NamedTuple):
             is ``None``.
         metavar: the placeholder for the value in the help.
         help: its sentence in the help.
-        services: the services whose serve command has the option.
+        services: the services whose serve command has the option; ``run``: the command `run`.
     """
 
     option: str
     name: str
     metavar: str
     help: str
-    services: Sequence[str] = ("calc", "chat")
+    services: Sequence[str] = ("calc", "chat", "run")
 
 
 # In the order in which the help shows them.
@@ -72,14 +72,14 @@ LIMIT_OPTIONS = (
         "rate",
         "LINES_PER_SECOND",
         "Lines a second from one client; more are slowed. 0: no limit.",
-        services=("chat",),
+        services=("chat", "run"),
     ),
     LimitOption(
         "--burst",
         "burst",
         "LINES",
         "Lines that one client may send at once, with --rate.",
-        services=("chat",),
+        services=("chat", "run"),
     ),
     LimitOption(
         "--handshake-timeout",
@@ -91,7 +91,7 @@ LIMIT_OPTIONS = (
         "--login-timeout",
         "login_timeout",
         "SECONDS",
-        "Time until a name is accepted. 0: no limit.",
+        "Time for a first line, or until a name is accepted. 0: no limit.",
     ),
     LimitOption(
         "--idle-timeout",
@@ -124,7 +124,7 @@ def takes_limits(
     and with one keyword for each row of the table that is not a field of `Limits`.
 
     Args:
-        service: ``calc`` or ``chat``; only the rows for this service count.
+        service: ``calc``, ``chat`` or ``run``; only the rows for this service count.
         defaults: the limits without any option. The help shows them.
         table: the rows.
     """

@@ -312,4 +312,6 @@ async def serve_until_signalled(
         runtime.out.print(line)
         on_announced(line)
 
-    await serving.serve_until_signalled(serve, ending, show=show, tell=runtime.log, network=network)
+    await serving.serve_until_signalled(
+        [serve], ending, show=show, tell=runtime.log, networks=[network]
+    )

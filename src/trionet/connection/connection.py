@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
@@ -37,6 +38,10 @@ from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, LineRejected, Notice
+from trionet.text.safe import safe_text
+
+if TYPE_CHECKING:
+    from trionet.running_server import Server
 
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
@@ -61,15 +66,25 @@ class Connection(PeerDeadlines):
         name: who the peer is, once `identify` was called; ``None`` before.
         outbox: what goes to the peer. Everything that is sent passes through it, in order.
         stream: the stream under both, for what they do not cover. Do not send on it.
+        server: the `Server` that it belongs to; ``server.state`` is what the lifespan has made.
+        state: a namespace for what the service keeps about this peer:
+            ``connection.state.room = "builds"``. Empty at first.
         opened_at: when it was opened, on the Trio clock.
+        bytes_in: bytes received from the peer so far.
+        bytes_out: bytes sent to the peer so far.
+        waiting: bytes that wait for the peer; see `Limits.max_waiting`.
+        closed_because: what `close` was given; ``None``: it was not called.
     """
 
     __slots__ = (
         "_deadlines",
         "_encode_notice",
         "_on_identified",
+        "_state",
+        "closed_because",
         "id",
         "peer",
+        "server",
     )
 
     def __init__(
@@ -87,6 +102,7 @@ class Connection(PeerDeadlines):
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
         opening: Opening | None = None,
+        server: Server | None = None,
     ) -> None:
         if (
             type(limits) is not Limits
@@ -107,6 +123,10 @@ class Connection(PeerDeadlines):
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
+        # Only a connection that some other code made by hand has none.
+        self.server = cast("Server", server)
+        self.closed_because: str | None = None
+        self._state: SimpleNamespace | None = None
         self.lines = _line_reader(
             stream,
             limits,
@@ -148,6 +168,29 @@ class Connection(PeerDeadlines):
             f"<Connection with {who}, {state}, {lines.lines_in} lines in, "
             f"{outbox.lines_out - outbox.dropped} out, {outbox.waiting} bytes waiting>"
         )
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """What the service keeps about this peer."""
+        # Made when it is first used: most services keep what they need in their handler.
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received from the peer so far."""
+        return self.lines.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes sent to the peer so far."""
+        return self.outbox.bytes_out
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for the peer."""
+        return self.outbox.waiting
 
     async def send(self, *lines: str) -> None:
         """Send lines behind everything that waits in the outbox, and wait until they are sent.
@@ -268,8 +311,41 @@ class Connection(PeerDeadlines):
         # If the handler uses the stream itself, neither the outbox nor the reader has noticed.
         return self.outbox.broken or self.lines.end is not None or is_broken(self.stream)
 
-    async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
-        """Close so that nothing on its way is lost. The server calls it.
+    async def close(self, reason: str = "this side closed the connection") -> None:
+        """End the conversation from this side, once what waits for the peer is sent.
+
+        The handler may call it, and so may any other task of the service, such as that of an
+        operator who looks through ``server.connections``. The input ends: ``connection.lines`` hand
+        out nothing more, not even lines that have been received. What waits is sent, and what
+        is put later is dropped. The connection is closed when its handler returns. The handler is
+        not cancelled, but finds the end of its lines, or a ``trio.ClosedResourceError`` when it
+        sends, which it may let through.
+
+        Args:
+            reason: why, in words for the log: it stands in the `trionet.Closed` event. The peer is
+                not told; send it a line beforehand. Of several calls the first counts.
+
+        Raises:
+            TypeError: it is not a ``str``.
+
+        Cancellation: the input has ended all the same, and what waits is still being sent.
+
+        Always a checkpoint. It takes no longer than the peer takes for what waits, and not longer
+        than `Limits.write_timeout` after the peer has stopped reading.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"a reason is a text, such as 'kicked by Ann', not {shown(reason)}")
+        if self.closed_because is None:
+            self.closed_because = safe_text(reason)
+        self.lines.stop()
+        self.lines.discard()
+        try:
+            await self.outbox.flush()
+        finally:
+            self.outbox.close()
+
+    async def linger(self, on_settled: Callable[[int], object] | None = None) -> None:
+        """Close the stream so that nothing on its way is lost. The server calls it.
 
         Args:
             on_settled: see `trionet.lingering_close`.

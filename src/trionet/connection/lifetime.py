@@ -20,6 +20,7 @@ from trionet.connection.lingering import Lingerers
 from trionet.connection.outcome import closed, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
+from trionet.connection.statistics import Totals
 from trionet.events import Closed, Opened, Refused
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
@@ -35,6 +36,7 @@ class Lifetimes:
         deadlines: the server's.
         places: where each connection that is served has taken a place.
         lingerers: the server's connections that are being closed.
+        totals: adds up what the connections have counted.
         report: called with each connection's end; and where there is a handshake, with the
             beginning once that is made, or with why it was refused.
 
@@ -50,6 +52,7 @@ class Lifetimes:
         "_places",
         "_report",
         "_seconds",
+        "_totals",
         "bounds_lingering",
     )
 
@@ -60,6 +63,7 @@ class Lifetimes:
         deadlines: Deadlines,
         places: Places,
         lingerers: Lingerers,
+        totals: Totals,
         *,
         report: Callable[[Opened | Refused | Closed], object],
     ) -> None:
@@ -69,6 +73,7 @@ class Lifetimes:
         self._deadlines = deadlines
         self._places = places
         self._lingerers = lingerers
+        self._totals = totals
         self._report = report
         self.bounds_lingering = True
 
@@ -118,7 +123,7 @@ class Lifetimes:
                     host=self._places.host_of(connection.stream),
                     bounded=self.bounds_lingering,
                 ):
-                    await connection.close(settle)
+                    await connection.linger(settle)
         finally:
             try:
                 if settle is not None:
@@ -162,6 +167,7 @@ class Lifetimes:
         connection.outbox.close()
         self._deadlines.forget(connection)
         self._places.free(connection)
+        self._totals.add(connection)
         seconds = trio.current_time() - connection.opened_at
         reported = not is_opened
         if refused and not getattr(connection.stream, "is_quiet", False):

@@ -106,3 +106,22 @@ def test_tab_completes_names_rooms_and_commands() -> None:
     assert complete("/j", 1) == "/join "
     assert complete("/join b", 1) == "/join builds "
     assert complete("zz", 1) == "zz"
+
+
+def test_the_word_behind_the_cursor_is_cut_whole_and_pasted() -> None:
+    editor = Editor("one two three")
+    editor.home()
+    editor.kill_next_word()
+    assert (editor.text, editor.at) == (" two three", 0)
+    editor.end()
+    editor.yank()
+    assert editor.text == " two threeone"
+
+
+def test_a_line_that_fills_its_row_has_no_empty_row_below_it() -> None:
+    editor = Editor("日本語\nx")
+    assert editor.view(6, 9) == (["日本語", "x"], 1, 1)
+    # Unless the cursor stands there.
+    editor.up()
+    editor.end()
+    assert editor.view(6, 9) == (["日本語", "", "x"], 1, 0)

@@ -13,7 +13,7 @@ from trionet import chat
 from trionet.chat.window import calls
 from trionet.chat.window.model import Window
 from trionet.cli.window.client_link import ClientLink
-from trionet.testing import MemoryNetwork
+from trionet.testing import Link, MemoryNetwork
 
 ADDRESS = "localhost:22223"
 
@@ -155,6 +155,92 @@ async def test_a_restart_of_the_server_shows_a_countdown_and_loses_no_request(
         await serving(network, nursery)
         await trio.sleep(5)
         assert ann.is_up
+        assert ann.lag is not None
         assert texts(ann).count("while the line was down") == 1
+        assert texts(ann)[-4:] == [
+            "the connection is lost",
+            "connected again",
+            "the server began anew: what was said at the end may be missing",
+            "while the line was down",
+        ]
         assert ann.waiting == 0
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_begins_anew_is_told_of_and_heard(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    first = await serving(network, nursery)
+    async with linked(network) as (ann, link), linked(network, "Bea") as (bea, other):
+        for number in range(20):
+            link.ask(calls.Say("lobby", f"line {number}"))
+        await settle()
+        first.cancel()
+        link.ask(calls.Say("lobby", "while the line was down"))
+        await trio.sleep(1)
+        await serving(network, nursery)
+        await trio.sleep(5)
+        other.ask(calls.Say("lobby", "hello again"))
+        await settle()
+        for window in (ann, bea):
+            assert "the server began anew: what was said at the end may be missing" in texts(window)
+            assert texts(window).count("hello again") == 1
+            assert [text for text in texts(window) if "line " in text][:20] == [
+                f"line {number}" for number in range(20)
+            ]
+        assert texts(ann).count("while the line was down") == 1
+        for _ in range(3):
+            ann.press("pageup")
+        assert ann.take_calls() == []
+    nursery.cancel_scope.cancel()
+
+
+def cut(network: MemoryNetwork) -> None:
+    """Break the newest connection: both ends lose what they have not read."""
+    stream = network.streams[-1]
+    stream._in.destroy()
+    stream._out.destroy()
+
+
+async def test_at_a_high_lag_a_cut_connection_loses_and_doubles_nothing(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork(link=Link(latency=1.5))
+    await serving(network, nursery)
+    async with linked(network, "Bea") as (bea, _), linked(network) as (ann, link):
+        await trio.sleep(20)
+        assert ann.lag == 3000
+        for key in "half":
+            ann.press(key)
+        for number in range(40):
+            link.ask(calls.Say("lobby", f"line {number}"))
+            await trio.sleep(0.5)
+            if number % 10 == 4:
+                cut(network)
+        await trio.sleep(60)
+        expected = [f"line {number}" for number in range(40)]
+        for window in (ann, bea):
+            assert [text for text in texts(window) if "line " in text] == expected
+        assert ann.waiting == 0
+        assert ann.rooms.shown.draft.text == "half"
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_lag_grows_while_a_server_does_not_answer(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    await serving(network, nursery)
+    async with linked(network) as (ann, _):
+        await settle()
+        assert ann.lag == 0
+        network.partition()
+        await trio.sleep(30)
+        assert ann.is_up
+        assert ann.lag is not None
+        assert 15_000 < ann.lag < 31_000
+        network.heal()
+        await trio.sleep(11)
+        assert ann.lag < 1000
     nursery.cancel_scope.cancel()

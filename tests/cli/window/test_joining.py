@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shell import SHELL
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs, TerminalProgram
 
@@ -16,32 +18,6 @@ if TYPE_CHECKING:
     from trionet.testing import LineClient
 
 CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
-
-# The essence of a shell: see tests/cli/test_line_editor.py.
-SHELL = """
-import os, signal, sys, termios, fcntl
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-modes = termios.tcgetattr(0)
-signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-child = os.fork()
-if child == 0:
-    os.setpgid(0, 0)
-    os.tcsetpgrp(0, os.getpgrp())
-    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-    from trionet.cli.main import main
-    main()
-while True:
-    _, status = os.waitpid(child, os.WUNTRACED)
-    if not os.WIFSTOPPED(status):
-        sys.exit(os.waitstatus_to_exitcode(status))
-    assert os.WSTOPSIG(status) in (signal.SIGTSTP, signal.SIGTTIN)
-    os.tcsetpgrp(0, os.getpgrp())
-    as_before = termios.tcgetattr(0) == modes
-    os.write(1, b"stopped\\r\\n" if as_before else b"stopped with other modes\\r\\n")
-    if sys.stdin.readline() == "fg\\n":
-        os.tcsetpgrp(0, child)
-    os.killpg(child, signal.SIGCONT)
-"""
 
 
 async def start_room(programs: Programs, *options: str) -> tuple[Program, str]:

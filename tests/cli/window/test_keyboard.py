@@ -31,6 +31,7 @@ def keys_of(*pieces: bytes) -> list[str]:
         (b"\x1bOP\x1b[11~", ["f1", "f1"]),
         (b"\x1b[<64;3;4M\x1b[<65;3;4M\x1b[<0;3;4M", ["wheel-up", "wheel-down"]),
         (b"\x1b[200~one\ntwo\x1b[201~x", ["paste 'one\\ntwo'", "x"]),
+        (b"\x1b\x1b[200~one\x1b[201~", ["escape", "paste 'one'"]),
         (b"\xff", ["\ufffd"]),
     ],
 )
@@ -46,3 +47,27 @@ def test_the_rest_of_a_paste_that_is_too_long_is_not_typed() -> None:
     assert keys[-1] == "z"
     assert len(keys) == 2
     assert keys[0].startswith("paste 'xxx")
+
+
+@pytest.mark.parametrize(
+    ("data", "is_paste"),
+    [
+        (b"one\rq\r", True),
+        (b"one\r\n\tq", True),
+        (b"one\r", False),
+        (b"one\r\r", False),
+        (b"\rone", False),
+        # A key among it: somebody types ahead.
+        (b"one\x1b[A\rtwo\r", False),
+        (b"one\x15two\rq\r", False),
+        (b"\x1b[200~one\rtwo\x1b[201~", False),
+    ],
+)
+def test_several_lines_at_once_are_a_paste(data: bytes, is_paste: bool) -> None:
+    keyboard = Keyboard(lambda _: None, lambda _: None)
+    assert keyboard.is_paste(data) is is_paste
+    # The next piece of a paste that is marked.
+    keyboard.feed(b"\x1b[200~text")
+    assert not keyboard.is_paste(data)
+    keyboard.feed(b"\x1b[201~")
+    assert keyboard.is_paste(data) is is_paste

@@ -206,6 +206,17 @@ async def test_the_bare_view_is_broken_by_the_terminal_and_ends_with_any_key() -
     check_whole(run)
 
 
+async def test_lines_that_come_at_once_are_a_paste_even_if_the_terminal_does_not_mark_it() -> None:
+    async with running() as run:
+        run.terminal.type("one\rq\r/quit\r")
+        await run.terminal.until_shown("send 3 lines as one message? y/n")
+        run.terminal.type("y")
+        await run.terminal.until(lambda rows: not any("y/n" in row for row in rows))
+        assert run.link.asked[-1] == calls.Say("lobby", "one\nq\n/quit")
+        run.terminal.type("\x04")
+    assert run.status == 0
+
+
 async def test_another_size_is_painted_at_once() -> None:
     async with running() as run:
         run.link.tell(event("error", code="x", reason="a fault"))

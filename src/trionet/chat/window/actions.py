@@ -22,7 +22,7 @@ WHEEL_ROWS = 3
 _EDITING = frozenset(
     (
         *("left", "right", "home", "end", "word_left", "word_right", "backspace", "delete"),
-        *("kill_to_start", "kill_to_end", "kill_word", "yank"),
+        *("kill_to_start", "kill_to_end", "kill_word", "kill_next_word", "yank"),
     )
 )
 
@@ -46,7 +46,9 @@ class Actions:
     def press(self, key: str) -> None:
         """Do what a key asks for; a key that is one character inserts it."""
         if (action := ACTIONS.get(key)) is not None:
-            if action in _EDITING:
+            if action == "nth_room":
+                self._window.rooms.show_nth(int(key[-1]))
+            elif action in _EDITING:
                 getattr(self._editor, action)()
             else:
                 getattr(self, action)()
@@ -79,7 +81,7 @@ class Actions:
         """Complete the word before the cursor."""
         window = self._window
         names = window.rooms.shown.names(window.me)
-        rooms = [room.name for room in window.rooms]
+        rooms = list(dict.fromkeys([*(room.name for room in window.rooms), *window.known_rooms]))
         self._completion.complete(self._editor, names, rooms, list(COMMANDS))
 
     def up(self) -> None:

@@ -43,6 +43,13 @@ class Leave(Struct, frozen=True, gc=False):
     room: str
 
 
+class Remove(Struct, frozen=True, gc=False):
+    """Remove one's own message with this number."""
+
+    room: str
+    number: int
+
+
 class SetTopic(Struct, frozen=True, gc=False):
     """Set a room's topic."""
 
@@ -114,7 +121,7 @@ class Interrupt(Struct, frozen=True, gc=False):
 
 
 ServerCall: TypeAlias = (
-    Say | Act | Tell | Join | Leave | SetTopic | Nick | Who | AskRooms | History | Search
+    Say | Act | Tell | Join | Leave | Remove | SetTopic | Nick | Who | AskRooms | History | Search
 )
 TerminalCall: TypeAlias = Bell | Mouse | Redraw | Suspend | Quit | Interrupt
 Call: TypeAlias = ServerCall | TerminalCall

@@ -9,7 +9,7 @@ from trionet.chat.reading_commands import nearest
 from trionet.chat.requests import Misunderstood
 from trionet.chat.texts import safe_texts
 from trionet.chat.window import calls
-from trionet.chat.window.entries import ERROR
+from trionet.chat.window.entries import ACTED, ERROR, SAID
 from trionet.chat.window.keys import key_help
 from trionet.chat.window.rooms import PRIVATE
 
@@ -141,6 +141,39 @@ def _topic(window: Window, text: str) -> None:
         window.tell(f"topic: {room.topic}" if room.topic else "no topic")
 
 
+def _remove(window: Window, _: str) -> bool:
+    room = window.rooms.shown
+    for entry in reversed(room.log.entries):
+        if entry.is_own and entry.kind in (SAID, ACTED):
+            window.call(calls.Remove(room.name, entry.number))
+            return True
+    window.tell("you have said nothing here that could be removed", kind=ERROR)
+    return False
+
+
+def _ignore(window: Window, name: str) -> bool:
+    if not name:
+        names = ", ".join(window.ignored.names)
+        window.tell(f"you ignore {names}" if names else "you ignore nobody")
+    elif name.casefold() == window.me.casefold():
+        window.tell("you cannot ignore yourself", kind=ERROR)
+        return False
+    elif window.ignored.add(name):
+        window.tell(f"you ignore {name}")
+    else:
+        window.tell("you ignore too many already: /unignore somebody", kind=ERROR)
+        return False
+    return True
+
+
+def _unignore(window: Window, name: str) -> bool:
+    if window.ignored.discard(name):
+        window.tell(f"you hear {name} again")
+        return True
+    window.tell(f"you do not ignore {name}", kind=ERROR)
+    return False
+
+
 def _mouse(window: Window, what: str) -> None:
     window.has_mouse = what != "off"
     window.call(calls.Mouse(window.has_mouse))
@@ -172,6 +205,9 @@ COMMANDS = {
         _Command("/who", "list everyone in the room", _who),
         _Command("/rooms", "list the rooms", lambda w, _: w.call(calls.AskRooms())),
         _Command("/search TEXT", "find a text further up", lambda w, text: w.search(text)),
+        _Command("/remove", "remove what you said last in this room", _remove),
+        _Command("/ignore [NAME]", "hide what a member says, or list whom you ignore", _ignore),
+        _Command("/unignore NAME", "show what a member says again", _unignore),
         _Command("/say TEXT", "say a text, whatever it is", _say),
         _Command("/mouse [off]", "let the terminal select text, or the wheel scroll", _mouse),
         _Command("/bell [off]", "ring when you are mentioned", _bell),

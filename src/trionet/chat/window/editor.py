@@ -133,6 +133,13 @@ class Editor:
         """Cut the word before the cursor."""
         self._kill(self._word_start(), self.at)
 
+    def kill_next_word(self) -> None:
+        """Cut up to the end of the word behind the cursor."""
+        start = self.at
+        self.word_right()
+        end, self.at = self.at, start
+        self._kill(start, end)
+
     def yank(self) -> None:
         """Insert what was cut last."""
         self.insert(self._killed)
@@ -155,7 +162,8 @@ class Editor:
         rows: list[str] = [""]
         width = row = column = 0
         for index, cell in enumerate([*self.cells, ""]):
-            own = 1 if cell in ("", "\n") else grapheme_width(cell)
+            # The cursor needs a column of its own at the end of a line.
+            own = int(index == self.at) if cell in ("", "\n") else grapheme_width(cell)
             if width + own > columns and rows[-1]:
                 rows.append("")
                 width = 0

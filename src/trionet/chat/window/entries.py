@@ -15,6 +15,10 @@ MIN_COLUMNS_FOR_TIMES = 30
 # What a name says within this time stands below the name once.
 GROUP_SECONDS = 300
 
+# How many entries stand below a name: on a screen that is full of one member's, it stands above
+# some of them.
+MAX_GROUP = 15
+
 SAID, ACTED, NOTICE, LOCAL, ERROR, GAP, TOLD = (
     *("said", "acted", "notice", "local", "error", "gap", "told"),
 )

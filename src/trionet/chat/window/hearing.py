@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from trionet.chat.window.model import Window
 
 
+_ANEW = "the server began anew: what was said at the end may be missing"
+
+# Of a longer name only the beginning is shown: no server that keeps the protocol has one.
+_MAX_NAME = 64
+
+
 class Event(Protocol):
     """What the window can hear."""
 
@@ -36,7 +42,7 @@ def hear(window: Window, event: Any) -> None:
 
 def entry_of(window: Window, event: Any) -> Entry | None:
     """Return what a log shows of an event of a room; ``None``: nothing."""
-    number, time, name = event.number, parse_time(event.time), safe_text(event.name)
+    number, time, name = event.number, parse_time(event.time), _name(event.name)
     if event.type in (entries.SAID, entries.ACTED):
         text = safe_lines(event.text)
         own = name == window.me
@@ -48,13 +54,17 @@ def entry_of(window: Window, event: Any) -> Entry | None:
         lost = ", connection lost" if event.reason == "lost" else ""
         text = f"{name} left ({event.count} here{lost})"
     elif event.type == "renamed":
-        text = f"{name} is now {safe_text(event.to)}"
+        text = f"{name} is now {_name(event.to)}"
     elif event.type == "topic":
         topic = safe_text(event.text)
         text = f"{name} set the topic: {topic}" if topic else f"{name} removed the topic"
     else:
         return None
     return Entry(entries.NOTICE, number, time, "", text)
+
+
+def _name(text: str) -> str:
+    return safe_text(text)[:_MAX_NAME]
 
 
 def safe_lines(text: str) -> str:
@@ -67,7 +77,13 @@ def safe_lines(text: str) -> str:
 def _said(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     entry = entry_of(window, event)
-    if entry is None or not _put(room, entry):
+    if entry is None:
+        return
+    if window.ignored.has(entry.name):
+        if entry.number > room.last:
+            _note_number(room, entry.number)
+        return
+    if not _put(room, entry):
         return
     room.spoke(entry.name, entry.time)
     if not entry.is_own:
@@ -76,8 +92,10 @@ def _said(window: Window, event: Any) -> None:
 
 def _told(window: Window, event: Any) -> None:
     room = window.rooms.get(PRIVATE)
-    name, to = safe_text(event.from_), safe_text(event.to)
+    name, to = _name(event.from_), _name(event.to)
     own = name == window.me
+    if window.ignored.has(name):
+        return
     shown = f"{name} → {to}" if own else name
     # One's own receipts have the receiver's numbers, so this log counts by itself.
     entry = Entry(
@@ -95,7 +113,7 @@ def _joined(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     silent = room.is_silent(event.name, parse_time(event.time))
     if _notice(window, room, event, is_hidden=silent):
-        room.joined(safe_text(event.name), event.count)
+        room.joined(_name(event.name), event.count)
 
 
 def _left(window: Window, event: Any) -> None:
@@ -106,17 +124,18 @@ def _left(window: Window, event: Any) -> None:
         if event.room in window.rooms:
             # A window always shows some room.
             window.tell(f"you have left {safe_text(event.room)}; /join another room")
-            room.left(safe_text(event.name), event.count)
+            room.left(_name(event.name), event.count)
     elif _notice(window, room, event, is_hidden=silent):
-        room.left(safe_text(event.name), event.count)
+        room.left(_name(event.name), event.count)
 
 
 def _renamed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     if event.name == window.me:
-        window.set_name(safe_text(event.to))
+        window.set_name(_name(event.to))
+    window.ignored.rename(_name(event.name), _name(event.to))
     if _notice(window, room, event):
-        room.renamed(safe_text(event.name), safe_text(event.to))
+        room.renamed(_name(event.name), _name(event.to))
 
 
 def _topic(window: Window, event: Any) -> None:
@@ -129,7 +148,7 @@ def _removed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     room.last = max(room.last, event.number)
     if (index := room.log.find_number(event.of)) is not None:
-        text = f"{safe_text(event.name)} removed a message"
+        text = f"{_name(event.name)} removed a message"
         room.log.change_text(index, text, entries.NOTICE)
 
 
@@ -180,15 +199,23 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
 
 
 def _welcome(window: Window, event: Any) -> None:
-    window.set_name(safe_text(event.name))
+    window.set_name(_name(event.name))
+    before, window.epoch = window.epoch, event.epoch
+    if before not in ("", event.epoch):
+        window.tell(_ANEW)
+        for room in window.rooms:
+            room.is_stale = room.name != PRIVATE
 
 
 def _entered(window: Window, event: Any) -> None:
     is_new = event.room not in window.rooms
     room = window.rooms.get(event.room)
     room.topic = safe_text(event.topic)
-    room.members = list(map(safe_text, event.members))
+    room.set_members(list(map(_name, event.members)))
     room.count = event.count
+    if room.is_stale:
+        room.is_stale = False
+        paging.begin_anew(room, event.last)
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
     # The server may write the name of the room in another way.
@@ -200,7 +227,7 @@ def _entered(window: Window, event: Any) -> None:
 
 def _members(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
-    room.members = [*window.listed.pop(event.room, []), *map(safe_text, event.members)]
+    room.set_members([*window.listed.pop(event.room, []), *map(_name, event.members)])
     if getattr(event, "more", False):
         window.listed[event.room] = room.members
     elif event.room in window.asked_who:
@@ -216,6 +243,7 @@ def _rooms(window: Window, event: Any) -> None:
             else (one.room, one.count, one.topic)
         )
         window.tell(safe_text(f"{name} ({count}) {topic}".rstrip()))
+        window.note_room(safe_text(name))
 
 
 def _missed(window: Window, event: Any) -> None:
@@ -239,10 +267,11 @@ def _missed(window: Window, event: Any) -> None:
 
 
 def _epoch(window: Window, event: Any) -> None:
-    window.tell("the server began anew: what was said at the end may be missing")
+    window.tell(_ANEW)
+    window.epoch = event.epoch
     for name, last in event.rooms.items():
         if name in window.rooms:
-            window.rooms.get(name).last = last
+            paging.begin_anew(window.rooms.get(name), last)
 
 
 def _history(window: Window, event: Any) -> None:
@@ -269,7 +298,7 @@ def page_entries(window: Window, events: Sequence[Any]) -> list[Entry]:
     """Return what a log shows of a page of history: messages, and notices that are not joins."""
     kept = (event for event in events if event.type not in ("joined", "left"))
     made = (entry_of(window, event) for event in kept)
-    return [entry for entry in made if entry is not None]
+    return [one for one in made if one is not None and not window.ignored.has(one.name)]
 
 
 _CHANGES: dict[str, Callable[[Window, Any], None]] = {

@@ -37,6 +37,11 @@ BINDINGS = (
     Binding(("m-a",), "next_unread", "Alt-A: the next room with unread messages"),
     Binding(("c-n", "m-down"), "next_room", "Ctrl-N, Ctrl-P: the next room, the one before"),
     Binding(("c-p", "m-up"), "previous_room"),
+    Binding(
+        tuple(f"m-{place}" for place in range(1, 10)),
+        "nth_room",
+        "Alt-1 … Alt-9: a room by its place in the list",
+    ),
     Binding(("c-r",), "search", "Ctrl-R: search for the text typed; again: further up"),
     Binding(("m-l",), "bare", "Alt-L: nothing but messages, to copy long lines"),
     Binding(("up",), "up", "Up, Down: what was sent before"),
@@ -52,13 +57,14 @@ BINDINGS = (
     Binding(("c-u",), "kill_to_start", "Ctrl-U, Ctrl-K, Ctrl-W: cut; Ctrl-Y: paste it"),
     Binding(("c-k",), "kill_to_end"),
     Binding(("c-w", "m-backspace"), "kill_word"),
+    Binding(("m-d",), "kill_next_word"),
     Binding(("c-y",), "yank"),
     Binding(("escape",), "escape", "Esc: end a search or this help"),
     Binding(("c-l",), "redraw", "Ctrl-L: paint all anew"),
     Binding(("f1",), "help", "F1: this help, then the rest of it"),
     Binding(("c-c",), "interrupt", "Ctrl-C: clear the text; with no text: leave"),
     Binding(("c-d",), "end_of_input", "Ctrl-D: leave, if there is no text"),
-    Binding(("c-z",), "suspend"),
+    Binding(("c-z",), "suspend", "Ctrl-Z: stop; the shell's fg brings it back"),
 )
 
 ACTIONS = {key: binding.action for binding in BINDINGS for key in binding.keys}

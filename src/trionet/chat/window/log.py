@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from trionet.chat.window.entries import GAP, OWN_KINDS, Entry, entry_rows, goes_on
+from trionet.chat.window.entries import GAP, MAX_GROUP, OWN_KINDS, Entry, entry_rows, goes_on
 from trionet.chat.window.styled import Row
 from trionet.chat.window.times import UtcOffset, day_of, day_text
 
@@ -51,6 +51,8 @@ class Log:
         self._offset = offset
         self._max_entries = max_entries
         self._characters = 0
+        # How many entries stand below the name of the newest.
+        self._grouped = 0
         # An index, and a row counted from the first of the entry's own: -1 is the one above, such
         # as the day's. So a day line that comes or goes above moves nothing.
         self._anchor: tuple[int, int] | None = None
@@ -85,7 +87,7 @@ class Log:
 
     def add(self, entry: Entry) -> int:
         """Add an entry behind all others, and return its index."""
-        entry.goes_on = goes_on(entry, self.entries[-1] if self.entries else None)
+        entry.goes_on = self._joins_group(entry, self.entries[-1] if self.entries else None)
         self.entries.append(entry)
         self._characters += len(entry.text)
         if len(self.entries) > self._max_entries or self._characters > MAX_CHARACTERS:
@@ -98,7 +100,7 @@ class Log:
         """Put older entries in before the entry with this index, without moving the view."""
         before = self[index - 1] if index > self.first else None
         for entry in page:
-            entry.goes_on = goes_on(entry, before)
+            entry.goes_on = self._joins_group(entry, before)
             before = entry
             self._characters += len(entry.text)
         at, count = index - self.first, len(page)
@@ -107,6 +109,7 @@ class Log:
             if entry.kind not in OWN_KINDS or not page or entry.number >= page[-1].number:
                 break
             entry.number = page[-1].number
+        self._grouped = MAX_GROUP
         self.entries[at:at] = page
         self.first -= count
         self._move(lambda known: known - count if known < index else known)
@@ -295,6 +298,11 @@ class Log:
         if index == self.mark:
             heads.append([("mark", f"── new {'─' * self._columns}"[: self._columns])])
         return heads
+
+    def _joins_group(self, entry: Entry, before: Entry | None) -> bool:
+        joins = self._grouped < MAX_GROUP and goes_on(entry, before)
+        self._grouped = self._grouped + 1 if joins else 1
+        return joins
 
     def _drop_oldest(self) -> None:
         count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_SHARE))

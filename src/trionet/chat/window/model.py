@@ -16,10 +16,14 @@ from trionet.chat.window.commands import say, typed_again
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
 from trionet.chat.window.hearing import hear, page_entries, safe_lines
+from trionet.chat.window.ignored import Ignored
 from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.rooms import Room, Rooms
 from trionet.chat.window.search import find_above
 from trionet.chat.window.times import UtcOffset, parse_time
+
+# The rooms of the server that Tab knows.
+_MAX_KNOWN_ROOMS = 1000
 
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
@@ -40,12 +44,13 @@ class Window:
         link: how the connection is, for people.
         is_up: whether it is up.
         lag: how long the server takes to answer, in milliseconds, or ``None``.
-        waiting: how many requests wait for their answers.
+        waiting: how many texts have no receipt yet.
         question: what a key must answer first, or an empty text.
         help_page: which page of the keys is shown instead of the log, from 1; 0: none.
         shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
+        ignored: whom the person does not want to hear.
         offset: how far local time is ahead of UTC.
         time: the time as it was told last, or that of the newest event, in seconds since 1970.
     """
@@ -65,6 +70,7 @@ class Window:
         self.rooms = Rooms(room, offset, max_entries)
         self.link = "connecting"
         self.is_up = False
+        self._was_up = False
         self.lag: int | None = None
         self.waiting = 0
         self.question = ""
@@ -78,6 +84,11 @@ class Window:
         self.wanted_room = ""
         # Who wrote to this person alone last.
         self.correspondent = ""
+        self.ignored = Ignored()
+        # Numbers of events hold within an epoch of the server.
+        self.epoch = ""
+        # Rooms of the server that one is not in, for Tab.
+        self.known_rooms: dict[str, None] = {}
         # Rooms whose members a person wants listed, and pages of members so far.
         self.asked_who: set[str] = set()
         self.listed: dict[str, list[str]] = {}
@@ -104,16 +115,26 @@ class Window:
 
     def link_up(self, how: str) -> None:
         """Show that the connection is up."""
+        if self._was_up and not self.is_up:
+            self.tell("connected again")
+        self._was_up = True
         self.is_up, self.link = True, how
 
     def link_down(self, how: str) -> None:
         """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
+        if self.is_up:
+            self.tell("the connection is lost")
         self.is_up, self.link, self.lag = False, how, None
 
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
         self._mention = _mention_pattern(name)
+
+    def note_room(self, name: str) -> None:
+        """Remember that there is a room."""
+        if len(self.known_rooms) < _MAX_KNOWN_ROOMS:
+            self.known_rooms[name] = None
 
     def mentions(self, text: str) -> bool:
         """Tell whether a text has the person's name in it as a word."""

@@ -106,6 +106,21 @@ def loaded(
         show_found(window, room, room.wanted)
 
 
+def begin_anew(room: Room, last: int) -> None:
+    """Go on behind a number of another epoch, whose numbers may have had other events before."""
+    if last >= room.last:
+        return
+    for index in range(room.log.end - 1, room.log.first - 1, -1):
+        entry = room.log[index]
+        if isinstance(entry, Gap) and entry.kind == GAP:
+            room.log.change_text(index, entry.text.replace("missing", "gone"), NOTICE)
+        entry.number = min(entry.number, last)
+    room.last = last
+    room.oldest = min(room.oldest, last + 1)
+    # What the server has now may be what stands here, or something else.
+    room.is_complete = True
+
+
 def not_loaded(room: Room) -> None:
     """Take note that history was refused: no more of it is asked for."""
     room.loading, room.is_complete, room.is_refused = None, True, True

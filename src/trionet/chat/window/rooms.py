@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trionet.chat.window.calls import History
 from trionet.chat.window.editor import Editor
@@ -15,6 +15,11 @@ PRIVATE = "@"
 
 # A member who has said nothing for longer than this is silent: nobody misses it when it leaves.
 SILENT_SECONDS = 1800
+
+# A server that invents rooms and members costs no more than these: others are not kept. A member is
+# in 100 rooms at most.
+_MAX_ROOMS = 200
+_MAX_MEMBERS = 10_000
 
 # The speakers that a room remembers, for Tab and for who is silent.
 _MAX_SPEAKERS = 1000
@@ -39,6 +44,7 @@ class Room:
         asked_around: the number before which its page was asked for, or 0.
         has_begun: whether what was said before one entered has been asked for.
         is_complete: whether there is nothing older.
+        is_stale: whether its numbers may be those of an epoch that has ended.
         is_refused: whether the server gives no history.
     """
 
@@ -58,6 +64,7 @@ class Room:
         self.asked_around = 0
         self.has_begun = name == PRIVATE
         self.is_complete = name == PRIVATE
+        self.is_stale = False
         self.is_refused = name == PRIVATE
         self._speakers: dict[str, int] = {}
 
@@ -87,9 +94,13 @@ class Room:
 
     def joined(self, name: str, count: int) -> None:
         """Add a member."""
-        if name not in self.members:
+        if name not in self.members and len(self.members) < _MAX_MEMBERS:
             self.members.append(name)
         self.count = count
+
+    def set_members(self, names: Sequence[str]) -> None:
+        """Take a list of members."""
+        self.members = list(names[:_MAX_MEMBERS])
 
     def left(self, name: str, count: int) -> None:
         """Remove a member."""
@@ -129,14 +140,16 @@ class Rooms:
     def get(self, name: str) -> Room:
         """Return a room; it begins to exist with the first call."""
         name = safe_text(name)
-        if name not in self._rooms:
-            self._rooms[name] = Room(name, self._offset, self._max_entries)
-        return self._rooms[name]
+        if (room := self._rooms.get(name)) is None:
+            room = Room(name, self._offset, self._max_entries)
+            if len(self._rooms) < _MAX_ROOMS:
+                self._rooms[name] = room
+        return room
 
     def show(self, name: str) -> None:
         """Show a room. Nothing in it is unread any more; the line above what was unread stays."""
         room = self.get(name)
-        if room is self.shown:
+        if room is self.shown or name not in self._rooms:
             return
         self.shown.log.set_mark(None)
         self.shown = room
@@ -146,6 +159,12 @@ class Rooms:
         """Show the next room, or the one before."""
         names = list(self._rooms)
         self.show(names[(names.index(self.shown.name) + by) % len(names)])
+
+    def show_nth(self, number: int) -> None:
+        """Show a room by its place in the list, from 1; if there is none, nothing changes."""
+        names = list(self._rooms)
+        if number <= len(names):
+            self.show(names[number - 1])
 
     def show_unread(self) -> bool:
         """Show the next room with mentions, or else unread messages; ``False``: none has any."""

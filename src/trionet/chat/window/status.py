@@ -5,6 +5,9 @@ from __future__ import annotations
 from trionet.chat.window.rooms import Rooms
 from trionet.chat.window.styled import Row
 
+# A lag from here on is told in seconds, and is worth a look.
+_LONG_MS = 2000
+
 
 def status_row(rooms: Rooms, link: str, *, is_up: bool, waiting: int, lag: int | None) -> Row:
     """Return the status line.
@@ -13,7 +16,7 @@ def status_row(rooms: Rooms, link: str, *, is_up: bool, waiting: int, lag: int |
         rooms: all rooms.
         link: how the connection is, for example `reconnecting in 4 s`.
         is_up: whether it is up.
-        waiting: how many requests wait for their answers.
+        waiting: how many texts have no receipt yet.
         lag: how long the server takes to answer, in milliseconds, or ``None``.
     """
     shown = rooms.shown
@@ -31,7 +34,8 @@ def status_row(rooms: Rooms, link: str, *, is_up: bool, waiting: int, lag: int |
     if waiting:
         parts.append(("status", f" · {waiting} unsent"))
     if is_up:
-        parts.append(("status", f" · {link}"))
         if lag is not None:
-            parts.append(("status", f" · lag {lag} ms"))
+            text = f"{lag} ms" if lag < _LONG_MS else f"{lag // 1000} s"
+            parts.append(("status" if lag < _LONG_MS else "alert", f" · lag {text}"))
+        parts.append(("status", f" · {link}"))
     return parts

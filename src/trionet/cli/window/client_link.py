@@ -26,6 +26,9 @@ from trionet.transport.network import SYSTEM
 # How often the time is measured that the server takes to answer.
 _LAG_SECONDS = 10.0
 
+# How often a lag that still grows is shown.
+_SILENT_SECONDS = 1.0
+
 # How often the countdown is shown anew; more often than its seconds pass.
 _COUNT_SECONDS = 0.25
 
@@ -63,6 +66,9 @@ class ClientLink:
         # When it connects again; ``None`` while it is connected.
         self._back_at: float | None = None
         self._is_paused = trio.Event()
+        # When it was connected last, and what that wakes.
+        self._up_at = 0.0
+        self._is_back = trio.Event()
 
     @property
     def name(self) -> str:
@@ -118,7 +124,8 @@ class ClientLink:
                 await trio.lowlevel.checkpoint()
 
     async def _carry_out(self, window: Window, call: calls.ServerCall) -> None:
-        window.waiting += 1
+        is_said = isinstance(call, calls.Say | calls.Act | calls.Tell)
+        window.waiting += is_said
         try:
             await self._call(window, call)
         except TrionetError as error:
@@ -130,7 +137,7 @@ class ClientLink:
             # `run` has said why.
             return
         finally:
-            window.waiting -= 1
+            window.waiting -= is_said
             self._changed()
 
     async def _call(self, window: Window, call: calls.ServerCall) -> None:
@@ -146,6 +153,8 @@ class ClientLink:
                 await client.join(room)
             case calls.Leave(room):
                 await client.leave(room)
+            case calls.Remove(room, number):
+                await client.remove(room, number)
             case calls.SetTopic(room, text):
                 await client.topic(room, text)
             case calls.Nick(name):
@@ -177,6 +186,8 @@ class ClientLink:
 
     def _note_connected(self, window: Window) -> None:
         self._back_at = None
+        self._up_at = trio.current_time()
+        self._is_back.set()
         window.link_up(f"connected to {self._address}")
 
     def _note_pause(self, seconds: float, _why: str) -> None:
@@ -195,11 +206,26 @@ class ClientLink:
 
     async def _measure_lag(self, window: Window) -> None:
         while True:
-            began = trio.current_time()
+            self._is_back = trio.Event()
+            began, is_over = trio.current_time(), False
             try:
-                await self._client.ping()
-            except (TrionetError, trio.ClosedResourceError):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._show_waiting, window, began)
+                    await self._client.ping()
+                    nursery.cancel_scope.cancel()
+            except* (TrionetError, trio.ClosedResourceError):
+                is_over = True
+            if is_over:
                 return
             window.lag = round((trio.current_time() - began) * 1000)
             self._changed()
-            await trio.sleep(_LAG_SECONDS)
+            with trio.move_on_after(_LAG_SECONDS):
+                await self._is_back.wait()
+
+    async def _show_waiting(self, window: Window, began: float) -> None:
+        """Let the lag grow on the screen while a server that is connected does not answer."""
+        while True:
+            await trio.sleep(_SILENT_SECONDS)
+            if window.is_up:
+                window.lag = round((trio.current_time() - max(began, self._up_at)) * 1000)
+                self._changed()

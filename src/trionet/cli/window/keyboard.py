@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 
 from prompt_toolkit.input.vt100_parser import Vt100Parser
@@ -25,8 +26,16 @@ _MAX_PASTE = 1 << 20
 _END_OF_PASTE = b"\x1b[201~"
 
 
+# A line end with text on both sides of it.
+_LINES = re.compile(rb"[^\r\n\t ][\t ]*[\r\n][\r\n\t ]*[^\r\n\t ]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 class Keyboard:
     """Reads keys.
+
+    A terminal with bracketed paste marks what is pasted. Any other sends it as if somebody typed,
+    only faster. So several lines that come at once are a paste.
 
     Args:
         press: is called with the name of each key.
@@ -41,6 +50,16 @@ class Keyboard:
         self._has_escape = False
         self._pending = 0
         self._skipped: bytes | None = None
+
+    def is_paste(self, data: bytes) -> bool:
+        """Tell whether what has come at once is a paste that the terminal has not marked."""
+        if self._pending or self._skipped is not None:
+            return False
+        return _LINES.search(data) is not None and _CONTROLS.search(data) is None
+
+    def feed_paste(self, data: bytes) -> None:
+        """Take bytes that are a paste."""
+        self._paste(self._decode(data))
 
     def feed(self, data: bytes) -> None:
         """Take bytes. What may be the beginning of a longer sequence waits."""
@@ -80,7 +99,10 @@ class Keyboard:
                 self._press("escape")
             self._has_escape = True
         elif key == Keys.BracketedPaste:
-            self._has_escape = False
+            if self._has_escape:
+                # Nobody pastes with Alt.
+                self._has_escape = False
+                self._press("escape")
             self._paste(press.data)
         elif key == Keys.Vt100MouseEvent:
             button = press.data.rpartition("<")[2].partition(";")[0]

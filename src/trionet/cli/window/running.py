@@ -30,6 +30,10 @@ PAINTS_PER_SECOND = 20
 # Esc alone, and the beginning of a key's sequence, are told apart by what follows within this time.
 _ESCAPE_SECONDS = 0.05
 
+# A paste that the terminal does not mark has ended if nothing follows for so long, or here.
+_QUIET_SECONDS = 0.02
+_MAX_BURST = 1 << 20
+
 
 class Link(Protocol):
     """The window's connection to a server, which reconnects by itself."""
@@ -192,10 +196,26 @@ class _Running:
             elif not data:
                 self._end(signal.SIGHUP)
                 return
+            elif self._keyboard.is_paste(data):
+                self._keyboard.feed_paste(data + await self._read_burst())
             else:
                 self._keyboard.feed(data)
             is_open = not waiting.cancelled_caught
             self._note_change(is_urgent=True)
+
+    async def _read_burst(self) -> bytes:
+        """Return the rest of what comes at once. A terminal gives a long paste in pieces."""
+        pieces: list[bytes] = []
+        size = 0
+        while size < _MAX_BURST:
+            piece = b""
+            with trio.move_on_after(_QUIET_SECONDS):
+                piece = await self._terminal.read()
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces)
 
     async def _watch_signals(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
