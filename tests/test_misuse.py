@@ -82,6 +82,7 @@ LEFT_OUT: dict[str, str] = {
     "chat.Misunderstood": A_MESSAGE,
     "chat.HistoryError": A_MESSAGE,
     "chat.RequestRefused": A_MESSAGE,
+    "chat.PasswordWanted": A_MESSAGE,
     "chat.NameRefused": A_MESSAGE,
     "chat.NameTaken": A_MESSAGE,
     "AddressFull": NO_ARGUMENT,

@@ -94,7 +94,9 @@ class ClientState:
         ended: why the client must not come back; ``None``: it may.
     """
 
-    def __init__(self, name: str, rooms: tuple[str, ...], *, hold: bool) -> None:
+    def __init__(
+        self, name: str, rooms: tuple[str, ...], *, hold: bool, password: str | None = None
+    ) -> None:
         self.name = name
         self.rooms: dict[str, Room] = {}
         self.is_live = False
@@ -102,6 +104,7 @@ class ClientState:
         self.ended: str | None = None
         self._starting = rooms
         self._hold = hold
+        self._password = password
         self._token: str | None = None
         self._epoch: str | None = None
         self._seen: dict[str, int] = {}
@@ -126,6 +129,9 @@ class ClientState:
             leaving = {ask.fields["room"] for ask in self._asks.values() if _is(ask, "leave")}
             fields["rooms"] = [room for room in self.rooms if room not in leaving]
             fields |= {"token": self._token, "seen": self._seen, "epoch": self._epoch}
+        if self._password is not None:
+            # A token may not be valid any more.
+            fields["password"] = self._password
         fields["id"] = self._login
         return [_line(fields), _line({"type": "ping", "id": self._sync})]
 
