@@ -46,7 +46,7 @@ async def tail(
         rooms=(room,),
         password=given_password(password_file, address),
     )
-    printer = _Printer(runtime, json)
+    printer = _Printer(runtime, as_json=json)
     await until_interrupted(partial(_tail, client, printer, since), runtime, term_ends_well=True)
 
 
@@ -78,15 +78,15 @@ async def _print_past(client: chat.Client, printer: _Printer, entered: Entered, 
 class _Printer:
     """Prints events, as people read them or as they came."""
 
-    def __init__(self, runtime: Runtime, json: bool) -> None:
+    def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
         self._runtime = runtime
-        self._json = json
+        self._as_json = as_json
 
     async def print(self, event: ChatEvent) -> None:
         # A welcome has the token, by which others could speak as this member.
         if isinstance(event, Welcome):
             return
-        if self._json:
+        if self._as_json:
             self._runtime.out.print(msgspec.json.encode(event).decode())
         elif isinstance(event, Said | Acted):
             who = f"{event.name}:" if isinstance(event, Said) else f"* {event.name}"
