@@ -143,7 +143,7 @@ async def test_many_tasks_get_their_own_receipts(
     assert len({*receipts}) == 200
 
 
-async def test_leaving_quits_and_is_no_lost_line(
+async def test_leaving_quits_and_is_not_a_lost_line(
     network: MemoryNetwork, autojump_clock: object
 ) -> None:
     async with Client(ADDRESS, name="bob", network=network) as bob:
