@@ -145,7 +145,7 @@ def test_a_blank_line_means_nothing(line: str) -> None:
         '{"type":"say","room":"lobby","text":"\\ud800\\u0041"}',
     ],
 )  # fmt: skip
-def test_what_is_no_json_object_is_bad_json_without_an_id(line: str) -> None:
+def test_what_is_not_a_json_object_is_bad_json_without_an_id(line: str) -> None:
     for by_stranger in (False, True):
         found = mistake(line, by_stranger=by_stranger)
         assert (found.code, found.id) == ("bad-json", None)

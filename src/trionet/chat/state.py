@@ -283,7 +283,7 @@ class State(Contents):
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
         self._held.discard(member.id)
-        self._members.hold(member, op.hold)
+        self._members.hold(member, hold=op.hold)
         if not op.hold:
             self._private.forget(member.id)
 
