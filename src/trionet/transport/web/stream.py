@@ -121,9 +121,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
         So it is with a file, and with a connection that a browser has kept in reserve.
         """
-        return self._refused == "" or (
-            self._first_request is not None and not self._first_request.has_begun
-        )
+        if self._refused is None:
+            return self._first_request is not None and not self._first_request.has_begun
+        return not self._refused
 
     @property
     def is_private(self) -> bool:
