@@ -204,6 +204,8 @@ CALLS: dict[str, Call] = {
     "SocketStream": lambda stage: {"sock": stage.connected, "peer": "a"},
     "SystemNetwork": lambda _: {},
     "TLSAddress": lambda _: {"tcp": trionet.TCPAddress("a", 1)},
+    "WebAddress": lambda _: {"below": trionet.TCPAddress("a", 1)},
+    "WebSettings": lambda _: {},
     "TLSListener": lambda stage: {"transport": stage.listener, "context": stage.context},
     "TLSStream": lambda stage: {"transport": stage.stream, "context": stage.context},
     "UnixAddress": lambda _: {"path": "/a"},

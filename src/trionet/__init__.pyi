@@ -71,6 +71,7 @@ from trionet.transport.addresses import Address as Address
 from trionet.transport.addresses import TCPAddress as TCPAddress
 from trionet.transport.addresses import TLSAddress as TLSAddress
 from trionet.transport.addresses import UnixAddress as UnixAddress
+from trionet.transport.addresses import WebAddress as WebAddress
 from trionet.transport.addresses import parse_address as parse_address
 from trionet.transport.listener import SocketListener as SocketListener
 from trionet.transport.network import SYSTEM as SYSTEM
@@ -78,3 +79,4 @@ from trionet.transport.network import SystemNetwork as SystemNetwork
 from trionet.transport.sockets import SocketStream as SocketStream
 from trionet.transport.tls import TLSStream as TLSStream
 from trionet.transport.tlslistener import TLSListener as TLSListener
+from trionet.transport.web.settings import WebSettings as WebSettings

@@ -50,6 +50,7 @@ async def serve(
     on_drain: Callable[[], object] | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
     opening: Opening | None = None,
+    encode_web_notice: EncodeNotice | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -90,10 +91,12 @@ async def serve(
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
             peer was identified, it was closed. What it or `on_drain` raises is logged to
             ``trionet.server``, each fault once, and ends nothing. What is not an ``Exception``,
-            such as a ``SystemExit``, is no fault, here or in a handler: it ends the server at once,
-            as a cancellation does.
+            such as a ``SystemExit``, is not a fault, here or in a handler: it ends the server at
+            once, as a cancellation does.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
+        encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
+            service speaks another format with them; default ``None``: as with all others.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -124,6 +127,7 @@ async def serve(
         on_drain=on_drain,
         on_event=on_event,
         opening=opening,
+        encode_web_notice=encode_web_notice,
         backlog=backlog,
         network=network,
     )
@@ -145,6 +149,7 @@ async def serve(
             on_drain=on_drain,
             on_event=on_event,
             opening=opening,
+            encode_web_notice=encode_web_notice,
         )
         await server.run(task_status)
     finally:
@@ -165,6 +170,7 @@ def check_call(
     on_drain: object = None,
     on_event: object = None,
     opening: object = None,
+    encode_web_notice: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -190,6 +196,7 @@ def check_call(
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
+    check_callback("encode_web_notice", encode_web_notice)
     check_callback("on_drain", on_drain, arguments=0)
     if opening is not None:
         check_kind("opening", opening, Opening, hint="trionet.Opening(...)")

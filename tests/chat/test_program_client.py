@@ -307,3 +307,19 @@ async def test_a_cancelled_message_is_never_said_twice(
                 if event.text == "end":
                     break
         assert len(heard) == len({*heard})
+
+
+async def test_each_pause_is_told_with_its_length_and_reason(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    pauses: list[tuple[float, str]] = []
+
+    def note(seconds: float, why: str) -> None:
+        pauses.append((seconds, why))
+
+    entering = Client(ADDRESS, name="ann", network=network, on_pause=note)
+    async with chat_server(network), entering as ann:
+        cut(network)
+        await ann.say("lobby", "back")
+    [(seconds, why)] = pauses
+    assert 0.18 < seconds < 0.32
+    assert why == "the server closed the connection"

@@ -211,7 +211,7 @@ async def test_too_many_refused_names_end_the_client_with_the_servers_words(
     programs: Programs, plain: bool
 ) -> None:
     _, address = await serve(programs, "--quiet")
-    options = ["--plain"][: int(plain)]
+    options = ["--plain" if plain else "--linear"]
     ann = await programs.start_on_terminal("chat", "join", address, *options)
     asked = ["name: error", "warning: nobody can be called error"]
     for count in range(9):
@@ -228,7 +228,7 @@ async def test_a_server_that_closes_while_a_name_is_asked_for_ends_the_client(
     programs: Programs, plain: bool
 ) -> None:
     _, address = await serve(programs, "--quiet", "--login-timeout", "0.3")
-    options = ["--plain"][: int(plain)]
+    options = ["--plain" if plain else "--linear"]
     ann = await programs.start_on_terminal("chat", "join", address, *options)
     await ann.expect_end(1)
     await ann.expect_screen("name:", "error: no login within 0.3 seconds")

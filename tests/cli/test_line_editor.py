@@ -51,7 +51,7 @@ async def start_room(programs: Programs) -> str:
 
 
 async def join(programs: Programs, address: str) -> TerminalProgram:
-    ann = await programs.start_on_terminal("chat", "join", "--name", "Ann", address)
+    ann = await programs.start_on_terminal("chat", "join", "--linear", "--name", "Ann", address)
     await ann.expect_screen(WELCOME, ">")
     return ann
 
@@ -297,7 +297,7 @@ async def test_chat_join_asks_for_a_name_until_one_is_accepted(programs: Program
     address = await start_room(programs)
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
-    ann = await programs.start_on_terminal("chat", "join", "--name", "bob", address)
+    ann = await programs.start_on_terminal("chat", "join", "--linear", "--name", "bob", address)
     shown = ["warning: the name bob is taken"]
     await ann.expect_screen(*shown, "name:")
     for typed, seen, reason in (
@@ -436,7 +436,7 @@ async def test_lines_pasted_after_the_name_are_said(programs: Programs) -> None:
     address = await start_room(programs)
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
-    ann = await programs.start_on_terminal("chat", "join", address)
+    ann = await programs.start_on_terminal("chat", "join", "--linear", address)
     await ann.expect_screen("name:")
     await ann.type("Ann\rhello\rq\r")
     await bob.expect("*** Ann joined (2 here)", "Ann: hello", "Ann: q")
@@ -596,8 +596,8 @@ async def test_ctrl_d_quits_and_ctrl_c_interrupts(
     address = await start_room(programs)
     bob = await programs.connect(address, "Bob")
     await bob.expect("*** welcome, Bob (1 here: Bob)")
-    asked = await programs.start_on_terminal("chat", "join", address)
-    ann = await programs.start_on_terminal("chat", "join", "--name", "Ann", address)
+    asked = await programs.start_on_terminal("chat", "join", "--linear", address)
+    ann = await programs.start_on_terminal("chat", "join", "--linear", "--name", "Ann", address)
     await asked.expect_screen("name:")
     await asked.type(key)
     await bob.expect("*** Ann joined (2 here)")
@@ -695,7 +695,7 @@ while True:
 async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--name", "Ann", address, interpreter=("-c", _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     shown = [WELCOME]
@@ -719,7 +719,7 @@ async def test_ctrl_z_suspends_and_the_prompt_comes_back(programs: Programs) -> 
 async def test_a_program_in_the_background_leaves_the_terminal_alone(programs: Programs) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--name", "Ann", address, interpreter=("-c", _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     await ann.type("half\x1a")
@@ -753,7 +753,7 @@ async def test_the_prompt_is_removed_before_the_program_is_suspended_even_on_a_b
 ) -> None:
     address = await start_room(programs)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--name", "Ann", address, interpreter=("-c", _BUSY + _SHELL)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", _BUSY + _SHELL)
     )
     await ann.expect_screen(WELCOME, ">")
     await ann.type("half")
@@ -848,7 +848,7 @@ async def test_a_terminal_that_stands_still_does_not_keep_the_client_from_ending
     ours, theirs = os.openpty()
     try:
         modes = termios.tcgetattr(theirs)
-        command = ("chat", "join", "--name", "Ann", address)
+        command = ("chat", "join", "--linear", "--name", "Ann", address)
         ann = await programs.start(*command, stdin=theirs, stdout=theirs, stderr=theirs)
         await bob.expect("*** Ann joined (2 here)")
         # A terminal holds a few KiB, and nobody reads them.
@@ -870,7 +870,9 @@ async def test_a_lost_server_ends_the_prompt_and_restores_the_terminal(
     chat = await programs.start("chat", "serve", "127.0.0.1:0", "--quiet")
     calc_address, chat_address = await calc.address(), await chat.address()
     ann = await programs.start_on_terminal("calc", "connect", "--name", "ann", calc_address)
-    bob = await programs.start_on_terminal("chat", "join", "--name", "Bob", chat_address)
+    bob = await programs.start_on_terminal(
+        "chat", "join", "--linear", "--name", "Bob", chat_address
+    )
     welcome = "*** welcome, Bob (1 here: Bob)"
     for person, shown in ((ann, []), (bob, [welcome])):
         await person.expect_screen(*shown, ">")
@@ -934,7 +936,10 @@ async def test_without_an_editor_the_terminal_itself_edits(
 async def test_a_q_instead_of_a_name_leaves(programs: Programs) -> None:
     room = await start_room(programs)
     server = await programs.start("calc", "serve", "127.0.0.1:0")
-    for command in (("chat", "join", room), ("calc", "connect", await server.address())):
+    for command in (
+        ("chat", "join", "--linear", room),
+        ("calc", "connect", await server.address()),
+    ):
         person = await programs.start_on_terminal(*command)
         await person.expect_screen("name:")
         await person.type("quit\r")

@@ -100,7 +100,7 @@ class Client(EnteredOnce):
             The result exactly as the server gave it, rounded to the server's precision.
 
         Raises:
-            TypeError: the expression is not a text.
+            TypeError: the expression is not a string.
             MalformedExpression: this is not an expression; nothing was sent.
             CalculationError: the expression has no result, such as ``1 / 0``.
             NotServed: the server does not serve this client.

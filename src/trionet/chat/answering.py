@@ -73,6 +73,11 @@ class Answering:
         elif not self._ends_with_refusal(id_, is_login=is_login):
             self.answer(Mistaken(reason, code, id_))
 
+    def turn_away(self, reason: str, code: str) -> None:
+        """End the session of a stranger, and tell it why."""
+        self.ended = True
+        self.answer(Mistaken(reason, code))
+
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""
         if self.member is not None:

@@ -6,8 +6,8 @@ from collections import deque
 
 from trionet.chat.client_events import ChatEvent, Missed
 
-# What a program that stands still for a while should find again: some 8,000 messages. Beyond that
-# it pages back in the history.
+# What a program that pauses for a while should still find: some 8,000 messages. Beyond that it can
+# page back in the history.
 MAX_QUEUED = 1 << 20
 
 

@@ -1,9 +1,9 @@
-"""What a chat's client knows, and what it has to say because of it. Pure.
+"""What a chat's client knows, and what it has to send because of it. Pure.
 
 The plan of this file: a `ClientState` gets each event with `receive`, returns those that the user
 should see, and answers the requests (`Ask`) that wait. After a lost connection (`lost`) it makes a
-login that resumes (`login`), and from the end of the replay on `take_lines` has the requests again
-that nobody has answered. A ping behind the login marks that end: its pong stands behind the replay.
+login that resumes (`login`). Once the replay has ended, `take_lines` returns the unanswered
+requests again. A ping after the login marks that end: its pong comes after the replay.
 
 Numbers decide what is new. An event whose number its room has had is not shown again, so that a
 message that was replayed and the receipt of its repeated request are one.
@@ -44,7 +44,7 @@ class Room:
     """A room that this client is in, as of the last event received.
 
     Attributes:
-        members: in the order of joining. In a room of more than 20 these are the first, until
+        members: in the order of joining. In a room of more than 20 these are the first 20, until
             `Client.who` has asked for all.
         count: how many members there are.
         topic: empty: none.
@@ -79,14 +79,19 @@ class Ask:
 
 
 class ClientState:
-    """See the head of this file.
+    """What one client knows; see the head of this file.
+
+    Args:
+        name: the name to log in with.
+        rooms: the rooms to start in.
+        hold: whether the server is to hold the member when its connection ends.
 
     Attributes:
-        name: this member's.
+        name: this member's name.
         rooms: the rooms it is in.
-        is_logged_in: whether the present connection is.
+        is_logged_in: whether the present connection is logged in.
         is_live: whether everything was replayed to it, too.
-        ended: why not to come back, once the server has said so.
+        ended: why the client must not come back; ``None``: it may.
     """
 
     def __init__(self, name: str, rooms: tuple[str, ...], *, hold: bool) -> None:
@@ -107,7 +112,7 @@ class ClientState:
 
     @property
     def waiting(self) -> int:
-        """How many requests are not answered."""
+        """How many requests have no answer yet."""
         return len(self._asks)
 
     def login(self) -> list[str]:
@@ -131,7 +136,7 @@ class ClientState:
         return ask
 
     def give_up(self, ask: Ask) -> None:
-        """Take note that nobody waits for a request: it is not sent, or not sent again."""
+        """Note that nobody waits for a request any more: it is not sent, or not sent again."""
         ask.is_wanted = False
         if not ask.is_sent:
             self._forget(ask)
@@ -148,7 +153,7 @@ class ClientState:
         return lines
 
     def lost(self) -> None:
-        """Take note that the connection is lost."""
+        """Note that the connection is lost."""
         self.is_live = self.is_logged_in = False
         for room in self.rooms.values():
             room.is_current = False
@@ -231,7 +236,7 @@ class ClientState:
             if event.name in room.members:
                 room.members[room.members.index(event.name)] = event.to
             if event.re is not None:
-                # `re` stands in the copy of whoever did it, and in that of each shared room.
+                # Only the copy of the member who did it has `re`, in each of its rooms.
                 self.name = event.to
         elif isinstance(event, TopicSet):
             room.topic = event.text

@@ -1,4 +1,4 @@
-"""One connection of the chat: its lines go to a session, and its errands are carried out."""
+"""One connection of the chat: hand its lines to a session, and carry out the session's errands."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Chat:
         last_words: waits, in a drain, until all has been said.
         places: which held member leaves where there are too many.
         ipv6_prefix: see `trionet.Limits`.
+        turns: how many members may be told the past at a time; default 64.
     """
 
     hub: Hub[Event]
@@ -51,6 +52,7 @@ class Chat:
             encode_notice=self.door.encode_notice,
             on_taken_over=connection.lines.stop,
         )
+        self.door.receive(session, connection)
         host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
         self.places.connected(host)
         is_first = True
@@ -60,7 +62,7 @@ class Chat:
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, batch[0])
-                    while batch:
+                    while batch and not session.ended:
                         await self._take_all(batch, session, connection)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
@@ -75,7 +77,7 @@ class Chat:
             session.end()
             if member is not None and is_held(board, member):
                 self.places.held(member, host)
-        # Lines that the peer should still get are in the log, in front of its departure.
+        # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
 
     async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
@@ -98,7 +100,7 @@ class Chat:
 
     def _identify(self, session: Session, connection: Connection) -> None:
         if connection.name is None and session.member is not None:
-            # Whoever has come back is held no more, and whoever is new may need a place.
+            # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
             self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
         assert session.name is not None

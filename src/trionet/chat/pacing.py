@@ -1,4 +1,4 @@
-"""How fast members are told what was: no faster than they read, and not all at once."""
+"""How fast members are told the past: no faster than they read, and not all at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from trionet.fanout.hub import Hub
 
 T = TypeVar("T")
 
-# What is held at a time for all members who are told what was, in bytes, and so how many of them
-# have a turn: as objects, as texts and as lines, a page takes up to four times its lines. What a
-# member does not read waits in its outbox after that, one page at most, and keeps nobody waiting.
+# How many bytes of the past may be held at a time for all members together, and so how many members
+# have a turn: as objects, as texts and as lines, a page takes up to four times its lines. After its
+# turn, what a member has not read waits in its outbox: one page at most, which delays nobody.
 BYTES_IN_ALL = 64 << 20
 TURNS = BYTES_IN_ALL // (4 * PAGE_BYTES)
 
@@ -32,7 +32,7 @@ class Pacer:
 
     Args:
         hub: what delivers to the outbox.
-        outbox: the connection's.
+        outbox: the outbox of the connection.
         turns: shared by all connections of a server: `TURNS` tokens.
     """
 
@@ -55,7 +55,7 @@ class Pacer:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it."""
+        """Wait for a turn, and hold it while the block runs."""
         async with self._turns:
             yield
 

@@ -26,8 +26,8 @@ from typing import Any, assert_never, cast
 
 from trionet.chat import answers, events
 from trionet.chat.answers import MAX_WELCOME_NAMES, Event
-from trionet.chat.commands import Command, read_command
 from trionet.chat.local_time import stamp
+from trionet.chat.reading_commands import Command, read_command
 from trionet.chat.requests import (
     Act,
     AskHelp,

@@ -14,8 +14,8 @@ from msgspec import Struct
 from trionet.chat.events import Acted, Repeated, Said, Told
 from trionet.chat.operations import RequestId
 
-# How many requests a member's receipts reach back. A client that relies on them leaves no more than
-# these unanswered. 64 receipts take 14 KiB, and 34 where ids are as long as they may be.
+# How many receipts a member has. A client that relies on them leaves at most as many requests
+# unanswered. 64 receipts take 14 KiB, or 34 KiB where ids are as long as they may be.
 MOST = 64
 
 
@@ -47,7 +47,7 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
         return cls("told", event.number, event.time, event.name, "", event.to, event.receiver)
 
     def repeated(self, member: int, author: bytes, text: str, id_: RequestId) -> Repeated:
-        """Return what is told of a request that came again: the event, with the text of now.
+        """Return what to tell of a request that came again: the event, with the new text.
 
         Args:
             member: the member that the receipt belongs to.
@@ -85,15 +85,15 @@ class Receipts(Struct, gc=False, array_like=True):
                 del self.by_id[next(iter(self.by_id))]
 
     def sort_out(self, run: Said, room: str) -> tuple[list[Said | Repeated], int]:
-        """Take out of a run what was said before, and keep receipts for the rest.
+        """Take what was said before out of a run, and keep receipts for the rest.
 
         Args:
             run: the run, with ids, as if all of it were new.
             room: its room, the one text for all receipts.
 
         Returns:
-            What to tell, in the order of the requests, and how many messages are new. What is new
-            has the numbers from that of the run on.
+            What to tell, in the order of the requests, and how many messages are new. New messages
+            are numbered from the number of the run on.
         """
         parts: list[Said | Repeated] = []
         number, member, name, author = run.number, run.member, run.name, run.author

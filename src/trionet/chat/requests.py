@@ -1,7 +1,7 @@
 """What a peer asks for, as plain values: what a wire format makes of a line.
 
-A request may have an `id`, by which its sender knows the answer. A format whose peers are in one
-room at a time names no room: it leaves `room` at `HERE`.
+A request may have an `id`, by which its sender recognizes the answer. A format whose peers are in
+one room at a time names no room: it leaves `room` at `HERE`.
 
 ``gc=False`` is safe because none of them can be part of a reference cycle. (A struct is made in
 0.07 µs, a frozen dataclass in 0.5 µs, and every message becomes a few of them.)
@@ -18,7 +18,7 @@ from trionet.errors import TrionetError
 
 
 class _Here(str):
-    """A text that no line of a peer can be: it is known by its identity."""
+    """A text that cannot come from a peer's line: it is told by its identity."""
 
     __slots__ = ()
 
@@ -32,11 +32,11 @@ class LogIn(Struct, frozen=True, gc=False):
 
     Attributes:
         name: used if the token is not that of a member.
-        rooms: where to start, besides the rooms that one is in.
+        rooms: where to start, besides the rooms that the member is in.
         id: names the request.
         hold: whether to be held when the connection ends.
-        token: what a `Welcomed` gave; empty: nothing.
-        seen: the last number that was seen of each room; `@` stands for private messages.
+        token: what a `Welcomed` gave; empty: none.
+        seen: the last number seen of each room; `@` stands for private messages.
         epoch: the epoch in which these numbers were given.
     """
 
@@ -62,7 +62,7 @@ class Say(Struct, frozen=True, gc=False):
 
 
 class SayAll(Struct, frozen=True, gc=False):
-    """Send messages to a room, all at once; `ids` has one for each, or there are none."""
+    """Send messages to a room, all at once; `ids` has one for each, or is ``None``."""
 
     texts: list[str]
     room: str = HERE
@@ -86,13 +86,13 @@ class Tell(Struct, frozen=True, gc=False):
 
 
 class Reply(Struct, frozen=True, gc=False):
-    """Send a message to the one alone who wrote such a message last."""
+    """Send a message to whoever sent such a message last, and to nobody else."""
 
     text: str
 
 
 class Join(Struct, frozen=True, gc=False):
-    """Join a room. With `moves`, leave the room that one is in."""
+    """Join a room. With `moves`, leave the room that the member is in."""
 
     room: str
     moves: bool = False
@@ -134,7 +134,7 @@ class Ignore(Struct, frozen=True, gc=False):
 
 
 class HearAgain(Struct, frozen=True, gc=False):
-    """Hide what a member says no more."""
+    """Stop hiding what a member says."""
 
     name: str
 
@@ -153,7 +153,7 @@ class AskRooms(Struct, frozen=True, gc=False):
 
 
 class AskHistory(Struct, frozen=True, gc=False):
-    """Ask for the events of a room beside a number, or without one for the newest."""
+    """Ask for the events of a room before or after a number; without a number, for the newest."""
 
     room: str = HERE
     before: int | None = None
@@ -174,7 +174,7 @@ class Search(Struct, frozen=True, gc=False):
 
 
 class Remove(Struct, frozen=True, gc=False):
-    """Have the text of one's own message erased."""
+    """Erase the text of a message that the member itself has sent."""
 
     room: str
     number: int

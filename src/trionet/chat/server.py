@@ -1,7 +1,7 @@
 """The chat as a service: one session for each connection, and a hub between them.
 
-The hub outlives the connections, because leave notices are appended in a ``finally`` and are still
-to be delivered. `LastWords` sees to it that a drain says good-bye only after everything that was
+The hub outlives the connections, because handlers append leave notices in a ``finally``, and these
+must still be delivered. `LastWords` makes a drain say good-bye only after everything that was
 received has been said.
 """
 
@@ -56,7 +56,7 @@ from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.chat")
 
-# 128 bits: nobody guesses one.
+# 128 bits: nobody can guess a token.
 _TOKEN_BYTES = 16
 
 # How long the console may take to get the end of the log once the handlers have ended, in seconds.
@@ -90,14 +90,14 @@ async def serve(
             ``None``: a peer whose first line is a JSON object speaks `trionet.chat.json_lines`, and
             everyone else `trionet.chat.plain`.
         forever: keep serving when the last member has left; default ``False``.
-        max_rooms: how many rooms there may be, the lobby counted; default 10,000. At the limit the
-            empty room whose topic is oldest makes place for another.
+        max_rooms: how many rooms there may be, including the lobby; default 10,000. At the limit
+            the empty room with the oldest topic makes room for another.
         history: where to keep what was said: `memory` (the default), `none`, or the path of a file,
             from which the chat goes on when it is served again. (A file with one of these two names
             is given as a ``pathlib.Path``.)
         history_days: for how many days a file keeps it; default ``None``: for ever.
-        grace: how many seconds a member that asked for it is held when its connection has ended;
-            default 60. 0: nobody is held.
+        grace: for how many seconds a member that asked for it is held after its connection has
+            ended; default 60. 0: nobody is held.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
         on_event: see `trionet.serve`.
@@ -199,6 +199,7 @@ async def serve(
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
                         encode_notice=door.encode_notice,
+                        encode_web_notice=door.encode_web_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         opening=opening,

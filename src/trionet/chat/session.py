@@ -65,18 +65,18 @@ class Session(Answering):
             answer, if it costs any: `trionet.LineReader.charge`.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
-        on_taken_over: called when another connection has become the member: `ended` is true, and
-            nothing will make the peer end this one.
+        on_taken_over: called when another connection has taken the member over. `ended` is true
+            then, and the peer may never close this connection by itself.
 
     Attributes:
         box: where the peer's lines go.
         wire: the peer's wire format.
         name: the member's name as everyone sees it; ``None`` until the peer has logged in.
         ended: whether the session is over, because the peer has quit, ten of its names were
-            refused, or another connection has taken it over. Hand in no more lines after that, and
-            close the connection.
+            refused, or another connection has taken it over. Then hand in no more lines, and close
+            the connection.
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
-        member: the member's number; ``None``: the peer is no member, or not any more.
+        member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
     """
 
@@ -108,7 +108,7 @@ class Session(Answering):
         self.name: str | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
-        # Who wrote to it last: the number and the name.
+        # Who sent it the last private message: the number and the name.
         self._writer: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ class Session(Answering):
                 self._request_as_stranger(self.wire.decode_login(line))
                 return
             request = self.wire.decode(line)
-            # Nearly every line is a message, and a `match` costs as much as the rest of its way.
+            # Nearly every line is a message, and a `match` costs as much as all else that it takes.
             if type(request) is Say:
                 self._say(member, request)
             elif request is not None:
@@ -177,7 +177,7 @@ class Session(Answering):
             await errand(pace)
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Take note that the peer is a member."""
+        """Note that the peer is a member now."""
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
@@ -186,21 +186,21 @@ class Session(Answering):
             self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
 
     def taken_over(self) -> None:
-        """Take note that another connection has become the member. Never a checkpoint."""
+        """Note that another connection has taken the member over. Never a checkpoint."""
         self.member = None
         self.ended = True
         self._on_taken_over()
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer that its name cannot be had."""
+        """Tell the peer why it has not become a member."""
         self.reject(refusal.reason, refusal.code, refusal.id, is_login=True)
 
     def named(self, name: str) -> None:
-        """Take note that the member is called so."""
+        """Note the member's new name."""
         self.name = name
 
     def written_to(self, told: events.Told) -> None:
-        """Take note that somebody wrote to the member alone."""
+        """Note who sent the member a private message, for `/reply`."""
         self._writer = told.member, told.name
 
     # -- requests
@@ -226,7 +226,7 @@ class Session(Answering):
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))
-        # Only programs need a token, and to draw one takes longer than the rest of a login.
+        # Only programs need a token, and drawing one takes longer than the rest of a login.
         token = self._board.draw_token() if self.wire.receipts else ""
         arrival = Arrival(
             name,

@@ -15,11 +15,13 @@ from trionet.chat.client import as_text, why_closed_before_login
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
+from trionet.cli.browser import OpensPage
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import (
     LEAVE,
     UserInterface,
+    can_show_window,
     may_mean_to_leave,
     open_user_interface,
     rows_printer,
@@ -46,6 +48,7 @@ async def serve(
     grace: float = DEFAULT_GRACE / 1000,
     show_messages: bool,
     quiet: bool,
+    opens_browser: bool = False,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
@@ -69,14 +72,37 @@ async def serve(
         network=system,
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
+        on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
     )
 
 
 async def join(
-    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, plain: bool
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    ca: Path | None,
+    plain: bool,
+    linear: bool = False,
 ) -> None:
-    """Run the client until its input ends, the server goes away, or a signal ends it."""
+    """Run the client until its input ends, the server goes away, or a signal ends it.
+
+    Args:
+        address: where the server is.
+        runtime: the outputs and signals.
+        name: what the member is called; default: a person is asked.
+        ca: whom to trust with certificates; default: those whom the system trusts.
+        plain: speak the plain format and print its lines, as on a pipe.
+        linear: print a line for each message on a terminal, instead of showing a window.
+    """
     network = SystemNetwork(ca=ca)
+    if not linear and can_show_window(plain=plain):
+        # Heavy, and needed only here.
+        from trionet.cli.window.joining import join_window
+
+        show = partial(join_window, address, runtime, name=name, network=network)
+        await until_interrupted(show, runtime)
+        return
     leaving = Leaving(runtime)
     await until_interrupted(
         partial(_join, address, runtime, name=name, network=network, plain=plain, leaving=leaving),

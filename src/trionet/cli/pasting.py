@@ -1,8 +1,8 @@
 """Lines that were pasted together. None of them is a command, because nobody typed it.
 
-For example, a ``q`` in a pasted text does not leave the chat. Whoever reads a terminal marks the
-lines (`trionet.cli.line_editor`, `trionet.cli.standard_input`), and the two clients look for the
-mark.
+For example, a ``q`` in a pasted text does not leave the chat. The readers of a terminal
+(`trionet.cli.line_editor`, `trionet.cli.standard_input`) mark the lines, and the two clients look
+for the mark.
 """
 
 from __future__ import annotations

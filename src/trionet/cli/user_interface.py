@@ -90,8 +90,8 @@ def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
     return show
 
 
-def _can_edit_lines(plain: bool) -> bool:
-    """Tell whether a line editor can be used, which prints above the line being typed."""
+def can_show_window(*, plain: bool) -> bool:
+    """Tell whether a line editor or a window can be used: a person is at both streams."""
     if plain or sys.platform == "win32" or not (is_input_terminal() and os.isatty(1)):
         return False
     return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
@@ -119,7 +119,7 @@ async def open_user_interface(
     def warn_on_errors(warning: str) -> None:
         note_on_errors(f"warning: {warning}")
 
-    if not _can_edit_lines(plain):
+    if not can_show_window(plain=plain):
         standard_input = StandardInput(runtime.err)
         yield UserInterface(
             is_interactive=is_input_terminal(),

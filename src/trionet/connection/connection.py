@@ -14,13 +14,14 @@ from typing import Any, cast
 
 import trio
 
-from trionet.abc import CallsOnInput
+from trionet.abc import CallsOnInput, Framed, Framing
 from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.broken import is_broken
 from trionet.connection.closing import linger_and_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
+from trionet.connection.goodbyes import code_of
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import Opening
 from trionet.connection.outbox import Outbox
@@ -117,8 +118,14 @@ class Connection(PeerDeadlines):
         )
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
+        wire: trio.abc.SendStream = stream
+        framing: Framing | None = None
+        if hasattr(stream, "framing"):
+            framed = cast(Framed, stream)
+            wire, framing = framed.wire, framed.framing
+            framed.max_line = longest_line(limits, opening)
         self.outbox = Outbox(
-            stream,
+            wire,
             nursery,
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
@@ -126,8 +133,11 @@ class Connection(PeerDeadlines):
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
             deferred=deferred,
+            framing=framing,
             is_checked=True,
         )
+        if framing is not None:
+            cast(Framed, stream).answer_with(self.outbox.put_frame)
         self._watch()
 
     def __repr__(self) -> str:
@@ -162,7 +172,8 @@ class Connection(PeerDeadlines):
         this with a `trionet.LineRejected` for each bad line that it wants to answer. With a
         `trionet.Hub` it hands the encoded notice to `Hub.tell_lines` instead.
         """
-        self.outbox.put(self._encode_notice(notice))
+        if getattr(self.stream, "is_open", True):
+            self.outbox.put(self._encode_notice(notice))
 
     def speak(self, encode_notice: EncodeNotice) -> None:
         """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.
@@ -211,7 +222,7 @@ class Connection(PeerDeadlines):
                 all lines again.
 
         Raises:
-            TypeError: `answer` is no ordinary function with one argument.
+            TypeError: `answer` is not an ordinary function with one argument.
         """
         if answer is not None and not callable(answer):
             check_callback("answer", answer)
@@ -230,11 +241,17 @@ class Connection(PeerDeadlines):
     def _watch(self) -> None:
         self._deadlines.watch(self)
 
-    async def finish_sending(self) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it.
+    async def finish_sending(self, *, has_handler_failed: bool = False) -> None:
+        """Take no more input or output, and send what waits. The server calls it.
+
+        Args:
+            has_handler_failed: where a peer is told a reason, it is this.
 
         Cancellation: some of it may not be sent, and the outbox stays open.
         """
+        if hasattr(self.stream, "framing"):
+            code = code_of(self.lines.end, has_handler_failed=has_handler_failed)
+            self.outbox.put_frame(cast(Framed, self.stream).goodbye(code))
         self.lines.stop()
         await self.outbox.flush()
         self.outbox.close()
@@ -268,6 +285,11 @@ class Connection(PeerDeadlines):
             input_ended=end is not None and end.peer_has_ended,
             on_settled=on_settled,
         )
+
+
+def longest_line(limits: Limits, opening: Opening | None) -> int:
+    """Return how many bytes the longest line of a peer may have."""
+    return limits.max_line if opening is None else max(limits.max_line, opening.max_line)
 
 
 def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:

@@ -15,13 +15,15 @@ import trio
 from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.handshake import shake_hands
+from trionet.connection.handshake import has_handshake, shake_hands
 from trionet.connection.lingering import Lingerers
 from trionet.connection.outcome import closed, why_ended, why_failed
+from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
-from trionet.events import Closed
+from trionet.events import Closed, Opened, Refused
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
+from trionet.notices import AddressFull
 
 
 class Lifetimes:
@@ -33,7 +35,8 @@ class Lifetimes:
         deadlines: the server's.
         places: where each connection that is served has taken a place.
         lingerers: the server's connections that are being closed.
-        report: called with each connection's end.
+        report: called with each connection's end; and where there is a handshake, with the
+            beginning once that is made, or with why it was refused.
 
     Attributes:
         bounds_lingering: whether older connections that linger make room for newer ones; ``False``
@@ -58,7 +61,7 @@ class Lifetimes:
         places: Places,
         lingerers: Lingerers,
         *,
-        report: Callable[[Closed], object],
+        report: Callable[[Opened | Refused | Closed], object],
     ) -> None:
         self._handler = handler
         # How long a handshake may take.
@@ -76,7 +79,8 @@ class Lifetimes:
         """
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason, settle = "cut off", None
+        reason, settle, refused = "cut off", None, ""
+        is_opened = not has_handshake(connection.stream)
         try:
             try:
                 failed = no_handshake = None
@@ -85,7 +89,10 @@ class Lifetimes:
                 # behind the cancellation.
                 try:
                     no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
-                    if no_handshake is None:
+                    if no_handshake is None and not is_opened:
+                        is_opened = self._open(connection)
+                        refused = "" if is_opened else AddressFull.reason
+                    if no_handshake is None and not refused:
                         conversation = self._handler(connection)
                         if type(conversation) is not CoroutineType:
                             check_awaitable(self._handler, conversation)
@@ -97,13 +104,13 @@ class Lifetimes:
                 elif no_handshake is None:
                     reason = why_ended(connection)
                 else:
-                    reason = f"no handshake: {no_handshake}"
+                    refused = f"no handshake: {no_handshake}"
                     # Without a handshake nothing can be sent, not even that it took too long.
                     connection.outbox.give_up()
-                await connection.finish_sending()
+                await connection.finish_sending(has_handler_failed=failed is not None)
             finally:
                 # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(connection, reason)
+                settle = self._end(connection, reason, is_opened=is_opened, refused=refused)
             if not connection.is_done:
                 with self._lingerers.lingering(
                     connection.stream,
@@ -119,12 +126,29 @@ class Lifetimes:
             finally:
                 await close_at_once(connection.stream)
 
-    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
+    def _open(self, connection: Connection) -> bool:
+        """Report that a connection is being served, if the host that it shows has a place left.
+
+        Returns:
+            Whether it is; otherwise the peer was told why not.
+        """
+        connection.peer = peer_of(connection.stream, connection.id)
+        if not self._places.move(connection):
+            connection.tell(AddressFull())
+            return False
+        self._report(Opened(id=connection.id, peer=connection.peer))
+        return True
+
+    def _end(
+        self, connection: Connection, reason: str, *, is_opened: bool, refused: str
+    ) -> Callable[[int], None]:
         """Free a connection's place.
 
         Args:
             connection: the connection, which is no longer served.
             reason: why.
+            is_opened: whether it was reported as being served.
+            refused: why not, if it was not.
 
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
@@ -139,7 +163,9 @@ class Lifetimes:
         self._deadlines.forget(connection)
         self._places.free(connection)
         seconds = trio.current_time() - connection.opened_at
-        reported = False
+        reported = not is_opened
+        if refused and not getattr(connection.stream, "is_quiet", False):
+            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused))
 
         def settle(unarrived: int) -> None:
             nonlocal reported

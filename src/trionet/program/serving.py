@@ -15,6 +15,7 @@ from trionet.errors import TrionetError, system_reason
 from trionet.program.signals import Ending
 from trionet.server import Server
 from trionet.text.safe import safe_text
+from trionet.transport.addresses import WebAddress, parse_address
 
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
@@ -72,7 +73,13 @@ async def serve_until_signalled(
         nursery.start_soon(_watch_hangups, ending, network, tell)
         server = await nursery.start(serve_and_finish)
         for address in server.addresses:
-            show(f"listening on {address}")
+            show(f"listening on {shown_address(address)}")
+
+
+def shown_address(address: str) -> str:
+    """Return an address as people use it: one for browsers as what a browser goes to."""
+    where = parse_address(address)
+    return where.url if isinstance(where, WebAddress) else address
 
 
 async def _watch_hangups(ending: Ending, network: object, tell: Callable[[str], object]) -> None:

@@ -5,14 +5,12 @@ does not read makes its sender wait. They can send at once, so tests run the fas
 show what makes TCP hard: input cut anywhere, latency, stalls, resets, and the reset that follows
 from closing with unread input.
 
-Nothing here needs a task of its own: the reader looks at the clock to see which bytes have arrived.
+A stream is two directions, in and out; `direction.py` has the bytes on their way.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections import deque
 from collections.abc import Sequence
 
 import trio
@@ -20,94 +18,9 @@ import trio
 from trionet.checks import check_flag, check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.kinds import as_bytes
+from trionet.testing.direction import Direction
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
-
-
-class _Direction:
-    """The bytes from one end to the other."""
-
-    def __init__(self, link: Link) -> None:
-        self._capacity = link.capacity
-        self._latency = link.latency
-        try:
-            self._cut = link.cut()
-        except TypeError:
-            raise TypeError("a link's cut is a function: write lambda: cut_at([3])") from None
-        # The bytes on their way, each piece with its time of arrival; an empty piece is the end.
-        self._in_flight: deque[tuple[float, bytes]] = deque()
-        self._arrived = bytearray()
-        self._used = 0
-        self.ended_by_sender = False
-        self.end_arrived = False
-        self.broken = False
-        self.stalled = False
-        self.interrupted = False
-        self.reader = trio.lowlevel.ParkingLot()
-        self.writer = trio.lowlevel.ParkingLot()
-
-    @property
-    def room(self) -> int:
-        return self._capacity - self._used
-
-    @property
-    def has_arrived(self) -> bool:
-        return bool(self._arrived)
-
-    @property
-    def has_unread(self) -> bool:
-        return bool(self._used)
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Take as many bytes as there is room for, and return how many."""
-        taken = bytes(data[: self.room])
-        if taken:
-            self._used += len(taken)
-            self._depart(taken)
-        return len(taken)
-
-    def end(self) -> None:
-        self.ended_by_sender = True
-        self._depart(b"")
-
-    def _depart(self, data: bytes) -> None:
-        self._in_flight.append((trio.current_time() + self._latency, data))
-        self.reader.unpark_all()
-
-    def arrive(self) -> float:
-        """Deliver what is due, and return when the next bytes are due."""
-        now = trio.current_time()
-        while self._in_flight and not self.stalled:
-            due, data = self._in_flight[0]
-            if due > now:
-                return due
-            self._in_flight.popleft()
-            self._arrived += data
-            self.end_arrived = not data
-        return math.inf
-
-    def receive(self, max_bytes: int) -> bytes:
-        """Hand out some of what has arrived, as the cut says; empty: nothing has arrived."""
-        if not self._arrived:
-            return b""
-        size = self._cut(min(max_bytes, len(self._arrived)))
-        data = bytes(self._arrived[:size])
-        del self._arrived[:size]
-        self._used -= len(data)
-        self.writer.unpark_all()
-        return data
-
-    def wake(self) -> None:
-        self.reader.unpark_all()
-        self.writer.unpark_all()
-
-    def destroy(self) -> None:
-        """Break the connection: whatever was not read is lost."""
-        self.broken = True
-        self._in_flight.clear()
-        self._arrived.clear()
-        self._used = 0
-        self.wake()
 
 
 class MemoryStream(trio.abc.HalfCloseableStream):
@@ -118,10 +31,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         remote: the other end's structured address, by which a server counts; ``None``: not known.
     """
 
-    def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
+    def __init__(self, incoming: Direction, outgoing: Direction, *, peer: str) -> None:
         # `memory_stream_pair` makes these, and always right.
-        check_kind("incoming", incoming, _Direction, hint="memory_stream_pair()")
-        check_kind("outgoing", outgoing, _Direction, hint="memory_stream_pair()")
+        check_kind("incoming", incoming, Direction, hint="memory_stream_pair()")
+        check_kind("outgoing", outgoing, Direction, hint="memory_stream_pair()")
         check_kinds(peer=(peer, str))
         self._in = incoming
         self._out = outgoing
@@ -350,7 +263,7 @@ def memory_stream_pair(
         raise TypeError(f"names must be two texts: write ('left', 'right'), not {shown(names)}")
     link = link or Link()
     back = back or link
-    there_bytes, back_bytes = _Direction(link), _Direction(back)
+    there_bytes, back_bytes = Direction(link), Direction(back)
     first = SendingNowMemoryStream if link.sends_now else MemoryStream
     second = SendingNowMemoryStream if back.sends_now else MemoryStream
     return (

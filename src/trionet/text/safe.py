@@ -4,7 +4,7 @@ Each unsafe character is replaced by one ``�``, so that everyone sees that som
 
 - control characters including ESC and TAB, the line and paragraph separators, and halves of
   surrogate pairs;
-- characters that reorder the text beside them: bidi overrides, embeddings and isolates, and also
+- characters that reorder the text around them: bidi overrides, embeddings and isolates, and also
   the marks U+200E, U+200F and U+061C. A chat line does without them, and they would shift the
   ``: `` and ``(3 here)`` that programs put around a text;
 - invisible characters: zero width spaces, word joiners, invisible operators, soft hyphens, Hangul
@@ -23,8 +23,8 @@ Some sequences stay whole although they contain such characters, because there t
 - an ideograph with one variation selector (Japanese names have them).
 
 Characters that this version of Python does not know stay: nearly all of them are new letters and
-emoji. White space of every width stays too, and so does the order that right-to-left letters
-themselves bring about.
+emoji. White space of every width stays too, and so does the order that right-to-left letters have
+by themselves.
 """
 
 from __future__ import annotations
