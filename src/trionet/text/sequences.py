@@ -12,10 +12,10 @@ or the whole of a flag. So the rules are done for all characters of a line at a 
 - ``&`` and ``|`` of such numbers are the rules: ``joiners & viramas << 8`` are the joiners that
   stand behind a virama.
 
-So what a line costs depends on its length alone, some 45 ns a character, whatever is in it: no known
-line takes more than 2.9 times as long as one of Vietnamese (`tools/dear_lines.py` searches for
-worse). With one pattern for each rule, the worst known line took 5.5 times as long, and only a long
-line with hardly anything suspicious in it took less.
+So what a line costs depends on its length alone, some 45 ns a character, whatever is in it. No
+known line takes more than 2.9 times as long as one of Vietnamese (`tools/dear_lines.py` searches
+for worse). With one pattern for each rule, the worst known line took 5.5 times as long, and only a
+long line with hardly anything suspicious in it took less.
 
 The table is made when the first such line comes, in 9 ms, and takes 1.1 MB.
 """
