@@ -16,6 +16,7 @@ from trionet.chat.client_connection import ClientConnection
 from trionet.chat.client_events import (
     Acted,
     ChatEvent,
+    Entered,
     Found,
     History,
     PastEvent,
@@ -176,7 +177,7 @@ class Client(EnteredOnce):
         Cancellation: the member may be in the room or not.
         """
         check_kinds(room=(room, str))
-        entered: Any = await self._ask(ChatEvent, type="join", room=room)
+        entered = await self._ask(Entered, type="join", room=room)
         return self._rooms.get(entered.room) or Room(
             [*entered.members], entered.count, entered.topic, entered.last
         )
