@@ -414,6 +414,9 @@ async def test_a_server_that_drains_answers_requests_until_it_has_ended(
             assert (await answer_to(request(), network))[0] == 503
             # Whoever sends nothing does not keep it.
             await network.connect(HOST)
+        # Whoever asks for its health leaves no line in the log.
+        refused = [event.reason for event in events if isinstance(event, Refused)]
+        assert refused == ["server is closing"]
         assert trio.current_time() < 5
         with pytest.raises(ConnectError, match="cannot connect"):
             await network.connect(HOST)
@@ -503,3 +506,21 @@ async def test_a_peer_that_breaks_the_protocol_loses_nothing_of_what_it_was_sent
         assert await peer.closed() == 1003
         assert [bytes(frame.data) for frame in peer.frames] == [b"ONE\n"]
         below(peer).close()
+
+
+async def test_what_a_close_throws_away_is_not_read_as_frames_later() -> None:
+    network = MemoryNetwork()
+    (listener, _) = await network.listen("web:localhost:8080")
+    client = await network.connect(HOST)
+    await client.send_all(request())
+    stream = listener.accept_nowait()
+    await stream.do_handshake()  # type: ignore[attr-defined]
+    await read_head(client)
+    stream.discard_nowait()  # type: ignore[attr-defined]
+    # As if the beginning of a frame had been thrown away.
+    await client.send_all(b"\x02half of a frame")
+    assert await stream.receive_some() == bytes(16)
+    await client.aclose()
+    assert await stream.receive_some() == b""
+    await stream.aclose()
+    await listener.aclose()
