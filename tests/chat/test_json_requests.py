@@ -49,6 +49,11 @@ MEANINGS: list[tuple[dict[str, Any], Request]] = [
             "Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e", password="p"
         ),
     ),
+    ({"type": "login", "name": "Ann", "seen": {}}, LogIn("Ann", seen={})),
+    (
+        {"type": "login", "name": "Ann", "seen": {"lobby": -1, "@": -(2**53), "x": 0}},
+        LogIn("Ann", seen={"lobby": 0, "@": 0, "x": 0}),
+    ),
     ({"type": "say", "room": "lobby", "text": "hello"}, Say("hello", "lobby")),
     ({"type": "act", "room": "lobby", "text": "waves"}, Act("waves", "lobby")),
     ({"type": "tell", "to": "Bob", "text": "psst"}, Tell("Bob", "psst")),

@@ -273,6 +273,10 @@ def test_j111_only_rooms_that_one_is_in_are_looked_at(room: Room, ann: JSONPeer)
     cid, _ = come_back(room, "Cid", seen={"lobby": 2, "elsewhere": 1}, epoch=epoch)
     cid.expect("entered", room="lobby")
     cid.expect_quiet()
+    # Less than nothing is nothing, in another epoch too.
+    ann.expect("joined")
+    dan, _ = come_back(room, "Dan", seen={"lobby": -1}, epoch="another")
+    dan.expect("missed", room="lobby", after=0)
 
 
 def test_j112_what_came_since_is_told_and_then_what_comes(room: Room, ann: JSONPeer) -> None:

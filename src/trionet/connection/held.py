@@ -119,9 +119,18 @@ class Holds(Counted):
         except GONE:
             self.give_up()
             return 0
+        except Exception as error:
+            # A fault of the stream. Whoever puts lines here is often not its owner.
+            self._report(error)
+            self.give_up()
+            return 0
 
     def keep(self, data: bytes, count: int, sent: int) -> None:
         """Keep what was not sent; see `trionet.Outbox`."""
+        raise NotImplementedError
+
+    def _report(self, error: Exception) -> None:
+        """Log a fault of the stream."""
         raise NotImplementedError
 
     def give_up(self) -> None:

@@ -203,7 +203,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if not data:
             return []
         if type(data) is not bytes:
-            data = bytes(data)
+            data = as_bytes("what a stream's receive_nowait() returns", data)
         self.bytes_in += len(data)
         batch = self._take(data)
         if not batch:
