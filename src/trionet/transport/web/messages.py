@@ -187,6 +187,8 @@ class Messages:
         while at + _LEAST <= end and data[at] == _TEXT:
             size = data[at + 1] - _MASKED
             begin = at + _LEAST
+            if size > _LONG:
+                break
             if size == _LONG:
                 begin = at + _LEAST + 2
                 size = data[at + 2] << 8 | data[at + 3]
