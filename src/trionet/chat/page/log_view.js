@@ -95,7 +95,7 @@ export class LogView {
             this.#sync(place.timeline);
         }
         if (old === null) {
-            this.#frame.prepend(log);
+            this.#frame.insertBefore(log, this.#button);
         } else {
             old.replaceWith(log);
         }
@@ -146,13 +146,13 @@ export class LogView {
     // What a row shows because of its neighbours is compared first: a document that is not written
     // to is not laid out again.
     #surround(shown, row, before, { now, isAlone, timeline }) {
-        const isFirst = beginsGroup(before, row);
         const isNewDay = isAlone || before.day !== row.day;
+        const isFirst = row.kind === "said" && (isNewDay || beginsGroup(before, row));
         const isFirstUnread = timeline.firstUnread === row;
         const state = `${isFirst} ${isNewDay} ${isFirstUnread}`;
         if (shown.surroundings !== state) {
             shown.surroundings = state;
-            setSurroundings(shown, row, { isFirst: isFirst || isNewDay, isNewDay, isFirstUnread, now });
+            setSurroundings(shown, row, { isFirst, isNewDay, isFirstUnread, now });
         }
     }
 

@@ -55,7 +55,7 @@ export class Session {
      * - `clock` has `now()`, `set(callback, milliseconds)` and `clear(timer)`.
      * - `random()` returns a number from 0 to 1.
      * - `on` has `event(event, ask, isReplayed)`, `state()`, `synced()`, `refused(code, reason)`, and
-     *   `epoch(event)`, which is told before the first event of a new epoch.
+     *   `epoch()`, which is called before the first event of a new epoch.
      * - `prefix` begins the ids of requests; it must be new for each page.
      */
     constructor({ open, clock, random, on, prefix }) {
@@ -276,13 +276,12 @@ export class Session {
 
     #newEpoch(epoch) {
         if (epoch !== this.epoch) {
-            const isFirst = this.epoch === null;
+            if (this.epoch !== null) {
+                this.#on.epoch();
+            }
             // Numbers of another epoch may be used again.
             this.seen.clear();
             this.epoch = epoch;
-            if (!isFirst) {
-                this.#on.epoch();
-            }
         }
     }
 
