@@ -39,7 +39,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(site: Site, visit: Visit
         seen.append(at)
         assert len(seen) < 20, seen
         keys.press("Shift+Tab")
-    assert "Messages in lobby" in seen
+    assert "Log of lobby" in seen
     keys.type("needle")
     keys.press("Enter")
     ann.page.locator("#found-list .result").wait_for()
@@ -73,7 +73,7 @@ def test_a_screen_reader_finds_one_log_and_names_for_everything(site: Site, visi
     for part in (
         '- navigation "Rooms and conversations"', '- button "Leave"', '- button "lobby"',
         '- heading "lobby" [level=1]', "- search:", '- searchbox "Search"', "- status: Connected",
-        '- log "Messages in lobby"', '- textbox "Message"', '- button "Send"',
+        '- log "Log of lobby"', '- textbox "Message"', '- button "Send"',
         '- complementary "2 people"', '- button "Bob"',
     ):  # fmt: skip
         assert part in tree, f"{part} is not in\n{tree}"

@@ -165,3 +165,41 @@ def test_a_closed_page_is_held_and_a_reload_resumes(site: Site, visit: Visit) ->
     nc.expect("Ann: after")
     nc.say("/who")
     nc.expect("*** 2 here: Cid, Ann")
+
+
+def test_whoever_wants_it_is_notified_of_what_concerns_them(site: Site, visit: Visit) -> None:
+    ann = visit(site, permissions=["notifications"])
+    # The browser's own would be shown by the operating system. And she looks at something else.
+    ann.page.add_init_script("""
+        window.told = [];
+        window.Notification = class {
+            static permission = 'granted';
+            static async requestPermission() { return 'granted'; }
+            constructor(title, { body }) { window.told.push([title, body]); }
+            close() {}
+        };
+        document.hasFocus = () => false;
+    """)
+    ann.page.reload()
+    ann.log_in("Ann")
+    program = site.room.log_in_json("dan")
+    program.request("say", room="lobby", text="Ann: before she wanted it")
+    ann.expect("Ann: before she wanted it")
+    ann.page.get_by_label("Notify me").check()
+    program.request("say", room="lobby", text="nothing about her")
+    program.request("say", room="lobby", text="hello ann")
+    ann.expect("hello ann")
+    assert ann.evaluate("() => window.told") == [["dan in lobby", "hello ann"]]
+
+
+def test_pasted_lines_are_one_message(site: Site, visit: Visit) -> None:
+    ann = visit(site).log_in("Ann")
+    ann.page.keyboard.insert_text("def f():\n    return 1\n\nprint(f())")
+    ann.page.keyboard.press("Enter")
+    ann.page.locator(".said:not(.pending)").wait_for()
+    assert ann.messages() == ["def f():\n    return 1\n\nprint(f())"]
+    ann.page.keyboard.insert_text("x\n" * 60)
+    ann.page.keyboard.press("Enter")
+    ann.expect("a message has at most 50 lines, and this one has 60")
+    # It is still there, to be cut.
+    assert ann.box.input_value().startswith("x\nx\n")

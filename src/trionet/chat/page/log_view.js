@@ -83,7 +83,7 @@ export class LogView {
         log.setAttribute("role", "log");
         log.setAttribute("aria-live", "polite");
         log.setAttribute("aria-relevant", "additions");
-        log.setAttribute("aria-label", place === null ? "Messages" : `Messages in ${place.name}`);
+        log.setAttribute("aria-label", place === null ? "Log" : `Log of ${place.name}`);
         log.tabIndex = 0;
         log.addEventListener("pointerover", ({ target }) => showFullTime(target));
         log.addEventListener("scroll", () => this.#scrolled(), { passive: true });

@@ -15,6 +15,9 @@ import { PRIVATE, readEvents, writeRequests } from "./protocol.js";
 export const QUIET_MS = 25_000;
 export const ANSWER_MS = 10_000;
 
+// A server lets whoever has given wrong passwords wait for up to a minute before it judges the next.
+const PASSWORD_MS = 75_000;
+
 // How long the server may take to answer everything and close after `quit`.
 const GOODBYE_MS = 2_000;
 
@@ -144,11 +147,17 @@ export class Session {
     // Give up when nothing comes; a long replay comes in many pieces.
     #expect() {
         const quiet = this.#clock.now() - this.#lastHeard;
-        if (quiet >= ANSWER_MS) {
+        const patience = this.#isJudged ? PASSWORD_MS : ANSWER_MS;
+        if (quiet >= patience) {
             this.#lost("the server does not answer");
         } else {
-            this.#after(ANSWER_MS - quiet, () => this.#expect());
+            this.#after(patience - quiet, () => this.#expect());
         }
+    }
+
+    // Whether the server has a password before it, and has not said yet whether it is right.
+    get #isJudged() {
+        return this.#login !== null && !this.#isLoggedIn && this.#password !== null;
     }
 
     #logIn() {
@@ -173,6 +182,7 @@ export class Session {
             login.seen = Object.fromEntries(this.seen);
         }
         this.#socket.send(writeRequests([login, { type: "ping", id: this.#sync }]));
+        this.#expect();
     }
 
     #receive(text) {
@@ -294,13 +304,16 @@ export class Session {
     }
 
     #refused({ code, reason }) {
+        // A password that nobody has judged in time may be wrong, and each try makes the wait longer.
+        const isPasswordLate = code === "timeout" && this.#isJudged && this.token === null;
         // A server that ends, or that waited for the login too long, is tried again.
-        if (code === "closing" || code === "timeout") {
+        if (!isPasswordLate && (code === "closing" || code === "timeout")) {
             this.#farewell = reason;
             return;
         }
         this.stop();
-        this.#on.refused(code, reason);
+        const late = "the server waits after wrong passwords: try again in a minute";
+        this.#on.refused(code, isPasswordLate ? late : reason);
     }
 
     // Wait until nothing has come for a while, and then see whether the server still answers.
@@ -348,6 +361,7 @@ export class Session {
         this.#clock.clear(this.#timer);
         const socket = this.#socket;
         this.#socket = null;
+        this.#login = null;
         this.#isLoggedIn = false;
         this.#entered.clear();
         socket?.close();
