@@ -178,6 +178,33 @@ test("what is typed while disconnected waits, and is said once", () => {
     assert.deepEqual(texts(lobby), ["later"]);
 });
 
+test("a message that was told before its receipt is shown once", () => {
+    const all = entered();
+    const { server, lobby, wishes, clock } = all;
+    wishes.enter("mine");
+    server.take();
+    server.close();
+    clock.pass(250);
+    // As after a restart: the replay has it, and does not know that it answers the request.
+    server.logIn({ between: [said(2, "mine", { name: "Ann" })], rooms: { lobby: 2 } });
+    const [ask] = answerHistories(all, []);
+    server.send(said(2, "mine", { name: "Ann", re: ask.id }));
+    assert.deepEqual(texts(lobby), ["mine"]);
+    assert.equal(lobby.timeline.pending.length, 0);
+});
+
+test("an epoch that begins while one is connected keeps what waits for its receipt", () => {
+    const all = entered();
+    const { server, lobby, wishes } = all;
+    server.send(said(2, "m2"));
+    wishes.enter("mine");
+    const [ask] = server.take();
+    server.send({ type: "epoch", epoch: "e2", rooms: { lobby: 3 } });
+    answerHistories(all, [said(2, "m2"), said(3, "m3")]);
+    server.send(said(4, "mine", { name: "Ann", re: ask.id }));
+    assert.deepEqual(texts(lobby), ["m2", "GAP", "m3", "mine"]);
+});
+
 test("people who come and go are one row, until something is said", () => {
     const { server, lobby } = entered();
     server.send(

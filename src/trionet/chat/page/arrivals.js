@@ -58,13 +58,11 @@ export class Arrivals {
     /** Take note that the server has begun to count anew, because it has forgotten something. */
     epochBegan() {
         this.#chat.epoch += 1;
-        this.#isNewEpoch = true;
-        for (const ask of this.#session.asks.doubt()) {
-            if (ask.fields.type === "tell") {
-                // No history has it.
-                this.#session.asks.settle(ask);
-                ask.place?.timeline.fail(ask.row, "the connection was lost; it may not have arrived");
-            }
+        // While the connection stands, receipts still come.
+        const isLive = this.#session.state === "live";
+        if (!isLive) {
+            this.#isNewEpoch = true;
+            this.#doubt();
         }
         for (const place of this.#chat.places.values()) {
             const { timeline } = place;
@@ -74,6 +72,9 @@ export class Arrivals {
             place.epochGap = gapRow();
             place.wasKnown = this.#known(place);
             timeline.append(place.epochGap);
+            if (isLive && !place.isPrivate) {
+                this.#chat.history.reconcile(place);
+            }
         }
         this.#chat.changed("log");
     }
@@ -97,6 +98,16 @@ export class Arrivals {
             this.#chat.activate(this.#chat.places.values().next().value ?? null);
         }
         this.#chat.history.privateMessages();
+    }
+
+    // What was sent and not answered may have been said or not. The history tells of rooms alone.
+    #doubt() {
+        for (const ask of this.#session.asks.doubt()) {
+            if (ask.fields.type === "tell") {
+                this.#session.asks.settle(ask);
+                ask.place?.timeline.fail(ask.row, "the connection was lost; it may not have arrived");
+            }
+        }
     }
 
     // What was known of a place when an epoch began. After a reload that is only a number.

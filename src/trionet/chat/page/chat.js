@@ -155,6 +155,10 @@ export class Chat {
             if (event.type === "error") {
                 place.timeline.fail(ask.row, event.reason);
                 this.changed("log");
+            } else if (ask.row?.isPending) {
+                // Its message was told before, and was not known as the one that was asked for.
+                place.timeline.remove(ask.row);
+                this.changed("log");
             }
         };
         const ask = this.session.asks.add({ type, ...to, text }, answer, id);

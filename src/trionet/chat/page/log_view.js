@@ -7,6 +7,7 @@
 import { byId, element } from "./elements.js";
 import { createRow, setSurroundings, showFullTime, updateRow } from "./row_view.js";
 import { beginsGroup } from "./rows.js";
+import { dayOf } from "./times.js";
 
 // Nearer to the end than this is at the end: browsers round.
 const AT_END_PIXELS = 32;
@@ -149,7 +150,8 @@ export class LogView {
         const isNewDay = isAlone || before.day !== row.day;
         const isFirst = row.kind === "said" && (isNewDay || beginsGroup(before, row));
         const isFirstUnread = timeline.firstUnread === row;
-        const state = `${isFirst} ${isNewDay} ${isFirstUnread}`;
+        // "Today" is "Yesterday" tomorrow.
+        const state = `${isFirst} ${isNewDay ? dayOf(now) : ""} ${isFirstUnread}`;
         if (shown.surroundings !== state) {
             shown.surroundings = state;
             setSurroundings(shown, row, { isFirst, isNewDay, isFirstUnread, now });
@@ -191,8 +193,8 @@ export class LogView {
 
     #reveal() {
         const row = this.#place.timeline.find(this.#target);
+        this.#target = null;
         if (row !== undefined) {
-            this.#target = null;
             this.#place.timeline.isFollowed = false;
             const shown = this.#elements.get(row);
             shown.scrollIntoView({ block: "center" });

@@ -119,9 +119,16 @@ export class Session {
         }
     }
 
-    /** Try again at once, after the network or the person has come back, or if asked to. */
-    wake() {
+    /** Try again at once because a person asks for it, also to take the place back. */
+    retry() {
         if (this.state === "waiting" || this.state === "taken") {
+            this.#connect();
+        }
+    }
+
+    /** Try again at once, or see whether the server is there: the network or the person is back. */
+    wake() {
+        if (this.state === "waiting") {
             this.#connect();
         } else if (this.state === "live" && this.#clock.now() - this.#lastHeard >= ANSWER_MS) {
             this.#probe();
