@@ -1,6 +1,6 @@
 // The page of the chat: it puts the parts together.
 //
-//     socket.js ─ session.js (asks.js, pauses.js, protocol.js)     the connection, which comes back
+//     socket.js ─ session.js (asks.js, seen.js, pauses.js, …)      the connection, which comes back
 //                     │
 //     arrivals.js ─ chat.js (place.js, timeline.js, rows.js, history.js)      what is known
 //                     │
@@ -8,8 +8,8 @@
 //                     │
 //     composer.js ─ wishes.js (commands.js, completion.js)         what a person wants
 //
-// The modules of the first two rows and of the last know nothing of the document, and are tested in
-// Node. Nothing here makes markup from text; the page is served with a policy that forbids it.
+// All but socket.js, composer.js and the views know nothing of the document, and are tested in Node.
+// Nothing here makes markup from text; the page is served with a policy that forbids it.
 
 import { Arrivals } from "./arrivals.js";
 import { Chat } from "./chat.js";

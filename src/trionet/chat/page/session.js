@@ -9,7 +9,8 @@
 
 import { Asks } from "./asks.js";
 import { jittered, pausesWithoutEnd } from "./pauses.js";
-import { PRIVATE, readEvents, writeRequests } from "./protocol.js";
+import { readEvents, writeRequests } from "./protocol.js";
+import { Seen } from "./seen.js";
 
 // A browser does not notice a server that was stopped, or a network that swallows everything.
 export const QUIET_MS = 25_000;
@@ -21,13 +22,11 @@ const PASSWORD_MS = 75_000;
 // How long the server may take to answer everything and close after `quit`.
 const GOODBYE_MS = 2_000;
 
-const ROOM_EVENTS = new Set(["said", "acted", "joined", "left", "renamed", "topic", "removed"]);
-
 export class Session {
     name = "";
     token = null;
     epoch = null;
-    seen = new Map();
+    seen = new Seen();
     // "idle", "connecting", "live", "waiting" (until the next try) or "taken" (by another window).
     state = "idle";
     // Why the connection was lost, and when the next try is, in milliseconds of the clock.
@@ -46,8 +45,6 @@ export class Session {
     #login = null;
     #sync = null;
     #isLoggedIn = false;
-    // The rooms that this connection is in. What comes of a room before belongs to the replay.
-    #entered = new Set();
     #lastHeard = 0;
     #farewell = "";
     #leaving = null;
@@ -186,7 +183,7 @@ export class Session {
         }
         if (this.epoch !== null) {
             login.epoch = this.epoch;
-            login.seen = Object.fromEntries(this.seen);
+            login.seen = Object.fromEntries(this.seen.numbers);
         }
         this.#socket.send(writeRequests([login, { type: "ping", id: this.#sync }]));
         this.#expect();
@@ -221,8 +218,11 @@ export class Session {
             } else if (type === "missed" && Array.isArray(re)) {
                 this.asks.missed(re);
             }
-            const isReplayed = ROOM_EVENTS.has(type) && !this.#entered.has(event.room);
-            const isNew = this.#learn(event, isReplayed);
+            if (type === "epoch") {
+                this.#newEpoch(event.epoch);
+            }
+            const isReplayed = this.seen.isReplayed(event);
+            const isNew = this.seen.learn(event, this.name);
             const ask = type === "missed" ? null : this.asks.receive(event);
             if (ask !== null) {
                 this.#answered(ask, event);
@@ -242,43 +242,6 @@ export class Session {
         }
     }
 
-    // Bring what was seen up to date, and tell whether the event is new.
-    #learn(event, isReplayed) {
-        const { type, room, number } = event;
-        if (ROOM_EVENTS.has(type)) {
-            if (number <= (this.seen.get(room) ?? 0)) {
-                return false;
-            }
-            if (type === "left" && event.name === this.name && !isReplayed) {
-                this.seen.delete(room);
-                this.#entered.delete(room);
-            } else {
-                this.seen.set(room, number);
-            }
-        } else if (type === "told" && (event.re === undefined || event.from === event.to)) {
-            // The receipt of a private message has a number of its receiver's.
-            if (number <= (this.seen.get(PRIVATE) ?? 0)) {
-                return false;
-            }
-            this.seen.set(PRIVATE, number);
-        } else if (type === "entered") {
-            this.#entered.add(room);
-            this.#saw(room, event.last);
-        } else if (type === "missed" && room !== undefined) {
-            this.#saw(room, event.before - 1);
-        } else if (type === "epoch") {
-            this.#newEpoch(event.epoch);
-            for (const [name, last] of Object.entries(event.rooms)) {
-                this.seen.set(name, last);
-            }
-        }
-        return true;
-    }
-
-    #saw(room, number) {
-        this.seen.set(room, Math.max(number, this.seen.get(room) ?? 0));
-    }
-
     #welcome(event) {
         this.#isLoggedIn = true;
         this.name = event.name;
@@ -286,7 +249,7 @@ export class Session {
         this.#pauses = pausesWithoutEnd();
         this.#newEpoch(event.epoch);
         if (!event.resumed) {
-            this.seen.delete(PRIVATE);
+            this.seen.clearPrivate();
         }
         this.#on.event(event, null, false);
     }
@@ -296,7 +259,6 @@ export class Session {
             if (this.epoch !== null) {
                 this.#on.epoch();
             }
-            // Numbers of another epoch may be used again.
             this.seen.clear();
             this.epoch = epoch;
         }
@@ -370,7 +332,7 @@ export class Session {
         this.#socket = null;
         this.#login = null;
         this.#isLoggedIn = false;
-        this.#entered.clear();
+        this.seen.disconnected();
         socket?.close();
         this.asks.lost();
     }
