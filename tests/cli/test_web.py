@@ -177,14 +177,19 @@ async def test_send_tail_and_join_know_the_password(
     assert SECRET not in server.out.text + server.err.text + tail.out.text + member.out.text
 
 
+@pytest.mark.parametrize(
+    ("way", "term"), [("--plain", "xterm"), ("--linear", "xterm"), ("--linear", "dumb")]
+)
 async def test_a_person_is_asked_for_the_password_unseen(
-    programs: Programs, password: Path
+    programs: Programs, password: Path, way: str, term: str
 ) -> None:
     server = await programs.start(
         "chat", "serve", "127.0.0.1:0", "--forever", "--password-file", str(password)
     )
     address = await server.address()
-    member = await programs.start_on_terminal("chat", "join", address, "--name", "Ann", "--plain")
+    member = await programs.start_on_terminal(
+        "chat", "join", address, "--name", "Ann", way, term=term
+    )
     await member.expect_screen("password:")
     await member.type("wrong\n")
     await member.expect_screen("password:", "wrong password", "password:")

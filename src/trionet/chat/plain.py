@@ -58,6 +58,7 @@ from trionet.notices import (
     LinesMissed,
     LoginTimedOut,
     Notice,
+    RequestTimedOut,
     ServerClosing,
     ServerFull,
 )
@@ -226,6 +227,7 @@ def encode_notice(notice: Notice) -> bytes:
             LineRejected()
             | LoginTimedOut()
             | IdleTimedOut()
+            | RequestTimedOut()
             | ServerFull()
             | AddressFull()
             | ServerClosing()

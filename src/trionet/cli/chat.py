@@ -22,7 +22,8 @@ from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_i
 from trionet.cli.user_interface import (
     LEAVE,
     UserInterface,
-    can_show_window,
+    has_person,
+    is_dumb,
     is_input_terminal,
     may_mean_to_leave,
     open_user_interface,
@@ -99,17 +100,20 @@ async def join(
         name: what the member is called; default: a person is asked.
         ca: whom to trust with certificates; default: those whom the system trusts.
         plain: speak the plain format and print its lines, as on a pipe.
-        linear: print a line for each message on a terminal, instead of showing a window.
+        linear: print a line for each message on a terminal, instead of showing a window. On a dumb
+            terminal that is done anyway.
         password_file: what the server's password is in; default: the environment has it, or a
             person is asked if the server wants one.
     """
     password = given_password(password_file, address)
     network = SystemNetwork(ca=ca)
-    if not linear and can_show_window(plain=plain):
+    if has_person() and not plain:
         # Heavy, and needed only here.
-        from trionet.cli.window.joining import join_window
-
-        show = partial(join_window, address, runtime, name=name, network=network, password=password)
+        if linear or is_dumb():
+            from trionet.cli.linear.running import run_linear as run
+        else:
+            from trionet.cli.window.joining import join_window as run
+        show = partial(run, address, runtime, name=name, network=network, password=password)
         await until_interrupted(show, runtime)
         return
     leaving = Leaving(runtime)

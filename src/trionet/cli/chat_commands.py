@@ -183,7 +183,8 @@ def chat_join(
     password_file: ClientPasswordFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
     linear: Annotated[
-        bool, typer.Option("--linear", help="No window: a line each, for screen readers.")
+        bool,
+        typer.Option("--linear", help="No window: a line for each message, for screen readers."),
     ] = False,
 ) -> None:
     """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
