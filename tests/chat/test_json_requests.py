@@ -49,6 +49,11 @@ MEANINGS: list[tuple[dict[str, Any], Request]] = [
             "Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e", password="p"
         ),
     ),
+    ({"type": "login", "name": "Ann", "seen": {}}, LogIn("Ann", seen={})),
+    (
+        {"type": "login", "name": "Ann", "seen": {"lobby": -1, "@": -(2**53), "x": 0}},
+        LogIn("Ann", seen={"lobby": 0, "@": 0, "x": 0}),
+    ),
     ({"type": "say", "room": "lobby", "text": "hello"}, Say("hello", "lobby")),
     ({"type": "act", "room": "lobby", "text": "waves"}, Act("waves", "lobby")),
     ({"type": "tell", "to": "Bob", "text": "psst"}, Tell("Bob", "psst")),
@@ -145,7 +150,7 @@ def test_a_blank_line_means_nothing(line: str) -> None:
         '{"type":"say","room":"lobby","text":"\\ud800\\u0041"}',
     ],
 )  # fmt: skip
-def test_what_is_no_json_object_is_bad_json_without_an_id(line: str) -> None:
+def test_what_is_not_a_json_object_is_bad_json_without_an_id(line: str) -> None:
     for by_stranger in (False, True):
         found = mistake(line, by_stranger=by_stranger)
         assert (found.code, found.id) == ("bad-json", None)

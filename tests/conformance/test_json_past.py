@@ -67,7 +67,7 @@ def numbers(page: Event) -> list[int]:
     return [event["number"] for event in page["events"]]
 
 
-def test_j93_events_are_told_beside_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
+def test_j93_events_are_told_around_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
     bob = room.log_in_json("Bob")
     joined = ann.expect("joined", name="Bob")
     said = say(ann, "three", "four", "five")
@@ -273,6 +273,10 @@ def test_j111_only_rooms_that_one_is_in_are_looked_at(room: Room, ann: JSONPeer)
     cid, _ = come_back(room, "Cid", seen={"lobby": 2, "elsewhere": 1}, epoch=epoch)
     cid.expect("entered", room="lobby")
     cid.expect_quiet()
+    # Less than nothing is nothing, in another epoch too.
+    ann.expect("joined")
+    dan, _ = come_back(room, "Dan", seen={"lobby": -1}, epoch="another")
+    dan.expect("missed", room="lobby", after=0)
 
 
 def test_j112_what_came_since_is_told_and_then_what_comes(room: Room, ann: JSONPeer) -> None:

@@ -76,7 +76,9 @@ class _Login(_Request, tag="login"):
     def read(self) -> Request:
         rooms = None if self.rooms is None else tuple(self.rooms)
         hold, token = bool(self.hold), self.token or ""
-        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch, self.password)
+        # Numbers begin at 1: whoever has seen less than nothing has seen nothing.
+        seen = self.seen and {room: max(number, 0) for room, number in self.seen.items()}
+        return LogIn(self.name, rooms, self.id, hold, token, seen, self.epoch, self.password)
 
     def __repr__(self) -> str:
         return type(self).__name__
