@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cutter import Cutter
 from site_page import Person, Site
 
@@ -50,9 +52,11 @@ def test_a_page_is_back_soon_after_a_restart_with_the_whole_transcript(
     assert cid.messages() == ["one", "two", "three", "four"]
 
 
+@pytest.mark.parametrize("history", ["in memory", "in a file"])
 def test_a_page_is_back_after_a_kill_and_tells_that_something_may_be_lost(
-    site: Site, visit: Visit
+    start_site: StartSite, visit: Visit, tmp_path: Path, history: str
 ) -> None:
+    site = start_site(*(["--history", str(tmp_path / "history")] if history == "in a file" else []))
     ann = visit(site).log_in("Ann")
     ann.say("before")
     ann.page.locator(".row.said:not(.pending)", has_text="before").wait_for()
