@@ -17,10 +17,10 @@ import pytest
 import trio
 
 from trionet.chat.events import Removed, Said
-from trionet.chat.history import file_history, opening, upkeep
+from trionet.chat.history import file_history, opening, upkeep, writing
+from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.kept import Query
-from trionet.chat.history.opening import HistoryError
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_history, "_RETRY", 0.01)
+    monkeypatch.setattr(writing, "_RETRY", 0.01)
     monkeypatch.setattr(opening, "_PATIENCE", 0.01)
 
 
@@ -80,12 +80,12 @@ async def test_a_full_disk_is_told_once_and_what_waits_is_written_when_there_is_
     told = Told()
     async with open_history(file, tell=told) as history:
         history.append([said(1)])
-        await history._change.wait()
+        await history._writer.change.wait()
         with files_no_larger_than(4096):
             history.append([said(number, "x" * 1000) for number in range(2, 30)])
             await told.until("cannot write to")
             for _ in range(3):
-                await history._change.wait()
+                await history._writer.change.wait()
             await history.wait()
             assert len(told.lines) == 1
             assert await numbers(history) == list(range(1, 30))
@@ -132,7 +132,7 @@ async def test_a_directory_that_is_taken_away_is_told_and_may_come_back(file: Pa
     away = file.parent.with_name("away")
     async with open_history(file, tell=told) as history:
         history.append([said(1)])
-        await history._change.wait()
+        await history._writer.change.wait()
         file.parent.rename(away)
         history.append([said(2)])
         await told.until("the file was taken away")
@@ -229,7 +229,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
 async def test_members_wait_for_a_disk_that_is_behind_and_not_for_one_that_hangs(
     file: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_history, "_AHEAD", 2_000)
+    monkeypatch.setattr(writing, "_AHEAD", 2_000)
     told = Told()
     async with open_history(file, tell=told) as history:
         history.append([said(1)])
@@ -347,11 +347,11 @@ def check_kept(file: Path, safe: int) -> tuple[int, str]:
 
 
 async def test_what_is_too_much_to_keep_is_a_gap_and_the_end_is_not_clean(
-    file: Path, hanging: Hanging
+    file: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(file_history, "Unwritten", lambda: Unwritten(most=3_500))
     async with open_history(file) as history:
         epoch = history.restored.epoch
-        history._unwritten = Unwritten(most=3_500)
         history.append([said(number) for number in range(1, 6)])
         history.append([said(number, "x" * 700) for number in (6, 7)])
         assert history.gaps("lobby", 0) == [(0, 6)]
@@ -370,7 +370,7 @@ async def test_pages_have_all_that_is_not_written_even_beyond_the_ring(
         hanging.go.set()
         history.append([said(number) for number in range(1, 11)])
         while history._unwritten:
-            await history._change.wait()
+            await history._writer.change.wait()
         hanging.go.clear()
         history.append([said(number) for number in range(11, 1_501)])
         seen: list[int] = []
@@ -435,7 +435,7 @@ async def test_without_full_text_search_texts_are_looked_at_one_by_one(
         if history._store.has_index:
             await found_beans(history)
             while history._store.has_work:
-                await history._change.wait()
+                await history._writer.change.wait()
             at = opening.open_for_reading(file)
             query = "SELECT count(*) FROM words WHERE words MATCH 'beans'"
             assert at.execute(query).fetchone() == (9,)

@@ -1,9 +1,7 @@
 """A history in a file: `--history FILE`.
 
-One task writes. It takes what has come since the last batch, has a thread write it as one
-transaction, and so on; nobody ever waits for the disk, except a member who talks faster than the
-disk writes. What is not in the file yet stays in memory (`unwritten.py`), and the newest events of
-each room too (`ring.py`): a page comes from the file until it meets these.
+One task writes (`writing.py`). What is not in the file yet stays in memory (`unwritten.py`), and
+the newest events of each room too (`ring.py`): a page comes from the file until it meets these.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
-from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,38 +19,17 @@ import trio
 
 from trionet.chat.events import RoomEvent
 from trionet.chat.history import runs
+from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
-from trionet.chat.history.opening import FAULTS, HistoryError, reason_of
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
 from trionet.chat.history.words import Wanted
+from trionet.chat.history.writing import Writer
 from trionet.chat.operations import Restore
 
 T = TypeVar("T")
-
-# How long what comes is collected before it is written, in seconds. Of 10,000 messages/s, batches
-# of 2,000 take half as long to index as batches of 100. A kill -9 loses this and one batch.
-_COLLECT = 0.2
-
-# How many messages are one batch: some 50 ms.
-_BATCH = 2_048
-
-# From here on nothing is collected any more.
-_MANY_BYTES = 1 << 20
-
-# From here on members wait until some of it is written: some 10,000 messages, or 0.3 s.
-_AHEAD = 4 << 20
-
-# After so many seconds without progress nobody waits any more.
-_STUCK = 1.0
-
-# How often a disk that has failed is tried again, in seconds.
-_RETRY = 1.0
-
-# How often old events are looked for, in seconds.
-_FORGET_EVERY = 60.0
 
 # Threads that read at a time.
 _READERS = 4
@@ -62,8 +38,6 @@ _READERS = 4
 _ROOMS_KNOWN = 50_000
 
 _BEYOND = 1 << 62
-
-_DAY = 24 * 60 * 60 * 1000
 
 
 @asynccontextmanager
@@ -102,7 +76,7 @@ async def open_history(
     history = FileHistory(file, store, reader, lasts, days=days, tell=tell, clock=clock)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(history._write_on)  # noqa: SLF001
+            nursery.start_soon(history._writer.run)  # noqa: SLF001
             try:
                 yield history
             finally:
@@ -114,7 +88,7 @@ async def open_history(
         raise
     finally:
         with trio.CancelScope(shield=True):
-            await history._finish(stop_within)  # noqa: SLF001
+            await history._writer.finish(stop_within, history._close)  # noqa: SLF001
 
 
 def _open(file: Path) -> tuple[Store, Reader, dict[str, int]]:
@@ -148,34 +122,30 @@ class FileHistory:
         self._file = file
         self._store = store
         self._reader = reader
-        self._days = days
-        self._tell = tell
-        self._clock = clock
         self._ring = Ring(is_all=False)
         self._unwritten = Unwritten()
+        self._writer = Writer(
+            file,
+            store,
+            self._unwritten,
+            days=days,
+            forget=self._ring.drop_before,
+            tell=tell,
+            clock=clock,
+        )
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
-        self._wake = trio.Event()
-        # Set, and replaced, whenever something was written, done or has failed.
-        self._change = trio.Event()
-        self._progress = trio.current_time()
-        self._has_failed = False
-        self._has_told = False
-        self._write_limiter = trio.CapacityLimiter(1)
         self._read_limiter = trio.CapacityLimiter(_READERS)
-        self._next_forget = 0.0
 
     def __repr__(self) -> str:
         return f"<trionet.chat.FileHistory: {self._file}, {len(self._unwritten)} unwritten>"
 
     def append(self, events: Sequence[RoomEvent]) -> None:
         """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
-        if not self._unwritten:
-            self._progress = trio.current_time()
+        self._writer.expect()
         for event in events:
             self._unwritten.append(event, self._ring.append(event))
             self._note_last(event.room, runs.last_number(event))
-        self._wake.set()
 
     async def page(
         self,
@@ -286,12 +256,7 @@ class FileHistory:
         Cancellation:
             A checkpoint only if it waits.
         """
-        while self._unwritten.bytes >= _AHEAD and not self._has_failed:
-            patience = self._progress + _STUCK - trio.current_time()
-            if patience <= 0:
-                return
-            with trio.move_on_after(patience):
-                await self._change.wait()
+        await self._writer.wait()
 
     def _in_file(self, room: str) -> int:
         """Return the number up to which a room's events must be read from the file."""
@@ -332,113 +297,6 @@ class FileHistory:
             )
         except FAULTS as error:
             raise HistoryError(f"cannot read {self._file}: {reason_of(error)}") from None
-
-    # -- the task that writes
-
-    async def _write_on(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
-            while True:
-                try:
-                    if self._unwritten:
-                        await self._write_batch()
-                    has_more = await self._take_care()
-                except FAULTS as error:
-                    self._failed(error)
-                    await trio.sleep(_RETRY)
-                    continue
-                await self._collect(has_more)
-
-    async def _collect(self, has_more: bool) -> None:
-        """Wait until it is time to write again, or to go on with what else there is to do."""
-        if not self._unwritten:
-            if has_more:
-                return
-            self._wake = trio.Event()
-            seconds = inf if self._days is None else _FORGET_EVERY
-            with trio.move_on_after(_RETRY if self._store.has_work else seconds):
-                await self._wake.wait()
-        if self._unwritten and self._unwritten.bytes < _MANY_BYTES:
-            await trio.sleep(_COLLECT)
-
-    async def _take_care(self) -> bool:
-        """Do a step of what must be done some time; return whether another can follow at once."""
-        if self._store.has_work:
-            await self._in_thread(self._store.work)
-            self._changed()
-            # While somebody reads, the log cannot be cut off. That is tried again later.
-            return self._store.has_work and not self._store.must_truncate
-        if self._days is None or trio.current_time() < self._next_forget:
-            return False
-        before = self._clock() - self._days * _DAY
-        self._ring.drop_before(before)
-        if await self._in_thread(partial(self._store.forget, before)):
-            return True
-        self._next_forget = trio.current_time() + _FORGET_EVERY
-        self._changed()
-        return False
-
-    async def _write_batch(self) -> None:
-        batch, position = self._unwritten.first(_BATCH), self._unwritten.position
-        written = await self._in_thread(partial(self._store.write, batch, position))
-        self._unwritten.written(written)
-        self._progress = trio.current_time()
-        self._has_failed = False
-        self._changed()
-        if self._has_told:
-            self._has_told = False
-            self._tell(f"the history is written to {self._file} again")
-
-    def _failed(self, error: Exception | str) -> None:
-        self._has_failed = True
-        # Nobody waits for it any more.
-        self._changed()
-        if not self._has_told:
-            self._has_told = True
-            reason = error if isinstance(error, str) else reason_of(error)
-            self._tell(f"cannot write to {self._file}: {reason}; the chat keeps it in memory")
-
-    def _changed(self) -> None:
-        self._change.set()
-        self._change = trio.Event()
-
-    async def _watch(self) -> None:
-        """Tell of a disk that stands still."""
-        while True:
-            await self._wake.wait()
-            await trio.sleep(_STUCK)
-            stands_still = trio.current_time() - self._progress >= _STUCK + _COLLECT
-            if self._unwritten and stands_still and not self._has_told:
-                self._failed("it does not answer")
-
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(
-            function, abandon_on_cancel=True, limiter=self._write_limiter
-        )
-
-    async def _finish(self, seconds: float) -> None:
-        """Write what is left, as far as there is time, and close the file."""
-        # A new limiter: a thread that was given up may hold the old one.
-        self._write_limiter = trio.CapacityLimiter(1)
-        began = trio.current_time()
-        problem = f"it took longer than {seconds:g} s"
-        with trio.move_on_after(seconds):
-            try:
-                while self._unwritten:
-                    await self._write_batch()
-                if not self._unwritten.has_lost:
-                    await self._in_thread(self._store.mark_clean)
-                problem = ""
-                # The index is large, and the next start goes on with it.
-                while self._store.has_work and not self._store.must_truncate:
-                    if trio.current_time() - began > seconds / 2:
-                        break
-                    await self._in_thread(self._store.work)
-            except FAULTS as error:
-                problem = reason_of(error)
-            await self._in_thread(self._close)
-        if problem:
-            self._tell(f"could not write all of the history to {self._file}: {problem}")
 
     def _close(self) -> None:
         self._reader.close()
