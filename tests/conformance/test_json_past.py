@@ -275,6 +275,11 @@ def test_j111_only_rooms_that_one_is_in_are_looked_at(room: Room, ann: JSONPeer)
     cid.expect_quiet()
 
 
+@pytest.mark.parametrize("number", [-1, 0.5, "2", 2**53 + 1, None, True])
+def test_j111_what_was_seen_is_a_number_from_0(room: Room, ann: JSONPeer, number: object) -> None:
+    room.connect_json().refused("bad-request", "login", name="Bob", seen={"lobby": number})
+
+
 def test_j112_what_came_since_is_told_and_then_what_comes(room: Room, ann: JSONPeer) -> None:
     bob, back = held(room, "Bob", other=ann)
     lose(bob)
@@ -318,6 +323,19 @@ def test_j115_private_messages_come_first(room: Room, ann: JSONPeer) -> None:
     bob.expect("told", text="two", number=2)
     bob.expect("said", text="three")
     bob.expect("entered")
+
+
+def test_j115_whoever_does_not_hold_any_more_is_told_what_is_kept_once(
+    room: Room, ann: JSONPeer
+) -> None:
+    bob, back = held(room, "Bob", other=ann)
+    lose(bob)
+    ann.request("tell", to="Bob", text="one")
+    ann.expect("told")
+    bob, _ = come_back(room, "Bob", seen={"@": 0}, **back)
+    bob.expect("told", text="one", number=1)
+    bob.expect("entered")
+    assert bob.ask("history", room="@")["events"] == []
 
 
 def test_j116_ones_own_messages_have_the_ids_of_their_requests(room: Room, ann: JSONPeer) -> None:

@@ -138,7 +138,8 @@ class LoggedIn(Struct, frozen=True, gc=False):
 
     `rooms` are all that the member is in, the lobby first, then in the order of joining. Each that
     it has just joined was told before, by a `Joined`. `resumed`: the member was here already, and
-    this is its only connection now.
+    this is its only connection now. `private`: what was kept of its private sequence, if it does
+    not hold any more, and so nothing is kept from here on.
     """
 
     connection: ConnectionId
@@ -147,6 +148,7 @@ class LoggedIn(Struct, frozen=True, gc=False):
     rooms: tuple[str, ...]
     id: RequestId = None
     resumed: bool = False
+    private: list[Told] = []
 
 
 class TakenOver(Struct, frozen=True, gc=False):

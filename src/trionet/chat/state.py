@@ -92,7 +92,10 @@ class State(Contents):
     def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None
+        private: list[events.Told] = []
         if member is not None:
+            if not op.hold:
+                private = self._private.of(member.id)
             self._resume(member, op, told)
         elif op.name is None:
             reason = "the token is not valid any more: log in with a name"
@@ -119,7 +122,7 @@ class State(Contents):
                 self._enter(member, room, None, told)
         here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
         name = member.name.shown
-        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed))
+        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed, private))
         told += refusals
 
     def _log_out(self, op: operations.LogOut, told: _Out) -> None:
