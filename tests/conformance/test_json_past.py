@@ -349,6 +349,29 @@ def test_j116_ones_own_messages_have_the_ids_of_their_requests(room: Room, ann: 
     bob.expect("said", text="four", re=None)
 
 
+def test_j116_pages_have_them_too_for_who_comes_back_as_somebody_new(
+    start: Starter, tmp_path: Path
+) -> None:
+    options = ("--forever", "--history", str(tmp_path / "chat.db"))
+    room = start.room(*options)
+    ann = room.log_in_json("Ann")
+    bob, back = held(room, "Bob", other=ann)
+    say(ann, "three")
+    bob.expect("said")
+    say(bob, "four", "a word to look for")
+    assert not any("re" in event for event in bob.ask("history", room="lobby")["events"])
+    wait_for_log(tmp_path / "chat.db-wal", b"a word to look for")
+    room.program.end_at_once()
+    room = start.room(*options)
+    bob, welcome = come_back(room, "Bob", seen={"lobby": 3}, **back)
+    assert not welcome["resumed"]
+    bob.expect("missed")
+    bob.expect("entered")
+    page = bob.ask("history", room="lobby")["events"]
+    own = [(event["text"], event["re"]) for event in page if "re" in event]
+    assert own == [("four", "four"), ("a word to look for", "a word to")]
+
+
 def test_j117_a_file_outlasts_a_clean_end(start: Starter, tmp_path: Path) -> None:
     options = ("--forever", "--history", str(tmp_path / "chat.db"))
     room = start.room(*options)
@@ -370,16 +393,20 @@ def test_j117_a_file_outlasts_a_clean_end(start: Starter, tmp_path: Path) -> Non
     bob.expect("entered", room="builds", topic="green")
 
 
+def wait_for_log(log: Path, word: bytes) -> None:
+    """Wait until a word is in the log of a history file."""
+    deadline = time.monotonic() + 10
+    while word not in log.read_bytes():
+        assert time.monotonic() < deadline
+
+
 def test_j118_after_any_other_end_the_epoch_is_a_new_one(start: Starter, tmp_path: Path) -> None:
     file = tmp_path / "chat.db"
     options = ("--forever", "--history", str(file))
     room = start.room(*options)
     ann = room.log_in_json("Ann")
     last = say(ann, "a word to look for")[-1]["number"]
-    log = tmp_path / "chat.db-wal"
-    deadline = time.monotonic() + 10
-    while b"a word to look for" not in log.read_bytes():
-        assert time.monotonic() < deadline
+    wait_for_log(tmp_path / "chat.db-wal", b"a word to look for")
     epoch = come_back(room, "Bob")[1]["epoch"]
     room.program.end_at_once()
     room = start.room(*options)

@@ -64,6 +64,10 @@ class Asker(Protocol):
     def tokens(self) -> tuple[bytes, ...]:
         """The SHA-256 of each token that proves what it has said."""
 
+    @property
+    def former(self) -> bytes:
+        """The SHA-256 of a token that it has brought, but does not have any more; empty: none."""
+
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
 
@@ -135,8 +139,8 @@ async def _tell_history(
     if not page.events and not _is_known(room, board, history):
         asker.reject(f"there is no room {repeated(room)}", "no-such-room", request.id)
         return
-    is_newest = request.after is None
-    asker.answer(Past(room, page.events, page.more, is_newest, board.clock(), request.id))
+    is_newest, now = request.after is None, board.clock()
+    asker.answer(Past(room, page.events, page.more, is_newest, now, request.id, asker.former))
 
 
 async def _search(

@@ -78,9 +78,10 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is no member, or not any more.
         tokens: the SHA-256 of the tokens that prove what it has said.
+        former: that of a token that the peer has brought, but does not have any more.
     """
 
-    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "name", "tokens")
+    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "former", "name", "tokens")
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Session(Answering):
         super().__init__(board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()
+        self.former = b""
         self.name: str | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
@@ -183,7 +185,9 @@ class Session(Answering):
         self._connection = login.connection
         if self.wire.receipts:
             own = arrival.brought if login.resumed else arrival.token
-            self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
+            brought = hash_of(arrival.brought)
+            self.tokens = tuple({hash_of(own), brought} - {b""})
+            self.former = b"" if login.resumed else brought
 
     def taken_over(self) -> None:
         """Take note that another connection has become the member. Never a checkpoint."""
