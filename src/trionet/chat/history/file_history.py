@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import TypeVar
 
 import trio
 
-from trionet.chat.events import RoomEvent
+from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history import runs
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
-from trionet.chat.history.reading import Reader
+from trionet.chat.history.reading import Reader, search
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
@@ -136,6 +136,8 @@ class FileHistory:
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
         self._read_limiter = trio.CapacityLimiter(_READERS)
+        # What was removed since each read began that is going on.
+        self._noted: dict[int, set[tuple[str, int]]] = {}
 
     def __repr__(self) -> str:
         return f"<trionet.chat.FileHistory: {self._file}, {len(self._unwritten)} unwritten>"
@@ -144,6 +146,9 @@ class FileHistory:
         """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
         self._writer.expect()
         for event in events:
+            if type(event) is Removed:
+                for removed in self._noted.values():
+                    removed.add((event.room, event.of))
             self._unwritten.append(event, self._ring.append(event))
             self._note_last(event.room, runs.last_number(event))
 
@@ -165,23 +170,27 @@ class FileHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
-        removed = tuple(self._unwritten.removed(room))
-        # One more shows that there is more.
-        most = limit + 1 + len(removed)
+        with self._noting_removals() as removed:
+            # One more shows that there is more.
+            most = limit + 1 + len(self._unwritten.removed(room))
+            if after is None:
+                beyond = _BEYOND if before is None else before
+                events = list(islice(self._backwards(room, beyond), most))
+                if sum(map(runs.count, events)) < most:
+                    below = min(self._in_file(room) + 1, beyond)
+                    events += await self._read(self._reader.before, room, below, most)
+            else:
+                in_file = self._in_file(room)
+                newer = self._forwards(room, max(after, in_file), most)
+                events = []
+                if after < in_file:
+                    events = await self._read(self._reader.after, room, after, in_file + 1, most)
+                events += newer
+        hidden = [number for key, number in removed if key == room]
         if after is None:
-            beyond = _BEYOND if before is None else before
-            events = list(islice(self._backwards(room, beyond), most))
-            if sum(map(runs.count, events)) < most:
-                below = min(self._in_file(room) + 1, beyond)
-                events += await self._read(self._reader.before, room, below, most)
-            page = runs.newest(events, limit, most_bytes, removed)
+            page = runs.newest(events, limit, most_bytes, hidden)
         else:
-            in_file = self._in_file(room)
-            newer = self._forwards(room, max(after, in_file), most)
-            events = []
-            if after < in_file:
-                events = await self._read(self._reader.after, room, after, in_file + 1, most)
-            page = runs.oldest([*events, *newer], limit, most_bytes, removed)
+            page = runs.oldest(events, limit, most_bytes, hidden)
         if not page.events and room not in self._lasts:
             last = await self._read(self._reader.last, room)
             if last is not None:
@@ -202,8 +211,13 @@ class FileHistory:
             await trio.lowlevel.checkpoint()
             return Page([], False)
         unwritten = self._unwritten.of(query.room)
-        removed = self._unwritten.removals()
-        return await self._read(_search, self._reader, unwritten, removed, wanted, query)
+        with self._noting_removals() as removed:
+            given = frozenset(removed)
+            page = await self._read(search, self._reader, unwritten, given, wanted, query)
+        if len(removed) == len(given):
+            return page
+        events = [one for one in page.events if (one.room, one.number) not in removed]
+        return Page(events, page.more)
 
     async def find(self, room: str, number: int) -> Found | None:
         """Return one message; ``None``: no message has this number, or it was removed.
@@ -214,16 +228,14 @@ class FileHistory:
         Cancellation:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
-        if number in self._unwritten.removed(room):
-            await trio.lowlevel.checkpoint()
-            return None
-        if number <= self._in_file(room):
-            event = await self._read(self._reader.one, room, number)
-        else:
-            await trio.lowlevel.checkpoint()
-            here = self._forwards(room, number - 1, 1)
-            event = runs.cut(here[0], number - 1, number + 1) if here else None
-        return None if event is None else runs.found(event)
+        with self._noting_removals() as removed:
+            if number <= self._in_file(room):
+                event = await self._read(self._reader.one, room, number)
+            else:
+                await trio.lowlevel.checkpoint()
+                here = self._forwards(room, number - 1, 1)
+                event = runs.cut(here[0], number - 1, number + 1) if here else None
+        return None if event is None or (room, number) in removed else runs.found(event)
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
         """Return all events behind a number; ``None``: some are not in memory.
@@ -257,6 +269,20 @@ class FileHistory:
             A checkpoint only if it waits.
         """
         await self._writer.wait()
+
+    @contextmanager
+    def _noting_removals(self) -> Iterator[set[tuple[str, int]]]:
+        """Yield what may be read though it is removed, as pairs of room and number.
+
+        What is removed within the block is noted too: by the time a thread is back with a text, its
+        removal can be in the file, and nothing else would know of it.
+        """
+        removed = self._unwritten.removals()
+        self._noted[id(removed)] = removed
+        try:
+            yield removed
+        finally:
+            del self._noted[id(removed)]
 
     def _in_file(self, room: str) -> int:
         """Return the number up to which a room's events must be read from the file."""
@@ -301,29 +327,3 @@ class FileHistory:
     def _close(self) -> None:
         self._reader.close()
         self._store.close()
-
-
-def _search(
-    reader: Reader,
-    unwritten: list[RoomEvent],
-    removed: set[tuple[str, int]],
-    wanted: Wanted,
-    query: Query,
-) -> Page:
-    """Search what is not written yet, then the file. Runs in a thread."""
-    before = _BEYOND if query.before is None else query.before
-    found: list[RoomEvent] = []
-    for event in reversed(unwritten):
-        part = runs.cut(event, 0, before)
-        if part is not None:
-            found += [one for one in wanted.among(part) if (one.room, one.number) not in removed]
-        if len(found) > query.limit:
-            break
-    gave_up = False
-    if len(found) <= query.limit:
-        # What was written meanwhile is in both.
-        known = removed.union([(one.room, one.number) for one in found])
-        more, gave_up = reader.search(query, query.limit + 1 + len(known))
-        found += [one for one in more if (one.room, one.number) not in known]
-    page = runs.newest(found, query.limit, query.most_bytes)
-    return Page(page.events, True) if gave_up else page
