@@ -51,6 +51,10 @@ class Facts(Struct, frozen=True, kw_only=True):
 def check(file: Path, *, may_be_new: bool) -> bool:
     """Return whether a file exists; one that is not a history is refused. Nothing is changed.
 
+    Args:
+        file: its path.
+        may_be_new: whether it is to be written, and made if it does not exist.
+
     Raises:
         HistoryError: it is something else, or cannot be read.
     """
@@ -64,6 +68,11 @@ def check(file: Path, *, may_be_new: bool) -> bool:
         raise HistoryError(f"cannot read {file}: {system_reason(error)}") from None
     if not stat.S_ISREG(status.st_mode):
         raise HistoryError(f"cannot use {file}: it is no regular file")
+    if may_be_new and status.st_nlink > 1:
+        # Under each of its names SQLite has another log, and a server another lock.
+        raise HistoryError(
+            f"cannot use {file}: the file has {status.st_nlink} names (hard links); use a copy"
+        )
     if not os.access(file, os.R_OK):
         raise HistoryError(f"cannot read {file}: {os.strerror(errno.EACCES).lower()}")
     if not status.st_size and may_be_new:
