@@ -90,6 +90,9 @@ class Chat:
                     await history.wait()
                 if hub.must_wait:
                     await hub.wait_room(len(lines) - taken)
+                    # A hundred who find room at a time are too much for a disk that is behind.
+                    if history is not None:
+                        await history.wait()
             taken += session.receive_batch(lines[taken:] if taken else lines)
             if session.name is not None and connection.name != session.name:
                 self._identify(session, connection)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from trionet.chat.events import Removed, Said
 from trionet.chat.history import file_history, opening, upkeep, writing
@@ -249,6 +250,32 @@ async def test_members_wait_for_a_disk_that_is_behind_and_not_for_one_that_hangs
         await history.wait()
     async with open_history(file) as history:
         assert await numbers(history) == [1, 2, 3, 4, 5]
+
+
+async def test_whoever_talks_waits_as_soon_as_something_waits_long_for_the_disk(
+    file: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However few bytes it is: a kill -9 loses it.
+    monkeypatch.setattr(writing, "_STUCK", 1000)
+    async with open_history(file) as history:
+        history.append([said(1)])
+        monkeypatch.setattr(writing, "_BEHIND", 1000)
+        await history.wait()
+        monkeypatch.setattr(writing, "_BEHIND", 0)
+        async with trio.open_nursery() as nursery:
+            waited = trio.Event()
+
+            async def wait() -> None:
+                await history.wait()
+                waited.set()
+
+            nursery.start_soon(wait)
+            await trio.to_thread.run_sync(hanging.reached.wait)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not waited.is_set()
+            hanging.go.set()
+            await waited.wait()
+        assert not history._unwritten
 
 
 async def test_a_message_that_is_removed_while_it_is_looked_for_is_not_found(
