@@ -91,6 +91,7 @@ class Reader:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._free: list[sqlite3.Connection] = [opening.open_for_reading(file)]
+        self._opened = opening.stat_of(file)
         self._lock = threading.Lock()
         self._is_closed = False
         self._has_index = opening.has_index(self._free[0])
@@ -161,11 +162,13 @@ class Reader:
         with self._lock:
             at = self._free.pop() if self._free else None
         if at is None:
+            # Another file in its place is another chat's history.
+            opening.check_in_place(self._file, self._opened)
             at = opening.open_for_reading(self._file)
         try:
             yield at
         except BaseException:
-            # A file that was exchanged or torn is opened anew.
+            # A file that is torn is opened anew.
             at.close()
             raise
         with self._lock:

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -102,8 +103,7 @@ class Store:
         """
         with self._mutex:
             events = events[max(0, self.position - position) :]
-            # SQLite would go on writing to a file that has no name any more.
-            opening.check_in_place(self._file, self._opened)
+            self._check_in_place()
             if events:
                 batch = Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
                 self._at.execute("BEGIN IMMEDIATE")
@@ -200,7 +200,7 @@ class Store:
             sqlite3.Error, OSError: it could not be written.
         """
         with self._mutex:
-            opening.check_in_place(self._file, self._opened)
+            self._check_in_place()
             opening.mark_clean(self._at)
 
     def close(self) -> None:
@@ -208,6 +208,21 @@ class Store:
         with self._mutex:
             self._at.close()
             self._lock.release()
+
+    def _check_in_place(self) -> None:
+        """Check that the file still has its name: SQLite would go on writing to one that has none.
+
+        Raises:
+            FileNotFoundError: it has not.
+        """
+        try:
+            opening.check_in_place(self._file, self._opened)
+        except FileNotFoundError:
+            # The log has its name still. If another file has come in this one's place, whoever
+            # opens that next would carry the log over into it.
+            with suppress(sqlite3.Error):
+                self._truncate()
+            raise
 
     def _keep(self, fact: str, value: int) -> None:
         self._at.execute("UPDATE facts SET value = ? WHERE name = ?", [value, fact])
