@@ -17,7 +17,7 @@ import pytest
 import trio
 import trio.testing
 
-from trionet.chat.events import Removed, Said
+from trionet.chat.events import Removed, RoomEvent, Said
 from trionet.chat.history import file_history, opening, upkeep, writing
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
@@ -272,6 +272,45 @@ async def test_members_wait_for_a_disk_that_is_behind_and_not_for_one_that_hangs
         await history.wait()
     async with open_history(file) as history:
         assert await numbers(history) == [1, 2, 3, 4, 5]
+
+
+async def test_a_flood_of_searches_on_a_disk_that_hangs_takes_two_threads_and_stops_nothing(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    reading: list[int] = []
+    search = Reader.search
+
+    def hang(self: Reader, query: Query, limit: int) -> tuple[list[RoomEvent], bool]:
+        reading.append(1)
+        go.wait()
+        return search(self, query, limit)
+
+    monkeypatch.setattr(Reader, "search", hang)
+    async with open_history(file) as history:
+        history.append([said(1, "red beans")])
+        while history._unwritten:
+            await history._writer.change.wait()
+        given_up = 0
+
+        async def ask() -> None:
+            nonlocal given_up
+            with trio.move_on_after(0.2) as scope:
+                await history.search(Query(text="beans"))
+            given_up += scope.cancelled_caught
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(200):
+                nursery.start_soon(ask)
+        assert (given_up, len(reading)) == (200, 2)
+        # Pages and the writer have threads of their own.
+        assert await numbers(history) == [1]
+        assert await history.find("lobby", 1)
+        history.append([said(2)])
+        while history._unwritten:
+            await history._writer.change.wait()
+        go.set()
+        assert len((await history.search(Query(text="beans"))).events) == 1
 
 
 async def test_whoever_talks_waits_as_soon_as_something_waits_long_for_the_disk(

@@ -31,8 +31,9 @@ from trionet.chat.operations import Restore
 
 T = TypeVar("T")
 
-# Threads that read at a time.
+# Threads that read at a time, and threads that search: a flood of searches keeps no page waiting.
 _READERS = 4
+_SEARCHERS = 2
 
 # Rooms whose last number is known without asking the file. (Each takes some 200 bytes.)
 _ROOMS_KNOWN = 50_000
@@ -136,6 +137,7 @@ class FileHistory:
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
         self._read_limiter = trio.CapacityLimiter(_READERS)
+        self._search_limiter = trio.CapacityLimiter(_SEARCHERS)
         # What was removed since each read began that is going on.
         self._noted: dict[int, set[tuple[str, int]]] = {}
 
@@ -178,7 +180,9 @@ class FileHistory:
                 events = list(islice(self._backwards(room, beyond), most))
                 if sum(map(runs.count, events)) < most:
                     below = min(self._in_file(room) + 1, beyond)
-                    events += await self._read(self._reader.before, room, below, most)
+                    # Numbers begin at 1.
+                    if below > 1:
+                        events += await self._read(self._reader.before, room, below, most)
             else:
                 in_file = self._in_file(room)
                 newer = self._forwards(room, max(after, in_file), most)
@@ -213,7 +217,9 @@ class FileHistory:
         unwritten = self._unwritten.of(query.room)
         with self._noting_removals() as removed:
             given = frozenset(removed)
-            page = await self._read(search, self._reader, unwritten, given, wanted, query)
+            page = await self._read(
+                search, self._reader, unwritten, given, wanted, query, limiter=self._search_limiter
+            )
         if len(removed) == len(given):
             return page
         events = [one for one in page.events if (one.room, one.number) not in removed]
@@ -316,10 +322,17 @@ class FileHistory:
         if len(self._lasts) > _ROOMS_KNOWN:
             self._lasts.popitem(last=False)
 
-    async def _read(self, function: Callable[..., T], *given: object) -> T:
+    async def _read(
+        self,
+        function: Callable[..., T],
+        *given: object,
+        limiter: trio.CapacityLimiter | None = None,
+    ) -> T:
         try:
             return await trio.to_thread.run_sync(
-                partial(function, *given), abandon_on_cancel=True, limiter=self._read_limiter
+                partial(function, *given),
+                abandon_on_cancel=True,
+                limiter=limiter or self._read_limiter,
             )
         except FAULTS as error:
             raise HistoryError(f"cannot read {self._file}: {reason_of(error)}") from None
