@@ -37,9 +37,9 @@ _MANY_BYTES = 1 << 20
 
 # From here on members wait until some of it is written: in messages, in bytes, and in seconds since
 # the oldest of it came. A kill -9 loses what waits: with 4 MiB alone, that was 33,000 messages of
-# 2 s where many came at once and the processor was busy. Either bound takes 0.1 to 0.4 s to write.
-_AHEAD_MESSAGES = 2 * _BATCH
-_AHEAD = 2 << 20
+# 2 s where many came at once and the processor was busy. Either bound takes 0.1 to 0.5 s to write.
+_AHEAD_MESSAGES = 3 * _BATCH
+_AHEAD = 3 << 20
 _BEHIND = 0.5
 
 # How exactly it is known when something came, in seconds, and how far back.
