@@ -17,6 +17,9 @@ from trionet.testing.streams import SendingNowMemoryStream
 
 SOURCE = Path(trionet.__file__).parent
 
+# These use the toolkit, and have Protocols of their own.
+SERVICES = ("calc", "chat", "cli")
+
 PROTOCOLS = [
     value
     for value in vars(abc).values()
@@ -45,6 +48,17 @@ def named(path: str) -> Any:
         return SendingNowMemoryStream
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+def test_every_protocol_of_the_toolkit_is_in_one_file() -> None:
+    elsewhere = [
+        f"{path.relative_to(SOURCE)}: {node.name}"
+        for path in SOURCE.rglob("*.py")
+        if path.relative_to(SOURCE).parts[0] not in ("abc.py", *SERVICES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
+    ]
+    assert not elsewhere, "move them to abc.py, and say who implements and who uses each"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -1,4 +1,4 @@
-"""Every block of code in the docs and the README runs."""
+"""Every block of code in the docs and the README runs, and whatever they name is there."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
+from typer.main import get_command
 
-from trionet import abc, calc
+from benchmarks.__main__ import PARTS
+from trionet import abc, calc, chat
 from trionet.calc.grammar import NAMES
+from trionet.chat import client_connection
+from trionet.chat.client_queue import EventQueue
 from trionet.cli.calc import HELP
+from trionet.cli.main import app
 from trionet.testing import MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +59,40 @@ def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_
     assert run.returncode == 0, run.stdout + run.stderr
     for file in ("test_readme.py", "test_your_handler.py"):
         assert f"{file}::" in run.stdout
+
+
+async def test_the_programs_that_chat_do_what_their_page_says(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So small that the oldest events are dropped, and have to come from the history.
+    monkeypatch.setattr(client_connection, "EventQueue", partial(EventQueue, limit=20_000))
+    network, address = MemoryNetwork(), "localhost:22223"
+    bot: dict[str, Any] = {}
+    follower: dict[str, Any] = {}
+    for names, block in zip((bot, follower), python_blocks("docs/clients.md"), strict=True):
+        exec(compile(block, "docs/clients.md", "exec"), names)
+    bot["Client"] = partial(chat.Client, network=network)
+    shown: list[str] = []
+
+    def show(event: object) -> None:
+        shown.append(getattr(event, "text", ""))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(chat.serve, address, network=network, forever=True))
+        nursery.start_soon(bot["run"], address)
+        await trio.sleep(1)
+        async with chat.Client(address, name="ear", network=network) as ear:
+            async with chat.Client(address, name="ann", network=network) as ann:
+                await ann.say("lobby", "!who")
+                await trio.sleep(1)
+                for number in range(300):
+                    await ann.say("lobby", str(number))
+                told = [getattr(event, "text", "") async for event in ann.history("@")]
+                assert told == ["greeter, ear, ann"]
+            with trio.move_on_after(5):
+                await follower["follow"](ear, show)
+        nursery.cancel_scope.cancel()
+    assert [text for text in shown if text.isdecimal()] == [str(number) for number in range(300)]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +132,71 @@ def test_the_page_and_the_help_of_the_calculator_name_every_function() -> None:
 
 
 DOCUMENTS = [
-    "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/files.md", "docs/testing.md"
-]  # fmt: skip
+    str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+]
+
+
+def found_in_documents(pattern: str) -> list[tuple[str, str]]:
+    """Return what a pattern finds, once for each document."""
+    return [
+        (document, found)
+        for document in DOCUMENTS
+        for found in sorted({*re.findall(pattern, text_of(document), re.MULTILINE)})
+    ]
+
+
+@pytest.mark.parametrize(("document", "link"), found_in_documents(r"\]\(([^)#:]+)[)#]"))
+def test_what_a_document_links_to_is_there(document: str, link: str) -> None:
+    assert (ROOT / document).parent.joinpath(link).exists()
+
+
+def anchors_of(document: Path) -> set[str]:
+    """Return the anchors that hosts of Markdown make of a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("document", "link"), found_in_documents(r"\]\(([^):]*#[^)]+)\)"))
+def test_the_section_that_a_document_links_to_is_there(document: str, link: str) -> None:
+    file, _, anchor = link.partition("#")
+    target = ROOT / document
+    assert anchor in anchors_of(target.parent / file if file else target)
 
 
 @pytest.mark.parametrize(
-    ("document", "link"),
-    [
-        (document, link)
-        for document in DOCUMENTS
-        for link in re.findall(r"\]\(([^)#:]+)\)", text_of(document))
-    ],
+    ("document", "quoted"),
+    found_in_documents(r"(?<!=)\btrionet ((?:calc|chat) [a-z]+\b(?:[^`|#$\n]|\n(?=--))*)"),
 )
-def test_what_a_document_links_to_is_there(document: str, link: str) -> None:
-    assert (ROOT / document).parent.joinpath(link).exists()
+def test_a_quoted_command_is_there_and_has_the_options_that_it_is_given(
+    document: str, quoted: str
+) -> None:
+    group, command, *words = quoted.split()
+    commands: Any = get_command(app)
+    parameters = commands.commands[group].commands[command].params
+    options = {option for parameter in parameters for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize(
+    ("document", "quoted"),
+    found_in_documents(r"((?:(?<!/)tools/\w+\.py|-m benchmarks\.\w+)[^`#;\n]*)"),
+)
+def test_a_quoted_script_is_there_and_has_the_options_that_it_is_given(
+    document: str, quoted: str
+) -> None:
+    script, *words = quoted.removeprefix("-m ").split()
+    source = script if script.endswith(".py") else f"{script.replace('.', '/')}.py"
+    text = text_of(source)
+    assert not [word for word in words if word.startswith("--") and f'"{word}"' not in text]
+
+
+@pytest.mark.parametrize(
+    ("document", "parts"), found_in_documents(r"-m benchmarks ((?:\[[a-z]+\]|[a-z|]+)+)")
+)
+def test_a_quoted_run_of_the_benchmarks_names_parts_that_are_there(
+    document: str, parts: str
+) -> None:
+    assert {*re.findall("[a-z]+", parts)} <= PARTS.keys()
 
 
 def test_the_architecture_names_every_capability_of_a_stream_with_its_methods() -> None:

@@ -221,7 +221,7 @@ async def test_a_fault_ends_one_connection_and_leaves_no_descriptor(
                 await running.check(ann)
             await running.until(lambda: running.closed == 1)
             await running.check(ann)
-            assert server.connections == 1
+            assert len(server.connections) == 1
             assert running.shown.count(running.leaving) == is_member
             peer.stream.close()
             await drain(server, running, ann, nursery)

@@ -20,7 +20,7 @@ import random
 import sys
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -65,10 +65,12 @@ def read_house(source: Path = SOURCE, settings: Path = ROOT / "pyproject.toml") 
         ValueError: a room is on no floor, or imports one that is not below it.
     """
     contracts = tomllib.loads(settings.read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(one for one in contracts if one["type"] == "layers")
     floors = [
         [module.strip().removeprefix("trionet.") for module in layer.split("|")]
-        for layer in next(one for one in contracts if one["type"] == "layers")["layers"]
+        for layer in layers["layers"]
     ]
+    ignored = {*layers.get("ignore_imports", ())}
     purity = next(one for one in contracts if "pure" in one["name"])
     files: dict[str, list[Path]] = {}
     for path in sorted(source.rglob("*.py")):
@@ -79,7 +81,8 @@ def read_house(source: Path = SOURCE, settings: Path = ROOT / "pyproject.toml") 
         floors,
         {name: _read_room(name, paths, purity) for name, paths in files.items()},
         {
-            name: {used for path in paths for used in _imported_rooms(path)} & files.keys() - {name}
+            name: {used for path in paths for used in _imported_rooms(path, source, ignored)}
+            & files.keys() - {name}
             for name, paths in files.items()
         },
     )
@@ -107,8 +110,9 @@ def _read_room(name: str, paths: Sequence[Path], purity: Mapping[str, list[str]]
     return Room(name, purpose, tuple(modules), frozenset(pure))
 
 
-def _imported_rooms(path: Path) -> Iterator[str]:
+def _imported_rooms(path: Path, source: Path, ignored: Collection[str]) -> Iterator[str]:
     """Yield the rooms that a file imports anywhere, also in its functions or for types alone."""
+    importer = ".".join(("trionet", *path.relative_to(source).with_suffix("").parts))
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -117,6 +121,8 @@ def _imported_rooms(path: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             package, *rest = name.split(".")
+            if f"{importer} -> {name.rpartition('.')[0]}" in ignored:
+                continue
             if package == "trionet" and rest:
                 yield rest[0]
 

@@ -27,6 +27,8 @@ from trionet.connection.linestream import LineStream as LineStream
 from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.responding import respond as respond
+from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
 from trionet.encoding import encode_lines as encode_lines
@@ -59,10 +61,12 @@ from trionet.notices import LineRejected as LineRejected
 from trionet.notices import LinesMissed as LinesMissed
 from trionet.notices import LoginTimedOut as LoginTimedOut
 from trionet.notices import Notice as Notice
+from trionet.notices import RequestTimedOut as RequestTimedOut
 from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice
 from trionet.program.run import run as run
+from trionet.program.service import Service as Service
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve
@@ -71,6 +75,7 @@ from trionet.transport.addresses import Address as Address
 from trionet.transport.addresses import TCPAddress as TCPAddress
 from trionet.transport.addresses import TLSAddress as TLSAddress
 from trionet.transport.addresses import UnixAddress as UnixAddress
+from trionet.transport.addresses import WebAddress as WebAddress
 from trionet.transport.addresses import parse_address as parse_address
 from trionet.transport.listener import SocketListener as SocketListener
 from trionet.transport.network import SYSTEM as SYSTEM
@@ -78,3 +83,4 @@ from trionet.transport.network import SystemNetwork as SystemNetwork
 from trionet.transport.sockets import SocketStream as SocketStream
 from trionet.transport.tls import TLSStream as TLSStream
 from trionet.transport.tlslistener import TLSListener as TLSListener
+from trionet.transport.web.settings import WebSettings as WebSettings

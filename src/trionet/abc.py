@@ -16,7 +16,7 @@ what a hub sends to.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     import trio
@@ -44,6 +44,17 @@ class Listener(Protocol):
 
     async def aclose(self) -> None:
         """Stop listening."""
+
+
+class AnswersWhileDraining(Protocol):
+    """A capability of a listener: answering for a server that is about to end.
+
+    `trionet.transport.web.listener.WebListener` implements it. `trionet.serve` goes on accepting
+    from it until it has ended, so that whoever asks how the server is gets an answer.
+    """
+
+    def begin_drain(self) -> None:
+        """Answer every request that comes from now on so. Never a checkpoint."""
 
 
 class TurnsAway(Protocol):
@@ -89,6 +100,22 @@ class Reloads(Protocol):
 
     def reload(self) -> bool:
         """Read the certificates again, and return whether there were any to read."""
+
+
+class WebFile(Protocol):
+    """A file that a network serves to browsers.
+
+    `trionet.chat.page.PageFile` implements it, and `trionet.transport.web.settings.WebSettings`
+    uses it.
+    """
+
+    @property
+    def media_type(self) -> str:
+        """What it is, such as ``text/html; charset=utf-8``."""
+
+    @property
+    def body(self) -> bytes:
+        """What is in it."""
 
 
 # What a stream can do
@@ -199,6 +226,85 @@ class TellsDelivery(Protocol):
 
     def is_over(self) -> bool:
         """Return whether nothing more can arrive, because the connection is reset or closed."""
+
+
+class Framing(Protocol):
+    """How whole lines stand in what a stream is sent: as they are, or in frames.
+
+    `trionet.transport.boundaries.Lines` and `trionet.transport.web.framing.Frames` implement it.
+    `trionet.Outbox` and its queue use it, and so do a hub's format groups: what goes to all of them
+    is wrapped once. A *block* is whole lines or whole frames; `begin` and the values that are
+    returned are places in it where one ends.
+    """
+
+    def wrap(self, lines: bytes, /) -> bytes:
+        """Return whole lines as they are to be sent."""
+
+    def wrap_pieces(
+        self, pieces: Sequence[bytes | memoryview], size: int, /
+    ) -> Sequence[bytes | memoryview] | None:
+        """Do the same for lines in pieces, without joining them; ``None``: it cannot be done."""
+
+    def end_from(self, block: bytes, begin: int, at: int, /) -> int:
+        """Return the first end at `at` or behind it."""
+
+    def last_end(self, block: bytes, begin: int, most: int, /) -> int:
+        """Return the last end within `most` bytes from `begin`, or else the first end."""
+
+    def count(self, block: bytes, begin: int, end: int, /) -> int:
+        """Count the lines from one end to another."""
+
+    def lines_of(self, block: bytes, begin: int, end: int, /) -> bytes:
+        """Return the lines from one end to another."""
+
+    def undroppable(self, block: bytes, begin: int, end: int, /) -> bytes:
+        """Return what must be sent although the lines around it are dropped."""
+
+    def parts(self, block: bytes, most: int, /) -> list[tuple[bytes, int]]:
+        """Cut a block into parts of at most `most` bytes, and count the lines of each."""
+
+
+class Framed(Protocol):
+    """A capability of a stream: lines that travel in frames of a protocol.
+
+    `trionet.transport.web.stream.WebSocketStream` implements it. `trionet.Connection` sends whole
+    frames on `wire` through its outbox, and hands the stream a way to do so for its own.
+    """
+
+    framing: Framing
+    wire: trio.abc.SendStream
+
+    max_line: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent: the handshake is made."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether what became of the handshake is worth no line in a log."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the input has ended because the peer broke the protocol."""
+
+    def answer_with(self, put: Callable[[bytes], object], /) -> None:
+        """Send the stream's own frames, such as answers to pings, with this function."""
+
+    def goodbye(self, code: int, /) -> bytes:
+        """Return the frame that ends the sending, with this reason unless there is another."""
+
+
+class TellsPrivacy(Protocol):
+    """A capability of a stream: telling whether nobody on the way can read along.
+
+    `trionet.TLSStream` and `trionet.transport.web.stream.WebSocketStream` implement it. The chat
+    takes a password only there, and from peers on this machine.
+    """
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can, as far as this side can know."""
 
 
 class TellsBreakage(Protocol):
@@ -317,7 +423,7 @@ class Rounds(Protocol):
     """
 
     def begin(self, woken: int, /, *, flushes: bool = False) -> None:
-        """Note that so many connections are served now, one after the other.
+        """Note that this many connections are served now, one after the other.
 
         Args:
             woken: how many.
@@ -326,6 +432,45 @@ class Rounds(Protocol):
 
     def flush(self) -> None:
         """Send what they have left to be sent."""
+
+
+class Missing(Protocol):
+    """What a slow peer has missed and not been told, for a format that tells more than a count.
+
+    `trionet.chat.json_missing.Missing` implements it for JSON lines, and `TellsMissed` uses it. The
+    outbox makes one when it drops the first line, and forgets it once the peer has the beginning of
+    the notice. It must be bounded in bytes, whatever is dropped.
+    """
+
+    def add(self, lines: bytes, /) -> None:
+        """Note whole lines that were dropped, after all that were noted before."""
+
+    def add_all(self, later: Self, /) -> None:
+        """Note what another object has noted, which was dropped later."""
+
+    def encode(self) -> bytes:
+        """Return the lines, at least one, that tell the peer."""
+
+
+class TellsMissed(Protocol):
+    """Makes the lines that tell a slow peer what it missed.
+
+    `trionet.connection.safe_notices.SafeNotices` implements it, and the queue of a `trionet.Outbox`
+    uses it.
+    """
+
+    @property
+    def notes_lines(self) -> bool:
+        """Whether the lines that are dropped must be noted, and not only counted."""
+
+    def note(self, noted: Missing | None, lines: bytes, /) -> Missing | None:
+        """Note dropped lines, and return what has noted them."""
+
+    def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
+        """Return what has noted all that two have noted."""
+
+    def missed(self, count: int, noted: Missing | None, /) -> bytes:
+        """Return the lines that tell a peer what it missed."""
 
 
 class Watched(Protocol):
@@ -381,6 +526,10 @@ class DirectBox(Box, Protocol):
 
     may_bypass_put: ClassVar[bool]
     direct: Callable[[bytes], int] | None
+
+    @property
+    def framing(self) -> Framing | None:
+        """How lines must stand in what `direct` and `keep_parts` get; ``None``: as they are."""
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
         """Do what `put` does for `lines` lines of `size` bytes, in pieces of whole lines each."""

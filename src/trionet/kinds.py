@@ -29,7 +29,7 @@ _WIDER: Mapping[type, tuple[type, ...]] = {float: (float, int)}
 
 
 def check_kind(name: str, value: object, kind: type, *, hint: str = "") -> None:
-    """Refuse a value that is not an instance of a class. ``True`` and ``False`` are no numbers.
+    """Refuse a value that is not an instance of a class. ``True`` and ``False`` are not numbers.
 
     Args:
         name: the argument.

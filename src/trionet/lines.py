@@ -67,7 +67,7 @@ class LineDecoder:
         max_unending: bytes without an end of line after which the decoder gives up; default 1 MiB.
 
     Raises:
-        TypeError: a limit is no whole number.
+        TypeError: a limit is not a whole number.
         ValueError: it is negative.
 
     Attributes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from trionet.errors import BadLine
 from trionet.kinds import check_kind, check_kinds, shown
@@ -85,6 +85,26 @@ class IdleTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestTimedOut:
+    """A request was not answered in time, and was given up; the conversation goes on.
+
+    Attributes:
+        seconds: the ``timeout`` of `trionet.respond`.
+    """
+
+    code: ClassVar[str] = "timeout"
+    seconds: float
+
+    def __post_init__(self) -> None:
+        check_kinds(seconds=(self.seconds, float))
+
+    @property
+    def reason(self) -> str:
+        """What took too long."""
+        return f"no answer within {self.seconds:g} seconds"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFull:
     """The server serves `trionet.Limits.max_clients` already; the connection is closed."""
 
@@ -132,6 +152,7 @@ Notice: TypeAlias = (
     LineRejected
     | LoginTimedOut
     | IdleTimedOut
+    | RequestTimedOut
     | ServerFull
     | AddressFull
     | ServerClosing
@@ -141,24 +162,6 @@ Notice: TypeAlias = (
 EncodeNotice: TypeAlias = Callable[[Notice], bytes]
 
 
-class Missing(Protocol):
-    """What a slow peer has missed and was not told yet, for a format that tells more than a count.
-
-    A service's wire format implements it (`trionet.chat.json_missing.Missing` does), and
-    `trionet.Outbox` uses it. The outbox makes one when it drops the first line, and forgets it once
-    the peer has the beginning of the notice. It must be bounded in bytes, whatever is dropped.
-    """
-
-    def add(self, lines: bytes, /) -> None:
-        """Note whole lines that were dropped behind all that were noted before."""
-
-    def add_all(self, later: Self, /) -> None:
-        """Note what another object has noted, which was dropped later."""
-
-    def encode(self) -> bytes:
-        """Return the lines, at least one, that tell the peer."""
-
-
 def encode_notice(notice: Notice) -> bytes:
     r"""Return a notice as one line, ``error: REASON``.
 
@@ -166,7 +169,7 @@ def encode_notice(notice: Notice) -> bytes:
     line.
 
     Raises:
-        TypeError: `notice` is not a notice. Of a notice it never raises.
+        TypeError: `notice` is not a notice. For a notice it never raises.
 
     >>> encode_notice(LinesMissed(37))
     b'error: missed 37 lines\n'

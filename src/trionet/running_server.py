@@ -10,6 +10,7 @@ so that everyone who is being served is served to the end.
 - Isolate: whatever its handler raises, a connection ends alone (`trionet.connection.lifetime`).
 - Drain: stop accepting, answer the connections in the kernel's queue, end every input at a line
   boundary, let the handlers return, send what waits, close. At the deadline, cancel what is left.
+  Listeners for browsers go on accepting meanwhile, and tell everybody that the server is closing.
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import trio
 
-from trionet.abc import Listener, TurnsAway
+from trionet.abc import AnswersWhileDraining, Listener, TurnsAway
 from trionet.checks import check_choice, check_flag, check_limits, check_seconds
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
+from trionet.connection.handshake import has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.opening import Opening
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
-from trionet.connection.safe_notices import safe_notices
+from trionet.connection.safe_notices import SafeNotices, safe_notices
+from trionet.connection.statistics import Statistics, Totals
 from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
@@ -68,6 +72,8 @@ class Server:
 
     Attributes:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
+        state: what the lifespan yields, see `serve`; without one, ``None`` until the program puts
+            here what its handlers share.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Server:
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
         opening: Opening | None = None,
+        encode_web_notice: EncodeNotice | None = None,
     ) -> None:
         check_handler(handler, caller="Server")
         _check_listeners(listeners)
@@ -91,6 +98,7 @@ class Server:
         check_choice("when_full", when_full, WhenFull)
         check_choice("when_slow", when_slow, WhenSlow)
         check_callback("encode_notice", encode_notice, optional=False)
+        check_callback("encode_web_notice", encode_web_notice)
         check_flag("refuse_http", refuse_http)
         check_flag("identifies", identifies)
         check_callback("on_drain", on_drain, arguments=0)
@@ -98,12 +106,16 @@ class Server:
         if opening is not None:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
+        self.state: Any = None
         self._listeners = listeners
         self._limits = limits
         self._when_full = when_full
         self._when_slow = when_slow
         # All connections share it, so that a fault in it is logged once.
         self._encode_notice = safe_notices(encode_notice)
+        self._encode_web_notice = self._encode_notice
+        if encode_web_notice is not None:
+            self._encode_web_notice = self._encode_notice.replaced(encode_web_notice)
         self._refuse_http = refuse_http
         self._identifies = identifies
         self._opening = opening
@@ -115,10 +127,17 @@ class Server:
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
+        self._totals = Totals()
         self._lingerers = Lingerers()
         self._turning_away = TurningAway(limits, self._lingerers)
         self._lifetimes = Lifetimes(
-            handler, limits, self._deadlines, self._places, self._lingerers, report=self._report
+            handler,
+            limits,
+            self._deadlines,
+            self._places,
+            self._lingerers,
+            self._totals,
+            report=self._report,
         )
         self._draining = trio.Event()
         self._drain_by = math.inf
@@ -131,15 +150,22 @@ class Server:
                 cast(TurnsAway, listener).refusal = self._encode_notice(ServerFull())
 
     @property
-    def connections(self) -> int:
-        """How many connections are being served now."""
-        return len(self._places.connections)
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections that are being served now, the oldest first."""
+        return tuple(self._places.connections)
+
+    def statistics(self) -> Statistics:
+        """Return what this server has done so far. Never a checkpoint.
+
+        It takes some 0.3 µs for each connection that is being served.
+        """
+        return self._totals.with_those(self._places.connections)
 
     def __repr__(self) -> str:
         if self._ended.is_set():
             state = "ended"
         else:
-            served = self.connections
+            served = len(self._places.connections)
             state = f"{served} connection{'' if served == 1 else 's'}"
             if self._draining.is_set():
                 state += ", draining"
@@ -206,16 +232,19 @@ class Server:
             async with trio.open_nursery() as nursery:
                 # Shielded: a cancelled handler may still say goodbye, under a shield of its own.
                 background = trio.CancelScope(shield=True)
+                answering = trio.CancelScope(shield=True)
                 nursery.start_soon(self._run_background, background)
                 try:
                     async with trio.open_nursery() as self._handlers:
                         await self._accept_until_drained(self._handlers, task_status)
+                        nursery.start_soon(self._answer_while_draining, answering)
                         if self._on_drain is not None:
                             self._on_drain()
                         for connection in self._places.connections:
                             connection.lines.stop()
                         self._inputs_ended.set()
                 finally:
+                    answering.cancel()
                     background.cancel()
         finally:
             self._inputs_ended.set()
@@ -231,6 +260,11 @@ class Server:
                     nursery.start_soon(self._readiness.run)
 
     def _report(self, event: ServerEvent) -> None:
+        kind = type(event)
+        if kind is Opened:
+            self._totals.opened += 1
+        elif kind is Refused:
+            self._totals.refused += 1
         if self._on_event is not None:
             self._on_event(event)
 
@@ -243,10 +277,29 @@ class Server:
                     acceptors.start_soon(self._accept, listener, handlers)
                 task_status.started(self)
                 await self._draining.wait()
+                for listener in self._listeners:
+                    if hasattr(listener, "begin_drain"):
+                        cast(AnswersWhileDraining, listener).begin_drain()
                 acceptors.cancel_scope.cancel()
             self._turn_queues_away(handlers)
         finally:
-            await close_all(self._listeners)
+            others = [one for one in self._listeners if not hasattr(one, "begin_drain")]
+            await close_all(others if self._draining.is_set() else self._listeners)
+
+    async def _answer_while_draining(self, scope: trio.CancelScope) -> None:
+        """Go on answering requests, about how the server is among others, until it has ended."""
+        with scope:
+            async with trio.open_nursery() as nursery:
+                for listener in self._listeners:
+                    if hasattr(listener, "begin_drain"):
+                        nursery.start_soon(self._answer_all, listener, nursery)
+
+    async def _answer_all(self, listener: Listener, nursery: trio.Nursery) -> None:
+        try:
+            while True:
+                self._turn_away(await listener.accept(), ServerClosing(), nursery)
+        finally:
+            await close_all([listener])
 
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
         while True:
@@ -284,19 +337,22 @@ class Server:
             self._deadlines,
             limits=self._limits,
             when_slow=self._when_slow,
-            encode_notice=self._encode_notice,
-            refuse_http=self._refuse_http,
+            encode_notice=self._notices_of(stream),
+            # What a browser sends over a WebSocket is no request any more.
+            refuse_http=self._refuse_http and not hasattr(stream, "framing"),
             deferred=self._deferred,
             number=next(self._ids),
             identifies=self._identifies,
             on_identified=self._report_identified,
             opening=self._opening,
+            server=self,
         )
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run
         # at the next checkpoint.
         handlers.start_soon(self._lifetimes.run, connection, name=connection.peer)
-        self._report(Opened(id=connection.id, peer=connection.peer))
+        if not has_handshake(stream):
+            self._report(Opened(id=connection.id, peer=connection.peer))
 
     def _report_identified(self, connection: Connection, name: str) -> None:
         self._report(Identified(id=connection.id, peer=connection.peer, name=name))
@@ -311,9 +367,17 @@ class Server:
     def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
         number = next(self._ids)
         peer = peer_of(stream, number)
-        answer = self._encode_notice(notice)
-        self._turning_away.start(handlers, stream, answer=answer, peer=peer)
-        self._report(Refused(id=number, peer=peer, reason=notice.reason))
+        refused = Refused(id=number, peer=peer, reason=notice.reason)
+        self._turning_away.start(
+            handlers,
+            stream,
+            answer=self._notices_of(stream)(notice),
+            peer=peer,
+            report=partial(self._report, refused),
+        )
+
+    def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
+        return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice
 
 
 def _check_listeners(listeners: object) -> None:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import trio
 
@@ -37,6 +38,9 @@ from trionet.transport.network import SYSTEM
 # What serves a connection: an async function, or a plain one that is called with each line.
 Handler: TypeAlias = Callable[[Connection], Awaitable[object]] | LineFunction
 
+# Returns what a server runs inside of; see `serve`.
+Lifespan: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Any]]
+
 
 async def serve(
     handler: Handler,
@@ -50,6 +54,8 @@ async def serve(
     on_drain: Callable[[], object] | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
     opening: Opening | None = None,
+    lifespan: Lifespan | None = None,
+    encode_web_notice: EncodeNotice | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -90,10 +96,17 @@ async def serve(
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
             peer was identified, it was closed. What it or `on_drain` raises is logged to
             ``trionet.server``, each fault once, and ends nothing. What is not an ``Exception``,
-            such as a ``SystemExit``, is no fault, here or in a handler: it ends the server at once,
-            as a cancellation does.
+            such as a ``SystemExit``, is not a fault, here or in a handler: it ends the server at
+            once, as a cancellation does.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
+        lifespan: called with the `Server`, returns an async context manager. The server runs inside
+            it: it is entered when the addresses are listened on and before anybody is accepted, and
+            left when the last handler has ended. What it yields is the `Server.state` that all
+            handlers share, such as a pool of connections to a database. What it raises ends the
+            server, and is raised here.
+        encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
+            service speaks another format with them; default ``None``: as with all others.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -124,6 +137,8 @@ async def serve(
         on_drain=on_drain,
         on_event=on_event,
         opening=opening,
+        lifespan=lifespan,
+        encode_web_notice=encode_web_notice,
         backlog=backlog,
         network=network,
     )
@@ -145,8 +160,10 @@ async def serve(
             on_drain=on_drain,
             on_event=on_event,
             opening=opening,
+            encode_web_notice=encode_web_notice,
         )
-        await server.run(task_status)
+        async with nullcontext() if lifespan is None else lifespan(server) as server.state:
+            await server.run(task_status)
     finally:
         await close_all(listeners)
 
@@ -165,6 +182,8 @@ def check_call(
     on_drain: object = None,
     on_event: object = None,
     opening: object = None,
+    lifespan: object = None,
+    encode_web_notice: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -190,7 +209,9 @@ def check_call(
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
+    check_callback("encode_web_notice", encode_web_notice)
     check_callback("on_drain", on_drain, arguments=0)
+    check_callback("lifespan", lifespan)
     if opening is not None:
         check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
 

@@ -6,8 +6,7 @@ import math
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,57 +15,16 @@ import trio
 import trio.testing
 
 from known_names import KNOWN
+from served import LOOPBACK, Served, reset, served
 from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
 from trionet.calc import ONE_AT_A_TIME, serve
-from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_bytes
+from trionet.testing import LineClient, Link, MemoryNetwork, cut_bytes
 
 BLANK = "error: expected an expression, such as 12 + 42"
 
-LOOPBACK = "127.0.0.1:0"
 
-# What has not happened within a week of virtual time never will.
-A_WEEK = 7 * 86400.0
-
-
-@dataclass
-class Calculator:
-    """A server in memory, its console, and whether it has returned."""
-
-    server: Server
-    network: MemoryNetwork
-    shown: list[str]
-    ended: trio.Event
-
-    async def connect(self, *lines: str, link: Link | None = None) -> LineClient:
-        """Connect a client that sends these lines at once."""
-        client = LineClient(await self.network.connect(self.server.addresses[0], link=link))
-        if lines:
-            await client.send(*lines)
-        return client
-
-
-@asynccontextmanager
-async def calculator(**options: Any) -> AsyncIterator[Calculator]:
-    """Serve for as long as the block runs, or the server does."""
-    network = MemoryNetwork()
-    shown: list[str] = []
-    ended = trio.Event()
-
-    async def run(*, task_status: trio.TaskStatus[Server]) -> None:
-        await serve(
-            LOOPBACK, show=shown.append, network=network, task_status=task_status, **options
-        )
-        ended.set()
-
-    with trio.fail_after(A_WEEK):
-        async with trio.open_nursery() as nursery:
-            yield Calculator(await nursery.start(run), network, shown, ended)
-            nursery.cancel_scope.cancel()
-
-
-def reset(client: LineClient) -> None:
-    assert isinstance(client.stream, MemoryStream)
-    client.stream.reset()
+def calculator(**options: Any) -> AbstractAsyncContextManager[Served]:
+    return served(serve, Served, **options)
 
 
 settled = trio.testing.wait_all_tasks_blocked
@@ -319,7 +277,7 @@ async def test_a_client_that_leaves_without_a_name_is_not_shown(
         await end(nobody)
         await trio.sleep(60)
         assert calc.shown == []
-        assert calc.server.connections == 0
+        assert len(calc.server.connections) == 0
 
 
 async def test_a_client_that_leaves_before_reading_harms_nobody(

@@ -23,7 +23,7 @@ def test_a_member_who_holds_stays_when_its_connection_ends_and_nobody_is_told() 
     assert len(one.state.members) == 2
     assert one.state.names_in("lobby") == ("Ann", "Bob")
     assert isinstance(one.do(login("Ann", connection=9))[0], ev.LoginRefused)
-    assert isinstance(one.do(rename(bob, "аnn"))[0], ev.Refused)
+    assert isinstance(one.do(rename(bob, "аnn"))[0], ev.OperationRefused)
 
 
 @pytest.mark.parametrize("fields", [{}, {"hold": True}, {"token": token(1)}])
@@ -150,8 +150,10 @@ def test_a_room_that_cannot_be_joined_on_coming_back_is_refused_by_itself() -> N
     ann = one.hold("Ann")
     one.cut(ann)
     told = one.resume(ann, "l0bby", id=7)
-    assert [type(event) for event in told] == [ev.LoggedIn, ev.Refused]
-    assert told[1] == ev.Refused(ann, "name-refused", "the room l0bby looks like lobby", 7, "l0bby")
+    assert [type(event) for event in told] == [ev.LoggedIn, ev.OperationRefused]
+    assert told[1] == ev.OperationRefused(
+        ann, "name-refused", "the room l0bby looks like lobby", 7, "l0bby"
+    )
 
 
 def test_a_login_takes_over_a_connection_that_still_stands_and_nobody_is_told() -> None:

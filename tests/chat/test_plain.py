@@ -25,7 +25,6 @@ from trionet.chat.answers import (
     TopicIs,
     Welcomed,
 )
-from trionet.chat.commands import nearest
 from trionet.chat.names import NameRefused, parse_name
 from trionet.chat.plain import (
     COMMANDS,
@@ -273,12 +272,6 @@ def test_a_command_that_cannot_be_read_is_told_why(line: str, reason: str) -> No
     with pytest.raises(Misunderstood) as caught:
         decode(line)
     assert str(caught.value) == reason
-
-
-def test_of_two_commands_that_may_be_meant_none_is_named() -> None:
-    assert nearest("/cat", ["/bat", "/car"]) is None
-    assert nearest("/cat", ["/bat", "/dog"]) == "/bat"
-    assert nearest("", ["/bat"]) is None
 
 
 # From the room

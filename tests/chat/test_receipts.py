@@ -87,7 +87,7 @@ def test_outside_of_the_room_repeated_ones_get_receipts_and_new_ones_are_refused
     one = Machine()
     ann = one.hold("Ann")
     one.do(op.Say(ann, "lobby", ["a"], [1]), op.Leave(ann, "lobby"))
-    refused = ev.Refused(ann, "not-in-room", "you are not in lobby", 2)
+    refused = ev.OperationRefused(ann, "not-in-room", "you are not in lobby", 2)
     assert one.do(op.Say(ann, "lobby", ["b", "a"], [2, 1])) == [
         refused,
         ev.Repeated(ann, said(2, ["a"], [1])),
@@ -95,7 +95,7 @@ def test_outside_of_the_room_repeated_ones_get_receipts_and_new_ones_are_refused
     # What was refused was not carried out.
     assert one.do(op.Say(ann, "lobby", ["b"], [2])) == [refused]
     assert one.do(op.Act(ann, "lobby", "b", 2)) == [refused]
-    nobody = ev.Refused(ann, "no-such-member", "there is no Zed here", 2)
+    nobody = ev.OperationRefused(ann, "no-such-member", "there is no Zed here", 2)
     assert one.do(op.Tell(ann, "Zed", "zed", "b", 2)) == [nobody]
     assert one.do(op.Tell(ann, "Zed", "zed", "b", 2)) == [nobody]
 

@@ -16,10 +16,10 @@ def test_a_room_that_looks_like_another_is_refused() -> None:
     one = Machine()
     ann = one.log_in("Ann")
     reason = "the room l0bby looks like lobby"
-    assert one.do(join(ann, "l0bby")) == [ev.Refused(ann, "name-refused", reason)]
+    assert one.do(join(ann, "l0bby")) == [ev.OperationRefused(ann, "name-refused", reason)]
     told = one.do(login("Bob", "l0bby", "lobby", connection=2, id=1))
-    assert [type(event) for event in told] == [ev.Joined, ev.LoggedIn, ev.Refused]
-    assert told[-1] == ev.Refused(2, "name-refused", reason, 1, "l0bby")
+    assert [type(event) for event in told] == [ev.Joined, ev.LoggedIn, ev.OperationRefused]
+    assert told[-1] == ev.OperationRefused(2, "name-refused", reason, 1, "l0bby")
 
 
 def test_a_member_is_in_a_hundred_rooms_at_most() -> None:
@@ -27,7 +27,7 @@ def test_a_member_is_in_a_hundred_rooms_at_most() -> None:
     ann = one.log_in("Ann")
     for number in range(MAX_ROOMS_A_MEMBER - 1):
         one.do(join(ann, f"room-{number}"))
-    assert one.do(join(ann, "another"))[0] == ev.Refused(
+    assert one.do(join(ann, "another"))[0] == ev.OperationRefused(
         ann, "too-many-rooms", "you are in 100 rooms already"
     )
     assert isinstance(one.do(join(ann, "another", moves=True))[-1], ev.Joined)
@@ -48,7 +48,7 @@ def test_at_the_limit_the_empty_room_whose_topic_is_oldest_makes_place() -> None
     assert list(one.state.rooms) == ["lobby", "old", "a", "b"]
     one.do(join(ann, "c"))
     assert list(one.state.rooms) == ["lobby", "a", "b", "c"]
-    refused = ev.Refused(ann, "too-many-rooms", "there are 4 rooms already")
+    refused = ev.OperationRefused(ann, "too-many-rooms", "there are 4 rooms already")
     assert one.do(join(ann, "d")) == [refused]
     # One that ends by it makes place too.
     one.do(op.Leave(ann, "a"), op.Leave(ann, "b"))

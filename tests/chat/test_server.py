@@ -7,8 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -16,36 +15,16 @@ import pytest
 import trio
 import trio.testing
 
+from served import LOOPBACK, Served, reset, served
 from trionet import SYSTEM, ConnectError, Limits, ListenError, Server, SocketStream
 from trionet.chat import serve
-from trionet.testing import LineClient, Link, MemoryNetwork, MemoryStream, cut_bytes
-
-LOOPBACK = "127.0.0.1:0"
-
-# What has not happened within a week of virtual time never will.
-A_WEEK = 7 * 86400.0
+from trionet.testing import LineClient, Link, MemoryNetwork, cut_bytes
 
 settled = trio.testing.wait_all_tasks_blocked
 
 
-@dataclass
-class Chat:
-    """A room served in memory, its console, and whether the server has returned."""
-
-    server: Server
-    network: MemoryNetwork
-    shown: list[str]
-    ended: trio.Event
-
-    async def connect(self, *lines: str, link: Link | None = None) -> LineClient:
-        """Connect a client that sends these lines at once."""
-        client = LineClient(
-            await self.network.connect(self.server.addresses[0], link=link),
-            name=lines[0] if lines else "stranger",
-        )
-        if lines:
-            await client.send(*lines)
-        return client
+class Chat(Served):
+    """A room served in memory."""
 
     async def join(self, *names: str) -> list[LineClient]:
         """Log members in one after the other, each once everyone has heard of the one before."""
@@ -59,28 +38,8 @@ class Chat:
         return clients
 
 
-@asynccontextmanager
-async def chat(**options: Any) -> AsyncIterator[Chat]:
-    """Serve a room for as long as the block runs, or the server does."""
-    network = MemoryNetwork()
-    shown: list[str] = []
-    ended = trio.Event()
-
-    async def run(*, task_status: trio.TaskStatus[Server]) -> None:
-        await serve(
-            LOOPBACK, show=shown.append, network=network, task_status=task_status, **options
-        )
-        ended.set()
-
-    with trio.fail_after(A_WEEK):
-        async with trio.open_nursery() as nursery:
-            yield Chat(await nursery.start(run), network, shown, ended)
-            nursery.cancel_scope.cancel()
-
-
-def reset(client: LineClient) -> None:
-    assert isinstance(client.stream, MemoryStream)
-    client.stream.reset()
+def chat(**options: Any) -> AbstractAsyncContextManager[Chat]:
+    return served(serve, Chat, **options)
 
 
 # Logging in

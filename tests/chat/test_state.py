@@ -53,7 +53,7 @@ def test_a_name_that_a_member_has_or_that_looks_like_it_is_taken(name: str, reas
     bob = one.log_in("Bob")
     before = one.state.dump()
     assert one.do(login(name, id=3)) == [ev.LoginRefused(("here", 1), "name-taken", reason, 3)]
-    assert one.do(rename(bob, name, 4)) == [ev.Refused(bob, "name-taken", reason, 4)]
+    assert one.do(rename(bob, name, 4)) == [ev.OperationRefused(bob, "name-taken", reason, 4)]
     one.do(op.LogOut(ann, "quit"))
     assert [type(event) for event in one.do(rename(bob, name))] == [ev.Renamed, ev.Named]
     assert before != one.state.dump()
@@ -93,7 +93,10 @@ def test_messages_of_a_run_are_one_event_and_have_a_number_each() -> None:
 def test_what_is_said_in_a_room_one_is_not_in_is_refused_each_by_itself() -> None:
     one = Machine()
     ann = one.log_in("Ann")
-    refused = [ev.Refused(ann, "not-in-room", "you are not in builds", one_id) for one_id in (1, 2)]
+    refused = [
+        ev.OperationRefused(ann, "not-in-room", "you are not in builds", one_id)
+        for one_id in (1, 2)
+    ]
     assert one.do(op.Say(ann, "builds", ["a", "b"], [1, 2])) == refused
     assert one.do(op.Act(ann, "builds", "a", 1)) == refused[:1]
     assert one.do(op.SetTopic(ann, "builds", "a", 1)) == refused[:1]
@@ -149,7 +152,7 @@ def test_removing_a_message_is_an_event_with_a_number_of_its_own() -> None:
     ]
     assert one.do(op.Act(ann, "lobby", "a")) == [ev.Acted("lobby", 5, 1_000, ann, "Ann", "a")]
     assert one.do(op.Remove(ann, "builds", 2, 7)) == [
-        ev.Refused(ann, "not-in-room", "you are not in builds", 7)
+        ev.OperationRefused(ann, "not-in-room", "you are not in builds", 7)
     ]
 
 
@@ -168,7 +171,7 @@ def test_a_private_message_has_a_number_of_its_receiver() -> None:
         ev.Told(1, 1_000, bob, ann, "Bob", "Ann", "hi")
     )
     assert one.do(op.Tell(ann, "Zed", "zed", "hi", 2)) == [
-        ev.Refused(ann, "no-such-member", "there is no Zed here", 2)
+        ev.OperationRefused(ann, "no-such-member", "there is no Zed here", 2)
     ]
 
 

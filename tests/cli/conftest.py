@@ -10,6 +10,7 @@ import codecs
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 import trio
 
+from emulator import WindowScreen
 from forkserver import ForkServer, TrioProcess
 from trionet.testing import LineClient
 from trionet.transport.network import SYSTEM
@@ -281,7 +283,7 @@ class TerminalProgram(Program):
     ):
         super().__init__(arguments, process)
         self.modes_before = modes_before
-        self.screen = Screen()
+        self.screen: Screen | WindowScreen = Screen()
         self.answers = True
         self.asked = 0
         self._ours, self._theirs = fds
@@ -292,11 +294,14 @@ class TerminalProgram(Program):
         """The terminal's modes, as from `termios.tcgetattr`."""
         return termios.tcgetattr(self._theirs)
 
-    def resize(self, columns: int, *, breaks_rows: bool = False) -> None:
-        """Change the width of the terminal, and signal the program."""
+    def resize(self, columns: int, rows: int = _ROWS, *, breaks_rows: bool = False) -> None:
+        """Change the size of the terminal, and signal the program."""
         if breaks_rows:
+            assert isinstance(self.screen, Screen)
             self.screen.break_rows(columns)
-        size = struct.pack("HHHH", _ROWS, columns, 0, 0)
+        if isinstance(self.screen, WindowScreen):
+            self.screen.resize(columns, rows)
+        size = struct.pack("HHHH", rows, columns, 0, 0)
         # The kernel signals the programs whose controlling terminal it is.
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
 
@@ -341,6 +346,9 @@ class TerminalProgram(Program):
 
     async def expect_end(self, status: int = 0) -> None:
         assert await self.within_patience(self.process.wait) == status, self.told()
+        # The last that it wrote may lie unread in the kernel.
+        while select.select([self._ours], [], [], 0)[0]:
+            self.screen.feed(os.read(self._ours, 65536))
 
     def told(self) -> str:
         return f"{super().told()}\nthe screen:\n" + "\n".join(self.screen.lines)
@@ -402,10 +410,20 @@ class Programs:
         term: str = "xterm",
         real: bool = False,
         interpreter: tuple[str, ...] = _REAL_ON_TERMINAL,
+        window: tuple[int, int] | None = None,
     ) -> TerminalProgram:
-        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own. Otherwise like `start`."""
+        """Start `trionet ARGUMENTS...` on a pseudo-terminal of its own. Otherwise like `start`.
+
+        Args:
+            arguments: of the program.
+            term: the value of `TERM`.
+            real, interpreter: as for `start`.
+            window: the columns and rows of a terminal that can show a window; default: one of 80
+                and 100 that knows what a line editor needs.
+        """
         ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+        columns, rows = window or (_COLUMNS, _ROWS)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
         modes = termios.tcgetattr(theirs)
         environment = {**os.environ, "TERM": term}
@@ -421,6 +439,8 @@ class Programs:
             )
         self._own(process)
         program = TerminalProgram(arguments, process, (ours, theirs), modes)
+        if window is not None:
+            program.screen = WindowScreen(*window)
         self._nursery.start_soon(self._watch, program, ours, theirs)
         return program
 

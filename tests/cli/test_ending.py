@@ -316,7 +316,7 @@ async def test_a_stuck_client_ends_and_restores_its_terminal(
     _, address = await serve(programs, "chat")
     script = STUCK.format(seconds=0.2 if signals == 1 else 100)
     ann = await programs.start_on_terminal(
-        "chat", "join", "--name", "Ann", address, interpreter=("-c", script)
+        "chat", "join", "--linear", "--name", "Ann", address, interpreter=("-c", script)
     )
     await ann.expect_screen("*** welcome, Ann (1 here: Ann)", ">")
     assert ann.modes != ann.modes_before

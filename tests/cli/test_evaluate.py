@@ -12,7 +12,7 @@ import pytest
 
 from known_names import KNOWN
 from trionet import calc
-from trionet.cli.main import calc_eval
+from trionet.cli.calc_commands import calc_eval
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs

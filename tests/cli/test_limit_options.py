@@ -19,7 +19,7 @@ from trionet.cli.main import app
 from trionet.cli.options import LIMIT_OPTIONS, LimitOption, takes_limits
 from trionet.limits import BOUNDS
 
-DEFAULTS = {"calc": calc.ONE_AT_A_TIME, "chat": chat.OPEN_ROOM}
+DEFAULTS = {"calc": calc.ONE_AT_A_TIME, "chat": chat.OPEN_ROOM, "run": Limits()}
 ROWS = [(service, row) for row in LIMIT_OPTIONS for service in row.services]
 GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -28,11 +28,17 @@ def id_of(value: object) -> str:
     return value.option if isinstance(value, LimitOption) else str(value)
 
 
+def serve_words(service: str) -> list[str]:
+    """The words of a command that serves."""
+    return ["run"] if service == "run" else [service, "serve"]
+
+
 def serve_options(service: str) -> dict[str, Any]:
     """The options of a serve command, by the names of its parameters."""
     command: Any = get_command(app)
-    parameters = command.commands[service].commands["serve"].params
-    return {parameter.name: parameter for parameter in parameters}
+    found = command.commands[service]
+    serve = found if service == "run" else found.commands["serve"]
+    return {parameter.name: parameter for parameter in serve.params}
 
 
 @pytest.mark.parametrize(("service", "row"), ROWS, ids=id_of)
@@ -111,7 +117,7 @@ def test_without_options_the_limits_are_the_defaults() -> None:
 @pytest.mark.parametrize("row", LIMIT_OPTIONS, ids=id_of)
 def test_the_operators_guide_tells_each_option_with_its_defaults(row: LimitOption) -> None:
     """`--backlog` has no default of its own: the guide gives the network's."""
-    cells = rf"^\| `{row.option} {row.metavar}` \|(.*?)\|(.*?)\|"
+    cells = rf"^\| `{row.option} {row.metavar}` \|(.*?)\|(.*?)\|(.*?)\|"
     line = re.search(cells, GUIDE.read_text(), re.MULTILINE)
     assert line is not None
     for cell, service in zip(line.groups(), DEFAULTS, strict=True):
@@ -125,7 +131,7 @@ def test_the_operators_guide_tells_each_option_with_its_defaults(row: LimitOptio
 @pytest.mark.parametrize("service", DEFAULTS)
 def test_help_with_its_defaults_loads_no_trio(service: str) -> None:
     program = (
-        f"import sys; sys.argv[1:] = ['{service}', 'serve', '--help']\n"
+        f"import sys; sys.argv[1:] = {[*serve_words(service), '--help']}\n"
         "try:\n    from trionet.cli.main import main; main()\n"
         "finally:\n    print(*sys.modules)"
     )

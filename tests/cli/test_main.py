@@ -61,7 +61,7 @@ def test_the_version_is_printed() -> None:
             ["chat", "serve"],
             ["ADDRESS", "--forever", "--messages", "--backlog", "--quiet", "22223"],
         ),
-        (["chat", "join"], ["ADDRESS", "--name", "--plain", "localhost:22223"]),
+        (["chat", "join"], ["ADDRESS", "--name", "--plain", "--linear", "localhost:22223"]),
     ],
     ids=" ".join,
 )
@@ -103,6 +103,7 @@ def test_without_a_command_help_is_shown(command: list[str]) -> None:
         (["calc", "serve", "--precision", "101"], "--precision"),
         (["calc", "connect"], f"Error {NO_NAME}"),
         (["chat", "join", "--plain"], f"Error {NO_NAME}"),
+        (["chat", "join", *ANN, "--plain", "--linear"], "together with --plain"),
     ],
     ids=" ".join,
 )
@@ -128,6 +129,7 @@ def test_a_wrong_command_line_is_a_usage_error(
         ["calc", "connect", *ANN, "unix:here:0"],
         ["chat", "serve", "--forever", "--messages", "--backlog", "5", "--quiet"],
         ["chat", "join", *ANN, "--plain", "[::1]:1"],
+        ["chat", "join", *ANN, "--linear"],
         ["demo"],
     ],
     ids=" ".join,

@@ -105,7 +105,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Run commands in this process, on a network in memory and on virtual time."""
     stage = Stage()
     network = MemoryNetwork()
@@ -127,7 +127,7 @@ def stage() -> Iterator[Stage]:
             await client.send("a", *(["1"] if is_calculator else []))
             answer = await client.receive()
             assert answer == "1" if is_calculator else answer.startswith("*** welcome, a ")
-            assert server.connections == 1
+            assert len(server.connections) == 1
             await server.drain()
             runtime.served.append(answer)
             nursery.cancel_scope.cancel()
@@ -146,6 +146,8 @@ def stage() -> Iterator[Stage]:
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
+        # Any text may become the name of a history file.
+        patch.chdir(tmp_path_factory.mktemp("stage"))
         patch.setattr("os.isatty", lambda _fd: False)
         for module in ("trionet.cli.calc", "trionet.cli.chat"):
             patch.setattr(f"{module}.SystemNetwork", in_memory)

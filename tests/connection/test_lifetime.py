@@ -377,5 +377,5 @@ async def test_what_the_peer_does_to_a_handler_that_uses_the_stream_itself_is_no
         await client.send("hello")
         getattr(client.stream, misbehave)()
         await trio.sleep(1)
-        assert connect.server.connections == 0
+        assert len(connect.server.connections) == 0
     assert not caplog.records

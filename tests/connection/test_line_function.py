@@ -236,7 +236,7 @@ async def test_a_failure_without_the_task_is_logged_and_closes_its_connection(
             assert await client.receive_some() == b""
         await other.send_all(b"again\n")
         await read(other, b"AGAIN\n")
-        assert server.connections == 1
+        assert len(server.connections) == 1
     (record,) = caplog.records
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], RuntimeError)
@@ -269,7 +269,7 @@ async def test_a_reset_ends_the_connection_and_no_other(calls: list[bool]) -> No
         await client.aclose()
         await other.send_all(b"still here\n")
         await read(other, b"STILL HERE\n")
-        while server.connections > 1:
+        while len(server.connections) > 1:
             await trio.lowlevel.checkpoint()
 
 

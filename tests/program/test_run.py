@@ -43,6 +43,31 @@ print("done")
 """
 
 
+TWO = """
+import trionet
+from contextlib import asynccontextmanager
+
+def shout(line):
+    return line.upper()
+
+async def ask(connection):
+    async for line in connection.lines:
+        await connection.send(f"{connection.server.state}: {line}")
+
+@asynccontextmanager
+async def lifespan(server):
+    print("begun", flush=True)
+    yield "state"
+    print("ended", flush=True)
+
+trionet.run(
+    trionet.Service(shout, "127.0.0.1:0"),
+    trionet.Service(ask, ["127.0.0.1:0"], lifespan=lifespan, limits=trionet.Limits(max_clients=1)),
+)
+print("done")
+"""
+
+
 class Script:
     """A script in a process of its own."""
 
@@ -341,3 +366,67 @@ def test_an_error_beside_a_server_is_raised_without_a_group() -> None:
 
 
 # SIGHUP.
+
+
+def test_two_services_in_one_program_each_have_their_own_lifespan_and_limits() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", TWO],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            begun, *listening = [process.stdout.readline() for _ in range(3)]
+            assert begun == "begun\n"
+            ports = [int(line.rpartition(":")[2]) for line in listening]
+            for port, answer in zip(ports, (b"HELLO\n", b"state: hello\n"), strict=True):
+                with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+                    client.sendall(b"hello\n")
+                    assert client.recv(100) == answer
+                    # Its place is free when the server has ended the connection too.
+                    client.shutdown(socket.SHUT_WR)
+                    assert client.recv(100) == b""
+            with (
+                socket.create_connection(("127.0.0.1", ports[1]), timeout=PATIENCE) as first,
+                socket.create_connection(("127.0.0.1", ports[1]), timeout=PATIENCE) as second,
+            ):
+                assert second.recv(100) == b"error: server is full\n"
+                process.send_signal(signal.SIGINT)
+                assert first.recv(100) == b""
+            out, _ = process.communicate(timeout=PATIENCE)
+            assert (process.returncode, out) == (0, "ended\ndone\n")
+        finally:
+            process.kill()
+
+
+def test_if_one_of_two_services_cannot_listen_none_is_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = TWO.replace('["127.0.0.1:0"]', f'["127.0.0.1:{port}"]')
+        process = subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, timeout=PATIENCE
+        )
+    assert (process.returncode, process.stdout) == (1, "")
+    (line,) = process.stderr.splitlines()
+    assert line.startswith(f"error: cannot listen on 127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (
+            (trionet.Service(str.upper, "localhost:7"), "localhost:8"),
+            {},
+            "there can only be others",
+        ),
+        (
+            (trionet.Service(str.upper, "localhost:7"),),
+            {"limits": None},
+            r"write Service\(..., limits",
+        ),
+    ],
+)
+def test_a_service_has_its_own_addresses_and_options(
+    arguments: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        trionet.run(*arguments, **options)

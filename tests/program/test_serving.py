@@ -65,7 +65,7 @@ async def test_after_sighup_the_server_reloads_and_goes_on(network: object, told
             nursery.start_soon(
                 partial(
                     serve_until_signalled,
-                    serve, ending, show=log.append, tell=tell, network=network,
+                    [serve], ending, show=log.append, tell=tell, networks=[network],
                 )
             )  # fmt: skip
             while not log:

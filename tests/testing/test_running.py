@@ -23,7 +23,7 @@ async def test_a_handler_serves_any_number_of_clients() -> None:
         await ann.expect("HELLO")
         await bob.expect("HI", "THERE")
         assert (ann.name, bob.name) == ("ann", "bob")
-        assert connect.server.connections == 2
+        assert len(connect.server.connections) == 2
 
 
 async def test_the_server_and_the_network_can_be_inspected() -> None:

@@ -498,3 +498,15 @@ def test_what_is_no_link_is_refused_at_the_call(wrong: object) -> None:
 def test_a_wrong_size_of_cuts_is_refused_at_the_call(size: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="size must be"):
         cut_bytes(size)  # type: ignore[arg-type]
+
+
+async def test_a_severed_connection_is_reset_for_both_ends(autojump_clock: object) -> None:
+    here, there = memory_stream_pair()
+    await here.send_all(b"lost")
+    here.sever()
+    for end in (here, there):
+        with pytest.raises(trio.BrokenResourceError):
+            await end.receive_some()
+        with pytest.raises(trio.BrokenResourceError):
+            await end.send_all(b"x")
+        await end.aclose()

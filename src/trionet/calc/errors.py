@@ -12,6 +12,10 @@ class CalculationError(TrionetError):
 class MalformedExpression(CalculationError):
     """A line cannot be read; the message says what was expected, and where.
 
+    Args:
+        reason: the message.
+        column: see below; default ``None``.
+
     Attributes:
         column: where the mistake is, counted from 1 in characters of the original line; ``None`` if
             it is in no single place.

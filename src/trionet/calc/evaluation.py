@@ -32,7 +32,7 @@ class Arithmetic:
     """Decimal arithmetic at one precision.
 
     Args:
-        precision: significant digits of a result, 1 to 100.
+        precision: significant digits of a result, 1 to 100; default 28.
 
     Raises:
         TypeError: `precision` is not a whole number.

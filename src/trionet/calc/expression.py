@@ -13,7 +13,7 @@ from trionet.calc.operations import Operation
 
 
 class Step(NamedTuple):
-    """An operation in a program: takes its operands off the stack and puts its result on it.
+    """An operation in a program: it takes its operands off the stack and puts its result on it.
 
     Attributes:
         operation: what to compute.

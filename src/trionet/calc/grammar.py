@@ -120,7 +120,7 @@ def parse(text: str) -> Expression:
         text: one line.
 
     Raises:
-        TypeError: `text` is not a text.
+        TypeError: `text` is not a string.
         MalformedExpression: the line is not an expression; the error has the column.
         LimitExceeded: the expression is too long or too deep, has too many operations, or has an
             exponent that is out of bounds.
@@ -139,7 +139,7 @@ def parsing(text: str) -> Work[Expression]:
 
 
 def reading(text: str) -> Work[Expression]:
-    """Do what `parsing` does, for a caller that knows that it has a text."""
+    """Do what `parsing` does, for a caller that knows that it has a string."""
     if len(text) > BOUNDS.max_length:
         raise LimitExceeded(f"an expression has at most {BOUNDS.max_length} characters")
     return parse_pair(text) or (yield from _Reader(text).read())

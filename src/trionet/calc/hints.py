@@ -40,7 +40,7 @@ _EXPONENT = re.compile(EXPONENT)
 _TO_AN_EXPONENT = re.compile(rf"[0-9.][eE][+{MINUS}]")
 _PART_OF_A_WORD = re.compile(r"[\w.]")
 
-# What an operand can belong to rather than to the product behind it.
+# What an operand may belong to instead of the product that follows it.
 _BINDS_LEFT = re.compile(rf"(?:[/÷%^]|\*\*)[{BLANK}+{MINUS}]*+$")
 
 _EMPTY_GROUP = re.compile(rf"\([{BLANK}]*+\)")
@@ -109,7 +109,7 @@ def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
 
     Args:
         text: the line.
-        place: the index of the separator that was not expected, or of the digits behind it.
+        place: the index of the unexpected separator, or of the digits after it.
         has_comma: whether a comma can be part of a number here.
 
     Returns:
@@ -180,7 +180,7 @@ def operator_hint(
 ) -> str:
     """Return what to write between two operands that have no operator between them."""
     if right.kind is Kind.NUMBER:
-        # Nobody leaves out a `*` in front of a number, so it could be any operator.
+        # Nobody leaves out a `*` before a number, so it could be any operator.
         return ""
     if right.text in _SIGNS:
         return sign_hint(right.text)
@@ -188,7 +188,7 @@ def operator_hint(
         return f"{shown(right.text)} is not one"
     first = "(…)" if left.text == ")" else shown(left.text)
     if left.kind is Kind.NAME and _EMPTY_GROUP.match(text, right.start):
-        # A constant was taken for a function: pi().
+        # A constant was written like a function: pi().
         return f"write {first}"
     if right.kind is Kind.NAME:
         second = f"{right.text}{'(…)' if right.text in FUNCTIONS else ''}"

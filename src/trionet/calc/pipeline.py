@@ -4,8 +4,8 @@ Requests have no numbers: a reply belongs to the oldest request that has no repl
 request can be sent before the last reply has come, and requests that are made together go out in
 one write: 100,000 operations take some hundred system calls, not 100,000.
 
-Sending and receiving are two tasks, because each must go on while the other waits: a server whose
-replies are not read reads no more requests.
+Sending and receiving are two tasks, because each must go on while the other waits: a server stops
+reading requests when nobody reads its replies.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def check_name(text: str) -> str:
     """Return the name in a line, without the spaces and tabs around it.
 
     Raises:
-        TypeError: `text` is not a text.
+        TypeError: `text` is not a string.
         UnfitName: the name is empty, too long, not printable (``str.isprintable``), not safe to
             show (`trionet.safe_text`), or would end the session.
     """
@@ -65,7 +65,7 @@ def check_name(text: str) -> str:
 
 
 def is_quit(text: str) -> bool:
-    """Return whether a line ends the session: only ``q``, with or without spaces and tabs."""
+    """Return whether a line ends the session: ``q`` alone, with or without spaces and tabs."""
     if type(text) is not str:
         check_kinds(text=(text, str))
     return text.strip(" \t") == QUIT
@@ -88,11 +88,11 @@ class Session:
     """The server's side of one conversation.
 
     Args:
-        arithmetic: how to calculate; default with 28 digits.
+        arithmetic: how to calculate; default: with 28 significant digits.
 
     Attributes:
         name: the client's name; ``None`` until it has given one.
-        ended: whether the conversation is over; hand in no more lines after that.
+        ended: whether the conversation is over. Then hand in no more lines.
 
     >>> session = Session()
     >>> session.receive("ann")

@@ -15,7 +15,7 @@ from trionet.kinds import check_kind
 
 T = TypeVar("T")
 
-# What is yielded are microseconds: what the slowest input took on the machine of the measurements.
+# Yields microseconds: what the slowest input took on the machine where it was measured.
 Work: TypeAlias = Generator[int, None, T]
 
 # Work may cost this much before it must yield. A time slice is longer, so yielding costs little.
@@ -26,7 +26,7 @@ def finish(work: Work[T]) -> T:
     """Do the work in one go and return its result.
 
     Raises:
-        TypeError: `work` is no generator.
+        TypeError: `work` is not a generator.
     """
     try:
         while True:
@@ -35,6 +35,6 @@ def finish(work: Work[T]) -> T:
         result: T = done.value
         return result
     except TypeError:
-        # Of the work itself, or it is none.
+        # From the work itself, unless `work` is not a generator.
         check_kind("work", work, Generator, hint="finish(parsing(text))")
         raise

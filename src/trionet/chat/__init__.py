@@ -9,7 +9,8 @@ Where things are, in the order in which a line passes:
 - `state` knows all names, rooms and numbers, and changes by operations alone.
 - `switchboard` sends what comes of them to the members, and `server` puts all this behind
   connections. `console` is the operator's view, `client` the other end in plain
-  lines. `program_client` is the other end for programs: what it knows is in `client_state`.
+  lines. `program_client` is the other end for programs: `client_connection` keeps it connected, and
+  what it knows is in `client_state`.
 - `names` and `room_names` decide what can be called what, and `skeleton` what looks alike.
 """
 

@@ -54,7 +54,12 @@ class Answering:
         self._refused = 0
 
     def speak(self, wire: WireFormat, encode_notice: EncodeNotice) -> None:
-        """Speak another format from the first line on."""
+        """Speak another format from the first line on.
+
+        Args:
+            wire: the format.
+            encode_notice: how the peer is told the toolkit's notices in it.
+        """
         self.wire = wire
         self._encode_notice = encode_notice
 
@@ -67,11 +72,23 @@ class Answering:
             self._charge_for(self._board.hub.tell(self.box, event))
 
     def reject(self, reason: str, code: str, id_: RequestId, *, is_login: bool = False) -> None:
-        """Tell the peer why its line was rejected."""
+        """Tell the peer why its line was rejected.
+
+        Args:
+            reason: the words for people.
+            code: the word for programs.
+            id_: what the peer gave the request; ``None``: nothing.
+            is_login: whether the line tried to log in. The tenth refused login ends the session.
+        """
         if self.member is not None:
             self.answer(self._board.mistaken(reason, code, id_))
         elif not self._ends_with_refusal(id_, is_login=is_login):
             self.answer(Mistaken(reason, code, id_))
+
+    def turn_away(self, reason: str, code: str) -> None:
+        """End the session of a stranger, and tell it why."""
+        self.ended = True
+        self.answer(Mistaken(reason, code))
 
     def _reject_unreadable(self, line: BadLine) -> None:
         """Tell the peer that the toolkit could not read its line."""

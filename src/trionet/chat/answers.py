@@ -1,7 +1,7 @@
 """What one peer alone is told: answers to its requests, and what only it needs to know.
 
-Plain values, without wording or wire, as the events of the state are. `id` is what the peer gave
-the request that is answered.
+Plain values, without wording or wire format, as the events of the state are. `id` is what the peer
+gave the request that is answered.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from msgspec import Struct
 from trionet.chat.events import RoomEvent, StateEvent, Told
 from trionet.chat.operations import RequestId
 
-# A newcomer to a full room should not meet a wall of names. And if a thousand came at once and each
-# were told every name, that would be half a million names.
+# A newcomer to a full room should not meet a wall of names. And if a thousand came at once and were
+# each told every name, that would be half a million names.
 MAX_WELCOME_NAMES = 20
 
 
 class Welcomed(Struct, frozen=True, gc=False):
-    """A new member is told how it is known. An `Entered` for each of its rooms follows.
+    """A new member is told under which name it is known. An `Entered` for each room follows.
 
     `token` proves later who it was. Numbers of rooms never come twice within an `epoch`. `resumed`:
-    it was a member already, and has its name and its place still.
+    it was a member already, and still has its name and its place.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Welcomed(Struct, frozen=True, gc=False):
 
 
 class Entered(Struct, frozen=True, gc=False):
-    """A member is told what a room is like that it has entered.
+    """A member is told the state of a room that it has entered.
 
     `names` are the first members in order of joining, at most `MAX_WELCOME_NAMES` of `count`.
     `last` is the number of the room's last event.
@@ -84,10 +84,14 @@ class TopicIs(Struct, frozen=True, gc=False):
 
 
 class Ignored(Struct, frozen=True, gc=False):
-    """Tells a member that it hears nothing of another one, or with `again` that it does."""
+    """Tells a member that it ignores another one; with `again`: that it no longer does."""
 
     name: str
     again: bool = False
+
+
+class PasswordAsked(Struct, frozen=True, gc=False):
+    """Tells a peer that its name can be had, and that the next line is to be the password."""
 
 
 class Helped(Struct, frozen=True, gc=False):
@@ -123,7 +127,7 @@ class Own(Struct, frozen=True, gc=False):
 
 
 class Missed(Struct, frozen=True, gc=False):
-    """Tells a member that it cannot have the events of a room between two numbers here."""
+    """Tells a member that the events of a room between two numbers cannot be had here."""
 
     room: str
     after: int
@@ -157,14 +161,14 @@ class Found(Struct, frozen=True, gc=False):
 
 
 class EpochChanged(Struct, frozen=True, gc=False):
-    """Everyone is told that numbers begin anew, and the last number of each room as of now."""
+    """Everyone is told that a new epoch has begun, and the last number of each room."""
 
     epoch: str
     rooms: dict[str, int]
 
 
 class Closing(Struct, frozen=True, gc=False):
-    """Tells everyone that the server is about to end, or one that somebody has taken its place."""
+    """Tells everyone that the server is about to end, or one peer that it was taken over."""
 
     reason: str = "server is closing"
 
@@ -177,6 +181,7 @@ Event: TypeAlias = (
     | RoomList
     | TopicIs
     | Ignored
+    | PasswordAsked
     | Helped
     | Mistaken
     | Ponged

@@ -1,4 +1,4 @@
-"""What a login brings beside a name: tokens, and what was seen before. Pure."""
+"""What a login brings besides a name: tokens, and what was seen before. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from trionet.chat.operations import RequestId, UniqueName
 class Arrival(Struct, frozen=True, gc=False):
     """A login on its way to the state.
 
-    Only the SHA-256 of a token goes on from here. Members are found by it, so no comparison of
-    tokens takes longer the more of them is right.
+    Only the SHA-256 of a token goes on from here. Members are looked up by it, so the time that a
+    lookup takes does not tell how much of a guessed token is right.
 
     Attributes:
         name: what to be called; ``None``: nobody can have the name that was given.
@@ -41,5 +41,5 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 def hash_of(token: str) -> bytes:
-    """Return the SHA-256 of a token; of no token, nothing."""
+    """Return the SHA-256 of a token; empty for an empty token."""
     return sha256(token.encode()).digest() if token else b""

@@ -1,11 +1,11 @@
 """What a chat's client receives: one frozen object for each event and answer of the protocol.
 
-They have the wire's field names, `from_` for `from`, and the wire's `type`. An event of a type that
-this client does not know is left out, so that a newer server can be talked to.
+They have the wire's field names (with `from_` for `from`) and the wire's `type`. Events of a type
+that this client does not know are left out, so that it can talk to a newer server.
 
-The server's structs in `json_events` are not used here: those are made for writing, cannot be
-frozen without costing the server time, and hold bytes where these hold objects. A test compares the
-fields of both.
+The server's structs in `json_events` are not used here: they are made for writing, freezing them
+would cost the server time, and they hold bytes where these hold objects. A test compares the fields
+of both.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Told(ChatEvent, frozen=True, tag="told", rename={"from_": "from"}):
 
 
 class Welcome(ChatEvent, frozen=True, tag="welcome"):
-    """The login stands; `resumed`: the name and the place were held."""
+    """The login was accepted; `resumed`: the member was held, and keeps its name and place."""
 
     name: str
     token: str
@@ -183,8 +183,10 @@ class Missed(ChatEvent, frozen=True, tag="missed"):
     """Events that this client did not get.
 
     Attributes:
-        room: where they were, with `after` and `before`, both exclusive; ``None``: see `count`.
-        count: how many events or answers are missing.
+        room: where they were; ``None``: in several rooms, or in none.
+        after, before: between which numbers they were, both exclusive: what
+            ``client.history(room, after=after, before=before)`` takes.
+        count: how many events or answers are missing; ``None``: the server does not say.
         re: the requests whose answers are among them.
     """
 
@@ -196,7 +198,7 @@ class Missed(ChatEvent, frozen=True, tag="missed"):
 
 
 class Epoch(ChatEvent, frozen=True, tag="epoch"):
-    """The server has forgotten: numbers go on behind `rooms`."""
+    """A new epoch has begun: numbers go on after those in `rooms`."""
 
     epoch: str
     rooms: dict[str, int]
@@ -254,7 +256,7 @@ def decode(line: str) -> ChatEvent | None:
     """Read a line from a server; ``None``: an event that this client does not know.
 
     Raises:
-        ValueError: this is no event.
+        ValueError: the line is not an event.
     """
     try:
         event: ChatEvent = _decoder.decode(line)

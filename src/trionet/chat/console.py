@@ -31,7 +31,7 @@ class Console:
 
 
 def encode_everything(event: Event) -> bytes:
-    """Return the lines that tell an event. A room but the lobby stands before each."""
+    """Return the lines that tell an event. Each begins with its room, unless that is the lobby."""
     lines = plain.encode(event)
     room = getattr(event, "room", LOBBY)
     if room == LOBBY or not lines:
@@ -41,5 +41,5 @@ def encode_everything(event: Event) -> bytes:
 
 
 def encode_notices(event: Event) -> bytes:
-    """Return the lines that tell an event; nothing for what members say."""
+    """Return the lines that tell an event; empty for what members say."""
     return b"" if type(event) in (Said, Acted) else encode_everything(event)

@@ -1,6 +1,6 @@
-"""What the chat's state consists of, what can be asked of it, and how it becomes data. Pure.
+"""What the chat's state consists of, what it can be asked, and how it becomes data. Pure.
 
-What has a rule of its own has a file of its own: which rooms open and end (`rooms.py`), who the
+Each part with rules of its own has its own file: which rooms open and end (`rooms.py`), who the
 members are and what they are called (`members.py`), who is held and until when (`held.py`), what
 came of requests that may be sent again (`receipts.py`), and which private messages are kept
 (`private_messages.py`). `state.py` has what changes them.
@@ -38,7 +38,7 @@ _Dump: TypeAlias = tuple[
 
 
 class Contents:
-    """All that a state holds; arguments and attributes are those of `trionet.chat.state.State`."""
+    """All that a state holds. Arguments and attributes are those of `trionet.chat.state.State`."""
 
     def __init__(
         self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
@@ -87,12 +87,12 @@ class Contents:
     def private_of(self, member: int, after: int = 0) -> list[Told]:
         """Return what is kept of a member's private sequence after a number, the oldest first.
 
-        Something is kept only of members with `hold`, of each at most the last 100 messages.
+        Messages are kept only for members with `hold`: for each at most the last 100.
         """
         return self._private.of(member, after)
 
     def names_in(self, room: str, most: int | None = None) -> tuple[str, ...]:
-        """Return the names of a room's members in the order of joining, `most` of them."""
+        """Return the names of a room's members in the order of joining, at most `most` of them."""
         members = self.rooms[room].members.values()
         return tuple([member.name.shown for member in islice(members, most)])
 
@@ -114,7 +114,7 @@ class Contents:
         """Make a state of what `dump` returned.
 
         Raises:
-            msgspec.MsgspecError: it is no such data.
+            msgspec.MsgspecError: these are not the bytes of a state.
         """
         time, epoch, origins, members_, rooms, held, receipts, private = _decoder.decode(data)
         state = cls(epoch=epoch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from math import inf
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, assert_never
 
 from trionet.chat import operations
 from trionet.chat.answers import Event, Found, Past
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Pace(Protocol):
-    """How fast an errand may go on. `trionet.chat.pacing.Pacer` implements it."""
+    """How fast an errand may go. `trionet.chat.pacing.Pacer` implements it."""
 
     async def ask(self, function: Callable[..., Awaitable[T]], *given: Any, **named: Any) -> T:
         """Await a function of the history.
@@ -40,7 +40,10 @@ class Pace(Protocol):
         """Return a context for something large; not everybody can be in one at a time."""
 
     def put(self, lines: bytes) -> None:
-        """Send lines past the hub, in front of whatever it has not delivered yet."""
+        """Send lines past the hub, before whatever it has not delivered yet."""
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait, and return whether the peer is still served; if not, this ends early."""
 
     async def settle(self, within: float = inf) -> bool:
         """Wait until the peer has what it was sent; return whether it is still there.
@@ -58,7 +61,7 @@ class Asker(Protocol):
 
     @property
     def member(self) -> int | None:
-        """The member that it is; ``None``: none, or none any more."""
+        """The number of its member; ``None``: it has none, or no longer."""
 
     @property
     def tokens(self) -> tuple[bytes, ...]:
@@ -90,20 +93,25 @@ async def ask_the_past(
     request: AskHistory | Search | Remove, asker: Asker, board: Board, pace: Pace
 ) -> None:
     """Carry out a request that needs the history, and answer it."""
-    history = board.history
+    member, history = asker.member, board.history
+    if member is None:
+        return
+    if isinstance(request, AskHistory) and request.room == PRIVATE:
+        _tell_private(request, member, asker, board)
+        return
+    if history is None:
+        asker.reject("no history is kept here", "unavailable", request.id)
+        return
     try:
-        if asker.member is None:
-            return
-        if isinstance(request, AskHistory) and request.room == PRIVATE:
-            _tell_private(request, asker.member, asker, board)
-        elif history is None:
-            asker.reject("no history is kept here", "unavailable", request.id)
-        elif isinstance(request, AskHistory):
-            await _tell_history(request, asker.member, asker, board, history, pace)
-        elif isinstance(request, Search):
-            await _search(request, asker.member, asker, board, history, pace)
-        else:
-            await _remove(request, asker.member, asker, board, history, pace)
+        match request:
+            case AskHistory():
+                await _tell_history(request, member, asker, board, history, pace)
+            case Search():
+                await _search(request, member, asker, board, history, pace)
+            case Remove():
+                await _remove(request, member, asker, board, history, pace)
+            case _:
+                assert_never(request)
     except TrionetError as error:
         asker.reject(str(error), "unavailable", request.id)
 

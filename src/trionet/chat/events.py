@@ -1,4 +1,4 @@
-"""What came of operations: the events that `state.State.apply` returns. Plain data.
+"""What happened: the events that `state.State.apply` returns. Plain data.
 
 An event is for everyone in its room, or for one connection or member where its docstring says so.
 `member` is whoever caused it, and `id` is what that member gave its request; only that member's own
@@ -20,7 +20,7 @@ class Said(Struct, frozen=True, gc=False):
     """A member said a run of messages; they have the numbers from `number` on.
 
     `ids` has one for each text; ``None``: none of them has one. `author` is the SHA-256 of the
-    member's token, empty if it has none; nobody is ever shown it.
+    member's token, and empty if it has none. It is never shown to anybody.
     """
 
     room: str
@@ -34,7 +34,7 @@ class Said(Struct, frozen=True, gc=False):
 
 
 class Acted(Struct, frozen=True, gc=False):
-    """A member said an action, such as `waves`. `author` is as that of `Said`."""
+    """A member said an action, such as `waves`. `author` is as in `Said`."""
 
     room: str
     number: int
@@ -124,9 +124,9 @@ class Told(Struct, frozen=True, gc=False):
 
 
 class Repeated(Struct, frozen=True, gc=False):
-    """For one member: it sent a request again. `event` is what came of it the first time.
+    """For one member: it sent a request again. `event` is what happened the first time.
 
-    Nothing is said again. Only the text is that of the repeated request; the state keeps none.
+    Nothing is said again. Only the text is that of the repeated request: the state keeps no texts.
     """
 
     member: int
@@ -136,10 +136,10 @@ class Repeated(Struct, frozen=True, gc=False):
 class LoggedIn(Struct, frozen=True, gc=False):
     """For one connection: it is a member now.
 
-    `rooms` are all that the member is in, the lobby first, then in the order of joining. Each that
-    it has just joined was told before, by a `Joined`. `resumed`: the member was here already, and
-    this is its only connection now. `private`: what was kept of its private sequence, if it does
-    not hold any more, and so nothing is kept from here on.
+    `rooms` are all that the member is in, the lobby first, then in the order of joining. A `Joined`
+    has already told of each room that it has just joined. `resumed`: the member was here already,
+    and this is its only connection now. `private`: the private messages that were kept for it, if
+    it does not hold any more, so that nothing is kept from now on.
     """
 
     connection: ConnectionId
@@ -159,13 +159,13 @@ class TakenOver(Struct, frozen=True, gc=False):
 
 
 class Held(Struct, frozen=True, gc=False):
-    """A member has no connection any more, and is held. No room is told."""
+    """A member has lost its connection, and is held. No room is told."""
 
     member: int
 
 
 class Named(Struct, frozen=True, gc=False):
-    """For one member: it has this name now. `was_told`: a `Renamed` has told so in some room."""
+    """For one member: it has this name now. `was_told`: a `Renamed` has said so in some room."""
 
     member: int
     name: str
@@ -188,13 +188,13 @@ class LoggedOut(Struct, frozen=True, gc=False):
 
 
 class EpochBegan(Struct, frozen=True, gc=False):
-    """Numbers that were told before are those of another epoch."""
+    """Numbers that were told before belong to another epoch."""
 
     epoch: str
 
 
 class LoginRefused(Struct, frozen=True, gc=False):
-    """For one connection: it is no member."""
+    """For one connection: it has not become a member."""
 
     connection: ConnectionId
     code: str
@@ -202,7 +202,7 @@ class LoginRefused(Struct, frozen=True, gc=False):
     id: RequestId = None
 
 
-class Refused(Struct, frozen=True, gc=False):
+class OperationRefused(Struct, frozen=True, gc=False):
     """For one member: an operation was not carried out.
 
     `room` names a room of a login that could not be joined; ``None``: something else was refused.
@@ -230,5 +230,5 @@ StateEvent: TypeAlias = (
     | LoggedOut
     | EpochBegan
     | LoginRefused
-    | Refused
+    | OperationRefused
 )

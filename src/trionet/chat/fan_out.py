@@ -12,6 +12,8 @@ from trionet.chat.answers import Event
 class FanOut(Protocol):
     """What the chat needs of a hub; each call takes effect at once and never blocks.
 
+    Its methods mean what those of `trionet.Hub` do, where their arguments are told.
+
     `trionet.Hub` implements it, and `trionet.chat.Switchboard` uses it. Tests implement it with a
     list.
     """

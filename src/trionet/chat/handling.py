@@ -1,20 +1,23 @@
-"""One connection of the chat: its lines go to a session, and its errands are carried out."""
+"""One connection of the chat: hand its lines to a session, and carry out the session's errands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
+from trionet.chat.admission import Admission
 from trionet.chat.answers import Event
 from trionet.chat.door import Door
 from trionet.chat.held_places import HeldPlaces
 from trionet.chat.last_words import LastWords
 from trionet.chat.pacing import TURNS, Pacer
+from trionet.chat.passwords import Password
 from trionet.chat.session import Session
 from trionet.chat.switchboard import Switchboard
 from trionet.connection.connection import Connection
-from trionet.connection.peer import host_of_peer
+from trionet.connection.peer import host_of_peer, is_private
 from trionet.fanout.hub import Hub
 from trionet.lines import Line
 
@@ -30,6 +33,8 @@ class Chat:
         last_words: waits, in a drain, until all has been said.
         places: which held member leaves where there are too many.
         ipv6_prefix: see `trionet.Limits`.
+        password: what whoever logs in must know; default ``None``: nothing.
+        turns: how many members may be told the past at a time; default 64.
     """
 
     hub: Hub[Event]
@@ -38,6 +43,7 @@ class Chat:
     last_words: LastWords
     places: HeldPlaces
     ipv6_prefix: int
+    password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
 
     async def handle(self, connection: Connection) -> None:
@@ -51,7 +57,12 @@ class Chat:
             encode_notice=self.door.encode_notice,
             on_taken_over=connection.lines.stop,
         )
+        self.door.receive(session, connection)
         host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
+        if self.password is not None:
+            session.admission = Admission(
+                self.password, host, is_private=is_private(connection.stream)
+            )
         self.places.connected(host)
         is_first = True
         try:
@@ -60,7 +71,7 @@ class Chat:
                     if is_first:
                         is_first = False
                         self.door.enter(session, connection, batch[0])
-                    while batch:
+                    while batch and not session.ended:
                         await self._take_all(batch, session, connection)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
@@ -75,7 +86,7 @@ class Chat:
             session.end()
             if member is not None and is_held(board, member):
                 self.places.held(member, host)
-        # Lines that the peer should still get are in the log, in front of its departure.
+        # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
 
     async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
@@ -94,18 +105,25 @@ class Chat:
                     if history is not None:
                         await history.wait()
             taken += session.receive_batch(lines[taken:] if taken else lines)
-            if session.name is not None and connection.name != session.name:
-                self._identify(session, connection)
+            self._identify(session, connection)
             if session.errand is not None:
-                await session.run_errand(Pacer(hub, connection.outbox, self.turns))
+                ended = partial(_has_ended, connection)
+                await session.run_errand(Pacer(hub, connection.outbox, self.turns, ended))
+                # A login may have been what it was for.
+                self._identify(session, connection)
 
     def _identify(self, session: Session, connection: Connection) -> None:
+        if session.name is None or connection.name == session.name:
+            return
         if connection.name is None and session.member is not None:
-            # Whoever has come back is held no more, and whoever is new may need a place.
+            # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
             self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
-        assert session.name is not None
         connection.identify(session.name)
+
+
+def _has_ended(connection: Connection) -> bool:
+    return connection.lines.end is not None
 
 
 def is_held(board: Switchboard, member: int) -> bool:

@@ -29,8 +29,8 @@ class Held:
 
     def __init__(self, grace: int) -> None:
         self.grace = grace
-        # Ordered: of 10,000 who leave at once, each is found at once. In a dictionary, finding the
-        # first passes those that were taken out.
+        # An OrderedDict finds its first entry at once, even when 10,000 leave together. A plain
+        # dictionary first passes over all entries that were taken out.
         self.until: OrderedDict[int, int] = OrderedDict()
 
     def add(self, member: int, now: int) -> None:

@@ -1,8 +1,8 @@
-"""Held members take places: which of them leave where there are too many. Pure.
+"""Held members take places: which of them leave when there are too many. Pure.
 
-`trionet.Limits` bound the connections of a server, in all and from one host. A held member has no
-connection, but counts as one: otherwise anybody could be held a thousand times. Where connections
-and held members are more than may be, the one who is held longest leaves.
+`trionet.Limits` bounds the connections of a server, in all and from one host. A held member has no
+connection, but counts as one: otherwise anybody could be held a thousand times. When connections
+and held members together exceed a limit, the member that has been held longest leaves.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class HeldPlaces:
     """Counts connections and held members against the limits.
 
     Args:
-        most: how many there may be in all; 0: as many as come.
-        most_a_host: how many there may be from one host; 0: as many as come.
+        most: how many there may be in all; 0: no limit.
+        most_a_host: how many there may be from one host; 0: no limit.
         is_held: tells whether a member is held.
         evict: called with a held member that has to leave.
     """
@@ -45,21 +45,21 @@ class HeldPlaces:
         self._from_host[host] += 1
 
     def disconnected(self, host: Hashable) -> None:
-        """Count it no more."""
+        """Stop counting a connection."""
         self._connections -= 1
         self._from_host[host] -= 1
         if not self._from_host[host]:
             del self._from_host[host]
 
     def held(self, member: int, host: Hashable) -> None:
-        """Count a member that is held, and let go whoever is too many."""
+        """Count a member that is held, and evict whoever is too many."""
         self.released(member)
         self._held[member] = host
         self._by_host.setdefault(host, {})[member] = None
         self.make_place(host)
 
     def released(self, member: int) -> None:
-        """Count a member no more: it is gone, or connected."""
+        """Stop counting a member: it is gone, or connected."""
         if member not in self._held:
             return
         host = self._held.pop(member)
@@ -69,17 +69,17 @@ class HeldPlaces:
             del self._by_host[host]
 
     def make_place(self, host: Hashable) -> None:
-        """Let go whoever is held and too many, now that somebody has come from a host."""
-        # Those whose grace has ended stand in front: it is the same for all.
+        """Evict held members that are too many, now that somebody has come from a host."""
+        # Members whose grace has ended come first: the grace is the same for all.
         while self._held and not self._is_held(first := next(iter(self._held))):
             self.released(first)
         while self._held and 0 < self._most < self._connections + len(self._held):
-            self._let_go(next(iter(self._held)))
+            self._evict_held(next(iter(self._held)))
         while host is not None and (there := self._by_host.get(host)):
             if not 0 < self._most_a_host < self._from_host[host] + len(there):
                 return
-            self._let_go(next(iter(there)))
+            self._evict_held(next(iter(there)))
 
-    def _let_go(self, member: int) -> None:
+    def _evict_held(self, member: int) -> None:
         self.released(member)
         self._evict(member)

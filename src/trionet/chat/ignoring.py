@@ -1,7 +1,7 @@
-"""Who hears nothing of whom: `/ignore`. Pure.
+"""Who ignores whom: `/ignore`. Pure.
 
-Ignoring belongs to a connection, so nothing of it is in the state. It goes by a member's number,
-and so outlasts a nick. It ends when either of the two leaves.
+Ignoring belongs to a connection, so nothing of it is in the state. It applies to a member's number,
+so it survives a change of name. It ends when either of the two leaves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from trionet.abc import Box
 
-# How many members a connection may ignore. Each costs some 200 bytes while it is here.
+# How many members a connection may ignore. Each costs some 200 bytes until either leaves.
 MAX_IGNORED = 100
 
 
@@ -28,7 +28,7 @@ class Ignoring:
         self._deaf: dict[int, dict[Box, None]] = {}
 
     def add(self, box: Box, member: int) -> bool:
-        """Have a box hear no more of a member; return ``False`` if it ignores too many already."""
+        """Make a box ignore a member; return ``False`` if it ignores too many already."""
         ignored = self._by_box.get(box, ())
         if len(ignored) >= MAX_IGNORED and member not in ignored:
             return False

@@ -27,15 +27,15 @@ T = TypeVar("T")
 # How much of what a peer sent is repeated to it, in characters. No possible name is longer.
 _MAX_REPEATED = 128
 
-# What a line of events has besides these: its own fields, with the longest room and id.
+# Bytes of a line of events besides the events: its own fields, with the longest room and id.
 _FRAME = 1024
 
-# Entries of a list that are tried as one line at first: 500 names of the longest kind fill one.
+# How many entries of a list are first tried as one line: 500 names of the longest kind fill one.
 _PAGE = 500
 
 
 class _Line(Struct, tag_field="type", omit_defaults=True, gc=False):
-    """An object. What has a default is left out where it has it."""
+    """An object. A field that equals its default is left out."""
 
 
 class _Welcome(_Line, tag="welcome"):
@@ -216,7 +216,7 @@ def encode_notice(notice: Notice) -> bytes:
 def _encode_run(said: events.Said, ids: list[RequestId] | None) -> bytes:
     room, time, name = said.room, _time(said.time), said.name
     if len(said.texts) == 1:
-        # A list of one takes twice as long.
+        # Encoding a list of one takes twice as long.
         id_ = None if ids is None else ids[0]
         return _line(_Said(room, said.number, time, name, said.texts[0], id_))
     if ids is None:
@@ -240,14 +240,14 @@ def _line(line: _Line) -> bytes:
 def _pages(
     entries: Sequence[T], make: Callable[[Sequence[T], bool], _Line], more: bool = False
 ) -> bytes:
-    """Return a list as as many lines as it needs.
+    """Return a list in as many lines as it needs.
 
     Args:
-        entries: what is in it.
-        make: makes a line of some entries, given whether more follow.
-        more: whether more follow behind these.
+        entries: what is in the list.
+        make: makes a line from some entries; its second argument tells whether more follow.
+        more: whether more lines follow after all of these.
     """
-    # Encoding is cheap, so a line that turns out too long is halved and encoded again. To measure
+    # Encoding is cheap, so a line that turns out too long is halved and encoded again. Measuring
     # 10,000 entries one by one would take longer.
     if len(entries) <= _PAGE:
         line = _line(make(entries, more))
@@ -300,7 +300,7 @@ def _that_fit(
     return taken[::-1] if newest_first else taken, fit == len(lines)
 
 
-# The events of one batch have one time or a few: 0.07 µs, where working it out takes 2.7.
+# The events of a batch share a few times. Looking one up takes 0.07 µs; making it takes 2.7.
 @lru_cache(maxsize=16)
 def _time(milliseconds: int) -> str:
     """Return a time since 1970 as `2026-11-28T02:35:00.123Z`."""

@@ -1,7 +1,7 @@
 """JSON lines: what a slow reader is told that it missed.
 
-The queue hands over the lines that it drops. Of each room it is kept where the gap begins and where
-it ends, and of the answers which requests they were for. So a client knows what to page back for,
+The queue hands over the lines that it drops. For each room this keeps where the gap begins and
+where it ends; for answers, which requests they belong to. So a client knows what to page back for,
 and what to ask again.
 
 The gap of a room may be wider than what was dropped, never narrower.
@@ -23,17 +23,17 @@ from trionet.chat.operations import RequestId
 MAX_ROOMS = 200
 MAX_ANSWERS = 200
 
-# Dropped blocks that are kept because many slow members drop the same: 2 MiB at most.
+# Dropped blocks whose result is kept, because many slow members drop the same: 2 MiB at most.
 _BLOCKS = 64
 
-# The name under which private messages stand beside the rooms.
+# What stands for private messages where rooms are named.
 PRIVATE = "@"
 
 _Gaps = dict[str, tuple[int, int]]
 
 
 class _Dropped(Struct, gc=False):
-    """What counts of a line of the server."""
+    """The fields that matter of a line from the server."""
 
     type: str
     room: str = ""
@@ -56,19 +56,19 @@ class _Answers(Struct, tag_field="type", tag="missed", omit_defaults=True, gc=Fa
 
 
 class Missing:
-    """What one member has missed; see `trionet.notices.Missing`."""
+    """What one member has missed; see `trionet.abc.Missing`."""
 
     __slots__ = ("_answers", "_gaps", "_others")
 
     def __init__(self) -> None:
-        # Behind which number the gap of each room begins, and in front of which it ends.
+        # The gap of each room: the number before it, and the number after it.
         self._gaps: _Gaps = {}
         # The ids of requests whose answers were dropped, and how many other lines were.
         self._answers: list[RequestId] = []
         self._others = 0
 
     def add(self, lines: bytes) -> None:
-        """Note whole lines that were dropped behind all that were noted before."""
+        """Note whole lines that were dropped, after all that were noted before."""
         self._add(*_sorted_out(lines))
 
     def add_all(self, later: Self) -> None:
@@ -103,7 +103,7 @@ class Missing:
 def _sorted_out(lines: bytes) -> tuple[_Gaps, list[RequestId], int]:
     """Return the gaps that lines leave, the ids that they answer, and how many others there are.
 
-    Cached, because a thousand slow members drop the same block: to read 32 KiB takes 0.1 ms.
+    Cached, because a thousand slow members drop the same block, and reading 32 KiB takes 0.1 ms.
     """
     gaps: _Gaps = {}
     answers: list[RequestId] = []
@@ -112,7 +112,7 @@ def _sorted_out(lines: bytes) -> tuple[_Gaps, list[RequestId], int]:
         re, room, number = line.re, line.room, line.number
         after, before = line.after, line.before
         if isinstance(re, list):
-            # A notice of this kind that was dropped itself.
+            # A notice of this kind was dropped itself.
             answers += re
             others += line.count - len(re)
         elif re is not None:

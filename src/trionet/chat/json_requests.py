@@ -5,8 +5,8 @@ The plan of this file: one struct for each request, with the fields that the pro
 structs; `read` checks what a type cannot tell. A line that does not fit is looked at once more,
 slowly, to find the `id` for the answer and the reason.
 
-Types are strict: a text is no number, and `1.0` is no whole number. A field that is ``null`` counts
-as left out, so optional fields may be ``null`` and others may not.
+Types are strict: a string is not a number, and `1.0` is not a whole number. A ``null`` counts as a
+field that is left out, so optional fields may be ``null`` and others may not.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from trionet.text.safe import WHITE_SPACE
 
 # Whole numbers that every language's JSON reader keeps exactly.
 _MOST = 2**53
-# Characters of what msgspec says of a field. It may repeat what stands there.
+# Characters of what msgspec says about a field. It may repeat the field's value.
 _MAX_ABOUT_FIELDS = 120
 
 _Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
@@ -54,7 +54,7 @@ _Id = _Number | Annotated[str, Meta(min_length=1, max_length=64)] | None
 # How many events an answer has, unless the request says it.
 _LIMIT = 50
 _Limit = Annotated[int, Meta(ge=1, le=500)]
-# A member is in 100 at most. To judge the 2,300 names of the longest line took 50 ms.
+# A member is in 100 at most. Judging the 2,300 names that fit into the longest line took 50 ms.
 _StartingRooms = Annotated[list[str], Meta(max_length=200)]
 
 
@@ -72,13 +72,15 @@ class _Login(_Request, tag="login"):
     token: str | None = None
     seen: dict[str, _Seen] | None = None
     epoch: str | None = None
-    # No server wants one yet.
     password: str | None = None
 
     def read(self) -> Request:
         rooms = None if self.rooms is None else tuple(self.rooms)
         hold, token = bool(self.hold), self.token or ""
-        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch)
+        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch, self.password)
+
+    def __repr__(self) -> str:
+        return type(self).__name__
 
 
 class _Say(_Request, tag="say"):
@@ -216,7 +218,7 @@ _type_decoder = msgspec.json.Decoder(str)
 # surrogate pair, which no `LineDecoder` lets through, is a `UnicodeError`.
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
-# How a text ends that is blank or loses white space.
+# The last character of a text that is blank, or that loses white space at its end.
 _NEEDS_CARE = frozenset(("", " "))
 
 
@@ -233,7 +235,7 @@ def decode_login(line: str) -> Request | None:
     """Read a line from a peer that has not logged in; ``None`` if it is blank.
 
     Raises:
-        Misunderstood: it is no request, or none that such a peer can make.
+        Misunderstood: it is not a request, or not one that such a peer can make.
     """
     return _decode(_stranger_decoder, line)
 
@@ -242,7 +244,7 @@ def decode(line: str) -> Request | None:
     """Read a line from a member; ``None`` if it is blank. Texts come out safe to show.
 
     Raises:
-        Misunderstood: it is no request.
+        Misunderstood: it is not a request.
     """
     return _decode(_member_decoder, line)
 
@@ -260,10 +262,10 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
     try:
         block = "\n".join(cast(list[str], lines))
     except TypeError:
-        # One of them is a bad line, which is no string.
+        # One of them is a bad line, which is not a string.
         return None
-    # `decode_lines` knows no lines: it reads objects, wherever white space is. If each line begins
-    # and ends with a brace, no object is on two lines: behind its `}` there would be a comma.
+    # `decode_lines` ignores line ends: it reads one object after the other. If each line begins
+    # and ends with a brace, no object is on two lines: a comma would follow its `}`.
     if block[:1] != "{" or block[-1:] != "}" or block.count("}\n{") != len(lines) - 1:
         return None
     # No control character but DEL stands in JSON as it is: without escapes, texts are printable.

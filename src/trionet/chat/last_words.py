@@ -8,15 +8,15 @@ import trio
 
 
 class LastWords:
-    """Lets a drain close the room only after everything that was received has been said.
+    """Lets a drain close the chat only after everything that was received has been said.
 
     When a drain begins, lines that were read can still be on their way into the log, above all
-    those that a member's rate holds back. A member that left before then would miss them.
+    those that a member's rate holds back. A member that left before that would miss them.
 
     Each handler is inside this context for as long as it reads.
 
     Args:
-        close: closes the room; called once a drain has begun and no handler reads any more.
+        close: closes the chat; called once a drain has begun and no handler reads any more.
 
     Attributes:
         draining: whether a drain has begun.
@@ -49,8 +49,8 @@ class LastWords:
         self._close_if_due(cut_off=exc_type is not None)
 
     def _close_if_due(self, *, cut_off: bool = False) -> None:
-        # A member who is cut off at the drain's deadline cannot wait for the others. The room is
-        # closed at once then, so that nobody is told that this member has left.
+        # A member who is cut off at the drain's deadline cannot wait for the others. Then the chat
+        # is closed at once, so that nobody is told that this member has left.
         if self.draining and (cut_off or not self._reading):
             self._close()
             self._closed.set()

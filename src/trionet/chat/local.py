@@ -13,16 +13,16 @@ class Local(Guest, Protocol):
     """A session, as the switchboard sees it. `trionet.chat.session.Session` implements it."""
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Take note that it is a member."""
+        """Note that the peer is a member now."""
 
     def taken_over(self) -> None:
-        """Take note that it is none any more: another connection has its member."""
+        """Note that the peer is no longer a member: another connection has taken it over."""
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer that it is none."""
+        """Tell the peer why it has not become a member."""
 
     def named(self, name: str) -> None:
-        """Take note that the member is called so."""
+        """Note the member's new name."""
 
     def written_to(self, told: events.Told) -> None:
-        """Take note that somebody wrote to the member alone."""
+        """Note who sent the member a private message, for `/reply`."""

@@ -10,7 +10,7 @@ def stamp(at: int, now: int) -> str:
 
     Args:
         at: the time, in milliseconds since 1970, UTC.
-        now: the time of today.
+        now: the present time, in the same unit.
     """
     then, today = time.localtime(at / 1000), time.localtime(now / 1000)
     is_today = then[:3] == today[:3]

@@ -16,7 +16,7 @@ from trionet.chat.state import State
 
 
 class Log(Protocol):
-    """Where operations go. What came of them is handed on when they have been applied.
+    """Where operations go. Their events are handed on once they have been applied.
 
     `LocalLog` implements it, and `trionet.chat.switchboard.Switchboard` uses it.
     """
@@ -31,7 +31,7 @@ class LocalLog:
     Args:
         state: what the entries change.
         clock: returns the time, in milliseconds since 1970, UTC.
-        on_events: called with what came of each entry, before `append` returns.
+        on_events: called with the events of each entry, before `append` returns.
     """
 
     ORIGIN = "local"
@@ -48,7 +48,7 @@ class LocalLog:
         self._count = 0
 
     def append(self, *operations: Operation) -> None:
-        """Apply operations at once, and hand on what came of them. Never a checkpoint."""
+        """Apply operations at once, and hand on their events. Never a checkpoint."""
         self._count += 1
         entry = Entry(self.ORIGIN, self._count, self._clock(), list(operations))
         self._on_events(self._state.apply(entry))

@@ -1,7 +1,7 @@
 """What a request means: which names it gives, and which operation it asks for. Pure.
 
-What cannot be is refused here, before it costs a place in the log: a name that nobody can have. The
-state (`state.py`) refuses what depends on the others, such as a name that somebody has.
+A name that nobody can have is refused here, before it costs a place in the log. What depends on the
+other members, such as a name that somebody has already, is refused by the state (`state.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from trionet.chat.room_names import LOBBY_NAME, parse_room, unique
 from trionet.chat.state import State
 from trionet.chat.texts import repeated
 
-# What others can observe, but for messages: nearly every line is one, and the session spares them
-# the `match` below. All other requests only ask, or concern one connection alone.
+# The requests that others can observe, except messages: nearly every line is one, and the session
+# spares them the `match` below. All other requests only ask, or concern one connection alone.
 Change: TypeAlias = Act | Tell | Join | Leave | SetTopic | Rename
 
 
@@ -64,9 +64,9 @@ def operation_of(request: Change, member: int, state: State) -> Operation:
 
 
 def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], list[Mistaken]]:
-    """Return the name of whoever logs in, the rooms to start in, and what is wrong with others.
+    """Return the name of whoever logs in, the rooms to start in, and answers to unfit rooms.
 
-    There may be no name if there is a token, which says who it is.
+    The name may be missing if there is a token, because the token says who it is.
 
     Raises:
         Misunderstood: nobody can have the name.
@@ -91,7 +91,7 @@ def login_names(request: LogIn) -> tuple[UniqueName | None, list[UniqueName], li
 
 
 def room_key(text: str, member: int, state: State) -> str:
-    """Return the key of the room that a member means; of one that nobody can have, the text."""
+    """Return the key of the room that a member means; the text itself, if no room can have it."""
     if text is HERE:
         rooms = state.members[member].rooms
         return rooms[0] if rooms else ""
@@ -104,7 +104,7 @@ def room_key(text: str, member: int, state: State) -> str:
 
 
 def member_key(name: str) -> str:
-    """Return the key of a member's name; of one that nobody can have, a key that nobody has."""
+    """Return the key of a member's name; if nobody can have it, a key that nobody has."""
     try:
         return parse_name(name).key
     except NameRefused:

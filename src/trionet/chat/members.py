@@ -15,7 +15,7 @@ class Claim(Struct, gc=False, array_like=True):
     """What lets a member come back.
 
     Attributes:
-        token: the SHA-256 of its token. No other member has it: tokens are drawn by lot.
+        token: the SHA-256 of its token. No other member has it: tokens are random.
         hold: whether it is held when its connection ends.
     """
 
@@ -26,7 +26,8 @@ class Claim(Struct, gc=False, array_like=True):
 class Member(Struct, gc=False, array_like=True):
     """Somebody in the chat. A member is not a connection: it may have several, or none.
 
-    Names of rooms and not rooms, and tuples: of thousands of members nearly all are in one room.
+    It has tuples, and the names of rooms instead of rooms: of thousands of members, nearly all are
+    in one room.
 
     Attributes:
         id: its number; the state never gives one again.
@@ -34,8 +35,8 @@ class Member(Struct, gc=False, array_like=True):
         connections: where it is connected: one connection, or none while it is held.
         rooms: in the order of joining.
         told: the last number of its private sequence.
-        claim: what lets it come back; ``None``: nothing does. One field for all of that, because
-            most members have none of it, and each message looks here.
+        claim: what lets it come back; ``None``: nothing does. This is one field, because most
+            members have no claim, and each message looks here.
     """
 
     id: int
@@ -86,7 +87,7 @@ class Members:
         return self._by_token.get(token)
 
     def why_not_called(self, name: UniqueName, member: Member | None = None) -> str:
-        """Return why nobody (or this member) can have a name; empty: it is free."""
+        """Return why a newcomer, or this member, cannot have a name; empty: it is free."""
         if self.by_key.get(name.key, member) is not member:
             return f"the name {name.shown} is taken"
         for twin in self._names.lookalikes(name):
@@ -102,7 +103,7 @@ class Members:
         return member
 
     def remove(self, member: Member) -> None:
-        """Take a member out, with its name and its token."""
+        """Remove a member, and free its name and its token."""
         del self.by_number[member.id]
         self._names.free(member.name)
         if member.claim is not None:
@@ -115,7 +116,7 @@ class Members:
         member.name = name
 
     def hold(self, member: Member, hold: bool) -> None:
-        """Have a member that has a token hold from now on, or not."""
+        """Set whether a member, which has a token, is held when its connection ends."""
         assert member.claim is not None, "a member without a token cannot come back"
         member.claim.hold = hold
 

@@ -27,8 +27,8 @@ from trionet.text.safe import safe_text
 
 MAX_NAME = 32
 
-# What a server says when it closes a connection after its last refused name, and what a client goes
-# by to tell that from a name that it may try again.
+# What a server says when it closes a connection after its last refused name. A client tells by it
+# that no other name can be tried.
 TOO_MANY_REFUSED = "too many names were refused"
 
 # Not allowed anywhere in a name: the characters of the room's own lines (`*`, `:`, `,`), and those
@@ -55,8 +55,8 @@ _STARS = "\u16bc\u16e1\u16ef\U0001202d"
 # below it.
 _COLON = re.compile("[.·ˑ][\u0316-\u0333]*\u0307|[·ˑ]\u0307*\u0323|:")
 
-# Signs drawn as two dots behind a letter, as the visarga is in most scripts of India. The data maps
-# only two of them to a `:`. Behind a letter of their own script they are ordinary spelling. (The
+# Signs drawn as two dots after a letter, as the visarga is in most scripts of India. The data maps
+# only two of them to a `:`. After a letter of their own script they are ordinary spelling. (The
 # Vedic signs of this name are accents drawn on a visarga, not dots.)
 _VISARGA = re.compile("(?!VEDIC).*(?:VISARGA|BISAH|WIGNYAN|REAHMUK|RNAM BCAD)")
 
@@ -67,8 +67,8 @@ _COMPARED = get_profile("UsernameCaseMapped")
 # and 3.4; RFC 8264, 9.11). Skipping them for ASCII saves two thirds of the time that a name takes.
 _ASCII_NAME = re.compile("[!-~]+")
 
-# What no rule but the one about reserved words can refuse, so that nearly all names are judged by
-# this pattern and one look at their skeletons.
+# Names that only the rule about reserved words can refuse. So nearly all names are judged by this
+# pattern and one look at their skeletons.
 _PLAIN = re.escape("".join(sorted({*map(chr, range(0x21, 0x7F))} - {*_FORBIDDEN})))
 _PLAIN_NAME = re.compile(f"(?![{_FORBIDDEN_FIRST}])[{_PLAIN}]{{1,{MAX_NAME}}}")
 
@@ -107,7 +107,7 @@ def parse_name(text: str) -> Name:
         text: a line from a peer that has not logged in.
 
     Raises:
-        TypeError: `text` is not a text.
+        TypeError: `text` is not a string.
         NameRefused: nobody can have this name.
     """
     name = parse_room_name(text)
@@ -202,7 +202,7 @@ def _reserved_skeletons() -> frozenset[str]:
 
 
 def _visargas_as_colons(text: str) -> str:
-    """Return a text with a `:` for each visarga that is not behind a letter of its own script."""
+    """Return a text with a `:` for each visarga that does not follow a letter of its script."""
     return "".join(_each_visarga_as_colon(text))
 
 

@@ -1,8 +1,8 @@
 """What changes the state of the chat: plain data, the same on every machine.
 
-An operation holds everything that looking up a table or drawing lots would give: a name comes with
-its skeletons, because another machine may have other Unicode tables. Whoever makes the operation
-has judged the name; whether it is still free, only the state can tell.
+An operation brings everything that would otherwise be looked up in a table or drawn at random. So a
+name comes with its skeletons, because another machine may have other Unicode tables. Whoever makes
+the operation has judged the name; only the state can tell whether it is still free.
 
 Operations are written as arrays with a short tag, so that a log can keep them. ``gc=False`` is safe
 because none of them can be part of a reference cycle.
@@ -17,7 +17,7 @@ from msgspec import Struct
 # A connection: the machine that it is on, and its number there.
 ConnectionId: TypeAlias = tuple[str, int]
 
-# What a peer gave its request, to know the answer by; ``None``: nothing.
+# What a peer gave its request, to recognize the answer by; ``None``: nothing.
 RequestId: TypeAlias = int | str | None
 
 
@@ -41,15 +41,15 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
     Attributes:
         connection: what becomes a member.
         name: what a new member is called; ``None``: nobody can have the name that was given.
-        rooms: where a new member starts; a resumed one joins those in which it is not yet.
-            ``None``: none were named; a new member starts in the lobby, and a resumed one joins
+        rooms: where a new member starts; a resumed member joins those that it is not in yet.
+            ``None``: no rooms were named; a new member starts in the lobby, and a resumed one joins
             none.
         id: what the peer gave its request.
         token: the SHA-256 of a token that was drawn for a new member; empty: it has none, and can
             be neither resumed nor held.
         hold: whether the member is held when its connection ends.
         brought: the SHA-256 of the token that the login brought; empty: none. The member that has
-            it is resumed, under the name that it has; if there is none, the member is a new one.
+            this token is resumed, under its own name; if nobody has it, the member is new.
     """
 
     connection: ConnectionId
@@ -80,7 +80,7 @@ class Detach(Struct, frozen=True, gc=False, array_like=True, tag="detach"):
 
 
 class Evict(Struct, frozen=True, gc=False, array_like=True, tag="evict"):
-    """Let a member leave that is held, to make place. One that is connected again stays."""
+    """Let a held member leave, to make room. A member that is connected again stays."""
 
     member: int
 
@@ -88,8 +88,9 @@ class Evict(Struct, frozen=True, gc=False, array_like=True, tag="evict"):
 class Say(Struct, frozen=True, gc=False, array_like=True, tag="say"):
     """Say a run of messages: one operation, one event and one record, however many texts.
 
-    `ids` has one for each text; ``None``: none of them has one. What a member with `hold` sends
-    again, by the same id, is not said again; that breaks a run in two. So for `Act` and `Tell`.
+    `ids` has one for each text; ``None``: none of them has one. If a member with `hold` sends a
+    text again, with the same id, it is not said again, and the run breaks in two there. The same
+    goes for `Act` and `Tell`.
     """
 
     member: int
@@ -166,9 +167,9 @@ class KeptRoom(Struct, frozen=True, gc=False, array_like=True):
     Attributes:
         name: its name.
         last: the number of its last event.
-        topic: its topic. A room without one is not opened, but for the lobby.
-        since: when its last event was, in milliseconds since 1970, UTC: its topic expires 30 days
-            later. 0: nobody knows.
+        topic: its topic. A room without a topic is not opened, except for the lobby.
+        since: the time of its last event, in milliseconds since 1970, UTC. Its topic expires 30
+            days later. 0: not known.
     """
 
     name: UniqueName
@@ -183,7 +184,7 @@ class Restore(Struct, frozen=True, gc=False, array_like=True, tag="restore"):
     Attributes:
         epoch: the epoch from now on.
         rooms: rooms, in the order in which their topics were set.
-        highest: the highest number that any room has had. A room that is opened begins behind it.
+        highest: the highest number that any room has had. A room that is opened begins after it.
     """
 
     epoch: str
@@ -213,7 +214,7 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
 
     Attributes:
         origin: the machine that wrote them.
-        number: the how many-th entry of that machine it is, from 1. An entry that comes again
+        number: its place among the entries of that machine, from 1. An entry that comes again
             changes nothing.
         time: when it was written, in milliseconds since 1970, UTC.
         operations: in order; none: only time has passed.

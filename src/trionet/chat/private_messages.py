@@ -1,7 +1,7 @@
 """Private messages that are kept for members with `hold`, within bounds in bytes. Pure.
 
-Each message is kept as bytes: a text of 4 KiB with one emoji in it takes 16 KiB as a string. What a
-message is counted as is what it takes, and is the same on every machine.
+Each message is kept as bytes: a text of 4 KiB with one emoji in it takes 16 KiB as a string. A
+message counts for the bytes that it takes, and for as many on every machine.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MOST_A_MEMBER = 100
 BYTES_A_MEMBER = 64 * 1024
 BYTES_IN_ALL = 16 * 1024 * 1024
 
-# What a message takes besides what is in it, in bytes: measured, up to 346 with 42,000 kept.
+# What a message takes besides its content, in bytes. Measured: up to 346, with 42,000 kept.
 OVERHEAD = 352
 
 
 class _Message(Struct, array_like=True):
-    """A message without what its place tells, and without the id that only its sender sees."""
+    """A message, without its receiver and number, and without the id that only its sender sees."""
 
     time: int
     member: int
@@ -33,7 +33,7 @@ class _Message(Struct, array_like=True):
     text: str
 
 
-class _Share(Struct):
+class _Inbox(Struct):
     """One member's messages: they have the numbers from `first` to `last`, and take `size`."""
 
     first: int
@@ -48,37 +48,37 @@ class PrivateMessages:
         size: what all of them take, in bytes.
     """
 
-    __slots__ = ("_by_age", "_shares", "size")
+    __slots__ = ("_by_age", "_inboxes", "size")
 
     def __init__(self) -> None:
         self.size = 0
         # By receiver and number, the oldest first.
         self._by_age: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._shares: dict[int, _Share] = {}
+        self._inboxes: dict[int, _Inbox] = {}
 
     def keep(self, told: Told) -> None:
         """Keep a message, and forget the oldest ones beyond the bounds."""
         message = _Message(told.time, told.member, told.name, told.to, told.text)
-        # Copied, because the encoder's own bytes take up to half as much again as they show.
+        # Copied, because the encoder's own bytes object takes up to half as much memory again.
         data = bytes(memoryview(_encoder.encode(message)))
         self._add(told.receiver, told.number, data)
 
     def of(self, member: int, after: int = 0) -> list[Told]:
-        """Return what is kept of a member's private sequence after a number, the oldest first."""
-        share = self._shares.get(member)
-        if share is None:
+        """Return the kept messages to a member after a number, the oldest first."""
+        inbox = self._inboxes.get(member)
+        if inbox is None:
             return []
         kept = []
-        for number in range(max(share.first, after + 1), share.last + 1):
+        for number in range(max(inbox.first, after + 1), inbox.last + 1):
             one = _decoder.decode(self._by_age[member, number])
             kept.append(Told(number, one.time, one.member, member, one.name, one.to, one.text))
         return kept
 
     def forget(self, member: int) -> None:
-        """Forget all messages of a member, who is gone or does not hold any more."""
-        share = self._shares.get(member)
-        while share is not None and share.first <= share.last:
-            self._drop_first(member, share)
+        """Forget all messages to a member that is gone, or is no longer to be held."""
+        inbox = self._inboxes.get(member)
+        while inbox is not None and inbox.first <= inbox.last:
+            self._drop_first(member, inbox)
 
     def dump(self) -> list[tuple[int, int, bytes]]:
         """Return all messages as data, the oldest first."""
@@ -93,27 +93,27 @@ class PrivateMessages:
         return messages
 
     def _add(self, member: int, number: int, data: bytes) -> None:
-        share = self._shares.get(member)
-        if share is None:
-            share = self._shares[member] = _Share(number, number)
+        inbox = self._inboxes.get(member)
+        if inbox is None:
+            inbox = self._inboxes[member] = _Inbox(number, number)
         self._by_age[member, number] = data
         size = len(data) + OVERHEAD
-        share.last = number
-        share.size += size
+        inbox.last = number
+        inbox.size += size
         self.size += size
-        while share.size > BYTES_A_MEMBER or number - share.first >= MOST_A_MEMBER:
-            self._drop_first(member, share)
+        while inbox.size > BYTES_A_MEMBER or number - inbox.first >= MOST_A_MEMBER:
+            self._drop_first(member, inbox)
         while self.size > BYTES_IN_ALL:
             oldest = next(iter(self._by_age))[0]
-            self._drop_first(oldest, self._shares[oldest])
+            self._drop_first(oldest, self._inboxes[oldest])
 
-    def _drop_first(self, member: int, share: _Share) -> None:
-        size = len(self._by_age.pop((member, share.first))) + OVERHEAD
-        share.first += 1
-        share.size -= size
+    def _drop_first(self, member: int, inbox: _Inbox) -> None:
+        size = len(self._by_age.pop((member, inbox.first))) + OVERHEAD
+        inbox.first += 1
+        inbox.size -= size
         self.size -= size
-        if share.first > share.last:
-            del self._shares[member]
+        if inbox.first > inbox.last:
+            del self._inboxes[member]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -20,8 +20,8 @@ from msgspec import Struct
 from trionet.chat.events import Acted, Repeated, Said, Told
 from trionet.chat.operations import RequestId
 
-# How many requests a member's receipts reach back. A client that relies on them leaves no more than
-# these unanswered.
+# How many receipts a member has. A client that relies on them leaves at most as many requests
+# unanswered.
 MOST = 64
 
 # How many bytes all receipts of all members take.
@@ -70,7 +70,7 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
         return bytes(memoryview(_encoder.encode(self)))
 
     def event(self, member: int, author: bytes, text: str, id_: RequestId) -> Said | Acted | Told:
-        """Return what came of the request, with the text of now.
+        """Return what came of the request, with the new text.
 
         Args:
             member: the member that the receipt belongs to.
@@ -132,15 +132,15 @@ class Receipts:
             self._bound()
 
     def sort_out(self, run: Said, room: str) -> tuple[list[Said | Repeated], int]:
-        """Take out of a run what was said before, and keep receipts for the rest.
+        """Take what was said before out of a run, and keep receipts for the rest.
 
         Args:
             run: the run, with ids, as if all of it were new.
             room: its room.
 
         Returns:
-            What to tell, in the order of the requests, and how many messages are new. What is new
-            has the numbers from that of the run on.
+            What to tell, in the order of the requests, and how many messages are new. New messages
+            are numbered from the number of the run on.
         """
         parts: list[Said | Repeated] = []
         number, member, name, author = run.number, run.member, run.name, run.author

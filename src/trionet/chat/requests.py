@@ -1,7 +1,7 @@
 """What a peer asks for, as plain values: what a wire format makes of a line.
 
-A request may have an `id`, by which its sender knows the answer. A format whose peers are in one
-room at a time names no room: it leaves `room` at `HERE`.
+A request may have an `id`, by which its sender recognizes the answer. A format whose peers are in
+one room at a time names no room: it leaves `room` at `HERE`.
 
 ``gc=False`` is safe because none of them can be part of a reference cycle. (A struct is made in
 0.07 µs, a frozen dataclass in 0.5 µs, and every message becomes a few of them.)
@@ -18,7 +18,7 @@ from trionet.errors import TrionetError
 
 
 class _Here(str):
-    """A text that no line of a peer can be: it is known by its identity."""
+    """A text that cannot come from a peer's line: it is told by its identity."""
 
     __slots__ = ()
 
@@ -32,12 +32,13 @@ class LogIn(Struct, frozen=True, gc=False):
 
     Attributes:
         name: used if the token is not that of a member.
-        rooms: where to start, besides the rooms that one is in.
+        rooms: where to start, besides the rooms that the member is in.
         id: names the request.
         hold: whether to be held when the connection ends.
-        token: what a `Welcomed` gave; empty: nothing.
-        seen: the last number that was seen of each room; `@` stands for private messages.
+        token: what a `Welcomed` gave; empty: none.
+        seen: the last number seen of each room; `@` stands for private messages.
         epoch: the epoch in which these numbers were given.
+        password: what the chat may want to know; ``None``: nothing was given.
     """
 
     name: str
@@ -47,9 +48,10 @@ class LogIn(Struct, frozen=True, gc=False):
     token: str = ""
     seen: dict[str, int] | None = None
     epoch: str | None = None
+    password: str | None = None
 
     def __repr__(self) -> str:
-        # Whatever logs it must not show the token.
+        # Whatever logs it must show neither the token nor the password.
         return f"{type(self).__name__}({self.name!r})"
 
 
@@ -62,7 +64,7 @@ class Say(Struct, frozen=True, gc=False):
 
 
 class SayAll(Struct, frozen=True, gc=False):
-    """Send messages to a room, all at once; `ids` has one for each, or there are none."""
+    """Send messages to a room, all at once; `ids` has one for each, or is ``None``."""
 
     texts: list[str]
     room: str = HERE
@@ -86,13 +88,13 @@ class Tell(Struct, frozen=True, gc=False):
 
 
 class Reply(Struct, frozen=True, gc=False):
-    """Send a message to the one alone who wrote such a message last."""
+    """Send a message to whoever sent such a message last, and to nobody else."""
 
     text: str
 
 
 class Join(Struct, frozen=True, gc=False):
-    """Join a room. With `moves`, leave the room that one is in."""
+    """Join a room. With `moves`, leave the room that the member is in."""
 
     room: str
     moves: bool = False
@@ -134,7 +136,7 @@ class Ignore(Struct, frozen=True, gc=False):
 
 
 class HearAgain(Struct, frozen=True, gc=False):
-    """Hide what a member says no more."""
+    """Stop hiding what a member says."""
 
     name: str
 
@@ -153,7 +155,7 @@ class AskRooms(Struct, frozen=True, gc=False):
 
 
 class AskHistory(Struct, frozen=True, gc=False):
-    """Ask for the events of a room beside a number, or without one for the newest."""
+    """Ask for the events of a room before or after a number; without a number, for the newest."""
 
     room: str = HERE
     before: int | None = None
@@ -174,7 +176,7 @@ class Search(Struct, frozen=True, gc=False):
 
 
 class Remove(Struct, frozen=True, gc=False):
-    """Have the text of one's own message erased."""
+    """Erase the text of a message that the member itself has sent."""
 
     room: str
     number: int
@@ -225,10 +227,10 @@ class Misunderstood(TrionetError):
 
     Args:
         reason: the message.
-        code: a short stable word for programs.
-        id: what the line gave as the id of its request.
-        is_login: whether the line tries to log in. In a format where each line before login does,
-            this does not matter.
+        code: a short stable word for programs; default ``bad-request``.
+        id: what the line gave as the id of its request; default ``None``: nothing.
+        is_login: whether the line tries to log in; default ``False``. In a format where each line
+            before login does, this does not matter.
     """
 
     def __init__(

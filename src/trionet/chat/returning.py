@@ -1,12 +1,12 @@
-"""What a member is told that logs in with what it has seen before: what came since, and then live.
+"""What to tell a member who logs in with what it has seen: what came since, and then live events.
 
-For each room, in this order: where there is a gap, the `Missed`; the events since; an `Entered` as
-of now; and from then on what happens. Pages of the history are sent as fast as the peer reads. The
-last stretch, what is in memory, is put into the hub's log in one go with the subscription to the
-room, so nothing comes twice and nothing is lost in between.
+Each room is told in this order: a `Missed` where there is a gap, the events since, an `Entered`
+with the room as it is now, and from then on what happens. Pages of the history are sent as fast as
+the peer reads. The last stretch, which is in memory, goes into the hub's log in one go with the
+subscription to the room. So nothing comes twice and nothing is lost in between.
 
-A room that is not reached yet is not subscribed to: what happens there meanwhile is in the history
-by the time the room's turn comes.
+The member is not subscribed to a room before the room's turn: what happens there meanwhile is in
+the history by then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from trionet.chat.state import State
 from trionet.chat.wire_format import WireFormat
 from trionet.errors import TrionetError
 
-# How many events of a room are replayed at most, the newest.
+# How many events of a room are replayed at most. They are the newest.
 MOST = 10_000
 
 # How much is read from the history and sent at a time.
@@ -53,7 +53,7 @@ class Guest(Protocol):
 
     @property
     def member(self) -> int | None:
-        """The member that it is; ``None``: none, or none any more."""
+        """The number of its member; ``None``: it has none, or no longer."""
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
@@ -74,9 +74,9 @@ class Returning:
     Args:
         board: the chat.
         guest: the member's session.
-        login: what came of its login.
+        login: the event of its login.
         arrival: what it brought.
-        joined: the number of its joining, for each room that it has joined just now.
+        joined: the number of its joining, for each room that it has just joined.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Returning:
         """Tell the member all that can be told at once; what is left is the session's errand."""
         login, arrival, guest, board = self._login, self._arrival, self._guest, self._board
         token = arrival.brought if login.resumed else arrival.token
-        # Most have seen nothing, and then one entry of the hub's log is enough.
+        # Most have seen nothing before, and then one entry of the hub's log is enough.
         board.hub.add(guest.box, guest.wire.encode, topics=() if arrival.seen else login.rooms)
         epoch = board.state.epoch
         guest.answer(Welcomed(login.name, token, epoch, login.id, login.resumed))
@@ -112,7 +112,7 @@ class Returning:
             self._enter(room)
 
     def _lacks(self, room: str) -> int | None:
-        """Return the number behind which the member lacks something that is to be had here."""
+        """Return the number after which the member lacks events that we have; ``None``: none."""
         after = self._arrival.seen.get(room)
         if after is None or not self._is_same_epoch or self._board.history is None:
             return None
@@ -135,7 +135,7 @@ class Returning:
             guest.answer(told)
 
     def _enter(self, room: str, lines: bytes = b"") -> None:
-        """Tell the end of what was, then how the room is now, and from here on what happens."""
+        """Tell the end of the past, then the room as it is now, and from here on what happens."""
         hub, guest = self._board.hub, self._guest
         after = self._arrival.seen.get(room)
         if lines:
@@ -161,12 +161,12 @@ class Returning:
                 self._enter(room)
 
     def _is_in(self, room: str) -> bool:
-        """Tell whether the session still is the member, and the member in the room."""
+        """Tell whether the session still has the member, and the member is in the room."""
         member = self._guest.member
         return member is not None and room in self._board.state.members[member].rooms
 
     async def _tell(self, room: str, after: int, history: History, pace: Pace) -> bool:
-        """Tell what was in a room since a number, and enter; return whether the peer is there."""
+        """Tell what came in a room after a number, and enter; return whether the peer is there."""
         last = self._board.state.rooms[room].last
         replay = _Replay(self._guest.wire, history, room, after, self._brought)
         if last - after > MOST:
@@ -224,14 +224,14 @@ class _Replay:
 
     Args:
         wire: the member's format.
-        history: what the past is told from.
+        history: where the past comes from.
         room: the room.
-        after: the number behind which it is told.
-        brought: the SHA-256 of the token that the login brought: what was said with it shows the
-            ids of its requests.
+        after: the number after which the past is told.
+        brought: the SHA-256 of the token that the login brought. What was said with this token
+            shows the ids of its requests.
 
     Attributes:
-        after: the number up to which all is told.
+        after: the number up to which everything is told.
     """
 
     def __init__(
@@ -242,8 +242,8 @@ class _Replay:
         self._history = history
         self._room = room
         self._brought = brought
-        # Whether the next event follows on what was told. Numbers that nobody was given look like
-        # numbers that are lost; between events of one history, only its own gaps are.
+        # Whether the next event follows what was told. Before that, numbers that were never given
+        # look like lost ones; between events of one history, only the history's gaps are lost.
         self._follows = False
         self._skipped_from: int | None = None
 
@@ -264,7 +264,7 @@ class _Replay:
         """Return the lines that tell some events, and the gaps between them.
 
         Args:
-            happened: all events that are to be had behind `after`, from the first one on.
+            happened: all available events after `after`, from the first one on.
             own: the number of the member's own joining, which it is not told.
         """
         gaps = self._history.gaps(self._room, self.after)
@@ -286,11 +286,11 @@ class _Replay:
         return b"".join(pieces)
 
     def end(self, last: int) -> bytes:
-        """Return what tells that the rest, up to the last number, is not to be had."""
+        """Return the lines that tell that the rest, up to the last number, is missed."""
         return self._missed(last + 1)
 
     def _missed(self, before: int) -> bytes:
-        """Return what tells that all between what was told and a number is missed, if any is."""
+        """Return the line that tells that all before a number is missed; empty: nothing is."""
         after = self.after if self._skipped_from is None else self._skipped_from
         self._skipped_from = None
         self.after = max(self.after, before - 1)

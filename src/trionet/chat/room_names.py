@@ -18,12 +18,12 @@ LOBBY = "lobby"
 
 def unique(name: Name) -> UniqueName:
     """Return a name with its skeletons, as operations carry it."""
-    # Most names are their own skeleton, and thousands of members keep them: one text, not two.
+    # Most names are their own skeleton, and thousands of members keep both: share one string.
     skeletons = tuple(name.key if one == name.key else one for one in sorted(name.skeletons))
     return UniqueName(name.shown, name.key, skeletons)
 
 
-# The rooms that are spoken of most are few. (Each takes some 300 bytes.)
+# Most requests name one of a few rooms. (Each entry takes some 300 bytes.)
 @lru_cache(maxsize=1024)
 def parse_room(text: str) -> UniqueName:
     """Read the name of a room.

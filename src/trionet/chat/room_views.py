@@ -1,7 +1,7 @@
 """What members are told of rooms: who is there, and which rooms there are. Pure.
 
-Each answer is made when somebody asks, and kept until it would be another one: a thousand who come
-at once ask the same.
+Each answer is made when somebody asks, and kept until it changes: a thousand who come at once ask
+the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RoomViews:
         self._listed: tuple[Listed, ...] | None = None
 
     def entered(self, member: int, room: str, id_: RequestId) -> Entered:
-        """Return what a member is told that has entered a room."""
+        """Return what to tell a member that has entered a room."""
         there = self._state.rooms[room]
         names = self._first_names.get(room)
         if names is None or len(names) < MAX_WELCOME_NAMES:
@@ -37,7 +37,7 @@ class RoomViews:
         return Entered(name, room, there.topic, names, len(there.members), there.last, id_)
 
     def present(self, room: str, id_: RequestId) -> Present:
-        """Return who is in a room. Who asks without an id gets the same object as others."""
+        """Return who is in a room. Whoever asks without an id gets the same object as others."""
         if room not in self._state.rooms:
             return Present((), room, id_)
         present = self._present.get(room)

@@ -41,7 +41,7 @@ class Room(Struct, array_like=True):
 
 
 class RoomsDump(Struct, array_like=True):
-    """All rooms as data. Members of a room are numbers here, for they would be copies."""
+    """All rooms as data. The members of a room are numbers here: members would become copies."""
 
     most: int
     highest: int
@@ -54,13 +54,13 @@ class Rooms:
     """All rooms of a chat. The lobby is always one of them.
 
     Args:
-        most: how many rooms there may be, the lobby counted.
+        most: how many rooms there may be, including the lobby.
 
     Attributes:
         by_name: each room by its name's key, in the order of opening. Do not change it.
-        highest: the highest number that any room has had: a new room begins behind it. Kept, not
-            looked for: 1,000 new rooms would look through 500,000.
-        topics: how many topics were set. Times, which may be the same, do not tell which is older.
+        highest: the highest number that any room has had: a new room begins after it. It is kept,
+            because 1,000 new rooms would otherwise look through 500,000 rooms.
+        topics: how many topics were set. Times do not tell which is older: two may be equal.
         vacancies: the rooms that only their topic keeps. Do not change it.
     """
 
@@ -90,13 +90,13 @@ class Rooms:
         Args:
             member: the member, which is not in the room.
             name: the room, which need not exist.
-            leaves: the rooms that it leaves for it.
+            leaves: the rooms that it leaves when it joins.
         """
         if len(member.rooms) - len(leaves) >= MAX_ROOMS_A_MEMBER:
             return "too-many-rooms", f"you are in {MAX_ROOMS_A_MEMBER} rooms already"
         if name.key in self.by_name:
             return "", ""
-        # A room that ends with the move is no more.
+        # A room that ends with the move does not count.
         ending = [room for room in leaves if self._ends_without_one(room)]
         for twin in self._names.lookalikes(name):
             if twin.name.key not in ending:
@@ -107,9 +107,9 @@ class Rooms:
         return "", ""
 
     def enter(self, member: Member, name: UniqueName) -> Room:
-        """Put a member into a room, which is opened if need be; `why_not` was asked before.
+        """Put a member into a room, which is opened if need be. Call `why_not` first.
 
-        Its entering has the room's last number.
+        The joining has the room's last number.
         """
         room = self.by_name.get(name.key) or self._open(name)
         if not room.members:
@@ -121,9 +121,9 @@ class Rooms:
         return room
 
     def exit(self, member: Member, name: str, *, now: int) -> Room:
-        """Take a member out of a room, which ends if nothing keeps it; return the room.
+        """Take a member out of a room, and return the room. It ends if nothing keeps it.
 
-        Its leaving has the room's last number.
+        The leaving has the room's last number.
         """
         room = self.by_name[name]
         self.count(room)
@@ -145,8 +145,8 @@ class Rooms:
     def restore(self, kept: Sequence[KeptRoom], *, highest: int, now: int) -> None:
         """Take over the lobby, and each room with a topic, that a history has kept.
 
-        A room that is in use already only goes on behind its kept number. If there are more than
-        there may be, the newest topics stay.
+        The numbers of a room that is in use already go on after its kept number, and no more. If
+        there are too many rooms, those with the newest topics stay.
 
         Args:
             kept: the rooms, the oldest topic first.
@@ -225,7 +225,7 @@ class Rooms:
     def _open(self, name: UniqueName) -> Room:
         if len(self.by_name) >= self.most:
             oldest = self.vacancies.oldest_topic(but=LOBBY)
-            assert oldest is not None, "whether there is place was asked before"
+            assert oldest is not None, "`why_not` has said that there is room"
             self._close(oldest)
         room = Room(name, self.highest, members={})
         self._names.take(name, room)

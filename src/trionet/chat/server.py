@@ -1,7 +1,7 @@
 """The chat as a service: one session for each connection, and a hub between them.
 
-The hub outlives the connections, because leave notices are appended in a ``finally`` and are still
-to be delivered. `LastWords` sees to it that a drain says good-bye only after everything that was
+The hub outlives the connections, because handlers append leave notices in a ``finally``, and these
+must still be delivered. `LastWords` makes a drain say good-bye only after everything that was
 received has been said.
 """
 
@@ -36,6 +36,7 @@ from trionet.chat.limits import (
     ROOMS,
 )
 from trionet.chat.operations import Evict
+from trionet.chat.passwords import Password, check_password
 from trionet.chat.state import State
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.timer import Timer
@@ -56,7 +57,7 @@ from trionet.transport.network import SYSTEM
 
 logger = logging.getLogger("trionet.chat")
 
-# 128 bits: nobody guesses one.
+# 128 bits: nobody can guess a token.
 _TOKEN_BYTES = 16
 
 # How long the console may take to get the end of the log once the handlers have ended, in seconds.
@@ -77,6 +78,7 @@ async def serve(
     on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] | None = None,
     show_messages: bool = False,
+    password: str | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -90,20 +92,23 @@ async def serve(
             ``None``: a peer whose first line is a JSON object speaks `trionet.chat.json_lines`, and
             everyone else `trionet.chat.plain`.
         forever: keep serving when the last member has left; default ``False``.
-        max_rooms: how many rooms there may be, the lobby counted; default 10,000. At the limit the
-            empty room whose topic is oldest makes place for another.
+        max_rooms: how many rooms there may be, including the lobby; default 10,000. At the limit
+            the empty room with the oldest topic makes room for another.
         history: where to keep what was said: `memory` (the default), `none`, or the path of a file,
             from which the chat goes on when it is served again. (A file with one of these two names
             is given as a ``pathlib.Path``.)
         history_days: for how many days a file keeps it; default ``None``: for ever.
-        grace: how many seconds a member that asked for it is held when its connection has ended;
-            default 60. 0: nobody is held.
+        grace: for how many seconds a member that asked for it is held after its connection has
+            ended; default 60. 0: nobody is held.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
         on_event: see `trionet.serve`.
         show: called with each line for the console, in the plain format; it must not block. Default
             ``None``: there is no console. What it raises is logged once, and costs only its line.
         show_messages: show what the members say too, not only the notices; default ``False``.
+        password: what whoever logs in must know; default ``None``: nothing. It is never told, shown
+            or kept. Where it is given, nobody can log in over TCP without TLS, except from this
+            machine.
         network: where to listen; default the real network.
         task_status: gets the `trionet.Server` once it accepts connections.
 
@@ -135,6 +140,8 @@ async def serve(
         )
     if history_days is not None:
         HISTORY_DAYS.check("history_days", history_days)
+    if password is not None:
+        check_password(password)
     check_flag("show_messages", show_messages)
     check_callback("show", show)
     show = FaultLog(logger).shielded("show", show)
@@ -184,6 +191,7 @@ async def serve(
                     evict=lambda member: board.append(Evict(member)),
                 ),
                 ipv6_prefix=limits.ipv6_prefix,
+                password=None if password is None else Password(password, trio.current_time),
             )
             await nursery.start(hub.run)
             if restored is not None:
@@ -199,6 +207,7 @@ async def serve(
                         identifies=True,
                         when_slow=WhenSlow.DROP_OLDEST,
                         encode_notice=door.encode_notice,
+                        encode_web_notice=door.encode_web_notice,
                         on_drain=begin_drain,
                         on_event=on_event,
                         opening=opening,

@@ -8,8 +8,9 @@ from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
+from trionet.chat.admission import MISSING, NOT_HERE, WRONG, Admission
 from trionet.chat.answering import Answering
-from trionet.chat.answers import Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.answers import Helped, Ignored, Mistaken, PasswordAsked, Ponged, TopicIs
 from trionet.chat.arrival import Arrival, hash_of
 from trionet.chat.errands import Errand, Pace, ask_the_past
 from trionet.chat.ignoring import MAX_IGNORED
@@ -52,6 +53,7 @@ from trionet.notices import EncodeNotice, ServerClosing
 
 # One object for everyone, so that a hub can encode it once for many.
 _HELPED = Helped()
+_PASSWORD_ASKED = PasswordAsked()
 
 
 class Session(Answering):
@@ -65,23 +67,28 @@ class Session(Answering):
             answer, if it costs any: `trionet.LineReader.charge`.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
-        on_taken_over: called when another connection has become the member: `ended` is true, and
-            nothing will make the peer end this one.
+        on_taken_over: called when another connection has taken the member over. `ended` is true
+            then, and the peer may never close this connection by itself.
 
     Attributes:
         box: where the peer's lines go.
         wire: the peer's wire format.
         name: the member's name as everyone sees it; ``None`` until the peer has logged in.
         ended: whether the session is over, because the peer has quit, ten of its names were
-            refused, or another connection has taken it over. Hand in no more lines after that, and
-            close the connection.
+            refused, or another connection has taken it over. Then hand in no more lines, and close
+            the connection.
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
-        member: the member's number; ``None``: the peer is no member, or not any more.
+        member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
-        former: that of a token that the peer has brought, but does not have any more.
+        former: that of a token that the peer has brought, but that is no member's any more.
+        admission: what the peer must show to become a member; ``None``: nothing. A server sets it
+            before the first line.
     """
 
-    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "former", "name", "tokens")
+    __slots__ = (
+        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "former",
+        "name", "tokens",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -108,9 +115,12 @@ class Session(Answering):
         self.tokens: tuple[bytes, ...] = ()
         self.former = b""
         self.name: str | None = None
+        self.admission: Admission | None = None
+        # Whoever may become a member once it knows the password, which it was asked for.
+        self._asked: LogIn | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
-        # Who wrote to it last: the number and the name.
+        # Who sent it the last private message: the number and the name.
         self._writer: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
@@ -121,6 +131,7 @@ class Session(Answering):
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
         if isinstance(line, BadLine):
             # Not raised: a traceback would hold this frame, and the frame the line.
+            self._asked = None
             self._reject_unreadable(line)
             return
         member = self.member
@@ -129,7 +140,7 @@ class Session(Answering):
                 self._request_as_stranger(self.wire.decode_login(line))
                 return
             request = self.wire.decode(line)
-            # Nearly every line is a message, and a `match` costs as much as the rest of its way.
+            # Nearly every line is a message, and a `match` costs as much as all else that it takes.
             if type(request) is Say:
                 self._say(member, request)
             elif request is not None:
@@ -173,13 +184,19 @@ class Session(Answering):
     # -- what the switchboard calls
 
     async def run_errand(self, pace: Pace) -> None:
-        """Carry out the errand, if there is one."""
+        """Carry out the errand, if there is one.
+
+        Args:
+            pace: how fast it may go.
+
+        Cancellation: the errand is given up; what was sent so far stays sent.
+        """
         errand, self.errand = self.errand, None
         if errand is not None:
             await errand(pace)
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Take note that the peer is a member."""
+        """Note that the peer is a member now."""
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
@@ -190,21 +207,21 @@ class Session(Answering):
             self.former = b"" if login.resumed else brought
 
     def taken_over(self) -> None:
-        """Take note that another connection has become the member. Never a checkpoint."""
+        """Note that another connection has taken the member over. Never a checkpoint."""
         self.member = None
         self.ended = True
         self._on_taken_over()
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer that its name cannot be had."""
+        """Tell the peer why it has not become a member."""
         self.reject(refusal.reason, refusal.code, refusal.id, is_login=True)
 
     def named(self, name: str) -> None:
-        """Take note that the member is called so."""
+        """Note the member's new name."""
         self.name = name
 
     def written_to(self, told: events.Told) -> None:
-        """Take note that somebody wrote to the member alone."""
+        """Note who sent the member a private message, for `/reply`."""
         self._writer = told.member, told.name
 
     # -- requests
@@ -214,13 +231,61 @@ class Session(Answering):
             case None:
                 pass
             case LogIn():
-                self._log_in(request)
+                self._ask_to_enter(request)
             case Ping(id_):
                 self.answer(Ponged(id_))
             case Quit():
                 self.ended = True
             case _:
                 raise Misunderstood("log in first", code="not-logged-in")
+
+    def _ask_to_enter(self, request: LogIn) -> None:
+        """Log a peer in, once it has shown what it must."""
+        admission = self.admission
+        asked, self._asked = self._asked, None
+        if admission is None:
+            self._log_in(request)
+        elif asked is not None:
+            # It was asked for the password, and this line is it.
+            self._try_password(admission, asked, request.name)
+        elif not admission.is_private:
+            self.reject(NOT_HERE, "forbidden", request.id, is_login=True)
+        elif request.token and self._board.state.knows_token(hash_of(request.token)):
+            self._log_in(request)
+        elif self.wire.names_first:
+            name, _, _ = login_names(request)
+            problem = "" if name is None else self._board.state.why_not_called(name)
+            if problem:
+                self.reject(problem, "name-taken", request.id, is_login=True)
+            else:
+                self._asked = request
+                self.answer(_PASSWORD_ASKED)
+        elif request.password is None:
+            self.reject(MISSING, "bad-password", request.id, is_login=True)
+        else:
+            self._try_password(admission, request, request.password)
+
+    def _try_password(self, admission: Admission, request: LogIn, password: str) -> None:
+        """Judge a password, now or after a wait."""
+
+        def judge() -> None:
+            if admission.is_right(password):
+                self._log_in(request)
+            else:
+                self.reject(WRONG, "bad-password", request.id, is_login=True)
+
+        async def judge_later(pace: Pace) -> None:
+            if await pace.sleep(seconds):
+                try:
+                    judge()
+                except Misunderstood as mistake:
+                    self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+
+        seconds = admission.wait_for_try()
+        if seconds:
+            self.errand = judge_later
+        else:
+            judge()
 
     def _log_in(self, request: LogIn) -> None:
         if self._board.is_closing:
@@ -230,7 +295,7 @@ class Session(Answering):
         name, rooms, unfit = login_names(request)
         # Each room is told of the newcomer, as if by a request of its own.
         self._charge_for_more(len(rooms))
-        # Only programs need a token, and to draw one takes longer than the rest of a login.
+        # Only programs need a token, and drawing one takes longer than the rest of a login.
         token = self._board.draw_token() if self.wire.receipts else ""
         arrival = Arrival(
             name,

@@ -29,7 +29,7 @@ _HIDDEN_DOT = re.compile("(?<=[ij])([\u0316-\u0333]*)\u0307+")
 _SMALL_PALOCHKA = 0x4CF
 
 # Small capitals that the data does not have, because each looks like a capital only in its shape.
-# People see `ᴇʀʀᴏʀ` as a word in capitals. This is no part of `skeleton`, where the data makes the
+# People see `ᴇʀʀᴏʀ` as a word in capitals. This is not part of `skeleton`, where the data makes the
 # Cyrillic `н` a small capital `ʜ`: then `нan` would look like `han`.
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz")
 

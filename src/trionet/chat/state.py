@@ -2,10 +2,11 @@
 
 The state is a replicated state machine. It changes only by `State.apply`; the same entries in the
 same order give the same state and the same events, on every machine. So `apply` reads no clock,
-draws no lots and looks nothing up that differs between machines: operations bring all of that.
+draws no random number and looks up nothing that differs between machines: operations bring all of
+that.
 
 The plan of this file: one method for each operation, and below them what they share. A method
-checks first and changes afterwards, and whatever it changes it also tells, as an event.
+checks first and changes afterwards, and it tells each change as an event.
 
 What there is to change is in `contents.py`, with what can be asked of it.
 """
@@ -34,15 +35,15 @@ class State(Contents):
     """Every rule about members and rooms.
 
     Args:
-        max_rooms: how many rooms there may be, the lobby counted.
+        max_rooms: how many rooms there may be, including the lobby.
         grace: how long a member is held, in milliseconds; default a minute. 0: nobody is held.
-        epoch: within it, no number of a room comes twice; default: it has no name.
+        epoch: within it, no number of a room comes twice; default: the empty string.
 
     Attributes:
         time: the greatest time of any entry, in milliseconds since 1970, UTC. It never goes back.
         epoch: the epoch. `operations.Restore` begins another one.
         rooms: by name.
-        members: by number, in the order of logging in. Held ones are among them.
+        members: by number, in the order of logging in, including those who are held.
     """
 
     def __init__(
@@ -89,6 +90,14 @@ class State(Contents):
 
     # -- one method for each operation
 
+    def knows_token(self, token: bytes) -> bool:
+        """Tell whether a member has the token with this SHA-256."""
+        return self._members.with_token(token) is not None
+
+    def why_not_called(self, name: UniqueName) -> str:
+        """Return why nobody who logs in now can have a name; empty: it is free."""
+        return self._members.why_not_called(name)
+
     def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None
@@ -117,7 +126,7 @@ class State(Contents):
                 continue
             code, reason = self._rooms.why_not(member, room)
             if code:
-                refusals.append(events.Refused(member.id, code, reason, op.id, room.shown))
+                refusals.append(events.OperationRefused(member.id, code, reason, op.id, room.shown))
             else:
                 self._enter(member, room, None, told)
         here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
@@ -184,7 +193,7 @@ class State(Contents):
         receiver = self._members.by_key.get(op.key)
         if receiver is None:
             reason = f"there is no {op.to} here"
-            told.append(events.Refused(member.id, "no-such-member", reason, op.id))
+            told.append(events.OperationRefused(member.id, "no-such-member", reason, op.id))
             return
         receiver.told += 1
         number, name, to = receiver.told, member.name.shown, receiver.name.shown
@@ -204,7 +213,7 @@ class State(Contents):
             return
         code, reason = self._rooms.why_not(member, op.room, leaves=member.rooms if op.moves else ())
         if code:
-            told.append(events.Refused(member.id, code, reason, op.id))
+            told.append(events.OperationRefused(member.id, code, reason, op.id))
             return
         if op.moves:
             for room in member.rooms:
@@ -225,7 +234,7 @@ class State(Contents):
         if member is None:
             return
         if problem := self._members.why_not_called(op.name, member):
-            told.append(events.Refused(member.id, "name-taken", problem, op.id))
+            told.append(events.OperationRefused(member.id, "name-taken", problem, op.id))
             return
         is_new = member.name.shown != op.name.shown
         if is_new:
@@ -313,5 +322,5 @@ class State(Contents):
         )
 
 
-def _not_in_room(member: Member, room: str, id_: RequestId) -> events.Refused:
-    return events.Refused(member.id, "not-in-room", f"you are not in {room}", id_)
+def _not_in_room(member: Member, room: str, id_: RequestId) -> events.OperationRefused:
+    return events.OperationRefused(member.id, "not-in-room", f"you are not in {room}", id_)

@@ -1,6 +1,6 @@
 """Where the log, the state and the hub of one machine meet. Pure.
 
-Sessions append operations here. What comes of them goes to the hub: to the topic of a room, or to
+Sessions append operations here. The events that follow go to the hub: to the topic of a room, or to
 one member alone. All of that happens in one stretch, without a checkpoint. So all members see one
 common sequence, and every count and every list of names agrees with its place in it.
 
@@ -51,7 +51,7 @@ class Switchboard:
         draw_token: what it was given.
         history: what keeps what happens; ``None``: nothing does.
         views: what members are told of rooms.
-        ignoring: who hears nothing of whom. Sessions change it.
+        ignoring: who ignores whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.
     """
 
@@ -117,7 +117,7 @@ class Switchboard:
             events.Named: self._named,
             events.Stayed: self._stayed,
             events.LoginRefused: self._login_refused,
-            events.Refused: self._refused,
+            events.OperationRefused: self._refused,
         }
 
     def __repr__(self) -> str:
@@ -148,7 +148,7 @@ class Switchboard:
     def log_out(
         self, session: Local, member: int, reason: str, held_as: ConnectionId | None = None
     ) -> None:
-        """Let a member go: it hears nothing more, and everyone else is told, unless it is held.
+        """Let a member go: it is sent nothing more. Everyone else is told, unless it is held.
 
         A member that has left already does not leave again. While the server is closing nobody is
         told, because everyone is leaving.
@@ -341,7 +341,7 @@ class Switchboard:
         if arriving is not None:
             arriving[0].login_refused(event)
 
-    def _refused(self, event: events.Refused) -> None:
+    def _refused(self, event: events.OperationRefused) -> None:
         session = self._local.get(event.member)
         if session is not None:
             if event.room is not None:

@@ -1,6 +1,6 @@
-"""Which names are taken, by what they are compared by and by what they look like. Pure.
+"""Which names are taken: no two may be equal, or look alike. Pure.
 
-Members have such a register and rooms another, so a room may be called like a member.
+Members have one such register and rooms another, so a room may have the name of a member.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Owner = TypeVar("Owner")
 
 
 class TakenNames(Generic[Owner]):
-    """Names with their owners. No two of them have a key or a skeleton in common.
+    """Names with their owners. No two names have a key or a skeleton in common.
 
     Attributes:
         by_key: each owner by its name's key. Do not change it.
@@ -27,13 +27,13 @@ class TakenNames(Generic[Owner]):
         self._by_skeleton: dict[str, Owner] = {}
 
     def take(self, name: UniqueName, owner: Owner) -> None:
-        """Give a name, which is free, to an owner."""
+        """Give a free name to an owner."""
         self.by_key[name.key] = owner
         for skeleton in name.skeletons:
             self._by_skeleton[skeleton] = owner
 
     def free(self, name: UniqueName) -> Owner:
-        """Take a name from its owner, which is returned."""
+        """Take a name from its owner, and return the owner."""
         for skeleton in name.skeletons:
             del self._by_skeleton[skeleton]
         return self.by_key.pop(name.key)

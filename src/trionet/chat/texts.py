@@ -5,15 +5,15 @@ from __future__ import annotations
 from trionet.chat.requests import Misunderstood
 from trionet.text.safe import WHITE_SPACE, safe_message, safe_text
 
-# Of a message, an action or a private message in JSON: what a plain line may have, and what a
-# screen shows at once.
+# Bytes and lines of a message, an action or a private message in JSON: as many bytes as a plain
+# line may have, and as many lines as a screen shows at once.
 MAX_TEXT = 4096
 MAX_TEXT_LINES = 50
 
-# Of a topic: what IRC servers take.
+# Bytes of a topic: what IRC servers take.
 MAX_TOPIC = 390
 
-# Of what a peer sent, in the error about it: as much as a name may have.
+# Characters of what a peer sent, in the error about it: as many as a name may have.
 MAX_REPEATED = 32
 
 

@@ -1,4 +1,4 @@
-"""One task for everything in the chat's state that falls due."""
+"""One task for everything that falls due in the chat's state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Timer:
         self._changed = trio.Event()
 
     def look_again(self) -> None:
-        """Take note that what is due next has changed. Never a checkpoint."""
+        """Note that the next deadline has changed. Never a checkpoint."""
         self._changed.set()
 
     async def run(self, board: Switchboard) -> None:

@@ -1,7 +1,7 @@
-"""Rooms that only their topic keeps: who expires next, and who makes place for another. Pure.
+"""Rooms that only their topic keeps: which expires next, and which makes room for another. Pure.
 
-Both questions are asked with thousands of such rooms, so neither is answered by looking through
-them. The orders follow from what they hold, so that every machine has the same ones.
+There can be thousands of such rooms, so neither question is answered by looking through them. Both
+orders follow from the rooms alone, so that every machine has the same ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 class Vacancies:
     """Rooms without members, each with the time its last member left and the rank of its topic.
 
-    Times never go back: whoever is added later was left later.
+    Times never go back: a room that is added later was left later.
     """
 
     __slots__ = ("_by_topic", "_since")
@@ -29,19 +29,19 @@ class Vacancies:
         insort(self._by_topic, (topic_rank, room))
 
     def discard(self, room: str) -> None:
-        """Note that somebody is in a room again, or that it is no more."""
+        """Note that somebody is in a room again, or that the room has ended."""
         found = self._since.pop(room, None)
         if found is not None:
             del self._by_topic[bisect_left(self._by_topic, (found[1], room))]
 
     def first(self) -> tuple[str, int] | None:
-        """Return the room that was left first, and when that was."""
+        """Return the room that was left first, and when; ``None``: there is no such room."""
         for room, (since, _) in self._since.items():
             return room, since
         return None
 
     def oldest_topic(self, *, but: str) -> str | None:
-        """Return the room whose topic is oldest; `but` is not asked for."""
+        """Return the room with the oldest topic, other than `but`; ``None``: there is none."""
         for _, room in self._by_topic:
             if room != but:
                 return room

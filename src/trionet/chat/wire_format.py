@@ -28,8 +28,8 @@ class WireFormat(Protocol):
     `trionet.chat.answers.Mistaken`. An encoding function returns whole lines, each with its LF.
     `encode` may also return ``b""``, which leaves the event out.
 
-    A format may also have a function `missing`, which returns a `trionet.notices.Missing`: then a
-    slow reader is told with it what it missed, and else with a `trionet.LinesMissed` how much.
+    A format may also have a function `missing`, which returns a `trionet.abc.Missing`. Then a
+    slow reader is told what it missed; otherwise a `trionet.LinesMissed` tells it how much.
 
     Whatever a format does wrong harms only its own members. If `encode` fails, the event is left
     out; if `encode_notice` fails, the peer gets the notice in the toolkit's own words; both are
@@ -41,7 +41,7 @@ class WireFormat(Protocol):
         """Whether a member gets its own messages back, as receipts.
 
         If so, a request's answer shows its id: an `Own` of the event comes in place of the event.
-        And a login is answered by a `Welcomed`, in front of an `Entered` for each room.
+        And a login is answered by a `Welcomed`, before an `Entered` for each room.
         """
 
     @property
@@ -74,7 +74,7 @@ def check_format(format: object) -> None:  # noqa: A002  named as the argument t
     """Refuse what lacks a function of `WireFormat`, or is the class of a format.
 
     Raises:
-        TypeError: it is no wire format; the message says what is missing.
+        TypeError: it is not a wire format; the message says what is missing.
     """
     if isinstance(format, type):
         raise TypeError(f"format must be a wire format, not a class: write {format.__name__}()")

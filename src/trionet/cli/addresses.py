@@ -1,18 +1,20 @@
 """Addresses on the command line, and the options that go with some kinds of them.
 
-For example, ``--tls-cert`` goes with ``tls:`` addresses only. `trionet.cli.main` declares its
-commands with these types and checks.
+For example, ``--tls-cert`` goes with ``tls:`` addresses only. `trionet.cli.calc_commands` and
+`trionet.cli.chat_commands` declare their commands with these types and checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import typer
 
+from trionet.abc import WebFile
 from trionet.transport.addresses import FORMS
+from trionet.transport.web.settings import WebSettings
 
 
 def check_addresses(addresses: Sequence[str]) -> None:
@@ -32,12 +34,11 @@ def check_addresses(addresses: Sequence[str]) -> None:
 
 
 def _check_target(text: str) -> str:
-    from trionet.transport.addresses import TLSAddress, parse_address
+    from trionet.transport.addresses import parse_address
 
     check_addresses([text])
     where = parse_address(text)
-    tcp = where.tcp if isinstance(where, TLSAddress) else where
-    if getattr(tcp, "port", None) == 0:
+    if getattr(getattr(where, "tcp", where), "port", None) == 0:
         raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
     return text
 
@@ -78,6 +79,59 @@ UnixMode = Annotated[
         rich_help_panel="Addresses",
     ),
 ]
+Web = Annotated[
+    str | None,
+    typer.Option(
+        "--web",
+        metavar="HOST:PORT",
+        help="Serve browsers here, too: a page with the same rooms. Implies --forever.",
+        rich_help_panel="Browsers",
+        show_default=False,
+    ),
+]
+WebHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--web-host",
+        metavar="NAME",
+        help="A name by which browsers may reach the page; may be repeated. IP addresses, "
+        "localhost and this machine's name need none.",
+        rich_help_panel="Browsers",
+        show_default=False,
+    ),
+]
+WebProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--web-proxy",
+        metavar="ADDRESS",
+        help="A proxy's address or network, whose X-Forwarded-For is believed; may be repeated.",
+        rich_help_panel="Browsers",
+        show_default=False,
+    ),
+]
+Open = Annotated[
+    bool,
+    typer.Option("--open", help="Open the page in your browser.", rich_help_panel="Browsers"),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="What members must know: a line in a file that nobody else may read.",
+        show_default=False,
+    ),
+]
+ClientPasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="The server's password, a line; default: the variable TRIONET_PASSWORD.",
+        show_default=False,
+    ),
+]
 CA = Annotated[
     Path | None,
     typer.Option(
@@ -94,6 +148,71 @@ class ListenSettings(TypedDict):
     certificate: Path | None
     private_key: Path | None
     unix_mode: int | None
+    web: NotRequired[WebSettings | None]
+
+
+def web_address(web: str, *, is_tls: bool) -> str:
+    """Return the value of ``--web`` as an address.
+
+    Args:
+        web: the value.
+        is_tls: whether there is a certificate.
+
+    Raises:
+        typer.BadParameter: it cannot be read.
+    """
+    from trionet.errors import AddressError
+    from trionet.transport.addresses import WebAddress, parse_address
+
+    # People copy what a browser shows.
+    text = web.removeprefix("http://").removeprefix("https://").removesuffix("/")
+    try:
+        where = parse_address(f"web:{'tls:' if is_tls else ''}{text}")
+        assert isinstance(where, WebAddress)
+    except AddressError as error:
+        raise typer.BadParameter(str(error), param_hint="--web") from None
+    return str(where)
+
+
+def web_settings(
+    addresses: Sequence[str],
+    *,
+    hosts: Sequence[str] | None,
+    proxies: Sequence[str] | None,
+    opens: bool,
+    files: Callable[[], Mapping[str, WebFile]],
+) -> WebSettings | None:
+    """Check that the options of ``--web`` go with the addresses, and return their values.
+
+    Args:
+        addresses: where the server is to listen.
+        hosts: the values of ``--web-host``.
+        proxies: the values of ``--web-proxy``.
+        opens: whether ``--open`` was given.
+        files: returns what is served; called only if it is.
+
+    Returns:
+        The settings; ``None``: there is nothing for browsers.
+
+    Raises:
+        typer.BadParameter: an option is unused or wrong.
+    """
+    given = {"--web-host": hosts, "--web-proxy": proxies, "--open": opens}
+    if not any(address.startswith("web:") for address in addresses):
+        for option, value in given.items():
+            if value:
+                raise typer.BadParameter("there is no --web to use it for", param_hint=option)
+        return None
+    try:
+        checked = WebSettings(hosts=hosts or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--web-host") from None
+    try:
+        return WebSettings(
+            files=files(), socket_path="/ws", hosts=checked.hosts, proxies=proxies or ()
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--web-proxy") from None
 
 
 def listen_settings(
@@ -102,6 +221,7 @@ def listen_settings(
     certificate: Path | None,
     private_key: Path | None,
     unix_mode: str | None,
+    web: WebSettings | None = None,
 ) -> ListenSettings:
     """Check that the options go with the addresses and with each other, and return their values.
 
@@ -110,6 +230,7 @@ def listen_settings(
         certificate: the value of ``--tls-cert``.
         private_key: the value of ``--tls-key``.
         unix_mode: the value of ``--unix-mode``.
+        web: what is served for browsers; default ``None``: nothing.
 
     Raises:
         typer.BadParameter: an option is missing, unused or wrong.
@@ -117,7 +238,7 @@ def listen_settings(
     if (certificate is None) != (private_key is None):
         given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
         raise typer.BadParameter(f"it is required together with {given}", param_hint=missing)
-    wants_tls = any(address.startswith("tls:") for address in addresses)
+    wants_tls = any(address.startswith(("tls:", "web:tls:")) for address in addresses)
     if wants_tls and certificate is None:
         raise typer.BadParameter(
             "they are required for a tls: address", param_hint="--tls-cert/--tls-key"
@@ -129,7 +250,7 @@ def listen_settings(
         raise typer.BadParameter(
             "there is no unix: address to use it for", param_hint="--unix-mode"
         )
-    return {"certificate": certificate, "private_key": private_key, "unix_mode": mode}
+    return {"certificate": certificate, "private_key": private_key, "unix_mode": mode, "web": web}
 
 
 def _parse_mode(text: str | None) -> int | None:

@@ -131,7 +131,7 @@ class _Operations:
     """The lines for the server: all input except what a person means for their own client.
 
     Questions for help are answered here. A line that looks as if it should end the program is not
-    sent; the person is asked about it. A `q` inside a paste is skipped, because the lines behind it
+    sent; the person is asked about it. A `q` inside a paste is skipped, because the lines after it
     would be lost.
     """
 

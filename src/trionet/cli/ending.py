@@ -15,7 +15,10 @@ from typing import NoReturn
 
 from trionet.errors import system_reason
 
-# Shells add the number of the signal to this, by convention.
+# Exit statuses. Shells add the number of a signal to the last one, by convention.
+DONE = 0
+FAILED = 1
+USAGE_ERROR = 2
 SIGNALLED = 128
 
 

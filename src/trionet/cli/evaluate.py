@@ -17,14 +17,11 @@ from trionet.calc.number import format_number
 from trionet.calc.session import is_quit
 from trionet.calc.tokens import BLANK
 from trionet.cli.byte_order_mark import without_byte_order_mark
+from trionet.cli.ending import DONE, FAILED
 from trionet.errors import BadLine, system_reason
 from trionet.lines import Line, LineDecoder
 from trionet.program.descriptors import write_all
 from trionet.text.safe import safe_text
-
-# The same as in `trionet.cli.running`, which would load Trio.
-DONE = 0
-FAILED = 1
 
 _READ_SIZE = 65536
 
@@ -32,7 +29,7 @@ _READ_SIZE = 65536
 def evaluate_one(expression: str, precision: int) -> int:
     """Print the result of an expression, or why it has none.
 
-    That nobody reads the output any more is not an error; a full device is.
+    It is an error if the device is full, but not if nobody reads the output any more.
 
     Args:
         expression: what to calculate.

@@ -22,7 +22,7 @@ from trionet.errors import system_reason
 from trionet.lines import MAX_LINE
 
 # Some 5,000 operations of usual length. (bash keeps 500 lines.) A file that has grown to twice this
-# size is cut to it, so that it is seldom rewritten.
+# size is cut to it, so that it is rarely rewritten.
 MAX_BYTES = 65536
 
 # How long to wait for another program's lock. A program holds the lock for one write, which takes
@@ -54,9 +54,9 @@ class KeptHistory(History):
     an error if the file cannot be read or written: then only this run knows what was typed.
 
     Args:
-        path: the file. It is made, with its folders and for its user alone, once there is something
-            to keep. ``None``: there is no place for it.
-        on_failure: is called once, with one line, if the history cannot be kept.
+        path: the file. It is made once there is something to keep, with its folders, readable by
+            the user alone. ``None``: there is no place for it.
+        on_failure: called once, with one line, if the history cannot be kept.
     """
 
     def __init__(self, path: Path | None, *, on_failure: Callable[[str], object]) -> None:

@@ -1,4 +1,4 @@
-"""`trionet chat history`: what a history file has, without a server. It loads no Trio."""
+"""`trionet chat history`: show what is in a history file, without a server. It loads no Trio."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history import upkeep
 from trionet.chat.history.upkeep import Selection
 from trionet.chat.room_names import LOBBY
+from trionet.cli.ending import DONE, FAILED
 from trionet.errors import TrionetError, system_reason
 from trionet.program.descriptors import write_all
 from trionet.text.safe import safe_text
-
-# The same as in `trionet.cli.running`, which would load Trio.
-DONE = 0
-FAILED = 1
 
 # How many events are printed at a time.
 _EVENTS = 500
@@ -63,13 +60,17 @@ def _counted(count: int, thing: str) -> str:
 
 
 def parse_since(text: str, now: datetime | None = None) -> int:
-    """Read a time: so long ago (`90s`, `10m`, `2h`, `3d`), or in UTC (`2026-11-28T02:35:00Z`).
+    """Read a time: how long ago (`90s`, `10m`, `2h`, `3d`), or in UTC (`2026-11-28T02:35:00Z`).
+
+    Args:
+        text: the time, as a user writes it.
+        now: the present; default: what the clock says.
 
     Returns:
         The time, in milliseconds since 1970, UTC.
 
     Raises:
-        ValueError: it is no time.
+        ValueError: it is not a time.
     """
     now = now or datetime.now(UTC)
     if ago := _AGO.fullmatch(text):
@@ -79,7 +80,7 @@ def parse_since(text: str, now: datetime | None = None) -> int:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 90s, 10m, 2h, 3d or 2026-11-28T02:35:00Z"
+            f"{text!r} is not a time: write 90s, 10m, 2h, 3d or 2026-11-28T02:35:00Z"
         ) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
@@ -114,7 +115,7 @@ def _parts(events: Iterable[RoomEvent]) -> Iterator[list[RoomEvent]]:
 
 
 def _as_text(event: RoomEvent) -> bytes:
-    """Return the lines of an event as the console shows them, behind the local time."""
+    """Return the lines of an event as the console shows them, each after the local time."""
     time = datetime.fromtimestamp(event.time / 1000).astimezone()
     begin = f"[{time:%Y-%m-%d %H:%M:%S}] "
     if event.room != LOBBY:

@@ -25,16 +25,16 @@ from prompt_toolkit.layout.controls import BufferControl, GetLinePrefixCallable,
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.layout.screen import Char
 
-# A joiner beside a picture, or the wish for a coloured one behind it. In Indic scripts joiners are
-# a part of the spelling, and stay.
+# A joiner next to a picture, or the selector after it that asks for colour. In Indic scripts
+# joiners are part of the spelling, and stay.
 _PICTURE = "[\u2190-\u2bff\U0001f000-\U0001ffff\ufe0f]"
 _JOINS = re.compile(f"(?<={_PICTURE})[\u200d\ufe0f]|\u200d(?={_PICTURE})")
 
-# No terminal gives it a column or joins what is beside it.
+# No terminal gives it a column, or joins its neighbours.
 _ZWNJ = "\u200c"
 
-# The letters that make a flag, as wide letters; the tones of skin, as a square. Each is two columns
-# wide by itself.
+# The letters that make a flag become wide letters, and skin tones become a square. Each is two
+# columns wide by itself.
 _ALONE = {0x1F1E6 + at: chr(0xFF21 + at) for at in range(26)}
 _ALONE |= dict.fromkeys(range(0x1F3FB, 0x1F400), "\U0001f7eb")
 
@@ -60,7 +60,7 @@ class EmojiInParts(Processor):
 
 
 def count_rows_as_drawn(control: BufferControl) -> None:
-    """Have prompt_toolkit give each line in a control as many rows as the line will fill."""
+    """Make prompt_toolkit give each line in a control as many rows as the line fills."""
     create = control.create_content
 
     def create_content(width: int, height: int, preview_search: bool = False) -> UIContent:
@@ -86,7 +86,7 @@ class _Content(UIContent):
         get_line_prefix: GetLinePrefixCallable | None,
         slice_stop: int | None = None,
     ) -> int:
-        """Return how many rows a line fills, or its part up to the cursor and with it."""
+        """Return how many rows a line fills, or its part up to and including the cursor."""
         key = lineno, width, slice_stop
         if key not in self._line_heights_cache:
             text = fragment_list_to_text(self.get_line(lineno))

@@ -7,10 +7,8 @@ For example, after a mistake the line comes back as if selected, and the next ke
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +24,7 @@ from prompt_toolkit.output import Output
 
 from trionet.cli.input_rows import EmojiInParts, count_rows_as_drawn
 from trionet.cli.keyboard import ENTER_WITHIN_PASTE, Keyboard
+from trionet.cli.suspending import send_to_job
 
 TAB = "    "
 
@@ -174,12 +173,5 @@ class _ReverseVideo(Processor):
 
 
 def send_signal_of(key: Keys) -> None:
-    """Send the signal of a key as the terminal would: to every process in the foreground."""
-    number = SIGNAL_KEYS[key]
-    with suppress(OSError):
-        if os.tcgetpgrp(0) == os.getpgrp():
-            os.killpg(os.getpgrp(), number)
-            return
-    # This is not our controlling terminal, so it has no job control for us.
-    if number != signal.SIGTSTP:
-        os.kill(os.getpid(), number)
+    """Send the signal of a key as the terminal would."""
+    send_to_job(SIGNAL_KEYS[key])

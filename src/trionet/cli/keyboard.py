@@ -44,7 +44,7 @@ class Keyboard(Vt100Input):
 
     A terminal with bracketed paste marks where a paste begins and ends. Any other sends the lines
     as if somebody typed them, only faster. So two line ends that arrive at once, or one with text
-    behind it, count as a paste, with an Enter for its last line end.
+    after it, count as a paste, with an Enter for its last line end.
 
     Args:
         stdin: a terminal.

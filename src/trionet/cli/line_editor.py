@@ -22,6 +22,7 @@ from trionet.cli.input_rows import drawn_width
 from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
 from trionet.cli.prompt_thread import Prompt, PromptThread
+from trionet.cli.suspending import job_signals, stop, stop_in_background
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
 # How long the terminal has to show the last lines, or to remove the prompt. One that stands still
@@ -166,10 +167,7 @@ class LineEditor:
 
     async def obey_signals(self) -> None:
         """Suspend and resume with the program, and redraw when the terminal's size changes."""
-        numbers = [signal.SIGWINCH, signal.SIGCONT]
-        if signal.getsignal(signal.SIGTSTP) != signal.SIG_IGN:
-            numbers.append(signal.SIGTSTP)
-        with trio.open_signal_receiver(*numbers) as signals:
+        with trio.open_signal_receiver(*job_signals(), signal.SIGWINCH) as signals:
             async for number in signals:
                 if number == signal.SIGWINCH:
                     self._thread.resize()
@@ -183,19 +181,15 @@ class LineEditor:
         self._thread.leave_screen(lambda: self._token.run_sync_soon(has_left.set))
         await self._wait_unless_still(has_left)
         self._thread.restore_modes()
-        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        # The program is suspended here, unless there is nobody to resume it.
-        signal.raise_signal(signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, ours)
+        stop()
         self._resume()
 
     def _resume(self) -> None:
         if is_in_foreground():
             self._thread.enter_screen()
         else:
-            # The shell resumed the program by `bg` and has the terminal. Stop until the next
-            # SIGCONT, like any program that reads from its terminal in the background.
-            signal.raise_signal(signal.SIGTTIN)
+            # The shell resumed the program by `bg` and has the terminal.
+            stop_in_background()
 
     async def _wait_unless_still(self, event: trio.Event) -> None:
         """Wait for the thread, but give up once the terminal has stood still for a second."""

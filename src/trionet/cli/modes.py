@@ -19,9 +19,13 @@ class TerminalModes:
 
     The line editor restores them itself; this is for when it cannot. If standard input is not a
     terminal, nothing is saved and nothing restored.
+
+    Attributes:
+        end: what ends, on the terminal, all that was begun there.
     """
 
     def __init__(self) -> None:
+        self.end = _END_OF_PASTE_MODE
         self._saved = _modes()
 
     def restore(self) -> bool:
@@ -44,7 +48,7 @@ class TerminalModes:
             # Opened anew, so that the descriptors of other programs do not become non-blocking.
             with suppress(OSError):
                 fd = os.open(os.ttyname(0), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-                os.write(fd, _END_OF_PASTE_MODE)
+                os.write(fd, self.end)
 
 
 def _modes() -> list[Any] | None:

@@ -1,8 +1,8 @@
-"""Options that are numbers: the table of limits, and the parser that checks a value.
+"""What several commands share: the table of limits, the other common options, and their checks.
 
 `LIMIT_OPTIONS` has one row for each limit that the command line can set. From it `takes_limits`
 makes the options of the two serve commands, and hands the commands one `Limits` object. So a new
-option is a new row here, besides its field and bound in `trionet.limits`.
+limit is one more row here, besides its field and bound in `trionet.limits`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class LimitOption(NamedTuple):
             is ``None``.
         metavar: the placeholder for the value in the help.
         help: its sentence in the help.
-        services: the services whose serve command has the option.
+        services: the services whose serve command has the option; ``run``: the command `run`.
     """
 
     option: str
     name: str
     metavar: str
     help: str
-    services: Sequence[str] = ("calc", "chat")
+    services: Sequence[str] = ("calc", "chat", "run")
 
 
 # In the order in which the help shows them.
@@ -72,14 +72,14 @@ LIMIT_OPTIONS = (
         "rate",
         "LINES_PER_SECOND",
         "Lines a second from one client; more are slowed. 0: no limit.",
-        services=("chat",),
+        services=("chat", "run"),
     ),
     LimitOption(
         "--burst",
         "burst",
         "LINES",
         "Lines that one client may send at once, with --rate.",
-        services=("chat",),
+        services=("chat", "run"),
     ),
     LimitOption(
         "--handshake-timeout",
@@ -91,7 +91,7 @@ LIMIT_OPTIONS = (
         "--login-timeout",
         "login_timeout",
         "SECONDS",
-        "Time until a name is accepted. 0: no limit.",
+        "Time for a first line, or until a name is accepted. 0: no limit.",
     ),
     LimitOption(
         "--idle-timeout",
@@ -124,7 +124,7 @@ def takes_limits(
     and with one keyword for each row of the table that is not a field of `Limits`.
 
     Args:
-        service: ``calc`` or ``chat``; only the rows for this service count.
+        service: ``calc``, ``chat`` or ``run``; only the rows for this service count.
         defaults: the limits without any option. The help shows them.
         table: the rows.
     """
@@ -171,7 +171,7 @@ def _parameter(row: LimitOption, defaults: Limits) -> inspect.Parameter:
 
 
 def number_parser(bound: Bound) -> Callable[[object], float]:
-    """Return a function that reads a number within bounds; any other value is a usage error."""
+    """Return a parser for an option: it reads a number within bounds, or makes a usage error."""
 
     def parse(value: object) -> float:
         # typer parses default values too, and those are numbers already.
@@ -181,3 +181,29 @@ def number_parser(bound: Bound) -> Callable[[object], float]:
             raise typer.BadParameter(str(error)) from None
 
     return parse
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listening on ...`.")]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Who you are; asked for on a terminal.", show_default=False),
+]
+
+
+def check_name(name: str | None) -> None:
+    """Check that there is a name, or a terminal to ask for one on.
+
+    Raises:
+        typer.BadParameter: there is neither.
+    """
+    from trionet.cli.user_interface import is_input_terminal
+
+    if name is None and not is_input_terminal():
+        raise _NameMissing("there is no terminal to ask for a name on: give one with --name")
+
+
+class _NameMissing(typer.BadParameter):
+    """A usage error in a sentence of its own, without "Invalid value for" in front of it."""
+
+    def format_message(self) -> str:
+        return self.message

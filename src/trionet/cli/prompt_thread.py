@@ -46,8 +46,8 @@ class Prompt:
 
     Attributes:
         text: what is shown before the line.
-        deliver: is called in the loop's thread with the line, or ``None`` when the input has ended,
-            and with whether the line belongs to a paste that continues behind it.
+        deliver: called in the loop's thread with the line, or ``None`` when the input has ended,
+            and with whether the line belongs to a paste that continues after it.
         default: what the line contains at first.
         is_kept: whether the line goes into the history.
         is_cancelled: whether the question was taken back.
@@ -78,7 +78,7 @@ class PromptThread:
         )
         self._raw = self._keyboard.raw_mode()
         self._pending = PendingLines()
-        # Is set when there is something to print, or again a reason to try.
+        # Set when there is something to print, or when printing may work again.
         self._must_print = asyncio.Event()
         self._prompts: asyncio.Queue[Prompt | None] = asyncio.Queue()
         self._prompt: Prompt | None = None
@@ -109,7 +109,7 @@ class PromptThread:
         self._call(self._cancel, prompt)
 
     def end(self) -> None:
-        """Print what is waiting, leave the terminal as it was, and have `run` return."""
+        """Print what is waiting, leave the terminal as it was, and make `run` return."""
         self._call(self._end)
 
     def resize(self) -> None:
@@ -120,7 +120,7 @@ class PromptThread:
         """Remove the prompt and leave the terminal as it was, until `enter_screen`.
 
         Args:
-            done: is called in the loop's thread afterwards.
+            done: called in the loop's thread afterwards.
         """
         self._call(self._leave_screen, done)
 
@@ -151,7 +151,7 @@ class PromptThread:
         """Ask and print until `end`. Blocks.
 
         Args:
-            started: is called in this thread once the other methods can be called.
+            started: called in this thread once the other methods can be called.
         """
         asyncio.run(self._run(started))
 
@@ -234,7 +234,7 @@ class PromptThread:
         """Print above the prompt, and return whether the prompt had to be redrawn."""
         app = self._app
         if self._is_stopped or self._is_resizing():
-            # `_enter_screen` or `_resize` will have it printed.
+            # `_enter_screen` or `_resize` will print it.
             return False
         if app is None:
             # Between Enter and the last drawing of the prompt the cursor is still in the line.
@@ -288,7 +288,7 @@ class PromptThread:
         app = self._app
         if app is not None:
             app.renderer.erase()
-        # A key that was pressed just now has the prompt drawn once more.
+        # A key that was pressed just now makes prompt_toolkit draw the prompt once more.
         self._screen.is_muted = True
         self._raw.__exit__(None, None, None)
         done()

@@ -27,7 +27,7 @@ _MAX_QUESTIONS = 8
 
 
 async def rows_higher(app: Any, output: Output, state: LineState) -> int:
-    """Return how many rows higher a prompt begins than it was drawn, for the width of now.
+    """Return how many rows higher a prompt begins than it was drawn, at the present width.
 
     Args:
         app: the prompt.
@@ -66,16 +66,16 @@ def rows_added(
         under: the width of the character under the cursor.
         columns: how many columns the terminal has now.
         column: the cursor's column now, from 0; ``None`` if the terminal does not say.
-        blank: how many columns before the cursor were left blank, behind all that was drawn. Some
+        blank: how many columns before the cursor were left blank, after all that was drawn. Some
             terminals move a cursor that stands there to the end of what was drawn.
     """
     above = sum(_broken(row, columns)[0] for row in rows[:-1])
     for own_row in (rows[-1], rows[-1][: len(rows[-1]) - blank]):
         own, end = _broken(own_row, columns)
         if column == 0 and end + under > columns:
-            # The cursor stands where the next character begins, and not behind the last column.
+            # The cursor stands where the next character begins, and not after the last column.
             return above + own + 1
-        # Some terminals count a cursor behind the last column as one column further.
+        # Some terminals count a cursor after the last column as one column further.
         if column is not None and min(column, columns - 1) == min(end, columns - 1):
             return above + own
     # The terminal cuts rows, or is too simple to do anything else.
@@ -125,7 +125,7 @@ def cell_widths(row: dict[int, Char], end: int | None = None) -> list[int]:
     widths: list[int] = []
     x = 0
     while x < end:
-        # Under the second half of a wide character there is none.
+        # There is no character under the second half of a wide one.
         widths.append(max(row[x].width, 1))
         x += widths[-1]
     return widths

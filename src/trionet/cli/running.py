@@ -13,7 +13,7 @@ from typing import Self
 import trio
 import typer
 
-from trionet.cli.ending import SIGNALLED, Ended, die_of
+from trionet.cli.ending import DONE, FAILED, SIGNALLED, Ended, die_of
 from trionet.cli.modes import TerminalModes
 from trionet.errors import TrionetError
 from trionet.lines import Line
@@ -24,9 +24,6 @@ from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import logging_to, lost_output, stamped, tell_lost_output
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.text.safe import safe_text
-
-DONE = 0
-FAILED = 1
 
 # The signals that end a client in good order. If one did not, it could leave a terminal without
 # echo.
@@ -43,12 +40,12 @@ _SIGQUIT = getattr(signal, "SIGQUIT", None)
 # no reader any more: several round trips around the world.
 _LEAVE_SECONDS = 1.0
 
-# When the client is ended, whatever it is doing: later than its leaving and the last second that
-# its outputs have.
+# After this long the client is ended, whatever it is doing. That is longer than it has to leave and
+# its outputs have to end, together.
 _STUCK_SECONDS = 3.0
 
-# A joiner behind a letter, and a stack of marks, some of them beyond U+10000: `safe_text` needs all
-# of its patterns and tables for them.
+# A joiner after a letter, and a stack of marks, some of them beyond U+10000: for these `safe_text`
+# needs all of its patterns and tables.
 _UNUSUAL = "\u0647\u200d." + 5 * "\u0301\U0001d167"
 
 
@@ -288,6 +285,7 @@ async def serve_until_signalled(
     *,
     network: object = None,
     prepare: Callable[[], object] = lambda: None,
+    on_announced: Callable[[str], object] = lambda _line: None,
 ) -> None:
     """Run a server: announce it, drain it on the first signal, end it at once on the second.
 
@@ -295,19 +293,25 @@ async def serve_until_signalled(
         serve: passes a `trionet.Server` to its ``task_status``.
         runtime: where the server is announced and logged, and its signals.
         network: its certificates are reloaded on SIGHUP; default: there are none.
-        prepare: does slow work beforehand that would delay everybody when the first client needs
-            it; default: nothing.
+        prepare: does slow work beforehand, which would otherwise delay everybody when the first
+            client needs it; default: nothing.
+        on_announced: called with each line that announces the server; default: nothing.
     """
     prepare_many_descriptors()
     # The first unusual text compiles patterns, and nobody is served meanwhile: 4 to 10 ms.
     safe_text(_UNUSUAL)
     prepare()
     # What is loaded now stays, so a full collection need not examine it: one took 36 ms, in which
-    # nobody is served. And a server makes next to no garbage in cycles: to look for it every 700
+    # nobody is served. And a server makes next to no garbage in cycles: looking for it every 700
     # objects (Python's default) cost 3 % of a request.
     gc.freeze()
     gc.set_threshold(10_000)
     runtime.signals.ending = ending = Ending()
+
+    def show(line: str) -> None:
+        runtime.out.print(line)
+        on_announced(line)
+
     await serving.serve_until_signalled(
-        serve, ending, show=runtime.out.print, tell=runtime.log, network=network
+        [serve], ending, show=show, tell=runtime.log, networks=[network]
     )

@@ -1,9 +1,9 @@
 """Break a line into the rows of a terminal, with all rows but the first indented.
 
-A terminal breaks a long line wherever it likes, and the rest begins at the left edge. So whoever
-pads a message with spaces can put text there that looks like a notice from the server. The rows
-made here never begin with what a peer wrote; the first one begins with what the server put before
-the message.
+A terminal breaks a long line wherever it likes, and the rest begins at the left edge. So anybody
+can pad a message with spaces until text that looks like a notice from the server stands there. The
+rows made here never begin with what a peer wrote; the first one begins with what the server put
+before the message.
 """
 
 from __future__ import annotations

@@ -57,14 +57,15 @@ async def lingering_close(
     Args:
         stream: the stream.
         seconds: how long to wait for the peer's end once everything has arrived, counted anew
-            whenever the peer sends something; if the stream cannot tell what has arrived, how long
-            to linger in all.
-        stall_seconds: how long to wait while nothing more arrives although something is missing.
-        total_seconds: how long to linger at most.
-        input_ended: whether the peer's end of input was already read.
+            whenever the peer sends something; default 2. If the stream cannot tell what has
+            arrived: how long to linger in all.
+        stall_seconds: how long to wait while nothing more arrives although something is missing;
+            default 30.
+        total_seconds: how long to linger at most; default 60.
+        input_ended: whether the peer's end of input was already read; default ``False``.
         on_settled: called once with the number of bytes not known to have arrived: with 0 as soon
             as everything has arrived, or if the stream cannot tell; otherwise when the stream is
-            closed. What it raises is raised here, once the stream is closed.
+            closed. What it raises is raised here, once the stream is closed. Default ``None``.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong kind; the message says what to write. The

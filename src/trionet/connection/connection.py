@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 
-from trionet.abc import CallsOnInput
+from trionet.abc import CallsOnInput, Framed, Framing
 from trionet.checks import check_choice, check_limits, check_stream
 from trionet.connection.at_once import Answer, AtOnce
 from trionet.connection.broken import is_broken
 from trionet.connection.closing import linger_and_close, unarrived_of
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
+from trionet.connection.goodbyes import code_of
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import Opening
 from trionet.connection.outbox import Outbox
@@ -36,6 +38,10 @@ from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, LineRejected, Notice
+from trionet.text.safe import safe_text
+
+if TYPE_CHECKING:
+    from trionet.running_server import Server
 
 # Bytes received at a time from a peer that has not logged in: enough for a name and a few lines.
 # Whatever such a peer sends, it costs some 10 KiB; the rest of its input waits in the kernel.
@@ -60,15 +66,25 @@ class Connection(PeerDeadlines):
         name: who the peer is, once `identify` was called; ``None`` before.
         outbox: what goes to the peer. Everything that is sent passes through it, in order.
         stream: the stream under both, for what they do not cover. Do not send on it.
+        server: the `Server` that it belongs to; ``server.state`` is what the lifespan has made.
+        state: a namespace for what the service keeps about this peer:
+            ``connection.state.room = "builds"``. Empty at first.
         opened_at: when it was opened, on the Trio clock.
+        bytes_in: bytes received from the peer so far.
+        bytes_out: bytes sent to the peer so far.
+        waiting: bytes that wait for the peer; see `Limits.max_waiting`.
+        closed_because: what `close` was given; ``None``: it was not called.
     """
 
     __slots__ = (
         "_deadlines",
         "_encode_notice",
         "_on_identified",
+        "_state",
+        "closed_because",
         "id",
         "peer",
+        "server",
     )
 
     def __init__(
@@ -86,6 +102,7 @@ class Connection(PeerDeadlines):
         identifies: bool = False,
         on_identified: Callable[[Connection, str], object] | None = None,
         opening: Opening | None = None,
+        server: Server | None = None,
     ) -> None:
         if (
             type(limits) is not Limits
@@ -106,6 +123,10 @@ class Connection(PeerDeadlines):
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
+        # Only a connection that some other code made by hand has none.
+        self.server = cast("Server", server)
+        self.closed_because: str | None = None
+        self._state: SimpleNamespace | None = None
         self.lines = _line_reader(
             stream,
             limits,
@@ -117,8 +138,14 @@ class Connection(PeerDeadlines):
         )
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
+        wire: trio.abc.SendStream = stream
+        framing: Framing | None = None
+        if hasattr(stream, "framing"):
+            framed = cast(Framed, stream)
+            wire, framing = framed.wire, framed.framing
+            framed.max_line = longest_line(limits, opening)
         self.outbox = Outbox(
-            stream,
+            wire,
             nursery,
             max_waiting=limits.max_waiting,
             when_slow=when_slow,
@@ -126,8 +153,11 @@ class Connection(PeerDeadlines):
             on_overflow=self._give_up if when_slow is WhenSlow.DISCONNECT else None,
             on_blocked=self._watch if limits.write_timeout else None,
             deferred=deferred,
+            framing=framing,
             is_checked=True,
         )
+        if framing is not None:
+            cast(Framed, stream).answer_with(self.outbox.put_frame)
         self._watch()
 
     def __repr__(self) -> str:
@@ -138,6 +168,29 @@ class Connection(PeerDeadlines):
             f"<Connection with {who}, {state}, {lines.lines_in} lines in, "
             f"{outbox.lines_out - outbox.dropped} out, {outbox.waiting} bytes waiting>"
         )
+
+    @property
+    def state(self) -> SimpleNamespace:
+        """What the service keeps about this peer."""
+        # Made when it is first used: most services keep what they need in their handler.
+        if self._state is None:
+            self._state = SimpleNamespace()
+        return self._state
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received from the peer so far."""
+        return self.lines.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes sent to the peer so far."""
+        return self.outbox.bytes_out
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for the peer."""
+        return self.outbox.waiting
 
     async def send(self, *lines: str) -> None:
         """Send lines behind everything that waits in the outbox, and wait until they are sent.
@@ -162,7 +215,12 @@ class Connection(PeerDeadlines):
         this with a `trionet.LineRejected` for each bad line that it wants to answer. With a
         `trionet.Hub` it hands the encoded notice to `Hub.tell_lines` instead.
         """
-        self.outbox.put(self._encode_notice(notice))
+        if getattr(self.stream, "is_open", True):
+            self.outbox.put(self.encoded(notice))
+
+    def encoded(self, notice: Notice) -> bytes:
+        """Return the lines that tell a notice, in the service's wire format."""
+        return self._encode_notice(notice)
 
     def speak(self, encode_notice: EncodeNotice) -> None:
         """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.
@@ -211,7 +269,7 @@ class Connection(PeerDeadlines):
                 all lines again.
 
         Raises:
-            TypeError: `answer` is no ordinary function with one argument.
+            TypeError: `answer` is not an ordinary function with one argument.
         """
         if answer is not None and not callable(answer):
             check_callback("answer", answer)
@@ -230,11 +288,17 @@ class Connection(PeerDeadlines):
     def _watch(self) -> None:
         self._deadlines.watch(self)
 
-    async def finish_sending(self) -> None:
-        """Take no more input and no more output, and send what waits. The server calls it.
+    async def finish_sending(self, *, has_handler_failed: bool = False) -> None:
+        """Take no more input or output, and send what waits. The server calls it.
+
+        Args:
+            has_handler_failed: where a peer is told a reason, it is this.
 
         Cancellation: some of it may not be sent, and the outbox stays open.
         """
+        if hasattr(self.stream, "framing"):
+            code = code_of(self.lines.end, has_handler_failed=has_handler_failed)
+            self.outbox.put_frame(cast(Framed, self.stream).goodbye(code))
         self.lines.stop()
         await self.outbox.flush()
         self.outbox.close()
@@ -251,8 +315,41 @@ class Connection(PeerDeadlines):
         # If the handler uses the stream itself, neither the outbox nor the reader has noticed.
         return self.outbox.broken or self.lines.end is not None or is_broken(self.stream)
 
-    async def close(self, on_settled: Callable[[int], object] | None = None) -> None:
-        """Close so that nothing on its way is lost. The server calls it.
+    async def close(self, reason: str = "this side closed the connection") -> None:
+        """End the conversation from this side, once what waits for the peer is sent.
+
+        The handler may call it, and so may any other task of the service, such as that of an
+        operator who looks through ``server.connections``. The input ends: ``connection.lines`` hand
+        out nothing more, not even lines that have been received. What waits is sent, and what
+        is put later is dropped. The connection is closed when its handler returns. The handler is
+        not cancelled, but finds the end of its lines, or a ``trio.ClosedResourceError`` when it
+        sends, which it may let through.
+
+        Args:
+            reason: why, in words for the log: it stands in the `trionet.Closed` event. The peer is
+                not told; send it a line beforehand. Of several calls the first counts.
+
+        Raises:
+            TypeError: it is not a ``str``.
+
+        Cancellation: the input has ended all the same, and what waits is still being sent.
+
+        Always a checkpoint. It takes no longer than the peer takes for what waits, and not longer
+        than `Limits.write_timeout` after the peer has stopped reading.
+        """
+        if not isinstance(reason, str):
+            raise TypeError(f"a reason is a text, such as 'kicked by Ann', not {shown(reason)}")
+        if self.closed_because is None:
+            self.closed_because = safe_text(reason)
+        self.lines.stop()
+        self.lines.discard()
+        try:
+            await self.outbox.flush()
+        finally:
+            self.outbox.close()
+
+    async def linger(self, on_settled: Callable[[int], object] | None = None) -> None:
+        """Close the stream so that nothing on its way is lost. The server calls it.
 
         Args:
             on_settled: see `trionet.lingering_close`.
@@ -268,6 +365,11 @@ class Connection(PeerDeadlines):
             input_ended=end is not None and end.peer_has_ended,
             on_settled=on_settled,
         )
+
+
+def longest_line(limits: Limits, opening: Opening | None) -> int:
+    """Return how many bytes the longest line of a peer may have."""
+    return limits.max_line if opening is None else max(limits.max_line, opening.max_line)
 
 
 def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:

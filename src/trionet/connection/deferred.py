@@ -31,8 +31,8 @@ import trio
 from trionet.abc import Holding
 from trionet.transport.readiness import WOKEN
 
-# Sends are deferred if at least so many tasks were woken together. With two, a request took as long
-# as without deferring, or 2 % longer.
+# Sends are deferred if at least this many tasks were woken together. With two, a request took as
+# long as without deferring, or 2 % longer.
 LEAST_WOKEN: float = 3
 
 # For the tests of trionet itself: this variable of the environment defers always or never.
@@ -74,7 +74,7 @@ class DeferredSends:
         self._since = 0.0
 
     def begin(self, woken: int, *, flushes: bool = False) -> None:
-        """Note that so many connections are served now, one after the other. Never a checkpoint.
+        """Note that this many connections are served now, one by one. Never a checkpoint.
 
         Args:
             woken: how many.

@@ -1,4 +1,4 @@
-"""The TLS handshake of a connection that a server has accepted.
+"""The handshake of a connection that a server has accepted: TLS, HTTP, or both.
 
 The server's task for the connection calls `shake_hands` before the handler. A listener only
 accepts, so a peer that never answers holds up nobody else's handshake.
@@ -17,6 +17,11 @@ from trionet.errors import ReceiveInterrupted
 from trionet.notices import ServerClosing
 
 _TOO_LONG = "it took too long"
+
+
+def has_handshake(stream: object) -> bool:
+    """Tell whether a stream has a handshake to make."""
+    return hasattr(stream, "do_handshake")
 
 
 async def shake_hands(connection: Connection, deadlines: Deadlines, seconds: float) -> str | None:

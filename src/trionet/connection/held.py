@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from trionet.abc import Framing
 from trionet.connection.counted import Counted
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.linequeue import SMALL, LineQueue
@@ -28,6 +29,7 @@ class Holds(Counted):
         direct: see `trionet.Outbox`.
         max_waiting: bytes that may wait.
         deferred: the sends that are put off; ``None``: none are.
+        framing: how lines stand in what is sent; ``None``: as they are.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class Holds(Counted):
         "_queue",
         "broken",
         "direct",
+        "framing",
     )
 
     def __init__(
@@ -47,8 +50,10 @@ class Holds(Counted):
         *,
         max_waiting: int,
         deferred: DeferredSends | None,
+        framing: Framing | None,
     ) -> None:
         super().__init__()
+        self.framing = framing
         self.direct = direct
         self._max_waiting = max_waiting
         self._deferred = deferred
@@ -80,11 +85,12 @@ class Holds(Counted):
         """Send what is held until the end of a round. Never a checkpoint."""
         if self._held:
             lines, self._held = self._held, b""
+            data = lines if self.framing is None else self.framing.wrap(lines)
             self.direct, self._aside = self._aside, None
-            sent = self._sent(self.direct, lines) if self.direct is not None else 0
-            self._bytes += len(lines)
-            if sent != len(lines):
-                self.keep(lines, lines.count(b"\n"), sent)
+            sent = self._sent(self.direct, data) if self.direct is not None else 0
+            self._bytes += len(data)
+            if sent != len(data):
+                self.keep(data, lines.count(b"\n"), sent)
 
     def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
@@ -113,7 +119,7 @@ class Holds(Counted):
             self.give_up()
             return 0
 
-    def keep(self, lines: bytes, count: int, sent: int) -> None:
+    def keep(self, data: bytes, count: int, sent: int) -> None:
         """Keep what was not sent; see `trionet.Outbox`."""
         raise NotImplementedError
 

@@ -20,6 +20,7 @@ class InputEnd(enum.Enum):
     RESET = "the peer reset the connection"
     VANISHED = "the peer stopped answering"
     UNENDING = "the peer sent no end of line"
+    PROTOCOL = "the peer broke the WebSocket protocol"
     HTTP = "the peer sent an HTTP request"
     STOPPED = "this side stopped reading"
     SLOW = "the peer reads too slowly"
@@ -52,8 +53,10 @@ def end_of_input(stream: object) -> InputEnd:
     """Return why the input has ended, for a stream that returned no more bytes.
 
     Over TLS, this tells an end that the peer has announced from one that anybody on the way can
-    cause.
+    cause; over a WebSocket, from one that is the answer to a peer's mistake.
     """
+    if getattr(stream, "has_failed", False):
+        return InputEnd.PROTOCOL
     return InputEnd.TRUNCATED if getattr(stream, "is_truncated", False) else InputEnd.EOF
 
 

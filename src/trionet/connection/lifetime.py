@@ -15,13 +15,16 @@ import trio
 from trionet.connection.closing import close_at_once, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.handshake import shake_hands
+from trionet.connection.handshake import has_handshake, shake_hands
 from trionet.connection.lingering import Lingerers
 from trionet.connection.outcome import closed, why_ended, why_failed
+from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
-from trionet.events import Closed
+from trionet.connection.statistics import Totals
+from trionet.events import Closed, Opened, Refused
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
+from trionet.notices import AddressFull
 
 
 class Lifetimes:
@@ -33,7 +36,9 @@ class Lifetimes:
         deadlines: the server's.
         places: where each connection that is served has taken a place.
         lingerers: the server's connections that are being closed.
-        report: called with each connection's end.
+        totals: adds up what the connections have counted.
+        report: called with each connection's end; and where there is a handshake, with the
+            beginning once that is made, or with why it was refused.
 
     Attributes:
         bounds_lingering: whether older connections that linger make room for newer ones; ``False``
@@ -47,6 +52,7 @@ class Lifetimes:
         "_places",
         "_report",
         "_seconds",
+        "_totals",
         "bounds_lingering",
     )
 
@@ -57,8 +63,9 @@ class Lifetimes:
         deadlines: Deadlines,
         places: Places,
         lingerers: Lingerers,
+        totals: Totals,
         *,
-        report: Callable[[Closed], object],
+        report: Callable[[Opened | Refused | Closed], object],
     ) -> None:
         self._handler = handler
         # How long a handshake may take.
@@ -66,6 +73,7 @@ class Lifetimes:
         self._deadlines = deadlines
         self._places = places
         self._lingerers = lingerers
+        self._totals = totals
         self._report = report
         self.bounds_lingering = True
 
@@ -76,7 +84,8 @@ class Lifetimes:
         """
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason, settle = "cut off", None
+        reason, settle, refused = "cut off", None, ""
+        is_opened = not has_handshake(connection.stream)
         try:
             try:
                 failed = no_handshake = None
@@ -85,7 +94,10 @@ class Lifetimes:
                 # behind the cancellation.
                 try:
                     no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
-                    if no_handshake is None:
+                    if no_handshake is None and not is_opened:
+                        is_opened = self._open(connection)
+                        refused = "" if is_opened else AddressFull.reason
+                    if no_handshake is None and not refused:
                         conversation = self._handler(connection)
                         if type(conversation) is not CoroutineType:
                             check_awaitable(self._handler, conversation)
@@ -97,13 +109,13 @@ class Lifetimes:
                 elif no_handshake is None:
                     reason = why_ended(connection)
                 else:
-                    reason = f"no handshake: {no_handshake}"
+                    refused = f"no handshake: {no_handshake}"
                     # Without a handshake nothing can be sent, not even that it took too long.
                     connection.outbox.give_up()
-                await connection.finish_sending()
+                await connection.finish_sending(has_handler_failed=failed is not None)
             finally:
                 # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(connection, reason)
+                settle = self._end(connection, reason, is_opened=is_opened, refused=refused)
             if not connection.is_done:
                 with self._lingerers.lingering(
                     connection.stream,
@@ -111,7 +123,7 @@ class Lifetimes:
                     host=self._places.host_of(connection.stream),
                     bounded=self.bounds_lingering,
                 ):
-                    await connection.close(settle)
+                    await connection.linger(settle)
         finally:
             try:
                 if settle is not None:
@@ -119,12 +131,29 @@ class Lifetimes:
             finally:
                 await close_at_once(connection.stream)
 
-    def _end(self, connection: Connection, reason: str) -> Callable[[int], None]:
+    def _open(self, connection: Connection) -> bool:
+        """Report that a connection is being served, if the host that it shows has a place left.
+
+        Returns:
+            Whether it is; otherwise the peer was told why not.
+        """
+        connection.peer = peer_of(connection.stream, connection.id)
+        if not self._places.move(connection):
+            connection.tell(AddressFull())
+            return False
+        self._report(Opened(id=connection.id, peer=connection.peer))
+        return True
+
+    def _end(
+        self, connection: Connection, reason: str, *, is_opened: bool, refused: str
+    ) -> Callable[[int], None]:
         """Free a connection's place.
 
         Args:
             connection: the connection, which is no longer served.
             reason: why.
+            is_opened: whether it was reported as being served.
+            refused: why not, if it was not.
 
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
@@ -138,8 +167,11 @@ class Lifetimes:
         connection.outbox.close()
         self._deadlines.forget(connection)
         self._places.free(connection)
+        self._totals.add(connection)
         seconds = trio.current_time() - connection.opened_at
-        reported = False
+        reported = not is_opened
+        if refused and not getattr(connection.stream, "is_quiet", False):
+            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused))
 
         def settle(unarrived: int) -> None:
             nonlocal reported

@@ -121,7 +121,7 @@ class Answering:
 
 
 def _encode_first(answers: list[str]) -> bytes:
-    """Return the answers in front of the first that is no line."""
+    """Return the answers before the first one that is not a line."""
     encoded = bytearray()
     try:
         for answer in answers:

@@ -15,6 +15,9 @@ The queue keeps hardly more memory alive than the lines that wait:
 - Each block remembers how many lines it holds, if its caller knows. Counting the line ends of what
   200 slow members drop took two thirds of a busy server's time: 1 ns for each byte.
 - Lines are taken one write at a time, and no more of them are joined than are likely to be sent.
+
+Where lines travel in frames (`trionet.abc.Framing`), all this holds for whole frames: a block is
+whole frames, and a frame of which the peer has nothing yet is dropped with all its lines.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from trionet.connection.missed_lines import MissedLines, TellMissed
+from trionet.abc import Framing, TellsMissed
+from trionet.connection.missed_lines import MissedLines
+from trionet.transport.boundaries import LINES
 
 # One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
@@ -40,8 +45,6 @@ _SLACK_PART = 16
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
 _LEAST = 4096
-
-_NEWLINE = 0x0A
 
 # The count of a block whose lines nobody has counted.
 _UNKNOWN = -1
@@ -73,6 +76,7 @@ class LineQueue:
         tell_missed: makes the lines that tell a peer what it missed.
         bound: bytes that are expected to wait at most. The queue keeps up to a thirty-second of
             that in memory after it is gone, and at least 4 KiB.
+        framing: how lines stand in what is put; default: as they are.
 
     Attributes:
         size: bytes that wait. A notice counts from the moment its sending begins.
@@ -81,6 +85,7 @@ class LineQueue:
     __slots__ = (
         "_blocks",
         "_counts",
+        "_framing",
         "_head",
         "_missed",
         "_part",
@@ -93,7 +98,10 @@ class LineQueue:
         "size",
     )
 
-    def __init__(self, tell_missed: TellMissed, bound: int = 1 << 20) -> None:
+    def __init__(
+        self, tell_missed: TellsMissed, bound: int = 1 << 20, *, framing: Framing = LINES
+    ) -> None:
+        self._framing = framing
         # How many bytes of the first block may be gone before the rest is copied.
         self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
@@ -109,14 +117,14 @@ class LineQueue:
         # How many lines each block holds, without those before _head; or _UNKNOWN.
         self._counts: deque[int] = deque()
         # Lines dropped between _started and _blocks, which the peer was not told about yet.
-        self._missed = MissedLines(tell_missed)
+        self._missed = MissedLines(tell_missed, framing)
         self._taken = _NOTHING
         # What the next write takes.
         self._wanted = PIECE
         self.size = 0
 
     def __bool__(self) -> bool:
-        return bool(self.size or self._missed.count)
+        return bool(self.size or self._missed)
 
     @property
     def kept(self) -> int:
@@ -142,9 +150,8 @@ class LineQueue:
             return self._put_newest(lines, count, limit)
         self.size += len(lines) - sent
         if sent:
-            cut = sent
-            if lines[sent - 1] != _NEWLINE:
-                cut = lines.index(b"\n", sent) + 1
+            cut = self._framing.end_from(lines, 0, sent)
+            if cut != sent:
                 self._started = bytes(lines[sent:cut])
                 self._telling = False
             if cut < len(lines):
@@ -169,7 +176,7 @@ class LineQueue:
         if len(started) - at > wanted:
             self._part = wanted
             return started[at : at + wanted]
-        missed = self._missed.take() if self._missed.count else None
+        missed = self._missed.take() if self._missed else None
         notice = missed.encode() if missed else b""
         begin = len(started) - at
         end = size = begin + len(notice)
@@ -206,12 +213,12 @@ class LineQueue:
             self._settle_started(sent)
             return
         self._taken = _NOTHING
+        # What was dropped meanwhile stood behind all of this.
+        kept = b"" if sent == len(data) else self._missed.take_kept()
         if sent > begin or sent == len(data):
             self.size += end - begin
             self._telling = sent < end
-            cut = max(sent, end)
-            if cut < len(data) and cut and data[cut - 1] != _NEWLINE:
-                cut = data.index(b"\n", cut) + 1
+            cut = self._framing.end_from(data, end, max(sent, end))
             self._started = data[sent:cut]
         else:
             # The peer has nothing of the notice yet, so make it again later, when it may have more
@@ -222,10 +229,16 @@ class LineQueue:
                 self._missed = missed
             self._started = data[sent:begin]
             cut = end
-        if cut < len(data):
+        if kept or cut < len(data):
             # It comes after what was taken. Lines of it may have been dropped meanwhile.
             if self._head:
                 self._blocks[0] = self._blocks[0][self._head :]
+                self._head = 0
+            if kept:
+                self._blocks.appendleft(kept)
+                self._counts.appendleft(0)
+                self.size += len(kept)
+        if cut < len(data):
             self._blocks.appendleft(data)
             self._counts.appendleft(_UNKNOWN)
             self._head = cut
@@ -246,7 +259,10 @@ class LineQueue:
             block = self._blocks[0]
             # Cut behind the line that holds the last byte of the excess.
             cut = self._head + excess
-            cut = len(block) if cut >= len(block) - slack else block.index(b"\n", cut - 1) + 1
+            if cut >= len(block) - slack:
+                cut = len(block)
+            else:
+                cut = self._framing.end_from(block, self._head, cut)
             count = self._count_of_first(cut)
             self._missed.add(count, block, self._head, cut)
             dropped += count
@@ -266,9 +282,10 @@ class LineQueue:
         What is taken counts as not sent, because nobody knows how much of it was.
         """
         self.settle(0)
-        dropped = sum(block.count(b"\n") for block in self._blocks)
+        count = self._framing.count
+        dropped = sum(count(block, 0, len(block)) for block in self._blocks)
         if self._blocks:
-            dropped -= self._blocks[0].count(b"\n", 0, self._head)
+            dropped -= count(self._blocks[0], 0, self._head)
         if not self._telling:
             dropped += self._started.count(b"\n", self._started_at)
         self._started, self._started_at = b"", 0
@@ -282,11 +299,12 @@ class LineQueue:
         """Drop all that can be dropped, and add as many of the last lines as may wait."""
         dropped = self.drop_oldest(self.size)
         room = limit - self.size
-        # Begin after the first newline that leaves no more than there is room for.
-        begin = lines.find(b"\n", max(0, len(lines) - room - 1)) + 1 if room > 0 else len(lines)
+        # Begin with the first line that leaves no more than there is room for.
+        framing, size = self._framing, len(lines)
+        begin = framing.end_from(lines, 0, size - room) if room > 0 else size
         if count is None:
-            count = lines.count(b"\n")
-        kept = lines.count(b"\n", begin)
+            count = framing.count(lines, 0, size)
+        kept = framing.count(lines, begin, size)
         skipped = count - kept
         self._missed.add(skipped, lines, 0, begin)
         if begin < len(lines):
@@ -302,14 +320,14 @@ class LineQueue:
         """Count the lines of the first block that end before `cut`, and take them off its count."""
         block, known = self._blocks[0], self._counts[0]
         if known == _UNKNOWN:
-            return block.count(b"\n", self._head, cut)
+            return self._framing.count(block, self._head, cut)
         # Count the shorter side.
         if cut == len(block):
             count = known
         elif len(block) - cut < cut - self._head:
-            count = known - block.count(b"\n", cut)
+            count = known - self._framing.count(block, cut, len(block))
         else:
-            count = block.count(b"\n", self._head, cut)
+            count = self._framing.count(block, self._head, cut)
         self._counts[0] = known - count
         return count
 
@@ -347,8 +365,7 @@ class LineQueue:
         count = self._counts.popleft()
         parts: list[bytes] = []
         while len(block) - begin > size:
-            end = block.rfind(b"\n", begin, begin + size) + 1
-            end = end or block.index(b"\n", begin + size) + 1
+            end = self._framing.last_end(block, begin, size)
             parts.append(bytes(block[begin:end]))
             begin = end
         if begin < len(block):

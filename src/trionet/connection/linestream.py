@@ -26,7 +26,7 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         max_line: content bytes that a line from the peer may have; default 65,536, because a
             server's line may list many names.
         max_unending: bytes without an end of line after which reading ends; default 1 MiB.
-        on_bad_line: see `LineReader`.
+        on_bad_line: see `LineReader`; default ``None``.
     """
 
     __slots__ = ("_sending",)

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from trionet.abc import Framing, Missing, TellsMissed
+from trionet.transport.boundaries import LINES
 
-from trionet.notices import Missing
-
-
-class TellMissed(Protocol):
-    """Makes the lines that tell a peer what it missed.
-
-    `trionet.connection.safe_notices.SafeNotices` implements it, and `MissedLines` uses it.
-    """
-
-    @property
-    def notes_lines(self) -> bool:
-        """Whether the lines that are dropped must be noted, and not only counted."""
-
-    def note(self, noted: Missing | None, lines: bytes, /) -> Missing | None:
-        """Note dropped lines, and return what has noted them."""
-
-    def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
-        """Return what has noted all that two have noted."""
-
-    def missed(self, count: int, noted: Missing | None, /) -> bytes:
-        """Return the lines that tell a peer what it missed."""
+# Bytes of answers to pings that stay although what was around them is dropped; beyond that, the
+# oldest go. The newest must be sent (RFC 6455, 5.5.3).
+_MOST_KEPT = 8192
 
 
 class MissedLines:
@@ -32,39 +15,61 @@ class MissedLines:
 
     Args:
         tell: makes the lines that tell the peer.
+        framing: how lines stand in what waits.
 
     Attributes:
         count: how many lines.
     """
 
-    __slots__ = ("_noted", "_tell", "count")
+    __slots__ = ("_framing", "_kept", "_noted", "_tell", "count")
 
-    def __init__(self, tell: TellMissed) -> None:
+    def __init__(self, tell: TellsMissed, framing: Framing = LINES) -> None:
         self.count = 0
         self._tell = tell
+        self._framing = framing
         self._noted: Missing | None = None
+        # What stood among the lines and could not be dropped.
+        self._kept = b""
+
+    def __bool__(self) -> bool:
+        return bool(self.count or self._kept)
 
     def add(self, count: int, block: bytes, begin: int, end: int) -> None:
         """Add the lines that are a part of a block."""
         self.count += count
         if count and self._tell.notes_lines:
-            # A whole block is handed on as it is: where a thousand members drop the same one, the
-            # format need not read it a thousand times.
-            lines = block if end - begin == len(block) else block[begin:end]
-            self._noted = self._tell.note(self._noted, bytes(lines))
+            lines = self._framing.lines_of(block, begin, end)
+            self._noted = self._tell.note(self._noted, lines)
+        if kept := self._framing.undroppable(block, begin, end):
+            self._keep(kept)
 
     def add_all(self, later: MissedLines) -> None:
         """Add lines that were missed later."""
         self.count += later.count
         self._noted = self._tell.joined(self._noted, later._noted)
+        self._keep(later._kept)
 
     def take(self) -> MissedLines:
         """Return all of them, to be told, and begin anew."""
-        taken = MissedLines(self._tell)
+        taken = MissedLines(self._tell, self._framing)
         taken.count, self.count = self.count, 0
         taken._noted, self._noted = self._noted, None
+        taken._kept, self._kept = self._kept, b""
         return taken
 
+    def take_kept(self) -> bytes:
+        """Return what could not be dropped, and keep it no more."""
+        kept, self._kept = self._kept, b""
+        return kept
+
     def encode(self) -> bytes:
-        """Return the lines that tell the peer."""
-        return self._tell.missed(self.count, self._noted)
+        """Return what the peer gets in place of the lines."""
+        if not self.count:
+            return self._kept
+        return self._kept + self._framing.wrap(self._tell.missed(self.count, self._noted))
+
+    def _keep(self, frames: bytes) -> None:
+        kept = self._kept + frames
+        if len(kept) > _MOST_KEPT:
+            kept = kept[self._framing.end_from(kept, 0, len(kept) - _MOST_KEPT) :]
+        self._kept = kept

@@ -17,8 +17,8 @@ from typing import ClassVar, cast
 
 import trio
 
-from trionet.abc import SendsDirectly
-from trionet.checks import check_choice, check_kind, check_stream
+from trionet.abc import Framing, SendsDirectly
+from trionet.checks import check_choice, check_kind, check_stream, shown
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.waiting import Waits
 from trionet.connection.when_slow import WhenSlow
@@ -50,6 +50,7 @@ class Outbox(Waits):
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait for the peer.
         deferred: the sends that the server puts off; ``None``: lines are sent at once.
+        framing: how lines stand in what is sent on the stream; default ``None``: as they are.
         is_checked: the caller knows that the other arguments are right, as a server does, which
             makes an outbox for each peer.
 
@@ -59,7 +60,8 @@ class Outbox(Waits):
 
     Attributes:
         direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
-            the next ones have to wait.
+            the next ones have to wait. It takes them as `framing` has them.
+        framing: as given.
         progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
         notices: turns what the peer missed into lines. It may be changed while nothing waits.
@@ -86,6 +88,7 @@ class Outbox(Waits):
         on_overflow: Callable[[], None] | None = None,
         on_blocked: Callable[[], None] | None = None,
         deferred: DeferredSends | None = None,
+        framing: Framing | None = None,
         is_checked: bool = False,
     ) -> None:
         if not is_checked:
@@ -96,6 +99,8 @@ class Outbox(Waits):
             check_callback("encode_notice", encode_notice, optional=False)
             check_callback("on_overflow", on_overflow, arguments=0)
             check_callback("on_blocked", on_blocked, arguments=0)
+            if not (framing is None or hasattr(framing, "wrap")):
+                raise TypeError(f"framing must have wrap(lines), not {shown(framing)}")
         super().__init__(
             stream,
             nursery,
@@ -105,6 +110,7 @@ class Outbox(Waits):
             on_overflow=on_overflow,
             on_blocked=on_blocked,
             deferred=deferred,
+            framing=framing,
         )
 
     def __repr__(self) -> str:
@@ -140,11 +146,27 @@ class Outbox(Waits):
             return
         if self._held:
             self.release()
+        if self.framing is not None:
+            lines = self.framing.wrap(lines)
+            size = len(lines)
         sent = self._sent(self.direct, lines) if self.direct is not None else 0
         self._lines += count
         self._bytes += size
         if sent != size:
             self.keep(lines, count, sent)
+
+    def put_frame(self, frame: bytes) -> None:
+        """Send a frame that holds no lines, behind all that waits. Never a checkpoint.
+
+        It is for the stream's own frames, where it has a `framing`: an answer to a ping, or the
+        end of the sending.
+        """
+        if self._held:
+            self.release()
+        sent = self._sent(self.direct, frame) if self.direct is not None else 0
+        self._bytes += len(frame)
+        if sent != len(frame):
+            self.keep(frame, 0, sent)
 
     def put_pieces(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
         """Do what `put` does for lines in pieces, and join them only if they have to wait.
@@ -156,6 +178,9 @@ class Outbox(Waits):
         """
         if self._held:
             self.release()
+        if self.framing is not None:
+            self._put_framed(pieces, lines, size)
+            return
         is_able = self.direct is not None and hasattr(self._stream, "send_pieces_nowait")
         sent = 0
         if is_able and len(pieces) <= _MOST_PIECES:
@@ -166,6 +191,28 @@ class Outbox(Waits):
         self._bytes += size
         if sent != size:
             self.keep_parts(counted(joined(pieces), lines, size), sent)
+
+    def _put_framed(self, pieces: Sequence[bytes | memoryview], lines: int, size: int) -> None:
+        """Do what `put_pieces` does, in one frame if the lines fit in one."""
+        assert self.framing is not None
+        framed = self.framing.wrap_pieces(pieces, size)
+        data = b""
+        if framed is None or not hasattr(self._stream, "send_pieces_nowait"):
+            data = self.framing.wrap(b"".join(pieces))
+            framed = [data]
+        size = sum(map(len, framed))
+        sent = 0
+        if self.direct is not None and len(framed) == 1:
+            sent = self._sent(self.direct, cast(bytes, framed[0]))
+        elif self.direct is not None and len(framed) <= _MOST_PIECES:
+            sent = self._sent(cast(SendsDirectly, self._stream).send_pieces_nowait, framed)
+        elif self.direct is not None:
+            data = b"".join(framed)
+            sent = self._sent(self.direct, data)
+        self._lines += lines
+        self._bytes += size
+        if sent != size:
+            self.keep(data or b"".join(framed), lines, sent)
 
     async def send(self, lines: bytes) -> None:
         """Put lines after those that wait, and wait until all are sent. Always a checkpoint.

@@ -42,6 +42,8 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
         assert isinstance(bad_line, BadLine)
         connection.tell(LineRejected(bad_line))
         return "the peer sent a line that cannot be read"
+    if connection.closed_because is not None:
+        return None
     if caused_by_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)):
         return None if connection.lines.end is InputEnd.SLOW else "the peer went away"
     return None
@@ -56,7 +58,7 @@ def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
             # A handler that reads the stream itself is interrupted where its lines would end.
             return connection.lines.end is not None
         case trio.ClosedResourceError():
-            return connection.outbox.broken
+            return connection.outbox.broken or connection.closed_because is not None
     return False
 
 
@@ -67,6 +69,8 @@ def _log_fault(connection: Connection, faults: BaseExceptionGroup[Exception]) ->
 
 def why_ended(connection: Connection) -> str:
     """Return why a connection ended if its handler returned or let through its peer's doing."""
+    if connection.closed_because is not None:
+        return connection.closed_because
     end = connection.lines.end
     if end is InputEnd.STOPPED:
         return ServerClosing.reason

@@ -25,7 +25,7 @@ class Places:
         limits: the server's.
 
     Attributes:
-        connections: what is being served, the oldest first. (A dict, for its order.)
+        connections: what is being served, the oldest first, and the host that each counts for.
     """
 
     __slots__ = ("_from_host", "_limits", "_vacancy", "connections")
@@ -34,7 +34,7 @@ class Places:
         self._limits = limits
         self._from_host: Counter[Host] = Counter()
         self._vacancy = trio.lowlevel.ParkingLot()
-        self.connections: dict[Connection, None] = {}
+        self.connections: dict[Connection, Host | None] = {}
 
     @property
     def are_taken(self) -> bool:
@@ -64,18 +64,33 @@ class Places:
 
     def take(self, connection: Connection) -> None:
         """Count a connection from now on. Never a checkpoint."""
-        self.connections[connection] = None
         host = self.host_of(connection.stream)
+        self.connections[connection] = host
         if host is not None:
             self._from_host[host] += 1
 
+    def move(self, connection: Connection) -> bool:
+        """Count a connection for the host that its handshake has shown. Never a checkpoint.
+
+        Returns:
+            Whether there is a place for it: `Limits.max_per_address` are for that host.
+        """
+        host = self.host_of(connection.stream)
+        if host == self.connections[connection]:
+            return True
+        is_full = self.are_taken_from(connection.stream)
+        self._leave_host(self.connections[connection])
+        self.take(connection)
+        return not is_full
+
     def free(self, connection: Connection) -> None:
         """Count a connection no longer. Never a checkpoint."""
-        del self.connections[connection]
-        host = self.host_of(connection.stream)
+        self._leave_host(self.connections.pop(connection))
+        self._vacancy.unpark()
+
+    def _leave_host(self, host: Host | None) -> None:
         if host is not None:
             self._from_host[host] -= 1
             if not self._from_host[host]:
                 # There are many hosts: a server must not remember each that ever came.
                 del self._from_host[host]
-        self._vacancy.unpark()

@@ -284,7 +284,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         end of the input. The stream stays open. If the input has ended already, this does nothing.
 
         Args:
-            end: what the attribute `end` is set to.
+            end: what the attribute `end` is set to; default ``InputEnd.STOPPED``.
 
         Raises:
             TypeError: `end` is not an `InputEnd`.
@@ -308,6 +308,11 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         return b""
 
     async def aclose(self) -> None:
-        """Close the stream."""
+        """Close the stream.
+
+        Always a checkpoint.
+
+        Cancellation: the stream is closed all the same, but perhaps not gracefully.
+        """
         self._is_closed = True
         await self._stream.aclose()

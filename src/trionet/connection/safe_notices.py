@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from trionet.abc import Missing
 from trionet.encoding import check_lines
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
-from trionet.notices import EncodeNotice, LinesMissed, Missing, Notice, encode_notice
+from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
 
 logger = logging.getLogger("trionet.connection")
 
@@ -116,7 +117,7 @@ def safe_notices(encode: EncodeNotice, faults: FaultLog | None = None) -> SafeNo
         faults: see `SafeNotices`.
 
     Raises:
-        TypeError: `encode` is no function.
+        TypeError: `encode` is not a function.
     """
     if isinstance(encode, SafeNotices):
         return encode

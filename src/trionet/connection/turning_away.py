@@ -4,16 +4,19 @@ A flood of newcomers must not cost much:
 
 - Each answer has `trionet.Limits.linger_seconds`, and the number of connections that linger is
   bounded (`Lingerers`).
-- Over TLS the answer needs a handshake. Only a few are made at a time for this purpose alone;
-  beyond that, newcomers get a TLS alert.
+- Over TLS the answer needs a handshake, and so it does over a WebSocket. Only a few are made at a
+  time for this purpose alone; beyond that, newcomers get a TLS alert, or a 503.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 import trio
 
+from trionet.abc import Framed
 from trionet.connection.closing import close_at_once, linger_and_close
 from trionet.connection.lingering import Lingerers
 from trionet.connection.peer import host_of_peer
@@ -40,7 +43,13 @@ class TurningAway:
         self._handshakes = 0
 
     def start(
-        self, nursery: trio.Nursery, stream: trio.abc.Stream, *, answer: bytes, peer: str
+        self,
+        nursery: trio.Nursery,
+        stream: trio.abc.Stream,
+        *,
+        answer: bytes,
+        peer: str,
+        report: Callable[[], object],
     ) -> None:
         """Answer and close a connection, in a task of its own. Never a checkpoint.
 
@@ -49,21 +58,36 @@ class TurningAway:
             stream: the connection.
             answer: what the peer is told.
             peer: its display address.
+            report: called when the peer has been turned away: at once, except that nobody knows yet
+                whether a browser only wants a page, which it gets.
         """
         refuse = getattr(stream, "refuse", None)
         if refuse is not None and self._handshakes >= _MAX_HANDSHAKES:
             refuse()
-        else:
-            self._handshakes += refuse is not None
-            nursery.start_soon(self._answer, stream, answer, peer)
+            report()
+            return
+        self._handshakes += refuse is not None
+        is_later = hasattr(stream, "framing")
+        # First the task, which closes the connection whatever `report` raises.
+        nursery.start_soon(self._answer, stream, answer, peer, report if is_later else None)
+        if not is_later:
+            report()
 
-    async def _answer(self, stream: trio.abc.Stream, answer: bytes, peer: str) -> None:
+    async def _answer(
+        self,
+        stream: trio.abc.Stream,
+        answer: bytes,
+        peer: str,
+        report: Callable[[], object] | None,
+    ) -> None:
         seconds = self._limits.linger_seconds
         host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
         try:
             with self._lingerers.lingering(stream, peer=peer, host=host):
                 with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
                     await stream.send_all(answer)
+                if report is not None and not cast(Framed, stream).is_quiet:
+                    report()
                 await linger_and_close(
                     stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
                 )

@@ -17,7 +17,7 @@ from typing import cast
 
 import trio
 
-from trionet.abc import SendsNow
+from trionet.abc import Framing, SendsNow
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.held import Holds
 from trionet.connection.linequeue import LineQueue
@@ -25,6 +25,7 @@ from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.connection.writing import GONE, SLICE, direct_send, write_all, write_now
 from trionet.notices import EncodeNotice
+from trionet.transport.boundaries import LINES
 
 # What a stream that cannot send at once itself holds for a peer that does not read: two TLS records
 # (35 KB were measured). Where lines can be dropped, these count against the bound too, unless the
@@ -66,8 +67,11 @@ class Waits(Holds):
         on_overflow: Callable[[], None] | None,
         on_blocked: Callable[[], None] | None,
         deferred: DeferredSends | None,
+        framing: Framing | None,
     ) -> None:
-        super().__init__(direct_send(stream), max_waiting=max_waiting, deferred=deferred)
+        super().__init__(
+            direct_send(stream), max_waiting=max_waiting, deferred=deferred, framing=framing
+        )
         self._stream = stream
         self._sends_now = hasattr(stream, "send_nowait")
         self._nursery = nursery
@@ -126,26 +130,26 @@ class Waits(Holds):
         self.give_up()
         return True
 
-    def keep(self, lines: bytes, count: int, sent: int) -> None:
+    def keep(self, data: bytes, count: int, sent: int) -> None:
         """Keep what was not sent and make sure that it will be, or count it as dropped.
 
         Args:
-            lines: whole lines, which are already counted as sent.
+            data: whole lines, as they are sent, which are already counted as sent.
             count: how many lines they are.
             sent: how many bytes of them were sent.
         """
         if self._held:
             self.release()
             if self.direct is not None:
-                sent = self._sent(self.direct, lines)
-        self._bytes -= len(lines) - sent
-        if sent == len(lines):
+                sent = self._sent(self.direct, data)
+        self._bytes -= len(data) - sent
+        if sent == len(data):
             return
         if self._closed or self.broken:
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self.notices, self._max_waiting)
+            queue = LineQueue(self.notices, self._max_waiting, framing=self.framing or LINES)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
@@ -154,16 +158,16 @@ class Waits(Holds):
             self.progressed_at = trio.current_time()
             if self._on_blocked is not None:
                 self._on_blocked()
-        if isinstance(lines, bytearray):
+        if isinstance(data, bytearray):
             # Its owner may change it.
-            lines = bytes(lines)
+            data = bytes(data)
         limit = self._max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
             if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
-            self.dropped += self._queue.put(lines, count=count, sent=sent, limit=limit)
+            self.dropped += self._queue.put(data, count=count, sent=sent, limit=limit)
             return
-        self._queue.put(lines, sent=sent)
+        self._queue.put(data, sent=sent)
         if self._queue.size > limit:
             self.give_up()
             if self._on_overflow is not None:
@@ -173,15 +177,15 @@ class Waits(Holds):
         """Do what `keep` does for lines in parts.
 
         Args:
-            parts: whole lines each, and how many they are.
+            parts: whole lines each, as they are sent, and how many they are.
             sent: how many bytes of them all were sent.
         """
-        for lines, count in parts:
-            if sent < len(lines):
-                self.keep(lines, count, sent)
+        for data, count in parts:
+            if sent < len(data):
+                self.keep(data, count, sent)
                 sent = 0
             else:
-                sent -= len(lines)
+                sent -= len(data)
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
         done = False

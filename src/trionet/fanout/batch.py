@@ -38,7 +38,7 @@ class Departure(NamedTuple, Generic[E, B]):
         box: where its lines go.
         encode: its format.
         delta: how its lines differ; ``None``: they are all lines up to `end`.
-        end: the first publication that is not for it any more.
+        end: the first publication that is no longer for it.
         topics: the topics that it had; ``None``: all.
     """
 
@@ -100,8 +100,8 @@ class Batch(Generic[E, B]):
         # take over its identity.
         self._told: dict[tuple[Encode[E], int], tuple[E, bytes]] = {}
         self._encoded: dict[tuple[Encode[E], frozenset[Hashable]], EncodedBatch] = {}
-        # The same by all topics of a member. Without it, each of a thousand who come in one batch
-        # has to find out on which of its topics something was published: 1 µs.
+        # The same, by all topics of a member. Without this, each of a thousand members who come in
+        # one batch has to find out on which of its topics something was published: 1 µs each.
         self._for_members: dict[tuple[Encode[E], frozenset[Hashable] | None], EncodedBatch] = {}
 
     def publish(
@@ -113,8 +113,8 @@ class Batch(Generic[E, B]):
             event: the event.
             exclude: members that it leaves out.
             topic: where; ``None``: for all members.
-            entries: as how many entries it counts. In each format it is at least so many lines, or
-                none at all.
+            entries: how many entries it counts as. In each format it is at least that many lines,
+                or none at all.
         """
         for box in exclude:
             self._leave_out(box)
@@ -191,7 +191,7 @@ class Batch(Generic[E, B]):
         self._spans_of(box).setdefault(topic, []).append((self._at, None))
 
     def unsubscribe(self, box: B, topic: Hashable) -> None:
-        """Record that a member has a topic no more."""
+        """Record that a member no longer has a topic."""
         self.size += 1
         delta = self._delta_of(box)
         spans = self._spans_of(box).setdefault(topic, [(delta.start, None)])
@@ -239,7 +239,7 @@ class Batch(Generic[E, B]):
             encode: its format.
             topics: the topics that it has, or had when it left; ``None``: all.
             delta: how its lines differ; ``None``: not at all.
-            end: the first place that is not for it any more; ``None``: all are.
+            end: the first place that is no longer for it; ``None``: all places are.
         """
         if delta is not None and delta.spans:
             active = self.active(topics)
@@ -287,7 +287,7 @@ class Batch(Generic[E, B]):
         return published
 
     def _need(self, topic: Hashable, encode: Encode[E]) -> None:
-        """Have what is published on a topic from now on encoded in a format too."""
+        """Have what is published on a topic from now on encoded in this format too."""
         published = self.topics.get(topic)
         if published is not None:
             published.chunks.setdefault(encode, [])

@@ -25,11 +25,11 @@ E = TypeVar("E")
 # Called with a member whose box raises, and with the error.
 OnError: TypeAlias = Callable[[Box, Exception], object]
 
-# How long the hub goes on between two checkpoints, whatever the members are. (The time of a send
-# varies by a factor of a hundred: some sockets have room, others have to make it.)
+# The longest time between two checkpoints, however many members were served in it. (One send takes
+# up to a hundred times as long as another: some sockets have room, others have to make it.)
 _SECONDS_AT_ONCE = 0.002
 
-# A member with a payload of its own takes as long as this many that get the whole.
+# A member with a payload of its own takes as long to serve as this many that get the whole batch.
 _DELTA_WEIGHT = 2
 
 
@@ -37,12 +37,12 @@ async def deliver(batch: Batch[E, Box], membership: Membership[E], on_error: OnE
     """Put a batch into the boxes of all members that it concerns.
 
     Args:
-        batch: what was appended; nothing more is.
+        batch: what was appended. Nothing is added to it any more.
         membership: the members as of its end. A member that joins or leaves meanwhile belongs to
             the next batch.
         on_error: called with a member whose box raises, and with the error.
 
-    Cancellation: members that were not served yet are not.
+    Cancellation: members that have not been served yet get nothing.
     """
     # Look everything up before the first checkpoint.
     group_of = membership.group_of

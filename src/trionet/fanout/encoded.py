@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from trionet.abc import Framing
+
 E = TypeVar("E")
 
 Encode: TypeAlias = Callable[[E], bytes]
@@ -33,8 +35,9 @@ class Delta:
         start: the first publication that is for the member.
         changes: gaps and private lines, in order.
         spans: for each topic that the member subscribed to or unsubscribed from within the batch,
-            the places from which to which it had the topic; ``None``: there is no such topic. A
-            topic can have several: one may leave and come back.
+            the spans in which it had the topic: pairs of a first place and the place after the
+            last. A topic can have several, because a member may leave and come back. ``None``:
+            there is no such topic.
     """
 
     __slots__ = ("changes", "spans", "start")
@@ -68,8 +71,7 @@ class EncodedBatch:
     Args:
         places: the places of these publications.
         chunks: the lines of each.
-        counts: how many lines each of them has at least, unless it has none; ``None``: nobody
-            knows.
+        counts: how many lines each of them has at least, unless it has none; ``None``: not known.
 
     Attributes:
         whole: all lines.
@@ -77,7 +79,8 @@ class EncodedBatch:
     """
 
     __slots__ = (
-        "_chunks", "_counts", "_numbers", "_offsets", "_places", "_view", "lines", "whole",
+        "_chunks", "_counts", "_framed", "_numbers", "_offsets", "_places", "_view", "lines",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -90,17 +93,28 @@ class EncodedBatch:
         self.whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self.lines = self.whole.count(b"\n")
         # How many bytes and how many lines precede each publication; the last entry is the total.
-        # Made when the first member needs them whose lines differ.
+        # Made when they are first needed, for a member whose lines differ.
         self._offsets: Sequence[int] | None = None
         self._numbers: Sequence[int] = ()
         self._view = memoryview(b"")
+        # The whole in each framing that somebody needs.
+        self._framed: dict[Framing, bytes] | None = None
+
+    def framed(self, framing: Framing) -> bytes:
+        """Return `whole` in frames: wrapped once, then kept."""
+        if self._framed is None:
+            self._framed = {}
+        framed = self._framed.get(framing)
+        if framed is None:
+            framed = self._framed[framing] = framing.wrap(self.whole)
+        return framed
 
     def payload(self, delta: Delta | None, end: int | None = None) -> Payload:
         """Return one member's lines.
 
         Args:
             delta: how they differ from `whole`; ``None``: not at all. Its spans do not count here.
-            end: the first place that is not for the member any more; ``None``: all are.
+            end: the first place that is no longer for the member; ``None``: all places are.
         """
         if self._offsets is None:
             self._offsets = self._measure()
@@ -113,7 +127,7 @@ class EncodedBatch:
         lines = numbers[last] - numbers[here] if here < last else 0
         for begin, until, instead in delta.changes:
             at = bisect_left(places, begin, here, last)
-            # Nothing that is empty: a slice takes as long as a search.
+            # No empty pieces: a slice takes as long as a search.
             if offsets[here] < offsets[at]:
                 pieces.append(view[offsets[here] : offsets[at]])
             here = at

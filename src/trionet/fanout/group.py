@@ -1,7 +1,8 @@
-"""Format groups: members with one wire format and the same topics, and one count for all they get.
+"""Format groups: members with one wire format and the same topics, and one count of what they get.
 
-Whatever is published, the members of a group get the same of it. So a group shares payloads, and it
-shares a count.
+All members of a group get the same lines. So a group shares its payloads, and it shares a count.
+Members whose lines travel in frames are groups of their own: a payload is wrapped once for all of
+them.
 
 A message to a thousand members is a thousand system calls of 5 µs each, and for each member the
 memory it touches has left the CPU's caches. So `put_to_all` touches nothing of a member but its
@@ -18,8 +19,9 @@ from collections.abc import Callable, Collection, Generator, Hashable, Iterable
 from itertools import islice
 from typing import Generic, TypeAlias, TypeGuard, TypeVar
 
-from trionet.abc import Box, DirectBox
+from trionet.abc import Box, DirectBox, Framing
 from trionet.fanout.encoded import Encode, EncodedBatch
+from trionet.transport.boundaries import LINES
 
 E = TypeVar("E")
 
@@ -38,8 +40,11 @@ _BYTES_A_LOOK = 1 << 19
 # The kernel copies this many bytes in the time that the rest of a send takes: 5 µs.
 _WEIGHS_ONE_MORE = 32768
 
-# What waits is kept in parts of this size. A queue with a bound of 1 MiB neither copies such a part
-# nor counts its lines again when it drops it.
+# What waits is kept in parts of this size, for all slow members to share, and the lines of each are
+# counted once. A queue with a bound of 1 MiB neither copies such a part nor counts its lines again
+# when it drops it. (With 200 members who read nothing while they send 64 KiB bursts, each member's
+# queue copied and counted 512 KiB of a batch for itself, and that took three quarters of the
+# server's time.)
 _PART = 32768
 
 
@@ -60,7 +65,8 @@ def weight_of(size: int) -> int:
 class SharedCount:
     """Lines and bytes that all members of a group were sent; see `trionet.abc.Count`.
 
-    A delivery is counted when it begins, so a member that it has not reached yet is ahead.
+    A delivery is counted when it begins. So the count of a member that it has not reached yet runs
+    ahead.
 
     Two plain integers. Lines and bytes packed into one (``bytes << 40 | lines``) were measured
     again and lost: a member then costs as many instructions here, and 4 % more in a batch of 20
@@ -81,13 +87,20 @@ class FormatGroup(Generic[E]):
     Args:
         encode: the format.
         topics: the topics; ``None``: all that there are.
+        framing: how lines stand in what the members are sent; default ``None``: as they are.
     """
 
-    __slots__ = ("_count", "_direct", "_others", "_snapshot", "encode", "topics")
+    __slots__ = ("_count", "_direct", "_others", "_snapshot", "encode", "framing", "topics")
 
-    def __init__(self, encode: Encode[E], topics: frozenset[Hashable] | None = frozenset()) -> None:
+    def __init__(
+        self,
+        encode: Encode[E],
+        topics: frozenset[Hashable] | None = frozenset(),
+        framing: Framing | None = None,
+    ) -> None:
         self.encode = encode
         self.topics = topics
+        self.framing = framing
         self._count = SharedCount()
         self._direct: dict[DirectBox, None] = {}
         self._others: dict[Box, None] = {}
@@ -127,7 +140,7 @@ class FormatGroup(Generic[E]):
         """Put the same lines to all members of this moment.
 
         Args:
-            encoded: a closed batch; all of it is put.
+            encoded: a finished batch; all of it is put.
             without: members that do not get it.
             on_error: called with a member whose ``put`` raises, and with the error.
 
@@ -138,9 +151,7 @@ class FormatGroup(Generic[E]):
         """
         if self._snapshot is None:
             self._snapshot = list(self._direct), list(self._others)
-        self._count.lines += encoded.lines
-        self._count.bytes += len(encoded.whole)
-        steps = self._steps(*self._snapshot, encoded.whole, encoded.lines, without, on_error)
+        steps = self._steps(*self._snapshot, encoded, without, on_error)
         # Start the generator: closing one that never started would not run its `finally`.
         next(steps)
         return steps
@@ -149,13 +160,16 @@ class FormatGroup(Generic[E]):
         self,
         direct: list[DirectBox],
         others: list[Box],
-        lines: bytes,
-        count: int,
+        encoded: EncodedBatch,
         without: Collection[Box],
         on_error: Callable[[Box, Exception], object],
     ) -> Generator[int, None, None]:
         remaining = iter(direct)
-        size = len(lines)
+        count, framing = encoded.lines, self.framing
+        data = encoded.whole if framing is None else encoded.framed(framing)
+        size = len(data)
+        self._count.lines += count
+        self._count.bytes += size
         weight = weight_of(size)
         most = min(_MEMBERS_A_LOOK, MEMBERS_AT_ONCE // weight, _BYTES_A_LOOK // size)
         at_once = max(1, most)
@@ -163,7 +177,9 @@ class FormatGroup(Generic[E]):
         try:
             yield 0
             for begin in range(0, len(direct), at_once):
-                put_to_all(islice(remaining, at_once), lines, count, without, on_error, parts)
+                put_to_all(
+                    islice(remaining, at_once), data, count, without, on_error, parts, framing
+                )
                 yield min(at_once, len(direct) - begin) * weight
         finally:
             for box in remaining:
@@ -171,7 +187,7 @@ class FormatGroup(Generic[E]):
         for other in others:
             if other not in without:
                 try:
-                    other.put(lines)
+                    other.put(encoded.whole)
                 except Exception as error:
                     on_error(other, error)
             yield weight
@@ -179,11 +195,12 @@ class FormatGroup(Generic[E]):
 
 def put_to_all(
     boxes: Iterable[DirectBox],
-    lines: bytes,
+    data: bytes,
     count: int,
     without: Collection[object],
     on_error: Callable[[DirectBox, Exception], object],
     parts: list[Part],
+    framing: Framing | None = None,
 ) -> None:
     """Do what `trionet.Outbox.put` does, for many outboxes in one loop. Never a checkpoint.
 
@@ -191,14 +208,15 @@ def put_to_all(
 
     Args:
         boxes: members of one group, whose shared count already includes the lines.
-        lines: whole lines.
+        data: whole lines, as they are sent.
         count: how many.
         without: members that do not get them.
         on_error: called with a box that raised, and with the error.
         parts: the same lines in the parts that slow members keep, if somebody has cut them
             already; otherwise empty, and filled for the next call when the first member needs them.
+        framing: how lines stand in the data; ``None``: as they are.
     """
-    size = len(lines)
+    size = len(data)
     for box in boxes:
         if box in without:
             box.uncount(count, size)
@@ -206,7 +224,7 @@ def put_to_all(
         sent = 0
         try:
             if box.direct is not None:
-                sent = box.direct(lines)
+                sent = box.direct(data)
         except BlockingIOError:
             pass
         except Exception as error:
@@ -216,27 +234,8 @@ def put_to_all(
                 continue
         if sent != size:
             if not parts:
-                parts += [(lines, count)] if size <= _PART else _parts_of(lines)
+                parts += [(data, count)] if size <= _PART else (framing or LINES).parts(data, _PART)
             try:
                 box.keep_parts(parts, sent)
             except Exception as error:
                 on_error(box, error)
-
-
-def _parts_of(lines: bytes) -> list[Part]:
-    """Cut lines into parts for all slow members to share, and count the lines of each.
-
-    With 200 members who read nothing while they send 64 KiB bursts, each member's queue copied and
-    counted 512 KiB of a batch for itself, and that took three quarters of the server's time.
-    """
-    parts: list[Part] = []
-    begin = 0
-    while begin < len(lines):
-        end = len(lines)
-        if end - begin > _PART:
-            end = lines.rfind(b"\n", begin, begin + _PART) + 1
-            end = end or lines.index(b"\n", begin + _PART) + 1
-        part = lines[begin:end]
-        parts.append((part, part.count(b"\n")))
-        begin = end
-    return parts

@@ -79,7 +79,7 @@ class Hub(BatchLog[E]):
 
     def __init__(self) -> None:
         self._membership = Membership[E]()
-        # Looked into for each line.
+        # Looked up for each line.
         self._members = self._membership.group_of
         super().__init__(self._membership.formats_of)
 
@@ -108,11 +108,11 @@ class Hub(BatchLog[E]):
                 A function that raises, or returns anything but lines with their ends, loses that
                 event for its members.
             topics: the topics that it has from the beginning; default none. ``None``: all topics,
-                now and later. What is published without a topic it gets in any case.
+                now and later. Whatever is published without a topic, it gets in any case.
 
         Raises:
-            TypeError: `box` has no ordinary ``put``, `encode` is no ordinary function, or `topics`
-                are not several topics, but one text for example.
+            TypeError: `box` has no ordinary ``put``, `encode` is not an ordinary function, or
+                `topics` is not a collection of topics, but a single string for example.
         """
         try:
             if self._ended or box in self._members:
@@ -136,12 +136,12 @@ class Hub(BatchLog[E]):
     def subscribe(self, box: Box, topic: Hashable) -> None:
         """Give a member a topic: it gets what is published on it from here on. Never a checkpoint.
 
-        A box that is no member, and one that has the topic, stays as it is. The cost grows with the
-        number of topics that the member has: a member that wants thousands gets all instead.
+        Does nothing if the box is not a member, or has the topic already. The cost grows with the
+        number of topics that the member has. Give a member that wants thousands all topics instead.
 
         Args:
             box: the member.
-            topic: anything that can be a key, such as a text, except ``None``.
+            topic: anything hashable, such as a string, except ``None``.
 
         Raises:
             TypeError: `topic` cannot be a topic.
@@ -161,7 +161,11 @@ class Hub(BatchLog[E]):
     def unsubscribe(self, box: Box, topic: Hashable) -> None:
         """Take a topic from a member: it gets what precedes this in the log. Never a checkpoint.
 
-        A box that is no member, and one that does not have the topic, stays as it is.
+        Does nothing if the box is not a member, or does not have the topic.
+
+        Args:
+            box: the member.
+            topic: as given to `subscribe` or `add`.
         """
         group = self._members.get(box)
         if group is None or group.topics is None or topic not in group.topics:
@@ -173,7 +177,7 @@ class Hub(BatchLog[E]):
     def discard(self, box: Box) -> None:
         """Send nothing more to a box, except what precedes this in the log. Never a checkpoint.
 
-        Discarding a box that is no member is not an error.
+        Does nothing if the box is not a member.
         """
         group = self._membership.remove(box)
         if group is not None and self._started:
@@ -197,12 +201,12 @@ class Hub(BatchLog[E]):
             topic: whose members get it; default ``None``: all members.
             exclude: a member that does not get it; default ``None``.
             without: more members that do not get it; default none.
-            entries: as how many entries it counts where the log's length matters; default 1. If it
-                is more, each format makes at least so many lines of it, or none.
+            entries: how many entries the event counts as in the log's length; default 1. If it is
+                more, each format must make at least that many lines of the event, or none.
 
         Raises:
             TypeError: an argument is of the wrong kind; the message says what to write.
-            RuntimeError: `run` was not called yet.
+            RuntimeError: `run` has not been called yet.
         """
         batch = self._batch or self._open_batch()
         if batch is not None:
@@ -226,9 +230,15 @@ class Hub(BatchLog[E]):
     ) -> None:
         """Send events in their order, as `publish` does with each. Never a checkpoint.
 
+        Args:
+            events: the events.
+            topic: as in `publish`, for all of them; so are the others.
+            exclude: a member that gets none of them; default ``None``.
+            without: more members that get none of them; default none.
+
         Raises:
-            TypeError: `events` are not a list of events.
-            RuntimeError: `run` was not called yet.
+            TypeError: `events` is not a list or a tuple.
+            RuntimeError: `run` has not been called yet.
         """
         if not isinstance(events, list | tuple):
             raise TypeError(f"events must be a list of events: write [event], not {shown(events)}")
@@ -239,14 +249,18 @@ class Hub(BatchLog[E]):
     def tell(self, box: Box, event: E) -> int:
         """Send an event to one member alone, in its place in the order. Never a checkpoint.
 
-        A box that is not a member (any more) is told nothing. If one event object is told to many
-        members, it is encoded once for each batch and format.
+        A box that is not a member, or no longer one, is told nothing. If one event object is told
+        to many members, it is encoded once for each batch and format.
+
+        Args:
+            box: the member.
+            event: the event.
 
         Returns:
             How many bytes the member is told.
 
         Raises:
-            RuntimeError: `run` was not called yet.
+            RuntimeError: `run` has not been called yet.
         """
         batch = self._batch or self._open_batch()
         group = self._members.get(box)
@@ -258,7 +272,7 @@ class Hub(BatchLog[E]):
     def tell_lines(self, box: Box, lines: bytes) -> int:
         """Send lines that are encoded already to one member alone, in their place in the order.
 
-        Never a checkpoint. A box that is not a member (any more) is told nothing.
+        Never a checkpoint. A box that is not a member, or no longer one, is told nothing.
 
         Args:
             box: the member.
@@ -269,7 +283,7 @@ class Hub(BatchLog[E]):
 
         Raises:
             TypeError, ValueError: `lines` are not whole lines.
-            RuntimeError: `run` was not called yet.
+            RuntimeError: `run` has not been called yet.
         """
         lines = check_lines(lines)
         batch = self._batch or self._open_batch()

@@ -7,7 +7,7 @@
   because the tasks that append wait, with `BatchLog.wait_room`, before they append what a peer
   caused.
 
-`trionet.Hub` is a log with members. It is a subclass, so that appending a line costs no call more.
+`trionet.Hub` is a log with members. It is a subclass, so that appending a line costs no extra call.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BatchLog(Generic[E]):
     A subclass appends to the batch that is open, and says in `_deliver` who gets a batch.
 
     Args:
-        formats_of: see `Batch`.
+        formats_of: returns the formats of the members that have a topic; see `Batch`.
     """
 
     def __init__(self, formats_of: Callable[[Hashable], Iterable[Encode[E]]]) -> None:
@@ -102,11 +102,12 @@ class BatchLog(Generic[E]):
 
         Args:
             entries: about how many entries the task will append; by default many. Tasks with up to
-                16 and tasks with more wait in two queues that take turns, each in order of arrival.
-                So a line that somebody writes does not wait for the bursts of others.
+                16 entries wait in one queue and tasks with more in another. The queues take turns,
+                each in order of arrival. So a line that somebody types does not wait for the bursts
+                of others.
 
         Raises:
-            RuntimeError: `run` was not called yet.
+            RuntimeError: `run` has not been called yet.
 
         Cancellation: gives up the place in the queue.
         """
@@ -128,7 +129,7 @@ class BatchLog(Generic[E]):
         """Wait until all that was appended so far is in the boxes. Always a checkpoint.
 
         Raises:
-            RuntimeError: `run` was not called yet.
+            RuntimeError: `run` has not been called yet.
         """
         if (self._batch or self._open_batch()) is None:
             await trio.lowlevel.checkpoint()

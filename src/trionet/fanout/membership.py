@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-from trionet.abc import Box
+from trionet.abc import Box, Framing
 from trionet.checks import check_box, check_topic, shown
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
-from trionet.fanout.group import FormatGroup
+from trionet.fanout.group import FormatGroup, is_direct
 from trionet.function_checks import check_encode
 
 E = TypeVar("E")
+
+_Key: TypeAlias = tuple[Encode[E], frozenset[Hashable] | None, Framing | None]
 
 
 class Membership(Generic[E]):
@@ -32,37 +34,37 @@ class Membership(Generic[E]):
 
     def __init__(self) -> None:
         self.group_of: dict[Box, FormatGroup[E]] = {}
-        self._groups: dict[tuple[Encode[E], frozenset[Hashable] | None], FormatGroup[E]] = {}
+        self._groups: dict[_Key[E], FormatGroup[E]] = {}
         # The groups that have each topic, and those that have all.
         self._by_topic: dict[Hashable, dict[FormatGroup[E], None]] = {}
         self._with_all: dict[FormatGroup[E], None] = {}
 
     def add(self, box: Box, encode: Encode[E], topics: frozenset[Hashable] | None) -> None:
-        """Take in a member that is none yet, with its topics; ``None``: all topics.
+        """Take in a new member, with its topics; ``None``: all topics.
 
         Raises:
-            TypeError: `encode` is no ordinary function, or a topic is ``None``.
+            TypeError: `encode` is not an ordinary function, or a topic is ``None``.
         """
-        group = self._group(encode, topics)
+        group = self._group(encode, topics, _framing_of(box))
         group.add(box)
         self.group_of[box] = group
 
     def move(self, box: Box, old: FormatGroup[E], topics: frozenset[Hashable]) -> None:
         """Move a member to the group with its new topics."""
-        group = self._group(old.encode, topics)
+        group = self._group(old.encode, topics, old.framing)
         self._leave_group(box, old)
         group.add(box)
         self.group_of[box] = group
 
     def remove(self, box: Box) -> FormatGroup[E] | None:
-        """Forget a member and return its group; ``None``: it was no member."""
+        """Forget a member and return its group; ``None``: it was not a member."""
         group = self.group_of.pop(box, None)
         if group is not None:
             self._leave_group(box, group)
         return group
 
     def excluded(self, exclude: Box | None, without: Collection[Box]) -> Collection[Box]:
-        """Return the members among those that shall not get an event."""
+        """Return which of the boxes that are not to get an event are members."""
         try:
             if without:
                 boxes = without if exclude is None else {exclude, *without}
@@ -87,7 +89,7 @@ class Membership(Generic[E]):
     def reached(
         self, batch: Batch[E, Box]
     ) -> Iterator[tuple[FormatGroup[E], Collection[Hashable] | None]]:
-        """Yield the groups that a batch has something for, and on which of their topics."""
+        """Yield each group that a batch has something for, and on which of its topics."""
         if None in batch.topics:
             for group in self._groups.values():
                 yield group, batch.active(group.topics)
@@ -105,15 +107,18 @@ class Membership(Generic[E]):
         for group in self._with_all if batch.topics else ():
             yield group, None
 
-    def _group(self, encode: Encode[E], topics: frozenset[Hashable] | None) -> FormatGroup[E]:
-        """Return the group with a format and topics, made if there is none."""
-        group = self._groups.get((encode, topics))
+    def _group(
+        self, encode: Encode[E], topics: frozenset[Hashable] | None, framing: Framing | None
+    ) -> FormatGroup[E]:
+        """Return the group with this format, topics and framing; make it if there is none."""
+        group = self._groups.get((encode, topics, framing))
         if group is None:
             # For each group, not for each member.
             check_encode(encode)
             if topics and None in topics:
                 check_topic("a topic", None)
-            group = self._groups[encode, topics] = FormatGroup(encode, topics)
+            group = FormatGroup(encode, topics, framing)
+            self._groups[encode, topics, framing] = group
             if topics is None:
                 self._with_all[group] = None
             for topic in topics or ():
@@ -124,7 +129,7 @@ class Membership(Generic[E]):
         group.discard(box)
         if group:
             return
-        del self._groups[group.encode, group.topics]
+        del self._groups[group.encode, group.topics, group.framing]
         if group.topics is None:
             del self._with_all[group]
         for topic in group.topics or ():
@@ -132,6 +137,11 @@ class Membership(Generic[E]):
             del groups[group]
             if not groups:
                 del self._by_topic[topic]
+
+
+def _framing_of(box: Box) -> Framing | None:
+    """Return how lines must stand in what a group sends past a box's `put`; any other wraps."""
+    return getattr(box, "framing", None) if is_direct(box) else None
 
 
 def check_stranger(box: object) -> None:

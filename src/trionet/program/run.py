@@ -2,36 +2,34 @@
 
 It puts together what this package has, each with a file of its own: outputs that never block
 (`console.py`), the log (`log.py`), the signals (`signals.py`) and what the server does about them
-(`serving.py`). What is left for this file is the check of the call, and the exit status. The
-command line's servers use the same pieces.
+(`serving.py`), and what a service is (`service.py`). What is left for this file is the check of the
+call, and the exit status. The command line's servers use the same pieces.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import fields
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import trio
 
 from trionet.checks import check_flag
-from trionet.errors import AddressError, TrionetError
+from trionet.errors import TrionetError
 from trionet.function_checks import check_tasks
-from trionet.limits import Limits
+from trionet.kinds import shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import logging_if_not_configured, stamped, tell_lost_output
+from trionet.program.service import Service, check_service
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Handler, check_call, serve
+from trionet.server import Handler
 from trionet.text.safe import safe_text
-from trionet.transport.network import SYSTEM
 
 # The exit status after an error that the user can mend.
 FAILED = 1
@@ -40,13 +38,17 @@ logger = logging.getLogger("trionet.program")
 
 
 def run(
-    handler: Handler,
-    *addresses: str,
+    handler: Handler | Service,
+    *addresses: str | Service,
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
     **options: Any,
 ) -> None:
     """Serve lines on addresses as a whole program. Make it the last call of a script.
+
+    ``run(shout, "localhost:7000")`` serves one service, and ``run(Service(...), Service(...))``
+    several; see `trionet.Service`. They begin to listen in this order, and if one cannot, none is
+    served.
 
     It blocks until the server has ended: after the first SIGINT (Ctrl-C) or SIGTERM, which drains
     the server, or when the program itself has drained it. Then it returns, so the program's exit
@@ -65,14 +67,16 @@ def run(
 
     Args:
         handler: an async function that is called with a `Connection` for each peer, or a plain
-            function that is called with each line and returns the answer; see `serve`.
-        addresses: see `trionet.parse_address`; at least one.
+            function that is called with each line and returns the answer; see `serve`. Or a
+            `Service`, which has its own addresses and options.
+        addresses: see `trionet.parse_address`; at least one. Behind a `Service`, further ones.
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
         quiet: print no addresses and log no connections.
-        options: all other options are those of `serve`, except ``task_status``. If you give
-            ``on_event``, connections are not logged.
+        options: ``certificate`` and ``key`` for ``tls:`` addresses, see `trionet.Service`; all
+            others are those of `serve`, such as ``limits`` and ``lifespan``, except
+            ``task_status``. If you give ``on_event``, connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
@@ -95,24 +99,12 @@ def run(
     as the OS allows, and stays raised.
     """
     # Report a mistake in the call at the call, not from the depths of an event loop.
-    _check_options(options)
-    # A bad address may come from the program's user, so it is reported below without a traceback.
-    with suppress(AddressError):
-        check_call(handler, addresses, caller="run", **options)
+    services = _services_of(handler, addresses, options)
     check_flag("quiet", quiet)
     tasks = check_tasks("beside", beside)
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
-        status = trio.run(
-            partial(
-                _run,
-                partial(serve, handler, *addresses),
-                options=options,
-                ending=ending,
-                beside=tasks,
-                quiet=quiet,
-            )
-        )
+        status = trio.run(partial(_run, services, ending=ending, beside=tasks, quiet=quiet))
     if ending.is_early:
         # What a shell shows for a program that died of the signal.
         status = 128 + ending.number
@@ -122,17 +114,22 @@ def run(
         sys.exit(status)
 
 
-def _check_options(options: Mapping[str, object]) -> None:
-    """Refuse options that `serve` does not have, with what to write instead."""
-    limits = {field.name for field in fields(Limits)}
-    known = inspect.signature(serve).parameters
-    for name in options:
-        if name in limits:
-            raise TypeError(f"run() has no option {name}: write limits=trionet.Limits({name}=...)")
-        if name == "task_status":
-            raise TypeError("run() has no option task_status: inside Trio use trionet.serve")
-        if name not in known:
-            raise TypeError(f"run() has no option {name}: it has those of trionet.serve")
+def _services_of(
+    handler: object, addresses: Sequence[object], options: dict[str, Any]
+) -> list[Service]:
+    """Return the services that a call of `run` is about."""
+    if isinstance(handler, Service):
+        services = [handler, *addresses]
+        for service in services:
+            if not isinstance(service, Service):
+                raise TypeError(f"behind a Service there can only be others, not {shown(service)}")
+        for name in options:
+            raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
+        return cast(list[Service], services)
+    arguments = {"certificate": None, "key": None, **options}
+    certificate, key = arguments.pop("certificate"), arguments.pop("key")
+    check_service("run", handler, addresses, certificate=certificate, key=key, options=arguments)
+    return [Service(cast(Handler, handler), cast(Sequence[str], addresses), **options)]
 
 
 @contextmanager
@@ -149,9 +146,8 @@ def _without_groups() -> Iterator[None]:
 
 
 async def _run(
-    serve: Callable[..., Awaitable[None]],
+    services: Sequence[Service],
     *,
-    options: dict[str, Any],
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],
     quiet: bool,
@@ -165,19 +161,20 @@ async def _run(
 
         async with open_console(1, on_failure=partial(tell_lost_output, tell)) as out:
             with logging_if_not_configured(err):
+                log: dict[str, Any] = {}
                 if not quiet and logger.isEnabledFor(logging.INFO):
-                    options = {"on_event": _log_event, **options}
+                    log = {"on_event": _log_event}
                 prepare_many_descriptors()
                 try:
                     async with trio.open_nursery() as nursery:
                         for function in beside:
                             nursery.start_soon(function)
                         await serve_until_signalled(
-                            partial(serve, **options),
+                            [partial(service.serve, **log) for service in services],
                             ending,
                             show=(lambda _line: None) if quiet else out.print,
                             tell=tell,
-                            network=options.get("network", SYSTEM),
+                            networks=list(dict.fromkeys(one.network for one in services)),
                         )
                         nursery.cancel_scope.cancel()
                 except* TrionetError as group:

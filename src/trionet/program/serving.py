@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -15,6 +15,7 @@ from trionet.errors import TrionetError, system_reason
 from trionet.program.signals import Ending
 from trionet.server import Server
 from trionet.text.safe import safe_text
+from trionet.transport.addresses import WebAddress, parse_address
 
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
@@ -27,55 +28,74 @@ SERVER_SIGNALS = [
 
 
 async def serve_until_signalled(
-    serve: Callable[..., Awaitable[None]],
+    serves: Sequence[Callable[..., Awaitable[None]]],
     ending: Ending,
     *,
     show: Callable[[str], object],
     tell: Callable[[str], object],
-    network: object = None,
+    networks: Sequence[object] = (),
 ) -> None:
-    """Run a server: drain it on the first signal, cancel it on the second.
+    """Run servers until all have ended: drain them on the first signal, cancel on the second.
 
-    A signal that comes before the server listens cancels it, and sets ``ending.is_early``.
+    A signal that comes before all listen cancels them, and sets ``ending.is_early``.
 
     Args:
-        serve: passes a `trionet.Server` to its ``task_status``.
+        serves: each passes a `trionet.Server` to its ``task_status``. They are started in turn.
         ending: counts the signals; see `trionet.program.signals`.
         show: called with each line ``listening on ADDRESS``.
         tell: called with each line for the log.
-        network: its ``reload()``, if it has one, is called on SIGHUP; default: nothing is reloaded.
+        networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
+            reloaded.
 
-    Cancellation: immediate; the server is not drained.
+    Raises:
+        Whatever one of the servers raises; the others are cancelled.
+
+    Cancellation: immediate; the servers are not drained.
     """
-    server: Server | None = None
+    servers: list[Server] = []
 
     async def watch_endings() -> None:
         await ending.wait(1)
-        if server is None:
+        if len(servers) < len(serves):
             ending.is_early = True
             name = signal.Signals(ending.number).name
             tell(f"closing: {name} came before the server could listen")
             nursery.cancel_scope.cancel()
             return
-        if server.connections:
+        if any(server.connections for server in servers):
             tell("closing; a second signal ends the server at once")
-        nursery.start_soon(server.drain)
+        for server in servers:
+            nursery.start_soon(server.drain)
         await ending.wait(2)
         nursery.cancel_scope.cancel()
 
-    async def serve_and_finish(task_status: trio.TaskStatus[Server]) -> None:
+    async def serve_one(
+        serve: Callable[..., Awaitable[None]], task_status: trio.TaskStatus[Server]
+    ) -> None:
         await serve(task_status=task_status)
-        nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
-        nursery.start_soon(_watch_hangups, ending, network, tell)
-        server = await nursery.start(serve_and_finish)
-        for address in server.addresses:
-            show(f"listening on {address}")
+        nursery.start_soon(_watch_hangups, ending, networks, tell)
+        async with trio.open_nursery() as serving:
+            for serve in serves:
+                server = await serving.start(serve_one, serve)
+                servers.append(server)
+            for server in servers:
+                for address in server.addresses:
+                    show(f"listening on {shown_address(address)}")
+        nursery.cancel_scope.cancel()
 
 
-async def _watch_hangups(ending: Ending, network: object, tell: Callable[[str], object]) -> None:
+def shown_address(address: str) -> str:
+    """Return an address as people use it: one for browsers as what a browser goes to."""
+    where = parse_address(address)
+    return where.url if isinstance(where, WebAddress) else address
+
+
+async def _watch_hangups(
+    ending: Ending, networks: Sequence[object], tell: Callable[[str], object]
+) -> None:
     """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
@@ -84,7 +104,9 @@ async def _watch_hangups(ending: Ending, network: object, tell: Callable[[str], 
 
     while True:
         await ending.wait_hangup()
-        if _reload(network, tell):
+        # Reload all of them, not only the first that has something to reload.
+        reloaded = [_reload(network, tell) for network in networks]
+        if any(reloaded):
             continue
         if not has_hung_up():
             tell("SIGHUP: nothing to reload, going on")

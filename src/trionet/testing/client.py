@@ -24,8 +24,15 @@ class LineClient:
     Args:
         stream: a connection to the service under test; the client closes it.
         name: its name in the record of the conversation.
-        patience: seconds on the Trio clock to wait for each expected line (60). On virtual time
-            waiting costs nothing.
+        patience: seconds on the Trio clock to wait for each expected line; default 60. On virtual
+            time waiting costs nothing.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong kind; the message says what to write.
+
+    Cancellation: receiving loses no line. After a cancelled sending nobody knows how much was sent.
+
+    Resource handling: leaving the block closes the stream at once.
     """
 
     def __init__(
@@ -45,7 +52,15 @@ class LineClient:
         return f"<{type(self).__name__} {self.name!r}: {self.stream!r}>"
 
     async def send(self, *lines: str) -> None:
-        """Send lines, all in one write."""
+        """Send lines, all in one write.
+
+        Args:
+            lines: the lines, without their ends.
+
+        Raises:
+            UnsendableLine: a text does not fit in one line; nothing was sent.
+            trio.BrokenResourceError: the connection is gone.
+        """
         for line in lines:
             self._note("→", line)
         await self.stream.send_all(encode_lines(lines))
@@ -55,6 +70,7 @@ class LineClient:
 
         Raises:
             TypeError: `data` is not bytes; `send` takes text.
+            trio.BrokenResourceError: the connection is gone.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"send_bytes() takes bytes, and send() text: not {shown(data)}")
@@ -88,6 +104,9 @@ class LineClient:
 
     async def expect(self, *lines: str) -> None:
         """Receive lines, and compare them with the expected ones.
+
+        Args:
+            lines: the expected lines, in order.
 
         Raises:
             AssertionError: another line came, or none. The message has the whole conversation.

@@ -81,11 +81,11 @@ class Link:
     """What one direction of a connection is like, or both directions.
 
     Args:
-        capacity: the sender waits once this many bytes are on their way or unread (64 KiB).
-        latency: seconds on the Trio clock until sent bytes arrive (0).
+        capacity: the sender waits once this many bytes are on their way or unread; default 64 KiB.
+        latency: seconds on the Trio clock until sent bytes arrive; default 0.
         cut: called once for each direction to make its `Cut`; default `cut_whole`.
-        sends_now: whether the sending end has the `trionet.SendsNow` capability. Without it, the
-            stream is like a ``trio.SSLStream``.
+        sends_now: whether the sending end has the `trionet.SendsNow` capability; default ``True``.
+            Without it, the stream is like a ``trio.SSLStream``.
     """
 
     capacity: int = DEFAULT_CAPACITY

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 import trio
 
@@ -16,8 +17,15 @@ from trionet.checks import check_backlog, check_kind, check_kinds
 from trionet.errors import ConnectError, ListenError, TrionetError
 from trionet.testing.links import Link, check_link, cut_at_random
 from trionet.testing.streams import MemoryStream, memory_stream_pair
-from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress, parse_address
-from trionet.transport.network import DEFAULT_BACKLOG
+from trionet.transport.addresses import (
+    RemoteAddress,
+    TCPAddress,
+    UnixAddress,
+    WebAddress,
+    parse_address,
+)
+from trionet.transport.network import DEFAULT_BACKLOG, import_web
+from trionet.transport.web.settings import WebSettings
 
 # The range of ports that most systems pick from, for listeners and for clients.
 _FIRST_FREE_PORT = 49152
@@ -37,14 +45,20 @@ class MemoryNetwork:
     Args:
         link: what connections are like unless `connect` says otherwise; default ``Link()``.
         seed: the seed of all random choices (0).
+        web: what ``web:`` listeners serve; see `trionet.SystemNetwork`.
 
     Attributes:
         streams: the client's end of every connection so far, in order.
     """
 
-    def __init__(self, *, link: Link | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, *, link: Link | None = None, seed: int = 0, web: WebSettings | None = None
+    ) -> None:
         check_link("link", link)
         check_kinds(seed=(seed, int))
+        if web is not None:
+            check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
+        self._web = web or WebSettings()
         self._link = link or Link()
         self._seed = seed
         self._random = random.Random(seed)
@@ -65,12 +79,25 @@ class MemoryNetwork:
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
         """Listen on every address that `address` stands for; see `trionet.SystemNetwork.listen`.
 
+        Args:
+            address: a TCP address or a Unix socket's, or ``web:`` before TCP; port 0 picks a
+                free one.
+            backlog: how many connections wait until they are accepted; default 4,096.
+
         Raises:
             AddressError: `address` cannot be read.
-            ListenError: the address is in use, or is neither TCP nor a Unix socket.
+            ListenError: the address is in use, or is neither TCP nor a Unix socket, nor ``web:``
+                before TCP.
+
+        Cancellation: nothing is listened on.
         """
-        await trio.lowlevel.checkpoint()
         check_backlog(backlog)
+        where = parse_address(address)
+        if isinstance(where, WebAddress):
+            web = import_web()
+            listeners = await self.listen(str(where.below), backlog=backlog)
+            return [web.WebListener(listener, self._web) for listener in listeners]
+        await trio.lowlevel.checkpoint()
         shown = self._numeric(address)
         if any(one in self._listeners for one in shown):
             raise ListenError(f"cannot listen on {address}: {_words(errno.EADDRINUSE)}")
@@ -89,6 +116,9 @@ class MemoryNetwork:
     ) -> MemoryStream:
         """Connect to a listener on `address`; see `trionet.SystemNetwork.connect`.
 
+        With a ``web:`` address it asks for a WebSocket, and returns a stream of lines over it; the
+        stream under that is in `streams`. A test of HTTP connects to the address without ``web:``.
+
         Args:
             address: see `trionet.parse_address`; without a host it means localhost.
             source: the host that the connection comes from, as the server sees it.
@@ -97,7 +127,8 @@ class MemoryNetwork:
 
         Raises:
             AddressError: `address` cannot be read.
-            ConnectError: nobody listens there, or it is neither TCP nor a Unix socket.
+            ConnectError: nobody listens there, or it is neither TCP, a Unix socket, nor ``web:``
+                before TCP; or the server grants no WebSocket.
 
         Cancellation: leaves nothing behind.
         """
@@ -105,6 +136,10 @@ class MemoryNetwork:
             raise TypeError(f"source must be a host such as '10.0.0.7', not {source!r}")
         check_link("link", link)
         check_link("back", back)
+        web = parse_address(address)
+        if isinstance(web, WebAddress):
+            transport = await self.connect(str(web.below), source=source, link=link, back=back)
+            return await _ask_for_web_socket(transport, web)
         link = link or self._link
         back = back or link
         # A handshake takes a round trip.
@@ -129,7 +164,12 @@ class MemoryNetwork:
         return ours
 
     def random_link(self, *, capacity: int = 64, latency: float = 0.0) -> Link:
-        """Return a link that cuts input at random places, repeatable by the network's seed."""
+        """Return a link that cuts input at random places, repeatable by the network's seed.
+
+        Args:
+            capacity: see `Link`; default 64 bytes, so that senders often wait.
+            latency: see `Link`; default 0 seconds.
+        """
         number = self._random.getrandbits(32)
         counter = iter(range(1 << 30))
         return Link(
@@ -184,7 +224,12 @@ class MemoryNetwork:
 
 
 class MemoryListener(trio.abc.Listener[MemoryStream]):
-    """A listener of a `MemoryNetwork`.
+    """A listener of a `MemoryNetwork`, which makes it.
+
+    Args:
+        network: the network.
+        address: the display address.
+        backlog: how many connections may wait.
 
     Attributes:
         address: its own display address.
@@ -207,7 +252,16 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return f"<{type(self).__name__} on {self.address}: {state}>"
 
     async def offer(self, stream: MemoryStream) -> None:
-        """Put a connection in the queue, waiting while the backlog is full."""
+        """Put a connection in the queue, waiting while the backlog is full.
+
+        Args:
+            stream: the server's end.
+
+        Raises:
+            ConnectError: the listener is closed; the connection was reset.
+
+        Cancellation: the connection is not in the queue.
+        """
         await trio.lowlevel.checkpoint()
         while len(self._queue) >= self._capacity and not self._closed:
             await self._connecters.park()
@@ -246,7 +300,12 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return self._queue.popleft()
 
     async def aclose(self) -> None:
-        """Stop listening, and reset the connections in the queue, as TCP does."""
+        """Stop listening, and reset the connections in the queue, as TCP does.
+
+        Always a checkpoint.
+
+        Cancellation: the listener is closed all the same.
+        """
         if not self._closed:
             self._closed = True
             self._network.forget(self.address)
@@ -256,6 +315,23 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
             self._accepters.unpark_all()
             self._connecters.unpark_all()
         await trio.lowlevel.checkpoint()
+
+
+async def _ask_for_web_socket(transport: MemoryStream, where: WebAddress) -> MemoryStream:
+    import_web()
+    from trionet.transport.web.client import open_web_socket
+
+    try:
+        stream = await open_web_socket(transport, where.tcp)
+    except trio.BrokenResourceError as error:
+        transport.close()
+        raise ConnectError(f"cannot connect to {where}: {error}") from error
+    except BaseException:
+        transport.close()
+        raise
+    # It has no `stall` and `reset`: those are below. Nearly every test wants the other kind, and
+    # should not have to say so.
+    return cast(MemoryStream, stream)
 
 
 def _parse(address: str, error: type[TrionetError], doing: str) -> TCPAddress | UnixAddress:

@@ -68,7 +68,7 @@ class ScriptedServer:
         Its ``stream`` can misbehave, by ``reset()``, ``close()`` or ``stall()``.
 
         Args:
-            name: the server's name in the record of the conversation.
+            name: the server's name in the record of the conversation; default ``server``.
 
         Raises:
             AssertionError: no client came in time.

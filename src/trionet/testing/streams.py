@@ -5,14 +5,12 @@ does not read makes its sender wait. They can send at once, so tests run the fas
 show what makes TCP hard: input cut anywhere, latency, stalls, resets, and the reset that follows
 from closing with unread input.
 
-Nothing here needs a task of its own: the reader looks at the clock to see which bytes have arrived.
+A stream is two directions, in and out; `direction.py` has the bytes on their way.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections import deque
 from collections.abc import Sequence
 
 import trio
@@ -20,108 +18,23 @@ import trio
 from trionet.checks import check_flag, check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.kinds import as_bytes
+from trionet.testing.direction import Direction
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
 
 
-class _Direction:
-    """The bytes from one end to the other."""
-
-    def __init__(self, link: Link) -> None:
-        self._capacity = link.capacity
-        self._latency = link.latency
-        try:
-            self._cut = link.cut()
-        except TypeError:
-            raise TypeError("a link's cut is a function: write lambda: cut_at([3])") from None
-        # The bytes on their way, each piece with its time of arrival; an empty piece is the end.
-        self._in_flight: deque[tuple[float, bytes]] = deque()
-        self._arrived = bytearray()
-        self._used = 0
-        self.ended_by_sender = False
-        self.end_arrived = False
-        self.broken = False
-        self.stalled = False
-        self.interrupted = False
-        self.reader = trio.lowlevel.ParkingLot()
-        self.writer = trio.lowlevel.ParkingLot()
-
-    @property
-    def room(self) -> int:
-        return self._capacity - self._used
-
-    @property
-    def has_arrived(self) -> bool:
-        return bool(self._arrived)
-
-    @property
-    def has_unread(self) -> bool:
-        return bool(self._used)
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Take as many bytes as there is room for, and return how many."""
-        taken = bytes(data[: self.room])
-        if taken:
-            self._used += len(taken)
-            self._depart(taken)
-        return len(taken)
-
-    def end(self) -> None:
-        self.ended_by_sender = True
-        self._depart(b"")
-
-    def _depart(self, data: bytes) -> None:
-        self._in_flight.append((trio.current_time() + self._latency, data))
-        self.reader.unpark_all()
-
-    def arrive(self) -> float:
-        """Deliver what is due, and return when the next bytes are due."""
-        now = trio.current_time()
-        while self._in_flight and not self.stalled:
-            due, data = self._in_flight[0]
-            if due > now:
-                return due
-            self._in_flight.popleft()
-            self._arrived += data
-            self.end_arrived = not data
-        return math.inf
-
-    def receive(self, max_bytes: int) -> bytes:
-        """Hand out some of what has arrived, as the cut says; empty: nothing has arrived."""
-        if not self._arrived:
-            return b""
-        size = self._cut(min(max_bytes, len(self._arrived)))
-        data = bytes(self._arrived[:size])
-        del self._arrived[:size]
-        self._used -= len(data)
-        self.writer.unpark_all()
-        return data
-
-    def wake(self) -> None:
-        self.reader.unpark_all()
-        self.writer.unpark_all()
-
-    def destroy(self) -> None:
-        """Break the connection: whatever was not read is lost."""
-        self.broken = True
-        self._in_flight.clear()
-        self._arrived.clear()
-        self._used = 0
-        self.wake()
-
-
 class MemoryStream(trio.abc.HalfCloseableStream):
-    """One end of a connection in memory; see `memory_stream_pair`.
+    """One end of a connection in memory; `memory_stream_pair` makes both.
 
     Attributes:
         peer: the other end's display address.
         remote: the other end's structured address, by which a server counts; ``None``: not known.
     """
 
-    def __init__(self, incoming: _Direction, outgoing: _Direction, *, peer: str) -> None:
+    def __init__(self, incoming: Direction, outgoing: Direction, *, peer: str) -> None:
         # `memory_stream_pair` makes these, and always right.
-        check_kind("incoming", incoming, _Direction, hint="memory_stream_pair()")
-        check_kind("outgoing", outgoing, _Direction, hint="memory_stream_pair()")
+        check_kind("incoming", incoming, Direction, hint="memory_stream_pair()")
+        check_kind("outgoing", outgoing, Direction, hint="memory_stream_pair()")
         check_kinds(peer=(peer, str))
         self._in = incoming
         self._out = outgoing
@@ -143,7 +56,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for input and return some of it; empty: the peer has ended its sending.
 
+        Args:
+            max_bytes: return no more than this many bytes; default 64 KiB.
+
         Raises:
+            ValueError: `max_bytes` is less than 1.
             trio.BrokenResourceError: the connection was reset.
             trio.ClosedResourceError: this end is closed.
             trio.BusyResourceError: another task is receiving.
@@ -215,7 +132,14 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         return self._out.send(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room; see Trio's SendStream."""
+        """Wait until there is room, or the connection is broken. Always a checkpoint.
+
+        Raises:
+            trio.ClosedResourceError: this end is closed, or has ended its sending.
+            trio.BusyResourceError: another task is sending.
+
+        Cancellation: nothing happens.
+        """
         self._check_not_sending()
         self._sending = True
         try:
@@ -231,7 +155,16 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._check_sendable()
 
     async def send_eof(self) -> None:
-        """End the sending. The peer reads the end of its input; this end can go on receiving."""
+        """End the sending. The peer reads the end of its input; this end can go on receiving.
+
+        Always a checkpoint. Ending it again does nothing.
+
+        Raises:
+            trio.ClosedResourceError: this end is closed.
+            trio.BusyResourceError: another task is sending.
+
+        Cancellation: the sending goes on.
+        """
         self._check_not_sending()
         await trio.lowlevel.checkpoint()
         self._check_open()
@@ -265,12 +198,21 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._out.destroy()
         self._in.destroy()
 
+    def sever(self) -> None:
+        """Break the connection on its way. Never a checkpoint.
+
+        Both ends see a reset and lose what they have not read. A client that connects again does so
+        as it would on a bad line; after `reset` it would find its own end closed.
+        """
+        self._out.destroy()
+        self._in.destroy()
+
     def stall(self, *, incoming: bool = True, outgoing: bool = True) -> None:
         """Let nothing more arrive until `resume`. What has arrived can still be read.
 
         Args:
-            incoming: hold back what the other end sends.
-            outgoing: hold back what this end sends.
+            incoming: hold back what the other end sends; default ``True``.
+            outgoing: hold back what this end sends; default ``True``.
         """
         check_flag("incoming", incoming)
         check_flag("outgoing", outgoing)
@@ -305,6 +247,9 @@ class SendingNowMemoryStream(MemoryStream):
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Send as many bytes as there is room for, and return how many. Never a checkpoint.
 
+        Args:
+            data: the bytes.
+
         Raises:
             trio.BrokenResourceError: the connection was reset, or the other end is closed.
             trio.ClosedResourceError: this end is closed, or has ended its sending.
@@ -318,10 +263,12 @@ class SendingNowMemoryStream(MemoryStream):
         return self.send_nowait(b"".join(pieces))
 
     async def wait_writable(self) -> None:
-        """Wait until there is room or the connection is broken.
+        """Wait until there is room or the connection is broken. Always a checkpoint.
 
         Raises:
             trio.ClosedResourceError: this end is closed, or has ended its sending.
+
+        Cancellation: nothing happens.
         """
         await self._wait_room()
 
@@ -337,7 +284,8 @@ def memory_stream_pair(
     Args:
         link: what the connection is like from the first end to the second; default ``Link()``.
         back: what it is like from the second end to the first; default as `link`.
-        names: the address of each end; an end's ``peer`` is the name of the other.
+        names: the address of each end; an end's ``peer`` is the name of the other. Default
+            ``left`` and ``right``.
 
     Raises:
         TypeError: `link` or `back` is not a `Link`.
@@ -350,7 +298,7 @@ def memory_stream_pair(
         raise TypeError(f"names must be two texts: write ('left', 'right'), not {shown(names)}")
     link = link or Link()
     back = back or link
-    there_bytes, back_bytes = _Direction(link), _Direction(back)
+    there_bytes, back_bytes = Direction(link), Direction(back)
     first = SendingNowMemoryStream if link.sends_now else MemoryStream
     second = SendingNowMemoryStream if back.sends_now else MemoryStream
     return (

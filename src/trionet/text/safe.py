@@ -4,7 +4,7 @@ Each unsafe character is replaced by one ``�``, so that everyone sees that som
 
 - control characters including ESC and TAB, the line and paragraph separators, and halves of
   surrogate pairs;
-- characters that reorder the text beside them: bidi overrides, embeddings and isolates, and also
+- characters that reorder the text around them: bidi overrides, embeddings and isolates, and also
   the marks U+200E, U+200F and U+061C. A chat line does without them, and they would shift the
   ``: `` and ``(3 here)`` that programs put around a text;
 - invisible characters: zero width spaces, word joiners, invisible operators, soft hyphens, Hangul
@@ -23,8 +23,8 @@ Some sequences stay whole although they contain such characters, because there t
 - an ideograph with one variation selector (Japanese names have them).
 
 Characters that this version of Python does not know stay: nearly all of them are new letters and
-emoji. White space of every width stays too, and so does the order that right-to-left letters
-themselves bring about.
+emoji. White space of every width stays too, and so does the order that right-to-left letters have
+by themselves.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ _TOWER_IN_SHADOW = re.compile(f"\0(?<!\0.)\0{{{MAX_MARKS - 1}}}(\0+)", re.DOTALL
 
 @cache
 def _as_one_mark() -> dict[int, int]:
-    """Return a table that makes each mark and joiner a NUL. It is seldom needed."""
+    """Return a table that makes each mark and joiner a NUL. It is rarely needed."""
     return dict.fromkeys(map(ord, characters_of(MARKS + _JOINERS)), 0)
 
 

@@ -1,15 +1,15 @@
 """Decide which joiners, variation selectors and tags have a meaning where they stand.
 
 `trionet.text.safe` asks this about lines in which something looks unsafe. Most unsafe characters
-are unsafe everywhere. These three kinds have a meaning beside the right neighbours, and only the
-neighbours decide: up to three characters before it and one after it, or the whole of a flag. So
-each kind has a pattern, and `re` goes over the line once for each, in C. No line makes Python code
-run for each of its characters: that once made a line of joiners forty times as expensive as one of
+are unsafe everywhere. These three kinds have a meaning next to the right neighbours, and only the
+neighbours decide: up to three characters before and one after, or the whole of a flag. So each kind
+has a pattern, and `re` goes over the line once for each, in C. No line makes Python code run for
+each of its characters: that once made a line of joiners forty times as expensive as one of
 Cyrillic. Now a line of 4 KiB takes at most 2.2 times as long as one of Vietnamese (65 µs), whatever
 a joiner, a selector or a tag is paired with. The worst known mix of all kinds and of towers of
 marks takes 4.4 times as long (`tools/dear_lines.py` searches for worse).
 
-The patterns are seldom needed and take 0.2 s to compile, so they are compiled when the first such
+The patterns are rarely needed and take 0.2 s to compile, so they are compiled when the first such
 line comes. (Importing this module that late would fail in a server that is out of file
 descriptors.)
 """
@@ -35,10 +35,10 @@ from trionet.text.characters import (
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 
 _EMOJI_SELECTOR = "\ufe0e\ufe0f"
-# Characters beyond U+10000 are dear to look up. So in a line with many joiners the first few
-# different ones are replaced for a while by private characters, which are in the same tables. No
-# line has any left by then. Here are those for letters, for letters that join alone, for viramas,
-# for pictographs and skin tones, and for all others, sixteen of each.
+# Characters beyond U+10000 are slow to look up. So in a line with many joiners, the first few
+# different ones are replaced for a while by private characters, which are in the same tables. (By
+# then no line has private characters of its own.) Here are the stand-ins for letters, for letters
+# that join alone, for viramas, for pictographs and skin tones, and for all others: sixteen of each.
 _LETTER_STAND_IN, _JOINING_STAND_IN, _VIRAMA_STAND_IN = 0xE010, 0xE020, 0xE030
 _PICTOGRAPH_STAND_IN, _TONE_STAND_IN, _OTHER_STAND_IN = 0xE040, 0xE050, 0xE000
 # How many are replaced (at 1 to 4 µs each), and how many joiners make it worthwhile.
@@ -181,7 +181,7 @@ def _replace(
     """Replace those of the characters that `kept` does not find, which are those of `lone`.
 
     `re` takes 90 ns for each character that it replaces, and `str.replace` 5. So `re` finds those
-    that are kept. Only if they are dense, it finds the others.
+    that are kept, or the others if those that are kept are dense.
     """
     # Counting in a part of the line costs a tenth more at most. To split up to a certain number,
     # and then all over again, took twice as long on a line with a few more.
@@ -254,7 +254,7 @@ def _patterns() -> _Patterns:
         f"(?<=[{joiner_perhaps}].)"
         f"(?:(?<={joins}.)|(?={pictograph}){behind_emoji('.')}|(?={letter})(?<={letter}.))"
     )
-    # The same for a selector, with a second quick look for those that do not stand behind emoji.
+    # The same for a selector, with a second quick look for those that do not follow emoji.
     selects = (
         f"(?<=[{selector_perhaps}].)"
         f"(?:(?<=[{_EMOJI_SELECTOR}])(?:(?<=[{_KEYCAP}].)|(?<={pictograph}.))"

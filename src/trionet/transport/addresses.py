@@ -13,6 +13,7 @@
 | ``unix:PATH`` | a socket in the file system | a socket in the file system |
 | ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
 | ``tls:`` before one with a port | as without it, encrypted | as without it, encrypted |
+| ``web:`` before one of these two | as without it, for browsers: WebSockets | as a WebSocket |
 
 Port 0 lets the kernel pick a free port to listen on. ``localhost`` may be written in capitals and
 with a dot after it. A file whose name begins with ``@`` is ``unix:./@NAME``.
@@ -68,6 +69,37 @@ class TLSAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class WebAddress:
+    """WebSockets, and pages beside them, over TCP or TLS.
+
+    It is neither a `TCPAddress` nor a `TLSAddress`: lines are not spoken on it as they are.
+
+    Attributes:
+        below: where the connections come in.
+    """
+
+    below: TCPAddress | TLSAddress
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.below, TCPAddress | TLSAddress):
+            check_kind("below", self.below, TCPAddress, hint='parse_address("localhost:8080")')
+
+    @property
+    def tcp(self) -> TCPAddress:
+        """The host and the port."""
+        return self.below.tcp if isinstance(self.below, TLSAddress) else self.below
+
+    @property
+    def url(self) -> str:
+        """What a browser goes to."""
+        scheme = "https" if isinstance(self.below, TLSAddress) else "http"
+        return f"{scheme}://{self.tcp}"
+
+    def __str__(self) -> str:
+        return f"web:{self.below}"
+
+
+@dataclass(frozen=True, slots=True)
 class UnixAddress:
     """A Unix socket.
 
@@ -89,7 +121,7 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-Address: TypeAlias = TCPAddress | TLSAddress | UnixAddress
+Address: TypeAlias = TCPAddress | TLSAddress | WebAddress | UnixAddress
 
 RemoteAddress: TypeAlias = TCPAddress | UnixAddress
 """Where the other end of a stream is. TLS is not part of it."""
@@ -98,7 +130,7 @@ Host: TypeAlias = str | tuple[int, str]
 """What counts as one host; see `host_of`."""
 
 # As the help of the command line has them.
-FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME or tls:HOST:PORT"
+FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME, tls:HOST:PORT or web:HOST:PORT"
 
 _PORT = re.compile(r"[0-9]{1,5}")
 # These would break the line that shows an address, or move the cursor in it.
@@ -109,8 +141,8 @@ def parse_address(text: str) -> Address:
     """Read an address.
 
     Args:
-        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also after ``tls:``, or
-            ``unix:PATH`` or ``unix:@NAME``.
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also after ``tls:``, ``web:`` or
+            ``web:tls:``, or ``unix:PATH`` or ``unix:@NAME``.
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
@@ -126,6 +158,10 @@ def parse_address(text: str) -> Address:
         return _parse_unix(text)
     if text.startswith("tls:"):
         return TLSAddress(_parse_tcp(text, "tls:"))
+    if text.startswith("web:tls:"):
+        return WebAddress(TLSAddress(_parse_tcp(text, "web:tls:")))
+    if text.startswith("web:"):
+        return WebAddress(_parse_tcp(text, "web:"))
     return _parse_tcp(text, "")
 
 
@@ -152,6 +188,39 @@ def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | No
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return int(address) >> (128 - ipv6_prefix), scope
+
+
+def is_local(remote: RemoteAddress | None) -> bool:
+    """Tell whether a peer is on this machine, so that what it sends crosses no network.
+
+    Args:
+        remote: the peer's address, numeric; ``None``: not known, and then it may be anywhere.
+    """
+    if not isinstance(remote, TCPAddress):
+        return remote is not None
+    host = host_of(remote, ipv6_prefix=128)
+    numeric = host if isinstance(host, str) else remote.host.partition("%")[0]
+    return ipaddress.ip_address(numeric).is_loopback
+
+
+def is_private_address(address: str) -> bool:
+    """Tell whether nobody can read along on the way to an address: it is here, or encrypted.
+
+    Args:
+        address: see `parse_address`.
+
+    Raises:
+        AddressError: it cannot be read.
+    """
+    where = parse_address(address)
+    below = where.below if isinstance(where, WebAddress) else where
+    if not isinstance(below, TCPAddress) or below.host in ("", "localhost"):
+        return True
+    try:
+        return is_local(below)
+    except ValueError:
+        # A name: whatever it stands for, it is not asked for now.
+        return False
 
 
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:

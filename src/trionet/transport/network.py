@@ -11,13 +11,21 @@ import socket
 import ssl
 import weakref
 from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_backlog, check_file, check_unix_mode
+from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
-from trionet.transport.addresses import TCPAddress, TLSAddress, UnixAddress, parse_address
+from trionet.transport.addresses import (
+    TCPAddress,
+    TLSAddress,
+    UnixAddress,
+    WebAddress,
+    parse_address,
+)
 from trionet.transport.certificates import File, client_context, server_context
 from trionet.transport.listener import SocketListener
 from trionet.transport.patience import HAS_PATIENCE
@@ -28,6 +36,10 @@ from trionet.transport.tls import TLSStream
 from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
 from trionet.transport.unixsockets import listen_unix, socket_name
+from trionet.transport.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from trionet.transport.web.client import WebSocketClientStream
 
 # The default limit of Linux since 5.4 (net.core.somaxconn). Kernels reduce a larger backlog.
 DEFAULT_BACKLOG = 4096
@@ -49,6 +61,8 @@ class SystemNetwork:
             system trusts. The first ``tls:`` connection reads it, once.
         unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
             Whoever may write to one may connect.
+        web: what ``web:`` listeners serve besides WebSockets, and whom they trust; default:
+            ``WebSettings()``, which is no file and nobody.
 
     Raises:
         ValueError: `private_key` without `certificate`, or a `unix_mode` that is not a mode.
@@ -62,6 +76,7 @@ class SystemNetwork:
         private_key: File | None = None,
         ca: File | None = None,
         unix_mode: int | None = None,
+        web: WebSettings | None = None,
     ) -> None:
         for name, file in (
             ("certificate", certificate), ("private_key", private_key), ("ca", ca)
@@ -74,6 +89,9 @@ class SystemNetwork:
         self._private_key = private_key
         self._ca = ca
         self._unix_mode = unix_mode
+        if web is not None:
+            check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
+        self._web = web or WebSettings()
         self._client_context: ssl.SSLContext | None = None
         # The listeners that `reload` serves. One that nothing else holds any more drops out.
         self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
@@ -118,14 +136,29 @@ class SystemNetwork:
             if isinstance(where, TCPAddress):
                 socks = await bind_tcp(where, backlog)
                 return [SocketListener(sock) for sock in socks]
-            context = self._server_settings()
-            listeners = [_listen_tls(sock, context) for sock in await bind_tcp(where.tcp, backlog)]
-            self._tls_listeners.update(listeners)
-            return listeners
+            if isinstance(where, TLSAddress):
+                return await self._listen_tls(where, backlog)
+            return await self._listen_web(where, backlog)
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
         except TrionetError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
+
+    async def _listen_tls(self, where: TLSAddress, backlog: int) -> list[TLSListener]:
+        context = self._server_settings()
+        socks = await bind_tcp(where.tcp, backlog)
+        listeners = [TLSListener(SocketListener(s, refusal=REFUSAL), context) for s in socks]
+        self._tls_listeners.update(listeners)
+        return listeners
+
+    async def _listen_web(self, where: WebAddress, backlog: int) -> Sequence[Listener]:
+        web = import_web()
+        if isinstance(where.below, TLSAddress):
+            encrypted = await self._listen_tls(where.below, backlog)
+            return [web.WebListener(listener, self._web) for listener in encrypted]
+        socks = await bind_tcp(where.tcp, backlog)
+        listeners = [SocketListener(sock, refusal=web.NO_DESCRIPTOR) for sock in socks]
+        return [web.WebListener(listener, self._web) for listener in listeners]
 
     def reload(self) -> bool:
         """Read certificate and private key again, for the connections that come from now on.
@@ -149,11 +182,12 @@ class SystemNetwork:
             listener.context = context
         return True
 
-    async def connect(self, address: str) -> SocketStream | TLSStream:
+    async def connect(self, address: str) -> SocketStream | TLSStream | WebSocketClientStream:
         """Connect to the first address that answers; tries both families (RFC 8305).
 
         With a ``tls:`` address this also makes the handshake: the server has then shown a
-        certificate for the host of the address, and it leads to a trusted one.
+        certificate for the host of the address, and it leads to a trusted one. With a ``web:``
+        address it asks for a WebSocket.
 
         Args:
             address: see `trionet.parse_address`; no host: localhost.
@@ -169,14 +203,36 @@ class SystemNetwork:
         """
         where = parse_address(address)
         try:
+            if isinstance(where, WebAddress):
+                return await self._ask_for_web_socket(where)
             if isinstance(where, TLSAddress):
-                context = self._client_settings()
-                return await _secure(await _open(where.tcp), context, where.tcp.host)
+                return await self._connect_tls(where)
             return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
         except (TrionetError, trio.BrokenResourceError) as error:
             raise ConnectError(f"cannot connect to {address}: {error}") from error
+
+    async def _connect_tls(self, where: TLSAddress) -> TLSStream:
+        context = self._client_settings()
+        return await _secure(await _open(where.tcp), context, where.tcp.host)
+
+    async def _ask_for_web_socket(self, where: WebAddress) -> WebSocketClientStream:
+        import_web()
+        from trionet.transport.web.client import open_web_socket
+
+        transport: SocketStream | TLSStream
+        if isinstance(where.below, TLSAddress):
+            transport = await self._connect_tls(where.below)
+        else:
+            transport = await _open(where.tcp)
+        try:
+            with trio.move_on_after(_HANDSHAKE_SECONDS):
+                return await open_web_socket(transport, where.tcp)
+            raise TrionetError(f"no WebSocket within {_HANDSHAKE_SECONDS} seconds")
+        except BaseException:
+            transport.close()
+            raise
 
     def _server_settings(self) -> ssl.SSLContext:
         if self._certificate is None:
@@ -190,6 +246,23 @@ class SystemNetwork:
 
 
 SYSTEM = SystemNetwork()
+
+
+def import_web() -> ModuleType:
+    """Return the module of listeners for browsers, which needs a library of its own.
+
+    Raises:
+        TrionetError: the library is missing; the message says how to install it.
+    """
+    try:
+        from trionet.transport.web import listener
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "websockets":
+            raise
+        raise TrionetError(
+            "a web: address needs the extra `web`: pip install 'trionet[web]'"
+        ) from error
+    return listener
 
 
 async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
@@ -210,11 +283,6 @@ async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
         # For example, the connection was reset before it could be asked for its peer.
         sock.close()
         raise
-
-
-def _listen_tls(sock: socket.socket, context: ssl.SSLContext) -> TLSListener:
-    transport = SocketListener(sock, refusal=REFUSAL)
-    return TLSListener(transport, context)
 
 
 async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -> TLSStream:

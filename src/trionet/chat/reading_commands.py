@@ -1,6 +1,6 @@
-"""How lines that begin with a `/` are read, and which command somebody may have meant.
+"""Read a line that begins with `/`, and guess which command a mistyped one may have meant.
 
-`trionet.chat.plain` has the commands themselves.
+`trionet.chat.plain` holds the commands themselves, in its table `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from trionet.text.safe import WHITE_SPACE
 
 
 class Command(NamedTuple):
-    """A command.
+    """A command of the plain format.
 
     Attributes:
-        usage: how to write it: its name, then its arguments. A command whose usage is its name
-            stands alone.
-        help: what it does, for `/help`; empty: the help does not show it.
-        read: makes a request of what follows the command and one space.
+        usage: how to write it: its name, then its arguments. A command whose usage is only a name
+            takes no argument.
+        help: what it does, for `/help`. If this is empty, the help does not show the command.
+        read: makes a request from what follows the name and one space.
     """
 
     usage: str
@@ -29,7 +29,7 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The command itself."""
+        """What the line begins with, such as ``/me``."""
         return self.usage.partition(" ")[0]
 
 
@@ -37,11 +37,11 @@ def read_command(line: str, commands: Mapping[str, Command]) -> Request:
     """Read a line that begins with a single `/`.
 
     Args:
-        line: the line without trailing white space.
+        line: the line, without trailing white space.
         commands: the commands by name.
 
     Raises:
-        Misunderstood: there is no such command, or its argument is missing, or is one too many.
+        Misunderstood: there is no such command, its argument is missing, or it takes none.
     """
     name, _, argument = line.partition(" ")
     command = commands.get(name)
@@ -67,10 +67,13 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the only known name that somebody may have meant; ``None``: there is none, or several.
+    """Return the one known name that a mistyped name may stand for.
 
-    One letter may be wrong, missing, too many, or swapped with the next. A name in another case is
-    not near: whoever writes `/WHO` does not mistype, and the help says how it is written.
+    One letter may be wrong, missing, one too many, or swapped with the next. A name in another case
+    is no match: whoever writes `/WHO` has not mistyped, and the help shows how to write it.
+
+    Returns:
+        The name; ``None`` if no known name is near, or several are.
 
     >>> nearest("/jion", ["/join", "/who"])
     '/join'

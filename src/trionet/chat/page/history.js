@@ -1,0 +1,223 @@
+// What was said before: pages of the server's history become rows of a place.
+//
+// One page of a place is asked for at a time, so that pages come in order.
+
+import { PRIVATE } from "./protocol.js";
+import { put } from "./timeline.js";
+
+// Events on a page that scrolling up loads, and on the one that a place begins with.
+const PAGE = 100;
+const FIRST_PAGE = 300;
+
+// A place begins with so many rows, if there were so many. (People who come and go are condensed, so
+// that a page may have few rows; then more pages are loaded, but not for ever.)
+const FIRST_ROWS = 200;
+const FIRST_PAGES = 5;
+
+// Rows in front of a message that was found, and behind it.
+const AROUND = 40;
+
+export class History {
+    // Whether the server keeps one.
+    isKept = true;
+
+    #chat;
+    #session;
+
+    constructor(chat, session) {
+        this.#chat = chat;
+        this.#session = session;
+    }
+
+    /** Load what a room begins with. */
+    begin(place, pages = FIRST_PAGES) {
+        if (place.timeline.rows.length < FIRST_ROWS && pages > 0) {
+            this.older(place, FIRST_PAGE, () => this.begin(place, pages - 1));
+        }
+    }
+
+    /** Load the page before the oldest row; `then` is called if that has brought something. */
+    older(place, limit = PAGE, then = () => {}) {
+        const { timeline } = place;
+        if (!timeline.hasOlder || place.isLoading || place.isPrivate) {
+            return;
+        }
+        const oldest = timeline.oldest();
+        // After a new epoch numbers may mean other events: see whether the oldest row still has its.
+        const isDoubtful = oldest !== undefined && oldest.epoch !== this.#chat.epoch;
+        const fields = {};
+        if (oldest !== undefined) {
+            fields.before = oldest.number + (isDoubtful ? 1 : 0);
+        }
+        this.#page(place, { ...fields, limit }, ({ events, more }) => {
+            const isOther = isDoubtful && !isSame(events.at(-1), oldest);
+            const own = isDoubtful ? events.slice(0, -1) : events;
+            if (isOther) {
+                timeline.hasOlder = false;
+            } else if (oldest === undefined || timeline.oldest() === oldest) {
+                timeline.prepend(this.#rows(own), more);
+                if (own.length > 0) {
+                    then();
+                }
+            }
+        });
+    }
+
+    /** Load the page behind the newest row of a window that does not reach the end. */
+    newer(place) {
+        const { timeline } = place;
+        if (timeline.hasNewer && !place.isLoading) {
+            const after = timeline.newest();
+            this.#page(place, { after, limit: PAGE }, ({ events, more }) => {
+                timeline.extend(this.#rows(events), more);
+            });
+        }
+    }
+
+    /** Go to the end of a window that does not reach it. */
+    toEnd(place, then = () => {}) {
+        if (place.timeline.hasNewer) {
+            place.isLoading = false;
+            this.#page(place, { limit: FIRST_PAGE }, ({ events, more }) => {
+                place.timeline.replace(this.#rows(events), { hasOlder: more, hasNewer: false });
+                then();
+            });
+        }
+    }
+
+    /** Load the window around a message, and call `then` when it is there. */
+    around(place, number, then) {
+        if (place.timeline.find(number) !== undefined) {
+            then();
+            return;
+        }
+        this.#page(place, { before: number + 1, limit: AROUND }, (before) => {
+            this.#page(place, { after: number, limit: AROUND }, (after) => {
+                const rows = this.#rows([...before.events, ...after.events]);
+                place.timeline.isFollowed = false;
+                place.timeline.replace(rows, { hasOlder: before.more, hasNewer: after.more });
+                then();
+            });
+        });
+    }
+
+    /** Load the messages that are missing in a gap, a page at a time. */
+    fill(place, gap) {
+        const fields = { after: gap.after, limit: PAGE };
+        this.#page(place, fields, ({ events, more }) => {
+            const within = events.filter((event) => event.number < gap.before);
+            const isFilled = !more || within.length < events.length || events.length === 0;
+            place.timeline.fill(gap, this.#rows(within), isFilled);
+        });
+    }
+
+    /** After a new epoch: load what was said since, and find one's own messages in it. */
+    reconcile(place) {
+        const gap = place.epochGap;
+        place.epochGap = null;
+        place.isLoading = false;
+        this.#page(place, { limit: FIRST_PAGE }, ({ events }) => {
+            this.#found(place, gap, events);
+        });
+    }
+
+    /** Load private messages that came while nobody was connected. */
+    privateMessages() {
+        const fields = { type: "history", room: PRIVATE, limit: PAGE };
+        this.#session.ask(fields, (answer) => {
+            for (const event of answer.type === "history" ? answer.events : []) {
+                this.#private(event);
+            }
+            this.#chat.changed("log");
+        });
+    }
+
+    #private(event) {
+        const other = event.from === this.#chat.name ? event.to : event.from;
+        const { timeline } = this.#chat.conversation(other);
+        const isKnown = timeline.rows.some((row) => row.time === event.time && row.text === event.text);
+        if (!isKnown) {
+            const row = this.#chat.rowOf(event);
+            const at = timeline.rows.findLastIndex((one) => one.date <= row.date) + 1;
+            timeline.rows.splice(at, 0, row);
+        }
+    }
+
+    #page(place, fields, use) {
+        place.isLoading = true;
+        this.#session.ask({ type: "history", room: place.key, ...fields }, (answer) => {
+            place.isLoading = false;
+            if (answer.type === "history") {
+                use(answer);
+            } else {
+                this.#refused(place, answer);
+            }
+            this.#chat.changed("log");
+        });
+    }
+
+    #refused(place, { code, reason }) {
+        if (code === "unavailable") {
+            this.isKept = false;
+            for (const { timeline } of this.#chat.places.values()) {
+                timeline.canLoad = timeline.hasOlder = timeline.hasNewer = false;
+            }
+        } else {
+            place.timeline.hasOlder = false;
+            this.#chat.tellError(reason, place);
+        }
+        for (const ask of this.#session.asks.messages()) {
+            ask.isDoubtful = false;
+        }
+        this.#session.flush();
+    }
+
+    // What of the newest page is not shown yet stands behind the row that tells of the epoch.
+    #found(place, gap, events) {
+        const { timeline } = place;
+        const index = timeline.rows.indexOf(gap);
+        const old = timeline.rows.slice(0, index).filter((row) => row.number !== null);
+        const live = timeline.rows.slice(index + 1).find((row) => row.number !== null);
+        const known = new Set(old.map(identity));
+        const last = events.findLastIndex((event) => known.has(identity(event)));
+        const since = old.at(-1)?.date ?? 0;
+        const unknown = events.filter(
+            (event, at) =>
+                (last === -1 ? new Date(event.time) > since : at > last) &&
+                (live === undefined || event.number < live.number),
+        );
+        const doubtful = this.#session.asks.messages().filter((ask) => ask.isDoubtful);
+        for (const ask of doubtful.filter((one) => one.place === place)) {
+            ask.isDoubtful = false;
+            const { name } = this.#chat;
+            const said = unknown.find((event) => event.name === name && event.text === ask.row.text);
+            if (said !== undefined) {
+                this.#session.asks.settle(ask);
+                timeline.remove(ask.row);
+            }
+        }
+        timeline.rows.splice(index + 1, 0, ...this.#rows(unknown));
+        this.#session.flush();
+    }
+
+    #rows(events) {
+        const rows = [];
+        for (const event of events) {
+            const row = this.#chat.rowOf(event);
+            if (row !== null) {
+                put(rows, row);
+            }
+        }
+        return rows;
+    }
+}
+
+function identity({ number, time, name, text }) {
+    return JSON.stringify([number, time, name, text]);
+}
+
+// A row of presence has no name, and is compared by its first event.
+function isSame(event, row) {
+    const shown = row.kind === "presence" ? row.changes[0] : row;
+    return event !== undefined && identity(event) === identity(shown);
+}

@@ -1,0 +1,368 @@
+// A member's connection to the server: it logs in, listens, and comes back when it is lost.
+//
+// The plan of this file: `start` connects and logs in, `ask` sends a request as soon as the
+// connection is live, and `onEvent` gets every event that is new. A lost connection is tried again in
+// growing pauses, and the login then resumes: token, rooms, and the last number seen of each room. A
+// ping behind the login marks the end of the replay; requests that nobody has answered follow it.
+//
+// The socket, the clock and chance are given, so that this is tested without a browser.
+
+import { Asks } from "./asks.js";
+import { jittered, pausesWithoutEnd } from "./pauses.js";
+import { PRIVATE, readEvents, writeRequests } from "./protocol.js";
+
+// A browser does not notice a server that was stopped, or a network that swallows everything.
+export const QUIET_MS = 25_000;
+export const ANSWER_MS = 10_000;
+
+// How long the server may take to answer everything and close after `quit`.
+const GOODBYE_MS = 2_000;
+
+const ROOM_EVENTS = new Set(["said", "acted", "joined", "left", "renamed", "topic", "removed"]);
+
+export class Session {
+    name = "";
+    token = null;
+    epoch = null;
+    seen = new Map();
+    // "idle", "connecting", "live", "waiting" (until the next try) or "taken" (by another window).
+    state = "idle";
+    // Why the connection was lost, and when the next try is, in milliseconds of the clock.
+    reason = "";
+    nextTry = 0;
+
+    #open;
+    #clock;
+    #random;
+    #on;
+    #password = null;
+    #rooms = () => [];
+    #socket = null;
+    #pauses = pausesWithoutEnd();
+    #timer = null;
+    #login = null;
+    #sync = null;
+    #isLoggedIn = false;
+    // The rooms that this connection is in. What comes of a room before belongs to the replay.
+    #entered = new Set();
+    #lastHeard = 0;
+    #farewell = "";
+    #leaving = null;
+
+    /**
+     * - `open(handlers)` opens a socket, which has `send(text)` and `close()`; it calls `opened()`,
+     *   `received(text)` and `closed(reason)` of the handlers, but not before it has returned.
+     * - `clock` has `now()`, `set(callback, milliseconds)` and `clear(timer)`.
+     * - `random()` returns a number from 0 to 1.
+     * - `on` has `event(event, ask, isReplayed)`, `state()`, `synced()`, `refused(code, reason)`, and
+     *   `epoch(event)`, which is told before the first event of a new epoch.
+     * - `prefix` begins the ids of requests; it must be new for each page.
+     */
+    constructor({ open, clock, random, on, prefix }) {
+        this.#open = open;
+        this.#clock = clock;
+        this.#random = random;
+        this.#on = on;
+        this.asks = new Asks(prefix);
+    }
+
+    /** Log in, and stay in. `rooms()` returns the names of the rooms to be in. */
+    start({ name, password = null, rooms }) {
+        this.stop();
+        this.name = name;
+        this.#password = password;
+        this.#rooms = rooms;
+        this.#pauses = pausesWithoutEnd();
+        this.#connect();
+    }
+
+    /** End the connection, without a word to the server. */
+    stop() {
+        this.#leaving = null;
+        this.#drop();
+        this.#become("idle", "");
+    }
+
+    /** Leave the chat; `done` is called when the server has closed the connection, or soon after. */
+    quit(done) {
+        this.token = null;
+        const end = () => {
+            this.stop();
+            done();
+        };
+        if (!this.#isLoggedIn) {
+            end();
+            return;
+        }
+        this.#leaving = end;
+        this.#socket.send(writeRequests([{ type: "quit" }]));
+        this.#after(GOODBYE_MS, end);
+    }
+
+    /** Send a request as soon as possible; `answer(event, ask)` is called with its answer. */
+    ask(fields, answer) {
+        const ask = this.asks.add(fields, answer);
+        this.flush();
+        return ask;
+    }
+
+    /** Send what can be sent now. */
+    flush() {
+        if (this.state === "live") {
+            const requests = this.asks.take();
+            if (requests.length > 0) {
+                this.#socket.send(writeRequests(requests));
+            }
+        }
+    }
+
+    /** Try again at once, after the network or the person has come back, or if asked to. */
+    wake() {
+        if (this.state === "waiting" || this.state === "taken") {
+            this.#connect();
+        } else if (this.state === "live" && this.#clock.now() - this.#lastHeard >= ANSWER_MS) {
+            this.#probe();
+        }
+    }
+
+    #connect() {
+        this.#drop();
+        this.#farewell = "";
+        this.#become("connecting", this.reason);
+        // A late call of an older socket must not be taken for one of this one.
+        const mine = {
+            opened: () => this.#socket === socket && this.#logIn(),
+            received: (text) => this.#socket === socket && this.#receive(text),
+            closed: (reason) => this.#socket === socket && this.#lost(reason),
+        };
+        const socket = this.#open(mine);
+        this.#socket = socket;
+        this.#lastHeard = this.#clock.now();
+        this.#expect();
+    }
+
+    // Give up when nothing comes; a long replay comes in many pieces.
+    #expect() {
+        const quiet = this.#clock.now() - this.#lastHeard;
+        if (quiet >= ANSWER_MS) {
+            this.#lost("the server does not answer");
+        } else {
+            this.#after(ANSWER_MS - quiet, () => this.#expect());
+        }
+    }
+
+    #logIn() {
+        this.#login = this.asks.nextId();
+        this.#sync = this.asks.nextId();
+        const leaving = this.asks.roomsBeingLeft();
+        const login = {
+            type: "login",
+            name: this.name,
+            hold: true,
+            rooms: this.#rooms().filter((room) => !leaving.has(room)),
+            id: this.#login,
+        };
+        if (this.#password !== null) {
+            login.password = this.#password;
+        }
+        if (this.token !== null) {
+            login.token = this.token;
+        }
+        if (this.epoch !== null) {
+            login.epoch = this.epoch;
+            login.seen = Object.fromEntries(this.seen);
+        }
+        this.#socket.send(writeRequests([login, { type: "ping", id: this.#sync }]));
+    }
+
+    #receive(text) {
+        this.#lastHeard = this.#clock.now();
+        const socket = this.#socket;
+        for (const event of readEvents(text)) {
+            this.#handle(event);
+            if (this.#socket !== socket) {
+                return;
+            }
+        }
+    }
+
+    #handle(event) {
+        const { type, re } = event;
+        if (type === "pong" && re === this.#sync) {
+            this.#synced();
+        } else if (type === "error" && !this.#isLoggedIn) {
+            this.#refused(event);
+        } else if (type === "welcome") {
+            this.#welcome(event);
+        } else if (type === "plain") {
+            this.#farewell = event.text;
+        } else {
+            if (type === "closing") {
+                this.#farewell = event.reason;
+            } else if (type === "error" && re === undefined && event.code === "timeout") {
+                this.#farewell = event.reason;
+            } else if (type === "missed" && Array.isArray(re)) {
+                this.asks.missed(re);
+            }
+            const isReplayed = ROOM_EVENTS.has(type) && !this.#entered.has(event.room);
+            const isNew = this.#learn(event, isReplayed);
+            const ask = type === "missed" ? null : this.asks.receive(event);
+            if (ask !== null) {
+                this.#answered(ask, event);
+            }
+            if (isNew) {
+                this.#on.event(event, ask, isReplayed);
+            }
+            ask?.answer(event, ask);
+            this.flush();
+        }
+    }
+
+    // One's name changes with the answer to `nick`, which may have come in the replay.
+    #answered(ask, event) {
+        if (ask.fields.type === "nick" && event.type !== "error") {
+            this.name = event.to ?? ask.fields.name;
+        }
+    }
+
+    // Bring what was seen up to date, and tell whether the event is new.
+    #learn(event, isReplayed) {
+        const { type, room, number } = event;
+        if (ROOM_EVENTS.has(type)) {
+            if (number <= (this.seen.get(room) ?? 0)) {
+                return false;
+            }
+            if (type === "left" && event.name === this.name && !isReplayed) {
+                this.seen.delete(room);
+                this.#entered.delete(room);
+            } else {
+                this.seen.set(room, number);
+            }
+        } else if (type === "told" && (event.re === undefined || event.from === event.to)) {
+            // The receipt of a private message has a number of its receiver's.
+            if (number <= (this.seen.get(PRIVATE) ?? 0)) {
+                return false;
+            }
+            this.seen.set(PRIVATE, number);
+        } else if (type === "entered") {
+            this.#entered.add(room);
+            this.#saw(room, event.last);
+        } else if (type === "missed" && room !== undefined) {
+            this.#saw(room, event.before - 1);
+        } else if (type === "epoch") {
+            this.#newEpoch(event.epoch);
+            for (const [name, last] of Object.entries(event.rooms)) {
+                this.seen.set(name, last);
+            }
+        }
+        return true;
+    }
+
+    #saw(room, number) {
+        this.seen.set(room, Math.max(number, this.seen.get(room) ?? 0));
+    }
+
+    #welcome(event) {
+        this.#isLoggedIn = true;
+        this.name = event.name;
+        this.token = event.token;
+        this.#pauses = pausesWithoutEnd();
+        this.#newEpoch(event.epoch);
+        if (!event.resumed) {
+            this.seen.delete(PRIVATE);
+        }
+        this.#on.event(event, null, false);
+    }
+
+    #newEpoch(epoch) {
+        if (epoch !== this.epoch) {
+            const isFirst = this.epoch === null;
+            // Numbers of another epoch may be used again.
+            this.seen.clear();
+            this.epoch = epoch;
+            if (!isFirst) {
+                this.#on.epoch();
+            }
+        }
+    }
+
+    #synced() {
+        this.#farewell = "";
+        this.#become("live", "");
+        this.#listen();
+        this.#on.synced();
+        this.flush();
+    }
+
+    #refused({ code, reason }) {
+        // A server that ends, or that waited for the login too long, is tried again.
+        if (code === "closing" || code === "timeout") {
+            this.#farewell = reason;
+            return;
+        }
+        this.stop();
+        this.#on.refused(code, reason);
+    }
+
+    // Wait until nothing has come for a while, and then see whether the server still answers.
+    #listen() {
+        const quiet = this.#clock.now() - this.#lastHeard;
+        this.#after(Math.max(QUIET_MS - quiet, 1), () => {
+            if (this.#clock.now() - this.#lastHeard >= QUIET_MS) {
+                this.#probe();
+            } else {
+                this.#listen();
+            }
+        });
+    }
+
+    #probe() {
+        const heard = this.#lastHeard;
+        this.#socket.send(writeRequests([{ type: "ping" }]));
+        this.#after(ANSWER_MS, () => {
+            if (this.#lastHeard === heard) {
+                this.#lost("the server does not answer");
+            } else {
+                this.#listen();
+            }
+        });
+    }
+
+    #lost(reason) {
+        if (this.#leaving !== null) {
+            this.#leaving();
+            return;
+        }
+        const farewell = this.#farewell;
+        this.#drop();
+        if (farewell === "taken over") {
+            this.#become("taken", "the chat goes on in another window");
+            return;
+        }
+        const pause = 1000 * jittered(this.#pauses.next().value, this.#random());
+        this.nextTry = this.#clock.now() + pause;
+        this.#become("waiting", farewell || reason);
+        this.#after(pause, () => this.#connect());
+    }
+
+    #drop() {
+        this.#clock.clear(this.#timer);
+        const socket = this.#socket;
+        this.#socket = null;
+        this.#isLoggedIn = false;
+        this.#entered.clear();
+        socket?.close();
+        this.asks.lost();
+    }
+
+    #become(state, reason) {
+        this.state = state;
+        this.reason = reason;
+        this.#on.state();
+    }
+
+    #after(milliseconds, callback) {
+        this.#clock.clear(this.#timer);
+        this.#timer = this.#clock.set(callback, milliseconds);
+    }
+}

@@ -1,0 +1,163 @@
+// What a person wants becomes requests and rows.
+
+import { COMMANDS, readInput } from "./commands.js";
+
+// Names and rooms that one answer lists.
+const MAX_LISTED = 200;
+
+export class Wishes {
+    #chat;
+    #session;
+    #on;
+
+    /** `on` has `quit()` and `search(text)`. */
+    constructor(chat, session, on) {
+        this.#chat = chat;
+        this.#session = session;
+        this.#on = on;
+    }
+
+    /**
+     * Do what was typed in the active place.
+     *
+     * Return true if it is done or under way; false if it was a mistake, which a row now explains,
+     * so that the text should stay to be corrected.
+     */
+    enter(typed) {
+        const wish = readInput(typed);
+        const place = this.#chat.active;
+        if (wish === null) {
+            return true;
+        }
+        if (wish.error !== undefined) {
+            this.#chat.tellError(wish.error);
+            return false;
+        }
+        if (place === null && !["join", "open", "tell", "nick", "quit", "search"].includes(wish.do)) {
+            return false;
+        }
+        return this.#do(wish, place);
+    }
+
+    /** Go into a room. */
+    join(room) {
+        this.#ask({ type: "join", room });
+    }
+
+    /** Leave a room, or close a conversation. */
+    close(place) {
+        if (place.isPrivate) {
+            this.#chat.close(place);
+        } else {
+            this.#ask({ type: "leave", room: place.key });
+        }
+    }
+
+    #do(wish, place) {
+        switch (wish.do) {
+            case "say":
+                this.#chat.say(place, place.isPrivate ? "tell" : "say", wish.text);
+                return true;
+            case "act":
+                return this.#inRoom(place, "/me", () => this.#chat.say(place, "act", wish.text));
+            case "tell":
+                this.#chat.say(this.#chat.converse(wish.to), "tell", wish.text);
+                return true;
+            case "open":
+                this.#chat.converse(wish.name);
+                return true;
+            case "join":
+                this.join(wish.room);
+                return true;
+            case "leave":
+                this.#leave(wish.room, place);
+                return true;
+            case "topic":
+                return this.#inRoom(place, "/topic", () => this.#topic(wish.text, place));
+            case "nick":
+                this.#ask({ type: "nick", name: wish.name });
+                return true;
+            case "who":
+                return this.#inRoom(place, "/who", () => this.#who(place));
+            case "rooms":
+                this.#listRooms(place);
+                return true;
+            case "help":
+                this.#help();
+                return true;
+            case "search":
+                this.#on.search(wish.text);
+                return true;
+            default:
+                this.#on.quit();
+                return true;
+        }
+    }
+
+    #inRoom(place, command, act) {
+        if (place.isPrivate) {
+            this.#chat.tellError(`${command} is for rooms, and this is a private conversation`);
+            return false;
+        }
+        act();
+        return true;
+    }
+
+    #leave(room, place) {
+        const named = this.#chat.rooms().find((one) => one.key === room.toLowerCase());
+        if (room === "") {
+            this.close(place);
+        } else if (named === undefined) {
+            this.#chat.tellError(`you are not in ${room}`);
+        } else {
+            this.close(named);
+        }
+    }
+
+    #topic(text, place) {
+        if (text === null) {
+            const { topic } = place;
+            this.#chat.tellNotice(topic === "" ? "there is no topic" : `topic: ${topic}`);
+        } else {
+            this.#ask({ type: "topic", room: place.key, text });
+        }
+    }
+
+    #who(place) {
+        this.#session.ask({ type: "who", room: place.key }, (event, ask) => {
+            if (event.type === "members") {
+                const { parts } = ask;
+                this.#chat.tellNotice(`${parts.length} here: ${listed(parts)}`, place);
+            }
+        });
+    }
+
+    #listRooms(place) {
+        this.#session.ask({ type: "rooms" }, (event, ask) => {
+            if (event.type === "rooms") {
+                const rooms = ask.parts.map(({ room, count }) => `${room} (${count})`);
+                this.#chat.tellNotice(`rooms: ${listed(rooms)}`, place);
+            }
+        });
+    }
+
+    #help() {
+        const lines = COMMANDS.map(([usage, help]) => `${usage} – ${help}`);
+        lines.push("//TEXT – a message that begins with a /");
+        this.#chat.tellNotice(lines.join("\n"));
+    }
+
+    #ask(fields) {
+        this.#session.ask(fields, (event) => {
+            if (event.type === "error") {
+                this.#chat.tellError(event.reason);
+            }
+        });
+    }
+}
+
+function listed(items) {
+    const more = items.length - MAX_LISTED;
+    const shown = items.slice(0, MAX_LISTED).join(", ");
+    return more > 0 ? `${shown} … and ${more} more` : shown;
+}

@@ -1,0 +1,173 @@
+"""What keys do, by the names that `keys.BINDINGS` gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trionet.chat.person import calls
+from trionet.chat.window.commands import COMMANDS
+from trionet.chat.window.completion import Completion
+from trionet.chat.window.composition import count_help_pages
+from trionet.chat.window.input_history import InputHistory
+from trionet.chat.window.keys import ACTIONS
+
+if TYPE_CHECKING:
+    from trionet.chat.window.editor import Editor
+    from trionet.chat.window.model import Window
+
+# How far the wheel scrolls at a time.
+WHEEL_ROWS = 3
+
+# Keys that are the editor's own: its methods have the names of their actions.
+_EDITING = frozenset(
+    (
+        *("left", "right", "home", "end", "word_left", "word_right", "backspace", "delete"),
+        *("kill_to_start", "kill_to_end", "kill_word", "kill_next_word", "yank"),
+    )
+)
+
+
+class Actions:
+    """Does what keys ask for.
+
+    Attributes:
+        history: what was sent before.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.history = InputHistory()
+        self._window = window
+        self._completion = Completion()
+
+    @property
+    def _editor(self) -> Editor:
+        return self._window.rooms.shown.draft
+
+    def press(self, key: str) -> None:
+        """Do what a key asks for; a key that is one character inserts it."""
+        if (action := ACTIONS.get(key)) is not None:
+            if action == "nth_room":
+                self._window.rooms.show_nth(int(key[-1]))
+            elif action in _EDITING:
+                getattr(self._editor, action)()
+            else:
+                getattr(self, action)()
+        elif len(key) == 1 and (key.isprintable() or key in "\u200c\u200d"):
+            self.insert(key)
+
+    def insert(self, text: str) -> None:
+        """Insert what was typed or pasted."""
+        if not self._editor.insert(text):
+            self._window.tell("this text is as long as it can be", kind="error")
+
+    def enter(self) -> None:
+        """Send the text, or carry out the command."""
+        text = self._editor.text
+        if not text.strip():
+            return
+        if COMMANDS.obey(self._window, text):
+            self.history.add(text)
+            # The command may have shown another room, but the text was this one's.
+            for room in self._window.rooms:
+                if room.draft.text == text:
+                    room.draft.set("")
+                    break
+
+    def new_line(self) -> None:
+        """Begin another line in the text."""
+        self.insert("\n")
+
+    def complete(self) -> None:
+        """Complete the word before the cursor."""
+        window = self._window
+        names = window.rooms.shown.names(window.me)
+        rooms = list(dict.fromkeys([*(room.name for room in window.rooms), *window.known_rooms]))
+        self._completion.complete(self._editor, names, rooms, list(COMMANDS))
+
+    def up(self) -> None:
+        """Move up a line; in the first, bring back what was sent before."""
+        if not self._editor.up() and (text := self.history.older(self._editor.text)) is not None:
+            self._editor.set(text)
+
+    def down(self) -> None:
+        """Move down a line; in the last, bring back what was sent after."""
+        if not self._editor.down() and (text := self.history.newer()) is not None:
+            self._editor.set(text)
+
+    def page_up(self) -> None:
+        """Scroll up by a screen less one row."""
+        self._window.scroll(-max(1, self._window.layout.log - 1))
+
+    def page_down(self) -> None:
+        """Scroll down by a screen less one row."""
+        self._window.scroll(max(1, self._window.layout.log - 1))
+
+    def wheel_up(self) -> None:
+        """Scroll up a little."""
+        self._window.scroll(-WHEEL_ROWS)
+
+    def wheel_down(self) -> None:
+        """Scroll down a little."""
+        self._window.scroll(WHEEL_ROWS)
+
+    def to_end(self) -> None:
+        """Show the newest messages."""
+        self._window.rooms.shown.log.to_end()
+
+    def to_mark(self) -> None:
+        """Show the first unread message."""
+        self._window.rooms.shown.log.to_mark()
+
+    def next_unread(self) -> None:
+        """Show the next room with something unread."""
+        self._window.rooms.show_unread()
+
+    def next_room(self) -> None:
+        """Show the next room."""
+        self._window.rooms.step(1)
+
+    def previous_room(self) -> None:
+        """Show the room before."""
+        self._window.rooms.step(-1)
+
+    def search(self) -> None:
+        """Search for the text that was typed, or for the last one again."""
+        text = self._editor.take()
+        self._window.search(text)
+
+    def bare(self) -> None:
+        """Show nothing but messages, to copy them."""
+        self._window.show_bare()
+
+    def escape(self) -> None:
+        """End a search, or the help."""
+        self._window.help_page = 0
+        self._window.end_search()
+
+    def help(self) -> None:
+        """Show the keys, then what did not fit, then the log again."""
+        pages = count_help_pages(self._window.layout)
+        self._window.help_page = (self._window.help_page + 1) % (pages + 1)
+
+    def redraw(self) -> None:
+        """Paint all anew."""
+        self._window.call(calls.Redraw())
+
+    def interrupt(self) -> None:
+        """Clear the text; with no text, leave."""
+        if self._editor.cells:
+            self._editor.set("")
+            self.history.leave()
+        else:
+            self._window.call(calls.Interrupt())
+
+    def end_of_input(self) -> None:
+        """Leave if there is no text; otherwise erase a character, as editors do."""
+        if self._editor.cells:
+            self._editor.delete()
+        else:
+            self._window.call(calls.Quit())
+
+    def suspend(self) -> None:
+        """Stop the program until the shell continues it."""
+        self._window.call(calls.Suspend())

@@ -1,0 +1,187 @@
+"""A whole screen as rows of styled text.
+
+From the top: the topic, the log with the list of rooms and members beside it, the status line, and
+the text that is being typed. A screen that is low or narrow goes without the topic or the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from trionet.chat.window.entries import plain_text
+from trionet.chat.window.keys import key_help
+from trionet.chat.window.status import status_row
+from trionet.chat.window.styled import CURSOR, Row, cut_row, name_style, row_width, wrap
+from trionet.chat.window.widths import cut, text_width
+
+if TYPE_CHECKING:
+    from trionet.chat.window.model import Window
+
+# Below this width there is no list, below this height no topic.
+MIN_COLUMNS_FOR_LIST = 70
+MIN_HEIGHT_FOR_TOPIC = 8
+LIST_COLUMNS = 18
+
+# The text that is being typed may take a third of the screen, and never more rows than this.
+MAX_INPUT_ROWS = 8
+
+_PROMPT = "> "
+
+BARE_HINT = "-- bare view: press any key to go back"
+
+
+class ScreenRow(NamedTuple):
+    """One row of the screen.
+
+    Attributes:
+        main: what begins at the left edge.
+        side: what begins at a column of its own, or nothing.
+        side_at: that column, counted from 0.
+    """
+
+    main: Sequence[tuple[str, str]]
+    side: Sequence[tuple[str, str]] = ()
+    side_at: int = 0
+
+
+class Layout(NamedTuple):
+    """How the rows and columns of a screen are shared out."""
+
+    columns: int
+    height: int
+    topic: int
+    log: int
+    log_columns: int
+    input: int
+
+
+def lay_out(columns: int, height: int, input_rows: int) -> Layout:
+    """Share out a screen.
+
+    Args:
+        columns: its width.
+        height: its rows.
+        input_rows: how many rows the text that is being typed would take.
+    """
+    topic = int(height >= MIN_HEIGHT_FOR_TOPIC)
+    most = max(1, min(MAX_INPUT_ROWS, height // 3))
+    typed = min(input_rows, most)
+    beside = LIST_COLUMNS + 1 if columns >= MIN_COLUMNS_FOR_LIST else 0
+    log = max(0, height - topic - 1 - typed)
+    return Layout(columns, height, topic, log, columns - beside, typed)
+
+
+def compose(window: Window) -> list[ScreenRow]:
+    """Return the rows of a window's screen, exactly as many as it is high."""
+    shape = window.layout
+    room = window.rooms.shown
+    rows: list[ScreenRow] = []
+    if shape.topic:
+        text = f" {room.name}: {room.topic}" if room.topic else f" {room.name}"
+        rows.append(ScreenRow([("topic", _full(text, shape.columns))]))
+    body = _help(shape, window.help_page) if window.help_page else room.log.rows()
+    side = _list(window, shape.log) if shape.log_columns < shape.columns else []
+    for at, row in enumerate(body):
+        beside = side[at] if side else []
+        rows.append(ScreenRow(row, beside, shape.log_columns if side else 0))
+    if window.question:
+        rows.append(ScreenRow([("question", _full(f" {window.question}", shape.columns))]))
+    else:
+        status = status_row(
+            window.rooms,
+            window.link,
+            is_up=window.is_up,
+            waiting=window.waiting,
+            lag=window.lag,
+        )
+        row = cut_row(status, shape.columns)
+        rows.append(ScreenRow([*row, ("status", " " * (shape.columns - row_width(row)))]))
+    rows += _input(window, shape)
+    # One row is left for the text that is being typed, even where there is only one.
+    return rows[len(rows) - shape.height :] if len(rows) > shape.height else rows
+
+
+def bare_lines(window: Window) -> list[str]:
+    """Return the messages that are seen as whole lines, for the terminal itself to break.
+
+    So it knows where a line ends, and what a person selects has no breaks and no list in it.
+    """
+    shape = window.layout
+    lines: list[str] = []
+    rows = 0
+    for entry in window.rooms.shown.log.seen():
+        for line in plain_text(entry, window.offset).split("\n"):
+            lines.append(line)
+            rows += max(1, -(-text_width(line) // shape.columns))
+    # One row is for the hint below. The newest are left if not all fit.
+    while len(lines) > 1 and rows > shape.height - 1:
+        rows -= max(1, -(-text_width(lines.pop(0)) // shape.columns))
+    return [*lines, BARE_HINT[: shape.columns - 1]]
+
+
+def _full(text: str, columns: int) -> str:
+    """Return a text as wide as the screen."""
+    shown = cut(text, columns)
+    return shown + " " * (columns - text_width(shown))
+
+
+def count_help_pages(shape: Layout) -> int:
+    """Return how many pages the keys take."""
+    return -(-len(_help_rows(shape)) // max(1, shape.log))
+
+
+def _help_rows(shape: Layout) -> list[Row]:
+    rows: list[Row] = []
+    for line in [*key_help(), "/help lists the commands."]:
+        rows += wrap([("text", f" {line}")], shape.log_columns, 3)
+    return rows
+
+
+def _help(shape: Layout, page: int) -> list[Row]:
+    rows = _help_rows(shape)[(page - 1) * shape.log : page * shape.log]
+    return rows + [[]] * (shape.log - len(rows))
+
+
+def _list(window: Window, height: int) -> list[Row]:
+    """Return the list of rooms and members, as many rows as the log has."""
+    room = window.rooms.shown
+    lines: list[Row] = []
+    if len(window.rooms) > 1:
+        for one in window.rooms:
+            unread = f":{one.unread}" if one.unread else ""
+            style = "alert" if one.mentions else "shown" if one is room else "notice"
+            name = cut(one.name, LIST_COLUMNS - len(unread))
+            lines.append([(style, f"{name}{unread}")])
+        del lines[max(1, height // 2) :]
+        lines.append([("notice", "─" * LIST_COLUMNS)])
+    for name in room.members:
+        if len(lines) >= height - 1 and room.count > len(room.members[: height - len(lines)]):
+            break
+        style = "own" if name == window.me else name_style(name)
+        lines.append([(style, cut(name, LIST_COLUMNS))])
+    named = len(lines) - (len(window.rooms) + 1 if len(window.rooms) > 1 else 0)
+    if 0 <= named < room.count:
+        lines.append([("notice", cut(f"and {room.count - named} more", LIST_COLUMNS))])
+    del lines[height:]
+    lines += [[]] * (height - len(lines))
+    return [[("notice", "│"), *line] for line in lines]
+
+
+def _input(window: Window, shape: Layout) -> list[ScreenRow]:
+    editor = window.rooms.shown.draft
+    rows, row, column = editor.view(max(1, shape.columns - len(_PROMPT)), shape.input)
+    rows += [""] * (shape.input - len(rows))
+    made = []
+    for at, text in enumerate(rows):
+        prompt = _PROMPT if at == 0 else " " * len(_PROMPT)
+        spans: Row = [("prompt", prompt), ("text", text)]
+        if at == row:
+            spans = [
+                ("prompt", prompt),
+                ("text", text[:column]),
+                (CURSOR, ""),
+                ("text", text[column:]),
+            ]
+        made.append(ScreenRow(spans))
+    return made

@@ -1,0 +1,205 @@
+"""The text that a person is typing: several lines, edited one grapheme at a time."""
+
+from __future__ import annotations
+
+from trionet.chat.window.widths import grapheme_width, graphemes
+
+# More than any message may have. What is pasted beyond it is refused.
+MAX_CHARACTERS = 16_384
+
+
+class Editor:
+    r"""Text and a cursor in it.
+
+    Attributes:
+        cells: the graphemes of the text; ``"\n"`` is one.
+        at: the cursor stands before this cell.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self.cells = graphemes(text)
+        self.at = len(self.cells)
+        self._killed = ""
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.cells)
+
+    def set(self, text: str) -> None:
+        """Replace the text, with the cursor behind it."""
+        self.cells = graphemes(text)
+        self.at = len(self.cells)
+
+    def insert(self, text: str) -> bool:
+        """Insert a text at the cursor; ``False``: there is no room for it.
+
+        A combining mark becomes a part of the grapheme before it.
+        """
+        before = "".join(self.cells[: self.at]) + text
+        after = "".join(self.cells[self.at :])
+        if len(before) + len(after) > MAX_CHARACTERS:
+            return False
+        self.cells = graphemes(before + after)
+        count, self.at = 0, 0
+        while count < len(before):
+            count += len(self.cells[self.at])
+            self.at += 1
+        return True
+
+    def replace_before(self, count: int, text: str) -> None:
+        """Replace this many cells before the cursor."""
+        del self.cells[self.at - count : self.at]
+        self.at -= count
+        self.insert(text)
+
+    # Moving.
+
+    def left(self) -> None:
+        """Move one grapheme to the left."""
+        self.at = max(0, self.at - 1)
+
+    def right(self) -> None:
+        """Move one grapheme to the right."""
+        self.at = min(len(self.cells), self.at + 1)
+
+    def home(self) -> None:
+        """Move to the beginning of the line."""
+        self.at = self._line_start(self.at)
+
+    def end(self) -> None:
+        """Move to the end of the line."""
+        while self.at < len(self.cells) and self.cells[self.at] != "\n":
+            self.at += 1
+
+    def word_left(self) -> None:
+        """Move to the beginning of the word."""
+        self.at = self._word_start()
+
+    def word_right(self) -> None:
+        """Move behind the word."""
+        while self.at < len(self.cells) and self.cells[self.at].isspace():
+            self.at += 1
+        while self.at < len(self.cells) and not self.cells[self.at].isspace():
+            self.at += 1
+
+    def up(self) -> bool:
+        """Move to the line above; ``False``: this is the first."""
+        start = self._line_start(self.at)
+        if start == 0:
+            return False
+        self.at = min(self._line_start(start - 1) + self.at - start, start - 1)
+        return True
+
+    def down(self) -> bool:
+        """Move to the line below; ``False``: this is the last."""
+        column = self.at - self._line_start(self.at)
+        start = self.at
+        self.end()
+        if self.at == len(self.cells):
+            self.at = start
+            return False
+        start = self.at + 1
+        self.at = start
+        self.end()
+        self.at = min(self.at, start + column)
+        return True
+
+    # Erasing.
+
+    def backspace(self) -> None:
+        """Erase the grapheme before the cursor, whole."""
+        if self.at:
+            self._erase(self.at - 1, self.at)
+
+    def delete(self) -> None:
+        """Erase the grapheme at the cursor, whole."""
+        self._erase(self.at, self.at + 1)
+
+    def kill_to_start(self) -> None:
+        """Cut from the beginning of the line, or the end of the line before."""
+        start = self._line_start(self.at)
+        self._kill(start - 1 if start == self.at and start else start, self.at)
+
+    def kill_to_end(self) -> None:
+        """Cut up to the end of the line, or that end itself."""
+        start = self.at
+        self.end()
+        end = self.at if self.at > start else self.at + 1
+        self.at = start
+        self._kill(start, end)
+
+    def kill_word(self) -> None:
+        """Cut the word before the cursor."""
+        self._kill(self._word_start(), self.at)
+
+    def kill_next_word(self) -> None:
+        """Cut up to the end of the word behind the cursor."""
+        start = self.at
+        self.word_right()
+        end, self.at = self.at, start
+        self._kill(start, end)
+
+    def yank(self) -> None:
+        """Insert what was cut last."""
+        self.insert(self._killed)
+
+    def take(self) -> str:
+        """Return the text, and begin a new one."""
+        text = self.text
+        self.set("")
+        return text
+
+    # Showing.
+
+    def view(self, columns: int, max_rows: int) -> tuple[list[str], int, int]:
+        """Return the rows to show, and where the cursor is: the row, and the characters before it.
+
+        Args:
+            columns: the width of the rows; a cursor behind the last cell needs one of them.
+            max_rows: how many there may be; of more, those around the cursor are shown.
+        """
+        rows: list[str] = [""]
+        width = row = column = 0
+        for index, cell in enumerate([*self.cells, ""]):
+            # The cursor needs a column of its own at the end of a line.
+            own = int(index == self.at) if cell in ("", "\n") else grapheme_width(cell)
+            if width + own > columns and rows[-1]:
+                rows.append("")
+                width = 0
+            if index == self.at:
+                row, column = len(rows) - 1, len(rows[-1])
+            if cell == "\n":
+                rows.append("")
+                width = 0
+            else:
+                rows[-1] += cell
+                width += own
+        first = max(0, min(row - max_rows + 1 + (row < len(rows) - 1), row, len(rows) - max_rows))
+        return rows[first : first + max_rows], row - first, column
+
+    def _line_start(self, at: int) -> int:
+        while at and self.cells[at - 1] != "\n":
+            at -= 1
+        return at
+
+    def _word_start(self) -> int:
+        at = self.at
+        while at and self.cells[at - 1].isspace():
+            at -= 1
+        while at and not self.cells[at - 1].isspace():
+            at -= 1
+        return at
+
+    def _kill(self, start: int, end: int) -> None:
+        self._killed = "".join(self.cells[start:end]) or self._killed
+        self._erase(start, end)
+
+    def _erase(self, start: int, end: int) -> None:
+        # What is left may join: a letter and a mark that stood behind what is gone.
+        before, after = "".join(self.cells[:start]), "".join(self.cells[end:])
+        self.cells = graphemes(before + after)
+        count, self.at = 0, 0
+        while count < len(before):
+            count += len(self.cells[self.at])
+            self.at += 1

@@ -1,0 +1,121 @@
+"""The `trionet calc` commands: their arguments and options, and which of these go together.
+
+What they do is in `trionet.cli.calc` and `trionet.cli.evaluate`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
+from trionet.calc.limits import ONE_AT_A_TIME
+from trionet.cli.addresses import (
+    CA,
+    ServeAddresses,
+    Target,
+    TLSCertificate,
+    TLSKey,
+    UnixMode,
+    check_addresses,
+    listen_settings,
+)
+from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.limits import Limits
+
+ADDRESS = "localhost:22333"
+
+calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+
+Precision = Annotated[
+    int,
+    typer.Option(
+        parser=number_parser(PRECISIONS), metavar="N", help="Significant digits of a result."
+    ),
+]
+
+
+@calc.command("serve")
+@takes_limits("calc", ONE_AT_A_TIME)
+def calc_serve(
+    context: typer.Context,
+    addresses: ServeAddresses = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the first named session.")
+    ] = False,
+    precision: Precision = DEFAULT_PRECISION,
+    quiet: Quiet = False,
+    tls_cert: TLSCertificate = None,
+    tls_key: TLSKey = None,
+    unix_mode: UnixMode = None,
+    *,
+    limits: Limits,
+    backlog: int | None,
+) -> None:
+    """Serve the calculator, one client at a time (default: on localhost:22333)."""
+    source = context.get_parameter_source("max_clients")
+    if once and source is not None and source.name != "DEFAULT":
+        raise typer.BadParameter(
+            "it cannot be used together with --max-clients", param_hint="--once"
+        )
+    where = addresses or [ADDRESS]
+    check_addresses(where)
+    network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
+
+    from trionet.cli.calc import serve
+    from trionet.cli.running import run
+
+    run(
+        partial(
+            serve,
+            where,
+            limits=limits,
+            network=network,
+            backlog=backlog,
+            once=once,
+            precision=precision,
+            quiet=quiet,
+        )
+    )
+
+
+@calc.command("connect")
+def calc_connect(
+    address: Target = ADDRESS,
+    name: Name = None,
+    ca: CA = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
+    ] = False,
+) -> None:
+    """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
+    check_name(name)
+
+    from trionet.cli.calc import connect
+    from trionet.cli.running import run
+
+    run(partial(connect, address, name=name, ca=ca, strict=strict))
+
+
+# An expression may well begin with `-`.
+@calc.command("eval", context_settings={"ignore_unknown_options": True})
+def calc_eval(
+    expression: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="EXPRESSION",
+            help="What to calculate; several words are one expression. Default: each line of the "
+            "standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Precision = DEFAULT_PRECISION,
+) -> None:
+    """Calculate here, without a server: `trionet calc eval '2 * (3 + 4)'`."""
+    from trionet.cli.evaluate import evaluate_lines, evaluate_one
+
+    if expression:
+        raise typer.Exit(evaluate_one(" ".join(expression), precision))
+    raise typer.Exit(evaluate_lines(precision))

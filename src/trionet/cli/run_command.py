@@ -1,0 +1,103 @@
+"""The `trionet run` command: anybody's handler, with the whole toolkit around it.
+
+Finding the handler is a job of its own (`trionet.cli.targets`); what serves it is `trionet.run`, as
+in a script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Annotated, NoReturn
+
+import typer
+
+from trionet.cli.addresses import (
+    ServeAddresses,
+    TLSCertificate,
+    TLSKey,
+    UnixMode,
+    check_addresses,
+    listen_settings,
+)
+from trionet.cli.ending import USAGE_ERROR
+from trionet.cli.options import Quiet, takes_limits
+from trionet.limits import Limits
+
+ADDRESS = "localhost:22224"
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:NAME",
+        help="A handler, a function or an async one, or a trionet.Service. The module is looked "
+        "for in the current folder first.",
+        show_default=False,
+    ),
+]
+
+
+@takes_limits("run", Limits())
+def run_target(
+    context: typer.Context,
+    target: Target,
+    addresses: ServeAddresses = None,
+    quiet: Quiet = False,
+    tls_cert: TLSCertificate = None,
+    tls_key: TLSKey = None,
+    unix_mode: UnixMode = None,
+    *,
+    limits: Limits,
+    backlog: int | None,
+) -> None:
+    """Serve a handler of your own: `trionet run shout:shout` (default: on localhost:22224).
+
+    Addresses and options that are given count before those of a Service. Ctrl-C and SIGTERM drain
+    it, a second one ends it at once.
+    """
+    from trionet.cli.targets import BadTarget, load_target
+    from trionet.errors import TrionetError
+    from trionet.program.run import run
+    from trionet.program.service import Service
+    from trionet.transport.network import SystemNetwork
+
+    try:
+        found = load_target(target)
+    except BadTarget as error:
+        _end_with(str(error))
+    where = addresses or (found.addresses if isinstance(found, Service) else [ADDRESS])
+    check_addresses(where)
+    settings = listen_settings(
+        where if addresses or not isinstance(found, Service) else [],
+        certificate=tls_cert,
+        private_key=tls_key,
+        unix_mode=unix_mode,
+    )
+    given = {
+        field.name: getattr(limits, field.name)
+        for field in fields(Limits)
+        if (source := context.get_parameter_source(field.name)) and source.name != "DEFAULT"
+    }
+    try:
+        service = found if isinstance(found, Service) else Service(found, where)
+        changes: dict[str, object] = {"addresses": where}
+        if given:
+            changes["limits"] = replace(service.limits, **given)
+        if quiet and service.options.get("on_event") is None:
+            changes["on_event"] = _ignore
+        if backlog is not None:
+            changes["backlog"] = backlog
+        if any(value is not None for value in settings.values()):
+            changes["network"] = SystemNetwork(**settings)
+        service = service.replace(**changes)
+    except (TypeError, ValueError, TrionetError) as error:
+        _end_with(f"{target}: {error}")
+    run(service)
+
+
+def _ignore(_event: object) -> None:
+    """Log no connections."""
+
+
+def _end_with(problem: str) -> NoReturn:
+    typer.echo(f"error: {problem}", err=True)
+    raise typer.Exit(USAGE_ERROR)

@@ -1,0 +1,97 @@
+"""What `chat join` does on a terminal: ask for a name, enter the chat, show the window."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import time
+
+from trionet.abc import Network
+from trionet.chat import NameRefused, RequestRefused
+from trionet.chat.window.model import Window
+from trionet.cli.naming import ask_name
+from trionet.cli.password import ask_password
+from trionet.cli.running import ClientEnding, Runtime
+from trionet.cli.window.client_link import ClientLink
+from trionet.cli.window.running import run_window
+from trionet.cli.window.terminal import OFF, Terminal
+from trionet.encoding import encode_line
+from trionet.errors import TrionetError, UnsendableLine, system_reason
+
+# What a terminal that has hung up answers.
+_HUNG_UP = (errno.EIO, errno.ENXIO)
+
+
+class NoTerminal(TrionetError):
+    """The terminal cannot be opened."""
+
+
+async def join_window(
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    network: Network,
+    password: str | None = None,
+) -> None:
+    """Be in a chat until the person leaves.
+
+    Args:
+        address: where the server is.
+        runtime: its signals; one that the window has as a key is passed to them.
+        name: what the member is called; default: the person is asked. After a name that cannot be
+            had, they are asked for another.
+        network: what to connect over.
+        password: the server's; default: the person is asked, if it wants one.
+
+    Raises:
+        TrionetError: the server cannot be reached or refuses the member, or the terminal cannot be
+            opened.
+
+    Cancellation: the terminal is restored and the server told.
+    """
+    try:
+        number = await _join(address, runtime, name, network, password)
+    except OSError as error:
+        if error.errno not in _HUNG_UP:
+            reason = system_reason(error)
+            raise NoTerminal(f"cannot open the terminal: {reason} (try --plain)") from None
+        number = signal.SIGHUP
+    if number:
+        runtime.signals.take(number)
+
+
+async def _join(
+    address: str, runtime: Runtime, name: str | None, network: Network, password: str | None
+) -> int:
+    """Return the number of the signal that should end the program, or 0."""
+    terminal = Terminal()
+    ending = runtime.signals.ending
+    if isinstance(ending, ClientEnding):
+        ending.modes.end = OFF.encode()
+    refusal: str | None = None
+    while True:
+        if name is None and (name := await ask_name(runtime, refusal)) is None:
+            return 0
+        try:
+            # JSON could not hold it.
+            encode_line(name)
+            link = ClientLink(address, name=name, network=network, password=password)
+            # What is typed meanwhile is for the window, and no debris on the screen.
+            with terminal.silent():
+                await link.open()
+        except RequestRefused as error:
+            if error.code != "bad-password":
+                raise
+            asked = await ask_password(runtime.err, str(error) if password is not None else None)
+            if asked is None:
+                raise
+            password = asked
+        except (NameRefused, UnsendableLine) as error:
+            name, refusal = None, str(error)
+        else:
+            return await run_window(Window(link.name, offset=_offset), link, terminal)
+
+
+def _offset(seconds: int) -> int:
+    return time.localtime(seconds).tm_gmtoff

@@ -1,0 +1,115 @@
+"""Bytes from the terminal become names of keys, as `trionet.chat.window.keys` writes them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+
+from prompt_toolkit.input.vt100_parser import Vt100Parser
+from prompt_toolkit.key_binding import KeyPress
+from prompt_toolkit.keys import Keys
+
+_NAMES = {
+    Keys.ControlM: "enter",
+    Keys.ControlJ: "enter",
+    Keys.ControlI: "tab",
+    Keys.ControlH: "backspace",
+}
+
+# The wheel's buttons in the SGR encoding; others are clicks, which do nothing.
+_WHEEL = {"64": "wheel-up", "65": "wheel-down"}
+
+# The bytes of a paste that are kept: far more than the window takes. The parser collects all of a
+# paste before it gives it. The rest of a longer one is skipped: taken as keys, it would be sent.
+_MAX_PASTE = 1 << 20
+_END_OF_PASTE = b"\x1b[201~"
+
+
+# A line end with text on both sides of it.
+_LINES = re.compile(rb"[^\r\n\t ][\t ]*[\r\n][\r\n\t ]*[^\r\n\t ]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Keyboard:
+    """Reads keys.
+
+    A terminal with bracketed paste marks what is pasted. Any other sends it as if somebody typed,
+    only faster. So several lines that come at once are a paste.
+
+    Args:
+        press: is called with the name of each key.
+        paste: is called with each pasted text.
+    """
+
+    def __init__(self, press: Callable[[str], object], paste: Callable[[str], object]) -> None:
+        self._press = press
+        self._paste = paste
+        self._parser = Vt100Parser(self._take)
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._has_escape = False
+        self._pending = 0
+        self._skipped: bytes | None = None
+
+    def is_paste(self, data: bytes) -> bool:
+        """Tell whether what has come at once is a paste that the terminal has not marked."""
+        if self._pending or self._skipped is not None:
+            return False
+        return _LINES.search(data) is not None and _CONTROLS.search(data) is None
+
+    def feed_paste(self, data: bytes) -> None:
+        """Take bytes that are a paste."""
+        self._paste(self._decode(data))
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes. What may be the beginning of a longer sequence waits."""
+        if self._skipped is not None:
+            data = self._skip(data)
+        self._pending += len(data)
+        self._parser.feed(self._decode(data))
+        if self._pending > _MAX_PASTE:
+            # Only a paste can be as long as that.
+            self._parser.reset()
+            self._skipped = b""
+            self._pending = 0
+
+    def flush(self) -> None:
+        """Take what waits as it is, for example Esc: nothing has followed it for a while."""
+        self._parser.flush()
+        if self._has_escape:
+            self._has_escape = False
+            self._press("escape")
+
+    def _skip(self, data: bytes) -> bytes:
+        """Skip the rest of a paste that is too long, and return what follows it."""
+        skipped, end, rest = ((self._skipped or b"") + data).partition(_END_OF_PASTE)
+        if not end:
+            self._skipped = skipped[-len(_END_OF_PASTE) :]
+            return b""
+        self._skipped = None
+        # The window says that it is too long.
+        self._paste("x" * _MAX_PASTE)
+        return rest
+
+    def _take(self, press: KeyPress) -> None:
+        self._pending = 0
+        key = press.key
+        if key == Keys.Escape:
+            if self._has_escape:
+                self._press("escape")
+            self._has_escape = True
+        elif key == Keys.BracketedPaste:
+            if self._has_escape:
+                # Nobody pastes with Alt.
+                self._has_escape = False
+                self._press("escape")
+            self._paste(press.data)
+        elif key == Keys.Vt100MouseEvent:
+            button = press.data.rpartition("<")[2].partition(";")[0]
+            if button in _WHEEL:
+                self._press(_WHEEL[button])
+        else:
+            name = _NAMES.get(key, key.value) if isinstance(key, Keys) else key
+            # Alt sends Esc first.
+            meta, self._has_escape = "m-" * self._has_escape, False
+            self._press(f"{meta}{name}")

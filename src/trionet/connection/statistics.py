@@ -1,0 +1,67 @@
+"""What a server has done so far, in numbers.
+
+A connection counts its own lines and bytes. `Totals` adds them up when it has ended, so that a
+server needs no more memory for a million connections than for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trionet.connection.connection import Connection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statistics:
+    """What a server has done since it began: `Server.statistics` returns it.
+
+    Attributes:
+        connections: connections that are being served now.
+        opened: connections that were served so far, with these.
+        refused: connections that were answered and closed without being served.
+        lines_in: lines received, including bad ones.
+        lines_out: lines put into outboxes, without those that were dropped.
+        bytes_in: bytes received.
+        bytes_out: bytes sent.
+    """
+
+    connections: int
+    opened: int
+    refused: int
+    lines_in: int
+    lines_out: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Totals:
+    """Adds up what the ended connections of one server have counted."""
+
+    __slots__ = ("_bytes_in", "_bytes_out", "_lines_in", "_lines_out", "opened", "refused")
+
+    def __init__(self) -> None:
+        self.opened = self.refused = 0
+        self._lines_in = self._lines_out = self._bytes_in = self._bytes_out = 0
+
+    def add(self, connection: Connection) -> None:
+        """Add a connection that has ended. Never a checkpoint."""
+        lines, outbox = connection.lines, connection.outbox
+        self._lines_in += lines.lines_in
+        self._lines_out += outbox.lines_out - outbox.dropped
+        self._bytes_in += lines.bytes_in
+        self._bytes_out += outbox.bytes_out
+
+    def with_those(self, connections: Iterable[Connection]) -> Statistics:
+        """Return the totals with those connections that are still served."""
+        served = list(connections)
+        outboxes = [connection.outbox for connection in served]
+        return Statistics(
+            connections=len(served),
+            opened=self.opened,
+            refused=self.refused,
+            lines_in=self._lines_in + sum(one.lines.lines_in for one in served),
+            lines_out=self._lines_out + sum(box.lines_out - box.dropped for box in outboxes),
+            bytes_in=self._bytes_in + sum(one.lines.bytes_in for one in served),
+            bytes_out=self._bytes_out + sum(box.bytes_out for box in outboxes),
+        )

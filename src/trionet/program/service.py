@@ -1,0 +1,150 @@
+"""A `Service`: a handler, its addresses and its options, ready for `trionet.run`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
+
+import trio
+
+from trionet.abc import Network
+from trionet.errors import AddressError
+from trionet.kinds import shown
+from trionet.limits import Limits
+from trionet.server import Handler, Server, check_call, serve
+from trionet.transport.certificates import File
+from trionet.transport.network import SYSTEM, SystemNetwork
+
+
+class Service:
+    """One of the services of a program, for `trionet.run`.
+
+    ``run(Service(shout, "localhost:7000"), Service(whisper, ["localhost:7001", "unix:/run/w"]))``
+    serves both. They share nothing but the process: each has limits, a lifespan and a state of its
+    own.
+
+    Args:
+        handler: see `trionet.serve`.
+        addresses: where it listens, one address or several; see `trionet.parse_address`.
+        certificate: a PEM file with the certificate of ``tls:`` addresses; see
+            `trionet.SystemNetwork`.
+        key: a PEM file with its private key; default: it is in `certificate` too.
+        options: all other options are those of `trionet.serve`, such as ``limits`` and
+            ``lifespan``, except ``task_status``.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong kind, or `serve` has no such option; the
+            message says what to write. An address that cannot be read is reported only when the
+            service is run, because it may come from the program's user.
+
+    Attributes:
+        handler: as given.
+        addresses: those given, as a tuple.
+        limits: its limits; `trionet.Limits` without arguments if none were given.
+        network: where it listens.
+        options: the options for `trionet.serve`, with `limits` and `network`.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        addresses: str | Sequence[str],
+        *,
+        certificate: File | None = None,
+        key: File | None = None,
+        **options: Any,
+    ) -> None:
+        where = (addresses,) if isinstance(addresses, str) else addresses
+        if not isinstance(where, Sequence):
+            raise TypeError(f"addresses must be a list of addresses, not {shown(addresses)}")
+        check_service("Service", handler, where, certificate=certificate, key=key, options=options)
+        self.handler = handler
+        self.addresses = tuple(where)
+        self.limits: Limits = options.get("limits") or Limits()
+        self.network: Network = options.get("network", SYSTEM)
+        if certificate is not None:
+            self.network = SystemNetwork(certificate=certificate, private_key=key)
+        self.options = {**options, "limits": self.limits, "network": self.network}
+
+    def __repr__(self) -> str:
+        name = getattr(self.handler, "__name__", repr(self.handler))
+        return f"<trionet.Service {name} on {', '.join(self.addresses)}>"
+
+    def replace(self, **changes: Any) -> Service:
+        """Return the same service with some arguments replaced.
+
+        Args:
+            changes: `addresses`, or any option.
+
+        Raises:
+            TypeError, ValueError: as for a new `Service`.
+        """
+        arguments = {"addresses": self.addresses, **self.options, **changes}
+        return Service(self.handler, **arguments)
+
+    async def serve(
+        self,
+        *,
+        task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+        **defaults: Any,
+    ) -> None:
+        """Serve until drained or cancelled, as `trionet.serve` does.
+
+        Args:
+            task_status: is handed the `Server` once it accepts connections.
+            defaults: options of `trionet.serve` that count where the service has none of its own.
+
+        Raises:
+            AddressError, ListenError: an address cannot be read or listened on.
+
+        Cancellation: immediate: listeners and connections are closed and handlers cancelled.
+        """
+        options = {**defaults, **self.options}
+        await serve(self.handler, *self.addresses, task_status=task_status, **options)
+
+
+def check_service(
+    caller: str,
+    handler: object,
+    addresses: Sequence[object],
+    *,
+    certificate: object,
+    key: object,
+    options: Mapping[str, Any],
+) -> None:
+    """Refuse what no service can be made of.
+
+    Args:
+        caller: the function that the user called, for the messages.
+        handler: see `Service`, as all that follow.
+        addresses: where it listens.
+        certificate: the file with its certificate.
+        key: the file with its key.
+        options: all other options.
+
+    Raises:
+        TypeError, ValueError: as for `Service`.
+    """
+    limits = {field.name for field in fields(Limits)}
+    known = inspect.signature(serve).parameters
+    for name in options:
+        if name in limits:
+            raise TypeError(
+                f"{caller}() has no option {name}: write limits=trionet.Limits({name}=...)"
+            )
+        if name == "task_status":
+            raise TypeError(f"{caller}() has no option task_status: inside Trio use trionet.serve")
+        if name not in known:
+            raise TypeError(f"{caller}() has no option {name}: it has those of trionet.serve")
+    if key is not None and certificate is None:
+        raise ValueError("a key needs its certificate: write certificate=FILE")
+    if certificate is not None and "network" in options:
+        raise TypeError(
+            "a network has its own certificate: write "
+            "network=trionet.SystemNetwork(certificate=..., private_key=...)"
+        )
+    with suppress(AddressError):
+        check_call(handler, addresses, caller=caller, **options)

@@ -1,0 +1,1 @@
+"""WebSockets and the pages beside them: streams for browsers."""

@@ -1,0 +1,396 @@
+"""A stream of lines over a WebSocket: what a server has in front of a browser.
+
+The plan of this file:
+
+- The stream is a shell around another one, in the clear or encrypted. Rules are elsewhere, and
+  pure: `requests.py` says what a request gets, `messages.py` what frames mean.
+- `WebSocketStream.do_handshake` is the whole HTTP of a connection (`first_request.py`). So it has
+  the deadline of a handshake, and a page or a refusal is a handshake that leads to no lines.
+- An outbox sends whole frames on `WebSocketStream.wire`, past this stream: it wraps a batch once
+  for all browsers. This stream's own frames, such as answers to pings, go through the outbox too
+  (`WebSocketStream.answer_with`), so frames never tear each other.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ClassVar, cast
+
+import trio
+
+from trionet.abc import Framing, Transport
+from trionet.errors import ReceiveInterrupted
+from trionet.lines import MAX_LINE
+from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
+from trionet.transport.readiness import Readiness, let_wait_with
+from trionet.transport.sockets import RECEIVE_SIZE
+from trionet.transport.web.answers import encode_refusal
+from trionet.transport.web.first_request import FirstRequest
+from trionet.transport.web.framing import FRAMES
+from trionet.transport.web.messages import Messages
+from trionet.transport.web.site import Site
+
+# The code of an end that needs no explanation (RFC 6455, 7.4.1).
+_NORMAL = 1000
+
+
+class WebSocketStream(trio.abc.HalfCloseableStream):
+    """Lines over a WebSocket. The first call that needs the handshake makes it.
+
+    What is sent must be whole lines; each call is a text message, or a few if it is long.
+
+    Args:
+        transport: the stream under it, on which nothing was received or sent yet. This stream
+            closes it, and nobody else uses it, except as `wire` says.
+        site: what the server serves and whom it trusts.
+
+    Attributes:
+        framing: how lines stand in what is sent on `wire`.
+        wire: the stream under it, for an outbox that sends whole frames.
+        max_line: bytes that a message may have, without its last line end; set it before the
+            handshake. A longer one ends the connection with 1009.
+        peer: the other end's display address; once the handshake is made, with the host for which
+            a trusted proxy speaks.
+        remote: the other end's address; ``None``: not known, as that of a trusted proxy is not
+            until the handshake is made.
+    """
+
+    framing: ClassVar[Framing] = FRAMES
+
+    __slots__ = (
+        "_answer",
+        "_answers",
+        "_first_request",
+        "_is_closed",
+        "_lines",
+        "_messages",
+        "_refused",
+        "_said_goodbye",
+        "_sending",
+        "_sent_eof",
+        "_site",
+        "max_line",
+        "peer",
+        "remote",
+        "wire",
+    )
+
+    def __init__(self, transport: trio.abc.HalfCloseableStream, site: Site) -> None:
+        self.wire = transport
+        self.max_line = MAX_LINE
+        self.peer: str = getattr(transport, "peer", "unknown peer")
+        self._site = site
+        self.remote: RemoteAddress | None = site.counted(getattr(transport, "remote", None))
+        # ``None``: it is made.
+        self._first_request: FirstRequest | None = FirstRequest(transport, site)
+        self._messages: Messages | None = None
+        # Why there is no WebSocket; ``None``: there is one, or may be.
+        self._refused: str | None = None
+        # Lines that have come and were not asked for yet.
+        self._lines = b""
+        self._answer: Callable[[bytes], object] | None = None
+        # Frames of this stream's own that wait, where it has no outbox to send them.
+        self._answers = b""
+        self._sending = False
+        self._said_goodbye = False
+        self._sent_eof = False
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        if self._is_closed:
+            state = ": closed"
+        elif self._refused is not None:
+            state = f": {self._refused or 'answered'}"
+        else:
+            state = "" if self.is_open else ": not open yet"
+        return f"<{type(self).__name__} to {self.peer}{state}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent: the handshake has led to a WebSocket."""
+        return self._messages is not None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether what became of the handshake is worth no line in a log.
+
+        So it is with a file, and with a connection that a browser has kept in reserve.
+        """
+        return self._refused == "" or (
+            self._first_request is not None and not self._first_request.has_begun
+        )
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read along, as far as this server can know.
+
+        TLS sees to that, and a connection that does not leave the machine; and an operator who
+        trusts a proxy also trusts the way to it.
+        """
+        transport = self.wire
+        remote = getattr(transport, "remote", None)
+        return self._site.is_tls or self._site.is_proxy(remote) or is_local(remote)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the input has ended because the peer broke the protocol."""
+        return self._messages is not None and self._messages.has_failed
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the input has ended without a goodbye from the peer, of any kind."""
+        if self._messages is not None and self._messages.is_over:
+            return False
+        return bool(getattr(self.wire, "is_truncated", False))
+
+    async def do_handshake(self) -> None:
+        """Answer the request, or go on with that. Once it is made, this is only a checkpoint.
+
+        Raises:
+            trio.BrokenResourceError: there is no WebSocket, and all other calls will fail too. The
+                message says why; it is empty where the request was answered with a file.
+            trio.ClosedResourceError: this side closed the stream.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
+
+        Cancellation: before the answer nothing is lost: the next call goes on.
+        """
+        self._check_usable()
+        if self._first_request is None:
+            await trio.lowlevel.checkpoint()
+            return
+        request = self._first_request
+        try:
+            granted = await request.make()
+        except trio.BrokenResourceError as error:
+            self._refused = str(error)
+            raise
+        if self._first_request is None:
+            # Another task was quicker.
+            return
+        self._first_request = None
+        if granted.host is not None:
+            self.remote = TCPAddress(granted.host, 0)
+            self.peer = f"{granted.host} by {self.peer}"
+        elif self.remote is None:
+            self.remote = getattr(self.wire, "remote", None)
+        self._messages = Messages(self.max_line)
+        if granted.rest:
+            self._take(granted.rest)
+
+    def answer_with(self, put: Callable[[bytes], object]) -> None:
+        """Send this stream's own frames with a function from now on: that of an outbox."""
+        self._answer = put
+
+    def wait_with(self, readiness: Readiness) -> None:
+        """Wait for input through a shared epoll instance; see `SocketStream.wait_with`."""
+        let_wait_with(self.wire, readiness)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for lines and return some of them; empty: the peer will send no more.
+
+        Args:
+            max_bytes: at most this many bytes; default 65,536.
+
+        Raises:
+            trio.BrokenResourceError: the peer reset the connection.
+            trio.ClosedResourceError: this side closed the stream.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
+
+        Cancellation: nothing that was received is lost.
+        """
+        if max_bytes is None:
+            max_bytes = RECEIVE_SIZE
+        elif operator.index(max_bytes) < 1:
+            raise ValueError("max_bytes must be at least 1")
+        if self._refused is not None or (self._sent_eof and self.has_failed):
+            # Nobody must take it for lines.
+            return bytes(len(await self.wire.receive_some(max_bytes)))
+        if self._first_request is not None:
+            await self.do_handshake()
+        messages = self._messages
+        assert messages is not None
+        if self._lines or messages.is_over:
+            await trio.lowlevel.checkpoint()
+            return self._handed_out(max_bytes)
+        while True:
+            data = await self.wire.receive_some(max_bytes)
+            if not data:
+                return b""
+            self._take(bytes(data))
+            if self._lines or messages.is_over:
+                return self._handed_out(max_bytes)
+
+    def has_input(self) -> bool:
+        """Tell whether something has come that was not received yet. Never a checkpoint."""
+        return bool(self._lines) or (not self._is_closed and cast(Transport, self.wire).has_input())
+
+    def interrupt_receive(self) -> None:
+        """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`."""
+        cast(Transport, self.wire).interrupt_receive()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send whole lines; see Trio's SendStream.
+
+        Raises:
+            trio.BrokenResourceError: the connection is broken, or there is no WebSocket.
+            trio.ClosedResourceError: this side closed the stream, or ended its sending.
+            trio.BusyResourceError: another task is sending.
+            ValueError: the last line has no end.
+
+        Cancellation: how much was sent is unknown; only closing is right after it.
+        """
+        lines = bytes(data)
+        if lines and not lines.endswith(b"\n"):
+            raise ValueError("what is sent over a WebSocket must be whole lines")
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        self._sending = True
+        try:
+            await self._prepare_sending()
+            if self._said_goodbye:
+                raise trio.ClosedResourceError("sending was ended")
+            answers, self._answers = self._answers, b""
+            await self._send(answers + FRAMES.wrap(lines))
+        finally:
+            self._sending = False
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream."""
+        await self._prepare_sending()
+        await self.wire.wait_send_all_might_not_block()
+
+    def goodbye(self, code: int) -> bytes:
+        """Return the frame that ends the sending; empty: it was returned before.
+
+        Whoever calls this sends it, or knows that nothing can be sent any more.
+
+        Args:
+            code: why; the peer's own code counts more, and that of its mistake.
+        """
+        if self._said_goodbye or self._messages is None:
+            return b""
+        self._said_goodbye = True
+        return self._messages.goodbye(code)
+
+    async def send_eof(self) -> None:
+        """End the sending with a close frame; this side can go on receiving.
+
+        Raises:
+            trio.BrokenResourceError: the connection is broken.
+            trio.ClosedResourceError: this side closed the stream.
+            trio.BusyResourceError: another task is sending.
+
+        Cancellation: call it again, or close.
+        """
+        if self._is_closed:
+            raise trio.ClosedResourceError("the stream is closed")
+        if not self._said_goodbye and self._messages is not None:
+            answers, self._answers = self._answers, b""
+            await self._send(answers + self.goodbye(_NORMAL))
+        self._sent_eof = True
+        await self.wire.send_eof()
+
+    def unarrived(self) -> int | None:
+        """Return how many bytes have not arrived; ``None``: nobody tells. Never a checkpoint."""
+        below = getattr(self.wire, "unarrived", None)
+        return None if below is None else cast("int | None", below())
+
+    def is_over(self) -> bool:
+        """Return whether no more will arrive. Never a checkpoint; see `trionet.TellsDelivery`."""
+        below = getattr(self.wire, "is_over", None)
+        return self._is_closed or (below is not None and bool(below()))
+
+    def is_broken(self) -> bool:
+        """Return whether nothing more can be sent, whatever the reason. Never a checkpoint."""
+        if self._is_closed or self._refused is not None:
+            return True
+        below = getattr(self.wire, "is_broken", None)
+        if below is not None:
+            return bool(below())
+        try:
+            cast(Transport, self.wire).send_nowait(b"")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return not self._sent_eof
+        except trio.BusyResourceError:
+            pass
+        return False
+
+    def discard_nowait(self) -> int:
+        """Read and discard what is there; see `SocketStream.discard_nowait`. Never raises."""
+        discard = getattr(self.wire, "discard_nowait", None)
+        return 0 if discard is None else cast(int, discard())
+
+    def refuse(self) -> None:
+        """Turn the other side away without reading its request, and close. Never a checkpoint."""
+        below = getattr(self.wire, "refuse", None)
+        if below is not None:
+            below()
+        else:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                answer = encode_refusal(503, "the server is full")
+                cast(Transport, self.wire).send_nowait(answer)
+            self.discard_nowait()
+        self.close()
+
+    async def aclose(self) -> None:
+        """Close. A checkpoint, but it closes at once even when cancelled."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """Close at once, without a close frame. Never a checkpoint; again does nothing."""
+        self._is_closed = True
+        cast(Transport, self.wire).close()
+
+    def _take(self, data: bytes) -> None:
+        """Take received bytes, and answer what is to be answered."""
+        assert self._messages is not None
+        lines, answers = self._messages.receive(data)
+        self._lines = self._lines + lines if self._lines else lines
+        if answers and not self._said_goodbye:
+            if self._answer is not None:
+                self._answer(answers)
+            else:
+                self._answers += answers
+                self._push()
+
+    def _push(self) -> None:
+        """Send this stream's own frames now, if nobody is sending and all of them leave."""
+        if self._sending or not hasattr(self.wire, "send_nowait"):
+            # They leave in front of the next lines.
+            return
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            sent = cast(Transport, self.wire).send_nowait(self._answers)
+            self._answers = self._answers[sent:]
+
+    def _handed_out(self, max_bytes: int) -> bytes:
+        lines = self._lines
+        if len(lines) <= max_bytes:
+            self._lines = b""
+            return lines
+        self._lines = lines[max_bytes:]
+        return lines[:max_bytes]
+
+    async def _send(self, frames: bytes) -> None:
+        is_sent = False
+        try:
+            await self.wire.send_all(frames)
+            is_sent = True
+        finally:
+            if not is_sent:
+                # A frame may be half sent: a close frame behind it would be misread.
+                self._said_goodbye = True
+
+    async def _prepare_sending(self) -> None:
+        """Make the handshake for a sender, which is never interrupted."""
+        while True:
+            with suppress(ReceiveInterrupted):
+                return await self.do_handshake()
+
+    def _check_usable(self) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError("the stream is closed")
+        if self._refused is not None:
+            raise trio.BrokenResourceError(self._refused)

@@ -1,0 +1,501 @@
+// What the page knows of its rooms after what the server has said.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Chat } from "../../../src/trionet/chat/page/chat.js";
+import { beginsGroup, presenceText } from "../../../src/trionet/chat/page/rows.js";
+import { Session } from "../../../src/trionet/chat/page/session.js";
+import { MAX_FOLLOWED_ROWS, MAX_ROWS } from "../../../src/trionet/chat/page/timeline.js";
+import { Wishes } from "../../../src/trionet/chat/page/wishes.js";
+import { Clock, Server, event, said, timeOf } from "./helpers.mjs";
+
+function entered(options = {}) {
+    const clock = new Clock();
+    const server = new Server();
+    const called = [];
+    const session = new Session({
+        open: server.open,
+        clock,
+        random: () => 0.5,
+        prefix: "p",
+        on: {
+            event: (...given) => chat.receive(...given),
+            state: () => {},
+            synced: () => chat.synced(),
+            refused: () => {},
+            epoch: () => chat.epochBegan(),
+        },
+    });
+    const chat = new Chat(session, {
+        changed: () => {},
+        moved: () => {},
+        called: (place, row) => called.push([place.name, row.text]),
+    });
+    const wishes = new Wishes(chat, session, { quit: () => {}, search: () => {} });
+    session.start({ name: "Ann", rooms: () => chat.rooms().map((room) => room.key) });
+    server.logIn(options);
+    const all = { clock, server, session, chat, wishes, called };
+    all.lobby = chat.places.get("lobby");
+    answerHistories(all, options.past ?? []);
+    return all;
+}
+
+/** Answer all requests for a history from a list of events. Return the other requests. */
+function answerHistories({ server }, past, { more = false } = {}) {
+    const others = [];
+    for (;;) {
+        const requests = server.take();
+        if (requests.length === 0) {
+            return others;
+        }
+        for (const { type, room, id, before = Infinity, after = -1, limit = 50, ...rest } of requests) {
+            if (type !== "history") {
+                others.push({ type, room, id, ...rest });
+                continue;
+            }
+            const inside = past.filter(
+                (one) => (one.room ?? "@") === room && one.number < before && one.number > after,
+            );
+            const events = after === -1 ? inside.slice(-limit) : inside.slice(0, limit);
+            const answer = { type: "history", room, events, more: inside.length > events.length || more };
+            server.send({ ...answer, re: id });
+        }
+    }
+}
+
+function texts(place) {
+    return place.timeline.all().map((row) => {
+        switch (row.kind) {
+            case "presence":
+                return presenceText(row.changes);
+            case "gap":
+                return "GAP";
+            default:
+                return row.text;
+        }
+    });
+}
+
+function many(first, last, options) {
+    return Array.from({ length: last - first + 1 }, (_, at) => said(first + at, `m${first + at}`, options));
+}
+
+test("a message stands in its room", () => {
+    const { server, lobby } = entered();
+    server.send(said(2, "hello"));
+    assert.deepEqual(texts(lobby), ["hello"]);
+});
+
+test("a room begins with its history", () => {
+    const { lobby } = entered({ past: many(1, 300), rooms: { lobby: 300 } });
+    assert.equal(texts(lobby).length, 300);
+    assert.equal(texts(lobby)[0], "m1");
+    assert.equal(lobby.unread, 0);
+});
+
+test("a page of the history and what came meanwhile are told once", () => {
+    const all = entered();
+    const { server, chat } = all;
+    server.send({ type: "entered", room: "b", topic: "", members: ["Ann"], count: 1, last: 10 });
+    const room = chat.places.get("b");
+    server.send(said(11, "eleven", { room: "b" }));
+    answerHistories(all, [said(9, "nine", { room: "b" }), said(11, "eleven", { room: "b" })]);
+    assert.deepEqual(texts(room), ["nine", "eleven"]);
+});
+
+test("one's own message is shown at once, and marked until its receipt comes", () => {
+    const { server, lobby, wishes } = entered();
+    assert.equal(wishes.enter("hi\nyou"), true);
+    const [row] = lobby.timeline.all();
+    assert.equal(row.isPending, true);
+    const [ask] = server.take();
+    assert.deepEqual(ask, { type: "say", room: "lobby", text: "hi\nyou", id: ask.id });
+    server.send(said(2, "hi\nyou", { name: "Ann", re: ask.id }));
+    assert.deepEqual(lobby.timeline.all(), [row]);
+    assert.equal(row.isPending, false);
+    assert.equal(row.number, 2);
+    assert.equal(lobby.unread, 0);
+});
+
+test("what others say before the receipt stands before it", () => {
+    const { server, lobby, wishes } = entered();
+    wishes.enter("mine");
+    wishes.enter("mine too");
+    const [one, two] = server.take();
+    server.send(said(2, "theirs"), said(3, "mine", { name: "Ann", re: one.id }), said(4, "then"));
+    assert.deepEqual(texts(lobby), ["theirs", "mine", "then", "mine too"]);
+    server.send(said(5, "mine too", { name: "Ann", re: two.id }));
+    assert.deepEqual(texts(lobby), ["theirs", "mine", "then", "mine too"]);
+});
+
+test("a mistake stands behind what was typed before it, and is not sent", () => {
+    const { server, lobby, wishes } = entered();
+    wishes.enter("mine");
+    const [ask] = server.take();
+    assert.equal(wishes.enter("/dance"), false);
+    assert.deepEqual(server.take(), []);
+    server.send(said(2, "mine", { name: "Ann", re: ask.id }), said(3, "b"));
+    assert.deepEqual(texts(lobby), ["mine", "unknown command /dance (try /help)", "b"]);
+});
+
+test("a message that was refused stays, with the reason", () => {
+    const { server, lobby, wishes } = entered();
+    wishes.enter("mine");
+    const [ask] = server.take();
+    server.send({ type: "error", code: "too-long", reason: "too long", re: ask.id });
+    const [row] = lobby.timeline.all();
+    assert.equal(row.failure, "too long");
+    assert.equal(row.isPending, false);
+});
+
+test("what is typed while disconnected waits, and is said once", () => {
+    const all = entered();
+    const { server, lobby, wishes, clock } = all;
+    server.close();
+    wishes.enter("later");
+    assert.equal(lobby.timeline.all()[0].isPending, true);
+    clock.pass(250);
+    server.logIn();
+    const [ask] = answerHistories(all, []);
+    assert.equal(ask.text, "later");
+    server.send(said(2, "later", { name: "Ann", re: ask.id }));
+    assert.deepEqual(texts(lobby), ["later"]);
+});
+
+test("people who come and go are one row, until something is said", () => {
+    const { server, lobby } = entered();
+    server.send(
+        event("joined", 2, "Bob", { count: 2 }),
+        event("joined", 3, "Cid", { count: 3 }),
+        event("left", 4, "Bob", { count: 2, reason: "quit" }),
+        said(5, "hi", { name: "Cid" }),
+        event("left", 6, "Cid", { count: 1, reason: "lost" }),
+    );
+    assert.deepEqual(texts(lobby), ["Cid joined · Bob came and went", "hi", "Cid left"]);
+    assert.deepEqual(lobby.members, ["Ann"]);
+    assert.equal(lobby.unread, 0);
+});
+
+test("a row of people tells what became of each", () => {
+    const change = (type, name, more) => ({ type, name, ...more });
+    const rows = {
+        "Bob left and came back": [change("left", "Bob"), change("joined", "Bob")],
+        "a, b, c, d and e joined": [..."abcde"].map((name) => change("joined", name)),
+        "a, b, c, d and 2 others joined": [..."abcdef"].map((name) => change("joined", name)),
+        "Bea came and went · Bob is now Bea": [
+            change("joined", "Bob"),
+            change("renamed", "Bob", { to: "Bea" }),
+            change("left", "Bea"),
+        ],
+    };
+    for (const [text, changes] of Object.entries(rows)) {
+        assert.equal(presenceText(changes), text);
+    }
+});
+
+test("messages of one sender are a group, until time passes or somebody else speaks", () => {
+    const { server, lobby } = entered();
+    server.send(
+        said(2, "a"),
+        said(3, "b"),
+        said(4, "c", { name: "Cid" }),
+        said(400, "d", { name: "Cid" }),
+        { ...said(401, "waves", { name: "Cid" }), type: "acted" },
+        said(402, "e", { name: "Cid" }),
+    );
+    const rows = lobby.timeline.all();
+    const groups = rows.map((row, at) => beginsGroup(rows[at - 1], row));
+    assert.deepEqual(groups, [true, false, true, true, true, true]);
+});
+
+test("messages elsewhere are unread, with a line before the first", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat } = all;
+    const builds = chat.places.get("builds");
+    server.send(said(2, "a", { room: "builds" }), said(3, "b Ann", { room: "builds" }));
+    assert.equal(builds.unread, 2);
+    assert.equal(builds.mentions, 1);
+    assert.equal(builds.timeline.firstUnread.text, "a");
+    assert.equal(chat.unread(), 2);
+    assert.deepEqual(all.called, [["builds", "b Ann"]]);
+    chat.activate(builds);
+    assert.equal(chat.unread(), 0);
+    assert.equal(builds.timeline.firstUnread.text, "a");
+    chat.activate(chat.places.get("lobby"));
+    assert.equal(builds.timeline.firstUnread, null);
+});
+
+test("what comes while nobody looks, or further up is read, is unread", () => {
+    const { server, chat, lobby } = entered();
+    chat.isVisible = false;
+    server.send(said(2, "a"));
+    assert.equal(lobby.unread, 1);
+    chat.isVisible = true;
+    chat.attend();
+    assert.equal(lobby.unread, 0);
+    lobby.timeline.isFollowed = false;
+    server.send(said(3, "b"));
+    assert.equal(lobby.unread, 1);
+});
+
+test("a private message opens a conversation, whatever the case of the name", () => {
+    const all = entered();
+    const { server, chat, wishes } = all;
+    const told = { type: "told", time: timeOf(1), text: "psst", number: 1, from: "Bob", to: "Ann" };
+    server.send(told);
+    const place = chat.places.get("@bob");
+    assert.deepEqual([place.name, place.unread, place.mentions], ["Bob", 1, 1]);
+    wishes.enter("/msg BOB yes");
+    assert.equal(chat.active, place);
+    const [ask] = server.take();
+    assert.deepEqual([ask.type, ask.to, ask.text], ["tell", "Bob", "yes"]);
+    server.send({ ...told, number: 5, from: "Ann", to: "Bob", text: "yes", re: ask.id });
+    assert.deepEqual(texts(place), ["psst", "yes"]);
+});
+
+test("a member who takes another name is the same in a conversation", () => {
+    const { server, chat } = entered({ members: ["Ann", "Bob"] });
+    chat.converse("Bob");
+    server.send(event("renamed", 2, "Bob", { to: "Bea" }));
+    assert.equal(chat.active.name, "Bea");
+    assert.equal(chat.places.get("@bea"), chat.active);
+});
+
+test("a removed message loses its text", () => {
+    const { server, lobby } = entered();
+    server.send(said(2, "secret"), event("removed", 3, "Bob", { of: 2 }));
+    assert.deepEqual(texts(lobby), [""]);
+    assert.equal(lobby.timeline.rows[0].isRemoved, true);
+});
+
+test("lost lines are told in their place, and can be loaded", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(
+        said(2, "m2"),
+        { type: "missed", room: "lobby", after: 2, before: 6 },
+        said(6, "m6"),
+    );
+    assert.deepEqual(texts(lobby), ["m2", "GAP", "m6"]);
+    chat.history.fill(lobby, lobby.timeline.rows[1]);
+    answerHistories(all, many(1, 9));
+    assert.deepEqual(texts(lobby), ["m2", "m3", "m4", "m5", "m6"]);
+});
+
+test("a long gap is loaded a page at a time", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 160 }, said(160, "m160"));
+    const gap = lobby.timeline.rows[1];
+    chat.history.fill(lobby, gap);
+    answerHistories(all, many(1, 200));
+    assert.deepEqual(texts(lobby).slice(99, 103), ["m101", "m102", "GAP", "m160"]);
+    chat.history.fill(lobby, gap);
+    answerHistories(all, many(1, 200));
+    assert.deepEqual(texts(lobby), many(2, 160).map((one) => one.text));
+});
+
+test("after a new epoch a row says that messages may be missing", () => {
+    const all = entered();
+    const { server, lobby, clock } = all;
+    server.send(said(2, "m2"), said(3, "m3"));
+    server.close();
+    clock.pass(250);
+    server.logIn({
+        epoch: "e2",
+        rooms: { lobby: 1 },
+        between: [{ type: "missed", room: "lobby", after: 3, before: 2 }],
+    });
+    answerHistories(all, []);
+    server.send(said(2, "new"));
+    assert.deepEqual(texts(lobby), ["m2", "m3", "GAP", "new"]);
+});
+
+test("what the history has of the time between the epochs stands behind that row, once", () => {
+    const all = entered();
+    const { server, lobby, clock } = all;
+    server.send(said(2, "m2"), said(3, "m3"));
+    server.close();
+    clock.pass(250);
+    server.logIn({ epoch: "e2", rooms: { lobby: 6 } });
+    server.send(said(7, "m7"));
+    answerHistories(all, many(1, 7));
+    assert.deepEqual(texts(lobby), ["m2", "m3", "GAP", "m4", "m5", "m6", "m7"]);
+});
+
+test("one's own message that the history has is not said again after a new epoch", () => {
+    const all = entered();
+    const { server, lobby, clock, wishes } = all;
+    server.send(said(2, "m2"));
+    wishes.enter("mine");
+    wishes.enter("mine too");
+    server.take();
+    server.close();
+    clock.pass(250);
+    server.logIn({ epoch: "e2", rooms: { lobby: 4 } });
+    const past = [said(2, "m2"), said(3, "mine", { name: "Ann" })];
+    const others = answerHistories(all, past);
+    assert.deepEqual(others.map(({ text }) => text), ["mine too"]);
+    assert.deepEqual(texts(lobby), ["m2", "GAP", "mine", "mine too"]);
+});
+
+test("a private message without a receipt is not sent again after a new epoch", () => {
+    const all = entered();
+    const { server, chat, clock, wishes } = all;
+    wishes.enter("/msg Bob psst");
+    server.take();
+    server.close();
+    clock.pass(250);
+    server.logIn({ epoch: "e2", rooms: { lobby: 4 } });
+    assert.deepEqual(answerHistories(all, []), []);
+    assert.match(chat.places.get("@bob").timeline.all()[0].failure, /may not have arrived/);
+});
+
+test("older messages are not asked for by numbers that mean others now", () => {
+    const all = entered();
+    const { server, lobby, clock, chat } = all;
+    lobby.timeline.hasOlder = true;
+    server.send(...many(500, 510));
+    server.close();
+    clock.pass(250);
+    server.logIn({ epoch: "e2", rooms: { lobby: 1 } });
+    answerHistories(all, many(1, 5));
+    const before = texts(lobby);
+    chat.history.older(lobby);
+    answerHistories(all, many(1, 5));
+    assert.deepEqual(texts(lobby), before);
+    assert.equal(lobby.timeline.hasOlder, false);
+});
+
+test("a room that cannot be entered again is closed", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, clock } = all;
+    server.close();
+    clock.pass(250);
+    server.logIn({ rooms: { lobby: 1 } });
+    assert.deepEqual(chat.rooms().map((room) => room.key), ["lobby"]);
+});
+
+test("one's own leaving closes the room, and an old one in the replay does not", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, clock } = all;
+    server.close();
+    clock.pass(250);
+    const old = event("left", 2, "Ann", { count: 0, reason: "lost" });
+    server.logIn({ rooms: { lobby: 3, builds: 1 }, between: [old] });
+    assert.equal(chat.rooms().length, 2);
+    server.send(event("left", 4, "Ann", { count: 0, reason: "left" }));
+    assert.deepEqual(chat.rooms().map((room) => room.key), ["builds"]);
+    assert.equal(chat.active.key, "builds");
+});
+
+test("a flood leaves a bounded number of rows, at least 200 of them", () => {
+    const { server, lobby } = entered();
+    server.send(...many(2, 20_001));
+    const { rows, hasOlder } = lobby.timeline;
+    assert.ok(rows.length >= 200 && rows.length <= MAX_FOLLOWED_ROWS, rows.length);
+    assert.equal(rows.at(-1).text, "m20001");
+    assert.equal(hasOlder, true);
+});
+
+test("a flood does not move what is read further up, and the end can be reached again", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 100));
+    lobby.timeline.isFollowed = false;
+    const [first] = lobby.timeline.rows;
+    server.send(...many(101, 5000));
+    assert.equal(lobby.timeline.rows[0], first);
+    assert.equal(lobby.timeline.rows.length, MAX_ROWS);
+    assert.equal(lobby.timeline.hasNewer, true);
+    assert.equal(lobby.unread, 4900);
+    chat.history.newer(lobby);
+    answerHistories(all, many(1, 5000));
+    assert.equal(lobby.timeline.newest(), MAX_ROWS + 1 + 100);
+    chat.history.toEnd(lobby);
+    answerHistories(all, many(1, 5000));
+    assert.equal(texts(lobby).at(-1), "m5000");
+    assert.equal(lobby.timeline.hasNewer, false);
+    server.send(said(5001, "on"));
+    assert.equal(texts(lobby).at(-1), "on");
+});
+
+test("without a history everything stays within bounds too", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    chat.history.older(lobby);
+    lobby.timeline.hasOlder = true;
+    chat.history.older(lobby);
+    for (const { id } of server.take()) {
+        server.send({ type: "error", code: "unavailable", reason: "no history is kept here", re: id });
+    }
+    lobby.timeline.isFollowed = false;
+    server.send(...many(2, 5000));
+    assert.ok(lobby.timeline.rows.length <= MAX_ROWS);
+    assert.equal(texts(lobby).at(-1), "m5000");
+    assert.equal(lobby.timeline.hasOlder, false);
+});
+
+test("scrolling up loads the page before, and people who came and went stay condensed", () => {
+    const past = [
+        ...many(1, 400),
+        event("joined", 401, "Cid", { count: 2 }),
+        event("joined", 402, "Dan", { count: 3 }),
+        ...many(403, 500),
+    ];
+    const all = entered({ past: past.slice(401), rooms: { lobby: 500 } });
+    const { lobby, chat } = all;
+    assert.equal(texts(lobby)[0], "Dan joined");
+    lobby.timeline.hasOlder = true;
+    chat.history.older(lobby);
+    answerHistories(all, past);
+    assert.ok(texts(lobby).includes("Cid and Dan joined"));
+    assert.equal(lobby.timeline.rows.filter((row) => row.kind === "presence").length, 1);
+});
+
+test("a found message is shown among its neighbours", () => {
+    const all = entered();
+    const { lobby, chat, server } = all;
+    server.send(...many(900, 1000));
+    let isShown = false;
+    chat.history.around(lobby, 500, () => (isShown = true));
+    answerHistories(all, many(1, 1000));
+    assert.equal(isShown, true);
+    assert.equal(lobby.timeline.find(500).text, "m500");
+    assert.equal(lobby.timeline.hasNewer, true);
+    assert.equal(lobby.timeline.hasOlder, true);
+});
+
+test("a large room's members are asked for", () => {
+    const all = entered();
+    const { server, chat } = all;
+    server.send({ type: "entered", room: "big", topic: "", members: ["a", "b"], count: 3, last: 1, re: "x" });
+    const room = chat.places.get("big");
+    chat.activate(room);
+    const [who] = answerHistories(all, []).filter(({ type }) => type === "who");
+    server.send({ type: "members", room: "big", members: ["a", "b", "Ann"], re: who.id });
+    assert.deepEqual(room.members, ["a", "b", "Ann"]);
+});
+
+test("names are completed with who spoke last first", () => {
+    const { server, lobby } = entered({ members: ["Ann", "Bob", "Bea", "Cid"] });
+    server.send(said(2, "a", { name: "Cid" }), said(3, "b", { name: "Bob" }));
+    assert.deepEqual(lobby.namesToComplete("Ann"), ["Bob", "Cid", "Bea"]);
+});
+
+test("a room of the login that cannot be joined is told", () => {
+    const { server, lobby } = entered();
+    server.send({ type: "error", code: "name-refused", reason: "no", room: "x y", re: "p-1" });
+    assert.deepEqual(texts(lobby), ["x y: no"]);
+});
+
+test("private messages of the time between are added once", () => {
+    const all = entered();
+    const { chat } = all;
+    const told = { type: "told", time: timeOf(1), text: "psst", number: 1, from: "Bob", to: "Ann" };
+    for (let times = 0; times < 2; times += 1) {
+        chat.history.privateMessages();
+        answerHistories(all, [told]);
+    }
+    assert.deepEqual(texts(chat.places.get("@bob")), ["psst"]);
+});

@@ -1,0 +1,219 @@
+"""What `websockets`' own client sends comes out as lines, and what comes in reads well to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from trionet.transport.web.framing import FRAMES
+from trionet.transport.web.messages import Messages
+
+MAX = 64
+
+
+def client() -> ClientProtocol:
+    return ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN)
+
+
+def frame(opcode: Opcode, data: bytes, *, fin: bool = True, mask: bool = True) -> bytes:
+    return Frame(opcode, data, fin=fin).serialize(mask=mask)
+
+
+def fed(data: bytes, cuts: Callable[[bytes], list[bytes]]) -> tuple[bytes, bytes, bytes, bool]:
+    """Return what comes of input: lines, answers, the close frame at the end, and a failure."""
+    messages = Messages(MAX)
+    lines = answers = b""
+    for piece in cuts(data):
+        more, answered = messages.receive(piece)
+        lines += more
+        answers += answered
+    return lines, answers, messages.goodbye(1001), messages.has_failed
+
+
+def whole(data: bytes) -> list[bytes]:
+    return [data]
+
+
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def close_of(goodbye: bytes) -> int:
+    """Return the code of a close frame, as a client's own library reads it."""
+    reader = client()
+    reader.receive_data(goodbye)
+    assert reader.close_rcvd is not None
+    return reader.close_rcvd.code
+
+
+def pongs_of(answers: bytes) -> list[bytes]:
+    reader = client()
+    reader.receive_data(answers)
+    return [bytes(one.data) for one in reader.events_received() if isinstance(one, Frame)]
+
+
+texts = st.text(max_size=12).map(lambda text: text.encode())
+
+
+@st.composite
+def sendings(draw: st.DrawFn) -> tuple[bytes, bytes, list[bytes], int | None]:
+    """Return what a client sends, and what must come of it: lines, pongs, and its close code."""
+    side = client()
+    lines, pongs = b"", []
+    for kind in draw(st.lists(st.sampled_from(["text", "ping", "pong", "parts"]), max_size=8)):
+        data = draw(texts)
+        if kind == "text":
+            side.send_text(data)
+            lines += data if data.endswith(b"\n") else data + b"\n"
+        elif kind == "ping":
+            side.send_ping(data)
+            pongs.append(data)
+        elif kind == "pong":
+            side.send_pong(data)
+        else:
+            at = draw(st.integers(0, len(data)))
+            side.send_text(data[:at], fin=False)
+            if draw(st.booleans()):
+                side.send_ping(b"between")
+                pongs.append(b"between")
+            side.send_continuation(data[at:], fin=True)
+            lines += data if data.endswith(b"\n") else data + b"\n"
+    code = draw(st.sampled_from([None, 1000, 1001, 3000, 4999]))
+    if code is not None:
+        side.send_close(code, "bye")
+    return b"".join(side.data_to_send()), lines, pongs, code
+
+
+@given(sendings())
+def test_what_a_client_sends_comes_out_however_it_is_cut(
+    sent: tuple[bytes, bytes, list[bytes], int | None],
+) -> None:
+    data, lines, pongs, code = sent
+    assert fed(data, whole) == fed(data, bytewise)
+    got, answers, goodbye, has_failed = fed(data, bytewise)
+    assert got == lines
+    assert pongs_of(answers) == pongs
+    assert close_of(goodbye) == (1001 if code is None else code)
+    assert not has_failed
+
+
+@given(st.lists(st.text(max_size=20).map(lambda text: text.replace("\n", "")), max_size=8))
+def test_what_is_sent_reads_well_to_a_client(texts: list[str]) -> None:
+    data = "".join(f"{text}\n" for text in texts).encode()
+    reader = client()
+    reader.receive_data(FRAMES.wrap(data))
+    events = [one for one in reader.events_received() if isinstance(one, Frame)]
+    assert b"".join(bytes(one.data) for one in events) == data
+    assert reader.parser_exc is None
+
+
+TOO_LONG = b"x" * (MAX + 1)
+
+MISTAKES = {
+    "binary": (frame(Opcode.BINARY, b"x"), 1003),
+    "binary in parts": (frame(Opcode.BINARY, b"x", fin=False), 1003),
+    "not UTF-8": (frame(Opcode.TEXT, b"\xff"), 1007),
+    "not UTF-8 across parts": (
+        frame(Opcode.TEXT, b"\xc3", fin=False) + frame(Opcode.CONT, b"x"), 1007,
+    ),
+    "half a surrogate pair": (frame(Opcode.TEXT, b"\xed\xa0\x80"), 1007),
+    "too long": (frame(Opcode.TEXT, TOO_LONG), 1009),
+    "too long with a line end": (frame(Opcode.TEXT, TOO_LONG + b"\r\n"), 1009),
+    "much too long": (frame(Opcode.TEXT, b"x" * 70_000), 1009),
+    "too long in parts": (
+        frame(Opcode.TEXT, b"x" * 40, fin=False) + frame(Opcode.CONT, b"x" * 40), 1009,
+    ),
+    "two lines that are too long together": (
+        frame(Opcode.TEXT, b"x" * 40 + b"\n" + b"x" * 40), 1009,
+    ),
+    "not masked": (frame(Opcode.TEXT, b"x", mask=False), 1002),
+    "reserved bit": (b"\xc1\x80\x00\x00\x00\x00", 1002),
+    "unknown opcode": (b"\x83\x80\x00\x00\x00\x00", 1002),
+    "nothing to continue": (frame(Opcode.CONT, b"x"), 1002),
+    "a message within a message": (
+        frame(Opcode.TEXT, b"x", fin=False) + frame(Opcode.TEXT, b"x"), 1002,
+    ),
+    "a ping in parts": (b"\x09\x80\x00\x00\x00\x00", 1002),
+    "a long ping": (b"\x89\xfe\x00\x7e\x00\x00\x00\x00" + b"x" * 126, 1002),
+    "a close code that nobody sends": (frame(Opcode.CLOSE, b"\x03\xed"), 1002),
+    "a close frame of one byte": (frame(Opcode.CLOSE, b"\x03"), 1002),
+    "a close frame within a message": (
+        frame(Opcode.TEXT, b"x", fin=False) + frame(Opcode.CLOSE, b"\x03\xe8"), 1002,
+    ),
+    "a request that is smuggled": (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 1002),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("cuts", [whole, bytewise])
+def test_each_mistake_has_its_close_code(
+    mistake: str, cuts: Callable[[bytes], list[bytes]]
+) -> None:
+    data, code = MISTAKES[mistake]
+    before = frame(Opcode.TEXT, b"good") + frame(Opcode.PING, b"p")
+    # Nothing behind a mistake counts: neither a line, nor a ping, nor another code.
+    behind = frame(Opcode.TEXT, b"bad") + frame(Opcode.PING, b"q")
+    behind += frame(Opcode.CLOSE, b"\x03\xe8")
+    lines, answers, goodbye, has_failed = fed(before + data + behind, cuts)
+    assert lines == b"good\n"
+    assert pongs_of(answers) == [b"p"]
+    assert close_of(goodbye) == code
+    assert has_failed
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_message_may_be_as_long_as_a_line(end: bytes) -> None:
+    lines, _, _, has_failed = fed(frame(Opcode.TEXT, b"x" * MAX + end), bytewise)
+    assert lines == b"x" * MAX + (end or b"\n")
+    assert not has_failed
+
+
+def test_an_empty_message_is_an_empty_line() -> None:
+    assert fed(frame(Opcode.TEXT, b""), whole)[0] == b"\n"
+    assert fed(frame(Opcode.TEXT, b"", fin=False) + frame(Opcode.CONT, b""), whole)[0] == b"\n"
+
+
+def test_a_close_frame_without_a_code_is_repeated_without_one() -> None:
+    lines, _, goodbye, has_failed = fed(frame(Opcode.CLOSE, b""), whole)
+    assert goodbye == b"\x88\x00"
+    assert not has_failed
+    assert lines == b""
+
+
+def test_a_peer_that_answers_a_goodbye_is_heard_until_then() -> None:
+    messages = Messages(MAX)
+    goodbye = messages.goodbye(1001)
+    assert Close.parse(goodbye[2:]).code == 1001
+    assert messages.receive(frame(Opcode.TEXT, b"still")) == (b"still\n", b"")
+    assert not messages.is_over
+    messages.receive(frame(Opcode.CLOSE, b"\x03\xe9"))
+    assert messages.is_over
+    assert not messages.has_failed
+    # One close frame is enough.
+    assert messages.goodbye(1000) == goodbye
+
+
+def test_a_ping_may_be_as_long_as_the_protocol_has_it_whatever_a_line_may_have() -> None:
+    ping = frame(Opcode.PING, b"p" * 125)
+    begin = frame(Opcode.TEXT, b"x" * MAX, fin=False)
+    end = frame(Opcode.CONT, b"\r\n")
+    lines, answers, _, has_failed = fed(ping + begin + ping + end, bytewise)
+    assert lines == b"x" * MAX + b"\r\n"
+    assert pongs_of(answers) == [b"p" * 125] * 2
+    assert not has_failed
+
+
+def test_a_message_in_parts_is_given_up_as_soon_as_it_is_too_long() -> None:
+    messages = Messages(MAX)
+    part = frame(Opcode.CONT, b"x" * 10, fin=False)
+    messages.receive(frame(Opcode.TEXT, b"", fin=False) + part * 6)
+    assert not messages.is_over
+    messages.receive(part)
+    assert messages.has_failed
