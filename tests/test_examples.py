@@ -101,7 +101,7 @@ async def test_topics_sends_each_line_to_those_who_asked_for_its_topic(
         nursery.cancel_scope.cancel()
 
 
-async def test_topics_answers_a_bad_line_behind_what_was_sent_before_it(
+async def test_topics_answers_a_bad_line_after_what_was_sent_before_it(
     autojump_clock: MockClock,
 ) -> None:
     hub = trionet.Hub[str]()

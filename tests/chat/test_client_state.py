@@ -29,7 +29,7 @@ def test_nothing_is_asked_before_the_replay_is_over(state: ClientState) -> None:
     assert sent(state) == []
 
 
-def test_a_lost_connection_is_resumed_behind_what_was_seen(state: ClientState) -> None:
+def test_a_lost_connection_is_resumed_after_what_was_seen(state: ClientState) -> None:
     log_in(state)
     said(state, 2)
     state.lost()

@@ -171,7 +171,7 @@ async def test_a_terminal_is_shown_all_that_it_asks_for_however_long(
         assert shown[-1][8:] == "*** Bob joined (2 here)"
 
 
-async def test_lines_behind_an_errand_wait_for_it_and_answers_stay_in_order(
+async def test_lines_after_an_errand_wait_for_it_and_answers_stay_in_order(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with served() as room:

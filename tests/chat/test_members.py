@@ -37,9 +37,9 @@ def test_most_members_have_nothing_to_come_back_with() -> None:
     ann = members.add(ANN, HERE, Claim(token(7)))
     assert ann.token == token(7)
     assert not ann.holds
-    members.hold(ann, True)
+    members.hold(ann, hold=True)
     assert ann.holds
-    members.hold(ann, False)
+    members.hold(ann, hold=False)
     assert not ann.holds
     assert ann.token == token(7)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -14,7 +15,7 @@ import trio.testing
 import trionet
 from trionet import ConnectError, ConnectionLost
 from trionet.chat import Client, NameRefused, NameTaken, RequestRefused, client_events, serve
-from trionet.testing import Link, MemoryNetwork
+from trionet.testing import Link, MemoryNetwork, ScriptedServer
 
 ADDRESS = "localhost:22223"
 
@@ -143,7 +144,7 @@ async def test_many_tasks_get_their_own_receipts(
     assert len({*receipts}) == 200
 
 
-async def test_leaving_quits_and_is_no_lost_line(
+async def test_leaving_quits_and_is_not_a_lost_line(
     network: MemoryNetwork, autojump_clock: object
 ) -> None:
     async with Client(ADDRESS, name="bob", network=network) as bob:
@@ -214,6 +215,28 @@ async def test_a_server_of_another_protocol_is_told(autojump_clock: object) -> N
             async with Client(ADDRESS, name="ann", network=network):
                 pass
         nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_of_another_kind_is_told(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+
+    async def answer(server: ScriptedServer) -> None:
+        peer = await server.accept()
+        login, ping = [json.loads(await peer.receive()) for _ in range(2)]
+        welcome = {"type": "welcome", "name": "ann", "token": "t", "epoch": "e", "resumed": False}
+        entered = {"type": "entered", "room": "lobby", "topic": "", "members": ["ann"]}
+        for event in (welcome, {**entered, "count": 1, "last": 0}):
+            await peer.send(json.dumps({**event, "re": login["id"]}))
+        await peer.send(json.dumps({"type": "pong", "re": ping["id"]}))
+        asked = json.loads(await peer.receive())
+        await peer.send(json.dumps({"type": "pong", "re": asked["id"]}))
+
+    async with ScriptedServer(network, ADDRESS) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(answer, server)
+        with trio.fail_after(60):
+            async with Client(ADDRESS, name="ann", network=network) as ann:
+                with pytest.raises(ConnectionLost, match="does not speak this protocol: pong"):
+                    await ann.join("builds")
 
 
 async def test_a_connection_cut_twenty_times_loses_and_doubles_nothing(

@@ -384,3 +384,13 @@ def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
 
 def test_the_lobbys_name_is_what_it_would_be_read_as() -> None:
     assert parse_room("Lobby") == LOBBY_NAME
+
+
+def test_what_is_no_operation_is_refused_and_changes_nothing() -> None:
+    state = State()
+    for number, operation in enumerate((3, "say", ev.Held(1)), start=1):
+        with pytest.raises(TypeError, match=r"must be one of trionet\.chat\.operations"):
+            state.apply(op.Entry("local", number, 0, [operation]))  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="entry must be an Entry"):
+        state.apply(op.Say(1, "lobby", ["hello"], None))  # type: ignore[arg-type]
+    assert not state.members

@@ -45,7 +45,7 @@ from trionet.chat.requests import (
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
-from trionet.checks import check_box, check_kind
+from trionet.checks import check_box, check_kind, check_kinds
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line
@@ -128,12 +128,18 @@ class Session(Answering):
         return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
 
     def receive(self, line: Line) -> None:
-        """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        """Take one line, good or bad, and do what it asks. Never a checkpoint.
+
+        Raises:
+            TypeError: it is no line, but bytes for example.
+        """
         if isinstance(line, BadLine):
             # Not raised: a traceback would hold this frame, and the frame the line.
             self._asked = None
             self._reject_unreadable(line)
             return
+        if type(line) is not str:
+            check_kinds(line=(line, str))
         member = self.member
         try:
             if member is None:
@@ -158,7 +164,12 @@ class Session(Answering):
 
         Returns:
             How many lines were taken. Hand in the others when there is room again.
+
+        Raises:
+            TypeError: they are no list, or one of them is no line.
         """
+        if type(lines) is not list:
+            check_kinds(lines=(lines, list))
         member = self.member
         if member is not None and lines:
             run = self.wire.decode_messages(lines)

@@ -26,9 +26,20 @@ from trionet.chat.operations import Entry, RequestId, UniqueName
 from trionet.chat.receipts import Receipt
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.rooms import Room
+from trionet.checks import check_kind
 
 # Where methods write what they changed.
 _Out: TypeAlias = list[StateEvent]
+
+
+class _Methods(dict[type, Callable[[Any, _Out], None]]):
+    """The method for each kind of operation."""
+
+    def __missing__(self, kind: type) -> None:
+        raise TypeError(
+            "an operation must be one of trionet.chat.operations, such as Say(...), "
+            f"not of type {kind.__name__}"
+        )
 
 
 class State(Contents):
@@ -50,21 +61,23 @@ class State(Contents):
         self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
     ) -> None:
         super().__init__(max_rooms=max_rooms, grace=grace, epoch=epoch)
-        self._methods: dict[type, Callable[[Any, _Out], None]] = {
-            operations.LogIn: self._log_in,
-            operations.LogOut: self._log_out,
-            operations.Detach: self._detach,
-            operations.Evict: self._evict,
-            operations.Say: self._say,
-            operations.Act: self._act,
-            operations.Tell: self._tell,
-            operations.Join: self._join,
-            operations.Leave: self._leave,
-            operations.SetTopic: self._set_topic,
-            operations.Rename: self._rename,
-            operations.Remove: self._remove,
-            operations.Restore: self._restore,
-        }
+        self._methods = _Methods(
+            {
+                operations.LogIn: self._log_in,
+                operations.LogOut: self._log_out,
+                operations.Detach: self._detach,
+                operations.Evict: self._evict,
+                operations.Say: self._say,
+                operations.Act: self._act,
+                operations.Tell: self._tell,
+                operations.Join: self._join,
+                operations.Leave: self._leave,
+                operations.SetTopic: self._set_topic,
+                operations.Rename: self._rename,
+                operations.Remove: self._remove,
+                operations.Restore: self._restore,
+            }
+        )
 
     def __repr__(self) -> str:
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
@@ -73,7 +86,12 @@ class State(Contents):
         """Carry out what is due, then an entry's operations; return what came of them, in order.
 
         An entry that was applied before changes nothing.
+
+        Raises:
+            TypeError: it is no entry, or one of its operations is none.
         """
+        if type(entry) is not Entry:
+            check_kind("entry", entry, Entry, hint='Entry("local", 1, time, [...])')
         if entry.number <= self._origins.get(entry.origin, 0):
             return []
         self._origins[entry.origin] = entry.number
@@ -292,7 +310,7 @@ class State(Contents):
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
         self._held.discard(member.id)
-        self._members.hold(member, op.hold)
+        self._members.hold(member, hold=op.hold)
         if not op.hold:
             self._keep_nothing_of(member)
 

@@ -53,7 +53,7 @@ async def tail(
         rooms=(room,),
         password=given_password(password_file, address),
     )
-    printer = _Printer(runtime, json)
+    printer = _Printer(runtime, as_json=json)
     await until_interrupted(partial(_tail, client, printer, since), runtime, term_ends_well=True)
 
 
@@ -121,15 +121,15 @@ async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
 class _Printer:
     """Prints events, as people read them or as they came."""
 
-    def __init__(self, runtime: Runtime, json: bool) -> None:
+    def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
         self._runtime = runtime
-        self._json = json
+        self._as_json = as_json
 
     async def print(self, event: ChatEvent) -> None:
         # A welcome has the token, by which others could speak as this member.
         if isinstance(event, Welcome):
             return
-        if self._json:
+        if self._as_json:
             line = msgspec.json.encode(event).decode()
             self._runtime.out.print(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line))
         elif isinstance(event, Said | Acted):
