@@ -332,12 +332,13 @@ def check(state: State) -> None:
         assert state.find_member(member.name.key) is member
         # A member has a connection or is held, and is held only if it asked for it.
         assert bool(member.connections) is (member.id not in state._held.until)
-        assert member.connections or member.receipts is not None
+        assert member.connections or member.holds
         if member.token:
             assert state._members.with_token(member.token) is member
         kept = [told.number for told in state.private_of(member.id)]
         assert kept == [*range(member.told - len(kept) + 1, member.told + 1)]
-        assert member.receipts is not None or not kept
+        assert member.holds or not kept
+        assert member.holds or member.id not in state._receipts._shares
     assert set(state._held.until) <= set(state.members)
     keys = [member.name.key for member in state.members.values()]
     assert len(set(keys)) == len(keys)

@@ -80,13 +80,14 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
+        former: that of a token that the peer has brought, but that is no member's any more.
         admission: what the peer must show to become a member; ``None``: nothing. A server sets it
             before the first line.
     """
 
     __slots__ = (
-        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "name",
-        "tokens",
+        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "former",
+        "name", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +113,7 @@ class Session(Answering):
         super().__init__(board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()
+        self.former = b""
         self.name: str | None = None
         self.admission: Admission | None = None
         # Whoever may become a member once it knows the password, which it was asked for.
@@ -211,7 +213,9 @@ class Session(Answering):
         self._connection = login.connection
         if self.wire.receipts:
             own = arrival.brought if login.resumed else arrival.token
-            self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
+            brought = hash_of(arrival.brought)
+            self.tokens = tuple({hash_of(own), brought} - {b""})
+            self.former = b"" if login.resumed else brought
 
     def taken_over(self) -> None:
         """Note that another connection has taken the member over. Never a checkpoint."""
