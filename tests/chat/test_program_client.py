@@ -235,7 +235,9 @@ async def test_an_answer_of_another_kind_is_told(autojump_clock: object) -> None
         nursery.start_soon(answer, server)
         with trio.fail_after(60):
             async with Client(ADDRESS, name="ann", network=network) as ann:
-                with pytest.raises(ConnectionLost, match="does not speak this protocol: pong"):
+                with pytest.raises(
+                    ConnectionLost, match="does not speak this protocol: a pong for a join"
+                ):
                     await ann.join("builds")
 
 
