@@ -68,6 +68,23 @@ async def test_echo_sends_each_line_back(autojump_clock: MockClock) -> None:
         await client.expect_end()
 
 
+async def test_web_answers_with_a_page_and_sends_each_line_back(autojump_clock: MockClock) -> None:
+    web = load("web")
+    network = MemoryNetwork(web=trionet.WebSettings(files=web.FILES, socket_path="/ws"))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(trionet.serve, web.echo, "web:localhost:80", network=network))
+        for path, file in web.FILES.items():
+            browser = await network.connect("localhost:80")
+            await browser.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = b"".join([data async for data in browser])
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert answer.endswith(file.body)
+        client = LineClient(await network.connect("web:localhost:80"))
+        await client.send("hello", "  grüße")
+        await client.expect("hello", "  grüße")
+        nursery.cancel_scope.cancel()
+
+
 async def test_topics_sends_each_line_to_those_who_asked_for_its_topic(
     autojump_clock: MockClock,
 ) -> None:

@@ -45,7 +45,9 @@ MEANINGS: list[tuple[dict[str, Any], Request]] = [
             "type": "login", "name": "Ann", "hold": True, "token": "t", "password": "p",
             "epoch": "e", "seen": {"lobby": 41, "@": 3},
         },
-        LogIn("Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e"),
+        LogIn(
+            "Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e", password="p"
+        ),
     ),
     ({"type": "say", "room": "lobby", "text": "hello"}, Say("hello", "lobby")),
     ({"type": "act", "room": "lobby", "text": "waves"}, Act("waves", "lobby")),

@@ -206,13 +206,11 @@ async def test_join_says_why_it_ended(programs: Programs) -> None:
     await cid.expect_end(1)
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["line editor", "--plain"])
 async def test_too_many_refused_names_end_the_client_with_the_servers_words(
-    programs: Programs, plain: bool
+    programs: Programs,
 ) -> None:
     _, address = await serve(programs, "--quiet")
-    options = ["--plain" if plain else "--linear"]
-    ann = await programs.start_on_terminal("chat", "join", address, *options)
+    ann = await programs.start_on_terminal("chat", "join", address, "--plain")
     asked = ["name: error", "warning: nobody can be called error"]
     for count in range(9):
         await ann.expect_screen(*asked * count, "name:")
@@ -223,12 +221,10 @@ async def test_too_many_refused_names_end_the_client_with_the_servers_words(
     await ann.expect_end(1)
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["line editor", "--plain"])
 async def test_a_server_that_closes_while_a_name_is_asked_for_ends_the_client(
-    programs: Programs, plain: bool
+    programs: Programs,
 ) -> None:
     _, address = await serve(programs, "--quiet", "--login-timeout", "0.3")
-    options = ["--plain" if plain else "--linear"]
-    ann = await programs.start_on_terminal("chat", "join", address, *options)
+    ann = await programs.start_on_terminal("chat", "join", address, "--plain")
     await ann.expect_end(1)
     await ann.expect_screen("name:", "error: no login within 0.3 seconds")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 from trionet.abc import Network
+from trionet.chat.admission import NOT_HERE
 from trionet.chat.client_events import ChatEvent, Error, Welcome, decode
 from trionet.chat.client_queue import EventQueue
 from trionet.chat.client_requests import UNKNOWN
@@ -27,6 +28,7 @@ from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.kinds import check_kinds
+from trionet.transport.addresses import is_private_address
 
 T = TypeVar("T")
 
@@ -85,8 +87,11 @@ class ClientConnection:
         rooms: Sequence[str],
         hold: bool,
         on_pause: Callable[[float, str], object] | None,
+        password: str | None,
     ) -> None:
-        self.state = ClientState(name, tuple(rooms), hold=hold)
+        self.state = ClientState(name, tuple(rooms), hold=hold, password=password)
+        # It must not be sent where it can be read on its way.
+        self._is_betrayed = password is not None and not is_private_address(address)
         self.is_open = False
         self.was_entered = False
         self._address = address
@@ -180,6 +185,8 @@ class ClientConnection:
     async def run(self) -> AsyncIterator[None]:
         """Be connected while the block runs; see `Client`."""
         self.was_entered = True
+        if self._is_betrayed:
+            raise RequestRefused("forbidden", NOT_HERE)
         try:
             self.state.login()
         except UnicodeEncodeError:

@@ -55,7 +55,9 @@ class ClientState:
         ended: why the client must not come back; ``None``: it may.
     """
 
-    def __init__(self, name: str, rooms: tuple[str, ...], *, hold: bool) -> None:
+    def __init__(
+        self, name: str, rooms: tuple[str, ...], *, hold: bool, password: str | None = None
+    ) -> None:
         self.name = name
         self.is_live = False
         self.is_logged_in = False
@@ -65,6 +67,7 @@ class ClientState:
         self.rooms: dict[str, Room] = self._known.rooms
         self._starting = rooms
         self._hold = hold
+        self._password = password
         self._token: str | None = None
         self._epoch: str | None = None
         # The token that the present connection has brought, and the rooms to be replayed to it.
@@ -105,6 +108,9 @@ class ClientState:
             leaving = {ask.room for ask in self._asks.values() if ask.type == "leave"}
             fields["rooms"] = [room for room in self.rooms if room not in leaving]
             fields |= {"token": self._token, "seen": self._known.seen, "epoch": self._epoch}
+        if self._password is not None:
+            # A token may not be valid any more.
+            fields["password"] = self._password
         fields["id"] = self._login
         return [as_line(fields), as_line({"type": "ping", "id": self._sync})]
 

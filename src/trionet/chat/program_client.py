@@ -30,6 +30,7 @@ from trionet.chat.client_events import (
 )
 from trionet.chat.client_history import Past
 from trionet.chat.client_rooms import Room
+from trionet.chat.passwords import check_password
 from trionet.checks import check_network
 from trionet.connection.entered_once import EnteredOnce
 from trionet.function_checks import check_callback
@@ -63,6 +64,8 @@ class Client(EnteredOnce):
             it) when the connection is lost; default true. Without it, others are told that it left.
         on_pause: called before each pause, with its length in seconds and a text that says why the
             connection was lost or not made; default ``None``: nothing is told. Not async.
+        password: the chat's password, where it has one; default ``None``. It is sent only to this
+            machine and over TLS.
 
     Attributes:
         name: what the member is called now.
@@ -79,7 +82,8 @@ class Client(EnteredOnce):
             seconds, or does not speak this protocol.
         NameTaken: another member has this name, or one that looks like it.
         NameRefused: nobody can have this name.
-        RequestRefused: the server refused the login for another reason.
+        RequestRefused: the server refused the login for another reason: its code is
+            ``bad-password`` if the server wants a password and this is not it.
 
     Cancellation: entering leaves nothing behind; leaving takes a second at most.
 
@@ -100,6 +104,7 @@ class Client(EnteredOnce):
         rooms: Sequence[str] = ("lobby",),
         hold: bool = True,
         on_pause: Callable[[float, str], object] | None = None,
+        password: str | None = None,
     ) -> None:
         parse_address(address)
         check_kinds(name=(name, str), hold=(hold, bool))
@@ -108,9 +113,17 @@ class Client(EnteredOnce):
             raise TypeError(f"rooms are several texts, such as ['lobby'], not {shown(rooms)}")
         check_network(network)
         check_callback("on_pause", on_pause, arguments=2)
+        if password is not None:
+            check_password(password)
         self._address = address
         self._connection = ClientConnection(
-            address, name=name, network=network, rooms=rooms, hold=hold, on_pause=on_pause
+            address,
+            name=name,
+            network=network,
+            rooms=rooms,
+            hold=hold,
+            on_pause=on_pause,
+            password=password,
         )
         self._ask = self._connection.ask
         self._rooms = MappingProxyType(self._connection.state.rooms)

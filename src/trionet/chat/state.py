@@ -90,6 +90,14 @@ class State(Contents):
 
     # -- one method for each operation
 
+    def knows_token(self, token: bytes) -> bool:
+        """Tell whether a member has the token with this SHA-256."""
+        return self._members.with_token(token) is not None
+
+    def why_not_called(self, name: UniqueName) -> str:
+        """Return why nobody who logs in now can have a name; empty: it is free."""
+        return self._members.why_not_called(name)
+
     def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None

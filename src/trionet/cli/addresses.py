@@ -114,6 +114,24 @@ Open = Annotated[
     bool,
     typer.Option("--open", help="Open the page in your browser.", rich_help_panel="Browsers"),
 ]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="What members must know: a line in a file that nobody else may read.",
+        show_default=False,
+    ),
+]
+ClientPasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="The server's password, a line; default: the variable TRIONET_PASSWORD.",
+        show_default=False,
+    ),
+]
 CA = Annotated[
     Path | None,
     typer.Option(

@@ -26,7 +26,9 @@ from trionet.chat.limits import (
 )
 from trionet.cli.addresses import (
     CA,
+    ClientPasswordFile,
     Open,
+    PasswordFile,
     ServeAddresses,
     Target,
     TLSCertificate,
@@ -48,10 +50,10 @@ ADDRESS = "localhost:22223"
 chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
 
 
-def _page() -> Mapping[str, WebFile]:
+def _page(password_file: Path | None) -> Mapping[str, WebFile]:
     from trionet.chat.page import page_files
 
-    return page_files(password=False)
+    return page_files(password=password_file is not None)
 
 
 def _parse_room(text: str) -> str:
@@ -116,6 +118,7 @@ def chat_serve(
             help="How long a program that asks for it is a member without a connection.",
         ),
     ] = DEFAULT_GRACE / 1000,
+    password_file: PasswordFile = None,
     quiet: Quiet = False,
     web: Web = None,
     web_host: WebHosts = None,
@@ -140,7 +143,13 @@ def chat_serve(
         certificate=tls_cert,
         private_key=tls_key,
         unix_mode=unix_mode,
-        web=web_settings(where, hosts=web_host, proxies=web_proxy, opens=open_, files=_page),
+        web=web_settings(
+            where,
+            hosts=web_host,
+            proxies=web_proxy,
+            opens=open_,
+            files=partial(_page, password_file),
+        ),
     )
 
     from trionet.cli.chat import serve
@@ -155,6 +164,7 @@ def chat_serve(
             backlog=backlog,
             forever=forever or web is not None,
             opens_browser=open_,
+            password_file=password_file,
             max_rooms=max_rooms,
             history=history if history in (MEMORY, NONE) else Path(history),
             history_days=history_days,
@@ -170,9 +180,11 @@ def chat_join(
     address: Target = ADDRESS,
     name: Name = None,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
     linear: Annotated[
-        bool, typer.Option("--linear", help="No window: a line each, for screen readers.")
+        bool,
+        typer.Option("--linear", help="No window: a line for each message, for screen readers."),
     ] = False,
 ) -> None:
     """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
@@ -183,7 +195,17 @@ def chat_join(
     from trionet.cli.chat import join
     from trionet.cli.running import run
 
-    run(partial(join, address, name=name, ca=ca, plain=plain, linear=linear))
+    run(
+        partial(
+            join,
+            address,
+            name=name,
+            ca=ca,
+            plain=plain,
+            linear=linear,
+            password_file=password_file,
+        )
+    )
 
 
 @chat.command("send")
@@ -201,12 +223,24 @@ def chat_send(
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for a receipt.")
     ] = 10.0,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
 ) -> None:
     """Say something in a room, and end when the server has confirmed it."""
     from trionet.cli.running import run
     from trionet.cli.send import send
 
-    run(partial(send, address, name=name, room=room, text=text, timeout=timeout, ca=ca))
+    run(
+        partial(
+            send,
+            address,
+            name=name,
+            room=room,
+            text=text,
+            timeout=timeout,
+            ca=ca,
+            password_file=password_file,
+        )
+    )
 
 
 @chat.command("tail")
@@ -229,12 +263,24 @@ def chat_tail(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
 ) -> None:
     """Print what is said in a room, until a signal comes."""
     from trionet.cli.running import run
     from trionet.cli.tail import tail
 
-    run(partial(tail, address, name=name, room=room, since=since, json=json, ca=ca))
+    run(
+        partial(
+            tail,
+            address,
+            name=name,
+            room=room,
+            since=since,
+            json=json,
+            ca=ca,
+            password_file=password_file,
+        )
+    )
 
 
 class HistoryFormat(StrEnum):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from trionet.chat.plain import is_quit
 from trionet.cli.running import Runtime
-from trionet.cli.user_interface import LEAVE, may_mean_to_leave, open_user_interface
+from trionet.cli.user_interface import UserInterface, open_user_interface
 from trionet.errors import BadLine
+from trionet.text.farewells import LEAVE, may_mean_to_leave
 
 
 async def ask_name(runtime: Runtime, refusal: str | None = None) -> str | None:
@@ -23,14 +24,19 @@ async def ask_name(runtime: Runtime, refusal: str | None = None) -> str | None:
     async with open_user_interface(runtime, plain=False) as ui:
         if refusal is not None:
             ui.warn(refusal)
-        while True:
-            try:
-                given = await ui.ask("name: ")
-                if given is None or is_quit(given):
-                    return None
-            except BadLine as error:
-                ui.warn(str(error))
-                continue
-            if not may_mean_to_leave(given):
-                return given
-            ui.note(LEAVE)
+        return await ask_name_on(ui)
+
+
+async def ask_name_on(ui: UserInterface) -> str | None:
+    """Ask for a name on an interface that is open. Otherwise like `ask_name`."""
+    while True:
+        try:
+            given = await ui.ask("name: ")
+            if given is None or is_quit(given):
+                return None
+        except BadLine as error:
+            ui.warn(str(error))
+            continue
+        if not may_mean_to_leave(given):
+            return given
+        ui.note(LEAVE)

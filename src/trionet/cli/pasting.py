@@ -18,12 +18,14 @@ class PastedLine(str):
 
     Attributes:
         paste: all lines of the paste, including this one.
+        at: where it is among them.
         behind: how many lines of the paste come after this one, not counting blank ones.
     """
 
-    __slots__ = ("behind", "paste")
+    __slots__ = ("at", "behind", "paste")
 
     paste: Sequence[Line]
+    at: int
     behind: int
 
 
@@ -40,11 +42,11 @@ def mark_paste(lines: Sequence[Line], goes_on: bool = False) -> list[Line]:
     if count < 2:
         return list(lines)
     marked: list[Line] = []
-    for line in lines:
+    for at, line in enumerate(lines):
         count -= _is_filled(line)
         if isinstance(line, str):
             line = PastedLine(line)
-            line.paste, line.behind = lines, count
+            line.paste, line.at, line.behind = lines, at, count
         marked.append(line)
     return marked
 

@@ -11,6 +11,7 @@ import trio
 
 from trionet import chat
 from trionet.chat.client_events import Error
+from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.cli.standard_input import StandardInput
 from trionet.errors import BadLine, ConnectionLost
@@ -27,9 +28,19 @@ async def send(
     text: str | None,
     timeout: float,
     ca: Path | None,
+    password_file: Path | None = None,
 ) -> None:
     """Say a text, or each line of the standard input, until all is confirmed or a signal comes."""
-    say_all = partial(_send, address, runtime, name=name, room=room, text=text, timeout=timeout)
+    say_all = partial(
+        _send,
+        address,
+        runtime,
+        name=name,
+        room=room,
+        text=text,
+        timeout=timeout,
+        password=given_password(password_file, address),
+    )
     await until_interrupted(partial(say_all, network=SystemNetwork(ca=ca)), runtime)
 
 
@@ -41,10 +52,11 @@ async def _send(
     room: str,
     text: str | None,
     timeout: float,
+    password: str | None,
     network: SystemNetwork,
 ) -> None:
     late = f"no answer from {address} within {timeout:g} s"
-    entering = chat.Client(address, name=name, network=network, rooms=(room,))
+    entering = chat.Client(address, name=name, network=network, rooms=(room,), password=password)
     with trio.CancelScope() as scope:
         scope.deadline = trio.current_time() + timeout
         async with entering as client:

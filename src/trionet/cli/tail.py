@@ -24,6 +24,7 @@ from trionet.chat.client_events import (
     Said,
     Welcome,
 )
+from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
@@ -41,10 +42,17 @@ async def tail(
     since: int | None,
     json: bool,
     ca: Path | None,
+    password_file: Path | None = None,
 ) -> None:
     """Print a room's events until a signal comes or nobody reads the output any more."""
     name = name or "tail-" + "".join(random.choices(string.ascii_lowercase, k=4))
-    client = chat.Client(address, name=name, network=SystemNetwork(ca=ca), rooms=(room,))
+    client = chat.Client(
+        address,
+        name=name,
+        network=SystemNetwork(ca=ca),
+        rooms=(room,),
+        password=given_password(password_file, address),
+    )
     printer = _Printer(runtime, json)
     await until_interrupted(partial(_tail, client, printer, since), runtime, term_ends_well=True)
 

@@ -14,6 +14,8 @@ from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
 from trionet.program.console import Console
+from trionet.text.farewells import LEAVE as LEAVE
+from trionet.text.farewells import may_mean_to_leave as may_mean_to_leave
 from trionet.text.safe import safe_text
 
 # The width of a terminal that does not know its own.
@@ -34,6 +36,7 @@ class UserInterface:
         refuse: warns about a line that cannot be used, and where possible gives it back to be
             corrected. Its arguments are the line (empty: it is not valid text), what is wrong with
             it, and the column of the mistake, from 1, or ``None``.
+        give_back: puts a text into the line being typed next, where that is possible.
         wait_room: waits while too much output is waiting; always a checkpoint.
     """
 
@@ -44,22 +47,8 @@ class UserInterface:
     note: Callable[[str], object]
     warn: Callable[[str], object]
     refuse: Callable[[str, str, int | None], object]
+    give_back: Callable[[str], object]
     wait_room: Callable[[], Awaitable[object]]
-
-
-# What people type when they want to leave, because other programs end that way; in small letters.
-_FAREWELLS = frozenset(
-    ("quit", "quit()", "exit", "exit()", "logout", ":q", ":q!", ":wq", ":x", "\\q", "q")
-)
-
-# What they are asked then. Their answer is a line like any other.
-LEAVE = "leave? (q)"
-
-
-def may_mean_to_leave(line: str) -> bool:
-    """Tell whether a line looks as if its writer wanted to leave, although it is not `q`."""
-    word = line.strip()
-    return word != "q" and word.lower() in _FAREWELLS
 
 
 def is_input_terminal() -> bool:
@@ -90,11 +79,14 @@ def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
     return show
 
 
-def can_show_window(*, plain: bool) -> bool:
-    """Tell whether a line editor or a window can be used: a person is at both streams."""
-    if plain or sys.platform == "win32" or not (is_input_terminal() and os.isatty(1)):
-        return False
-    return os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+def has_person() -> bool:
+    """Tell whether a person is at both streams, on a terminal that can be waited for."""
+    return sys.platform != "win32" and is_input_terminal() and os.isatty(1)
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal prints letters and nothing more."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
 
 
 @asynccontextmanager
@@ -119,7 +111,7 @@ async def open_user_interface(
     def warn_on_errors(warning: str) -> None:
         note_on_errors(f"warning: {warning}")
 
-    if not can_show_window(plain=plain):
+    if plain or is_dumb() or not has_person():
         standard_input = StandardInput(runtime.err)
         yield UserInterface(
             is_interactive=is_input_terminal(),
@@ -129,6 +121,7 @@ async def open_user_interface(
             note=note_on_errors,
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
+            give_back=lambda _: None,
             wait_room=runtime.out.wait_room,
         )
         return
@@ -162,6 +155,7 @@ async def open_user_interface(
             note=editor.show,
             warn=warn,
             refuse=refuse,
+            give_back=lambda text: editor.give_back(text, None),
             wait_room=trio.lowlevel.checkpoint,
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.model import Window
@@ -208,7 +208,7 @@ def test_rooms_that_the_server_has_listed_can_be_completed() -> None:
 GUIDE = (Path(__file__).parents[3] / "docs" / "window.md").read_text()
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.usage)
+@pytest.mark.parametrize("command", COMMANDS.all(), ids=lambda command: command.usage)
 def test_the_guide_tells_each_command(command: Any) -> None:
     assert f"`{command.usage}`" in GUIDE
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from emulator import Emulator
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.composition import BARE_HINT, bare_lines, compose
 from trionet.chat.window.styled import row_text
 from trionet.cli.window.painting import Painter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from typed_window import make_window, press, rows, type_text
 from window_events import at, entered, event, notice, said

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from trionet import chat
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.window.client_link import ClientLink
 from trionet.testing import Link, MemoryNetwork

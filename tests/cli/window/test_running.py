@@ -16,7 +16,7 @@ import trio.testing
 from pseudo_terminal import PseudoTerminal
 from trionet.chat import Client, serve
 from trionet.chat.client_events import Left
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.running import ClientEnding
 from trionet.cli.window.client_link import ClientLink

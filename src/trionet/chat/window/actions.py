@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trionet.chat.window import calls
-from trionet.chat.window.commands import COMMANDS, obey
+from trionet.chat.person import calls
+from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.completion import Completion
 from trionet.chat.window.composition import count_help_pages
 from trionet.chat.window.input_history import InputHistory
@@ -65,9 +65,9 @@ class Actions:
         text = self._editor.text
         if not text.strip():
             return
-        if obey(self._window, text):
+        if COMMANDS.obey(self._window, text):
             self.history.add(text)
-            # `obey` may have shown another room, but the text was this one's.
+            # The command may have shown another room, but the text was this one's.
             for room in self._window.rooms:
                 if room.draft.text == text:
                     room.draft.set("")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from trionet.chat.person.times import UtcOffset, clock_text
 from trionet.chat.window.styled import Row, Span, name_style, wrap
-from trionet.chat.window.times import UtcOffset, clock_text
 
 # Below this width a row has no room for times.
 MIN_COLUMNS_FOR_TIMES = 30

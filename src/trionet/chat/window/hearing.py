@@ -9,21 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trionet.chat.person.calls import Bell
+from trionet.chat.person.times import parse_time
+from trionet.chat.person.wording import ANEW, notice_text, safe_lines, shown_name
 from trionet.chat.window import entries, paging
-from trionet.chat.window.calls import Bell
 from trionet.chat.window.entries import Entry, Gap
 from trionet.chat.window.rooms import PRIVATE, Room
-from trionet.chat.window.times import parse_time
-from trionet.text.safe import safe_message, safe_text
+from trionet.text.safe import safe_text
 
 if TYPE_CHECKING:
     from trionet.chat.window.model import Window
-
-
-_ANEW = "the server began anew: what was said at the end may be missing"
-
-# Of a longer name only the beginning is shown: no server that keeps the protocol has one.
-_MAX_NAME = 64
 
 
 class Event(Protocol):
@@ -42,36 +37,14 @@ def hear(window: Window, event: Any) -> None:
 
 def entry_of(window: Window, event: Any) -> Entry | None:
     """Return what a log shows of an event of a room; ``None``: nothing."""
-    number, time, name = event.number, parse_time(event.time), _name(event.name)
+    number, time, name = event.number, parse_time(event.time), shown_name(event.name)
     if event.type in (entries.SAID, entries.ACTED):
         text = safe_lines(event.text)
         own = name == window.me
         mention = not own and window.mentions(text)
         return Entry(event.type, number, time, name, text, is_own=own, is_mention=mention)
-    if event.type == "joined":
-        text = f"{name} joined ({event.count} here)"
-    elif event.type == "left":
-        lost = ", connection lost" if event.reason == "lost" else ""
-        text = f"{name} left ({event.count} here{lost})"
-    elif event.type == "renamed":
-        text = f"{name} is now {_name(event.to)}"
-    elif event.type == "topic":
-        topic = safe_text(event.text)
-        text = f"{name} set the topic: {topic}" if topic else f"{name} removed the topic"
-    else:
-        return None
-    return Entry(entries.NOTICE, number, time, "", text)
-
-
-def _name(text: str) -> str:
-    return safe_text(text)[:_MAX_NAME]
-
-
-def safe_lines(text: str) -> str:
-    """Return a text of several lines, each made safe to show."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "\n".join(map(safe_message, text.split("\n")))
+    notice = notice_text(event)
+    return None if notice is None else Entry(entries.NOTICE, number, time, "", notice)
 
 
 def _said(window: Window, event: Any) -> None:
@@ -79,7 +52,7 @@ def _said(window: Window, event: Any) -> None:
     entry = entry_of(window, event)
     if entry is None:
         return
-    if window.ignored.has(entry.name):
+    if entry.name in window.ignored:
         if entry.number > room.last:
             _note_number(room, entry.number)
         return
@@ -92,9 +65,9 @@ def _said(window: Window, event: Any) -> None:
 
 def _told(window: Window, event: Any) -> None:
     room = window.rooms.get(PRIVATE)
-    name, to = _name(event.from_), _name(event.to)
+    name, to = shown_name(event.from_), shown_name(event.to)
     own = name == window.me
-    if window.ignored.has(name):
+    if name in window.ignored:
         return
     shown = f"{name} → {to}" if own else name
     # One's own receipts have the receiver's numbers, so this log counts by itself.
@@ -113,7 +86,7 @@ def _joined(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     silent = room.is_silent(event.name, parse_time(event.time))
     if _notice(window, room, event, is_hidden=silent):
-        room.joined(_name(event.name), event.count)
+        room.joined(shown_name(event.name), event.count)
 
 
 def _left(window: Window, event: Any) -> None:
@@ -124,18 +97,18 @@ def _left(window: Window, event: Any) -> None:
         if event.room in window.rooms:
             # A window always shows some room.
             window.tell(f"you have left {safe_text(event.room)}; /join another room")
-            room.left(_name(event.name), event.count)
+            room.left(shown_name(event.name), event.count)
     elif _notice(window, room, event, is_hidden=silent):
-        room.left(_name(event.name), event.count)
+        room.left(shown_name(event.name), event.count)
 
 
 def _renamed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     if event.name == window.me:
-        window.set_name(_name(event.to))
-    window.ignored.rename(_name(event.name), _name(event.to))
+        window.set_name(shown_name(event.to))
+    window.ignored.renamed(shown_name(event.name), shown_name(event.to))
     if _notice(window, room, event):
-        room.renamed(_name(event.name), _name(event.to))
+        room.renamed(shown_name(event.name), shown_name(event.to))
 
 
 def _topic(window: Window, event: Any) -> None:
@@ -148,7 +121,7 @@ def _removed(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
     room.last = max(room.last, event.number)
     if (index := room.log.find_number(event.of)) is not None:
-        text = f"{_name(event.name)} removed a message"
+        text = f"{shown_name(event.name)} removed a message"
         room.log.change_text(index, text, entries.NOTICE)
 
 
@@ -199,10 +172,10 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
 
 
 def _welcome(window: Window, event: Any) -> None:
-    window.set_name(_name(event.name))
+    window.set_name(shown_name(event.name))
     before, window.epoch = window.epoch, event.epoch
     if before not in ("", event.epoch):
-        window.tell(_ANEW)
+        window.tell(ANEW)
         for room in window.rooms:
             room.is_stale = room.name != PRIVATE
 
@@ -211,7 +184,7 @@ def _entered(window: Window, event: Any) -> None:
     is_new = event.room not in window.rooms
     room = window.rooms.get(event.room)
     room.topic = safe_text(event.topic)
-    room.set_members(list(map(_name, event.members)))
+    room.set_members(list(map(shown_name, event.members)))
     room.count = event.count
     if room.is_stale:
         room.is_stale = False
@@ -227,7 +200,7 @@ def _entered(window: Window, event: Any) -> None:
 
 def _members(window: Window, event: Any) -> None:
     room = window.rooms.get(event.room)
-    room.set_members([*window.listed.pop(event.room, []), *map(_name, event.members)])
+    room.set_members([*window.listed.pop(event.room, []), *map(shown_name, event.members)])
     if getattr(event, "more", False):
         window.listed[event.room] = room.members
     elif event.room in window.asked_who:
@@ -267,7 +240,7 @@ def _missed(window: Window, event: Any) -> None:
 
 
 def _epoch(window: Window, event: Any) -> None:
-    window.tell(_ANEW)
+    window.tell(ANEW)
     window.epoch = event.epoch
     for name, last in event.rooms.items():
         if name in window.rooms:
@@ -298,7 +271,7 @@ def page_entries(window: Window, events: Sequence[Any]) -> list[Entry]:
     """Return what a log shows of a page of history: messages, and notices that are not joins."""
     kept = (event for event in events if event.type not in ("joined", "left"))
     made = (entry_of(window, event) for event in kept)
-    return [one for one in made if one is not None and not window.ignored.has(one.name)]
+    return [one for one in made if one is not None and one.name not in window.ignored]
 
 
 _CHANGES: dict[str, Callable[[Window, Any], None]] = {

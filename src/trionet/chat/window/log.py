@@ -12,9 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from trionet.chat.person.times import UtcOffset, day_of, day_text
 from trionet.chat.window.entries import GAP, MAX_GROUP, OWN_KINDS, Entry, entry_rows, goes_on
 from trionet.chat.window.styled import Row
-from trionet.chat.window.times import UtcOffset, day_of, day_text
 
 # What a log keeps: 100,000 usual messages take some 25 MB.
 MAX_ENTRIES = 100_000

@@ -6,21 +6,22 @@ Events come in by `hear`, keys by `press` and `paste`, the connection's state by
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from trionet.chat.window import calls, entries, paging
+from trionet.chat.person import calls
+from trionet.chat.person.commands import say, typed_again
+from trionet.chat.person.ignored import Ignored
+from trionet.chat.person.times import UtcOffset, parse_time
+from trionet.chat.person.wording import mention_pattern, safe_lines
+from trionet.chat.window import entries, paging
 from trionet.chat.window.actions import Actions
-from trionet.chat.window.commands import say, typed_again
 from trionet.chat.window.composition import Layout, lay_out
 from trionet.chat.window.entries import Entry
-from trionet.chat.window.hearing import hear, page_entries, safe_lines
-from trionet.chat.window.ignored import Ignored
+from trionet.chat.window.hearing import hear, page_entries
 from trionet.chat.window.log import MAX_ENTRIES
-from trionet.chat.window.rooms import Room, Rooms
+from trionet.chat.window.rooms import PRIVATE, Room, Rooms
 from trionet.chat.window.search import find_above
-from trionet.chat.window.times import UtcOffset, parse_time
 
 # The rooms of the server that Tab knows.
 _MAX_KNOWN_ROOMS = 1000
@@ -99,7 +100,7 @@ class Window:
         # Where the server searches for this person.
         self._sought_in: Room | None = None
         self._size = (80, 24)
-        self._mention = _mention_pattern(name)
+        self._mention = mention_pattern(name)
 
     def pass_time(self, seconds: int) -> None:
         """Take note of the time, in seconds since 1970. It never goes back."""
@@ -126,10 +127,14 @@ class Window:
             self.tell("the connection is lost")
         self.is_up, self.link, self.lag = False, how, None
 
+    def link_ended(self, why: str) -> None:
+        """Show that the connection is over for good."""
+        self.link_down(f"disconnected: {why}")
+
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
-        self._mention = _mention_pattern(name)
+        self._mention = mention_pattern(name)
 
     def note_room(self, name: str) -> None:
         """Remember that there is a room."""
@@ -175,6 +180,30 @@ class Window:
             room = self.rooms.get(call.room)
         if text and not room.draft.cells:
             room.draft.set(text)
+
+    # What commands see of it.
+
+    @property
+    def room(self) -> str:
+        """The room that is shown."""
+        return self.rooms.shown.name
+
+    @property
+    def topic(self) -> str:
+        """The topic of the room that is shown."""
+        return self.rooms.shown.topic
+
+    @property
+    def why_mute(self) -> str:
+        """Why nothing can be said in the room that is shown; empty: it can."""
+        return "write /msg NAME TEXT or /reply TEXT here" if self.room == PRIVATE else ""
+
+    def show_room(self, name: str) -> bool:
+        """Show a room, if this person is in it."""
+        if name not in self.rooms:
+            return False
+        self.rooms.show(name)
+        return True
 
     def tell(self, text: str, kind: str = entries.LOCAL) -> None:
         """Show a notice of the window itself in the room that is shown."""
@@ -277,7 +306,3 @@ class Window:
             self.tell(f"asking the server for {text!r}")
             self._sought_in = room
             self.call(calls.Search(room.name, text, paging.oldest(room), 1))
-
-
-def _mention_pattern(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)

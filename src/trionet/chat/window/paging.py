@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.entries import GAP, NOTICE, OWN_KINDS, Entry, Gap
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The window's link to a server: what the window asks for becomes calls of the chat's client.
+"""A person's link to a server: what a window or a terminal asks for becomes calls of the client.
 
 The client is entered before the window is shown, so that a refused name is an ordinary error, and
 left after the terminal is restored (`ClientLink.quit`).
@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from msgspec import Struct
 
 from trionet.abc import Network
 from trionet.chat.client_events import Welcome
+from trionet.chat.person import calls
+from trionet.chat.person.commands import ERROR
 from trionet.chat.program_client import Client
-from trionet.chat.window import calls
-from trionet.chat.window.entries import ERROR
-from trionet.chat.window.model import Window
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM
 
@@ -48,6 +47,40 @@ class _Rooms(Struct, frozen=True, gc=False):
     type: str = "rooms"
 
 
+class Listener(Protocol):
+    """Who is told what comes over the link: the window, or the lines of a terminal."""
+
+    # Whether the connection is up, how many texts wait for their receipts, and how long an answer
+    # takes, in milliseconds.
+    is_up: bool
+    waiting: int
+    lag: int | None
+
+    def hear(self, event: Any) -> None:
+        """Take an event, or the answer to a request."""
+
+    def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
+        """Take a page of a room's history, oldest first."""
+
+    def not_loaded(self, name: str, reason: str = "") -> None:
+        """Take note that a room's history was refused."""
+
+    def refused(self, call: calls.ServerCall, reason: str) -> None:
+        """Take note that the server has refused something else."""
+
+    def tell(self, text: str, kind: str = ...) -> None:
+        """Tell the person something."""
+
+    def link_up(self, how: str) -> None:
+        """Take note that the connection is up."""
+
+    def link_down(self, how: str) -> None:
+        """Take note that it is down, and for how long yet; called again and again."""
+
+    def link_ended(self, why: str) -> None:
+        """Take note that it is over for good."""
+
+
 class ClientLink:
     """A `Link` over a client of its own.
 
@@ -55,13 +88,22 @@ class ClientLink:
         address: where the server is.
         name: what the member is called.
         network: what to connect over.
+        password: the server's; default ``None``: none.
+
+    Attributes:
+        unanswered: how many requests have no answer yet.
     """
 
-    def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
-        self._client = Client(address, name=name, network=network, on_pause=self._note_pause)
+    def __init__(
+        self, address: str, *, name: str, network: Network = SYSTEM, password: str | None = None
+    ) -> None:
+        self._client = Client(
+            address, name=name, network=network, on_pause=self._note_pause, password=password
+        )
         self._address = address
+        self.unanswered = 0
         self._asked, self._to_ask = trio.open_memory_channel[calls.ServerCall](_MAX_UNASKED)
-        self._window: Window | None = None
+        self._window: Listener | None = None
         self._changed: Callable[[], object] = lambda: None
         # When it connects again; ``None`` while it is connected.
         self._back_at: float | None = None
@@ -86,7 +128,7 @@ class ClientLink:
         """
         await self._client.__aexit__(None, None, None)
 
-    async def run(self, window: Window, changed: Callable[[], object]) -> None:
+    async def run(self, window: Listener, changed: Callable[[], object]) -> None:
         """Tell the window all events, until the server does not let this member come back."""
         self._window, self._changed = window, changed
         self._note_connected(window)
@@ -104,18 +146,19 @@ class ClientLink:
             except TrionetError as error:
                 why = str(error)
             nursery.cancel_scope.cancel()
-        window.link_down(f"disconnected: {why}")
+        window.link_ended(why)
         changed()
 
     def ask(self, call: calls.ServerCall) -> None:
         """Send a request. Never a checkpoint."""
         try:
             self._asked.send_nowait(call)
+            self.unanswered += 1
         except trio.WouldBlock:
             if self._window is not None:
                 self._window.tell("too much is unsent: not sent", kind=ERROR)
 
-    async def _ask_all(self, window: Window) -> None:
+    async def _ask_all(self, window: Listener) -> None:
         async with trio.open_nursery() as nursery:
             async for call in self._to_ask:
                 nursery.start_soon(self._carry_out, window, call)
@@ -123,7 +166,7 @@ class ClientLink:
                 # before the next begins: tasks that start in one step start in any order.
                 await trio.lowlevel.checkpoint()
 
-    async def _carry_out(self, window: Window, call: calls.ServerCall) -> None:
+    async def _carry_out(self, window: Listener, call: calls.ServerCall) -> None:
         is_said = isinstance(call, calls.Say | calls.Act | calls.Tell)
         window.waiting += is_said
         try:
@@ -138,9 +181,10 @@ class ClientLink:
             return
         finally:
             window.waiting -= is_said
+            self.unanswered -= 1
             self._changed()
 
-    async def _call(self, window: Window, call: calls.ServerCall) -> None:
+    async def _call(self, window: Listener, call: calls.ServerCall) -> None:
         client = self._client
         match call:
             case calls.Say(room, text):
@@ -168,7 +212,7 @@ class ClientLink:
             case calls.History():
                 await self._load(window, call)
 
-    async def _load(self, window: Window, call: calls.History) -> None:
+    async def _load(self, window: Listener, call: calls.History) -> None:
         page: list[Any] = []
         client, after = self._client, call.after
         events: Any = (
@@ -184,7 +228,7 @@ class ClientLink:
         # Without `after`, the newest come first.
         window.loaded(call.room, page if after else page[::-1], more=len(page) == call.limit)
 
-    def _note_connected(self, window: Window) -> None:
+    def _note_connected(self, window: Listener) -> None:
         self._back_at = None
         self._up_at = trio.current_time()
         self._is_back.set()
@@ -194,7 +238,7 @@ class ClientLink:
         self._back_at = trio.current_time() + seconds
         self._is_paused.set()
 
-    async def _count_down(self, window: Window) -> None:
+    async def _count_down(self, window: Listener) -> None:
         while True:
             await self._is_paused.wait()
             self._is_paused = trio.Event()
@@ -204,7 +248,7 @@ class ClientLink:
                 self._changed()
                 await trio.sleep(_COUNT_SECONDS)
 
-    async def _measure_lag(self, window: Window) -> None:
+    async def _measure_lag(self, window: Listener) -> None:
         while True:
             self._is_back = trio.Event()
             began, is_over = trio.current_time(), False
@@ -222,7 +266,7 @@ class ClientLink:
             with trio.move_on_after(_LAG_SECONDS):
                 await self._is_back.wait()
 
-    async def _show_waiting(self, window: Window, began: float) -> None:
+    async def _show_waiting(self, window: Listener, began: float) -> None:
         """Let the lag grow on the screen while a server that is connected does not answer."""
         while True:
             await trio.sleep(_SILENT_SECONDS)

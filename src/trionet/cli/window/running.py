@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from trionet.chat.window import calls
+from trionet.chat.person import calls
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.model import Window
 from trionet.cli.modes import is_in_foreground

@@ -49,10 +49,22 @@ def day_of(seconds: int, offset: UtcOffset) -> int:
 
 def day_text(day: int) -> str:
     """Return a day since 1970 as `Saturday, 28 November 2026`."""
+    year, month, date = _date(day)
+    return f"{_DAYS[day % 7]}, {date} {_MONTHS[month - 1]} {year}"
+
+
+def date_text(day: int) -> str:
+    """Return a day since 1970 as `2026-11-28`."""
+    year, month, date = _date(day)
+    return f"{year:04}-{month:02}-{date:02}"
+
+
+def _date(day: int) -> tuple[int, int, int]:
+    """Return the year, the month from 1 and the day of the month of a day since 1970."""
     era, rest = divmod(day + 719_468, 146_097)
     year = (rest - rest // 1460 + rest // 36_524 - rest // 146_096) // 365
     rest -= 365 * year + year // 4 - year // 100
+    # Counted from March.
     month = (5 * rest + 2) // 153
     rest -= (153 * month + 2) // 5
-    year += 400 * era + (month >= 10)
-    return f"{_DAYS[day % 7]}, {rest + 1} {_MONTHS[(month + 2) % 12]} {year}"
+    return 400 * era + year + (month >= 10), (month + 2) % 12 + 1, rest + 1

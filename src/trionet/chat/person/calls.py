@@ -1,4 +1,4 @@
-"""What the window asks of the link to the server. Plain data with the wire's field names.
+"""What a person's client asks of the link to the server. Plain data with the wire's field names.
 
 Each is one call of the client: ``Say(room, text)`` is ``client.say(room, text)``, and so on.
 """

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trionet.chat.window.times import clock_text, day_of, day_text, parse_time
+from trionet.chat.person.times import clock_text, date_text, day_of, day_text, parse_time
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)))
@@ -17,7 +17,9 @@ def test_every_time_is_read_and_shown_as_datetime_does(naive: datetime) -> None:
     assert seconds == round((when - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1))
     assert clock_text(seconds, lambda _: 0) == when.strftime("%H:%M")
     shown = f"{when:%A}, {when.day} {when:%B} {when.year}"
-    assert day_text(day_of(seconds, lambda _: 0)) == shown
+    day = day_of(seconds, lambda _: 0)
+    assert day_text(day) == shown
+    assert date_text(day) == when.date().isoformat()
 
 
 def test_times_are_local() -> None:
