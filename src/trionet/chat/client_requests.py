@@ -100,6 +100,16 @@ class Ask:
         room = self.fields.get("room")
         return room if isinstance(room, str) else None
 
+    def is_harmless(self, receipts_of: str | None) -> bool:
+        """Tell whether it does no harm to send it again, though it may have been carried out.
+
+        Args:
+            receipts_of: the token for which the server repeats receipts; ``None``: for none.
+        """
+        if self.is_said:
+            return self.token == receipts_of
+        return not self.can_be_seen
+
     @property
     def is_said(self) -> bool:
         """Whether it says something, so that it must not be carried out twice."""

@@ -279,7 +279,8 @@ class ClientState:
         to_look_up: dict[str, list[Ask]] = {}
         for ask in [*self._asks.values()]:
             is_open = ask.is_doubtful and not ask.is_sent and not ask.is_looked_up
-            if not is_open or self._is_harmless(ask):
+            # The server has the receipts of a member that it holds.
+            if not is_open or ask.is_harmless(self._token if self._hold else None):
                 continue
             if self._was_not_done(ask):
                 ask.is_doubtful = False
@@ -288,13 +289,6 @@ class ClientState:
             else:
                 to_look_up.setdefault(ask.room, []).append(ask)
         self._lookups += [Lookup(room, asks) for room, asks in to_look_up.items()]
-
-    def _is_harmless(self, ask: Ask) -> bool:
-        """Tell whether it does no harm to send a request that was carried out once more."""
-        if ask.is_said:
-            # The server has the receipts of a member that it holds.
-            return self._hold and ask.token == self._token
-        return not ask.can_be_seen
 
     def _was_not_done(self, ask: Ask) -> bool:
         """Tell whether the replay has shown that a request was not carried out."""
