@@ -82,6 +82,7 @@ LEFT_OUT: dict[str, str] = {
     "chat.Misunderstood": A_MESSAGE,
     "chat.HistoryError": A_MESSAGE,
     "chat.RequestRefused": A_MESSAGE,
+    "chat.PasswordWanted": A_MESSAGE,
     "chat.NameRefused": A_MESSAGE,
     "chat.NameTaken": A_MESSAGE,
     "AddressFull": NO_ARGUMENT,
@@ -101,6 +102,7 @@ LEFT_OUT: dict[str, str] = {
     "calc.Expression": "parse makes it for each line; Arithmetic.evaluate refuses anything else",
     "calc.Reply": "a session makes it for each line; a program only reads it",
     "chat.Name": BY_NAME_RULES,
+    "respond": "it takes a connection that is served: connection/test_responding.py",
 }
 
 
@@ -200,6 +202,7 @@ CALLS: dict[str, Call] = {
     "Opening": lambda _: {"begins": b"{", "max_line": 10, "is_met": never},
     "Outbox": lambda stage: {"stream": stage.stream, "nursery": stage.nursery},
     "Refused": lambda _: {"id": 1, "peer": "a", "reason": "b"},
+    "RequestTimedOut": lambda _: {"seconds": 1},
     "Server": lambda stage: {"handler": echo, "listeners": [], **stage.serving()},
     "Service": lambda stage: served(stage, handler=echo),
     "SocketListener": lambda stage: {"sock": stage.listening},

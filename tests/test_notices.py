@@ -18,6 +18,7 @@ from trionet import (
     LineUnending,
     LoginTimedOut,
     Notice,
+    RequestTimedOut,
     ServerClosing,
     ServerFull,
     encode_notice,
@@ -32,6 +33,7 @@ from trionet import (
         (LineRejected(LineUnending(9999, b"")), "bad-line", "no end of line within 9999 bytes"),
         (LoginTimedOut(30), "timeout", "no login within 30 seconds"),
         (IdleTimedOut(0.5), "timeout", "nothing came for 0.5 seconds"),
+        (RequestTimedOut(5), "timeout", "no answer within 5 seconds"),
         (ServerFull(), "full", "server is full"),
         (AddressFull(), "address-full", "too many connections from your address"),
         (ServerClosing(), "closing", "server is closing"),
@@ -60,13 +62,13 @@ def test_every_notice_is_a_public_name() -> None:
     ("reason", "line"),
     [("two\nlines", b"error: two lines\n"), ("half \ud800", b"error: half ?\n")],
 )
-def test_a_reason_that_is_no_line_is_made_one(reason: str, line: bytes) -> None:
+def test_a_reason_that_is_not_a_line_is_made_one(reason: str, line: bytes) -> None:
     assert encode_notice(LineRejected(BadLine(reason, b""))) == line
 
 
 @pytest.mark.parametrize(
     "wrong", [None, 3, "server is full", b"error: x", ServerFull, BadLine("x", b"")]
 )
-def test_what_is_no_notice_is_refused_with_what_to_write_instead(wrong: object) -> None:
+def test_what_is_not_a_notice_is_refused_with_what_to_write_instead(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"notice must be a Notice: write ServerClosing\(\) or"):
         encode_notice(wrong)  # type: ignore[arg-type]

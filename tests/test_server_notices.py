@@ -24,6 +24,7 @@ from trionet import (
     Listener,
     LoginTimedOut,
     Notice,
+    RequestTimedOut,
     ServerClosing,
     ServerFull,
     SocketListener,
@@ -40,7 +41,7 @@ def encode_json(notice: Notice) -> bytes:
     match notice:
         case LineRejected(error):
             facts: dict[str, Any] = {"kind": type(error).__name__}
-        case LoginTimedOut(seconds) | IdleTimedOut(seconds):
+        case LoginTimedOut(seconds) | IdleTimedOut(seconds) | RequestTimedOut(seconds):
             facts = {"seconds": seconds}
         case LinesMissed(count):
             facts = {"count": count}

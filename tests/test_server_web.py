@@ -119,7 +119,7 @@ async def test_frames_that_come_with_the_request_are_not_lost(network: MemoryNet
         assert await peer.lines() == ["EARLY"]
 
 
-async def test_a_request_smuggled_behind_the_upgrade_is_no_line(network: MemoryNetwork) -> None:
+async def test_a_request_smuggled_after_the_upgrade_is_not_a_line(network: MemoryNetwork) -> None:
     lines: list[str] = []
     events: list[ServerEvent] = []
     async with serving(lines.append, network=network, events=events):
@@ -141,7 +141,7 @@ async def test_a_request_smuggled_behind_the_upgrade_is_no_line(network: MemoryN
     "first",
     [page("POST / HTTP/1.1"), request(host="evil.example"), page(), page("GET /x HTTP/1.1")],
 )
-async def test_nothing_behind_an_answer_is_answered(first: bytes, network: MemoryNetwork) -> None:
+async def test_nothing_after_an_answer_is_answered(first: bytes, network: MemoryNetwork) -> None:
     lines: list[str] = []
     async with serving(lines.append, network=network):
         _, answer = await answer_to(first + request() + text("smuggled") + page(), network)
@@ -345,7 +345,7 @@ async def test_a_message_may_be_as_long_as_a_line_of_the_server(network: MemoryN
 # Pings
 
 
-async def test_pings_are_answered_in_order_also_behind_a_full_outbox(
+async def test_pings_are_answered_in_order_also_after_a_full_outbox(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     async def flood(connection: Connection) -> None:
@@ -376,7 +376,7 @@ async def test_pings_are_answered_in_order_also_behind_a_full_outbox(
 # The end
 
 
-async def test_a_drain_says_goodbye_with_1001_behind_everything_that_was_answered(
+async def test_a_drain_says_goodbye_with_1001_after_everything_that_was_answered(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     events: list[ServerEvent] = []
@@ -451,7 +451,7 @@ async def test_the_close_code_tells_why(
             assert await peer.closed() == code
 
 
-async def test_a_peers_goodbye_is_repeated_behind_the_answers_to_its_lines(
+async def test_a_peers_goodbye_is_repeated_after_the_answers_to_its_lines(
     network: MemoryNetwork,
 ) -> None:
     async with serving(shout, network=network):

@@ -27,6 +27,7 @@ from trionet.connection.linestream import LineStream as LineStream
 from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.responding import respond as respond
 from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
@@ -60,6 +61,7 @@ from trionet.notices import LineRejected as LineRejected
 from trionet.notices import LinesMissed as LinesMissed
 from trionet.notices import LoginTimedOut as LoginTimedOut
 from trionet.notices import Notice as Notice
+from trionet.notices import RequestTimedOut as RequestTimedOut
 from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice

@@ -246,7 +246,7 @@ class Framing(Protocol):
         """Do the same for lines in pieces, without joining them; ``None``: it cannot be done."""
 
     def end_from(self, block: bytes, begin: int, at: int, /) -> int:
-        """Return the first end at `at` or behind it."""
+        """Return the first end at `at` or after it."""
 
     def last_end(self, block: bytes, begin: int, most: int, /) -> int:
         """Return the last end within `most` bytes from `begin`, or else the first end."""
@@ -285,10 +285,6 @@ class Framed(Protocol):
         """Whether what became of the handshake is worth no line in a log."""
 
     @property
-    def is_private(self) -> bool:
-        """Whether nobody on the way can read along."""
-
-    @property
     def has_failed(self) -> bool:
         """Whether the input has ended because the peer broke the protocol."""
 
@@ -297,6 +293,18 @@ class Framed(Protocol):
 
     def goodbye(self, code: int, /) -> bytes:
         """Return the frame that ends the sending, with this reason unless there is another."""
+
+
+class TellsPrivacy(Protocol):
+    """A capability of a stream: telling whether nobody on the way can read along.
+
+    `trionet.TLSStream` and `trionet.transport.web.stream.WebSocketStream` implement it. The chat
+    takes a password only there, and from peers on this machine.
+    """
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody can, as far as this side can know."""
 
 
 class TellsBreakage(Protocol):

@@ -85,6 +85,26 @@ class IdleTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestTimedOut:
+    """A request was not answered in time, and was given up; the conversation goes on.
+
+    Attributes:
+        seconds: the ``timeout`` of `trionet.respond`.
+    """
+
+    code: ClassVar[str] = "timeout"
+    seconds: float
+
+    def __post_init__(self) -> None:
+        check_kinds(seconds=(self.seconds, float))
+
+    @property
+    def reason(self) -> str:
+        """What took too long."""
+        return f"no answer within {self.seconds:g} seconds"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFull:
     """The server serves `trionet.Limits.max_clients` already; the connection is closed."""
 
@@ -132,6 +152,7 @@ Notice: TypeAlias = (
     LineRejected
     | LoginTimedOut
     | IdleTimedOut
+    | RequestTimedOut
     | ServerFull
     | AddressFull
     | ServerClosing

@@ -152,7 +152,7 @@ async def test_a_terminal_is_shown_what_was_said_with_the_time(
         await bob.expect("error: /history takes a number from 1 to 200")
 
 
-async def test_lines_behind_an_errand_wait_for_it_and_answers_stay_in_order(
+async def test_lines_after_an_errand_wait_for_it_and_answers_stay_in_order(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with served() as room:

@@ -208,7 +208,10 @@ def test_the_notices_of_the_toolkit_are_objects_too(notice: Notice, fields: str)
 
 
 # What only people need, in the plain format.
-WORDLESS = (answers.TopicIs("lobby", "x"), answers.Ignored("Bob"), answers.Helped())
+WORDLESS = (
+    answers.TopicIs("lobby", "x"), answers.Ignored("Bob"), answers.Helped(),
+    answers.PasswordAsked(),
+)  # fmt: skip
 
 
 def test_every_event_that_a_peer_is_told_is_in_one_of_these_lists() -> None:

@@ -45,7 +45,9 @@ MEANINGS: list[tuple[dict[str, Any], Request]] = [
             "type": "login", "name": "Ann", "hold": True, "token": "t", "password": "p",
             "epoch": "e", "seen": {"lobby": 41, "@": 3},
         },
-        LogIn("Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e"),
+        LogIn(
+            "Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e", password="p"
+        ),
     ),
     ({"type": "say", "room": "lobby", "text": "hello"}, Say("hello", "lobby")),
     ({"type": "act", "room": "lobby", "text": "waves"}, Act("waves", "lobby")),
@@ -143,7 +145,7 @@ def test_a_blank_line_means_nothing(line: str) -> None:
         '{"type":"say","room":"lobby","text":"\\ud800\\u0041"}',
     ],
 )  # fmt: skip
-def test_what_is_no_json_object_is_bad_json_without_an_id(line: str) -> None:
+def test_what_is_not_a_json_object_is_bad_json_without_an_id(line: str) -> None:
     for by_stranger in (False, True):
         found = mistake(line, by_stranger=by_stranger)
         assert (found.code, found.id) == ("bad-json", None)

@@ -39,13 +39,13 @@ def test_most_members_have_nothing_to_come_back_with() -> None:
     ann = members.add(ANN, HERE, Claim(token(7)))
     assert ann.token == token(7)
     assert ann.receipts is None
-    members.hold(ann, True)
+    members.hold(ann, hold=True)
     receipts = ann.receipts
     assert receipts == Receipts()
     # It goes on holding with what it has.
-    members.hold(ann, True)
+    members.hold(ann, hold=True)
     assert ann.receipts is receipts
-    members.hold(ann, False)
+    members.hold(ann, hold=False)
     assert ann.receipts is None
     assert ann.token == token(7)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -35,10 +35,8 @@ async def network(autojump_clock: object) -> AsyncIterator[MemoryNetwork]:
 
 
 def cut(network: MemoryNetwork) -> None:
-    """Break the newest connection: both ends lose what they have not read."""
-    stream = network.streams[-1]
-    stream._in.destroy()
-    stream._out.destroy()
+    """Break the newest connection."""
+    network.streams[-1].sever()
 
 
 async def next_of(client: Client, *types: str) -> Any:
@@ -145,7 +143,7 @@ async def test_many_tasks_get_their_own_receipts(
     assert len({*receipts}) == 200
 
 
-async def test_leaving_quits_and_is_no_lost_line(
+async def test_leaving_quits_and_is_not_a_lost_line(
     network: MemoryNetwork, autojump_clock: object
 ) -> None:
     async with Client(ADDRESS, name="bob", network=network) as bob:
@@ -189,6 +187,9 @@ async def test_a_client_comes_back_after_a_restart_and_goes_on(autojump_clock: o
             scope = await nursery.start(_in_scope, start)
             assert (await ann.say("builds", "back")).text == "back"
             assert [*ann.rooms] == ["lobby", "builds"]
+            with trio.fail_after(60):
+                missed = [await next_of(ann, "missed") for _ in range(2)]
+            assert [one.room for one in missed] == ["lobby", "builds"]
         scope.cancel()
 
 
@@ -323,3 +324,56 @@ async def test_each_pause_is_told_with_its_length_and_reason(autojump_clock: obj
     [(seconds, why)] = pauses
     assert 0.18 < seconds < 0.32
     assert why == "the server closed the connection"
+
+
+async def test_a_fault_of_a_callback_is_not_lost_among_the_tasks_it_cancels(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    def fail(seconds: float, why: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with (
+            Client(ADDRESS, name="ann", network=network, on_pause=fail),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+            cut(network)
+
+
+async def test_what_the_block_raises_is_raised_by_itself_and_a_cancellation_as_it_is(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    with trio.move_on_after(1) as scope:
+        async with (
+            Client(ADDRESS, name="ann", network=network),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+    assert scope.cancelled_caught
+    with trio.CancelScope() as scope, pytest.raises(ZeroDivisionError):
+        async with Client(ADDRESS, name="ann", network=network):
+            scope.cancel()
+            raise ZeroDivisionError
+
+
+async def test_a_loop_over_the_past_may_be_left_in_any_way(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    async with Client(ADDRESS, name="ann", network=network) as ann:
+        for _ in range(5):
+            await ann.say("lobby", "x")
+        async for newest in ann.history("lobby"):
+            assert newest.number == 6
+            break
+        async with aclosing(ann.history("lobby", after=2)) as past:
+            assert (await anext(past)).number == 3
+        assert [one async for one in past] == []
+        between = [one.number async for one in ann.history("lobby", after=2, before=5)]
+        assert between == [3, 4]
+        wrong: list[dict[str, Any]] = [{"after": "2"}, {"before": 2.5}, {"after": True}]
+        for arguments in wrong:
+            with pytest.raises(TypeError):
+                ann.history("lobby", **arguments)

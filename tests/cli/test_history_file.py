@@ -256,7 +256,7 @@ def test_a_time_without_a_zone_is_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "10", "-1s", "1y", "yesterday"])
-def test_anything_else_is_no_time(text: str) -> None:
+def test_anything_else_is_not_a_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: write 90s, 10m, 2h, 3d or"):
         parse_since(text)
 

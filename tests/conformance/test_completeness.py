@@ -17,12 +17,15 @@ PARTS = {
     "test_names.py": "N",
     "test_json.py": "J",
     "test_json_past.py": "J",
+    "test_web.py": "W",
+    "test_passwords.py": "R",
+    "test_json_passwords.py": "J",
 }
 
 
 def sentences(text: str) -> list[str]:
     """Return the numbers of the sentences, such as `L8`, in the order of the document."""
-    return re.findall(r"^- \*\*([LCRNJ]\d+)\.\*\* ", text, re.MULTILINE)
+    return re.findall(r"^- \*\*([LCRNJW]\d+)\.\*\* ", text, re.MULTILINE)
 
 
 def functions(text: str) -> list[str]:
@@ -36,7 +39,7 @@ def functions(text: str) -> list[str]:
 
 def held(name: str) -> str | None:
     """Return the number of the sentence that a test is named after."""
-    match = re.match(r"test_([lcrnj]\d+)_[a-z]", name)
+    match = re.match(r"test_([lcrnjw]\d+)_[a-z]", name)
     return match[1].upper() if match else None
 
 
@@ -123,6 +126,6 @@ def test_a_number_out_of_place_is_named_with_what_to_write_instead() -> None:
 
 def test_every_sentence_that_the_document_speaks_of_exists() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
-    spoken_of = set(re.findall(r"\b[LCRNJ][1-9]\d*\b", text))
+    spoken_of = set(re.findall(r"\b[LCRNJW][1-9]\d*\b", text))
     unknown = spoken_of - set(all_sentences())
     assert not unknown, f"docs/protocol.md speaks of {sorted(unknown)}, and has no such sentence"

@@ -67,7 +67,7 @@ def numbers(page: Event) -> list[int]:
     return [event["number"] for event in page["events"]]
 
 
-def test_j93_events_are_told_beside_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
+def test_j93_events_are_told_around_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
     bob = room.log_in_json("Bob")
     joined = ann.expect("joined", name="Bob")
     said = say(ann, "three", "four", "five")

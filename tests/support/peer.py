@@ -23,6 +23,17 @@ PATIENCE = 10.0
 _SHOWN = 160
 
 
+def own_address() -> str:
+    """Return an address of this machine by which others reach it; empty: it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            # Nothing is sent.
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(sock.getsockname()[0])
+
+
 class Conversation:
     """What each peer said and heard in one test, in the order in which the test saw it."""
 

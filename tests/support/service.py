@@ -254,9 +254,20 @@ class Starter:
         self._services.append(calculator)
         return calculator
 
-    def room(self, *options: str) -> Room:
-        """Start `trionet chat serve`."""
-        room = Room(self._start("chat", "serve", LOCAL, *UNHURRIED, *options))
+    def room(self, *options: str, listeners: int = 1) -> Room:
+        """Start `trionet chat serve`; with more addresses it has more listeners."""
+        command = ("chat", "serve", LOCAL, *UNHURRIED, *options)
+        room = Room(Program(*command, fork_server=self._fork_server, listeners=listeners))
+        self._services.append(room)
+        return room
+
+    def web(self, *options: str) -> Room:
+        """Start `trionet chat serve --web`; its second address is the page's."""
+        program = Program(
+            "chat", "serve", LOCAL, *UNHURRIED, "--web", LOCAL, *options,
+            fork_server=self._fork_server, listeners=2,
+        )  # fmt: skip
+        room = Room(program)
         self._services.append(room)
         return room
 

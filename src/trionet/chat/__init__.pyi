@@ -4,6 +4,7 @@ from trionet.chat import client_events as client_events
 from trionet.chat import json_lines as json_lines
 from trionet.chat import plain as plain
 from trionet.chat.answers import Event as Event
+from trionet.chat.client import PasswordWanted as PasswordWanted
 from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
 from trionet.chat.client_connection import RequestRefused as RequestRefused

@@ -90,6 +90,10 @@ class Ignored(Struct, frozen=True, gc=False):
     again: bool = False
 
 
+class PasswordAsked(Struct, frozen=True, gc=False):
+    """Tells a peer that its name can be had, and that the next line is to be the password."""
+
+
 class Helped(Struct, frozen=True, gc=False):
     """Tells a member what it can do here."""
 
@@ -174,6 +178,7 @@ Event: TypeAlias = (
     | RoomList
     | TopicIs
     | Ignored
+    | PasswordAsked
     | Helped
     | Mistaken
     | Ponged

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterable, Callable
 
 import trio
 
+from trionet.chat.admission import WRONG
 from trionet.chat.names import TOO_MANY_REFUSED, NameRefused
-from trionet.chat.plain import ERROR, is_quit
+from trionet.chat.passwords import check_password
+from trionet.chat.plain import ERROR, PASSWORD_QUESTION, is_quit
 from trionet.checks import check_kind, check_kinds, check_lines_to_send
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
-from trionet.errors import BadLine, ConnectionLost, UnsendableLine
+from trionet.errors import BadLine, ConnectionLost, TrionetError, UnsendableLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line
 from trionet.nurseries import single_error
@@ -35,12 +37,32 @@ def as_text(line: str) -> str:
     return f"/say {line}" if is_quit(line) else line
 
 
-async def log_in(lines: LineStream, name: str) -> str:
+class PasswordWanted(TrionetError):
+    """The chat's server wants a password: none was given, or a wrong one.
+
+    Attributes:
+        name: the name that the login was for.
+        was_given: whether there was a password, which is wrong.
+    """
+
+    def __init__(self, name: str, *, was_given: bool) -> None:
+        check_kinds(name=(name, str), was_given=(was_given, bool))
+        super().__init__(
+            "wrong password"
+            if was_given
+            else "the server wants a password: --password-file or TRIONET_PASSWORD"
+        )
+        self.name = name
+        self.was_given = was_given
+
+
+async def log_in(lines: LineStream, name: str, *, password: str | None = None) -> str:
     """Log in under a name.
 
     Args:
         lines: a connection to a chat server.
         name: the name as it was typed; the server judges it.
+        password: what to answer if the server asks for a password; default ``None``: nothing.
 
     Returns:
         The room's welcome, safe to show.
@@ -49,6 +71,8 @@ async def log_in(lines: LineStream, name: str) -> str:
         TypeError: an argument is of the wrong kind; the message says what to write.
         NameRefused: the name is unfit or taken. Another can be tried on the same connection, unless
             the server has closed it.
+        PasswordWanted: the server wants a password and there is none, or it is wrong. The
+            connection is of no use any more.
         ConnectionLost: the server closed the connection, which it also does after too many refused
             names, or speaks another protocol.
 
@@ -56,11 +80,20 @@ async def log_in(lines: LineStream, name: str) -> str:
     """
     check_kind("lines", lines, LineStream, hint="trionet.LineStream(stream)")
     check_kinds(name=(name, str))
+    if password is not None:
+        check_password(password)
     if is_quit(name):
         raise NameRefused(f"nobody can be called {name.strip()}: it means to leave")
     try:
         await lines.send(name)
         answer = safe_text(await lines.receive())
+        if answer == PASSWORD_QUESTION:
+            if password is None:
+                raise PasswordWanted(name, was_given=False)
+            await lines.send(password)
+            answer = safe_text(await lines.receive())
+            if answer == f"{ERROR}{WRONG}":
+                raise PasswordWanted(name, was_given=True)
     except (trio.EndOfChannel, trio.BrokenResourceError):
         raise ConnectionLost(why_lost(lines.end)) from None
     except BadLine as error:

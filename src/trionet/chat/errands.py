@@ -42,6 +42,9 @@ class Pace(Protocol):
     def put(self, lines: bytes) -> None:
         """Send lines past the hub, before whatever it has not delivered yet."""
 
+    async def sleep(self, seconds: float) -> bool:
+        """Wait, and return whether the peer is still served; if not, this ends early."""
+
     async def settle(self, within: float = inf) -> bool:
         """Wait until the peer has what it was sent; return whether it is still there.
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
+from trionet.chat.admission import Admission
 from trionet.chat.answers import Event
 from trionet.chat.door import Door
 from trionet.chat.held_places import HeldPlaces
 from trionet.chat.last_words import LastWords
 from trionet.chat.pacing import TURNS, Pacer
+from trionet.chat.passwords import Password
 from trionet.chat.session import Session
 from trionet.chat.switchboard import Switchboard
 from trionet.connection.connection import Connection
-from trionet.connection.peer import host_of_peer
+from trionet.connection.peer import host_of_peer, is_private
 from trionet.fanout.hub import Hub
 from trionet.lines import Line
 
@@ -30,6 +33,7 @@ class Chat:
         last_words: waits, in a drain, until all has been said.
         places: which held member leaves where there are too many.
         ipv6_prefix: see `trionet.Limits`.
+        password: what whoever logs in must know; default ``None``: nothing.
         turns: how many members may be told the past at a time; default 64.
     """
 
@@ -39,6 +43,7 @@ class Chat:
     last_words: LastWords
     places: HeldPlaces
     ipv6_prefix: int
+    password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
 
     async def handle(self, connection: Connection) -> None:
@@ -54,6 +59,10 @@ class Chat:
         )
         self.door.receive(session, connection)
         host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
+        if self.password is not None:
+            session.admission = Admission(
+                self.password, host, is_private=is_private(connection.stream)
+            )
         self.places.connected(host)
         is_first = True
         try:
@@ -93,18 +102,25 @@ class Chat:
                 if hub.must_wait:
                     await hub.wait_room(len(lines) - taken)
             taken += session.receive_batch(lines[taken:] if taken else lines)
-            if session.name is not None and connection.name != session.name:
-                self._identify(session, connection)
+            self._identify(session, connection)
             if session.errand is not None:
-                await session.run_errand(Pacer(hub, connection.outbox, self.turns))
+                ended = partial(_has_ended, connection)
+                await session.run_errand(Pacer(hub, connection.outbox, self.turns, ended))
+                # A login may have been what it was for.
+                self._identify(session, connection)
 
     def _identify(self, session: Session, connection: Connection) -> None:
+        if session.name is None or connection.name == session.name:
+            return
         if connection.name is None and session.member is not None:
             # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
             self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
-        assert session.name is not None
         connection.identify(session.name)
+
+
+def _has_ended(connection: Connection) -> bool:
+    return connection.lines.end is not None
 
 
 def is_held(board: Switchboard, member: int) -> bool:

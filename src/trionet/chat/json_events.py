@@ -238,7 +238,7 @@ def _line(line: _Line) -> bytes:
 
 
 def _pages(
-    entries: Sequence[T], make: Callable[[Sequence[T], bool], _Line], more: bool = False
+    entries: Sequence[T], make: Callable[[Sequence[T], bool], _Line], *, more: bool = False
 ) -> bytes:
     """Return a list in as many lines as it needs.
 
@@ -254,7 +254,7 @@ def _pages(
         if len(line) <= MAX_LINE_TO_CLIENT or len(entries) < 2:
             return line
     half = len(entries) // 2
-    return _pages(entries[:half], make, True) + _pages(entries[half:], make, more)
+    return _pages(entries[:half], make, more=True) + _pages(entries[half:], make, more=more)
 
 
 def _encode_members(present: answers.Present) -> bytes:

@@ -71,13 +71,15 @@ class _Login(_Request, tag="login"):
     token: str | None = None
     seen: dict[str, _Number] | None = None
     epoch: str | None = None
-    # No server wants one yet.
     password: str | None = None
 
     def read(self) -> Request:
         rooms = None if self.rooms is None else tuple(self.rooms)
         hold, token = bool(self.hold), self.token or ""
-        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch)
+        return LogIn(self.name, rooms, self.id, hold, token, self.seen, self.epoch, self.password)
+
+    def __repr__(self) -> str:
+        return type(self).__name__
 
 
 class _Say(_Request, tag="say"):

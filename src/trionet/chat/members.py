@@ -128,7 +128,7 @@ class Members:
         self._names.take(name, member)
         member.name = name
 
-    def hold(self, member: Member, hold: bool) -> None:
+    def hold(self, member: Member, *, hold: bool) -> None:
         """Set whether a member, which has a token, is held when its connection ends."""
         assert member.claim is not None, "a member without a token cannot come back"
         if not hold:

@@ -26,6 +26,9 @@ TURNS = BYTES_IN_ALL // (4 * PAGE_BYTES)
 # How long a history may take to answer, in seconds. It takes milliseconds, unless the disk hangs.
 _ANSWER_WITHIN = 10.0
 
+# How often a wait looks whether there is still somebody who waits.
+_LOOK_SECONDS = 0.25
+
 
 class Pacer:
     """The pace of one connection's errands; see `trionet.chat.errands.Pace`.
@@ -34,11 +37,19 @@ class Pacer:
         hub: what delivers to the outbox.
         outbox: the outbox of the connection.
         turns: shared by all connections of a server: `TURNS` tokens.
+        ended: tells whether the peer is not served any more; default: it always is.
     """
 
-    __slots__ = ("_hub", "_outbox", "_turns")
+    __slots__ = ("_ended", "_hub", "_outbox", "_turns")
 
-    def __init__(self, hub: Hub[Event], outbox: Outbox, turns: trio.CapacityLimiter) -> None:
+    def __init__(
+        self,
+        hub: Hub[Event],
+        outbox: Outbox,
+        turns: trio.CapacityLimiter,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._ended = ended
         self._hub = hub
         self._outbox = outbox
         self._turns = turns
@@ -62,6 +73,14 @@ class Pacer:
     def put(self, lines: bytes) -> None:
         """Send lines past the hub. Never a checkpoint."""
         self._outbox.put(lines)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait, and return whether the peer is still served; if not, this ends early."""
+        until = trio.current_time() + seconds
+        # Nothing tells that the input has ended: the task that waits here is the one that reads.
+        while not self._ended() and (left := until - trio.current_time()) > 0:  # noqa: ASYNC110
+            await trio.sleep(min(left, _LOOK_SECONDS))
+        return not self._ended()
 
     async def settle(self, within: float = inf) -> bool:
         """Wait until the peer has taken what it was sent; return whether it is still there.

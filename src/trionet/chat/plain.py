@@ -58,6 +58,7 @@ from trionet.notices import (
     LinesMissed,
     LoginTimedOut,
     Notice,
+    RequestTimedOut,
     ServerClosing,
     ServerFull,
 )
@@ -74,6 +75,9 @@ MAX_HISTORY = 200
 
 NOTICE = "*** "
 ERROR = "error: "
+
+# What whoever may have its name is asked where the chat has a password.
+PASSWORD_QUESTION = f"{NOTICE}password?"
 
 # How a line that is surely a message neither begins (a command, or a blank line) nor ends (a space
 # that must be dropped; a `q`, which some messages end with too).
@@ -223,6 +227,7 @@ def encode_notice(notice: Notice) -> bytes:
             LineRejected()
             | LoginTimedOut()
             | IdleTimedOut()
+            | RequestTimedOut()
             | ServerFull()
             | AddressFull()
             | ServerClosing()
@@ -325,6 +330,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
     answers.Ignored: lambda event: _notice(
         f"you hear {event.name} again" if event.again else f"you ignore {event.name}"
     ),
+    answers.PasswordAsked: lambda _: f"{PASSWORD_QUESTION}\n",
     answers.Helped: lambda _: "".join(map(_notice, _HELP)),
     answers.Mistaken: lambda event: f"{ERROR}{event.reason}\n",
     answers.Ponged: lambda _: _notice("pong"),

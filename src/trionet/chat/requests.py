@@ -38,6 +38,7 @@ class LogIn(Struct, frozen=True, gc=False):
         token: what a `Welcomed` gave; empty: none.
         seen: the last number seen of each room; `@` stands for private messages.
         epoch: the epoch in which these numbers were given.
+        password: what the chat may want to know; ``None``: nothing was given.
     """
 
     name: str
@@ -47,9 +48,10 @@ class LogIn(Struct, frozen=True, gc=False):
     token: str = ""
     seen: dict[str, int] | None = None
     epoch: str | None = None
+    password: str | None = None
 
     def __repr__(self) -> str:
-        # Whatever logs it must not show the token.
+        # Whatever logs it must show neither the token nor the password.
         return f"{type(self).__name__}({self.name!r})"
 
 

@@ -36,6 +36,7 @@ from trionet.chat.limits import (
     ROOMS,
 )
 from trionet.chat.operations import Evict
+from trionet.chat.passwords import Password, check_password
 from trionet.chat.state import State
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.timer import Timer
@@ -77,6 +78,7 @@ async def serve(
     on_event: Callable[[ServerEvent], object] | None = None,
     show: Callable[[str], object] | None = None,
     show_messages: bool = False,
+    password: str | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -104,6 +106,9 @@ async def serve(
         show: called with each line for the console, in the plain format; it must not block. Default
             ``None``: there is no console. What it raises is logged once, and costs only its line.
         show_messages: show what the members say too, not only the notices; default ``False``.
+        password: what whoever logs in must know; default ``None``: nothing. It is never told, shown
+            or kept. Where it is given, nobody can log in over TCP without TLS, except from this
+            machine.
         network: where to listen; default the real network.
         task_status: gets the `trionet.Server` once it accepts connections.
 
@@ -135,6 +140,8 @@ async def serve(
         )
     if history_days is not None:
         HISTORY_DAYS.check("history_days", history_days)
+    if password is not None:
+        check_password(password)
     check_flag("show_messages", show_messages)
     check_callback("show", show)
     show = FaultLog(logger).shielded("show", show)
@@ -184,6 +191,7 @@ async def serve(
                     evict=lambda member: board.append(Evict(member)),
                 ),
                 ipv6_prefix=limits.ipv6_prefix,
+                password=None if password is None else Password(password, trio.current_time),
             )
             await nursery.start(hub.run)
             if restored is not None:

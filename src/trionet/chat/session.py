@@ -8,8 +8,9 @@ from typing import assert_never
 
 from trionet.abc import Box
 from trionet.chat import events, operations
+from trionet.chat.admission import MISSING, NOT_HERE, WRONG, Admission
 from trionet.chat.answering import Answering
-from trionet.chat.answers import Helped, Ignored, Mistaken, Ponged, TopicIs
+from trionet.chat.answers import Helped, Ignored, Mistaken, PasswordAsked, Ponged, TopicIs
 from trionet.chat.arrival import Arrival, hash_of
 from trionet.chat.errands import Errand, Pace, ask_the_past
 from trionet.chat.ignoring import MAX_IGNORED
@@ -52,6 +53,7 @@ from trionet.notices import EncodeNotice, ServerClosing
 
 # One object for everyone, so that a hub can encode it once for many.
 _HELPED = Helped()
+_PASSWORD_ASKED = PasswordAsked()
 
 
 class Session(Answering):
@@ -78,9 +80,14 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
+        admission: what the peer must show to become a member; ``None``: nothing. A server sets it
+            before the first line.
     """
 
-    __slots__ = ("_connection", "_on_taken_over", "_writer", "errand", "name", "tokens")
+    __slots__ = (
+        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "name",
+        "tokens",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -106,6 +113,9 @@ class Session(Answering):
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()
         self.name: str | None = None
+        self.admission: Admission | None = None
+        # Whoever may become a member once it knows the password, which it was asked for.
+        self._asked: LogIn | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
         # Who sent it the last private message: the number and the name.
@@ -119,6 +129,7 @@ class Session(Answering):
         """Take one line, good or bad, and do what it asks. Never a checkpoint."""
         if isinstance(line, BadLine):
             # Not raised: a traceback would hold this frame, and the frame the line.
+            self._asked = None
             self._reject_unreadable(line)
             return
         member = self.member
@@ -216,13 +227,61 @@ class Session(Answering):
             case None:
                 pass
             case LogIn():
-                self._log_in(request)
+                self._ask_to_enter(request)
             case Ping(id_):
                 self.answer(Ponged(id_))
             case Quit():
                 self.ended = True
             case _:
                 raise Misunderstood("log in first", code="not-logged-in")
+
+    def _ask_to_enter(self, request: LogIn) -> None:
+        """Log a peer in, once it has shown what it must."""
+        admission = self.admission
+        asked, self._asked = self._asked, None
+        if admission is None:
+            self._log_in(request)
+        elif asked is not None:
+            # It was asked for the password, and this line is it.
+            self._try_password(admission, asked, request.name)
+        elif not admission.is_private:
+            self.reject(NOT_HERE, "forbidden", request.id, is_login=True)
+        elif request.token and self._board.state.knows_token(hash_of(request.token)):
+            self._log_in(request)
+        elif self.wire.names_first:
+            name, _, _ = login_names(request)
+            problem = "" if name is None else self._board.state.why_not_called(name)
+            if problem:
+                self.reject(problem, "name-taken", request.id, is_login=True)
+            else:
+                self._asked = request
+                self.answer(_PASSWORD_ASKED)
+        elif request.password is None:
+            self.reject(MISSING, "bad-password", request.id, is_login=True)
+        else:
+            self._try_password(admission, request, request.password)
+
+    def _try_password(self, admission: Admission, request: LogIn, password: str) -> None:
+        """Judge a password, now or after a wait."""
+
+        def judge() -> None:
+            if admission.is_right(password):
+                self._log_in(request)
+            else:
+                self.reject(WRONG, "bad-password", request.id, is_login=True)
+
+        async def judge_later(pace: Pace) -> None:
+            if await pace.sleep(seconds):
+                try:
+                    judge()
+                except Misunderstood as mistake:
+                    self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+
+        seconds = admission.wait_for_try()
+        if seconds:
+            self.errand = judge_later
+        else:
+            judge()
 
     def _log_in(self, request: LogIn) -> None:
         if self._board.is_closing:

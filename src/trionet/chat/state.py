@@ -90,6 +90,14 @@ class State(Contents):
 
     # -- one method for each operation
 
+    def knows_token(self, token: bytes) -> bool:
+        """Tell whether a member has the token with this SHA-256."""
+        return self._members.with_token(token) is not None
+
+    def why_not_called(self, name: UniqueName) -> str:
+        """Return why nobody who logs in now can have a name; empty: it is free."""
+        return self._members.why_not_called(name)
+
     def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None
@@ -275,7 +283,7 @@ class State(Contents):
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
         self._held.discard(member.id)
-        self._members.hold(member, op.hold)
+        self._members.hold(member, hold=op.hold)
         if not op.hold:
             self._private.forget(member.id)
 

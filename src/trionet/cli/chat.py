@@ -16,12 +16,14 @@ from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import (
     UserInterface,
     has_person,
     is_dumb,
+    is_input_terminal,
     open_user_interface,
     rows_printer,
 )
@@ -49,8 +51,10 @@ async def serve(
     show_messages: bool,
     quiet: bool,
     opens_browser: bool = False,
+    password_file: Path | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
+    password = None if password_file is None else read_password(password_file)
     system = SystemNetwork(**network)
     await serve_until_signalled(
         partial(
@@ -67,6 +71,7 @@ async def serve(
             on_event=runtime.log,
             show=None if quiet else rows_printer(runtime.out, 1),
             show_messages=show_messages,
+            password=password,
         ),
         runtime,
         network=system,
@@ -84,6 +89,7 @@ async def join(
     ca: Path | None,
     plain: bool,
     linear: bool = False,
+    password_file: Path | None = None,
 ) -> None:
     """Run the client until its input ends, the server goes away, or a signal ends it.
 
@@ -95,7 +101,10 @@ async def join(
         plain: speak the plain format and print its lines, as on a pipe.
         linear: print a line for each message on a terminal, instead of showing a window. On a dumb
             terminal that is done anyway.
+        password_file: what the server's password is in; default: the environment has it, or a
+            person is asked if the server wants one.
     """
+    password = given_password(password_file, address)
     network = SystemNetwork(ca=ca)
     if has_person() and not plain:
         # Heavy, and needed only here.
@@ -103,11 +112,21 @@ async def join(
             from trionet.cli.linear.running import run_linear as run
         else:
             from trionet.cli.window.joining import join_window as run
-        await until_interrupted(partial(run, address, runtime, name=name, network=network), runtime)
+        show = partial(run, address, runtime, name=name, network=network, password=password)
+        await until_interrupted(show, runtime)
         return
     leaving = Leaving(runtime)
     await until_interrupted(
-        partial(_join, address, runtime, name=name, network=network, plain=plain, leaving=leaving),
+        partial(
+            _join,
+            address,
+            runtime,
+            name=name,
+            network=network,
+            plain=plain,
+            leaving=leaving,
+            password=password,
+        ),
         runtime,
         leaving=leaving,
     )
@@ -121,6 +140,41 @@ async def _join(
     network: Network,
     plain: bool,
     leaving: Leaving,
+    password: str | None,
+) -> None:
+    refusal: str | None = None
+    while True:
+        try:
+            await _join_once(
+                address,
+                runtime,
+                name=name,
+                network=network,
+                plain=plain,
+                leaving=leaving,
+                password=password,
+            )
+        except chat.PasswordWanted as wanted:
+            # The line editor shows what is typed, so it is asked for without one.
+            if wanted.was_given and not is_input_terminal():
+                raise
+            name, refusal = wanted.name, str(wanted) if wanted.was_given else None
+        else:
+            return
+        password = await ask_password(runtime.err, refusal)
+        if password is None:
+            raise chat.PasswordWanted(name, was_given=False)
+
+
+async def _join_once(
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    network: Network,
+    plain: bool,
+    leaving: Leaving,
+    password: str | None,
 ) -> None:
     # Open the terminal first, so that what is typed while the connection is made is neither echoed
     # nor lost.
@@ -129,7 +183,7 @@ async def _join(
         await network.connect(address) as stream,
     ):
         lines = LineStream(stream)
-        welcome = await _log_in(lines, name, ui)
+        welcome = await _log_in(lines, name, ui, password)
         if welcome is not None:
             ui.show(welcome)
             typed = _Messages(ui) if ui.is_interactive else ui.lines
@@ -177,7 +231,9 @@ class _Messages:
         return text
 
 
-async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str | None:
+async def _log_in(
+    lines: LineStream, name: str | None, ui: UserInterface, password: str | None
+) -> str | None:
     """Log in, and return the welcome; ``None``: the input ended. A person may try several names."""
     while True:
         try:
@@ -187,7 +243,7 @@ async def _log_in(lines: LineStream, name: str | None, ui: UserInterface) -> str
             if name is None and ui.is_interactive and may_mean_to_leave(given):
                 ui.note(LEAVE)
                 continue
-            return await chat.log_in(lines, given)
+            return await chat.log_in(lines, given, password=password)
         except (chat.NameRefused, BadLine, UnsendableLine) as error:
             if not ui.is_interactive:
                 raise

@@ -26,17 +26,17 @@ from trionet.chat.limits import (
 )
 from trionet.cli.addresses import (
     CA,
+    ClientPasswordFile,
+    NetworkOptions,
     Open,
+    PasswordFile,
     ServeAddresses,
     Target,
-    TLSCertificate,
-    TLSKey,
-    UnixMode,
     Web,
     WebHosts,
     WebProxies,
     check_addresses,
-    listen_settings,
+    takes_network_options,
     web_address,
     web_settings,
 )
@@ -48,10 +48,10 @@ ADDRESS = "localhost:22223"
 chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
 
 
-def _page() -> Mapping[str, WebFile]:
+def _page(password_file: Path | None) -> Mapping[str, WebFile]:
     from trionet.chat.page import page_files
 
-    return page_files(password=False)
+    return page_files(password=password_file is not None)
 
 
 def _parse_room(text: str) -> str:
@@ -75,6 +75,7 @@ def _parse_since(text: str) -> int:
 
 @chat.command("serve")
 @takes_limits("chat", OPEN_ROOM)
+@takes_network_options
 def chat_serve(
     addresses: ServeAddresses = None,
     forever: Annotated[
@@ -116,15 +117,14 @@ def chat_serve(
             help="How long a program that asks for it is a member without a connection.",
         ),
     ] = DEFAULT_GRACE / 1000,
+    password_file: PasswordFile = None,
     quiet: Quiet = False,
     web: Web = None,
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
     open_: Open = False,
-    tls_cert: TLSCertificate = None,
-    tls_key: TLSKey = None,
-    unix_mode: UnixMode = None,
     *,
+    network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -132,15 +132,18 @@ def chat_serve(
     where = addresses or [ADDRESS]
     check_addresses(where)
     if web is not None:
-        where = [*where, web_address(web, is_tls=tls_cert is not None)]
+        where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
-    network = listen_settings(
+    settings = network.settings(
         where,
-        certificate=tls_cert,
-        private_key=tls_key,
-        unix_mode=unix_mode,
-        web=web_settings(where, hosts=web_host, proxies=web_proxy, opens=open_, files=_page),
+        web=web_settings(
+            where,
+            hosts=web_host,
+            proxies=web_proxy,
+            opens=open_,
+            files=partial(_page, password_file),
+        ),
     )
 
     from trionet.cli.chat import serve
@@ -151,10 +154,11 @@ def chat_serve(
             serve,
             where,
             limits=limits,
-            network=network,
+            network=settings,
             backlog=backlog,
             forever=forever or web is not None,
             opens_browser=open_,
+            password_file=password_file,
             max_rooms=max_rooms,
             history=history if history in (MEMORY, NONE) else Path(history),
             history_days=history_days,
@@ -170,6 +174,7 @@ def chat_join(
     address: Target = ADDRESS,
     name: Name = None,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
     linear: Annotated[
         bool,
@@ -184,7 +189,17 @@ def chat_join(
     from trionet.cli.chat import join
     from trionet.cli.running import run
 
-    run(partial(join, address, name=name, ca=ca, plain=plain, linear=linear))
+    run(
+        partial(
+            join,
+            address,
+            name=name,
+            ca=ca,
+            plain=plain,
+            linear=linear,
+            password_file=password_file,
+        )
+    )
 
 
 @chat.command("send")
@@ -202,12 +217,24 @@ def chat_send(
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for a receipt.")
     ] = 10.0,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
 ) -> None:
     """Say something in a room, and end when the server has confirmed it."""
     from trionet.cli.running import run
     from trionet.cli.send import send
 
-    run(partial(send, address, name=name, room=room, text=text, timeout=timeout, ca=ca))
+    run(
+        partial(
+            send,
+            address,
+            name=name,
+            room=room,
+            text=text,
+            timeout=timeout,
+            ca=ca,
+            password_file=password_file,
+        )
+    )
 
 
 @chat.command("tail")
@@ -230,12 +257,24 @@ def chat_tail(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
     ca: CA = None,
+    password_file: ClientPasswordFile = None,
 ) -> None:
     """Print what is said in a room, until a signal comes."""
     from trionet.cli.running import run
     from trionet.cli.tail import tail
 
-    run(partial(tail, address, name=name, room=room, since=since, json=json, ca=ca))
+    run(
+        partial(
+            tail,
+            address,
+            name=name,
+            room=room,
+            since=since,
+            json=json,
+            ca=ca,
+            password_file=password_file,
+        )
+    )
 
 
 class HistoryFormat(StrEnum):

@@ -193,7 +193,7 @@ class Connection(PeerDeadlines):
         return self.outbox.waiting
 
     async def send(self, *lines: str) -> None:
-        """Send lines behind everything that waits in the outbox, and wait until they are sent.
+        """Send lines after everything that waits in the outbox, and wait until they are sent.
 
         Always a checkpoint. A handler that must not wait calls ``outbox.put``. Both overtake what a
         `trionet.Hub` has for this peer and has not delivered yet. A service with a hub answers with
@@ -216,7 +216,11 @@ class Connection(PeerDeadlines):
         `trionet.Hub` it hands the encoded notice to `Hub.tell_lines` instead.
         """
         if getattr(self.stream, "is_open", True):
-            self.outbox.put(self._encode_notice(notice))
+            self.outbox.put(self.encoded(notice))
+
+    def encoded(self, notice: Notice) -> bytes:
+        """Return the lines that tell a notice, in the service's wire format."""
+        return self._encode_notice(notice)
 
     def speak(self, encode_notice: EncodeNotice) -> None:
         """Tell this peer the toolkit's notices in another wire format. Never a checkpoint.

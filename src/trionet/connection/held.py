@@ -12,7 +12,8 @@ from typing import TypeVar
 from trionet.abc import Framing
 from trionet.connection.counted import Counted
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.linequeue import SMALL, LineQueue
+from trionet.connection.line_blocks import SMALL
+from trionet.connection.linequeue import LineQueue
 from trionet.connection.writing import GONE
 
 T = TypeVar("T")

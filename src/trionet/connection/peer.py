@@ -7,7 +7,7 @@ something about a peer goes by ``remote`` alone.
 
 from __future__ import annotations
 
-from trionet.transport.addresses import Host, RemoteAddress, UnixAddress, host_of
+from trionet.transport.addresses import Host, RemoteAddress, UnixAddress, host_of, is_local
 
 
 def peer_of(stream: object, number: int) -> str:
@@ -30,6 +30,15 @@ def name_of_peer(stream: object) -> str:
 def remote_of(stream: object) -> RemoteAddress | None:
     """Return the peer's structured address; ``None``: the stream does not tell."""
     return getattr(stream, "remote", None)
+
+
+def is_private(stream: object) -> bool:
+    """Tell whether nobody on the way to a peer can read along, as far as this side can know.
+
+    That is so where the stream sees to it, as TLS does, and where nothing leaves this machine.
+    """
+    sees_to_it: bool | None = getattr(stream, "is_private", None)
+    return is_local(remote_of(stream)) if sees_to_it is None else sees_to_it
 
 
 def host_of_peer(stream: object, *, ipv6_prefix: int) -> Host | None:

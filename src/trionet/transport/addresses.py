@@ -203,6 +203,26 @@ def is_local(remote: RemoteAddress | None) -> bool:
     return ipaddress.ip_address(numeric).is_loopback
 
 
+def is_private_address(address: str) -> bool:
+    """Tell whether nobody can read along on the way to an address: it is here, or encrypted.
+
+    Args:
+        address: see `parse_address`.
+
+    Raises:
+        AddressError: it cannot be read.
+    """
+    where = parse_address(address)
+    below = where.below if isinstance(where, WebAddress) else where
+    if not isinstance(below, TCPAddress) or below.host in ("", "localhost"):
+        return True
+    try:
+        return is_local(below)
+    except ValueError:
+        # A name: whatever it stands for, it is not asked for now.
+        return False
+
+
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
     """Refuse an empty list, a list in place of single addresses, and whatever is not an address.
 

@@ -102,6 +102,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
         return f"<{type(self).__name__} to {self.peer}{f': {state}' if state else ''}>"
 
     @property
+    def is_private(self) -> bool:
+        """That nobody on the way can read along."""
+        return True
+
+    @property
     def is_truncated(self) -> bool:
         """Whether the input has ended without the other side's ``close_notify``."""
         return self._engine.truncated

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import trio
 
 from trionet.abc import Network
-from trionet.chat.names import NameRefused
+from trionet.chat import NameRefused, RequestRefused
 from trionet.chat.person import calls
 from trionet.cli.linear.model import Linear
 from trionet.cli.naming import ask_name_on
+from trionet.cli.password import ask_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface, open_user_interface
@@ -24,7 +25,14 @@ from trionet.lines import Line
 _SEND_SECONDS = 2.0
 
 
-async def run_linear(address: str, runtime: Runtime, *, name: str | None, network: Network) -> None:
+async def run_linear(
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    network: Network,
+    password: str | None = None,
+) -> None:
     """Be in a chat until the person leaves.
 
     Args:
@@ -33,6 +41,7 @@ async def run_linear(address: str, runtime: Runtime, *, name: str | None, networ
         name: what the member is called; default: the person is asked. After a name that cannot be
             had, they are asked for another.
         network: what to connect over.
+        password: the server's; default: the person is asked, if it wants one.
 
     Raises:
         TrionetError: the server cannot be reached, or does not let this member in or come back.
@@ -40,34 +49,72 @@ async def run_linear(address: str, runtime: Runtime, *, name: str | None, networ
     Cancellation: the server is told that the member leaves, which takes a second at most, and the
     terminal is restored.
     """
+    entrance = _Entrance(address, network, name, password)
+    # The line editor shows what is typed, so a password is asked for without one.
+    while not await _be_in_chat(entrance, runtime):
+        refusal = None if entrance.password is None else str(entrance.refused)
+        entrance.password = await ask_password(runtime.err, refusal)
+        if entrance.password is None:
+            assert entrance.refused is not None
+            raise entrance.refused
+
+
+async def _be_in_chat(entrance: _Entrance, runtime: Runtime) -> bool:
+    """Be in the chat until the person leaves; ``False``: a password is wanted first."""
     # The terminal first, so that what is typed while the connection is made is neither echoed nor
     # lost.
     async with open_user_interface(runtime, plain=False, indent=True) as ui:
-        link = await _enter(address, ui, name, network)
+        link = await entrance.enter(ui)
         if link is None:
-            return
+            return entrance.refused is None
         try:
             await _Conversation(ui, link).run()
         finally:
             await link.quit()
+    return True
 
 
-async def _enter(
-    address: str, ui: UserInterface, name: str | None, network: Network
-) -> ClientLink | None:
-    """Enter the chat; ``None``: the person leaves instead of giving a name."""
-    while True:
-        if name is None and (name := await ask_name_on(ui)) is None:
-            return None
-        try:
-            # JSON could not hold all that a terminal sends.
-            encode_line(name)
-            link = ClientLink(address, name=name, network=network)
-            await link.open()
-            return link
-        except (NameRefused, UnsendableLine) as error:
-            ui.warn(str(error))
-            name = None
+class _Entrance:
+    """What is known about a member that is not in the chat yet.
+
+    Attributes:
+        password: the server's, as far as it is known.
+        refused: why it was refused the last time, or that one is wanted.
+    """
+
+    def __init__(
+        self, address: str, network: Network, name: str | None, password: str | None
+    ) -> None:
+        self._address = address
+        self._network = network
+        self._name = name
+        self.password = password
+        self.refused: RequestRefused | None = None
+
+    async def enter(self, ui: UserInterface) -> ClientLink | None:
+        """Enter the chat; ``None``: the person gives no name, or a password is wanted."""
+        self.refused = None
+        while True:
+            if self._name is None and (name := await ask_name_on(ui)) is not None:
+                self._name = name
+            if self._name is None:
+                return None
+            try:
+                # JSON could not hold all that a terminal sends.
+                encode_line(self._name)
+                link = ClientLink(
+                    self._address, name=self._name, network=self._network, password=self.password
+                )
+                await link.open()
+                return link
+            except RequestRefused as error:
+                if error.code != "bad-password":
+                    raise
+                self.refused = error
+                return None
+            except (NameRefused, UnsendableLine) as error:
+                ui.warn(str(error))
+                self._name = None
 
 
 class _Conversation:

@@ -88,13 +88,18 @@ class ClientLink:
         address: where the server is.
         name: what the member is called.
         network: what to connect over.
+        password: the server's; default ``None``: none.
 
     Attributes:
         unanswered: how many requests have no answer yet.
     """
 
-    def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
-        self._client = Client(address, name=name, network=network, on_pause=self._note_pause)
+    def __init__(
+        self, address: str, *, name: str, network: Network = SYSTEM, password: str | None = None
+    ) -> None:
+        self._client = Client(
+            address, name=name, network=network, on_pause=self._note_pause, password=password
+        )
         self._address = address
         self.unanswered = 0
         self._asked, self._to_ask = trio.open_memory_channel[calls.ServerCall](_MAX_UNASKED)

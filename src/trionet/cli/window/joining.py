@@ -7,9 +7,10 @@ import signal
 import time
 
 from trionet.abc import Network
-from trionet.chat import NameRefused
+from trionet.chat import NameRefused, RequestRefused
 from trionet.chat.window.model import Window
 from trionet.cli.naming import ask_name
+from trionet.cli.password import ask_password
 from trionet.cli.running import ClientEnding, Runtime
 from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window
@@ -26,7 +27,12 @@ class NoTerminal(TrionetError):
 
 
 async def join_window(
-    address: str, runtime: Runtime, *, name: str | None, network: Network
+    address: str,
+    runtime: Runtime,
+    *,
+    name: str | None,
+    network: Network,
+    password: str | None = None,
 ) -> None:
     """Be in a chat until the person leaves.
 
@@ -36,6 +42,7 @@ async def join_window(
         name: what the member is called; default: the person is asked. After a name that cannot be
             had, they are asked for another.
         network: what to connect over.
+        password: the server's; default: the person is asked, if it wants one.
 
     Raises:
         TrionetError: the server cannot be reached or refuses the member, or the terminal cannot be
@@ -44,7 +51,7 @@ async def join_window(
     Cancellation: the terminal is restored and the server told.
     """
     try:
-        number = await _join(address, runtime, name, network)
+        number = await _join(address, runtime, name, network, password)
     except OSError as error:
         if error.errno not in _HUNG_UP:
             reason = system_reason(error)
@@ -54,7 +61,9 @@ async def join_window(
         runtime.signals.take(number)
 
 
-async def _join(address: str, runtime: Runtime, name: str | None, network: Network) -> int:
+async def _join(
+    address: str, runtime: Runtime, name: str | None, network: Network, password: str | None
+) -> int:
     """Return the number of the signal that should end the program, or 0."""
     terminal = Terminal()
     ending = runtime.signals.ending
@@ -67,10 +76,17 @@ async def _join(address: str, runtime: Runtime, name: str | None, network: Netwo
         try:
             # JSON could not hold it.
             encode_line(name)
-            link = ClientLink(address, name=name, network=network)
+            link = ClientLink(address, name=name, network=network, password=password)
             # What is typed meanwhile is for the window, and no debris on the screen.
             with terminal.silent():
                 await link.open()
+        except RequestRefused as error:
+            if error.code != "bad-password":
+                raise
+            asked = await ask_password(runtime.err, str(error) if password is not None else None)
+            if asked is None:
+                raise
+            password = asked
         except (NameRefused, UnsendableLine) as error:
             name, refusal = None, str(error)
         else:

@@ -359,7 +359,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def _push(self) -> None:
         """Send this stream's own frames now, if nobody is sending and all of them leave."""
         if self._sending or not hasattr(self.wire, "send_nowait"):
-            # They leave in front of the next lines.
+            # They leave before the next lines.
             return
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             sent = cast(Transport, self.wire).send_nowait(self._answers)
@@ -380,7 +380,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
             is_sent = True
         finally:
             if not is_sent:
-                # A frame may be half sent: a close frame behind it would be misread.
+                # A frame may be half sent: a close frame after it would be misread.
                 self._said_goodbye = True
 
     async def _prepare_sending(self) -> None:
