@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks import machine, measures, report
 from benchmarks.builds import Builds
 from benchmarks.chart import chart
-from benchmarks.parts import calc, chat, drain, history, hostile, idle, start
+from benchmarks.parts import calc, chat, drain, history, hostile, idle, start, web
 from benchmarks.peers.table import LABELS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.results import Results
@@ -38,6 +38,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "start": start.measure,
     "hostile": hostile.measure,
     "history": history.measure,
+    "web": web.measure,
 }
 
 # Above this load average, other programs disturb the measurement.

@@ -133,6 +133,17 @@ IMPORT_TRIONET = Measure("start.trionet", "import trionet", "ms")
 BARE_TYPER = Measure("start.typer", "a bare typer program, --version", "ms")
 TRIONET_VERSION = Measure("start.version", "trionet --version", "ms")
 
+WEB_JOIN = Measure("web.join", "browsers: 1,000 members join at once: until all know of all", "s")
+WEB_ONE = Measure("web.one", "browsers: one message to 1,000: until the last has it, p50", "ms")
+WEB_ONE_CPU = Measure("web.one.server", "browsers: one message to 1,000: server", "ms CPU")
+WEB_HUNDRED = Measure(
+    "web.hundred", "browsers: 100 members, 32-byte texts", "deliveries/s", more_is_better=True
+)
+WEB_IDLE = Measure("web.idle", "browsers: memory for each idle member", "KiB")
+WEB_IDLE_MORE = Measure(
+    "web.idle.more", "browsers: memory for each idle member beyond JSON lines over TCP", "KiB"
+)
+
 HISTORY_PAGE = Measure("history.page", "history file: a page of 50", "ms")
 HISTORY_COMMON = Measure("history.common", "history file: search for the commonest word", "ms")
 HISTORY_RARE = Measure("history.rare", "history file: search for a rare word", "ms")

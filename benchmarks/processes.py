@@ -59,7 +59,8 @@ class ServerProcess:
         output = self._process.stdout
         assert output is not None
         if select.select([output], [], [], START_PATIENCE)[0]:
-            found = re.fullmatch(rb"listening on (\S+):(\d+)\n", output.readline())
+            line = output.readline()
+            found = re.fullmatch(rb"listening on (?:https?://)?(\S+):(\d+)\n", line)
             if found:
                 return found[1].decode(), found[2].decode()
         raise Failed(f"the server did not start: {self.last_words() or self._command}")
@@ -100,13 +101,28 @@ class ServerProcess:
 
 
 class Load:
-    """The load generator, on the other core: clients of one server. See ``load/main.c``."""
+    """The load generator, on the other core: clients of one server. See ``load/main.c``.
+
+    Args:
+        server: the server.
+        builds: compiles the load generator.
+        wire: what the clients speak: ``plain``, ``json`` or ``web``.
+        second: whether they go to the second address that the server listens on.
+    """
 
     # How many seconds a command may take longer than it was told.
     PATIENCE = 60.0
 
-    def __init__(self, server: ServerProcess, builds: Builds) -> None:
-        self._command = [*load_command(builds), server.host, server.port, str(server.pid)]
+    def __init__(
+        self, server: ServerProcess, builds: Builds, *, wire: str = "plain", second: bool = False
+    ) -> None:
+        where = server.next_address() if second else (server.host, server.port)
+        command = load_command(builds)
+        if wire != "plain" and len(command) > 1:
+            raise Unavailable("only the load generator in C speaks JSON lines and WebSockets")
+        self._command = [*command, *where, str(server.pid)]
+        if wire != "plain":
+            self._command.append(wire)
 
     def __enter__(self) -> Load:
         chosen = cores()

@@ -65,9 +65,14 @@ class Run:
             raise Failed(f"this OS allows a process {most_clients():,} connections")
 
     @contextmanager
-    def started(self, peer: Peer) -> Iterator[tuple[ServerProcess, Load]]:
-        """Start a server, and the load generator against it."""
-        with ServerProcess(peer.command(self.builds)) as server, Load(server, self.builds) as load:
+    def started(
+        self, peer: Peer, *, wire: str = "plain", second: bool = False
+    ) -> Iterator[tuple[ServerProcess, Load]]:
+        """Start a server, and the load generator against it; see `Load` for the options."""
+        with (
+            ServerProcess(peer.command(self.builds)) as server,
+            Load(server, self.builds, wire=wire, second=second) as load,
+        ):
             yield server, load
 
 

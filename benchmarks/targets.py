@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import measures
 from benchmarks.attacks import ATTACKS
-from benchmarks.peers.table import LABELS, LIMIT, TRIONET
+from benchmarks.peers.table import JSON_LINES, LABELS, LIMIT, TRIONET
 from benchmarks.plan import Plan
 from benchmarks.results import Results, Spread
 
@@ -62,7 +62,7 @@ class Target:
 
 def targets(plan: Plan) -> list[Target]:
     """Return all targets, in the order of the report."""
-    return [*_chat(plan), *_calc(), *_idle(plan), *_start(), *_history(), *_hostile()]
+    return [*_chat(plan), *_calc(), *_idle(plan), *_start(), *_history(), *_web(), *_hostile()]
 
 
 def _chat(plan: Plan) -> Iterator[Target]:
@@ -146,6 +146,17 @@ def _history() -> Iterator[Target]:
     yield Target(key=measures.HISTORY_PAGE.key, bound=5, at_least=False)
     for measure in (measures.HISTORY_COMMON, measures.HISTORY_RARE, measures.HISTORY_LACKING):
         yield Target(key=measure.key, bound=100, at_least=False)
+
+
+def _web() -> Iterator[Target]:
+    for measure, bound in (
+        (measures.WEB_JOIN, 2.5),
+        (measures.WEB_ONE, 1.3),
+        (measures.WEB_ONE_CPU, 1.3),
+    ):
+        yield Target(key=measure.key, peer=JSON_LINES, bound=bound, at_least=False)
+    yield Target(key=measures.WEB_HUNDRED.key, peer=JSON_LINES, bound=0.8, at_least=True)
+    yield Target(key=measures.WEB_IDLE_MORE.key, bound=7, at_least=False)
 
 
 # What an attacker may cost at most, in KiB: 100 before login, 256 for a member that is slowed down,

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 from typer.main import get_command
 
 from benchmarks.__main__ import PARTS
-from trionet import abc, calc
+from trionet import abc, calc, chat
 from trionet.calc.grammar import NAMES
+from trionet.chat import client_connection
+from trionet.chat.client_queue import EventQueue
 from trionet.cli.calc import HELP
 from trionet.cli.main import app
 from trionet.testing import MemoryNetwork
@@ -56,6 +59,40 @@ def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_
     assert run.returncode == 0, run.stdout + run.stderr
     for file in ("test_readme.py", "test_your_handler.py"):
         assert f"{file}::" in run.stdout
+
+
+async def test_the_programs_that_chat_do_what_their_page_says(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So small that the oldest events are dropped, and have to come from the history.
+    monkeypatch.setattr(client_connection, "EventQueue", partial(EventQueue, limit=20_000))
+    network, address = MemoryNetwork(), "localhost:22223"
+    bot: dict[str, Any] = {}
+    follower: dict[str, Any] = {}
+    for names, block in zip((bot, follower), python_blocks("docs/clients.md"), strict=True):
+        exec(compile(block, "docs/clients.md", "exec"), names)
+    bot["Client"] = partial(chat.Client, network=network)
+    shown: list[str] = []
+
+    def show(event: object) -> None:
+        shown.append(getattr(event, "text", ""))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(chat.serve, address, network=network, forever=True))
+        nursery.start_soon(bot["run"], address)
+        await trio.sleep(1)
+        async with chat.Client(address, name="ear", network=network) as ear:
+            async with chat.Client(address, name="ann", network=network) as ann:
+                await ann.say("lobby", "!who")
+                await trio.sleep(1)
+                for number in range(300):
+                    await ann.say("lobby", str(number))
+                told = [getattr(event, "text", "") async for event in ann.history("@")]
+                assert told == ["greeter, ear, ann"]
+            with trio.move_on_after(5):
+                await follower["follow"](ear, show)
+        nursery.cancel_scope.cancel()
+    assert [text for text in shown if text.isdecimal()] == [str(number) for number in range(300)]
 
 
 @pytest.mark.parametrize(

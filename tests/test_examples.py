@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,7 +24,9 @@ import trio.testing
 from trio.testing import MockClock
 
 import trionet
+from needs import lacking
 from trionet import calc, chat
+from trionet.chat.client_events import Left, Said
 from trionet.testing import LineClient, MemoryNetwork, run_handler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -37,14 +44,19 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def named(path: Path) -> str:
+    return path.name
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.*")), ids=named)
 def test_every_example_is_short_and_says_how_to_run_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     # Blank lines are not counted.
     assert 14 <= len(re.findall(r"(?m)^.*\S", text)) <= 40
-    docstring = load(path.stem).__doc__
-    assert docstring is not None
-    assert f"examples/{path.name}" in docstring
+    head = load(path.stem).__doc__ if path.suffix == ".py" else text[:500]
+    assert head is not None
+    assert f"examples/{path.name}" in head
+    assert path.name in (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
 
 
 async def test_echo_sends_each_line_back(autojump_clock: MockClock) -> None:
@@ -89,7 +101,7 @@ async def test_topics_sends_each_line_to_those_who_asked_for_its_topic(
         nursery.cancel_scope.cancel()
 
 
-async def test_topics_answers_a_bad_line_behind_what_was_sent_before_it(
+async def test_topics_answers_a_bad_line_after_what_was_sent_before_it(
     autojump_clock: MockClock,
 ) -> None:
     hub = trionet.Hub[str]()
@@ -325,3 +337,124 @@ async def test_chat_bridge_carries_messages_both_ways(autojump_clock: MockClock)
                         assert event.text == text
                         break
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def chat_of(
+    address: str, network: trionet.Network = trionet.SYSTEM
+) -> AsyncIterator[tuple[trio.Nursery, str]]:
+    """Serve a chat, and yield a nursery for bots and the address."""
+    async with trio.open_nursery() as nursery:
+        start = partial(chat.serve, network=network, forever=True)
+        server = await nursery.start(start, address)
+        yield nursery, server.addresses[0]
+        nursery.cancel_scope.cancel()
+
+
+async def next_said(client: chat.Client, name: str) -> str:
+    with trio.fail_after(PATIENCE):
+        async for event in client:
+            if isinstance(event, Said) and event.name == name:
+                return event.text
+    raise AssertionError("the events ended")
+
+
+async def test_chat_commands_answers_what_it_knows(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    async with (
+        chat_of("localhost:22223", network) as (nursery, address),
+        chat.Client(address, name="ann", network=network) as ann,
+    ):
+        nursery.start_soon(partial(load("chat_commands").run, address, ["lobby"], network))
+        await trio.sleep(1)
+        await ann.say("lobby", "hello")
+        for command, reply in {
+            "!time": r"it is \d\d:\d\d:\d\d UTC",
+            "!roll 6": "ann rolls [1-6]",
+            "!roll x": "commands: .*",
+            "!help": "commands: !time, !roll SIDES, !find WORDS",
+            "!find hello": "ann: hello",
+            "!find nothing": "nobody has said that",
+        }.items():
+            await ann.say("lobby", command)
+            assert re.fullmatch(reply, await next_said(ann, "bot"))
+
+
+async def test_chat_logger_goes_on_where_it_was(autojump_clock: MockClock, tmp_path: Path) -> None:
+    network, file = MemoryNetwork(), tmp_path / "log"
+    run = partial(load("chat_logger").run, "localhost:22223", "lobby", str(file), network)
+    async with (
+        chat_of("localhost:22223", network),
+        chat.Client("localhost:22223", name="ann", network=network) as ann,
+    ):
+        await ann.say("lobby", "early")
+        for text in ("one", "two"):
+            with trio.move_on_after(5):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(run)
+                    await trio.sleep(1)
+                    await ann.say("lobby", text)
+                    # Its line breaks, and it hears what it missed.
+                    network.streams[-1].sever()
+                    await ann.say("lobby", f"while {text}")
+            await ann.say("lobby", f"after {text}")
+        past = [event.number async for event in ann.history("lobby", after=0)]
+    logged = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [one["text"] for one in logged if one["type"] == "said"] == [
+        "early", "one", "while one", "after one", "two", "while two",
+    ]  # fmt: skip
+    # Nothing is left out or doubled, to the moment when it was stopped.
+    numbers = [one["number"] for one in logged]
+    assert numbers == past[: len(numbers)]
+
+
+@pytest.mark.parametrize(
+    ("needs", "script", "asked", "name", "reply"),
+    [
+        (["sh", "nc", "jq"], "chat_uptime.sh", "!uptime", "uptime", ".*load average.*"),
+        (["node"], "chat_greeter.mjs", "hi", "greeter", "hello, bob"),
+    ],
+)
+async def test_a_bot_in_another_language_answers(
+    needs: list[str], script: str, asked: str, name: str, reply: str
+) -> None:
+    for program in needs:
+        if shutil.which(program) is None:
+            lacking(f"there is no {program}")
+    async with (
+        chat_of("127.0.0.1:0") as (nursery, address),
+        chat.Client(address, name="ann") as ann,
+    ):
+        host, _, port = address.rpartition(":")
+        command = [needs[0], str(EXAMPLES / script), host, port]
+        # In a group of its own, because a shell leaves the other programs of its pipe behind.
+        start = partial(trio.run_process, command, start_new_session=True, check=False)
+        bot = await nursery.start(start)
+        with trio.fail_after(PATIENCE):
+            async for event in ann:
+                if event.type == "joined":
+                    break
+        async with chat.Client(address, name="bob") as bob:
+            await bob.say("lobby", asked)
+            assert re.fullmatch(reply, await next_said(ann, name))
+        os.killpg(bot.pid, signal.SIGTERM)
+
+
+async def test_the_bot_in_node_quits_at_ctrl_c() -> None:
+    if shutil.which("node") is None:
+        lacking("there is no node")
+    async with (
+        chat_of("127.0.0.1:0") as (nursery, address),
+        chat.Client(address, name="ann") as ann,
+    ):
+        host, _, port = address.rpartition(":")
+        command = ["node", str(EXAMPLES / "chat_greeter.mjs"), host, port]
+        bot = await nursery.start(partial(trio.run_process, command))
+        with trio.fail_after(PATIENCE):
+            async for event in ann:
+                if event.type == "joined":
+                    bot.send_signal(signal.SIGINT)
+                if isinstance(event, Left):
+                    assert event.reason == "quit"
+                    break
+            assert await bot.wait() == 0

@@ -62,13 +62,13 @@ def test_every_notice_is_a_public_name() -> None:
     ("reason", "line"),
     [("two\nlines", b"error: two lines\n"), ("half \ud800", b"error: half ?\n")],
 )
-def test_a_reason_that_is_no_line_is_made_one(reason: str, line: bytes) -> None:
+def test_a_reason_that_is_not_a_line_is_made_one(reason: str, line: bytes) -> None:
     assert encode_notice(LineRejected(BadLine(reason, b""))) == line
 
 
 @pytest.mark.parametrize(
     "wrong", [None, 3, "server is full", b"error: x", ServerFull, BadLine("x", b"")]
 )
-def test_what_is_no_notice_is_refused_with_what_to_write_instead(wrong: object) -> None:
+def test_what_is_not_a_notice_is_refused_with_what_to_write_instead(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"notice must be a Notice: write ServerClosing\(\) or"):
         encode_notice(wrong)  # type: ignore[arg-type]

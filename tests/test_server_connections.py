@@ -144,7 +144,7 @@ async def test_lines_that_were_received_are_not_handed_out_after_a_close() -> No
     assert seen == ["one"]
 
 
-async def test_a_send_after_a_close_is_no_fault_of_the_handler(
+async def test_a_send_after_a_close_is_not_a_fault_of_the_handler(
     caplog: pytest.LogCaptureFixture, autojump_clock: trio.testing.MockClock
 ) -> None:
     events: list[ServerEvent] = []

@@ -217,7 +217,7 @@ async def test_a_handler_that_is_done_does_not_wait_for_ever_for_a_peer_that_nev
         assert trio.current_time() == pytest.approx(30)
 
 
-async def test_a_deadline_of_zero_is_no_deadline(autojump_clock: MockClock) -> None:
+async def test_a_deadline_of_zero_is_not_a_deadline(autojump_clock: MockClock) -> None:
     limits = Limits(login_timeout=0, idle_timeout=0, write_timeout=0, handshake_timeout=0)
 
     async def flood(connection: Connection) -> None:

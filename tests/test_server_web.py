@@ -119,7 +119,7 @@ async def test_frames_that_come_with_the_request_are_not_lost(network: MemoryNet
         assert await peer.lines() == ["EARLY"]
 
 
-async def test_a_request_smuggled_behind_the_upgrade_is_no_line(network: MemoryNetwork) -> None:
+async def test_a_request_smuggled_after_the_upgrade_is_not_a_line(network: MemoryNetwork) -> None:
     lines: list[str] = []
     events: list[ServerEvent] = []
     async with serving(lines.append, network=network, events=events):
@@ -141,7 +141,7 @@ async def test_a_request_smuggled_behind_the_upgrade_is_no_line(network: MemoryN
     "first",
     [page("POST / HTTP/1.1"), request(host="evil.example"), page(), page("GET /x HTTP/1.1")],
 )
-async def test_nothing_behind_an_answer_is_answered(first: bytes, network: MemoryNetwork) -> None:
+async def test_nothing_after_an_answer_is_answered(first: bytes, network: MemoryNetwork) -> None:
     lines: list[str] = []
     async with serving(lines.append, network=network):
         _, answer = await answer_to(first + request() + text("smuggled") + page(), network)
@@ -345,7 +345,7 @@ async def test_a_message_may_be_as_long_as_a_line_of_the_server(network: MemoryN
 # Pings
 
 
-async def test_pings_are_answered_in_order_also_behind_a_full_outbox(
+async def test_pings_are_answered_in_order_also_after_a_full_outbox(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     async def flood(connection: Connection) -> None:
@@ -376,7 +376,7 @@ async def test_pings_are_answered_in_order_also_behind_a_full_outbox(
 # The end
 
 
-async def test_a_drain_says_goodbye_with_1001_behind_everything_that_was_answered(
+async def test_a_drain_says_goodbye_with_1001_after_everything_that_was_answered(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     events: list[ServerEvent] = []
@@ -414,6 +414,9 @@ async def test_a_server_that_drains_answers_requests_until_it_has_ended(
             assert (await answer_to(request(), network))[0] == 503
             # Whoever sends nothing does not keep it.
             await network.connect(HOST)
+        # Whoever asks for its health leaves no line in the log.
+        refused = [event.reason for event in events if isinstance(event, Refused)]
+        assert refused == ["server is closing"]
         assert trio.current_time() < 5
         with pytest.raises(ConnectError, match="cannot connect"):
             await network.connect(HOST)
@@ -451,7 +454,7 @@ async def test_the_close_code_tells_why(
             assert await peer.closed() == code
 
 
-async def test_a_peers_goodbye_is_repeated_behind_the_answers_to_its_lines(
+async def test_a_peers_goodbye_is_repeated_after_the_answers_to_its_lines(
     network: MemoryNetwork,
 ) -> None:
     async with serving(shout, network=network):
@@ -503,3 +506,21 @@ async def test_a_peer_that_breaks_the_protocol_loses_nothing_of_what_it_was_sent
         assert await peer.closed() == 1003
         assert [bytes(frame.data) for frame in peer.frames] == [b"ONE\n"]
         below(peer).close()
+
+
+async def test_what_a_close_throws_away_is_not_read_as_frames_later() -> None:
+    network = MemoryNetwork()
+    (listener, _) = await network.listen("web:localhost:8080")
+    client = await network.connect(HOST)
+    await client.send_all(request())
+    stream = listener.accept_nowait()
+    await stream.do_handshake()  # type: ignore[attr-defined]
+    await read_head(client)
+    stream.discard_nowait()  # type: ignore[attr-defined]
+    # As if the beginning of a frame had been thrown away.
+    await client.send_all(b"\x02half of a frame")
+    assert await stream.receive_some() == bytes(16)
+    await client.aclose()
+    assert await stream.receive_some() == b""
+    await stream.aclose()
+    await listener.aclose()

@@ -279,7 +279,7 @@ async def test_an_answer_at_once_that_goes_wrong_is_left_to_the_handler(
 # What a peer or a drain does is no fault of a handler that reads the stream itself
 
 
-async def test_a_drain_that_interrupts_a_handler_at_its_stream_is_no_fault(
+async def test_a_drain_that_interrupts_a_handler_at_its_stream_is_not_a_fault(
     autojump_clock: trio.abc.Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[ServerEvent] = []

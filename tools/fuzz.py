@@ -1,6 +1,6 @@
 """Throw random cases at the code that reads a peer's input, and see that nothing breaks.
 
-    python tools/fuzz.py [decoder|calc|names|plain|text|all] [--cases 1000000] [--seed NUMBER]
+    python tools/fuzz.py [decoder|calc|names|plain|text|json|client|all] [--cases 1000] [--seed N]
 
 Each case follows from the seed and the number of the case alone. The first case that fails ends the
 script with status 1. Its seed and number are printed: `--seed NUMBER --first CASE --cases 1` runs
@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Hashable, Iterable
 from decimal import Decimal
+from pathlib import Path
 
 from trionet import BadLine, Line, LineDecoder, safe_text
 from trionet.abc import Box
@@ -39,6 +40,10 @@ from trionet.chat.events import Acted, Said
 from trionet.chat.requests import Act, Say
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
 from trionet.text.safe import REPLACEMENT, WHITE_SPACE
+
+sys.path.append(str(Path(__file__).parent.parent))
+
+from tools.fuzz_chat import fuzz_client, fuzz_json
 
 # Texts that have a meaning somewhere, so that random texts come close to what they must not be.
 PIECES = [
@@ -384,6 +389,8 @@ TARGETS: dict[str, Callable[[random.Random], None]] = {
     "names": fuzz_names,
     "plain": fuzz_plain,
     "text": fuzz_text,
+    "json": fuzz_json,
+    "client": fuzz_client,
 }
 
 

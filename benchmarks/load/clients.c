@@ -74,9 +74,7 @@ struct client *add_client(struct client *c)
     clients[n_clients++] = c;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &event);
-    char name[32];
-    int length = sprintf(name, "m%d\n", c->number);
-    memcpy(room(c, length), name, length);
+    greet(c);
     push(c);
     return c;
 }
@@ -97,7 +95,8 @@ static u64 count_lines(const char *data, size_t length)
     return lines;
 }
 
-/* Read the first line, which tells how many are here. Returns how many bytes it had. */
+/* Read the first line, which tells how many are here; in JSON the second. Returns how many bytes it
+   had. */
 static size_t welcome(struct client *c, const char *data, size_t length)
 {
     const char *end = memchr(data, '\n', length);
@@ -109,13 +108,31 @@ static size_t welcome(struct client *c, const char *data, size_t length)
     c->head[c->head_length] = 0;
     if (!end)
         return length;
-    const char *count = strchr(c->head, '(');
-    if (strncmp(c->head, "*** welcome", 11) || !count)
+    if (wire != PLAIN && !strncmp(c->head, "{\"type\":\"welcome\"", 17)) {
+        c->head_length = 0;
+        return piece + 1;
+    }
+    bool is_json = wire != PLAIN && !strncmp(c->head, "{\"type\":\"entered\"", 17);
+    const char *count = is_json ? strstr(c->head, "\"count\":") : strchr(c->head, '(');
+    if ((!is_json && strncmp(c->head, "*** welcome", 11)) || !count)
         fail("member %d: in place of a welcome: %s", c->number, c->head);
-    c->known = strtoul(count + 1, NULL, 10);
+    c->known = strtoul(count + (is_json ? 8 : 1), NULL, 10);
     members_known += c->known;
     n_welcomed++;
     return piece + 1;
+}
+
+/* Hear some bytes of lines. Returns the number of lines. */
+static u64 hear_piece(struct client *c, const char *data, size_t length)
+{
+    while (!c->known && length) {
+        size_t used = welcome(c, data, length);
+        data += used;
+        length -= used;
+    }
+    if (c->reader)
+        read_along(c->reader, data, length);
+    return count_lines(data, length);
 }
 
 /* Read once. Returns the number of lines, or -1 at the end of the input. */
@@ -130,16 +147,12 @@ static int64_t hear(struct client *c)
     if (!length)
         return -1;
     char *data = in;
-    if (!c->known) {
-        size_t used = welcome(c, data, length);
-        data += used;
-        length -= used;
-    }
-    u64 lines = count_lines(data, length);
+    size_t left = length;
+    u64 lines = 0;
+    for (size_t piece; left && (piece = next_piece(c, &data, &left)); data += piece, left -= piece)
+        lines += hear_piece(c, data, piece);
     c->heard += lines;
     lines_heard += lines;
-    if (c->reader)
-        read_along(c->reader, data, length);
     return lines;
 }
 

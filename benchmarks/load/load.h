@@ -14,13 +14,18 @@ typedef unsigned long long u64;
 
 struct reader;
 
+/* What is spoken: plain lines; JSON lines over TCP; the same over WebSockets. Whoever speaks JSON
+   gets its own messages too. */
+enum wire { PLAIN, JSON, WEB };
+
 struct client {
     int fd, number;
     bool talks, waits_to_write;
     u64 known;        /* members at its welcome, including itself; 0: not welcomed yet */
     u64 heard;        /* lines received since its welcome */
     u64 owed;         /* lines that it should have received */
-    u64 said;         /* messages sent so far */
+    u64 said;         /* messages sent so far of which it gets no copy of its own */
+    u64 number_said;  /* all messages sent so far */
     u64 began;        /* lines owed and messages sent when talking began */
     struct reader *reader;
     char *out;         /* output that the socket did not take */
@@ -28,6 +33,10 @@ struct client {
     int asked, answered;  /* calculator: operation to ask next, operation that is being answered */
     size_t answer_at;
     size_t head_length;
+    u64 frame_left;    /* WebSocket: bytes of the frame that are still to come */
+    int header_length; /* and what has come of the next one's header */
+    unsigned char header[10];
+    bool is_upgraded;  /* whether the answer to its request has come */
     char head[LINE];   /* the beginning of its incomplete first line */
 };
 
@@ -74,6 +83,14 @@ void talk(const char *command);
 void ping(const char *command);
 void calc(const char *command);
 
+/* frames.c */
+extern enum wire wire;
+void speak(const char *name);
+void greet(struct client *c);
+char *message_room(struct client *c, size_t length);
+size_t next_piece(struct client *c, char **data, size_t *length);
+
 /* main.c */
 extern struct sockaddr_in server;
+int server_port(void);
 extern pid_t server_pid;

@@ -1,6 +1,6 @@
 /* The load generator: all clients of one server, in one process and one epoll loop.
 
-       load HOST PORT SERVER_PID
+       load HOST PORT SERVER_PID [plain|json|web]
 
    It reads commands from standard input, one a line, `NAME key=value ...`, and answers each with
    one line of JSON. An error is {"error": "..."} and ends it.
@@ -14,7 +14,8 @@
        drink n= warmup= seconds=         count the lines that a firehose sends to n clients
        calc n= depth= warmup= seconds= cases=FILE
 
-   __main__.py does the same where there is no compiler; tests check that both answer the same.
+   __main__.py does the same where there is no compiler, but for json and web; tests check that both
+   answer the same. With json and web only join, talk and ping can be asked for.
 
    A message is in flight from when it is handed to its talker's socket until the last member that
    reads has it. `talk` keeps `flight` messages in flight, whatever the server does, and deals them
@@ -34,13 +35,17 @@
 struct sockaddr_in server;
 pid_t server_pid;
 
+int server_port(void) { return ntohs(server.sin_port); }
+
 int main(int argc, char **argv)
 {
     char command[2048];
-    if (argc != 4) {
-        fprintf(stderr, "load HOST PORT SERVER_PID\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "load HOST PORT SERVER_PID [plain|json|web]\n");
         return 2;
     }
+    if (argc == 5)
+        speak(argv[4]);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -20,12 +20,20 @@ static size_t filler_length;
 
 void say(struct client *c)
 {
-    char *line = room(c, 10 + filler_length + 1);
+    static const char begin[] = "{\"type\":\"say\",\"room\":\"lobby\",\"text\":\"", end[] = "\"}";
+    bool is_json = wire != PLAIN;
+    size_t around = is_json ? sizeof begin + sizeof end - 2 : 0;
+    char *line = message_room(c, around + 10 + filler_length + 1);
     char number[16];
-    sprintf(number, "%09u ", (unsigned)c->said++);
-    memcpy(line, number, 10);
-    memcpy(line + 10, filler, filler_length);
-    line[10 + filler_length] = '\n';
+    sprintf(number, "%09u ", (unsigned)c->number_said++);
+    c->said += !is_json;
+    if (is_json)
+        line = mempcpy(line, begin, sizeof begin - 1);
+    line = mempcpy(line, number, 10);
+    line = mempcpy(line, filler, filler_length);
+    if (is_json)
+        line = mempcpy(line, end, sizeof end - 1);
+    *line = '\n';
 }
 
 void fill(int size)
@@ -37,17 +45,27 @@ void fill(int size)
         filler[i] = 'a' + i % 26;
 }
 
-/* One line, `mNUMBER: NNNNNNNNN FILLER`, with its line end. */
+/* One line, `mNUMBER: NNNNNNNNN FILLER`, or a JSON object with both as its last fields. */
 static void check_line(struct reader *r, const char *line, size_t length)
 {
-    char *at;
-    long who = line[0] == 'm' ? strtol(line + 1, &at, 10) : -1;
-    if (who < 0 || who >= n_clients || at[0] != ':' || at[1] != ' ') {
+    static const char between[] = "\",\"text\":\"", before[] = "\"name\":\"m";
+    bool is_json = wire != PLAIN;
+    const char *end = line + length - (is_json ? 2 : 0), *name = line + 1;
+    char *at = NULL;
+    if (is_json) {
+        name = memmem(line, length, before, sizeof before - 1);
+        name = name ? name + sizeof before - 1 : NULL;
+    } else if (line[0] != 'm') {
+        name = NULL;
+    }
+    long who = name ? strtol(name, &at, 10) : -1;
+    const char *stop = is_json ? between : ": ";
+    if (who < 0 || who >= n_clients || strncmp(at, stop, strlen(stop))) {
         r->faults++;
         return;
     }
-    unsigned long number = strtoul(at + 2, &at, 10);
-    if (number != r->next[who] || *at != ' ' || line + length - at - 1 != (long)filler_length ||
+    unsigned long number = strtoul(at + strlen(stop), &at, 10);
+    if (number != r->next[who] || *at != ' ' || end - at - 1 != (long)filler_length ||
         memcmp(at + 1, filler, filler_length))
         r->faults++;
     r->next[who] = number + 1;
@@ -83,7 +101,7 @@ static void read_all_of(struct client *c)
     struct reader *r = c->reader = calloc(1, sizeof *r);
     r->next = calloc(n_clients, sizeof *r->next);
     for (int i = 0; i < n_clients; i++)
-        r->next[i] = clients[i]->said;
+        r->next[i] = clients[i]->number_said;
     checked[n_checked++] = c;
 }
 

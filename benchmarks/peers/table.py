@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,37 @@ CALC = (
     Peer(name="handler", label="trionet, async function", command=_python("calc_handler")),
 )
 
-LABELS: Mapping[str, str] = {peer.name: peer.label for peer in (*CALC, *CHAT)}
+# The chat, spoken with in three ways. The WebSocket is the last, so that it can be compared.
+JSON_LINES, PLAIN_LINES = "json", "plain"
+_CHAT_WEB = _trionet(
+    *("chat", "serve", ANY_PORT, "--web", ANY_PORT, "--quiet", "--forever"),
+    *("--rate", "0", "--max-clients", "0", "--max-per-address", "0"),
+)
+
+
+def _ws(_builds: Builds) -> list[str]:
+    node = shutil.which("node")
+    if node is None:
+        raise Unavailable("node is not installed")
+    found = subprocess.run([node, "-e", "require('ws')"], capture_output=True, check=False)
+    if found.returncode:
+        raise Unavailable("ws is not installed (npm install ws)")
+    return [node, str(HERE / "chat_ws.js"), ANY_PORT]
+
+
+WEB = (
+    Peer(name=PLAIN_LINES, label="trionet, plain lines over TCP", command=_CHAT_WEB),
+    Peer(name=JSON_LINES, label="trionet, JSON lines over TCP", command=_CHAT_WEB),
+    Peer(name=TRIONET, label="trionet", command=_CHAT_WEB),
+    Peer(
+        name="websockets",
+        label="websockets on asyncio",
+        command=_python("chat_websockets", "websockets"),
+    ),
+    Peer(name="ws", label="Node ws", command=_ws),
+)
+
+LABELS: Mapping[str, str] = {peer.name: peer.label for peer in (*WEB, *CALC, *CHAT)}
 
 
 def chosen(peers: Iterable[Peer], names: Iterable[str] | None) -> list[Peer]:

@@ -246,7 +246,7 @@ class Framing(Protocol):
         """Do the same for lines in pieces, without joining them; ``None``: it cannot be done."""
 
     def end_from(self, block: bytes, begin: int, at: int, /) -> int:
-        """Return the first end at `at` or behind it."""
+        """Return the first end at `at` or after it."""
 
     def last_end(self, block: bytes, begin: int, most: int, /) -> int:
         """Return the last end within `most` bytes from `begin`, or else the first end."""

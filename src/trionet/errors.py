@@ -18,6 +18,7 @@
     ├── trionet.calc.NotServed          a calculator server does not serve this client
     ├── trionet.chat.NameRefused        a name that nobody can have here
     │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
+    ├── trionet.chat.PasswordWanted     a chat that a client knows no password of, or a wrong one
     ├── trionet.chat.HistoryError       a file that no history is kept in
     ├── trionet.chat.RequestRefused     a request of a client that the chat's server refused
     └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read

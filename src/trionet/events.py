@@ -16,7 +16,7 @@ from trionet.kinds import check_kinds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A connection is being served.
+    """A connection is being served: it was accepted, and its handshake, if it has one, is made.
 
     Attributes:
         id: the connection's number: 1, 2, 3 and so on at one server, with the refused ones.
@@ -40,7 +40,8 @@ class Refused:
     Attributes:
         id: the connection's number, see `Opened`.
         peer: the peer's display address.
-        reason: why, in the words of the `trionet.Notice` that the peer was told.
+        reason: why, in the words of the `trionet.Notice` that the peer was told; or
+            ``no handshake: WHY``, where a handshake (TLS, a request for a WebSocket) has failed.
     """
 
     id: int

@@ -147,8 +147,8 @@ class Limits:
         rate: lines a second that one peer may send in the long run; 0: any number. A peer that
             sends more is not read from for a while, and so its own kernel slows it down.
         burst: lines that one peer may send at once, with `rate`.
-        handshake_timeout: for the TLS handshake (10 s: several round trips around the world and
-            a busy server); 0: no limit.
+        handshake_timeout: for the TLS handshake and a browser's request (10 s: several round trips
+            around the world and a busy server); 0: no limit.
         login_timeout: until the first whole line has come or, in a service that identifies its
             peers (`trionet.serve`), until it has identified this one. Then the peer is told and
             closed. 0: no limit. Off by default, because not every service waits for a line.

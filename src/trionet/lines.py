@@ -74,7 +74,7 @@ class LineDecoder:
         gave_up: whether the decoder has given up, because the peer sent no end of line.
         max_line: as given. It may be changed at any time, for lines that have not come out yet.
         held: the received bytes of which something is still to be taken. What was taken already
-            may stand in front of it: bytes are dropped only when all have been taken. Empty: there
+            may stand before it: bytes are dropped only when all have been taken. Empty: there
             is nothing to take.
 
     A `LineUnending` is always the last line: whatever is fed after it is dropped.
@@ -113,7 +113,7 @@ class LineDecoder:
 
     @property
     def rest(self) -> bytes:
-        """The unfinished line behind the last one taken; empty while a line is being skipped."""
+        """The unfinished line after the last one taken; empty while a line is being skipped."""
         return b"" if self._rest is None else bytes(self._rest)
 
     @property

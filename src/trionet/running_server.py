@@ -28,6 +28,8 @@ import trio
 
 from trionet.abc import AnswersWhileDraining, Listener, TurnsAway
 from trionet.checks import check_choice, check_flag, check_limits, check_seconds
+from trionet.connection.accepting import Accepting
+from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
@@ -123,13 +125,14 @@ class Server:
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
         self._ids = itertools.count(1)
-        self._deadlines = Deadlines()
+        self._faults = faults
+        self._deadlines = Deadlines(faults)
         self._deferred = DeferredSends()
         self._readiness: Readiness | None = None
         self._places = Places(limits)
         self._totals = Totals()
         self._lingerers = Lingerers()
-        self._turning_away = TurningAway(limits, self._lingerers)
+        self._turning_away = TurningAway(limits, self._lingerers, faults)
         self._lifetimes = Lifetimes(
             handler,
             limits,
@@ -138,6 +141,7 @@ class Server:
             self._lingerers,
             self._totals,
             report=self._report,
+            faults=faults,
         )
         self._draining = trio.Event()
         self._drain_by = math.inf
@@ -240,8 +244,8 @@ class Server:
                         nursery.start_soon(self._answer_while_draining, answering)
                         if self._on_drain is not None:
                             self._on_drain()
-                        for connection in self._places.connections:
-                            connection.lines.stop()
+                        for connection in [*self._places.connections]:
+                            self._end_input(connection)
                         self._inputs_ended.set()
                 finally:
                     answering.cancel()
@@ -249,6 +253,16 @@ class Server:
         finally:
             self._inputs_ended.set()
             self._ended.set()
+
+    def _end_input(self, connection: Connection) -> None:
+        try:
+            connection.lines.stop()
+        except Exception as error:
+            self._report_fault(error, connection.stream)
+
+    def _report_fault(self, error: Exception, stream: object) -> None:
+        """Log a fault of a stream that is somebody's own."""
+        self._faults.report(error, type(stream), FAULT_OF_STREAM, stream)
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
         """Run what the handlers need for as long as there are any."""
@@ -284,7 +298,11 @@ class Server:
             self._turn_queues_away(handlers)
         finally:
             others = [one for one in self._listeners if not hasattr(one, "begin_drain")]
-            await close_all(others if self._draining.is_set() else self._listeners)
+            try:
+                await close_all(others if self._draining.is_set() else self._listeners)
+            except Exception as error:
+                # Those who are being served have nothing to do with it.
+                self._faults.report(error, close_all, "a listener could not be closed")
 
     async def _answer_while_draining(self, scope: trio.CancelScope) -> None:
         """Go on answering requests, about how the server is among others, until it has ended."""
@@ -295,22 +313,24 @@ class Server:
                         nursery.start_soon(self._answer_all, listener, nursery)
 
     async def _answer_all(self, listener: Listener, nursery: trio.Nursery) -> None:
+        accepting = Accepting(listener, self._faults)
         try:
             while True:
-                self._turn_away(await listener.accept(), ServerClosing(), nursery)
+                self._turn_away(await accepting.accept(), ServerClosing(), nursery)
         finally:
             await close_all([listener])
 
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
+        accepting = Accepting(listener, self._faults)
         while True:
-            stream = await listener.accept()
+            stream = await accepting.accept()
             await self._wait_vacancy(stream, handlers)
             self._begin(stream, handlers)
             with suppress(trio.WouldBlock):
                 for _ in range(_ACCEPTS_AT_ONCE):
                     if self._places.are_taken and self._when_full is WhenFull.WAIT:
                         break
-                    self._begin(listener.accept_nowait(), handlers)
+                    self._begin(accepting.accept_nowait(), handlers)
 
     async def _wait_vacancy(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         if self._when_full is WhenFull.REFUSE:
@@ -323,6 +343,12 @@ class Server:
 
     def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         """Serve a connection, or turn it away, in a task of its own."""
+        try:
+            self._serve(stream, handlers)
+        except Exception as error:
+            self._close_faulty(error, stream, handlers)
+
+    def _serve(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         if self._places.are_taken:
             self._turn_away(stream, ServerFull(), handlers)
             return
@@ -360,21 +386,31 @@ class Server:
     def _turn_queues_away(self, handlers: trio.Nursery) -> None:
         """Answer the connections in the kernel's queues: closing a listener would reset them."""
         for listener in self._listeners:
-            with suppress(trio.WouldBlock, trio.ClosedResourceError, OSError):
+            with suppress(trio.WouldBlock, trio.ClosedResourceError):
+                accepting = Accepting(listener, self._faults)
                 while True:
-                    self._turn_away(listener.accept_nowait(), ServerClosing(), handlers)
+                    self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
 
     def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
         number = next(self._ids)
-        peer = peer_of(stream, number)
-        refused = Refused(id=number, peer=peer, reason=notice.reason)
-        self._turning_away.start(
-            handlers,
-            stream,
-            answer=self._notices_of(stream)(notice),
-            peer=peer,
-            report=partial(self._report, refused),
-        )
+        try:
+            peer = peer_of(stream, number)
+            refused = Refused(id=number, peer=peer, reason=notice.reason)
+            self._turning_away.start(
+                handlers,
+                stream,
+                answer=self._notices_of(stream)(notice),
+                peer=peer,
+                report=partial(self._report, refused),
+            )
+        except Exception as error:
+            self._close_faulty(error, stream, handlers)
+
+    def _close_faulty(
+        self, error: Exception, stream: trio.abc.Stream, handlers: trio.Nursery
+    ) -> None:
+        self._report_fault(error, stream)
+        handlers.start_soon(close_whatever_happens, stream, self._faults)
 
     def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
         return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice

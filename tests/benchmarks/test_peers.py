@@ -16,7 +16,7 @@ import pytest
 from benchmarks import processes
 from benchmarks.builds import Builds, Unavailable
 from benchmarks.parts.calc import write_cases
-from benchmarks.peers.table import ANY_PORT, CALC, CHAT, LIMIT, TRIONET, Peer
+from benchmarks.peers.table import ANY_PORT, CALC, CHAT, LIMIT, TRIONET, WEB, Peer
 from benchmarks.processes import Failed, Load, ServerProcess
 from needs import lacking
 
@@ -195,6 +195,35 @@ def test_the_load_generator_counts_what_a_chat_server_does(
         assert (drained["told"], drained["closed"]) == (7, 7)
         assert 0 < drained["told_seconds"] <= drained["closed_seconds"]
         assert server.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("peer", WEB, ids=lambda peer: peer.name)
+def test_the_load_generator_counts_what_a_server_for_browsers_does(
+    stack: ExitStack, builds: Builds, peer: Peer
+) -> None:
+    wire = {"plain": "plain", "json": "json"}.get(peer.name, "web")
+    if peer.name == "ws":
+        try:
+            peer.command(builds)
+        except Unavailable as reason:
+            # Neither pip nor Debian has it.
+            pytest.skip(str(reason))
+    server = start(stack, peer, builds)
+    try:
+        load = Load(server, builds, wire=wire, second=peer.name == TRIONET)
+    except Unavailable as reason:
+        lacking(str(reason))
+    stack.enter_context(load)
+    assert load.ask("join", n=6, group=2, limit=TIMEOUT)["members"] == 6
+    for size in (32, 512):
+        talked = load.ask(
+            "talk", talkers=2, flight=8, size=size, warmup=0, seconds=0.05, patience=TIMEOUT
+        )
+        assert talked["messages"] > 0
+        assert 0 < talked["deliveries"] <= 6 * talked["messages"]
+        assert (talked["missing"], talked["faults"], talked["one_order"]) == (0, 0, True)
+    assert load.ask("join", n=1, group=1, limit=TIMEOUT)["members"] == 7
+    assert load.ask("ping", count=5, warmup=1, size=32, limit=TIMEOUT)["count"] == 5
 
 
 def test_the_load_generator_compares_each_reply(

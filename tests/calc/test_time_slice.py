@@ -204,7 +204,7 @@ async def test_answers_keep_the_order_of_the_lines_whatever_they_cost(
         await ann.expect_end()
 
 
-async def test_an_answer_does_not_wait_for_a_costly_line_behind_it(
+async def test_an_answer_does_not_wait_for_a_costly_line_after_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     shown: list[str] = []

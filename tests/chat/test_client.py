@@ -105,7 +105,7 @@ def test_as_text_makes_any_line_a_message(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["hello", " /who", "Q", "q q", ""])
-def test_as_text_leaves_a_line_that_is_no_command_unchanged(line: str) -> None:
+def test_as_text_leaves_a_line_that_is_not_a_command_unchanged(line: str) -> None:
     assert as_text(line) == line
 
 

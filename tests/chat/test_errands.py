@@ -152,7 +152,26 @@ async def test_a_terminal_is_shown_what_was_said_with_the_time(
         await bob.expect("error: /history takes a number from 1 to 200")
 
 
-async def test_lines_behind_an_errand_wait_for_it_and_answers_stay_in_order(
+async def test_a_terminal_is_shown_all_that_it_asks_for_however_long(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with served() as room:
+        ann, _ = await room.join("Ann")
+        texts = [f"{number:03} {'x' * 3_900}" for number in range(210)]
+        for text in texts:
+            await ann.request("say", room="lobby", text=text)
+            await ann.expect("said", text=text)
+        await ann.ask("remove", room="lobby", number=150)
+        bob = await room.plain("Bob", "/history 200")
+        await bob.receive()
+        # A terminal has no words for the removal.
+        shown = [await bob.receive() for _ in range(199)]
+        left = [text for number, text in enumerate(texts, 2) if number != 150]
+        assert [line[8:] for line in shown[:-1]] == [f"Ann: {text}" for text in left[-198:]]
+        assert shown[-1][8:] == "*** Bob joined (2 here)"
+
+
+async def test_lines_after_an_errand_wait_for_it_and_answers_stay_in_order(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with served() as room:

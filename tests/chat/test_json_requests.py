@@ -49,6 +49,11 @@ MEANINGS: list[tuple[dict[str, Any], Request]] = [
             "Ann", hold=True, token="t", seen={"lobby": 41, "@": 3}, epoch="e", password="p"
         ),
     ),
+    ({"type": "login", "name": "Ann", "seen": {}}, LogIn("Ann", seen={})),
+    (
+        {"type": "login", "name": "Ann", "seen": {"lobby": 2**53, "x": 0}},
+        LogIn("Ann", seen={"lobby": 2**53, "x": 0}),
+    ),
     ({"type": "say", "room": "lobby", "text": "hello"}, Say("hello", "lobby")),
     ({"type": "act", "room": "lobby", "text": "waves"}, Act("waves", "lobby")),
     ({"type": "tell", "to": "Bob", "text": "psst"}, Tell("Bob", "psst")),
@@ -145,7 +150,7 @@ def test_a_blank_line_means_nothing(line: str) -> None:
         '{"type":"say","room":"lobby","text":"\\ud800\\u0041"}',
     ],
 )  # fmt: skip
-def test_what_is_no_json_object_is_bad_json_without_an_id(line: str) -> None:
+def test_what_is_not_a_json_object_is_bad_json_without_an_id(line: str) -> None:
     for by_stranger in (False, True):
         found = mistake(line, by_stranger=by_stranger)
         assert (found.code, found.id) == ("bad-json", None)
@@ -193,6 +198,8 @@ def test_an_object_without_a_type_or_with_a_strange_one() -> None:
         {"type": "login", "name": "Ann", "hold": 1},
         {"type": "login", "name": "Ann", "token": 1},
         {"type": "login", "name": "Ann", "epoch": 1},
+        {"type": "login", "name": "Ann", "seen": {"lobby": -1}},
+        {"type": "login", "name": "Ann", "seen": {"@": -(2**53)}},
         {"type": "login", "name": "Ann", "seen": [1]},
         {"type": "login", "name": "Ann", "seen": {"lobby": "1"}},
         {"type": "login", "name": "Ann", "seen": {"lobby": 1.0}},

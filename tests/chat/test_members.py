@@ -5,7 +5,6 @@ from __future__ import annotations
 from state_machine import token
 from trionet.chat.members import Claim, Members
 from trionet.chat.operations import UniqueName
-from trionet.chat.receipts import Receipts
 
 ANN = UniqueName("Ann", "ann", ("ann", "arm"))
 BOB = UniqueName("Bob", "bob", ("bob",))
@@ -33,27 +32,22 @@ def test_most_members_have_nothing_to_come_back_with() -> None:
     members = Members()
     bob = members.add(BOB, HERE, None)
     assert bob.claim is None
-    assert bob.receipts is None
-    assert bob.again("hi", 1) is None
+    assert not bob.holds
     assert bob.token == b""
     ann = members.add(ANN, HERE, Claim(token(7)))
     assert ann.token == token(7)
-    assert ann.receipts is None
-    members.hold(ann, True)
-    receipts = ann.receipts
-    assert receipts == Receipts()
-    # It goes on holding with what it has.
-    members.hold(ann, True)
-    assert ann.receipts is receipts
-    members.hold(ann, False)
-    assert ann.receipts is None
+    assert not ann.holds
+    members.hold(ann, hold=True)
+    assert ann.holds
+    members.hold(ann, hold=False)
+    assert not ann.holds
     assert ann.token == token(7)
 
 
 def test_a_dump_brings_back_who_was_there() -> None:
     members = Members()
     members.remove(members.add(BOB, HERE, None))
-    ann = members.add(ANN, HERE, Claim(token(7), Receipts()))
+    ann = members.add(ANN, HERE, Claim(token(7), hold=True))
     other = Members.load(members.dump())
     assert other.by_number == {2: ann}
     assert other.with_token(token(7)) == other.by_key["ann"] == ann

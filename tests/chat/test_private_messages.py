@@ -46,7 +46,10 @@ def test_messages_end_with_holding_and_with_their_member_and_the_numbers_go_on()
     one = Machine()
     ann, bob = one.log_in("Ann"), one.hold("Bob")
     one.do(op.Tell(ann, "Bob", "bob", "one"))
-    one.resume(bob, hold=False)
+    # Whoever does not hold any more is told now, or never.
+    logged_in = one.resume(bob, hold=False)[-1]
+    assert isinstance(logged_in, ev.LoggedIn)
+    assert logged_in.private == [told(1, "one")]
     assert one.state.private_of(bob) == []
     one.do(op.Tell(ann, "Bob", "bob", "two"))
     one.resume(bob, hold=True)

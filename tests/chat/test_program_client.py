@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ import trio.testing
 import trionet
 from trionet import ConnectError, ConnectionLost
 from trionet.chat import Client, NameRefused, NameTaken, RequestRefused, client_events, serve
-from trionet.testing import Link, MemoryNetwork
+from trionet.testing import Link, MemoryNetwork, ScriptedServer
 
 ADDRESS = "localhost:22223"
 
@@ -35,10 +36,8 @@ async def network(autojump_clock: object) -> AsyncIterator[MemoryNetwork]:
 
 
 def cut(network: MemoryNetwork) -> None:
-    """Break the newest connection: both ends lose what they have not read."""
-    stream = network.streams[-1]
-    stream._in.destroy()
-    stream._out.destroy()
+    """Break the newest connection."""
+    network.streams[-1].sever()
 
 
 async def next_of(client: Client, *types: str) -> Any:
@@ -145,7 +144,7 @@ async def test_many_tasks_get_their_own_receipts(
     assert len({*receipts}) == 200
 
 
-async def test_leaving_quits_and_is_no_lost_line(
+async def test_leaving_quits_and_is_not_a_lost_line(
     network: MemoryNetwork, autojump_clock: object
 ) -> None:
     async with Client(ADDRESS, name="bob", network=network) as bob:
@@ -189,6 +188,9 @@ async def test_a_client_comes_back_after_a_restart_and_goes_on(autojump_clock: o
             scope = await nursery.start(_in_scope, start)
             assert (await ann.say("builds", "back")).text == "back"
             assert [*ann.rooms] == ["lobby", "builds"]
+            with trio.fail_after(60):
+                missed = [await next_of(ann, "missed") for _ in range(2)]
+            assert [one.room for one in missed] == ["lobby", "builds"]
         scope.cancel()
 
 
@@ -213,6 +215,30 @@ async def test_a_server_of_another_protocol_is_told(autojump_clock: object) -> N
             async with Client(ADDRESS, name="ann", network=network):
                 pass
         nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_of_another_kind_is_told(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+
+    async def answer(server: ScriptedServer) -> None:
+        peer = await server.accept()
+        login, ping = [json.loads(await peer.receive()) for _ in range(2)]
+        welcome = {"type": "welcome", "name": "ann", "token": "t", "epoch": "e", "resumed": False}
+        entered = {"type": "entered", "room": "lobby", "topic": "", "members": ["ann"]}
+        for event in (welcome, {**entered, "count": 1, "last": 0}):
+            await peer.send(json.dumps({**event, "re": login["id"]}))
+        await peer.send(json.dumps({"type": "pong", "re": ping["id"]}))
+        asked = json.loads(await peer.receive())
+        await peer.send(json.dumps({"type": "pong", "re": asked["id"]}))
+
+    async with ScriptedServer(network, ADDRESS) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(answer, server)
+        with trio.fail_after(60):
+            async with Client(ADDRESS, name="ann", network=network) as ann:
+                with pytest.raises(
+                    ConnectionLost, match="does not speak this protocol: a pong for a join"
+                ):
+                    await ann.join("builds")
 
 
 async def test_a_connection_cut_twenty_times_loses_and_doubles_nothing(
@@ -323,3 +349,56 @@ async def test_each_pause_is_told_with_its_length_and_reason(autojump_clock: obj
     [(seconds, why)] = pauses
     assert 0.18 < seconds < 0.32
     assert why == "the server closed the connection"
+
+
+async def test_a_fault_of_a_callback_is_not_lost_among_the_tasks_it_cancels(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    def fail(seconds: float, why: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with (
+            Client(ADDRESS, name="ann", network=network, on_pause=fail),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+            cut(network)
+
+
+async def test_what_the_block_raises_is_raised_by_itself_and_a_cancellation_as_it_is(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    with trio.move_on_after(1) as scope:
+        async with (
+            Client(ADDRESS, name="ann", network=network),
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(2):
+                nursery.start_soon(trio.sleep_forever)
+    assert scope.cancelled_caught
+    with trio.CancelScope() as scope, pytest.raises(ZeroDivisionError):
+        async with Client(ADDRESS, name="ann", network=network):
+            scope.cancel()
+            raise ZeroDivisionError
+
+
+async def test_a_loop_over_the_past_may_be_left_in_any_way(
+    network: MemoryNetwork, autojump_clock: object
+) -> None:
+    async with Client(ADDRESS, name="ann", network=network) as ann:
+        for _ in range(5):
+            await ann.say("lobby", "x")
+        async for newest in ann.history("lobby"):
+            assert newest.number == 6
+            break
+        async with aclosing(ann.history("lobby", after=2)) as past:
+            assert (await anext(past)).number == 3
+        assert [one async for one in past] == []
+        between = [one.number async for one in ann.history("lobby", after=2, before=5)]
+        assert between == [3, 4]
+        wrong: list[dict[str, Any]] = [{"after": "2"}, {"before": 2.5}, {"after": True}]
+        for arguments in wrong:
+            with pytest.raises(TypeError):
+                ann.history("lobby", **arguments)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state_machine import Machine, rename, token
 from trionet.chat import events as ev
 from trionet.chat import operations as op
-from trionet.chat.receipts import MOST
+from trionet.chat import receipts
+from trionet.chat.receipts import MOST, Receipt, Receipts
 
 ANN = token(1)
 
@@ -156,6 +159,48 @@ def test_the_receipts_of_a_member_are_bounded_in_bytes() -> None:
     finally:
         tracemalloc.stop()
     assert taken < 40 * 1024, f"{MOST} receipts take {taken} bytes"
+
+
+def keep(receipts: Receipts, member: int, id_: int | str) -> None:
+    receipts.keep(member, id_, Receipt("said", 1, 1_750_000_000_000, "Ann", "lobby"))
+
+
+def test_the_receipts_of_all_members_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "BYTES_IN_ALL", 10_000)
+    all_ = Receipts()
+    for id_ in range(20):
+        for member in (1, 2, 3):
+            keep(all_, member, id_)
+    assert all_.size <= 10_000
+    # Whoever got one last is the last to lose any.
+    for id_ in range(100, 200):
+        keep(all_, 2, id_)
+    assert all_.size <= 10_000
+    again = [all_.again(2, ANN, "hi", id_) is not None for id_ in range(100, 200)]
+    assert again.count(True) > 40
+    assert again == sorted(again)
+    assert all_.again(1, ANN, "hi", 19) is None
+    for member in (1, 2, 3):
+        all_.forget(member)
+    assert all_.size == 0
+
+
+@pytest.mark.parametrize("length", [0, 8, 36, 64])
+def test_receipts_take_no_more_than_they_are_counted_as(length: int) -> None:
+    all_, members = Receipts(), 50
+    # Some ids are numbers, as they are for most, so that no dictionary is one of texts alone.
+    ids = [number if not length else f"{number:0{length}}" for number in range(10**7, 10**7 + 150)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for id_ in ids:
+            for member in range(members):
+                keep(all_, member, int(id_) + 0 if not length else "".join(list(str(id_))))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert all_.size * 0.8 < taken < all_.size * 1.03
 
 
 @settings(deadline=None)

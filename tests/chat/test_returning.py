@@ -327,7 +327,7 @@ async def test_at_either_limit_the_one_who_is_held_longest_leaves(
         await ann.expect_quiet()
 
 
-async def test_an_unfit_name_is_no_error_with_a_valid_token(
+async def test_an_unfit_name_is_not_an_error_with_a_valid_token(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with served() as room:

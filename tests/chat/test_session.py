@@ -452,3 +452,17 @@ def test_members_who_ask_at_the_same_time_get_the_same_event_object() -> None:
     assert one[2] is one[3]
     bob.say("q")
     assert ann.say("/who")[-1] == "*** 1 here: Ann"
+
+
+@pytest.mark.parametrize("wrong", [3, None, b"hello"])
+def test_what_is_no_line_is_refused_and_the_session_goes_on(wrong: object) -> None:
+    room = Switchboard(PromptHub())
+    ann = member(room, "Ann")
+    for session in (ann.session, Peer(room).session):
+        with pytest.raises(TypeError, match="line must be a text"):
+            session.receive(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="lines must be a"):
+            session.receive_batch("hello")  # type: ignore[arg-type]
+    bob = member(room, "Bob")
+    ann.say("hello")
+    assert bob.say()[-1] == "Ann: hello"

@@ -332,12 +332,13 @@ def check(state: State) -> None:
         assert state.find_member(member.name.key) is member
         # A member has a connection or is held, and is held only if it asked for it.
         assert bool(member.connections) is (member.id not in state._held.until)
-        assert member.connections or member.receipts is not None
+        assert member.connections or member.holds
         if member.token:
             assert state._members.with_token(member.token) is member
         kept = [told.number for told in state.private_of(member.id)]
         assert kept == [*range(member.told - len(kept) + 1, member.told + 1)]
-        assert member.receipts is not None or not kept
+        assert member.holds or not kept
+        assert member.holds or member.id not in state._receipts._shares
     assert set(state._held.until) <= set(state.members)
     keys = [member.name.key for member in state.members.values()]
     assert len(set(keys)) == len(keys)
@@ -383,3 +384,13 @@ def test_the_numbers_of_a_room_grow_and_its_counts_are_right(
 
 def test_the_lobbys_name_is_what_it_would_be_read_as() -> None:
     assert parse_room("Lobby") == LOBBY_NAME
+
+
+def test_what_is_no_operation_is_refused_and_changes_nothing() -> None:
+    state = State()
+    for number, operation in enumerate((3, "say", ev.Held(1)), start=1):
+        with pytest.raises(TypeError, match=r"must be one of trionet\.chat\.operations"):
+            state.apply(op.Entry("local", number, 0, [operation]))  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="entry must be an Entry"):
+        state.apply(op.Say(1, "lobby", ["hello"], None))  # type: ignore[arg-type]
+    assert not state.members

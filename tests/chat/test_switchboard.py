@@ -21,6 +21,8 @@ from trionet.chat import (
     plain,
 )
 from trionet.chat.answers import Closing, Helped, Mistaken, Own, Present
+from trionet.chat.operations import KeptRoom, Restore
+from trionet.chat.room_names import parse_room
 
 Entry = tuple[str, object, object]
 
@@ -444,6 +446,23 @@ def test_a_member_with_receipts_gets_its_own_copy_where_it_gave_an_id() -> None:
         ("tell", ann.box, Own(gone)),
         ("unsubscribe", ann.box, "lobby"),
     ]
+
+
+def test_an_epoch_that_begins_is_told_to_all_with_the_numbers_from_which_rooms_go_on() -> None:
+    hub = ListedHub()
+    board = Switchboard(hub, state=State(epoch="old"))
+    ann = enter(board, '{"type": "login", "name": "Ann", "rooms": ["lobby", "builds"]}')
+    hub.take()
+    lobby = KeptRoom(parse_room("lobby"), 50, "", 0)
+    board.append(Restore("new", (lobby,), 60))
+    assert hub.take() == [
+        ("publish", None, answers.EpochChanged("new", {"lobby": 50, "builds": 2}))
+    ]
+    ann.receive('{"type": "say", "room": "builds", "text": "a"}')
+    assert hub.take() == [("publish", None, events.Said("builds", 3, 0, 1, "Ann", ["a"]))]
+    # The same epoch begins once.
+    board.append(Restore("new", (), 0))
+    assert hub.take() == []
 
 
 def test_the_next_deadline_is_told_when_it_changes() -> None:

@@ -271,7 +271,7 @@ async def test_an_event_that_a_format_cannot_encode_is_left_out_and_logged_once(
 
 
 @pytest.mark.parametrize("wrong", [0, "json", object()])
-async def test_an_object_that_is_no_wire_format_is_refused_at_the_call(wrong: Any) -> None:
+async def test_an_object_that_is_not_a_wire_format_is_refused_at_the_call(wrong: Any) -> None:
     message = f"such as trionet.chat.plain: {wrong!r} has no function decode_login"
     with pytest.raises(TypeError, match=re.escape(message)):
         await serve(LOOPBACK, format=wrong)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trionet.chat.events import Acted, Joined, Left, Removed, RoomEvent, Said, TopicSet
-from trionet.chat.history.opening import HistoryError
+from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.store import Store
 from trionet.chat.history.upkeep import Selection, back_up, select
 from trionet.cli.history_file import parse_since
@@ -256,7 +256,7 @@ def test_a_time_without_a_zone_is_utc(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "10", "-1s", "1y", "yesterday"])
-def test_anything_else_is_no_time(text: str) -> None:
+def test_anything_else_is_not_a_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: write 90s, 10m, 2h, 3d or"):
         parse_since(text)
 

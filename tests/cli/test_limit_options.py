@@ -98,7 +98,7 @@ def test_a_new_row_of_the_table_refuses_what_is_out_of_bounds() -> None:
     assert calls == []
 
 
-def test_a_limit_that_is_no_field_of_the_limits_is_handed_over_by_itself() -> None:
+def test_a_limit_that_is_not_a_field_of_the_limits_is_handed_over_by_itself() -> None:
     _, calls = invoke("--backlog", "5", table=(BACKLOG,))
     assert calls == [{"loud": False, "limits": Limits(max_clients=7), "backlog": 5}]
 

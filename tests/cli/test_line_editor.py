@@ -454,7 +454,7 @@ async def test_lines_pasted_after_the_name_are_said(programs: Programs) -> None:
     await bob.expect("Ann: hello", "Ann: q")
 
 
-async def test_a_pasted_q_with_lines_behind_it_does_not_end_the_session(programs: Programs) -> None:
+async def test_a_pasted_q_with_lines_after_it_does_not_end_the_session(programs: Programs) -> None:
     _, address = await start_calculator(programs, "--quiet")
     ann = await calculate(programs, address)
     told = "a q within a paste does not end the session: it was skipped"

@@ -210,7 +210,7 @@ def test_a_server_works_with_all_limits_at_their_least_or_most(
 
 
 # Any text can be one.
-PATHS_AND_NAMES = ("--name", "--ca", "--tls-cert", "--tls-key", "--history")
+PATHS_AND_NAMES = ("--name", "--ca", "--tls-cert", "--tls-key", "--history", "--password-file")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_no_terminal_breaks_a_wide_character(
         ([60], 0, 19, 0),
     ],
 )
-def test_a_cursor_behind_blanks_may_move_to_the_end_of_the_text(
+def test_a_cursor_after_blanks_may_move_to_the_end_of_the_text(
     widths: list[int], blank: int, column: int, more: int
 ) -> None:
     rows = [[1] * width for width in widths]

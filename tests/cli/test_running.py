@@ -37,7 +37,7 @@ from trionet.program import signals
 from trionet.program.console import open_console
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
-from trionet.text import safe, sequences
+from trionet.text import sequences
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 
@@ -293,8 +293,7 @@ async def test_slow_tables_are_made_before_the_server_listens(
     service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_once = [
-        sequences._patterns,
-        safe._as_one_mark,
+        sequences._table,
         skeleton._prototypes,
         names._reserved_skeletons,
     ]

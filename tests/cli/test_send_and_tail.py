@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs
+
+# Seconds for what takes less than one, even on a loaded machine.
+PATIENCE = 60
 
 
 async def serve(programs: Programs) -> tuple[Program, str]:
@@ -69,3 +74,59 @@ async def test_a_tail_in_json_prints_events_but_no_token_and_dies_of_ctrl_c(
     tail.signal(signal.SIGINT)
     await tail.expect_end(-signal.SIGINT)
     assert "token" not in tail.out.text
+
+
+async def test_a_room_that_looks_like_another_is_refused_with_its_reason(
+    programs: Programs,
+) -> None:
+    _, address = await serve(programs)
+    sender = await programs.start(
+        "chat", "send", address, "--name", "ci", "--room", "lobb\u0443", "x"
+    )
+    await sender.expect_error("error: the room lobb\u0443 looks like lobby")
+    await sender.expect_end(1)
+
+
+async def test_a_server_that_stands_still_is_given_up(programs: Programs) -> None:
+    server, address = await serve(programs)
+    server.signal(signal.SIGSTOP)
+    try:
+        sender = await programs.start(
+            "chat", "send", address, "--name", "ci", "--timeout", "0.5", "text"
+        )
+        await sender.expect_error(f"error: no answer from {address} within 0.5 s")
+        await sender.expect_end(1)
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("send", "ADDRESS", "text"),
+        ("send", "ADDRESS", "--name", "ci", "--timeout", "nan", "text"),
+        ("send", "nonsense", "--name", "ci", "text"),
+        ("tail", "ADDRESS", "--since", "yesterday"),
+        ("tail", "ADDRESS", "--room", "two words"),
+        ("tail", "ADDRESS", "--bogus"),
+    ],
+)
+async def test_usage_errors_have_status_2(programs: Programs, arguments: tuple[str, ...]) -> None:
+    words = [word.replace("ADDRESS", "127.0.0.1:1") for word in arguments]
+    program = await programs.start("chat", *words)
+    assert "Usage: trionet chat" in await program.within_patience(program.err.rest)
+    await program.expect_end(2)
+
+
+async def test_a_tail_ends_well_when_nobody_reads_it_any_more(programs: Programs) -> None:
+    _, address = await serve(programs)
+    await (await programs.start("chat", "send", address, "--name", "ci", "one")).expect_end(0)
+    tail = f"{sys.executable} -m trionet.cli.main chat tail {address} --since 10m"
+    with trio.fail_after(PATIENCE):
+        ended = await trio.run_process(
+            ["sh", "-c", f"{{ {tail}; echo status $? >&2; }} | head -n 1"],
+            capture_stdout=True,
+            capture_stderr=True,
+        )
+    assert ended.stdout.endswith(b"Z ci: one\n")
+    assert ended.stderr == b"status 0\n"

@@ -198,6 +198,23 @@ async def test_a_person_is_asked_for_the_password_unseen(
     assert SECRET not in member.told()
 
 
+async def test_the_window_asks_for_the_password_unseen(programs: Programs, password: Path) -> None:
+    server = await programs.start(
+        "chat", "serve", "127.0.0.1:0", "--forever", "--password-file", str(password)
+    )
+    member = await programs.start_on_terminal(
+        "chat", "join", await server.address(), "--name", "Ann", window=(80, 24)
+    )
+    await member.expect_that(lambda rows: any("password:" in row for row in rows), "a question")
+    await member.type("wrong\n")
+    await member.expect_that(lambda rows: "wrong password" in "".join(rows), "the refusal")
+    await member.type(f"{SECRET}\n")
+    await server.expect("*** Ann joined (1 here)")
+    assert SECRET not in member.told()
+    member.process.send_signal(signal.SIGTERM)
+    await server.expect("*** Ann left (0 here)")
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
 async def test_a_file_that_others_may_read_is_refused(
     programs: Programs, password: Path, mode: int

@@ -497,7 +497,7 @@ def test_c41_a_result_out_of_bounds_gets_an_error(calculator: Calculator) -> Non
     )
 
 
-def test_c41_a_result_within_the_bounds_is_no_error(calculator: Calculator) -> None:
+def test_c41_a_result_within_the_bounds_is_not_an_error(calculator: Calculator) -> None:
     check(
         calculator,
         {

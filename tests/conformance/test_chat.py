@@ -1008,7 +1008,7 @@ def test_r67_a_move_is_told_in_both_rooms(room: Room) -> None:
     bob.expect_quiet()
 
 
-def test_r68_one_hash_in_front_of_a_room_is_dropped(room: Room) -> None:
+def test_r68_one_hash_before_a_room_is_dropped(room: Room) -> None:
     (ann,) = room.join("Ann")
     moved(ann, "#r68")
     ann.ask("/rooms", "*** rooms: lobby (0), r68 (1)")

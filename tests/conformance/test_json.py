@@ -363,7 +363,7 @@ def test_j18_a_request_that_is_refused_changes_nothing(pair: list[JSONPeer]) -> 
         '{"type":"ping","x":' + "[" * 5000 + "]" * 5000 + "}", '{"type":"ping","x":"a\tb"}',
     ],
 )  # fmt: skip
-def test_j19_what_is_no_json_object_is_bad_json(ann: JSONPeer, line: str) -> None:
+def test_j19_what_is_not_a_json_object_is_bad_json(ann: JSONPeer, line: str) -> None:
     ann.say_raw(line)
     ann.expect_error("bad-json")
     ann.expect_quiet()
@@ -381,7 +381,7 @@ def test_j19_two_objects_on_a_line_are_none_and_one_on_two_lines_is_none(ann: JS
     ann.expect_quiet()
 
 
-def test_j20_a_line_that_is_no_line_is_a_bad_line(ann: JSONPeer) -> None:
+def test_j20_a_line_that_is_not_a_line_is_a_bad_line(ann: JSONPeer) -> None:
     ann.peer.send(b'{"type":"ping","id":"\xff"}\n')
     ann.expect_error("bad-line")
     ann.peer.send(b"x" * (LIMIT + 1))
@@ -558,7 +558,7 @@ def test_j37_the_lobby_comes_first_and_doubles_count_once(chat: JSONRoom, place:
     ann.expect_quiet()
 
 
-def test_j38_a_room_that_cannot_be_joined_is_told_behind_the_others(
+def test_j38_a_room_that_cannot_be_joined_is_told_after_the_others(
     chat: JSONRoom, place: str
 ) -> None:
     (bob,) = chat.join("Bob", rooms=[place])
@@ -864,7 +864,7 @@ def test_j60_the_numbers_of_told_are_the_receivers(chat: JSONRoom) -> None:
 
 
 @pytest.mark.parametrize("name", ["Zed", "a b", "", "lobby", "x" * 10_000])
-def test_j61_a_name_that_nobody_has_is_no_member(ann: JSONPeer, name: str) -> None:
+def test_j61_a_name_that_nobody_has_is_not_a_member(ann: JSONPeer, name: str) -> None:
     assert len(ann.refused("no-such-member", "tell", to=name, text="x")["reason"]) < 200
 
 
@@ -1045,7 +1045,7 @@ def test_j79_rooms_lists_all_rooms(ann: JSONPeer, place: str) -> None:
     ann.expect("topic")
 
 
-def test_j80_the_largest_rooms_come_first_behind_the_lobby(chat: JSONRoom, place: str) -> None:
+def test_j80_the_largest_rooms_come_first_after_the_lobby(chat: JSONRoom, place: str) -> None:
     a, b, c = f"{place}a", f"{place}b", f"{place}c"
     chat.join("Ann", "Bob", rooms=[c])
     (cid,) = chat.join("Cid", rooms=[b, a])
@@ -1122,7 +1122,7 @@ def test_j84_what_is_in_order_is_not_refused(ann: JSONPeer, limit: int) -> None:
 # The end
 
 
-def test_j85_quit_closes_behind_the_answers(pair: list[JSONPeer]) -> None:
+def test_j85_quit_closes_after_the_answers(pair: list[JSONPeer]) -> None:
     ann, bob = pair
     ann.say_raw('{"type":"ping"}', '{"type":"say","room":"lobby","text":"x"}', '{"type":"quit"}')
     ann.request("ping")

@@ -67,7 +67,7 @@ def numbers(page: Event) -> list[int]:
     return [event["number"] for event in page["events"]]
 
 
-def test_j93_events_are_told_beside_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
+def test_j93_events_are_told_around_a_number_as_they_were(room: Room, ann: JSONPeer) -> None:
     bob = room.log_in_json("Bob")
     joined = ann.expect("joined", name="Bob")
     said = say(ann, "three", "four", "five")
@@ -275,6 +275,11 @@ def test_j111_only_rooms_that_one_is_in_are_looked_at(room: Room, ann: JSONPeer)
     cid.expect_quiet()
 
 
+@pytest.mark.parametrize("number", [-1, 0.5, "2", 2**53 + 1, None, True])
+def test_j111_what_was_seen_is_a_number_from_0(room: Room, ann: JSONPeer, number: object) -> None:
+    room.connect_json().refused("bad-request", "login", name="Bob", seen={"lobby": number})
+
+
 def test_j112_what_came_since_is_told_and_then_what_comes(room: Room, ann: JSONPeer) -> None:
     bob, back = held(room, "Bob", other=ann)
     lose(bob)
@@ -320,6 +325,19 @@ def test_j115_private_messages_come_first(room: Room, ann: JSONPeer) -> None:
     bob.expect("entered")
 
 
+def test_j115_whoever_does_not_hold_any_more_is_told_what_is_kept_once(
+    room: Room, ann: JSONPeer
+) -> None:
+    bob, back = held(room, "Bob", other=ann)
+    lose(bob)
+    ann.request("tell", to="Bob", text="one")
+    ann.expect("told")
+    bob, _ = come_back(room, "Bob", seen={"@": 0}, **back)
+    bob.expect("told", text="one", number=1)
+    bob.expect("entered")
+    assert bob.ask("history", room="@")["events"] == []
+
+
 def test_j116_ones_own_messages_have_the_ids_of_their_requests(room: Room, ann: JSONPeer) -> None:
     bob, back = held(room, "Bob", other=ann)
     say(bob, "three")
@@ -329,6 +347,29 @@ def test_j116_ones_own_messages_have_the_ids_of_their_requests(room: Room, ann: 
     bob, _ = come_back(room, "Bob", seen={"lobby": 2}, **back)
     bob.expect("said", text="three", re="three")
     bob.expect("said", text="four", re=None)
+
+
+def test_j116_pages_have_them_too_for_who_comes_back_as_somebody_new(
+    start: Starter, tmp_path: Path
+) -> None:
+    options = ("--forever", "--history", str(tmp_path / "chat.db"))
+    room = start.room(*options)
+    ann = room.log_in_json("Ann")
+    bob, back = held(room, "Bob", other=ann)
+    say(ann, "three")
+    bob.expect("said")
+    say(bob, "four", "a word to look for")
+    assert not any("re" in event for event in bob.ask("history", room="lobby")["events"])
+    wait_for_log(tmp_path / "chat.db-wal", b"a word to look for")
+    room.program.end_at_once()
+    room = start.room(*options)
+    bob, welcome = come_back(room, "Bob", seen={"lobby": 3}, **back)
+    assert not welcome["resumed"]
+    bob.expect("missed")
+    bob.expect("entered")
+    page = bob.ask("history", room="lobby")["events"]
+    own = [(event["text"], event["re"]) for event in page if "re" in event]
+    assert own == [("four", "four"), ("a word to look for", "a word to")]
 
 
 def test_j117_a_file_outlasts_a_clean_end(start: Starter, tmp_path: Path) -> None:
@@ -352,16 +393,20 @@ def test_j117_a_file_outlasts_a_clean_end(start: Starter, tmp_path: Path) -> Non
     bob.expect("entered", room="builds", topic="green")
 
 
+def wait_for_log(log: Path, word: bytes) -> None:
+    """Wait until a word is in the log of a history file."""
+    deadline = time.monotonic() + 10
+    while word not in log.read_bytes():
+        assert time.monotonic() < deadline
+
+
 def test_j118_after_any_other_end_the_epoch_is_a_new_one(start: Starter, tmp_path: Path) -> None:
     file = tmp_path / "chat.db"
     options = ("--forever", "--history", str(file))
     room = start.room(*options)
     ann = room.log_in_json("Ann")
     last = say(ann, "a word to look for")[-1]["number"]
-    log = tmp_path / "chat.db-wal"
-    deadline = time.monotonic() + 10
-    while b"a word to look for" not in log.read_bytes():
-        assert time.monotonic() < deadline
+    wait_for_log(tmp_path / "chat.db-wal", b"a word to look for")
     epoch = come_back(room, "Bob")[1]["epoch"]
     room.program.end_at_once()
     room = start.room(*options)

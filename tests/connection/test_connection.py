@@ -116,7 +116,7 @@ async def test_an_http_request_ends_the_input_unless_it_is_wanted() -> None:
 # Out
 
 
-async def test_send_puts_its_lines_behind_what_waits() -> None:
+async def test_send_puts_its_lines_after_what_waits() -> None:
     ours, theirs = memory_stream_pair(Link(capacity=10))
     async with trio.open_nursery() as nursery:
         connection = connection_on(ours, nursery)

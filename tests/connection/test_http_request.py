@@ -54,6 +54,6 @@ def test_a_line_that_a_person_types_is_not_taken_for_http(first_line: bytes) -> 
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"GET / HTTP/1.1", ["GET / HTTP/1.1"]])
-def test_what_is_no_line_is_refused(wrong: object) -> None:
+def test_what_is_not_a_line_is_refused(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"a text or a BadLine: write line\.decode"):
         is_http_request(wrong)  # type: ignore[arg-type]

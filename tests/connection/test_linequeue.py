@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trionet import LinesMissed, Notice
-from trionet.connection.linequeue import PIECE, SMALL, LineQueue
+from trionet.connection.line_blocks import SMALL
+from trionet.connection.linequeue import PIECE, LineQueue
 from trionet.connection.safe_notices import SafeNotices
 
 
@@ -140,12 +141,12 @@ def test_a_large_block_is_not_copied_until_some_of_it_is_gone() -> None:
     queues = [LineQueue(tell_missed, 65_536) for _ in range(2)]
     for queue in queues:
         queue.put(lines)
-        assert queue._blocks[0] is lines
+        assert next(iter(queue._blocks)) is lines
     one, other = queues
     sent = send(one, 10)
     assert all(block is not lines for block in one._blocks)
     assert one.kept <= one.size + SMALL
-    assert other._blocks[0] is lines
+    assert next(iter(other._blocks)) is lines
     # Bytes that were taken and not sent wait in front of those that were not taken.
     assert sent + send_all(one) == send_all(other) == lines
 
@@ -249,7 +250,7 @@ def test_every_line_comes_out_once_and_in_order_or_is_counted_in_its_place(
             dropped += queue.drop_oldest(value)
         assert queue.size >= 0
         # The rest of a begun line and of a begun notice, and a block that is partly gone.
-        assert queue.kept <= queue.size + queue._waste + BEGUN
+        assert queue.kept <= queue.size + queue._blocks.waste + BEGUN
         if limit is not None:
             assert queue.size <= limit + BEGUN + PIECE * in_flight
     sent += send_all(queue)

@@ -59,7 +59,7 @@ async def test_what_receive_has_left_over_is_held_too() -> None:
     assert reader.take_held() == []
 
 
-async def test_a_reader_takes_little_memory_beside_what_it_has_received() -> None:
+async def test_a_reader_takes_little_memory_besides_what_it_has_received() -> None:
     near, far = memory_stream_pair(Link(capacity=1 << 20))
     reader = LineReader(near)
     data = b"0123456789abcde\n" * 4096

@@ -408,7 +408,7 @@ async def test_input_on_its_way_counts_as_unread(autojump_clock: trio.testing.Mo
         await right.receive_some()
 
 
-async def test_closing_after_reading_all_input_is_no_reset() -> None:
+async def test_closing_after_reading_all_input_is_not_a_reset() -> None:
     left, right = memory_stream_pair()
     await right.send_all(b"read")
     await left.receive_some()
@@ -486,7 +486,7 @@ def test_a_cut_in_place_of_a_function_that_makes_one_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["slow", 3, Link])
-def test_what_is_no_link_is_refused_at_the_call(wrong: object) -> None:
+def test_what_is_not_a_link_is_refused_at_the_call(wrong: object) -> None:
     for links in ((wrong,), (None, wrong)):
         with pytest.raises(TypeError, match=r"(link|back) must be a Link: write Link\("):
             memory_stream_pair(*links)
@@ -498,3 +498,15 @@ def test_what_is_no_link_is_refused_at_the_call(wrong: object) -> None:
 def test_a_wrong_size_of_cuts_is_refused_at_the_call(size: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="size must be"):
         cut_bytes(size)  # type: ignore[arg-type]
+
+
+async def test_a_severed_connection_is_reset_for_both_ends(autojump_clock: object) -> None:
+    here, there = memory_stream_pair()
+    await here.send_all(b"lost")
+    here.sever()
+    for end in (here, there):
+        with pytest.raises(trio.BrokenResourceError):
+            await end.receive_some()
+        with pytest.raises(trio.BrokenResourceError):
+            await end.send_all(b"x")
+        await end.aclose()

@@ -32,6 +32,12 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
         "dropped_lines_forgotten",
         # Of browsers.
         "frames_cut_at_line_ends", "goodbye_behind_half_a_frame", "pongs_dropped",
+        # Of the chat's client for programs.
+        "client_forgets_what_it_has_seen", "client_keeps_every_event",
+        "client_leaves_without_quitting", "client_says_again_under_another_id",
+        "client_says_again_without_looking", "client_says_what_was_given_up",
+        "client_shows_a_replay_again", "client_trusts_a_silent_login",
+        "client_waits_for_a_dropped_answer", "client_waits_for_what_was_unreadable",
     }  # fmt: skip
 
 

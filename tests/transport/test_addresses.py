@@ -107,7 +107,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("TLS:localhost:80", "in brackets|no host name"),
     ],
 )
-def test_text_that_is_no_address_is_refused_with_advice(text: str, advice: str) -> None:
+def test_text_that_is_not_an_address_is_refused_with_advice(text: str, advice: str) -> None:
     with pytest.raises(AddressError, match=advice) as refusal:
         parse_address(text)
     assert len(str(refusal.value).splitlines()) == 1
@@ -219,7 +219,7 @@ def test_a_peer_without_a_host_has_none() -> None:
 
 
 @pytest.mark.parametrize("host", [None, 3, b"::1", ["::1"]])
-def test_an_address_whose_host_is_no_text_is_still_shown(host: object) -> None:
+def test_an_address_whose_host_is_not_a_text_is_still_shown(host: object) -> None:
     wrong = TCPAddress(host, 80)  # type: ignore[arg-type]
     assert str(wrong) == f"{host}:80"
     assert str(TLSAddress(wrong)) == f"tls:{host}:80"

@@ -282,6 +282,6 @@ async def test_out_of_memory_it_pauses_and_refuses_nobody(
 
 
 @pytest.mark.parametrize("wrong", [None, 7, ("127.0.0.1", 7)])
-def test_what_is_no_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
+def test_what_is_not_a_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"sock must be a listening socket\.socket, not"):
         SocketListener(wrong)

@@ -70,7 +70,7 @@ async def test_a_reset_wakes_a_task_that_waits_to_send() -> None:
         reset(peer)
 
 
-async def test_ending_the_sending_to_a_peer_that_is_gone_is_no_error() -> None:
+async def test_ending_the_sending_to_a_peer_that_is_gone_is_not_an_error() -> None:
     async with stream_and_peer() as (stream, peer):
         reset(peer)
         with suppress(trio.BrokenResourceError):

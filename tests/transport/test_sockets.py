@@ -210,6 +210,6 @@ async def test_close_is_at_once_and_may_be_repeated() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 7, ("127.0.0.1", 7)])
-def test_what_is_no_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
+def test_what_is_not_a_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"sock must be a connected socket\.socket, not"):
         SocketStream(wrong, peer="")

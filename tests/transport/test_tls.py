@@ -88,7 +88,7 @@ async def test_what_is_not_asked_for_waits_in_the_transport_and_not_with_openssl
         nursery.cancel_scope.cancel()
 
 
-async def test_a_handshake_takes_in_little_of_what_comes_behind_it(newest: Pairs) -> None:
+async def test_a_handshake_takes_in_little_of_what_comes_after_it(newest: Pairs) -> None:
     client, server = newest.fresh()
     async with trio.open_nursery() as nursery:
 

@@ -116,7 +116,7 @@ async def test_a_socket_of_another_kind_is_never_replaced(path: str) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
-async def test_a_file_that_is_no_socket_is_never_replaced(
+async def test_a_file_that_is_not_a_socket_is_never_replaced(
     path: str, make: Callable[[Path], object]
 ) -> None:
     make(Path(path))
@@ -448,6 +448,6 @@ async def test_a_mode_that_cannot_be_set_is_an_error_and_leaves_no_file_behind(
 
 
 @pytest.mark.parametrize("mode", [-1, 0o1000, 0o10600])
-def test_a_number_that_is_no_mode_is_refused_at_once(mode: int) -> None:
+def test_a_number_that_is_not_a_mode_is_refused_at_once(mode: int) -> None:
     with pytest.raises(ValueError, match="unix_mode"):
         SystemNetwork(unix_mode=mode)

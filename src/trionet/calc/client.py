@@ -15,7 +15,7 @@ from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
 from trionet.checks import check_network
-from trionet.connection.entered_once import EnteredOnce
+from trionet.connection.entered_once import EnteredOnce, is_cancellation
 from trionet.errors import ConnectionLost, TrionetError
 from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
@@ -152,9 +152,9 @@ class Client(EnteredOnce):
                     yield
                     with trio.move_on_after(GOODBYE_SECONDS):
                         await pipeline.quit()
-                except trio.Cancelled:
-                    raise
                 except BaseException as error:
+                    if is_cancellation(error):
+                        raise
                     # Raised further below, because the nursery would wrap it in a group.
                     failure = error
                 nursery.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from trionet.chat.client import converse as converse
 from trionet.chat.client import log_in as log_in
 from trionet.chat.client_connection import RequestRefused as RequestRefused
 from trionet.chat.fan_out import FanOut as FanOut
-from trionet.chat.history.opening import HistoryError as HistoryError
+from trionet.chat.history.faults import HistoryError as HistoryError
 from trionet.chat.limits import OPEN_ROOM as OPEN_ROOM
 from trionet.chat.names import MAX_NAME as MAX_NAME
 from trionet.chat.names import Name as Name

@@ -138,7 +138,9 @@ class Past(Struct, frozen=True, gc=False):
     """Tells a member what happened in a room, oldest first.
 
     `more`: there are others further on. `newest_first`: if not all fit, the newest are told. `now`
-    is the time, in milliseconds since 1970, UTC.
+    is the time, in milliseconds since 1970, UTC. `former`: messages with this author show the ids
+    of their requests. A member that is new after a kill -9 sees no replay, and finds out this way
+    which of its requests were carried out.
     """
 
     room: str
@@ -147,6 +149,7 @@ class Past(Struct, frozen=True, gc=False):
     newest_first: bool
     now: int
     id: RequestId = None
+    former: bytes = b""
 
 
 class Found(Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ program sees of this.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,9 +19,11 @@ from trionet.abc import Network
 from trionet.chat.admission import NOT_HERE
 from trionet.chat.client_events import ChatEvent, Error, Welcome, decode
 from trionet.chat.client_queue import EventQueue
+from trionet.chat.client_requests import UNKNOWN
 from trionet.chat.client_state import ClientState
 from trionet.chat.names import NameRefused, NameTaken
 from trionet.connection.connecting import connect
+from trionet.connection.entered_once import is_cancellation
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
@@ -29,6 +32,9 @@ from trionet.transport.addresses import is_private_address
 
 T = TypeVar("T")
 
+HALF_A_PAIR = "a text has half of a surrogate pair, which no line can have"
+_OTHER_PROTOCOL = "the server does not speak this protocol"
+
 # The server keeps the last 64 receipts of a member, to give them again after a lost connection.
 MAX_UNANSWERED = 64
 
@@ -36,6 +42,13 @@ MAX_UNANSWERED = 64
 # when nobody should wait for it longer than a round trip around the world.
 _GOODBYE_SECONDS = 2.0
 _SHORT_GOODBYE_SECONDS = 1.0
+
+# How long a server may take to answer a login: as long as it waits for one itself. A proxy whose
+# server is gone accepts connections and never says anything.
+_LOGIN_SECONDS = 30.0
+
+# What a server says in plain lines before it knows which format a client speaks: that it is full.
+_PLAIN_ERROR = "error: "
 
 # Refused logins after which coming back makes no sense. (A taken name becomes free.)
 _FOR_GOOD = ("name-refused", "bad-password", "forbidden", "bad-request")
@@ -135,7 +148,14 @@ class ClientConnection:
             self._room.release()
             done.set()
 
-        ask = self.state.ask(fields, finish)
+        try:
+            ask = self.state.ask(fields, finish)
+        except UnicodeEncodeError:
+            self._room.release()
+            raise RequestRefused("bad-json", HALF_A_PAIR) from None
+        if (refused := ask.too_long()) is not None:
+            self.state.give_up(ask)
+            raise RequestRefused(refused.code, refused.reason)
         self._waiting.add(done)
         self._has_requests.set()
         try:
@@ -149,12 +169,14 @@ class ClientConnection:
         if answer is None:
             raise self._failure()
         if isinstance(answer, Error):
+            if answer is UNKNOWN:
+                raise ConnectionLost(answer.reason)
             # A repeated request may have been carried out the first time.
             is_done = (fields["type"], answer.code) == ("leave", "not-in-room")
-            if not (ask.was_repeated and is_done):
+            if not (ask.is_doubtful and is_done):
                 raise RequestRefused(answer.code, answer.reason)
         elif not isinstance(answer, kind):
-            raise ConnectionLost(f"the server does not speak this protocol: {answer.type}")
+            raise ConnectionLost(f"{_OTHER_PROTOCOL}: a {answer.type} for a {ask.type}")
         if parts is not None:
             parts += ask.parts
         return answer  # type: ignore[return-value]
@@ -165,6 +187,10 @@ class ClientConnection:
         self.was_entered = True
         if self._is_betrayed:
             raise RequestRefused("forbidden", NOT_HERE)
+        try:
+            self.state.login()
+        except UnicodeEncodeError:
+            raise NameRefused(HALF_A_PAIR) from None
         failure: BaseException | None = None
         try:
             async with (
@@ -182,13 +208,12 @@ class ClientConnection:
                         raise self._failure()
                     yield
                     await self._quit(kept, _GOODBYE_SECONDS)
-                except trio.Cancelled:
-                    await self._quit(kept, _SHORT_GOODBYE_SECONDS)
-                    raise
                 except BaseException as error:
+                    await self._quit(kept, _SHORT_GOODBYE_SECONDS)
+                    if is_cancellation(error):
+                        raise
                     # Raised further below, because the nursery would wrap it in a group.
                     failure = error
-                    await self._quit(kept, _SHORT_GOODBYE_SECONDS)
                 nursery.cancel_scope.cancel()
         finally:
             self._end(partial(trio.ClosedResourceError, "the client is closed"))
@@ -214,20 +239,30 @@ class ClientConnection:
         try:
             async for lines in connections:
                 self._lines = lines
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._send, lines)
-                    await self._receive(lines, connections)
-                    nursery.cancel_scope.cancel()
+                why = await self._talk(lines, connections)
                 self._lines = None
                 self.state.lost()
                 if self.state.ended is not None:
                     self._end(partial(ConnectionLost, self.state.ended))
                 elif not self._entered.is_set():
-                    self._end(partial(ConnectionLost, why_lost(lines.end)))
+                    self._end(partial(ConnectionLost, why or why_lost(lines.end)))
                 if self._is_leaving or not self.is_open:
                     return
         finally:
             kept.set()
+
+    async def _talk(self, lines: LineStream, connections: connect) -> str | None:
+        """Use a connection until it ends, and return why it does, if that is known here."""
+        why = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send, lines)
+            with trio.CancelScope() as login:
+                login.deadline = trio.current_time() + _LOGIN_SECONDS
+                why = await self._receive(lines, connections, login)
+            nursery.cancel_scope.cancel()
+        if login.cancelled_caught:
+            return f"the server did not answer the login within {_LOGIN_SECONDS:g} s"
+        return why
 
     async def _send(self, lines: LineStream) -> None:
         # A lost connection is noticed, and told, by the one who reads.
@@ -242,27 +277,35 @@ class ClientConnection:
         except trio.BrokenResourceError:
             pass
 
-    async def _receive(self, lines: LineStream, connections: connect) -> None:
+    async def _receive(
+        self, lines: LineStream, connections: connect, login: trio.CancelScope
+    ) -> str | None:
         try:
             async for line in lines:
+                if line.startswith(_PLAIN_ERROR) and not self.state.is_logged_in:
+                    return line.removeprefix(_PLAIN_ERROR)
                 event = decode(line)
                 size = len(line) if line.isascii() else len(line.encode())
                 was_live = self.state.is_live
-                shown_event = None if event is None else self.state.receive(event)
+                shown_event = None if event is None else self.state.receive(event, size)
                 if shown_event is not None:
                     self._queue.put(shown_event, size)
                     self._has_events.set()
                 if isinstance(event, Welcome):
                     connections.worked()
+                    login.deadline = math.inf
                 if self.state.is_live and not was_live:
                     self._entered.set()
-                self._has_requests.set()
+                if self.state.may_send:
+                    self._has_requests.set()
                 if isinstance(event, Error) and not self.state.is_logged_in:
                     self._refused(event)
-                    return
+                    break
+                if self.state.is_useless:
+                    break
         except (ValueError, BadLine) as error:
-            text = f"the server does not speak this protocol: {error}"
-            self._end(partial(ConnectionLost, text))
+            self._end(partial(ConnectionLost, f"{_OTHER_PROTOCOL}: {error}"))
+        return None
 
     def _refused(self, error: Error) -> None:
         """End, unless the login may be tried again."""

@@ -183,8 +183,10 @@ class Missed(ChatEvent, frozen=True, tag="missed"):
     """Events that this client did not get.
 
     Attributes:
-        room: where they were, with `after` and `before`, both exclusive; ``None``: see `count`.
-        count: how many events or answers are missing.
+        room: where they were; ``None``: in several rooms, or in none.
+        after, before: between which numbers they were, both exclusive: what
+            ``client.history(room, after=after, before=before)`` takes.
+        count: how many events or answers are missing; ``None``: the server does not say.
         re: the requests whose answers are among them.
     """
 

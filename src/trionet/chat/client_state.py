@@ -5,14 +5,13 @@ should see, and answers the requests (`Ask`) that wait. After a lost connection 
 login that resumes (`login`). Once the replay has ended, `take_lines` returns the unanswered
 requests again. A ping after the login marks that end: its pong comes after the replay.
 
-Numbers decide what is new. An event whose number its room has had is not shown again, so that a
-message that was replayed and the receipt of its repeated request are one.
+Such a ping is sent at other times too. Whatever was sent before it and is not answered when its
+pong comes was refused without a name, or its answer was dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -23,59 +22,20 @@ from trionet.chat.client_events import (
     Entered,
     Epoch,
     Error,
-    Joined,
-    Left,
+    History,
     Members,
     Missed,
     Pong,
     Renamed,
     RoomEvent,
-    Rooms,
     Told,
-    TopicSet,
     Welcome,
 )
+from trionet.chat.client_requests import UNKNOWN, Ask, Lookup, as_line
+from trionet.chat.client_rooms import PRIVATE, KnownRooms, Room
 
-PRIVATE = "@"
-
-
-@dataclass
-class Room:
-    """A room that this client is in, as of the last event received.
-
-    Attributes:
-        members: in the order of joining. In a room of more than 20 these are the first 20, until
-            `Client.who` has asked for all.
-        count: how many members there are.
-        topic: empty: none.
-        last: the number of the newest event.
-    """
-
-    members: list[str]
-    count: int
-    topic: str
-    last: int
-    is_current: bool = field(default=True, repr=False)
-
-
-class Ask:
-    """A request until it is answered.
-
-    Attributes:
-        answer: its last line, ``None`` before it has come.
-        parts: what the lines before the last one had, for lists.
-    """
-
-    __slots__ = ("answer", "fields", "is_sent", "is_wanted", "on_done", "parts", "was_repeated")
-
-    def __init__(self, fields: dict[str, Any], on_done: Callable[[], object]) -> None:
-        self.fields = fields
-        self.on_done = on_done
-        self.is_sent = False
-        self.is_wanted = True
-        self.was_repeated = False
-        self.answer: ChatEvent | None = None
-        self.parts: list[Any] = []
+# The errors for a line of which the server could not even read the `id`.
+_UNREADABLE = ("bad-json", "bad-line", "bad-request")
 
 
 class ClientState:
@@ -91,6 +51,7 @@ class ClientState:
         rooms: the rooms it is in.
         is_logged_in: whether the present connection is logged in.
         is_live: whether everything was replayed to it, too.
+        is_useless: whether it has to be given up: its welcome was dropped.
         ended: why the client must not come back; ``None``: it may.
     """
 
@@ -98,47 +59,69 @@ class ClientState:
         self, name: str, rooms: tuple[str, ...], *, hold: bool, password: str | None = None
     ) -> None:
         self.name = name
-        self.rooms: dict[str, Room] = {}
         self.is_live = False
         self.is_logged_in = False
+        self.is_useless = False
         self.ended: str | None = None
+        self._known = KnownRooms()
+        self.rooms: dict[str, Room] = self._known.rooms
         self._starting = rooms
         self._hold = hold
         self._password = password
         self._token: str | None = None
         self._epoch: str | None = None
-        self._seen: dict[str, int] = {}
+        # The token that the present connection has brought, and the rooms to be replayed to it.
+        self._brought: str | None = None
+        self._replayed: frozenset[str] = frozenset()
         self._asks: dict[int, Ask] = {}
+        self._lookups: list[Lookup] = []
+        # Rooms and numbers of what has come of this member's requests, as long as any waits.
+        self._own: set[tuple[str, int]] = set()
         self._last_id = 0
+        self._last_order = 0
         self._login = 0
         self._sync = 0
+        self._sync_order = 0
+        self._must_sync = False
+        self._complaint: Error | None = None
 
     @property
     def waiting(self) -> int:
         """How many requests have no answer yet."""
         return len(self._asks)
 
+    @property
+    def may_send(self) -> bool:
+        """Whether `take_lines` may have something to send."""
+        return bool(self._asks or self._lookups or self._must_sync)
+
     def login(self) -> list[str]:
         """Return the lines that begin a connection."""
         self._login, self._sync = self._next_id(), self._next_id()
         fields: dict[str, Any] = {"type": "login", "name": self.name, "hold": self._hold}
+        self._brought = self._token
+        self._replayed = frozenset(self._known.seen)
         if self._token is None:
             fields["rooms"] = self._starting
         else:
             # A room whose leaving was not answered may have been left: it must not be joined again.
-            leaving = {ask.fields["room"] for ask in self._asks.values() if _is(ask, "leave")}
+            leaving = {ask.room for ask in self._asks.values() if ask.type == "leave"}
             fields["rooms"] = [room for room in self.rooms if room not in leaving]
-            fields |= {"token": self._token, "seen": self._seen, "epoch": self._epoch}
+            fields |= {"token": self._token, "seen": self._known.seen, "epoch": self._epoch}
         if self._password is not None:
             # A token may not be valid any more.
             fields["password"] = self._password
         fields["id"] = self._login
-        return [_line(fields), _line({"type": "ping", "id": self._sync})]
+        return [as_line(fields), as_line({"type": "ping", "id": self._sync})]
 
     def ask(self, fields: dict[str, Any], on_done: Callable[[], object]) -> Ask:
-        """Add a request; `take_lines` has it next."""
-        ask = Ask(fields, on_done)
-        self._asks[self._next_id()] = ask
+        """Add a request; `take_lines` has it next.
+
+        Raises:
+            UnicodeEncodeError: a text has half of a surrogate pair.
+        """
+        ask = Ask(self._next_id(), fields, on_done)
+        self._asks[ask.id] = ask
         return ask
 
     def give_up(self, ask: Ask) -> None:
@@ -149,41 +132,62 @@ class ClientState:
 
     def take_lines(self) -> list[str]:
         """Return the requests that are to be sent now, and count them as sent."""
-        if not self.is_live:
+        if not self.is_logged_in:
             return []
         lines = []
-        for id_, ask in self._asks.items():
-            if not ask.is_sent:
-                ask.is_sent = True
-                lines.append(_line({**ask.fields, "id": id_}))
+        if self._must_sync:
+            self._must_sync = False
+            self._sync, self._sync_order = self._next_id(), self._last_order
+            lines.append(as_line({"type": "ping", "id": self._sync}))
+        if not self.is_live:
+            return lines
+        lines += [one.next_page(self._next_id()) for one in self._lookups if one.id is None]
+        for ask in self._asks.values():
+            if not ask.is_sent and not ask.is_looked_up:
+                self._send(ask)
+                lines.append(ask.line)
         return lines
 
     def lost(self) -> None:
         """Note that the connection is lost."""
-        self.is_live = self.is_logged_in = False
-        for room in self.rooms.values():
-            room.is_current = False
+        self.is_live = self.is_logged_in = self.is_useless = self._must_sync = False
+        self._complaint = None
+        self._lookups.clear()
+        self._known.lost()
         for ask in [*self._asks.values()]:
+            ask.is_looked_up = False
             if not ask.is_wanted:
                 self._forget(ask)
             elif ask.is_sent:
-                self._again(ask)
+                ask.again()
 
-    def receive(self, event: ChatEvent) -> ChatEvent | None:
+    def receive(self, event: ChatEvent, size: int = 0) -> ChatEvent | None:
         """Learn from an event.
+
+        Args:
+            event: what came.
+            size: how many bytes its line had.
 
         Returns:
             The event, if the user should see it: not an answer, and nothing that was seen before.
+
+        Raises:
+            ValueError: no server that speaks this protocol says this.
         """
         re = getattr(event, "re", None)
         if isinstance(event, Pong) and re == self._sync:
             self._synced()
             return None
-        is_new = self._learn(event)
-        ask = None if isinstance(event, Missed) else self._asks.get(re)  # type: ignore[arg-type]
-        if ask is not None and self._answer(ask, event):
-            del self._asks[re]  # type: ignore[arg-type]
-            ask.on_done()
+        if isinstance(event, Error) and re is None and event.code in _UNREADABLE:
+            self._complaint = event
+            self._must_sync = True
+        is_new = self._known.learn(event, self.name)
+        self._learn(event)
+        if not isinstance(event, Missed) and isinstance(re, int):
+            if (ask := self._asks.get(re)) is not None and ask.take(event, size):
+                self._answer(ask, event)
+            for lookup in [one for one in self._lookups if one.id == re]:
+                self._look(lookup, event)
         if isinstance(event, Error) and re == self._login:
             return event
         is_event = isinstance(event, RoomEvent | Told | Entered | Welcome | Missed | Epoch)
@@ -191,119 +195,155 @@ class ClientState:
             return event if is_new else None
         return None
 
-    def _learn(self, event: ChatEvent) -> bool:
-        """Bring what is known up to date, and tell whether the event is new."""
-        if isinstance(event, RoomEvent):
-            if event.number <= self._seen.get(event.room, 0):
-                return False
-            self._seen[event.room] = event.number
-            room = self.rooms.get(event.room)
-            if room is not None and room.is_current:
-                room.last = event.number
-                self._change(room, event)
-        elif isinstance(event, Told):
-            # The sender's receipt has a number of the receiver's.
-            if event.re is None or event.from_ == event.to:
-                if event.number <= self._seen.get(PRIVATE, 0):
-                    return False
-                self._seen[PRIVATE] = event.number
-        elif isinstance(event, Entered):
-            self._seen[event.room] = max(event.last, self._seen.get(event.room, 0))
-            room = Room([*event.members], event.count, event.topic, event.last)
-            if event.room in self.rooms:
-                old = self.rooms[event.room]
-                vars(old).update(vars(room))
-            else:
-                self.rooms[event.room] = room
-        elif isinstance(event, Missed):
+    def _learn(self, event: ChatEvent) -> None:
+        if isinstance(event, Missed):
             self._miss(event)
         elif isinstance(event, Epoch):
             self._epoch = event.epoch
-            self._seen.update(event.rooms)
         elif isinstance(event, Welcome):
             self._welcome(event)
+        elif isinstance(event, Renamed) and event.re is not None:
+            # Only the copy of the member who did it has `re`, in each of its rooms.
+            self.name = event.to
         elif isinstance(event, Closing) and event.reason == "taken over":
             self.ended = "another connection has taken this member over"
-        return True
+        elif isinstance(event, RoomEvent) and not self.is_live and getattr(event, "re", 0) is None:
+            self._replay(event)
 
-    def _change(self, room: Room, event: RoomEvent) -> None:
-        is_complete = len(room.members) >= room.count
-        if isinstance(event, Joined):
-            room.count = event.count
-            if is_complete:
-                room.members.append(event.name)
-        elif isinstance(event, Left):
-            room.count = event.count
-            if event.name == self.name:
-                del self.rooms[event.room]
-            elif event.name in room.members:
-                room.members.remove(event.name)
-        elif isinstance(event, Renamed):
-            if event.name in room.members:
-                room.members[room.members.index(event.name)] = event.to
-            if event.re is not None:
-                # Only the copy of the member who did it has `re`, in each of its rooms.
-                self.name = event.to
-        elif isinstance(event, TopicSet):
-            room.topic = event.text
+    def _replay(self, event: RoomEvent) -> None:
+        """Find what came of a request in a replay, where of one's own only messages have `re`."""
+        for ask in [*self._asks.values()]:
+            is_of_room = ask.is_doubtful and ask.room == event.room
+            if is_of_room and ask.type in ("topic", "remove") and ask.is_done_by(event):
+                self._answer(ask, event)
+                return
 
     def _miss(self, event: Missed) -> None:
-        if event.room is not None and event.before is not None:
-            self._seen[event.room] = max(event.before - 1, self._seen.get(event.room, 0))
-        for id_ in event.re if isinstance(event.re, tuple) else ():
-            ask = self._asks.get(id_)  # type: ignore[arg-type]
-            if ask is not None and ask.is_sent:
-                self._again(ask)
+        if event.room is not None:
+            for ask in self._asks.values():
+                if ask.room == event.room and (ask.is_sent or ask.is_doubtful):
+                    ask.has_gap = True
+        answers = event.re if isinstance(event.re, tuple) else ()
+        if self._login in answers:
+            self.is_useless = True
+        if self._sync in answers or (event.count or 0) > len(answers):
+            # Beyond the ids that are named, other answers may have been dropped.
+            self._must_sync = True
+        for id_ in answers:
+            for lookup in self._lookups:
+                if lookup.id == id_:
+                    lookup.id = None
+            if (asked := self._asks.get(id_)) is not None and asked.is_sent:  # type: ignore[arg-type]
+                self._lost_answer(asked)
+        self._settle_doubts()
 
     def _welcome(self, event: Welcome) -> None:
         if event.epoch != self._epoch:
             # Numbers of another epoch may be used again.
-            self._seen.clear()
+            self._known.seen.clear()
         if not event.resumed:
-            self._seen.pop(PRIVATE, None)
+            self._known.seen.pop(PRIVATE, None)
         self.is_logged_in = True
         self.name, self._token, self._epoch = event.name, event.token, event.epoch
 
     def _synced(self) -> None:
-        for name in [name for name, room in self.rooms.items() if not room.is_current]:
-            del self.rooms[name]
-        self.is_live = True
+        complaint, self._complaint = self._complaint, None
+        for ask in [*self._asks.values()]:
+            if ask.is_sent and ask.order <= self._sync_order:
+                if complaint is not None:
+                    self._answer(ask, complaint)
+                else:
+                    self._lost_answer(ask)
+        if not self.is_live:
+            self.is_live = True
+            for room in self._known.synced():
+                # Nobody waits for it, so that it is not repeated.
+                self.ask({"type": "who", "room": room}, lambda: None).is_wanted = False
+        self._settle_doubts()
 
-    def _answer(self, ask: Ask, event: ChatEvent) -> bool:
-        """Take a line of an answer, and tell whether it is the last."""
-        if isinstance(event, Members):
-            ask.parts += event.members
-            if not event.more and (room := self.rooms.get(event.room)) is not None:
-                room.members, room.count = [*ask.parts], len(ask.parts)
-        elif isinstance(event, Rooms):
-            ask.parts += event.rooms
-        if isinstance(event, Members | Rooms) and event.more:
-            return False
-        if isinstance(event, Renamed):
+    def _lost_answer(self, ask: Ask) -> None:
+        if not ask.is_wanted:
+            self._forget(ask)
+            return
+        ask.again()
+        if ask.type in ("who", "rooms"):
+            # Lines of the first answer may still come.
+            del self._asks[ask.id]
+            ask.renumber(self._next_id())
+            self._asks[ask.id] = ask
+
+    def _settle_doubts(self) -> None:
+        """Decide what becomes of what was sent and not answered: see `client_requests`."""
+        if not self.is_live:
+            return
+        to_look_up: dict[str, list[Ask]] = {}
+        for ask in [*self._asks.values()]:
+            is_open = ask.is_doubtful and not ask.is_sent and not ask.is_looked_up
+            # The server has the receipts of a member that it holds.
+            if not is_open or ask.is_harmless(self._token if self._hold else None):
+                continue
+            if self._was_not_done(ask):
+                ask.is_doubtful = False
+            elif ask.room is None:
+                self._answer(ask, UNKNOWN)
+            else:
+                to_look_up.setdefault(ask.room, []).append(ask)
+        self._lookups += [Lookup(room, asks) for room, asks in to_look_up.items()]
+
+    def _was_not_done(self, ask: Ask) -> bool:
+        """Tell whether the replay has shown that a request was not carried out."""
+        was_replayed = ask.room in self._replayed and not ask.has_gap
+        return was_replayed and (not ask.is_said or ask.token == self._brought)
+
+    def _look(self, lookup: Lookup, event: ChatEvent) -> None:
+        """Learn from a page of the history what came of requests."""
+        if isinstance(event, History):
+            for past in event.events:
+                ask = lookup.find(past, self._own)
+                if ask is not None:
+                    self._answer(ask, past)
+            if lookup.goes_on(event):
+                return
+        self._lookups.remove(lookup)
+        knows_nothing = isinstance(event, Error) and event.code != "no-such-room"
+        for ask in lookup.asks:
+            ask.is_looked_up = False
+            if ask.id in self._asks and knows_nothing and ask.is_said:
+                self._answer(ask, UNKNOWN)
+            else:
+                ask.is_doubtful = False
+
+    def _send(self, ask: Ask) -> None:
+        self._last_order += 1
+        ask.is_sent = True
+        ask.order = self._last_order
+        if not ask.is_doubtful:
+            ask.name = self.name
+            ask.token = self._token
+            ask.since = self._known.seen.get(ask.room or "", 0)
+            ask.has_gap = False
+
+    def _answer(self, ask: Ask, event: ChatEvent) -> None:
+        """Give a request its answer."""
+        if isinstance(event, Members) and (room := self.rooms.get(event.room)) is not None:
+            room.members, room.count = [*ask.parts], len(ask.parts)
+        elif isinstance(event, Renamed):
             self.name = event.to  # Also where it was replayed.
-        elif _is(ask, "nick") and not isinstance(event, Error):
+        elif ask.type == "nick" and not isinstance(event, Error):
             self.name = ask.fields["name"]
+        elif isinstance(event, RoomEvent):
+            self._own.add((event.room, event.number))
+            if getattr(event, "re", 0) is None:
+                event = msgspec.structs.replace(event, re=ask.id)
         ask.answer = event
-        return True
-
-    def _again(self, ask: Ask) -> None:
-        ask.is_sent = False
-        ask.was_repeated = True
-        ask.parts.clear()
+        self._forget(ask)
 
     def _forget(self, ask: Ask) -> None:
-        for id_ in [id_ for id_, one in self._asks.items() if one is ask]:
-            del self._asks[id_]
+        if self._asks.pop(ask.id, None) is not None:
             ask.on_done()
+        if not self._asks:
+            self._own.clear()
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
-
-
-def _is(ask: Ask, type_: str) -> bool:
-    return bool(ask.fields["type"] == type_)
-
-
-def _line(fields: dict[str, Any]) -> str:
-    return msgspec.json.encode(fields).decode()

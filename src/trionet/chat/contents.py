@@ -19,13 +19,21 @@ from trionet.chat.held import Held, HeldDump
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, GRACE, ROOMS
 from trionet.chat.members import Member, Members, MembersDump
 from trionet.chat.private_messages import PrivateMessages
+from trionet.chat.receipts import Receipts, ReceiptsDump
 from trionet.chat.room_names import LOBBY
 from trionet.chat.rooms import Room, Rooms, RoomsDump
 from trionet.kinds import check_kind
 
 # All of a state as data: time, epoch, last entries of the machines, and what its parts return.
 _Dump: TypeAlias = tuple[
-    int, str, dict[str, int], MembersDump, RoomsDump, HeldDump, list[tuple[int, int, bytes]]
+    int,
+    str,
+    dict[str, int],
+    MembersDump,
+    RoomsDump,
+    HeldDump,
+    ReceiptsDump,
+    list[tuple[int, int, bytes]],
 ]
 
 
@@ -42,14 +50,20 @@ class Contents:
         self.epoch = epoch
         # The number of the last entry of each machine.
         self._origins: dict[str, int] = {}
-        self._consist_of(Members(), Rooms(max_rooms), Held(grace), PrivateMessages())
+        self._consist_of(Members(), Rooms(max_rooms), Held(grace), Receipts(), PrivateMessages())
 
     def _consist_of(
-        self, members: Members, rooms: Rooms, held: Held, private: PrivateMessages
+        self,
+        members: Members,
+        rooms: Rooms,
+        held: Held,
+        receipts: Receipts,
+        private: PrivateMessages,
     ) -> None:
         self._members, self.members = members, members.by_number
         self._rooms, self.rooms = rooms, rooms.by_name
-        self._held, self._private, self.max_rooms = held, private, rooms.most
+        self._held, self._receipts, self._private = held, receipts, private
+        self.max_rooms = rooms.most
 
     def next_deadline(self) -> int | None:
         """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
@@ -91,8 +105,8 @@ class Contents:
     def dump(self) -> bytes:
         """Return the whole state as bytes; equal states have equal bytes."""
         members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
-        private = self._private.dump()
-        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, private
+        receipts, private = self._receipts.dump(), self._private.dump()
+        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, receipts, private
         return _encoder.encode(dump)
 
     @classmethod
@@ -102,7 +116,7 @@ class Contents:
         Raises:
             msgspec.MsgspecError: these are not the bytes of a state.
         """
-        time, epoch, origins, members_, rooms, held, private = _decoder.decode(data)
+        time, epoch, origins, members_, rooms, held, receipts, private = _decoder.decode(data)
         state = cls(epoch=epoch)
         state.time, state._origins = time, origins
         members = Members.load(members_)
@@ -110,6 +124,7 @@ class Contents:
             members,
             Rooms.load(rooms, members.by_number),
             Held.load(held),
+            Receipts.load(receipts),
             PrivateMessages.load(private),
         )
         return state

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, assert_never
 
 from trionet.chat import operations
 from trionet.chat.answers import Event, Found, Past
-from trionet.chat.history.kept import PAGE_SIZE, History, Query
+from trionet.chat.history.kept import History, Page, Query
 from trionet.chat.json_missing import PRIVATE
 from trionet.chat.meanings import room_key
 from trionet.chat.operations import RequestId
@@ -66,6 +66,10 @@ class Asker(Protocol):
     @property
     def tokens(self) -> tuple[bytes, ...]:
         """The SHA-256 of each token that proves what it has said."""
+
+    @property
+    def former(self) -> bytes:
+        """The SHA-256 of a token that it has brought, but does not have any more; empty: none."""
 
     def answer(self, event: Event) -> None:
         """Tell the peer something, at its cost."""
@@ -130,21 +134,46 @@ async def _tell_history(
     if request.room is HERE and not room:
         asker.reject("you are in no room", "not-in-room", request.id)
         return
-    # A terminal is shown whole screens, and a program asks again.
-    size = 4 * PAGE_SIZE if request.room is HERE else PAGE_SIZE
     page = await pace.ask(
         history.page,
         room,
         before=request.before,
         after=request.after,
         limit=request.limit,
-        most_bytes=size,
     )
     if not page.events and not _is_known(room, board, history):
         asker.reject(f"there is no room {repeated(room)}", "no-such-room", request.id)
         return
-    is_newest = request.after is None
-    asker.answer(Past(room, page.events, page.more, is_newest, board.clock(), request.id))
+    if request.room is HERE and page.more and len(page.events) < request.limit:
+        await _tell_pages(page, room, request.limit, asker, board, history, pace)
+        return
+    is_newest, now = request.after is None, board.clock()
+    asker.answer(Past(room, page.events, page.more, is_newest, now, request.id, asker.former))
+
+
+async def _tell_pages(
+    page: Page, room: str, limit: int, asker: Asker, board: Board, history: History, pace: Pace
+) -> None:
+    """Show a terminal what does not fit in a page: a program asks again, and a person does not.
+
+    Only one page is held at a time. So the way back is gone first, to find where to begin.
+    """
+    last, before, count = page.events[-1].number, page.events[0].number, len(page.events)
+    while count < limit and page.more and page.events:
+        page = await pace.ask(history.page, room, before=before, limit=limit - count)
+        if page.events:
+            before, count = page.events[0].number, count + len(page.events)
+    after = before - 1
+    while after < last and asker.member is not None:
+        page = await pace.ask(history.page, room, after=after, limit=limit)
+        events = [event for event in page.events if event.number <= last]
+        if not events:
+            return
+        after = events[-1].number
+        asker.answer(Past(room, events, page.more, False, board.clock()))
+        # No faster than it reads: more than waits for a member would be dropped.
+        if not await pace.settle():
+            return
 
 
 async def _search(

@@ -138,7 +138,8 @@ class LoggedIn(Struct, frozen=True, gc=False):
 
     `rooms` are all that the member is in, the lobby first, then in the order of joining. A `Joined`
     has already told of each room that it has just joined. `resumed`: the member was here already,
-    and this is its only connection now.
+    and this is its only connection now. `private`: the private messages that were kept for it, if
+    it does not hold any more, so that nothing is kept from now on.
     """
 
     connection: ConnectionId
@@ -147,6 +148,7 @@ class LoggedIn(Struct, frozen=True, gc=False):
     rooms: tuple[str, ...]
     id: RequestId = None
     resumed: bool = False
+    private: list[Told] = []
 
 
 class TakenOver(Struct, frozen=True, gc=False):

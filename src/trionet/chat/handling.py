@@ -101,6 +101,9 @@ class Chat:
                     await history.wait()
                 if hub.must_wait:
                     await hub.wait_room(len(lines) - taken)
+                    # A hundred who find room at a time are too much for a disk that is behind.
+                    if history is not None:
+                        await history.wait()
             taken += session.receive_batch(lines[taken:] if taken else lines)
             self._identify(session, connection)
             if session.errand is not None:

@@ -238,7 +238,7 @@ def _line(line: _Line) -> bytes:
 
 
 def _pages(
-    entries: Sequence[T], make: Callable[[Sequence[T], bool], _Line], more: bool = False
+    entries: Sequence[T], make: Callable[[Sequence[T], bool], _Line], *, more: bool = False
 ) -> bytes:
     """Return a list in as many lines as it needs.
 
@@ -254,7 +254,7 @@ def _pages(
         if len(line) <= MAX_LINE_TO_CLIENT or len(entries) < 2:
             return line
     half = len(entries) // 2
-    return _pages(entries[:half], make, True) + _pages(entries[half:], make, more)
+    return _pages(entries[:half], make, more=True) + _pages(entries[half:], make, more=more)
 
 
 def _encode_members(present: answers.Present) -> bytes:
@@ -268,7 +268,13 @@ def _encode_rooms(listed: answers.RoomList) -> bytes:
 
 
 def _encode_past(past: answers.Past) -> bytes:
-    events, fit_all = _that_fit(past.events, newest_first=past.newest_first)
+    happened: Sequence[Any] = past.events
+    if past.former:
+        happened = [
+            answers.Own(one) if getattr(one, "author", b"") == past.former else one
+            for one in happened
+        ]
+    events, fit_all = _that_fit(happened, newest_first=past.newest_first)
     return _line(_History(past.room, events, past.more or not fit_all, past.id))
 
 
@@ -278,7 +284,7 @@ def _encode_found(found: answers.Found) -> bytes:
 
 
 def _that_fit(
-    happened: Sequence[events.RoomEvent | events.Told], *, newest_first: bool
+    happened: Sequence[events.RoomEvent | events.Told | answers.Own], *, newest_first: bool
 ) -> tuple[list[Raw], bool]:
     """Return as many events as fit in a line, and whether these are all."""
     lines = b"".join([encode(event) for event in happened]).splitlines()

@@ -49,6 +49,7 @@ _MOST = 2**53
 _MAX_ABOUT_FIELDS = 120
 
 _Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
+_Seen = Annotated[int, Meta(ge=0, le=_MOST)]
 _Id = _Number | Annotated[str, Meta(min_length=1, max_length=64)] | None
 # How many events an answer has, unless the request says it.
 _LIMIT = 50
@@ -69,7 +70,7 @@ class _Login(_Request, tag="login"):
     rooms: _StartingRooms | None = None
     hold: bool | None = None
     token: str | None = None
-    seen: dict[str, _Number] | None = None
+    seen: dict[str, _Seen] | None = None
     epoch: str | None = None
     password: str | None = None
 

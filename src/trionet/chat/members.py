@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from trionet.chat.events import Acted, Repeated, Told
-from trionet.chat.operations import ConnectionId, RequestId, UniqueName
-from trionet.chat.receipts import Receipt, Receipts
+from trionet.chat.operations import ConnectionId, UniqueName
 from trionet.chat.taken_names import TakenNames
 
 
@@ -18,12 +16,11 @@ class Claim(Struct, gc=False, array_like=True):
 
     Attributes:
         token: the SHA-256 of its token. No other member has it: tokens are random.
-        receipts: what came of its last requests; ``None``: it did not ask to be held, so it leaves
-            when its connection ends.
+        hold: whether it is held when its connection ends.
     """
 
     token: bytes
-    receipts: Receipts | None = None
+    hold: bool = False
 
 
 class Member(Struct, gc=False, array_like=True):
@@ -50,24 +47,14 @@ class Member(Struct, gc=False, array_like=True):
     claim: Claim | None = None
 
     @property
-    def receipts(self) -> Receipts | None:
-        """What came of its last requests; ``None``: it does not hold."""
-        return None if self.claim is None else self.claim.receipts
+    def holds(self) -> bool:
+        """Whether it is held when its connection ends."""
+        return self.claim is not None and self.claim.hold
 
     @property
     def token(self) -> bytes:
         """The SHA-256 of its token; empty: it has none."""
         return b"" if self.claim is None else self.claim.token
-
-    def again(self, text: str, id_: RequestId) -> Repeated | None:
-        """Return what to tell of a request that was carried out before; ``None``: it is new."""
-        receipt = None if self.receipts is None else self.receipts.find(id_)
-        return None if receipt is None else receipt.repeated(self.id, self.token, text, id_)
-
-    def keep(self, id_: RequestId, event: Acted | Told) -> None:
-        """Keep what came of a request, if it holds."""
-        if self.receipts is not None:
-            self.receipts.keep(id_, Receipt.of(event))
 
 
 class MembersDump(Struct, array_like=True):
@@ -128,13 +115,10 @@ class Members:
         self._names.take(name, member)
         member.name = name
 
-    def hold(self, member: Member, hold: bool) -> None:
+    def hold(self, member: Member, *, hold: bool) -> None:
         """Set whether a member, which has a token, is held when its connection ends."""
         assert member.claim is not None, "a member without a token cannot come back"
-        if not hold:
-            member.claim.receipts = None
-        elif member.claim.receipts is None:
-            member.claim.receipts = Receipts()
+        member.claim.hold = hold
 
     def dump(self) -> MembersDump:
         """Return all members as data."""

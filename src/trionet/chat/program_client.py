@@ -6,7 +6,7 @@ it is in `client_connection`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any, Self
@@ -16,16 +16,20 @@ from trionet.chat.client_connection import ClientConnection
 from trionet.chat.client_events import (
     Acted,
     ChatEvent,
+    Entered,
     Found,
-    History,
-    PastEvent,
+    Left,
+    Members,
+    Pong,
     Removed,
     RoomInfo,
+    Rooms,
     Said,
     Told,
     TopicSet,
 )
-from trionet.chat.client_state import Room
+from trionet.chat.client_history import Past
+from trionet.chat.client_rooms import Room
 from trionet.chat.passwords import check_password
 from trionet.checks import check_network
 from trionet.connection.entered_once import EnteredOnce
@@ -33,9 +37,6 @@ from trionet.function_checks import check_callback
 from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
-
-# Events that one page of the history has: as many as one line usually holds.
-_PAGE = 200
 
 
 class Client(EnteredOnce):
@@ -50,8 +51,9 @@ class Client(EnteredOnce):
 
     When the connection is lost, the client connects again in growing pauses, for ever, and resumes
     where it was: what happened meanwhile follows, and requests that were not answered are repeated.
-    A message is said once even then. What could not be got is told by an event of type ``missed``
-    (page back with `history`) or ``epoch`` (the server has forgotten).
+    Nothing is said twice even then. Where the server has forgotten this member, the client looks
+    into the history before it says anything again. What could not be got is told by an event of
+    type ``missed`` (ask `history` for it) or ``epoch`` (the server has begun its numbers anew).
 
     Args:
         address: where the server is; see `trionet.parse_address`.
@@ -59,8 +61,7 @@ class Client(EnteredOnce):
         network: what to connect over; default the real network.
         rooms: where it starts; default the lobby.
         hold: whether the server keeps its place for a while (60 s unless the operator has changed
-            it) when the connection is lost; default true. Without it, others are told that it left,
-            and a message whose receipt was lost may be said again.
+            it) when the connection is lost; default true. Without it, others are told that it left.
         on_pause: called before each pause, with its length in seconds and a text that says why the
             connection was lost or not made; default ``None``: nothing is told. Not async.
         password: the chat's password, where it has one; default ``None``. It is sent only to this
@@ -77,7 +78,8 @@ class Client(EnteredOnce):
 
     Entering raises:
         ConnectError: nobody answers there. It is not tried again.
-        ConnectionLost: the server closed the connection, or does not speak this protocol.
+        ConnectionLost: the server closed the connection, is full, does not answer within 30
+            seconds, or does not speak this protocol.
         NameTaken: another member has this name, or one that looks like it.
         NameRefused: nobody can have this name.
         RequestRefused: the server refused the login for another reason: its code is
@@ -88,7 +90,8 @@ class Client(EnteredOnce):
     Resource handling: the client's tasks and its connection end with the block. What the block
     raises is not wrapped in a group. Leaving waits until everything is answered and the server has
     closed, for two seconds at most; if the block has failed or was cancelled, for one.
-    Events that are not taken are kept up to 1 MiB; then a ``missed`` takes the oldest ones' place.
+    Events that are not taken are kept up to 1 MiB, each counted as its line, or as 100 bytes if
+    that is shorter; then a ``missed`` takes the oldest ones' place.
     At most 64 requests are under way; more wait for their turn.
     """
 
@@ -165,7 +168,8 @@ class Client(EnteredOnce):
         Raises:
             TypeError: an argument is no text.
             RequestRefused: the server refused it; nothing was said.
-            ConnectionLost: the server does not let this member come back.
+            ConnectionLost: the server does not let this member come back; or the connection was
+                lost, and nobody knows any more whether it was said.
             trio.ClosedResourceError: the client is used outside its block.
 
         Cancellation: the text may be said or not, never twice. Always a checkpoint.
@@ -189,7 +193,7 @@ class Client(EnteredOnce):
         Cancellation: the member may be in the room or not.
         """
         check_kinds(room=(room, str))
-        entered: Any = await self._ask(ChatEvent, type="join", room=room)
+        entered = await self._ask(Entered, type="join", room=room)
         return self._rooms.get(entered.room) or Room(
             [*entered.members], entered.count, entered.topic, entered.last
         )
@@ -200,7 +204,7 @@ class Client(EnteredOnce):
         Cancellation: the member may be in the room or not.
         """
         check_kinds(room=(room, str))
-        await self._ask(ChatEvent, type="leave", room=room)
+        await self._ask(Left, type="leave", room=room)
 
     async def topic(self, room: str, text: str) -> TopicSet:
         """Set a room's topic; an empty text removes it. Raises as `say`.
@@ -229,40 +233,34 @@ class Client(EnteredOnce):
     async def who(self, room: str) -> list[str]:
         """Return all members of a room, in the order of joining. Raises as `say`."""
         check_kinds(room=(room, str))
-        return [*await self._list(type="who", room=room)]
+        return await self._list(Members, type="who", room=room)
 
     async def list_rooms(self) -> list[RoomInfo]:
         """Return all rooms of the chat. Raises as `say`."""
-        return [*await self._list(type="rooms")]
+        return await self._list(Rooms, type="rooms")
 
     async def ping(self) -> None:
         """Wait until the server has answered everything before this. Raises as `say`."""
-        await self._ask(ChatEvent, type="ping")
+        await self._ask(Pong, type="ping")
 
-    async def history(
-        self, room: str, *, after: int | None = None, before: int | None = None
-    ) -> AsyncIterator[PastEvent]:
-        """Yield what happened in a room, the newest first, asking for pages as they are needed.
+    def history(self, room: str, *, after: int | None = None, before: int | None = None) -> Past:
+        """Return an async iterator over a room's past, which asks for pages as they are needed.
+
+        The newest comes first; with `after`, the oldest. For what a ``missed`` tells of, call
+        ``history(event.room, after=event.after, before=event.before)``.
 
         Args:
             room: any room; ``"@"``: this member's private messages.
-            after: yield what has greater numbers, the oldest first.
-            before: yield what has smaller numbers; not together with `after`.
+            after: only what has greater numbers.
+            before: only what has smaller numbers.
 
-        Raises: as `say`.
+        Raises:
+            TypeError: an argument has the wrong type.
+
+        Its steps raise as `say`. Cancellation: no event is lost.
         """
-        check_kinds(room=(room, str))
-        while True:
-            beside = _given(after=after, before=before)
-            page = await self._ask(History, type="history", room=room, limit=_PAGE, **beside)
-            for event in page.events if after is not None else reversed(page.events):
-                yield event
-            if not page.more or not page.events:
-                return
-            if after is not None:
-                after = page.events[-1].number
-            else:
-                before = page.events[0].number
+        check_kinds(room=(room, str), **_kinds(int, after=after, before=before))
+        return Past(self._ask, room, after, before)
 
     async def search(
         self,
@@ -282,19 +280,25 @@ class Client(EnteredOnce):
             before: only smaller numbers; needs a room.
             limit: how many at most, up to 500.
         """
-        check_kinds(text=(text, str), limit=(limit, int))
+        check_kinds(text=(text, str), limit=(limit, int), **_kinds(int, before=before))
+        check_kinds(**_kinds(str, room=room, name=name))
         given = _given(room=room, name=name, before=before, limit=limit)
         return await self._ask(Found, type="search", text=text, **given)
 
     def _run(self) -> AbstractAsyncContextManager[None]:
         return self._connection.run()
 
-    async def _list(self, **fields: Any) -> list[Any]:
+    async def _list(self, kind: type[ChatEvent], **fields: Any) -> list[Any]:
         parts: list[Any] = []
-        await self._ask(ChatEvent, parts, **fields)
+        await self._ask(kind, parts, **fields)
         return parts
 
 
 def _given(**fields: Any) -> dict[str, Any]:
     """Return the fields of a request that are not left out."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _kinds(kind: type, **arguments: object) -> dict[str, tuple[object, type]]:
+    """Return arguments that may be left out, for `check_kinds`."""
+    return {name: (value, kind) for name, value in _given(**arguments).items()}

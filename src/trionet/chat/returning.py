@@ -125,7 +125,9 @@ class Returning:
 
     def _tell_private(self, member: int, after: int) -> None:
         state, guest = self._board.state, self._guest
-        kept, next_ = state.private_of(member, after), state.members[member].told + 1
+        # Of a member that does not hold any more, the state keeps nothing from now on.
+        given_up = [told for told in self._login.private if told.number > after]
+        kept, next_ = given_up or state.private_of(member, after), state.members[member].told + 1
         first = kept[0].number if kept else next_
         if first > after + 1:
             guest.answer(Missed(PRIVATE, after, first))

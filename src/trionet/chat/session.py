@@ -45,7 +45,7 @@ from trionet.chat.requests import (
 from trionet.chat.switchboard import Switchboard
 from trionet.chat.texts import repeated
 from trionet.chat.wire_format import WireFormat
-from trionet.checks import check_box, check_kind
+from trionet.checks import check_box, check_kind, check_kinds
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line
@@ -80,13 +80,14 @@ class Session(Answering):
         errand: what must be carried out before the next line is handed in; ``None``: nothing.
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
+        former: that of a token that the peer has brought, but that is no member's any more.
         admission: what the peer must show to become a member; ``None``: nothing. A server sets it
             before the first line.
     """
 
     __slots__ = (
-        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "name",
-        "tokens",
+        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "former",
+        "name", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +113,7 @@ class Session(Answering):
         super().__init__(board, box, wire, charge, encode_notice)
         self.errand: Errand | None = None
         self.tokens: tuple[bytes, ...] = ()
+        self.former = b""
         self.name: str | None = None
         self.admission: Admission | None = None
         # Whoever may become a member once it knows the password, which it was asked for.
@@ -126,12 +128,18 @@ class Session(Answering):
         return f"<trionet.chat.Session of {self.name or 'nobody yet'}: {state}>"
 
     def receive(self, line: Line) -> None:
-        """Take one line, good or bad, and do what it asks. Never a checkpoint."""
+        """Take one line, good or bad, and do what it asks. Never a checkpoint.
+
+        Raises:
+            TypeError: it is no line, but bytes for example.
+        """
         if isinstance(line, BadLine):
             # Not raised: a traceback would hold this frame, and the frame the line.
             self._asked = None
             self._reject_unreadable(line)
             return
+        if type(line) is not str:
+            check_kinds(line=(line, str))
         member = self.member
         try:
             if member is None:
@@ -156,7 +164,12 @@ class Session(Answering):
 
         Returns:
             How many lines were taken. Hand in the others when there is room again.
+
+        Raises:
+            TypeError: they are no list, or one of them is no line.
         """
+        if type(lines) is not list:
+            check_kinds(lines=(lines, list))
         member = self.member
         if member is not None and lines:
             run = self.wire.decode_messages(lines)
@@ -200,7 +213,9 @@ class Session(Answering):
         self._connection = login.connection
         if self.wire.receipts:
             own = arrival.brought if login.resumed else arrival.token
-            self.tokens = tuple({hash_of(own), hash_of(arrival.brought)} - {b""})
+            brought = hash_of(arrival.brought)
+            self.tokens = tuple({hash_of(own), brought} - {b""})
+            self.former = b"" if login.resumed else brought
 
     def taken_over(self) -> None:
         """Note that another connection has taken the member over. Never a checkpoint."""

@@ -23,12 +23,23 @@ from trionet.chat.events import StateEvent
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
 from trionet.chat.members import Claim, Member
 from trionet.chat.operations import Entry, RequestId, UniqueName
-from trionet.chat.receipts import Receipts
+from trionet.chat.receipts import Receipt
 from trionet.chat.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.rooms import Room
+from trionet.checks import check_kind
 
 # Where methods write what they changed.
 _Out: TypeAlias = list[StateEvent]
+
+
+class _Methods(dict[type, Callable[[Any, _Out], None]]):
+    """The method for each kind of operation."""
+
+    def __missing__(self, kind: type) -> None:
+        raise TypeError(
+            "an operation must be one of trionet.chat.operations, such as Say(...), "
+            f"not of type {kind.__name__}"
+        )
 
 
 class State(Contents):
@@ -50,21 +61,23 @@ class State(Contents):
         self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
     ) -> None:
         super().__init__(max_rooms=max_rooms, grace=grace, epoch=epoch)
-        self._methods: dict[type, Callable[[Any, _Out], None]] = {
-            operations.LogIn: self._log_in,
-            operations.LogOut: self._log_out,
-            operations.Detach: self._detach,
-            operations.Evict: self._evict,
-            operations.Say: self._say,
-            operations.Act: self._act,
-            operations.Tell: self._tell,
-            operations.Join: self._join,
-            operations.Leave: self._leave,
-            operations.SetTopic: self._set_topic,
-            operations.Rename: self._rename,
-            operations.Remove: self._remove,
-            operations.Restore: self._restore,
-        }
+        self._methods = _Methods(
+            {
+                operations.LogIn: self._log_in,
+                operations.LogOut: self._log_out,
+                operations.Detach: self._detach,
+                operations.Evict: self._evict,
+                operations.Say: self._say,
+                operations.Act: self._act,
+                operations.Tell: self._tell,
+                operations.Join: self._join,
+                operations.Leave: self._leave,
+                operations.SetTopic: self._set_topic,
+                operations.Rename: self._rename,
+                operations.Remove: self._remove,
+                operations.Restore: self._restore,
+            }
+        )
 
     def __repr__(self) -> str:
         return f"<trionet.chat.State: {len(self.members)} members, {len(self.rooms)} rooms>"
@@ -73,7 +86,12 @@ class State(Contents):
         """Carry out what is due, then an entry's operations; return what came of them, in order.
 
         An entry that was applied before changes nothing.
+
+        Raises:
+            TypeError: it is no entry, or one of its operations is none.
         """
+        if type(entry) is not Entry:
+            check_kind("entry", entry, Entry, hint='Entry("local", 1, time, [...])')
         if entry.number <= self._origins.get(entry.origin, 0):
             return []
         self._origins[entry.origin] = entry.number
@@ -101,7 +119,10 @@ class State(Contents):
     def _log_in(self, op: operations.LogIn, told: _Out) -> None:
         member = self._members.with_token(op.brought)
         resumed = member is not None
+        private: list[events.Told] = []
         if member is not None:
+            if not op.hold:
+                private = self._private.of(member.id)
             self._resume(member, op, told)
         elif op.name is None:
             reason = "the token is not valid any more: log in with a name"
@@ -111,7 +132,7 @@ class State(Contents):
             told.append(events.LoginRefused(op.connection, "name-taken", problem, op.id))
             return
         else:
-            claim = Claim(op.token, Receipts() if op.hold else None) if op.token else None
+            claim = Claim(op.token, op.hold) if op.token else None
             member = self._members.add(op.name, op.connection, claim)
         rooms = op.rooms
         if rooms is None:
@@ -128,7 +149,7 @@ class State(Contents):
                 self._enter(member, room, None, told)
         here = tuple(sorted(member.rooms, key=lambda room: room != LOBBY))
         name = member.name.shown
-        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed))
+        told.append(events.LoggedIn(op.connection, member.id, name, here, op.id, resumed, private))
         told += refusals
 
     def _log_out(self, op: operations.LogOut, told: _Out) -> None:
@@ -140,7 +161,7 @@ class State(Contents):
         member = self.members.get(op.member)
         if member is None or op.connection not in member.connections:
             return
-        if member.receipts is None or not self._held.grace:
+        if not member.holds or not self._held.grace:
             self._go(member, op.reason, told)
             return
         member.connections = ()
@@ -157,7 +178,7 @@ class State(Contents):
             return
         if op.room not in member.rooms:
             for text, id_ in zip(op.texts, op.ids or repeat(None), strict=False):
-                told.append(member.again(text, id_) or _not_in_room(member, op.room, id_))
+                told.append(self._again(member, text, id_) or _not_in_room(member, op.room, id_))
             return
         room, name = self.rooms[op.room], member.name.shown
         count, author = len(op.texts), b""
@@ -167,10 +188,10 @@ class State(Contents):
         said = events.Said(
             op.room, room.last + 1, self.time, op.member, name, op.texts, op.ids, author
         )
-        if claim is None or claim.receipts is None or op.ids is None:
+        if claim is None or not claim.hold or op.ids is None:
             told.append(said)
         else:
-            parts, count = claim.receipts.sort_out(said, room.name.key)
+            parts, count = self._receipts.sort_out(said, room.name.key)
             told += parts
         self._rooms.count(room, count)
 
@@ -180,7 +201,8 @@ class State(Contents):
         member, room = found
         acted = events.Acted(*self._next(member, room), op.text, op.id, member.token)
         told.append(acted)
-        member.keep(op.id, acted)
+        if member.holds:
+            self._receipts.keep(member.id, op.id, Receipt.of(acted))
 
     def _tell(self, op: operations.Tell, told: _Out) -> None:
         member = self.members.get(op.member)
@@ -195,8 +217,9 @@ class State(Contents):
         number, name, to = receiver.told, member.name.shown, receiver.name.shown
         message = events.Told(number, self.time, member.id, receiver.id, name, to, op.text, op.id)
         told.append(message)
-        member.keep(op.id, message)
-        if receiver.receipts is not None:
+        if member.holds:
+            self._receipts.keep(member.id, op.id, Receipt.of(message))
+        if receiver.holds:
             self._private.keep(message)
 
     def _join(self, op: operations.Join, told: _Out) -> None:
@@ -268,10 +291,14 @@ class State(Contents):
     def _is_repeated(self, op: operations.Act | operations.Tell, told: _Out) -> bool:
         """Return whether a request was carried out before; if so, it gets its receipt again."""
         member = self.members.get(op.member)
-        again = None if member is None else member.again(op.text, op.id)
+        again = None if member is None else self._again(member, op.text, op.id)
         if again is not None:
             told.append(again)
         return again is not None
+
+    def _again(self, member: Member, text: str, id_: RequestId) -> events.Repeated | None:
+        """Return what to tell of a request that was carried out before; ``None``: it is new."""
+        return self._receipts.again(member.id, member.token, text, id_)
 
     def _next(self, member: Member, room: Room) -> tuple[str, int, int, int, str]:
         """Count an event of a member in a room, and return its first fields: room to name."""
@@ -283,9 +310,9 @@ class State(Contents):
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
         self._held.discard(member.id)
-        self._members.hold(member, op.hold)
+        self._members.hold(member, hold=op.hold)
         if not op.hold:
-            self._private.forget(member.id)
+            self._keep_nothing_of(member)
 
     def _go(self, member: Member, reason: str, told: _Out) -> None:
         """Let a member leave every room and the chat."""
@@ -293,8 +320,12 @@ class State(Contents):
             self._exit(member, room, reason, None, told)
         self._members.remove(member)
         self._held.discard(member.id)
-        self._private.forget(member.id)
+        self._keep_nothing_of(member)
         told.append(events.LoggedOut(member.id))
+
+    def _keep_nothing_of(self, member: Member) -> None:
+        self._receipts.forget(member.id)
+        self._private.forget(member.id)
 
     def _enter(self, member: Member, name: UniqueName, id_: RequestId, told: _Out) -> None:
         room = self._rooms.enter(member, name)

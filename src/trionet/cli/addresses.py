@@ -1,14 +1,17 @@
 """Addresses on the command line, and the options that go with some kinds of them.
 
-For example, ``--tls-cert`` goes with ``tls:`` addresses only. `trionet.cli.calc_commands` and
-`trionet.cli.chat_commands` declare their commands with these types and checks.
+For example, ``--tls-cert`` goes with ``tls:`` addresses only. The commands of `calc_commands.py`,
+`chat_commands.py` and `run_command.py` are declared with these types and checks.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import typer
 
@@ -215,42 +218,70 @@ def web_settings(
         raise typer.BadParameter(str(error), param_hint="--web-proxy") from None
 
 
-def listen_settings(
-    addresses: Sequence[str],
-    *,
-    certificate: Path | None,
-    private_key: Path | None,
-    unix_mode: str | None,
-    web: WebSettings | None = None,
-) -> ListenSettings:
-    """Check that the options go with the addresses and with each other, and return their values.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkOptions:
+    """The options of all serve commands that go with some kinds of addresses, as they were given.
 
-    Args:
-        addresses: where the server is to listen.
-        certificate: the value of ``--tls-cert``.
-        private_key: the value of ``--tls-key``.
-        unix_mode: the value of ``--unix-mode``.
-        web: what is served for browsers; default ``None``: nothing.
-
-    Raises:
-        typer.BadParameter: an option is missing, unused or wrong.
+    `takes_network_options` makes the options from the fields, in this order.
     """
-    if (certificate is None) != (private_key is None):
-        given, missing = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
-        raise typer.BadParameter(f"it is required together with {given}", param_hint=missing)
-    wants_tls = any(address.startswith(("tls:", "web:tls:")) for address in addresses)
-    if wants_tls and certificate is None:
-        raise typer.BadParameter(
-            "they are required for a tls: address", param_hint="--tls-cert/--tls-key"
-        )
-    if certificate is not None and not wants_tls:
-        raise typer.BadParameter("there is no tls: address to use it for", param_hint="--tls-cert")
-    mode = _parse_mode(unix_mode)
-    if mode is not None and not any(address.startswith("unix:") for address in addresses):
-        raise typer.BadParameter(
-            "there is no unix: address to use it for", param_hint="--unix-mode"
-        )
-    return {"certificate": certificate, "private_key": private_key, "unix_mode": mode, "web": web}
+
+    tls_cert: TLSCertificate = None
+    tls_key: TLSKey = None
+    unix_mode: UnixMode = None
+
+    def settings(
+        self, addresses: Sequence[str], *, web: WebSettings | None = None
+    ) -> ListenSettings:
+        """Check that the options go with the addresses and with each other; return their values.
+
+        Args:
+            addresses: where the server is to listen.
+            web: what is served for browsers; default ``None``: nothing.
+
+        Raises:
+            typer.BadParameter: an option is missing, unused or wrong.
+        """
+        certificate, key = self.tls_cert, self.tls_key
+        if (certificate is None) != (key is None):
+            one, other = ("--tls-cert", "--tls-key") if certificate else ("--tls-key", "--tls-cert")
+            raise typer.BadParameter(f"it is required together with {one}", param_hint=other)
+        wants_tls = any(address.startswith(("tls:", "web:tls:")) for address in addresses)
+        if wants_tls and certificate is None:
+            raise typer.BadParameter(
+                "they are required for a tls: address", param_hint="--tls-cert/--tls-key"
+            )
+        if certificate is not None and not wants_tls:
+            raise typer.BadParameter(
+                "there is no tls: address to use it for", param_hint="--tls-cert"
+            )
+        mode = _parse_mode(self.unix_mode)
+        if mode is not None and not any(address.startswith("unix:") for address in addresses):
+            raise typer.BadParameter(
+                "there is no unix: address to use it for", param_hint="--unix-mode"
+            )
+        return {"certificate": certificate, "private_key": key, "unix_mode": mode, "web": web}
+
+
+def takes_network_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a serve command: give it these options in place of its parameter ``network``.
+
+    typer reads a command's options from its signature, so the decorated command has a parameter for
+    each option. The command itself is called with one `NetworkOptions`.
+    """
+    options = inspect.signature(NetworkOptions, eval_str=True).parameters
+
+    @wraps(command)
+    def with_options(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in options}
+        command(**arguments, network=NetworkOptions(**given))
+
+    parameters: list[inspect.Parameter] = []
+    signature = inspect.signature(command, eval_str=True)
+    for name, parameter in signature.parameters.items():
+        parameters += options.values() if name == "network" else [parameter]
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
 
 
 def _parse_mode(text: str | None) -> int | None:

@@ -12,17 +12,12 @@ from trionet.abc import Network
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
-from trionet.cli.user_interface import (
-    LEAVE,
-    UserInterface,
-    may_mean_to_leave,
-    open_user_interface,
-    rows_printer,
-)
+from trionet.cli.user_interface import UserInterface, open_user_interface, rows_printer
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.program.log import stamped
+from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 

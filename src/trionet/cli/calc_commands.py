@@ -14,13 +14,11 @@ from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
     CA,
+    NetworkOptions,
     ServeAddresses,
     Target,
-    TLSCertificate,
-    TLSKey,
-    UnixMode,
     check_addresses,
-    listen_settings,
+    takes_network_options,
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
@@ -39,6 +37,7 @@ Precision = Annotated[
 
 @calc.command("serve")
 @takes_limits("calc", ONE_AT_A_TIME)
+@takes_network_options
 def calc_serve(
     context: typer.Context,
     addresses: ServeAddresses = None,
@@ -47,10 +46,8 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
-    tls_cert: TLSCertificate = None,
-    tls_key: TLSKey = None,
-    unix_mode: UnixMode = None,
     *,
+    network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -62,7 +59,7 @@ def calc_serve(
         )
     where = addresses or [ADDRESS]
     check_addresses(where)
-    network = listen_settings(where, certificate=tls_cert, private_key=tls_key, unix_mode=unix_mode)
+    settings = network.settings(where)
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -72,7 +69,7 @@ def calc_serve(
             serve,
             where,
             limits=limits,
-            network=network,
+            network=settings,
             backlog=backlog,
             once=once,
             precision=precision,

@@ -20,12 +20,10 @@ from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import (
-    LEAVE,
     UserInterface,
     has_person,
     is_dumb,
     is_input_terminal,
-    may_mean_to_leave,
     open_user_interface,
     rows_printer,
 )
@@ -34,6 +32,7 @@ from trionet.errors import BadLine, ConnectionLost, LineTooLong, UnsendableLine
 from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
 from trionet.nurseries import single_error
+from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.transport.network import SystemNetwork
 
 

@@ -27,18 +27,16 @@ from trionet.chat.limits import (
 from trionet.cli.addresses import (
     CA,
     ClientPasswordFile,
+    NetworkOptions,
     Open,
     PasswordFile,
     ServeAddresses,
     Target,
-    TLSCertificate,
-    TLSKey,
-    UnixMode,
     Web,
     WebHosts,
     WebProxies,
     check_addresses,
-    listen_settings,
+    takes_network_options,
     web_address,
     web_settings,
 )
@@ -77,6 +75,7 @@ def _parse_since(text: str) -> int:
 
 @chat.command("serve")
 @takes_limits("chat", OPEN_ROOM)
+@takes_network_options
 def chat_serve(
     addresses: ServeAddresses = None,
     forever: Annotated[
@@ -124,10 +123,8 @@ def chat_serve(
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
     open_: Open = False,
-    tls_cert: TLSCertificate = None,
-    tls_key: TLSKey = None,
-    unix_mode: UnixMode = None,
     *,
+    network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -135,14 +132,11 @@ def chat_serve(
     where = addresses or [ADDRESS]
     check_addresses(where)
     if web is not None:
-        where = [*where, web_address(web, is_tls=tls_cert is not None)]
+        where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
-    network = listen_settings(
+    settings = network.settings(
         where,
-        certificate=tls_cert,
-        private_key=tls_key,
-        unix_mode=unix_mode,
         web=web_settings(
             where,
             hosts=web_host,
@@ -160,7 +154,7 @@ def chat_serve(
             serve,
             where,
             limits=limits,
-            network=network,
+            network=settings,
             backlog=backlog,
             forever=forever or web is not None,
             opens_browser=open_,

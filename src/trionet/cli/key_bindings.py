@@ -42,7 +42,7 @@ class LineState:
 
     Attributes:
         is_selected: whether the next key that types replaces the line.
-        goes_on: whether the line belongs to a paste that continues behind it.
+        goes_on: whether the line belongs to a paste that continues after it.
         asked_column: is resolved with the cursor's column, from 0, when the terminal tells it;
             ``None`` while nobody asks.
         drawn_columns: how wide the terminal was when the prompt was drawn last; ``None`` while

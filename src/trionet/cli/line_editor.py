@@ -90,7 +90,7 @@ class LineEditor:
     def _take_typed(self, typed: str, goes_on: bool) -> None:
         self._typed = typed
         data = typed.encode(errors="surrogateescape") + b"\n"
-        lines = mark_paste(self._decoder.feed(data), goes_on)
+        lines = mark_paste(self._decoder.feed(data), goes_on=goes_on)
         self._lines.extend(zip(lines, typed.split("\n"), strict=True))
 
     async def _ask(self, text: str, default: Document, *, is_kept: bool) -> tuple[str, bool] | None:

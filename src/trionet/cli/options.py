@@ -85,7 +85,7 @@ LIMIT_OPTIONS = (
         "--handshake-timeout",
         "handshake_timeout",
         "SECONDS",
-        "Time for a TLS handshake. 0: no limit.",
+        "Time for a TLS handshake and a browser's request. 0: no limit.",
     ),
     LimitOption(
         "--login-timeout",

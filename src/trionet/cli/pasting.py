@@ -29,7 +29,7 @@ class PastedLine(str):
     behind: int
 
 
-def mark_paste(lines: Sequence[Line], goes_on: bool = False) -> list[Line]:
+def mark_paste(lines: Sequence[Line], *, goes_on: bool = False) -> list[Line]:
     """Return lines that came at once, marked as a paste if there are several.
 
     Blank lines do not count.

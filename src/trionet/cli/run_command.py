@@ -12,12 +12,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from trionet.cli.addresses import (
+    NetworkOptions,
     ServeAddresses,
-    TLSCertificate,
-    TLSKey,
-    UnixMode,
     check_addresses,
-    listen_settings,
+    takes_network_options,
 )
 from trionet.cli.ending import USAGE_ERROR
 from trionet.cli.options import Quiet, takes_limits
@@ -37,15 +35,14 @@ Target = Annotated[
 
 
 @takes_limits("run", Limits())
+@takes_network_options
 def run_target(
     context: typer.Context,
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
-    tls_cert: TLSCertificate = None,
-    tls_key: TLSKey = None,
-    unix_mode: UnixMode = None,
     *,
+    network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -66,12 +63,7 @@ def run_target(
         _end_with(str(error))
     where = addresses or (found.addresses if isinstance(found, Service) else [ADDRESS])
     check_addresses(where)
-    settings = listen_settings(
-        where if addresses or not isinstance(found, Service) else [],
-        certificate=tls_cert,
-        private_key=tls_key,
-        unix_mode=unix_mode,
-    )
+    settings = network.settings(where if addresses or not isinstance(found, Service) else [])
     given = {
         field.name: getattr(limits, field.name)
         for field in fields(Limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import trio
 
 from trionet import chat
+from trionet.chat.client_events import Error
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.cli.standard_input import StandardInput
@@ -53,18 +55,29 @@ async def _send(
     password: str | None,
     network: SystemNetwork,
 ) -> None:
-    late = f"no receipt from {address} within {timeout:g} s"
+    late = f"no answer from {address} within {timeout:g} s"
     entering = chat.Client(address, name=name, network=network, rooms=(room,), password=password)
     with trio.CancelScope() as scope:
         scope.deadline = trio.current_time() + timeout
         async with entering as client:
-            scope.deadline = float("inf")
+            await _check_entered(client)
+            scope.deadline = math.inf
+            late = f"no receipt from {address} within {timeout:g} s"
             async for message in _messages(runtime, text):
                 scope.deadline = trio.current_time() + timeout
                 await client.say(room, message)
-                scope.deadline = float("inf")
+                scope.deadline = math.inf
     if scope.cancelled_caught:
         raise ConnectionLost(late)
+
+
+async def _check_entered(client: chat.Client) -> None:
+    """Raise what keeps the client out of its room."""
+    # All that has come with the login is there already.
+    while not client.rooms:
+        event = await anext(client)
+        if isinstance(event, Error):
+            raise chat.RequestRefused(event.code, event.reason)
 
 
 async def _messages(runtime: Runtime, text: str | None) -> AsyncIterator[str]:

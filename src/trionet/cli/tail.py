@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import string
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +19,7 @@ from trionet.chat.client_events import (
     ChatEvent,
     Entered,
     Error,
+    Joined,
     Missed,
     Said,
     Welcome,
@@ -24,6 +28,9 @@ from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
+
+# What JSON leaves as it is and a terminal may take for a command.
+_UNSAFE = re.compile(r"[\x7f-\x9f]")
 
 
 async def tail(
@@ -46,48 +53,85 @@ async def tail(
         rooms=(room,),
         password=given_password(password_file, address),
     )
-    printer = _Printer(runtime, json)
+    printer = _Printer(runtime, as_json=json)
     await until_interrupted(partial(_tail, client, printer, since), runtime, term_ends_well=True)
 
 
 async def _tail(client: chat.Client, printer: _Printer, since: int | None) -> None:
-    async with client:
-        async for event in client:
-            if isinstance(event, Error) and event.room is not None and not client.rooms:
-                raise chat.RequestRefused(event.code, event.reason)
-            if isinstance(event, Entered) and since is not None:
-                await _print_past(client, printer, event, since)
-                since = None
+    async with client, aclosing(follow(client, since)) as events:
+        async for event in events:
             await printer.print(event)
 
 
-async def _print_past(client: chat.Client, printer: _Printer, entered: Entered, since: int) -> None:
-    """Print what happened from a time on until the client entered."""
-    # Look for the first event before printing from it on: a page is all that is kept at a time.
-    first = entered.last + 1
+async def follow(client: chat.Client, since: int | None) -> AsyncGenerator[ChatEvent]:
+    """Yield what happens in a client's room, with what it has missed as far as that is kept.
+
+    Args:
+        client: is in one room.
+        since: yield the past from this time on first, in milliseconds since 1970.
+
+    Raises:
+        RequestRefused: the client cannot be in the room, or its past is not kept.
+    """
+    async for event in client:
+        if isinstance(event, Error) and event.room is not None and not client.rooms:
+            raise chat.RequestRefused(event.code, event.reason)
+        if isinstance(event, Entered) and since is not None:
+            async with aclosing(_past(client, event, since)) as events:
+                async for past in events:
+                    yield past
+            since = None
+        if isinstance(event, Missed) and event.room is not None:
+            async with aclosing(_fill(client, event)) as events:
+                async for past in events:
+                    yield past
+        else:
+            yield event
+
+
+async def _past(client: chat.Client, entered: Entered, since: int) -> AsyncGenerator[ChatEvent]:
+    """Yield what happened from a time on until the client entered."""
+    # Look for the first event before yielding from it on: a page is all that is kept at a time. The
+    # last one is the client's own entering.
+    first = entered.last
     async for event in client.history(entered.room, before=first):
         if datetime.fromisoformat(event.time).timestamp() * 1000 < since:
             break
         first = event.number
-    async for event in client.history(entered.room, after=first - 1):
-        if event.number > entered.last:
-            break
-        await printer.print(event)
+    async for event in client.history(entered.room, after=first - 1, before=entered.last):
+        yield event
+
+
+async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
+    """Yield what the history has of a gap, and in front of it what is still missing."""
+    assert gap.room is not None
+    after = gap.after or 0
+    is_first = True
+    with suppress(chat.RequestRefused):  # the past is not kept
+        async for event in client.history(gap.room, after=after, before=gap.before):
+            if is_first and event.number > after + 1:
+                yield Missed(gap.room, after, event.number)
+            is_first = False
+            if not (isinstance(event, Joined) and event.name == client.name):
+                yield event
+    if is_first:
+        yield gap
 
 
 class _Printer:
     """Prints events, as people read them or as they came."""
 
-    def __init__(self, runtime: Runtime, json: bool) -> None:
+    def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
         self._runtime = runtime
-        self._json = json
+        self._as_json = as_json
 
     async def print(self, event: ChatEvent) -> None:
         # A welcome has the token, by which others could speak as this member.
         if isinstance(event, Welcome):
             return
-        if self._json:
-            self._runtime.out.print(msgspec.json.encode(event).decode())
+        if self._as_json:
+            line = msgspec.json.encode(event).decode()
+            self._runtime.out.print(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", line))
         elif isinstance(event, Said | Acted):
             who = f"{event.name}:" if isinstance(event, Said) else f"* {event.name}"
             for text in event.text.split("\n"):

@@ -14,8 +14,6 @@ from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
 from trionet.program.console import Console
-from trionet.text.farewells import LEAVE as LEAVE
-from trionet.text.farewells import may_mean_to_leave as may_mean_to_leave
 from trionet.text.safe import safe_text
 
 # The width of a terminal that does not know its own.

@@ -49,11 +49,12 @@ class AtOnce:
         # Do not work ahead of a peer that does not read: the task waits for it.
         if outbox.is_blocked:
             return False
-        batch = lines.receive_batch_nowait()
-        if not batch:
-            return False
         result: object = None
+        batch: list[Line] = []
         try:
+            batch = lines.receive_batch_nowait()
+            if not batch:
+                return False
             result = answers, left = self._answer(batch)
             if answers:
                 outbox.put(answers)

@@ -15,7 +15,9 @@ import trio
 
 from trionet.abc import TellsDelivery
 from trionet.checks import check_flag, check_seconds, check_stream
+from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
+from trionet.kinds import shown
 
 # Seconds between two checks of how much has arrived: the kernel does not tell by itself. The first
 # interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost
@@ -32,11 +34,19 @@ _HONEST = 1 << 20
 _SHORT_PAUSE = 0.02
 _LONG_PAUSE = 0.25
 
+# What the log says of a stream of somebody's own that raises what no stream should.
+FAULT_OF_STREAM = "a stream failed, and its connection is closed"
+
 
 def unarrived_of(stream: object) -> int | None:
     """Return how many bytes sent have not arrived yet; ``None``: the stream cannot tell."""
     tells = getattr(stream, "unarrived", None)
-    return None if tells is None else cast("int | None", tells())
+    if tells is None:
+        return None
+    left = tells()
+    if left is not None and not isinstance(left, int):
+        raise TypeError(f"unarrived() must return a number of bytes or None, not {shown(left)}")
+    return left
 
 
 async def lingering_close(
@@ -252,3 +262,16 @@ async def close_at_once(stream: trio.abc.AsyncResource) -> None:
         close()
     else:
         await trio.aclose_forcefully(stream)
+
+
+async def close_whatever_happens(stream: trio.abc.AsyncResource, faults: FaultLog) -> None:
+    """Close a stream as `close_at_once` does, and log what that raises.
+
+    Args:
+        stream: the stream, which may be somebody's own.
+        faults: where a fault is logged.
+    """
+    try:
+        await close_at_once(stream)
+    except Exception as error:
+        faults.report(error, type(stream), FAULT_OF_STREAM, stream)

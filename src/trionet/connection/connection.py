@@ -193,7 +193,7 @@ class Connection(PeerDeadlines):
         return self.outbox.waiting
 
     async def send(self, *lines: str) -> None:
-        """Send lines behind everything that waits in the outbox, and wait until they are sent.
+        """Send lines after everything that waits in the outbox, and wait until they are sent.
 
         Always a checkpoint. A handler that must not wait calls ``outbox.put``. Both overtake what a
         `trionet.Hub` has for this peer and has not delivered yet. A service with a hub answers with

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import math
 
 import trio
 
 from trionet.abc import Watched
+from trionet.faults import FaultLog
 
 # Entries of connections that have gone are swept out when they outnumber both this and the others.
 # So a host that comes and goes thousands of times a second does not fill the heap.
@@ -33,6 +35,9 @@ CHECKS = 20
 LATE = 0.1
 
 
+logger = logging.getLogger("trionet.server")
+
+
 class _Entry:
     """When to check one object; ``watched`` is ``None`` once the entry is stale."""
 
@@ -48,9 +53,14 @@ class _Entry:
 
 
 class Deadlines:
-    """The deadlines of one server's connections."""
+    """The deadlines of one server's connections.
 
-    def __init__(self) -> None:
+    Args:
+        faults: where the faults of what is watched are logged; default: a log of its own.
+    """
+
+    def __init__(self, faults: FaultLog | None = None) -> None:
+        self._faults = faults or FaultLog(logger)
         self._heap: list[_Entry] = []
         self._entries: dict[Watched, _Entry] = {}
         self._numbers = itertools.count()
@@ -104,7 +114,13 @@ class Deadlines:
                     self._stale -= 1
                 else:
                     del self._entries[watched]
-                    watched.check_deadlines()
-                    # An object that is still due has been told once. Telling it again would spin.
-                    if watched.next_deadline() > now:
-                        self.watch(watched)
+                    try:
+                        watched.check_deadlines()
+                        # An object that is still due was told once. Telling it again would spin.
+                        if watched.next_deadline() > now:
+                            self.watch(watched)
+                    except Exception as error:
+                        # A stream of somebody's own has a fault. All others need this task.
+                        self._faults.report(
+                            error, type(watched), "a deadline could not be enforced", watched
+                        )

@@ -6,6 +6,15 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
+import trio
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether an error is a cancellation and nothing else, also of several tasks."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
+
 
 class EnteredOnce:
     """A client that connects when it is entered, and ends when its block does.

@@ -12,7 +12,8 @@ from typing import TypeVar
 from trionet.abc import Framing
 from trionet.connection.counted import Counted
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.linequeue import SMALL, LineQueue
+from trionet.connection.line_blocks import SMALL
+from trionet.connection.linequeue import LineQueue
 from trionet.connection.writing import GONE
 
 T = TypeVar("T")
@@ -118,9 +119,18 @@ class Holds(Counted):
         except GONE:
             self.give_up()
             return 0
+        except Exception as error:
+            # A fault of the stream. Whoever puts lines here is often not its owner.
+            self._report(error)
+            self.give_up()
+            return 0
 
     def keep(self, data: bytes, count: int, sent: int) -> None:
         """Keep what was not sent; see `trionet.Outbox`."""
+        raise NotImplementedError
+
+    def _report(self, error: Exception) -> None:
+        """Log a fault of the stream."""
         raise NotImplementedError
 
     def give_up(self) -> None:

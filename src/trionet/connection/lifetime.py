@@ -12,7 +12,7 @@ from types import CoroutineType
 
 import trio
 
-from trionet.connection.closing import close_at_once, unarrived_of
+from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.handshake import has_handshake, shake_hands
@@ -22,6 +22,7 @@ from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.statistics import Totals
 from trionet.events import Closed, Opened, Refused
+from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
 from trionet.notices import AddressFull
@@ -40,6 +41,8 @@ class Lifetimes:
         report: called with each connection's end; and where there is a handshake, with the
             beginning once that is made, or with why it was refused.
 
+        faults: where the faults of streams are logged.
+
     Attributes:
         bounds_lingering: whether older connections that linger make room for newer ones; ``False``
             once nobody new is accepted.
@@ -47,6 +50,7 @@ class Lifetimes:
 
     __slots__ = (
         "_deadlines",
+        "_faults",
         "_handler",
         "_lingerers",
         "_places",
@@ -66,8 +70,10 @@ class Lifetimes:
         totals: Totals,
         *,
         report: Callable[[Opened | Refused | Closed], object],
+        faults: FaultLog,
     ) -> None:
         self._handler = handler
+        self._faults = faults
         # How long a handshake may take.
         self._seconds = limits.handshake_timeout or math.inf
         self._deadlines = deadlines
@@ -124,12 +130,22 @@ class Lifetimes:
                     bounded=self.bounds_lingering,
                 ):
                     await connection.linger(settle)
+        except Exception as error:
+            # The handler's own are dealt with. This is a fault of a stream that is somebody's own,
+            # and the nursery is everybody's.
+            self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
         finally:
-            try:
-                if settle is not None:
-                    settle(unarrived_of(connection.stream) or 0)
-            finally:
-                await close_at_once(connection.stream)
+            if settle is not None:
+                settle(self._unarrived(connection))
+            await close_whatever_happens(connection.stream, self._faults)
+
+    def _unarrived(self, connection: Connection) -> int:
+        """Return how many bytes are not known to have arrived, although the stream may fail."""
+        try:
+            return unarrived_of(connection.stream) or 0
+        except Exception as error:
+            self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
+            return connection.outbox.bytes_out
 
     def _open(self, connection: Connection) -> bool:
         """Report that a connection is being served, if the host that it shows has a place left.
@@ -158,15 +174,18 @@ class Lifetimes:
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
         """
-        connection.answer_at_once(None)
-        # The handler may have put its last words just now.
-        connection.outbox.release()
+        self._deadlines.forget(connection)
+        self._places.free(connection)
+        try:
+            connection.answer_at_once(None)
+            # The handler may have put its last words just now.
+            connection.outbox.release()
+        except Exception as error:
+            self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
         if connection.outbox.waiting:
             # The connection was cut off: what still waits is not sent, and must not count as sent.
             connection.outbox.give_up()
         connection.outbox.close()
-        self._deadlines.forget(connection)
-        self._places.free(connection)
         self._totals.add(connection)
         seconds = trio.current_time() - connection.opened_at
         reported = not is_opened

@@ -4,17 +4,8 @@ The queue can drop whole lines of which the peer has nothing yet, the oldest fir
 how many it missed, in their place: after the rest of the line whose beginning it has, and before
 everything that still waits.
 
-The queue keeps hardly more memory alive than the lines that wait:
-
-- Lines wait in blocks of whole lines. Small lines are joined as they come: one object for each line
-  of two bytes would take twenty times their size.
-- A large block is kept as it came, without a copy, so a thousand slow members share what all of
-  them were sent. When some of it has been sent or dropped, the rest is copied into smaller blocks:
-  otherwise the last line would keep all of it alive.
-- So only the first block is ever partly gone, and little of it.
-- Each block remembers how many lines it holds, if its caller knows. Counting the line ends of what
-  200 slow members drop took two thirds of a busy server's time: 1 ns for each byte.
-- Lines are taken one write at a time, and no more of them are joined than are likely to be sent.
+The lines wait in blocks, which keep little memory alive besides (`line_blocks.py`). They are taken
+one write at a time, and no more of them are joined than are likely to be sent.
 
 Where lines travel in frames (`trionet.abc.Framing`), all this holds for whole frames: a block is
 whole frames, and a frame of which the peer has nothing yet is dropped with all its lines.
@@ -22,18 +13,15 @@ whole frames, and a frame of which the peer has nothing yet is dropped with all 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from trionet.abc import Framing, TellsMissed
+from trionet.connection.line_blocks import SMALL, UNKNOWN, LineBlocks
 from trionet.connection.missed_lines import MissedLines
 from trionet.transport.boundaries import LINES
 
 # One write takes this much, which is about what a kernel takes of a stream at once.
 PIECE = 65536
-
-# Lines are joined into blocks of this size. (A block's object and its place take 50 bytes.)
-SMALL = 4096
 
 # This fraction of the bound may already be sent or dropped and still be kept in memory.
 _GONE_PART = 32
@@ -45,9 +33,6 @@ _SLACK_PART = 16
 # The size of a write to a peer that took only a few bytes of the last one. Joining 64 KiB each time
 # for a peer that takes 100 bytes at a time would copy each byte 650 times.
 _LEAST = 4096
-
-# The count of a block whose lines nobody has counted.
-_UNKNOWN = -1
 
 
 class _Piece(NamedTuple):
@@ -84,9 +69,7 @@ class LineQueue:
 
     __slots__ = (
         "_blocks",
-        "_counts",
         "_framing",
-        "_head",
         "_missed",
         "_part",
         "_started",
@@ -94,7 +77,6 @@ class LineQueue:
         "_taken",
         "_telling",
         "_wanted",
-        "_waste",
         "size",
     )
 
@@ -102,8 +84,6 @@ class LineQueue:
         self, tell_missed: TellsMissed, bound: int = 1 << 20, *, framing: Framing = LINES
     ) -> None:
         self._framing = framing
-        # How many bytes of the first block may be gone before the rest is copied.
-        self._waste = min(PIECE, max(SMALL, bound // _GONE_PART))
         # From _started_at on: the rest of a line or notice whose beginning the peer has. It cannot
         # be dropped.
         self._started = b""
@@ -111,11 +91,8 @@ class LineQueue:
         self._telling = False
         # How much was taken, if it was only part of _started.
         self._part = 0
-        # Whole lines. In the first block they begin at _head.
-        self._blocks: deque[bytes] = deque()
-        self._head = 0
-        # How many lines each block holds, without those before _head; or _UNKNOWN.
-        self._counts: deque[int] = deque()
+        # Whole lines.
+        self._blocks = LineBlocks(min(PIECE, max(SMALL, bound // _GONE_PART)), framing)
         # Lines dropped between _started and _blocks, which the peer was not told about yet.
         self._missed = MissedLines(tell_missed, framing)
         self._taken = _NOTHING
@@ -129,7 +106,7 @@ class LineQueue:
     @property
     def kept(self) -> int:
         """Bytes that this keeps alive, with shared blocks counted in full."""
-        return len(self._started) + len(self._taken.data) + sum(map(len, self._blocks))
+        return len(self._started) + len(self._taken.data) + self._blocks.kept
 
     def put(
         self, lines: bytes, *, count: int | None = None, sent: int = 0, limit: int | None = None
@@ -155,14 +132,12 @@ class LineQueue:
                 self._started = bytes(lines[sent:cut])
                 self._telling = False
             if cut < len(lines):
-                self._blocks.append(lines)
-                self._counts.append(_UNKNOWN)
-                self._head = cut
+                self._blocks.put_first(lines, cut)
         elif lines:
-            self._append(lines, _UNKNOWN if count is None else count)
+            self._blocks.append(lines, UNKNOWN if count is None else count)
         if limit is not None and self.size > limit:
             return self.drop_oldest(self.size - limit, slack=limit // _SLACK_PART)
-        self._free()
+        self._blocks.free()
         return 0
 
     def take(self, wanted: int = PIECE) -> bytes:
@@ -182,14 +157,10 @@ class LineQueue:
         end = size = begin + len(notice)
         pieces: list[bytes | memoryview] = [started[at:], notice]
         self._started, self._started_at = b"", 0
-        while self._blocks and size < wanted:
-            if len(self._blocks[0]) > 2 * self._waste:
-                self._split_first()
-            block = self._blocks.popleft()
-            self._counts.popleft()
-            pieces.append(memoryview(block)[self._head :] if self._head else block)
-            size += len(block) - self._head
-            self._head = 0
+        while size < wanted and self._blocks:
+            piece = self._blocks.take_first()
+            pieces.append(piece)
+            size += len(piece)
         data = pieces[-1] if size == len(pieces[-1]) else b"".join(pieces)
         self._taken = _Piece(data if isinstance(data, bytes) else bytes(data), begin, end, missed)
         return self._taken.data
@@ -213,7 +184,7 @@ class LineQueue:
             self._settle_started(sent)
             return
         self._taken = _NOTHING
-        # What was dropped meanwhile stood behind all of this.
+        # What was dropped meanwhile stood after all of this.
         kept = b"" if sent == len(data) else self._missed.take_kept()
         if sent > begin or sent == len(data):
             self.size += end - begin
@@ -229,20 +200,12 @@ class LineQueue:
                 self._missed = missed
             self._started = data[sent:begin]
             cut = end
-        if kept or cut < len(data):
-            # It comes after what was taken. Lines of it may have been dropped meanwhile.
-            if self._head:
-                self._blocks[0] = self._blocks[0][self._head :]
-                self._head = 0
-            if kept:
-                self._blocks.appendleft(kept)
-                self._counts.appendleft(0)
-                self.size += len(kept)
+        if kept:
+            self._blocks.put_first(kept, 0, 0)
+            self.size += len(kept)
         if cut < len(data):
-            self._blocks.appendleft(data)
-            self._counts.appendleft(_UNKNOWN)
-            self._head = cut
-            self._free()
+            self._blocks.put_first(data, cut)
+            self._blocks.free()
 
     def drop_oldest(self, excess: int, *, slack: int = 0) -> int:
         """Drop the oldest lines, at least `excess` bytes of them if that many can be dropped.
@@ -254,26 +217,8 @@ class LineQueue:
         Returns:
             How many lines were dropped.
         """
-        dropped = 0
-        while excess > 0 and self._blocks:
-            block = self._blocks[0]
-            # Cut behind the line that holds the last byte of the excess.
-            cut = self._head + excess
-            if cut >= len(block) - slack:
-                cut = len(block)
-            else:
-                cut = self._framing.end_from(block, self._head, cut)
-            count = self._count_of_first(cut)
-            self._missed.add(count, block, self._head, cut)
-            dropped += count
-            excess -= cut - self._head
-            self.size -= cut - self._head
-            self._head = cut
-            if cut == len(block):
-                self._blocks.popleft()
-                self._counts.popleft()
-                self._head = 0
-        self._free()
+        dropped, size = self._blocks.drop_oldest(excess, slack, self._missed)
+        self.size -= size
         return dropped
 
     def clear(self) -> int:
@@ -282,16 +227,11 @@ class LineQueue:
         What is taken counts as not sent, because nobody knows how much of it was.
         """
         self.settle(0)
-        count = self._framing.count
-        dropped = sum(count(block, 0, len(block)) for block in self._blocks)
-        if self._blocks:
-            dropped -= count(self._blocks[0], 0, self._head)
+        dropped = self._blocks.clear()
         if not self._telling:
             dropped += self._started.count(b"\n", self._started_at)
         self._started, self._started_at = b"", 0
-        self._blocks.clear()
-        self._counts.clear()
-        self._head = self.size = 0
+        self.size = 0
         self._missed.take()
         return dropped
 
@@ -309,42 +249,10 @@ class LineQueue:
         self._missed.add(skipped, lines, 0, begin)
         if begin < len(lines):
             self.size += len(lines) - begin
-            self._blocks.append(lines)
-            self._counts.append(kept)
-            self._head = begin
+            self._blocks.put_first(lines, begin, kept)
             # Into blocks of the size that was just freed: larger ones would not fit in there.
-            self._split_first()
+            self._blocks.split_first()
         return dropped + skipped
-
-    def _count_of_first(self, cut: int) -> int:
-        """Count the lines of the first block that end before `cut`, and take them off its count."""
-        block, known = self._blocks[0], self._counts[0]
-        if known == _UNKNOWN:
-            return self._framing.count(block, self._head, cut)
-        # Count the shorter side.
-        if cut == len(block):
-            count = known
-        elif len(block) - cut < cut - self._head:
-            count = known - self._framing.count(block, cut, len(block))
-        else:
-            count = self._framing.count(block, self._head, cut)
-        self._counts[0] = known - count
-        return count
-
-    def _append(self, lines: bytes, count: int) -> None:
-        """Add lines to the last block if both are small, or as a block of their own."""
-        blocks = self._blocks
-        if len(lines) < SMALL // 2 and blocks and len(blocks[-1]) + len(lines) <= SMALL:
-            # If it is also the first block, leave out the part that is gone.
-            if len(blocks) == 1 and self._head:
-                blocks[-1] = blocks[-1][self._head :]
-                self._head = 0
-            blocks[-1] += lines
-            known = self._counts[-1]
-            self._counts[-1] = _UNKNOWN if _UNKNOWN in (known, count) else known + count
-        else:
-            blocks.append(lines)
-            self._counts.append(count)
 
     def _settle_started(self, sent: int) -> None:
         """Record how much is sent of a long line whose beginning the peer has."""
@@ -353,23 +261,3 @@ class LineQueue:
         if self._started_at > max(SMALL, len(self._started) // 8):
             self._started = self._started[self._started_at :]
             self._started_at = 0
-
-    def _free(self) -> None:
-        """Keep little alive that is gone."""
-        if self._head > self._waste:
-            self._split_first()
-
-    def _split_first(self) -> None:
-        """Copy what is left of the first block into smaller blocks."""
-        block, begin, size = self._blocks.popleft(), self._head, self._waste
-        count = self._counts.popleft()
-        parts: list[bytes] = []
-        while len(block) - begin > size:
-            end = self._framing.last_end(block, begin, size)
-            parts.append(bytes(block[begin:end]))
-            begin = end
-        if begin < len(block):
-            parts.append(bytes(block[begin:]))
-        self._blocks.extendleft(reversed(parts))
-        self._counts.extendleft([count] if len(parts) == 1 else [_UNKNOWN] * len(parts))
-        self._head = 0

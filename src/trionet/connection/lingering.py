@@ -91,7 +91,7 @@ class Lingerers:
 
     def undelivered(self) -> list[str]:
         """Return the display addresses of the peers to whom something is still on its way."""
-        return [one.peer for one in self._all if unarrived_of(one.stream)]
+        return [one.peer for one in self._all if _has_undelivered(one.stream)]
 
     def _make_room(self, host: Host | None) -> None:
         same = self._of_host.get(host, {}) if host is not None else {}
@@ -111,3 +111,11 @@ class Lingerers:
             same.pop(one, None)
             if not same:
                 del self._of_host[one.host]
+
+
+def _has_undelivered(stream: trio.abc.Stream) -> bool:
+    try:
+        return bool(unarrived_of(stream))
+    except Exception:
+        # A fault of the stream: its own task meets it too, and logs it.
+        return False

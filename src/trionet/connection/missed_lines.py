@@ -1,4 +1,4 @@
-"""The lines that a slow peer has missed and was not told of yet. No I/O."""
+"""The lines that a slow peer has missed and has not been told of. No I/O."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class MissedLines:
         return taken
 
     def take_kept(self) -> bytes:
-        """Return what could not be dropped, and keep it no more."""
+        """Return what could not be dropped, and forget it."""
         kept, self._kept = self._kept, b""
         return kept
 

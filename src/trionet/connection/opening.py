@@ -24,9 +24,9 @@ class Opening:
 
     Attributes:
         begins: the byte that such a first line begins with, such as ``b"{"``. A first line that
-            begins with it may have `max_line` bytes; what is behind it decides nothing.
+            begins with it may have `max_line` bytes; what follows it decides nothing.
         max_line: content bytes that the first line and all others may have.
-        is_met: called with the whole first line, good or bad; whether the lines behind it may be
+        is_met: called with the whole first line, good or bad; whether the lines after it may be
             as long. If it raises, that is logged, and its connection alone is closed.
     """
 
@@ -43,7 +43,7 @@ class FirstLine:
     """Judges the first line of one connection, before it is decoded and after.
 
     Args:
-        opening: what makes this line, and the lines behind it, longer; ``None``: nothing does.
+        opening: what makes this line, and the lines after it, longer; ``None``: nothing does.
         refuse_http: whether a request line of HTTP is refused.
         max_line: content bytes that lines have by default.
     """
@@ -76,7 +76,7 @@ class FirstLine:
         return True
 
     def is_refused(self, line: Line, decoder: LineDecoder) -> bool:
-        """Judge the whole line, and give the decoder the limit of the lines behind it.
+        """Judge the whole line, and give the decoder the limit of the lines after it.
 
         Returns:
             Whether to hang up.

@@ -156,7 +156,7 @@ class Outbox(Waits):
             self.keep(lines, count, sent)
 
     def put_frame(self, frame: bytes) -> None:
-        """Send a frame that holds no lines, behind all that waits. Never a checkpoint.
+        """Send a frame that holds no lines, after all that waits. Never a checkpoint.
 
         It is for the stream's own frames, where it has a `framing`: an answer to a ping, or the
         end of the sending.

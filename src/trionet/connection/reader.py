@@ -127,7 +127,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         """Return the lines that are there, or wait for some.
 
         Returns:
-            Up to 100 lines, good and bad, in order, and perhaps a `LineUnending` behind them; an
+            Up to 100 lines, good and bad, in order, and perhaps a `LineUnending` after them; an
             empty list means that `end` is set.
 
         Raises:
@@ -203,7 +203,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if not data:
             return []
         if type(data) is not bytes:
-            data = bytes(data)
+            data = as_bytes("what a stream's receive_nowait() returns", data)
         self.bytes_in += len(data)
         batch = self._take(data)
         if not batch:

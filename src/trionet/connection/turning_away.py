@@ -17,9 +17,14 @@ from typing import cast
 import trio
 
 from trionet.abc import Framed
-from trionet.connection.closing import close_at_once, linger_and_close
+from trionet.connection.closing import (
+    FAULT_OF_STREAM,
+    close_whatever_happens,
+    linger_and_close,
+)
 from trionet.connection.lingering import Lingerers
 from trionet.connection.peer import host_of_peer
+from trionet.faults import FaultLog
 from trionet.limits import Limits
 
 # TLS handshakes made at a time only to say why nobody is served. More newcomers than that are a
@@ -33,12 +38,14 @@ class TurningAway:
     Args:
         limits: the server's.
         lingerers: the server's connections that are being closed.
+        faults: where the faults of their streams are logged.
     """
 
-    __slots__ = ("_handshakes", "_limits", "_lingerers")
+    __slots__ = ("_faults", "_handshakes", "_limits", "_lingerers")
 
-    def __init__(self, limits: Limits, lingerers: Lingerers) -> None:
+    def __init__(self, limits: Limits, lingerers: Lingerers, faults: FaultLog) -> None:
         self._limits = limits
+        self._faults = faults
         self._lingerers = lingerers
         self._handshakes = 0
 
@@ -81,8 +88,8 @@ class TurningAway:
         report: Callable[[], object] | None,
     ) -> None:
         seconds = self._limits.linger_seconds
-        host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
         try:
+            host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
             with self._lingerers.lingering(stream, peer=peer, host=host):
                 with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
                     await stream.send_all(answer)
@@ -91,6 +98,8 @@ class TurningAway:
                 await linger_and_close(
                     stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
                 )
+        except Exception as error:
+            self._faults.report(error, type(stream), FAULT_OF_STREAM, peer)
         finally:
             self._handshakes -= hasattr(stream, "refuse")
-            await close_at_once(stream)
+            await close_whatever_happens(stream, self._faults)

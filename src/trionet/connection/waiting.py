@@ -206,6 +206,9 @@ class Waits(Holds):
             logger.exception(
                 "another task sends on the stream of an outbox; the outbox is given up"
             )
+        except Exception as error:
+            # A fault of the stream, which is somebody's own. It concerns this peer alone too.
+            self._report(error)
         finally:
             if not done:
                 # A line may be half sent: whatever followed it would be misread.
@@ -217,6 +220,11 @@ class Waits(Holds):
             if self._emptied is not None:
                 self._emptied.set()
                 self._emptied = None
+
+    def _report(self, error: Exception) -> None:
+        self.notices.faults.report(
+            error, type(self._stream), "a stream could not send; its outbox is given up", self
+        )
 
     def _progress(self, sent: int) -> None:
         if sent:

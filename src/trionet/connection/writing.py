@@ -8,7 +8,8 @@ from typing import cast
 import trio
 
 from trionet.abc import SendsDirectly, SendsNow
-from trionet.connection.linequeue import PIECE, SMALL, LineQueue
+from trionet.connection.line_blocks import SMALL
+from trionet.connection.linequeue import PIECE, LineQueue
 
 # A stream that cannot send at once gets this much at a time, because its progress within one call
 # is invisible: one TLS record (RFC 8446, 5.1).

@@ -62,7 +62,7 @@ class Hub(BatchLog[E]):
       ``await connection.send("ok")``, the member reads ``ok`` before ``changed a``.
     - **Read with** ``connection.lines.receive_batch``, and answer a bad line with `tell_lines`:
       ``hub.tell_lines(connection.outbox, encode_notice(LineRejected(bad_line)))``. A loop
-      ``async for line in connection.lines`` sends that answer directly, in front of the answers to
+      ``async for line in connection.lines`` sends that answer directly, before the answers to
       earlier lines. So it is right only where nothing is answered through the hub.
     - **Wait before you append.** Call `wait_room` when you have read from a peer, and before you
       append what its lines caused.

@@ -198,6 +198,15 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._out.destroy()
         self._in.destroy()
 
+    def sever(self) -> None:
+        """Break the connection on its way. Never a checkpoint.
+
+        Both ends see a reset and lose what they have not read. A client that connects again does so
+        as it would on a bad line; after `reset` it would find its own end closed.
+        """
+        self._out.destroy()
+        self._in.destroy()
+
     def stall(self, *, incoming: bool = True, outgoing: bool = True) -> None:
         """Let nothing more arrive until `resume`. What has arrived can still be read.
 

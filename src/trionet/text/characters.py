@@ -118,57 +118,25 @@ MARKS = MARKS_BELOW + (
     "\U0001e8d0-\U0001e8d6\U0001e944-\U0001e94a"
 )
 
-# `re` looks a character up in one step if it is below U+10000 and in the class. Otherwise it tries
-# the ranges beyond one after the other, at 1 to 2 ns for each.
-_MAX_RANGES = 12
 
-# The widest ranges beyond are tried at once. Nearly all emoji in use are in these four.
-_WIDEST_RANGES = 4
-
-
-def one_of(characters: Iterable[str]) -> str:
-    """Return a pattern for one of these characters that is fast on every character.
-
-    Args:
-        characters: in any order; at least one must be below U+10000.
-    """
-    ranges = _ranges(characters)
-    below = [pair for pair in ranges if pair[1] < "\U00010000"]
-    beyond = ranges[len(below) :]
-    widest = sorted(beyond, key=lambda pair: ord(pair[0]) - ord(pair[1]))[:_WIDEST_RANGES]
-    chunks = [beyond[at : at + _MAX_RANGES] for at in range(0, len(beyond), _MAX_RANGES)]
-    tried = "|".join(f"[{chunk[0][0]}-{chunk[-1][1]}](?<=[{_joined(chunk)}])" for chunk in chunks)
-    # One range for all of them first: most characters beyond are of another kind.
-    return f"(?:[{_joined(below + widest)}]|(?=[{beyond[0][0]}-{beyond[-1][1]}])(?:{tried}))"
-
-
-def perhaps_one_of(characters: Iterable[str]) -> str:
-    """Return the inside of a class with these characters and all beyond U+10000.
-
-    It is looked up faster than `one_of`, so it can tell first where the slow look is needless.
-    """
-    below = [character for character in characters if character < "\U00010000"]
-    return f"{_joined(_ranges(below))}\U00010000-\U0010ffff"
-
-
-def characters_of(character_class: str) -> list[str]:
-    """Return the characters in the inside of a character class."""
+def ranges_of(inside: str) -> list[tuple[int, int]]:
+    """Return the first and last code point of each range in the inside of a character class."""
     return [
-        character
-        for first, last in re.findall("(.)(?:-(.))?", character_class)
-        for character in map(chr, range(ord(first), ord(last or first) + 1))
+        (ord(first), ord(last or first)) for first, last in re.findall("(?s)(.)(?:-(.))?", inside)
     ]
 
 
-def _ranges(characters: Iterable[str]) -> list[tuple[str, str]]:
-    ranges: list[tuple[str, str]] = []
-    for character in sorted(set(characters)):
-        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
-            ranges[-1] = (ranges[-1][0], character)
+def points_of(inside: str) -> list[int]:
+    """Return the code points in the inside of a character class."""
+    return [point for first, last in ranges_of(inside) for point in range(first, last + 1)]
+
+
+def as_ranges(points: Iterable[int]) -> list[tuple[int, int]]:
+    """Return code points as ranges, the first and last of each."""
+    ranges: list[tuple[int, int]] = []
+    for point in sorted(points):
+        if ranges and point == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], point)
         else:
-            ranges.append((character, character))
+            ranges.append((point, point))
     return ranges
-
-
-def _joined(ranges: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"{first}-{last}" for first, last in ranges)

@@ -30,7 +30,7 @@ class Lines:
         return pieces
 
     def end_from(self, block: bytes, begin: int, at: int) -> int:
-        """Return the first end of a line at `at` or behind it."""
+        """Return the first end of a line at `at` or after it."""
         return begin if at <= begin else block.index(b"\n", at - 1) + 1
 
     def last_end(self, block: bytes, begin: int, most: int) -> int:

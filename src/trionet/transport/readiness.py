@@ -16,7 +16,7 @@ So
 - input that comes while no task waits is remembered until one does;
 - a read that filled its buffer may have left something (`Input.more`);
 - the end of the input can come together with the last of it, so it is remembered for good;
-- a read stops in front of TCP's urgent data, so one more read follows.
+- a read stops before TCP's urgent data, so one more read follows.
 
 Only Linux has epoll. Elsewhere, for Unix sockets, and for streams that belong to no server, Trio
 does the waiting.

@@ -41,7 +41,7 @@ EVENTS: list[RoomEvent] = [
 async def written(history: FileHistory) -> None:
     """Wait until all of it is in the file, and nothing of it in memory."""
     while history._unwritten:
-        await history._change.wait()
+        await history._writer.change.wait()
 
 
 async def test_every_event_comes_back_as_it_was(file: Path) -> None:
@@ -169,7 +169,7 @@ async def test_no_byte_of_a_removed_text_stays_in_any_file(file: Path) -> None:
         history.append([Removed("lobby", 62, 4, 0, "Ann", 61)])
         await written(history)
         while history._store.has_work:
-            await history._change.wait()
+            await history._writer.change.wait()
         assert not holds(file, b"frobnicator")
         assert holds(file, b"xyzzyplugh")
     assert not holds(file, b"frobnicator")
@@ -215,8 +215,8 @@ async def test_old_events_are_forgotten_after_some_days(file: Path) -> None:
             [TopicSet("kitchen", 3, day, 0, "Ann", "soup"), said(4, "beans", time=9 * day)]
         )
     async with open_history(file, days=7, clock=lambda: 10 * day) as history:
-        while history._next_forget == 0.0:
-            await history._change.wait()
+        while not history._writer.has_looked:
+            await history._writer.change.wait()
     async with open_history(file) as history:
         assert numbers(await history.page("lobby", limit=9)) == [4]
         assert numbers(await history.search(Query(text="beans"))) == [4]
@@ -243,8 +243,8 @@ async def test_rows_are_never_numbered_again_after_all_was_forgotten(file: Path)
     async with open_history(file) as history:
         history.append([said(number, "old beans") for number in range(1, 30)])
     async with open_history(file, days=1) as history:
-        while history._next_forget == 0.0:
-            await history._change.wait()
+        while not history._writer.has_looked:
+            await history._writer.change.wait()
     async with open_history(file) as history:
         history.append([said(30, "new beans")])
         await written(history)

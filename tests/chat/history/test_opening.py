@@ -11,7 +11,8 @@ import pytest
 
 from trionet.chat.events import Said
 from trionet.chat.history import opening, schema, upkeep
-from trionet.chat.history.opening import HistoryError, open_for_reading
+from trionet.chat.history.faults import HistoryError
+from trionet.chat.history.opening import open_for_reading
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
 
@@ -123,6 +124,22 @@ def test_a_file_that_another_server_holds_is_refused_until_it_lets_go(tmp_path: 
         Store(file)
     first.close()
     Store(file).close()
+
+
+def test_a_file_with_two_names_is_refused_to_a_server_and_can_be_read(tmp_path: Path) -> None:
+    file, other = tmp_path / "kept", tmp_path / "other"
+    first = Store(file)
+    # Under each name SQLite would have another log, and the server another lock.
+    other.hardlink_to(file)
+    with pytest.raises(HistoryError, match=f"cannot use {other}: the file has 2 names"):
+        Store(other)
+    first.close()
+    with pytest.raises(HistoryError, match=f"cannot use {file}: the file has 2 names"):
+        Store(file)
+    open_for_reading(file).close()
+    other.unlink()
+    Store(file).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_file_that_another_program_has_locked_is_refused(

@@ -186,8 +186,9 @@ test("a connection that was taken over does not come back by itself", () => {
     server.close();
     assert.equal(session.state, "taken");
     clock.pass(1_000_000);
-    assert.equal(server.sockets.length, 1);
     session.wake();
+    assert.equal(server.sockets.length, 1);
+    session.retry();
     assert.equal(server.sockets.length, 2);
 });
 
@@ -221,6 +222,27 @@ test("a server that accepts and says nothing is given up", () => {
     clock.pass(ANSWER_MS);
     assert.equal(session.state, "waiting");
     assert.equal(session.reason, "the server does not answer");
+});
+
+test("a password that the server takes its time to judge is waited for", () => {
+    const { server, session, clock } = started({ password: "guess" });
+    server.socket.handlers.opened();
+    clock.pass(60_000);
+    assert.equal(server.sockets.length, 1);
+    const [login] = server.take();
+    server.send({ type: "error", code: "bad-password", reason: "wrong password", re: login.id });
+    assert.equal(session.state, "idle");
+});
+
+test("a password that was not judged in time is not tried again by itself", () => {
+    const { server, told, clock } = started({ password: "guess" });
+    server.socket.handlers.opened();
+    clock.pass(30_000);
+    server.send({ type: "error", code: "timeout", reason: "no login within 30 seconds" });
+    server.close();
+    clock.pass(1_000_000);
+    assert.equal(server.sockets.length, 1);
+    assert.match(told.refused[0][1], /try again in a minute/);
 });
 
 test("a replay longer than a login may take is waited for as long as it goes on", () => {

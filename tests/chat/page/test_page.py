@@ -27,7 +27,7 @@ def test_the_page_is_the_root_and_every_file_has_its_media_type(page: dict[str, 
     assert all(file.body for file in page.values())
 
 
-def test_what_is_no_part_of_the_page_is_not_served(page: dict[str, PageFile]) -> None:
+def test_what_is_not_part_of_the_page_is_not_served(page: dict[str, PageFile]) -> None:
     assert not [path for path in page if path.endswith((".py", ".pyc", ".json", "index.html"))]
 
 

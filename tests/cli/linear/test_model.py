@@ -159,7 +159,7 @@ def test_a_new_name_is_told_once_though_rooms_are_shared() -> None:
         notice("renamed", 3, "Bea", to="Eve", time=NOON, room="builds"),
     ]
     assert told(linear, *renamed) == ["*** Bea is now Eve"]
-    assert told(linear, notice("renamed", 9, "Ann", to="Anna")) == ["*** Ann is now Anna"]
+    assert told(linear, notice("renamed", 9, "Ann", to="Anna")) == ["*** you are Anna now"]
     assert told(linear, said(10, "Ann? Anna!", name="Eve")) == ["(mention) Eve: Ann? Anna!"]
 
 
@@ -188,6 +188,8 @@ def test_joins_and_leaves_are_told_unless_they_are_not_wanted() -> None:
     left = notice("left", 9, "Bea", count=2, reason="quit")
     assert told(linear, joined, left, said(10, "hi", name="Cid")) == ["Cid: hi"]
     assert "lobby (2 here)" in enter(linear, "/status")[0][1]
+    linear.loaded("lobby", [joined, left], more=False)
+    assert linear.take_lines() == ["*** nothing was said in lobby before"]
     enter(linear, "/joins")
     assert told(linear, notice("joined", 11, "Bea", count=3)) == ["*** Bea joined (3 here)"]
 

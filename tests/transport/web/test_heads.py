@@ -36,7 +36,7 @@ def test_a_head_is_read_whole() -> None:
     assert head.words("connection") == []
 
 
-def test_what_comes_behind_a_head_is_no_part_of_it() -> None:
+def test_what_comes_after_a_head_is_not_part_of_it() -> None:
     assert end_of_head(GOOD + b"GET / HTTP/1.1\r\n\r\n\0\n") == len(GOOD)
 
 

@@ -125,7 +125,7 @@ PROXIES = parse_networks(["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"])
         (["10.0.0.3"], "10.0.0.3"),
     ],
 )
-def test_a_proxy_speaks_for_the_last_host_that_is_no_proxy(
+def test_a_proxy_speaks_for_the_last_host_that_is_not_a_proxy(
     fields: list[str], host: str | None
 ) -> None:
     assert forwarded_for(fields, PROXIES) == host

@@ -217,3 +217,66 @@ def test_a_message_in_parts_is_given_up_as_soon_as_it_is_too_long() -> None:
     assert not messages.is_over
     messages.receive(part)
     assert messages.has_failed
+
+
+class Slow(Messages):
+    """Has the library take everything, cut as it comes."""
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes]:
+        return self._take_frame(data)
+
+
+def any_frame(opcode: int, data: bytes, fin: bool, mask: bool) -> bytes:
+    """Return a frame that the library would refuse to make, too."""
+    size = bytes([len(data)]) if len(data) < 126 else b"\x7e" + len(data).to_bytes(2, "big")
+    first = bytes([opcode | 0x80 * fin, size[0] | 0x80 * mask])
+    return first + size[1:] + (b"\0\0\0\0" if mask else b"") + data
+
+
+frames = st.builds(
+    any_frame,
+    st.sampled_from([0, 1, 2, 3, 8, 9, 10, 11, 0x41]),
+    st.one_of(
+        texts,
+        st.integers(0, MAX + 3).map(lambda size: b"x" * size),
+        st.sampled_from([b"\xff", b"\xc3", b"a\nb", b"y" * 200, b"\x03\xe8"]),
+        st.just(b"x" * MAX + b"\r\n"),
+    ),
+    st.booleans(),
+    st.sampled_from([True] * 20 + [False]),
+)
+text_frames = texts.map(lambda data: frame(Opcode.TEXT, data))
+
+
+@given(
+    st.lists(st.one_of(text_frames, text_frames, frames, st.binary(min_size=1, max_size=4))),
+    st.integers(1, 50),
+)
+def test_the_short_way_gives_what_the_library_gives(pieces: list[bytes], step: int) -> None:
+    # At the end something that nobody takes, so that what has begun ends.
+    data = b"".join(pieces) + b"\0" * 400
+    slow = Slow(MAX)
+    expected = slow.receive(data), slow.goodbye(1001), slow.is_over, slow.has_failed
+    for size in step, len(data):
+        quick = Messages(MAX)
+        lines = answers = b""
+        for at in range(0, len(data), size):
+            more, answered = quick.receive(data[at : at + size])
+            lines += more
+            answers += answered
+        found = (lines, answers), quick.goodbye(1001), quick.is_over, quick.has_failed
+        assert found == expected
+
+
+@pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 100_000])
+@pytest.mark.parametrize("is_client", [True, False])
+def test_a_message_of_any_length_is_taken_however_it_is_cut(size: int, is_client: bool) -> None:
+    # A mask of zeros: what is taken for text by mistake is ASCII then, and no error.
+    long = b"\x7e" + size.to_bytes(2, "big") if size < 65_536 else b"\x7f" + size.to_bytes(8, "big")
+    length = bytearray(long if size > 125 else bytes([size]))
+    length[0] |= 0 if is_client else 0x80
+    data = (b"\x81" + length + (b"" if is_client else bytes(4)) + b"x" * size) * 2
+    for step in 1000, len(data):
+        messages = Messages(1 << 20, is_client=is_client)
+        received = [messages.receive(data[at : at + step])[0] for at in range(0, len(data), step)]
+        assert b"".join(received) == (b"x" * size + b"\n") * 2

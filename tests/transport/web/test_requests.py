@@ -149,7 +149,9 @@ def test_health_is_told_for_any_host() -> None:
 
 
 def test_a_server_that_drains_says_so() -> None:
-    assert ask("GET /healthz", is_draining=True) == 503
+    answer = ask("GET /healthz", is_draining=True)
+    assert isinstance(answer, Answer)
+    assert answer.data.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert ask("GET /", is_draining=True) == 503
     assert ask("GET /ws", *SOCKET, is_draining=True) == 503
 

@@ -1,9 +1,7 @@
 """A history in a file: `--history FILE`.
 
-One task writes. It takes what has come since the last batch, has a thread write it as one
-transaction, and so on; nobody ever waits for the disk, except a member who talks faster than the
-disk writes. What is not in the file yet stays in memory (`unwritten.py`), and the newest events of
-each room too (`ring.py`): a page comes from the file until it meets these.
+One task writes (`writing.py`). What is not in the file yet stays in memory (`unwritten.py`), and
+the newest events of each room too (`ring.py`): a page comes from the file until it meets these.
 """
 
 from __future__ import annotations
@@ -11,59 +9,36 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import islice
-from math import inf
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from trionet.chat.events import RoomEvent
+from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history import runs
+from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
-from trionet.chat.history.opening import FAULTS, HistoryError, reason_of
-from trionet.chat.history.reading import Reader
+from trionet.chat.history.reading import Reader, search
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
 from trionet.chat.history.words import Wanted
+from trionet.chat.history.writing import Writer
 from trionet.chat.operations import Restore
 
 T = TypeVar("T")
 
-# How long what comes is collected before it is written, in seconds. Of 10,000 messages/s, batches
-# of 2,000 take half as long to index as batches of 100. A kill -9 loses this and one batch.
-_COLLECT = 0.2
-
-# How many messages are one batch: some 50 ms.
-_BATCH = 2_048
-
-# From here on nothing is collected any more.
-_MANY_BYTES = 1 << 20
-
-# From here on members wait until some of it is written: some 10,000 messages, or 0.3 s.
-_AHEAD = 4 << 20
-
-# After so many seconds without progress nobody waits any more.
-_STUCK = 1.0
-
-# How often a disk that has failed is tried again, in seconds.
-_RETRY = 1.0
-
-# How often old events are looked for, in seconds.
-_FORGET_EVERY = 60.0
-
-# Threads that read at a time.
+# Threads that read at a time, and threads that search: a flood of searches keeps no page waiting.
 _READERS = 4
+_SEARCHERS = 2
 
 # Rooms whose last number is known without asking the file. (Each takes some 200 bytes.)
 _ROOMS_KNOWN = 50_000
 
 _BEYOND = 1 << 62
-
-_DAY = 24 * 60 * 60 * 1000
 
 
 @asynccontextmanager
@@ -102,7 +77,7 @@ async def open_history(
     history = FileHistory(file, store, reader, lasts, days=days, tell=tell, clock=clock)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(history._write_on)  # noqa: SLF001
+            nursery.start_soon(history._writer.run)  # noqa: SLF001
             try:
                 yield history
             finally:
@@ -114,7 +89,7 @@ async def open_history(
         raise
     finally:
         with trio.CancelScope(shield=True):
-            await history._finish(stop_within)  # noqa: SLF001
+            await history._writer.finish(stop_within, history._close)  # noqa: SLF001
 
 
 def _open(file: Path) -> tuple[Store, Reader, dict[str, int]]:
@@ -148,34 +123,36 @@ class FileHistory:
         self._file = file
         self._store = store
         self._reader = reader
-        self._days = days
-        self._tell = tell
-        self._clock = clock
         self._ring = Ring(is_all=False)
         self._unwritten = Unwritten()
+        self._writer = Writer(
+            file,
+            store,
+            self._unwritten,
+            days=days,
+            forget=self._ring.drop_before,
+            tell=tell,
+            clock=clock,
+        )
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
-        self._wake = trio.Event()
-        # Set, and replaced, whenever something was written, done or has failed.
-        self._change = trio.Event()
-        self._progress = trio.current_time()
-        self._has_failed = False
-        self._has_told = False
-        self._write_limiter = trio.CapacityLimiter(1)
         self._read_limiter = trio.CapacityLimiter(_READERS)
-        self._next_forget = 0.0
+        self._search_limiter = trio.CapacityLimiter(_SEARCHERS)
+        # What was removed since each read began that is going on.
+        self._noted: dict[int, set[tuple[str, int]]] = {}
 
     def __repr__(self) -> str:
         return f"<trionet.chat.FileHistory: {self._file}, {len(self._unwritten)} unwritten>"
 
     def append(self, events: Sequence[RoomEvent]) -> None:
         """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
-        if not self._unwritten:
-            self._progress = trio.current_time()
+        self._writer.expect()
         for event in events:
+            if type(event) is Removed:
+                for removed in self._noted.values():
+                    removed.add((event.room, event.of))
             self._unwritten.append(event, self._ring.append(event))
             self._note_last(event.room, runs.last_number(event))
-        self._wake.set()
 
     async def page(
         self,
@@ -195,23 +172,29 @@ class FileHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
-        removed = tuple(self._unwritten.removed(room))
-        # One more shows that there is more.
-        most = limit + 1 + len(removed)
+        with self._noting_removals() as removed:
+            # One more shows that there is more.
+            most = limit + 1 + len(self._unwritten.removed(room))
+            if after is None:
+                beyond = _BEYOND if before is None else before
+                events = list(islice(self._backwards(room, beyond), most))
+                if sum(map(runs.count, events)) < most:
+                    below = min(self._in_file(room) + 1, beyond)
+                    # Numbers begin at 1.
+                    if below > 1:
+                        events += await self._read(self._reader.before, room, below, most)
+            else:
+                in_file = self._in_file(room)
+                newer = self._forwards(room, max(after, in_file), most)
+                events = []
+                if after < in_file:
+                    events = await self._read(self._reader.after, room, after, in_file + 1, most)
+                events += newer
+        hidden = [number for key, number in removed if key == room]
         if after is None:
-            beyond = _BEYOND if before is None else before
-            events = list(islice(self._backwards(room, beyond), most))
-            if sum(map(runs.count, events)) < most:
-                below = min(self._in_file(room) + 1, beyond)
-                events += await self._read(self._reader.before, room, below, most)
-            page = runs.newest(events, limit, most_bytes, removed)
+            page = runs.newest(events, limit, most_bytes, hidden)
         else:
-            in_file = self._in_file(room)
-            newer = self._forwards(room, max(after, in_file), most)
-            events = []
-            if after < in_file:
-                events = await self._read(self._reader.after, room, after, in_file + 1, most)
-            page = runs.oldest([*events, *newer], limit, most_bytes, removed)
+            page = runs.oldest(events, limit, most_bytes, hidden)
         if not page.events and room not in self._lasts:
             last = await self._read(self._reader.last, room)
             if last is not None:
@@ -232,8 +215,15 @@ class FileHistory:
             await trio.lowlevel.checkpoint()
             return Page([], False)
         unwritten = self._unwritten.of(query.room)
-        removed = self._unwritten.removals()
-        return await self._read(_search, self._reader, unwritten, removed, wanted, query)
+        with self._noting_removals() as removed:
+            given = frozenset(removed)
+            page = await self._read(
+                search, self._reader, unwritten, given, wanted, query, limiter=self._search_limiter
+            )
+        if len(removed) == len(given):
+            return page
+        events = [one for one in page.events if (one.room, one.number) not in removed]
+        return Page(events, page.more)
 
     async def find(self, room: str, number: int) -> Found | None:
         """Return one message; ``None``: no message has this number, or it was removed.
@@ -244,16 +234,14 @@ class FileHistory:
         Cancellation:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
-        if number in self._unwritten.removed(room):
-            await trio.lowlevel.checkpoint()
-            return None
-        if number <= self._in_file(room):
-            event = await self._read(self._reader.one, room, number)
-        else:
-            await trio.lowlevel.checkpoint()
-            here = self._forwards(room, number - 1, 1)
-            event = runs.cut(here[0], number - 1, number + 1) if here else None
-        return None if event is None else runs.found(event)
+        with self._noting_removals() as removed:
+            if number <= self._in_file(room):
+                event = await self._read(self._reader.one, room, number)
+            else:
+                await trio.lowlevel.checkpoint()
+                here = self._forwards(room, number - 1, 1)
+                event = runs.cut(here[0], number - 1, number + 1) if here else None
+        return None if event is None or (room, number) in removed else runs.found(event)
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
         """Return all events behind a number; ``None``: some are not in memory.
@@ -286,12 +274,21 @@ class FileHistory:
         Cancellation:
             A checkpoint only if it waits.
         """
-        while self._unwritten.bytes >= _AHEAD and not self._has_failed:
-            patience = self._progress + _STUCK - trio.current_time()
-            if patience <= 0:
-                return
-            with trio.move_on_after(patience):
-                await self._change.wait()
+        await self._writer.wait()
+
+    @contextmanager
+    def _noting_removals(self) -> Iterator[set[tuple[str, int]]]:
+        """Yield what may be read though it is removed, as pairs of room and number.
+
+        What is removed within the block is noted too: by the time a thread is back with a text, its
+        removal can be in the file, and nothing else would know of it.
+        """
+        removed = self._unwritten.removals()
+        self._noted[id(removed)] = removed
+        try:
+            yield removed
+        finally:
+            del self._noted[id(removed)]
 
     def _in_file(self, room: str) -> int:
         """Return the number up to which a room's events must be read from the file."""
@@ -325,147 +322,21 @@ class FileHistory:
         if len(self._lasts) > _ROOMS_KNOWN:
             self._lasts.popitem(last=False)
 
-    async def _read(self, function: Callable[..., T], *given: object) -> T:
+    async def _read(
+        self,
+        function: Callable[..., T],
+        *given: object,
+        limiter: trio.CapacityLimiter | None = None,
+    ) -> T:
         try:
             return await trio.to_thread.run_sync(
-                partial(function, *given), abandon_on_cancel=True, limiter=self._read_limiter
+                partial(function, *given),
+                abandon_on_cancel=True,
+                limiter=limiter or self._read_limiter,
             )
         except FAULTS as error:
             raise HistoryError(f"cannot read {self._file}: {reason_of(error)}") from None
 
-    # -- the task that writes
-
-    async def _write_on(self) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
-            while True:
-                try:
-                    if self._unwritten:
-                        await self._write_batch()
-                    has_more = await self._take_care()
-                except FAULTS as error:
-                    self._failed(error)
-                    await trio.sleep(_RETRY)
-                    continue
-                await self._collect(has_more)
-
-    async def _collect(self, has_more: bool) -> None:
-        """Wait until it is time to write again, or to go on with what else there is to do."""
-        if not self._unwritten:
-            if has_more:
-                return
-            self._wake = trio.Event()
-            seconds = inf if self._days is None else _FORGET_EVERY
-            with trio.move_on_after(_RETRY if self._store.has_work else seconds):
-                await self._wake.wait()
-        if self._unwritten and self._unwritten.bytes < _MANY_BYTES:
-            await trio.sleep(_COLLECT)
-
-    async def _take_care(self) -> bool:
-        """Do a step of what must be done some time; return whether another can follow at once."""
-        if self._store.has_work:
-            await self._in_thread(self._store.work)
-            self._changed()
-            # While somebody reads, the log cannot be cut off. That is tried again later.
-            return self._store.has_work and not self._store.must_truncate
-        if self._days is None or trio.current_time() < self._next_forget:
-            return False
-        before = self._clock() - self._days * _DAY
-        self._ring.drop_before(before)
-        if await self._in_thread(partial(self._store.forget, before)):
-            return True
-        self._next_forget = trio.current_time() + _FORGET_EVERY
-        self._changed()
-        return False
-
-    async def _write_batch(self) -> None:
-        batch, position = self._unwritten.first(_BATCH), self._unwritten.position
-        written = await self._in_thread(partial(self._store.write, batch, position))
-        self._unwritten.written(written)
-        self._progress = trio.current_time()
-        self._has_failed = False
-        self._changed()
-        if self._has_told:
-            self._has_told = False
-            self._tell(f"the history is written to {self._file} again")
-
-    def _failed(self, error: Exception | str) -> None:
-        self._has_failed = True
-        # Nobody waits for it any more.
-        self._changed()
-        if not self._has_told:
-            self._has_told = True
-            reason = error if isinstance(error, str) else reason_of(error)
-            self._tell(f"cannot write to {self._file}: {reason}; the chat keeps it in memory")
-
-    def _changed(self) -> None:
-        self._change.set()
-        self._change = trio.Event()
-
-    async def _watch(self) -> None:
-        """Tell of a disk that stands still."""
-        while True:
-            await self._wake.wait()
-            await trio.sleep(_STUCK)
-            stands_still = trio.current_time() - self._progress >= _STUCK + _COLLECT
-            if self._unwritten and stands_still and not self._has_told:
-                self._failed("it does not answer")
-
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(
-            function, abandon_on_cancel=True, limiter=self._write_limiter
-        )
-
-    async def _finish(self, seconds: float) -> None:
-        """Write what is left, as far as there is time, and close the file."""
-        # A new limiter: a thread that was given up may hold the old one.
-        self._write_limiter = trio.CapacityLimiter(1)
-        began = trio.current_time()
-        problem = f"it took longer than {seconds:g} s"
-        with trio.move_on_after(seconds):
-            try:
-                while self._unwritten:
-                    await self._write_batch()
-                if not self._unwritten.has_lost:
-                    await self._in_thread(self._store.mark_clean)
-                problem = ""
-                # The index is large, and the next start goes on with it.
-                while self._store.has_work and not self._store.must_truncate:
-                    if trio.current_time() - began > seconds / 2:
-                        break
-                    await self._in_thread(self._store.work)
-            except FAULTS as error:
-                problem = reason_of(error)
-            await self._in_thread(self._close)
-        if problem:
-            self._tell(f"could not write all of the history to {self._file}: {problem}")
-
     def _close(self) -> None:
         self._reader.close()
         self._store.close()
-
-
-def _search(
-    reader: Reader,
-    unwritten: list[RoomEvent],
-    removed: set[tuple[str, int]],
-    wanted: Wanted,
-    query: Query,
-) -> Page:
-    """Search what is not written yet, then the file. Runs in a thread."""
-    before = _BEYOND if query.before is None else query.before
-    found: list[RoomEvent] = []
-    for event in reversed(unwritten):
-        part = runs.cut(event, 0, before)
-        if part is not None:
-            found += [one for one in wanted.among(part) if (one.room, one.number) not in removed]
-        if len(found) > query.limit:
-            break
-    gave_up = False
-    if len(found) <= query.limit:
-        # What was written meanwhile is in both.
-        known = removed.union([(one.room, one.number) for one in found])
-        more, gave_up = reader.search(query, query.limit + 1 + len(known))
-        found += [one for one in more if (one.room, one.number) not in known]
-    page = runs.newest(found, query.limit, query.most_bytes)
-    return Page(page.events, True) if gave_up else page

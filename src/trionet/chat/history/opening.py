@@ -1,8 +1,7 @@
 """Opening a history file: whose it is, who holds it, and how it ended the last time.
 
 A file that cannot be used is refused with one line, and never changed: first its header is read in
-a way that changes nothing. One server at a time holds a file, by a lock on `FILE-lock` beside it,
-which the kernel takes back whatever way the server ends. Programs that only read need no lock.
+a way that changes nothing.
 
 Only SQLite may open a history. When a process closes any descriptor of a file, it loses all its
 POSIX locks on that file, and so those that SQLite holds. Without them the next program that reads
@@ -23,26 +22,20 @@ import msgspec
 from msgspec import Meta, Struct, convert
 
 from trionet.chat.history import schema
+from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import COLUMNS
 from trionet.chat.operations import KeptRoom, Restore, UniqueName
 from trionet.chat.room_names import LOBBY
-from trionet.errors import TrionetError, system_reason
+from trionet.errors import system_reason
 
 # How long SQLite waits for a lock of another program, in seconds.
 _PATIENCE = 1.0
-
-# What SQLite, the disk and a damaged file raise: the last one, when something in it cannot be.
-FAULTS = (sqlite3.Error, OSError, ValueError)
 
 encode_skeletons = msgspec.json.Encoder().encode
 _decode_skeletons = msgspec.json.Decoder(tuple[str, ...]).decode
 
 # Of a row of `rooms`: key, skeletons, last, topic, time.
 _Room = tuple[str, str, Annotated[int, Meta(ge=0)], str, int]
-
-
-class HistoryError(TrionetError):
-    """A history file cannot be used; the message has its path and the reason."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -55,46 +48,12 @@ class Facts(Struct, frozen=True, kw_only=True):
     unerased: int
 
 
-class FileLock:
-    """The mark that a server holds a history file.
-
-    Raises:
-        HistoryError: another server holds it, or the mark cannot be made.
-    """
-
-    def __init__(self, file: Path) -> None:
-        # Beside the file itself, whatever link leads to it, as SQLite has its log.
-        real = Path(os.path.realpath(file))
-        self._path = real.with_name(f"{real.name}-lock")
-        while True:
-            try:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            except OSError as error:
-                raise HistoryError(f"cannot write beside {file}: {system_reason(error)}") from None
-            try:
-                _lock(self._descriptor)
-            except OSError:
-                os.close(self._descriptor)
-                raise HistoryError(f"another server holds {file}") from None
-            if self._is_in_place():
-                return
-            # The one that held it has removed it meanwhile.
-            os.close(self._descriptor)
-
-    def release(self) -> None:
-        """Let another server have the file."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-
-    def _is_in_place(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
-        except FileNotFoundError:
-            return False
-
-
 def check(file: Path, *, may_be_new: bool) -> bool:
     """Return whether a file exists; one that is not a history is refused. Nothing is changed.
+
+    Args:
+        file: its path.
+        may_be_new: whether it is to be written, and made if it does not exist.
 
     Raises:
         HistoryError: it is something else, or cannot be read.
@@ -109,6 +68,11 @@ def check(file: Path, *, may_be_new: bool) -> bool:
         raise HistoryError(f"cannot read {file}: {system_reason(error)}") from None
     if not stat.S_ISREG(status.st_mode):
         raise HistoryError(f"cannot use {file}: it is no regular file")
+    if may_be_new and status.st_nlink > 1:
+        # Under each of its names SQLite has another log, and a server another lock.
+        raise HistoryError(
+            f"cannot use {file}: the file has {status.st_nlink} names (hard links); use a copy"
+        )
     if not os.access(file, os.R_OK):
         raise HistoryError(f"cannot read {file}: {os.strerror(errno.EACCES).lower()}")
     if not status.st_size and may_be_new:
@@ -220,17 +184,6 @@ def check_in_place(file: Path, opened: os.stat_result) -> None:
         raise FileNotFoundError(errno.ENOENT, "the file was taken away", str(file))
 
 
-def reason_of(error: Exception) -> str:
-    """Return why a history cannot be written or read, to end a message with.
-
-    Args:
-        error: one of `FAULTS`.
-    """
-    if isinstance(error, OSError):
-        return system_reason(error)
-    return str(error).lower() if isinstance(error, sqlite3.Error) else "it is damaged"
-
-
 class _telling:  # noqa: N801
     """Turns what SQLite raises into a `HistoryError` with the file's name."""
 
@@ -330,20 +283,12 @@ def _begin(at: sqlite3.Connection) -> Restore:
     epoch = facts.epoch if facts.is_clean else secrets.token_hex(8)
     if has_fts5(at) and not has_index(at):
         at.execute(schema.INDEX)
+    if has_index(at):
+        for setting in schema.INDEX_SETTINGS:
+            at.execute(setting)
     at.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", [epoch])
     at.execute("UPDATE facts SET value = 0 WHERE name = 'is_clean'")
     at.execute("COMMIT")
     # On the disk before anything else is: after a power cut, too, this end was unclean.
     at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return Restore(epoch, rooms, facts.highest)
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trionet.chat.events import RoomEvent
-from trionet.chat.history import opening
-from trionet.chat.history.kept import Query
+from trionet.chat.history import opening, runs
+from trionet.chat.history.kept import Page, Query
 from trionet.chat.history.rows import (
     ACTED,
     COLUMNS,
@@ -91,6 +91,7 @@ class Reader:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._free: list[sqlite3.Connection] = [opening.open_for_reading(file)]
+        self._opened = opening.stat_of(file)
         self._lock = threading.Lock()
         self._is_closed = False
         self._has_index = opening.has_index(self._free[0])
@@ -161,11 +162,13 @@ class Reader:
         with self._lock:
             at = self._free.pop() if self._free else None
         if at is None:
+            # Another file in its place is another chat's history.
+            opening.check_in_place(self._file, self._opened)
             at = opening.open_for_reading(self._file)
         try:
             yield at
         except BaseException:
-            # A file that was exchanged or torn is opened anew.
+            # A file that is torn is opened anew.
             at.close()
             raise
         with self._lock:
@@ -173,6 +176,43 @@ class Reader:
                 at.close()
             else:
                 self._free.append(at)
+
+
+def search(
+    reader: Reader,
+    unwritten: list[RoomEvent],
+    removed: frozenset[tuple[str, int]],
+    wanted: Wanted,
+    query: Query,
+) -> Page:
+    """Search what is not written yet, then the file.
+
+    Args:
+        reader: the file.
+        unwritten: what was not written when the search began.
+        removed: what is removed, as pairs of room and number, and may still be in either.
+        wanted: what to look for.
+        query: how much of it, and where.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    before = _BEYOND if query.before is None else query.before
+    found: list[RoomEvent] = []
+    for event in reversed(unwritten):
+        part = runs.cut(event, 0, before)
+        if part is not None:
+            found += [one for one in wanted.among(part) if (one.room, one.number) not in removed]
+        if len(found) > query.limit:
+            break
+    gave_up = False
+    if len(found) <= query.limit:
+        # What was written meanwhile is in both.
+        known = removed.union([(one.room, one.number) for one in found])
+        more, gave_up = reader.search(query, query.limit + 1 + len(known))
+        found += [one for one in more if (one.room, one.number) not in known]
+    page = runs.newest(found, query.limit, query.most_bytes)
+    return Page(page.events, True) if gave_up else page
 
 
 def _ask_index(

@@ -62,6 +62,13 @@ INDEX = """
     )
 """
 
+# Of the index, set at each start.
+INDEX_SETTINGS = (
+    # How many parts of a size are merged into one. With 4, as it is otherwise, the writer takes 8 %
+    # more of the processor. With 16 it takes 3 % less, and a search has twice as many parts.
+    "INSERT INTO words (words, rank) VALUES ('automerge', 8)",
+)
+
 # The statements that lead from a version to the next one, by the version that they begin with.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 

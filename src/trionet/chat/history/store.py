@@ -1,9 +1,6 @@
 """Writing to a history file. Everything here runs in one thread at a time, never in Trio's.
 
-A batch of events is one transaction. Its rows go in by statements of up to 512 rows each: one call
-of SQLite for many rows. Around each call Python's lock is let go, and a busy server may keep it for
-5 ms: with one call for each row, the thread could come down to 200 rows/s. (Pauses while rows are
-made were tried too, and made nobody wait less.)
+A batch of events is one transaction: see `batch.py`.
 """
 
 from __future__ import annotations
@@ -12,20 +9,16 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cache
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 from msgspec import convert
 
-from trionet.chat.events import Removed, RoomEvent, TopicSet
+from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening
-from trionet.chat.history.rows import ACTED, SAID, Values, in_parts, index_text, values
-from trionet.chat.history.runs import last_number
-from trionet.chat.room_names import parse_room
-from trionet.errors import TrionetError
-
-_SIZES = (512, 64, 8, 1)
+from trionet.chat.history.batch import Batch, index, unindex
+from trionet.chat.history.file_lock import FileLock
 
 # The rooms whose numbers in the file are in memory. (Each takes some 200 bytes.)
 _ROOMS_KNOWN = 10_000
@@ -37,10 +30,8 @@ _MERGE_PAGES = 256
 _STEP = 2_000
 
 
-# Of a row of `events`: id, room, kind, name, text. They come from a file that may be damaged.
-_Indexed = tuple[int, int, int, str, str | None]
-
-_Kept = tuple[int, int, int, int, str, str | None]  # With the time behind the room.
+# Of a row of `events`: id, room, time, kind, name, text. They come from a file that may be damaged.
+_Kept = tuple[int, int, int, int, str, str | None]
 
 
 class Store:
@@ -61,7 +52,7 @@ class Store:
     def __init__(self, file: Path) -> None:
         opening.check(file, may_be_new=True)
         self._file = file
-        self._lock = opening.FileLock(file)
+        self._lock = FileLock(file)
         try:
             self._at, self.restored = opening.open_for_writing(file)
         except BaseException:
@@ -112,10 +103,9 @@ class Store:
         """
         with self._mutex:
             events = events[max(0, self.position - position) :]
-            # SQLite would go on writing to a file that has no name any more.
-            opening.check_in_place(self._file, self._opened)
+            self._check_in_place()
             if events:
-                batch = _Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
+                batch = Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
                 self._at.execute("BEGIN IMMEDIATE")
                 try:
                     for event in events:
@@ -188,7 +178,7 @@ class Store:
             try:
                 if self.has_index:
                     indexed = [row for row in old if row[0] <= self._indexed]
-                    _unindex(self._at, [(row[0], row[1], *row[3:]) for row in indexed])
+                    unindex(self._at, [(row[0], row[1], *row[3:]) for row in indexed])
                 self._at.execute("DELETE FROM events WHERE id <= ?", [old[-1][0]])
                 rooms = {row[1] for row in old}
                 self._at.executemany(
@@ -210,7 +200,7 @@ class Store:
             sqlite3.Error, OSError: it could not be written.
         """
         with self._mutex:
-            opening.check_in_place(self._file, self._opened)
+            self._check_in_place()
             opening.mark_clean(self._at)
 
     def close(self) -> None:
@@ -218,6 +208,21 @@ class Store:
         with self._mutex:
             self._at.close()
             self._lock.release()
+
+    def _check_in_place(self) -> None:
+        """Check that the file still has its name: SQLite would go on writing to one that has none.
+
+        Raises:
+            FileNotFoundError: it has not.
+        """
+        try:
+            opening.check_in_place(self._file, self._opened)
+        except FileNotFoundError:
+            # The log has its name still. If another file has come in this one's place, whoever
+            # opens that next would carry the log over into it.
+            with suppress(sqlite3.Error):
+                self._truncate()
+            raise
 
     def _keep(self, fact: str, value: int) -> None:
         self._at.execute("UPDATE facts SET value = ? WHERE name = ?", [value, fact])
@@ -240,7 +245,7 @@ class Store:
         indexed = rows[-1][0] if rows else self._last_row
         self._at.execute("BEGIN IMMEDIATE")
         try:
-            _insert(self._at, "words (rowid, text)", 2, list(_indexed(rows)))
+            index(self._at, rows)
             self._keep("indexed", indexed)
             self._at.execute("COMMIT")
         except BaseException:
@@ -264,128 +269,3 @@ class Store:
         self._keep("unerased", 0)
         self.is_unerased = False
         self.must_truncate = True
-
-
-class _Batch:
-    """The rows of one transaction."""
-
-    def __init__(
-        self,
-        at: sqlite3.Connection,
-        rooms: OrderedDict[str, int],
-        last_row: int,
-        indexed: int,
-        has_index: bool,
-    ) -> None:
-        self._at = at
-        self._rooms = rooms
-        self._rows: list[tuple[int, int, *Values]] = []
-        self._words: list[tuple[int, str]] = []
-        # The last number and time of each room, and its topic with its row.
-        self._lasts: dict[int, tuple[int, int]] = {}
-        self._topics: dict[int, tuple[str, int]] = {}
-        self._indexes = has_index and indexed == last_row
-        self._has_index = has_index
-        self._indexed = indexed
-        self.last_row = last_row
-        self.highest = 0
-        self.has_erased = False
-
-    @property
-    def indexed(self) -> int:
-        return self.last_row if self._indexes else self._indexed
-
-    def add(self, event: RoomEvent) -> None:
-        room = self._rooms.get(event.room) or self._find_room(event.room, event.time)
-        self._rooms.move_to_end(event.room)
-        if isinstance(event, Removed):
-            self._flush()
-            self._erase(room, event.of)
-        for row in values(event):
-            self.last_row += 1
-            self._rows.append((self.last_row, room, *row))
-            _, _, kind, name, text, *_ = row
-            if self._indexes and kind <= ACTED and text is not None:
-                self._words.append((self.last_row, index_text(room, name, text)))
-        if isinstance(event, TopicSet):
-            self._topics[room] = event.text, self.last_row
-        last = last_number(event)
-        self._lasts[room] = last, event.time
-        self.highest = max(self.highest, last)
-
-    def finish(self) -> None:
-        self._flush()
-        self._at.executemany(
-            "UPDATE rooms SET last = ?, time = ? WHERE id = ?",
-            [(last, time, room) for room, (last, time) in self._lasts.items()],
-        )
-        self._at.executemany(
-            "UPDATE rooms SET topic = ?, topic_row = ? WHERE id = ?",
-            [(topic, row, room) for room, (topic, row) in self._topics.items()],
-        )
-
-    def _flush(self) -> None:
-        _insert(self._at, "events", 10, self._rows)
-        _insert(self._at, "words (rowid, text)", 2, self._words)
-        self._rows.clear()
-        self._words.clear()
-
-    def _find_room(self, key: str, time: int) -> int:
-        found = self._at.execute("SELECT id FROM rooms WHERE key = ?", [key]).fetchone()
-        if found is None:
-            found = self._at.execute(
-                "INSERT INTO rooms (key, skeletons, last, time) VALUES (?, ?, 0, ?) RETURNING id",
-                [key, opening.encode_skeletons(_skeletons(key)).decode(), time],
-            ).fetchone()
-        self._rooms[key] = room = int(found[0])
-        return room
-
-    def _erase(self, room: int, number: int) -> None:
-        row = self._at.execute(
-            "SELECT id, room, kind, name, text FROM events"
-            " WHERE room = ? AND number = ? AND kind <= ?",
-            [room, number, ACTED],
-        ).fetchone()
-        if row is None:
-            return
-        if self._has_index and row[0] <= self.indexed:
-            _unindex(self._at, [row])
-        self._at.execute("DELETE FROM events WHERE id = ?", [row[0]])
-        self.has_erased = True
-
-
-def _skeletons(key: str) -> tuple[str, ...]:
-    try:
-        return parse_room(key).skeletons
-    except TrionetError:
-        # A room that was named by other rules.
-        return (key,)
-
-
-def _indexed(rows: Sequence[_Indexed]) -> list[tuple[int, str]]:
-    return [
-        (id_, index_text(room, name, text))
-        for id_, room, kind, name, text in convert(rows, list[_Indexed])
-        if SAID <= kind <= ACTED and text is not None
-    ]
-
-
-def _unindex(at: sqlite3.Connection, rows: Sequence[_Indexed]) -> None:
-    deleted = [("delete", id_, text) for id_, text in _indexed(rows)]
-    _insert(at, "words (words, rowid, text)", 3, deleted)
-
-
-def _insert(
-    at: sqlite3.Connection, into: str, columns: int, rows: Sequence[tuple[object, ...]]
-) -> None:
-    start = 0
-    for size in in_parts(len(rows), _SIZES):
-        part = rows[start : start + size]
-        at.execute(_insertion(into, columns, size), [value for row in part for value in row])
-        start += size
-
-
-@cache
-def _insertion(into: str, columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"

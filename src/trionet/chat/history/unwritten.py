@@ -30,12 +30,14 @@ class Unwritten:
 
     Attributes:
         bytes: how many there are.
+        messages: how many events there are, a run as its texts.
         position: how many events had gone in before the first that is here.
         has_lost: whether anything was ever given up.
     """
 
     def __init__(self, most: int = MAX_UNWRITTEN) -> None:
         self.bytes = 0
+        self.messages = 0
         self.position = 0
         self.has_lost = False
         self._most = most
@@ -66,6 +68,7 @@ class Unwritten:
             events = self._rooms[event.room] = deque()
             self.bytes += _ROOM
         events.append(event)
+        self.messages += count(event)
         self.bytes += taken
         if isinstance(event, Removed):
             self._removed.setdefault(event.room, {})[event.of] = None
@@ -135,6 +138,7 @@ class Unwritten:
     def _pop(self) -> RoomEvent:
         event = self._events.popleft()
         self.position += 1
+        self.messages -= count(event)
         self.bytes -= self._costs.popleft()
         events = self._rooms[event.room]
         events.popleft()

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening
-from trionet.chat.history.opening import FAULTS, HistoryError, reason_of
+from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import (
     ACTED,
     COLUMNS,

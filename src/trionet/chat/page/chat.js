@@ -1,16 +1,14 @@
-// What this page knows of the chat: its places, and what each event changes in them.
+// What this page knows of the chat: its places, which one is shown, and what is unread.
 //
-// The plan of this file: `receive` takes each event of the session, `epoch` and `synced` its turning
-// points. What a person wants is in `wishes.js`, and the history in `history.js`. The view learns
-// by `on.changed(what)` that "log", "places" or "members" have changed, and looks here for how.
+// What the server's events change is in `arrivals.js`, what a person wants in `wishes.js`, and the
+// history in `history.js`. The view learns by `on.changed(what)` that "log", "places" or "members"
+// have changed, and looks here for how.
 
 import { History } from "./history.js";
 import { mentionOf } from "./mentions.js";
 import { Place, privateKey } from "./place.js";
-import { PRIVATE } from "./protocol.js";
 import {
     errorRow,
-    gapRow,
     messageRow,
     noticeRow,
     pendingRow,
@@ -31,7 +29,6 @@ export class Chat {
 
     #on;
     #isMention = { name: null, test: () => false };
-    #isNewEpoch = false;
 
     /** `on` has `changed(what)`, `called(place, row)` for what concerns this member, and `moved()`. */
     constructor(session, on) {
@@ -158,6 +155,10 @@ export class Chat {
             if (event.type === "error") {
                 place.timeline.fail(ask.row, event.reason);
                 this.changed("log");
+            } else if (ask.row?.isPending) {
+                // Its message was told before, and was not known as the one that was asked for.
+                place.timeline.remove(ask.row);
+                this.changed("log");
             }
         };
         const ask = this.session.asks.add({ type, ...to, text }, answer, id);
@@ -171,89 +172,6 @@ export class Chat {
         this.session.flush();
         this.changed("log");
         return ask;
-    }
-
-    /** Take an event of the server. */
-    receive(event, ask, isReplayed) {
-        switch (event.type) {
-            case "said":
-            case "acted":
-                this.#message(this.places.get(event.room), event, ask);
-                break;
-            case "told":
-                this.#told(event, ask);
-                break;
-            case "joined":
-            case "left":
-            case "renamed":
-            case "topic":
-            case "removed":
-                this.#roomChange(event, isReplayed);
-                break;
-            case "entered":
-                this.#entered(event, ask);
-                break;
-            case "missed":
-                this.#missed(event);
-                break;
-            case "error":
-                if (ask === null) {
-                    const what = event.room === undefined ? "" : `${event.room}: `;
-                    this.tellError(what + event.reason);
-                }
-                break;
-            case "welcome":
-                for (const place of this.rooms()) {
-                    place.isEntered = false;
-                }
-                this.changed("places");
-                break;
-        }
-    }
-
-    /** Take note that the server has begun to count anew, because it has forgotten something. */
-    epochBegan() {
-        this.epoch += 1;
-        this.#isNewEpoch = true;
-        for (const ask of this.session.asks.doubt()) {
-            if (ask.fields.type === "tell") {
-                // No history has it.
-                this.session.asks.settle(ask);
-                ask.place?.timeline.fail(ask.row, "the connection was lost; it may not have arrived");
-            }
-        }
-        for (const place of this.places.values()) {
-            const { timeline } = place;
-            if (timeline.hasNewer) {
-                timeline.replace([], { hasOlder: true, hasNewer: false });
-            }
-            if (timeline.all().length > 0) {
-                place.epochGap = gapRow();
-                timeline.append(place.epochGap);
-            }
-        }
-        this.changed("log");
-    }
-
-    /** Take note that everything was replayed, and that what comes now is new. */
-    synced() {
-        this.#isNewEpoch = false;
-        for (const place of this.rooms()) {
-            if (!place.isEntered) {
-                this.close(place);
-            } else if (place.epochGap) {
-                this.history.reconcile(place);
-            }
-        }
-        for (const ask of this.session.asks.messages()) {
-            if (ask.isDoubtful && !this.places.has(ask.place?.key)) {
-                this.session.asks.settle(ask);
-            }
-        }
-        if (this.active === null) {
-            this.activate(this.places.values().next().value ?? null);
-        }
-        this.history.privateMessages();
     }
 
     /** Return the row of an event of the history, or null for what has none. */
@@ -277,33 +195,8 @@ export class Chat {
         }
     }
 
-    changed(...what) {
-        for (const one of what) {
-            this.#on.changed(one);
-        }
-    }
-
-    #message(place, event, ask) {
-        if (place === undefined) {
-            return;
-        }
-        const { timeline } = place;
-        if (ask?.row && ask.place !== place) {
-            ask.place.timeline.remove(ask.row);
-            ask.row = null;
-        }
-        if (ask?.row) {
-            timeline.confirm(ask.row, event, this.epoch);
-        } else {
-            const row = this.rowOf(event);
-            this.#arrived(place, row);
-            timeline.append(row);
-        }
-        place.spoke(event.name ?? event.from);
-        this.changed("log");
-    }
-
-    #arrived(place, row) {
+    /** Count a new message as unread, unless the person sees it, and call them if it concerns them. */
+    arrived(place, row) {
         if (row.isMine) {
             return;
         }
@@ -321,98 +214,9 @@ export class Chat {
         }
     }
 
-    #told(event, ask) {
-        const other = event.from === this.name ? event.to : event.from;
-        const place = this.conversation(other);
-        place.name = other;
-        this.#message(place, event, ask);
-        if (ask !== null && ask.place !== place && ask.place === this.active) {
-            this.activate(place);
-        }
-    }
-
-    #roomChange(event, isReplayed) {
-        const place = this.places.get(event.room);
-        if (place === undefined) {
-            return;
-        }
-        if (event.type === "removed") {
-            this.#removed(place, event);
-            return;
-        }
-        if (event.type === "left" && event.name === this.name && !isReplayed) {
-            this.close(place);
-            return;
-        }
-        place.timeline.append(this.rowOf(event));
-        if (event.type === "topic") {
-            place.topic = isReplayed ? place.topic : event.text;
-            this.changed("members");
-        } else if (!isReplayed) {
-            place.change(event);
-            if (event.type === "renamed") {
-                this.#renameConversation(event);
-            }
-            this.changed("members");
-        }
-        this.changed("log");
-    }
-
-    #removed(place, event) {
-        const row = place.timeline.find(event.of);
-        if (row !== undefined) {
-            row.text = "";
-            row.isRemoved = true;
-            row.version += 1;
-            this.changed("log");
-        }
-    }
-
-    #entered(event, ask) {
-        let place = this.places.get(event.room);
-        if (place === undefined) {
-            place = new Place(event.room, event.room);
-            place.timeline.canLoad = this.history.isKept;
-            this.places.set(place.key, place);
-        }
-        place.enter(event);
-        this.history.begin(place);
-        if (ask?.fields.type === "join" || this.active === null) {
-            this.activate(place);
-        }
-        if (place === this.active) {
-            this.complete(place);
-        }
-        this.changed("places", "members", "log");
-    }
-
-    #missed({ room, after, before, count, re }) {
-        if (this.#isNewEpoch) {
-            // The row of the new epoch says so already.
-            return;
-        }
-        if (room === PRIVATE) {
-            for (const place of this.conversations()) {
-                place.timeline.append(gapRow({ epoch: this.epoch }));
-            }
-            this.history.privateMessages();
-        } else if (room !== undefined) {
-            const gap = gapRow({ after, before, epoch: this.epoch });
-            this.places.get(room)?.timeline.append(gap);
-        } else if (count > (re?.length ?? 0)) {
-            this.active?.timeline.append(gapRow());
-        }
-        this.changed("log");
-    }
-
-    #renameConversation({ name, to }) {
-        const place = this.places.get(privateKey(name));
-        if (place !== undefined && !this.places.has(privateKey(to))) {
-            this.places.delete(place.key);
-            place.key = privateKey(to);
-            place.name = to;
-            this.places.set(place.key, place);
-            this.changed("places");
+    changed(...what) {
+        for (const one of what) {
+            this.#on.changed(one);
         }
     }
 

@@ -46,6 +46,9 @@ export class Composer {
     #key(event) {
         // 229: Safari tells of the Enter that ends a composition in this way only.
         if (event.isComposing || event.keyCode === 229) {
+            if (event.key === "Enter") {
+                event.preventDefault();
+            }
             return;
         }
         const { key, shiftKey, altKey, ctrlKey, metaKey } = event;

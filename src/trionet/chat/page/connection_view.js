@@ -10,7 +10,7 @@ export class ConnectionView {
 
     constructor(session) {
         this.#session = session;
-        byId("retry").addEventListener("click", () => session.wake());
+        byId("retry").addEventListener("click", () => session.retry());
     }
 
     update() {

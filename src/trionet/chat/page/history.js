@@ -23,6 +23,7 @@ export class History {
 
     #chat;
     #session;
+    #isAskingPrivate = false;
 
     constructor(chat, session) {
         this.#chat = chat;
@@ -123,8 +124,13 @@ export class History {
 
     /** Load private messages that came while nobody was connected. */
     privateMessages() {
+        if (this.#isAskingPrivate) {
+            return;
+        }
+        this.#isAskingPrivate = true;
         const fields = { type: "history", room: PRIVATE, limit: PAGE };
         this.#session.ask(fields, (answer) => {
+            this.#isAskingPrivate = false;
             for (const event of answer.type === "history" ? answer.events : []) {
                 this.#private(event);
             }
@@ -175,29 +181,38 @@ export class History {
     // What of the newest page is not shown yet stands behind the row that tells of the epoch.
     #found(place, gap, events) {
         const { timeline } = place;
+        this.#settle(place, events);
         const index = timeline.rows.indexOf(gap);
-        const old = timeline.rows.slice(0, index).filter((row) => row.number !== null);
-        const live = timeline.rows.slice(index + 1).find((row) => row.number !== null);
-        const known = new Set(old.map(identity));
-        const last = events.findLastIndex((event) => known.has(identity(event)));
-        const since = old.at(-1)?.date ?? 0;
-        const unknown = events.filter(
-            (event, at) =>
-                (last === -1 ? new Date(event.time) > since : at > last) &&
-                (live === undefined || event.number < live.number),
-        );
-        const doubtful = this.#session.asks.messages().filter((ask) => ask.isDoubtful);
-        for (const ask of doubtful.filter((one) => one.place === place)) {
-            ask.isDoubtful = false;
-            const { name } = this.#chat;
-            const said = unknown.find((event) => event.name === name && event.text === ask.row.text);
-            if (said !== undefined) {
-                this.#session.asks.settle(ask);
-                timeline.remove(ask.row);
+        if (index !== -1) {
+            const shown = identities(timeline.rows.slice(0, index));
+            const before = timeline.rows.slice(0, index).findLast((row) => row.number !== null);
+            const behind = timeline.rows.slice(index + 1).find((row) => row.number !== null);
+            const last = events.findLastIndex((event) => shown.has(identity(event)));
+            const since = events.filter(
+                (event, at) =>
+                    (last === -1 ? new Date(event.time) > (before?.date ?? 0) : at > last) &&
+                    (behind === undefined || event.number < behind.number),
+            );
+            timeline.rows.splice(index + 1, 0, ...this.#rows(since));
+        }
+        this.#session.flush();
+    }
+
+    // One's own messages without a receipt: those that the history has need not be said again.
+    #settle(place, events) {
+        const { name } = this.#chat;
+        const fresh = events.filter((event) => event.name === name && !place.wasKnown(event));
+        for (const ask of this.#session.asks.messages()) {
+            if (ask.isDoubtful && ask.place === place) {
+                ask.isDoubtful = false;
+                const at = fresh.findIndex((event) => event.text === ask.row.text);
+                if (at !== -1) {
+                    fresh.splice(at, 1);
+                    this.#session.asks.settle(ask);
+                    place.timeline.remove(ask.row);
+                }
             }
         }
-        timeline.rows.splice(index + 1, 0, ...this.#rows(unknown));
-        this.#session.flush();
     }
 
     #rows(events) {
@@ -212,12 +227,17 @@ export class History {
     }
 }
 
-function identity({ number, time, name, text }) {
+/** Return a text that is the same for two events, or rows of events, that are the same. */
+export function identity({ number, time, name, text }) {
     return JSON.stringify([number, time, name, text]);
 }
 
-// A row of presence has no name, and is compared by its first event.
+/** Return the identities of all events that rows show. */
+export function identities(rows) {
+    return new Set(rows.flatMap((row) => row.changes ?? [row]).map(identity));
+}
+
 function isSame(event, row) {
-    const shown = row.kind === "presence" ? row.changes[0] : row;
-    return event !== undefined && identity(event) === identity(shown);
+    const [first] = row.changes ?? [row];
+    return event !== undefined && identity(event) === identity(first);
 }

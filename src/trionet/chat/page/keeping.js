@@ -49,7 +49,7 @@ export function keep(chat, session) {
         key: place.key,
     }));
     const { name, token, epoch } = session;
-    const seen = Object.fromEntries(session.seen);
+    const seen = Object.fromEntries(session.seen.numbers);
     const active = chat.active?.key;
     write(sessionOf, SESSION, JSON.stringify({ name, token, epoch, seen, places, asks, active }));
 }
@@ -73,7 +73,7 @@ export function restore(chat, session) {
     session.name = kept.name;
     session.token = kept.token;
     session.epoch = kept.epoch;
-    session.seen = new Map(Object.entries(kept.seen));
+    session.seen.numbers = new Map(Object.entries(kept.seen));
     for (const { name, isPrivate, unread, mentions, draft, said } of kept.places) {
         const place = isPrivate ? chat.conversation(name) : new Place(name, name);
         chat.places.set(place.key, place);

@@ -7,6 +7,7 @@
 import { byId, element } from "./elements.js";
 import { createRow, setSurroundings, showFullTime, updateRow } from "./row_view.js";
 import { beginsGroup } from "./rows.js";
+import { dayOf } from "./times.js";
 
 // Nearer to the end than this is at the end: browsers round.
 const AT_END_PIXELS = 32;
@@ -83,7 +84,7 @@ export class LogView {
         log.setAttribute("role", "log");
         log.setAttribute("aria-live", "polite");
         log.setAttribute("aria-relevant", "additions");
-        log.setAttribute("aria-label", place === null ? "Messages" : `Messages in ${place.name}`);
+        log.setAttribute("aria-label", place === null ? "Log" : `Log of ${place.name}`);
         log.tabIndex = 0;
         log.addEventListener("pointerover", ({ target }) => showFullTime(target));
         log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -95,7 +96,7 @@ export class LogView {
             this.#sync(place.timeline);
         }
         if (old === null) {
-            this.#frame.prepend(log);
+            this.#frame.insertBefore(log, this.#button);
         } else {
             old.replaceWith(log);
         }
@@ -146,13 +147,14 @@ export class LogView {
     // What a row shows because of its neighbours is compared first: a document that is not written
     // to is not laid out again.
     #surround(shown, row, before, { now, isAlone, timeline }) {
-        const isFirst = beginsGroup(before, row);
         const isNewDay = isAlone || before.day !== row.day;
+        const isFirst = row.kind === "said" && (isNewDay || beginsGroup(before, row));
         const isFirstUnread = timeline.firstUnread === row;
-        const state = `${isFirst} ${isNewDay} ${isFirstUnread}`;
+        // "Today" is "Yesterday" tomorrow.
+        const state = `${isFirst} ${isNewDay ? dayOf(now) : ""} ${isFirstUnread}`;
         if (shown.surroundings !== state) {
             shown.surroundings = state;
-            setSurroundings(shown, row, { isFirst: isFirst || isNewDay, isNewDay, isFirstUnread, now });
+            setSurroundings(shown, row, { isFirst, isNewDay, isFirstUnread, now });
         }
     }
 
@@ -191,8 +193,8 @@ export class LogView {
 
     #reveal() {
         const row = this.#place.timeline.find(this.#target);
+        this.#target = null;
         if (row !== undefined) {
-            this.#target = null;
             this.#place.timeline.isFollowed = false;
             const shown = this.#elements.get(row);
             shown.scrollIntoView({ block: "center" });

@@ -1,16 +1,17 @@
 // The page of the chat: it puts the parts together.
 //
-//     socket.js ─ session.js (asks.js, pauses.js, protocol.js)     the connection, which comes back
+//     socket.js ─ session.js (asks.js, seen.js, pauses.js, …)      the connection, which comes back
 //                     │
-//                  chat.js (place.js, timeline.js, rows.js, history.js)      what is known
+//     arrivals.js ─ chat.js (place.js, timeline.js, rows.js, history.js)      what is known
 //                     │
 //     login_view.js, log_view.js, side_view.js, …                  what is shown, once a frame
 //                     │
 //     composer.js ─ wishes.js (commands.js, completion.js)         what a person wants
 //
-// The modules of the first two rows and of the last know nothing of the document, and are tested in
-// Node. Nothing here makes markup from text; the page is served with a policy that forbids it.
+// All but socket.js, composer.js and the views know nothing of the document, and are tested in Node.
+// Nothing here makes markup from text; the page is served with a policy that forbids it.
 
+import { Arrivals } from "./arrivals.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
 import { ConnectionView } from "./connection_view.js";
@@ -51,12 +52,12 @@ const session = new Session({
     prefix: randomPrefix(),
     on: {
         event: (event, ask, isReplayed) => {
-            chat.receive(event, ask, isReplayed);
+            arrivals.receive(event, ask, isReplayed);
             keepSoon();
         },
         state: () => changed("state"),
         synced: entered,
-        epoch: () => chat.epochBegan(),
+        epoch: () => arrivals.epochBegan(),
         refused,
     },
 });
@@ -67,6 +68,8 @@ const chat = new Chat(session, {
     called: (place, row) => notices.tell(place, row, () => chat.activate(place)),
 });
 
+const arrivals = new Arrivals(chat, session);
+
 const wishes = new Wishes(chat, session, {
     quit: leave,
     search: (text) => search.search(text),
@@ -76,7 +79,13 @@ const notices = new Notices();
 const login = new LoginView(enter);
 const connection = new ConnectionView(session);
 const side = new SideView(chat, wishes);
-const people = new PeopleView(chat, { chosen: () => composer.focus() });
+const people = new PeopleView(chat, {
+    chosen: () => composer.focus(),
+    closed: (place) => {
+        wishes.close(place);
+        composer.focus();
+    },
+});
 const log = new LogView(chat, { scrolled: () => {} });
 const search = new SearchView(chat, {
     chosen: (number) => log.showMessage(number),
@@ -97,7 +106,7 @@ const composer = new Composer(chat, {
 
 byId("leave").addEventListener("click", leave);
 document.addEventListener("visibilitychange", () => {
-    chat.isVisible = document.visibilityState === "visible";
+    chat.isVisible = !document.hidden;
     if (chat.isVisible) {
         session.wake();
         chat.attend();
@@ -109,7 +118,7 @@ addEventListener("online", () => session.wake());
 addEventListener("pageshow", () => session.wake());
 addEventListener("pagehide", () => keep(chat, session));
 
-chat.isVisible = document.visibilityState === "visible";
+chat.isVisible = !document.hidden;
 begin();
 
 function begin() {
@@ -136,7 +145,7 @@ function start(name, password) {
 
 // Everything that happened meanwhile has been told.
 function entered() {
-    chat.synced();
+    arrivals.synced();
     rememberName(session.name);
     keep(chat, session);
     if (login.isShown) {

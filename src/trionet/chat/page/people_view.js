@@ -11,11 +11,12 @@ export class PeopleView {
     #on;
     #toggle = byId("open-people");
 
-    /** `on` has `chosen()`, called when a conversation was opened. */
+    /** `on` has `chosen()`, called when a conversation was opened, and `closed(place)`. */
     constructor(chat, on) {
         this.#chat = chat;
         this.#on = on;
         this.#toggle.addEventListener("click", () => this.#open(!this.isOpen));
+        byId("close-place").addEventListener("click", () => on.closed(chat.active));
         addEventListener("keydown", (event) => {
             if (event.key === "Escape" && this.isOpen) {
                 this.#open(false);
@@ -34,6 +35,9 @@ export class PeopleView {
         setText(byId("place-name"), place?.name ?? "");
         setText(byId("topic"), isRoom ? place.topic : place === null ? "" : "Only the two of you see this");
         byId("topic").title = isRoom ? place.topic : "";
+        const close = byId("close-place");
+        close.hidden = place === null;
+        close.title = isRoom ? "Go out of this room" : "Close this conversation";
         this.#toggle.hidden = byId("people").hidden = !isRoom;
         if (!isRoom) {
             return;

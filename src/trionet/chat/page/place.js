@@ -7,6 +7,9 @@ export function privateKey(name) {
     return `@${name.normalize("NFC").toLowerCase()}`;
 }
 
+// Whoever spoke before these is completed as one who has not spoken.
+const MAX_SPEAKERS = 200;
+
 export class Place {
     topic = "";
     // In the order of joining. In a large room these are the first, until `who` has told all.
@@ -67,6 +70,9 @@ export class Place {
     spoke(name) {
         this.speakers.delete(name);
         this.speakers.add(name);
+        if (this.speakers.size > MAX_SPEAKERS) {
+            this.speakers.delete(this.speakers.values().next().value);
+        }
     }
 
     /** Return the names that Tab completes, the one who spoke last first. */

@@ -57,9 +57,10 @@ export function setSurroundings(made, row, { isFirst, isNewDay, isFirstUnread, n
 
 function headOf(row) {
     const head = element("div", "head");
-    const name = element("bdi", `name ${colourOf(row.name)}`, row.name);
-    const time = element("time");
-    head.append(name, " ", time, " ");
+    if (row.kind === "said") {
+        head.append(element("bdi", `name ${colourOf(row.name)}`, row.name), " ");
+    }
+    head.append(element("time"), " ");
     return head;
 }
 
@@ -70,7 +71,7 @@ function updateTime(made, row) {
 }
 
 function updateMark(made, row) {
-    const mark = row.isPending ? "sending…" : row.failure === null ? "" : `not sent: ${row.failure}`;
+    const mark = row.isPending ? "pending" : row.failure === null ? "" : `not sent: ${row.failure}`;
     setLine(made, "mark", mark, true);
 }
 

@@ -97,13 +97,9 @@ export function isMessage(one) {
     return one.kind === "said" || one.kind === "acted";
 }
 
-/** Return whether a row begins a group: it shows its sender and its time. */
+/** Return whether something said begins a group: it shows its sender and its time. */
 export function beginsGroup(before, one) {
-    if (!isMessage(one)) {
-        return false;
-    }
     return (
-        one.kind === "acted" ||
         before === undefined ||
         before.kind !== "said" ||
         before.name !== one.name ||

@@ -48,10 +48,9 @@ export class SearchView {
     }
 
     #list(words, { events, more }) {
-        const count = events.length;
-        const what = `${count === 0 ? "No" : count} ${count === 1 ? "message" : "messages"} for “${words}”`;
+        const count = events.length === 0 ? "Nothing" : events.length;
         // The newest first.
-        this.#show(more ? `The newest ${what}` : what, events.reverse());
+        this.#show(`${count} found for “${words}”${more ? ", the newest" : ""}`, events.reverse());
     }
 
     #show(head, events) {

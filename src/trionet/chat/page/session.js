@@ -9,22 +9,24 @@
 
 import { Asks } from "./asks.js";
 import { jittered, pausesWithoutEnd } from "./pauses.js";
-import { PRIVATE, readEvents, writeRequests } from "./protocol.js";
+import { readEvents, writeRequests } from "./protocol.js";
+import { Seen } from "./seen.js";
 
 // A browser does not notice a server that was stopped, or a network that swallows everything.
 export const QUIET_MS = 25_000;
 export const ANSWER_MS = 10_000;
 
+// A server lets whoever has given wrong passwords wait for up to a minute before it judges the next.
+const PASSWORD_MS = 75_000;
+
 // How long the server may take to answer everything and close after `quit`.
 const GOODBYE_MS = 2_000;
-
-const ROOM_EVENTS = new Set(["said", "acted", "joined", "left", "renamed", "topic", "removed"]);
 
 export class Session {
     name = "";
     token = null;
     epoch = null;
-    seen = new Map();
+    seen = new Seen();
     // "idle", "connecting", "live", "waiting" (until the next try) or "taken" (by another window).
     state = "idle";
     // Why the connection was lost, and when the next try is, in milliseconds of the clock.
@@ -43,8 +45,6 @@ export class Session {
     #login = null;
     #sync = null;
     #isLoggedIn = false;
-    // The rooms that this connection is in. What comes of a room before belongs to the replay.
-    #entered = new Set();
     #lastHeard = 0;
     #farewell = "";
     #leaving = null;
@@ -55,7 +55,7 @@ export class Session {
      * - `clock` has `now()`, `set(callback, milliseconds)` and `clear(timer)`.
      * - `random()` returns a number from 0 to 1.
      * - `on` has `event(event, ask, isReplayed)`, `state()`, `synced()`, `refused(code, reason)`, and
-     *   `epoch(event)`, which is told before the first event of a new epoch.
+     *   `epoch()`, which is called before the first event of a new epoch.
      * - `prefix` begins the ids of requests; it must be new for each page.
      */
     constructor({ open, clock, random, on, prefix }) {
@@ -116,9 +116,16 @@ export class Session {
         }
     }
 
-    /** Try again at once, after the network or the person has come back, or if asked to. */
-    wake() {
+    /** Try again at once because a person asks for it, also to take the place back. */
+    retry() {
         if (this.state === "waiting" || this.state === "taken") {
+            this.#connect();
+        }
+    }
+
+    /** Try again at once, or see whether the server is there: the network or the person is back. */
+    wake() {
+        if (this.state === "waiting") {
             this.#connect();
         } else if (this.state === "live" && this.#clock.now() - this.#lastHeard >= ANSWER_MS) {
             this.#probe();
@@ -144,11 +151,17 @@ export class Session {
     // Give up when nothing comes; a long replay comes in many pieces.
     #expect() {
         const quiet = this.#clock.now() - this.#lastHeard;
-        if (quiet >= ANSWER_MS) {
+        const patience = this.#isJudged ? PASSWORD_MS : ANSWER_MS;
+        if (quiet >= patience) {
             this.#lost("the server does not answer");
         } else {
-            this.#after(ANSWER_MS - quiet, () => this.#expect());
+            this.#after(patience - quiet, () => this.#expect());
         }
+    }
+
+    // Whether the server has a password before it, and has not said yet whether it is right.
+    get #isJudged() {
+        return this.#login !== null && !this.#isLoggedIn && this.#password !== null;
     }
 
     #logIn() {
@@ -170,9 +183,10 @@ export class Session {
         }
         if (this.epoch !== null) {
             login.epoch = this.epoch;
-            login.seen = Object.fromEntries(this.seen);
+            login.seen = Object.fromEntries(this.seen.numbers);
         }
         this.#socket.send(writeRequests([login, { type: "ping", id: this.#sync }]));
+        this.#expect();
     }
 
     #receive(text) {
@@ -204,8 +218,11 @@ export class Session {
             } else if (type === "missed" && Array.isArray(re)) {
                 this.asks.missed(re);
             }
-            const isReplayed = ROOM_EVENTS.has(type) && !this.#entered.has(event.room);
-            const isNew = this.#learn(event, isReplayed);
+            if (type === "epoch") {
+                this.#newEpoch(event.epoch);
+            }
+            const isReplayed = this.seen.isReplayed(event);
+            const isNew = this.seen.learn(event, this.name);
             const ask = type === "missed" ? null : this.asks.receive(event);
             if (ask !== null) {
                 this.#answered(ask, event);
@@ -225,43 +242,6 @@ export class Session {
         }
     }
 
-    // Bring what was seen up to date, and tell whether the event is new.
-    #learn(event, isReplayed) {
-        const { type, room, number } = event;
-        if (ROOM_EVENTS.has(type)) {
-            if (number <= (this.seen.get(room) ?? 0)) {
-                return false;
-            }
-            if (type === "left" && event.name === this.name && !isReplayed) {
-                this.seen.delete(room);
-                this.#entered.delete(room);
-            } else {
-                this.seen.set(room, number);
-            }
-        } else if (type === "told" && (event.re === undefined || event.from === event.to)) {
-            // The receipt of a private message has a number of its receiver's.
-            if (number <= (this.seen.get(PRIVATE) ?? 0)) {
-                return false;
-            }
-            this.seen.set(PRIVATE, number);
-        } else if (type === "entered") {
-            this.#entered.add(room);
-            this.#saw(room, event.last);
-        } else if (type === "missed" && room !== undefined) {
-            this.#saw(room, event.before - 1);
-        } else if (type === "epoch") {
-            this.#newEpoch(event.epoch);
-            for (const [name, last] of Object.entries(event.rooms)) {
-                this.seen.set(name, last);
-            }
-        }
-        return true;
-    }
-
-    #saw(room, number) {
-        this.seen.set(room, Math.max(number, this.seen.get(room) ?? 0));
-    }
-
     #welcome(event) {
         this.#isLoggedIn = true;
         this.name = event.name;
@@ -269,20 +249,18 @@ export class Session {
         this.#pauses = pausesWithoutEnd();
         this.#newEpoch(event.epoch);
         if (!event.resumed) {
-            this.seen.delete(PRIVATE);
+            this.seen.clearPrivate();
         }
         this.#on.event(event, null, false);
     }
 
     #newEpoch(epoch) {
         if (epoch !== this.epoch) {
-            const isFirst = this.epoch === null;
-            // Numbers of another epoch may be used again.
-            this.seen.clear();
-            this.epoch = epoch;
-            if (!isFirst) {
+            if (this.epoch !== null) {
                 this.#on.epoch();
             }
+            this.seen.clear();
+            this.epoch = epoch;
         }
     }
 
@@ -295,13 +273,16 @@ export class Session {
     }
 
     #refused({ code, reason }) {
+        // A password that nobody has judged in time may be wrong, and each try makes the wait longer.
+        const isPasswordLate = code === "timeout" && this.#isJudged && this.token === null;
         // A server that ends, or that waited for the login too long, is tried again.
-        if (code === "closing" || code === "timeout") {
+        if (!isPasswordLate && (code === "closing" || code === "timeout")) {
             this.#farewell = reason;
             return;
         }
         this.stop();
-        this.#on.refused(code, reason);
+        const late = "the server waits after wrong passwords: try again in a minute";
+        this.#on.refused(code, isPasswordLate ? late : reason);
     }
 
     // Wait until nothing has come for a while, and then see whether the server still answers.
@@ -349,8 +330,9 @@ export class Session {
         this.#clock.clear(this.#timer);
         const socket = this.#socket;
         this.#socket = null;
+        this.#login = null;
         this.#isLoggedIn = false;
-        this.#entered.clear();
+        this.seen.disconnected();
         socket?.close();
         this.asks.lost();
     }

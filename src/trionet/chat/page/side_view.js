@@ -4,13 +4,11 @@ import { byId, element, setText, syncList } from "./elements.js";
 
 export class SideView {
     #chat;
-    #wishes;
     #side = byId("side");
     #toggle = byId("open-side");
 
     constructor(chat, wishes) {
         this.#chat = chat;
-        this.#wishes = wishes;
         this.#toggle.addEventListener("click", () => this.#open(!this.isOpen));
         byId("join-form").addEventListener("submit", (event) => {
             event.preventDefault();
@@ -71,14 +69,12 @@ export class SideView {
         const open = element("button", "place");
         open.type = "button";
         open.append(element("bdi", "label"), element("span", "badge"));
-        const close = element("button", "close", "×");
-        close.type = "button";
-        item.append(open, close);
+        item.append(open);
         return item;
     }
 
     #fill(item, place) {
-        const [open, close] = item.children;
+        const [open] = item.children;
         const [label, badge] = open.children;
         setText(label, place.name);
         setText(badge, place.unread > 999 ? "999+" : String(place.unread));
@@ -97,9 +93,6 @@ export class SideView {
             this.#chat.activate(place);
             this.#open(false);
         };
-        close.setAttribute("aria-label", `Close ${place.name}`);
-        close.title = place.isPrivate ? "Close this conversation" : "Go out of this room";
-        close.onclick = () => this.#wishes.close(place);
     }
 
     #open(isOpen) {

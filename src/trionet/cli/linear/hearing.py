@@ -118,13 +118,16 @@ def _leave(linear: Linear, name: str) -> None:
 
 
 def _renamed(linear: Linear, event: Any) -> None:
-    if event.name == linear.me:
-        linear.set_name(shown_name(event.to))
     linear.ignored.renamed(event.name, event.to)
     # It is told in each room that one shares with the member, and once is enough.
     renamed = (event.name, event.to, event.time)
-    if renamed != linear.renamed:
-        linear.renamed = renamed
+    if renamed == linear.renamed:
+        return
+    linear.renamed = renamed
+    if event.name == linear.me:
+        linear.set_name(shown_name(event.to))
+        linear.tell(f"you are {linear.me} now")
+    else:
         linear.put(linear.shown, lines.event_lines(event, linear.me), event)
 
 

@@ -300,8 +300,10 @@ class Linear:
             room.count = getattr(event, "count", room.count)
 
     def is_hidden(self, event: Any) -> bool:
-        """Tell whether this is a message of somebody whom the person ignores."""
-        return event.type in _SPOKEN and event.name in self.ignored
+        """Tell whether the person does not want to be told this of the past."""
+        if event.type in _SPOKEN:
+            return event.name in self.ignored
+        return event.type in ("joined", "left") and not self.has_joins
 
     def set_name(self, name: str) -> None:
         """Have another name."""

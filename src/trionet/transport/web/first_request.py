@@ -28,7 +28,7 @@ class Granted:
 
     Attributes:
         host: for whom a trusted proxy speaks; ``None``: it does not say, or there is none.
-        rest: what came behind the request.
+        rest: what came after the request.
     """
 
     host: str | None

@@ -24,7 +24,7 @@ _CONTROL = 0x88
 
 
 def header_of(size: int) -> bytes:
-    """Return what stands in front of `size` bytes of lines."""
+    """Return what precedes `size` bytes of lines."""
     if size < 126:
         return bytes((_TEXT, size))
     if size < 65536:
@@ -62,7 +62,7 @@ class Frames:
         return [header_of(size), *pieces] if 0 < size <= MOST_IN_FRAME else None
 
     def end_from(self, block: bytes, begin: int, at: int) -> int:
-        """Return the first end of a frame at `at` or behind it."""
+        """Return the first end of a frame at `at` or after it."""
         if at <= begin:
             return begin
         return next(end for _, _, end in _frames(block, begin) if end >= at)

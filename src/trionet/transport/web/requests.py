@@ -20,12 +20,14 @@ import binascii
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from trionet.transport.web.answers import encode_answer, encode_file
+from trionet.transport.web.answers import encode_answer, encode_file, encode_refusal
 from trionet.transport.web.heads import BadHead, Head
 from trionet.transport.web.hosts import is_ours, is_same_origin
 from trionet.transport.web.settings import WebSettings
 
 HEALTH = "/healthz"
+
+_CLOSING = "the server is closing"
 
 _KEY_BYTES = 16
 _VERSION = "13"
@@ -83,7 +85,8 @@ def decide(head: Head, settings: WebSettings, place: Place) -> Answer | Upgrade:
     is_known = head.method in ("GET", "HEAD")
     if head.path == HEALTH and is_known and not _wants_upgrade(head):
         if place.is_draining:
-            raise BadHead(503, "the server is closing")
+            # An answer, and no refusal: whoever asks all the time shall not fill the log.
+            return Answer(encode_refusal(503, _CLOSING, without_body=without_body))
         return Answer(encode_answer(200, b"ok\n", without_body=without_body))
     if not is_ours(
         hosts[0],
@@ -98,7 +101,7 @@ def decide(head: Head, settings: WebSettings, place: Place) -> Answer | Upgrade:
     if not head.target.startswith("/"):
         raise BadHead(400, "a request asks for a path")
     if place.is_draining:
-        raise BadHead(503, "the server is closing")
+        raise BadHead(503, _CLOSING)
     file = settings.files.get(head.path)
     if file is not None:
         return Answer(encode_file(file, without_body=without_body))

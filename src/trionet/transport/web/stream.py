@@ -62,6 +62,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     __slots__ = (
         "_answer",
         "_answers",
+        "_discards",
         "_first_request",
         "_is_closed",
         "_lines",
@@ -94,6 +95,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         # Frames of this stream's own that wait, where it has no outbox to send them.
         self._answers = b""
         self._sending = False
+        # Whether input was thrown away, so that nothing can be read any more.
+        self._discards = False
         self._said_goodbye = False
         self._sent_eof = False
         self._is_closed = False
@@ -118,9 +121,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
         So it is with a file, and with a connection that a browser has kept in reserve.
         """
-        return self._refused == "" or (
-            self._first_request is not None and not self._first_request.has_begun
-        )
+        if self._refused is None:
+            return self._first_request is not None and not self._first_request.has_begun
+        return not self._refused
 
     @property
     def is_private(self) -> bool:
@@ -204,7 +207,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
             max_bytes = RECEIVE_SIZE
         elif operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
-        if self._refused is not None or (self._sent_eof and self.has_failed):
+        has_failed = self._sent_eof and self.has_failed
+        if self._refused is not None or self._discards or has_failed:
             # Nobody must take it for lines.
             return bytes(len(await self.wire.receive_some(max_bytes)))
         if self._first_request is not None:
@@ -318,7 +322,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         return False
 
     def discard_nowait(self) -> int:
-        """Read and discard what is there; see `SocketStream.discard_nowait`. Never raises."""
+        """Read and discard what is there; see `SocketStream.discard_nowait`. Never raises.
+
+        From then on `receive_some` returns a zero in place of each byte.
+        """
+        self._discards = True
         discard = getattr(self.wire, "discard_nowait", None)
         return 0 if discard is None else cast(int, discard())
 
@@ -359,7 +367,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def _push(self) -> None:
         """Send this stream's own frames now, if nobody is sending and all of them leave."""
         if self._sending or not hasattr(self.wire, "send_nowait"):
-            # They leave in front of the next lines.
+            # They leave before the next lines.
             return
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
             sent = cast(Transport, self.wire).send_nowait(self._answers)
@@ -380,7 +388,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
             is_sent = True
         finally:
             if not is_sent:
-                # A frame may be half sent: a close frame behind it would be misread.
+                # A frame may be half sent: a close frame after it would be misread.
                 self._said_goodbye = True
 
     async def _prepare_sending(self) -> None:

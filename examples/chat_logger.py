@@ -1,0 +1,51 @@
+"""A logger: appends all that happens in a room to a file, a JSON object a line, without a gap.
+
+Run it:  python examples/chat_logger.py ADDRESS ROOM FILE
+Try it:  stop it, say something, and start it again: it goes on where it was.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import trio
+
+import trionet
+from trionet.chat import Client
+from trionet.chat.client_events import Entered, Missed, RoomEvent, Told, Welcome
+
+
+def end_of(log: Path) -> tuple[str, int]:
+    """Return the epoch and the number of the last event in a log."""
+    lines = log.read_bytes().splitlines() if log.exists() else []
+    last = msgspec.json.decode(lines[-1]) if lines else {}
+    return last.get("epoch", ""), last.get("number", 0)
+
+
+def append(log: Path, epoch: str, event: RoomEvent | Told) -> int:
+    """Append an event to a log, and return its number."""
+    with log.open("ab") as file:
+        file.write(msgspec.json.encode({**msgspec.to_builtins(event), "epoch": epoch}) + b"\n")
+    return event.number
+
+
+async def run(
+    address: str, room: str, file: str, network: trionet.Network = trionet.SYSTEM
+) -> None:
+    """Log a room, for ever."""
+    log = Path(file)
+    epoch, last = end_of(log)
+    async with Client(address, name="logger", rooms=[room], network=network) as chat:
+        async for event in chat:
+            if isinstance(event, Welcome) and event.epoch != epoch:
+                epoch, last = event.epoch, 0  # numbers of another epoch say nothing here
+            elif isinstance(event, Entered | Missed):
+                async for past in chat.history(room, after=last):
+                    last = append(log, epoch, past)
+            elif isinstance(event, RoomEvent) and event.number > last:
+                last = append(log, epoch, event)
+
+
+if __name__ == "__main__":
+    address, room, file = sys.argv[1:]
+    trio.run(run, address, room, file)

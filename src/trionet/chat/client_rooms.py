@@ -1,0 +1,160 @@
+"""What a chat's client knows of its rooms, and which events it has had. Pure.
+
+Numbers decide what is new. An event whose number its room has had is not shown again, so that a
+message that was replayed and the receipt of its repeated request are one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trionet.chat.client_events import (
+    ChatEvent,
+    Entered,
+    Epoch,
+    Joined,
+    Left,
+    Missed,
+    Renamed,
+    RoomEvent,
+    Told,
+    TopicSet,
+)
+
+PRIVATE = "@"
+
+# What no server of this protocol passes: a member is in 100 rooms, and names have 32 characters. A
+# server that lies should not fill a client's memory.
+_MOST_ROOMS = 200
+_MOST_CHARACTERS = 128
+# How many members of a room are kept unless `who` has asked for more.
+_MOST_MEMBERS = 100_000
+
+
+@dataclass
+class Room:
+    """A room that this client is in, as of the last event received.
+
+    Attributes:
+        members: in the order of joining. In a room of more than 20 these are the first 20, until
+            `Client.who` has asked for all.
+        count: how many members there are.
+        topic: empty: none.
+        last: the number of the newest event.
+    """
+
+    members: list[str]
+    count: int
+    topic: str
+    last: int
+    # Whether it is as the present connection has told.
+    is_current: bool = field(default=True, repr=False)
+    # Whether `members` was complete when it was told last.
+    was_complete: bool = field(default=True, repr=False)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether `members` are all."""
+        return len(self.members) >= self.count
+
+
+class KnownRooms:
+    """The rooms of one member.
+
+    Attributes:
+        rooms: those that it is in.
+        seen: the last number that it has had of each, and of its private messages.
+    """
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.seen: dict[str, int] = {}
+
+    def lost(self) -> None:
+        """Note that the connection is lost."""
+        for room in self.rooms.values():
+            if room.is_current:
+                room.was_complete = room.is_complete
+            room.is_current = False
+
+    def synced(self) -> list[str]:
+        """Note that all is told, and return the rooms whose members have to be asked for.
+
+        Those are the rooms whose members were all known before the connection was lost.
+        """
+        for name in [name for name, room in self.rooms.items() if not room.is_current]:
+            self._leave(name)
+        return [
+            name for name, room in self.rooms.items() if room.was_complete and not room.is_complete
+        ]
+
+    def learn(self, event: ChatEvent, me: str) -> bool:
+        """Bring what is known up to date, and tell whether the event is new.
+
+        Args:
+            event: what happened.
+            me: this member's name.
+
+        Raises:
+            ValueError: no server that speaks this protocol says this.
+        """
+        if isinstance(event, RoomEvent):
+            room = self.rooms.get(event.room)
+            if room is None or event.number <= self.seen.get(event.room, 0):
+                return False
+            self.seen[event.room] = room.last = event.number
+            if room.is_current:
+                self._change(room, event, me)
+        elif isinstance(event, Told):
+            # The sender's receipt has a number of the receiver's.
+            if event.re is None or event.from_ == event.to:
+                if event.number <= self.seen.get(PRIVATE, 0):
+                    return False
+                self.seen[PRIVATE] = event.number
+        elif isinstance(event, Entered):
+            self._enter(event)
+        elif isinstance(event, Missed):
+            if event.room is not None and event.before is not None and self._knows(event.room):
+                self.seen[event.room] = max(event.before - 1, self.seen.get(event.room, 0))
+        elif isinstance(event, Epoch):
+            self.seen |= {room: last for room, last in event.rooms.items() if self._knows(room)}
+        return True
+
+    def _knows(self, room: str) -> bool:
+        return room in self.rooms or room == PRIVATE
+
+    def _enter(self, event: Entered) -> None:
+        self.seen[event.room] = max(event.last, self.seen.get(event.room, 0))
+        room = Room([*event.members], event.count, event.topic, event.last)
+        if event.room in self.rooms:
+            old = self.rooms[event.room]
+            room.was_complete = old.was_complete
+            vars(old).update(vars(room))
+            return
+        if len(self.rooms) >= _MOST_ROOMS or len(event.room) > _MOST_CHARACTERS:
+            raise ValueError("more or longer rooms than there can be")
+        room.was_complete = room.is_complete
+        self.rooms[event.room] = room
+
+    def _leave(self, room: str) -> None:
+        del self.rooms[room]
+        self.seen.pop(room, None)
+
+    def _change(self, room: Room, event: RoomEvent, me: str) -> None:
+        if isinstance(event, Joined):
+            if room.is_complete and len(room.members) < _MOST_MEMBERS:
+                if len(event.name) > _MOST_CHARACTERS:
+                    raise ValueError("a longer name than there can be")
+                room.members.append(event.name)
+            room.count = event.count
+        elif isinstance(event, Left):
+            room.count = event.count
+            if event.name == me:
+                self._leave(event.room)
+            elif event.name in room.members:
+                room.members.remove(event.name)
+        elif isinstance(event, Renamed):
+            if event.name in room.members:
+                room.members[room.members.index(event.name)] = event.to
+        elif isinstance(event, TopicSet):
+            room.topic = event.text

@@ -1,0 +1,144 @@
+"""What `trionet chat tail` does about gaps: the test plays the server, in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trionet.chat import Client, RequestRefused
+from trionet.chat.client_events import ChatEvent, Missed
+from trionet.cli.tail import follow
+from trionet.testing import LineClient, MemoryNetwork, ScriptedServer
+
+ADDRESS = "localhost:22223"
+TIME = "2026-11-28T02:35:00.123Z"
+
+
+def line(type_: str, **fields: Any) -> str:
+    return json.dumps({"type": type_, **fields})
+
+
+def said(number: int, name: str = "bob") -> dict[str, Any]:
+    return {
+        "type": "said", "room": "lobby", "number": number, "time": TIME, "name": name, "text": "x",
+    }  # fmt: skip
+
+
+async def let_in(server: ScriptedServer, peers: list[LineClient]) -> None:
+    peer = await server.accept()
+    login, ping = [json.loads(await peer.receive()) for _ in range(2)]
+    fields = {"topic": "", "members": ["ear"], "count": 1, "last": 5, "re": login["id"]}
+    await peer.send(
+        line("welcome", name="ear", token="t", epoch="e", resumed=False, re=login["id"]),
+        line("entered", room="lobby", **fields),
+        line("pong", re=ping["id"]),
+    )
+    peers.append(peer)
+
+
+@pytest.fixture
+async def ear(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> AsyncIterator[tuple[Client, LineClient]]:
+    network, peers = MemoryNetwork(), list[LineClient]()
+    async with ScriptedServer(network, ADDRESS) as server:
+        nursery.start_soon(let_in, server, peers)
+        async with Client(ADDRESS, name="ear", network=network) as client:
+            yield client, peers[0]
+
+
+async def answer(peer: LineClient, *events: dict[str, Any], more: bool = False) -> Any:
+    asked = json.loads(await peer.receive())
+    page = line("history", room="lobby", events=events, more=more, re=asked["id"])
+    await peer.send(page)
+    return asked
+
+
+async def take(client: Client, count: int, since: int | None = None) -> list[ChatEvent]:
+    events: list[ChatEvent] = []
+    async with aclosing(follow(client, since)) as told:
+        with trio.fail_after(10):
+            while len(events) < count:
+                events.append(await anext(told))
+    return events
+
+
+def numbers(events: list[ChatEvent]) -> list[object]:
+    return [getattr(event, "number", event.type) for event in events]
+
+
+async def test_a_gap_is_filled_from_the_history(
+    ear: tuple[Client, LineClient], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    client, peer = ear
+    await peer.send(line("missed", room="lobby", after=5, before=9), json.dumps(said(9)))
+    nursery.start_soon(answer, peer, said(6), said(7), said(8), said(9))
+    assert numbers(await take(client, 6)) == ["welcome", "entered", 6, 7, 8, 9]
+
+
+async def test_what_the_history_lacks_is_told(
+    ear: tuple[Client, LineClient], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    client, peer = ear
+    await peer.send(line("missed", room="lobby", after=5, before=9), json.dumps(said(9)))
+    nursery.start_soon(answer, peer, said(8), said(9))
+    events = await take(client, 5)
+    assert numbers(events) == ["welcome", "entered", "missed", 8, 9]
+    assert events[2] == Missed("lobby", 5, 8)
+
+
+async def test_a_history_that_is_not_kept_leaves_the_gap(
+    ear: tuple[Client, LineClient], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    client, peer = ear
+    await peer.send(line("missed", room="lobby", after=5, before=9))
+
+    async def refuse() -> None:
+        asked = json.loads(await peer.receive())
+        await peer.send(line("error", code="unavailable", reason="no history", re=asked["id"]))
+
+    nursery.start_soon(refuse)
+    events = await take(client, 3)
+    assert events[2] == Missed("lobby", 5, 9)
+
+
+async def test_the_past_comes_first_and_ends_in_front_of_the_own_entering(
+    ear: tuple[Client, LineClient], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    client, peer = ear
+
+    async def pages() -> None:
+        asked = await answer(peer, said(3), said(4))
+        assert asked["before"] == 5
+        asked = await answer(peer, said(3), said(4))
+        assert asked["after"] == 2
+
+    nursery.start_soon(pages)
+    assert numbers(await take(client, 4, since=0)) == ["welcome", 3, 4, "entered"]
+
+
+async def test_a_room_that_cannot_be_entered_is_an_error(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network = MemoryNetwork()
+
+    async def refuse(server: ScriptedServer) -> None:
+        peer = await server.accept()
+        login, ping = [json.loads(await peer.receive()) for _ in range(2)]
+        await peer.send(
+            line("welcome", name="ear", token="t", epoch="e", resumed=False, re=login["id"]),
+            line("error", code="name-refused", reason="no", room="lobby", re=login["id"]),
+            line("pong", re=ping["id"]),
+        )
+
+    async with ScriptedServer(network, ADDRESS) as server:
+        nursery.start_soon(refuse, server)
+        async with Client(ADDRESS, name="ear", network=network) as client:
+            with pytest.raises(RequestRefused):
+                await take(client, 3)
