@@ -85,9 +85,11 @@ def test_history_is_loaded_on_scrolling_up_without_moving_what_is_read(
     ann.wait_until(f"() => document.querySelector('.said .text').textContent !== '{oldest}'")
     assert abs(top_of(ann, oldest) - before) < 1.5
     for _ in range(40):
-        ann.page.keyboard.press("Home")
-        if ann.row("m1").count():
+        oldest = ann.messages()[0]
+        if oldest == "m1":
             break
+        ann.page.keyboard.press("Home")
+        ann.wait_until(f"() => document.querySelector('.said .text').textContent !== '{oldest}'")
     ann.expect("m1")
     numbers = [int(text[1:]) for text in ann.messages()]
     assert numbers == list(range(1, 901))

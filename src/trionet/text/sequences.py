@@ -22,6 +22,8 @@ The table is made when the first such line comes, in 9 ms, and takes 1.1 MB.
 
 from __future__ import annotations
 
+# `str.encode` would load it at the first suspicious line, while others wait.
+import encodings.utf_32_le as _utf_32_le  # noqa: F401
 import re
 from collections import Counter
 from functools import cache
