@@ -54,16 +54,19 @@ class _Text:
 
     Attributes:
         rest: the fragments so far.
+        is_in_parts: whether more fragments of a message have to come. (Older versions of the
+            library do not tell.)
         lines: whole lines.
         max_line: bytes that a message may have, without its last line end.
         has_failed: whether the peer has made a mistake.
     """
 
-    __slots__ = ("has_failed", "lines", "max_line", "rest")
+    __slots__ = ("has_failed", "is_in_parts", "lines", "max_line", "rest")
 
     def __init__(self, max_line: int) -> None:
         self.max_line = max_line
         self.rest = bytearray()
+        self.is_in_parts = False
         self.lines = b""
         self.has_failed = False
 
@@ -111,6 +114,7 @@ def _take(side: _Side, frame: Frame) -> None:
         side.fail(CloseCode.UNSUPPORTED_DATA, "only text is spoken here")
     elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
         text = side.text
+        text.is_in_parts = not frame.fin
         if text.rest or not frame.fin:
             text.rest += frame.data
         message = text.rest or frame.data
@@ -168,7 +172,7 @@ class Messages:
         answers = b""
         at = 0
         while at < len(data) and not self.is_over:
-            if self._masked and self._side.current_size is None:
+            if self._masked and not self._side.text.is_in_parts:
                 at = self._take_texts(data, at, lines)
             stop = self._end_of_frame(data, at)
             if stop == at:
