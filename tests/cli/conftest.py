@@ -309,6 +309,9 @@ class TerminalProgram(Program):
         """Show what the program prints, until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._ours)
+            if not select.select([self._ours], [], [], 0)[0]:
+                # `expect_end` was quicker, and a read would block.
+                continue
             answers = self.screen.feed(os.read(self._ours, 65536))
             if self.answers:
                 os.write(self._ours, answers)
