@@ -15,12 +15,12 @@ import trio.testing
 from trionet import chat
 from trionet.chat import Client, NameRefused
 from trionet.chat.client_events import ChatEvent, Left, Said
+from trionet.cli.client_link import ClientLink
 from trionet.cli.linear import running
 from trionet.cli.linear.running import run_linear
 from trionet.cli.pasting import mark_paste
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface
-from trionet.cli.window.client_link import ClientLink
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectError, ConnectionLost
 from trionet.lines import Line

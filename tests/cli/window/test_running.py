@@ -18,8 +18,8 @@ from trionet.chat import Client, serve
 from trionet.chat.client_events import Left
 from trionet.chat.person import calls
 from trionet.chat.window.model import Window
+from trionet.cli.client_link import ClientLink
 from trionet.cli.running import ClientEnding
-from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window
 from trionet.cli.window.terminal import Terminal
 from trionet.program.signals import signals_taken_by

@@ -9,14 +9,15 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
+from trionet.chat.local_time import utc_offset
 from trionet.chat.person import calls
+from trionet.cli.client_link import ClientLink
 from trionet.cli.linear.model import Linear
 from trionet.cli.naming import ask_name_on
 from trionet.cli.password import ask_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface, open_user_interface
-from trionet.cli.window.client_link import ClientLink
 from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, UnsendableLine
 from trionet.lines import Line
@@ -123,7 +124,7 @@ class _Conversation:
     def __init__(self, ui: UserInterface, link: ClientLink) -> None:
         self._ui = ui
         self._link = link
-        self._linear = Linear(link.name, offset=_offset)
+        self._linear = Linear(link.name, offset=utc_offset)
         self._linear.pass_time(int(time.time()))
         self._has_quit = False
         self._changed = trio.Event()
@@ -191,7 +192,3 @@ class _Conversation:
         if self._linear.is_welcome:
             self._is_welcome.set()
         self._changed.set()
-
-
-def _offset(seconds: int) -> int:
-    return time.localtime(seconds).tm_gmtoff

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import errno
 import signal
-import time
 
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
+from trionet.chat.local_time import utc_offset
 from trionet.chat.window.model import Window
+from trionet.cli.client_link import ClientLink
 from trionet.cli.naming import ask_name
 from trionet.cli.password import ask_password
 from trionet.cli.running import ClientEnding, Runtime
-from trionet.cli.window.client_link import ClientLink
 from trionet.cli.window.running import run_window
 from trionet.cli.window.terminal import OFF, Terminal
 from trionet.encoding import encode_line
@@ -90,8 +90,4 @@ async def _join(
         except (NameRefused, UnsendableLine) as error:
             name, refusal = None, str(error)
         else:
-            return await run_window(Window(link.name, offset=_offset), link, terminal)
-
-
-def _offset(seconds: int) -> int:
-    return time.localtime(seconds).tm_gmtoff
+            return await run_window(Window(link.name, offset=utc_offset), link, terminal)

@@ -12,7 +12,7 @@ import trio.testing
 from trionet import chat
 from trionet.chat.person import calls
 from trionet.chat.window.model import Window
-from trionet.cli.window.client_link import ClientLink
+from trionet.cli.client_link import ClientLink
 from trionet.testing import Link, MemoryNetwork
 
 ADDRESS = "localhost:22223"
