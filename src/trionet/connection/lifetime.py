@@ -40,7 +40,6 @@ class Lifetimes:
         totals: adds up what the connections have counted.
         report: called with each connection's end; and where there is a handshake, with the
             beginning once that is made, or with why it was refused.
-
         faults: where the faults of streams are logged.
 
     Attributes:

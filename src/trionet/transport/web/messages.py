@@ -16,11 +16,9 @@ at once, and the frame that closes waits until everything else is sent.
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
@@ -71,64 +69,54 @@ class _Text:
         self.has_failed = False
 
 
-class _Server(ServerProtocol):
-    """The library's server, which takes each frame apart before it reads the next."""
+class _Side(Protocol):
+    """An end of the library's, which takes each frame apart before it reads the next."""
 
+    text: _Text
+
+    def recv_frame(self, frame: Frame) -> None:
+        super().recv_frame(frame)
+        self._take(frame)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        self.text.has_failed = True
+        super().fail(code, reason)
+
+    def _take(self, frame: Frame) -> None:
+        """Take a frame that is in order; this is where a message is judged."""
+        self.events.clear()
+        if frame.opcode == Opcode.BINARY:
+            self.fail(CloseCode.UNSUPPORTED_DATA, "only text is spoken here")
+        elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
+            text = self.text
+            text.is_in_parts = not frame.fin
+            if text.rest or not frame.fin:
+                text.rest += frame.data
+            message = text.rest or frame.data
+            end = (message[-1:] == b"\n") + (message[-2:] == b"\r\n") if frame.fin else _LINE_END
+            if len(message) - end > text.max_line:
+                self.fail(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {text.max_line} bytes")
+                return
+            if not frame.fin:
+                return
+            message = bytes(message)
+            text.rest = bytearray()
+            # Not UTF-8: the library makes the close code of the error.
+            message.decode()
+            text.lines += message if message.endswith(b"\n") else message + b"\n"
+
+
+class _Server(_Side, ServerProtocol):
     def __init__(self, max_line: int) -> None:
         super().__init__(state=State.OPEN, max_size=_limit(max_line))
         self.text = _Text(max_line)
 
-    def recv_frame(self, frame: Frame) -> None:
-        super().recv_frame(frame)
-        _take(self, frame)
 
-    def fail(self, code: int, reason: str = "") -> None:
-        self.text.has_failed = True
-        super().fail(code, reason)
-
-
-class _Client(ClientProtocol):
-    """The same for the other end."""
-
+class _Client(_Side, ClientProtocol):
     def __init__(self, max_line: int) -> None:
         uri = parse_uri("ws://localhost/")
         super().__init__(uri, state=State.OPEN, max_size=_limit(max_line))
         self.text = _Text(max_line)
-
-    def recv_frame(self, frame: Frame) -> None:
-        super().recv_frame(frame)
-        _take(self, frame)
-
-    def fail(self, code: int, reason: str = "") -> None:
-        self.text.has_failed = True
-        super().fail(code, reason)
-
-
-_Side: TypeAlias = _Server | _Client
-
-
-def _take(side: _Side, frame: Frame) -> None:
-    """Take a frame that is in order; this is where a message is judged."""
-    side.events.clear()
-    if frame.opcode == Opcode.BINARY:
-        side.fail(CloseCode.UNSUPPORTED_DATA, "only text is spoken here")
-    elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-        text = side.text
-        text.is_in_parts = not frame.fin
-        if text.rest or not frame.fin:
-            text.rest += frame.data
-        message = text.rest or frame.data
-        end = (message[-1:] == b"\n") + (message[-2:] == b"\r\n") if frame.fin else _LINE_END
-        if len(message) - end > text.max_line:
-            side.fail(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {text.max_line} bytes")
-            return
-        if not frame.fin:
-            return
-        message = bytes(message)
-        text.rest = bytearray()
-        # Not UTF-8: the library makes the close code of the error.
-        message.decode()
-        text.lines += message if message.endswith(b"\n") else message + b"\n"
 
 
 class Messages:
