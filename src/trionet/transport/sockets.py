@@ -38,6 +38,20 @@ RECEIVE_SIZE = 65536
 _DISCARDS_AT_ONCE = 16
 
 
+def receive_size(max_bytes: int | None) -> int:
+    """Return how many bytes a `receive_some` may return at most; ``None``: 65,536.
+
+    Raises:
+        TypeError: it is not a whole number.
+        ValueError: it is less than 1.
+    """
+    if max_bytes is None:
+        return RECEIVE_SIZE
+    if operator.index(max_bytes) < 1:
+        raise ValueError("max_bytes must be at least 1")
+    return max_bytes
+
+
 class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     """A connected stream socket.
 
@@ -105,10 +119,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
 
         Cancellation: nothing that was received is lost.
         """
-        if max_bytes is None:
-            max_bytes = RECEIVE_SIZE
-        elif operator.index(max_bytes) < 1:
-            raise ValueError("max_bytes must be at least 1")
+        max_bytes = receive_size(max_bytes)
         self._is_interrupted = False
         while True:
             await self.wait_input()

@@ -19,7 +19,6 @@ end proves nothing: `TLSStream.is_truncated` reports it, and line readers drop a
 
 from __future__ import annotations
 
-import operator
 import ssl
 from contextlib import suppress
 
@@ -31,7 +30,7 @@ from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.ciphertext import Ciphertext
 from trionet.transport.readiness import Readiness, let_wait_with
-from trionet.transport.sockets import RECEIVE_SIZE
+from trionet.transport.sockets import receive_size
 from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
 from trionet.transport.tlshandshake import REFUSAL, Handshake, send_in_the_clear
 
@@ -151,10 +150,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         Cancellation: nothing that was received is lost, and sending goes on as if nothing had
         happened.
         """
-        if max_bytes is None:
-            max_bytes = RECEIVE_SIZE
-        elif operator.index(max_bytes) < 1:
-            raise ValueError("max_bytes must be at least 1")
+        max_bytes = receive_size(max_bytes)
         self._ciphertext.is_interrupted = False
         if self._discards:
             self._ciphertext.check_open()

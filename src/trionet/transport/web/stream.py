@@ -13,7 +13,6 @@ The plan of this file:
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, cast
@@ -25,7 +24,7 @@ from trionet.errors import ReceiveInterrupted
 from trionet.lines import MAX_LINE
 from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
 from trionet.transport.readiness import Readiness, let_wait_with
-from trionet.transport.sockets import RECEIVE_SIZE
+from trionet.transport.sockets import receive_size
 from trionet.transport.web.answers import encode_refusal
 from trionet.transport.web.first_request import FirstRequest
 from trionet.transport.web.framing import FRAMES
@@ -203,10 +202,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
         Cancellation: nothing that was received is lost.
         """
-        if max_bytes is None:
-            max_bytes = RECEIVE_SIZE
-        elif operator.index(max_bytes) < 1:
-            raise ValueError("max_bytes must be at least 1")
+        max_bytes = receive_size(max_bytes)
         has_failed = self._sent_eof and self.has_failed
         if self._refused is not None or self._discards or has_failed:
             # Nobody must take it for lines.
