@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import Protocol, State
+from websockets.protocol import Protocol as LibraryProtocol
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
@@ -69,7 +70,7 @@ class _Text:
         self.has_failed = False
 
 
-class _Side(Protocol):
+class _Side(LibraryProtocol):
     """An end of the library's, which takes each frame apart before it reads the next."""
 
     text: _Text
