@@ -840,14 +840,16 @@ def test_l40_a_peer_that_sends_too_much_is_slowed_down_and_loses_nothing(start: 
 def test_l41_a_line_sent_in_time_is_answered_although_the_server_was_suspended(
     start: Starter,
 ) -> None:
-    options = ("--quiet", "--max-clients", "0", "--login-timeout", "0.4", "--idle-timeout", "0.4")
-    calculator = start.calculator(*options)
-    room = start.room("--forever", "--quiet", "--login-timeout", "0.4")
-    strangers = [calculator.connect(f"c{number}") for number in range(10)]
-    newcomers = [room.connect(f"r{number}") for number in range(10)]
+    # So long that the peers below get ready within it also on a busy machine.
+    seconds = "1.5"
+    options = ("--quiet", "--max-clients", "0", "--login-timeout", seconds)
+    calculator = start.calculator(*options, "--idle-timeout", seconds)
+    room = start.room("--forever", "--quiet", "--login-timeout", seconds)
     known = [calculator.log_in(f"k{number}") for number in range(10)]
     for peer in known:
         peer.ask("1 + 1", "2")
+    strangers = [calculator.connect(f"c{number}") for number in range(10)]
+    newcomers = [room.connect(f"r{number}") for number in range(10)]
     with calculator.program.stopped(), room.program.stopped():
         for peer in strangers:
             peer.say(peer.name, "2 + 2")
@@ -856,7 +858,7 @@ def test_l41_a_line_sent_in_time_is_answered_although_the_server_was_suspended(
         for peer in newcomers:
             peer.say(peer.name)
         # This takes longer than either deadline.
-        time.sleep(0.6)
+        time.sleep(1.7)
     for peer in strangers:
         peer.expect("4")
     for peer in known:
