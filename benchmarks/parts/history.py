@@ -14,11 +14,11 @@ from benchmarks.make_history import COMMON, LACKS_COMMON, RARE, make
 from benchmarks.parts.start import SELF
 from benchmarks.results import Measure
 from benchmarks.run import Run, tell
-from trionet.chat.events import RoomEvent, Said
 from trionet.chat.history.file_history import open_history
 from trionet.chat.history.kept import Query
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.ring import Ring
+from trionet.chat.state.events import RoomEvent, Said
 
 ALL = (
     measures.HISTORY_WRITER,

@@ -17,15 +17,10 @@ from time import time_ns
 import trio
 
 from trionet.abc import Network
-from trionet.chat import json_lines
-from trionet.chat.answers import Event
-from trionet.chat.console import Console, encode_everything, encode_notices
-from trionet.chat.door import Door
-from trionet.chat.formats import is_json
-from trionet.chat.handling import Chat, is_held
-from trionet.chat.held_places import HeldPlaces
-from trionet.chat.kept_history import keep_history
-from trionet.chat.last_words import LastWords
+from trionet.chat.formats import json_lines
+from trionet.chat.formats.answers import Event
+from trionet.chat.formats.formats import is_json
+from trionet.chat.formats.wire_format import WireFormat, check_format
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
@@ -35,12 +30,17 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
-from trionet.chat.operations import Evict
-from trionet.chat.passwords import Password, check_password
-from trionet.chat.state import State
-from trionet.chat.switchboard import Switchboard
-from trionet.chat.timer import Timer
-from trionet.chat.wire_format import WireFormat, check_format
+from trionet.chat.serving.console import Console, encode_everything, encode_notices
+from trionet.chat.serving.door import Door
+from trionet.chat.serving.handling import Chat, is_held
+from trionet.chat.serving.held_places import HeldPlaces
+from trionet.chat.serving.kept_history import keep_history
+from trionet.chat.serving.last_words import LastWords
+from trionet.chat.serving.timer import Timer
+from trionet.chat.session.passwords import Password, check_password
+from trionet.chat.session.switchboard import Switchboard
+from trionet.chat.state.operations import Evict
+from trionet.chat.state.state import State
 from trionet.checks import check_flag, shown
 from trionet.connection.opening import Opening
 from trionet.connection.when_slow import WhenSlow
