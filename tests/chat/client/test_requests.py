@@ -180,7 +180,10 @@ def test_a_message_behind_a_gap_is_looked_up_and_found(state: ClientState, epoch
     come_back(state, {**GAP}, resumed=False, token="u", epoch=epoch)
     [page] = sent(state)
     assert (page["type"], page["room"], page["after"]) == ("history", "lobby", 10)
-    events = [event("said", 11, text="one", name="bob"), event("said", 12, text="one")]
+    events = [
+        event("said", 11, text="one", name="bob"),
+        event("said", 12, text="one", re=first["id"]),
+    ]
     receive(state, "history", room="lobby", events=events, more=True, re=page["id"])
     assert one.answer is not None
     assert (one.answer.number, one.answer.re) == (12, first["id"])  # type: ignore[attr-defined]
@@ -197,10 +200,21 @@ def test_two_equal_messages_are_found_as_two(state: ClientState) -> None:
     ids = [one["id"] for one in sent(state)]
     come_back(state, event("said", 11, text="one", re=ids[0]), {**GAP}, resumed=False, token="u")
     [page] = sent(state)
-    events = [event("said", 11, text="one"), event("said", 12, text="one")]
+    events = [event("said", number, text="one", re=ids[number - 11]) for number in (11, 12)]
     receive(state, "history", room="lobby", events=events, more=False, re=page["id"])
     assert [getattr(one.answer, "number", None) for one in asks] == [11, 12, None]
     assert [one["id"] for one in sent(state)] == ids[2:]
+
+
+def test_the_same_words_of_another_with_this_name_are_not_ones_own(state: ClientState) -> None:
+    say(state, "one")
+    first = sent(state)
+    # The server was killed, and somebody took the name meanwhile.
+    come_back(state, {**GAP}, resumed=False, token="u", epoch="f")
+    [page] = sent(state)
+    events = [event("said", 12, text="one")]
+    receive(state, "history", room="lobby", events=events, more=False, re=page["id"])
+    assert sent(state) == first
 
 
 def test_a_replay_that_is_cut_off_does_not_make_the_client_say_it_again(state: ClientState) -> None:

@@ -219,16 +219,24 @@ class Lookup:
         self._after, self.id = last, None
         return not is_over
 
-    def find(self, event: ChatEvent, others: set[tuple[str, int]]) -> Ask | None:
+    def find(
+        self, event: ChatEvent, others: set[tuple[str, int]], named_for: str | None = None
+    ) -> Ask | None:
         """Return the request that an event came of, and look for it no more.
 
         Args:
             event: from the history.
             others: the rooms and numbers of what is known to have come of other requests.
+            named_for: the token of which the history names each message's request (J116);
+                ``None``: of none.
         """
         if isinstance(event, RoomEvent) and (self._room, event.number) not in others:
             for ask in self.asks:
-                if ask.is_done_by(event):
+                if ask.is_said and ask.token == named_for is not None:
+                    is_it = getattr(event, "re", None) == ask.id
+                else:
+                    is_it = ask.is_done_by(event)
+                if is_it:
                     self.asks.remove(ask)
                     return ask
         return None

@@ -72,6 +72,8 @@ class ClientState:
         self._epoch: str | None = None
         # The token that the present connection has brought, and the rooms to be replayed to it.
         self._brought: str | None = None
+        # The token that the history names one's own messages for: that of a member that is gone.
+        self._named_for: str | None = None
         self._replayed: frozenset[str] = frozenset()
         self._asks: dict[int, Ask] = {}
         self._lookups: list[Lookup] = []
@@ -243,6 +245,7 @@ class ClientState:
             self._known.seen.clear()
         if not event.resumed:
             self._known.seen.pop(PRIVATE, None)
+        self._named_for = None if event.resumed else self._brought
         self.is_logged_in = True
         self.name, self._token, self._epoch = event.name, event.token, event.epoch
 
@@ -299,7 +302,7 @@ class ClientState:
         """Learn from a page of the history what came of requests."""
         if isinstance(event, History):
             for past in event.events:
-                ask = lookup.find(past, self._own)
+                ask = lookup.find(past, self._own, self._named_for)
                 if ask is not None:
                     self._answer(ask, past)
             if lookup.goes_on(event):
