@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from trionet import Limits, Server, ServerEvent, WebSettings, chat
+from trionet.chat import OPEN_ROOM
 from trionet.chat.session.admission import NOT_HERE
 from trionet.chat.session.passwords import FREE_TRIES, LONGEST_WAIT, Password
 from trionet.testing import LineClient, MemoryNetwork
@@ -158,6 +160,38 @@ async def test_a_plain_peer_is_asked_once_its_name_can_be_had(autojump_clock: Mo
         await bob.expect_end()
 
 
+async def test_a_wait_is_no_login_time_of_the_peer(autojump_clock: MockClock) -> None:
+    limits = replace(OPEN_ROOM, login_timeout=30)
+    async with guarded(limits=limits) as (network, _, _):
+        for _ in range(9):
+            guesser = LineClient(await network.connect("localhost:7000"), patience=1000)
+            await guesser.send("Ann", "wrong")
+            await guesser.expect("*** password?", "error: wrong password")
+            await guesser.aclose()
+        ann = LineClient(await network.connect("localhost:7000"), patience=1000)
+        began = trio.current_time()
+        await ann.send("Ann", SECRET)
+        await ann.expect("*** password?", "*** welcome, Ann (1 here: Ann)")
+        assert trio.current_time() - began >= 60
+
+
+async def test_a_peer_behind_many_tries_does_not_hold_its_place_for_hours(
+    autojump_clock: MockClock,
+) -> None:
+    limits = replace(OPEN_ROOM, login_timeout=30)
+    async with guarded(limits=limits) as (network, _, _):
+        peers = [
+            LineClient(await network.connect("localhost:7000"), patience=1000) for _ in range(40)
+        ]
+        began = trio.current_time()
+        for peer in peers:
+            await peer.send("Ann", "wrong")
+            await peer.expect("*** password?")
+        heard = [await peer.receive() for peer in peers]
+        assert heard[-1] == "error: no login within 30 seconds"
+        assert trio.current_time() - began <= 91
+
+
 async def test_a_name_that_was_taken_meanwhile_is_asked_for_again(
     autojump_clock: MockClock,
 ) -> None:
@@ -241,17 +275,13 @@ async def test_tries_of_one_host_wait_and_its_other_lines_with_them(
         await ann.expect_event("pong", re=3)
 
 
-async def test_a_wait_holds_up_no_drain_and_ends_with_the_deadline_of_the_login(
+async def test_a_wait_holds_up_no_drain(
     autojump_clock: MockClock,
 ) -> None:
     async with guarded() as (network, server, shown):
         for _ in range(8):
             peer = JSONClient(await network.connect("localhost:7000"))
             await peer.login("Ann", password="wrong")
-        late = LineClient(await network.connect("localhost:7000"), patience=1000)
-        await late.send("Bob", SECRET)
-        await late.expect("*** password?", "error: no login within 30 seconds")
-        await late.expect_end()
         waiting = LineClient(await network.connect("localhost:7000"), patience=1000)
         await waiting.send("Bob", SECRET)
         await waiting.expect("*** password?")

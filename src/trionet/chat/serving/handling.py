@@ -107,8 +107,14 @@ class Chat:
             taken += session.receive_batch(lines[taken:] if taken else lines)
             self._identify(session, connection)
             if session.errand is not None:
-                ended = partial(_has_ended, connection)
-                await session.run_errand(Pacer(hub, connection.outbox, self.turns, ended))
+                pacer = Pacer(
+                    hub,
+                    connection.outbox,
+                    self.turns,
+                    partial(_has_ended, connection),
+                    connection.postpone_login,
+                )
+                await session.run_errand(pacer)
                 # A login may have been what it was for.
                 self._identify(session, connection)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import trio
 
 from trionet.chat.formats.answers import Event
+from trionet.chat.session.passwords import LONGEST_WAIT
 from trionet.chat.session.returning import PAGE_BYTES
 from trionet.connection.outbox import Outbox
 from trionet.errors import TrionetError
@@ -38,9 +39,10 @@ class Pacer:
         outbox: the outbox of the connection.
         turns: shared by all connections of a server: `TURNS` tokens.
         ended: tells whether the peer is not served any more; default: it always is.
+        postpone_login: called before a `sleep`, with its seconds: they are not the peer's own.
     """
 
-    __slots__ = ("_ended", "_hub", "_outbox", "_turns")
+    __slots__ = ("_ended", "_hub", "_outbox", "_postpone_login", "_turns")
 
     def __init__(
         self,
@@ -48,11 +50,13 @@ class Pacer:
         outbox: Outbox,
         turns: trio.CapacityLimiter,
         ended: Callable[[], bool] = lambda: False,
+        postpone_login: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._ended = ended
         self._hub = hub
         self._outbox = outbox
         self._turns = turns
+        self._postpone_login = postpone_login
 
     async def ask(self, function: Callable[..., Awaitable[T]], *given: Any, **named: Any) -> T:
         """Await a function of the history.
@@ -76,6 +80,9 @@ class Pacer:
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, and return whether the peer is still served; if not, this ends early."""
+        # Tries of a host wait one after the other. Only the longest wait of one counts: behind
+        # thousands of others a peer would hold its place for hours.
+        self._postpone_login(min(seconds, LONGEST_WAIT))
         until = trio.current_time() + seconds
         # Nothing tells that the input has ended: the task that waits here is the one that reads.
         while not self._ended() and (left := until - trio.current_time()) > 0:  # noqa: ASYNC110
