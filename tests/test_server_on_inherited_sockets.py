@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -29,7 +30,7 @@ async def echo(connection: Connection) -> None:
         await connection.send(line)
 
 
-async def begin(nursery: trio.Nursery, *addresses: str, **options: object) -> Server:
+async def begin(nursery: trio.Nursery, *addresses: str, **options: Any) -> Server:
     server = await nursery.start(partial(serve, echo, *addresses, **options))
     assert isinstance(server, Server)
     return server

@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -76,12 +77,14 @@ class Program:
         self.ended.set()
 
     async def _serve(self, task_status: trio.TaskStatus[Server]) -> None:
-        class Status:
-            def started(inner, server: Server) -> None:  # noqa: N805
-                self.servers.append(server)
-                task_status.started(server)
+        await trionet.serve(
+            _hear, ADDRESS, network=self.network, lifespan=self._life, task_status=task_status
+        )
 
-        await trionet.serve(_hear, ADDRESS, network=self.network, task_status=Status())
+    @asynccontextmanager
+    async def _life(self, server: Server) -> AsyncIterator[None]:
+        self.servers.append(server)
+        yield
 
 
 async def _hear(connection: trionet.Connection) -> None:
