@@ -20,12 +20,13 @@ from trionet.cli.addresses import (
     takes_network_options,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,

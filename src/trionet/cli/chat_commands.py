@@ -41,12 +41,13 @@ from trionet.cli.addresses import (
     web_settings,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
 
-chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
+chat = App(help="A chat room for terminals.", no_args_is_help=True)
 
 
 def _page(password_file: Path | None) -> Mapping[str, WebFile]:
