@@ -14,10 +14,12 @@ from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
     CA,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
     check_addresses,
+    metrics_address,
     takes_network_options,
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
@@ -46,6 +48,7 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -60,6 +63,7 @@ def calc_serve(
     where = addresses or [ADDRESS]
     check_addresses(where)
     settings = network.settings(where)
+    page = metrics_address(metrics)
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -74,6 +78,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page,
         )
     )
 

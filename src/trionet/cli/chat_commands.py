@@ -27,6 +27,7 @@ from trionet.chat.limits import (
 from trionet.cli.addresses import (
     CA,
     ClientPasswordFile,
+    Metrics,
     NetworkOptions,
     Open,
     PasswordFile,
@@ -36,6 +37,7 @@ from trionet.cli.addresses import (
     WebHosts,
     WebProxies,
     check_addresses,
+    metrics_address,
     takes_network_options,
     web_address,
     web_settings,
@@ -123,6 +125,7 @@ def chat_serve(
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
     open_: Open = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -133,6 +136,7 @@ def chat_serve(
     check_addresses(where)
     if web is not None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
+    page = metrics_address(metrics)
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
     settings = network.settings(
@@ -165,6 +169,7 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
+            metrics=page,
         )
     )
 

@@ -12,6 +12,7 @@ import typer
 from trionet._version import __version__
 from trionet.cli.calc_commands import calc
 from trionet.cli.chat_commands import chat
+from trionet.cli.health_command import health
 from trionet.cli.run_command import run_target
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ def _root(
 
 
 app.command("run")(run_target)
+app.command("health")(health)
 
 
 @app.command("demo")

@@ -12,9 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from trionet.cli.addresses import (
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     check_addresses,
+    metrics_address,
     takes_network_options,
 )
 from trionet.cli.ending import USAGE_ERROR
@@ -41,6 +43,7 @@ def run_target(
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -57,6 +60,7 @@ def run_target(
     from trionet.program.service import Service
     from trionet.transport.network import SystemNetwork
 
+    page = metrics_address(metrics)
     try:
         found = load_target(target)
     except BadTarget as error:
@@ -83,7 +87,7 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service)
+    run(service, metrics=page)
 
 
 def _ignore(_event: object) -> None:

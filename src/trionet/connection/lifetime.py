@@ -17,10 +17,10 @@ from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.handshake import has_handshake, shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outcome import closed, why_ended, why_failed
+from trionet.connection.outcome import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
-from trionet.connection.statistics import Totals
+from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.events import Closed, Opened, Refused
 from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
@@ -89,7 +89,7 @@ class Lifetimes:
         """
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason, settle, refused = "cut off", None, ""
+        reason, settle, refused, code = CUT_OFF, None, "", ""
         is_opened = not has_handshake(connection.stream)
         try:
             try:
@@ -101,7 +101,8 @@ class Lifetimes:
                     no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
                     if no_handshake is None and not is_opened:
                         is_opened = self._open(connection)
-                        refused = "" if is_opened else AddressFull.reason
+                        if not is_opened:
+                            refused, code = AddressFull.reason, AddressFull.code
                     if no_handshake is None and not refused:
                         conversation = self._handler(connection)
                         if type(conversation) is not CoroutineType:
@@ -114,13 +115,15 @@ class Lifetimes:
                 elif no_handshake is None:
                     reason = why_ended(connection)
                 else:
-                    refused = f"no handshake: {no_handshake}"
+                    refused, code = f"no handshake: {no_handshake}", NO_HANDSHAKE
                     # Without a handshake nothing can be sent, not even that it took too long.
                     connection.outbox.give_up()
                 await connection.finish_sending(has_handler_failed=failed is not None)
             finally:
                 # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(connection, reason, is_opened=is_opened, refused=refused)
+                settle = self._end(
+                    connection, reason, is_opened=is_opened, refused=refused, code=code
+                )
             if not connection.is_done:
                 with self._lingerers.lingering(
                     connection.stream,
@@ -160,7 +163,7 @@ class Lifetimes:
         return True
 
     def _end(
-        self, connection: Connection, reason: str, *, is_opened: bool, refused: str
+        self, connection: Connection, reason: str, *, is_opened: bool, refused: str, code: str
     ) -> Callable[[int], None]:
         """Free a connection's place.
 
@@ -169,6 +172,7 @@ class Lifetimes:
             reason: why.
             is_opened: whether it was reported as being served.
             refused: why not, if it was not.
+            code: the same as a short word.
 
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
@@ -186,10 +190,12 @@ class Lifetimes:
             connection.outbox.give_up()
         connection.outbox.close()
         self._totals.add(connection)
+        if is_opened:
+            self._totals.ends[end_of(connection, reason)] += 1
         seconds = trio.current_time() - connection.opened_at
         reported = not is_opened
         if refused and not getattr(connection.stream, "is_quiet", False):
-            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused))
+            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused, code=code))
 
         def settle(unarrived: int) -> None:
             nonlocal reported

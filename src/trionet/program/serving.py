@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 
 from trionet.errors import TrionetError, system_reason
+from trionet.program.metrics_page import METRICS, serve_program_metrics
 from trionet.program.signals import Ending
 from trionet.server import Server
 from trionet.text.safe import safe_text
@@ -34,6 +36,7 @@ async def serve_until_signalled(
     show: Callable[[str], object],
     tell: Callable[[str], object],
     networks: Sequence[object] = (),
+    metrics: str | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
 
@@ -46,6 +49,8 @@ async def serve_until_signalled(
         tell: called with each line for the log.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
+        metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
+            are served until the last server has ended, and told as ready while none drains.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -77,6 +82,11 @@ async def serve_until_signalled(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
         nursery.start_soon(_watch_hangups, ending, networks, tell)
+        page: Server | None = None
+        if metrics is not None:
+            page = await nursery.start(
+                partial(serve_program_metrics, metrics, servers, are_all=len(serves))
+            )
         async with trio.open_nursery() as serving:
             for serve in serves:
                 server = await serving.start(serve_one, serve)
@@ -84,6 +94,8 @@ async def serve_until_signalled(
             for server in servers:
                 for address in server.addresses:
                     show(f"listening on {shown_address(address)}")
+            for address in () if page is None else page.addresses:
+                show(f"metrics on http://{address}{METRICS}")
         nursery.cancel_scope.cancel()
 
 
