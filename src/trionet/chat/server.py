@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
-from time import time_ns
+from time import monotonic, time_ns
 
 import trio
 
@@ -37,6 +37,7 @@ from trionet.chat.serving.handling import Chat, is_held
 from trionet.chat.serving.held_places import HeldPlaces
 from trionet.chat.serving.kept_history import keep_history
 from trionet.chat.serving.last_words import LastWords
+from trionet.chat.serving.steady_clock import SteadyClock
 from trionet.chat.serving.timer import Timer
 from trionet.chat.session.passwords import Password, check_password
 from trionet.chat.session.switchboard import Switchboard
@@ -153,7 +154,8 @@ async def serve(
         most = limits.max_line * json_lines.TIMES_LONGER
         opening = Opening(begins=b"{", max_line=most, is_met=is_json)
     finished = trio.Event()
-    timer = Timer(_milliseconds)
+    clock = SteadyClock(_milliseconds, monotonic)
+    timer = Timer(clock)
     if show is not None:
         encode = encode_everything if show_messages else encode_notices
         hub.add(Console(show), encode, topics=None)
@@ -168,7 +170,7 @@ async def serve(
             board = Switchboard(
                 hub,
                 state=state,
-                clock=_milliseconds,
+                clock=clock,
                 on_empty=lambda: None if forever else finished.set(),
                 on_deadline=timer.look_again,
                 draw_token=partial(token_hex, _TOKEN_BYTES),
