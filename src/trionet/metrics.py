@@ -108,7 +108,7 @@ class Reading(NamedTuple):
                 not take.
         """
         _check(name, meaning, value, label)
-        if combine not in _COMBINE:
+        if not isinstance(combine, str) or combine not in _COMBINE:
             raise ValueError(f"combine must be 'sum', 'max' or 'min', not {shown(combine)}")
         return cls(name, "gauge", meaning, label, _by_label(value), combine=combine)
 
