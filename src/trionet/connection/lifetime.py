@@ -190,10 +190,10 @@ class Lifetimes:
             connection.outbox.give_up()
         connection.outbox.close()
         self._totals.add(connection)
-        if is_opened:
-            self._totals.ends[end_of(connection, reason)] += 1
         seconds = trio.current_time() - connection.opened_at
         reported = not is_opened
+        if is_opened:
+            self._totals.ends[end_of(connection, reason)] += 1
         if refused and not getattr(connection.stream, "is_quiet", False):
             self._report(Refused(id=connection.id, peer=connection.peer, reason=refused, code=code))
 

@@ -15,9 +15,11 @@ import trio
 from trionet.errors import TrionetError, system_reason
 from trionet.program.metrics_page import METRICS, serve_program_metrics
 from trionet.program.signals import Ending
+from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import WebAddress, parse_address
+from trionet.transport.inherited import forget_inherited
 
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
@@ -37,8 +39,12 @@ async def serve_until_signalled(
     tell: Callable[[str], object],
     networks: Sequence[object] = (),
     metrics: str | None = None,
+    supervisor: Supervisor | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
+
+    The supervisor is told what happens, see `trionet.program.supervisor`. The variables that are
+    meant for this process alone are removed from its environment.
 
     A signal that comes before all listen cancels them, and sets ``ending.is_early``.
 
@@ -51,6 +57,7 @@ async def serve_until_signalled(
             reloaded.
         metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
             are served until the last server has ended, and told as ready while none drains.
+        supervisor: who is told how the program is; default: whom the environment names.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -58,6 +65,12 @@ async def serve_until_signalled(
     Cancellation: immediate; the servers are not drained.
     """
     servers: list[Server] = []
+    supervisor = take_supervisor() if supervisor is None else supervisor
+
+    def status() -> str:
+        served = sum(len(server.connections) for server in servers)
+        counted = f"{served} connection{'' if served == 1 else 's'}"
+        return f"closing: {counted} left" if ending.count else counted
 
     async def watch_endings() -> None:
         await ending.wait(1)
@@ -69,6 +82,7 @@ async def serve_until_signalled(
             return
         if any(server.connections for server in servers):
             tell("closing; a second signal ends the server at once")
+        nursery.start_soon(supervisor.stopping, status())
         for server in servers:
             nursery.start_soon(server.drain)
         await ending.wait(2)
@@ -81,7 +95,7 @@ async def serve_until_signalled(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
-        nursery.start_soon(_watch_hangups, ending, networks, tell)
+        nursery.start_soon(_watch_hangups, ending, networks, tell, supervisor)
         page: Server | None = None
         if metrics is not None:
             page = await nursery.start(
@@ -96,6 +110,11 @@ async def serve_until_signalled(
                     show(f"listening on {shown_address(address)}")
             for address in () if page is None else page.addresses:
                 show(f"metrics on http://{address}{METRICS}")
+            forget_inherited()
+            await supervisor.ready(status)
+            nursery.start_soon(supervisor.run)
+        # Also where the servers have ended by themselves.
+        await supervisor.stopping("closed")
         nursery.cancel_scope.cancel()
 
 
@@ -106,7 +125,10 @@ def shown_address(address: str) -> str:
 
 
 async def _watch_hangups(
-    ending: Ending, networks: Sequence[object], tell: Callable[[str], object]
+    ending: Ending,
+    networks: Sequence[object],
+    tell: Callable[[str], object],
+    supervisor: Supervisor,
 ) -> None:
     """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
@@ -117,7 +139,9 @@ async def _watch_hangups(
     while True:
         await ending.wait_hangup()
         # Reload all of them, not only the first that has something to reload.
+        await supervisor.reloading()
         reloaded = [_reload(network, tell) for network in networks]
+        await supervisor.reloaded()
         if any(reloaded):
             continue
         if not has_hung_up():
