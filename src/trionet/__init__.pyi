@@ -59,6 +59,7 @@ from trionet.metrics import Histogram as Histogram
 from trionet.metrics import Metrics as Metrics
 from trionet.metrics import Reading as Reading
 from trionet.notices import AddressFull as AddressFull
+from trionet.notices import ConnectingTooFast as ConnectingTooFast
 from trionet.notices import IdleTimedOut as IdleTimedOut
 from trionet.notices import LineRejected as LineRejected
 from trionet.notices import LinesMissed as LinesMissed

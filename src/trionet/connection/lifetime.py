@@ -15,7 +15,7 @@ import trio
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens, unarrived_of
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.handshake import has_handshake, shake_hands
+from trionet.connection.handshake import awaits_peer, has_handshake, learn_peer, shake_hands
 from trionet.connection.lingering import Lingerers
 from trionet.connection.outcome import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.peer import peer_of
@@ -25,7 +25,10 @@ from trionet.events import Closed, Opened, Refused
 from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
-from trionet.notices import AddressFull
+from trionet.notices import AddressFull, ConnectingTooFast
+
+# The notices with which a connection is refused after its handshake, or in the middle of it.
+_CODES = {notice.reason: notice.code for notice in (AddressFull, ConnectingTooFast)}
 
 
 class Lifetimes:
@@ -89,7 +92,7 @@ class Lifetimes:
         """
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason, settle, refused, code = CUT_OFF, None, "", ""
+        reason, settle, refused = CUT_OFF, None, ""
         is_opened = not has_handshake(connection.stream)
         try:
             try:
@@ -98,11 +101,15 @@ class Lifetimes:
                 # a task of its own fails raises both in one group, and the error must not vanish
                 # behind the cancellation.
                 try:
-                    no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
-                    if no_handshake is None and not is_opened:
+                    if awaits_peer(connection.stream):
+                        no_handshake = await learn_peer(connection, self._deadlines, self._seconds)
+                        if no_handshake is None and self._places.comes_too_fast(connection.stream):
+                            refused = self._refuse(connection)
+                    if no_handshake is None and not refused:
+                        no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
+                    if no_handshake is None and not refused and not is_opened:
                         is_opened = self._open(connection)
-                        if not is_opened:
-                            refused, code = AddressFull.reason, AddressFull.code
+                        refused = "" if is_opened else AddressFull.reason
                     if no_handshake is None and not refused:
                         conversation = self._handler(connection)
                         if type(conversation) is not CoroutineType:
@@ -115,15 +122,13 @@ class Lifetimes:
                 elif no_handshake is None:
                     reason = why_ended(connection)
                 else:
-                    refused, code = f"no handshake: {no_handshake}", NO_HANDSHAKE
+                    refused = f"no handshake: {no_handshake}"
                     # Without a handshake nothing can be sent, not even that it took too long.
                     connection.outbox.give_up()
                 await connection.finish_sending(has_handler_failed=failed is not None)
             finally:
                 # Before the lingering: the next connection does not wait for this one's goodbye.
-                settle = self._end(
-                    connection, reason, is_opened=is_opened, refused=refused, code=code
-                )
+                settle = self._end(connection, reason, is_opened=is_opened, refused=refused)
             if not connection.is_done:
                 with self._lingerers.lingering(
                     connection.stream,
@@ -149,6 +154,19 @@ class Lifetimes:
             self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
             return connection.outbox.bytes_out
 
+    def _refuse(self, connection: Connection) -> str:
+        """Refuse a connection of a host that opens too many, and return why.
+
+        Over TLS it gets no handshake, which costs a hundred times what this does.
+        """
+        refuse = getattr(connection.stream, "refuse", None)
+        if refuse is None:
+            connection.tell(ConnectingTooFast())
+        else:
+            refuse()
+            connection.outbox.give_up()
+        return ConnectingTooFast.reason
+
     def _open(self, connection: Connection) -> bool:
         """Report that a connection is being served, if the host that it shows has a place left.
 
@@ -163,7 +181,7 @@ class Lifetimes:
         return True
 
     def _end(
-        self, connection: Connection, reason: str, *, is_opened: bool, refused: str, code: str
+        self, connection: Connection, reason: str, *, is_opened: bool, refused: str
     ) -> Callable[[int], None]:
         """Free a connection's place.
 
@@ -172,7 +190,6 @@ class Lifetimes:
             reason: why.
             is_opened: whether it was reported as being served.
             refused: why not, if it was not.
-            code: the same as a short word.
 
         Returns:
             A function that reports `Closed`, once, when it is known how many bytes did not arrive.
@@ -195,6 +212,7 @@ class Lifetimes:
         if is_opened:
             self._totals.ends[end_of(connection, reason)] += 1
         if refused and not getattr(connection.stream, "is_quiet", False):
+            code = _CODES.get(refused, NO_HANDSHAKE)
             self._report(Refused(id=connection.id, peer=connection.peer, reason=refused, code=code))
 
         def settle(unarrived: int) -> None:

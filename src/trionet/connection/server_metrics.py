@@ -11,12 +11,13 @@ from trionet.connection.outcome import CLOSED, ENDS
 from trionet.connection.places import Places
 from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.metrics import Reading
-from trionet.notices import AddressFull, ServerClosing, ServerFull
+from trionet.notices import AddressFull, ConnectingTooFast, ServerClosing, ServerFull
 
 # A value that has never been seen stands at 0 from the beginning: otherwise its first event would
 # not be an increase, and no alert would notice it.
 _ENDS = dict.fromkeys([*ENDS.values(), CLOSED], 0)
-_REFUSALS = dict.fromkeys([ServerFull.code, AddressFull.code, ServerClosing.code, NO_HANDSHAKE], 0)
+_NOTICES = (ServerFull, AddressFull, ConnectingTooFast, ServerClosing)
+_REFUSALS = dict.fromkeys([*(notice.code for notice in _NOTICES), NO_HANDSHAKE], 0)
 _DEADLINES = dict.fromkeys(["handshake", "login", "idle", "write", "request"], 0)
 
 
