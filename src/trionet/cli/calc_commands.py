@@ -14,9 +14,11 @@ from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
     CA,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
+    metrics_address,
     takes_network_options,
     where_to_listen,
 )
@@ -47,6 +49,7 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -60,6 +63,7 @@ def calc_serve(
         )
     where = where_to_listen(addresses, [ADDRESS])
     settings = network.settings(where)
+    page = metrics_address(metrics)
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -74,6 +78,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page,
         )
     )
 
