@@ -74,7 +74,8 @@ async def serve_metrics(
 
     Args:
         address: where, ``HOST:PORT``; with no host, on all interfaces.
-        read: returns the readings of the moment, such as `trionet.Metrics.read`.
+        read: returns the readings of the moment, such as `trionet.Metrics.read`. Those of one name
+            are added up, so it may return those of several servers or processes.
         is_ready: whether ``/healthz`` is 200; else it is 503. By default it always is.
         network: where to listen; default the OS's own.
         task_status: is handed the `Server` once it accepts connections.
@@ -97,7 +98,8 @@ async def serve_metrics(
     check_network(network)
     text = _import_text()
     answers = {
-        METRICS: partial(_metrics, text.Page(read)),
+        # A name must stand on the page once, whoever gives it.
+        METRICS: partial(_metrics, text.Page(lambda: add_up(read()))),
         HEALTH: partial(_health, is_ready),
     }
     await serve(
@@ -131,7 +133,7 @@ async def serve_program_metrics(
     process = Metrics()
 
     def read() -> list[Reading]:
-        return add_up(chain(process.read(), *(server.metrics.read() for server in servers)))
+        return [*chain(process.read(), *(server.metrics.read() for server in servers))]
 
     def is_ready() -> bool:
         return len(servers) == are_all and not any(server.is_draining for server in servers)
