@@ -20,7 +20,7 @@ from trionet.cli.addresses import (
     check_addresses,
     takes_network_options,
 )
-from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
@@ -45,24 +45,50 @@ def calc_serve(
         bool, typer.Option("--once", help="End after the first named session.")
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
+    workers: Workers = None,
     quiet: Quiet = False,
     *,
     network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
-    """Serve the calculator, one client at a time (default: on localhost:22333)."""
+    """Serve the calculator, one client at a time (default: on localhost:22333).
+
+    With --workers it is one client at a time for each of the processes.
+    """
     source = context.get_parameter_source("max_clients")
     if once and source is not None and source.name != "DEFAULT":
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
+    if once and workers is not None:
+        raise typer.BadParameter("it cannot be used together with --workers", param_hint="--once")
     where = addresses or [ADDRESS]
     check_addresses(where)
     settings = network.settings(where)
 
-    from trionet.cli.calc import serve
     from trionet.cli.running import run
+    from trionet.program.worker import take_worker
+
+    worker = None if workers is None else take_worker()
+    if workers is not None and worker is None:
+        from trionet.cli.workers import serve_by_workers
+
+        one_at_a_time = "one connection at a time is one for each of them"
+        run(
+            partial(
+                serve_by_workers,
+                where,
+                count=workers,
+                limits=limits,
+                network=settings,
+                backlog=backlog,
+                notice=one_at_a_time if limits.max_clients == 1 else None,
+            )
+        )
+        return
+
+    from trionet.cli.calc import serve
 
     run(
         partial(
@@ -74,6 +100,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            worker=worker,
         )
     )
 

@@ -182,6 +182,16 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             os.close(self._reserve)
             self._reserve = None
 
+    def duplicate(self) -> socket.socket:
+        """Return another descriptor of the socket, for another process. Never a checkpoint.
+
+        The caller closes it. Closing the listener does not end it.
+
+        Raises:
+            OSError: there is no descriptor left.
+        """
+        return self._sock.dup()
+
     async def aclose(self) -> None:
         """Close the socket. A checkpoint, but it closes at once even when cancelled."""
         if self._sock.fileno() >= 0:

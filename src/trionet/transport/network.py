@@ -20,6 +20,7 @@ from trionet.abc import Listener
 from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
+    Address,
     TCPAddress,
     TLSAddress,
     UnixAddress,
@@ -132,21 +133,35 @@ class SystemNetwork:
             backlog = DEFAULT_BACKLOG
         try:
             if isinstance(where, UnixAddress):
-                return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
+                return [await self._bind_unix(where, backlog)]
             if isinstance(where, TCPAddress):
-                socks = await bind_tcp(where, backlog)
+                socks = await self._bind(where, where, backlog)
                 return [SocketListener(sock) for sock in socks]
             if isinstance(where, TLSAddress):
-                return await self._listen_tls(where, backlog)
+                return await self._listen_tls(where, where, backlog)
             return await self._listen_web(where, backlog)
         except (OSError, UnicodeError) as error:
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
+            raise ListenError(f"cannot listen on {address}: {reason_of(error)}") from error
         except TrionetError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
 
-    async def _listen_tls(self, where: TLSAddress, backlog: int) -> list[TLSListener]:
+    async def _bind_unix(self, where: UnixAddress, backlog: int) -> SocketListener:
+        return await listen_unix(where, backlog=backlog, mode=self._unix_mode)
+
+    async def _bind(
+        self,
+        whole: Address,  # noqa: ARG002  (a subclass uses it)
+        where: TCPAddress,
+        backlog: int,
+    ) -> Sequence[socket.socket]:
+        """Return sockets that listen on the TCP part of a whole address."""
+        return await bind_tcp(where, backlog)
+
+    async def _listen_tls(
+        self, whole: Address, where: TLSAddress, backlog: int
+    ) -> list[TLSListener]:
         context = self._server_settings()
-        socks = await bind_tcp(where.tcp, backlog)
+        socks = await self._bind(whole, where.tcp, backlog)
         listeners = [TLSListener(SocketListener(s, refusal=REFUSAL), context) for s in socks]
         self._tls_listeners.update(listeners)
         return listeners
@@ -154,9 +169,9 @@ class SystemNetwork:
     async def _listen_web(self, where: WebAddress, backlog: int) -> Sequence[Listener]:
         web = import_web()
         if isinstance(where.below, TLSAddress):
-            encrypted = await self._listen_tls(where.below, backlog)
+            encrypted = await self._listen_tls(where, where.below, backlog)
             return [web.WebListener(listener, self._web) for listener in encrypted]
-        socks = await bind_tcp(where.tcp, backlog)
+        socks = await self._bind(where, where.tcp, backlog)
         listeners = [SocketListener(sock, refusal=web.NO_DESCRIPTOR) for sock in socks]
         return [web.WebListener(listener, self._web) for listener in listeners]
 
@@ -209,7 +224,7 @@ class SystemNetwork:
                 return await self._connect_tls(where)
             return await _open(where)
         except (OSError, UnicodeError) as error:
-            raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
+            raise ConnectError(f"cannot connect to {address}: {reason_of(error)}") from error
         except (TrionetError, trio.BrokenResourceError) as error:
             raise ConnectError(f"cannot connect to {address}: {error}") from error
 
@@ -301,7 +316,7 @@ async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -
     return stream
 
 
-def _reason(error: OSError | UnicodeError) -> str:
+def reason_of(error: OSError | UnicodeError) -> str:
     """Return the kernel's reason in its own words, even for an error that gathers several."""
     if isinstance(error, UnicodeError):
         # No resolver or file system can be asked for this: a host name with an empty or over-long
