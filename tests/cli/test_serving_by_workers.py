@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+
+from passing_on import start_with
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Program, Programs
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 WORKERS = ("calc", "serve", "--workers")
-ONE_FOR_EACH = "2 workers: one connection at a time is one for each of them"
+ONE_FOR_EACH = "{} workers: one connection at a time is one for each of them"
 PATIENCE = 20
 
 
@@ -75,7 +78,7 @@ async def expect_logged(server: Program, line: str) -> None:
 
 async def started(programs: Programs, *arguments: str) -> tuple[Program, str]:
     server = await programs.start(*WORKERS, *arguments)
-    await server.expect_error(ONE_FOR_EACH)
+    await server.expect_error(ONE_FOR_EACH.format(arguments[0]))
     return server, await server.address()
 
 
@@ -113,6 +116,52 @@ async def test_addresses_are_announced_once_with_one_port_for_both_families(
     server.signal(signal.SIGINT)
     assert await server.within_patience(server.process.wait) == 0
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+async def test_a_busy_worker_leaves_those_on_a_shared_socket_to_the_others(
+    programs: Programs, tmp_path: Path
+) -> None:
+    server, address = await started(programs, "3", f"unix:{tmp_path}/calc")
+    busy = [await programs.connect(address, f"busy{number}", "1 + 1") for number in range(2)]
+    for client in busy:
+        await client.expect("2")
+    # However they arrive, the one worker that is free serves them all.
+    for number in range(10):
+        await calculate(programs, address, f"client{number}")
+    server.signal(signal.SIGTERM)
+    assert await server.within_patience(server.process.wait) == 0
+
+
+async def test_workers_serve_on_the_socket_of_a_supervisor_and_leave_it_its_queue(
+    programs: Programs,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+        process = start_with(
+            {"calc": sock},
+            *("-m", "trionet", *WORKERS, "2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            line = await trio.to_thread.run_sync(process.stdout.readline)
+            assert line.decode() == f"listening on {address}\n"
+            for number in range(6):
+                await calculate(programs, address, f"client{number}")
+            process.send_signal(signal.SIGTERM)
+            await trio.to_thread.run_sync(process.stdout.read)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        waiting = await programs.connect(address, "Ann", "1 + 1")
+        sock.settimeout(PATIENCE)
+        next_server, _ = sock.accept()
+        with next_server:
+            assert next_server.recv(100).startswith(b"Ann")
+        await waiting.aclose()
 
 
 async def test_a_worker_that_dies_is_started_again_and_its_queue_is_not_lost(
@@ -175,7 +224,7 @@ async def test_a_port_that_others_share_already_is_refused_in_one_line(programs:
     first, address = await started(programs, "2", "127.0.0.1:0")
     second = await programs.start(*WORKERS, "2", address)
     await second.expect_error(
-        ONE_FOR_EACH, f"error: cannot listen on {address}: address already in use"
+        ONE_FOR_EACH.format(2), f"error: cannot listen on {address}: address already in use"
     )
     await second.expect_end(1)
     first.signal(signal.SIGTERM)
@@ -188,7 +237,7 @@ async def test_what_stops_every_worker_is_told_once(programs: Programs, tmp_path
     server = await programs.start(
         *WORKERS, "2", "tls:127.0.0.1:0", "--tls-cert", f"{key}", "--tls-key", f"{key}"
     )
-    await server.expect_error(ONE_FOR_EACH)
+    await server.expect_error(ONE_FOR_EACH.format(2))
     line = await server.within_patience(server.err.line)
     assert line.startswith("error: cannot listen on tls:127.0.0.1:0: ")
     await server.expect_end(1)

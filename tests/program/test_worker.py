@@ -26,6 +26,7 @@ def test_a_worker_takes_its_sockets_and_its_link_and_passes_nothing_on() -> None
     assert worker is not None
     assert environ == {"HOME": "/"}
     assert worker.number == 4
+    assert worker.addresses == [":0", ":0", "localhost:7"]
     assert list(worker.opened) == [":0", "localhost:7"]
     taken = [one for each in worker.opened.values() for socks in each for one in socks]
     assert [sock.getsockname()[1] for sock in taken] == ports

@@ -17,8 +17,8 @@ from trionet.cli.addresses import (
     NetworkOptions,
     ServeAddresses,
     Target,
-    check_addresses,
     takes_network_options,
+    where_to_listen,
 )
 from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.limits import Limits
@@ -63,14 +63,13 @@ def calc_serve(
         )
     if once and workers is not None:
         raise typer.BadParameter("it cannot be used together with --workers", param_hint="--once")
-    where = addresses or [ADDRESS]
-    check_addresses(where)
-    settings = network.settings(where)
 
     from trionet.cli.running import run
     from trionet.program.worker import take_worker
 
     worker = None if workers is None else take_worker()
+    where = where_to_listen(addresses, [ADDRESS]) if worker is None else worker.addresses
+    settings = network.settings(where)
     if workers is not None and worker is None:
         from trionet.cli.workers import serve_by_workers
 

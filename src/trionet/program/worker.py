@@ -30,12 +30,14 @@ class Worker:
 
     Attributes:
         number: which of the workers it is, from 1 on.
+        addresses: where it listens.
         opened: for each address the sockets of each time that it is listened on; see
             `trionet.SystemNetwork`.
         link: leads to the parent.
     """
 
     number: int
+    addresses: Sequence[str]
     opened: Mapping[str, Sequence[Sequence[socket.socket]]]
     link: socket.socket
 
@@ -87,7 +89,8 @@ def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | Non
     link = socket.socket(fileno=told["link"])
     for sock in (link, *(one for each in opened.values() for socks in each for one in socks)):
         sock.set_inheritable(False)
-    return Worker(told["number"], opened, link)
+    addresses = [address for address, _ in told["sockets"]]
+    return Worker(told["number"], addresses, opened, link)
 
 
 def variable_for(number: int, sockets: Sequence[tuple[str, Sequence[int]]], link: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_kind, shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
@@ -60,6 +60,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         on_close: called once, just before the socket is closed.
         refusal: what a connection is sent when there is no descriptor for it; default
             ``error: server is full``.
+        is_inherited: whether somebody else goes on holding the socket, such as the supervisor that
+            opened it; see `trionet.abc.OutlivesServer`. Default: no.
+        is_shared: whether other processes accept from the same queue, as from a Unix socket. A
+            server that can serve nobody leaves its connections to them. Default: no.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -73,6 +77,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_reserve",
         "_sock",
         "address",
+        "is_inherited",
+        "is_shared",
         "refusal",
     )
 
@@ -84,6 +90,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         address_of: Callable[[Any], RemoteAddress | None] = structured,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
+        is_inherited: bool = False,
+        is_shared: bool = False,
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
@@ -92,6 +100,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         check_callback("address_of", address_of, optional=False)
         check_callback("on_close", on_close, arguments=0)
         check_kind("refusal", refusal, bytes)
+        check_flag("is_inherited", is_inherited)
+        check_flag("is_shared", is_shared)
+        self.is_inherited = is_inherited
+        self.is_shared = is_shared
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close

@@ -6,7 +6,8 @@
   successor gets the same socket.
 - Besides, the parent holds a socket that is bound and does not listen. The port stays its own while
   no worker listens, and a port 0 stays the same.
-- A Unix socket is one for all workers, because it has one file. Whoever is free accepts.
+- A Unix socket is one for all workers, because it has one file, and so is each socket that a
+  supervisor has passed on. Whoever is free accepts.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from trionet.checks import check_backlog
 from trionet.errors import ListenError, TrionetError
 from trionet.transport.addresses import (
     Address,
+    InheritedAddress,
     TCPAddress,
     TLSAddress,
     UnixAddress,
     WebAddress,
     parse_address,
 )
+from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.network import DEFAULT_BACKLOG, SystemNetwork, reason_of
 from trionet.transport.socket_addresses import structured
@@ -42,6 +45,7 @@ class SharedAddress:
         shown: the display addresses with the real port, one for each socket of a worker.
         backlog: connections that the kernel holds ready in each socket.
         reserved: sockets that hold the port, one for each display address.
+        inherited: sockets that a supervisor has passed on.
         unix: the Unix socket, if it is one.
     """
 
@@ -49,6 +53,7 @@ class SharedAddress:
     shown: tuple[str, ...]
     backlog: int
     reserved: Sequence[socket.socket] = ()
+    inherited: Sequence[socket.socket] = ()
     unix: SocketListener | None = None
 
     def open(self) -> list[socket.socket]:
@@ -61,6 +66,8 @@ class SharedAddress:
         try:
             if self.unix is not None:
                 socks += [self.unix.duplicate()]
+            for inherited in self.inherited:
+                socks += [inherited.dup()]
             for reserved in self.reserved:
                 socks += [share_tcp(reserved, self.backlog)]
         except OSError as error:
@@ -75,7 +82,7 @@ class SharedAddress:
         Workers go on with the sockets that they have. A checkpoint, but it closes at once even when
         cancelled.
         """
-        for sock in self.reserved:
+        for sock in (*self.reserved, *self.inherited):
             sock.close()
         if self.unix is not None:
             await self.unix.aclose()
@@ -105,6 +112,10 @@ async def share_address(
         if isinstance(where, UnixAddress):
             unix = await listen_unix(where, backlog=backlog, mode=unix_mode)
             return SharedAddress(where, (unix.address,), backlog, unix=unix)
+        if isinstance(where, InheritedAddress):
+            inherited = open_inherited(where.name)
+            at = tuple(f"{where.scheme}{structured(sock.getsockname())}" for sock in inherited)
+            return SharedAddress(where, at, backlog, inherited=inherited)
         reserved = await reserve_tcp(where if isinstance(where, TCPAddress) else where.tcp)
     except (OSError, UnicodeError) as error:
         raise ListenError(f"cannot listen on {address}: {reason_of(error)}") from error
@@ -146,7 +157,7 @@ class WorkerNetwork(SystemNetwork):
 
     async def _bind_unix(self, where: UnixAddress, backlog: int) -> SocketListener:  # noqa: ARG002
         (sock,) = self._take(where)
-        return SocketListener(sock)
+        return SocketListener(sock, is_shared=True)
 
     async def _bind(
         self,
@@ -155,6 +166,9 @@ class WorkerNetwork(SystemNetwork):
         backlog: int,  # noqa: ARG002
     ) -> Sequence[socket.socket]:
         return self._take(whole)
+
+    def _inherit(self, where: InheritedAddress) -> Sequence[socket.socket]:
+        return self._take(where)
 
     def _take(self, where: Address) -> Sequence[socket.socket]:
         try:
