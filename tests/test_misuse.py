@@ -86,6 +86,7 @@ LEFT_OUT: dict[str, str] = {
     "chat.NameRefused": A_MESSAGE,
     "chat.NameTaken": A_MESSAGE,
     "AddressFull": NO_ARGUMENT,
+    "ConnectingTooFast": NO_ARGUMENT,
     "Hub": NO_ARGUMENT,
     "ServerClosing": NO_ARGUMENT,
     "ServerFull": NO_ARGUMENT,

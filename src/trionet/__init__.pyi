@@ -56,6 +56,7 @@ from trionet.lines import MAX_UNENDING as MAX_UNENDING
 from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
 from trionet.notices import AddressFull as AddressFull
+from trionet.notices import ConnectingTooFast as ConnectingTooFast
 from trionet.notices import IdleTimedOut as IdleTimedOut
 from trionet.notices import LineRejected as LineRejected
 from trionet.notices import LinesMissed as LinesMissed

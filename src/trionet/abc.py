@@ -380,6 +380,23 @@ class KnowsItsPeer(Protocol):
         """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
 
 
+class NamesPeer(Protocol):
+    """A capability of a stream: learning who the peer is from what comes first.
+
+    `trionet.transport.proxied.ProxiedStream` implements it, for proxies that speak for others, and
+    so do the TLS and WebSocket streams around it. `trionet.serve` learns the peer in the handler's
+    task, under `trionet.Limits.handshake_timeout`, before any other handshake: the peer may come
+    too often for one.
+    """
+
+    @property
+    def awaits_header(self) -> bool:
+        """Whether the peer is not known yet."""
+
+    async def learn_peer(self) -> None:
+        """Read what says who the peer is. From then on ``peer`` and ``remote`` are the peer's."""
+
+
 class ShakesHands(Protocol):
     """A capability of a stream: a handshake before the first line.
 

@@ -34,7 +34,7 @@ from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.handshake import has_handshake
+from trionet.connection.handshake import awaits_peer, has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.opening import Opening
@@ -49,7 +49,14 @@ from trionet.faults import FaultLog
 from trionet.function_checks import check_callback, check_handler
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
-from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
+from trionet.notices import (
+    AddressFull,
+    ConnectingTooFast,
+    EncodeNotice,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 
 # Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
@@ -362,6 +369,10 @@ class Server:
         if self._places.are_taken_from(stream):
             self._turn_away(stream, AddressFull(), handlers)
             return
+        # Whose a proxy's connection is, is not known yet.
+        if not awaits_peer(stream) and self._places.comes_too_fast(stream):
+            self._turn_away(stream, ConnectingTooFast(), handlers, without_handshake=True)
+            return
         if self._readiness is not None:
             let_wait_with(stream, self._readiness)
         connection = Connection(
@@ -400,7 +411,14 @@ class Server:
                 while True:
                     self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
 
-    def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
+    def _turn_away(
+        self,
+        stream: trio.abc.Stream,
+        notice: Notice,
+        handlers: trio.Nursery,
+        *,
+        without_handshake: bool = False,
+    ) -> None:
         number = next(self._ids)
         try:
             peer = peer_of(stream, number)
@@ -411,6 +429,7 @@ class Server:
                 answer=self._notices_of(stream)(notice),
                 peer=peer,
                 report=partial(self._report, refused),
+                without_handshake=without_handshake,
             )
         except Exception as error:
             self._close_faulty(error, stream, handlers)

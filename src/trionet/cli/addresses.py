@@ -17,6 +17,7 @@ import typer
 
 from trionet.abc import WebFile
 from trionet.transport.addresses import FORMS, LISTEN_FORMS
+from trionet.transport.web.hosts import parse_networks
 from trionet.transport.web.settings import WebSettings
 
 
@@ -111,6 +112,17 @@ UnixMode = Annotated[
         rich_help_panel="Addresses",
     ),
 ]
+ProxyFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy-from",
+        metavar="NETWORK",
+        help="A proxy's address or network, whose connections begin with a PROXY header; may be "
+        "repeated.",
+        rich_help_panel="Addresses",
+        show_default=False,
+    ),
+]
 Web = Annotated[
     str | None,
     typer.Option(
@@ -181,6 +193,7 @@ class ListenSettings(TypedDict):
     certificate: Path | None
     private_key: Path | None
     unix_mode: int | None
+    proxy_from: NotRequired[Sequence[str]]
     web: NotRequired[WebSettings | None]
 
 
@@ -258,6 +271,7 @@ class NetworkOptions:
     tls_cert: TLSCertificate = None
     tls_key: TLSKey = None
     unix_mode: UnixMode = None
+    proxy_from: ProxyFrom = None
 
     def settings(
         self, addresses: Sequence[str], *, web: WebSettings | None = None
@@ -289,7 +303,16 @@ class NetworkOptions:
             raise typer.BadParameter(
                 "there is no unix: address to use it for", param_hint="--unix-mode"
             )
-        return {"certificate": certificate, "private_key": key, "unix_mode": mode, "web": web}
+        settings: ListenSettings = {
+            "certificate": certificate, "private_key": key, "unix_mode": mode, "web": web
+        }  # fmt: skip
+        if self.proxy_from:
+            try:
+                parse_networks(self.proxy_from)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="--proxy-from") from None
+            settings["proxy_from"] = self.proxy_from
+        return settings
 
 
 def takes_network_options(command: Callable[..., None]) -> Callable[..., None]:

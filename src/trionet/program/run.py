@@ -25,7 +25,7 @@ from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import logging_if_not_configured, stamped, tell_lost_output
-from trionet.program.service import Service, check_service
+from trionet.program.service import NETWORK_OPTIONS, Service, check_service
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.server import Handler
@@ -79,9 +79,9 @@ def run(
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
         quiet: print no addresses and log no connections.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, see `trionet.Service`; all
-            others are those of `serve`, such as ``limits`` and ``lifespan``, except
-            ``task_status``. If you give ``on_event``, connections are not logged.
+        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
+            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
+            except ``task_status``. If you give ``on_event``, connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
@@ -132,9 +132,9 @@ def _services_of(
             raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
         return cast(list[Service], services)
     addresses = addresses or inherited_addresses()
-    arguments = {"certificate": None, "key": None, **options}
-    certificate, key = arguments.pop("certificate"), arguments.pop("key")
-    check_service("run", handler, addresses, certificate=certificate, key=key, options=arguments)
+    own = {name: options[name] for name in NETWORK_OPTIONS if name in options}
+    others = {name: options[name] for name in options if name not in own}
+    check_service("run", handler, addresses, own=own, options=others)
     return [Service(cast(Handler, handler), cast(Sequence[str], addresses), **options)]
 
 

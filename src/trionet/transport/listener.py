@@ -21,6 +21,7 @@ from trionet.checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
+from trionet.transport.proxied import ProxiedStream, Proxies
 from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
 
@@ -64,6 +65,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             opened it; see `trionet.abc.OutlivesServer`. Default: no.
         is_shared: whether other processes accept from the same queue, as from a Unix socket. A
             server that can serve nobody leaves its connections to them. Default: no.
+        proxies: whose connections begin with a header that says for whom they are; default:
+            nobody's.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -74,6 +77,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_on_close",
         "_out_of_descriptors",
         "_own",
+        "_proxies",
         "_reserve",
         "_sock",
         "address",
@@ -92,6 +96,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         refusal: bytes = b"error: server is full\n",
         is_inherited: bool = False,
         is_shared: bool = False,
+        proxies: Proxies | None = None,
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
@@ -108,6 +113,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         self._sock = sock
         self._on_close = on_close
         self.refusal = refusal
+        if proxies is not None:
+            check_kind("proxies", proxies, Proxies)
+        self._proxies = proxies or None
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # Stands in for the address of a peer that has none.
@@ -171,7 +179,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
             remote = self._address_of(address) or self._own
-            return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
+            peer = safe_text(str(remote))
+            if self._proxies is not None and remote is not None and self._proxies.has(remote):
+                return ProxiedStream(sock, peer=peer, remote=remote, proxies=self._proxies)
+            return SocketStream(sock, peer=peer, remote=remote)
 
     def _refuse_one(self) -> None:
         """Use the reserve descriptor to answer and close one waiting connection."""

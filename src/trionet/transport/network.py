@@ -32,6 +32,7 @@ from trionet.transport.certificates import File, client_context, server_context
 from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.patience import HAS_PATIENCE
+from trionet.transport.proxied import Proxies
 from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
@@ -64,12 +65,18 @@ class SystemNetwork:
             system trusts. The first ``tls:`` connection reads it, once.
         unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
             Whoever may write to one may connect.
+        proxy_from: addresses and networks of proxies, such as ``10.0.0.0/8``. A connection from
+            there must begin with a header of the PROXY protocol, version 1 or 2, before TLS, and
+            counts as that of the peer whom the header names; default: nobody's. Trust only proxies
+            that send one, because they can name whom they like.
         web: what ``web:`` listeners serve besides WebSockets, and whom they trust; default:
             ``WebSettings()``, which is no file and nobody.
 
     Raises:
-        ValueError: `private_key` without `certificate`, or a `unix_mode` that is not a mode.
-        TypeError: a file that is not a path, or a `unix_mode` that is not a number.
+        ValueError: `private_key` without `certificate`, a `unix_mode` that is not a mode, or a
+            network in `proxy_from` that cannot be read.
+        TypeError: a file that is not a path, a `unix_mode` that is not a number, or a `proxy_from`
+            that is not a list of texts.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class SystemNetwork:
         private_key: File | None = None,
         ca: File | None = None,
         unix_mode: int | None = None,
+        proxy_from: Sequence[str] = (),
         web: WebSettings | None = None,
     ) -> None:
         for name, file in (
@@ -92,6 +100,7 @@ class SystemNetwork:
         self._private_key = private_key
         self._ca = ca
         self._unix_mode = unix_mode
+        self._proxies = Proxies(proxy_from)
         if web is not None:
             check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
         self._web = web or WebSettings()
@@ -138,7 +147,7 @@ class SystemNetwork:
                 return [await self._bind_unix(where, backlog)]
             if isinstance(where, TCPAddress):
                 socks = await self._bind(where, where, backlog)
-                return [SocketListener(sock) for sock in socks]
+                return [SocketListener(sock, proxies=self._proxies) for sock in socks]
             if isinstance(where, TLSAddress):
                 return await self._listen_tls(where, where, backlog)
             if isinstance(where, InheritedAddress):
@@ -169,7 +178,10 @@ class SystemNetwork:
     ) -> list[TLSListener]:
         context = self._server_settings()
         socks = await self._bind(whole, where.tcp, backlog)
-        listeners = [TLSListener(SocketListener(s, refusal=REFUSAL), context) for s in socks]
+        listeners = [
+            TLSListener(SocketListener(s, refusal=REFUSAL, proxies=self._proxies), context)
+            for s in socks
+        ]
         self._tls_listeners.update(listeners)
         return listeners
 
@@ -179,7 +191,9 @@ class SystemNetwork:
             encrypted = await self._listen_tls(where, where.below, backlog)
             return [web.WebListener(listener, self._web) for listener in encrypted]
         socks = await self._bind(where, where.tcp, backlog)
-        listeners = [SocketListener(sock, refusal=web.NO_DESCRIPTOR) for sock in socks]
+        listeners = [
+            SocketListener(sock, refusal=web.NO_DESCRIPTOR, proxies=self._proxies) for sock in socks
+        ]
         return [web.WebListener(listener, self._web) for listener in listeners]
 
     def _listen_inherited(self, where: InheritedAddress) -> Sequence[Listener]:
@@ -198,7 +212,10 @@ class SystemNetwork:
         refusal = {"refusal": web.NO_DESCRIPTOR} if web is not None else {}
         if context is not None:
             refusal = {"refusal": REFUSAL}
-        plain = [SocketListener(sock, is_inherited=True, **refusal) for sock in socks]
+        plain = [
+            SocketListener(sock, is_inherited=True, proxies=self._proxies, **refusal)
+            for sock in socks
+        ]
         listeners: Sequence[Listener] = plain
         if context is not None:
             listeners = encrypted = [TLSListener(listener, context) for listener in plain]
