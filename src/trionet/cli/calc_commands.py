@@ -87,6 +87,7 @@ def calc_serve(
                 limits=limits,
                 network=settings,
                 backlog=backlog,
+                metrics=page,
                 notice=one_at_a_time if limits.max_clients == 1 else None,
             )
         )
@@ -104,7 +105,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-            metrics=page if worker is None else None,
+            metrics=page,
             worker=worker,
         )
     )
