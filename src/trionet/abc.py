@@ -124,8 +124,9 @@ class WebFile(Protocol):
 class SendsNow(Protocol):
     """A capability of a stream: sending without a task.
 
-    `trionet.SocketStream` and the memory streams of `trionet.testing` implement it.
-    `trionet.Outbox` uses it, and needs a writer task only while the peer does not keep up.
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. `trionet.Outbox` uses it, and needs a writer task only while the peer does not
+    keep up.
     """
 
     def send_nowait(self, data: bytes | memoryview) -> int:

@@ -121,7 +121,7 @@ class TLSEngine:
         except ssl.SSLError as error:
             self.broken = reason_of(error)
 
-    def encrypt(self, piece: bytes | memoryview) -> None:
+    def encrypt(self, piece: bytes | bytearray | memoryview) -> None:
         """Encrypt all of some plain text into the output; `RECORD_SIZE` bytes become one record."""
         try:
             self._ssl.write(piece)
