@@ -193,6 +193,7 @@ CALLS: dict[str, Call] = {
     "Identified": lambda _: {"id": 1, "peer": "a", "name": "b"},
     "IdleTimedOut": lambda _: {"seconds": 1},
     "Limits": lambda _: {},
+    "InheritedAddress": lambda _: {"name": "a"},
     "LineDecoder": lambda _: {},
     "LineReader": lambda stage: {"stream": stage.stream},
     "LineRejected": lambda _: {"error": BadLine("too long", b"")},

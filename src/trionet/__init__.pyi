@@ -73,6 +73,7 @@ from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve
 from trionet.text.safe import safe_text as safe_text
 from trionet.transport.addresses import Address as Address
+from trionet.transport.addresses import InheritedAddress as InheritedAddress
 from trionet.transport.addresses import TCPAddress as TCPAddress
 from trionet.transport.addresses import TLSAddress as TLSAddress
 from trionet.transport.addresses import UnixAddress as UnixAddress

@@ -57,6 +57,19 @@ class AnswersWhileDraining(Protocol):
         """Answer every request that comes from now on so. Never a checkpoint."""
 
 
+class OutlivesServer(Protocol):
+    """A capability of a listener: its queue may be another server's after this one.
+
+    `trionet.SocketListener` implements it, and so do the listeners around it. When the server
+    drains, it leaves the connections in the queue of an inherited socket where they are: the next
+    server accepts them. It does not accept from it for answers about how it is, either.
+    """
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether somebody else, such as the supervisor, goes on holding the socket."""
+
+
 class TurnsAway(Protocol):
     """A capability of a listener: turning connections away that it cannot accept.
 

@@ -6,12 +6,16 @@ import os
 import re
 import select
 import socket
+import subprocess
 import threading
 import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
+from passing_on import start_with
+from peer import PATIENCE
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Crowd, Drain, Ending
@@ -1134,3 +1138,40 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Star
     began = time.monotonic()
     room.program.expect_end()
     assert time.monotonic() - began < 2
+
+
+def test_l51_who_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:
+    command = ("-m", "trionet.cli.main", "calc", "serve", "--quiet")
+    said: list[bytes] = []
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def connect() -> socket.socket:
+            peer = stack.enter_context(socket.create_connection(sock.getsockname(), PATIENCE))
+            peer.sendall(b"Ann\n1 + 1\n")
+            return peer
+
+        def start() -> subprocess.Popen[bytes]:
+            program = start_with({"calc": sock}, *command, stdout=subprocess.PIPE)
+            stack.enter_context(program)
+            stack.callback(program.kill)
+            assert program.stdout is not None
+            assert program.stdout.readline().startswith(b"listening on 127.0.0.1:")
+            return program
+
+        first = start()
+        peers = [connect(), connect(), connect()]
+        said.append(peers[0].recv(100))
+        first.terminate()
+        ann = peers.pop(0)
+        said.append(ann.recv(100))
+        ann.close()
+        assert first.wait(PATIENCE) == 0
+        peers.append(connect())
+        second = start()
+        for peer in peers:
+            said.append(peer.recv(100))
+            peer.close()
+        second.terminate()
+        assert second.wait(PATIENCE) == 0
+    assert said == [b"2\n", b"", *[b"2\n"] * 3]

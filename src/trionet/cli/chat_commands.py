@@ -36,10 +36,10 @@ from trionet.cli.addresses import (
     Web,
     WebHosts,
     WebProxies,
-    check_addresses,
     takes_network_options,
     web_address,
     web_settings,
+    where_to_listen,
 )
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
@@ -130,8 +130,7 @@ def chat_serve(
     backlog: int | None,
 ) -> None:
     """Serve a chat until its last member has left (default: on localhost:22223)."""
-    where = addresses or [ADDRESS]
-    check_addresses(where)
+    where = where_to_listen(addresses, [ADDRESS], taken=[web])
     if web is not None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):

@@ -74,6 +74,14 @@ class Places:
         while self.are_taken:
             await self._vacancy.park()
 
+    async def wait_possible(self) -> None:
+        """Wait as `wait_vacancy`, before there is a connection for the place."""
+        while self.are_taken:
+            await self._vacancy.park()
+            if not self.are_taken:
+                # Somebody behind may have a connection already.
+                self._vacancy.unpark()
+
     def take(self, connection: Connection) -> None:
         """Count a connection from now on. Never a checkpoint."""
         host = self.host_of(connection.stream)

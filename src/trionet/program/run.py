@@ -30,6 +30,7 @@ from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.server import Handler
 from trionet.text.safe import safe_text
+from trionet.transport.inherited import inherited_addresses
 
 # The exit status after an error that the user can mend.
 FAILED = 1
@@ -61,6 +62,9 @@ def run(
     stays ignored.
 
     ``listening on ADDRESS`` is printed on standard output for each address, with its real port.
+    If a supervisor asks for it by ``NOTIFY_SOCKET``, as systemd does, it is told when the server
+    accepts connections, reloads and stops, and its watchdog is fed.
+
     The log goes to the logger ``trionet``: problems, and each connection with level INFO. If no
     logging is configured, it is written to standard error, one line each that begins with the time
     (UTC, ISO 8601). An output that stands still, is full or is closed never stops the server.
@@ -69,7 +73,8 @@ def run(
         handler: an async function that is called with a `Connection` for each peer, or a plain
             function that is called with each line and returns the answer; see `serve`. Or a
             `Service`, which has its own addresses and options.
-        addresses: see `trionet.parse_address`; at least one. Behind a `Service`, further ones.
+        addresses: see `trionet.parse_address`; default: the sockets that a supervisor, such as
+            systemd, has passed on. Behind a `Service`, further ones.
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
@@ -126,6 +131,7 @@ def _services_of(
         for name in options:
             raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
         return cast(list[Service], services)
+    addresses = addresses or inherited_addresses()
     own = {name: options[name] for name in NETWORK_OPTIONS if name in options}
     others = {name: options[name] for name in options if name not in own}
     check_service("run", handler, addresses, own=own, options=others)

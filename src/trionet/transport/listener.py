@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_kind, shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
@@ -61,6 +61,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         on_close: called once, just before the socket is closed.
         refusal: what a connection is sent when there is no descriptor for it; default
             ``error: server is full``.
+        is_inherited: whether somebody else goes on holding the socket, such as the supervisor that
+            opened it; see `trionet.abc.OutlivesServer`. Default: no.
         proxies: whose connections begin with a header that says for whom they are; default:
             nobody's.
 
@@ -77,6 +79,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_reserve",
         "_sock",
         "address",
+        "is_inherited",
         "refusal",
     )
 
@@ -88,6 +91,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         address_of: Callable[[Any], RemoteAddress | None] = structured,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
+        is_inherited: bool = False,
         proxies: Proxies | None = None,
     ) -> None:
         if not isinstance(sock, socket.socket):
@@ -97,6 +101,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         check_callback("address_of", address_of, optional=False)
         check_callback("on_close", on_close, arguments=0)
         check_kind("refusal", refusal, bytes)
+        check_flag("is_inherited", is_inherited)
+        self.is_inherited = is_inherited
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close

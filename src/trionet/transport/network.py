@@ -20,6 +20,7 @@ from trionet.abc import Listener
 from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
+    InheritedAddress,
     TCPAddress,
     TLSAddress,
     UnixAddress,
@@ -27,6 +28,7 @@ from trionet.transport.addresses import (
     parse_address,
 )
 from trionet.transport.certificates import File, client_context, server_context
+from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.patience import HAS_PATIENCE
 from trionet.transport.proxied import Proxies
@@ -147,6 +149,8 @@ class SystemNetwork:
                 return [SocketListener(sock, proxies=self._proxies) for sock in socks]
             if isinstance(where, TLSAddress):
                 return await self._listen_tls(where, backlog)
+            if isinstance(where, InheritedAddress):
+                return self._listen_inherited(where)
             return await self._listen_web(where, backlog)
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
@@ -173,6 +177,31 @@ class SystemNetwork:
             SocketListener(sock, refusal=web.NO_DESCRIPTOR, proxies=self._proxies) for sock in socks
         ]
         return [web.WebListener(listener, self._web) for listener in listeners]
+
+    def _listen_inherited(self, where: InheritedAddress) -> Sequence[Listener]:
+        """Listen on the sockets of a name. Their backlog and mode are the supervisor's."""
+        web = import_web() if where.is_web else None
+        context = self._server_settings() if where.is_tls else None
+        socks = open_inherited(where.name)
+        if any(sock.family == socket.AF_UNIX for sock in socks):
+            if where.is_web or where.is_tls:
+                for sock in socks:
+                    sock.close()
+                raise TrionetError("TLS and browsers need TCP, and it is a Unix socket")
+        else:
+            for sock in socks:
+                keep_alive(sock)
+        refusal = {"refusal": web.NO_DESCRIPTOR} if web is not None else {}
+        if context is not None:
+            refusal = {"refusal": REFUSAL}
+        plain = [SocketListener(sock, is_inherited=True, **refusal) for sock in socks]
+        listeners: Sequence[Listener] = plain
+        if context is not None:
+            listeners = encrypted = [TLSListener(listener, context) for listener in plain]
+            self._tls_listeners.update(encrypted)
+        if web is not None:
+            listeners = [web.WebListener(listener, self._web) for listener in listeners]
+        return listeners
 
     def reload(self) -> bool:
         """Read certificate and private key again, for the connections that come from now on.
@@ -221,6 +250,8 @@ class SystemNetwork:
                 return await self._ask_for_web_socket(where)
             if isinstance(where, TLSAddress):
                 return await self._connect_tls(where)
+            if isinstance(where, InheritedAddress):
+                raise TrionetError("an inherited socket is one to listen on")
             return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
