@@ -26,7 +26,7 @@ from trionet.chat.limits import (
 )
 from trionet.chat.person.highlights import MAX_WORDS
 from trionet.cli.addresses import (
-    CA,
+    ClientOptions,
     ClientPasswordFile,
     NetworkOptions,
     Open,
@@ -36,6 +36,7 @@ from trionet.cli.addresses import (
     Web,
     WebHosts,
     WebProxies,
+    takes_client_options,
     takes_network_options,
     web_address,
     web_settings,
@@ -170,10 +171,10 @@ def chat_serve(
 
 
 @chat.command("join")
+@takes_client_options
 def chat_join(
     address: Target = ADDRESS,
     name: Name = None,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
     linear: Annotated[
@@ -184,6 +185,8 @@ def chat_join(
         list[str] | None,
         typer.Option(metavar="WORD", help="Be mentioned by a word, too. Can be repeated."),
     ] = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
     if plain and linear:
@@ -202,7 +205,7 @@ def chat_join(
             join,
             address,
             name=name,
-            ca=ca,
+            network=network.settings(),
             plain=plain,
             linear=linear,
             highlights=words,
@@ -212,6 +215,7 @@ def chat_join(
 
 
 @chat.command("send")
+@takes_client_options
 def chat_send(
     address: Target,
     text: Annotated[
@@ -225,8 +229,9 @@ def chat_send(
     timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for a receipt.")
     ] = 10.0,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Say something in a room, and end when the server has confirmed it."""
     from trionet.cli.running import run
@@ -240,13 +245,14 @@ def chat_send(
             room=room,
             text=text,
             timeout=timeout,
-            ca=ca,
+            network=network.settings(),
             password_file=password_file,
         )
     )
 
 
 @chat.command("tail")
+@takes_client_options
 def chat_tail(
     address: Target,
     name: Annotated[
@@ -265,8 +271,9 @@ def chat_tail(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Print what is said in a room, until a signal comes."""
     from trionet.cli.running import run
@@ -280,7 +287,7 @@ def chat_tail(
             room=room,
             since=since,
             json=json,
-            ca=ca,
+            network=network.settings(),
             password_file=password_file,
         )
     )

@@ -79,9 +79,10 @@ def run(
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
         quiet: print no addresses and log no connections.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
-            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
-            except ``task_status``. If you give ``on_event``, connections are not logged.
+        options: ``certificate``, ``key`` and ``client_ca`` for ``tls:`` addresses, and
+            ``proxy_from``, see `trionet.Service`; all others are those of `serve`, such as
+            ``limits`` and ``lifespan``, except ``task_status``. If you give ``on_event``,
+            connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
