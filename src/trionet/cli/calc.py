@@ -42,6 +42,7 @@ async def serve(
     once: bool,
     precision: int,
     quiet: bool,
+    metrics: str | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
@@ -61,6 +62,7 @@ async def serve(
         ),
         runtime,
         network=system,
+        metrics=metrics,
     )
 
 

@@ -14,19 +14,22 @@ from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
     ClientOptions,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
+    metrics_address,
     takes_client_options,
     takes_network_options,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,
@@ -47,6 +50,7 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -60,6 +64,7 @@ def calc_serve(
         )
     where = where_to_listen(addresses, [ADDRESS])
     settings = network.settings(where)
+    page = metrics_address(metrics)
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -74,6 +79,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page,
         )
     )
 
