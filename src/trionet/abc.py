@@ -115,6 +115,16 @@ class Reloads(Protocol):
         """Read the certificates again, and return whether there were any to read."""
 
 
+class TellsExpiry(Protocol):
+    """A capability of a network: telling until when its certificate is good.
+
+    `trionet.SystemNetwork` implements it. `trionet.serve` makes a metric of it.
+    """
+
+    def certificate_expiry(self) -> float | None:
+        """Return when its listeners' certificate expires, in Unix time; ``None``: none is used."""
+
+
 class WebFile(Protocol):
     """A file that a network serves to browsers.
 

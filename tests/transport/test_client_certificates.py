@@ -6,6 +6,7 @@ import datetime
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 import trio
 import trustme
 
-from trionet import Connection, Service, SystemNetwork, serve
+from trionet import Connection, Server, Service, SystemNetwork, serve
 from trionet.calc import Client
 from trionet.connection.input_end import InputEnd
 from trionet.connection.linestream import LineStream
@@ -205,6 +206,26 @@ async def test_a_certificate_that_has_expired_is_told(
     (listener,) = await network.listen("tls:127.0.0.1:0")
     assert caplog.records[-1].getMessage().endswith(".pem has expired: 3 days ago")
     await listener.aclose()
+
+
+async def test_the_time_of_the_certificate_is_a_metric(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    name = "trionet_certificate_expires_timestamp_seconds"
+    network = expiring(certificates, 30)
+    async with trio.open_nursery() as nursery:
+        for address in "tls:127.0.0.1:0", "127.0.0.1:0":
+            own_network = network if address.startswith("tls") else SystemNetwork()
+            server: Server = await nursery.start(
+                partial(serve, shout, address, network=own_network)
+            )
+            told = [reading for reading in server.metrics.read() if reading.name == name]
+            if own_network is network:
+                (reading,) = told
+                assert reading.values == {"": network.certificate_expiry()}
+            else:
+                assert told == []
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_certificate_that_is_good_for_long_is_not_told(
