@@ -127,6 +127,16 @@ class Reloads(Protocol):
         """Read the certificates again, and return whether there were any to read."""
 
 
+class TellsExpiry(Protocol):
+    """A capability of a network: telling until when its certificate is good.
+
+    `trionet.SystemNetwork` implements it. `trionet.serve` makes a metric of it.
+    """
+
+    def certificate_expiry(self) -> float | None:
+        """Return when its listeners' certificate expires, in Unix time; ``None``: none is used."""
+
+
 class WebFile(Protocol):
     """A file that a network serves to browsers.
 
@@ -149,8 +159,9 @@ class WebFile(Protocol):
 class SendsNow(Protocol):
     """A capability of a stream: sending without a task.
 
-    `trionet.SocketStream` and the memory streams of `trionet.testing` implement it.
-    `trionet.Outbox` uses it, and needs a writer task only while the peer does not keep up.
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. `trionet.Outbox` uses it, and needs a writer task only while the peer does not
+    keep up.
     """
 
     def send_nowait(self, data: bytes | memoryview) -> int:
