@@ -513,8 +513,12 @@ class Watched(Protocol):
     def next_deadline(self) -> float:
         """Return when to check this next, on the Trio clock; ``math.inf``: never."""
 
-    def check_deadlines(self) -> None:
-        """Do what is due. Never a checkpoint."""
+    def check_deadlines(self) -> str | None:
+        """Do what is due. Never a checkpoint.
+
+        Returns:
+            The name of the deadline that has passed, to be counted; ``None``: none has.
+        """
 
 
 # What a hub sends to

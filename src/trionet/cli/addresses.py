@@ -64,7 +64,12 @@ def where_to_listen(
     return where
 
 
-def _check_target(text: str) -> str:
+def check_target(text: str) -> str:
+    """Check that an address can be connected to, and return it.
+
+    Raises:
+        typer.BadParameter: it cannot.
+    """
     from trionet.transport.addresses import InheritedAddress, parse_address
 
     check_addresses([text])
@@ -87,7 +92,7 @@ ServeAddresses = Annotated[
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=_check_target),
+    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=check_target),
 ]
 TLSCertificate = Annotated[
     Path | None,
@@ -131,6 +136,16 @@ Web = Annotated[
         help="Serve browsers here, or at fd:NAME, too: a page with the same rooms. Implies "
         "--forever.",
         rich_help_panel="Browsers",
+        show_default=False,
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Serve metrics for Prometheus here, over HTTP, and /healthz.",
+        rich_help_panel="Addresses",
         show_default=False,
     ),
 ]
@@ -218,6 +233,28 @@ def web_address(web: str, *, is_tls: bool) -> str:
     except AddressError as error:
         raise typer.BadParameter(str(error), param_hint="--web") from None
     return str(where)
+
+
+def metrics_address(text: str | None) -> str | None:
+    """Return the value of ``--metrics`` as an address.
+
+    Raises:
+        typer.BadParameter: it cannot be read.
+    """
+    from trionet.errors import AddressError
+    from trionet.transport.addresses import TCPAddress, parse_address
+
+    if text is None:
+        return None
+    # People copy what the server prints.
+    address = text.removeprefix("http://").removesuffix("/metrics").removesuffix("/")
+    try:
+        if isinstance(parse_address(address), TCPAddress):
+            return address
+        problem = f"metrics are served on HOST:PORT, not on {address!r}"
+    except AddressError as error:
+        problem = str(error)
+    raise typer.BadParameter(problem, param_hint="--metrics")
 
 
 def web_settings(

@@ -43,6 +43,7 @@ async def serve(
     once: bool,
     precision: int,
     quiet: bool,
+    metrics: str | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
@@ -62,6 +63,7 @@ async def serve(
         ),
         runtime,
         network=system,
+        metrics=metrics,
     )
 
 

@@ -14,18 +14,21 @@ from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
     CA,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
+    metrics_address,
     takes_network_options,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,
@@ -46,6 +49,7 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -59,6 +63,7 @@ def calc_serve(
         )
     where = where_to_listen(addresses, [ADDRESS])
     settings = network.settings(where)
+    page = metrics_address(metrics)
 
     from trionet.cli.calc import serve
     from trionet.cli.running import run
@@ -73,6 +78,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page,
         )
     )
 

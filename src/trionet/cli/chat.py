@@ -52,6 +52,7 @@ async def serve(
     quiet: bool,
     opens_browser: bool = False,
     password_file: Path | None = None,
+    metrics: str | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     password = None if password_file is None else read_password(password_file)
@@ -77,6 +78,7 @@ async def serve(
         network=system,
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
+        metrics=metrics,
         on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
     )
 

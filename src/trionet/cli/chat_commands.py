@@ -28,6 +28,7 @@ from trionet.chat.person.highlights import MAX_WORDS
 from trionet.cli.addresses import (
     CA,
     ClientPasswordFile,
+    Metrics,
     NetworkOptions,
     Open,
     PasswordFile,
@@ -36,17 +37,19 @@ from trionet.cli.addresses import (
     Web,
     WebHosts,
     WebProxies,
+    metrics_address,
     takes_network_options,
     web_address,
     web_settings,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
 
-chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
+chat = App(help="A chat room for terminals.", no_args_is_help=True)
 
 
 def _page(password_file: Path | None) -> Mapping[str, WebFile]:
@@ -124,6 +127,7 @@ def chat_serve(
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
     open_: Open = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -133,6 +137,7 @@ def chat_serve(
     where = where_to_listen(addresses, [ADDRESS], taken=[web])
     if web is not None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
+    page = metrics_address(metrics)
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
     settings = network.settings(
@@ -165,6 +170,7 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
+            metrics=page,
         )
     )
 
