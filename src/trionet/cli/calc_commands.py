@@ -61,7 +61,7 @@ def calc_serve(
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
-    where = where_to_listen(addresses, [ADDRESS])
+    where = where_to_listen(addresses, [ADDRESS], taken=[metrics])
     settings = network.settings(where)
     page = metrics_address(metrics)
 
