@@ -341,9 +341,11 @@ class Server:
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
         accepting = Accepting(listener, self._faults)
         while True:
-            if self._when_full is WhenFull.WAIT and _is_inherited(listener):
+            if self._when_full is WhenFull.WAIT and (
+                _is_inherited(listener) or getattr(listener, "is_shared", False)
+            ):
                 # Whoever is accepted and waits here for a place is turned away by a drain, and in
-                # the queue is not.
+                # the queue is not. Besides, another process may have a place.
                 await self._places.wait_possible()
             stream = await accepting.accept()
             await self._wait_vacancy(stream, handlers)

@@ -17,9 +17,11 @@ from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
 from trionet.program.log import stamped
+from trionet.program.worker import Worker
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
+from trionet.transport.shared import WorkerNetwork
 
 HELP = """\
 2 * (3 + 4)     + - * / ^ and parentheses; ** means ^ too
@@ -44,9 +46,10 @@ async def serve(
     precision: int,
     quiet: bool,
     metrics: str | None = None,
+    worker: Worker | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
-    system = SystemNetwork(**network)
+    system = SystemNetwork(**network) if worker is None else WorkerNetwork(worker.opened, **network)
     # A name may contain spaces, and a line anything.
     log = rows_printer(runtime.err, 2)
     await serve_until_signalled(
@@ -64,6 +67,8 @@ async def serve(
         runtime,
         network=system,
         metrics=metrics,
+        worker=worker,
+        drain_seconds=limits.drain_seconds,
     )
 
 

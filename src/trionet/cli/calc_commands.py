@@ -23,7 +23,7 @@ from trionet.cli.addresses import (
     where_to_listen,
 )
 from trionet.cli.configured import App
-from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
@@ -48,6 +48,7 @@ def calc_serve(
         bool, typer.Option("--once", help="End after the first named session.")
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
+    workers: Workers = None,
     quiet: Quiet = False,
     metrics: Metrics = None,
     *,
@@ -55,18 +56,47 @@ def calc_serve(
     limits: Limits,
     backlog: int | None,
 ) -> None:
-    """Serve the calculator, one client at a time (default: on localhost:22333)."""
+    """Serve the calculator, one client at a time (default: on localhost:22333).
+
+    With --workers it is one client at a time for each of the processes.
+    """
     source = context.get_parameter_source("max_clients")
     if once and source is not None and source.name != "DEFAULT":
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
-    where = where_to_listen(addresses, [ADDRESS], taken=[metrics])
+    if once and workers is not None:
+        raise typer.BadParameter("it cannot be used together with --workers", param_hint="--once")
+
+    from trionet.cli.running import run
+    from trionet.program.worker import take_worker
+
+    worker = None if workers is None else take_worker()
+    where = (
+        where_to_listen(addresses, [ADDRESS], taken=[metrics])
+        if worker is None
+        else worker.addresses
+    )
     settings = network.settings(where)
     page = metrics_address(metrics)
+    if workers is not None and worker is None:
+        from trionet.cli.workers import serve_by_workers
+
+        one_at_a_time = "one connection at a time is one for each of them"
+        run(
+            partial(
+                serve_by_workers,
+                where,
+                count=workers,
+                limits=limits,
+                network=settings,
+                backlog=backlog,
+                notice=one_at_a_time if limits.max_clients == 1 else None,
+            )
+        )
+        return
 
     from trionet.cli.calc import serve
-    from trionet.cli.running import run
 
     run(
         partial(
@@ -78,7 +108,8 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-            metrics=page,
+            metrics=page if worker is None else None,
+            worker=worker,
         )
     )
 

@@ -20,6 +20,7 @@ from trionet.abc import Listener
 from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
+    Address,
     InheritedAddress,
     TCPAddress,
     TLSAddress,
@@ -143,23 +144,40 @@ class SystemNetwork:
             backlog = DEFAULT_BACKLOG
         try:
             if isinstance(where, UnixAddress):
-                return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
+                return [await self._bind_unix(where, backlog)]
             if isinstance(where, TCPAddress):
-                socks = await bind_tcp(where, backlog)
+                socks = await self._bind(where, where, backlog)
                 return [SocketListener(sock, proxies=self._proxies) for sock in socks]
             if isinstance(where, TLSAddress):
-                return await self._listen_tls(where, backlog)
+                return await self._listen_tls(where, where, backlog)
             if isinstance(where, InheritedAddress):
                 return self._listen_inherited(where)
             return await self._listen_web(where, backlog)
         except (OSError, UnicodeError) as error:
-            raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
+            raise ListenError(f"cannot listen on {address}: {reason_of(error)}") from error
         except TrionetError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
 
-    async def _listen_tls(self, where: TLSAddress, backlog: int) -> list[TLSListener]:
+    async def _bind_unix(self, where: UnixAddress, backlog: int) -> SocketListener:
+        return await listen_unix(where, backlog=backlog, mode=self._unix_mode)
+
+    async def _bind(
+        self,
+        whole: Address,  # noqa: ARG002  (a subclass uses it)
+        where: TCPAddress,
+        backlog: int,
+    ) -> Sequence[socket.socket]:
+        """Return sockets that listen on the TCP part of a whole address."""
+        return await bind_tcp(where, backlog)
+
+    def _inherit(self, where: InheritedAddress) -> Sequence[socket.socket]:
+        return open_inherited(where.name)
+
+    async def _listen_tls(
+        self, whole: Address, where: TLSAddress, backlog: int
+    ) -> list[TLSListener]:
         context = self._server_settings()
-        socks = await bind_tcp(where.tcp, backlog)
+        socks = await self._bind(whole, where.tcp, backlog)
         listeners = [
             TLSListener(SocketListener(s, refusal=REFUSAL, proxies=self._proxies), context)
             for s in socks
@@ -170,9 +188,9 @@ class SystemNetwork:
     async def _listen_web(self, where: WebAddress, backlog: int) -> Sequence[Listener]:
         web = import_web()
         if isinstance(where.below, TLSAddress):
-            encrypted = await self._listen_tls(where.below, backlog)
+            encrypted = await self._listen_tls(where, where.below, backlog)
             return [web.WebListener(listener, self._web) for listener in encrypted]
-        socks = await bind_tcp(where.tcp, backlog)
+        socks = await self._bind(where, where.tcp, backlog)
         listeners = [
             SocketListener(sock, refusal=web.NO_DESCRIPTOR, proxies=self._proxies) for sock in socks
         ]
@@ -182,7 +200,7 @@ class SystemNetwork:
         """Listen on the sockets of a name. Their backlog and mode are the supervisor's."""
         web = import_web() if where.is_web else None
         context = self._server_settings() if where.is_tls else None
-        socks = open_inherited(where.name)
+        socks = self._inherit(where)
         if any(sock.family == socket.AF_UNIX for sock in socks):
             if where.is_web or where.is_tls:
                 for sock in socks:
@@ -194,7 +212,10 @@ class SystemNetwork:
         refusal = {"refusal": web.NO_DESCRIPTOR} if web is not None else {}
         if context is not None:
             refusal = {"refusal": REFUSAL}
-        plain = [SocketListener(sock, is_inherited=True, **refusal) for sock in socks]
+        plain = [
+            SocketListener(sock, is_inherited=True, proxies=self._proxies, **refusal)
+            for sock in socks
+        ]
         listeners: Sequence[Listener] = plain
         if context is not None:
             listeners = encrypted = [TLSListener(listener, context) for listener in plain]
@@ -254,7 +275,7 @@ class SystemNetwork:
                 raise TrionetError("an inherited socket is one to listen on")
             return await _open(where)
         except (OSError, UnicodeError) as error:
-            raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error
+            raise ConnectError(f"cannot connect to {address}: {reason_of(error)}") from error
         except (TrionetError, trio.BrokenResourceError) as error:
             raise ConnectError(f"cannot connect to {address}: {error}") from error
 
@@ -346,7 +367,7 @@ async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -
     return stream
 
 
-def _reason(error: OSError | UnicodeError) -> str:
+def reason_of(error: OSError | UnicodeError) -> str:
     """Return the kernel's reason in its own words, even for an error that gathers several."""
     if isinstance(error, UnicodeError):
         # No resolver or file system can be asked for this: a host name with an empty or over-long
