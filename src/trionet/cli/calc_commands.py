@@ -13,12 +13,13 @@ import typer
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
-    CA,
+    ClientOptions,
     Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
     metrics_address,
+    takes_client_options,
     takes_network_options,
     where_to_listen,
 )
@@ -115,13 +116,15 @@ def calc_serve(
 
 
 @calc.command("connect")
+@takes_client_options
 def calc_connect(
     address: Target = ADDRESS,
     name: Name = None,
-    ca: CA = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
     ] = False,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
     check_name(name)
@@ -129,7 +132,7 @@ def calc_connect(
     from trionet.cli.calc import connect
     from trionet.cli.running import run
 
-    run(partial(connect, address, name=name, ca=ca, strict=strict))
+    run(partial(connect, address, name=name, network=network.settings(), strict=strict))
 
 
 # An expression may well begin with `-`.

@@ -85,9 +85,10 @@ def run(
             extra ``metrics``. ``metrics on http://HOST:PORT/metrics`` is printed, and ``/healthz``
             beside it is 200, and 503 while the program drains. A service adds numbers of its own
             to ``connection.server.metrics``, see `trionet.Metrics`.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
-            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
-            except ``task_status``. If you give ``on_event``, connections are not logged.
+        options: ``certificate``, ``key`` and ``client_ca`` for ``tls:`` addresses, and
+            ``proxy_from``, see `trionet.Service`; all others are those of `serve`, such as
+            ``limits`` and ``lifespan``, except ``task_status``. If you give ``on_event``,
+            connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
