@@ -26,7 +26,7 @@ from trionet.limits import Limits
 from trionet.metrics import Histogram, Metrics, Reading, add_up
 from trionet.notices import Notice
 from trionet.server import Server, serve
-from trionet.transport.addresses import TCPAddress, parse_address
+from trionet.transport.addresses import InheritedAddress, TCPAddress, parse_address
 from trionet.transport.network import SYSTEM
 from trionet.transport.web.answers import encode_answer, encode_refusal
 from trionet.transport.web.heads import BadHead, Head, end_of_head, read_head
@@ -76,7 +76,7 @@ async def serve_metrics(
         nursery.start_soon(trionet.serve_metrics, "localhost:9100", server.metrics.read)
 
     Args:
-        address: where, ``HOST:PORT``; with no host, on all interfaces.
+        address: where, ``HOST:PORT`` or ``fd:NAME``; with no host, on all interfaces.
         read: returns the readings of the moment, such as `trionet.Metrics.read`. Those of one name
             are added up, so it may return those of several servers or processes.
         is_ready: whether ``/healthz`` is 200; else it is 503. By default it always is.
@@ -94,7 +94,8 @@ async def serve_metrics(
     Resource handling: closes everything that it opened.
     """
     where = parse_address(address)
-    if not isinstance(where, TCPAddress):
+    is_plain = isinstance(where, InheritedAddress) and not (where.is_tls or where.is_web)
+    if not (is_plain or isinstance(where, TCPAddress)):
         raise AddressError(f"metrics are served on HOST:PORT, not on {address!r}")
     check_callback("read", read, arguments=0, optional=False)
     check_callback("is_ready", is_ready, arguments=0, optional=False)

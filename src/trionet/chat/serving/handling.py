@@ -100,7 +100,9 @@ class Chat:
                 if history is not None:
                     await history.wait()
                 if hub.must_wait:
-                    await hub.wait_room(len(lines) - taken)
+                    rest = lines[taken:]
+                    size = sum(len(line) for line in rest if isinstance(line, str))
+                    await hub.wait_room(len(rest), size=size)
                     # A hundred who find room at a time are too much for a disk that is behind.
                     if history is not None:
                         await history.wait()
