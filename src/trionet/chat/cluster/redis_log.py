@@ -48,7 +48,7 @@ _STRETCH = 0.005
 
 # The pauses after a failure, in seconds. A random part keeps nodes from coming back in step.
 _FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
+_LONGEST_PAUSE = 0.5
 
 # How many operations may wait while Redis answers. More would only take longer.
 _QUEUE = 2048
@@ -432,22 +432,19 @@ class RedisLog:
             self._room = None
 
     async def _watch(self) -> None:
-        """Tell when the log is out of reach, and when it is back."""
+        """Tell when the log is out of reach."""
         while True:
-            oldest = self._out.oldest_unread
-            now = trio.current_time()
-            if oldest is not None and self._available and now >= oldest + TOLD_AFTER:
-                self._available = False
-                self._on_available(False)
-            elif not self._available and (oldest is None or now < oldest + TOLD_AFTER):
-                self._available = True
-                self._make_room()
-                self._on_available(True)
-            if not self._available:
-                await self._news.wait()
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.sleep(TOLD_AFTER / 8)
+            self._look()
+            await trio.sleep(TOLD_AFTER / 8)
+
+    def _look(self) -> None:
+        """Tell when the log is out of reach, and when it is back."""
+        oldest = self._out.oldest_unread
+        available = oldest is None or trio.current_time() < oldest + TOLD_AFTER
+        if available is not self._available:
+            self._available = available
+            self._make_room()
+            self._on_available(available)
 
     # -- reading
 
@@ -547,6 +544,8 @@ class RedisLog:
             heappop(waiting)[2].set()
         self._news.set()
         self._news = trio.Event()
+        if not self._available:
+            self._look()
         self._make_room()
 
     # -- another past
