@@ -17,15 +17,16 @@ from trionet.cli.addresses import (
     NetworkOptions,
     ServeAddresses,
     Target,
-    check_addresses,
     takes_network_options,
+    where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,
@@ -57,8 +58,7 @@ def calc_serve(
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
-    where = addresses or [ADDRESS]
-    check_addresses(where)
+    where = where_to_listen(addresses, [ADDRESS])
     settings = network.settings(where)
 
     from trionet.cli.calc import serve
