@@ -143,9 +143,8 @@ class RedisLog:
         self._shown: dict[int, int] = {}
         # The epoch that members here were told: chat and generation.
         self._told = chat, 0
-        # The entry that is being told, and whether it is told for the first time.
-        self._telling = 0, 0
-        self._telling_is_new = False
+        # The entries whose parts are being told, and whether they are told for the first time.
+        self._telling: dict[tuple[int, int], bool] = {}
         self._highest = 0
         self._topics: tuple[KeptRoom, ...] = ()
         self._available = True
@@ -468,7 +467,7 @@ class RedisLog:
 
     def _next(self, position: str, data: bytes) -> None:
         """Apply an entry, and tell what came of it."""
-        self._telling = (0, 0)
+        self._telling.clear()
         self._note(self.replica.apply(position, data, self._tell_part), position)
 
     def _note(self, applied: Applied, position: str) -> None:
@@ -493,12 +492,12 @@ class RedisLog:
         if part.seq != EXPIRY:
             # An entry may have several parts of its own; all are new, or none is.
             key = part.life, part.seq
-            if key != self._telling:
-                self._telling = key
-                self._telling_is_new = part.seq > self._shown.get(part.life, -1)
-                if self._telling_is_new:
+            is_new = self._telling.get(key)
+            if is_new is None:
+                is_new = self._telling[key] = part.seq > self._shown.get(part.life, -1)
+                if is_new:
                     self._shown[part.life] = part.seq
-            if not self._telling_is_new:
+            if not is_new:
                 return
         if part.events or self._audience:
             self._snapshots.note(part.events)
@@ -572,7 +571,7 @@ class RedisLog:
         else:
             self._out.read_back(living.life, living.seq, trio.current_time())
         self._snapshots.restart()
-        self._telling = 0, 0
+        self._telling.clear()
         for part in ahead:
             self._tell_part(part)
         await self._take_all(rest)
