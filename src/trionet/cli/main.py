@@ -14,6 +14,7 @@ from trionet.cli.calc_commands import calc
 from trionet.cli.chat_commands import chat
 from trionet.cli.config_command import config
 from trionet.cli.configured import App
+from trionet.cli.health_command import health
 from trionet.cli.run_command import run_target
 
 app = App(
@@ -62,6 +63,7 @@ def _root(
 
 
 app.command("run")(run_target)
+app.command("health")(health)
 
 
 @app.command("demo")
