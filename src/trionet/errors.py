@@ -20,6 +20,7 @@
     │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
     ├── trionet.chat.PasswordWanted     a chat that a client knows no password of, or a wrong one
     ├── trionet.chat.HistoryError       a file that no history is kept in
+    ├── trionet.chat.RedisError         a Redis that no chat can be shared by
     ├── trionet.chat.RequestRefused     a request of a client that the chat's server refused
     └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
