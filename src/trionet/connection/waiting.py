@@ -54,6 +54,7 @@ class Waits(Holds):
         "dropped",
         "notices",
         "progressed_at",
+        "takes_tail",
     )
 
     def __init__(
@@ -85,6 +86,7 @@ class Waits(Holds):
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
         self.dropped = 0
+        self.takes_tail = False
         self.progressed_at = math.inf
 
     async def flush(self) -> None:
