@@ -6,7 +6,7 @@ sends and matches them (`trionet.connection.exchange`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import trio
@@ -17,7 +17,7 @@ from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
 from trionet.connection.exchange import Exchange
 from trionet.connection.linestream import LineStream
-from trionet.connection.matching import ByOrder, Take
+from trionet.connection.matching import ByOrder
 from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line
@@ -78,8 +78,6 @@ class Pipeline(Exchange):
     ) -> None:
         super().__init__(LineStream(stream), ByOrder(), wait_room=wait_room)
         self._name = name
-        self._first = b""
-        self._has_asked = trio.Event()
         self.put(encode_line(name))
 
     def ask(self, request: str, take: TakeReply) -> None:
@@ -92,18 +90,6 @@ class Pipeline(Exchange):
             take: called with the reply.
         """
         self.request(encode_line(request), take)
-
-    def request(self, data: bytes, take: Take, key: Hashable = None) -> None:
-        """Send a request; see `Exchange.request`."""
-        if not self._first:
-            # Remembered, because a refusal looks like its reply.
-            self._first = data
-            self._has_asked.set()
-        super().request(data, take, key)
-
-    async def wait_asked(self) -> None:
-        """Wait until the first request was made. Always a checkpoint."""
-        await self._has_asked.wait()
 
     async def quit(self) -> None:
         """End the session: wait for all replies, send `q`, and wait for the server to close.

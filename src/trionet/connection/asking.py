@@ -29,7 +29,7 @@ class Asking:
         check: called with each answer before anybody gets it. What it raises ends the conversation.
 
     Attributes:
-        waiting: how many calls wait for the answer to what they have sent.
+        check: as given.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Asking:
     ) -> None:
         self._max_asked = max_asked
         self._max_bytes = max_bytes
-        self._check = check
+        self.check = check
         self._exchange: Exchange | None = None
         # What has a place: sent, and not answered.
         self._asked = 0
@@ -76,7 +76,11 @@ class Asking:
         """
         size = len(data)
         if self._exchange is not None:
-            await self._wait_for_place(size)
+            if self._queue or not self._has_place(size):
+                await self._wait_for_place(size)
+            else:
+                self._asked += 1
+                self._bytes += size
         # Checked after the wait: the conversation may have ended meanwhile.
         if self._exchange is None:
             raise self._failure()
@@ -84,14 +88,14 @@ class Asking:
         try:
             self._exchange.request(data, ask.take, key)
         except (TypeError, ValueError):
-            self._free(size)
+            self.free(size)
             raise
         self._asks.add(ask)
         try:
             await ask.done.wait()
         except trio.Cancelled:
             if self._exchange is not None and not ask.done.is_set() and self._exchange.abandon(key):
-                self._free(size)
+                self.free(size)
             raise
         finally:
             self._asks.discard(ask)
@@ -116,7 +120,7 @@ class Asking:
             raise self._failure()
         self._exchange.put(data)
         # Until it is sent, its bytes count as unsent ones.
-        self._free(len(data))
+        self.free(len(data))
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     @asynccontextmanager
@@ -202,14 +206,14 @@ class Asking:
         except trio.Cancelled:
             if self._queue.pop(turn, None) is None:
                 # It has got its place just now, and does not need it any more.
-                self._free(size)
+                self.free(size)
             else:
                 # Those behind it may be shorter.
                 self._give_places()
             raise
 
-    def _free(self, size: int) -> None:
-        """Free the place of a request."""
+    def free(self, size: int) -> None:
+        """Free the place of a request. Never a checkpoint."""
         self._asked -= 1
         self._bytes -= size
         if self._queue:
@@ -226,15 +230,6 @@ class Asking:
             self._bytes += size
             turn.set()
 
-    def take_answer(self, ask: _Ask, answer: Any) -> None:
-        """Hand an answer to whoever asked, if the call still waits. Never a checkpoint."""
-        if self._check is not None:
-            self._check(answer)
-        self._free(ask.size)
-        ask.answer = answer
-        ask.is_answered = True
-        ask.done.set()
-
 
 class _Ask:
     """One request until its answer has come. A cancelled call no longer waits for it."""
@@ -249,4 +244,10 @@ class _Ask:
         self.answer: Any = None
 
     def take(self, answer: Any) -> None:
-        self._asking.take_answer(self, answer)
+        asking = self._asking
+        if asking.check is not None:
+            asking.check(answer)
+        asking.free(self.size)
+        self.answer = answer
+        self.is_answered = True
+        self.done.set()

@@ -60,6 +60,9 @@ class Exchange:
         self._is_idle = False
         self._has_unsent = trio.lowlevel.ParkingLot()
         self._answered = trio.lowlevel.ParkingLot()
+        # The first request; empty: none was made yet.
+        self._first = b""
+        self._has_asked = trio.Event()
         self._heard = trio.Event()
         self._ended = trio.Event()
         self.may_end = False
@@ -91,6 +94,9 @@ class Exchange:
             ValueError: see `trionet.connection.matching`; nothing was sent.
         """
         self._matching.add(take, key)
+        if not self._first:
+            self._first = data
+            self._has_asked.set()
         self.put(data)
 
     def abandon(self, key: Hashable) -> bool:
@@ -100,12 +106,18 @@ class Exchange:
     def put(self, data: bytes) -> None:
         """Send a whole line that has no answer. Never a checkpoint."""
         self._unsent += data
-        if self.in_flight <= 1 and self._is_idle and self._send_nowait is not None:
+        if self._is_idle:
+            self._send_or_wake()
+
+    def _send_or_wake(self) -> None:
+        """Send at once what is unsent, or wake the task that does."""
+        if self.in_flight <= 1 and self._send_nowait is not None:
             # A client that asks one thing at a time should not have to wait until a task is woken.
             # Requests that follow before the answer has come are sent together.
             with suppress(trio.BrokenResourceError):
                 del self._unsent[: self._send_nowait(bytes(self._unsent))]
         if self._unsent:
+            self._is_idle = False
             self._has_unsent.unpark_all()
 
     async def wait_in_flight(self, at_most: int) -> None:
@@ -116,6 +128,10 @@ class Exchange:
         await trio.lowlevel.checkpoint()
         while self.in_flight > at_most:
             await self._answered.park()
+
+    async def wait_asked(self) -> None:
+        """Wait until the first request was made. Always a checkpoint."""
+        await self._has_asked.wait()
 
     async def wait_heard(self) -> None:
         """Wait until the server has sent its first line. Always a checkpoint."""

@@ -13,9 +13,11 @@ import trio
 
 from trionet.errors import TrionetError, system_reason
 from trionet.program.signals import Ending
+from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import WebAddress, parse_address
+from trionet.transport.inherited import forget_inherited
 
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
@@ -34,8 +36,12 @@ async def serve_until_signalled(
     show: Callable[[str], object],
     tell: Callable[[str], object],
     networks: Sequence[object] = (),
+    supervisor: Supervisor | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
+
+    The supervisor is told what happens, see `trionet.program.supervisor`. The variables that are
+    meant for this process alone are removed from its environment.
 
     A signal that comes before all listen cancels them, and sets ``ending.is_early``.
 
@@ -46,6 +52,7 @@ async def serve_until_signalled(
         tell: called with each line for the log.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
+        supervisor: who is told how the program is; default: whom the environment names.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -53,6 +60,12 @@ async def serve_until_signalled(
     Cancellation: immediate; the servers are not drained.
     """
     servers: list[Server] = []
+    supervisor = take_supervisor() if supervisor is None else supervisor
+
+    def status() -> str:
+        served = sum(len(server.connections) for server in servers)
+        counted = f"{served} connection{'' if served == 1 else 's'}"
+        return f"closing: {counted} left" if ending.count else counted
 
     async def watch_endings() -> None:
         await ending.wait(1)
@@ -64,6 +77,7 @@ async def serve_until_signalled(
             return
         if any(server.connections for server in servers):
             tell("closing; a second signal ends the server at once")
+        nursery.start_soon(supervisor.stopping, status())
         for server in servers:
             nursery.start_soon(server.drain)
         await ending.wait(2)
@@ -76,7 +90,7 @@ async def serve_until_signalled(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
-        nursery.start_soon(_watch_hangups, ending, networks, tell)
+        nursery.start_soon(_watch_hangups, ending, networks, tell, supervisor)
         async with trio.open_nursery() as serving:
             for serve in serves:
                 server = await serving.start(serve_one, serve)
@@ -84,6 +98,11 @@ async def serve_until_signalled(
             for server in servers:
                 for address in server.addresses:
                     show(f"listening on {shown_address(address)}")
+            forget_inherited()
+            await supervisor.ready(status)
+            nursery.start_soon(supervisor.run)
+        # Also where the servers have ended by themselves.
+        await supervisor.stopping("closed")
         nursery.cancel_scope.cancel()
 
 
@@ -94,7 +113,10 @@ def shown_address(address: str) -> str:
 
 
 async def _watch_hangups(
-    ending: Ending, networks: Sequence[object], tell: Callable[[str], object]
+    ending: Ending,
+    networks: Sequence[object],
+    tell: Callable[[str], object],
+    supervisor: Supervisor,
 ) -> None:
     """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
@@ -105,7 +127,9 @@ async def _watch_hangups(
     while True:
         await ending.wait_hangup()
         # Reload all of them, not only the first that has something to reload.
+        await supervisor.reloading()
         reloaded = [_reload(network, tell) for network in networks]
+        await supervisor.reloaded()
         if any(reloaded):
             continue
         if not has_hung_up():
