@@ -261,3 +261,29 @@ def test_a_proxy_loses_nothing(data: bytes, at_a_time: int) -> None:
         return came
 
     assert trio.run(through_proxy, clock=MockClock(autojump_threshold=0)) == data
+
+
+@ALL
+@pytest.mark.parametrize("clients", [1, 5])
+async def test_it_is_the_same_on_sockets(handler: Any, clients: int) -> None:
+    """On Linux, plain functions answer there without waking a task, and sends are put off."""
+    sent = b"one\r\n\xff\n" * 300 + b"half"
+
+    async def talk() -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            for _ in range(3):
+                await stream.send_all(b"x\r\n")
+                assert await stream.receive_some() == b"x\r\n"
+            await stream.send_all(sent)
+            await stream.send_eof()
+            assert b"".join([data async for data in stream]) == sent
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            serve = partial(trionet.serve, decode=False)
+            server = await nursery.start(serve, handler, "127.0.0.1:0")
+            port = int(server.addresses[0].rpartition(":")[2])
+            async with trio.open_nursery() as talking:
+                for _ in range(clients):
+                    talking.start_soon(talk)
+            nursery.cancel_scope.cancel()

@@ -136,9 +136,18 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
             RuntimeError: this is not entered yet.
             TypeError, ValueError: as `trionet.Requests`.
         """
+        return Requests(self.lines, **options)
+
+    @property
+    def lines(self) -> LineStream:
+        """The connection that stands now, for a client that needs no other if it is lost.
+
+        Raises:
+            RuntimeError: this is not entered yet.
+        """
         if self._lines is None:
             raise RuntimeError("enter the connection first: `async with trionet.connect`")
-        return Requests(self._lines, **options)
+        return self._lines
 
     async def __aenter__(self) -> Self:
         if self._lines is not None:
