@@ -75,6 +75,7 @@ async def respond(
             answered = await cast(Callable[[object], Awaitable[str | None]], answer)(line)
             return b"" if answered is None else connection.encode_lines((answered,))
         assert timeout is not None
+        connection.note_passed("request")
         return connection.encoded(RequestTimedOut(timeout))
 
     if concurrent == 1:
