@@ -31,6 +31,7 @@ from trionet.checks import check_choice, check_flag, check_limits, check_seconds
 from trionet.connection.accepting import Accepting
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
+from trionet.connection.connection_log import ConnectionLog
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.handshake import has_handshake
@@ -93,6 +94,7 @@ class Server:
         on_event: Callable[[ServerEvent], object] | None,
         opening: Opening | None = None,
         encode_web_notice: EncodeNotice | None = None,
+        log_connections: bool = True,
     ) -> None:
         check_handler(handler, caller="Server")
         _check_listeners(listeners)
@@ -103,6 +105,7 @@ class Server:
         check_callback("encode_web_notice", encode_web_notice)
         check_flag("refuse_http", refuse_http)
         check_flag("identifies", identifies)
+        check_flag("log_connections", log_connections)
         check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
         if opening is not None:
@@ -124,6 +127,7 @@ class Server:
         faults = FaultLog(logger)
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
+        self._log = ConnectionLog() if log_connections else None
         self._ids = itertools.count(1)
         self._faults = faults
         self._deadlines = Deadlines(faults)
@@ -222,7 +226,9 @@ class Server:
             )
             if self._cut_off:
                 named = ", ".join(self._cut_off[:_NAMED])
-                logger.warning("drain: cut off %d connections: %s", len(self._cut_off), named)
+                cut_off = len(self._cut_off)
+                tell = "drain: cut off %d connections: %s"
+                logger.warning(tell, cut_off, named, extra={"event": "cut-off"})
         if self._handlers is not None:
             self._handlers.cancel_scope.cancel()
         await self._ended.wait()
@@ -279,6 +285,8 @@ class Server:
             self._totals.opened += 1
         elif kind is Refused:
             self._totals.refused += 1
+        if self._log is not None:
+            self._log.report(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -373,6 +381,8 @@ class Server:
             opening=self._opening,
             server=self,
         )
+        if self._log is not None:
+            connection.lines.on_first_input = self._log.of_first_input(connection)
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run
         # at the next checkpoint.

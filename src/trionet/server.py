@@ -56,6 +56,7 @@ async def serve(
     opening: Opening | None = None,
     lifespan: Lifespan | None = None,
     encode_web_notice: EncodeNotice | None = None,
+    log_connections: bool = True,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -107,6 +108,10 @@ async def serve(
             server, and is raised here.
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
             service speaks another format with them; default ``None``: as with all others.
+        log_connections: whether to log each connection, with level INFO, to the logger
+            ``trionet.connections``: ``opened`` when its first byte comes, ``login``, ``refused``,
+            ``closed``. A connection from which no byte comes is not logged. `serve` itself sets no
+            logging up; without any, Python shows nothing below WARNING. `trionet.run` does.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -139,6 +144,7 @@ async def serve(
         opening=opening,
         lifespan=lifespan,
         encode_web_notice=encode_web_notice,
+        log_connections=log_connections,
         backlog=backlog,
         network=network,
     )
@@ -161,6 +167,7 @@ async def serve(
             on_event=on_event,
             opening=opening,
             encode_web_notice=encode_web_notice,
+            log_connections=log_connections,
         )
         async with nullcontext() if lifespan is None else lifespan(server) as server.state:
             await server.run(task_status)
@@ -184,6 +191,7 @@ def check_call(
     opening: object = None,
     lifespan: object = None,
     encode_web_notice: object = None,
+    log_connections: object = True,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -210,6 +218,7 @@ def check_call(
     check_flag("identifies", identifies)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("encode_web_notice", encode_web_notice)
+    check_flag("log_connections", log_connections)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("lifespan", lifespan)
     if opening is not None:

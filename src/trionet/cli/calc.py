@@ -16,9 +16,7 @@ from trionet.cli.user_interface import UserInterface, open_user_interface, rows_
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
-from trionet.program.log import stamped
 from trionet.text.farewells import LEAVE, may_mean_to_leave
-from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 
 HELP = """\
@@ -46,8 +44,6 @@ async def serve(
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network)
-    # A name may contain spaces, and a line anything.
-    log = rows_printer(runtime.err, 2)
     await serve_until_signalled(
         partial(
             calc.serve,
@@ -57,7 +53,6 @@ async def serve(
             backlog=backlog,
             once=once,
             precision=precision,
-            on_event=lambda event: log(stamped(safe_text(str(event)))),
             show=None if quiet else rows_printer(runtime.out, 1),
         ),
         runtime,

@@ -20,7 +20,18 @@ from trionet.cli.addresses import (
     check_addresses,
     takes_network_options,
 )
-from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Name,
+    Quiet,
+    check_name,
+    log_options,
+    number_parser,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
@@ -46,6 +57,8 @@ def calc_serve(
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -74,7 +87,8 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-        )
+        ),
+        log=log_options(log_format, log_level),
     )
 
 

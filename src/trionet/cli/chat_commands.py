@@ -40,7 +40,18 @@ from trionet.cli.addresses import (
     web_address,
     web_settings,
 )
-from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Name,
+    Quiet,
+    check_name,
+    log_options,
+    number_parser,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
@@ -119,6 +130,8 @@ def chat_serve(
     ] = DEFAULT_GRACE / 1000,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     web: Web = None,
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
@@ -165,7 +178,8 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
-        )
+        ),
+        log=log_options(log_format, log_level),
     )
 
 

@@ -7,7 +7,7 @@ in a script.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,7 +18,14 @@ from trionet.cli.addresses import (
     takes_network_options,
 )
 from trionet.cli.ending import USAGE_ERROR
-from trionet.cli.options import Quiet, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Quiet,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22224"
@@ -41,6 +48,8 @@ def run_target(
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -64,18 +73,23 @@ def run_target(
     where = addresses or (found.addresses if isinstance(found, Service) else [ADDRESS])
     check_addresses(where)
     settings = network.settings(where if addresses or not isinstance(found, Service) else [])
+    logs: dict[str, Any] = {
+        name: value
+        for name, value in (("log_format", log_format.value), ("log_level", log_level.value))
+        if _is_given(context, name)
+    }
     given = {
         field.name: getattr(limits, field.name)
         for field in fields(Limits)
-        if (source := context.get_parameter_source(field.name)) and source.name != "DEFAULT"
+        if _is_given(context, field.name)
     }
     try:
         service = found if isinstance(found, Service) else Service(found, where)
         changes: dict[str, object] = {"addresses": where}
         if given:
             changes["limits"] = replace(service.limits, **given)
-        if quiet and service.options.get("on_event") is None:
-            changes["on_event"] = _ignore
+        if quiet:
+            changes["log_connections"] = False
         if backlog is not None:
             changes["backlog"] = backlog
         if any(value is not None for value in settings.values()):
@@ -83,11 +97,12 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service)
+    run(service, **logs)
 
 
-def _ignore(_event: object) -> None:
-    """Log no connections."""
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _end_with(problem: str) -> NoReturn:

@@ -21,7 +21,8 @@ from trionet.nurseries import first_error
 from trionet.program import serving
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import logging_to, lost_output, stamped, tell_lost_output
+from trionet.program.log import log_lost_output, logging_to, lost_output
+from trionet.program.log_format import LogOptions
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.text.safe import safe_text
 
@@ -127,18 +128,18 @@ class Runtime:
     err: Console
     signals: Signals = field(default_factory=Signals)
 
-    def log(self, event: object) -> None:
-        """Print a line of a server's log, which begins with the time."""
-        self.err.print(stamped(safe_text(str(event))))
 
-
-def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
+def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:
     """Run a command and exit with its status.
 
     A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does output of a
     client that cannot be written. That nobody reads the output any more is not an error.
 
     After a server, signals are ignored: call this last.
+
+    Args:
+        command: gets the outputs and signals.
+        log: how it logs to standard error; default: problems alone, as text.
 
     Raises:
         Ended: signals have ended the command.
@@ -149,7 +150,7 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     # A supervisor may signal a server that has just ended by itself. That is no failure.
     with signals_taken_by(signals.take, *_SIGNALS, is_last=lambda: signals.is_server):
         try:
-            status = trio.run(_supervise, command, signals)
+            status = trio.run(_supervise, command, signals, log)
         finally:
             end = signals.end()
     if end is not None:
@@ -157,16 +158,18 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     raise typer.Exit(status)
 
 
-async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: Signals) -> int:
+async def _supervise(
+    command: Callable[[Runtime], Awaitable[object]], signals: Signals, log: LogOptions | None
+) -> int:
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:
             if signals.is_server:
-                tell_lost_output(runtime.log, error)
+                log_lost_output(error)
 
         async with open_console(1, on_failure=output_failed) as out:
             runtime = Runtime(out, err, signals)
-            with logging_to(err):
+            with logging_to(err, log, show=_rows_of(err)):
                 error = await _error_of(partial(command, runtime))
         if signals.is_server:
             has_failed = error is not None
@@ -178,6 +181,15 @@ async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: S
             has_failed = True
     # By now it is known whether everything could be written to standard error.
     return FAILED if has_failed or (err.failure is not None and not signals.is_server) else DONE
+
+
+def _rows_of(err: Console) -> Callable[[str], object]:
+    """Return what prints a line of the log: a name may contain spaces, and a line anything."""
+    if not os.isatty(2):
+        return err.print
+    from trionet.cli.user_interface import rows_printer
+
+    return rows_printer(err, 2)
 
 
 async def _error_of(command: Callable[[], Awaitable[object]]) -> str | None:
@@ -311,6 +323,4 @@ async def serve_until_signalled(
         runtime.out.print(line)
         on_announced(line)
 
-    await serving.serve_until_signalled(
-        [serve], ending, show=show, tell=runtime.log, networks=[network]
-    )
+    await serving.serve_until_signalled([serve], ending, show=show, networks=[network])

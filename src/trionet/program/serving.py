@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,8 +15,9 @@ import trio
 from trionet.errors import TrionetError, system_reason
 from trionet.program.signals import Ending
 from trionet.server import Server
-from trionet.text.safe import safe_text
 from trionet.transport.addresses import WebAddress, parse_address
+
+logger = logging.getLogger("trionet.program")
 
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
@@ -32,7 +34,6 @@ async def serve_until_signalled(
     ending: Ending,
     *,
     show: Callable[[str], object],
-    tell: Callable[[str], object],
     networks: Sequence[object] = (),
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
@@ -43,7 +44,6 @@ async def serve_until_signalled(
         serves: each passes a `trionet.Server` to its ``task_status``. They are started in turn.
         ending: counts the signals; see `trionet.program.signals`.
         show: called with each line ``listening on ADDRESS``.
-        tell: called with each line for the log.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
 
@@ -59,11 +59,11 @@ async def serve_until_signalled(
         if len(servers) < len(serves):
             ending.is_early = True
             name = signal.Signals(ending.number).name
-            tell(f"closing: {name} came before the server could listen")
+            _log("closing", f"closing: {name} came before the server could listen")
             nursery.cancel_scope.cancel()
             return
         if any(server.connections for server in servers):
-            tell("closing; a second signal ends the server at once")
+            _log("closing", "closing; a second signal ends the server at once")
         for server in servers:
             nursery.start_soon(server.drain)
         await ending.wait(2)
@@ -76,7 +76,7 @@ async def serve_until_signalled(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
-        nursery.start_soon(_watch_hangups, ending, networks, tell)
+        nursery.start_soon(_watch_hangups, ending, networks)
         async with trio.open_nursery() as serving:
             for serve in serves:
                 server = await serving.start(serve_one, serve)
@@ -84,6 +84,7 @@ async def serve_until_signalled(
             for server in servers:
                 for address in server.addresses:
                     show(f"listening on {shown_address(address)}")
+                    _log("listening", shown_address(address))
         nursery.cancel_scope.cancel()
 
 
@@ -93,9 +94,11 @@ def shown_address(address: str) -> str:
     return where.url if isinstance(where, WebAddress) else address
 
 
-async def _watch_hangups(
-    ending: Ending, networks: Sequence[object], tell: Callable[[str], object]
-) -> None:
+def _log(event: str, reason: str, level: int = logging.INFO) -> None:
+    logger.log(level, "%s", reason, extra={"event": event})
+
+
+async def _watch_hangups(ending: Ending, networks: Sequence[object]) -> None:
     """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
@@ -105,23 +108,23 @@ async def _watch_hangups(
     while True:
         await ending.wait_hangup()
         # Reload all of them, not only the first that has something to reload.
-        reloaded = [_reload(network, tell) for network in networks]
+        reloaded = [_reload(network) for network in networks]
         if any(reloaded):
             continue
         if not has_hung_up():
-            tell("SIGHUP: nothing to reload, going on")
+            _log("reload", "SIGHUP: nothing to reload, going on")
             # The terminal may close only after its shell has told its children.
             with trio.move_on_after(_HANGUP_SECONDS if terminals else 0):
                 # There is no event to wait for: the loop reports only that input can be read.
                 while not has_hung_up():  # noqa: ASYNC110
                     await trio.sleep(_LOOK_SECONDS)
         if has_hung_up():
-            tell("the terminal has hung up: closing")
+            _log("closing", "the terminal has hung up: closing")
             ending.take(signal.SIGTERM)
             return
 
 
-def _reload(network: object, tell: Callable[[str], object]) -> bool:
+def _reload(network: object) -> bool:
     """Reload a network's certificates, and return whether it has any."""
     reload: Callable[[], bool] | None = getattr(network, "reload", None)
     if reload is None:
@@ -131,7 +134,8 @@ def _reload(network: object, tell: Callable[[str], object]) -> bool:
             return False
     except (TrionetError, OSError, ValueError) as error:
         reason = system_reason(error) if isinstance(error, OSError) else str(error)
-        tell(safe_text(f"error: cannot reload the certificate, the old one stays: {reason}"))
+        told = f"cannot reload the certificate, the old one stays: {reason}"
+        _log("reload", told, logging.ERROR)
     else:
-        tell("the certificate was reloaded")
+        _log("reload", "the certificate was reloaded")
     return True
