@@ -18,8 +18,8 @@ import time
 from itertools import accumulate
 from pathlib import Path
 
-from trionet.chat.events import RoomEvent, Said
 from trionet.chat.history.store import Store
+from trionet.chat.state.events import RoomEvent, Said
 
 MESSAGES = 10_000_000
 WORDS = 50_000

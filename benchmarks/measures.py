@@ -154,3 +154,13 @@ HISTORY_WRITER = Measure(
     "history.writer", "history file: written with index", "messages/s", more_is_better=True
 )
 HISTORY_RING = Measure("history.ring", "history in memory", "µs CPU/message")
+STEADY_P99 = Measure(
+    "history.steady.p99", "100 members, 10,000 messages/s: until the last has one, p99", "ms"
+)
+STEADY_CORE = Measure("history.steady.core", "100 members, 10,000 messages/s: server", "cores")
+STEADY_P99_RATIO = Measure(
+    "history.steady.p99.ratio", "the same p99 with a history file", "of that in memory"
+)
+STEADY_CORE_MORE = Measure(
+    "history.steady.core.more", "what the server takes more with a history file", "cores"
+)

@@ -144,6 +144,8 @@ def _start() -> Iterator[Target]:
 def _history() -> Iterator[Target]:
     yield Target(key=measures.HISTORY_WRITER.key, bound=20_000, at_least=True)
     yield Target(key=measures.HISTORY_PAGE.key, bound=5, at_least=False)
+    yield Target(key=measures.STEADY_P99_RATIO.key, bound=1.25, at_least=False)
+    yield Target(key=measures.STEADY_CORE_MORE.key, bound=0.25, at_least=False)
     for measure in (measures.HISTORY_COMMON, measures.HISTORY_RARE, measures.HISTORY_LACKING):
         yield Target(key=measure.key, bound=100, at_least=False)
 

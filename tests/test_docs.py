@@ -20,8 +20,8 @@ from typer.main import get_command
 from benchmarks.__main__ import PARTS
 from trionet import abc, calc, chat
 from trionet.calc.grammar import NAMES
-from trionet.chat import client_connection
-from trionet.chat.client_queue import EventQueue
+from trionet.chat.client import connection as client_connection
+from trionet.chat.client.queue import EventQueue
 from trionet.cli.calc import HELP
 from trionet.cli.main import app
 from trionet.testing import MemoryNetwork

@@ -69,7 +69,9 @@ def test_a_lazy_package_exports_what_its_stub_lists(package: str) -> None:
 
 
 def test_the_chats_own_wire_format_is_found_without_importing_its_module() -> None:
-    assert "trionet.chat.plain" in modules_after("import trionet.chat; trionet.chat.plain.encode")
+    assert "trionet.chat.formats.plain" in modules_after(
+        "import trionet.chat; trionet.chat.plain.encode"
+    )
 
 
 def test_a_missing_name_is_an_attribute_error() -> None:

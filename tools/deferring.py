@@ -19,7 +19,7 @@ from trionet.connection.deferred import FORCED_BY
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TESTS = ("tests/conformance", "tests/chat/test_model.py", "tests/connection")
+TESTS = ("tests/conformance", "tests/chat/session/test_model.py", "tests/connection")
 
 # Tests of the suite itself: a part of it has no test for some sentences.
 NOT_IN_A_PART = "--deselect=tests/conformance/test_completeness.py"

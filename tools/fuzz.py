@@ -34,10 +34,11 @@ from trionet.calc import (
     parse,
 )
 from trionet.calc import Session as CalcSession
-from trionet.chat import Event, Misunderstood, NameRefused, Session, Switchboard, parse_name, plain
-from trionet.chat.answers import Mistaken
-from trionet.chat.events import Acted, Said
-from trionet.chat.requests import Act, Say
+from trionet.chat import Event, Misunderstood, NameRefused, Session, Switchboard, parse_name
+from trionet.chat.formats import plain
+from trionet.chat.formats.answers import Mistaken
+from trionet.chat.formats.requests import Act, Say
+from trionet.chat.state.events import Acted, Said
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT
 from trionet.text.safe import REPLACEMENT, WHITE_SPACE
 

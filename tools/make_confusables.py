@@ -1,4 +1,4 @@
-"""Write src/trionet/chat/confusables.py from Unicode's confusables.txt.
+"""Write src/trionet/chat/names/confusables.py from Unicode's confusables.txt.
 
     python tools/make_confusables.py confusables.txt
 

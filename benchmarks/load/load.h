@@ -80,6 +80,7 @@ void unstall(void);
 void drain(const char *command);
 void drink(const char *command);
 void talk(const char *command);
+void steady(const char *command);
 void ping(const char *command);
 void calc(const char *command);
 

@@ -7,6 +7,7 @@
 
        join n= group= limit=             n more members; at most `group` of them without a welcome
        talk talkers= flight= size= warmup= seconds= patience=
+       steady talkers= rate= size= warmup= seconds=    so many messages in each second
        ping count= warmup= size= limit=  one message at a time, each by another member
        stall n=                          members that join and never read
        unstall                           these members leave
@@ -15,7 +16,8 @@
        calc n= depth= warmup= seconds= cases=FILE
 
    __main__.py does the same where there is no compiler, but for json and web; tests check that both
-   answer the same. With json and web only join, talk and ping can be asked for.
+   answer the same. `steady` is here alone. With json and web only join, talk, steady and ping can
+   be asked for.
 
    A message is in flight from when it is handed to its talker's socket until the last member that
    reads has it. `talk` keeps `flight` messages in flight, whatever the server does, and deals them
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
         sscanf(command, "%31s", name);
         if (!strcmp(name, "join")) join(command);
         else if (!strcmp(name, "talk")) talk(command);
+        else if (!strcmp(name, "steady")) steady(command);
         else if (!strcmp(name, "ping")) ping(command);
         else if (!strcmp(name, "stall")) stall(command);
         else if (!strcmp(name, "unstall")) unstall();

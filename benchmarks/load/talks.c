@@ -1,4 +1,4 @@
-/* Commands: many messages in flight, and one at a time. */
+/* Commands: many messages in flight, so many in a second, and one at a time. */
 #include "load.h"
 
 #include <stdio.h>
@@ -76,6 +76,58 @@ static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+void steady(const char *command)
+{
+    int talkers = number_of(command, "talkers");
+    double rate = number_of(command, "rate");
+    double warmup = number_of(command, "warmup"), seconds = number_of(command, "seconds");
+    int size = number_of(command, "size"), all = rate * (warmup + seconds);
+    if (talkers > n_clients)
+        fail("there are %d members", n_clients);
+    fill(size);
+    double *due = calloc(all, sizeof *due), *took = calloc(all, sizeof *took);
+    long long sent = 0, done = 0, measured = 0;
+    for (int i = 0; i < n_clients; i++)
+        clients[i]->began = clients[i]->owed + clients[i]->said;
+    struct client *slowest = clients[0];
+    struct times first = {0};
+    double start = now(), heard_at = start;
+    while (done < all) {
+        double time = now();
+        if (!first.wall && time >= start + warmup)
+            first = times_now();
+        for (; sent < all && start + sent / rate <= time; sent++) {
+            struct client *c = clients[sent % talkers * n_clients / talkers];
+            /* From when it should have been said: a stalled server must not stop the clock. */
+            due[sent] = start + sent / rate;
+            say(c);
+            push(c);
+        }
+        loop_once(sent < all ? start + (sent + 1) / rate : now() + PATIENCE);
+        if (progress(slowest) > done) {
+            for (int i = 0; i < n_clients; i++)
+                if (progress(clients[i]) < progress(slowest))
+                    slowest = clients[i];
+            heard_at = time = now();
+            for (; done < progress(slowest); done++)
+                if (due[done] >= start + warmup)
+                    took[measured++] = time - due[done];
+        }
+        if (now() > heard_at + PATIENCE)
+            fail("%lld messages have not come", sent - done);
+    }
+    struct times last = times_now();
+    for (int i = 0; i < n_clients; i++)
+        clients[i]->owed = clients[i]->heard;
+    qsort(took, measured, sizeof *took, compare);
+    printf("{\"messages\": %lld, \"p50\": %.6f, \"p99\": %.6f, \"max\": %.6f, ", measured,
+           took[measured / 2], took[measured * 99 / 100], took[measured - 1]);
+    print_times(first, last);
+    printf("}\n");
+    free(due);
+    free(took);
 }
 
 void ping(const char *command)

@@ -1,4 +1,4 @@
-"""The chat's history by itself, without a server: how fast it is written and read."""
+"""The chat's history: how fast it is written and read, and what a file costs a busy room."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import trio
 from benchmarks import measures
 from benchmarks.make_history import COMMON, LACKS_COMMON, RARE, make
 from benchmarks.parts.start import SELF
+from benchmarks.peers.table import steady_chat
 from benchmarks.results import Measure
 from benchmarks.run import Run, tell
-from trionet.chat.events import RoomEvent, Said
 from trionet.chat.history.file_history import open_history
 from trionet.chat.history.kept import Query
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.ring import Ring
+from trionet.chat.state.events import RoomEvent, Said
 
 ALL = (
     measures.HISTORY_WRITER,
@@ -34,6 +35,18 @@ _PAGE = 50
 
 # Messages that come together.
 _TOGETHER = 20
+
+# A busy room, for the cost of a file.
+_MEMBERS = 100
+_TALKERS = 20
+_RATE = 10_000
+_SIZE = 32
+_STEADY = (
+    measures.STEADY_P99,
+    measures.STEADY_CORE,
+    measures.STEADY_P99_RATIO,
+    measures.STEADY_CORE_MORE,
+)
 
 
 def measure(run: Run) -> None:
@@ -53,6 +66,32 @@ def measure(run: Run) -> None:
             trial.take(measures.HISTORY_RING, round_, _ring(run.plan.written))
             for measure_, seconds in _read(file, run.plan.history // 20 * round_ // 20):
                 trial.take(measure_, round_, 1000 * seconds)
+            _steady(run, round_, Path(folder, f"steady{round_}"))
+
+
+def _steady(run: Run, round_: int, file: Path) -> None:
+    """Have a room say as much in each second with and without a file, in turn."""
+    figures: list[tuple[float, float]] = []
+    for peer in (steady_chat(), steady_chat(file)):
+        with run.attempt("history: a busy room", peer, *_STEADY) as trial:
+            with run.started(peer) as (_, load):
+                load.ask("join", n=_MEMBERS, group=_MEMBERS, limit=run.plan.join_limit)
+                answer = load.ask(
+                    "steady",
+                    talkers=_TALKERS,
+                    rate=_RATE,
+                    size=_SIZE,
+                    warmup=run.plan.warmup,
+                    seconds=run.plan.seconds,
+                )
+            core = answer["server_cpu"] / answer["seconds"]
+            figures.append((answer["p99"], core))
+            trial.take(measures.STEADY_P99, round_, 1000 * answer["p99"], **answer)
+            trial.take(measures.STEADY_CORE, round_, core)
+            if len(figures) == 2:
+                (memory, least), (with_file, most) = figures
+                trial.take(measures.STEADY_P99_RATIO, round_, with_file / memory)
+                trial.take(measures.STEADY_CORE_MORE, round_, most - least)
 
 
 async def _written(file: Path, messages: int) -> float:

@@ -104,6 +104,23 @@ CALC = (
     Peer(name="handler", label="trionet, async function", command=_python("calc_handler")),
 )
 
+# The chat with its history in memory, and in a file.
+IN_MEMORY, IN_FILE = "memory", "file"
+
+
+def steady_chat(file: Path | None = None) -> Peer:
+    """Return the chat with a history file, or with its history in memory."""
+    options = ("--history", str(file)) if file else ()
+    return Peer(
+        name=IN_FILE if file else IN_MEMORY,
+        label="history in a file" if file else "history in memory",
+        command=_trionet(
+            *("chat", "serve", ANY_PORT, "--quiet", "--forever", *options),
+            *("--rate", "0", "--max-clients", "0", "--max-per-address", "0"),
+        ),
+    )
+
+
 # The chat, spoken with in three ways. The WebSocket is the last, so that it can be compared.
 JSON_LINES, PLAIN_LINES = "json", "plain"
 _CHAT_WEB = _trionet(

@@ -37,12 +37,9 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
                 return sorted(homes)
             if name in homes:
                 home = homes[name]
-                # A module of the package is its own home.
-                value = (
-                    import_module(f"{package}.{name}")
-                    if home == package
-                    else getattr(import_module(home), name)
-                )
+                found = import_module(home)
+                # A module is not an attribute of its package until something has imported it.
+                value = getattr(found, name, None) or import_module(f"{home}.{name}")
                 setattr(module, name, value)
                 return value
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
@@ -58,8 +55,8 @@ def attach(package: str) -> "tuple[Callable[[str], object], Callable[[], list[st
 def read_stub(package: str) -> dict[str, str]:
     """Return the module of each public name of a package, from its stub.
 
-    Each line ``from MODULE import NAME as NAME`` in the stub makes a name public. Where MODULE is
-    the package itself, NAME is one of its modules.
+    Each line ``from MODULE import NAME as NAME`` in the stub makes a name public. NAME can be a
+    module itself; then MODULE is its package.
     """
     import ast
     import sys

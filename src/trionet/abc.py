@@ -437,9 +437,9 @@ class Rounds(Protocol):
 class Missing(Protocol):
     """What a slow peer has missed and not been told, for a format that tells more than a count.
 
-    `trionet.chat.json_missing.Missing` implements it for JSON lines, and `TellsMissed` uses it. The
-    outbox makes one when it drops the first line, and forgets it once the peer has the beginning of
-    the notice. It must be bounded in bytes, whatever is dropped.
+    `trionet.chat.formats.json_missing.Missing` implements it for JSON lines, and `TellsMissed` uses
+    it. The outbox makes one when it drops the first line, and forgets it once the peer has the
+    beginning of the notice. It must be bounded in bytes, whatever is dropped.
     """
 
     def add(self, lines: bytes, /) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trionet.chat.events import Acted, Joined, Left, Removed, RoomEvent, Said, TopicSet
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.store import Store
 from trionet.chat.history.upkeep import Selection, back_up, select
+from trionet.chat.state.events import Acted, Joined, Left, Removed, RoomEvent, Said, TopicSet
 from trionet.cli.history_file import parse_since
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import typer
 
 from trionet import calc, chat
 from trionet.abc import Listener
-from trionet.chat import names, skeleton
+from trionet.chat.names import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli import running

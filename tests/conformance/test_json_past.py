@@ -12,7 +12,7 @@ import pytest
 import json_schema
 from json_peer import JSONPeer
 from service import Room, Starter
-from trionet.chat import answers, json_lines
+from trionet.chat.formats import answers, json_lines
 
 Event = dict[str, Any]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, get_args
 
-from trionet.chat import answers, events
+from trionet.chat.formats import answers
+from trionet.chat.state import events
 
 
 def told() -> set[Any]:

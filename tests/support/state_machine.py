@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from trionet.chat import events as ev
-from trionet.chat import operations as op
-from trionet.chat.events import StateEvent
-from trionet.chat.names import parse_name
-from trionet.chat.room_names import parse_room, unique
-from trionet.chat.state import State
+from trionet.chat.names.names import parse_name
+from trionet.chat.names.room_names import parse_room, unique
+from trionet.chat.state import events as ev
+from trionet.chat.state import operations as op
+from trionet.chat.state.events import StateEvent
+from trionet.chat.state.state import State
 
 
 class Machine:

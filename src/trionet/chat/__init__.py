@@ -2,16 +2,16 @@
 
 Where things are, in the order in which a line passes:
 
-- `plain` and `json_lines` are wire formats: they turn lines into `requests`, and `events` and
-  `answers` into lines. `wire_format` says what another one has to provide.
-- `session` is one peer's way through the chat.
-- `operations` are what it asks for that others can observe; `log` has their order.
-- `state` knows all names, rooms and numbers, and changes by operations alone.
-- `switchboard` sends what comes of them to the members, and `server` puts all this behind
-  connections. `console` is the operator's view, `client` the other end in plain
-  lines. `program_client` is the other end for programs: `client_connection` keeps it connected, and
-  what it knows is in `client_state`.
-- `names` and `room_names` decide what can be called what, and `skeleton` what looks alike.
+- `server` listens, and `serving` puts sessions behind connections.
+- `formats` turn lines into requests, and events and answers into lines.
+- `session` is one peer's way through the chat. It appends operations to the log, and the
+  switchboard sends what comes of them to the members.
+- `state` knows all names, rooms and numbers, and changes by operations alone. `names` decide what
+  can be called what.
+- `history` keeps what was said.
+
+The other end: `client` is for programs; `window` is what people see in a terminal, `page` in a
+browser, and `person` what both kinds of terminal share.
 """
 
 from trionet._lazy import attach

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from trionet.chat.json_requests import UNREADABLE
-from trionet.chat.operations import RequestId
+from trionet.chat.formats.json_requests import UNREADABLE
+from trionet.chat.state.operations import RequestId
 
 
 class ChatEvent(Struct, frozen=True, tag_field="type", omit_defaults=True, gc=False):

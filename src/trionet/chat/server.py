@@ -12,20 +12,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
-from time import time_ns
+from time import monotonic, time_ns
 
 import trio
 
 from trionet.abc import Network
-from trionet.chat import json_lines
-from trionet.chat.answers import Event
-from trionet.chat.console import Console, encode_everything, encode_notices
-from trionet.chat.door import Door
-from trionet.chat.formats import is_json
-from trionet.chat.handling import Chat, is_held
-from trionet.chat.held_places import HeldPlaces
-from trionet.chat.kept_history import keep_history
-from trionet.chat.last_words import LastWords
+from trionet.chat.formats import json_lines
+from trionet.chat.formats.answers import Event
+from trionet.chat.formats.formats import is_json
+from trionet.chat.formats.wire_format import WireFormat, check_format
 from trionet.chat.limits import (
     DEFAULT_GRACE,
     DEFAULT_ROOMS,
@@ -35,12 +30,18 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
-from trionet.chat.operations import Evict
-from trionet.chat.passwords import Password, check_password
-from trionet.chat.state import State
-from trionet.chat.switchboard import Switchboard
-from trionet.chat.timer import Timer
-from trionet.chat.wire_format import WireFormat, check_format
+from trionet.chat.serving.console import Console, encode_everything, encode_notices
+from trionet.chat.serving.door import Door
+from trionet.chat.serving.handling import Chat, is_held
+from trionet.chat.serving.held_places import HeldPlaces
+from trionet.chat.serving.kept_history import keep_history
+from trionet.chat.serving.last_words import LastWords
+from trionet.chat.serving.steady_clock import SteadyClock
+from trionet.chat.serving.timer import Timer
+from trionet.chat.session.passwords import Password, check_password
+from trionet.chat.session.switchboard import Switchboard
+from trionet.chat.state.operations import Evict
+from trionet.chat.state.state import State
 from trionet.checks import check_flag, shown
 from trionet.connection.opening import Opening
 from trionet.connection.when_slow import WhenSlow
@@ -152,7 +153,8 @@ async def serve(
         most = limits.max_line * json_lines.TIMES_LONGER
         opening = Opening(begins=b"{", max_line=most, is_met=is_json)
     finished = trio.Event()
-    timer = Timer(_milliseconds)
+    clock = SteadyClock(_milliseconds, monotonic)
+    timer = Timer(clock)
     if show is not None:
         encode = encode_everything if show_messages else encode_notices
         hub.add(Console(show), encode, topics=None)
@@ -167,7 +169,7 @@ async def serve(
             board = Switchboard(
                 hub,
                 state=state,
-                clock=_milliseconds,
+                clock=clock,
                 on_empty=lambda: None if forever else finished.set(),
                 on_deadline=timer.look_again,
                 draw_token=partial(token_hex, _TOKEN_BYTES),

@@ -12,9 +12,9 @@ import trio
 
 from trionet import chat
 from trionet.abc import Network
-from trionet.chat.client import as_text, why_closed_before_login
+from trionet.chat.client.plain_client import as_text, why_closed_before_login
+from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
-from trionet.chat.plain import is_quit
 from trionet.cli.addresses import ListenSettings
 from trionet.cli.browser import OpensPage
 from trionet.cli.password import ask_password, given_password, read_password

@@ -66,8 +66,8 @@ def _page(password_file: Path | None) -> Mapping[str, WebFile]:
 
 
 def _parse_room(text: str) -> str:
-    from trionet.chat.names import NameRefused
-    from trionet.chat.room_names import parse_room
+    from trionet.chat.names.names import NameRefused
+    from trionet.chat.names.room_names import parse_room
 
     try:
         return parse_room(text.removeprefix("#")).key

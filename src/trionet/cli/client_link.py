@@ -15,10 +15,10 @@ import trio
 from msgspec import Struct
 
 from trionet.abc import Network
+from trionet.chat.client.client import Client
 from trionet.chat.client_events import Welcome
 from trionet.chat.person import calls
 from trionet.chat.person.commands import ERROR
-from trionet.chat.program_client import Client
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM
 

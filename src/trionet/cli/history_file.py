@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from trionet.chat import json_events, plain
-from trionet.chat.events import Removed, RoomEvent
+from trionet.chat.formats import json_events, plain
 from trionet.chat.history import upkeep
 from trionet.chat.history.upkeep import Selection
-from trionet.chat.room_names import LOBBY
+from trionet.chat.names.room_names import LOBBY
+from trionet.chat.state.events import Removed, RoomEvent
 from trionet.cli.ending import DONE, FAILED
 from trionet.errors import TrionetError, system_reason
 from trionet.program.descriptors import write_all

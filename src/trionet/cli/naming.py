@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trionet.chat.plain import is_quit
+from trionet.chat.formats.plain import is_quit
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface, open_user_interface
 from trionet.errors import BadLine

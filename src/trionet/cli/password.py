@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from trionet.chat.admission import NOT_HERE
-from trionet.chat.passwords import check_password
+from trionet.chat.session.admission import NOT_HERE
+from trionet.chat.session.passwords import check_password
 from trionet.errors import TrionetError, system_reason
 from trionet.lines import MAX_LINE
 from trionet.program.console import Console

@@ -34,6 +34,7 @@ class PeerDeadlines:
         "_checks",
         "_identifies",
         "_limits",
+        "_postponed",
         "lines",
         "name",
         "opened_at",
@@ -50,6 +51,8 @@ class PeerDeadlines:
         self._identifies = identifies
         self._checks = 0
         self._check_again_at = -math.inf
+        # Seconds for which the service itself let the peer's login wait.
+        self._postponed = 0.0
         self.name: str | None = None
         self.opened_at = trio.current_time()
 
@@ -63,7 +66,17 @@ class PeerDeadlines:
         is_over = self.name is not None or (self.lines.lines_in and not self._identifies)
         if is_over or not self._limits.login_timeout:
             return math.inf
-        return self.opened_at + self._limits.login_timeout
+        return self.opened_at + self._limits.login_timeout + self._postponed
+
+    def postpone_login(self, seconds: float) -> None:
+        """Let the login deadline pass later, because the service makes the peer wait.
+
+        Never a checkpoint.
+
+        Args:
+            seconds: how much later. Bound them: until it has logged in, a peer holds a place.
+        """
+        self._postponed += seconds
 
     def next_deadline(self) -> float:
         """Return when `check_deadlines` may have something to do, on the Trio clock.

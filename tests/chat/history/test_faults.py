@@ -17,7 +17,6 @@ import pytest
 import trio
 import trio.testing
 
-from trionet.chat.events import Removed, RoomEvent, Said
 from trionet.chat.history import file_history, opening, upkeep, writing
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
@@ -25,6 +24,7 @@ from trionet.chat.history.kept import Query
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
+from trionet.chat.state.events import Removed, RoomEvent, Said
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_a_process_ends_although_its_disk_hangs(file: Path) -> None:
     program = """
 import sys, threading, time, trio
 from pathlib import Path
-from trionet.chat.events import Said
+from trionet.chat.state.events import Said
 from trionet.chat.history.file_history import open_history
 from trionet.chat.history.store import Store
 Store.write = lambda *_: time.sleep(1000)
@@ -414,7 +414,7 @@ trio.run(main)
 WRITES = """
 import sys, trio
 from pathlib import Path
-from trionet.chat.events import Said
+from trionet.chat.state.events import Said
 from trionet.chat.history.file_history import open_history
 async def main():
     async with open_history(Path(sys.argv[1])) as history:

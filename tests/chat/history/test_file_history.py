@@ -6,11 +6,20 @@ from pathlib import Path
 import pytest
 import trio
 
-from trionet.chat.events import Acted, Joined, Left, Removed, Renamed, RoomEvent, Said, TopicSet
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.kept import Found, History, Page, Query
-from trionet.chat.operations import KeptRoom
-from trionet.chat.room_names import LOBBY_NAME, parse_room
+from trionet.chat.names.room_names import LOBBY_NAME, parse_room
+from trionet.chat.state.events import (
+    Acted,
+    Joined,
+    Left,
+    Removed,
+    Renamed,
+    RoomEvent,
+    Said,
+    TopicSet,
+)
+from trionet.chat.state.operations import KeptRoom
 
 
 @pytest.fixture

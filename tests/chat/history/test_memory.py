@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from trionet.chat.events import Acted, Joined, Removed, RoomEvent, Said
 from trionet.chat.history import memory, runs
 from trionet.chat.history.kept import Found, History, Page, Query
 from trionet.chat.history.memory import MemoryHistory
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
+from trionet.chat.state.events import Acted, Joined, Removed, RoomEvent, Said
 
 
 def said(number: int, *texts: str, room: str = "lobby", time: int = 0, name: str = "Ann") -> Said:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from trionet.chat.events import Said
 from trionet.chat.history import opening, schema, upkeep
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.opening import open_for_reading
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
+from trionet.chat.state.events import Said
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.chat.events import (
+from trionet.chat.history import runs
+from trionet.chat.history.ring import Ring, cost
+from trionet.chat.state.events import (
     Acted,
     Joined,
     Left,
@@ -18,8 +20,6 @@ from trionet.chat.events import (
     Said,
     TopicSet,
 )
-from trionet.chat.history import runs
-from trionet.chat.history.ring import Ring, cost
 
 
 def said(number: int, *texts: str, room: str = "lobby", time: int | None = None) -> Said:

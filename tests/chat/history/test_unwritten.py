@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from trionet.chat.events import Removed, RoomEvent, Said
 from trionet.chat.history import unwritten
 from trionet.chat.history.ring import cost
 from trionet.chat.history.unwritten import Unwritten
+from trionet.chat.state.events import Removed, RoomEvent, Said
 
 
 def said(number: int, *texts: str, room: str = "lobby") -> Said:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trionet.chat.events import Acted, Left, Said
 from trionet.chat.history.words import Wanted, fold, words
+from trionet.chat.state.events import Acted, Left, Said
 
 # SQLite takes a text to its first NUL, and cannot encode halves of surrogate pairs.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)

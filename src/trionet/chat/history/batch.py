@@ -15,11 +15,11 @@ from functools import cache
 
 from msgspec import convert
 
-from trionet.chat.events import Removed, RoomEvent, TopicSet
 from trionet.chat.history import opening
 from trionet.chat.history.rows import ACTED, SAID, in_parts, index_text, values
 from trionet.chat.history.runs import last_number
-from trionet.chat.room_names import parse_room
+from trionet.chat.names.room_names import parse_room
+from trionet.chat.state.events import Removed, RoomEvent, TopicSet
 from trionet.errors import TrionetError
 
 # How many rows one statement has: as many of the first size as there are, and so on.

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import trio
 
-from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history import runs
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
@@ -27,7 +26,8 @@ from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
 from trionet.chat.history.words import Wanted
 from trionet.chat.history.writing import Writer
-from trionet.chat.operations import Restore
+from trionet.chat.state.events import Removed, RoomEvent
+from trionet.chat.state.operations import Restore
 
 T = TypeVar("T")
 

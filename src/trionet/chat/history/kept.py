@@ -7,8 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from trionet.chat.events import Acted, RoomEvent, Said
-from trionet.chat.operations import RequestId
+from trionet.chat.state.events import Acted, RoomEvent, Said
+from trionet.chat.state.operations import RequestId
 
 # What one answer holds unless told otherwise, in bytes as `runs.size` counts them: a line to a
 # client has at most 64 KiB.

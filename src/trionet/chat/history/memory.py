@@ -7,11 +7,11 @@ from heapq import heappush, heappushpop
 
 import trio
 
-from trionet.chat.events import RoomEvent
 from trionet.chat.history import runs
 from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
+from trionet.chat.state.events import RoomEvent
 
 # How much is looked at until other tasks may run, in bytes as `runs.size` counts them. Measured:
 # 2 ms for 550 short texts at 3 µs each, 4 ms for 31 texts of 4,096 bytes that are not ASCII.

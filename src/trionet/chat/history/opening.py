@@ -24,8 +24,9 @@ from msgspec import Meta, Struct, convert
 from trionet.chat.history import schema
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import COLUMNS
-from trionet.chat.operations import KeptRoom, Restore, UniqueName
-from trionet.chat.room_names import LOBBY
+from trionet.chat.names.room_names import LOBBY
+from trionet.chat.names.unique_name import UniqueName
+from trionet.chat.state.operations import KeptRoom, Restore
 from trionet.errors import system_reason
 
 # How long SQLite waits for a lock of another program, in seconds.

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening, runs
 from trionet.chat.history.kept import Page, Query
 from trionet.chat.history.rows import (
@@ -26,6 +25,7 @@ from trionet.chat.history.rows import (
     index_query,
 )
 from trionet.chat.history.words import Wanted
+from trionet.chat.state.events import RoomEvent
 
 # How many rows one question reads while it looks for texts without the index.
 _SCANNED = 2_000

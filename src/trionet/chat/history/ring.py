@@ -12,8 +12,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
-from trionet.chat.events import Acted, Removed, Renamed, RoomEvent, Said, TopicSet
 from trionet.chat.history.runs import count, cut, last_number
+from trionet.chat.state.events import Acted, Removed, Renamed, RoomEvent, Said, TopicSet
 
 MAX_EVENTS = 1_000
 MAX_ROOM_BYTES = 1 << 20

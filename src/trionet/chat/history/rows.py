@@ -22,7 +22,8 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from trionet.chat.events import (
+from trionet.chat.history.words import Wanted, fold, words
+from trionet.chat.state.events import (
     Acted,
     Joined,
     Left,
@@ -32,8 +33,7 @@ from trionet.chat.events import (
     Said,
     TopicSet,
 )
-from trionet.chat.history.words import Wanted, fold, words
-from trionet.chat.operations import RequestId
+from trionet.chat.state.operations import RequestId
 
 SAID, ACTED, JOINED, LEFT, RENAMED, TOPIC, REMOVED = range(7)
 

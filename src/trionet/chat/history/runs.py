@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from trionet.chat.events import Acted, RoomEvent, Said, TopicSet
 from trionet.chat.history.kept import Found, Page
+from trionet.chat.state.events import Acted, RoomEvent, Said, TopicSet
 
 # What an event takes in a line besides its texts and names, in bytes, rounded up.
 _FRAME = 160

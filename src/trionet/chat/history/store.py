@@ -15,10 +15,10 @@ from pathlib import Path
 
 from msgspec import convert
 
-from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening
 from trionet.chat.history.batch import Batch, index, unindex
 from trionet.chat.history.file_lock import FileLock
+from trionet.chat.state.events import RoomEvent
 
 # The rooms whose numbers in the file are in memory. (Each takes some 200 bytes.)
 _ROOMS_KNOWN = 10_000

@@ -7,8 +7,8 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
 from itertools import islice
 
-from trionet.chat.events import Removed, RoomEvent
 from trionet.chat.history.runs import count, cut, last_number
+from trionet.chat.state.events import Removed, RoomEvent
 
 # So much waits for a disk that is full or does not answer. Beyond it, the oldest are a gap.
 MAX_UNWRITTEN = 64 << 20

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from trionet.chat.events import RoomEvent
 from trionet.chat.history import opening
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import (
@@ -23,6 +22,7 @@ from trionet.chat.history.rows import (
     index_query,
 )
 from trionet.chat.history.words import Wanted, fold
+from trionet.chat.state.events import RoomEvent
 
 # How many rows are read at a time.
 _ROWS = 2_000

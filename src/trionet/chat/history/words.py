@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from trionet.chat.events import Acted, RoomEvent, Said
 from trionet.chat.history.runs import cut, text_of
 from trionet.chat.history.word_tables import FOLDED, WORD_CHARACTERS, WORD_MARKS
+from trionet.chat.state.events import Acted, RoomEvent, Said
 
 # Han, Kana, Thai, Lao, Khmer and Myanmar, with their extensions. The marks among them (Thai vowels)
 # are no characters of words.

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from trionet.chat.names import NameRefused
+from trionet.chat.formats.reading_commands import nearest
+from trionet.chat.formats.requests import Misunderstood
+from trionet.chat.formats.texts import repeated, safe_texts
+from trionet.chat.names.names import NameRefused
+from trionet.chat.names.room_names import parse_room
 from trionet.chat.person import calls
 from trionet.chat.person.ignored import Ignored
-from trionet.chat.reading_commands import nearest
-from trionet.chat.requests import Misunderstood
-from trionet.chat.room_names import parse_room
-from trionet.chat.texts import repeated, safe_texts
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.text.safe import safe_text
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trionet.chat.ignoring import MAX_IGNORED
-from trionet.chat.names import NameRefused, parse_name
+from trionet.chat.names.names import NameRefused, parse_name
+from trionet.chat.session.ignoring import MAX_IGNORED
 
 
 class Ignored:

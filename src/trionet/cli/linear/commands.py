@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trionet.chat.formats.plain import HISTORY, MAX_HISTORY
 from trionet.chat.person import calls
 from trionet.chat.person.commands import COMMON, ERROR, QUIT, Command, Commands
-from trionet.chat.plain import HISTORY, MAX_HISTORY
 
 if TYPE_CHECKING:
     from trionet.cli.linear.model import Linear

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trionet.chat.answers import MAX_WELCOME_NAMES
+from trionet.chat.formats.answers import MAX_WELCOME_NAMES
 from trionet.chat.person.times import UtcOffset, clock_text, date_text, day_of, parse_time
 from trionet.chat.person.wording import notice_text, safe_lines, shown_name
 from trionet.text.safe import safe_text

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from trionet.chat.formats.requests import Misunderstood
+from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
 from trionet.chat.person.commands import ERROR, say
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
 from trionet.chat.person.wording import mention_pattern, safe_lines
-from trionet.chat.requests import Misunderstood
-from trionet.chat.texts import safe_texts
 from trionet.cli.linear import lines
 from trionet.cli.linear.commands import COMMANDS
 from trionet.cli.linear.hearing import hear

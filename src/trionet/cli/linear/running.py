@@ -9,7 +9,7 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
-from trionet.chat.local_time import utc_offset
+from trionet.chat.formats.local_time import utc_offset
 from trionet.chat.person import calls
 from trionet.cli.client_link import ClientLink
 from trionet.cli.linear.model import Linear

@@ -7,7 +7,7 @@ import signal
 
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
-from trionet.chat.local_time import utc_offset
+from trionet.chat.formats.local_time import utc_offset
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink
 from trionet.cli.naming import ask_name

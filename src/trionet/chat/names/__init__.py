@@ -1,0 +1,1 @@
+"""What members and rooms can be called, and which names look alike. Pure."""

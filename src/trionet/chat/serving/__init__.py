@@ -1,0 +1,1 @@
+"""Sessions behind connections: their tasks, the clock, the console and the end of a drain."""

@@ -1,0 +1,138 @@
+"""One connection of the chat: hand its lines to a session, and carry out the session's errands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from trionet.chat.formats.answers import Event
+from trionet.chat.serving.door import Door
+from trionet.chat.serving.held_places import HeldPlaces
+from trionet.chat.serving.last_words import LastWords
+from trionet.chat.session.admission import Admission
+from trionet.chat.session.pacing import TURNS, Pacer
+from trionet.chat.session.passwords import Password
+from trionet.chat.session.session import Session
+from trionet.chat.session.switchboard import Switchboard
+from trionet.connection.connection import Connection
+from trionet.connection.peer import host_of_peer, is_private
+from trionet.fanout.hub import Hub
+from trionet.lines import Line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chat:
+    """What all connections of one chat share.
+
+    Args:
+        hub: delivers what happens.
+        board: the chat itself.
+        door: which format a peer speaks.
+        last_words: waits, in a drain, until all has been said.
+        places: which held member leaves where there are too many.
+        ipv6_prefix: see `trionet.Limits`.
+        password: what whoever logs in must know; default ``None``: nothing.
+        turns: how many members may be told the past at a time; default 64.
+    """
+
+    hub: Hub[Event]
+    board: Switchboard
+    door: Door
+    last_words: LastWords
+    places: HeldPlaces
+    ipv6_prefix: int
+    password: Password | None = None
+    turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
+
+    async def handle(self, connection: Connection) -> None:
+        """Serve one connection until its session or its input ends."""
+        hub, board = self.hub, self.board
+        session = Session(
+            board,
+            connection.outbox,
+            self.door.wire,
+            connection.lines.charge,
+            encode_notice=self.door.encode_notice,
+            on_taken_over=connection.lines.stop,
+        )
+        self.door.receive(session, connection)
+        host = host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix)
+        if self.password is not None:
+            session.admission = Admission(
+                self.password, host, is_private=is_private(connection.stream)
+            )
+        self.places.connected(host)
+        is_first = True
+        try:
+            with self.last_words:
+                while not session.ended and (batch := await connection.lines.receive_batch()):
+                    if is_first:
+                        is_first = False
+                        self.door.enter(session, connection, batch[0])
+                    while batch and not session.ended:
+                        await self._take_all(batch, session, connection)
+                        # Go on with what was received while the log has room. A batch of the hub
+                        # for each part of 100 lines took twice the time where one member says
+                        # 1,000.
+                        is_over = session.ended or hub.must_wait
+                        batch = [] if is_over else connection.lines.take_held()
+            if not session.ended:
+                await self.last_words.wait()
+        finally:
+            self.places.disconnected(host)
+            member = session.member
+            session.end()
+            if member is not None and is_held(board, member):
+                self.places.held(member, host)
+        # Lines that the peer should still get are in the log, before its departure.
+        await hub.wait_delivered()
+
+    async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
+        """Hand lines to a session, and wait for room in the log as often as need be."""
+        hub, history = self.hub, self.board.history
+        taken = 0
+        while taken < len(lines) and not session.ended:
+            # A login does not wait: there is one for each connection, and a thousand who come at
+            # once would know of each other half as soon.
+            if session.name is not None:
+                if history is not None:
+                    await history.wait()
+                if hub.must_wait:
+                    await hub.wait_room(len(lines) - taken)
+                    # A hundred who find room at a time are too much for a disk that is behind.
+                    if history is not None:
+                        await history.wait()
+            taken += session.receive_batch(lines[taken:] if taken else lines)
+            self._identify(session, connection)
+            if session.errand is not None:
+                pacer = Pacer(
+                    hub,
+                    connection.outbox,
+                    self.turns,
+                    partial(_has_ended, connection),
+                    connection.postpone_login,
+                )
+                await session.run_errand(pacer)
+                # A login may have been what it was for.
+                self._identify(session, connection)
+
+    def _identify(self, session: Session, connection: Connection) -> None:
+        if session.name is None or connection.name == session.name:
+            return
+        if connection.name is None and session.member is not None:
+            # Whoever has come back is no longer held, and whoever is new may need a place.
+            self.places.released(session.member)
+            self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
+        connection.identify(session.name)
+
+
+def _has_ended(connection: Connection) -> bool:
+    return connection.lines.end is not None
+
+
+def is_held(board: Switchboard, member: int) -> bool:
+    """Tell whether a member is here without a connection."""
+    there = board.state.members.get(member)
+    return there is not None and not there.connections

@@ -1,0 +1,28 @@
+"""What the switchboard needs of a session."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trionet.chat.session.arrival import Arrival
+from trionet.chat.session.returning import Guest
+from trionet.chat.state import events
+
+
+class Local(Guest, Protocol):
+    """A session, as the switchboard sees it. `trionet.chat.Session` implements it."""
+
+    def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
+        """Note that the peer is a member now."""
+
+    def taken_over(self) -> None:
+        """Note that the peer is no longer a member: another connection has taken it over."""
+
+    def login_refused(self, refusal: events.LoginRefused) -> None:
+        """Tell the peer why it has not become a member."""
+
+    def named(self, name: str) -> None:
+        """Note the member's new name."""
+
+    def written_to(self, told: events.Told) -> None:
+        """Note who sent the member a private message, for `/reply`."""

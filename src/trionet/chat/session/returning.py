@@ -1,0 +1,297 @@
+"""What to tell a member who logs in with what it has seen: what came since, and then live events.
+
+Each room is told in this order: a `Missed` where there is a gap, the events since, an `Entered`
+with the room as it is now, and from then on what happens. Pages of the history are sent as fast as
+the peer reads. The last stretch, which is in memory, goes into the hub's log in one go with the
+subscription to the room. So nothing comes twice and nothing is lost in between.
+
+The member is not subscribed to a room before the room's turn: what happens there meanwhile is in
+the history by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from trionet.abc import Box
+from trionet.chat.formats.answers import Event, Missed, Own, Welcomed
+from trionet.chat.formats.json_missing import PRIVATE
+from trionet.chat.formats.wire_format import WireFormat
+from trionet.chat.history.kept import History
+from trionet.chat.history.runs import last_number
+from trionet.chat.session.arrival import Arrival, hash_of
+from trionet.chat.session.errands import Errand, Pace
+from trionet.chat.session.fan_out import FanOut
+from trionet.chat.session.room_views import RoomViews
+from trionet.chat.state import events
+from trionet.chat.state.events import RoomEvent
+from trionet.chat.state.state import State
+from trionet.errors import TrionetError
+
+# How many events of a room are replayed at most. They are the newest.
+MOST = 10_000
+
+# How much is read from the history and sent at a time.
+PAGE_EVENTS = 2_000
+PAGE_BYTES = 256 << 10
+
+# How long a member keeps its turn when a page is on its way to it, in seconds.
+_A_MOMENT = 0.1
+
+
+class Guest(Protocol):
+    """A session, as its welcome sees it. `trionet.chat.Session` implements it."""
+
+    box: Box
+    errand: Errand | None
+
+    @property
+    def wire(self) -> WireFormat:
+        """Its wire format."""
+
+    @property
+    def member(self) -> int | None:
+        """The number of its member; ``None``: it has none, or no longer."""
+
+    def answer(self, event: Event) -> None:
+        """Tell the peer something, at its cost."""
+
+
+class Board(Protocol):
+    """The switchboard, as a welcome sees it. `trionet.chat.Switchboard` implements it."""
+
+    hub: FanOut
+    state: State
+    views: RoomViews
+    history: History | None
+
+
+class Returning:
+    """One member's welcome.
+
+    Args:
+        board: the chat.
+        guest: the member's session.
+        login: the event of its login.
+        arrival: what it brought.
+        joined: the number of its joining, for each room that it has just joined.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        guest: Guest,
+        login: events.LoggedIn,
+        arrival: Arrival,
+        joined: Mapping[str, int],
+    ) -> None:
+        self._board = board
+        self._guest = guest
+        self._login = login
+        self._arrival = arrival
+        self._joined = joined
+        self._brought = hash_of(arrival.brought)
+        self._is_same_epoch = arrival.epoch == board.state.epoch
+
+    def welcome(self) -> None:
+        """Tell the member all that can be told at once; what is left is the session's errand."""
+        login, arrival, guest, board = self._login, self._arrival, self._guest, self._board
+        token = arrival.brought if login.resumed else arrival.token
+        # Most have seen nothing before, and then one entry of the hub's log is enough.
+        board.hub.add(guest.box, guest.wire.encode, topics=() if arrival.seen else login.rooms)
+        epoch = board.state.epoch
+        guest.answer(Welcomed(login.name, token, epoch, login.id, login.resumed))
+        if login.resumed and PRIVATE in arrival.seen:
+            self._tell_private(login.member, arrival.seen[PRIVATE])
+        if any(self._lacks(room) is not None for room in login.rooms):
+            guest.errand = self._tell_rooms
+            return
+        for room in login.rooms:
+            self._enter(room)
+
+    def _lacks(self, room: str) -> int | None:
+        """Return the number after which the member lacks events that we have; ``None``: none."""
+        after = self._arrival.seen.get(room)
+        if after is None or not self._is_same_epoch or self._board.history is None:
+            return None
+        return after if after < self._last(room) else None
+
+    def _last(self, room: str) -> int:
+        """Return the number of a room's last event, less the member's own joining."""
+        last = self._board.state.rooms[room].last
+        return last - 1 if self._joined.get(room) == last else last
+
+    def _tell_private(self, member: int, after: int) -> None:
+        state, guest = self._board.state, self._guest
+        # Of a member that does not hold any more, the state keeps nothing from now on.
+        given_up = [told for told in self._login.private if told.number > after]
+        kept, next_ = given_up or state.private_of(member, after), state.members[member].told + 1
+        first = kept[0].number if kept else next_
+        if first > after + 1:
+            guest.answer(Missed(PRIVATE, after, first))
+        for told in kept:
+            guest.answer(told)
+
+    def _enter(self, room: str, lines: bytes = b"") -> None:
+        """Tell the end of the past, then the room as it is now, and from here on what happens."""
+        hub, guest = self._board.hub, self._guest
+        after = self._arrival.seen.get(room)
+        if lines:
+            hub.tell_lines(guest.box, lines)
+        elif after is not None and not self._is_same_epoch:
+            guest.answer(Missed(room, after, self._board.state.rooms[room].last + 1))
+        elif after is not None and self._board.history is None and after < self._last(room):
+            guest.answer(Missed(room, after, self._last(room) + 1))
+        if self._arrival.seen:
+            hub.subscribe(guest.box, room)
+        guest.answer(self._board.views.entered(self._login.member, room, self._login.id))
+
+    async def _tell_rooms(self, pace: Pace) -> None:
+        """Tell each room in turn, no faster than the member reads."""
+        # What is sent past the hub must not overtake what is in its log.
+        await pace.settle()
+        for room in self._login.rooms:
+            after = self._lacks(room) if self._is_in(room) else None
+            if after is not None and self._board.history is not None:
+                if not await self._tell(room, after, self._board.history, pace):
+                    return
+            elif self._is_in(room):
+                self._enter(room)
+
+    def _is_in(self, room: str) -> bool:
+        """Tell whether the session still has the member, and the member is in the room."""
+        member = self._guest.member
+        return member is not None and room in self._board.state.members[member].rooms
+
+    async def _tell(self, room: str, after: int, history: History, pace: Pace) -> bool:
+        """Tell what came in a room after a number, and enter; return whether the peer is there."""
+        last = self._board.state.rooms[room].last
+        replay = _Replay(self._guest.wire, history, room, after, self._brought)
+        if last - after > MOST:
+            replay.skip_to(last - MOST)
+        is_over = False
+        while not is_over:
+            async with pace.turn():
+                if not self._is_in(room):
+                    return False
+                is_over = await self._tell_some(room, replay, last, history, pace)
+                # A peer that reads has it at once. One that does not keeps nobody else waiting.
+                await pace.settle(_A_MOMENT)
+            if not await pace.settle():
+                return False
+        return True
+
+    async def _tell_some(
+        self, room: str, replay: _Replay, last: int, history: History, pace: Pace
+    ) -> bool:
+        """Tell a page, or what is left of the past; return whether the member has entered."""
+        own, mark = self._joined.get(room), replay.mark()
+        recent = history.recent(room, replay.after)
+        is_behind = replay.after - last > MOST
+        if recent is None and is_behind:
+            # The room is faster than the member.
+            recent = []
+        if recent is not None:
+            lines = replay.encode(recent, own=own)
+            if len(lines) <= PAGE_BYTES or is_behind:
+                self._enter(room, lines + replay.end(self._last(room)))
+                return True
+            replay.go_back_to(mark)
+        happened: Sequence[RoomEvent] = ()
+        with suppress(TrionetError):
+            page = await pace.ask(
+                history.page,
+                room,
+                after=replay.after,
+                limit=PAGE_EVENTS,
+                most_bytes=PAGE_BYTES,
+            )
+            happened = page.events
+        if not self._is_in(room):
+            return True
+        if not happened:
+            # The rest is lost: forgotten, or on a disk that cannot be read.
+            self._enter(room, replay.end(self._last(room)))
+            return True
+        pace.put(replay.encode(happened, own=own))
+        return False
+
+
+class _Replay:
+    """Makes the lines that tell one room's past, without leaving a gap untold.
+
+    Args:
+        wire: the member's format.
+        history: where the past comes from.
+        room: the room.
+        after: the number after which the past is told.
+        brought: the SHA-256 of the token that the login brought. What was said with this token
+            shows the ids of its requests.
+
+    Attributes:
+        after: the number up to which everything is told.
+    """
+
+    def __init__(
+        self, wire: WireFormat, history: History, room: str, after: int, brought: bytes
+    ) -> None:
+        self.after = after
+        self._wire = wire
+        self._history = history
+        self._room = room
+        self._brought = brought
+        # Whether the next event follows what was told. Before that, numbers that were never given
+        # look like lost ones; between events of one history, only the history's gaps are lost.
+        self._follows = False
+        self._skipped_from: int | None = None
+
+    def skip_to(self, number: int) -> None:
+        """Leave out what was up to a number."""
+        self._skipped_from = self.after
+        self.after = number
+
+    def mark(self) -> tuple[int, bool, int | None]:
+        """Return how far it is told, for `go_back_to`."""
+        return self.after, self._follows, self._skipped_from
+
+    def go_back_to(self, mark: tuple[int, bool, int | None]) -> None:
+        """Take back what was encoded since: it was not sent."""
+        self.after, self._follows, self._skipped_from = mark
+
+    def encode(self, happened: Sequence[RoomEvent], *, own: int | None) -> bytes:
+        """Return the lines that tell some events, and the gaps between them.
+
+        Args:
+            happened: all available events after `after`, from the first one on.
+            own: the number of the member's own joining, which it is not told.
+        """
+        gaps = self._history.gaps(self._room, self.after)
+        pieces: list[bytes] = []
+        encode, brought = self._wire.encode, self._brought
+        for event in happened:
+            number = event.number
+            if not self._follows:
+                self._follows = True
+                pieces.append(self._missed(number))
+            while gaps and gaps[0][0] < number:
+                low, high = gaps.pop(0)
+                self.after = max(self.after, low)
+                pieces.append(self._missed(high))
+            if number != own or type(event) is not events.Joined:
+                is_own = brought and getattr(event, "author", b"") == brought
+                pieces.append(encode(Own(event) if is_own else event))
+            self.after = last_number(event)
+        return b"".join(pieces)
+
+    def end(self, last: int) -> bytes:
+        """Return the lines that tell that the rest, up to the last number, is missed."""
+        return self._missed(last + 1)
+
+    def _missed(self, before: int) -> bytes:
+        """Return the line that tells that all before a number is missed; empty: nothing is."""
+        after = self.after if self._skipped_from is None else self._skipped_from
+        self._skipped_from = None
+        self.after = max(self.after, before - 1)
+        return self._wire.encode(Missed(self._room, after, before)) if before > after + 1 else b""

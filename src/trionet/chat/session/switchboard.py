@@ -1,0 +1,350 @@
+"""Where the log, the state and the hub of one machine meet. Pure.
+
+Sessions append operations here. The events that follow go to the hub: to the topic of a room, or to
+one member alone. All of that happens in one stretch, without a checkpoint. So all members see one
+common sequence, and every count and every list of names agrees with its place in it.
+
+What belongs to a connection, such as whom it ignores (`ignoring.py`), is never in the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, get_args
+
+from trionet.abc import Box
+from trionet.chat.formats.answers import Closing, Done, EpochChanged, Mistaken, Own
+from trionet.chat.history.kept import History
+from trionet.chat.session.arrival import Arrival, hash_of
+from trionet.chat.session.fan_out import FanOut
+from trionet.chat.session.ignoring import Ignoring
+from trionet.chat.session.local import Local
+from trionet.chat.session.log import LocalLog
+from trionet.chat.session.returning import Returning
+from trionet.chat.session.room_views import RoomViews
+from trionet.chat.state import events
+from trionet.chat.state.events import RoomEvent
+from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
+from trionet.chat.state.state import State
+from trionet.checks import check_kind, shown
+from trionet.function_checks import check_callback
+
+# What a history keeps.
+_KEPT = frozenset(get_args(RoomEvent))
+
+
+class Switchboard:
+    """The chat on one machine.
+
+    Args:
+        hub: where everything that happens is published.
+        state: what there is to begin with; default: nothing.
+        clock: returns the time, in milliseconds since 1970, UTC.
+        on_empty: called when the last member has left.
+        on_deadline: called when `next_deadline` has changed.
+        draw_token: returns a new token for a member.
+        history: what keeps what happens in rooms; default ``None``: nothing does.
+
+    Attributes:
+        state: the state. Only entries of the log change it.
+        clock: the clock that it was given.
+        draw_token: what it was given.
+        history: what keeps what happens; ``None``: nothing does.
+        views: what members are told of rooms.
+        ignoring: who ignores whom. Sessions change it.
+        is_closing: whether the server is about to end; nobody can log in any more.
+    """
+
+    def __init__(
+        self,
+        hub: FanOut,
+        *,
+        state: State | None = None,
+        clock: Callable[[], int] = lambda: 0,
+        on_empty: Callable[[], object] = lambda: None,
+        on_deadline: Callable[[], object] = lambda: None,
+        draw_token: Callable[[], str] = lambda: "",
+        history: History | None = None,
+    ) -> None:
+        if not hasattr(hub, "publish"):
+            raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
+        if state is not None:
+            check_kind("state", state, State, hint="trionet.chat.State()")
+        check_callback("clock", clock, arguments=0, optional=False)
+        check_callback("on_empty", on_empty, arguments=0, optional=False)
+        check_callback("on_deadline", on_deadline, arguments=0, optional=False)
+        check_callback("draw_token", draw_token, arguments=0, optional=False)
+        if not (history is None or hasattr(history, "recent")):
+            raise TypeError(
+                f"history must keep events, as MemoryHistory() does, not {shown(history)}"
+            )
+        self.state = state or State()
+        self.is_closing = False
+        self.hub = hub
+        self.clock = clock
+        self.draw_token = draw_token
+        self.history = history
+        self.ignoring = Ignoring()
+        self.views = RoomViews(self.state)
+        self._log = LocalLog(self.state, clock, self._show)
+        self._on_empty = on_empty
+        self._on_deadline = on_deadline
+        self._deadline = self.state.next_deadline()
+        self._connections = 0
+        # The sessions that are logging in with what they bring, and those of members.
+        self._arriving: dict[ConnectionId, tuple[Local, Arrival]] = {}
+        # Whoever logs in joins its rooms first: the number of its joining in each.
+        self._joined_first: dict[str, int] = {}
+        self._local: dict[int, Local] = {}
+        # The last one, kept because whoever makes a mistake often repeats it.
+        self._mistaken = Mistaken("")
+        # Events that are for a room as they are do not stand here.
+        self._ways: dict[type, Callable[[Any], None]] = {
+            events.Said: self._said,
+            events.Acted: self._acted,
+            events.Joined: self._joined,
+            events.Left: self._left,
+            events.Renamed: self._renamed,
+            events.TopicSet: self._topic_set,
+            events.Removed: self._publish,
+            events.Told: self._told,
+            events.Repeated: self._repeated,
+            events.LoggedIn: self._logged_in,
+            events.TakenOver: self._taken_over,
+            events.Held: lambda _: None,  # nobody is told
+            events.EpochBegan: self._epoch_began,
+            events.LoggedOut: self._logged_out,
+            events.Named: self._named,
+            events.Stayed: self._stayed,
+            events.LoginRefused: self._login_refused,
+            events.OperationRefused: self._refused,
+        }
+
+    def __repr__(self) -> str:
+        state = "closing" if self.is_closing else "open"
+        return f"<trionet.chat.Switchboard: {state}, {len(self._local)} sessions, {self.state!r}>"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the log is so long that whoever has more to say should wait: `Hub.wait_room`."""
+        return self.hub.is_full
+
+    # -- what sessions do
+
+    def append(self, operation: Operation) -> None:
+        """Append an operation to the log. Never a checkpoint."""
+        self._log.append(operation)
+
+    def log_in(self, session: Local, arrival: Arrival) -> None:
+        """Ask for a session to become a member; it is told what comes of it."""
+        self._connections += 1
+        connection = LocalLog.ORIGIN, self._connections
+        self._arriving[connection] = session, arrival
+        token, brought = hash_of(arrival.token), hash_of(arrival.brought)
+        self.append(
+            LogIn(connection, arrival.name, arrival.rooms, arrival.id, token, arrival.hold, brought)
+        )
+
+    def log_out(
+        self, session: Local, member: int, reason: str, held_as: ConnectionId | None = None
+    ) -> None:
+        """Let a member go: it is sent nothing more. Everyone else is told, unless it is held.
+
+        A member that has left already does not leave again. While the server is closing nobody is
+        told, because everyone is leaving.
+
+        Args:
+            session: the member's session.
+            member: the member.
+            reason: why it goes.
+            held_as: the connection that has ended; the member is held if it has asked for that.
+                ``None``: it leaves in any case.
+        """
+        if self._local.get(member) is not session:
+            return
+        del self._local[member]
+        self.ignoring.forget_box(session.box)
+        self.hub.discard(session.box)
+        if held_as is None or self.is_closing:
+            self.append(LogOut(member, reason))
+        else:
+            self.append(Detach(member, held_as, reason))
+
+    def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
+        """Return an answer to a mistake; the same object as the last, if it is the same."""
+        mistaken = Mistaken(reason, code, id_)
+        if mistaken != self._mistaken:
+            self._mistaken = mistaken
+        return self._mistaken
+
+    # -- what the server does
+
+    def next_deadline(self) -> int | None:
+        """Return when `carry_out_what_is_due` has something to do, in milliseconds since 1970."""
+        return self._deadline
+
+    def carry_out_what_is_due(self) -> None:
+        """Append an entry without operations: only time has passed."""
+        self._log.append()
+
+    def close(self) -> None:
+        """Tell everyone, once, that the server is about to end, and let nobody in any more."""
+        if not self.is_closing:
+            self.is_closing = True
+            self.hub.publish(Closing())
+
+    # -- what came of the operations
+
+    def _show(self, happened: list[events.StateEvent]) -> None:
+        if self.history is not None:
+            kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+            if kept:
+                self.history.append(kept)
+        for event in happened:
+            self._ways[type(event)](event)
+        deadline = self.state.next_deadline()
+        if deadline != self._deadline:
+            self._deadline = deadline
+            self.views.rooms_changed()
+            self._on_deadline()
+
+    def _said(self, event: events.Said) -> None:
+        session = self._local.get(event.member)
+        own = None
+        if session is not None and (not session.wire.receipts or event.ids is not None):
+            own = session.box
+        self.hub.publish(
+            event,
+            topic=event.room,
+            exclude=own,
+            without=self.ignoring.deaf_to(event.member),
+            entries=len(event.texts),
+        )
+        if event.ids is not None and session is not None and session.wire.receipts:
+            self.hub.tell(session.box, Own(event))
+
+    def _acted(self, event: events.Acted) -> None:
+        self._publish(event, without=self.ignoring.deaf_to(event.member), hides_own=True)
+
+    def _publish(
+        self,
+        event: events.Acted | events.Left | events.Renamed | events.TopicSet | events.Removed,
+        *,
+        without: Collection[Box] = (),
+        hides_own: bool = False,
+    ) -> None:
+        """Send an event to its room, and the member who caused it its own copy.
+
+        Args:
+            event: the event.
+            without: who does not get it.
+            hides_own: whether a member whose format has no receipts does not get it either.
+        """
+        session = self._local.get(event.member)
+        own = None
+        has_receipt = session is not None and session.wire.receipts and event.id is not None
+        if session is not None and (has_receipt or (hides_own and not session.wire.receipts)):
+            own = session.box
+        self.hub.publish(event, topic=event.room, exclude=own, without=without)
+        if session is not None and has_receipt:
+            session.answer(Own(event))
+
+    def _topic_set(self, event: events.TopicSet) -> None:
+        self.views.rooms_changed()
+        self._publish(event)
+
+    def _joined(self, event: events.Joined) -> None:
+        self.views.joined(event.room)
+        # The others first: whoever comes gets no `Joined` of its own.
+        self.hub.publish(event, topic=event.room)
+        session = self._local.get(event.member)
+        if session is not None:
+            self.hub.subscribe(session.box, event.room)
+            session.answer(self.views.entered(event.member, event.room, event.id))
+        else:
+            self._joined_first[event.room] = event.number
+
+    def _left(self, event: events.Left) -> None:
+        self.views.left(event.room, event.name)
+        if self.is_closing:
+            return
+        self._publish(event, hides_own=True)
+        session = self._local.get(event.member)
+        if session is not None:
+            self.hub.unsubscribe(session.box, event.room)
+
+    def _renamed(self, event: events.Renamed) -> None:
+        self.views.renamed(event.room)
+        self._publish(event)
+
+    def _told(self, event: events.Told) -> None:
+        sender, receiver = self._local.get(event.member), self._local.get(event.receiver)
+        if sender is not None:
+            sender.answer(Own(event))
+        if receiver is None or receiver is sender:
+            return
+        if not self.ignoring.is_deaf(receiver.box, event.member):
+            receiver.written_to(event)
+            self.hub.tell(receiver.box, event)
+
+    def _repeated(self, event: events.Repeated) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            session.answer(Own(event.event))
+
+    def _logged_in(self, event: events.LoggedIn) -> None:
+        joined, self._joined_first = self._joined_first, {}
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is None:
+            return
+        session, arrival = arriving
+        self._local[event.member] = session
+        session.logged_in(event, arrival)
+        if session.wire.receipts:
+            Returning(self, session, event, arrival, joined).welcome()
+        else:
+            self.hub.add(session.box, session.wire.encode, topics=event.rooms)
+            for room in event.rooms:
+                session.answer(self.views.entered(event.member, room, event.id))
+
+    def _taken_over(self, event: events.TakenOver) -> None:
+        session = self._local.pop(event.member, None)
+        if session is not None:
+            session.answer(Closing("taken over"))
+            self.ignoring.forget_box(session.box)
+            self.hub.discard(session.box)
+            session.taken_over()
+
+    def _epoch_began(self, event: events.EpochBegan) -> None:
+        rooms = {name: room.last for name, room in self.state.rooms.items()}
+        self.hub.publish(EpochChanged(event.epoch, rooms))
+
+    def _logged_out(self, event: events.LoggedOut) -> None:
+        self.ignoring.forget_member(event.member)
+        if not self.state.members:
+            self._on_empty()
+
+    def _named(self, event: events.Named) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            session.named(event.name)
+            if not event.was_told:
+                session.answer(Done(event.name, event.id))
+
+    def _stayed(self, event: events.Stayed) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            session.answer(self.views.entered(event.member, event.room, event.id))
+
+    def _login_refused(self, event: events.LoginRefused) -> None:
+        arriving = self._arriving.pop(event.connection, None)
+        if arriving is not None:
+            arriving[0].login_refused(event)
+
+    def _refused(self, event: events.OperationRefused) -> None:
+        session = self._local.get(event.member)
+        if session is not None:
+            if event.room is not None:
+                session.answer(Mistaken(event.reason, event.code, event.id, event.room))
+            else:
+                session.answer(self.mistaken(event.reason, event.code, event.id))

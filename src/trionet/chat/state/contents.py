@@ -1,0 +1,134 @@
+"""What the chat's state consists of, what it can be asked, and how it becomes data. Pure.
+
+Each part with rules of its own has its own file: which rooms open and end (`rooms.py`), who the
+members are and what they are called (`members.py`), who is held and until when (`held.py`), what
+came of requests that may be sent again (`receipts.py`), and which private messages are kept
+(`private_messages.py`). `state.py` has what changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Self, TypeAlias
+
+import msgspec
+
+from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, GRACE, ROOMS
+from trionet.chat.names.room_names import LOBBY
+from trionet.chat.state.events import Told
+from trionet.chat.state.held import Held, HeldDump
+from trionet.chat.state.members import Member, Members, MembersDump
+from trionet.chat.state.private_messages import PrivateMessages
+from trionet.chat.state.receipts import Receipts, ReceiptsDump
+from trionet.chat.state.rooms import Room, Rooms, RoomsDump
+from trionet.kinds import check_kind
+
+# All of a state as data: time, epoch, last entries of the machines, and what its parts return.
+_Dump: TypeAlias = tuple[
+    int,
+    str,
+    dict[str, int],
+    MembersDump,
+    RoomsDump,
+    HeldDump,
+    ReceiptsDump,
+    list[tuple[int, int, bytes]],
+]
+
+
+class Contents:
+    """All that a state holds. Arguments and attributes are those of `trionet.chat.State`."""
+
+    def __init__(
+        self, *, max_rooms: int = DEFAULT_ROOMS, grace: int = DEFAULT_GRACE, epoch: str = ""
+    ) -> None:
+        ROOMS.check("max_rooms", max_rooms)
+        GRACE.check("grace", grace)
+        check_kind("epoch", epoch, str, hint='such as "a1b2"')
+        self.time = 0
+        self.epoch = epoch
+        # The number of the last entry of each machine.
+        self._origins: dict[str, int] = {}
+        self._consist_of(Members(), Rooms(max_rooms), Held(grace), Receipts(), PrivateMessages())
+
+    def _consist_of(
+        self,
+        members: Members,
+        rooms: Rooms,
+        held: Held,
+        receipts: Receipts,
+        private: PrivateMessages,
+    ) -> None:
+        self._members, self.members = members, members.by_number
+        self._rooms, self.rooms = rooms, rooms.by_name
+        self._held, self._receipts, self._private = held, receipts, private
+        self.max_rooms = rooms.most
+
+    def next_deadline(self) -> int | None:
+        """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
+
+        An entry with that time carries it out, even one without operations.
+        """
+        topic = self._rooms.next_deadline()
+        if not self._held.until:
+            return topic
+        grace = self._held.next_deadline()
+        return grace if topic is None or grace is None else min(topic, grace)
+
+    def find_member(self, key: str) -> Member | None:
+        """Return the member whose name has this key."""
+        return self._members.by_key.get(key)
+
+    def held_longest(self) -> int | None:
+        """Return the member that is held longest, for `operations.Evict`; ``None``: nobody is."""
+        return self._held.longest()
+
+    def private_of(self, member: int, after: int = 0) -> list[Told]:
+        """Return what is kept of a member's private sequence after a number, the oldest first.
+
+        Messages are kept only for members with `hold`: for each at most the last 100.
+        """
+        return self._private.of(member, after)
+
+    def names_in(self, room: str, most: int | None = None) -> tuple[str, ...]:
+        """Return the names of a room's members in the order of joining, at most `most` of them."""
+        members = self.rooms[room].members.values()
+        return tuple([member.name.shown for member in islice(members, most)])
+
+    def listed_rooms(self) -> Iterator[Room]:
+        """Yield the rooms as lists show them: the lobby, then by size, then by name."""
+        rooms = sorted(self.rooms.values(), key=lambda room: (-len(room.members), room.name.shown))
+        yield self.rooms[LOBBY]
+        yield from (room for room in rooms if room.name.key != LOBBY)
+
+    def dump(self) -> bytes:
+        """Return the whole state as bytes; equal states have equal bytes."""
+        members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
+        receipts, private = self._receipts.dump(), self._private.dump()
+        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, receipts, private
+        return _encoder.encode(dump)
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Make a state of what `dump` returned.
+
+        Raises:
+            msgspec.MsgspecError: these are not the bytes of a state.
+        """
+        time, epoch, origins, members_, rooms, held, receipts, private = _decoder.decode(data)
+        state = cls(epoch=epoch)
+        state.time, state._origins = time, origins
+        members = Members.load(members_)
+        state._consist_of(
+            members,
+            Rooms.load(rooms, members.by_number),
+            Held.load(held),
+            Receipts.load(receipts),
+            PrivateMessages.load(private),
+        )
+        return state
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[_Dump] = msgspec.msgpack.Decoder(_Dump)
