@@ -74,10 +74,8 @@ async def test_after_sighup_the_server_reloads_and_goes_on(
                 await trio.lowlevel.checkpoint()
             assert shown == ["listening on 127.0.0.1:7"]
             listening, reload = caplog.records
-            assert (listening.__dict__["event"], listening.getMessage()) == (
-                "listening",
-                "127.0.0.1:7",
-            )
+            assert listening.__dict__["event"] == "listening"
+            assert listening.getMessage() == "listening on 127.0.0.1:7"
             assert (reload.__dict__["event"], reload.getMessage()) == ("reload", told)
             assert reload.levelno == (logging.ERROR if "cannot" in told else logging.INFO)
             assert not nursery.cancel_scope.cancel_called

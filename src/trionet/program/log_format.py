@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -57,21 +57,11 @@ class LogOptions:
 _MOST_CHARACTERS = 4096
 _MOST_LINES = 200
 
-# What stands in the text format where a record is about no connection.
-_NOBODY = "-"
-
-Format: TypeAlias = Callable[[logging.LogRecord], str]
-
-
-def format_of(name: LogFormat) -> Format:
-    """Return the function that turns records into lines without a final newline."""
-    return as_json if name == "json" else as_text
-
 
 def time_of(created: float) -> str:
     """Return a time, in seconds since 1970, in UTC: ISO 8601, to the millisecond."""
-    second, millisecond = divmod(int(created * 1000), 1000)
-    return f"{_second_as_text(second)}.{millisecond:03d}Z"
+    second = int(created)
+    return f"{_second_as_text(second)}.{int((created - second) * 1000):03d}Z"
 
 
 # A thousand who join at once are two thousand lines within a second. Formatting the whole time for
@@ -87,38 +77,90 @@ def as_text(record: logging.LogRecord) -> str:
     The first five have no spaces in them, and the rest of the line is the reason.
     """
     own = record.__dict__
-    begin = f"{time_of(record.created)} {level_of(record)}"
-    event = own.get("event") or _event_of(record)
-    peer = own.get("peer")
-    where = f"{own.get('connection', _NOBODY)} {_word(peer) if peer else _NOBODY}"
-    reason = _reason_of(record)
-    if type(record.msg) is Closed:
-        reason = f"{reason} ({record.msg.traffic})"
-    line = f"{begin} {event} {where} {reason}" if reason else f"{begin} {event} {where}"
-    line = _shown(line)
+    level, peer = level_of(record), own.get("peer")
+    connection = own.get("connection")
+    line = text_of_event(
+        record.created,
+        own.get("event") or _event_of(record),
+        connection,
+        peer,
+        own["reason"] if "reason" in own else _message_of(record),
+        None,
+        record.msg,
+        level,
+    )
     if not (record.exc_info or record.exc_text or record.stack_info):
         return line
-    begin = _shown(f"{begin} traceback {where}")
+    begin = text_of_event(record.created, "traceback", connection, peer, None, None, None, level)
     return "\n".join([line, *(f"{begin} {told}" for told in _traceback_of(record))])
+
+
+def text_of_event(
+    created: float,
+    name: str,
+    connection: int | None,
+    peer: str | None,
+    reason: str | None,
+    _fields: Mapping[str, object] | None,
+    subject: object,
+    level: str = "info",
+) -> str:
+    """Return the line of one event."""
+    second = int(created)
+    if peer and " " in peer:
+        # The path of a Unix socket.
+        peer = peer.replace(" ", r"\x20")
+    line = (
+        f"{_second_as_text(second)}.{int((created - second) * 1000):03d}Z {level} {name} "
+        f"{'-' if connection is None else connection} {peer or '-'}"
+    )
+    if reason:
+        line = f"{line} {reason}"
+    if type(subject) is Closed:
+        line = f"{line} ({subject.traffic})"
+    if len(line) > _MOST_CHARACTERS or not line.isascii() or not line.isprintable():
+        line = _shown(line)
+    return line
 
 
 def as_json(record: logging.LogRecord) -> str:
     """Return a JSON object in ASCII. Its traceback, if there is one, is in ``exception``."""
     own = record.__dict__
-    reason = _reason_of(record)
-    told = {
-        "time": time_of(record.created),
-        "level": level_of(record),
-        "event": own.get("event") or _event_of(record),
-        "connection": own.get("connection"),
-        "peer": own.get("peer"),
+    fields = dict(own.get("fields") or {})
+    if record.exc_info or record.exc_text or record.stack_info:
+        fields["exception"] = "\n".join(_traceback_of(record))
+    return json_of_event(
+        record.created,
+        own.get("event") or _event_of(record),
+        own.get("connection"),
+        own.get("peer"),
+        own["reason"] if "reason" in own else _message_of(record),
+        fields,
+        level=level_of(record),
+    )
+
+
+def json_of_event(
+    created: float,
+    name: str,
+    connection: int | None,
+    peer: str | None,
+    reason: str | None,
+    fields: Mapping[str, object] | None,
+    _subject: object = None,
+    level: str = "info",
+) -> str:
+    """Return the JSON object of one event."""
+    told: dict[str, object] = {
+        "time": time_of(created),
+        "level": level,
+        "event": name,
+        "connection": connection,
+        "peer": peer,
         "reason": None if reason is None else _cut(reason),
     }
-    fields = own.get("fields")
     if fields:
         told.update(fields)
-    if record.exc_info or record.exc_text or record.stack_info:
-        told["exception"] = "\n".join(_traceback_of(record))
     return _encode(told)
 
 
@@ -129,22 +171,20 @@ _encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
 def level_of(record: logging.LogRecord) -> str:
     """Return a record's level as the option ``--log-level`` names it."""
     number = record.levelno
+    if number == logging.INFO:
+        return "info"
     if number >= logging.ERROR:
         return "error"
     if number >= logging.WARNING:
         return "warning"
-    return "info" if number >= logging.INFO else "debug"
+    return "info" if number > logging.INFO else "debug"
 
 
 def _event_of(record: logging.LogRecord) -> str:
     return "failed" if record.levelno >= logging.ERROR else "note"
 
 
-def _reason_of(record: logging.LogRecord) -> str | None:
-    own = record.__dict__
-    if "reason" in own:
-        reason: str | None = own["reason"]
-        return reason
+def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
@@ -165,11 +205,6 @@ def _traceback_of(record: logging.LogRecord) -> list[str]:
         left_out = f"… {len(lines) - 2 * half} more lines …"
         lines = [*lines[:half], left_out, *lines[-half:]]
     return [_shown(line) for line in lines]
-
-
-def _word(text: str) -> str:
-    """Return a text without spaces: the path of a Unix socket may have some."""
-    return text.replace(" ", r"\x20") if " " in text else text
 
 
 def _cut(text: str) -> str:

@@ -192,9 +192,7 @@ async def _serve(service: Service, *, is_quiet: bool, task_status: trio.TaskStat
     await service.serve(**options, task_status=task_status)
 
 
-def _log_options(
-    log_format: LogFormat | None, log_level: LogLevel | None
-) -> LogOptions | None:
+def _log_options(log_format: LogFormat | None, log_level: LogLevel | None) -> LogOptions | None:
     """Return how to log; ``None``: nothing was said."""
     if log_format is not None and log_format not in FORMATS:
         raise ValueError(f"log_format must be 'text' or 'json', not {shown(log_format)}")

@@ -83,8 +83,10 @@ async def serve_until_signalled(
                 servers.append(server)
             for server in servers:
                 for address in server.addresses:
-                    show(f"listening on {shown_address(address)}")
-                    _log("listening", shown_address(address))
+                    where = shown_address(address)
+                    show(f"listening on {where}")
+                    own = {"event": "listening", "reason": where}
+                    logger.info("listening on %s", where, extra=own)
         nursery.cancel_scope.cancel()
 
 
