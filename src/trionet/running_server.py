@@ -77,6 +77,9 @@ class Server:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
         state: what the lifespan yields, see `serve`; without one, ``None`` until the program puts
             here what its handlers share.
+        queues: what else waits in the service, for the state of the process that SIGUSR1 has
+            logged (see `trionet.run`): functions that return a number or a short text, by name.
+            Empty at first: ``server.queues["jobs"] = lambda: len(jobs)``.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Server:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
         self.state: Any = None
+        self.queues: dict[str, Callable[[], object]] = {}
         self._listeners = listeners
         self._limits = limits
         self._when_full = when_full

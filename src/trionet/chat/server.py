@@ -217,6 +217,8 @@ async def serve(
                         network=network,
                     )
                 )
+                server.queues["hub"] = lambda: "{} entries, {} bytes".format(*hub.waiting)
+                server.queues["history"] = lambda: repr(kept)
                 task_status.started(server)
                 await finished.wait()
                 # A drain that somebody else has begun has its own deadline.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
@@ -21,7 +21,7 @@ from trionet.nurseries import first_error
 from trionet.program import serving
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import log_lost_output, logging_to, lost_output
+from trionet.program.log import log_lost_output, logging_to, lost_output, queues_of
 from trionet.program.log_format import LogOptions
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.text.safe import safe_text
@@ -122,11 +122,13 @@ class Runtime:
         out: standard output, for results and for the lines that the exercises ask for.
         err: standard error, for everything else.
         signals: what signals do to the command.
+        show_state: logs the state of the process, see `trionet.program.state`.
     """
 
     out: Console
     err: Console
     signals: Signals = field(default_factory=Signals)
+    show_state: Callable[[Mapping[str, object]], object] | None = None
 
 
 def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:
@@ -169,7 +171,8 @@ async def _supervise(
 
         async with open_console(1, on_failure=output_failed) as out:
             runtime = Runtime(out, err, signals)
-            with logging_to(err, log, show=_rows_of(err)):
+            with logging_to(err, log, show=_rows_of(err)) as handler:
+                runtime = replace(runtime, show_state=handler.show_state)
                 error = await _error_of(partial(command, runtime))
         if signals.is_server:
             has_failed = error is not None
@@ -323,4 +326,11 @@ async def serve_until_signalled(
         runtime.out.print(line)
         on_announced(line)
 
-    await serving.serve_until_signalled([serve], ending, show=show, networks=[network])
+    await serving.serve_until_signalled(
+        [serve],
+        ending,
+        show=show,
+        networks=[network],
+        show_state=runtime.show_state,
+        queues=queues_of(runtime.out, runtime.err),
+    )

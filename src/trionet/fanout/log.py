@@ -82,6 +82,11 @@ class BatchLog(Generic[E]):
         return entries > HIGH_WATER or size > HIGH_WATER_BYTES
 
     @property
+    def waiting(self) -> tuple[int, int]:
+        """How many entries are not delivered yet, and how many bytes."""
+        return self._pending
+
+    @property
     def must_wait(self) -> bool:
         """Whether `wait_room` would wait: the log is full, or others already wait for room."""
         return bool(self._gate) or self.is_full

@@ -84,6 +84,11 @@ class Console:
         self._written.set()
         self._room = trio.lowlevel.ParkingLot()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait or are being written, with what it costs to keep them."""
+        return self._waiting
+
     def print(self, line: str) -> None:
         """Print a line as soon as the output takes it. Never a checkpoint, never blocks.
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from time import time
 
 import trio
 
@@ -22,6 +23,7 @@ from trionet.program.log_format import (
     LogOptions,
     as_json,
     as_text,
+    encoded,
     json_of_event,
     text_of_event,
 )
@@ -50,9 +52,9 @@ class ConsoleHandler(logging.Handler):
     def __init__(self, show: Callable[[str], object], format: LogFormat = "text") -> None:  # noqa: A002
         super().__init__()
         self._show = show
-        is_json = format == "json"
-        self._line_of = as_json if is_json else as_text
-        self._line_of_event = json_of_event if is_json else text_of_event
+        self._is_json = format == "json"
+        self._line_of = as_json if self._is_json else as_text
+        self._line_of_event = json_of_event if self._is_json else text_of_event
         self._thread = threading.get_ident()
         self._token = trio.lowlevel.current_trio_token()
 
@@ -88,6 +90,16 @@ class ConsoleHandler(logging.Handler):
         """
         self._print(self._line_of_event(created, name, connection, peer, reason, fields, subject))
 
+    def show_state(self, state: Mapping[str, object]) -> None:
+        """Print the state of the process, whatever the log's level.
+
+        Args:
+            state: see `trionet.program.state`.
+        """
+        fields = {"state": state}
+        line = self._line_of_event(time(), "state", None, None, None, fields, None)
+        self._print(line if self._is_json else f"{line} {encoded(state)}")
+
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record. Never blocks."""
         try:
@@ -111,7 +123,7 @@ def logging_to(
     options: LogOptions | None = None,
     *,
     show: Callable[[str], object] | None = None,
-) -> Iterator[None]:
+) -> Iterator[ConsoleHandler]:
     """Send trionet's log to a console for as long as the block runs.
 
     Args:
@@ -127,7 +139,7 @@ def logging_to(
         trionet_logger.setLevel(LEVELS[options.level])
         console.tell_dropped = partial(_tell_dropped, options.format)
     try:
-        yield
+        yield handler
     finally:
         trionet_logger.setLevel(before)
         trionet_logger.removeHandler(handler)
@@ -141,10 +153,15 @@ def _tell_dropped(format: LogFormat, count: int) -> str:  # noqa: A002
     return (as_json if format == "json" else as_text)(record)
 
 
+def queues_of(out: Console, err: Console) -> dict[str, Callable[[], object]]:
+    """Return functions that tell how many bytes wait for the program's outputs."""
+    return {"standard output": lambda: out.waiting, "standard error": lambda: err.waiting}
+
+
 @contextmanager
 def logging_if_not_configured(
     console: Console, options: LogOptions | None = None
-) -> Iterator[None]:
+) -> Iterator[ConsoleHandler]:
     """Do what `logging_to` does from level INFO on, unless the program has configured logging.
 
     Args:
@@ -154,11 +171,12 @@ def logging_if_not_configured(
     """
     trionet_logger = logging.getLogger("trionet")
     if options is None and trionet_logger.hasHandlers():
-        yield
+        # It gets no records, but shows the state of the process.
+        yield ConsoleHandler(console.print)
         return
     propagates, trionet_logger.propagate = trionet_logger.propagate, options is None
     try:
-        with logging_to(console, options or LogOptions()):
-            yield
+        with logging_to(console, options or LogOptions()) as handler:
+            yield handler
     finally:
         trionet_logger.propagate = propagates

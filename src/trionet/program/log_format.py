@@ -161,11 +161,11 @@ def json_of_event(
     }
     if fields:
         told.update(fields)
-    return _encode(told)
+    return encoded(told)
 
 
 # One encoder for all: `json.dumps` makes a new one for each object.
-_encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
+encoded = json.JSONEncoder(default=repr, separators=(",", ":")).encode
 
 
 def level_of(record: logging.LogRecord) -> str:

@@ -23,7 +23,7 @@ from trionet.kinds import shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import log_lost_output, logging_if_not_configured
+from trionet.program.log import log_lost_output, logging_if_not_configured, queues_of
 from trionet.program.log_format import FORMATS, LEVELS, LogFormat, LogLevel, LogOptions
 from trionet.program.service import Service, check_service
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
@@ -165,7 +165,7 @@ async def _run(
     """Serve, with everything around it, and return the exit status."""
     status = 0
     async with open_console(2) as err, open_console(1, on_failure=log_lost_output) as out:
-        with logging_if_not_configured(err, log):
+        with logging_if_not_configured(err, log) as handler:
             prepare_many_descriptors()
             try:
                 async with trio.open_nursery() as nursery:
@@ -176,6 +176,8 @@ async def _run(
                         ending,
                         show=(lambda _line: None) if quiet else out.print,
                         networks=list(dict.fromkeys(one.network for one in services)),
+                        show_state=handler.show_state,
+                        queues=queues_of(out, err),
                     )
                     nursery.cancel_scope.cancel()
             except* TrionetError as group:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from types import MappingProxyType
 
 import trio
 
 from trionet.errors import TrionetError, system_reason
-from trionet.program.signals import Ending
+from trionet.program.signals import Ending, signals_taken_by
+from trionet.program.state import state_of_process
 from trionet.server import Server
 from trionet.transport.addresses import WebAddress, parse_address
 
@@ -22,6 +25,8 @@ logger = logging.getLogger("trionet.program")
 # How long a terminal may take to hang up after a SIGHUP, and how often to check.
 _HANGUP_SECONDS = 3.0
 _LOOK_SECONDS = 0.1
+
+_SIGUSR1 = getattr(signal, "SIGUSR1", None)
 
 # The signals that ask a server to end, and the one that asks it to reload.
 SERVER_SIGNALS = [
@@ -35,6 +40,8 @@ async def serve_until_signalled(
     *,
     show: Callable[[str], object],
     networks: Sequence[object] = (),
+    show_state: Callable[[Mapping[str, object]], object] | None = None,
+    queues: Mapping[str, Callable[[], object]] = MappingProxyType({}),
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
 
@@ -46,6 +53,9 @@ async def serve_until_signalled(
         show: called with each line ``listening on ADDRESS``.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
+        show_state: called on SIGUSR1 with the state of the process, see `trionet.program.state`;
+            default: SIGUSR1 does what it did before.
+        queues: queues of the program, for its state.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -74,20 +84,40 @@ async def serve_until_signalled(
     ) -> None:
         await serve(task_status=task_status)
 
+    def log_state() -> None:
+        if show_state is not None:
+            show_state(state_of_process(servers, queues))
+
+    states = nullcontext() if show_state is None else _states_logged_by(log_state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
         nursery.start_soon(_watch_hangups, ending, networks)
-        async with trio.open_nursery() as serving:
-            for serve in serves:
-                server = await serving.start(serve_one, serve)
-                servers.append(server)
-            for server in servers:
-                for address in server.addresses:
-                    where = shown_address(address)
-                    show(f"listening on {where}")
-                    own = {"event": "listening", "reason": where}
-                    logger.info("listening on %s", where, extra=own)
+        with states:
+            async with trio.open_nursery() as serving:
+                for serve in serves:
+                    server = await serving.start(serve_one, serve)
+                    servers.append(server)
+                for server in servers:
+                    for address in server.addresses:
+                        where = shown_address(address)
+                        show(f"listening on {where}")
+                        own = {"event": "listening", "reason": where}
+                        logger.info("listening on %s", where, extra=own)
         nursery.cancel_scope.cancel()
+
+
+def _states_logged_by(log: Callable[[], object]) -> AbstractContextManager[None]:
+    """Have SIGUSR1 call a function in the event loop for as long as the block runs."""
+    if _SIGUSR1 is None:
+        return nullcontext()
+    token = trio.lowlevel.current_trio_token()
+
+    def take(_number: int) -> None:
+        # In the raw handler, the program may be in the middle of anything.
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(log, idempotent=True)
+
+    return signals_taken_by(take, _SIGUSR1)
 
 
 def shown_address(address: str) -> str:
