@@ -272,7 +272,9 @@ async def test_a_second_signal_ends_a_client_that_hangs(programs: Programs) -> N
             assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("module", ["trionet.cli", "typer", "trionet.calc.grammar"])
+@pytest.mark.parametrize(
+    "module", ["trionet._lazy", "trionet.cli", "typer", "trionet.calc.grammar"]
+)
 @pytest.mark.parametrize("form", ["script", "trionet", "trionet.cli.main"])
 def test_ctrl_c_during_the_start_prints_no_traceback(module: str, form: str) -> None:
     # The program is not responsible for what is imported before its own package.

@@ -24,7 +24,7 @@ from trionet.checks import check_kind
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
 from trionet.fanout.gate import Gate
-from trionet.faults import FaultLog
+from trionet.faults import FaultLog, Kind
 
 E = TypeVar("E")
 
@@ -226,4 +226,5 @@ class BatchLog(Generic[E]):
         raise NotImplementedError
 
     def _leave_out(self, encode: Encode[E], event: E, error: Exception) -> None:
-        self._faults.report(error, encode, "an event could not be encoded and is left out", event)
+        told = "an event could not be encoded and is left out"
+        self._faults.report(error, encode, told, Kind(event))
