@@ -174,7 +174,7 @@ async def _run(
                     await serve_until_signalled(
                         [partial(_serve, service, is_quiet=quiet) for service in services],
                         ending,
-                        show=(lambda _line: None) if quiet else out.print,
+                        show=None if quiet else out.print,
                         networks=list(dict.fromkeys(one.network for one in services)),
                         show_state=handler.show_state,
                         queues=queues_of(out, err),

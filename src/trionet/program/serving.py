@@ -38,7 +38,7 @@ async def serve_until_signalled(
     serves: Sequence[Callable[..., Awaitable[None]]],
     ending: Ending,
     *,
-    show: Callable[[str], object],
+    show: Callable[[str], object] | None,
     networks: Sequence[object] = (),
     show_state: Callable[[Mapping[str, object]], object] | None = None,
     queues: Mapping[str, Callable[[], object]] = MappingProxyType({}),
@@ -50,7 +50,8 @@ async def serve_until_signalled(
     Args:
         serves: each passes a `trionet.Server` to its ``task_status``. They are started in turn.
         ending: counts the signals; see `trionet.program.signals`.
-        show: called with each line ``listening on ADDRESS``.
+        show: called with each line ``listening on ADDRESS``; ``None``: that is not told, and not
+            logged either.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
         show_state: called on SIGUSR1 with the state of the process, see `trionet.program.state`;
@@ -97,13 +98,18 @@ async def serve_until_signalled(
                 for serve in serves:
                     server = await serving.start(serve_one, serve)
                     servers.append(server)
-                for server in servers:
-                    for address in server.addresses:
-                        where = shown_address(address)
-                        show(f"listening on {where}")
-                        own = {"event": "listening", "reason": where}
-                        logger.info("listening on %s", where, extra=own)
+                if show is not None:
+                    _announce(servers, show)
         nursery.cancel_scope.cancel()
+
+
+def _announce(servers: Sequence[Server], show: Callable[[str], object]) -> None:
+    for server in servers:
+        for address in server.addresses:
+            where = shown_address(address)
+            show(f"listening on {where}")
+            own = {"event": "listening", "reason": where}
+            logger.info("listening on %s", where, extra=own)
 
 
 def _states_logged_by(log: Callable[[], object]) -> AbstractContextManager[None]:
