@@ -20,6 +20,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_clients": 0,
         "max_per_address": 0,
         "ipv6_prefix": 64,
+        "connect_rate": 0,
         "max_waiting": 1 << 20,
         "rate": 0,
         "burst": 100,

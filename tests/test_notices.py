@@ -10,6 +10,7 @@ import trionet
 from trionet import (
     AddressFull,
     BadLine,
+    ConnectingTooFast,
     IdleTimedOut,
     LineNotUTF8,
     LineRejected,
@@ -36,6 +37,7 @@ from trionet import (
         (RequestTimedOut(5), "timeout", "no answer within 5 seconds"),
         (ServerFull(), "full", "server is full"),
         (AddressFull(), "address-full", "too many connections from your address"),
+        (ConnectingTooFast(), "too-fast", "too many connections, try again later"),
         (ServerClosing(), "closing", "server is closing"),
         (LinesMissed(37), "missed", "missed 37 lines"),
     ],

@@ -16,6 +16,7 @@ from trionet import (
     SYSTEM,
     AddressFull,
     BadLine,
+    ConnectingTooFast,
     Connection,
     IdleTimedOut,
     Limits,
@@ -45,7 +46,7 @@ def encode_json(notice: Notice) -> bytes:
             facts = {"seconds": seconds}
         case LinesMissed(count):
             facts = {"count": count}
-        case ServerFull() | AddressFull() | ServerClosing():
+        case ServerFull() | AddressFull() | ConnectingTooFast() | ServerClosing():
             facts = {}
         case _:
             assert_never(notice)

@@ -56,6 +56,7 @@ from trionet.lines import MAX_UNENDING as MAX_UNENDING
 from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
 from trionet.notices import AddressFull as AddressFull
+from trionet.notices import ConnectingTooFast as ConnectingTooFast
 from trionet.notices import IdleTimedOut as IdleTimedOut
 from trionet.notices import LineRejected as LineRejected
 from trionet.notices import LinesMissed as LinesMissed
@@ -72,6 +73,7 @@ from trionet.running_server import WhenFull as WhenFull
 from trionet.server import serve as serve
 from trionet.text.safe import safe_text as safe_text
 from trionet.transport.addresses import Address as Address
+from trionet.transport.addresses import InheritedAddress as InheritedAddress
 from trionet.transport.addresses import TCPAddress as TCPAddress
 from trionet.transport.addresses import TLSAddress as TLSAddress
 from trionet.transport.addresses import UnixAddress as UnixAddress

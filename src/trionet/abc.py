@@ -57,6 +57,19 @@ class AnswersWhileDraining(Protocol):
         """Answer every request that comes from now on so. Never a checkpoint."""
 
 
+class OutlivesServer(Protocol):
+    """A capability of a listener: its queue may be another server's after this one.
+
+    `trionet.SocketListener` implements it, and so do the listeners around it. When the server
+    drains, it leaves the connections in the queue of an inherited socket where they are: the next
+    server accepts them. It does not accept from it for answers about how it is, either.
+    """
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether somebody else, such as the supervisor, goes on holding the socket."""
+
+
 class TurnsAway(Protocol):
     """A capability of a listener: turning connections away that it cannot accept.
 
@@ -365,6 +378,23 @@ class KnowsItsPeer(Protocol):
     @property
     def remote(self) -> object:
         """The peer's address as `trionet.parse_address` returns it; ``None``: not known."""
+
+
+class NamesPeer(Protocol):
+    """A capability of a stream: learning who the peer is from what comes first.
+
+    `trionet.transport.proxied.ProxiedStream` implements it, for proxies that speak for others, and
+    so do the TLS and WebSocket streams around it. `trionet.serve` learns the peer in the handler's
+    task, under `trionet.Limits.handshake_timeout`, before any other handshake: the peer may come
+    too often for one.
+    """
+
+    @property
+    def awaits_header(self) -> bool:
+        """Whether the peer is not known yet."""
+
+    async def learn_peer(self) -> None:
+        """Read what says who the peer is. From then on ``peer`` and ``remote`` are the peer's."""
 
 
 class ShakesHands(Protocol):

@@ -111,6 +111,7 @@ BOUNDS: Mapping[str, Bound] = {
     "max_per_address": _COUNT,
     # A prefix of 0 would make all addresses one host.
     "ipv6_prefix": Bound(least=1, most=128),
+    "connect_rate": Bound(least=_LEAST_RATE, most=_MOST_LINES, whole=False, or_zero=True),
     "max_waiting": _SIZE,
     "rate": Bound(least=_LEAST_RATE, most=_MOST_LINES, whole=False, or_zero=True),
     "burst": Bound(least=1, most=_MOST_LINES),
@@ -142,6 +143,9 @@ class Limits:
             more is answered and closed. Peers on Unix sockets have no host.
         ipv6_prefix: how many leading bits of an IPv6 address make one host, 1 to 128 (64: the
             smallest network that providers hand out, so all its addresses belong to one customer).
+        connect_rate: new connections a second that one host may open in the long run, and five
+            times as many at once; 0: any number. One more is answered and closed, without a
+            handshake. Peers on Unix sockets have no host.
         max_waiting: bytes that may wait for one peer that does not read (1 MiB: minutes of a
             lively room). The server's `trionet.WhenSlow` decides what happens beyond that.
         rate: lines a second that one peer may send in the long run; 0: any number. A peer that
@@ -178,6 +182,7 @@ class Limits:
     max_clients: int = 0
     max_per_address: int = 0
     ipv6_prefix: int = 64
+    connect_rate: float = 0
     max_waiting: int = 1 << 20
     rate: float = 0
     burst: int = 100

@@ -121,6 +121,14 @@ class AddressFull:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectingTooFast:
+    """The host connects faster than `trionet.Limits.connect_rate`; the connection is closed."""
+
+    code: ClassVar[str] = "too-fast"
+    reason: ClassVar[str] = "too many connections, try again later"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerClosing:
     """The server drains and takes nobody new; the connection is closed."""
 
@@ -155,6 +163,7 @@ Notice: TypeAlias = (
     | RequestTimedOut
     | ServerFull
     | AddressFull
+    | ConnectingTooFast
     | ServerClosing
     | LinesMissed
 )

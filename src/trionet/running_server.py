@@ -11,6 +11,7 @@ so that everyone who is being served is served to the end.
 - Drain: stop accepting, answer the connections in the kernel's queue, end every input at a line
   boundary, let the handlers return, send what waits, close. At the deadline, cancel what is left.
   Listeners for browsers go on accepting meanwhile, and tell everybody that the server is closing.
+  The queue of an inherited socket is left alone: the next server accepts it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, cast
 
 import trio
 
-from trionet.abc import AnswersWhileDraining, Listener, TurnsAway
+from trionet.abc import AnswersWhileDraining, Listener, OutlivesServer, TurnsAway
 from trionet.checks import check_choice, check_flag, check_limits, check_seconds
 from trionet.connection.accepting import Accepting
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
@@ -34,7 +35,7 @@ from trionet.connection.connection import Connection
 from trionet.connection.connection_log import ConnectionLog
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
-from trionet.connection.handshake import has_handshake
+from trionet.connection.handshake import awaits_peer, has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.opening import Opening
@@ -49,7 +50,14 @@ from trionet.faults import FaultLog
 from trionet.function_checks import check_callback, check_handler
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
-from trionet.notices import AddressFull, EncodeNotice, Notice, ServerClosing, ServerFull
+from trionet.notices import (
+    AddressFull,
+    ConnectingTooFast,
+    EncodeNotice,
+    Notice,
+    ServerClosing,
+    ServerFull,
+)
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 
 # Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
@@ -309,7 +317,7 @@ class Server:
                 acceptors.cancel_scope.cancel()
             self._turn_queues_away(handlers)
         finally:
-            others = [one for one in self._listeners if not hasattr(one, "begin_drain")]
+            others = [one for one in self._listeners if not _answers_while_draining(one)]
             try:
                 await close_all(others if self._draining.is_set() else self._listeners)
             except Exception as error:
@@ -321,7 +329,7 @@ class Server:
         with scope:
             async with trio.open_nursery() as nursery:
                 for listener in self._listeners:
-                    if hasattr(listener, "begin_drain"):
+                    if _answers_while_draining(listener):
                         nursery.start_soon(self._answer_all, listener, nursery)
 
     async def _answer_all(self, listener: Listener, nursery: trio.Nursery) -> None:
@@ -335,6 +343,10 @@ class Server:
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
         accepting = Accepting(listener, self._faults)
         while True:
+            if self._when_full is WhenFull.WAIT and _is_inherited(listener):
+                # Whoever is accepted and waits here for a place is turned away by a drain, and in
+                # the queue is not.
+                await self._places.wait_possible()
             stream = await accepting.accept()
             await self._wait_vacancy(stream, handlers)
             self._begin(stream, handlers)
@@ -366,6 +378,10 @@ class Server:
             return
         if self._places.are_taken_from(stream):
             self._turn_away(stream, AddressFull(), handlers)
+            return
+        # Whose a proxy's connection is, is not known yet.
+        if not awaits_peer(stream) and self._places.comes_too_fast(stream):
+            self._turn_away(stream, ConnectingTooFast(), handlers, without_handshake=True)
             return
         if self._readiness is not None:
             let_wait_with(stream, self._readiness)
@@ -407,12 +423,21 @@ class Server:
     def _turn_queues_away(self, handlers: trio.Nursery) -> None:
         """Answer the connections in the kernel's queues: closing a listener would reset them."""
         for listener in self._listeners:
+            if _is_inherited(listener):
+                continue
             with suppress(trio.WouldBlock, trio.ClosedResourceError):
                 accepting = Accepting(listener, self._faults)
                 while True:
                     self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
 
-    def _turn_away(self, stream: trio.abc.Stream, notice: Notice, handlers: trio.Nursery) -> None:
+    def _turn_away(
+        self,
+        stream: trio.abc.Stream,
+        notice: Notice,
+        handlers: trio.Nursery,
+        *,
+        without_handshake: bool = False,
+    ) -> None:
         number = next(self._ids)
         try:
             peer = peer_of(stream, number)
@@ -423,6 +448,7 @@ class Server:
                 answer=self._notices_of(stream)(notice),
                 peer=peer,
                 report=partial(self._report, refused),
+                without_handshake=without_handshake,
             )
         except Exception as error:
             self._close_faulty(error, stream, handlers)
@@ -435,6 +461,15 @@ class Server:
 
     def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
         return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice
+
+
+def _is_inherited(listener: Listener) -> bool:
+    """Tell whether a listener's queue is another server's after this one."""
+    return hasattr(listener, "is_inherited") and cast(OutlivesServer, listener).is_inherited
+
+
+def _answers_while_draining(listener: Listener) -> bool:
+    return hasattr(listener, "begin_drain") and not _is_inherited(listener)
 
 
 def _check_listeners(listeners: object) -> None:

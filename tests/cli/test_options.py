@@ -21,6 +21,7 @@ from trionet.cli.main import app
 from trionet.cli.running import Signals
 from trionet.limits import BOUNDS
 from trionet.testing import LineClient, MemoryNetwork
+from trionet.text.safe import safe_text
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Programs
@@ -136,7 +137,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            stage.refused.append(str(error))
+            # As `run` prints it.
+            stage.refused.append(safe_text(str(error)))
 
     def evaluate(_expression: str, precision: int) -> int:
         stage.served.append(repr(Arithmetic(precision)))

@@ -6,12 +6,16 @@ import os
 import re
 import select
 import socket
+import subprocess
 import threading
 import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
+from passing_on import start_with
+from peer import PATIENCE
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Crowd, Drain, Ending
@@ -776,6 +780,193 @@ def test_l50_a_peer_that_does_not_speak_tls_is_told_so_in_plain_text(
         assert ann.makefile("rb").read() == b"error: this port speaks TLS\n"
 
 
+# Rates of connections, and proxies
+
+
+def proxy_v2(host: str = "", port: int = 4711, *, rest: bytes = b"") -> bytes:
+    """Return a header of version 2 that names a host; without one, LOCAL."""
+    addresses = b""
+    if host:
+        addresses = socket.inet_aton(host) * 2 + port.to_bytes(2, "big") + b"\x56\xcf"
+    kind = b"\x21\x11" if host else b"\x20\x00"
+    size = len(addresses + rest).to_bytes(2, "big")
+    return b"\r\n\r\n\x00\r\nQUIT\n" + kind + size + addresses + rest
+
+
+def proxy_v1(host: str, port: int = 4711) -> bytes:
+    return f"PROXY TCP4 {host} 198.51.100.1 {port} 22223\r\n".encode()
+
+
+def log_of(room: Room) -> str:
+    """Drain a room that everybody has left, and return its whole log."""
+    assert room.program.addresses
+    room.close()
+    room.program.drain()
+    room.program.expect_end()
+    return room.program.errors
+
+
+FROM_HERE = ("--proxy-from", "127.0.0.0/8")
+
+
+def test_l51_a_host_that_connects_too_fast_is_told_and_closed(start: Starter) -> None:
+    room = start.room("--forever", "--connect-rate", "1")
+    room.join(*(f"m{number}" for number in range(5)))
+    for name in ("Cid", "Dan"):
+        refused = room.log_in(name)
+        refused.expect("error: too many connections, try again later")
+        refused.expect_end()
+    assert ": too many connections, try again later\n" in log_of(room)
+
+
+def test_l51_over_tls_there_is_an_alert_and_no_handshake(
+    start: Starter, certificates: Certificates
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    room = start.room("tls:127.0.0.1:0", *tls, "--forever", "--quiet", "--connect-rate", "1")
+    assert room.program.addresses
+    where = ("127.0.0.1", int(room.program.read().rpartition(":")[2]))
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(where)) for _ in range(6)]
+        socks[-1].settimeout(10)
+        assert socks[-1].recv(100) == b"\x15\x03\x03\x00\x02\x02\x50"
+        context = certificates.client()
+        with context.wrap_socket(socks[0], server_hostname="localhost") as ann:
+            ann.settimeout(10)
+            ann.sendall(b"Ann\n")
+            assert ann.recv(100) == b"*** welcome, Ann (1 here: Ann)\n"
+
+
+def test_l52_a_proxys_connection_begins_with_a_header(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", *FROM_HERE)
+    ann, bob, cid = (room.connect(name) for name in ("Ann", "Bob", "Cid"))
+    ann.send(proxy_v1("192.0.2.7") + b"Ann\n")
+    ann.expect("*** welcome, Ann (1 here: Ann)")
+    bob.send(proxy_v2("192.0.2.7", rest=b"\x03\x00\x04abcd") + b"Bob\n")
+    bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    # However it is cut.
+    for byte in proxy_v2("192.0.2.7"):
+        cid.send(bytes([byte]))
+    cid.send(b"Cid\n")
+    cid.expect("*** welcome, Cid (3 here: Ann, Bob, Cid)")
+
+
+@pytest.mark.parametrize("header", [proxy_v1("192.0.2.7"), proxy_v2("192.0.2.7")])
+def test_l52_the_header_comes_before_tls(
+    start: Starter, certificates: Certificates, header: bytes
+) -> None:
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    room = start.room("tls:127.0.0.1:0", *tls, "--forever", *FROM_HERE)
+    assert room.program.addresses
+    where = ("127.0.0.1", int(room.program.read().rpartition(":")[2]))
+    with socket.create_connection(where) as sock:
+        sock.sendall(header)
+        with certificates.client().wrap_socket(sock, server_hostname="localhost") as ann:
+            ann.settimeout(10)
+            ann.sendall(b"Ann\n")
+            assert ann.recv(100) == b"*** welcome, Ann (1 here: Ann)\n"
+    assert "opened 192.0.2.7:4711" in log_of(room)
+
+
+@pytest.mark.parametrize("header", [proxy_v1("192.0.2.7"), proxy_v2("192.0.2.7")])
+def test_l52_the_header_comes_before_http(start: Starter, header: bytes) -> None:
+    room = start.web(*FROM_HERE, "--quiet")
+    assert room.program.addresses
+    where = ("127.0.0.1", int(room.program.addresses[1].strip("/").rpartition(":")[2]))
+    with socket.create_connection(where) as sock:
+        sock.settimeout(10)
+        sock.sendall(header + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_l53_a_connection_counts_for_the_host_that_the_header_names(start: Starter) -> None:
+    room = start.room("--forever", *FROM_HERE, "--max-per-address", "1")
+    for number, host in enumerate(("192.0.2.1", "192.0.2.2")):
+        ann = room.connect()
+        ann.send(proxy_v1(host) + f"m{number}\n".encode())
+        ann.expect(f"*** welcome, m{number} ({number + 1} here: {'m0, ' * number}m{number})")
+        for header in (proxy_v1(host, 4712), proxy_v2(host, 4712)):
+            other = room.connect()
+            other.send(header)
+            other.expect("error: too many connections from your address")
+            other.expect_end()
+    log = log_of(room)
+    for host in "192.0.2.1", "192.0.2.2":
+        assert f"opened {host}:4711" in log
+        assert f"refused {host}:4712: too many connections from your address" in log
+
+
+def test_l53_the_rate_of_connections_goes_by_the_host_that_the_header_names(
+    start: Starter,
+) -> None:
+    room = start.room("--forever", "--quiet", *FROM_HERE, "--connect-rate", "1")
+    for host in "192.0.2.1", "192.0.2.2":
+        for number in range(6):
+            ann = room.connect()
+            ann.send(proxy_v2(host) + b"/who\n")
+            if number < 5:
+                ann.expect_error()
+            else:
+                ann.expect("error: too many connections, try again later")
+                ann.expect_end()
+
+
+def test_l54_a_header_that_names_nobody_leaves_the_connection_to_the_proxy(start: Starter) -> None:
+    room = start.room("--forever", *FROM_HERE, "--max-per-address", "2")
+    ann, bob, cid = (room.connect(name) for name in ("Ann", "Bob", "Cid"))
+    ann.send(proxy_v2() + b"Ann\n")
+    ann.expect("*** welcome, Ann (1 here: Ann)")
+    bob.send(b"PROXY UNKNOWN\r\nBob\n")
+    bob.expect("*** welcome, Bob (2 here: Ann, Bob)")
+    cid.send(b"PROXY UNKNOWN 1.2.3.4 4.3.2.1 1 2\r\n")
+    cid.expect("error: too many connections from your address")
+    cid.expect_end()
+    assert re.search(r"opened 127\.0\.0\.1:", log_of(room))
+
+
+@pytest.mark.parametrize("sent", [b"Ann\n", b"PROXY TCP4 a b 1 2\r\n", b"\r\n\r\nAnn\n", b"GET / "])
+def test_l55_a_proxy_that_sends_no_header_is_closed_unanswered(start: Starter, sent: bytes) -> None:
+    room = start.room("--forever", *FROM_HERE)
+    ann = room.connect()
+    ann.send(sent)
+    ann.expect_end()
+    assert re.search(r"refused 127\.0\.0\.1:\d+: no handshake: .* PROXY header", log_of(room))
+
+
+@pytest.mark.parametrize("sent", [b"", b"PROXY TCP4 ", proxy_v2("192.0.2.7")[:-1]])
+def test_l55_a_proxy_that_is_too_slow_is_closed_unanswered(start: Starter, sent: bytes) -> None:
+    room = start.room("--forever", *FROM_HERE, "--handshake-timeout", "0.3")
+    ann = room.connect()
+    ann.send(sent)
+    ann.expect_end()
+    assert "no handshake: it took too long" in log_of(room)
+
+
+def test_l56_from_everywhere_else_a_header_is_a_line(start: Starter) -> None:
+    for options in ((), ("--proxy-from", "192.0.2.0/24", "--proxy-from", "2001:db8::1")):
+        calculator = start.calculator("--quiet", *options)
+        ann = calculator.connect("Ann")
+        ann.send(proxy_v1("192.0.2.7") + b"1 + 1\n")
+        ann.expect("2")
+
+
+def test_l57_a_header_that_is_too_long_is_refused(start: Starter) -> None:
+    room = start.room("--forever", "--quiet", *FROM_HERE)
+    good = proxy_v2("192.0.2.7", rest=bytes(4096 - 12))
+    longest = b"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+    line = b"PROXY UNKNOWN " + b" ".join([longest, longest, b"65535", b"65535"]) + b"\r\n"
+    assert len(line) == 107
+    for number, header in enumerate((good, line)):
+        ann = room.connect()
+        ann.send(header + b"/who\n")
+        ann.expect_error()
+        bad = room.connect()
+        bad.send(
+            proxy_v2("192.0.2.7", rest=bytes(4096 - 11)) if not number else b"PROXY " + b"x" * 101
+        )
+        bad.expect_end()
+
+
 def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:
     # All at the same time, because each takes seconds.
     late: list[Peer] = []
@@ -947,3 +1138,40 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Star
     began = time.monotonic()
     room.program.expect_end()
     assert time.monotonic() - began < 2
+
+
+def test_l51_who_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:
+    command = ("-m", "trionet.cli.main", "calc", "serve", "--quiet")
+    said: list[bytes] = []
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+        def connect() -> socket.socket:
+            peer = stack.enter_context(socket.create_connection(sock.getsockname(), PATIENCE))
+            peer.sendall(b"Ann\n1 + 1\n")
+            return peer
+
+        def start() -> subprocess.Popen[bytes]:
+            program = start_with({"calc": sock}, *command, stdout=subprocess.PIPE)
+            stack.enter_context(program)
+            stack.callback(program.kill)
+            assert program.stdout is not None
+            assert program.stdout.readline().startswith(b"listening on 127.0.0.1:")
+            return program
+
+        first = start()
+        peers = [connect(), connect(), connect()]
+        said.append(peers[0].recv(100))
+        first.terminate()
+        ann = peers.pop(0)
+        said.append(ann.recv(100))
+        ann.close()
+        assert first.wait(PATIENCE) == 0
+        peers.append(connect())
+        second = start()
+        for peer in peers:
+            said.append(peer.recv(100))
+            peer.close()
+        second.terminate()
+        assert second.wait(PATIENCE) == 0
+    assert said == [b"2\n", b"", *[b"2\n"] * 3]

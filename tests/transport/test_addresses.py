@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trionet.errors import AddressError
 from trionet.transport.addresses import (
     Address,
+    InheritedAddress,
     TCPAddress,
     TLSAddress,
     UnixAddress,
@@ -19,6 +20,7 @@ from trionet.transport.addresses import (
 # Text built from the parts of addresses, because plain random text is almost never an address.
 ADDRESS_LIKE = st.lists(
     st.sampled_from(["unix:", "tls:", "localhost", "::1", "127.0.0.1", "80", "[", "]", ":", "%"])
+    | st.sampled_from(["fd:", "web:"])
     | st.sampled_from(["65535", "65536", "00080", "٣", "fe80::1%eth0", "/tmp/s", "é", " ", "@"])
     | st.text(st.characters(), max_size=3),
     max_size=6,
@@ -41,6 +43,12 @@ ADDRESS_LIKE = st.lists(
         ("unix:a:80", UnixAddress("a:80")),
         ("unix:@room", UnixAddress("@room")),
         ("unix:./@room", UnixAddress("./@room")),
+        ("fd:room.socket", InheritedAddress("room.socket")),
+        ("fd:22223", InheritedAddress("22223")),
+        ("tls:fd:room", InheritedAddress("room", is_tls=True)),
+        ("web:fd:room", InheritedAddress("room", is_web=True)),
+        ("web:tls:fd:room", InheritedAddress("room", is_tls=True, is_web=True)),
+        ("unix:fd:room", UnixAddress("fd:room")),
         ("LOCALHOST:80", TCPAddress("localhost", 80)),
         ("localhost.:80", TCPAddress("localhost", 80)),
         ("LocalHost.:80", TCPAddress("localhost", 80)),
@@ -93,6 +101,12 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("unix:", "the path is missing"),
         ("unix:@", "the name is missing"),
         ("[::ffff:127.0.0.1%lo]:80", "an IPv4 address has no interface: write 127.0.0.1"),
+        ("fd:", "the name is missing: write fd:NAME"),
+        ("web:fd:", "the name is missing: write web:fd:NAME"),
+        ("fd:a:b", "neither a space nor a colon"),
+        ("fd:a b", "neither a space nor a colon"),
+        ("fd:é", "printable ASCII"),
+        ("fd:" + "a" * 256, "at most 255"),
         ("unix:a\0b", "NUL"),
         ("unix:a\nb", "control character"),
         ("unix:\x1b[2J", "control character"),

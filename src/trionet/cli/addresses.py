@@ -16,7 +16,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 import typer
 
 from trionet.abc import WebFile
-from trionet.transport.addresses import FORMS
+from trionet.transport.addresses import FORMS, LISTEN_FORMS
+from trionet.transport.web.hosts import parse_networks
 from trionet.transport.web.settings import WebSettings
 
 
@@ -36,11 +37,40 @@ def check_addresses(addresses: Sequence[str]) -> None:
             raise typer.BadParameter(str(error)) from None
 
 
+def where_to_listen(
+    addresses: Sequence[str] | None, default: Sequence[str], *, taken: Sequence[str | None] = ()
+) -> list[str]:
+    """Return the addresses to listen on, checked.
+
+    Args:
+        addresses: those given.
+        default: where to listen if none is given, and a supervisor has passed on no socket for it.
+        taken: the values of options that may be ``fd:NAME``: those sockets are theirs.
+
+    Raises:
+        typer.BadParameter: one cannot be read, or an inherited socket is to serve two purposes.
+    """
+    from trionet.transport.addresses import inherited_name
+    from trionet.transport.inherited import inherited_addresses
+
+    where = list(addresses or ())
+    if not where:
+        where = [one for one in inherited_addresses() if one not in taken] or [*default]
+    check_addresses(where)
+    names = [inherited_name(one) for one in [*where, *taken] if one is not None]
+    for name in names:
+        if name and names.count(name) > 1:
+            raise typer.BadParameter(f"fd:{name} can be used once only")
+    return where
+
+
 def _check_target(text: str) -> str:
-    from trionet.transport.addresses import parse_address
+    from trionet.transport.addresses import InheritedAddress, parse_address
 
     check_addresses([text])
     where = parse_address(text)
+    if isinstance(where, InheritedAddress):
+        raise typer.BadParameter(f"{text!r}: an inherited socket is one to listen on")
     if getattr(getattr(where, "tcp", where), "port", None) == 0:
         raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
     return text
@@ -50,7 +80,7 @@ ServeAddresses = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ADDRESS",
-        help=f"Where to listen: {FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
+        help=f"Where to listen: {LISTEN_FORMS}. :PORT is IPv4 and IPv6, [::]:PORT IPv6 alone. "
         "Port 0 picks a free one.",
         show_default=False,
     ),
@@ -82,12 +112,24 @@ UnixMode = Annotated[
         rich_help_panel="Addresses",
     ),
 ]
+ProxyFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy-from",
+        metavar="NETWORK",
+        help="A proxy's address or network, whose connections begin with a PROXY header; may be "
+        "repeated.",
+        rich_help_panel="Addresses",
+        show_default=False,
+    ),
+]
 Web = Annotated[
     str | None,
     typer.Option(
         "--web",
         metavar="HOST:PORT",
-        help="Serve browsers here, too: a page with the same rooms. Implies --forever.",
+        help="Serve browsers here, or at fd:NAME, too: a page with the same rooms. Implies "
+        "--forever.",
         rich_help_panel="Browsers",
         show_default=False,
     ),
@@ -151,6 +193,7 @@ class ListenSettings(TypedDict):
     certificate: Path | None
     private_key: Path | None
     unix_mode: int | None
+    proxy_from: NotRequired[Sequence[str]]
     web: NotRequired[WebSettings | None]
 
 
@@ -165,13 +208,13 @@ def web_address(web: str, *, is_tls: bool) -> str:
         typer.BadParameter: it cannot be read.
     """
     from trionet.errors import AddressError
-    from trionet.transport.addresses import WebAddress, parse_address
+    from trionet.transport.addresses import InheritedAddress, WebAddress, parse_address
 
     # People copy what a browser shows.
     text = web.removeprefix("http://").removeprefix("https://").removesuffix("/")
     try:
         where = parse_address(f"web:{'tls:' if is_tls else ''}{text}")
-        assert isinstance(where, WebAddress)
+        assert isinstance(where, WebAddress | InheritedAddress)
     except AddressError as error:
         raise typer.BadParameter(str(error), param_hint="--web") from None
     return str(where)
@@ -228,6 +271,7 @@ class NetworkOptions:
     tls_cert: TLSCertificate = None
     tls_key: TLSKey = None
     unix_mode: UnixMode = None
+    proxy_from: ProxyFrom = None
 
     def settings(
         self, addresses: Sequence[str], *, web: WebSettings | None = None
@@ -259,7 +303,16 @@ class NetworkOptions:
             raise typer.BadParameter(
                 "there is no unix: address to use it for", param_hint="--unix-mode"
             )
-        return {"certificate": certificate, "private_key": key, "unix_mode": mode, "web": web}
+        settings: ListenSettings = {
+            "certificate": certificate, "private_key": key, "unix_mode": mode, "web": web
+        }  # fmt: skip
+        if self.proxy_from:
+            try:
+                parse_networks(self.proxy_from)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint="--proxy-from") from None
+            settings["proxy_from"] = self.proxy_from
+        return settings
 
 
 def takes_network_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,8 +17,8 @@ from trionet.cli.addresses import (
     NetworkOptions,
     ServeAddresses,
     Target,
-    check_addresses,
     takes_network_options,
+    where_to_listen,
 )
 from trionet.cli.options import (
     LogFormat,
@@ -70,8 +70,7 @@ def calc_serve(
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
-    where = addresses or [ADDRESS]
-    check_addresses(where)
+    where = where_to_listen(addresses, [ADDRESS])
     settings = network.settings(where)
 
     from trionet.cli.calc import serve

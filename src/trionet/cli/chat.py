@@ -95,6 +95,7 @@ async def join(
     ca: Path | None,
     plain: bool,
     linear: bool = False,
+    highlights: Sequence[str] = (),
     password_file: Path | None = None,
 ) -> None:
     """Run the client until its input ends, the server goes away, or a signal ends it.
@@ -107,6 +108,7 @@ async def join(
         plain: speak the plain format and print its lines, as on a pipe.
         linear: print a line for each message on a terminal, instead of showing a window. On a dumb
             terminal that is done anyway.
+        highlights: words that a person wants to be mentioned by, besides their name.
         password_file: what the server's password is in; default: the environment has it, or a
             person is asked if the server wants one.
     """
@@ -118,7 +120,15 @@ async def join(
             from trionet.cli.linear.running import run_linear as run
         else:
             from trionet.cli.window.joining import join_window as run
-        show = partial(run, address, runtime, name=name, network=network, password=password)
+        show = partial(
+            run,
+            address,
+            runtime,
+            name=name,
+            network=network,
+            password=password,
+            highlights=highlights,
+        )
         await until_interrupted(show, runtime)
         return
     leaving = Leaving(runtime)

@@ -24,6 +24,7 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
+from trionet.chat.person.highlights import MAX_WORDS
 from trionet.cli.addresses import (
     CA,
     ClientPasswordFile,
@@ -35,10 +36,10 @@ from trionet.cli.addresses import (
     Web,
     WebHosts,
     WebProxies,
-    check_addresses,
     takes_network_options,
     web_address,
     web_settings,
+    where_to_listen,
 )
 from trionet.cli.options import (
     LogFormat,
@@ -142,8 +143,7 @@ def chat_serve(
     backlog: int | None,
 ) -> None:
     """Serve a chat until its last member has left (default: on localhost:22223)."""
-    where = addresses or [ADDRESS]
-    check_addresses(where)
+    where = where_to_listen(addresses, [ADDRESS], taken=[web])
     if web is not None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     if history_days is not None and history in (MEMORY, NONE):
@@ -194,11 +194,19 @@ def chat_join(
         bool,
         typer.Option("--linear", help="No window: a line for each message, for screen readers."),
     ] = False,
+    highlight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Be mentioned by a word, too. Can be repeated."),
+    ] = None,
 ) -> None:
     """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
     if plain and linear:
         raise typer.BadParameter("it cannot be used together with --plain", param_hint="--linear")
     check_name(name)
+    words = tuple(highlight or ())
+    if len(words) > MAX_WORDS or not all(word.strip() for word in words):
+        problem = f"give {MAX_WORDS} words at most, and none of them empty"
+        raise typer.BadParameter(problem, param_hint="--highlight")
 
     from trionet.cli.chat import join
     from trionet.cli.running import run
@@ -211,6 +219,7 @@ def chat_join(
             ca=ca,
             plain=plain,
             linear=linear,
+            highlights=words,
             password_file=password_file,
         )
     )

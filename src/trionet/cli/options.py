@@ -57,6 +57,12 @@ LIMIT_OPTIONS = (
         "BITS",
         "Leading bits of an IPv6 address that count as one address.",
     ),
+    LimitOption(
+        "--connect-rate",
+        "connect_rate",
+        "N",
+        "New connections a second from one address, and 5 times as many at once. 0: no limit.",
+    ),
     # The backlog belongs to a listener, so it is not a field of `Limits`.
     LimitOption(
         "--backlog",

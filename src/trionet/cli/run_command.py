@@ -14,8 +14,8 @@ import typer
 from trionet.cli.addresses import (
     NetworkOptions,
     ServeAddresses,
-    check_addresses,
     takes_network_options,
+    where_to_listen,
 )
 from trionet.cli.ending import USAGE_ERROR
 from trionet.cli.options import (
@@ -57,22 +57,26 @@ def run_target(
 ) -> None:
     """Serve a handler of your own: `trionet run shout:shout` (default: on localhost:22224).
 
-    Addresses and options that are given count before those of a Service. Ctrl-C and SIGTERM drain
-    it, a second one ends it at once.
+    Addresses and options that are given count before those of a Service, and so do the sockets that
+    a supervisor passes on. Ctrl-C and SIGTERM drain it, a second one ends it at once.
     """
     from trionet.cli.targets import BadTarget, load_target
     from trionet.errors import TrionetError
     from trionet.program.run import run
     from trionet.program.service import Service
+    from trionet.transport.addresses import inherited_name
     from trionet.transport.network import SystemNetwork
 
     try:
         found = load_target(target)
     except BadTarget as error:
         _end_with(str(error))
-    where = addresses or (found.addresses if isinstance(found, Service) else [ADDRESS])
-    check_addresses(where)
-    settings = network.settings(where if addresses or not isinstance(found, Service) else [])
+    default = found.addresses if isinstance(found, Service) else [ADDRESS]
+    # A Service with an `fd:` address has said which of the inherited sockets are its own.
+    knows = not addresses and any(inherited_name(address) for address in default)
+    where = where_to_listen(default if knows else addresses, default)
+    has_own = isinstance(found, Service) and not addresses and where == [*default]
+    settings = network.settings([] if has_own else where)
     logs: dict[str, Any] = {
         name: value
         for name, value in (("log_format", log_format.value), ("log_level", log_level.value))

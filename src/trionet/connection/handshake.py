@@ -7,12 +7,16 @@ accepts, so a peer that never answers holds up nobody else's handshake.
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 import trio
 
+from trionet.abc import NamesPeer
 from trionet.connection.connection import Connection
 from trionet.connection.deadlines import CHECK_AGAIN, CHECKS, LATE, Deadlines
 from trionet.connection.input_end import InputEnd
+from trionet.connection.peer import peer_of
 from trionet.errors import ReceiveInterrupted
 from trionet.notices import ServerClosing
 
@@ -40,6 +44,31 @@ async def shake_hands(connection: Connection, deadlines: Deadlines, seconds: flo
     do_handshake = getattr(connection.stream, "do_handshake", None)
     if do_handshake is None:
         return None
+    return await _within(seconds, do_handshake, connection, deadlines)
+
+
+def awaits_peer(stream: object) -> bool:
+    """Tell whether a stream has yet to learn who its peer is; see `trionet.abc.NamesPeer`."""
+    return bool(getattr(stream, "awaits_header", False))
+
+
+async def learn_peer(connection: Connection, deadlines: Deadlines, seconds: float) -> str | None:
+    """Learn who the peer of a connection is, where `awaits_peer`.
+
+    The arguments, the return and the cancellation are those of `shake_hands`.
+    """
+    learn = cast(NamesPeer, connection.stream).learn_peer
+    no_peer = await _within(seconds, learn, connection, deadlines)
+    connection.peer = peer_of(connection.stream, connection.id)
+    return no_peer
+
+
+async def _within(
+    seconds: float,
+    do_handshake: Callable[[], Awaitable[object]],
+    connection: Connection,
+    deadlines: Deadlines,
+) -> str | None:
     scope = trio.CancelScope()
     deadline = _HandshakeDeadline(connection.stream, scope, trio.current_time() + seconds)
     deadlines.watch(deadline)

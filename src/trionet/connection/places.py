@@ -1,6 +1,7 @@
 """The places of one server: which connections are being served, in all and from each host.
 
 `trionet.Limits.max_clients` places are for everybody, and ``max_per_address`` of them for one host.
+A host may not open connections faster than `trionet.Limits.connect_rate`, either.
 The server asks here whether a newcomer finds one, and turns it away or lets it wait if not. A
 connection frees its place when its handler has ended; what still lingers then is counted in
 `trionet.connection.lingering`.
@@ -12,6 +13,7 @@ from collections import Counter
 
 import trio
 
+from trionet.connection.connect_rate import ConnectRate
 from trionet.connection.connection import Connection
 from trionet.connection.peer import host_of_peer
 from trionet.limits import Limits
@@ -28,10 +30,11 @@ class Places:
         connections: what is being served, the oldest first, and the host that each counts for.
     """
 
-    __slots__ = ("_from_host", "_limits", "_vacancy", "connections")
+    __slots__ = ("_from_host", "_limits", "_rate", "_vacancy", "connections")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._rate = ConnectRate(limits.connect_rate)
         self._from_host: Counter[Host] = Counter()
         self._vacancy = trio.lowlevel.ParkingLot()
         self.connections: dict[Connection, Host | None] = {}
@@ -48,6 +51,15 @@ class Places:
         host = self.host_of(stream)
         return host is not None and self._limits.max_per_address <= self._from_host[host]
 
+    def comes_too_fast(self, stream: trio.abc.Stream) -> bool:
+        """Count a new connection, and tell whether its host opens more than it may.
+
+        Ask once for each connection, when it is known whose it is.
+        """
+        if not self._limits.connect_rate:
+            return False
+        return not self._rate.admit(self.host_of(stream), trio.current_time())
+
     def host_of(self, stream: trio.abc.Stream) -> Host | None:
         """Return what counts as the host of a stream's peer; ``None``: it has none."""
         return host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
@@ -61,6 +73,14 @@ class Places:
         """
         while self.are_taken:
             await self._vacancy.park()
+
+    async def wait_possible(self) -> None:
+        """Wait as `wait_vacancy`, before there is a connection for the place."""
+        while self.are_taken:
+            await self._vacancy.park()
+            if not self.are_taken:
+                # Somebody behind may have a connection already.
+                self._vacancy.unpark()
 
     def take(self, connection: Connection) -> None:
         """Count a connection from now on. Never a checkpoint."""

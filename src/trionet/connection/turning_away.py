@@ -57,6 +57,7 @@ class TurningAway:
         answer: bytes,
         peer: str,
         report: Callable[[], object],
+        without_handshake: bool = False,
     ) -> None:
         """Answer and close a connection, in a task of its own. Never a checkpoint.
 
@@ -67,9 +68,11 @@ class TurningAway:
             peer: its display address.
             report: called when the peer has been turned away: at once, except that nobody knows yet
                 whether a browser only wants a page, which it gets.
+            without_handshake: no handshake is made to say why; whoever needs one to read the answer
+                gets an alert or a 503.
         """
         refuse = getattr(stream, "refuse", None)
-        if refuse is not None and self._handshakes >= _MAX_HANDSHAKES:
+        if refuse is not None and (without_handshake or self._handshakes >= _MAX_HANDSHAKES):
             refuse()
             report()
             return

@@ -25,11 +25,12 @@ from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import log_lost_output, logging_if_not_configured, queues_of
 from trionet.program.log_format import FORMATS, LEVELS, LogFormat, LogLevel, LogOptions
-from trionet.program.service import Service, check_service
+from trionet.program.service import NETWORK_OPTIONS, Service, check_service
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.server import Handler, Server
 from trionet.text.safe import safe_text
+from trionet.transport.inherited import inherited_addresses
 
 # The exit status after an error that the user can mend.
 FAILED = 1
@@ -61,6 +62,9 @@ def run(
     stays ignored.
 
     ``listening on ADDRESS`` is printed on standard output for each address, with its real port.
+    If a supervisor asks for it by ``NOTIFY_SOCKET``, as systemd does, it is told when the server
+    accepts connections, reloads and stops, and its watchdog is fed.
+
     The log goes to the logger ``trionet``: problems, and each connection with level INFO. If no
     logging is configured, or you give `log_format` or `log_level`, it is written to standard error:
     a line for each event, ``time level event connection peer reason``, or a JSON object.
@@ -71,7 +75,8 @@ def run(
         handler: an async function that is called with a `Connection` for each peer, or a plain
             function that is called with each line and returns the answer; see `serve`. Or a
             `Service`, which has its own addresses and options.
-        addresses: see `trionet.parse_address`; at least one. Behind a `Service`, further ones.
+        addresses: see `trionet.parse_address`; default: the sockets that a supervisor, such as
+            systemd, has passed on. Behind a `Service`, further ones.
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
@@ -80,9 +85,9 @@ def run(
             ``exception``.
         log_level: ``debug``, ``info`` (the default), ``warning`` or ``error``: the lowest level
             that is written.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, see `trionet.Service`; all
-            others are those of `serve`, such as ``limits`` and ``lifespan``, except
-            ``task_status``. If you give ``on_event``, connections are not logged.
+        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
+            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
+            except ``task_status``. If you give ``on_event``, connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
@@ -135,9 +140,10 @@ def _services_of(
         for name in options:
             raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
         return cast(list[Service], services)
-    arguments = {"certificate": None, "key": None, **options}
-    certificate, key = arguments.pop("certificate"), arguments.pop("key")
-    check_service("run", handler, addresses, certificate=certificate, key=key, options=arguments)
+    addresses = addresses or inherited_addresses()
+    own = {name: options[name] for name in NETWORK_OPTIONS if name in options}
+    others = {name: options[name] for name in options if name not in own}
+    check_service("run", handler, addresses, own=own, options=others)
     return [Service(cast(Handler, handler), cast(Sequence[str], addresses), **options)]
 
 

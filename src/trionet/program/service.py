@@ -18,6 +18,15 @@ from trionet.server import Handler, Server, check_call, serve
 from trionet.transport.certificates import File
 from trionet.transport.network import SYSTEM, SystemNetwork
 
+# What `Service` and `trionet.run` call the options of `trionet.SystemNetwork`.
+NETWORK_OPTIONS = {
+    "certificate": "certificate",
+    "key": "private_key",
+    "proxy_from": "proxy_from",
+}
+
+_DEFAULTS: Mapping[str, Any] = {"certificate": None, "key": None, "proxy_from": ()}
+
 
 class Service:
     """One of the services of a program, for `trionet.run`.
@@ -32,6 +41,8 @@ class Service:
         certificate: a PEM file with the certificate of ``tls:`` addresses; see
             `trionet.SystemNetwork`.
         key: a PEM file with its private key; default: it is in `certificate` too.
+        proxy_from: addresses and networks of proxies whose connections begin with a header of the
+            PROXY protocol; see `trionet.SystemNetwork`.
         options: all other options are those of `trionet.serve`, such as ``limits`` and
             ``lifespan``, except ``task_status``.
 
@@ -55,18 +66,22 @@ class Service:
         *,
         certificate: File | None = None,
         key: File | None = None,
+        proxy_from: Sequence[str] = (),
         **options: Any,
     ) -> None:
         where = (addresses,) if isinstance(addresses, str) else addresses
         if not isinstance(where, Sequence):
             raise TypeError(f"addresses must be a list of addresses, not {shown(addresses)}")
-        check_service("Service", handler, where, certificate=certificate, key=key, options=options)
+        own = {"certificate": certificate, "key": key, "proxy_from": proxy_from}
+        check_service("Service", handler, where, own=own, options=options)
         self.handler = handler
         self.addresses = tuple(where)
         self.limits: Limits = options.get("limits") or Limits()
         self.network: Network = options.get("network", SYSTEM)
-        if certificate is not None:
-            self.network = SystemNetwork(certificate=certificate, private_key=key)
+        if _given(own):
+            self.network = SystemNetwork(
+                certificate=certificate, private_key=key, proxy_from=proxy_from
+            )
         self.options = {**options, "limits": self.limits, "network": self.network}
 
     def __repr__(self) -> str:
@@ -111,8 +126,7 @@ def check_service(
     handler: object,
     addresses: Sequence[object],
     *,
-    certificate: object,
-    key: object,
+    own: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
     """Refuse what no service can be made of.
@@ -121,8 +135,7 @@ def check_service(
         caller: the function that the user called, for the messages.
         handler: see `Service`, as all that follow.
         addresses: where it listens.
-        certificate: the file with its certificate.
-        key: the file with its key.
+        own: those of its options that say what its own network is like, see `NETWORK_OPTIONS`.
         options: all other options.
 
     Raises:
@@ -139,12 +152,20 @@ def check_service(
             raise TypeError(f"{caller}() has no option task_status: inside Trio use trionet.serve")
         if name not in known:
             raise TypeError(f"{caller}() has no option {name}: it has those of trionet.serve")
-    if key is not None and certificate is None:
+    if own.get("key") is not None and own.get("certificate") is None:
         raise ValueError("a key needs its certificate: write certificate=FILE")
-    if certificate is not None and "network" in options:
+    given = _given(own)
+    if given and "network" in options:
+        first = NETWORK_OPTIONS[given[0]]
         raise TypeError(
-            "a network has its own certificate: write "
-            "network=trionet.SystemNetwork(certificate=..., private_key=...)"
+            f"a network has its own {given[0]}: write network=trionet.SystemNetwork({first}=...)"
         )
+    # It checks them.
+    SystemNetwork(**{NETWORK_OPTIONS[name]: own[name] for name in given})
     with suppress(AddressError):
         check_call(handler, addresses, caller=caller, **options)
+
+
+def _given(own: Mapping[str, Any]) -> list[str]:
+    """Return the names of the options that are not left out."""
+    return [name for name, value in own.items() if value != _DEFAULTS[name]]

@@ -17,8 +17,10 @@ import trio
 from trionet.errors import TrionetError, system_reason
 from trionet.program.signals import Ending, signals_taken_by
 from trionet.program.state import state_of_process
+from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
 from trionet.transport.addresses import WebAddress, parse_address
+from trionet.transport.inherited import forget_inherited
 
 logger = logging.getLogger("trionet.program")
 
@@ -42,8 +44,12 @@ async def serve_until_signalled(
     networks: Sequence[object] = (),
     show_state: Callable[[Mapping[str, object]], object] | None = None,
     queues: Mapping[str, Callable[[], object]] = MappingProxyType({}),
+    supervisor: Supervisor | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
+
+    The supervisor is told what happens, see `trionet.program.supervisor`. The variables that are
+    meant for this process alone are removed from its environment.
 
     A signal that comes before all listen cancels them, and sets ``ending.is_early``.
 
@@ -57,6 +63,7 @@ async def serve_until_signalled(
         show_state: called on SIGUSR1 with the state of the process, see `trionet.program.state`;
             default: SIGUSR1 does what it did before.
         queues: queues of the program, for its state.
+        supervisor: who is told how the program is; default: whom the environment names.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -64,6 +71,12 @@ async def serve_until_signalled(
     Cancellation: immediate; the servers are not drained.
     """
     servers: list[Server] = []
+    supervisor = take_supervisor() if supervisor is None else supervisor
+
+    def status() -> str:
+        served = sum(len(server.connections) for server in servers)
+        counted = f"{served} connection{'' if served == 1 else 's'}"
+        return f"closing: {counted} left" if ending.count else counted
 
     async def watch_endings() -> None:
         await ending.wait(1)
@@ -75,6 +88,7 @@ async def serve_until_signalled(
             return
         if any(server.connections for server in servers):
             _log("closing", "closing; a second signal ends the server at once")
+        nursery.start_soon(supervisor.stopping, status())
         for server in servers:
             nursery.start_soon(server.drain)
         await ending.wait(2)
@@ -92,7 +106,7 @@ async def serve_until_signalled(
     states = nullcontext() if show_state is None else _states_logged_by(log_state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
-        nursery.start_soon(_watch_hangups, ending, networks)
+        nursery.start_soon(_watch_hangups, ending, networks, supervisor)
         with states:
             async with trio.open_nursery() as serving:
                 for serve in serves:
@@ -100,6 +114,11 @@ async def serve_until_signalled(
                     servers.append(server)
                 if show is not None:
                     _announce(servers, show)
+                forget_inherited()
+                await supervisor.ready(status)
+                nursery.start_soon(supervisor.run)
+            # Also where the servers have ended by themselves.
+            await supervisor.stopping("closed")
         nursery.cancel_scope.cancel()
 
 
@@ -136,7 +155,9 @@ def _log(event: str, reason: str, level: int = logging.INFO) -> None:
     logger.log(level, "%s", reason, extra={"event": event})
 
 
-async def _watch_hangups(ending: Ending, networks: Sequence[object]) -> None:
+async def _watch_hangups(
+    ending: Ending, networks: Sequence[object], supervisor: Supervisor
+) -> None:
     """Reload on each SIGHUP. If there is nothing to reload, end if the terminal has hung up."""
     terminals = [fd for fd in (0, 1, 2) if os.isatty(fd)]
 
@@ -146,7 +167,9 @@ async def _watch_hangups(ending: Ending, networks: Sequence[object]) -> None:
     while True:
         await ending.wait_hangup()
         # Reload all of them, not only the first that has something to reload.
+        await supervisor.reloading()
         reloaded = [_reload(network) for network in networks]
+        await supervisor.reloaded()
         if any(reloaded):
             continue
         if not has_hung_up():

@@ -14,6 +14,7 @@
 | ``unix:@NAME`` | an abstract socket (Linux) | an abstract socket (Linux) |
 | ``tls:`` before one with a port | as without it, encrypted | as without it, encrypted |
 | ``web:`` before one of these two | as without it, for browsers: WebSockets | as a WebSocket |
+| ``fd:NAME``, also after ``tls:``, ``web:`` | what the supervisor opened under this name | |
 
 Port 0 lets the kernel pick a free port to listen on. ``localhost`` may be written in capitals and
 with a dot after it. A file whose name begins with ``@`` is ``unix:./@NAME``.
@@ -121,7 +122,30 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-Address: TypeAlias = TCPAddress | TLSAddress | WebAddress | UnixAddress
+@dataclass(frozen=True, slots=True)
+class InheritedAddress:
+    """The listening sockets that a supervisor, such as systemd, opened under a name.
+
+    There is nothing to connect to.
+
+    Attributes:
+        name: the name: printable ASCII without a colon.
+        is_tls: whether connections are encrypted.
+        is_web: whether they come from browsers.
+    """
+
+    name: str
+    is_tls: bool = False
+    is_web: bool = False
+
+    def __post_init__(self) -> None:
+        check_kinds(name=(self.name, str), is_tls=(self.is_tls, bool), is_web=(self.is_web, bool))
+
+    def __str__(self) -> str:
+        return f"{'web:' * self.is_web}{'tls:' * self.is_tls}fd:{self.name}"
+
+
+Address: TypeAlias = TCPAddress | TLSAddress | WebAddress | UnixAddress | InheritedAddress
 
 RemoteAddress: TypeAlias = TCPAddress | UnixAddress
 """Where the other end of a stream is. TLS is not part of it."""
@@ -131,8 +155,12 @@ Host: TypeAlias = str | tuple[int, str]
 
 # As the help of the command line has them.
 FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME, tls:HOST:PORT or web:HOST:PORT"
+LISTEN_FORMS = FORMS.replace(" or ", ", ") + " or fd:NAME"
 
 _PORT = re.compile(r"[0-9]{1,5}")
+_INHERITED = re.compile("(web:)?(tls:)?fd:")
+# What systemd allows, which separates names by colons. 255 bytes are its limit.
+_INHERITED_NAME = re.compile("[!-9;-~]{1,255}")
 # These would break the line that shows an address, or move the cursor in it.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -141,8 +169,8 @@ def parse_address(text: str) -> Address:
     """Read an address.
 
     Args:
-        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT``, each also after ``tls:``, ``web:`` or
-            ``web:tls:``, or ``unix:PATH`` or ``unix:@NAME``.
+        text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``fd:NAME``, each also after ``tls:``,
+            ``web:`` or ``web:tls:``, or ``unix:PATH`` or ``unix:@NAME``.
 
     Raises:
         AddressError: `text` is none of these; the message says what to write instead.
@@ -156,6 +184,8 @@ def parse_address(text: str) -> Address:
         raise TypeError(f"an address is a text: write '{where}', not {shown(text)}")
     if text.startswith("unix:"):
         return _parse_unix(text)
+    if (inherited := _INHERITED.match(text)) is not None:
+        return _parse_inherited(text, inherited)
     if text.startswith("tls:"):
         return TLSAddress(_parse_tcp(text, "tls:"))
     if text.startswith("web:tls:"):
@@ -163,6 +193,12 @@ def parse_address(text: str) -> Address:
     if text.startswith("web:"):
         return WebAddress(_parse_tcp(text, "web:"))
     return _parse_tcp(text, "")
+
+
+def inherited_name(address: str) -> str | None:
+    """Return the name in the address of inherited sockets; ``None``: it is another kind."""
+    scheme = _INHERITED.match(address)
+    return None if scheme is None else address[scheme.end() :]
 
 
 def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | None:
@@ -214,6 +250,9 @@ def is_private_address(address: str) -> bool:
     """
     where = parse_address(address)
     below = where.below if isinstance(where, WebAddress) else where
+    if isinstance(below, InheritedAddress):
+        # The supervisor knows where it is.
+        return below.is_tls
     if not isinstance(below, TCPAddress) or below.host in ("", "localhost"):
         return True
     try:
@@ -294,6 +333,18 @@ def _parse_unix(text: str) -> UnixAddress:
     if _CONTROL.search(path):
         raise AddressError(f"{text!r}: the path holds a control character or a line separator")
     return UnixAddress(path)
+
+
+def _parse_inherited(text: str, scheme: re.Match[str]) -> InheritedAddress:
+    name = text[scheme.end() :]
+    if not name:
+        raise AddressError(f"{text!r}: the name is missing: write {text}NAME")
+    if not _INHERITED_NAME.fullmatch(name):
+        raise AddressError(
+            f"{text!r}: the name of an inherited socket has at most 255 printable ASCII "
+            "characters, and neither a space nor a colon"
+        )
+    return InheritedAddress(name, is_tls=scheme[2] is not None, is_web=scheme[1] is not None)
 
 
 def _is_ipv6(host: str) -> bool:

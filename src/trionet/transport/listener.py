@@ -17,10 +17,11 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_kind, shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
+from trionet.transport.proxied import ProxiedStream, Proxies
 from trionet.transport.socket_addresses import structured
 from trionet.transport.sockets import RECEIVE_SIZE, SocketStream
 
@@ -60,6 +61,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         on_close: called once, just before the socket is closed.
         refusal: what a connection is sent when there is no descriptor for it; default
             ``error: server is full``.
+        is_inherited: whether somebody else goes on holding the socket, such as the supervisor that
+            opened it; see `trionet.abc.OutlivesServer`. Default: no.
+        proxies: whose connections begin with a header that says for whom they are; default:
+            nobody's.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
@@ -70,9 +75,11 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_on_close",
         "_out_of_descriptors",
         "_own",
+        "_proxies",
         "_reserve",
         "_sock",
         "address",
+        "is_inherited",
         "refusal",
     )
 
@@ -84,6 +91,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         address_of: Callable[[Any], RemoteAddress | None] = structured,
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
+        is_inherited: bool = False,
+        proxies: Proxies | None = None,
     ) -> None:
         if not isinstance(sock, socket.socket):
             raise TypeError(f"sock must be a listening socket.socket, not {shown(sock)}")
@@ -92,10 +101,15 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         check_callback("address_of", address_of, optional=False)
         check_callback("on_close", on_close, arguments=0)
         check_kind("refusal", refusal, bytes)
+        check_flag("is_inherited", is_inherited)
+        self.is_inherited = is_inherited
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
         self.refusal = refusal
+        if proxies is not None:
+            check_kind("proxies", proxies, Proxies)
+        self._proxies = proxies or None
         self._out_of_descriptors = False
         self._reserve = _open_reserve()
         # Stands in for the address of a peer that has none.
@@ -159,7 +173,10 @@ class SocketListener(trio.abc.Listener[SocketStream]):
                 raise trio.WouldBlock from None
             self._out_of_descriptors = False
             remote = self._address_of(address) or self._own
-            return SocketStream(sock, peer=safe_text(str(remote)), remote=remote)
+            peer = safe_text(str(remote))
+            if self._proxies is not None and remote is not None and self._proxies.has(remote):
+                return ProxiedStream(sock, peer=peer, remote=remote, proxies=self._proxies)
+            return SocketStream(sock, peer=peer, remote=remote)
 
     def _refuse_one(self) -> None:
         """Use the reserve descriptor to answer and close one waiting connection."""

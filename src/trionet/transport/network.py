@@ -20,6 +20,7 @@ from trionet.abc import Listener
 from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
+    InheritedAddress,
     TCPAddress,
     TLSAddress,
     UnixAddress,
@@ -27,8 +28,10 @@ from trionet.transport.addresses import (
     parse_address,
 )
 from trionet.transport.certificates import File, client_context, server_context
+from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.patience import HAS_PATIENCE
+from trionet.transport.proxied import Proxies
 from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
@@ -61,12 +64,18 @@ class SystemNetwork:
             system trusts. The first ``tls:`` connection reads it, once.
         unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
             Whoever may write to one may connect.
+        proxy_from: addresses and networks of proxies, such as ``10.0.0.0/8``. A connection from
+            there must begin with a header of the PROXY protocol, version 1 or 2, before TLS, and
+            counts as that of the peer whom the header names; default: nobody's. Trust only proxies
+            that send one, because they can name whom they like.
         web: what ``web:`` listeners serve besides WebSockets, and whom they trust; default:
             ``WebSettings()``, which is no file and nobody.
 
     Raises:
-        ValueError: `private_key` without `certificate`, or a `unix_mode` that is not a mode.
-        TypeError: a file that is not a path, or a `unix_mode` that is not a number.
+        ValueError: `private_key` without `certificate`, a `unix_mode` that is not a mode, or a
+            network in `proxy_from` that cannot be read.
+        TypeError: a file that is not a path, a `unix_mode` that is not a number, or a `proxy_from`
+            that is not a list of texts.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class SystemNetwork:
         private_key: File | None = None,
         ca: File | None = None,
         unix_mode: int | None = None,
+        proxy_from: Sequence[str] = (),
         web: WebSettings | None = None,
     ) -> None:
         for name, file in (
@@ -89,6 +99,7 @@ class SystemNetwork:
         self._private_key = private_key
         self._ca = ca
         self._unix_mode = unix_mode
+        self._proxies = Proxies(proxy_from)
         if web is not None:
             check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
         self._web = web or WebSettings()
@@ -135,9 +146,11 @@ class SystemNetwork:
                 return [await listen_unix(where, backlog=backlog, mode=self._unix_mode)]
             if isinstance(where, TCPAddress):
                 socks = await bind_tcp(where, backlog)
-                return [SocketListener(sock) for sock in socks]
+                return [SocketListener(sock, proxies=self._proxies) for sock in socks]
             if isinstance(where, TLSAddress):
                 return await self._listen_tls(where, backlog)
+            if isinstance(where, InheritedAddress):
+                return self._listen_inherited(where)
             return await self._listen_web(where, backlog)
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {_reason(error)}") from error
@@ -147,7 +160,10 @@ class SystemNetwork:
     async def _listen_tls(self, where: TLSAddress, backlog: int) -> list[TLSListener]:
         context = self._server_settings()
         socks = await bind_tcp(where.tcp, backlog)
-        listeners = [TLSListener(SocketListener(s, refusal=REFUSAL), context) for s in socks]
+        listeners = [
+            TLSListener(SocketListener(s, refusal=REFUSAL, proxies=self._proxies), context)
+            for s in socks
+        ]
         self._tls_listeners.update(listeners)
         return listeners
 
@@ -157,8 +173,35 @@ class SystemNetwork:
             encrypted = await self._listen_tls(where.below, backlog)
             return [web.WebListener(listener, self._web) for listener in encrypted]
         socks = await bind_tcp(where.tcp, backlog)
-        listeners = [SocketListener(sock, refusal=web.NO_DESCRIPTOR) for sock in socks]
+        listeners = [
+            SocketListener(sock, refusal=web.NO_DESCRIPTOR, proxies=self._proxies) for sock in socks
+        ]
         return [web.WebListener(listener, self._web) for listener in listeners]
+
+    def _listen_inherited(self, where: InheritedAddress) -> Sequence[Listener]:
+        """Listen on the sockets of a name. Their backlog and mode are the supervisor's."""
+        web = import_web() if where.is_web else None
+        context = self._server_settings() if where.is_tls else None
+        socks = open_inherited(where.name)
+        if any(sock.family == socket.AF_UNIX for sock in socks):
+            if where.is_web or where.is_tls:
+                for sock in socks:
+                    sock.close()
+                raise TrionetError("TLS and browsers need TCP, and it is a Unix socket")
+        else:
+            for sock in socks:
+                keep_alive(sock)
+        refusal = {"refusal": web.NO_DESCRIPTOR} if web is not None else {}
+        if context is not None:
+            refusal = {"refusal": REFUSAL}
+        plain = [SocketListener(sock, is_inherited=True, **refusal) for sock in socks]
+        listeners: Sequence[Listener] = plain
+        if context is not None:
+            listeners = encrypted = [TLSListener(listener, context) for listener in plain]
+            self._tls_listeners.update(encrypted)
+        if web is not None:
+            listeners = [web.WebListener(listener, self._web) for listener in listeners]
+        return listeners
 
     def reload(self) -> bool:
         """Read certificate and private key again, for the connections that come from now on.
@@ -207,6 +250,8 @@ class SystemNetwork:
                 return await self._ask_for_web_socket(where)
             if isinstance(where, TLSAddress):
                 return await self._connect_tls(where)
+            if isinstance(where, InheritedAddress):
+                raise TrionetError("an inherited socket is one to listen on")
             return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {_reason(error)}") from error

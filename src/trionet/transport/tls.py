@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from typing import cast
 
 import trio
 
-from trionet.abc import Transport
+from trionet.abc import NamesPeer, Transport
 from trionet.checks import check_flag, check_kind, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
@@ -106,9 +107,29 @@ class TLSStream(trio.abc.HalfCloseableStream):
         return True
 
     @property
+    def awaits_header(self) -> bool:
+        """Whether a proxy has not said yet for whom it speaks; see `trionet.abc.NamesPeer`."""
+        return bool(getattr(self._transport, "awaits_header", False))
+
+    @property
     def is_truncated(self) -> bool:
         """Whether the input has ended without the other side's ``close_notify``."""
         return self._engine.truncated
+
+    async def learn_peer(self) -> None:
+        """Learn for whom a proxy below speaks; see `trionet.abc.NamesPeer`.
+
+        Raises:
+            trio.BrokenResourceError: it does not say so.
+            trio.ClosedResourceError: this side closed the stream.
+            ReceiveInterrupted: `interrupt_receive` ended the wait.
+
+        Cancellation: nothing is lost: the next call goes on.
+        """
+        self._ciphertext.check_open()
+        await cast(NamesPeer, self._transport).learn_peer()
+        self.peer = self._transport.peer
+        self.remote = getattr(self._transport, "remote", None)
 
     async def do_handshake(self) -> None:
         """Make the handshake, or go on with it. If it is made, this is only a checkpoint.
@@ -128,6 +149,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
         self._ciphertext.check_usable()
         if self._handshake is not None:
+            if self.awaits_header:
+                await self.learn_peer()
             await self._handshake.make()
             self._handshake = None
 

@@ -52,6 +52,11 @@ class TLSListener(trio.abc.Listener[TLSStream]):
         """Whether the listener was closed."""
         return self._transport.closed
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether somebody else goes on holding the socket; see `trionet.abc.OutlivesServer`."""
+        return self._transport.is_inherited
+
     async def accept(self) -> TLSStream:
         """Wait for a connection and return it before its handshake.
 

@@ -61,6 +61,7 @@ from trionet.errors import LineNotUTF8
 from trionet.lines import MAX_LINE, MAX_LINE_TO_CLIENT, Line, LineDecoder
 from trionet.notices import (
     AddressFull,
+    ConnectingTooFast,
     IdleTimedOut,
     LineRejected,
     LinesMissed,
@@ -350,6 +351,7 @@ def test_an_event_is_encoded_as_the_table_says(event: Event, text: str) -> None:
         (IdleTimedOut(0.5), "error: nothing came for 0.5 seconds"),
         (ServerFull(), "error: server is full"),
         (AddressFull(), "error: too many connections from your address"),
+        (ConnectingTooFast(), "error: too many connections, try again later"),
         (ServerClosing(), "error: server is closing"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from trionet.chat.person import calls
 from trionet.chat.person.commands import COMMON, ERROR, QUIT, Commands
+from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 
 
@@ -15,6 +16,7 @@ class Page:
     def __init__(self) -> None:
         self.me = "Ann"
         self.ignored = Ignored()
+        self.highlights = Highlights("Ann")
         self.has_bell = False
         self.correspondent = ""
         self.wanted_room = ""
@@ -55,6 +57,11 @@ COMMANDS: Commands[Page] = Commands(*COMMON, QUIT)
         ("/leave", calls.Leave("lobby")),
         ("/leave builds", calls.Leave("builds")),
         ("/rooms", calls.AskRooms()),
+        # As other programs have it.
+        ("/part", calls.Leave("lobby")),
+        ("/close builds", calls.Leave("builds")),
+        ("/query Bea hello", calls.Tell("Bea", "hello")),
+        ("/list", calls.AskRooms()),
         ("/quit", calls.Quit()),
         ("/quit ", calls.Quit()),
         (" q\t", calls.Quit()),
@@ -151,3 +158,22 @@ def test_the_bell_is_switched() -> None:
     COMMANDS.obey(page, "/bell off")
     assert not page.has_bell
     assert page.told == ["the bell is on", "the bell is off"]
+
+
+def test_words_are_waited_for_and_listed() -> None:
+    page = Page()
+    for line in ("/highlight deploy", "/highlight", "/unhighlight DEPLOY", "/highlight"):
+        assert COMMANDS.obey(page, line)
+    assert page.told == [
+        "a message with deploy is for you",
+        "you wait for deploy",
+        "you do not wait for DEPLOY any more",
+        "you wait for your name only",
+    ]
+    assert not COMMANDS.obey(page, "/unhighlight deploy")
+
+
+def test_what_another_table_lacks_is_no_command_under_another_name_either() -> None:
+    page = Page()
+    assert not COMMANDS.obey(page, "/names")
+    assert page.told == ["error: unknown command /names (try /help)"]

@@ -127,6 +127,14 @@ def test_a_new_name_is_shown_and_mentions_follow_it() -> None:
     assert window.rooms.shown.members == ["Anna", "Bea"]
 
 
+def test_a_word_that_is_waited_for_is_a_mention() -> None:
+    window = make_window()
+    type_text(window, "/highlight Deploy")
+    press(window, "enter")
+    window.hear(said(1, "the deploy is done"))
+    assert window.rooms.shown.log.entries[-1].is_mention
+
+
 def test_a_mention_rings_if_the_bell_is_wanted() -> None:
     window = make_window()
     window.hear(said(1, "Ann"))

@@ -54,6 +54,7 @@ from trionet.chat.state import events
 from trionet.lines import MAX_LINE_TO_CLIENT, Line
 from trionet.notices import (
     AddressFull,
+    ConnectingTooFast,
     IdleTimedOut,
     LineRejected,
     LinesMissed,
@@ -231,6 +232,7 @@ def encode_notice(notice: Notice) -> bytes:
             | RequestTimedOut()
             | ServerFull()
             | AddressFull()
+            | ConnectingTooFast()
             | ServerClosing()
         ):
             return f"{ERROR}{notice.reason}\n".encode()

@@ -15,12 +15,26 @@ from trionet.chat.formats.texts import repeated, safe_texts
 from trionet.chat.names.names import NameRefused
 from trionet.chat.names.room_names import parse_room
 from trionet.chat.person import calls
+from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.text.safe import safe_text
 
 # How `View.tell` is told that something cannot be done.
 ERROR = "error"
+
+# What people who come from other programs type, and the command that they mean.
+_ALSO = {
+    "/j": "/join",
+    "/part": "/leave",
+    "/close": "/leave",
+    "/names": "/who",
+    "/list": "/rooms",
+    "/query": "/msg",
+    "/r": "/reply",
+    "/find": "/search",
+    "/hilight": "/highlight",
+}
 
 # Commands of other programs that would be taken for unknown ones here.
 _FAREWELL_COMMANDS = frozenset(("/exit", "/bye", "/q"))
@@ -31,6 +45,7 @@ class View(Protocol):
 
     me: str
     ignored: Ignored
+    highlights: Highlights
     has_bell: bool
     # Who wrote to this person alone last; empty: nobody.
     correspondent: str
@@ -112,7 +127,7 @@ class Commands(Generic[V]):
 
     def _obey_command(self, view: V, line: str) -> bool:
         name, _, argument = line.rstrip().partition(" ")
-        command = self._by_name.get(name)
+        command = self._by_name.get(_ALSO.get(name, name))
         if command is None:
             near = nearest(name, self._by_name)
             hint = f"did you mean {near}?" if near else "try /help"
@@ -231,6 +246,26 @@ def _unignore(view: View, name: str) -> bool:
     return False
 
 
+def _highlight(view: View, word: str) -> bool:
+    if not word:
+        words = safe_text(", ".join(view.highlights.words))
+        view.tell(f"you wait for {words}" if words else "you wait for your name only")
+    elif view.highlights.add(word):
+        view.tell(f"a message with {safe_text(word)} is for you")
+    else:
+        view.tell("you wait for too many words already: /unhighlight one", kind=ERROR)
+        return False
+    return True
+
+
+def _unhighlight(view: View, word: str) -> bool:
+    if view.highlights.discard(word):
+        view.tell(f"you do not wait for {safe_text(word)} any more")
+        return True
+    view.tell(f"you do not wait for {safe_text(word)}", kind=ERROR)
+    return False
+
+
 def _bell(view: View, what: str) -> None:
     view.has_bell = what != "off"
     view.tell(f"the bell is {'on' if view.has_bell else 'off'}")
@@ -248,6 +283,8 @@ COMMON = (
     Command("/ignore [NAME]", "hide what a member says, or list whom you ignore", _ignore),
     Command("/unignore NAME", "hear it again", _unignore),
     Command("/say TEXT", "say a text, whatever it is", say),
+    Command("/highlight [WORD]", "be mentioned by a word, or list these words", _highlight),
+    Command("/unhighlight WORD", "be mentioned by it no more", _unhighlight),
     Command("/bell [off]", "ring when you are mentioned", _bell),
 )
 QUIT = Command("/quit", "leave the chat", lambda view, _: view.call(calls.Quit()))

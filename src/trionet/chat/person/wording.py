@@ -1,8 +1,7 @@
-"""Events in words: notices, and whether a text mentions somebody."""
+"""Events in words: notices, and texts that are safe to show."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from trionet.text.safe import safe_message, safe_text
@@ -40,8 +39,3 @@ def safe_lines(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "\n".join(map(safe_message, text.split("\n")))
-
-
-def mention_pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern that finds a name in a text, as a word."""
-    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)

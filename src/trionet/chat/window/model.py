@@ -11,9 +11,10 @@ from typing import Any
 
 from trionet.chat.person import calls
 from trionet.chat.person.commands import say, typed_again
+from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
-from trionet.chat.person.wording import mention_pattern, safe_lines
+from trionet.chat.person.wording import safe_lines
 from trionet.chat.window import entries, paging
 from trionet.chat.window.actions import Actions
 from trionet.chat.window.composition import Layout, lay_out
@@ -38,6 +39,7 @@ class Window:
         offset: how far local time is ahead of UTC, in seconds, at a time.
         room: the room that is shown first.
         max_entries: how many messages and notices each room keeps.
+        highlights: the words that the person waits for.
 
     Attributes:
         me: the person's name.
@@ -52,6 +54,7 @@ class Window:
         has_mouse: whether the wheel scrolls.
         has_bell: whether a mention rings.
         ignored: whom the person does not want to hear.
+        highlights: which messages are for the person.
         offset: how far local time is ahead of UTC.
         time: the time as it was told last, or that of the newest event, in seconds since 1970.
     """
@@ -66,6 +69,7 @@ class Window:
         offset: UtcOffset = lambda _: 0,
         room: str = "lobby",
         max_entries: int = MAX_ENTRIES,
+        highlights: Sequence[str] = (),
     ) -> None:
         self.me = name
         self.rooms = Rooms(room, offset, max_entries)
@@ -100,7 +104,7 @@ class Window:
         # Where the server searches for this person.
         self._sought_in: Room | None = None
         self._size = (80, 24)
-        self._mention = mention_pattern(name)
+        self.highlights = Highlights(name, highlights)
 
     def pass_time(self, seconds: int) -> None:
         """Take note of the time, in seconds since 1970. It never goes back."""
@@ -134,7 +138,7 @@ class Window:
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
-        self._mention = mention_pattern(name)
+        self.highlights.set_name(name)
 
     def note_room(self, name: str) -> None:
         """Remember that there is a room."""
@@ -142,8 +146,8 @@ class Window:
             self.known_rooms[name] = None
 
     def mentions(self, text: str) -> bool:
-        """Tell whether a text has the person's name in it as a word."""
-        return self._mention.search(text) is not None
+        """Tell whether a text has the person's name in it, or a word that they wait for."""
+        return self.highlights.are_in(text)
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
         """Put a page of history in: above all, or where a gap is."""

@@ -13,9 +13,10 @@ from trionet.chat.formats.requests import Misunderstood
 from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
 from trionet.chat.person.commands import ERROR, say
+from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
-from trionet.chat.person.wording import mention_pattern, safe_lines
+from trionet.chat.person.wording import safe_lines
 from trionet.cli.linear import lines
 from trionet.cli.linear.commands import COMMANDS
 from trionet.cli.linear.hearing import hear
@@ -38,6 +39,7 @@ class Linear:
     Args:
         name: the name of the person.
         offset: how far local time is ahead of UTC, in seconds, at a time.
+        highlights: the words that the person waits for.
 
     Attributes:
         me: the person's name.
@@ -49,11 +51,14 @@ class Linear:
         has_joins: whether joins and leaves are told.
         has_bell: whether a mention rings.
         ignored: whose messages are hidden.
+        highlights: which messages are for the person.
         why_ended: why the connection is over for good; empty: it is not.
         time: the time as it was told last, in seconds since 1970.
     """
 
-    def __init__(self, name: str, *, offset: UtcOffset = lambda _: 0) -> None:
+    def __init__(
+        self, name: str, *, offset: UtcOffset = lambda _: 0, highlights: Sequence[str] = ()
+    ) -> None:
         self.me = name
         self.shown = ""
         self.is_up = False
@@ -78,7 +83,7 @@ class Linear:
         self._offset = offset
         self._link = ""
         self._pasted = ""
-        self._mention = mention_pattern(name)
+        self.highlights = Highlights(name, highlights)
         self._printed: list[str] = []
         self._calls: list[calls.Call] = []
 
@@ -278,7 +283,7 @@ class Linear:
             event: what they tell; ``None``: it has no time.
             may_mention: whether it is a message, in which the person's name is looked for.
         """
-        if may_mention and self._mention.search(safe_lines(event.text)) is not None:
+        if may_mention and self.highlights.are_in(safe_lines(event.text)):
             told[0] = f"{lines.MENTION}{told[0]}" + "\a" * self.has_bell
         if room != self.shown:
             told = [f"[{safe_text(room)}] {line}" for line in told]
@@ -308,4 +313,4 @@ class Linear:
     def set_name(self, name: str) -> None:
         """Have another name."""
         self.me = name
-        self._mention = mention_pattern(name)
+        self.highlights.set_name(name)

@@ -33,6 +33,7 @@ async def run_linear(
     name: str | None,
     network: Network,
     password: str | None = None,
+    highlights: Sequence[str] = (),
 ) -> None:
     """Be in a chat until the person leaves.
 
@@ -43,6 +44,7 @@ async def run_linear(
             had, they are asked for another.
         network: what to connect over.
         password: the server's; default: the person is asked, if it wants one.
+        highlights: words that the person waits for.
 
     Raises:
         TrionetError: the server cannot be reached, or does not let this member in or come back.
@@ -52,7 +54,7 @@ async def run_linear(
     """
     entrance = _Entrance(address, network, name, password)
     # The line editor shows what is typed, so a password is asked for without one.
-    while not await _be_in_chat(entrance, runtime):
+    while not await _be_in_chat(entrance, runtime, highlights):
         refusal = None if entrance.password is None else str(entrance.refused)
         entrance.password = await ask_password(runtime.err, refusal)
         if entrance.password is None:
@@ -60,7 +62,7 @@ async def run_linear(
             raise entrance.refused
 
 
-async def _be_in_chat(entrance: _Entrance, runtime: Runtime) -> bool:
+async def _be_in_chat(entrance: _Entrance, runtime: Runtime, highlights: Sequence[str]) -> bool:
     """Be in the chat until the person leaves; ``False``: a password is wanted first."""
     # The terminal first, so that what is typed while the connection is made is neither echoed nor
     # lost.
@@ -69,7 +71,7 @@ async def _be_in_chat(entrance: _Entrance, runtime: Runtime) -> bool:
         if link is None:
             return entrance.refused is None
         try:
-            await _Conversation(ui, link).run()
+            await _Conversation(ui, link, highlights).run()
         finally:
             await link.quit()
     return True
@@ -121,10 +123,10 @@ class _Entrance:
 class _Conversation:
     """One membership, from the welcome to the end."""
 
-    def __init__(self, ui: UserInterface, link: ClientLink) -> None:
+    def __init__(self, ui: UserInterface, link: ClientLink, highlights: Sequence[str]) -> None:
         self._ui = ui
         self._link = link
-        self._linear = Linear(link.name, offset=utc_offset)
+        self._linear = Linear(link.name, offset=utc_offset, highlights=highlights)
         self._linear.pass_time(int(time.time()))
         self._has_quit = False
         self._changed = trio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from collections.abc import Sequence
 
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
@@ -33,6 +34,7 @@ async def join_window(
     name: str | None,
     network: Network,
     password: str | None = None,
+    highlights: Sequence[str] = (),
 ) -> None:
     """Be in a chat until the person leaves.
 
@@ -43,6 +45,7 @@ async def join_window(
             had, they are asked for another.
         network: what to connect over.
         password: the server's; default: the person is asked, if it wants one.
+        highlights: words that the person waits for.
 
     Raises:
         TrionetError: the server cannot be reached or refuses the member, or the terminal cannot be
@@ -51,7 +54,7 @@ async def join_window(
     Cancellation: the terminal is restored and the server told.
     """
     try:
-        number = await _join(address, runtime, name, network, password)
+        number = await _join(address, runtime, name, network, password, highlights)
     except OSError as error:
         if error.errno not in _HUNG_UP:
             reason = system_reason(error)
@@ -62,7 +65,12 @@ async def join_window(
 
 
 async def _join(
-    address: str, runtime: Runtime, name: str | None, network: Network, password: str | None
+    address: str,
+    runtime: Runtime,
+    name: str | None,
+    network: Network,
+    password: str | None,
+    highlights: Sequence[str],
 ) -> int:
     """Return the number of the signal that should end the program, or 0."""
     terminal = Terminal()
@@ -90,4 +98,5 @@ async def _join(
         except (NameRefused, UnsendableLine) as error:
             name, refusal = None, str(error)
         else:
-            return await run_window(Window(link.name, offset=utc_offset), link, terminal)
+            window = Window(link.name, offset=utc_offset, highlights=highlights)
+            return await run_window(window, link, terminal)

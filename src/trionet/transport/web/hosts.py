@@ -108,10 +108,19 @@ def parse_networks(texts: Sequence[str]) -> tuple[IPNetwork, ...]:
     networks: list[IPNetwork] = []
     for text in texts:
         try:
-            networks.append(ipaddress.ip_network(text, strict=False))
+            networks.append(_unmapped(ipaddress.ip_network(text, strict=False)))
         except ValueError:
             raise ValueError(f"{text!r} is neither an IP address nor a network") from None
     return tuple(networks)
+
+
+def _unmapped(network: IPNetwork) -> IPNetwork:
+    """Return a network of IPv4 addresses that is written as IPv6 as what it is."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def is_within(host: str, networks: Sequence[IPNetwork]) -> bool:

@@ -52,6 +52,11 @@ class WebListener(trio.abc.Listener[WebSocketStream]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self.address}, {self._below!r}>"
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether somebody else goes on holding the socket; see `trionet.abc.OutlivesServer`."""
+        return getattr(self._below, "is_inherited", False)
+
     def begin_drain(self) -> None:
         """Answer every request that comes from now on with 503. Never a checkpoint."""
         self._site.is_draining = True

@@ -19,7 +19,7 @@ from typing import ClassVar, cast
 
 import trio
 
-from trionet.abc import Framing, Transport
+from trionet.abc import Framing, NamesPeer, Transport
 from trionet.errors import ReceiveInterrupted
 from trionet.lines import MAX_LINE
 from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
@@ -133,7 +133,10 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         """
         transport = self.wire
         remote = getattr(transport, "remote", None)
-        return self._site.is_tls or self._site.is_proxy(remote) or is_local(remote)
+        below = getattr(transport, "is_private", None)
+        if below is None:
+            below = is_local(remote)
+        return self._site.is_tls or self._site.is_proxy(remote) or bool(below)
 
     @property
     def has_failed(self) -> bool:
@@ -146,6 +149,25 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         if self._messages is not None and self._messages.is_over:
             return False
         return bool(getattr(self.wire, "is_truncated", False))
+
+    @property
+    def awaits_header(self) -> bool:
+        """Whether a proxy has not said yet for whom it speaks; see `trionet.abc.NamesPeer`."""
+        return bool(getattr(self.wire, "awaits_header", False))
+
+    async def learn_peer(self) -> None:
+        """Learn for whom a proxy below speaks; see `trionet.abc.NamesPeer`.
+
+        Raises and cancellation: as `do_handshake`.
+        """
+        self._check_usable()
+        try:
+            await cast(NamesPeer, self.wire).learn_peer()
+        except trio.BrokenResourceError as error:
+            self._refused = str(error)
+            raise
+        self.peer = getattr(self.wire, "peer", self.peer)
+        self.remote = self._site.counted(getattr(self.wire, "remote", None))
 
     async def do_handshake(self) -> None:
         """Answer the request, or go on with that. Once it is made, this is only a checkpoint.
@@ -164,6 +186,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
             return
         request = self._first_request
         try:
+            if self.awaits_header:
+                await self.learn_peer()
             granted = await request.make()
         except trio.BrokenResourceError as error:
             self._refused = str(error)
