@@ -13,6 +13,9 @@ from typing import TypeAlias
 
 from trionet.kinds import check_kinds
 
+# Why there was no handshake with a peer that has sent no byte. The log leaves such peers out.
+SAID_NOTHING = "the other side ended the connection and had said nothing"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:

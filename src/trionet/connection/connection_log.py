@@ -16,7 +16,7 @@ from functools import partial
 from time import time
 from typing import TYPE_CHECKING
 
-from trionet.events import Closed, Refused, ServerEvent
+from trionet.events import SAID_NOTHING, Closed, Refused, ServerEvent
 
 if TYPE_CHECKING:
     from trionet.connection.connection import Connection
@@ -55,6 +55,8 @@ class ConnectionLog:
                 if not event.bytes_in:
                     return
                 name, fields = "closed", event.figures
+            elif event.reason.endswith(SAID_NOTHING):
+                return
             self._log(event, (), name, event.id, event.peer, event.reason, fields)
 
     def _log(
