@@ -60,6 +60,7 @@ async def test_a_connection_from_which_nothing_comes_has_no_record(
     events: list[object] = []
     async with run_handler(echo, on_event=events.append) as connect:
         probe = await connect()
+        await trio.testing.wait_all_tasks_blocked()
         # The event does not wait for input.
         assert [type(event) for event in events] == [Opened]
         assert connect.server.statistics().opened == 1
