@@ -140,6 +140,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             # As `run` prints it.
             stage.refused.append(safe_text(str(error)))
 
+    async def serve_by_workers(addresses: list[str], _runtime: Stage, **options: Any) -> None:
+        settings = in_memory(**options["network"])
+        for address in addresses:
+            await settings.listen(address)
+        stage.served.append(f"by {options['count']} workers")
+
     def evaluate(_expression: str, precision: int) -> int:
         stage.served.append(repr(Arithmetic(precision)))
         return 0
@@ -151,6 +157,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         for module in ("trionet.cli.calc", "trionet.cli.chat"):
             patch.setattr(f"{module}.SystemNetwork", in_memory)
             patch.setattr(f"{module}.serve_until_signalled", serve_one_client)
+        patch.setattr("trionet.cli.workers.serve_by_workers", serve_by_workers)
         patch.setattr("trionet.cli.running.run", run)
         patch.setattr("trionet.cli.evaluate.evaluate_one", evaluate)
         yield stage

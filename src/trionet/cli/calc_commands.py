@@ -13,13 +13,17 @@ import typer
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
-    CA,
+    ClientOptions,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
+    metrics_address,
+    takes_client_options,
     takes_network_options,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import (
     LogFormat,
     LogFormatOption,
@@ -27,6 +31,7 @@ from trionet.cli.options import (
     LogLevelOption,
     Name,
     Quiet,
+    Workers,
     check_name,
     log_options,
     number_parser,
@@ -36,7 +41,7 @@ from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,
@@ -56,25 +61,54 @@ def calc_serve(
         bool, typer.Option("--once", help="End after the first named session.")
     ] = False,
     precision: Precision = DEFAULT_PRECISION,
+    workers: Workers = None,
     quiet: Quiet = False,
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.INFO,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
-    """Serve the calculator, one client at a time (default: on localhost:22333)."""
+    """Serve the calculator, one client at a time (default: on localhost:22333).
+
+    With --workers it is one client at a time for each of the processes.
+    """
     source = context.get_parameter_source("max_clients")
     if once and source is not None and source.name != "DEFAULT":
         raise typer.BadParameter(
             "it cannot be used together with --max-clients", param_hint="--once"
         )
-    where = where_to_listen(addresses, [ADDRESS])
+    if once and workers is not None:
+        raise typer.BadParameter("it cannot be used together with --workers", param_hint="--once")
+
+    from trionet.cli.running import run
+    from trionet.program.worker import take_worker
+
+    worker = None if workers is None else take_worker()
+    where = where_to_listen(addresses, [ADDRESS]) if worker is None else worker.addresses
     settings = network.settings(where)
+    page = metrics_address(metrics)
+    if workers is not None and worker is None:
+        from trionet.cli.workers import serve_by_workers
+
+        one_at_a_time = "one connection at a time is one for each of them"
+        run(
+            partial(
+                serve_by_workers,
+                where,
+                count=workers,
+                limits=limits,
+                network=settings,
+                backlog=backlog,
+                notice=one_at_a_time if limits.max_clients == 1 else None,
+            ),
+            log=log_options(log_format, log_level),
+        )
+        return
 
     from trionet.cli.calc import serve
-    from trionet.cli.running import run
 
     run(
         partial(
@@ -86,19 +120,23 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page if worker is None else None,
+            worker=worker,
         ),
         log=log_options(log_format, log_level),
     )
 
 
 @calc.command("connect")
+@takes_client_options
 def calc_connect(
     address: Target = ADDRESS,
     name: Name = None,
-    ca: CA = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
     ] = False,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
     check_name(name)
@@ -106,7 +144,7 @@ def calc_connect(
     from trionet.cli.calc import connect
     from trionet.cli.running import run
 
-    run(partial(connect, address, name=name, ca=ca, strict=strict))
+    run(partial(connect, address, name=name, network=network.settings(), strict=strict))
 
 
 # An expression may well begin with `-`.

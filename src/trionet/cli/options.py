@@ -193,6 +193,19 @@ def number_parser(bound: Bound) -> Callable[[object], float]:
     return parse
 
 
+# More processes than any machine has cores for them.
+WORKERS = Bound(least=1, most=256)
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        parser=number_parser(WORKERS),
+        metavar="N",
+        help="Serve by N processes, which share the addresses. Each limit holds for each process.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listening on ...`.")]
 
 

@@ -12,8 +12,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from trionet.cli.addresses import (
+    Metrics,
     NetworkOptions,
     ServeAddresses,
+    metrics_address,
     takes_network_options,
     where_to_listen,
 )
@@ -50,6 +52,7 @@ def run_target(
     quiet: Quiet = False,
     log_format: LogFormatOption = LogFormat.TEXT,
     log_level: LogLevelOption = LogLevel.INFO,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -67,6 +70,7 @@ def run_target(
     from trionet.transport.addresses import inherited_name
     from trionet.transport.network import SystemNetwork
 
+    page = metrics_address(metrics)
     try:
         found = load_target(target)
     except BadTarget as error:
@@ -101,7 +105,7 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service, **logs)
+    run(service, metrics=page, **logs)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

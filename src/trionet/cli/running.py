@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
@@ -24,6 +25,7 @@ from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import log_lost_output, logging_to, lost_output, queues_of
 from trionet.program.log_format import LogOptions
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
+from trionet.program.worker import Worker
 from trionet.text.safe import safe_text
 
 # The signals that end a client in good order. If one did not, it could leave a terminal without
@@ -33,6 +35,8 @@ _SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
     if hasattr(signal, name)
 ]
+
+logger = logging.getLogger("trionet.program")
 
 _SIGHUP = getattr(signal, "SIGHUP", None)
 _SIGQUIT = getattr(signal, "SIGQUIT", None)
@@ -129,6 +133,12 @@ class Runtime:
     err: Console
     signals: Signals = field(default_factory=Signals)
     show_state: Callable[[Mapping[str, object]], object] | None = None
+
+    def log(self, reason: str) -> None:
+        """Log something about the program."""
+        told = reason.removeprefix("warning: ")
+        level = logging.INFO if told is reason else logging.WARNING
+        logger.log(level, "%s", told, extra={"event": "program"})
 
 
 def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:
@@ -298,8 +308,11 @@ async def serve_until_signalled(
     runtime: Runtime,
     *,
     network: object = None,
+    metrics: str | None = None,
     prepare: Callable[[], object] = lambda: None,
     on_announced: Callable[[str], object] = lambda _line: None,
+    worker: Worker | None = None,
+    drain_seconds: float = 0.0,
 ) -> None:
     """Run a server: announce it, drain it on the first signal, end it at once on the second.
 
@@ -307,9 +320,12 @@ async def serve_until_signalled(
         serve: passes a `trionet.Server` to its ``task_status``.
         runtime: where the server is announced and logged, and its signals.
         network: its certificates are reloaded on SIGHUP; default: there are none.
+        metrics: where its metrics are served, ``HOST:PORT``; default: nowhere.
         prepare: does slow work beforehand, which would otherwise delay everybody when the first
             client needs it; default: nothing.
         on_announced: called with each line that announces the server; default: nothing.
+        worker: this process is one, so its parent is told in place of announcing the server.
+        drain_seconds: how long a drain may take; only a worker needs it.
     """
     prepare_many_descriptors()
     # For the first unusual text a table is made, and nobody is served meanwhile: 9 ms.
@@ -323,14 +339,20 @@ async def serve_until_signalled(
     runtime.signals.ending = ending = Ending()
 
     def show(line: str) -> None:
+        if worker is not None:
+            worker.tell_ready()
+            return
         runtime.out.print(line)
         on_announced(line)
 
+    if worker is not None:
+        worker.end_with_parent(drain_seconds)
     await serving.serve_until_signalled(
         [serve],
         ending,
         show=show,
         networks=[network],
+        metrics=metrics,
         show_state=runtime.show_state,
         queues=queues_of(runtime.out, runtime.err),
     )

@@ -19,7 +19,7 @@ import trio
 from trionet.checks import check_flag
 from trionet.errors import TrionetError
 from trionet.function_checks import check_tasks
-from trionet.kinds import shown
+from trionet.kinds import check_kind, shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
@@ -41,6 +41,7 @@ def run(
     *addresses: str | Service,
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
+    metrics: str | None = None,
     log_format: LogFormat | None = None,
     log_level: LogLevel | None = None,
     **options: Any,
@@ -85,9 +86,15 @@ def run(
             ``exception``.
         log_level: ``debug``, ``info`` (the default), ``warning`` or ``error``: the lowest level
             that is written.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
-            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
-            except ``task_status``. If you give ``on_event``, connections are not logged.
+        metrics: where the metrics of all services are served over HTTP, such as
+            ``localhost:9100``, or ``:9100`` for all interfaces; default: nowhere. It needs the
+            extra ``metrics``. ``metrics on http://HOST:PORT/metrics`` is printed, and ``/healthz``
+            beside it is 200, and 503 while the program drains. A service adds numbers of its own
+            to ``connection.server.metrics``, see `trionet.Metrics`.
+        options: ``certificate``, ``key`` and ``client_ca`` for ``tls:`` addresses, and
+            ``proxy_from``, see `trionet.Service`; all others are those of `serve`, such as
+            ``limits`` and ``lifespan``, except ``task_status``. If you give ``on_event``,
+            connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
@@ -114,10 +121,20 @@ def run(
     check_flag("quiet", quiet)
     log = _log_options(log_format, log_level)
     tasks = check_tasks("beside", beside)
+    if metrics is not None:
+        check_kind("metrics", metrics, str, hint="'localhost:9100'")
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
         status = trio.run(
-            partial(_run, services, ending=ending, beside=tasks, quiet=quiet, log=log)
+            partial(
+                _run,
+                services,
+                ending=ending,
+                beside=tasks,
+                quiet=quiet,
+                metrics=metrics,
+                log=log,
+            )
         )
     if ending.is_early:
         # What a shell shows for a program that died of the signal.
@@ -166,6 +183,7 @@ async def _run(
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],
     quiet: bool,
+    metrics: str | None,
     log: LogOptions | None,
 ) -> int:
     """Serve, with everything around it, and return the exit status."""
@@ -182,6 +200,7 @@ async def _run(
                         ending,
                         show=None if quiet else out.print,
                         networks=list(dict.fromkeys(one.network for one in services)),
+                        metrics=metrics,
                         show_state=handler.show_state,
                         queues=queues_of(out, err),
                     )

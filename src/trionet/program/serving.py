@@ -10,11 +10,13 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from types import MappingProxyType
 
 import trio
 
 from trionet.errors import TrionetError, system_reason
+from trionet.program.metrics_page import METRICS, serve_program_metrics
 from trionet.program.signals import Ending, signals_taken_by
 from trionet.program.state import state_of_process
 from trionet.program.supervisor import Supervisor, take_supervisor
@@ -42,6 +44,7 @@ async def serve_until_signalled(
     *,
     show: Callable[[str], object] | None,
     networks: Sequence[object] = (),
+    metrics: str | None = None,
     show_state: Callable[[Mapping[str, object]], object] | None = None,
     queues: Mapping[str, Callable[[], object]] = MappingProxyType({}),
     supervisor: Supervisor | None = None,
@@ -60,6 +63,8 @@ async def serve_until_signalled(
             logged either.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
+        metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
+            are served until the last server has ended, and told as ready while none drains.
         show_state: called on SIGUSR1 with the state of the process, see `trionet.program.state`;
             default: SIGUSR1 does what it did before.
         queues: queues of the program, for its state.
@@ -108,12 +113,19 @@ async def serve_until_signalled(
         nursery.start_soon(watch_endings)
         nursery.start_soon(_watch_hangups, ending, networks, supervisor)
         with states:
+            page: Server | None = None
+            if metrics is not None:
+                page = await nursery.start(
+                    partial(serve_program_metrics, metrics, servers, are_all=len(serves))
+                )
             async with trio.open_nursery() as serving:
                 for serve in serves:
                     server = await serving.start(serve_one, serve)
                     servers.append(server)
                 if show is not None:
                     _announce(servers, show)
+                    for address in () if page is None else page.addresses:
+                        show(f"metrics on http://{address}{METRICS}")
                 forget_inherited()
                 await supervisor.ready(status)
                 nursery.start_soon(supervisor.run)

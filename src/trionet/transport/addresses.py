@@ -141,8 +141,13 @@ class InheritedAddress:
     def __post_init__(self) -> None:
         check_kinds(name=(self.name, str), is_tls=(self.is_tls, bool), is_web=(self.is_web, bool))
 
+    @property
+    def scheme(self) -> str:
+        """What stands before the address of the socket."""
+        return f"{'web:' * self.is_web}{'tls:' * self.is_tls}"
+
     def __str__(self) -> str:
-        return f"{'web:' * self.is_web}{'tls:' * self.is_tls}fd:{self.name}"
+        return f"{self.scheme}fd:{self.name}"
 
 
 Address: TypeAlias = TCPAddress | TLSAddress | WebAddress | UnixAddress | InheritedAddress

@@ -63,6 +63,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
             ``error: server is full``.
         is_inherited: whether somebody else goes on holding the socket, such as the supervisor that
             opened it; see `trionet.abc.OutlivesServer`. Default: no.
+        is_shared: whether other processes accept from the same queue, as from a Unix socket. A
+            server that can serve nobody leaves its connections to them. Default: no.
         proxies: whose connections begin with a header that says for whom they are; default:
             nobody's.
 
@@ -80,6 +82,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         "_sock",
         "address",
         "is_inherited",
+        "is_shared",
         "refusal",
     )
 
@@ -92,6 +95,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         on_close: Callable[[], None] | None = None,
         refusal: bytes = b"error: server is full\n",
         is_inherited: bool = False,
+        is_shared: bool = False,
         proxies: Proxies | None = None,
     ) -> None:
         if not isinstance(sock, socket.socket):
@@ -102,7 +106,9 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         check_callback("on_close", on_close, arguments=0)
         check_kind("refusal", refusal, bytes)
         check_flag("is_inherited", is_inherited)
+        check_flag("is_shared", is_shared)
         self.is_inherited = is_inherited
+        self.is_shared = is_shared
         sock.setblocking(False)
         self._sock = sock
         self._on_close = on_close
@@ -199,6 +205,16 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+    def duplicate(self) -> socket.socket:
+        """Return another descriptor of the socket, for another process. Never a checkpoint.
+
+        The caller closes it. Closing the listener does not end it.
+
+        Raises:
+            OSError: there is no descriptor left.
+        """
+        return self._sock.dup()
 
     async def aclose(self) -> None:
         """Close the socket. A checkpoint, but it closes at once even when cancelled."""

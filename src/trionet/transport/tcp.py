@@ -79,6 +79,56 @@ async def bind_tcp(where: TCPAddress, backlog: int) -> list[socket.socket]:
     return _listen_together(await _resolve_to_listen(where), where.port, backlog)
 
 
+async def reserve_tcp(where: TCPAddress) -> list[socket.socket]:
+    """Take the port of every address that `where` stands for, and share it by ``SO_REUSEPORT``.
+
+    Nobody can connect to it until `share_tcp` has opened a socket that listens.
+
+    Args:
+        where: as for `bind_tcp`.
+
+    Returns:
+        One socket for each address. The port is taken until the caller closes them.
+
+    Raises what `open_tcp` does; a TrionetError also where the OS cannot share a port.
+
+    Cancellation: leaves nothing behind.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise TrionetError("several processes cannot share a port on this system")
+    socks = _listen_together(await _resolve_to_listen(where), where.port, None)
+    for sock in socks:
+        # Only now: bound with this option, it would join another program that shares its port.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return socks
+
+
+def share_tcp(reserved: socket.socket, backlog: int) -> socket.socket:
+    """Listen on the port that a socket of `reserve_tcp` has taken, beside others that do.
+
+    The kernel divides the connections among all sockets that listen there.
+
+    Args:
+        reserved: the socket.
+        backlog: as for `bind_tcp`.
+
+    Returns:
+        A socket that listens; the caller closes it.
+
+    Raises:
+        OSError: the kernel's reason why not.
+    """
+    sock = _new_socket(reserved.family)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(reserved.getsockname())
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 async def _resolve_to_listen(where: TCPAddress) -> list[_Target]:
     """Return the families and numeric hosts that an address to listen on stands for.
 
@@ -145,8 +195,10 @@ def _socket_address(family: socket.AddressFamily, host: str, port: int) -> tuple
     return host, port
 
 
-def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
-    """Listen on all targets with one port."""
+def _listen_together(
+    targets: Sequence[_Target], port: int, backlog: int | None
+) -> list[socket.socket]:
+    """Listen on all targets with one port; without a backlog, only bind."""
     tries_left = 1 if port else _PORT_TRIES
     while True:
         tries_left -= 1
@@ -157,7 +209,9 @@ def _listen_together(targets: Sequence[_Target], port: int, backlog: int) -> lis
                 raise
 
 
-def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[socket.socket]:
+def _bind_together(
+    targets: Sequence[_Target], port: int, backlog: int | None
+) -> list[socket.socket]:
     """Try once. Leave out a family that the machine lacks, unless that leaves nothing."""
     socks: list[socket.socket] = []
     missing: OSError | None = None
@@ -173,8 +227,9 @@ def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[
                 port = socks[-1].getsockname()[1]
         if missing is not None and not socks:
             raise missing
-        for sock in socks:
-            sock.listen(backlog)
+        if backlog is not None:
+            for sock in socks:
+                sock.listen(backlog)
     except BaseException:
         for sock in socks:
             sock.close()
@@ -183,6 +238,16 @@ def _bind_together(targets: Sequence[_Target], port: int, backlog: int) -> list[
 
 
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    sock = _new_socket(family)
+    try:
+        sock.bind(_socket_address(family, host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _new_socket(family: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
@@ -192,7 +257,6 @@ def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         keep_alive(sock)
-        sock.bind(_socket_address(family, host, port))
     except BaseException:
         sock.close()
         raise

@@ -1,0 +1,82 @@
+"""What a serve command with `--workers` does in the parent; see `trionet.program.workers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from trionet.cli.addresses import ListenSettings
+from trionet.cli.running import Runtime
+from trionet.cli.user_interface import rows_printer
+from trionet.limits import Limits
+from trionet.program import serving
+from trionet.program.signals import Ending
+from trionet.program.workers import Workers, run_workers
+
+
+async def serve_by_workers(
+    addresses: Sequence[str],
+    runtime: Runtime,
+    *,
+    count: int,
+    limits: Limits,
+    network: ListenSettings,
+    backlog: int | None,
+    notice: str | None = None,
+    on_announced: Callable[[str], object] = lambda _line: None,
+) -> None:
+    """Run workers until they have ended or a signal ends them.
+
+    Args:
+        addresses: where they serve.
+        runtime: the outputs and signals.
+        count: how many there are.
+        limits: those of each worker.
+        network: what goes with the addresses.
+        backlog: connections that the kernel holds ready, for each worker.
+        notice: what the log says about their number; default: that limits are each worker's.
+        on_announced: called with each line that announces the server; default: nothing.
+    """
+    runtime.signals.ending = ending = Ending()
+    reloading = _Reloading()
+    notice = notice or "each limit holds for each of them"
+    runtime.log(f"{count} worker{'' if count == 1 else 's'}: {notice}")
+
+    def show(line: str) -> None:
+        runtime.out.print(line)
+        on_announced(line)
+
+    await serving.serve_until_signalled(
+        [
+            partial(
+                run_workers,
+                addresses,
+                count=count,
+                backlog=backlog,
+                unix_mode=network["unix_mode"],
+                drain_seconds=limits.drain_seconds,
+                reloads=network["certificate"] is not None,
+                show=rows_printer(runtime.out, 1),
+                show_error=rows_printer(runtime.err, 2),
+                tell=runtime.log,
+                on_made=reloading.take,
+            )
+        ],
+        ending,
+        show=show,
+        networks=[reloading],
+    )
+
+
+class _Reloading:
+    """Stands for the workers in front of SIGHUP, which may come before there are any."""
+
+    def __init__(self) -> None:
+        self._workers: Workers | None = None
+
+    def take(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def reload(self) -> bool:
+        """Have the workers reload; return whether they have anything to reload."""
+        return self._workers is not None and self._workers.reload()

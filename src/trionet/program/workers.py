@@ -1,0 +1,388 @@
+"""Serve by several processes: start workers, start them again, drain them together.
+
+The plan of this file:
+
+- A worker is the same command, started anew. It is told by an environment variable that it is one
+  (`trionet.program.worker`), and gets its listening sockets from here (`trionet.transport.shared`).
+- The first worker starts alone. What is wrong with the command or its files stops it, so that is
+  told once; then the others start together.
+- A worker that ends unasked is started again, after a pause that grows each time. Its sockets stay
+  open meanwhile if the pause is short: whoever waits in their queues is served by the successor. If
+  it is long they are closed, and the kernel gives newcomers to the other workers.
+- A drain lets go of the sockets first, so that each worker holds the last descriptor of its own. It
+  answers its queue and closes it, as a server that is alone does. Whoever is in the queue of a
+  worker that is dead at this moment is reset by the kernel.
+- Workers have a process group of their own: Ctrl-C reaches the parent alone, which counts it.
+- A worker whose parent is gone drains, however that has ended: its end of the link says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from trionet.errors import TrionetError
+from trionet.program.relay import numbered, relay_lines
+from trionet.program.worker import READY, VARIABLE, variable_for
+from trionet.transport.shared import SharedAddress, share_address
+
+# The pause before a worker is started again: after its first end, and after many in a row.
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+
+# A worker that has served for this long has not failed at its start: the pauses begin anew.
+_STEADY_SECONDS = 60.0
+
+# How long a client in a dead worker's queue waits at most, besides the start of the successor.
+_QUEUE_WAITS_SECONDS = 1.0
+
+# A worker cuts off what is left at its drain's deadline, and then ends within a fraction of this.
+_BEYOND_DRAIN_SECONDS = 1.0
+
+# What is left of this after a second signal is enough for a worker to remove its files.
+_GOODBYE_SECONDS = 0.3
+
+# Meant for the parent alone.
+_NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
+                  "LISTEN_FDNAMES")  # fmt: skip
+
+
+class WorkerFailed(TrionetError):
+    """A worker could not begin to serve; the message is what it said."""
+
+
+class Workers:
+    """Several processes that serve the same addresses; `run_workers` makes it.
+
+    It has what `trionet.program.serving` needs of a `trionet.Server`.
+
+    Args:
+        command: what a worker is, with its arguments.
+        shared: where they serve.
+        count: how many there are.
+        drain_seconds: how long a drain may take.
+        reloads: whether they have anything to reload on SIGHUP.
+        show: called with each line that a worker prints on its standard output.
+        show_error: called with each line that a worker prints on its standard error, with the
+            worker's number in it.
+        tell: called with each line for the parent's log.
+
+    Attributes:
+        addresses: what they listen on, numeric and with the real ports.
+        connections: none: the parent serves nobody.
+    """
+
+    connections = ()
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        shared: Sequence[SharedAddress],
+        *,
+        count: int,
+        drain_seconds: float,
+        reloads: bool,
+        show: Callable[[str], object],
+        show_error: Callable[[str], object],
+        tell: Callable[[str], object],
+    ) -> None:
+        self.addresses = tuple(shown for one in shared for shown in one.shown)
+        self._shared = shared
+        self._drain_seconds = drain_seconds
+        self._reloads = reloads
+        self._show_error = show_error
+        self._tell = tell
+        self._draining = trio.Event()
+        self._ended = trio.Event()
+        self._workers = [
+            _Worker(number, command, shared, show=show, show_error=show_error)
+            for number in range(1, count + 1)
+        ]
+
+    async def run(self, task_status: trio.TaskStatus[Workers]) -> None:
+        """Start the workers, and keep them running until drained or cancelled.
+
+        Raises:
+            WorkerFailed: one could not begin to serve; the others are ended.
+
+        Cancellation: ends the workers at once.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                first, *others = self._workers
+                await nursery.start(self._keep_running, first)
+                async with trio.open_nursery() as starting:
+                    for worker in others:
+                        starting.start_soon(nursery.start, self._keep_running, worker)
+                task_status.started(self)
+        finally:
+            self._ended.set()
+            for worker in self._workers:
+                worker.close_sockets()
+
+    async def drain(self) -> None:
+        """Have all workers drain, and kill those that have not ended at the deadline."""
+        self._draining.set()
+        for one in self._shared:
+            await one.aclose()
+        for worker in self._workers:
+            worker.close_sockets()
+            worker.send_signal(signal.SIGTERM)
+        with trio.move_on_after(self._drain_seconds + _BEYOND_DRAIN_SECONDS):
+            await self._ended.wait()
+        for worker in self._workers:
+            if worker.is_running:
+                self._tell(f"warning: worker {worker.number} did not end in time and was killed")
+                worker.send_signal(signal.SIGKILL)
+        await self._ended.wait()
+
+    def reload(self) -> bool:
+        """Have the workers reload, and return whether they have anything to reload."""
+        if self._reloads:
+            self.send_signal(signal.SIGHUP)
+        return self._reloads
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to all workers that run."""
+        for worker in self._workers:
+            worker.send_signal(number)
+
+    async def _keep_running(self, worker: _Worker, task_status: trio.TaskStatus[None]) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        is_first = True
+        while True:
+            began = trio.current_time()
+            try:
+                await worker.run(task_status.started if is_first else lambda: None)
+            except (OSError, TrionetError) as error:
+                if is_first:
+                    raise WorkerFailed(str(error)) from error
+                reason = str(error)
+            else:
+                reason = worker.how_it_ended
+            if self._draining.is_set():
+                return
+            if is_first and not worker.was_ready:
+                raise WorkerFailed(worker.last_error or f"worker {worker.number} {reason}")
+            is_first = False
+            if trio.current_time() - began >= _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            said = f": {worker.last_error}" if worker.last_error else ""
+            self._tell(
+                f"error: worker {worker.number} {reason}{said}; it starts again in {pause:g} s"
+            )
+            if pause > _QUEUE_WAITS_SECONDS:
+                worker.close_sockets()
+            with trio.move_on_after(pause):
+                await self._draining.wait()
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+class _Worker:
+    """One of the workers, through all its lives.
+
+    Attributes:
+        number: which it is, from 1 on.
+        was_ready: whether it began to serve in its last life.
+        last_error: the reason that it gave for its end, without ``error: ``; empty: none.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        command: Sequence[str],
+        shared: Sequence[SharedAddress],
+        *,
+        show: Callable[[str], object],
+        show_error: Callable[[str], object],
+    ) -> None:
+        self.number = number
+        self.was_ready = False
+        self.last_error = ""
+        self._command = command
+        self._shared = shared
+        self._show = show
+        self._show_error = show_error
+        self._sockets: list[tuple[str, list[socket.socket]]] = []
+        self._process: trio.Process | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def how_it_ended(self) -> str:
+        """How the last process ended, in words."""
+        status = None if self._process is None else self._process.returncode
+        if status is None:
+            return "could not be started"
+        if status >= 0:
+            return f"ended with status {status}"
+        try:
+            return f"died of {signal.Signals(-status).name}"
+        except ValueError:
+            return f"died of signal {-status}"
+
+    def send_signal(self, number: int) -> None:
+        if self.is_running:
+            assert self._process is not None
+            self._process.send_signal(number)
+
+    def close_sockets(self) -> None:
+        """Close the sockets here. A process that runs has its own descriptors of them."""
+        for _, socks in self._sockets:
+            for sock in socks:
+                sock.close()
+        self._sockets = []
+
+    async def run(self, ready: Callable[[], object]) -> None:
+        """Start the process, and return when it has ended.
+
+        Args:
+            ready: called when it serves.
+
+        Raises:
+            OSError, ListenError: it cannot be started.
+
+        Cancellation: ends the process.
+        """
+        self.was_ready = False
+        self.last_error = ""
+        ours, theirs = socket.socketpair()
+        link = trio.socket.from_stdlib_socket(ours)
+        with link:
+            with theirs:
+                process = await self._start(theirs)
+            self._process = process
+            async with _ended_at_last(process), trio.open_nursery() as nursery:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                nursery.start_soon(relay_lines, process.stdout, self._show)
+                nursery.start_soon(relay_lines, process.stderr, self._take_error)
+                nursery.start_soon(self._wait_ready, link, ready)
+                await process.wait()
+                # All that it has printed is in the pipes. A child of its own may hold them open.
+                nursery.cancel_scope.deadline = trio.current_time() + _BEYOND_DRAIN_SECONDS
+
+    async def _start(self, link: socket.socket) -> trio.Process:
+        if not self._sockets:
+            for one in self._shared:
+                self._sockets.append((str(one.address), one.open()))
+        sockets = [(at, [sock.fileno() for sock in socks]) for at, socks in self._sockets]
+        environment = {
+            name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
+        }
+        environment[VARIABLE] = variable_for(self.number, sockets, link.fileno())
+        process: trio.Process = await trio.lowlevel.open_process(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[link.fileno(), *(fd for _, fds in sockets for fd in fds)],
+            env=environment,
+            process_group=0,
+        )
+        return process
+
+    async def _wait_ready(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
+        with suppress(OSError):
+            if await link.recv(len(READY)) == READY:
+                self.was_ready = True
+                ready()
+
+    def _take_error(self, line: str) -> None:
+        """Show a line of its log. A reason for its end is kept until it is known what follows."""
+        if line.startswith("error: "):
+            self.last_error = line.removeprefix("error: ")
+        else:
+            self._show_error(numbered(line, self.number))
+
+
+@asynccontextmanager
+async def _ended_at_last(process: trio.Process) -> AsyncIterator[None]:
+    """End a process however the block ends: as by a second signal, and if need be by force."""
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            if process.poll() is None:
+                process.terminate()
+                with trio.move_on_after(_GOODBYE_SECONDS):
+                    await process.wait()
+            if process.poll() is None:
+                process.kill()
+            await process.wait()
+
+
+async def run_workers(
+    addresses: Sequence[str],
+    *,
+    count: int,
+    backlog: int | None,
+    unix_mode: int | None,
+    drain_seconds: float,
+    reloads: bool,
+    show: Callable[[str], object],
+    show_error: Callable[[str], object],
+    tell: Callable[[str], object],
+    on_made: Callable[[Workers], object] = lambda _workers: None,
+    task_status: trio.TaskStatus[Workers] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve addresses by workers, each of which runs this program with the same arguments.
+
+    Args:
+        addresses: see `trionet.parse_address`.
+        count: how many workers there are.
+        backlog: connections that the kernel holds ready, for each worker.
+        unix_mode: the permissions of Unix sockets.
+        drain_seconds: how long a drain may take.
+        reloads: whether the workers have anything to reload on SIGHUP.
+        show: called with each line that a worker prints on its standard output.
+        show_error: called with each line of a worker's log, with the worker's number in it.
+        tell: called with each line for the parent's log.
+        on_made: called with the workers before the first one starts.
+        task_status: gets the workers once all of them serve.
+
+    Raises:
+        ListenError: an address cannot be listened on.
+        WorkerFailed: a worker could not begin to serve.
+
+    Cancellation: ends the workers at once.
+
+    Resource handling: nothing that it started or opened is left, however it ends.
+    """
+    shared: list[SharedAddress] = []
+    try:
+        for address in addresses:
+            # One by one: if an address cannot be taken, those before it are let go.
+            shared += [await share_address(address, backlog=backlog, unix_mode=unix_mode)]
+        workers = Workers(
+            own_command(),
+            shared,
+            count=count,
+            drain_seconds=drain_seconds,
+            reloads=reloads,
+            show=show,
+            show_error=show_error,
+            tell=tell,
+        )
+        on_made(workers)
+        await workers.run(task_status)
+    finally:
+        with trio.CancelScope(shield=True):
+            for one in shared:
+                await one.aclose()
+
+
+def own_command() -> list[str]:
+    """Return the command that runs this program again, with the same arguments."""
+    # -P: a file in the current folder must not stand in for a module.
+    return [sys.executable, "-P", "-m", "trionet", *sys.argv[1:]]
