@@ -92,6 +92,7 @@ def calc_serve(
                 limits=limits,
                 network=settings,
                 backlog=backlog,
+                metrics=page,
                 notice=one_at_a_time if limits.max_clients == 1 else None,
             )
         )
@@ -109,7 +110,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-            metrics=page if worker is None else None,
+            metrics=page,
             worker=worker,
         )
     )

@@ -81,8 +81,8 @@ class BatchLog(Generic[E]):
         # When the batch that entries are added to began, and the one that is being delivered. One
         # time for each batch is enough: its first line waits longest, for all lines and members of
         # the batch. So no line is told more promptly than this says, and what a time costs is
-        # shared by all lines: 0.7 µs a batch with both histograms, and a batch takes 5 µs for each
-        # member alone.
+        # shared by all lines: 0.4 µs a batch with both histograms, 1,300 instructions. A batch to
+        # two members takes 227,000 of them besides those of the kernel, and one to a hundred more.
         self._began = self._delivering_since = 0.0
         self._batches, self._latency = Histogram(_ENTRIES), Histogram(_SECONDS)
         # Tasks that wait for room.
