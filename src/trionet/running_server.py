@@ -60,12 +60,20 @@ from trionet.notices import (
     ServerClosing,
     ServerFull,
 )
+from trionet.transport.network import DEFAULT_BACKLOG
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 
 # Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
 # come at once only when a crowd does. With fewer, a hub would make more and smaller batches: with
 # 64, it takes a fifth longer until a thousand members all know of each other.
 _ACCEPTS_AT_ONCE = 256
+
+# At a drain, up to this many connections in the queue of each listener are answered, all that it
+# holds by default, and for so long in all, which is enough for that many. Without a bound,
+# newcomers that never cease would keep the server from ending: one that accepts as fast as it can
+# never sees the queue empty.
+_TURNED_AWAY_AT_ONCE = DEFAULT_BACKLOG
+_TURNING_AWAY_SECONDS = 0.25
 
 # A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10
@@ -438,13 +446,16 @@ class Server:
 
     def _turn_queues_away(self, handlers: trio.Nursery) -> None:
         """Answer the connections in the kernel's queues: closing a listener would reset them."""
+        until = trio.current_time() + _TURNING_AWAY_SECONDS
         for listener in self._listeners:
             if _is_inherited(listener):
                 continue
             with suppress(trio.WouldBlock, trio.ClosedResourceError):
                 accepting = Accepting(listener, self._faults)
-                while True:
+                for _ in range(_TURNED_AWAY_AT_ONCE):
                     self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
+                    if trio.current_time() > until:
+                        break
 
     def _turn_away(
         self,
