@@ -303,6 +303,8 @@ def test_peer_has_ended_is_true_only_for_ends_that_came_from_the_peer() -> None:
         InputEnd.TRUNCATED,
         InputEnd.RESET,
         InputEnd.VANISHED,
+        InputEnd.UNCERTIFIED,
+        InputEnd.UNTRUSTED,
     }
 
 
