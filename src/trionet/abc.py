@@ -70,6 +70,18 @@ class OutlivesServer(Protocol):
         """Whether somebody else, such as the supervisor, goes on holding the socket."""
 
 
+class SharesQueue(Protocol):
+    """A capability of a listener: other processes accept from the same queue.
+
+    `trionet.SocketListener` implements it for the Unix sockets that workers share. When a server
+    drains, it leaves the queue to the others.
+    """
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others accept from it as well."""
+
+
 class TurnsAway(Protocol):
     """A capability of a listener: turning connections away that it cannot accept.
 
