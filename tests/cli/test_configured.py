@@ -134,6 +134,54 @@ def test_a_wrong_value_is_told_with_its_place(tmp_path: Path) -> None:
     assert "did you mean TRIONET_CHAT_SERVE_MAX_LINE?" in told.stderr
 
 
+def test_every_value_that_an_error_is_about_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[calc.serve]\nmax-clients = 5\n")
+    told = run("calc", "serve", "--once", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"(max-clients in [calc.serve] of {file})" in told.stderr
+    told = run("calc", "serve", "--config", str(file), TRIONET_CALC_SERVE_ONCE="1")
+    assert told.exit_code == 2
+    assert "TRIONET_CALC_SERVE_ONCE" in told.stderr
+    assert f"max-clients in [calc.serve] of {file}" in told.stderr
+
+
+def test_a_wrong_address_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.serve]\naddresses = ["nonsense"]\nmax-line = 100\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"(addresses in [chat.serve] of {file})" in told.stderr
+    told = run("chat", "tail", TRIONET_CHAT_TAIL_ADDRESS="nonsense")
+    assert told.exit_code == 2
+    assert "(TRIONET_CHAT_TAIL_ADDRESS)" in told.stderr
+    # One that was typed has no other place.
+    told = run("chat", "serve", "nonsense", "--config", str(file))
+    assert told.exit_code == 2
+    assert "addresses in" not in told.stderr
+
+
+def test_an_argument_is_not_taken_for_a_missing_one_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.send]\nname = "Ann"\ntext = "hello"\n[run]\naddresses = [":1"]\n')
+    for words, missing in ((("chat", "send"), "ADDRESS"), (("run",), "MODULE:NAME")):
+        told = run(*words, "--config", str(file))
+        assert told.exit_code == 2
+        assert f"Missing argument '{missing}'" in told.stderr
+    # It need not stand in a file, so the others can be shown.
+    shown = run("config", "show", "run", "--config", str(file))
+    assert shown.exit_code == 0, shown.stderr
+    assert f'addresses = [":1"]  # {file}' in shown.stdout
+
+
+def test_no_key_changes_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.serve]\n"\\u001b[31m" = 1\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert "\x1b" not in told.stderr
+
+
 def test_the_help_tells_of_it() -> None:
     assert "--config" in run("calc", "eval", "--help").stdout
 
@@ -162,6 +210,15 @@ def test_what_holds_is_shown_with_its_source(tmp_path: Path) -> None:
         "# history-days is not set  # default",
     ):
         assert line in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("007", '"007"'), ("1e5", '"1e5"'), ("7", "7"), ("nan", "nan"), ("Ann", '"Ann"')],
+)
+def test_a_name_of_digits_stays_what_it_is(text: str, shown: str) -> None:
+    told = run("config", "show", "chat", "join", TRIONET_CHAT_JOIN_NAME=text)
+    assert f"name = {shown}  # TRIONET_CHAT_JOIN_NAME" in told.stdout.splitlines()
 
 
 def test_all_commands_are_shown() -> None:

@@ -89,10 +89,15 @@ def _check(ctx: Any, config_file: str | None) -> None:
 
 
 def _number(text: str) -> Any:
-    """Return what a text of the environment means where it may be a number."""
+    """Return a text of the environment as a number, if it is just what the number looks like.
+
+    ``007`` may be a name, which is not ``7``. In quotes it means the same in a file.
+    """
     for kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
+        if repr(number) == text:
+            return number
     return text

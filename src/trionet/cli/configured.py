@@ -8,6 +8,7 @@ messages; these say where it came from.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -83,9 +84,16 @@ class ConfiguredCommand(TyperCommand):
         ctx.meta[_SETTINGS] = used
         first: list[str] = []
         last: list[str] = []
+        is_missing = False
         for param in self.params:
-            if (setting := used.get(param.name)) is not None and param.name != "config":
-                (first if param.param_type_name == "option" else last).extend(setting.words)
+            setting = used.get(param.name)
+            if param.param_type_name != "option":
+                # Behind an argument that is missing, the next one would be taken for it.
+                is_missing |= param.required and setting is None and param.name not in given
+                if setting is not None and not is_missing:
+                    last.extend(setting.words)
+            elif setting is not None and param.name != "config":
+                first.extend(setting.words)
         with _told_where(used):
             return list(super().parse_args(ctx, [*first, *args, *(["--", *last] if last else [])]))
 
@@ -97,8 +105,11 @@ class ConfiguredCommand(TyperCommand):
 
 def usage_error(error: ConfigError, ctx: Any) -> typer.BadParameter:
     """Return the usage error that an unusable file or variable is."""
+    # A key in quotes can have anything in it.
+    from trionet.text.safe import safe_text
+
     hint = None if isinstance(error, VariableError) else "--config"
-    return typer.BadParameter(str(error), ctx, param_hint=hint)
+    return typer.BadParameter(safe_text(str(error)), ctx, param_hint=hint)
 
 
 def keys_of(command: Any) -> dict[str, Key]:
@@ -178,14 +189,25 @@ def _is_given(value: object) -> bool:
 
 @contextmanager
 def _told_where(settings: Mapping[str, Setting]) -> Iterator[None]:
-    """Add to a usage error where the value came from."""
+    """Add to a usage error where the values that it is about came from."""
     try:
         yield
     except typer.BadParameter as error:
-        param, hint = error.param, error.param_hint
-        for name, setting in settings.items():
-            option = setting.words[0].partition("=")[0] if setting.words else ""
-            if (param is not None and param.name == name) or (option and hint == option):
-                error.message = f"{error.message} ({setting.where})"
-                break
+        about = error.param.name if error.param is not None else None
+        # Options are known by their names. An error that names none is about the arguments.
+        named = set(re.findall(r"--[a-z0-9-]+", f"{error.param_hint or ''} {error.message}"))
+        places = [
+            setting.where
+            for name, setting in settings.items()
+            if name == about
+            or (about is None and _option_of(setting) in (named or {""}) and setting.words)
+        ]
+        if places:
+            error.message = f"{error.message} ({', '.join(places)})"
         raise
+
+
+def _option_of(setting: Setting) -> str:
+    """Return the option that a setting is typed with; empty: it is an argument."""
+    option = setting.words[0].partition("=")[0] if setting.words else ""
+    return option if option.startswith("--") else ""
