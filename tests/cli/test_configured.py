@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ SAMPLES: tuple[Any, ...] = (
 )
 
 
+@cache
 def root() -> Any:
     command = get_command(app)
     return command.make_context("trionet", ["demo"])
@@ -248,3 +251,34 @@ def test_the_example_of_the_docs_is_a_file_that_can_be_used(tmp_path: Path) -> N
     shown = run("config", "show", "--config", str(file))
     assert shown.exit_code == 0, shown.stderr
     assert f"max-clients = 500  # {file}" in shown.stdout
+
+
+ABSURD = (
+    *("true", "-1", "0", "1.5", "nan", "inf", "-inf", "1e308", f"1{'0' * 400}", "2026-01-01"),
+    *('""', '" "', '"-"', '"--"', '"--help"', '"--quiet=1"', '"="', '"\\u0000"', '"\\u200b\\n"'),
+    *(
+        f'"{"x" * 70_000}"',
+        '"٣"',
+        "[]",
+        "[[]]",
+        "[{}]",
+        "{}",
+        '["", "\\u0000"]',
+        '"[::1]:99999999"',
+    ),
+)
+
+
+@pytest.mark.parametrize(("words", "key"), OPTIONS, ids=lambda one: str(one))
+def test_an_absurd_value_is_taken_or_a_usage_error(
+    words: tuple[str, ...], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    for text in ABSURD:
+        file.write_text(f"[{'.'.join(words)}]\n{key} = {text}\n", encoding="utf-8")
+        with suppress(typer.BadParameter):
+            parsed(words, *needed(words, key), f"--config={file}")
+    for value in (*(text.strip('"') for text in ABSURD if "\\" not in text), "\udcff", "'", "\\"):
+        monkeypatch.setenv(variable_of(words, key), value)
+        with suppress(typer.BadParameter):
+            parsed(words, *needed(words, key))
