@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from tests.cli.test_metrics import scrape
 
 from passing_on import start_with
 
@@ -272,3 +273,30 @@ async def test_once_does_not_go_with_workers(programs: Programs) -> None:
     program = await programs.run(*WORKERS, "2", "--once", stdout=subprocess.DEVNULL)
     assert await program.within_patience(program.process.wait) == 2
     assert "it cannot be used together with --workers" in await program.err.rest()
+
+
+async def test_the_numbers_of_all_workers_are_added_up_and_outlive_them(
+    programs: Programs,
+) -> None:
+    server = await programs.start(*WORKERS, "2", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+    address = await server.address()
+    url = (await server.out.line()).removeprefix("metrics on ")
+    for number in range(8):
+        await calculate(programs, address, f"ann{number}")
+
+    async def wait_for(count: int) -> dict[str, float]:
+        with trio.fail_after(PATIENCE):
+            while True:
+                numbers = await scrape(url)
+                if numbers.get("trionet_calc_operations_total") == count:
+                    return numbers
+                await trio.sleep(0.05)
+
+    numbers = await wait_for(8)
+    assert numbers["trionet_connections_total finished"] == 8
+    assert numbers["trionet_lines_total in"] == 24
+    victim, *_ = found = children(server.process.pid)
+    os.kill(victim, signal.SIGKILL)
+    await wait_workers(server.process.pid, len(found), without=victim)
+    await calculate(programs, address, "bob")
+    await wait_for(9)

@@ -73,7 +73,11 @@ def calc_serve(
     from trionet.program.worker import take_worker
 
     worker = None if workers is None else take_worker()
-    where = where_to_listen(addresses, [ADDRESS]) if worker is None else worker.addresses
+    where = (
+        where_to_listen(addresses, [ADDRESS], taken=[metrics])
+        if worker is None
+        else worker.addresses
+    )
     settings = network.settings(where)
     page = metrics_address(metrics)
     if workers is not None and worker is None:
@@ -88,6 +92,7 @@ def calc_serve(
                 limits=limits,
                 network=settings,
                 backlog=backlog,
+                metrics=page,
                 notice=one_at_a_time if limits.max_clients == 1 else None,
             )
         )
@@ -105,7 +110,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-            metrics=page if worker is None else None,
+            metrics=page,
             worker=worker,
         )
     )

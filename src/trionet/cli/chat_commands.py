@@ -135,7 +135,7 @@ def chat_serve(
     backlog: int | None,
 ) -> None:
     """Serve a chat until its last member has left (default: on localhost:22223)."""
-    where = where_to_listen(addresses, [ADDRESS], taken=[web])
+    where = where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
     if web is not None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     page = metrics_address(metrics)

@@ -22,6 +22,7 @@ async def serve_by_workers(
     limits: Limits,
     network: ListenSettings,
     backlog: int | None,
+    metrics: str | None = None,
     notice: str | None = None,
     on_announced: Callable[[str], object] = lambda _line: None,
 ) -> None:
@@ -34,6 +35,7 @@ async def serve_by_workers(
         limits: those of each worker.
         network: what goes with the addresses.
         backlog: connections that the kernel holds ready, for each worker.
+        metrics: where the metrics of all of them are served, ``HOST:PORT``; default: nowhere.
         notice: what the log says about their number; default: that limits are each worker's.
         on_announced: called with each line that announces the server; default: nothing.
     """
@@ -66,6 +68,7 @@ async def serve_by_workers(
         show=show,
         tell=runtime.log,
         networks=[reloading],
+        metrics=metrics,
     )
 
 

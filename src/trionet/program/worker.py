@@ -16,9 +16,14 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from trionet.metrics import Reading
+
 VARIABLE = "TRIONET_WORKER"
 
 READY = b"ready\n"
+
+# How long a line with numbers may be: some 6 KiB.
+MAX_NUMBERS = 1 << 20
 
 # How long a worker whose parent is gone may take beyond its drain. Then it is ended by force.
 _BEYOND_DRAIN_SECONDS = 1.0
@@ -66,6 +71,32 @@ class Worker:
 
         # Not by `threading`, which would wait for it at the end.
         _thread.start_new_thread(wait, ())
+
+
+class NumbersTold:
+    """Tells a parent the numbers of its worker, each time in a line of JSON.
+
+    Args:
+        link: leads to the parent.
+    """
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        # What the parent has not taken yet. It gets whole lines, so nothing else is told before.
+        self._unsent = b""
+
+    def tell(self, readings: Sequence[Reading]) -> None:
+        """Tell the numbers, unless the parent has not taken the last ones yet. Never waits."""
+        if not self._unsent:
+            self._unsent = json.dumps(readings).encode() + b"\n"
+        # Without a parent there is nobody to tell.
+        with suppress(OSError):
+            self._unsent = self._unsent[self._link.send(self._unsent, socket.MSG_DONTWAIT) :]
+
+
+def numbers_of(line: bytes) -> list[Reading]:
+    """Return the numbers that a worker has told in a line."""
+    return [Reading(*fields) for fields in json.loads(line)]
 
 
 def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | None:

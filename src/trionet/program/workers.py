@@ -29,8 +29,9 @@ from contextlib import asynccontextmanager, suppress
 import trio
 
 from trionet.errors import TrionetError
+from trionet.metrics import Metrics, Reading, add_up
 from trionet.program.relay import numbered, relay_lines
-from trionet.program.worker import READY, VARIABLE, variable_for
+from trionet.program.worker import MAX_NUMBERS, READY, VARIABLE, numbers_of, variable_for
 from trionet.transport.shared import SharedAddress, share_address
 
 # The pause before a worker is started again: after its first end, and after many in a row.
@@ -77,6 +78,7 @@ class Workers:
     Attributes:
         addresses: what they listen on, numeric and with the real ports.
         connections: none: the parent serves nobody.
+        metrics: the numbers of all workers, if they tell them.
     """
 
     connections = ()
@@ -94,6 +96,8 @@ class Workers:
         tell: Callable[[str], object],
     ) -> None:
         self.addresses = tuple(shown for one in shared for shown in one.shown)
+        self.metrics = Metrics()
+        self.metrics.add(lambda: add_up(one for worker in self._workers for one in worker.numbers))
         self._shared = shared
         self._drain_seconds = drain_seconds
         self._reloads = reloads
@@ -105,6 +109,11 @@ class Workers:
             _Worker(number, command, shared, show=show, show_error=show_error)
             for number in range(1, count + 1)
         ]
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain has begun."""
+        return self._draining.is_set()
 
     async def run(self, task_status: trio.TaskStatus[Workers]) -> None:
         """Start the workers, and keep them running until drained or cancelled.
@@ -211,12 +220,20 @@ class _Worker:
         self._shared = shared
         self._show = show
         self._show_error = show_error
+        # What it has counted in its last life, and in those before.
+        self._numbers: list[Reading] = []
+        self._earlier: list[Reading] = []
         self._sockets: list[tuple[str, list[socket.socket]]] = []
         self._process: trio.Process | None = None
 
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def numbers(self) -> list[Reading]:
+        """What it has counted so far, in all its lives."""
+        return [*self._numbers, *self._earlier]
 
     @property
     def how_it_ended(self) -> str:
@@ -267,10 +284,13 @@ class _Worker:
                 assert process.stderr is not None
                 nursery.start_soon(relay_lines, process.stdout, self._show)
                 nursery.start_soon(relay_lines, process.stderr, self._take_error)
-                nursery.start_soon(self._wait_ready, link, ready)
+                nursery.start_soon(self._hear, link, ready)
                 await process.wait()
                 # All that it has printed is in the pipes. A child of its own may hold them open.
                 nursery.cancel_scope.deadline = trio.current_time() + _BEYOND_DRAIN_SECONDS
+            # What has been counted stays counted; what was so at its end is so no longer.
+            counted = [one for one in self._numbers if one.kind != "gauge"]
+            self._earlier, self._numbers = add_up([*self._earlier, *counted]), []
 
     async def _start(self, link: socket.socket) -> trio.Process:
         if not self._sockets:
@@ -292,11 +312,18 @@ class _Worker:
         )
         return process
 
-    async def _wait_ready(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
+    async def _hear(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
+        """Take the lines that the process tells: that it is ready, and then its numbers."""
+        waiting = b""
         with suppress(OSError):
-            if await link.recv(len(READY)) == READY:
-                self.was_ready = True
-                ready()
+            while (data := await link.recv(65536)) and len(waiting) < MAX_NUMBERS:
+                *lines, waiting = (waiting + data).split(b"\n")
+                for line in lines:
+                    if line + b"\n" != READY:
+                        self._numbers = numbers_of(line)
+                    elif not self.was_ready:
+                        self.was_ready = True
+                        ready()
 
     def _take_error(self, line: str) -> None:
         """Show a line of its log. A reason for its end is kept until it is known what follows."""
