@@ -104,6 +104,7 @@ class Server:
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
         opening: Opening | None = None,
+        decode: bool = True,
         encode_web_notice: EncodeNotice | None = None,
     ) -> None:
         check_handler(handler, caller="Server")
@@ -115,6 +116,7 @@ class Server:
         check_callback("encode_web_notice", encode_web_notice)
         check_flag("refuse_http", refuse_http)
         check_flag("identifies", identifies)
+        check_flag("decode", decode)
         check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
         if opening is not None:
@@ -133,6 +135,7 @@ class Server:
         self._refuse_http = refuse_http
         self._identifies = identifies
         self._opening = opening
+        self._decode = decode
         faults = FaultLog(logger)
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
@@ -400,6 +403,7 @@ class Server:
             on_identified=self._report_identified,
             opening=self._opening,
             server=self,
+            decode=self._decode,
         )
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run

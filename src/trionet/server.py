@@ -33,7 +33,7 @@ from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
 from trionet.running_server import close_all
-from trionet.transport.addresses import check_addresses
+from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
 # What serves a connection: an async function, or a plain one that is called with each line.
@@ -56,6 +56,7 @@ async def serve(
     on_event: Callable[[ServerEvent], object] | None = None,
     opening: Opening | None = None,
     lifespan: Lifespan | None = None,
+    decode: bool = True,
     encode_web_notice: EncodeNotice | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
@@ -106,6 +107,11 @@ async def serve(
             left when the last handler has ended. What it yields is the `Server.state` that all
             handlers share, such as a pool of connections to a database. What it raises ends the
             server, and is raised here.
+        decode: whether lines are texts; default ``True``. With ``False``, lines are bytes with
+            their ends, LF or CR LF as they came, for plain functions too; only a peer's last one
+            may have none. `Connection.send` and what a plain function returns add none. Limits,
+            deadlines and the rate hold as for texts, but no line is refused because it is not
+            UTF-8. ``web:`` addresses are refused: the lines of a WebSocket are texts.
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
             service speaks another format with them; default ``None``: as with all others.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
@@ -117,7 +123,8 @@ async def serve(
         TypeError: an argument is of the wrong kind, such as a handler that takes no argument; the
             message says what to write. This and the next two are raised before anything is listened
             on.
-        ValueError: there is no address, or `backlog` is out of bounds.
+        ValueError: there is no address, `backlog` is out of bounds, or the lines of a ``web:``
+            address shall be bytes.
         AddressError: an address cannot be read.
         ListenError: an address cannot be listened on; the others are not listened on either.
 
@@ -139,6 +146,7 @@ async def serve(
         on_event=on_event,
         opening=opening,
         lifespan=lifespan,
+        decode=decode,
         encode_web_notice=encode_web_notice,
         backlog=backlog,
         network=network,
@@ -161,6 +169,7 @@ async def serve(
             on_drain=on_drain,
             on_event=on_event,
             opening=opening,
+            decode=decode,
             encode_web_notice=encode_web_notice,
         )
         if hasattr(network, "certificate_expiry"):
@@ -196,6 +205,7 @@ def check_call(
     on_event: object = None,
     opening: object = None,
     lifespan: object = None,
+    decode: object = True,
     encode_web_notice: object = None,
     backlog: object = None,
     network: object = SYSTEM,
@@ -221,6 +231,9 @@ def check_call(
     check_choice("when_slow", when_slow, WhenSlow)
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
+    check_flag("decode", decode)
+    for address in addresses:
+        check_decodes(cast(str, address), decode=decode is True)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("encode_web_notice", encode_web_notice)
     check_callback("on_drain", on_drain, arguments=0)

@@ -36,6 +36,15 @@ Target = Annotated[
 ]
 
 
+AsBytes = Annotated[
+    bool,
+    typer.Option(
+        "--bytes",
+        help="Lines are bytes with their ends, as with decode=False; default: texts.",
+    ),
+]
+
+
 @takes_limits("run", Limits())
 @takes_network_options
 def run_target(
@@ -43,6 +52,7 @@ def run_target(
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
+    as_bytes: AsBytes = False,
     metrics: Metrics = None,
     *,
     network: NetworkOptions,
@@ -78,8 +88,10 @@ def run_target(
         if (source := context.get_parameter_source(field.name)) and source.name != "DEFAULT"
     }
     try:
-        service = found if isinstance(found, Service) else Service(found, where)
         changes: dict[str, object] = {"addresses": where}
+        if as_bytes:
+            changes["decode"] = False
+        service = found if isinstance(found, Service) else Service(found, where)
         if given:
             changes["limits"] = replace(service.limits, **given)
         if quiet and service.options.get("on_event") is None:

@@ -50,6 +50,9 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             on to the next line. Without it, `receive` raises the bad line, and can be called again.
         opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
             Where it is given, a first line that begins like it is handed out alone.
+        decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
+            ends, LF or CR LF, as they came. Only the last one may have none: what the peer, or a
+            drain, has left unfinished.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
@@ -82,7 +85,10 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
         opening: Opening | None = None,
+        decode: bool = True,
     ) -> None:
+        if type(decode) is not bool:
+            check_flag("decode", decode)
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
         if type(refuse_http) is not bool:
@@ -93,7 +99,11 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
         super().__init__(
-            max_line=max_line, max_unending=max_unending, refuse_http=refuse_http, opening=opening
+            max_line=max_line,
+            max_unending=max_unending,
+            refuse_http=refuse_http,
+            opening=opening,
+            decode=decode,
         )
         self.bytes_in = 0
         self.read_size = READ_SIZE
@@ -177,7 +187,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             if batch := self._take(data):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
-        return self._take()
+        return self._take() or self._take_tail()
 
     def receive_batch_nowait(self) -> list[Line]:
         """Return lines that have just come, while a task waits in `receive_batch`.
@@ -249,7 +259,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             line = self._pending.pop()
             if not self._pending:
                 self._pending = None
-            if isinstance(line, str):
+            if not isinstance(line, BadLine):
                 return line
             if self._on_bad_line is None:
                 try:
