@@ -76,6 +76,8 @@ def test_a_value_has_the_same_effect_wherever_it_stands(
     for value in SAMPLES:
         if isinstance(value, bool) != spec.is_switch:
             continue
+        if spec.is_text and not isinstance(value, str):
+            continue
         typed = spec.words([value] if spec.is_list else value, "")
         try:
             expected = parsed(words, *rest, *typed)
@@ -177,6 +179,19 @@ def test_an_argument_is_not_taken_for_a_missing_one_before_it(tmp_path: Path) ->
     assert f'addresses = [":1"]  # {file}' in shown.stdout
 
 
+@pytest.mark.parametrize("mode", ["0o660", "660"])
+def test_a_text_in_a_file_is_written_in_quotes(mode: str, tmp_path: Path) -> None:
+    # The first is 432 for TOML, which would be another mode.
+    file = tmp_path / "config.toml"
+    file.write_text(f'[chat.serve]\naddresses = "unix:/x"\nunix-mode = {mode}\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"unix-mode in [chat.serve] of {file} must be a text: write it in quotes" in told.stderr
+    file.write_text('[chat.serve]\naddresses = "unix:/x"\nunix-mode = "660"\n')
+    shown = run("config", "show", "chat", "serve", "--config", str(file))
+    assert f'unix-mode = "660"  # {file}' in shown.stdout
+
+
 def test_no_key_changes_the_terminal(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[chat.serve]\n"\\u001b[31m" = 1\n')
@@ -217,7 +232,7 @@ def test_what_holds_is_shown_with_its_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("007", '"007"'), ("1e5", '"1e5"'), ("7", "7"), ("nan", "nan"), ("Ann", '"Ann"')],
+    [("007", '"007"'), ("1e5", '"1e5"'), ("7", '"7"'), ("nan", '"nan"'), ("Ann", '"Ann"')],
 )
 def test_a_name_of_digits_stays_what_it_is(text: str, shown: str) -> None:
     told = run("config", "show", "chat", "join", TRIONET_CHAT_JOIN_NAME=text)

@@ -58,13 +58,15 @@ def config_show(
 
 def _lines(ctx: Any, settings: dict[str, Setting]) -> list[str]:
     lines = []
-    for param, key in zip(ctx.command.params, keys_of(ctx.command), strict=True):
+    for param, (key, declared) in zip(
+        ctx.command.params, keys_of(ctx.command).items(), strict=True
+    ):
         setting = settings.get(key)
         if key == "config" and setting is None:
             continue
         if setting is not None:
             value, source = setting.value, setting.source
-            if isinstance(value, str) and not isinstance(param.default, str):
+            if isinstance(value, str) and not declared.is_text:
                 value = _number(value)
         else:
             value, source = param.get_default(ctx), "default"
@@ -91,7 +93,7 @@ def _check(ctx: Any, config_file: str | None) -> None:
 def _number(text: str) -> Any:
     """Return a text of the environment as a number, if it is just what the number looks like.
 
-    ``007`` may be a name, which is not ``7``. In quotes it means the same in a file.
+    In quotes it means the same in a file.
     """
     for kind in (int, float):
         try:

@@ -44,6 +44,8 @@ class Key:
         negative: as it is typed to switch it off; empty: it cannot be.
         is_switch: whether it takes no value.
         is_list: whether it can be repeated.
+        is_text: whether it is a text even if it looks like a number. In a file, `0o660` is 432
+            before anybody can see that it was octal.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Key:
     negative: str = ""
     is_switch: bool = False
     is_list: bool = False
+    is_text: bool = False
 
     def words(self, value: Any, where: str) -> list[str]:
         """Return what would be typed for a value.
@@ -71,8 +74,11 @@ class Key:
             raise ConfigError(f"{where} is one value, not a list")
         for one in values:
             if isinstance(one, bool) or not isinstance(one, str | int | float):
-                kind = "a list of texts" if self.is_list else "a number or a text"
+                kind = "a text" if self.is_text else "a number or a text"
+                kind = "a list of texts" if self.is_list else kind
                 raise ConfigError(f"{where} must be {kind}, not {_shown(one)}")
+            if self.is_text and not isinstance(one, str):
+                raise ConfigError(f"{where} must be a text: write it in quotes")
         texts = [one if isinstance(one, str) else repr(one) for one in values]
         if any("\0" in text for text in texts):
             # Nobody can type one, so no command expects it.

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -47,8 +48,27 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Return a decorator that makes a function a command; see `typer.Typer.command`."""
-        decorate = super().command(name, **{"cls": ConfiguredCommand, **options})
-        return lambda function: decorate(_takes_config(function))
+        make = super().command
+
+        def decorate(function: Callable[..., None]) -> Any:
+            configured = _takes_config(function)
+            kind = {"texts": _texts_of(configured)}
+            cls = type("ConfiguredCommand", (ConfiguredCommand,), kind)
+            return make(name, **{"cls": cls, **options})(configured)
+
+        return decorate
+
+
+def _texts_of(function: Callable[..., None]) -> frozenset[str]:
+    """Return the parameters of a command that are texts, whatever they look like."""
+    texts = set()
+    for param in inspect.signature(function).parameters.values():
+        kind, *notes = get_args(param.annotation) or (param.annotation,)
+        kinds = {one for part in get_args(kind) or (kind,) for one in get_args(part) or (part,)}
+        is_parsed = any(getattr(note, "parser", None) is not None for note in notes)
+        if not is_parsed and kinds - {NoneType} and kinds <= {str, Path, NoneType}:
+            texts.add(param.name)
+    return frozenset(texts)
 
 
 def _takes_config(function: Callable[..., None]) -> Callable[..., None]:
@@ -67,7 +87,13 @@ def _takes_config(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class ConfiguredCommand(TyperCommand):
-    """A command that takes options from a file and from the environment."""
+    """A command that takes options from a file and from the environment.
+
+    Attributes:
+        texts: its parameters that are texts, even if they look like numbers.
+    """
+
+    texts: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed, behind what a file and the environment say."""
@@ -79,7 +105,7 @@ class ConfiguredCommand(TyperCommand):
             found = settings_of(ctx, typed.get("config"))
         except ConfigError as error:
             raise usage_error(error, ctx) from None
-        names = {_key_of(param).name: param.name for param in self.params}
+        names = dict(zip(keys_of(self), (param.name for param in self.params), strict=True))
         used = {names[key]: one for key, one in found.items() if names[key] not in given}
         ctx.meta[_SETTINGS] = used
         first: list[str] = []
@@ -114,7 +140,8 @@ def usage_error(error: ConfigError, ctx: Any) -> typer.BadParameter:
 
 def keys_of(command: Any) -> dict[str, Key]:
     """Return the keys of a command, without ``--help``."""
-    return {_key_of(param).name: _key_of(param) for param in command.params}
+    keys = [_key_of(param, is_text=param.name in command.texts) for param in command.params]
+    return {key.name: key for key in keys}
 
 
 def settings_of(ctx: Any, config: str | None = None) -> dict[str, Setting]:
@@ -170,7 +197,7 @@ def all_commands(root: Any) -> Iterator[tuple[list[str], Any]]:
             yield from all_commands(ctx)
 
 
-def _key_of(param: Any) -> Key:
+def _key_of(param: Any, *, is_text: bool) -> Key:
     long = [option for option in param.opts if option.startswith("--")]
     option = long[0] if long and param.param_type_name == "option" else ""
     return Key(
@@ -179,6 +206,7 @@ def _key_of(param: Any) -> Key:
         negative=next(iter(getattr(param, "secondary_opts", ())), ""),
         is_switch=bool(getattr(param, "is_flag", False)),
         is_list=bool(getattr(param, "multiple", False)) or param.nargs == -1,
+        is_text=is_text,
     )
 
 
