@@ -58,6 +58,7 @@ async def serve(
     lifespan: Lifespan | None = None,
     decode: bool = True,
     encode_web_notice: EncodeNotice | None = None,
+    log_connections: bool = True,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -114,6 +115,10 @@ async def serve(
             UTF-8. ``web:`` addresses are refused: the lines of a WebSocket are texts.
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
             service speaks another format with them; default ``None``: as with all others.
+        log_connections: whether to log each connection, with level INFO, to the logger
+            ``trionet.connections``: ``opened`` when its first byte comes, ``login``, ``refused``,
+            ``closed``. A connection from which no byte comes is not logged. `serve` itself sets no
+            logging up; without any, Python shows nothing below WARNING. `trionet.run` does.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -148,6 +153,7 @@ async def serve(
         lifespan=lifespan,
         decode=decode,
         encode_web_notice=encode_web_notice,
+        log_connections=log_connections,
         backlog=backlog,
         network=network,
     )
@@ -171,6 +177,7 @@ async def serve(
             opening=opening,
             decode=decode,
             encode_web_notice=encode_web_notice,
+            log_connections=log_connections,
         )
         if hasattr(network, "certificate_expiry"):
             server.metrics.add(partial(_certificate, cast(TellsExpiry, network)))
@@ -207,6 +214,7 @@ def check_call(
     lifespan: object = None,
     decode: object = True,
     encode_web_notice: object = None,
+    log_connections: object = True,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -236,6 +244,7 @@ def check_call(
         check_decodes(cast(str, address), decode=decode is True)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("encode_web_notice", encode_web_notice)
+    check_flag("log_connections", log_connections)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("lifespan", lifespan)
     if opening is not None:

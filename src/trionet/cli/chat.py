@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,8 @@ from trionet.lines import MAX_LINE, Line
 from trionet.nurseries import single_error
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.transport.network import SystemNetwork
+
+logger = logging.getLogger("trionet.program")
 
 
 async def serve(
@@ -70,7 +73,6 @@ async def serve(
             history=history,
             history_days=history_days,
             grace=grace,
-            on_event=runtime.log,
             show=None if quiet else rows_printer(runtime.out, 1),
             show_messages=show_messages,
             password=password,
@@ -80,8 +82,12 @@ async def serve(
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
         metrics=metrics,
-        on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
+        on_announced=OpensPage(_log_no_browser) if opens_browser else lambda _line: None,
     )
+
+
+def _log_no_browser(told: str) -> None:
+    logger.warning("%s", told, extra={"event": "browser"})
 
 
 async def join(

@@ -45,7 +45,18 @@ from trionet.cli.addresses import (
     where_to_listen,
 )
 from trionet.cli.configured import App
-from trionet.cli.options import Name, Quiet, check_name, number_parser, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Name,
+    Quiet,
+    check_name,
+    log_options,
+    number_parser,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
@@ -124,6 +135,8 @@ def chat_serve(
     ] = DEFAULT_GRACE / 1000,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     web: Web = None,
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
@@ -172,7 +185,8 @@ def chat_serve(
             show_messages=messages,
             quiet=quiet,
             metrics=page,
-        )
+        ),
+        log=log_options(log_format, log_level),
     )
 
 

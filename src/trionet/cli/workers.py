@@ -66,7 +66,6 @@ async def serve_by_workers(
         ],
         ending,
         show=show,
-        tell=runtime.log,
         networks=[reloading],
         metrics=metrics,
     )

@@ -58,6 +58,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         end: why there are no more lines; ``None``: there may be more.
         bytes_in: bytes received so far.
         read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
+        on_first_input: called once, when the first bytes have come; ``None``: nothing is.
         waiting_since: when the reader began to wait for the peer, on the Trio clock; at first, when
             it was made. A time in the future: until then the reader holds back lines of the peer.
             ``math.inf``: it is not waiting, because lines that it has handed out are being handled.
@@ -73,6 +74,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         "_receives_now",
         "_stream",
         "bytes_in",
+        "on_first_input",
         "read_size",
     )
 
@@ -106,6 +108,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             decode=decode,
         )
         self.bytes_in = 0
+        self.on_first_input: Callable[[], None] | None = None
         self.read_size = READ_SIZE
         # `trio.current_time` looks the clock up each time, and takes twice as long.
         self._now = trio.lowlevel.current_clock().current_time
@@ -184,10 +187,17 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             if type(data) is not bytes:
                 data = as_bytes("what a stream's receive_some() returns", data)
             self.bytes_in += len(data)
+            if self.on_first_input is not None:
+                self._tell_first_input()
             if batch := self._take(data):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take() or self._take_tail()
+
+    def _tell_first_input(self) -> None:
+        tell, self.on_first_input = self.on_first_input, None
+        if tell is not None:
+            tell()
 
     def receive_batch_nowait(self) -> list[Line]:
         """Return lines that have just come, while a task waits in `receive_batch`.
@@ -215,6 +225,8 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if type(data) is not bytes:
             data = as_bytes("what a stream's receive_nowait() returns", data)
         self.bytes_in += len(data)
+        if self.on_first_input is not None:
+            self._tell_first_input()
         batch = self._take(data)
         if not batch:
             self.hand_back([])
