@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from trionet.cli.addresses import ListenSettings
+from trionet.cli.browser import OpensPage
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits
@@ -23,7 +24,7 @@ async def serve_by_workers(
     network: ListenSettings,
     backlog: int | None,
     notice: str | None = None,
-    on_announced: Callable[[str], object] = lambda _line: None,
+    opens_browser: bool = False,
 ) -> None:
     """Run workers until they have ended or a signal ends them.
 
@@ -35,8 +36,9 @@ async def serve_by_workers(
         network: what goes with the addresses.
         backlog: connections that the kernel holds ready, for each worker.
         notice: what the log says about their number; default: that limits are each worker's.
-        on_announced: called with each line that announces the server; default: nothing.
+        opens_browser: whether the page is opened in a person's browser.
     """
+    opens_page = OpensPage(runtime.log) if opens_browser else None
     runtime.signals.ending = ending = Ending()
     reloading = _Reloading()
     notice = notice or "each limit holds for each of them"
@@ -44,7 +46,8 @@ async def serve_by_workers(
 
     def show(line: str) -> None:
         runtime.out.print(line)
-        on_announced(line)
+        if opens_page is not None:
+            opens_page(line)
 
     await serving.serve_until_signalled(
         [
