@@ -81,6 +81,7 @@ LEFT_OUT: dict[str, str] = {
     "calc.UnfitName": A_MESSAGE,
     "chat.Misunderstood": A_MESSAGE,
     "chat.HistoryError": A_MESSAGE,
+    "chat.RedisError": A_MESSAGE,
     "chat.RequestRefused": A_MESSAGE,
     "chat.PasswordWanted": A_MESSAGE,
     "chat.NameRefused": A_MESSAGE,
@@ -241,6 +242,7 @@ CALLS: dict[str, Call] = {
     "calc.parsing": lambda _: {"text": "1"},
     "calc.serve": served,
     "chat.Client": lambda _: {"address": "a:1", "name": "ann"},
+    "chat.RedisOptions": lambda _: {"url": "redis://localhost"},
     "chat.Session": lambda stage: {
         "board": stage.board, "box": stage.outbox, "wire": chat.plain,
     },

@@ -5,6 +5,8 @@ from trionet.chat.client.connection import RequestRefused as RequestRefused
 from trionet.chat.client.plain_client import PasswordWanted as PasswordWanted
 from trionet.chat.client.plain_client import converse as converse
 from trionet.chat.client.plain_client import log_in as log_in
+from trionet.chat.cluster.options import RedisError as RedisError
+from trionet.chat.cluster.options import RedisOptions as RedisOptions
 from trionet.chat.formats import json_lines as json_lines
 from trionet.chat.formats import plain as plain
 from trionet.chat.formats.answers import Event as Event

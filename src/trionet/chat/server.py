@@ -17,6 +17,9 @@ from time import monotonic, time_ns
 import trio
 
 from trionet.abc import Network
+from trionet.chat.cluster.entries import Settings
+from trionet.chat.cluster.options import RedisOptions
+from trionet.chat.cluster.statistics import LogStatistics
 from trionet.chat.formats import json_lines
 from trionet.chat.formats.answers import Event
 from trionet.chat.formats.formats import is_json
@@ -36,13 +39,14 @@ from trionet.chat.serving.handling import Chat, is_held
 from trionet.chat.serving.held_places import HeldPlaces
 from trionet.chat.serving.kept_history import keep_history
 from trionet.chat.serving.last_words import LastWords
+from trionet.chat.serving.running_log import run_log
 from trionet.chat.serving.steady_clock import SteadyClock
 from trionet.chat.serving.timer import Timer
 from trionet.chat.session.passwords import Password, check_password
 from trionet.chat.session.switchboard import Switchboard
 from trionet.chat.state.operations import Evict
 from trionet.chat.state.state import State
-from trionet.checks import check_flag, shown
+from trionet.checks import check_flag, check_kind, shown
 from trionet.connection.opening import Opening
 from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
@@ -65,6 +69,9 @@ _TOKEN_BYTES = 16
 # Nobody else needs it by then, and it takes a few milliseconds unless something is very wrong.
 _LAST_MOMENT = 0.25
 
+# How long Redis may take to get the last of it, in seconds, if the drain left no more time.
+_LAST_WRITE = 1.0
+
 
 async def serve(
     *addresses: str,
@@ -80,6 +87,9 @@ async def serve(
     show: Callable[[str], object] | None = None,
     show_messages: bool = False,
     password: str | None = None,
+    redis: RedisOptions | None = None,
+    on_log: Callable[[str], object] | None = None,
+    on_log_statistics: Callable[[Callable[[], LogStatistics]], object] | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -110,6 +120,12 @@ async def serve(
         password: what whoever logs in must know; default ``None``: nothing. It is never told, shown
             or kept. Where it is given, nobody can log in over TCP without TLS, except from this
             machine.
+        redis: the Redis that this server shares one chat with others through; default ``None``: it
+            is alone. A server that shares a chat serves for ever, and accepts connections once
+            Redis has answered. What `history` keeps is a copy then.
+        on_log: called with one line for people when something about Redis is worth knowing; default
+            ``None``: it is not told.
+        on_log_statistics: called once with a function that returns how the shared log is doing.
         network: where to listen; default the real network.
         task_status: gets the `trionet.Server` once it accepts connections.
 
@@ -117,6 +133,7 @@ async def serve(
         TypeError, ValueError, AddressError, ListenError: as `trionet.serve`; a ``TypeError`` also
             for a `format` that lacks a function.
         HistoryError: the history's file cannot be used; it was not changed.
+        RedisError: Redis does not answer in time, or cannot be used.
 
     Cancellation: immediate; connections are closed without a notice.
 
@@ -143,6 +160,11 @@ async def serve(
         HISTORY_DAYS.check("history_days", history_days)
     if password is not None:
         check_password(password)
+    if redis is not None:
+        check_kind("redis", redis, RedisOptions, hint='RedisOptions(url="redis://localhost")')
+        forever = True
+    check_callback("on_log", on_log)
+    check_callback("on_log_statistics", on_log_statistics)
     check_flag("show_messages", show_messages)
     check_callback("show", show)
     show = FaultLog(logger).shielded("show", show)
@@ -165,7 +187,23 @@ async def serve(
             trio.open_nursery() as nursery,
         ):
             epoch = token_urlsafe(9) if restored is None else restored.epoch
-            state = State(max_rooms=max_rooms, grace=round(grace * 1000), epoch=epoch)
+            shared = None
+            if redis is None:
+                state = State(max_rooms=max_rooms, grace=round(grace * 1000), epoch=epoch)
+            else:
+                from trionet.chat.serving.shared_log import open_log
+
+                shared = await open_log(
+                    redis,
+                    nursery,
+                    settings=Settings(round(redis.lease * 1000), round(grace * 1000), max_rooms),
+                    chat=epoch,
+                    restored=restored,
+                    history=kept,
+                    clock=clock,
+                    tell=on_log or (lambda _: None),
+                )
+                state = shared.replica.state
             board = Switchboard(
                 hub,
                 state=state,
@@ -174,6 +212,8 @@ async def serve(
                 on_deadline=timer.look_again,
                 draw_token=partial(token_hex, _TOKEN_BYTES),
                 history=kept,
+                log=shared,
+                on_parted=lambda member, held: chat.parted(member, held),
             )
             last_words = LastWords(board.close)
 
@@ -196,9 +236,14 @@ async def serve(
                 password=None if password is None else Password(password, trio.current_time),
             )
             await nursery.start(hub.run)
-            if restored is not None:
-                board.append(restored)
-            nursery.start_soon(timer.run, board)
+            if shared is not None:
+                await nursery.start(partial(run_log, shared, board, hub))
+                if on_log_statistics is not None:
+                    on_log_statistics(shared.statistics)
+            else:
+                if restored is not None:
+                    board.append(restored)
+                nursery.start_soon(timer.run, board)
             async with trio.open_nursery() as serving:
                 server: Server = await serving.start(
                     partial(
@@ -222,6 +267,11 @@ async def serve(
                 # A drain that somebody else has begun has its own deadline.
                 if not last_words.draining:
                     await server.drain()
+            if shared is not None:
+                # What this server's members still said and that they are gone, for the others.
+                until = trio.current_time() + _LAST_WRITE
+                with trio.CancelScope(deadline=max(server.drain_deadline, until)):
+                    await shared.leave()
             # Only the console may still miss something. The drain's deadline holds for it too.
             until = trio.current_time() + _LAST_MOMENT
             with trio.CancelScope(deadline=max(server.drain_deadline, until)):

@@ -136,6 +136,8 @@ ANSWERS: list[tuple[Any, str]] = [
     ),
     (answers.Found([], False, 5), '"found","events":[],"more":false,"re":5'),
     (answers.EpochChanged("e", {"lobby": 7}), '"epoch","epoch":"e","rooms":{"lobby":7}'),
+    (answers.LogState(available=False), '"log","available":false'),
+    (answers.LogState(available=True), '"log","available":true'),
     (answers.Closing(), '"closing","reason":"server is closing"'),
     (answers.Closing("taken over"), '"closing","reason":"taken over"'),
 ]

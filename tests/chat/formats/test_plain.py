@@ -18,6 +18,7 @@ from trionet.chat.formats.answers import (
     Helped,
     Ignored,
     Listed,
+    LogState,
     Mistaken,
     Own,
     Ponged,
@@ -311,6 +312,8 @@ NAMES = tuple(f"Ann{number}" for number in range(1, 1001))
         (present(("Ann", "Bob", "Cid")), "*** 3 here: Ann, Bob, Cid"),
         (present(NAMES), f"*** 1000 here: {', '.join(NAMES)}"),
         (Mistaken("the name Ann is taken"), "error: the name Ann is taken"),
+        (LogState(available=False), "*** messages wait: the log is out of reach"),
+        (LogState(available=True), "*** the log is back"),
         (Closing(), "*** server is closing"),
         # A run, and texts of several lines, which only another format can send.
         (said("Ann", "a", "b"), "Ann: a\nAnn: b"),

@@ -167,6 +167,12 @@ class EpochChanged(Struct, frozen=True, gc=False):
     rooms: dict[str, int]
 
 
+class LogState(Struct, frozen=True, gc=False):
+    """Everyone is told that the log is out of reach, so that messages wait, or that it is back."""
+
+    available: bool
+
+
 class Closing(Struct, frozen=True, gc=False):
     """Tells everyone that the server is about to end, or one peer that it was taken over."""
 
@@ -191,5 +197,6 @@ Event: TypeAlias = (
     | Past
     | Found
     | EpochChanged
+    | LogState
     | Closing
 )

@@ -166,6 +166,10 @@ class _Epoch(_Line, tag="epoch"):
     rooms: dict[str, int]
 
 
+class _Log(_Line, tag="log"):
+    available: bool
+
+
 class _Error(_Line, tag="error"):
     code: str
     reason: str
@@ -350,5 +354,6 @@ _ANSWERS: dict[type, Callable[[Any], bytes]] = {
     answers.Past: _encode_past,
     answers.Found: _encode_found,
     answers.EpochChanged: lambda a: _line(_Epoch(a.epoch, a.rooms)),
+    answers.LogState: lambda a: _line(_Log(a.available)),
     answers.Closing: lambda a: _line(_Closing(a.reason)),
 }

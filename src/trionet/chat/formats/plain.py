@@ -342,5 +342,8 @@ _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
     answers.Past: _past,
     answers.Found: lambda _: "",
     answers.EpochChanged: lambda _: "",
+    answers.LogState: lambda event: _notice(
+        "the log is back" if event.available else "messages wait: the log is out of reach"
+    ),
     answers.Closing: lambda event: _notice(event.reason),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -34,6 +35,7 @@ class Chat:
         places: which held member leaves where there are too many.
         ipv6_prefix: see `trionet.Limits`.
         password: what whoever logs in must know; default ``None``: nothing.
+        parting: members whose departure is still on its way to a shared log, and their hosts.
         turns: how many members may be told the past at a time; default 64.
     """
 
@@ -45,6 +47,14 @@ class Chat:
     ipv6_prefix: int
     password: Password | None = None
     turns: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(TURNS))
+    parting: dict[int, Hashable] = field(default_factory=dict)
+
+    def parted(self, member: int, held: bool) -> None:
+        """Note that a member whose connection has ended is held, or gone."""
+        if member in self.parting:
+            host = self.parting.pop(member)
+            if held:
+                self.places.held(member, host)
 
     async def handle(self, connection: Connection) -> None:
         """Serve one connection until its session or its input ends."""
@@ -76,8 +86,9 @@ class Chat:
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
-                        is_over = session.ended or hub.must_wait
+                        is_over = session.ended or hub.must_wait or board.log.must_wait
                         batch = [] if is_over else connection.lines.take_held()
+                await session.settle()
             if not session.ended:
                 await self.last_words.wait()
         finally:
@@ -86,12 +97,15 @@ class Chat:
             session.end()
             if member is not None and is_held(board, member):
                 self.places.held(member, host)
+            elif member in board.state.members:
+                # The log is shared, and its departure is on the way.
+                self.parting[member] = host
         # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
 
     async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
         """Hand lines to a session, and wait for room in the log as often as need be."""
-        hub, history = self.hub, self.board.history
+        hub, board, history = self.hub, self.board, self.board.history
         taken = 0
         while taken < len(lines) and not session.ended:
             # A login does not wait: there is one for each connection, and a thousand who come at
@@ -99,6 +113,8 @@ class Chat:
             if session.name is not None:
                 if history is not None:
                     await history.wait()
+                if board.log.must_wait:
+                    await board.log.wait_room()
                 if hub.must_wait:
                     await hub.wait_room(len(lines) - taken)
                     # A hundred who find room at a time are too much for a disk that is behind.

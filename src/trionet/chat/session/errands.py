@@ -63,6 +63,8 @@ class Asker(Protocol):
     def member(self) -> int | None:
         """The number of its member; ``None``: it has none, or no longer."""
 
+    ticket: int
+
     @property
     def tokens(self) -> tuple[bytes, ...]:
         """The SHA-256 of each token that proves what it has said."""
@@ -85,8 +87,8 @@ class Board(Protocol):
     history: History | None
     clock: Callable[[], int]
 
-    def append(self, operation: operations.Operation) -> None:
-        """Append an operation to the log."""
+    def append(self, operation: operations.Operation) -> int:
+        """Append an operation to the log; return its ticket."""
 
 
 async def ask_the_past(
@@ -212,7 +214,7 @@ async def _remove(
     elif not found.author or found.author not in asker.tokens:
         asker.reject("somebody else has said this", "forbidden", request.id)
     elif asker.member is not None:
-        board.append(operations.Remove(member, room, request.number, request.id))
+        asker.ticket = board.append(operations.Remove(member, room, request.number, request.id))
 
 
 def _is_known(room: str, board: Board, history: History) -> bool:

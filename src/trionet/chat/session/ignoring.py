@@ -55,6 +55,12 @@ class Ignoring:
         for box in self._deaf.pop(member, ()):
             _take_out(self._by_box, box, member)
 
+    def renumber(self, former: int, member: int) -> None:
+        """Note that a member has another number."""
+        for box in tuple(self._deaf.get(former, ())):
+            self.discard(box, former)
+            self.add(box, member)
+
     def deaf_to(self, member: int) -> Collection[Box]:
         """Return the boxes that ignore a member."""
         return self._deaf.get(member, ())

@@ -7,10 +7,21 @@ from typing import Protocol
 from trionet.chat.session.arrival import Arrival
 from trionet.chat.session.returning import Guest
 from trionet.chat.state import events
+from trionet.chat.state.operations import ConnectionId
 
 
 class Local(Guest, Protocol):
     """A session, as the switchboard sees it. `trionet.chat.Session` implements it."""
+
+    is_away: bool
+    ticket: int
+
+    @property
+    def connection(self) -> ConnectionId | None:
+        """Its connection, as the log knows it; ``None``: it was never a member."""
+
+    def came_in_again(self, member: int) -> None:
+        """Note that the log knows the member again, under another number."""
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
         """Note that the peer is a member now."""

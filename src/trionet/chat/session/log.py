@@ -18,11 +18,44 @@ from trionet.chat.state.state import State
 class Log(Protocol):
     """Where operations go. Their events are handed on once they have been applied.
 
-    `LocalLog` implements it, and `trionet.chat.session.switchboard.Switchboard` uses it.
+    `LocalLog` and `trionet.chat.cluster.redis_log.RedisLog` implement it, and
+    `trionet.chat.session.switchboard.Switchboard` uses it.
     """
 
-    def append(self, *operations: Operation) -> None:
-        """Append operations, which stay together. Never a checkpoint."""
+    @property
+    def origin(self) -> str:
+        """The machine that the log's connections are on."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines append to it too, and operations come back later."""
+
+    @property
+    def applied(self) -> int:
+        """The operations with this ticket and smaller ones have been applied."""
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether whoever has more to append has to wait first: `wait_room`."""
+
+    def append(self, *operations: Operation) -> int:
+        """Append operations, which stay together. Never a checkpoint.
+
+        Returns:
+            A ticket, which grows. 0: they have been applied.
+        """
+
+    async def wait(self, ticket: int) -> None:
+        """Wait until the operations with a ticket have been applied.
+
+        Cancellation: the operations stay in the log. A checkpoint only if it waits.
+        """
+
+    async def wait_news(self) -> None:
+        """Wait until operations have been applied, of whatever machine."""
+
+    async def wait_room(self) -> None:
+        """Wait until more can be appended; a checkpoint only if it waits."""
 
 
 class LocalLog:
@@ -36,6 +69,11 @@ class LocalLog:
 
     ORIGIN = "local"
 
+    origin = ORIGIN
+    is_shared = False
+    applied = 0
+    must_wait = False
+
     def __init__(
         self,
         state: State,
@@ -47,8 +85,18 @@ class LocalLog:
         self._on_events = on_events
         self._count = 0
 
-    def append(self, *operations: Operation) -> None:
+    def append(self, *operations: Operation) -> int:
         """Apply operations at once, and hand on their events. Never a checkpoint."""
         self._count += 1
         entry = Entry(self.ORIGIN, self._count, self._clock(), list(operations))
         self._on_events(self._state.apply(entry))
+        return 0
+
+    async def wait(self, ticket: int) -> None:
+        """Return at once: everything has been applied. Never a checkpoint."""
+
+    async def wait_news(self) -> None:
+        """Return at once: there is nothing to wait for. Never a checkpoint."""
+
+    async def wait_room(self) -> None:
+        """Return at once: there is always room. Never a checkpoint."""

@@ -81,13 +81,15 @@ class Session(Answering):
         member: the member's number; ``None``: the peer is not, or no longer, a member.
         tokens: the SHA-256 of the tokens that prove what it has said.
         former: that of a token that the peer has brought, but that is no member's any more.
+        ticket: that of its last operation; 0: it has none that may still come back.
+        is_away: whether the log has lost its member, which is coming in again.
         admission: what the peer must show to become a member; ``None``: nothing. A server sets it
             before the first line.
     """
 
     __slots__ = (
-        "_asked", "_connection", "_on_taken_over", "_writer", "admission", "errand", "former",
-        "name", "tokens",
+        "_asked", "_barrier", "_connection", "_on_taken_over", "_writer", "admission", "errand",
+        "former", "is_away", "name", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +118,11 @@ class Session(Answering):
         self.former = b""
         self.name: str | None = None
         self.admission: Admission | None = None
+        self.ticket = 0
+        self.is_away = False
+        # Until the operations with this ticket have come back, no request is understood: they
+        # change what it means. 0: there are none.
+        self._barrier = 0
         # Whoever may become a member once it knows the password, which it was asked for.
         self._asked: LogIn | None = None
         self._on_taken_over = on_taken_over
@@ -134,6 +141,9 @@ class Session(Answering):
             TypeError: it is no line, but bytes for example.
         """
         if isinstance(line, BadLine):
+            if self._is_behind():
+                self.errand = partial(self._reject_later, line)
+                return
             # Not raised: a traceback would hold this frame, and the frame the line.
             self._asked = None
             self._reject_unreadable(line)
@@ -147,12 +157,17 @@ class Session(Answering):
                 return
             request = self.wire.decode(line)
             # Nearly every line is a message, and a `match` costs as much as all else that it takes.
-            if type(request) is Say:
+            if request is not None and self.ticket and self._must_come_later(request):
+                self.errand = partial(self._request_later, request)
+            elif type(request) is Say:
                 self._say(member, request)
             elif request is not None:
                 self._request_as_member(member, request)
         except Misunderstood as mistake:
-            self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+            if self._is_behind():
+                self.errand = partial(self._refuse_later, mistake)
+            else:
+                self._refuse(mistake)
 
     def receive_batch(self, lines: list[Line]) -> int:
         """Take lines that came together, until the log is full or the session ends.
@@ -174,7 +189,10 @@ class Session(Answering):
         if member is not None and lines:
             run = self.wire.decode_messages(lines)
             if run is not None:
-                self._say_all(member, run)
+                if self.ticket and self._must_come_later(run):
+                    self.errand = partial(self._request_later, run)
+                else:
+                    self._say_all(member, run)
                 return len(lines)
         for count, line in enumerate(lines, start=1):
             self.receive(line)
@@ -188,8 +206,10 @@ class Session(Answering):
         if self.member is not None:
             held_as = self._connection if reason == "lost" else None
             self._board.log_out(self, self.member, reason, held_as)
-        elif self._board.is_closing and not self.ended:
-            self.box.put(self._encode_notice(ServerClosing()))
+        elif not self.ended:
+            self._board.give_up(self)
+            if self._board.is_closing:
+                self.box.put(self._encode_notice(ServerClosing()))
         self.ended = True
 
     # -- what the switchboard calls
@@ -202,8 +222,8 @@ class Session(Answering):
 
         Cancellation: the errand is given up; what was sent so far stays sent.
         """
-        errand, self.errand = self.errand, None
-        if errand is not None:
+        while self.errand is not None and not self.ended:
+            errand, self.errand = self.errand, None
             await errand(pace)
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
@@ -216,6 +236,26 @@ class Session(Answering):
             brought = hash_of(arrival.brought)
             self.tokens = tuple({hash_of(own), brought} - {b""})
             self.former = b"" if login.resumed else brought
+
+    @property
+    def connection(self) -> ConnectionId | None:
+        """Its connection, as the log knows it; ``None``: it was never a member."""
+        return self._connection
+
+    async def settle(self) -> None:
+        """Wait until all that it has asked for has come back; with a local log, not at all.
+
+        Cancellation: it is not taken back.
+        """
+        while self._is_behind():
+            await self._board.log.wait(self.ticket)
+            if self.is_away:
+                await self._board.away.wait()
+
+    def came_in_again(self, member: int) -> None:
+        """Note that the log knows the member again, under another number."""
+        self.member = member
+        self.is_away = False
 
     def taken_over(self) -> None:
         """Note that another connection has taken the member over. Never a checkpoint."""
@@ -234,6 +274,49 @@ class Session(Answering):
     def written_to(self, told: events.Told) -> None:
         """Note who sent the member a private message, for `/reply`."""
         self._writer = told.member, told.name
+
+    # -- what must wait for the log
+
+    def _is_behind(self) -> bool:
+        return self.is_away or self.ticket > self._board.log.applied
+
+    def _must_come_later(self, request: Request) -> bool:
+        """Tell whether a request must wait until earlier operations have come back.
+
+        What only says something need not, unless they change where that goes. Everything else is
+        answered, or depends on what others see.
+        """
+        if not self._is_behind():
+            self.ticket = 0
+            return False
+        if type(request) in (Say, SayAll, Act, Tell):
+            return self.is_away or self._barrier > self._board.log.applied
+        return True
+
+    async def _request_later(self, request: Request, _pace: Pace) -> None:
+        await self.settle()
+        member = self.member
+        if member is not None and not self.ended:
+            try:
+                self._request_as_member(member, request)
+            except Misunderstood as mistake:
+                self._refuse(mistake)
+
+    async def _reject_later(self, line: BadLine, _pace: Pace) -> None:
+        await self.settle()
+        self._asked = None
+        self._reject_unreadable(line)
+
+    async def _refuse_later(self, mistake: Misunderstood, _pace: Pace) -> None:
+        await self.settle()
+        self._refuse(mistake)
+
+    def _refuse(self, mistake: Misunderstood) -> None:
+        self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+
+    def _append(self, operation: operations.Operation) -> None:
+        """Append an operation that may change what later requests mean."""
+        self.ticket = self._barrier = self._board.append(operation)
 
     # -- requests
 
@@ -290,7 +373,7 @@ class Session(Answering):
                 try:
                     judge()
                 except Misunderstood as mistake:
-                    self.reject(str(mistake), mistake.code, mistake.id, is_login=mistake.is_login)
+                    self._refuse(mistake)
 
         seconds = admission.wait_for_try()
         if seconds:
@@ -318,10 +401,20 @@ class Session(Answering):
             request.seen or {},
             request.epoch,
         )
-        self._board.log_in(self, arrival)
+        self.ticket = self._barrier = self._board.log_in(self, arrival)
+        if self.ticket:
+            self.errand = partial(self._answer_unfit_later, unfit)
+        else:
+            self._answer_unfit(unfit)
+
+    def _answer_unfit(self, unfit: list[Mistaken]) -> None:
         if self.member is not None:
             for mistake in unfit:
                 self.answer(mistake)
+
+    async def _answer_unfit_later(self, unfit: list[Mistaken], _pace: Pace) -> None:
+        await self.settle()
+        self._answer_unfit(unfit)
 
     def _request_as_member(self, member: int, request: Request) -> None:
         board = self._board
@@ -330,16 +423,16 @@ class Session(Answering):
                 self._say(member, request)
             case Act() | Tell():
                 self._charge_for_lines(request.text)
-                board.append(operation_of(request, member, board.state))
+                self.ticket = board.append(operation_of(request, member, board.state))
             case SayAll():
                 self._say_all(member, request)
             case Join() | Leave() | SetTopic():
-                board.append(operation_of(request, member, board.state))
+                self._append(operation_of(request, member, board.state))
             case Rename():
                 renaming = operation_of(request, member, board.state)
                 # Each room is told of the new name.
                 self._charge_for_more(len(board.state.members[member].rooms))
-                board.append(renaming)
+                self._append(renaming)
             case Reply(text):
                 self._reply(member, text)
             case AskTopic(room):
@@ -373,11 +466,12 @@ class Session(Answering):
         self._charge_for_lines(request.text)
         ids: list[RequestId] | None = None if request.id is None else [request.id]
         room = room_key(request.room, member, self._board.state)
-        self._board.append(operations.Say(member, room, [request.text], ids))
+        self.ticket = self._board.append(operations.Say(member, room, [request.text], ids))
 
     def _say_all(self, member: int, request: SayAll) -> None:
         room = room_key(request.room, member, self._board.state)
-        self._board.append(operations.Say(member, room, request.texts, request.ids))
+        operation = operations.Say(member, room, request.texts, request.ids)
+        self.ticket = self._board.append(operation)
 
     def _reply(self, member: int, text: str) -> None:
         if self._writer is None:
@@ -389,7 +483,7 @@ class Session(Answering):
             self.reject(f"there is no {name} here", "no-such-member", None)
             return
         name = writer.name.shown
-        self._board.append(operations.Tell(member, name, writer.name.key, text))
+        self.ticket = self._board.append(operations.Tell(member, name, writer.name.key, text))
 
     def _ignore(self, name: str) -> None:
         other = self._other(name)

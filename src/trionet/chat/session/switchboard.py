@@ -16,10 +16,11 @@ from trionet.abc import Box
 from trionet.chat.formats.answers import Closing, Done, EpochChanged, Mistaken, Own
 from trionet.chat.history.kept import History
 from trionet.chat.session.arrival import Arrival, hash_of
+from trionet.chat.session.away import Away
 from trionet.chat.session.fan_out import FanOut
 from trionet.chat.session.ignoring import Ignoring
 from trionet.chat.session.local import Local
-from trionet.chat.session.log import LocalLog
+from trionet.chat.session.log import LocalLog, Log
 from trionet.chat.session.returning import Returning
 from trionet.chat.session.room_views import RoomViews
 from trionet.chat.state import events
@@ -42,14 +43,19 @@ class Switchboard:
         clock: returns the time, in milliseconds since 1970, UTC.
         on_empty: called when the last member has left.
         on_deadline: called when `next_deadline` has changed.
+        on_parted: called with a member that is held or gone, and whether it is held.
         draw_token: returns a new token for a member.
         history: what keeps what happens in rooms; default ``None``: nothing does.
+        log: where operations go; default ``None``: a `LocalLog`. Whoever makes another one calls
+            `show` with what comes of them.
 
     Attributes:
         state: the state. Only entries of the log change it.
         clock: the clock that it was given.
         draw_token: what it was given.
         history: what keeps what happens; ``None``: nothing does.
+        log: where operations go.
+        away: sessions whose members the log has lost; see `away.py`.
         views: what members are told of rooms.
         ignoring: who ignores whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.
@@ -63,8 +69,10 @@ class Switchboard:
         clock: Callable[[], int] = lambda: 0,
         on_empty: Callable[[], object] = lambda: None,
         on_deadline: Callable[[], object] = lambda: None,
+        on_parted: Callable[[int, bool], object] = lambda _member, _held: None,
         draw_token: Callable[[], str] = lambda: "",
         history: History | None = None,
+        log: Log | None = None,
     ) -> None:
         if not hasattr(hub, "publish"):
             raise TypeError(f"hub must be a trionet.Hub: write Hub(), not {shown(hub)}")
@@ -73,6 +81,9 @@ class Switchboard:
         check_callback("clock", clock, arguments=0, optional=False)
         check_callback("on_empty", on_empty, arguments=0, optional=False)
         check_callback("on_deadline", on_deadline, arguments=0, optional=False)
+        check_callback("on_parted", on_parted, arguments=2, optional=False)
+        if not (log is None or hasattr(log, "wait_news")):
+            raise TypeError(f"log must be None, or a log as LocalLog is one, not {shown(log)}")
         check_callback("draw_token", draw_token, arguments=0, optional=False)
         if not (history is None or hasattr(history, "recent")):
             raise TypeError(
@@ -86,9 +97,11 @@ class Switchboard:
         self.history = history
         self.ignoring = Ignoring()
         self.views = RoomViews(self.state)
-        self._log = LocalLog(self.state, clock, self._show)
+        self.log: Log = log or LocalLog(self.state, clock, self.show)
+        self.away = Away(self)
         self._on_empty = on_empty
         self._on_deadline = on_deadline
+        self._on_parted = on_parted
         self._deadline = self.state.next_deadline()
         self._connections = 0
         # The sessions that are logging in with what they bring, and those of members.
@@ -111,7 +124,7 @@ class Switchboard:
             events.Repeated: self._repeated,
             events.LoggedIn: self._logged_in,
             events.TakenOver: self._taken_over,
-            events.Held: lambda _: None,  # nobody is told
+            events.Held: self._held,
             events.EpochBegan: self._epoch_began,
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
@@ -127,23 +140,30 @@ class Switchboard:
     @property
     def is_full(self) -> bool:
         """Whether the log is so long that whoever has more to say should wait: `Hub.wait_room`."""
-        return self.hub.is_full
+        return self.hub.is_full or self.log.must_wait
 
     # -- what sessions do
 
-    def append(self, operation: Operation) -> None:
-        """Append an operation to the log. Never a checkpoint."""
-        self._log.append(operation)
+    def append(self, operation: Operation) -> int:
+        """Append an operation to the log; return its ticket. Never a checkpoint."""
+        return self.log.append(operation)
 
-    def log_in(self, session: Local, arrival: Arrival) -> None:
-        """Ask for a session to become a member; it is told what comes of it."""
+    def log_in(self, session: Local, arrival: Arrival) -> int:
+        """Ask for a session to become a member; it is told what comes of it. Return the ticket."""
         self._connections += 1
-        connection = LocalLog.ORIGIN, self._connections
+        connection = self.log.origin, self._connections
         self._arriving[connection] = session, arrival
         token, brought = hash_of(arrival.token), hash_of(arrival.brought)
-        self.append(
+        return self.append(
             LogIn(connection, arrival.name, arrival.rooms, arrival.id, token, arrival.hold, brought)
         )
+
+    def give_up(self, session: Local) -> None:
+        """Note that a session has ended before it became a member."""
+        for connection, (arriving, _) in self._arriving.items():
+            if arriving is session:
+                del self._arriving[connection]
+                return
 
     def log_out(
         self, session: Local, member: int, reason: str, held_as: ConnectionId | None = None
@@ -161,14 +181,20 @@ class Switchboard:
                 ``None``: it leaves in any case.
         """
         if self._local.get(member) is not session:
+            if self.away.forget(session):
+                self._part_with(session)
             return
         del self._local[member]
-        self.ignoring.forget_box(session.box)
-        self.hub.discard(session.box)
-        if held_as is None or self.is_closing:
+        self._part_with(session)
+        # A server that is alone ends with its members. Elsewhere whoever has asked for it is held.
+        if held_as is None or (self.is_closing and not self.log.is_shared):
             self.append(LogOut(member, reason))
         else:
             self.append(Detach(member, held_as, reason))
+
+    def _part_with(self, session: Local) -> None:
+        self.ignoring.forget_box(session.box)
+        self.hub.discard(session.box)
 
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
         """Return an answer to a mistake; the same object as the last, if it is the same."""
@@ -185,7 +211,7 @@ class Switchboard:
 
     def carry_out_what_is_due(self) -> None:
         """Append an entry without operations: only time has passed."""
-        self._log.append()
+        self.log.append()
 
     def close(self) -> None:
         """Tell everyone, once, that the server is about to end, and let nobody in any more."""
@@ -195,11 +221,14 @@ class Switchboard:
 
     # -- what came of the operations
 
-    def _show(self, happened: list[events.StateEvent]) -> None:
+    def show(self, happened: list[events.StateEvent]) -> None:
+        """Keep what the log's operations have changed, and send it to whom it concerns."""
         if self.history is not None:
             kept: list[Any] = [event for event in happened if type(event) in _KEPT]
             if kept:
                 self.history.append(kept)
+        if self.away:
+            self.away.look_at(happened)
         for event in happened:
             self._ways[type(event)](event)
         deadline = self.state.next_deadline()
@@ -255,8 +284,11 @@ class Switchboard:
 
     def _joined(self, event: events.Joined) -> None:
         self.views.joined(event.room)
-        # The others first: whoever comes gets no `Joined` of its own.
-        self.hub.publish(event, topic=event.room)
+        if self.away:
+            self.away.publish_joined(event)
+        else:
+            # The others first: whoever comes gets no `Joined` of its own.
+            self.hub.publish(event, topic=event.room)
         session = self._local.get(event.member)
         if session is not None:
             self.hub.subscribe(session.box, event.room)
@@ -268,8 +300,10 @@ class Switchboard:
         self.views.left(event.room, event.name)
         if self.is_closing:
             return
-        self._publish(event, hides_own=True)
         session = self._local.get(event.member)
+        if self.away.has_left(event, session):
+            return
+        self._publish(event, hides_own=True)
         if session is not None:
             self.hub.unsubscribe(session.box, event.room)
 
@@ -296,9 +330,11 @@ class Switchboard:
         joined, self._joined_first = self._joined_first, {}
         arriving = self._arriving.pop(event.connection, None)
         if arriving is None:
+            self.away.logged_in(event)
             return
         session, arrival = arriving
         self._local[event.member] = session
+        self.away.note(event.member)
         session.logged_in(event, arrival)
         if session.wire.receipts:
             Returning(self, session, event, arrival, joined).welcome()
@@ -311,8 +347,7 @@ class Switchboard:
         session = self._local.pop(event.member, None)
         if session is not None:
             session.answer(Closing("taken over"))
-            self.ignoring.forget_box(session.box)
-            self.hub.discard(session.box)
+            self._part_with(session)
             session.taken_over()
 
     def _epoch_began(self, event: events.EpochBegan) -> None:
@@ -320,9 +355,22 @@ class Switchboard:
         self.hub.publish(EpochChanged(event.epoch, rooms))
 
     def _logged_out(self, event: events.LoggedOut) -> None:
-        self.ignoring.forget_member(event.member)
+        session = self._local.pop(event.member, None)
+        if session is not None:
+            # It has not logged out, so the log has lost it.
+            self.away.lost(event.member, session)
+        else:
+            self.ignoring.forget_member(event.member)
+            self._on_parted(event.member, False)
         if not self.state.members:
             self._on_empty()
+
+    def _held(self, event: events.Held) -> None:
+        session = self._local.pop(event.member, None)
+        if session is not None:
+            self.away.lost(event.member, session)
+        else:
+            self._on_parted(event.member, True)
 
     def _named(self, event: events.Named) -> None:
         session = self._local.get(event.member)
@@ -340,6 +388,8 @@ class Switchboard:
         arriving = self._arriving.pop(event.connection, None)
         if arriving is not None:
             arriving[0].login_refused(event)
+        elif self.away:
+            self.away.login_refused(event)
 
     def _refused(self, event: events.OperationRefused) -> None:
         session = self._local.get(event.member)

@@ -19,13 +19,15 @@ from trionet.chat.names.room_names import LOBBY
 from trionet.chat.state.events import Told
 from trionet.chat.state.held import Held, HeldDump
 from trionet.chat.state.members import Member, Members, MembersDump
+from trionet.chat.state.operations import KeptRoom
 from trionet.chat.state.private_messages import PrivateMessages
 from trionet.chat.state.receipts import Receipts, ReceiptsDump
 from trionet.chat.state.rooms import Room, Rooms, RoomsDump
 from trionet.kinds import check_kind
 
-# All of a state as data: time, epoch, last entries of the machines, and what its parts return.
+# All of a state as data: time, clock, epoch, last entries of the machines, and its parts.
 _Dump: TypeAlias = tuple[
+    int,
     int,
     str,
     dict[str, int],
@@ -47,6 +49,7 @@ class Contents:
         GRACE.check("grace", grace)
         check_kind("epoch", epoch, str, hint='such as "a1b2"')
         self.time = 0
+        self.clock = 0
         self.epoch = epoch
         # The number of the last entry of each machine.
         self._origins: dict[str, int] = {}
@@ -64,6 +67,11 @@ class Contents:
         self._rooms, self.rooms = rooms, rooms.by_name
         self._held, self._receipts, self._private = held, receipts, private
         self.max_rooms = rooms.most
+
+    def limit(self, *, max_rooms: int, grace: int) -> None:
+        """Change the limits of a state in which nothing has happened yet."""
+        self.max_rooms = self._rooms.most = max_rooms
+        self._held.grace = grace
 
     def next_deadline(self) -> int | None:
         """Return when something falls due, in milliseconds since 1970; ``None``: nothing will.
@@ -102,11 +110,23 @@ class Contents:
         yield self.rooms[LOBBY]
         yield from (room for room in rooms if room.name.key != LOBBY)
 
+    @property
+    def highest(self) -> int:
+        """The highest number that any room has had."""
+        return self._rooms.highest
+
+    def kept_rooms(self) -> tuple[KeptRoom, ...]:
+        """Return the rooms with topics as data, in the order in which these were set."""
+        rooms = [room for room in self.rooms.values() if room.topic]
+        rooms.sort(key=lambda room: room.topic_rank)
+        return tuple([KeptRoom(room.name, room.last, room.topic, self.time) for room in rooms])
+
     def dump(self) -> bytes:
         """Return the whole state as bytes; equal states have equal bytes."""
         members, rooms, held = self._members.dump(), self._rooms.dump(), self._held.dump()
         receipts, private = self._receipts.dump(), self._private.dump()
-        dump: _Dump = self.time, self.epoch, self._origins, members, rooms, held, receipts, private
+        parts = members, rooms, held, receipts, private
+        dump: _Dump = self.time, self.clock, self.epoch, self._origins, *parts
         return _encoder.encode(dump)
 
     @classmethod
@@ -116,9 +136,11 @@ class Contents:
         Raises:
             msgspec.MsgspecError: these are not the bytes of a state.
         """
-        time, epoch, origins, members_, rooms, held, receipts, private = _decoder.decode(data)
+        time, clock, epoch, origins, members_, rooms, held, receipts, private = _decoder.decode(
+            data
+        )
         state = cls(epoch=epoch)
-        state.time, state._origins = time, origins
+        state.time, state.clock, state._origins = time, clock, origins
         members = Members.load(members_)
         state._consist_of(
             members,

@@ -180,6 +180,23 @@ class Restore(Struct, frozen=True, gc=False, array_like=True, tag="restore"):
     highest: int = 0
 
 
+class Renew(Struct, frozen=True, gc=False, array_like=True, tag="renew"):
+    """Begin another epoch, because some of what was told is lost for good.
+
+    The numbers of all rooms go on after `highest`, or after their own if these are higher.
+
+    Attributes:
+        epoch: the epoch from now on. If it is the epoch already, nobody is told.
+        highest: the highest number that was told of any room.
+        rooms: rooms with topics, in the order in which these were set. A room that there is already
+            keeps its own topic.
+    """
+
+    epoch: str
+    highest: int
+    rooms: tuple[KeptRoom, ...] = ()
+
+
 Operation: TypeAlias = (
     LogIn
     | LogOut
@@ -194,6 +211,7 @@ Operation: TypeAlias = (
     | Rename
     | Remove
     | Restore
+    | Renew
 )
 
 
@@ -206,9 +224,12 @@ class Entry(Struct, frozen=True, gc=False, array_like=True):
             changes nothing.
         time: when it was written, in milliseconds since 1970, UTC.
         operations: in order; none: only time has passed.
+        clock: the time by which held members leave, in milliseconds; ``None``: `time`. If machines
+            share a log, this clock stands still while the log is out of reach.
     """
 
     origin: str
     number: int
     time: int
     operations: list[Operation]
+    clock: int | None = None

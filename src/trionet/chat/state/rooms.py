@@ -182,6 +182,12 @@ class Rooms:
             self.vacancies.add(name, since=since, topic_rank=self.by_name[name].topic_rank)
         self.expire(now)
 
+    def go_on_after(self, highest: int) -> None:
+        """Let the numbers of all rooms go on after one."""
+        self.highest = max(self.highest, highest)
+        for room in self.by_name.values():
+            room.last = max(room.last, highest)
+
     def next_deadline(self) -> int | None:
         """Return when the next topic expires, in milliseconds since 1970; ``None``: none will."""
         first = self.vacancies.first()

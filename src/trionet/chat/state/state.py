@@ -53,6 +53,7 @@ class State(Contents):
 
     Attributes:
         time: the greatest time of any entry, in milliseconds since 1970, UTC. It never goes back.
+        clock: the greatest clock of any entry: held members leave by it.
         epoch: the epoch. `operations.Restore` begins another one.
         rooms: by name.
         members: by number, in the order of logging in, including those who are held.
@@ -77,6 +78,7 @@ class State(Contents):
                 operations.Rename: self._rename,
                 operations.Remove: self._remove,
                 operations.Restore: self._restore,
+                operations.Renew: self._renew,
             }
         )
 
@@ -99,10 +101,13 @@ class State(Contents):
         told: list[StateEvent] = []
         if entry.time > self.time:
             self.time = entry.time
-            if self._held.until:
-                for member in self._held.due(self.time):
-                    self._go(self.members[member], "lost", told)
             self._rooms.expire(self.time)
+        clock = entry.time if entry.clock is None else entry.clock
+        if clock > self.clock:
+            self.clock = clock
+            if self._held.until:
+                for member in self._held.due(clock):
+                    self._go(self.members[member], "lost", told)
         for operation in entry.operations:
             self._methods[type(operation)](operation, told)
         return told
@@ -166,7 +171,7 @@ class State(Contents):
             self._go(member, op.reason, told)
             return
         member.connections = ()
-        self._held.add(member.id, self.time)
+        self._held.add(member.id, self.clock)
         told.append(events.Held(member.id))
 
     def _evict(self, op: operations.Evict, told: _Out) -> None:
@@ -269,6 +274,13 @@ class State(Contents):
 
     def _restore(self, op: operations.Restore, told: _Out) -> None:
         self._rooms.restore(op.rooms, highest=op.highest, now=self.time)
+        if op.epoch != self.epoch:
+            self.epoch = op.epoch
+            told.append(events.EpochBegan(op.epoch))
+
+    def _renew(self, op: operations.Renew, told: _Out) -> None:
+        self._rooms.restore(op.rooms, highest=op.highest, now=self.time)
+        self._rooms.go_on_after(op.highest)
         if op.epoch != self.epoch:
             self.epoch = op.epoch
             told.append(events.EpochBegan(op.epoch))

@@ -1,0 +1,292 @@
+"""What a node has to write: what waits, what is on its way, what may have to be said again. Pure.
+
+An operation gets a *ticket* when it is appended. It has been carried out once an entry that has it
+was read back. Tickets grow, so one number says how far that is.
+
+A node that has to begin another life writes its hello alone. When that has been read back, the
+members that were lost on the way come in again. Only then goes on what waited: by then everyone has
+a number again, and operations are addressed anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+from msgspec import Struct
+
+from trionet.chat.cluster.entries import Again, decode_item, encode_entry, encode_item
+from trionet.chat.state.operations import (
+    Act,
+    LogIn,
+    Operation,
+    Remove,
+    Say,
+    SetTopic,
+    Tell,
+)
+
+# How much one entry holds, in bytes and operations. A node that was cut off for long has 16 MiB.
+MAX_ENTRY_BYTES = 256 << 10
+MAX_ENTRY_ITEMS = 1024
+
+# What was read back so long ago is taken as safe, in seconds: Redis writes to its disk each second.
+SAFE_AFTER = 5.0
+# And at most so much is kept for that, in bytes.
+MAX_RECENT = 16 << 20
+
+# What an operation takes besides its bytes, in bytes: a tuple, a number and a place in a list.
+OVERHEAD = 160
+
+# What must not be said twice or be lost. Everything else follows from who is here.
+_REPEATED = (Say, Act, Tell, SetTopic, Remove)
+
+# The ticket of what nobody waits for, and of what is made anew for each life.
+_NONE = 0
+_OF_THIS_LIFE = -1
+
+
+class Phase(Enum):
+    """How far a life is."""
+
+    HELLO = "hello"
+    RETURNING = "returning"
+    LIVING = "living"
+
+
+class Flight(Struct):
+    """An entry on its way, or back.
+
+    Attributes:
+        life: the life.
+        seq: its number.
+        items: tickets and items.
+        data: the entry.
+        at: when it was first written, in seconds.
+    """
+
+    life: int
+    seq: int
+    items: list[tuple[int, bytes]]
+    data: bytes
+    at: float
+
+
+class Outgoing:
+    """What one node has to write.
+
+    Args:
+        node: the node's name.
+        draw_life: returns the number of a new life.
+
+    Attributes:
+        life: the number of the life.
+        phase: how far it is.
+        applied: all operations with this ticket or a smaller one have been carried out.
+        bytes: what waits takes, in bytes.
+        lives: how many lives there were.
+    """
+
+    def __init__(self, node: str, draw_life: Callable[[], int]) -> None:
+        self.node = node
+        self.life = 0
+        self.phase = Phase.HELLO
+        self.applied = 0
+        self.bytes = 0
+        self.lives = 0
+        self._draw_life = draw_life
+        self._seq = -1
+        self._tickets = 0
+        self._hello: bytes | None = None
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        # What waits until everyone has come in again: operations that may have been written before,
+        # with the life and number of their entry.
+        self._held_back: list[tuple[int, int, list[tuple[int, bytes]]]] = []
+        self._returns: deque[tuple[int, bytes]] = deque()
+        self._unread: deque[Flight] = deque()
+        self._recent: deque[Flight] = deque()
+        self._recent_bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many operations wait or are on their way."""
+        return (
+            len(self._waiting)
+            + len(self._returns)
+            + sum([len(flight.items) for flight in self._unread])
+            + sum([len(items) for _, _, items in self._held_back])
+        )
+
+    def append(self, *operations: Operation) -> int:
+        """Append operations, and return the ticket of the last one."""
+        for operation in operations:
+            data = encode_item(operation)
+            self._tickets += 1
+            self._waiting.append((self._tickets, data))
+            self.bytes += len(data) + OVERHEAD
+        return self._tickets
+
+    def append_own(self, item: bytes) -> None:
+        """Append an item that nobody waits for."""
+        self._waiting.append((_OF_THIS_LIFE, item))
+
+    @property
+    def waiting(self) -> int:
+        """How many operations were not written yet."""
+        return len(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing that can be written now."""
+        if self.phase is Phase.HELLO:
+            return self._hello is None
+        if self.phase is Phase.RETURNING:
+            return not self._returns
+        return not self._waiting
+
+    @property
+    def oldest_unread(self) -> float | None:
+        """When the oldest entry that has not been read back was written; ``None``: all have."""
+        return self._unread[0].at if self._unread else None
+
+    def take(self, now: float) -> Flight:
+        """Return the next entry. It may have no operations."""
+        items: list[tuple[int, bytes]] = []
+        source: deque[tuple[int, bytes]] = deque()
+        if self.phase is Phase.HELLO and self._hello is not None:
+            items, self._hello = [(_OF_THIS_LIFE, self._hello)], None
+        elif self.phase is Phase.RETURNING:
+            source = self._returns
+        elif self.phase is Phase.LIVING:
+            source = self._waiting
+        size = 0
+        while source and len(items) < MAX_ENTRY_ITEMS and size < MAX_ENTRY_BYTES:
+            items.append(source.popleft())
+            size += len(items[-1][1])
+        self._seq += 1
+        data = encode_entry(self.node, self.life, self._seq, [item for _, item in items])
+        flight = Flight(self.life, self._seq, items, data, now)
+        self._unread.append(flight)
+        return flight
+
+    def is_unread(self, flight: Flight) -> bool:
+        """Tell whether an entry of this life is still to be written, or to be read back."""
+        return bool(self._unread) and flight.life == self.life and self._unread[0].seq <= flight.seq
+
+    def read_back(self, life: int, seq: int, now: float) -> None:
+        """Note that an entry has come back, and with it all before it in the same life."""
+        while self._unread and self._unread[0].life == life and self._unread[0].seq <= seq:
+            flight = self._unread.popleft()
+            self._note_applied(flight.items)
+            self._recent.append(flight)
+            self._recent_bytes += len(flight.data)
+        while self._recent and (
+            self._recent[0].at < now - SAFE_AFTER or self._recent_bytes > MAX_RECENT
+        ):
+            self._recent_bytes -= len(self._recent.popleft().data)
+
+    def begin_life(self, hello: Callable[[int], bytes], last_seq: Callable[[int], int]) -> None:
+        """Begin another life. What was not read back, and what was lost, is written again in it.
+
+        Args:
+            hello: returns the hello of a life, encoded.
+            last_seq: returns the last entry of a life that has counted.
+        """
+        kept: deque[Flight] = deque()
+        known_back = len(self._recent)
+        for index, flight in enumerate([*self._recent, *self._unread]):
+            if flight.seq <= last_seq(flight.life):
+                if index >= known_back:
+                    self._note_applied(flight.items)
+                kept.append(flight)
+                continue
+            items = [item for item in flight.items if item[0] != _OF_THIS_LIFE]
+            if items:
+                self._held_back.append((flight.life, flight.seq, items))
+        waiting = [item for item in self._waiting if item[0] != _OF_THIS_LIFE]
+        if waiting:
+            self._held_back.append((0, 0, waiting))
+        self._waiting.clear()
+        self._returns.clear()
+        self._unread.clear()
+        self._recent = kept
+        self._recent_bytes = sum([len(flight.data) for flight in kept])
+        self.life = self._draw_life()
+        self._seq = -1
+        self._hello = hello(self.life)
+        self.phase = Phase.HELLO
+        self.lives += 1
+
+    def come_in_again(self, logins: Iterable[LogIn]) -> None:
+        """Write the logins of members who have to come in again; the hello has been read back."""
+        self._returns.extend([(_OF_THIS_LIFE, encode_item(login)) for login in logins])
+        self.phase = Phase.RETURNING
+
+    @property
+    def has_returns(self) -> bool:
+        """Whether logins of members who come in again wait, or are on their way."""
+        return bool(self._returns) or bool(self._unread)
+
+    def go_on(self, readdress: Callable[[Operation], Operation | None]) -> None:
+        """Go on with what was held back: everyone who could has come in again.
+
+        Args:
+            readdress: returns an operation with the member's number of now; ``None``: the member is
+                gone.
+        """
+        self.phase = Phase.LIVING
+        later, self._waiting = self._waiting, deque()
+        self.bytes = sum([len(data) + OVERHEAD for _, data in later])
+        held, self._held_back = self._held_back, []
+        for life, seq, items in held:
+            ticket = max([one for one, _ in items])
+            if not seq:
+                for one, data in items:
+                    for new in _readdressed([data], readdress):
+                        self._wait(one, encode_item(new))
+                    self._last_of(one)
+                continue
+            fresh = [item for item in items if item[0] > self.applied]
+            repeated: list[Operation] = []
+            for item in items:
+                for new in _readdressed([item[1]], readdress):
+                    if isinstance(new, Again):
+                        self._wait(_NONE, encode_item(new))
+                    elif fresh or isinstance(new, _REPEATED):
+                        repeated.append(new)
+            if repeated:
+                self._wait(ticket, encode_item(Again(life, seq, repeated)))
+            self._last_of(ticket)
+        self._waiting.extend(later)
+
+    def _wait(self, ticket: int, data: bytes) -> None:
+        self._waiting.append((ticket, data))
+        self.bytes += len(data) + OVERHEAD
+
+    def _last_of(self, ticket: int) -> None:
+        """Count what was left out as carried out, if nothing waits before it."""
+        if not self._waiting:
+            self.applied = max(self.applied, ticket)
+
+    def _note_applied(self, items: list[tuple[int, bytes]]) -> None:
+        for ticket, data in items:
+            if ticket > self.applied:
+                self.applied = ticket
+            if ticket != _OF_THIS_LIFE:
+                self.bytes = max(0, self.bytes - len(data) - OVERHEAD)
+
+
+def _readdressed(
+    items: Iterable[bytes], readdress: Callable[[Operation], Operation | None]
+) -> list[Operation | Again]:
+    """Return items with the members' numbers of now, without those of members that are gone."""
+    found: list[Operation | Again] = []
+    for data in items:
+        item = decode_item(data)
+        if isinstance(item, Again):
+            inner = [new for one in item.operations if (new := readdress(one)) is not None]
+            if inner:
+                found.append(Again(item.life, item.seq, inner))
+        elif (new := readdress(item)) is not None:  # type: ignore[arg-type]
+            found.append(new)
+    return found

@@ -1,0 +1,74 @@
+"""Opening the log of a chat that several machines share."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
+
+import trio
+
+from trionet.chat.cluster.entries import Settings
+from trionet.chat.cluster.link import RedisLink
+from trionet.chat.cluster.options import RedisError, RedisOptions
+from trionet.chat.cluster.redis_log import RedisLog
+from trionet.chat.history.kept import History
+from trionet.chat.state.events import RoomEvent, StateEvent
+from trionet.chat.state.operations import Restore
+
+_KEPT = frozenset(get_args(RoomEvent))
+
+
+async def open_log(
+    options: RedisOptions,
+    nursery: trio.Nursery,
+    *,
+    settings: Settings,
+    chat: str,
+    restored: Restore | None,
+    history: History | None,
+    clock: Callable[[], int],
+    tell: Callable[[str], object],
+) -> RedisLog:
+    """Wait for Redis, and load what the chat has there.
+
+    Args:
+        options: where Redis is.
+        nursery: where connections run.
+        settings: what holds for all machines, if this is the first.
+        chat: the epoch, if this is the first.
+        restored: what the history has kept.
+        history: gets what the stream still has, as far as it does not have it.
+        clock: returns the time, in milliseconds since 1970, UTC.
+        tell: called with one line for people.
+
+    Raises:
+        RedisError: Redis does not answer, or cannot be used.
+    """
+    try:
+        import coredis  # noqa: F401  so that one line says what is missing
+    except ImportError:
+        raise RedisError("Redis needs the package coredis: install trionet[redis]") from None
+
+    def keep(events: list[StateEvent]) -> None:
+        if history is None:
+            return
+        kept: list[Any] = [event for event in events if type(event) in _KEPT]
+        fresh = [event for event in kept if event.number > (history.last(event.room) or 0)]
+        if fresh:
+            history.append(fresh)
+
+    log = RedisLog(
+        options,
+        partial(RedisLink, options.server, nursery),
+        node=options.node or f"{socket.gethostname()[:64]}-{secrets.token_hex(4)}",
+        settings=settings,
+        chat=chat,
+        restored=restored,
+        clock=clock,
+        tell=tell,
+    )
+    await log.load(keep)
+    return log

@@ -1,0 +1,184 @@
+"""A Redis in memory, with the commands that a chat needs, and whatever can go wrong with it.
+
+Everything is on Trio's clock: on virtual time, an hour without Redis takes no time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import trio
+
+from trionet.chat.cluster.link import Command, LinkLost, Refused
+
+Place = tuple[int, int]
+
+
+class FakeRedis:
+    """A Redis.
+
+    Attributes:
+        entries: the stream, by place.
+        snapshot: the snapshot; ``None``: there is none.
+        is_down: no connection is answered.
+        hangs: it takes what it is sent, and does nothing until this is false again.
+        refuses: how it answers to what writes; ``None``: it writes.
+        settings: what `CONFIG GET` answers.
+        added: how many entries were added, by any means.
+        before_answer: called after a command was carried out; true: its answer is lost.
+        before_command: called before a command; true: it is lost.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[Place, bytes] = {}
+        self.snapshot: bytes | None = None
+        self.is_down = False
+        self.hangs = False
+        self.refuses: str | None = None
+        self.settings = {b"maxmemory-policy": b"noeviction", b"appendonly": b"yes"}
+        self.added = 0
+        self.before_answer: Callable[[Command], bool] = lambda _: False
+        self.before_command: Callable[[Command], bool] = lambda _: False
+        self._last: Place = (0, 0)
+        self._changed = trio.Event()
+
+    def link(self) -> FakeLink:
+        """Return a connection."""
+        return FakeLink(self)
+
+    def cut_at_random(self, seed: int, chance: float) -> None:
+        """Lose so many of the commands and of the answers from now on."""
+        drawn = random.Random(seed)
+        self.before_answer = lambda _: drawn.random() < chance / 2
+        self.before_command = lambda _: drawn.random() < chance / 2
+
+    def heal(self) -> None:
+        """Lose nothing from now on."""
+        self.before_answer = self.before_command = lambda _: False
+        self.is_down = self.hangs = False
+        self.refuses = None
+        self.changed()
+
+    def flush(self) -> None:
+        """Lose everything, as FLUSHALL does."""
+        self.entries.clear()
+        self.snapshot = None
+
+    def roll_back(self, count: int) -> None:
+        """Lose the newest entries, as a Redis does that had not written them to its disk."""
+        for place in list(self.entries)[-count:]:
+            del self.entries[place]
+
+    def changed(self) -> None:
+        """Wake whoever waits."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_changed(self) -> None:
+        """Wait until something is added, or heals."""
+        await self._changed.wait()
+
+    def add(self, data: bytes) -> bytes:
+        """Add an entry, and return its id."""
+        now = int(trio.current_time() * 1000) + 1_700_000_000_000
+        time, number = self._last
+        self._last = (now, 0) if now > time else (time, number + 1)
+        self.entries[self._last] = data
+        self.added += 1
+        self.changed()
+        return _id(self._last)
+
+    def do(self, command: Command) -> Any:
+        """Carry out a command that does not wait."""
+        name, *given = command
+        match name:
+            case b"XADD":
+                return Refused(self.refuses) if self.refuses else self.add(given[-1])
+            case b"XRANGE":
+                low, high = _bound(given[1]), _bound(given[2])
+                most = int(given[4]) if len(given) > 3 else 1 << 30
+                return [
+                    [_id(place), [b"e", data]]
+                    for place, data in self.entries.items()
+                    if low <= (*place, 0) <= high
+                ][:most]
+            case b"XLEN":
+                return len(self.entries)
+            case b"GET":
+                return self.snapshot
+            case b"CONFIG":
+                return {given[1]: self.settings[given[1]]} if given[1] in self.settings else {}
+            case b"EVAL":
+                if self.refuses:
+                    return Refused(self.refuses)
+                place, data = given[4], given[5]
+                if _bound(place)[:2] not in self.entries:
+                    return 0
+                self.snapshot = place + b" " + data
+                for old in [one for one in self.entries if one < _bound(place)[:2]]:
+                    del self.entries[old]
+                return 1
+        raise AssertionError(command)
+
+
+class FakeLink:
+    """A connection to a `FakeRedis`."""
+
+    def __init__(self, redis: FakeRedis) -> None:
+        self._redis = redis
+
+    async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
+        redis = self._redis
+        await trio.lowlevel.checkpoint()
+        answers = []
+        with trio.move_on_after(seconds):
+            while redis.hangs:
+                await redis.wait_changed()
+            # A millisecond there and back.
+            await trio.sleep(0.001)
+            for command in commands:
+                if redis.is_down or redis.before_command(command):
+                    raise LinkLost("cut before the command")
+                if command[0] == b"XREAD":
+                    answers.append(await self._read(command))
+                else:
+                    answers.append(redis.do(command))
+                if redis.is_down or redis.before_answer(command):
+                    raise LinkLost("cut before the answer")
+            return answers
+        raise LinkLost("no answer in time")
+
+    async def _read(self, command: Command) -> Any:
+        redis, after = self._redis, _bound(command[-1])
+        with trio.move_on_after(int(command[4]) / 1000):
+            while True:
+                found = [
+                    [_id(place), [b"e", data]]
+                    for place, data in redis.entries.items()
+                    if (*place, 0) > after
+                ][: int(command[2])]
+                if found:
+                    return {command[-2]: found}
+                await redis.wait_changed()
+                if redis.is_down:
+                    raise LinkLost("cut while it waited")
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+def _id(place: Place) -> bytes:
+    return b"%d-%d" % place
+
+
+def _bound(text: bytes) -> tuple[int, int, int]:
+    """Return a place; the third number is for what lies beyond it."""
+    if text == b"-":
+        return 0, 0, 0
+    if text == b"+":
+        return 1 << 62, 0, 0
+    time, _, number = text.removeprefix(b"(").partition(b"-")
+    return int(time), int(number), int(text[:1] == b"(")
