@@ -89,6 +89,8 @@ LEFT_OUT: dict[str, str] = {
     "AddressFull": NO_ARGUMENT,
     "ConnectingTooFast": NO_ARGUMENT,
     "Hub": NO_ARGUMENT,
+    "Metrics": NO_ARGUMENT,
+    "Reading": "Reading.counter and its siblings make it, and check it: test_metrics.py",
     "ServerClosing": NO_ARGUMENT,
     "ServerFull": NO_ARGUMENT,
     "Statistics": "a server makes it, and a program only reads it",
@@ -191,6 +193,7 @@ CALLS: dict[str, Call] = {
         "stream": stage.stream, "nursery": stage.nursery, "deadlines": stage.deadlines,
         **stage.talking, "refuse_http": True,
     },
+    "Histogram": lambda _: {"bounds": [1, 2]},
     "Identified": lambda _: {"id": 1, "peer": "a", "name": "b"},
     "IdleTimedOut": lambda _: {"seconds": 1},
     "Limits": lambda _: {},
@@ -226,6 +229,9 @@ CALLS: dict[str, Call] = {
     "parse_address": lambda _: {"text": "a:1"},
     "run": lambda stage: served(stage, handler=echo),
     "safe_text": lambda _: {"text": "a"},
+    "serve_metrics": lambda stage: {
+        "address": "localhost:9100", "read": list, "network": stage.network,
+    },
     "serve": lambda stage: served(stage, handler=echo),
     "calc.Arithmetic": lambda _: {},
     "calc.Client": lambda _: {"address": "a:1", "name": "ann"},
@@ -295,6 +301,7 @@ ACCEPTED: dict[tuple[str, str], str] = {
     ("calc.serve", "task_status"): "Trio gives it",
     ("chat.serve", "task_status"): "Trio gives it",
     ("serve", "task_status"): "Trio gives it",
+    ("serve_metrics", "task_status"): "Trio gives it",
 }
 
 

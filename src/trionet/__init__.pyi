@@ -55,6 +55,9 @@ from trionet.lines import MAX_LINE_TO_CLIENT as MAX_LINE_TO_CLIENT
 from trionet.lines import MAX_UNENDING as MAX_UNENDING
 from trionet.lines import Line as Line
 from trionet.lines import LineDecoder as LineDecoder
+from trionet.metrics import Histogram as Histogram
+from trionet.metrics import Metrics as Metrics
+from trionet.metrics import Reading as Reading
 from trionet.notices import AddressFull as AddressFull
 from trionet.notices import ConnectingTooFast as ConnectingTooFast
 from trionet.notices import IdleTimedOut as IdleTimedOut
@@ -66,6 +69,7 @@ from trionet.notices import RequestTimedOut as RequestTimedOut
 from trionet.notices import ServerClosing as ServerClosing
 from trionet.notices import ServerFull as ServerFull
 from trionet.notices import encode_notice as encode_notice
+from trionet.program.metrics_page import serve_metrics as serve_metrics
 from trionet.program.run import run as run
 from trionet.program.service import Service as Service
 from trionet.running_server import Server as Server

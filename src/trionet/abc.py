@@ -70,6 +70,18 @@ class OutlivesServer(Protocol):
         """Whether somebody else, such as the supervisor, goes on holding the socket."""
 
 
+class SharesQueue(Protocol):
+    """A capability of a listener: other processes accept from the same queue.
+
+    `trionet.SocketListener` implements it for the Unix sockets that workers share. When a server
+    drains, it leaves the queue to the others.
+    """
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others accept from it as well."""
+
+
 class TurnsAway(Protocol):
     """A capability of a listener: turning connections away that it cannot accept.
 
@@ -115,6 +127,16 @@ class Reloads(Protocol):
         """Read the certificates again, and return whether there were any to read."""
 
 
+class TellsExpiry(Protocol):
+    """A capability of a network: telling until when its certificate is good.
+
+    `trionet.SystemNetwork` implements it. `trionet.serve` makes a metric of it.
+    """
+
+    def certificate_expiry(self) -> float | None:
+        """Return when its listeners' certificate expires, in Unix time; ``None``: none is used."""
+
+
 class WebFile(Protocol):
     """A file that a network serves to browsers.
 
@@ -137,8 +159,9 @@ class WebFile(Protocol):
 class SendsNow(Protocol):
     """A capability of a stream: sending without a task.
 
-    `trionet.SocketStream` and the memory streams of `trionet.testing` implement it.
-    `trionet.Outbox` uses it, and needs a writer task only while the peer does not keep up.
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. `trionet.Outbox` uses it, and needs a writer task only while the peer does not
+    keep up.
     """
 
     def send_nowait(self, data: bytes | memoryview) -> int:
@@ -513,8 +536,12 @@ class Watched(Protocol):
     def next_deadline(self) -> float:
         """Return when to check this next, on the Trio clock; ``math.inf``: never."""
 
-    def check_deadlines(self) -> None:
-        """Do what is due. Never a checkpoint."""
+    def check_deadlines(self) -> str | None:
+        """Do what is due. Never a checkpoint.
+
+        Returns:
+            The name of the deadline that has passed, to be counted; ``None``: none has.
+        """
 
 
 # What a hub sends to

@@ -42,14 +42,22 @@ class Refused:
         peer: the peer's display address.
         reason: why, in the words of the `trionet.Notice` that the peer was told; or
             ``no handshake: WHY``, where a handshake (TLS, a request for a WebSocket) has failed.
+        code: the same as a short stable word for programs: the code of the notice, such as
+            ``full``, or ``no-handshake``.
     """
 
     id: int
     peer: str
     reason: str
+    code: str = ""
 
     def __post_init__(self) -> None:
-        check_kinds(id=(self.id, int), peer=(self.peer, str), reason=(self.reason, str))
+        check_kinds(
+            id=(self.id, int),
+            peer=(self.peer, str),
+            reason=(self.reason, str),
+            code=(self.code, str),
+        )
 
     def __str__(self) -> str:
         return f"refused {self.peer}: {self.reason}"

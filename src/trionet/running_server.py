@@ -41,6 +41,7 @@ from trionet.connection.opening import Opening
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import SafeNotices, safe_notices
+from trionet.connection.server_metrics import ServerReadings
 from trionet.connection.statistics import Statistics, Totals
 from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
@@ -49,6 +50,7 @@ from trionet.faults import FaultLog
 from trionet.function_checks import check_callback, check_handler
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
+from trionet.metrics import Metrics
 from trionet.notices import (
     AddressFull,
     ConnectingTooFast,
@@ -84,6 +86,8 @@ class Server:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
         state: what the lifespan yields, see `serve`; without one, ``None`` until the program puts
             here what its handlers share.
+        metrics: what it can be asked in numbers; a service adds its own. See
+            `trionet.serve_metrics`.
     """
 
     def __init__(
@@ -139,6 +143,8 @@ class Server:
         self._readiness: Readiness | None = None
         self._places = Places(limits)
         self._totals = Totals()
+        self.metrics = Metrics()
+        self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
         self._lingerers = Lingerers()
         self._turning_away = TurningAway(limits, self._lingerers, faults)
         self._lifetimes = Lifetimes(
@@ -182,6 +188,11 @@ class Server:
             if self._draining.is_set():
                 state += ", draining"
         return f"<Server on {', '.join(self.addresses)}: {state}>"
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain has begun: nobody new is served."""
+        return self._draining.is_set()
 
     @property
     def drain_deadline(self) -> float:
@@ -282,11 +293,10 @@ class Server:
                     nursery.start_soon(self._readiness.run)
 
     def _report(self, event: ServerEvent) -> None:
-        kind = type(event)
-        if kind is Opened:
+        if isinstance(event, Opened):
             self._totals.opened += 1
-        elif kind is Refused:
-            self._totals.refused += 1
+        elif isinstance(event, Refused):
+            self._totals.refuse(event.code)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -422,7 +432,7 @@ class Server:
         number = next(self._ids)
         try:
             peer = peer_of(stream, number)
-            refused = Refused(id=number, peer=peer, reason=notice.reason)
+            refused = Refused(id=number, peer=peer, reason=notice.reason, code=notice.code)
             self._turning_away.start(
                 handlers,
                 stream,

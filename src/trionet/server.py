@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 
 import trio
 
-from trionet.abc import Listener, Network
+from trionet.abc import Listener, Network, TellsExpiry
 from trionet.checks import (
     check_backlog,
     check_choice,
@@ -28,6 +28,7 @@ from trionet.connection.when_slow import WhenSlow
 from trionet.events import ServerEvent
 from trionet.function_checks import check_callback, check_handler, is_line_function
 from trionet.limits import Limits
+from trionet.metrics import Reading
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
@@ -162,10 +163,22 @@ async def serve(
             opening=opening,
             encode_web_notice=encode_web_notice,
         )
+        if hasattr(network, "certificate_expiry"):
+            server.metrics.add(partial(_certificate, cast(TellsExpiry, network)))
         async with nullcontext() if lifespan is None else lifespan(server) as server.state:
             await server.run(task_status)
     finally:
         await close_all(listeners)
+
+
+def _certificate(network: TellsExpiry) -> list[Reading]:
+    """Return what a network tells of its certificate, if it uses one."""
+    expiry = network.certificate_expiry()
+    if expiry is None:
+        return []
+    meaning = "When the certificate expires, in Unix time."
+    name = "trionet_certificate_expires_timestamp_seconds"
+    return [Reading.gauge(name, meaning, expiry, combine="min")]
 
 
 def check_call(

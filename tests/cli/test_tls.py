@@ -101,6 +101,39 @@ def test_a_certificate_without_a_tls_address_is_a_usage_error() -> None:
     assert "no tls: address to use it for" in usage_error("calc", "serve", "localhost:0", *options)
 
 
+def test_an_authority_for_clients_without_a_tls_address_is_a_usage_error() -> None:
+    told = usage_error("calc", "serve", "localhost:0", "--tls-client-ca", "ca.pem")
+    assert "--tls-client-ca: there is no tls: address to use it for" in told
+
+
+@pytest.mark.parametrize("command", ["calc connect", "chat join", "chat send", "chat tail"])
+def test_a_clients_key_without_its_certificate_is_a_usage_error(command: str) -> None:
+    options = ("--name", "x", "--tls-client-key", "k.pem")
+    told = usage_error(*command.split(), "tls:localhost:1", *options)
+    assert "--tls-client-cert: it is required together with --tls-client-key" in told
+
+
+async def test_a_server_may_require_a_certificate_of_its_clients(
+    programs: Programs, files: Path, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    own = tmp_path / "ann.pem"
+    authority.issue_cert("ann@example.org").private_key_and_cert_chain_pem.write_to_path(own)
+    keys = ("--tls-cert", str(files / "cert.pem"), "--tls-key", str(files / "key.pem"))
+    ca = ("--tls-client-ca", str(tmp_path / "ca.pem"))
+    server = await programs.start("chat", "serve", "tls:127.0.0.1:0", *keys, *ca)
+    address = await server.address()
+    join = ("chat", "join", address, "--name", "Ann", "--ca", str(files / "ca.pem"))
+    stranger = await programs.start(*join)
+    await stranger.expect_error("error: the server requires a certificate from its clients")
+    await stranger.expect_end(1)
+    ann = await programs.start(*join, "--tls-client-cert", str(own))
+    await ann.expect("*** welcome, Ann (1 here: Ann)")
+    await ann.end_input()
+    await ann.expect_end()
+
+
 def test_there_is_no_port_0_to_connect_to_with_tls_either() -> None:
     assert "no port 0" in usage_error("chat", "join", "tls:localhost:0", "--name", "x")
 

@@ -6,13 +6,16 @@ import os
 import re
 import select
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from passing_on import start_with
 from peer import PATIENCE
@@ -809,7 +812,7 @@ def log_of(room: Room) -> str:
 FROM_HERE = ("--proxy-from", "127.0.0.0/8")
 
 
-def test_l51_a_host_that_connects_too_fast_is_told_and_closed(start: Starter) -> None:
+def test_l52_a_host_that_connects_too_fast_is_told_and_closed(start: Starter) -> None:
     room = start.room("--forever", "--connect-rate", "1")
     room.join(*(f"m{number}" for number in range(5)))
     for name in ("Cid", "Dan"):
@@ -819,7 +822,7 @@ def test_l51_a_host_that_connects_too_fast_is_told_and_closed(start: Starter) ->
     assert ": too many connections, try again later\n" in log_of(room)
 
 
-def test_l51_over_tls_there_is_an_alert_and_no_handshake(
+def test_l52_over_tls_there_is_an_alert_and_no_handshake(
     start: Starter, certificates: Certificates
 ) -> None:
     tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
@@ -837,7 +840,7 @@ def test_l51_over_tls_there_is_an_alert_and_no_handshake(
             assert ann.recv(100) == b"*** welcome, Ann (1 here: Ann)\n"
 
 
-def test_l52_a_proxys_connection_begins_with_a_header(start: Starter) -> None:
+def test_l53_a_proxys_connection_begins_with_a_header(start: Starter) -> None:
     room = start.room("--forever", "--quiet", *FROM_HERE)
     ann, bob, cid = (room.connect(name) for name in ("Ann", "Bob", "Cid"))
     ann.send(proxy_v1("192.0.2.7") + b"Ann\n")
@@ -852,7 +855,7 @@ def test_l52_a_proxys_connection_begins_with_a_header(start: Starter) -> None:
 
 
 @pytest.mark.parametrize("header", [proxy_v1("192.0.2.7"), proxy_v2("192.0.2.7")])
-def test_l52_the_header_comes_before_tls(
+def test_l53_the_header_comes_before_tls(
     start: Starter, certificates: Certificates, header: bytes
 ) -> None:
     tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
@@ -869,7 +872,7 @@ def test_l52_the_header_comes_before_tls(
 
 
 @pytest.mark.parametrize("header", [proxy_v1("192.0.2.7"), proxy_v2("192.0.2.7")])
-def test_l52_the_header_comes_before_http(start: Starter, header: bytes) -> None:
+def test_l53_the_header_comes_before_http(start: Starter, header: bytes) -> None:
     room = start.web(*FROM_HERE, "--quiet")
     assert room.program.addresses
     where = ("127.0.0.1", int(room.program.addresses[1].strip("/").rpartition(":")[2]))
@@ -879,7 +882,7 @@ def test_l52_the_header_comes_before_http(start: Starter, header: bytes) -> None
         assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def test_l53_a_connection_counts_for_the_host_that_the_header_names(start: Starter) -> None:
+def test_l54_a_connection_counts_for_the_host_that_the_header_names(start: Starter) -> None:
     room = start.room("--forever", *FROM_HERE, "--max-per-address", "1")
     for number, host in enumerate(("192.0.2.1", "192.0.2.2")):
         ann = room.connect()
@@ -896,7 +899,7 @@ def test_l53_a_connection_counts_for_the_host_that_the_header_names(start: Start
         assert f"refused {host}:4712: too many connections from your address" in log
 
 
-def test_l53_the_rate_of_connections_goes_by_the_host_that_the_header_names(
+def test_l54_the_rate_of_connections_goes_by_the_host_that_the_header_names(
     start: Starter,
 ) -> None:
     room = start.room("--forever", "--quiet", *FROM_HERE, "--connect-rate", "1")
@@ -911,7 +914,7 @@ def test_l53_the_rate_of_connections_goes_by_the_host_that_the_header_names(
                 ann.expect_end()
 
 
-def test_l54_a_header_that_names_nobody_leaves_the_connection_to_the_proxy(start: Starter) -> None:
+def test_l55_a_header_that_names_nobody_leaves_the_connection_to_the_proxy(start: Starter) -> None:
     room = start.room("--forever", *FROM_HERE, "--max-per-address", "2")
     ann, bob, cid = (room.connect(name) for name in ("Ann", "Bob", "Cid"))
     ann.send(proxy_v2() + b"Ann\n")
@@ -925,7 +928,7 @@ def test_l54_a_header_that_names_nobody_leaves_the_connection_to_the_proxy(start
 
 
 @pytest.mark.parametrize("sent", [b"Ann\n", b"PROXY TCP4 a b 1 2\r\n", b"\r\n\r\nAnn\n", b"GET / "])
-def test_l55_a_proxy_that_sends_no_header_is_closed_unanswered(start: Starter, sent: bytes) -> None:
+def test_l56_a_proxy_that_sends_no_header_is_closed_unanswered(start: Starter, sent: bytes) -> None:
     room = start.room("--forever", *FROM_HERE)
     ann = room.connect()
     ann.send(sent)
@@ -934,7 +937,7 @@ def test_l55_a_proxy_that_sends_no_header_is_closed_unanswered(start: Starter, s
 
 
 @pytest.mark.parametrize("sent", [b"", b"PROXY TCP4 ", proxy_v2("192.0.2.7")[:-1]])
-def test_l55_a_proxy_that_is_too_slow_is_closed_unanswered(start: Starter, sent: bytes) -> None:
+def test_l56_a_proxy_that_is_too_slow_is_closed_unanswered(start: Starter, sent: bytes) -> None:
     room = start.room("--forever", *FROM_HERE, "--handshake-timeout", "0.3")
     ann = room.connect()
     ann.send(sent)
@@ -942,7 +945,7 @@ def test_l55_a_proxy_that_is_too_slow_is_closed_unanswered(start: Starter, sent:
     assert "no handshake: it took too long" in log_of(room)
 
 
-def test_l56_from_everywhere_else_a_header_is_a_line(start: Starter) -> None:
+def test_l57_from_everywhere_else_a_header_is_a_line(start: Starter) -> None:
     for options in ((), ("--proxy-from", "192.0.2.0/24", "--proxy-from", "2001:db8::1")):
         calculator = start.calculator("--quiet", *options)
         ann = calculator.connect("Ann")
@@ -950,7 +953,7 @@ def test_l56_from_everywhere_else_a_header_is_a_line(start: Starter) -> None:
         ann.expect("2")
 
 
-def test_l57_a_header_that_is_too_long_is_refused(start: Starter) -> None:
+def test_l58_a_header_that_is_too_long_is_refused(start: Starter) -> None:
     room = start.room("--forever", "--quiet", *FROM_HERE)
     good = proxy_v2("192.0.2.7", rest=bytes(4096 - 12))
     longest = b"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
@@ -965,6 +968,80 @@ def test_l57_a_header_that_is_too_long_is_refused(start: Starter) -> None:
             proxy_v2("192.0.2.7", rest=bytes(4096 - 11)) if not number else b"PROXY " + b"x" * 101
         )
         bad.expect_end()
+
+
+# Certificates
+
+
+def port_of(room: Room) -> int:
+    """Return the port of the TLS address, the second one."""
+    assert room.program.addresses
+    return int(room.program.read().rpartition(":")[2])
+
+
+def test_l59_a_server_may_require_certificates_of_its_clients(
+    start: Starter, certificates: Certificates, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ("--tls-cert", str(certificates.certificate), "--tls-key", str(certificates.key))
+    ca = ("--tls-client-ca", str(tmp_path / "ca.pem"))
+    room = start.room("tls:127.0.0.1:0", *tls, *ca, "--forever", "--quiet")
+    where = ("127.0.0.1", port_of(room))
+    for issuer, alert in (
+        (authority, None),
+        (None, "certificate.required"),
+        (trustme.CA(), "unknown.ca"),
+    ):
+        context = certificates.client()
+        if issuer is not None:
+            issuer.issue_cert("ann@example.org").configure_cert(context)
+        with (
+            socket.create_connection(where) as sock,
+            context.wrap_socket(sock, server_hostname="localhost") as ann,
+        ):
+            ann.settimeout(10)
+            if alert is None:
+                ann.sendall(b"Ann\n")
+                assert ann.recv(100) == b"*** welcome, Ann (1 here: Ann)\n"
+            else:
+                with pytest.raises(ssl.SSLError, match=f"(?i){alert}"):
+                    ann.recv(100)
+
+
+def test_l60_a_certificate_is_replaced_while_the_server_runs(
+    start: Starter, certificates: Certificates, tmp_path: Path
+) -> None:
+    pair = tmp_path / "pair.pem"
+
+    def renew() -> bytes:
+        certificate, key = certificates.issue("localhost")
+        pair.write_bytes(certificate.read_bytes() + key.read_bytes())
+        first, end, _ = certificate.read_text().partition("-----END CERTIFICATE-----")
+        return ssl.PEM_cert_to_DER_cert(f"{first}{end}\n")
+
+    def connect() -> ssl.SSLSocket:
+        sock = socket.create_connection(where)
+        ann = certificates.client().wrap_socket(sock, server_hostname="localhost")
+        ann.settimeout(10)
+        return ann
+
+    first = renew()
+    tls = ("--tls-cert", str(pair), "--tls-key", str(pair))
+    room = start.room("tls:127.0.0.1:0", *tls, "--forever", "--quiet")
+    where = ("127.0.0.1", port_of(room))
+    with connect() as ann:
+        assert ann.getpeercert(binary_form=True) == first
+        second = renew()
+        room.program.hang_up("the certificate was reloaded")
+        with connect() as bob:
+            assert bob.getpeercert(binary_form=True) == second
+        pair.write_text("half a file")
+        room.program.hang_up("cannot reload the certificate, the old one stays")
+        with connect() as cid:
+            assert cid.getpeercert(binary_form=True) == second
+        ann.sendall(b"Ann\n")
+        assert ann.recv(100) == b"*** welcome, Ann (1 here: Ann)\n"
 
 
 def test_l36_a_peer_that_does_not_log_in_in_time_is_told_and_closed(start: Starter) -> None:

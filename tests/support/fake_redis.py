@@ -23,6 +23,7 @@ class FakeRedis:
         entries: the stream, by place.
         snapshot: the snapshot; ``None``: there is none.
         is_down: no connection is answered.
+        cut_off: whose connections are not answered.
         hangs: it takes what it is sent, and does nothing until this is false again.
         refuses: how it answers to what writes; ``None``: it writes.
         settings: what `CONFIG GET` answers.
@@ -35,6 +36,7 @@ class FakeRedis:
         self.entries: dict[Place, bytes] = {}
         self.snapshot: bytes | None = None
         self.is_down = False
+        self.cut_off: set[str] = set()
         self.hangs = False
         self.refuses: str | None = None
         self.settings = {b"maxmemory-policy": b"noeviction", b"appendonly": b"yes"}
@@ -44,9 +46,9 @@ class FakeRedis:
         self._last: Place = (0, 0)
         self._changed = trio.Event()
 
-    def link(self) -> FakeLink:
-        """Return a connection."""
-        return FakeLink(self)
+    def link(self, name: str = "") -> FakeLink:
+        """Return a connection of somebody."""
+        return FakeLink(self, name)
 
     def cut_at_random(self, seed: int, chance: float) -> None:
         """Lose so many of the commands and of the answers from now on."""
@@ -58,6 +60,7 @@ class FakeRedis:
         """Lose nothing from now on."""
         self.before_answer = self.before_command = lambda _: False
         self.is_down = self.hangs = False
+        self.cut_off.clear()
         self.refuses = None
         self.changed()
 
@@ -126,8 +129,13 @@ class FakeRedis:
 class FakeLink:
     """A connection to a `FakeRedis`."""
 
-    def __init__(self, redis: FakeRedis) -> None:
+    def __init__(self, redis: FakeRedis, name: str) -> None:
         self._redis = redis
+        self._name = name
+
+    @property
+    def _is_down(self) -> bool:
+        return self._redis.is_down or self._name in self._redis.cut_off
 
     async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
         redis = self._redis
@@ -139,13 +147,13 @@ class FakeLink:
             # A millisecond there and back.
             await trio.sleep(0.001)
             for command in commands:
-                if redis.is_down or redis.before_command(command):
+                if self._is_down or redis.before_command(command):
                     raise LinkLost("cut before the command")
                 if command[0] == b"XREAD":
                     answers.append(await self._read(command))
                 else:
                     answers.append(redis.do(command))
-                if redis.is_down or redis.before_answer(command):
+                if self._is_down or redis.before_answer(command):
                     raise LinkLost("cut before the answer")
             return answers
         raise LinkLost("no answer in time")
@@ -162,7 +170,7 @@ class FakeLink:
                 if found:
                     return {command[-2]: found}
                 await redis.wait_changed()
-                if redis.is_down:
+                if self._is_down:
                     raise LinkLost("cut while it waited")
         return None
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -95,6 +96,14 @@ class Program:
     def drain(self) -> None:
         """Send SIGTERM, which asks it to drain."""
         self._process.send_signal(signal.SIGTERM)
+
+    def hang_up(self, told: str) -> None:
+        """Send SIGHUP, and wait until the log tells this."""
+        self._process.send_signal(signal.SIGHUP)
+        by = time.monotonic() + PATIENCE
+        while told not in self.errors:
+            assert time.monotonic() < by, str(self)
+            time.sleep(0.01)
 
     def end_at_once(self) -> None:
         """Send SIGKILL, and wait for the end."""

@@ -19,6 +19,7 @@ from trionet.calc.evaluation import Arithmetic
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
+from trionet.calc.tally import Tally
 from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, encode_answers
 from trionet.checks import check_flag
 from trionet.connection.connection import Connection
@@ -84,6 +85,7 @@ async def serve(
     check_callback("show", show)
     show_all = FaultLog(logger).shielded_each("show", show)
     arithmetic = Arithmetic(precision)
+    tally = Tally()
     # Set when the first session ends; and by a drain, or `once` could wait for ever.
     finished = trio.Event()
     # With one client at a time it is clear whose session has ended.
@@ -96,9 +98,9 @@ async def serve(
             return
         session = Session(arithmetic)
         lines, outbox = connection.lines, connection.outbox
-        time_slice = TimeSlice(outbox)
+        time_slice = TimeSlice(outbox, tally)
         if show is None:
-            connection.answer_at_once(partial(_answer_pairs, session))
+            connection.answer_at_once(partial(_answer_pairs, session, tally))
         try:
             # Written out here, not in functions: waking a task through two more coroutines took 4 %
             # of the time of a line.
@@ -107,6 +109,7 @@ async def serve(
                 answers = session.answer_pairs(batch) if is_short else []
                 if len(answers) == len(batch):
                     # Nearly always nothing else is left to do.
+                    tally.pairs += len(answers)
                     outbox.put(encode_answers(answers))
                 else:
                     time_slice.begin(answers)
@@ -141,18 +144,20 @@ async def serve(
                     network=network,
                 )
             )
+            server.metrics.add(tally.readings)
             task_status.started(server)
             if once:
                 await finished.wait()
                 await server.drain()
 
 
-def _answer_pairs(session: Session, lines: list[Line]) -> tuple[bytes, list[Line]]:
+def _answer_pairs(session: Session, tally: Tally, lines: list[Line]) -> tuple[bytes, list[Line]]:
     """Answer lines without waking their session's task, and return those that only it can."""
     if len(lines) > PAIRS_A_SLICE:
         return b"", lines
     answers = session.answer_pairs(lines)
     left = lines[len(answers) :]
+    tally.pairs += len(answers)
     return encode_answers(answers) if answers else b"", left
 
 

@@ -11,6 +11,7 @@ import trio
 
 from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import Reply
+from trionet.calc.tally import Tally
 from trionet.calc.work import Work
 from trionet.connection.outbox import Outbox
 
@@ -29,16 +30,18 @@ class TimeSlice:
 
     Args:
         outbox: where the client's answers go.
+        tally: counts what is calculated; default: one for this client.
 
     Attributes:
         answers: the answers found in this slice and not sent yet.
         spent: what they cost, in microseconds.
     """
 
-    __slots__ = ("_outbox", "answers", "spent")
+    __slots__ = ("_outbox", "_tally", "answers", "spent")
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, tally: Tally | None = None) -> None:
         self._outbox = outbox
+        self._tally = tally or Tally()
         self.spent = 0
         self.answers: list[str] = []
 
@@ -51,6 +54,7 @@ class TimeSlice:
         """Add answers to lines of two plain numbers and an operator."""
         self.answers += answers
         self.spent += len(answers) * PAIR_COST
+        self._tally.pairs += len(answers)
 
     async def finish(self, work: Work[Reply]) -> Reply:
         """Do some work, in as many slices as it takes. A checkpoint at the end of each.
@@ -59,12 +63,15 @@ class TimeSlice:
             trio.BrokenResourceError: the peer is gone; the rest of its work would only cost the
                 others time.
         """
+        spent = 0
         while True:
             try:
                 cost = next(work)
             except StopIteration as done:
                 reply: Reply = done.value
+                self._tally.add(reply, spent)
                 return reply
+            spent += cost
             if not self.has_room(cost):
                 await self.end()
             self.spent += cost

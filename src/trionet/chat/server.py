@@ -33,6 +33,7 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
+from trionet.chat.serving.chat_metrics import readings_of
 from trionet.chat.serving.console import Console, encode_everything, encode_notices
 from trionet.chat.serving.door import Door
 from trionet.chat.serving.handling import Chat, is_held
@@ -262,6 +263,8 @@ async def serve(
                         network=network,
                     )
                 )
+                server.metrics.add(hub.readings)
+                server.metrics.add(partial(readings_of, state, kept))
                 task_status.started(server)
                 await finished.wait()
                 # A drain that somebody else has begun has its own deadline.

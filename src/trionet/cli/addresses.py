@@ -64,7 +64,12 @@ def where_to_listen(
     return where
 
 
-def _check_target(text: str) -> str:
+def check_target(text: str) -> str:
+    """Check that an address can be connected to, and return it.
+
+    Raises:
+        typer.BadParameter: it cannot.
+    """
     from trionet.transport.addresses import InheritedAddress, parse_address
 
     check_addresses([text])
@@ -87,7 +92,7 @@ ServeAddresses = Annotated[
 ]
 Target = Annotated[
     str,
-    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=_check_target),
+    typer.Argument(metavar="ADDRESS", help=f"Where to connect: {FORMS}.", callback=check_target),
 ]
 TLSCertificate = Annotated[
     Path | None,
@@ -102,6 +107,15 @@ TLSKey = Annotated[
     Path | None,
     typer.Option(
         "--tls-key", metavar="FILE", help="Its private key, PEM.", rich_help_panel="Addresses"
+    ),
+]
+TLSClientCA = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-client-ca",
+        metavar="FILE",
+        help="For tls: addresses: only for clients with a certificate from this authority, PEM.",
+        rich_help_panel="Addresses",
     ),
 ]
 UnixMode = Annotated[
@@ -131,6 +145,16 @@ Web = Annotated[
         help="Serve browsers here, or at fd:NAME, too: a page with the same rooms. Implies "
         "--forever.",
         rich_help_panel="Browsers",
+        show_default=False,
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Serve metrics for Prometheus here, over HTTP, and /healthz.",
+        rich_help_panel="Addresses",
         show_default=False,
     ),
 ]
@@ -187,11 +211,30 @@ CA = Annotated[
 ]
 
 
+TLSClientCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-client-cert",
+        metavar="FILE",
+        help="For servers that want to know who you are: your certificate with its chain, PEM.",
+    ),
+]
+TLSClientKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-client-key",
+        metavar="FILE",
+        help="Its private key, PEM; default: it is in the same file.",
+    ),
+]
+
+
 class ListenSettings(TypedDict):
     """What `trionet.SystemNetwork` has to know to listen, besides the addresses."""
 
     certificate: Path | None
     private_key: Path | None
+    client_ca: NotRequired[Path | None]
     unix_mode: int | None
     proxy_from: NotRequired[Sequence[str]]
     web: NotRequired[WebSettings | None]
@@ -218,6 +261,28 @@ def web_address(web: str, *, is_tls: bool) -> str:
     except AddressError as error:
         raise typer.BadParameter(str(error), param_hint="--web") from None
     return str(where)
+
+
+def metrics_address(text: str | None) -> str | None:
+    """Return the value of ``--metrics`` as an address.
+
+    Raises:
+        typer.BadParameter: it cannot be read.
+    """
+    from trionet.errors import AddressError
+    from trionet.transport.addresses import TCPAddress, parse_address
+
+    if text is None:
+        return None
+    # People copy what the server prints.
+    address = text.removeprefix("http://").removesuffix("/metrics").removesuffix("/")
+    try:
+        if isinstance(parse_address(address), TCPAddress):
+            return address
+        problem = f"metrics are served on HOST:PORT, not on {address!r}"
+    except AddressError as error:
+        problem = str(error)
+    raise typer.BadParameter(problem, param_hint="--metrics")
 
 
 def web_settings(
@@ -270,6 +335,7 @@ class NetworkOptions:
 
     tls_cert: TLSCertificate = None
     tls_key: TLSKey = None
+    tls_client_ca: TLSClientCA = None
     unix_mode: UnixMode = None
     proxy_from: ProxyFrom = None
 
@@ -298,6 +364,10 @@ class NetworkOptions:
             raise typer.BadParameter(
                 "there is no tls: address to use it for", param_hint="--tls-cert"
             )
+        if self.tls_client_ca is not None and certificate is None:
+            raise typer.BadParameter(
+                "there is no tls: address to use it for", param_hint="--tls-client-ca"
+            )
         mode = _parse_mode(self.unix_mode)
         if mode is not None and not any(address.startswith("unix:") for address in addresses):
             raise typer.BadParameter(
@@ -306,6 +376,8 @@ class NetworkOptions:
         settings: ListenSettings = {
             "certificate": certificate, "private_key": key, "unix_mode": mode, "web": web
         }  # fmt: skip
+        if self.tls_client_ca is not None:
+            settings["client_ca"] = self.tls_client_ca
         if self.proxy_from:
             try:
                 parse_networks(self.proxy_from)
@@ -315,22 +387,63 @@ class NetworkOptions:
         return settings
 
 
+class ClientSettings(TypedDict):
+    """What `trionet.SystemNetwork` has to know to connect."""
+
+    ca: Path | None
+    client_certificate: Path | None
+    client_key: Path | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientOptions:
+    """The options of all clients that go with ``tls:`` addresses, as they were given.
+
+    `takes_client_options` makes the options from the fields, in this order.
+    """
+
+    ca: CA = None
+    tls_client_cert: TLSClientCertificate = None
+    tls_client_key: TLSClientKey = None
+
+    def settings(self) -> ClientSettings:
+        """Check that the options go with each other; return their values.
+
+        Raises:
+            typer.BadParameter: they do not.
+        """
+        if self.tls_client_key is not None and self.tls_client_cert is None:
+            raise typer.BadParameter(
+                "it is required together with --tls-client-key", param_hint="--tls-client-cert"
+            )
+        return {
+            "ca": self.ca,
+            "client_certificate": self.tls_client_cert,
+            "client_key": self.tls_client_key,
+        }
+
+
 def takes_network_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a serve command: give it these options in place of its parameter ``network``."""
+    """Decorate a serve command: give it `NetworkOptions` in place of its parameter ``network``."""
     return takes_options("network", NetworkOptions)(command)
 
 
+def takes_client_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a client: give it `ClientOptions` in place of its parameter ``network``."""
+    return takes_options("network", ClientOptions)(command)
+
+
 def takes_options(
-    replaced: str, kind: type
+    replaced: str, kind: Callable[..., object]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a command: give it the options in a dataclass in place of one parameter.
+    """Decorate a command: give it the options of a class in place of one parameter.
 
     typer reads a command's options from its signature, so the decorated command has a parameter for
-    each option. The command itself is called with one object of the dataclass.
+    each option. The command itself is called with one object of the class.
 
     Args:
         replaced: the parameter.
-        kind: the dataclass; its fields are annotated as typer's parameters are.
+        kind: the class; its parameters are annotated as typer's are.
     """
     options = inspect.signature(kind, eval_str=True).parameters
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
-from trionet.cli.addresses import ListenSettings
+from trionet.cli.addresses import ClientSettings, ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import UserInterface, open_user_interface, rows_printer
@@ -45,6 +44,7 @@ async def serve(
     once: bool,
     precision: int,
     quiet: bool,
+    metrics: str | None = None,
     worker: Worker | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
@@ -65,22 +65,23 @@ async def serve(
         ),
         runtime,
         network=system,
+        metrics=metrics,
         worker=worker,
         drain_seconds=limits.drain_seconds,
     )
 
 
 async def connect(
-    address: str, runtime: Runtime, *, name: str | None, ca: Path | None, strict: bool
+    address: str, runtime: Runtime, *, name: str | None, network: ClientSettings, strict: bool
 ) -> None:
     """Run the client until its input ends, the server goes away, or a signal ends it.
 
     Raises:
         SomeFailed: a line failed, and `strict` is on.
     """
-    network = SystemNetwork(ca=ca)
+    system = SystemNetwork(**network)
     await until_interrupted(
-        partial(_connect, address, runtime, name=name, network=network, strict=strict), runtime
+        partial(_connect, address, runtime, name=name, network=system, strict=strict), runtime
     )
 
 

@@ -13,19 +13,23 @@ import typer
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
 from trionet.cli.addresses import (
-    CA,
+    ClientOptions,
+    Metrics,
     NetworkOptions,
     ServeAddresses,
     Target,
+    metrics_address,
+    takes_client_options,
     takes_network_options,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
 
-calc = typer.Typer(help="An exact calculator over a socket.", no_args_is_help=True)
+calc = App(help="An exact calculator over a socket.", no_args_is_help=True)
 
 Precision = Annotated[
     int,
@@ -47,6 +51,7 @@ def calc_serve(
     precision: Precision = DEFAULT_PRECISION,
     workers: Workers = None,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -70,6 +75,7 @@ def calc_serve(
     worker = None if workers is None else take_worker()
     where = where_to_listen(addresses, [ADDRESS]) if worker is None else worker.addresses
     settings = network.settings(where)
+    page = metrics_address(metrics)
     if workers is not None and worker is None:
         from trionet.cli.workers import serve_by_workers
 
@@ -99,19 +105,22 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
+            metrics=page if worker is None else None,
             worker=worker,
         )
     )
 
 
 @calc.command("connect")
+@takes_client_options
 def calc_connect(
     address: Target = ADDRESS,
     name: Name = None,
-    ca: CA = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit status 1 if any line failed.")
     ] = False,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
     check_name(name)
@@ -119,7 +128,7 @@ def calc_connect(
     from trionet.cli.calc import connect
     from trionet.cli.running import run
 
-    run(partial(connect, address, name=name, ca=ca, strict=strict))
+    run(partial(connect, address, name=name, network=network.settings(), strict=strict))
 
 
 # An expression may well begin with `-`.

@@ -15,7 +15,7 @@ from trionet.chat.client.plain_client import as_text, why_closed_before_login
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
-from trionet.cli.addresses import ListenSettings
+from trionet.cli.addresses import ClientSettings, ListenSettings
 from trionet.cli.browser import OpensPage
 from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
@@ -57,6 +57,7 @@ async def serve(
     password_file: Path | None = None,
     redis: RedisOptions | None = None,
     worker: Worker | None = None,
+    metrics: str | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     password = None if password_file is None else read_password(password_file)
@@ -88,6 +89,7 @@ async def serve(
         drain_seconds=limits.drain_seconds,
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
+        metrics=metrics,
         on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
     )
 
@@ -97,7 +99,7 @@ async def join(
     runtime: Runtime,
     *,
     name: str | None,
-    ca: Path | None,
+    network: ClientSettings,
     plain: bool,
     linear: bool = False,
     highlights: Sequence[str] = (),
@@ -109,7 +111,7 @@ async def join(
         address: where the server is.
         runtime: the outputs and signals.
         name: what the member is called; default: a person is asked.
-        ca: whom to trust with certificates; default: those whom the system trusts.
+        network: whom to trust with certificates, and which one to show.
         plain: speak the plain format and print its lines, as on a pipe.
         linear: print a line for each message on a terminal, instead of showing a window. On a dumb
             terminal that is done anyway.
@@ -118,7 +120,7 @@ async def join(
             person is asked if the server wants one.
     """
     password = given_password(password_file, address)
-    network = SystemNetwork(ca=ca)
+    system = SystemNetwork(**network)
     if has_person() and not plain:
         # Heavy, and needed only here.
         if linear or is_dumb():
@@ -130,7 +132,7 @@ async def join(
             address,
             runtime,
             name=name,
-            network=network,
+            network=system,
             password=password,
             highlights=highlights,
         )
@@ -143,7 +145,7 @@ async def join(
             address,
             runtime,
             name=name,
-            network=network,
+            network=system,
             plain=plain,
             leaving=leaving,
             password=password,

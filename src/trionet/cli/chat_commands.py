@@ -26,8 +26,9 @@ from trionet.chat.limits import (
 )
 from trionet.chat.person.highlights import MAX_WORDS
 from trionet.cli.addresses import (
-    CA,
+    ClientOptions,
     ClientPasswordFile,
+    Metrics,
     NetworkOptions,
     Open,
     PasswordFile,
@@ -36,6 +37,8 @@ from trionet.cli.addresses import (
     Web,
     WebHosts,
     WebProxies,
+    metrics_address,
+    takes_client_options,
     takes_network_options,
     takes_options,
     web_address,
@@ -44,11 +47,12 @@ from trionet.cli.addresses import (
 )
 from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
+from trionet.cli.configured import App
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
 
-chat = typer.Typer(help="A chat room for terminals.", no_args_is_help=True)
+chat = App(help="A chat room for terminals.", no_args_is_help=True)
 
 
 def _page(password_file: Path | None) -> Mapping[str, WebFile]:
@@ -129,6 +133,7 @@ def chat_serve(
     web_proxy: WebProxies = None,
     open_: Open = False,
     workers: Workers = None,
+    metrics: Metrics = None,
     *,
     cluster: RedisGiven,
     network: NetworkOptions,
@@ -147,6 +152,7 @@ def chat_serve(
     )
     if web is not None and worker is None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
+    page = metrics_address(metrics)
     if history_days is not None and history in (MEMORY, NONE):
         raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
     settings = network.settings(
@@ -198,15 +204,16 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
+            metrics=page,
         )
     )
 
 
 @chat.command("join")
+@takes_client_options
 def chat_join(
     address: Target = ADDRESS,
     name: Name = None,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
     plain: Annotated[bool, typer.Option("--plain", help="No window: lines, as on a pipe.")] = False,
     linear: Annotated[
@@ -217,6 +224,8 @@ def chat_join(
         list[str] | None,
         typer.Option(metavar="WORD", help="Be mentioned by a word, too. Can be repeated."),
     ] = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Join a chat: a window on a terminal; F1 shows its keys, `/help` tells more, `q` leaves."""
     if plain and linear:
@@ -235,7 +244,7 @@ def chat_join(
             join,
             address,
             name=name,
-            ca=ca,
+            network=network.settings(),
             plain=plain,
             linear=linear,
             highlights=words,
@@ -245,6 +254,7 @@ def chat_join(
 
 
 @chat.command("send")
+@takes_client_options
 def chat_send(
     address: Target,
     text: Annotated[
@@ -258,8 +268,9 @@ def chat_send(
     timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for a receipt.")
     ] = 10.0,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Say something in a room, and end when the server has confirmed it."""
     from trionet.cli.running import run
@@ -273,13 +284,14 @@ def chat_send(
             room=room,
             text=text,
             timeout=timeout,
-            ca=ca,
+            network=network.settings(),
             password_file=password_file,
         )
     )
 
 
 @chat.command("tail")
+@takes_client_options
 def chat_tail(
     address: Target,
     name: Annotated[
@@ -298,8 +310,9 @@ def chat_tail(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
-    ca: CA = None,
     password_file: ClientPasswordFile = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Print what is said in a room, until a signal comes."""
     from trionet.cli.running import run
@@ -313,7 +326,7 @@ def chat_tail(
             room=room,
             since=since,
             json=json,
-            ca=ca,
+            network=network.settings(),
             password_file=password_file,
         )
     )

@@ -12,9 +12,12 @@ import typer
 from trionet._version import __version__
 from trionet.cli.calc_commands import calc
 from trionet.cli.chat_commands import chat
+from trionet.cli.config_command import config
+from trionet.cli.configured import App
+from trionet.cli.health_command import health
 from trionet.cli.run_command import run_target
 
-app = typer.Typer(
+app = App(
     name="trionet",
     help="A calculator and a chat for people on one network, and services of your own.",
     no_args_is_help=True,
@@ -23,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(calc, name="calc")
 app.add_typer(chat, name="chat")
+app.add_typer(config, name="config")
 
 
 def main() -> None:
@@ -59,6 +63,7 @@ def _root(
 
 
 app.command("run")(run_target)
+app.command("health")(health)
 
 
 @app.command("demo")

@@ -12,8 +12,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from trionet.cli.addresses import (
+    Metrics,
     NetworkOptions,
     ServeAddresses,
+    metrics_address,
     takes_network_options,
     where_to_listen,
 )
@@ -41,6 +43,7 @@ def run_target(
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
+    metrics: Metrics = None,
     *,
     network: NetworkOptions,
     limits: Limits,
@@ -58,6 +61,7 @@ def run_target(
     from trionet.transport.addresses import inherited_name
     from trionet.transport.network import SystemNetwork
 
+    page = metrics_address(metrics)
     try:
         found = load_target(target)
     except BadTarget as error:
@@ -87,7 +91,7 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service)
+    run(service, metrics=page)
 
 
 def _ignore(_event: object) -> None:

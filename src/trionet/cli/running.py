@@ -284,6 +284,7 @@ async def serve_until_signalled(
     runtime: Runtime,
     *,
     network: object = None,
+    metrics: str | None = None,
     prepare: Callable[[], object] = lambda: None,
     on_announced: Callable[[str], object] = lambda _line: None,
     worker: Worker | None = None,
@@ -295,6 +296,7 @@ async def serve_until_signalled(
         serve: passes a `trionet.Server` to its ``task_status``.
         runtime: where the server is announced and logged, and its signals.
         network: its certificates are reloaded on SIGHUP; default: there are none.
+        metrics: where its metrics are served, ``HOST:PORT``; default: nowhere.
         prepare: does slow work beforehand, which would otherwise delay everybody when the first
             client needs it; default: nothing.
         on_announced: called with each line that announces the server; default: nothing.
@@ -322,5 +324,5 @@ async def serve_until_signalled(
     if worker is not None:
         worker.end_with_parent(drain_seconds)
     await serving.serve_until_signalled(
-        [serve], ending, show=show, tell=runtime.log, networks=[network]
+        [serve], ending, show=show, tell=runtime.log, networks=[network], metrics=metrics
     )

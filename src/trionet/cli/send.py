@@ -11,6 +11,7 @@ import trio
 
 from trionet import chat
 from trionet.chat.client_events import Error
+from trionet.cli.addresses import ClientSettings
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.cli.standard_input import StandardInput
@@ -27,7 +28,7 @@ async def send(
     room: str,
     text: str | None,
     timeout: float,
-    ca: Path | None,
+    network: ClientSettings,
     password_file: Path | None = None,
 ) -> None:
     """Say a text, or each line of the standard input, until all is confirmed or a signal comes."""
@@ -41,7 +42,7 @@ async def send(
         timeout=timeout,
         password=given_password(password_file, address),
     )
-    await until_interrupted(partial(say_all, network=SystemNetwork(ca=ca)), runtime)
+    await until_interrupted(partial(say_all, network=SystemNetwork(**network)), runtime)
 
 
 async def _send(

@@ -24,6 +24,7 @@ from trionet.chat.client_events import (
     Said,
     Welcome,
 )
+from trionet.cli.addresses import ClientSettings
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.text.safe import safe_text
@@ -41,7 +42,7 @@ async def tail(
     room: str,
     since: int | None,
     json: bool,
-    ca: Path | None,
+    network: ClientSettings,
     password_file: Path | None = None,
 ) -> None:
     """Print a room's events until a signal comes or nobody reads the output any more."""
@@ -49,7 +50,7 @@ async def tail(
     client = chat.Client(
         address,
         name=name,
-        network=SystemNetwork(ca=ca),
+        network=SystemNetwork(**network),
         rooms=(room,),
         password=given_password(password_file, address),
     )

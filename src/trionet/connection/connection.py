@@ -234,6 +234,10 @@ class Connection(PeerDeadlines):
         notices = self._encode_notice.replaced(encode_notice)
         self._encode_notice = self.outbox.notices = notices
 
+    def note_passed(self, deadline: str) -> None:
+        """Count a deadline that has passed, in the server's metrics. Never a checkpoint."""
+        self._deadlines.passed[deadline] += 1
+
     def identify(self, name: str) -> None:
         """Note who the peer is: it has logged in. Never a checkpoint.
 

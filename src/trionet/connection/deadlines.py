@@ -12,6 +12,7 @@ import heapq
 import itertools
 import logging
 import math
+from collections import Counter
 
 import trio
 
@@ -57,10 +58,14 @@ class Deadlines:
 
     Args:
         faults: where the faults of what is watched are logged; default: a log of its own.
+
+    Attributes:
+        passed: how many deadlines have passed, by their names.
     """
 
     def __init__(self, faults: FaultLog | None = None) -> None:
         self._faults = faults or FaultLog(logger)
+        self.passed: Counter[str] = Counter()
         self._heap: list[_Entry] = []
         self._entries: dict[Watched, _Entry] = {}
         self._numbers = itertools.count()
@@ -115,7 +120,9 @@ class Deadlines:
                 else:
                     del self._entries[watched]
                     try:
-                        watched.check_deadlines()
+                        passed = watched.check_deadlines()
+                        if passed is not None:
+                            self.passed[passed] += 1
                         # An object that is still due was told once. Telling it again would spin.
                         if watched.next_deadline() > now:
                             self.watch(watched)

@@ -105,17 +105,19 @@ class _HandshakeDeadline:
         """Return when to check this next."""
         return self._due
 
-    def check_deadlines(self) -> None:
-        """End the handshake, unless the peer may have been in time."""
+    def check_deadlines(self) -> str | None:
+        """End the handshake, unless the peer may have been in time; see `trionet.abc.Watched`."""
         now = trio.current_time()
         if now < self._due:
-            return
+            return None
         if self._checks < CHECKS and (self._checks or self._may_be_met_yet(now)):
             self._checks += 1
             self._due = now + CHECK_AGAIN
         else:
             self._due = math.inf
             self._scope.cancel()
+            return "handshake"
+        return None
 
     def _may_be_met_yet(self, now: float) -> bool:
         has_input = getattr(self._stream, "has_input", None)

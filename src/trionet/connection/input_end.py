@@ -11,6 +11,8 @@ import errno
 
 import trio
 
+from trionet.transport.tlsengine import CERTIFICATE_REQUIRED, CERTIFICATE_UNTRUSTED
+
 
 class InputEnd(enum.Enum):
     """Why there are no more lines."""
@@ -19,6 +21,8 @@ class InputEnd(enum.Enum):
     TRUNCATED = "the peer ended the connection without a TLS goodbye"
     RESET = "the peer reset the connection"
     VANISHED = "the peer stopped answering"
+    UNCERTIFIED = CERTIFICATE_REQUIRED
+    UNTRUSTED = CERTIFICATE_UNTRUSTED
     UNENDING = "the peer sent no end of line"
     PROTOCOL = "the peer broke the WebSocket protocol"
     HTTP = "the peer sent an HTTP request"
@@ -30,7 +34,17 @@ class InputEnd(enum.Enum):
     @property
     def peer_has_ended(self) -> bool:
         """Whether nothing more can come from the peer."""
-        return self in (InputEnd.EOF, InputEnd.TRUNCATED, InputEnd.RESET, InputEnd.VANISHED)
+        return self in _ENDS_OF_PEER
+
+
+_ENDS_OF_PEER = (
+    InputEnd.EOF,
+    InputEnd.TRUNCATED,
+    InputEnd.RESET,
+    InputEnd.VANISHED,
+    InputEnd.UNCERTIFIED,
+    InputEnd.UNTRUSTED,
+)
 
 
 # The errors by which the kernel tells that a peer has stopped answering: its own timeout, or what a
@@ -44,6 +58,9 @@ _UNANSWERED = {
 
 def end_of_broken(error: trio.BrokenResourceError) -> InputEnd:
     """Return why the input has ended, for a stream that raised this error."""
+    # A server of TLS 1.3 judges a client's certificate after the client's own handshake is made.
+    if str(error) in (CERTIFICATE_REQUIRED, CERTIFICATE_UNTRUSTED):
+        return InputEnd(str(error))
     cause = error.__cause__
     is_unanswered = isinstance(cause, OSError) and cause.errno in _UNANSWERED
     return InputEnd.VANISHED if is_unanswered else InputEnd.RESET
@@ -64,4 +81,8 @@ def why_lost(end: InputEnd | None) -> str:
     """Return what a client tells its user when the server ended the connection first."""
     if end is InputEnd.VANISHED:
         return "the server went away: it has not answered for two minutes"
+    if end is InputEnd.UNCERTIFIED:
+        return "the server requires a certificate from its clients"
+    if end is InputEnd.UNTRUSTED:
+        return "the server does not trust this client's certificate"
     return "the server closed the connection"

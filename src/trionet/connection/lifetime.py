@@ -17,15 +17,18 @@ from trionet.connection.connection import Connection
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.handshake import awaits_peer, has_handshake, learn_peer, shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outcome import closed, why_ended, why_failed
+from trionet.connection.outcome import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
-from trionet.connection.statistics import Totals
+from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.events import Closed, Opened, Refused
 from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
 from trionet.notices import AddressFull, ConnectingTooFast
+
+# The notices with which a connection is refused after its handshake, or in the middle of it.
+_CODES = {notice.reason: notice.code for notice in (AddressFull, ConnectingTooFast)}
 
 
 class Lifetimes:
@@ -89,7 +92,7 @@ class Lifetimes:
         """
         # All in one function, the handler's call too: each coroutine between a task and what it
         # waits for costs an idle connection a quarter of a KiB.
-        reason, settle, refused = "cut off", None, ""
+        reason, settle, refused = CUT_OFF, None, ""
         is_opened = not has_handshake(connection.stream)
         try:
             try:
@@ -206,8 +209,11 @@ class Lifetimes:
         self._totals.add(connection)
         seconds = trio.current_time() - connection.opened_at
         reported = not is_opened
+        if is_opened:
+            self._totals.ends[end_of(connection, reason)] += 1
         if refused and not getattr(connection.stream, "is_quiet", False):
-            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused))
+            code = _CODES.get(refused, NO_HANDSHAKE)
+            self._report(Refused(id=connection.id, peer=connection.peer, reason=refused, code=code))
 
         def settle(unarrived: int) -> None:
             nonlocal reported

@@ -19,6 +19,31 @@ from trionet.nurseries import first_error
 
 logger = logging.getLogger("trionet.server")
 
+_FAILED = "the handler failed"
+_UNREADABLE = "the peer sent a line that cannot be read"
+_GONE = "the peer went away"
+_ENDED = "the session ended"
+CUT_OFF = "cut off"
+
+# One stable word for each of the reasons in the log, to count the ends by. The reasons that a
+# service gives to `Connection.close` do not stand here: there may be any number of them, with
+# people's names in them. All of these are `CLOSED`.
+ENDS = {
+    _ENDED: "finished",
+    ServerClosing.reason: "drained",
+    CUT_OFF: "cut_off",
+    _FAILED: "failed",
+    _UNREADABLE: "bad_line",
+    _GONE: "gone",
+    **{end.value: end.name.lower() for end in InputEnd if end is not InputEnd.STOPPED},
+}
+CLOSED = "closed"
+
+
+def end_of(connection: Connection, reason: str) -> str:
+    """Return the word by which the end of a connection is counted."""
+    return CLOSED if reason == connection.closed_because else ENDS[reason]
+
 
 def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> str | None:
     """Return why a handler that raised has ended; ``None``: the end of its input tells why.
@@ -35,17 +60,17 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
         faults = group
     if faults is not None:
         _log_fault(connection, faults)
-        return "the handler failed"
+        return _FAILED
     assert caused_by_peer is not None
     if bad_lines := caused_by_peer.subgroup(BadLine):
         bad_line = first_error(bad_lines)
         assert isinstance(bad_line, BadLine)
         connection.tell(LineRejected(bad_line))
-        return "the peer sent a line that cannot be read"
+        return _UNREADABLE
     if connection.closed_because is not None:
         return None
     if caused_by_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)):
-        return None if connection.lines.end is InputEnd.SLOW else "the peer went away"
+        return None if connection.lines.end is InputEnd.SLOW else _GONE
     return None
 
 
@@ -74,7 +99,7 @@ def why_ended(connection: Connection) -> str:
     end = connection.lines.end
     if end is InputEnd.STOPPED:
         return ServerClosing.reason
-    return "the session ended" if end is None else end.value
+    return _ENDED if end is None else end.value
 
 
 def closed(connection: Connection, reason: str, *, seconds: float, unarrived: int) -> Closed:

@@ -90,8 +90,12 @@ class PeerDeadlines:
             due = min(due, trio.current_time() + idle_timeout)
         return max(due, self._check_again_at)
 
-    def check_deadlines(self) -> None:
-        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint."""
+    def check_deadlines(self) -> str | None:
+        """If a deadline has passed, tell the peer which, and end its input. Never a checkpoint.
+
+        Returns:
+            Which has passed: ``login``, ``idle`` or ``write``; ``None``: none has.
+        """
         now = trio.current_time()
         end, due = self._first_deadline()
         if due > now:
@@ -102,12 +106,16 @@ class PeerDeadlines:
         elif end is InputEnd.SLOW:
             self.outbox.give_up()
             self.lines.stop(InputEnd.SLOW)
+            return "write"
         elif end is InputEnd.LOGIN:
             self._time_out(end, LoginTimedOut(self._limits.login_timeout))
             # Lines that are held back would come too late.
             self.lines.discard()
+            return "login"
         else:
             self._time_out(end, IdleTimedOut(self._limits.idle_timeout))
+            return "idle"
+        return None
 
     def _first_deadline(self) -> tuple[InputEnd, float]:
         """Return what is due next, and when; ``math.inf``: nothing, as things stand."""

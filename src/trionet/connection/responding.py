@@ -72,6 +72,7 @@ async def respond(
             text = await answer(line)
             return b"" if text is None else encode_line(text)
         assert timeout is not None
+        connection.note_passed("request")
         return connection.encoded(RequestTimedOut(timeout))
 
     if concurrent == 1:

@@ -6,10 +6,14 @@ server needs no more memory for a million connections than for one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trionet.connection.connection import Connection
+
+# The `trionet.Refused.code` where a handshake has failed.
+NO_HANDSHAKE = "no-handshake"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +40,32 @@ class Statistics:
 
 
 class Totals:
-    """Adds up what the ended connections of one server have counted."""
+    """Adds up what the ended connections of one server have counted.
 
-    __slots__ = ("_bytes_in", "_bytes_out", "_lines_in", "_lines_out", "opened", "refused")
+    Attributes:
+        opened: connections that were served.
+        refused: connections that were refused.
+        refusals: how many of these for which reason, by `trionet.Refused.code`.
+        ends: how many connections have ended in which way, by `trionet.connection.outcome.ENDS`.
+        missed: lines that were dropped because their peer read too slowly.
+    """
+
+    __slots__ = (
+        "_bytes_in",
+        "_bytes_out",
+        "_lines_in",
+        "_lines_out",
+        "ends",
+        "missed",
+        "opened",
+        "refusals",
+        "refused",
+    )
 
     def __init__(self) -> None:
-        self.opened = self.refused = 0
+        self.opened = self.refused = self.missed = 0
+        self.refusals: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
         self._lines_in = self._lines_out = self._bytes_in = self._bytes_out = 0
 
     def add(self, connection: Connection) -> None:
@@ -51,6 +75,12 @@ class Totals:
         self._lines_out += outbox.lines_out - outbox.dropped
         self._bytes_in += lines.bytes_in
         self._bytes_out += outbox.bytes_out
+        self.missed += outbox.missed
+
+    def refuse(self, code: str) -> None:
+        """Count a connection that was refused. Never a checkpoint."""
+        self.refused += 1
+        self.refusals[code] += 1
 
     def with_those(self, connections: Iterable[Connection]) -> Statistics:
         """Return the totals with those connections that are still served."""

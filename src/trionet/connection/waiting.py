@@ -52,6 +52,7 @@ class Waits(Holds):
         "_when_slow",
         "_writer",
         "dropped",
+        "missed",
         "notices",
         "progressed_at",
     )
@@ -84,7 +85,7 @@ class Waits(Holds):
         self._emptied: trio.Event | None = None
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
-        self.dropped = 0
+        self.dropped = self.missed = 0
         self.progressed_at = math.inf
 
     async def flush(self) -> None:
@@ -165,7 +166,9 @@ class Waits(Holds):
         if self._when_slow is WhenSlow.DROP_OLDEST:
             if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
-            self.dropped += self._queue.put(data, count=count, sent=sent, limit=limit)
+            dropped = self._queue.put(data, count=count, sent=sent, limit=limit)
+            self.dropped += dropped
+            self.missed += dropped
             return
         self._queue.put(data, sent=sent)
         if self._queue.size > limit:

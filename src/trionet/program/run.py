@@ -20,7 +20,7 @@ import trio
 from trionet.checks import check_flag
 from trionet.errors import TrionetError
 from trionet.function_checks import check_tasks
-from trionet.kinds import shown
+from trionet.kinds import check_kind, shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
@@ -43,6 +43,7 @@ def run(
     *addresses: str | Service,
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
+    metrics: str | None = None,
     **options: Any,
 ) -> None:
     """Serve lines on addresses as a whole program. Make it the last call of a script.
@@ -79,9 +80,15 @@ def run(
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
         quiet: print no addresses and log no connections.
-        options: ``certificate`` and ``key`` for ``tls:`` addresses, and ``proxy_from``, see
-            `trionet.Service`; all others are those of `serve`, such as ``limits`` and ``lifespan``,
-            except ``task_status``. If you give ``on_event``, connections are not logged.
+        metrics: where the metrics of all services are served over HTTP, such as
+            ``localhost:9100``, or ``:9100`` for all interfaces; default: nowhere. It needs the
+            extra ``metrics``. ``metrics on http://HOST:PORT/metrics`` is printed, and ``/healthz``
+            beside it is 200, and 503 while the program drains. A service adds numbers of its own
+            to ``connection.server.metrics``, see `trionet.Metrics`.
+        options: ``certificate``, ``key`` and ``client_ca`` for ``tls:`` addresses, and
+            ``proxy_from``, see `trionet.Service`; all others are those of `serve`, such as
+            ``limits`` and ``lifespan``, except ``task_status``. If you give ``on_event``,
+            connections are not logged.
 
     Raises:
         SystemExit: with status 1 after one line ``error: …`` on standard error, for a
@@ -107,9 +114,13 @@ def run(
     services = _services_of(handler, addresses, options)
     check_flag("quiet", quiet)
     tasks = check_tasks("beside", beside)
+    if metrics is not None:
+        check_kind("metrics", metrics, str, hint="'localhost:9100'")
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
-        status = trio.run(partial(_run, services, ending=ending, beside=tasks, quiet=quiet))
+        status = trio.run(
+            partial(_run, services, ending=ending, beside=tasks, quiet=quiet, metrics=metrics)
+        )
     if ending.is_early:
         # What a shell shows for a program that died of the signal.
         status = 128 + ending.number
@@ -157,6 +168,7 @@ async def _run(
     ending: Ending,
     beside: tuple[Callable[[], Awaitable[object]], ...],
     quiet: bool,
+    metrics: str | None,
 ) -> int:
     """Serve, with everything around it, and return the exit status."""
     status = 0
@@ -181,6 +193,7 @@ async def _run(
                             show=(lambda _line: None) if quiet else out.print,
                             tell=tell,
                             networks=list(dict.fromkeys(one.network for one in services)),
+                            metrics=metrics,
                         )
                         nursery.cancel_scope.cancel()
                 except* TrionetError as group:

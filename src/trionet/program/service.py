@@ -22,10 +22,13 @@ from trionet.transport.network import SYSTEM, SystemNetwork
 NETWORK_OPTIONS = {
     "certificate": "certificate",
     "key": "private_key",
+    "client_ca": "client_ca",
     "proxy_from": "proxy_from",
 }
 
-_DEFAULTS: Mapping[str, Any] = {"certificate": None, "key": None, "proxy_from": ()}
+_DEFAULTS: Mapping[str, Any] = {
+    "certificate": None, "key": None, "client_ca": None, "proxy_from": ()
+}  # fmt: skip
 
 
 class Service:
@@ -41,6 +44,8 @@ class Service:
         certificate: a PEM file with the certificate of ``tls:`` addresses; see
             `trionet.SystemNetwork`.
         key: a PEM file with its private key; default: it is in `certificate` too.
+        client_ca: a PEM file; only clients with a certificate that leads to one in it are served
+            at ``tls:`` addresses.
         proxy_from: addresses and networks of proxies whose connections begin with a header of the
             PROXY protocol; see `trionet.SystemNetwork`.
         options: all other options are those of `trionet.serve`, such as ``limits`` and
@@ -66,22 +71,23 @@ class Service:
         *,
         certificate: File | None = None,
         key: File | None = None,
+        client_ca: File | None = None,
         proxy_from: Sequence[str] = (),
         **options: Any,
     ) -> None:
         where = (addresses,) if isinstance(addresses, str) else addresses
         if not isinstance(where, Sequence):
             raise TypeError(f"addresses must be a list of addresses, not {shown(addresses)}")
-        own = {"certificate": certificate, "key": key, "proxy_from": proxy_from}
+        own = {
+            "certificate": certificate, "key": key, "client_ca": client_ca, "proxy_from": proxy_from
+        }  # fmt: skip
         check_service("Service", handler, where, own=own, options=options)
         self.handler = handler
         self.addresses = tuple(where)
         self.limits: Limits = options.get("limits") or Limits()
         self.network: Network = options.get("network", SYSTEM)
         if _given(own):
-            self.network = SystemNetwork(
-                certificate=certificate, private_key=key, proxy_from=proxy_from
-            )
+            self.network = _network(own)
         self.options = {**options, "limits": self.limits, "network": self.network}
 
     def __repr__(self) -> str:
@@ -161,7 +167,7 @@ def check_service(
             f"a network has its own {given[0]}: write network=trionet.SystemNetwork({first}=...)"
         )
     # It checks them.
-    SystemNetwork(**{NETWORK_OPTIONS[name]: own[name] for name in given})
+    _network(own)
     with suppress(AddressError):
         check_call(handler, addresses, caller=caller, **options)
 
@@ -169,3 +175,7 @@ def check_service(
 def _given(own: Mapping[str, Any]) -> list[str]:
     """Return the names of the options that are not left out."""
     return [name for name, value in own.items() if value != _DEFAULTS[name]]
+
+
+def _network(own: Mapping[str, Any]) -> SystemNetwork:
+    return SystemNetwork(**{NETWORK_OPTIONS[name]: own[name] for name in _given(own)})

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 
 from trionet.errors import TrionetError, system_reason
+from trionet.program.metrics_page import METRICS, serve_program_metrics
 from trionet.program.signals import Ending
 from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
@@ -36,6 +38,7 @@ async def serve_until_signalled(
     show: Callable[[str], object],
     tell: Callable[[str], object],
     networks: Sequence[object] = (),
+    metrics: str | None = None,
     supervisor: Supervisor | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
@@ -52,6 +55,8 @@ async def serve_until_signalled(
         tell: called with each line for the log.
         networks: the ``reload()`` of each that has one is called on SIGHUP; default: nothing is
             reloaded.
+        metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
+            are served until the last server has ended, and told as ready while none drains.
         supervisor: who is told how the program is; default: whom the environment names.
 
     Raises:
@@ -91,6 +96,11 @@ async def serve_until_signalled(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_endings)
         nursery.start_soon(_watch_hangups, ending, networks, tell, supervisor)
+        page: Server | None = None
+        if metrics is not None:
+            page = await nursery.start(
+                partial(serve_program_metrics, metrics, servers, are_all=len(serves))
+            )
         async with trio.open_nursery() as serving:
             for serve in serves:
                 server = await serving.start(serve_one, serve)
@@ -98,6 +108,8 @@ async def serve_until_signalled(
             for server in servers:
                 for address in server.addresses:
                     show(f"listening on {shown_address(address)}")
+            for address in () if page is None else page.addresses:
+                show(f"metrics on http://{address}{METRICS}")
             forget_inherited()
             await supervisor.ready(status)
             nursery.start_soon(supervisor.run)

@@ -6,11 +6,15 @@ the same code runs on `SYSTEM` and on `trionet.testing.MemoryNetwork`.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
+import time
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,7 +32,8 @@ from trionet.transport.addresses import (
     WebAddress,
     parse_address,
 )
-from trionet.transport.certificates import File, client_context, server_context
+from trionet.transport.certificates import File, client_context, server_context, shown_name
+from trionet.transport.expiry import expiry_of, warning_of
 from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.patience import HAS_PATIENCE
@@ -44,6 +49,8 @@ from trionet.transport.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from trionet.transport.web.client import WebSocketClientStream
+
+logger = logging.getLogger("trionet.transport")
 
 # The default limit of Linux since 5.4 (net.core.somaxconn). Kernels reduce a larger backlog.
 DEFAULT_BACKLOG = 4096
@@ -61,8 +68,15 @@ class SystemNetwork:
             up to one that clients trust. Each `listen` and `reload` reads it again.
         private_key: a PEM file with its private key, not encrypted; default: it is in
             `certificate` too.
+        client_ca: a PEM file with the only certificates that the certificates of clients may lead
+            to. Whoever shows none at a ``tls:`` listener is refused. Default: clients need none.
+            Read as often as `certificate`.
         ca: a PEM file with the only certificates that `connect` trusts; default: those that the
             system trusts. The first ``tls:`` connection reads it, once.
+        client_certificate: a PEM file with the certificate that `connect` shows to a server that
+            requires one, followed by its chain; default: none. Read with `ca`.
+        client_key: a PEM file with its private key, not encrypted; default: it is in
+            `client_certificate` too.
         unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
             Whoever may write to one may connect.
         proxy_from: addresses and networks of proxies, such as ``10.0.0.0/8``. A connection from
@@ -73,8 +87,8 @@ class SystemNetwork:
             ``WebSettings()``, which is no file and nobody.
 
     Raises:
-        ValueError: `private_key` without `certificate`, a `unix_mode` that is not a mode, or a
-            network in `proxy_from` that cannot be read.
+        ValueError: a key or `client_ca` without its certificate, a `unix_mode` that is not a mode,
+            or a network in `proxy_from` that cannot be read.
         TypeError: a file that is not a path, a `unix_mode` that is not a number, or a `proxy_from`
             that is not a list of texts.
     """
@@ -84,21 +98,32 @@ class SystemNetwork:
         *,
         certificate: File | None = None,
         private_key: File | None = None,
+        client_ca: File | None = None,
         ca: File | None = None,
+        client_certificate: File | None = None,
+        client_key: File | None = None,
         unix_mode: int | None = None,
         proxy_from: Sequence[str] = (),
         web: WebSettings | None = None,
     ) -> None:
-        for name, file in (
-            ("certificate", certificate), ("private_key", private_key), ("ca", ca)
-        ):  # fmt: skip
+        self._files: dict[str, File | None] = {
+            "certificate": certificate,
+            "private_key": private_key,
+            "client_ca": client_ca,
+            "ca": ca,
+            "client_certificate": client_certificate,
+            "client_key": client_key,
+        }
+        for name, file in self._files.items():
             check_file(name, file)
         if private_key is not None and certificate is None:
             raise ValueError("a private key needs its certificate")
+        if client_ca is not None and certificate is None:
+            raise ValueError("client_ca needs the certificate of the server")
+        if client_key is not None and client_certificate is None:
+            raise ValueError("a client's private key needs its certificate")
         check_unix_mode(unix_mode)
-        self._certificate = certificate
-        self._private_key = private_key
-        self._ca = ca
+        self._expiry: float | None = None
         self._unix_mode = unix_mode
         self._proxies = Proxies(proxy_from)
         if web is not None:
@@ -109,12 +134,7 @@ class SystemNetwork:
         self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
 
     def __repr__(self) -> str:
-        given = {
-            "certificate": self._certificate,
-            "private_key": self._private_key,
-            "ca": self._ca,
-        }
-        parts = [f"{name}={str(file)!r}" for name, file in given.items() if file is not None]
+        parts = [f"{name}={str(file)!r}" for name, file in self._files.items() if file is not None]
         if self._unix_mode is not None:
             parts.append(f"unix_mode=0o{self._unix_mode:o}")
         return f"SystemNetwork({', '.join(parts)})"
@@ -241,7 +261,12 @@ class SystemNetwork:
         if not listeners:
             return False
         # Build all of it before any listener gets it, so a bad file changes nothing.
-        context = self._server_settings()
+        known, self._expiry = self._expiry, None
+        try:
+            context = self._server_settings()
+        except TrionetError:
+            self._expiry = known
+            raise
         for listener in listeners:
             listener.context = context
         return True
@@ -301,13 +326,38 @@ class SystemNetwork:
             raise
 
     def _server_settings(self) -> ssl.SSLContext:
-        if self._certificate is None:
+        certificate = self._files["certificate"]
+        if certificate is None:
             raise TrionetError("TLS needs a certificate and its private key, and none was given")
-        return server_context(self._certificate, self._private_key)
+        context = server_context(certificate, self._files["private_key"], self._files["client_ca"])
+        self._note_expiry(certificate)
+        return context
+
+    def certificate_expiry(self) -> float | None:
+        """Return when the certificate of the ``tls:`` listeners expires, in Unix time.
+
+        It is that which was read last; ``None``: none was read yet. Never a checkpoint.
+        """
+        return self._expiry
+
+    def _note_expiry(self, certificate: File) -> None:
+        """Look up until when a certificate is good, and warn if that is not for long."""
+        known = self._expiry
+        # It was read just before. Where it was replaced meanwhile, there will be a reload.
+        with suppress(OSError):
+            self._expiry = expiry_of(Path(certificate).read_bytes())
+        if self._expiry is None or self._expiry == known:
+            # Each address reads it, and once is enough.
+            return
+        warning = warning_of(shown_name(certificate), self._expiry, time.time())
+        if warning is not None:
+            logger.warning("%s", warning)
 
     def _client_settings(self) -> ssl.SSLContext:
         if self._client_context is None:
-            self._client_context = client_context(self._ca)
+            self._client_context = client_context(
+                self._files["ca"], self._files["client_certificate"], self._files["client_key"]
+            )
         return self._client_context
 
 

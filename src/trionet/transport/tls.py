@@ -7,7 +7,8 @@ I/O. The plan of this file is that no task waits while it holds ciphertext of it
 - Ciphertext goes through one buffer, in order (`ciphertext.py`). So a cancelled call leaves nothing
   half-sent behind: unlike with Trio's stream, the next call goes on, and ``close_notify`` can still
   be sent.
-- A sender makes one record at a time, and the next one when the last is gone.
+- A sender makes one record at a time, and the next one when the last is gone. Where the transport
+  takes a record at once, no task is needed (`TLSStream.send_nowait`).
 - A receiver never waits to send. What TLS itself answers leaves at once or with the next send.
 - The first call that needs the handshake makes it (`tlshandshake.py`).
 - Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` sends ``close_notify`` and goes on
@@ -58,6 +59,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
     """
 
     __slots__ = (
+        "_ahead",
         "_ciphertext",
         "_discards",
         "_engine",
@@ -92,6 +94,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         # Plain text that had to be decrypted before it was asked for.
         self._plain = b""
         self._sending = False
+        # The byte that `send_nowait` holds back: it is encrypted already.
+        self._ahead = b""
         # Whether records were thrown away, so that nothing can be decrypted any more.
         self._discards = False
         self.peer = transport.peer
@@ -211,6 +215,85 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         self._ciphertext.interrupt()
 
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+        """Encrypt and send what the transport takes at once. Never a checkpoint.
+
+        So a hub sends to its members in one loop, without a task for each: a line to 1,000 members
+        took 13 µs of processor time each, and with a task for each 39 to 53 (plain TCP takes 7).
+
+        The transport may take part of a record. Then the rest waits here, and the record's last
+        byte is not counted as taken, so that whoever sends comes back with it and the rest is sent.
+
+        Args:
+            data: what to send. After a call that did not take all of it, the next one goes on where
+                that ended.
+
+        Returns:
+            How many of the bytes were taken; 0: it would block, or there was no handshake yet.
+            `wait_writable` makes it.
+
+        Raises:
+            trio.BrokenResourceError: the connection is broken.
+            trio.ClosedResourceError: this side closed the stream, or ended its sending.
+            trio.BusyResourceError: a task is inside `send_all`.
+        """
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this stream")
+        ciphertext = self._ciphertext
+        ciphertext.check_sendable()
+        if self._handshake is not None or (ciphertext.unsent and ciphertext.push()):
+            return 0
+        size = len(data)
+        taken = self._pass_over(data)
+        if not taken and 0 < size <= RECORD_SIZE:
+            # Almost always, so without a detour.
+            is_stuck = self._send_record(data)
+            taken = size
+        else:
+            is_stuck = False
+            with memoryview(data) as view:
+                while taken < size and not is_stuck:
+                    with view[taken : taken + RECORD_SIZE] as piece:
+                        is_stuck = self._send_record(piece)
+                        taken += len(piece)
+        if not is_stuck:
+            return taken
+        taken -= 1
+        self._ahead = bytes(data[taken : taken + 1])
+        return taken
+
+    def _send_record(self, piece: bytes | bytearray | memoryview) -> bool:
+        """Encrypt and send at most a record, and return whether some of it is left."""
+        self._engine.encrypt(piece)
+        if self._engine.broken:
+            raise trio.BrokenResourceError(self._engine.broken)
+        return self._ciphertext.push()
+
+    def _pass_over(self, data: bytes | bytearray | memoryview) -> int:
+        """Return how many bytes of what is to be sent now are encrypted already: 0 or 1."""
+        if not self._ahead or not data:
+            return 0
+        ahead, self._ahead = self._ahead, b""
+        # It is another byte where the line that it ended was dropped meanwhile, all of which the
+        # sender thought to be here still.
+        return 1 if data[:1] == ahead else 0
+
+    async def wait_writable(self) -> None:
+        """Wait until `send_nowait` is likely to take something. Always a checkpoint.
+
+        Raises:
+            trio.BrokenResourceError: the connection is broken, or the handshake failed.
+            trio.ClosedResourceError: this side closed the stream, or ended its sending.
+
+        Cancellation: nothing is lost.
+        """
+        if self._handshake is not None:
+            await self._prepare_sending()
+        else:
+            self._ciphertext.check_sendable()
+        await self._ciphertext.flush()
+        await self._transport.wait_writable()
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`; see Trio's SendStream.
 
@@ -226,7 +309,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         try:
             await self._prepare_sending()
             with memoryview(data) as view:
-                for start in range(0, len(view), RECORD_SIZE):
+                for start in range(self._pass_over(data), len(view), RECORD_SIZE):
                     # What an earlier call left behind goes first.
                     await self._ciphertext.flush()
                     self._ciphertext.check_sendable()

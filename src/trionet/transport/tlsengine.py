@@ -16,6 +16,21 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
 
 _PLAIN_TEXT = "the other side does not speak TLS"
 
+CERTIFICATE_REQUIRED = "the other side requires a certificate"
+CERTIFICATE_UNTRUSTED = "the other side does not trust this side's certificate"
+
+# What OpenSSL says of certificates that a client should have shown, in words.
+_IN_WORDS = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the other side showed no certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": CERTIFICATE_REQUIRED,
+    "TLSV1_ALERT_UNKNOWN_CA": CERTIFICATE_UNTRUSTED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": CERTIFICATE_UNTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": CERTIFICATE_UNTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": CERTIFICATE_UNTRUSTED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": CERTIFICATE_UNTRUSTED,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": CERTIFICATE_UNTRUSTED,
+}
+
 # One record holds at most this much (RFC 8446, 5.1).
 RECORD_SIZE = 16384
 
@@ -121,7 +136,7 @@ class TLSEngine:
         except ssl.SSLError as error:
             self.broken = reason_of(error)
 
-    def encrypt(self, piece: bytes | memoryview) -> None:
+    def encrypt(self, piece: bytes | bytearray | memoryview) -> None:
         """Encrypt all of some plain text into the output; `RECORD_SIZE` bytes become one record."""
         try:
             self._ssl.write(piece)
@@ -194,4 +209,6 @@ def reason_of(error: ssl.SSLError) -> str:
     reason: str | None = getattr(error, "reason", None)
     if reason in _NO_TLS:
         return _PLAIN_TEXT
+    if reason in _IN_WORDS:
+        return _IN_WORDS[reason]
     return (reason or str(error.args[-1])).lower().replace("_", " ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -47,7 +49,7 @@ class Stream:
         applied = self.replica.apply(*self.written[-1])
         return applied.verdict, [event for part in applied.parts for event in part.events]
 
-    def hello(self, node: str, life: int, **fields: object) -> Verdict | None:
+    def hello(self, node: str, life: int, **fields: Any) -> Verdict | None:
         return self.write(node, life, 0, hello(**fields))[0]
 
     def beat(self, node: str, life: int, seqs: range, *, each: int = 1_000) -> None:

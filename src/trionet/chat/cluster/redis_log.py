@@ -22,12 +22,31 @@ from typing import Any, Protocol
 import trio
 
 from trionet.chat.cluster.entries import VERSION, Bye, Hello, Settings, encode_item
-from trionet.chat.cluster.link import Command, Link, LinkLost, OpenLink, Refused
+from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
 from trionet.chat.cluster.lives import BEATS, Verdict
+from trionet.chat.cluster.loading import (
+    FIELD,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PATIENCE,
+    READ,
+    ask,
+    entries_of,
+    load_stream,
+    place_of,
+)
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.outgoing import Flight, Outgoing, Phase
-from trionet.chat.cluster.replica import BEGINNING, EXPIRY, Applied, Part, Replica, epoch_of
-from trionet.chat.cluster.snapshots import SAVE, Snapshots, load_snapshot
+from trionet.chat.cluster.replica import (
+    BEGINNING,
+    EXPIRY,
+    Applied,
+    Part,
+    Replica,
+    epoch_of,
+    time_of,
+)
+from trionet.chat.cluster.snapshots import SAVE, Snapshots
 from trionet.chat.cluster.statistics import LogStatistics
 from trionet.chat.state.events import EpochBegan, StateEvent
 from trionet.chat.state.operations import KeptRoom, LogIn, Operation, Restore
@@ -36,24 +55,14 @@ from trionet.chat.state.state import State
 # When members are told that the log is out of reach, in seconds.
 TOLD_AFTER = 2.0
 
-# How long one command may take, in seconds. Redis answers in a millisecond, or is stopped.
-_PATIENCE = 2.0
-
 # How long Redis holds a read until something comes, in milliseconds.
 _BLOCK = 1000
 
-# How much is read at a time, in entries, and for how long they are applied until others may run.
-_READ = 1000
+# For how long entries are applied until others may run, in seconds.
 _STRETCH = 0.005
-
-# The pauses after a failure, in seconds. A random part keeps nodes from coming back in step.
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
 
 # How many operations may wait while Redis answers. More would only take longer.
 _QUEUE = 2048
-
-_FIELD = b"e"
 
 
 class Audience(Protocol):
@@ -134,9 +143,8 @@ class RedisLog:
         self._shown: dict[int, int] = {}
         # The epoch that members here were told: chat and generation.
         self._told = chat, 0
-        # The entry that is being told, and whether it is told for the first time.
-        self._telling = 0, 0
-        self._telling_is_new = False
+        # The entries whose parts are being told, and whether they are told for the first time.
+        self._telling: dict[tuple[int, int], bool] = {}
         self._highest = 0
         self._topics: tuple[KeptRoom, ...] = ()
         self._available = True
@@ -221,7 +229,7 @@ class RedisLog:
         try:
             await self._wait_for_redis(link)
             await self._check(link)
-            self.replica, tail = await self._load(link)
+            self.replica, tail = await load_stream(link, self._stream, self._snapshot_key)
             for position, data in tail:
                 self.replica.apply(position, data, lambda part: keep(part.events))
             self._note_shown(self.replica)
@@ -259,7 +267,7 @@ class RedisLog:
             nursery.start_soon(self._write)
             nursery.start_soon(self._read)
             nursery.start_soon(self._watch)
-            with trio.move_on_after(max(self._options.wait, _PATIENCE)):
+            with trio.move_on_after(max(self._options.wait, PATIENCE)):
                 await self._ready.wait()
             if not self._ready.is_set():
                 raise RedisError(f"Redis at {self._options.place} takes nothing that is written")
@@ -278,10 +286,10 @@ class RedisLog:
         place, was_told = self._options.place, False
         reason = "does not answer"
         with trio.move_on_after(self._options.wait):
-            pause = _FIRST_PAUSE
+            pause = FIRST_PAUSE
             while True:
                 try:
-                    (answer,) = await link.calls((b"XLEN", self._stream), seconds=_PATIENCE)
+                    (answer,) = await link.calls((b"XLEN", self._stream), seconds=PATIENCE)
                 except LinkLost:
                     answer = None
                 if isinstance(answer, int):
@@ -294,13 +302,13 @@ class RedisLog:
                     was_told = True
                     self._tell(f"waiting for Redis at {place}")
                 await trio.sleep(pause * (1 + random.random()))
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
         raise RedisError(f"Redis at {place} {reason}")
 
     async def _check(self, link: Link) -> None:
         """Refuse a Redis that forgets, and warn of one that keeps nothing."""
         place = self._options.place
-        answers = await self._ask(
+        answers = await ask(
             link,
             (b"CONFIG", b"GET", b"maxmemory-policy"),
             (b"CONFIG", b"GET", b"appendonly"),
@@ -315,38 +323,6 @@ class RedisLog:
             self._tell(
                 f"warning: Redis at {place} has appendonly no: what was said is lost when it stops"
             )
-
-    async def _ask(self, link: Link, *commands: Command) -> list[Any]:
-        """Ask until there are answers."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return list(await link.calls(*commands, seconds=_PATIENCE))
-            except LinkLost:
-                await trio.sleep(pause * (1 + random.random()))
-                pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _load(self, link: Link) -> tuple[Replica, list[tuple[str, bytes]]]:
-        """Return the state of the snapshot, and what the stream has after it."""
-        while True:
-            (data,) = await self._ask(link, (b"GET", self._snapshot_key))
-            if isinstance(data, Refused):
-                await trio.sleep(_FIRST_PAUSE)
-                continue
-            replica = Replica() if data is None else load_snapshot(data)
-            tail: list[tuple[str, bytes]] = []
-            start = b"-" if replica.position == BEGINNING else b"(" + replica.position.encode()
-            while True:
-                (page,) = await self._ask(
-                    link, (b"XRANGE", self._stream, start, b"+", b"COUNT", b"%d" % _READ)
-                )
-                if isinstance(page, Refused):
-                    break
-                tail += _entries(page or [])
-                if not page or len(page) < _READ:
-                    return replica, tail
-                start = b"(" + tail[-1][0].encode()
-            await trio.sleep(_FIRST_PAUSE)
 
     # -- lives
 
@@ -409,14 +385,14 @@ class RedisLog:
 
     async def _send(self, link: Link, flight: Flight) -> None:
         """Send an entry until it is in, or its life is over."""
-        command = b"XADD", self._stream, b"*", _FIELD, flight.data
-        pause, is_first = _FIRST_PAUSE, True
+        command = b"XADD", self._stream, b"*", FIELD, flight.data
+        pause, is_first = FIRST_PAUSE, True
         while self._out.is_unread(flight):
             if not is_first:
                 self._resends += 1
             is_first = False
             try:
-                (answer,) = await link.calls(command, seconds=_PATIENCE)
+                (answer,) = await link.calls(command, seconds=PATIENCE)
                 if not isinstance(answer, Refused):
                     return
             except LinkLost:
@@ -424,7 +400,7 @@ class RedisLog:
             with trio.move_on_after(pause * (1 + random.random())):
                 while self._out.is_unread(flight):
                     await self._news.wait()
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _make_room(self) -> None:
         if self._room is not None and not self.must_wait:
@@ -432,53 +408,50 @@ class RedisLog:
             self._room = None
 
     async def _watch(self) -> None:
-        """Tell when the log is out of reach, and when it is back."""
+        """Tell when the log is out of reach."""
         while True:
-            oldest = self._out.oldest_unread
-            now = trio.current_time()
-            if oldest is not None and self._available and now >= oldest + TOLD_AFTER:
-                self._available = False
-                self._on_available(False)
-            elif not self._available and (oldest is None or now < oldest + TOLD_AFTER):
-                self._available = True
-                self._make_room()
-                self._on_available(True)
-            if not self._available:
-                await self._news.wait()
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.sleep(TOLD_AFTER / 8)
+            self._look()
+            await trio.sleep(TOLD_AFTER / 8)
+
+    def _look(self) -> None:
+        """Tell when the log is out of reach, and when it is back."""
+        oldest = self._out.oldest_unread
+        available = oldest is None or trio.current_time() < oldest + TOLD_AFTER
+        if available is not self._available:
+            self._available = available
+            self._make_room()
+            self._on_available(available)
 
     # -- reading
 
     async def _read(self) -> None:
         link = self._open_link()
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         try:
             while True:
                 position = self.replica.position.encode()
                 try:
                     news, own = await link.calls(
                         (
-                            *(b"XREAD", b"COUNT", b"%d" % _READ, b"BLOCK", b"%d" % _BLOCK),
+                            *(b"XREAD", b"COUNT", b"%d" % READ, b"BLOCK", b"%d" % _BLOCK),
                             *(b"STREAMS", self._stream, position),
                         ),
                         (b"XRANGE", self._stream, position, position),
-                        seconds=_BLOCK / 1000 + _PATIENCE,
+                        seconds=_BLOCK / 1000 + PATIENCE,
                     )
                 except LinkLost:
                     news, own = Refused("lost"), None
                 if isinstance(news, Refused) or isinstance(own, Refused):
                     await trio.sleep(pause * (1 + random.random()))
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    pause = min(2 * pause, LONGEST_PAUSE)
                     continue
-                pause = _FIRST_PAUSE
+                pause = FIRST_PAUSE
                 if not own and self.replica.position != BEGINNING:
                     await self._resync(link)
                     continue
                 if news:
                     entries = news[self._stream] if isinstance(news, dict) else news[0][1]
-                    await self._take_all(_entries(entries))
+                    await self._take_all(entries_of(entries))
                     await self._save(link)
         finally:
             link.close()
@@ -494,7 +467,7 @@ class RedisLog:
 
     def _next(self, position: str, data: bytes) -> None:
         """Apply an entry, and tell what came of it."""
-        self._telling = (0, 0)
+        self._telling.clear()
         self._note(self.replica.apply(position, data, self._tell_part), position)
 
     def _note(self, applied: Applied, position: str) -> None:
@@ -510,7 +483,7 @@ class RedisLog:
             living = self.replica.lives.by_node.get(self.origin)
             if living is None or living.life != out.life:
                 self._begin_life()
-        self._lag = max(0.0, (self._clock() - int(position.partition("-")[0])) / 1000)
+        self._lag = max(0.0, (self._clock() - time_of(position)) / 1000)
         if out.phase is not Phase.LIVING:
             self._advance()
 
@@ -519,12 +492,12 @@ class RedisLog:
         if part.seq != EXPIRY:
             # An entry may have several parts of its own; all are new, or none is.
             key = part.life, part.seq
-            if key != self._telling:
-                self._telling = key
-                self._telling_is_new = part.seq > self._shown.get(part.life, -1)
-                if self._telling_is_new:
+            is_new = self._telling.get(key)
+            if is_new is None:
+                is_new = self._telling[key] = part.seq > self._shown.get(part.life, -1)
+                if is_new:
                     self._shown[part.life] = part.seq
-            if not self._telling_is_new:
+            if not is_new:
                 return
         if part.events or self._audience:
             self._snapshots.note(part.events)
@@ -547,6 +520,8 @@ class RedisLog:
             heappop(waiting)[2].set()
         self._news.set()
         self._news = trio.Event()
+        if not self._available:
+            self._look()
         self._make_room()
 
     # -- another past
@@ -557,10 +532,10 @@ class RedisLog:
         audience = self._audience
         assert audience is not None, "`run` has set it"
         former = self.replica
-        replica, tail = await self._load(link)
+        replica, tail = await load_stream(link, self._stream, self._snapshot_key)
         chat, generation = self._told
         is_trimmed = (
-            _place(replica.position) > _place(former.position)
+            place_of(replica.position) > place_of(former.position)
             and (replica.chat, replica.generation) == self._told
         )
         # What was told here already changes the state only.
@@ -596,7 +571,7 @@ class RedisLog:
         else:
             self._out.read_back(living.life, living.seq, trio.current_time())
         self._snapshots.restart()
-        self._telling = 0, 0
+        self._telling.clear()
         for part in ahead:
             self._tell_part(part)
         await self._take_all(rest)
@@ -619,20 +594,9 @@ class RedisLog:
         place = position.encode()
         command = b"EVAL", SAVE, b"2", self._stream, self._snapshot_key, place, data
         try:
-            await link.calls(command, seconds=_PATIENCE)
+            await link.calls(command, seconds=PATIENCE)
         except LinkLost:
             return
-
-
-def _entries(page: Iterable[Any]) -> list[tuple[str, bytes]]:
-    """Return ids and entries of what Redis has answered."""
-    return [(bytes(id_).decode(), _data(fields)) for id_, fields in page]
-
-
-def _data(fields: Any) -> bytes:
-    if isinstance(fields, dict):
-        return bytes(fields.get(_FIELD, b""))
-    return bytes(fields[1]) if fields and fields[0] == _FIELD else b""
 
 
 def _setting(answer: Any) -> str:
@@ -642,8 +606,3 @@ def _setting(answer: Any) -> str:
     if not isinstance(answer, list) or len(answer) < 2:
         return ""
     return bytes(answer[1]).decode()
-
-
-def _place(position: str) -> tuple[int, int]:
-    time, _, number = position.partition("-")
-    return int(time), int(number)

@@ -121,7 +121,7 @@ class Replica:
         if parsed is None:
             return Applied(None)
         node, life, seq, items = parsed
-        time = int(position.partition("-")[0])
+        time = time_of(position)
         over: list[str] = []
         parts: list[Part] = []
         tell = tell or parts.append
@@ -167,15 +167,20 @@ class Replica:
         if version != VERSION:
             raise UnknownFormat(version)
         replica = cls()
-        _, replica.position, replica.count, *rest = _decoder.decode(data)
-        replica.settings, replica.chat, replica.generation, *parts, replica._applied = rest
-        lives, state = parts
-        replica.lives, replica.state = Lives.load(lives), State.load(state)
+        dump = _decoder.decode(data)
+        _, replica.position, replica.count, replica.settings, replica.chat, *_ = dump
+        replica.generation, replica._applied = dump[5], dump[8]
+        replica.lives, replica.state = Lives.load(dump[6]), State.load(dump[7])
         return replica
 
     def epoch(self) -> str:
         """Return the epoch that belongs to the chat and the generation."""
         return epoch_of(self.chat, self.generation)
+
+    def last_heard(self) -> dict[str, int]:
+        """Return when each node was heard last, as a time of the stream; no later than it was."""
+        now, lives = time_of(self.position), self.lives
+        return {node: now - (lives.now - one.seen) for node, one in lives.by_node.items()}
 
     def _parts(
         self, node: str, life: int, seq: int, items: list[Item]
@@ -238,6 +243,11 @@ class Replica:
         self._applied += 1
         entry = Entry(_ORIGIN, self._applied, time, operations, self.lives.now)
         return self.state.apply(entry)
+
+
+def time_of(position: str) -> int:
+    """Return the time of a position, in milliseconds since 1970, UTC."""
+    return int(position.partition("-")[0])
 
 
 def epoch_of(chat: str, generation: int) -> str:

@@ -19,7 +19,7 @@ import trio
 
 from trionet.chat.history import runs
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
-from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
+from trionet.chat.history.kept import PAGE_SIZE, Backlog, Found, Page, Query
 from trionet.chat.history.reading import Reader, search
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.store import Store
@@ -267,6 +267,14 @@ class FileHistory:
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
         """Return what was lost behind a number, oldest first. Never a checkpoint."""
         return self._unwritten.gaps(room, after)
+
+    def backlog(self) -> Backlog:
+        """Return how much waits to be written. Never a checkpoint."""
+        return Backlog(
+            memory=self._ring.bytes,
+            messages=self._unwritten.messages,
+            seconds=self._writer.age(),
+        )
 
     async def wait(self) -> None:
         """Wait while the disk is behind, but not for one that has failed or stands still.

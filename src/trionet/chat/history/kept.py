@@ -61,6 +61,20 @@ class Found(Struct, frozen=True, gc=False):
     id: RequestId
 
 
+class Backlog(Struct, frozen=True, gc=False, kw_only=True):
+    """How a history is doing.
+
+    Attributes:
+        memory: bytes of events in memory.
+        messages: how many events are not in the file yet, a run as its texts.
+        seconds: how long the oldest of these has been waiting.
+    """
+
+    memory: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+
+
 class History(Protocol):
     """Keeps the events of rooms.
 
@@ -110,6 +124,9 @@ class History(Protocol):
 
         Each is a pair of numbers; the events between them were told but could not be kept.
         """
+
+    def backlog(self) -> Backlog:
+        """Return how much waits to be written. Never a checkpoint."""
 
     async def wait(self) -> None:
         """Wait while what is appended comes faster than it can be kept.

@@ -8,7 +8,7 @@ from heapq import heappush, heappushpop
 import trio
 
 from trionet.chat.history import runs
-from trionet.chat.history.kept import PAGE_SIZE, Found, Page, Query
+from trionet.chat.history.kept import PAGE_SIZE, Backlog, Found, Page, Query
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
 from trionet.chat.state.events import RoomEvent
@@ -117,6 +117,10 @@ class MemoryHistory:
         """Return what was lost behind a number: whatever the ring does not reach."""
         floor = self.ring.floor(room)
         return [] if floor is None or after >= floor else [(after, floor + 1)]
+
+    def backlog(self) -> Backlog:
+        """Return how much is in memory; nothing waits to be written. Never a checkpoint."""
+        return Backlog(memory=self.ring.bytes)
 
     async def wait(self) -> None:
         """Return at once: memory is always fast enough. Never a checkpoint."""

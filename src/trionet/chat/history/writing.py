@@ -133,7 +133,7 @@ class Writer:
             with trio.move_on_after(patience):
                 await self.change.wait()
 
-    def _age(self) -> float:
+    def age(self) -> float:
         """Return how long ago the oldest came that is not written, in seconds."""
         came = self._came
         while len(came) > 1 and came[1][1] <= self._unwritten.position:
@@ -148,7 +148,7 @@ class Writer:
         return bool(self._unwritten) and (
             self._unwritten.messages >= _AHEAD_MESSAGES
             or self._unwritten.bytes >= _AHEAD
-            or self._age() >= _BEHIND
+            or self.age() >= _BEHIND
         )
 
     async def run(self) -> None:
@@ -213,7 +213,7 @@ class Writer:
                 await self._wake.wait()
         self._enough = trio.Event()
         if self._unwritten and not self._has_enough():
-            with trio.move_on_after(max(0.0, _COLLECT - self._age())):
+            with trio.move_on_after(max(0.0, _COLLECT - self.age())):
                 await self._enough.wait()
 
     async def _take_care(self) -> bool:

@@ -88,6 +88,11 @@ class Contents:
         """Return the member whose name has this key."""
         return self._members.by_key.get(key)
 
+    @property
+    def held_count(self) -> int:
+        """How many members are held: they have no connection."""
+        return len(self._held.until)
+
     def held_longest(self) -> int | None:
         """Return the member that is held longest, for `operations.Evict`; ``None``: nobody is."""
         return self._held.longest()

@@ -88,11 +88,12 @@ def end_of_head(data: bytes | bytearray) -> int:
     return 0
 
 
-def read_head(data: bytes) -> Head:
+def read_head(data: bytes, *, allows_body: bool = False) -> Head:
     """Read a head.
 
     Args:
         data: all of it, with the empty line at its end.
+        allows_body: whether it may announce a body, for somebody who reads nothing behind it.
 
     Raises:
         BadHead: it cannot be read; it announces a body; or it is of another HTTP.
@@ -116,6 +117,8 @@ def read_head(data: bytes) -> Head:
         version=(major, minor),
         fields=fields,
     )
-    if head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length")):
+    if not allows_body and (
+        head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length"))
+    ):
         raise BadHead(400, "a request has no body here")
     return head

@@ -1,0 +1,90 @@
+"""What the `health` command does: ask a server whether it is well.
+
+It neither says nor wants anything. To a service that speaks lines, it is a client that has come and
+gone: it ends its sending, and a server that is well ends the connection too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast
+
+import trio
+
+from trionet.abc import Network
+from trionet.cli.running import Runtime
+from trionet.cli.urls import is_url, parse_url
+from trionet.errors import TrionetError
+from trionet.transport.network import SystemNetwork
+
+_PIECE = 4096
+
+# RFC 9112, 4.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: [^\r\n]*)?\r?\n")
+
+# Bytes in which the answer's first line must end.
+_LONGEST_LINE = 4096
+
+
+class Unwell(TrionetError):
+    """A server is not well; the message says why."""
+
+
+async def check_health(
+    where: str,
+    _runtime: Runtime,
+    *,
+    seconds: float,
+    ca: Path | None = None,
+    network: Network | None = None,
+) -> None:
+    """Ask a server, which must answer in time.
+
+    Args:
+        where: an address, or a URL.
+        seconds: how long all of it may take.
+        ca: whom to trust with certificates; default: those whom the system trusts.
+        network: where the server is; default: the system's own.
+
+    Raises:
+        Unwell: it is not well.
+        ConnectError: it cannot be connected to.
+    """
+    network = network or SystemNetwork(ca=ca)
+    with trio.move_on_after(seconds):
+        try:
+            if is_url(where):
+                await _ask(where, network)
+            else:
+                await _see_end(where, network)
+        except trio.BrokenResourceError:
+            raise Unwell(f"{where}: the server broke the connection") from None
+        return
+    raise Unwell(f"{where}: no answer within {seconds:g} seconds")
+
+
+async def _see_end(address: str, network: Network) -> None:
+    async with await network.connect(address) as stream:
+        await cast(trio.abc.HalfCloseableStream, stream).send_eof()
+        # It may say something first, such as that it is full. It is there, and that is enough.
+        while await stream.receive_some(_PIECE):
+            pass
+
+
+async def _ask(where: str, network: Network) -> None:
+    url = parse_url(where)
+    async with await network.connect(url.address) as stream:
+        request = f"GET {url.target} HTTP/1.1\r\nHost: {url.host}\r\nConnection: close\r\n\r\n"
+        await stream.send_all(request.encode())
+        received = bytearray()
+        while b"\n" not in received and len(received) <= _LONGEST_LINE:
+            piece = await stream.receive_some(_PIECE)
+            if not piece:
+                break
+            received += piece
+    status = _STATUS_LINE.match(received)
+    if status is None:
+        raise Unwell(f"{where}: the answer is not HTTP")
+    if status[1] != b"200":
+        raise Unwell(f"{where}: answered {status[1].decode()}, not 200")

@@ -1,0 +1,155 @@
+"""A stream that loses its newest part, or all: nobody leaves, nothing is said twice or lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from shared_chat import Cluster, Json, clusters, messages, rest, said, told
+
+__all__ = ["clusters"]
+
+
+async def three(cluster: Cluster) -> list[Json]:
+    """Connect a member to each node."""
+    members = []
+    for node, name in zip(cluster.nodes, ("Ann", "Bob", "Cid"), strict=False):
+        members.append(await node.json(name))
+        await cluster.settle()
+    return members
+
+
+def roll_back(cluster: Cluster) -> None:
+    cluster.redis.roll_back(6)
+
+
+def flush(cluster: Cluster) -> None:
+    cluster.redis.flush()
+
+
+def cut(cluster: Cluster) -> None:
+    cluster.redis.entries.clear()
+
+
+@pytest.mark.parametrize("lose", [roll_back, flush, cut])
+async def test_whoever_is_here_stays_and_gets_one_epoch_the_same_on_all_nodes(
+    lose: Any, clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(3) as cluster:
+        members = await three(cluster)
+        for number, member in enumerate(members):
+            await member.request("say", room="lobby", text=f"before {number}", id=number)
+        await trio.sleep(0.1)
+        lose(cluster)
+        await trio.sleep(20)
+        for number, member in enumerate(members):
+            await member.request("say", room="lobby", text=f"after {number}", id=10 + number)
+        await trio.sleep(5)
+        for node in cluster.nodes:
+            assert sorted(said(node.shown)) == [
+                "Ann: after 0", "Ann: before 0", "Bob: after 1", "Bob: before 1",
+                "Cid: after 2", "Cid: before 2",
+            ]  # fmt: skip
+            assert not [line for line in node.shown if "left" in line]
+            assert told(node.shown) == told(cluster.nodes[0].shown)
+        epochs = []
+        for member in members:
+            events = [event for event in await messages(member) if event["type"] != "entered"]
+            kinds = Counter(event["type"] for event in events)
+            assert kinds["said"] == 6
+            assert kinds["epoch"] == 1
+            assert kinds["left"] == 0
+            at = [event["type"] for event in events].index("epoch")
+            epochs.append(events[at]["epoch"])
+            numbers = [event["number"] for event in events[at:] if event["type"] == "said"]
+            assert numbers == sorted(set(numbers))
+            highest = max(event.get("number", 0) for event in events[:at])
+            assert min(numbers) > highest
+        assert len(set(epochs)) == 1
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
+async def test_what_a_member_says_while_redis_loses_its_past_is_said_once(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(3) as cluster:
+        members = await three(cluster)
+
+        async def talk(member: Json, name: str) -> None:
+            for number in range(200):
+                await member.request("say", room="lobby", text=f"{name} {number}")
+                await trio.sleep(0.05)
+
+        async with trio.open_nursery() as nursery:
+            for number, member in enumerate(members):
+                nursery.start_soon(partial(talk, member, str(number)))
+            await trio.sleep(3)
+            cluster.redis.is_down = True
+            await trio.sleep(1)
+            cluster.redis.roll_back(20)
+            cluster.redis.heal()
+        await trio.sleep(20)
+        for node in cluster.nodes:
+            count = Counter(said(node.shown))
+            assert set(count.values()) == {1}
+            wanted = {
+                f"{name}: {number} {at}"
+                for number, name in enumerate(("Ann", "Bob", "Cid"))
+                for at in range(200)
+            }
+            assert wanted - set(count) == set()
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
+async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_missed(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2, snapshots=(20, 20)) as cluster:
+        one, two = cluster.nodes
+        ann, bob = await one.json("Ann"), await two.json("Bob")
+        await cluster.settle()
+        cluster.redis.cut_off.add("node-1")
+        for number in range(100):
+            await ann.request("say", room="lobby", text=str(number))
+            await trio.sleep(0.1)
+        cluster.redis.heal()
+        await trio.sleep(10)
+        await ann.request("say", room="lobby", text="now")
+        await trio.sleep(2)
+        events = await messages(bob)
+        texts = [event["text"] for event in events if event["type"] == "said"]
+        assert texts[-1] == "now"
+        missed = [event for event in events if event["type"] == "missed"]
+        assert len(missed) == 1
+        assert missed[0]["before"] - missed[0]["after"] > 50
+        assert not [event for event in events if event["type"] == "epoch"]
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+        assert "Bob" in one.names()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_everything_is_said_once_and_in_one_order_through_cut_connections(
+    seed: int, clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(3) as cluster:
+        members = await three(cluster)
+        cluster.redis.cut_at_random(seed, 0.3)
+        for number in range(150):
+            for index, member in enumerate(members):
+                await member.request("say", room="lobby", text=f"{index} {number}")
+            await trio.sleep(0.03)
+        cluster.redis.heal()
+        await trio.sleep(20)
+        first = said(cluster.nodes[0].shown)
+        assert set(Counter(first).values()) == {1}
+        assert len(first) == 450
+        for node in cluster.nodes:
+            assert said(node.shown) == first
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+        assert sum(node.statistics().resends for node in cluster.nodes) > 10
+    assert rest is not None
