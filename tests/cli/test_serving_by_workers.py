@@ -207,6 +207,41 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline_of_the_drain(
     assert not is_alive(other)
 
 
+async def test_the_parent_adds_up_what_the_workers_count_and_forgets_nothing_of_the_dead(
+    programs: Programs,
+) -> None:
+    pytest.importorskip("prometheus_client")
+    server, address = await started(programs, "2", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+    line = await server.within_patience(server.out.line)
+    page = line.removeprefix("metrics on http://").removesuffix("/metrics")
+
+    async def wait_counted(expected: int) -> None:
+        """Wait until the page tells of so many connections. Workers report each second."""
+        found = -1
+        while found < expected:
+            host, _, port = page.partition(":")
+            async with await trio.open_tcp_stream(host, int(port)) as stream:
+                await stream.send_all(f"GET /metrics HTTP/1.1\r\nHost: {page}\r\n\r\n".encode())
+                text = b"".join([bytes(data) async for data in stream]).decode()
+            ends = re.findall(
+                r'^trionet_connections_total\{end="[^"]*"\} (\S+)', text, re.MULTILINE
+            )
+            found = int(sum(map(float, ends)))
+            await trio.sleep(0.1)
+        assert found == expected
+
+    with trio.fail_after(PATIENCE):
+        for number in range(12):
+            await calculate(programs, address, f"client{number}")
+        await wait_counted(12)
+        os.kill(children(server.process.pid)[0], signal.SIGKILL)
+        for number in range(12, 20):
+            await calculate(programs, address, f"client{number}")
+        await wait_counted(20)
+    server.signal(signal.SIGTERM)
+    assert await server.within_patience(server.process.wait) == 0
+
+
 async def test_a_second_signal_ends_all_at_once(programs: Programs) -> None:
     server, _ = await started(programs, "2", "127.0.0.1:0")
     workers = children(server.process.pid)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 
-from trionet.program.worker import READY, VARIABLE, take_worker, variable_for
+from trionet.program.worker import VARIABLE, take_worker, variable_for
 
 
 def test_a_process_without_the_variable_is_no_worker() -> None:
@@ -33,7 +34,7 @@ def test_a_worker_takes_its_sockets_and_its_link_and_passes_nothing_on() -> None
     assert [len(each) for each in worker.opened[":0"]] == [2, 1]
     assert not any(os.get_inheritable(fd) for fd in (*fds, link))
     worker.tell_ready()
-    assert ours.recv(100) == READY
+    assert json.loads(ours.recv(100)) == {"ready": True}
     ours.close()
     # Nobody hears it, and that is not the worker's fault.
     worker.tell_ready()

@@ -110,8 +110,8 @@ class Cluster:
     async def talk(self, node: Node, name: str, count: int, *, pause: float = 0.0) -> None:
         """Say so many texts in the lobby as a new member of a node, one after the other."""
         async with chat.Client(node.address, name=name) as member:
-            for number in range(count):
-                await self.say(member, f"{name}-{number}")
+            for _ in range(count):
+                await self.say(member, f"{name}-{len(self.said)}")
                 await trio.sleep(pause)
 
     async def say(self, member: chat.Client, text: str) -> None:

@@ -88,6 +88,7 @@ def calc_serve(
                 limits=limits,
                 network=settings,
                 backlog=backlog,
+                metrics=page,
                 notice=one_at_a_time if limits.max_clients == 1 else None,
             )
         )

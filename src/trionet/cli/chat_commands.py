@@ -45,9 +45,9 @@ from trionet.cli.addresses import (
     web_settings,
     where_to_listen,
 )
+from trionet.cli.configured import App
 from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
 from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
-from trionet.cli.configured import App
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
@@ -179,6 +179,7 @@ def chat_serve(
                 limits=limits,
                 network=settings,
                 backlog=backlog,
+                metrics=page,
                 opens_browser=open_,
             )
         )
@@ -204,7 +205,7 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
-            metrics=page,
+            metrics=page if worker is None else None,
         )
     )
 

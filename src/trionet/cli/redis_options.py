@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from trionet.cli.configured import command_words, is_typed
 from trionet.cli.ending import USAGE_ERROR
 from trionet.cli.options import number_parser
 from trionet.limits import Bound
@@ -106,8 +107,7 @@ class RedisGiven:
         url = redis_url(context, "redis", self.redis, self.redis_file, option="--redis")
         if url is None:
             for name in ("redis_key", "redis_wait", "lease", "max_pending"):
-                source = context.get_parameter_source(name)
-                if source is not None and source.name == "COMMANDLINE":
+                if is_typed(context, name):
                     option = f"--{name.replace('_', '-')}"
                     raise typer.BadParameter("there is no --redis to use it for", param_hint=option)
             return None
@@ -137,13 +137,10 @@ def redis_url(
         typer.BadParameter: there are two URLs.
         typer.Exit: there is a password in an argument, or the file cannot be used.
     """
-    variable = f"TRIONET_{'_'.join(context.command_path.upper().split()[1:])}_REDIS"
-    if given is None and file is None:
-        return os.environ.get(variable) or None
-    source = context.get_parameter_source(name)
-    is_argument = given is not None and source is not None and source.name == "COMMANDLINE"
-    if given is not None and is_argument:
-        if file is not None:
+    variable = f"TRIONET_{'_'.join(command_words(context)).upper()}_REDIS"
+    given = given or os.environ.get(variable)
+    if given is not None and is_typed(context, name):
+        if file is not None and is_typed(context, "redis_file"):
             raise typer.BadParameter(
                 "it cannot be used together with --redis-file", param_hint=option
             )
@@ -152,8 +149,9 @@ def redis_url(
                 "a password in an argument is shown to everybody, by ps: put the URL into the "
                 f"variable {variable}, or into a file for --redis-file"
             )
-    # A file is named by hand, so it counts before the environment.
-    return given if file is None else _read_url(file)
+        return given
+    # A file that was named counts before the environment.
+    return given or None if file is None else _read_url(file)
 
 
 def redis_options(

@@ -323,6 +323,13 @@ async def serve_until_signalled(
 
     if worker is not None:
         worker.end_with_parent(drain_seconds)
+
     await serving.serve_until_signalled(
-        [serve], ending, show=show, tell=runtime.log, networks=[network], metrics=metrics
+        [serve],
+        ending,
+        show=show,
+        tell=runtime.log,
+        networks=[network],
+        metrics=metrics,
+        beside=None if worker is None else worker.report,
     )

@@ -24,6 +24,7 @@ async def serve_by_workers(
     network: ListenSettings,
     backlog: int | None,
     notice: str | None = None,
+    metrics: str | None = None,
     opens_browser: bool = False,
 ) -> None:
     """Run workers until they have ended or a signal ends them.
@@ -36,6 +37,7 @@ async def serve_by_workers(
         network: what goes with the addresses.
         backlog: connections that the kernel holds ready, for each worker.
         notice: what the log says about their number; default: that limits are each worker's.
+        metrics: where the metrics of all workers are served, ``HOST:PORT``; default: nowhere.
         opens_browser: whether the page is opened in a person's browser.
     """
     opens_page = OpensPage(runtime.log) if opens_browser else None
@@ -59,6 +61,7 @@ async def serve_by_workers(
                 unix_mode=network["unix_mode"],
                 drain_seconds=limits.drain_seconds,
                 reloads=network["certificate"] is not None,
+                tells_metrics=metrics is not None,
                 show=rows_printer(runtime.out, 1),
                 show_error=rows_printer(runtime.err, 2),
                 tell=runtime.log,
@@ -69,6 +72,7 @@ async def serve_by_workers(
         show=show,
         tell=runtime.log,
         networks=[reloading],
+        metrics=metrics,
     )
 
 

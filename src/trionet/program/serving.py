@@ -40,6 +40,7 @@ async def serve_until_signalled(
     networks: Sequence[object] = (),
     metrics: str | None = None,
     supervisor: Supervisor | None = None,
+    beside: Callable[[Server], Awaitable[object]] | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
 
@@ -58,6 +59,8 @@ async def serve_until_signalled(
         metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
             are served until the last server has ended, and told as ready while none drains.
         supervisor: who is told how the program is; default: whom the environment names.
+        beside: called with each server when all listen, and cancelled when all have ended; default:
+            nothing is.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -113,6 +116,9 @@ async def serve_until_signalled(
             forget_inherited()
             await supervisor.ready(status)
             nursery.start_soon(supervisor.run)
+            if beside is not None:
+                for server in servers:
+                    nursery.start_soon(beside, server)
         # Also where the servers have ended by themselves.
         await supervisor.stopping("closed")
         nursery.cancel_scope.cancel()

@@ -9,16 +9,24 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import select
 import signal
 import socket
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from trionet.server import Server
 
 VARIABLE = "TRIONET_WORKER"
 
-READY = b"ready\n"
+# How often a worker tells its parent how it is. Nobody looks more often than that.
+REPORT_SECONDS = 1.0
 
 # How long a worker whose parent is gone may take beyond its drain. Then it is ended by force.
 _BEYOND_DRAIN_SECONDS = 1.0
@@ -34,18 +42,37 @@ class Worker:
         opened: for each address the sockets of each time that it is listened on; see
             `trionet.SystemNetwork`.
         link: leads to the parent.
+        tells_metrics: whether the parent wants to know what is counted.
     """
 
     number: int
     addresses: Sequence[str]
     opened: Mapping[str, Sequence[Sequence[socket.socket]]]
     link: socket.socket
+    tells_metrics: bool
 
     def tell_ready(self) -> None:
         """Tell the parent that everything listens. Never a checkpoint."""
         # Without a parent there is nobody to tell, and the other end of the link says so.
         with suppress(OSError):
-            self.link.sendall(READY)
+            self.link.sendall(_message(ready=True))
+
+    async def report(self, server: Server) -> None:
+        """Tell the parent now and then how a server is, until cancelled or the parent is gone.
+
+        Args:
+            server: the server.
+
+        Cancellation: the parent may get half a message, and then the end.
+        """
+        with suppress(trio.BrokenResourceError):
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(self.link.dup())) as link:
+                while True:
+                    readings = server.metrics.read() if self.tells_metrics else []
+                    await link.send_all(
+                        _message(connections=len(server.connections), readings=readings)
+                    )
+                    await trio.sleep(REPORT_SECONDS)
 
     def end_with_parent(self, drain_seconds: float) -> None:
         """Drain when the parent is gone, whatever has ended it, and end by force if that hangs.
@@ -57,9 +84,10 @@ class Worker:
         """
 
         def wait() -> None:
-            with suppress(OSError):
-                while self.link.recv(64):
-                    pass
+            # The parent sends nothing. The event loop has made the link non-blocking.
+            ended = select.poll()
+            ended.register(self.link, select.POLLIN)
+            ended.poll()
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(drain_seconds + _BEYOND_DRAIN_SECONDS)
             os._exit(1)
@@ -90,15 +118,28 @@ def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | Non
     for sock in (link, *(one for each in opened.values() for socks in each for one in socks)):
         sock.set_inheritable(False)
     addresses = [address for address, _ in told["sockets"]]
-    return Worker(told["number"], addresses, opened, link)
+    return Worker(told["number"], addresses, opened, link, told["metrics"])
 
 
-def variable_for(number: int, sockets: Sequence[tuple[str, Sequence[int]]], link: int) -> str:
+def variable_for(
+    number: int,
+    sockets: Sequence[tuple[str, Sequence[int]]],
+    link: int,
+    *,
+    tells_metrics: bool = False,
+) -> str:
     """Return the value of the variable for a worker.
 
     Args:
         number: which of the workers it is.
         sockets: addresses, each with its descriptors.
         link: the descriptor that leads to the parent.
+        tells_metrics: whether it is to tell what is counted; default: no.
     """
-    return json.dumps({"number": number, "sockets": sockets, "link": link})
+    return json.dumps(
+        {"number": number, "sockets": sockets, "link": link, "metrics": tells_metrics}
+    )
+
+
+def _message(**what: object) -> bytes:
+    return json.dumps(what).encode() + b"\n"

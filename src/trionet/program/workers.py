@@ -18,6 +18,7 @@ The plan of this file:
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -29,8 +30,9 @@ from contextlib import asynccontextmanager, suppress
 import trio
 
 from trionet.errors import TrionetError
+from trionet.metrics import Metrics, Reading, add_up
 from trionet.program.relay import numbered, relay_lines
-from trionet.program.worker import READY, VARIABLE, variable_for
+from trionet.program.worker import VARIABLE, variable_for
 from trionet.transport.shared import SharedAddress, share_address
 
 # The pause before a worker is started again: after its first end, and after many in a row.
@@ -69,6 +71,7 @@ class Workers:
         count: how many there are.
         drain_seconds: how long a drain may take.
         reloads: whether they have anything to reload on SIGHUP.
+        tells_metrics: whether they are to tell what they count.
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line that a worker prints on its standard error, with the
             worker's number in it.
@@ -76,10 +79,8 @@ class Workers:
 
     Attributes:
         addresses: what they listen on, numeric and with the real ports.
-        connections: none: the parent serves nobody.
+        metrics: what all workers have counted together.
     """
-
-    connections = ()
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class Workers:
         count: int,
         drain_seconds: float,
         reloads: bool,
+        tells_metrics: bool,
         show: Callable[[str], object],
         show_error: Callable[[str], object],
         tell: Callable[[str], object],
@@ -99,12 +101,31 @@ class Workers:
         self._reloads = reloads
         self._show_error = show_error
         self._tell = tell
+        self.metrics = Metrics()
+        self.metrics.add(lambda: [one for each in self._workers for one in each.readings()])
         self._draining = trio.Event()
         self._ended = trio.Event()
         self._workers = [
-            _Worker(number, command, shared, show=show, show_error=show_error)
+            _Worker(
+                number,
+                command,
+                shared,
+                tells_metrics=tells_metrics,
+                show=show,
+                show_error=show_error,
+            )
             for number in range(1, count + 1)
         ]
+
+    @property
+    def connections(self) -> range:
+        """As many as the workers serve, by their last reports. The parent serves nobody."""
+        return range(sum(worker.connections for worker in self._workers))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a drain has begun: nobody new is served."""
+        return self._draining.is_set()
 
     async def run(self, task_status: trio.TaskStatus[Workers]) -> None:
         """Start the workers, and keep them running until drained or cancelled.
@@ -193,6 +214,7 @@ class _Worker:
         number: which it is, from 1 on.
         was_ready: whether it began to serve in its last life.
         last_error: the reason that it gave for its end, without ``error: ``; empty: none.
+        connections: how many it serves, by its last report.
     """
 
     def __init__(
@@ -201,6 +223,7 @@ class _Worker:
         command: Sequence[str],
         shared: Sequence[SharedAddress],
         *,
+        tells_metrics: bool,
         show: Callable[[str], object],
         show_error: Callable[[str], object],
     ) -> None:
@@ -213,6 +236,10 @@ class _Worker:
         self._show_error = show_error
         self._sockets: list[tuple[str, list[socket.socket]]] = []
         self._process: trio.Process | None = None
+        self._tells_metrics = tells_metrics
+        self._readings: list[Reading] = []
+        self._past: list[Reading] = []
+        self.connections = 0
 
     @property
     def is_running(self) -> bool:
@@ -257,8 +284,7 @@ class _Worker:
         self.was_ready = False
         self.last_error = ""
         ours, theirs = socket.socketpair()
-        link = trio.socket.from_stdlib_socket(ours)
-        with link:
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as link:
             with theirs:
                 process = await self._start(theirs)
             self._process = process
@@ -267,10 +293,11 @@ class _Worker:
                 assert process.stderr is not None
                 nursery.start_soon(relay_lines, process.stdout, self._show)
                 nursery.start_soon(relay_lines, process.stderr, self._take_error)
-                nursery.start_soon(self._wait_ready, link, ready)
+                nursery.start_soon(self._hear, link, ready)
                 await process.wait()
                 # All that it has printed is in the pipes. A child of its own may hold them open.
                 nursery.cancel_scope.deadline = trio.current_time() + _BEYOND_DRAIN_SECONDS
+            self._bury()
 
     async def _start(self, link: socket.socket) -> trio.Process:
         if not self._sockets:
@@ -280,7 +307,9 @@ class _Worker:
         environment = {
             name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
         }
-        environment[VARIABLE] = variable_for(self.number, sockets, link.fileno())
+        environment[VARIABLE] = variable_for(
+            self.number, sockets, link.fileno(), tells_metrics=self._tells_metrics
+        )
         process: trio.Process = await trio.lowlevel.open_process(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -292,11 +321,33 @@ class _Worker:
         )
         return process
 
-    async def _wait_ready(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
-        with suppress(OSError):
-            if await link.recv(len(READY)) == READY:
-                self.was_ready = True
-                ready()
+    async def _hear(self, link: trio.abc.ReceiveStream, ready: Callable[[], object]) -> None:
+        """Take what the process tells of itself, until it ends."""
+
+        def take(line: str) -> None:
+            told = json.loads(line)
+            if "ready" in told:
+                # It tells so for each of its addresses.
+                if not self.was_ready:
+                    self.was_ready = True
+                    ready()
+            else:
+                self.connections = told["connections"]
+                self._readings = [Reading(*reading) for reading in told["readings"]]
+
+        # A message that its end has cut off is no message.
+        with suppress(trio.BrokenResourceError, ValueError):
+            await relay_lines(link, take)
+
+    def readings(self) -> list[Reading]:
+        """Return what was counted in all its lives, and what is so in this one."""
+        return [*self._past, *self._readings]
+
+    def _bury(self) -> None:
+        """Keep what the process has counted. What it had is gone with it."""
+        self.connections = 0
+        grown = [reading for reading in self.readings() if reading.kind != "gauge"]
+        self._past, self._readings = add_up(grown), []
 
     def _take_error(self, line: str) -> None:
         """Show a line of its log. A reason for its end is kept until it is known what follows."""
@@ -330,6 +381,7 @@ async def run_workers(
     unix_mode: int | None,
     drain_seconds: float,
     reloads: bool,
+    tells_metrics: bool,
     show: Callable[[str], object],
     show_error: Callable[[str], object],
     tell: Callable[[str], object],
@@ -345,6 +397,7 @@ async def run_workers(
         unix_mode: the permissions of Unix sockets.
         drain_seconds: how long a drain may take.
         reloads: whether the workers have anything to reload on SIGHUP.
+        tells_metrics: whether they are to tell what they count, for `Workers.metrics`.
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line of a worker's log, with the worker's number in it.
         tell: called with each line for the parent's log.
@@ -370,6 +423,7 @@ async def run_workers(
             count=count,
             drain_seconds=drain_seconds,
             reloads=reloads,
+            tells_metrics=tells_metrics,
             show=show,
             show_error=show_error,
             tell=tell,
