@@ -19,7 +19,7 @@ from redis_server import RedisServer, need_redis
 from trionet import chat
 
 # Seconds for a whole test.
-PATIENCE = 120
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -148,7 +148,8 @@ class Cluster:
         twice = [text for text, count in texts.items() if count > 1]
         assert not twice, f"told more than once: {twice[:10]}"
         lost = [text for text in self.accepted if text not in texts]
-        assert not lost, f"accepted and never told: {lost[:10]} ({len(lost)})"
+        with_numbers = {text: self.accepted[text] for text in lost[:10]}
+        assert not lost, f"accepted and never told: {with_numbers} ({len(lost)})"
         strange = [text for text in texts if text not in self.said]
         assert not strange, f"told and never said: {strange[:10]}"
         if numbers:
