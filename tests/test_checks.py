@@ -434,6 +434,8 @@ async def test_a_hub_refuses_wrong_arguments_and_goes_on(
             call(hub)
         with refused(TypeError, "entries must be a whole number, not '5'"):
             await hub.wait_room("5")  # type: ignore[arg-type]
+        with refused(TypeError, "size must be a whole number, not 1.5"):
+            await hub.wait_room(5, size=1.5)  # type: ignore[arg-type]
         hub.publish("hello")
         await hub.wait_delivered()
         nursery.cancel_scope.cancel()

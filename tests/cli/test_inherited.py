@@ -97,6 +97,8 @@ TRIONET = ("-m", "trionet.cli.main")
         ((*TRIONET, "chat", "serve", "--forever"), "ab"),
         ((*TRIONET, "chat", "serve", "fd:b", "--forever"), "b"),
         ((*TRIONET, "chat", "serve", "--web", "fd:b"), "ab"),
+        ((*TRIONET, "calc", "serve", "--metrics", "fd:b"), "ab"),
+        ((*TRIONET, "run", "shop:shout", "--metrics", "fd:a"), "ba"),
         ((*TRIONET, "run", "shop:shout"), "ab"),
         ((*TRIONET, "run", "shop:shout", "fd:a"), "a"),
         ((*TRIONET, "run", "shop:own"), "ab"),
@@ -114,8 +116,13 @@ def test_without_an_address_the_inherited_sockets_are_used(
     addresses = {"a": address_of(sock), "b": address_of(other)}
     program = start({"a": sock, "b": other}, *arguments)
     for name in used:
-        scheme = "http://" if "--web" in arguments and name == "b" else ""
-        assert program.read() == f"listening on {scheme}{addresses[name]}"
+        where = f"listening on {addresses[name]}"
+        if f"fd:{name}" in arguments:
+            if "--web" in arguments:
+                where = f"listening on http://{addresses[name]}"
+            if "--metrics" in arguments:
+                where = f"metrics on http://{addresses[name]}/metrics"
+        assert program.read() == where
     program.end()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from tests.cli.test_metrics import scrape
 
 from passing_on import start_with
 
@@ -207,41 +208,6 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline_of_the_drain(
     assert not is_alive(other)
 
 
-async def test_the_parent_adds_up_what_the_workers_count_and_forgets_nothing_of_the_dead(
-    programs: Programs,
-) -> None:
-    pytest.importorskip("prometheus_client")
-    server, address = await started(programs, "2", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
-    line = await server.within_patience(server.out.line)
-    page = line.removeprefix("metrics on http://").removesuffix("/metrics")
-
-    async def wait_counted(expected: int) -> None:
-        """Wait until the page tells of so many connections. Workers report each second."""
-        found = -1
-        while found < expected:
-            host, _, port = page.partition(":")
-            async with await trio.open_tcp_stream(host, int(port)) as stream:
-                await stream.send_all(f"GET /metrics HTTP/1.1\r\nHost: {page}\r\n\r\n".encode())
-                text = b"".join([bytes(data) async for data in stream]).decode()
-            ends = re.findall(
-                r'^trionet_connections_total\{end="[^"]*"\} (\S+)', text, re.MULTILINE
-            )
-            found = int(sum(map(float, ends)))
-            await trio.sleep(0.1)
-        assert found == expected
-
-    with trio.fail_after(PATIENCE):
-        for number in range(12):
-            await calculate(programs, address, f"client{number}")
-        await wait_counted(12)
-        os.kill(children(server.process.pid)[0], signal.SIGKILL)
-        for number in range(12, 20):
-            await calculate(programs, address, f"client{number}")
-        await wait_counted(20)
-    server.signal(signal.SIGTERM)
-    assert await server.within_patience(server.process.wait) == 0
-
-
 async def test_a_second_signal_ends_all_at_once(programs: Programs) -> None:
     server, _ = await started(programs, "2", "127.0.0.1:0")
     workers = children(server.process.pid)
@@ -307,3 +273,30 @@ async def test_once_does_not_go_with_workers(programs: Programs) -> None:
     program = await programs.run(*WORKERS, "2", "--once", stdout=subprocess.DEVNULL)
     assert await program.within_patience(program.process.wait) == 2
     assert "it cannot be used together with --workers" in await program.err.rest()
+
+
+async def test_the_numbers_of_all_workers_are_added_up_and_outlive_them(
+    programs: Programs,
+) -> None:
+    server = await programs.start(*WORKERS, "2", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+    address = await server.address()
+    url = (await server.out.line()).removeprefix("metrics on ")
+    for number in range(8):
+        await calculate(programs, address, f"ann{number}")
+
+    async def wait_for(count: int) -> dict[str, float]:
+        with trio.fail_after(PATIENCE):
+            while True:
+                numbers = await scrape(url)
+                if numbers.get("trionet_calc_operations_total") == count:
+                    return numbers
+                await trio.sleep(0.05)
+
+    numbers = await wait_for(8)
+    assert numbers["trionet_connections_total finished"] == 8
+    assert numbers["trionet_lines_total in"] == 24
+    victim, *_ = found = children(server.process.pid)
+    os.kill(victim, signal.SIGKILL)
+    await wait_workers(server.process.pid, len(found), without=victim)
+    await calculate(programs, address, "bob")
+    await wait_for(9)

@@ -145,3 +145,27 @@ async def test_a_unix_socket_has_the_mode_that_was_asked_for(
     server = await programs.start("chat", "serve", f"unix:{path}", "--unix-mode", "600")
     assert await server.address() == f"unix:{path}"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_server_with_tls_is_asked_how_it_is(programs: Programs, files: Path) -> None:
+    keys = ("--tls-cert", str(files / "cert.pem"), "--tls-key", str(files / "key.pem"))
+    server = await programs.start(
+        "chat", "serve", "tls:127.0.0.1:0", "--web", "127.0.0.1:0", *keys, "--forever"
+    )
+    address, page = await server.address(), await server.address()
+    assert page.startswith("https://")
+    trusting = ("--ca", str(files / "ca.pem"))
+    for where in (address, f"{page}/healthz", page):
+        await (await programs.start("health", where, *trusting)).expect_end(0)
+    other = await programs.start("health", address)
+    await other.expect_error(
+        f"error: cannot connect to {address}: certificate verify failed: "
+        "unable to get local issuer certificate"
+    )
+    await other.expect_end(1)
+    # Whatever speaks no TLS is not well.
+    plain = await programs.start("calc", "serve", "127.0.0.1:0")
+    where = f"tls:{await plain.address()}"
+    asked = await programs.start("health", where, *trusting, "--timeout", "2")
+    assert (await asked.err.line()).startswith("error: ")
+    await asked.expect_end(1)

@@ -130,6 +130,28 @@ async def test_a_line_does_not_wait_for_the_bursts_of_everybody_else() -> None:
         assert lines.index(b"line") == HIGH_WATER + 1
 
 
+async def test_a_line_does_not_wait_for_the_few_but_long_lines_of_everybody_else() -> None:
+    async with stuck_hub() as (hub, go_on):
+        (box,) = members_of(hub, 1)
+        hub.publish("x" * (HIGH_WATER_BYTES + 1))
+
+        async def append(line: str, times: int) -> None:
+            await hub.wait_room(times, size=times * len(line))
+            hub.publish_all([line] * times)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(append, "y" * 1000, 5)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(append, "line", 1)
+            await trio.testing.wait_all_tasks_blocked()
+            go_on()
+        await hub.wait_delivered()
+        lines = box.lines.split(b"\n")
+        assert len(lines) == 1 + 300 * 5 + 1 + 1
+        assert lines.index(b"line") == 1
+
+
 async def test_a_task_that_gives_up_waiting_or_appends_nothing_leaves_no_other_waiting() -> None:
     async with stuck_hub() as (hub, go_on):
         members_of(hub, 1)

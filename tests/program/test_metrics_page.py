@@ -89,6 +89,25 @@ async def test_prometheus_reads_what_was_read(autojump_clock: MockClock) -> None
     }
 
 
+async def test_a_name_stands_on_the_page_once(autojump_clock: MockClock) -> None:
+    def twice() -> list[Reading]:
+        other = Histogram([1.5])
+        other.observe(1.2)
+        return [*jobs(), *jobs(), other.reading("job_seconds", "The same by another service.")]
+
+    async with served(twice) as network:
+        _, _, body = await get(network, "/metrics")
+    lines = body.decode().splitlines()
+    assert lines.count("# TYPE jobs_waiting gauge") == 1
+    assert "jobs_waiting 6.0" in lines
+    assert [line for line in lines if line.startswith("job_seconds_bucket")] == [
+        'job_seconds_bucket{le="1.0"} 2.0',
+        'job_seconds_bucket{le="1.5"} 3.0',
+        'job_seconds_bucket{le="2.0"} 5.0',
+        'job_seconds_bucket{le="+Inf"} 7.0',
+    ]
+
+
 async def test_head_is_answered_with_the_same_head_and_no_body(autojump_clock: MockClock) -> None:
     async with served() as network:
         assert (await get(network, "/healthz", "HEAD"))[1:] == (

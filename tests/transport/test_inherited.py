@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+import needs
 from passing_on import passed_on
-from trionet import ConnectError, ListenError, SystemNetwork
+from trionet import ConnectError, ListenError, SocketStream, SystemNetwork, TCPAddress
 from trionet.transport.inherited import (
     forget_inherited,
     inherited_addresses,
@@ -118,6 +119,22 @@ async def test_the_file_of_an_inherited_unix_socket_stays(tmp_path: Path) -> Non
             assert listener.address == f"unix:{path}"
             await listener.aclose()
     assert await trio.Path(path).is_socket()
+
+
+async def test_at_a_socket_for_both_families_an_ipv4_peer_has_its_own_address() -> None:
+    if not socket.has_dualstack_ipv6():
+        needs.lacking("there is no IPv6")
+    both = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    with both, passed_on(chat=[both]):
+        [listener] = await SYSTEM.listen("fd:chat")
+        peer = await SYSTEM.connect(f"127.0.0.1:{both.getsockname()[1]}")
+        async with peer, await listener.accept() as accepted:
+            assert isinstance(accepted, SocketStream)
+            assert isinstance(peer, SocketStream)
+            host, port = peer._sock.getsockname()
+            assert accepted.remote == TCPAddress(host, port)
+            assert accepted.peer == f"{host}:{port}"
+        await listener.aclose()
 
 
 async def test_a_peer_that_vanishes_is_found(sock: socket.socket) -> None:

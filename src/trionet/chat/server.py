@@ -18,7 +18,7 @@ import trio
 
 from trionet.abc import Network
 from trionet.chat.cluster.entries import Settings
-from trionet.chat.cluster.options import RedisOptions
+from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.statistics import LogStatistics
 from trionet.chat.formats import json_lines
 from trionet.chat.formats.answers import Event
@@ -182,7 +182,7 @@ async def serve(
         encode = encode_everything if show_messages else encode_notices
         hub.add(Console(show), encode, topics=None)
 
-    with single_error(AddressError, ListenError):
+    with single_error(AddressError, ListenError, RedisError):
         async with (
             keep_history(history, days=history_days) as (kept, restored),
             trio.open_nursery() as nursery,

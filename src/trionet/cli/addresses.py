@@ -153,7 +153,7 @@ Metrics = Annotated[
     typer.Option(
         "--metrics",
         metavar="HOST:PORT",
-        help="Serve metrics for Prometheus here, over HTTP, and /healthz.",
+        help="Serve metrics for Prometheus here, or at fd:NAME, over HTTP, and /healthz.",
         rich_help_panel="Addresses",
         show_default=False,
     ),
@@ -270,14 +270,16 @@ def metrics_address(text: str | None) -> str | None:
         typer.BadParameter: it cannot be read.
     """
     from trionet.errors import AddressError
-    from trionet.transport.addresses import TCPAddress, parse_address
+    from trionet.transport.addresses import InheritedAddress, TCPAddress, parse_address
 
     if text is None:
         return None
     # People copy what the server prints.
     address = text.removeprefix("http://").removesuffix("/metrics").removesuffix("/")
     try:
-        if isinstance(parse_address(address), TCPAddress):
+        where = parse_address(address)
+        is_plain = isinstance(where, InheritedAddress) and not (where.is_tls or where.is_web)
+        if is_plain or isinstance(where, TCPAddress):
             return address
         problem = f"metrics are served on HOST:PORT, not on {address!r}"
     except AddressError as error:

@@ -73,7 +73,11 @@ def calc_serve(
     from trionet.program.worker import take_worker
 
     worker = None if workers is None else take_worker()
-    where = where_to_listen(addresses, [ADDRESS]) if worker is None else worker.addresses
+    where = (
+        where_to_listen(addresses, [ADDRESS], taken=[metrics])
+        if worker is None
+        else worker.addresses
+    )
     settings = network.settings(where)
     page = metrics_address(metrics)
     if workers is not None and worker is None:
@@ -106,7 +110,7 @@ def calc_serve(
             once=once,
             precision=precision,
             quiet=quiet,
-            metrics=page if worker is None else None,
+            metrics=page,
             worker=worker,
         )
     )

@@ -148,7 +148,9 @@ def chat_serve(
         raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
     worker = None if workers is None else take_worker()
     where = (
-        where_to_listen(addresses, [ADDRESS], taken=[web]) if worker is None else worker.addresses
+        where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
+        if worker is None
+        else worker.addresses
     )
     if web is not None and worker is None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
@@ -205,7 +207,7 @@ def chat_serve(
             grace=grace,
             show_messages=messages,
             quiet=quiet,
-            metrics=page if worker is None else None,
+            metrics=page,
         )
     )
 

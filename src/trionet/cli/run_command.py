@@ -69,7 +69,7 @@ def run_target(
     default = found.addresses if isinstance(found, Service) else [ADDRESS]
     # A Service with an `fd:` address has said which of the inherited sockets are its own.
     knows = not addresses and any(inherited_name(address) for address in default)
-    where = where_to_listen(default if knows else addresses, default)
+    where = where_to_listen(default if knows else addresses, default, taken=[metrics])
     has_own = isinstance(found, Service) and not addresses and where == [*default]
     settings = network.settings([] if has_own else where)
     given = {

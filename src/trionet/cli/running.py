@@ -23,7 +23,7 @@ from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import logging_to, lost_output, stamped, tell_lost_output
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.program.worker import Worker
+from trionet.program.worker import NumbersTold, Worker
 from trionet.text.safe import safe_text
 
 # The signals that end a client in good order. If one did not, it could leave a terminal without
@@ -296,7 +296,8 @@ async def serve_until_signalled(
         serve: passes a `trionet.Server` to its ``task_status``.
         runtime: where the server is announced and logged, and its signals.
         network: its certificates are reloaded on SIGHUP; default: there are none.
-        metrics: where its metrics are served, ``HOST:PORT``; default: nowhere.
+        metrics: where its metrics are served, ``HOST:PORT``; default: nowhere. A worker tells them
+            to its parent, which serves them.
         prepare: does slow work beforehand, which would otherwise delay everybody when the first
             client needs it; default: nothing.
         on_announced: called with each line that announces the server; default: nothing.
@@ -323,13 +324,12 @@ async def serve_until_signalled(
 
     if worker is not None:
         worker.end_with_parent(drain_seconds)
-
     await serving.serve_until_signalled(
         [serve],
         ending,
         show=show,
         tell=runtime.log,
         networks=[network],
-        metrics=metrics,
-        beside=None if worker is None else worker.report,
+        metrics=metrics if worker is None else None,
+        report=None if worker is None or metrics is None else NumbersTold(worker.link).tell,
     )

@@ -23,8 +23,8 @@ async def serve_by_workers(
     limits: Limits,
     network: ListenSettings,
     backlog: int | None,
-    notice: str | None = None,
     metrics: str | None = None,
+    notice: str | None = None,
     opens_browser: bool = False,
 ) -> None:
     """Run workers until they have ended or a signal ends them.
@@ -36,9 +36,9 @@ async def serve_by_workers(
         limits: those of each worker.
         network: what goes with the addresses.
         backlog: connections that the kernel holds ready, for each worker.
+        metrics: where the metrics of all of them are served, ``HOST:PORT``; default: nowhere.
         notice: what the log says about their number; default: that limits are each worker's.
-        metrics: where the metrics of all workers are served, ``HOST:PORT``; default: nowhere.
-        opens_browser: whether the page is opened in a person's browser.
+        opens_browser: whether the page is opened in a person's browser; default: no.
     """
     opens_page = OpensPage(runtime.log) if opens_browser else None
     runtime.signals.ending = ending = Ending()
@@ -61,7 +61,6 @@ async def serve_by_workers(
                 unix_mode=network["unix_mode"],
                 drain_seconds=limits.drain_seconds,
                 reloads=network["certificate"] is not None,
-                tells_metrics=metrics is not None,
                 show=rows_printer(runtime.out, 1),
                 show_error=rows_printer(runtime.err, 2),
                 tell=runtime.log,

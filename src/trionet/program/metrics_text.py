@@ -50,8 +50,10 @@ class Page(Collector):
 
 def _family(reading: Reading) -> Metric:
     if reading.kind == "histogram":
-        counts = accumulate(reading.values.values())
-        buckets = list(zip(reading.values, counts, strict=True))
+        # Those of two services may have other bounds.
+        bounds = sorted(reading.values, key=float)
+        counts = accumulate(reading.values[bound] for bound in bounds)
+        buckets = list(zip(bounds, counts, strict=True))
         return HistogramMetricFamily(reading.name, reading.meaning, buckets, reading.sum)
     kind = CounterMetricFamily if reading.kind == "counter" else GaugeMetricFamily
     labels = [reading.label] if reading.label else []

@@ -111,6 +111,8 @@ def run(
     as the OS allows, and stays raised.
     """
     # Report a mistake in the call at the call, not from the depths of an event loop.
+    if not isinstance(handler, Service) and not addresses:
+        addresses = tuple(one for one in inherited_addresses() if one != metrics)
     services = _services_of(handler, addresses, options)
     check_flag("quiet", quiet)
     tasks = check_tasks("beside", beside)
@@ -142,7 +144,6 @@ def _services_of(
         for name in options:
             raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
         return cast(list[Service], services)
-    addresses = addresses or inherited_addresses()
     own = {name: options[name] for name in NETWORK_OPTIONS if name in options}
     others = {name: options[name] for name in options if name not in own}
     check_service("run", handler, addresses, own=own, options=others)

@@ -13,7 +13,8 @@ from functools import partial
 import trio
 
 from trionet.errors import TrionetError, system_reason
-from trionet.program.metrics_page import METRICS, serve_program_metrics
+from trionet.metrics import Reading
+from trionet.program.metrics_page import METRICS, report_metrics, serve_program_metrics
 from trionet.program.signals import Ending
 from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
@@ -39,8 +40,8 @@ async def serve_until_signalled(
     tell: Callable[[str], object],
     networks: Sequence[object] = (),
     metrics: str | None = None,
+    report: Callable[[list[Reading]], object] | None = None,
     supervisor: Supervisor | None = None,
-    beside: Callable[[Server], Awaitable[object]] | None = None,
 ) -> None:
     """Run servers until all have ended: drain them on the first signal, cancel on the second.
 
@@ -58,9 +59,9 @@ async def serve_until_signalled(
             reloaded.
         metrics: where the metrics of all servers are served, ``HOST:PORT``; default: nowhere. They
             are served until the last server has ended, and told as ready while none drains.
+        report: called with the metrics of all servers again and again, in a process that is one of
+            several; default: nobody is told.
         supervisor: who is told how the program is; default: whom the environment names.
-        beside: called with each server when all listen, and cancelled when all have ended; default:
-            nothing is.
 
     Raises:
         Whatever one of the servers raises; the others are cancelled.
@@ -104,6 +105,8 @@ async def serve_until_signalled(
             page = await nursery.start(
                 partial(serve_program_metrics, metrics, servers, are_all=len(serves))
             )
+        if report is not None:
+            nursery.start_soon(report_metrics, report, servers)
         async with trio.open_nursery() as serving:
             for serve in serves:
                 server = await serving.start(serve_one, serve)
@@ -116,9 +119,6 @@ async def serve_until_signalled(
             forget_inherited()
             await supervisor.ready(status)
             nursery.start_soon(supervisor.run)
-            if beside is not None:
-                for server in servers:
-                    nursery.start_soon(beside, server)
         # Also where the servers have ended by themselves.
         await supervisor.stopping("closed")
         nursery.cancel_scope.cancel()

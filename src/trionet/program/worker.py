@@ -9,24 +9,21 @@ from __future__ import annotations
 import _thread
 import json
 import os
-import select
 import signal
 import socket
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import trio
-
-if TYPE_CHECKING:
-    from trionet.server import Server
+from trionet.metrics import Reading
 
 VARIABLE = "TRIONET_WORKER"
 
-# How often a worker tells its parent how it is. Nobody looks more often than that.
-REPORT_SECONDS = 1.0
+READY = b"ready\n"
+
+# How long a line with numbers may be: some 6 KiB.
+MAX_NUMBERS = 1 << 20
 
 # How long a worker whose parent is gone may take beyond its drain. Then it is ended by force.
 _BEYOND_DRAIN_SECONDS = 1.0
@@ -42,37 +39,18 @@ class Worker:
         opened: for each address the sockets of each time that it is listened on; see
             `trionet.SystemNetwork`.
         link: leads to the parent.
-        tells_metrics: whether the parent wants to know what is counted.
     """
 
     number: int
     addresses: Sequence[str]
     opened: Mapping[str, Sequence[Sequence[socket.socket]]]
     link: socket.socket
-    tells_metrics: bool
 
     def tell_ready(self) -> None:
         """Tell the parent that everything listens. Never a checkpoint."""
         # Without a parent there is nobody to tell, and the other end of the link says so.
         with suppress(OSError):
-            self.link.sendall(_message(ready=True))
-
-    async def report(self, server: Server) -> None:
-        """Tell the parent now and then how a server is, until cancelled or the parent is gone.
-
-        Args:
-            server: the server.
-
-        Cancellation: the parent may get half a message, and then the end.
-        """
-        with suppress(trio.BrokenResourceError):
-            async with trio.SocketStream(trio.socket.from_stdlib_socket(self.link.dup())) as link:
-                while True:
-                    readings = server.metrics.read() if self.tells_metrics else []
-                    await link.send_all(
-                        _message(connections=len(server.connections), readings=readings)
-                    )
-                    await trio.sleep(REPORT_SECONDS)
+            self.link.sendall(READY)
 
     def end_with_parent(self, drain_seconds: float) -> None:
         """Drain when the parent is gone, whatever has ended it, and end by force if that hangs.
@@ -84,16 +62,41 @@ class Worker:
         """
 
         def wait() -> None:
-            # The parent sends nothing. The event loop has made the link non-blocking.
-            ended = select.poll()
-            ended.register(self.link, select.POLLIN)
-            ended.poll()
+            with suppress(OSError):
+                while self.link.recv(64):
+                    pass
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(drain_seconds + _BEYOND_DRAIN_SECONDS)
             os._exit(1)
 
         # Not by `threading`, which would wait for it at the end.
         _thread.start_new_thread(wait, ())
+
+
+class NumbersTold:
+    """Tells a parent the numbers of its worker, each time in a line of JSON.
+
+    Args:
+        link: leads to the parent.
+    """
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        # What the parent has not taken yet. It gets whole lines, so nothing else is told before.
+        self._unsent = b""
+
+    def tell(self, readings: Sequence[Reading]) -> None:
+        """Tell the numbers, unless the parent has not taken the last ones yet. Never waits."""
+        if not self._unsent:
+            self._unsent = json.dumps(readings).encode() + b"\n"
+        # Without a parent there is nobody to tell.
+        with suppress(OSError):
+            self._unsent = self._unsent[self._link.send(self._unsent, socket.MSG_DONTWAIT) :]
+
+
+def numbers_of(line: bytes) -> list[Reading]:
+    """Return the numbers that a worker has told in a line."""
+    return [Reading(*fields) for fields in json.loads(line)]
 
 
 def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | None:
@@ -118,28 +121,15 @@ def take_worker(environ: MutableMapping[str, str] | None = None) -> Worker | Non
     for sock in (link, *(one for each in opened.values() for socks in each for one in socks)):
         sock.set_inheritable(False)
     addresses = [address for address, _ in told["sockets"]]
-    return Worker(told["number"], addresses, opened, link, told["metrics"])
+    return Worker(told["number"], addresses, opened, link)
 
 
-def variable_for(
-    number: int,
-    sockets: Sequence[tuple[str, Sequence[int]]],
-    link: int,
-    *,
-    tells_metrics: bool = False,
-) -> str:
+def variable_for(number: int, sockets: Sequence[tuple[str, Sequence[int]]], link: int) -> str:
     """Return the value of the variable for a worker.
 
     Args:
         number: which of the workers it is.
         sockets: addresses, each with its descriptors.
         link: the descriptor that leads to the parent.
-        tells_metrics: whether it is to tell what is counted; default: no.
     """
-    return json.dumps(
-        {"number": number, "sockets": sockets, "link": link, "metrics": tells_metrics}
-    )
-
-
-def _message(**what: object) -> bytes:
-    return json.dumps(what).encode() + b"\n"
+    return json.dumps({"number": number, "sockets": sockets, "link": link})

@@ -18,7 +18,6 @@ The plan of this file:
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -32,7 +31,7 @@ import trio
 from trionet.errors import TrionetError
 from trionet.metrics import Metrics, Reading, add_up
 from trionet.program.relay import numbered, relay_lines
-from trionet.program.worker import VARIABLE, variable_for
+from trionet.program.worker import MAX_NUMBERS, READY, VARIABLE, numbers_of, variable_for
 from trionet.transport.shared import SharedAddress, share_address
 
 # The pause before a worker is started again: after its first end, and after many in a row.
@@ -71,7 +70,6 @@ class Workers:
         count: how many there are.
         drain_seconds: how long a drain may take.
         reloads: whether they have anything to reload on SIGHUP.
-        tells_metrics: whether they are to tell what they count.
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line that a worker prints on its standard error, with the
             worker's number in it.
@@ -79,8 +77,11 @@ class Workers:
 
     Attributes:
         addresses: what they listen on, numeric and with the real ports.
-        metrics: what all workers have counted together.
+        connections: none: the parent serves nobody.
+        metrics: the numbers of all workers, if they tell them.
     """
+
+    connections = ()
 
     def __init__(
         self,
@@ -90,41 +91,28 @@ class Workers:
         count: int,
         drain_seconds: float,
         reloads: bool,
-        tells_metrics: bool,
         show: Callable[[str], object],
         show_error: Callable[[str], object],
         tell: Callable[[str], object],
     ) -> None:
         self.addresses = tuple(shown for one in shared for shown in one.shown)
+        self.metrics = Metrics()
+        self.metrics.add(lambda: add_up(one for worker in self._workers for one in worker.numbers))
         self._shared = shared
         self._drain_seconds = drain_seconds
         self._reloads = reloads
         self._show_error = show_error
         self._tell = tell
-        self.metrics = Metrics()
-        self.metrics.add(lambda: [one for each in self._workers for one in each.readings()])
         self._draining = trio.Event()
         self._ended = trio.Event()
         self._workers = [
-            _Worker(
-                number,
-                command,
-                shared,
-                tells_metrics=tells_metrics,
-                show=show,
-                show_error=show_error,
-            )
+            _Worker(number, command, shared, show=show, show_error=show_error)
             for number in range(1, count + 1)
         ]
 
     @property
-    def connections(self) -> range:
-        """As many as the workers serve, by their last reports. The parent serves nobody."""
-        return range(sum(worker.connections for worker in self._workers))
-
-    @property
     def is_draining(self) -> bool:
-        """Whether a drain has begun: nobody new is served."""
+        """Whether a drain has begun."""
         return self._draining.is_set()
 
     async def run(self, task_status: trio.TaskStatus[Workers]) -> None:
@@ -214,7 +202,6 @@ class _Worker:
         number: which it is, from 1 on.
         was_ready: whether it began to serve in its last life.
         last_error: the reason that it gave for its end, without ``error: ``; empty: none.
-        connections: how many it serves, by its last report.
     """
 
     def __init__(
@@ -223,7 +210,6 @@ class _Worker:
         command: Sequence[str],
         shared: Sequence[SharedAddress],
         *,
-        tells_metrics: bool,
         show: Callable[[str], object],
         show_error: Callable[[str], object],
     ) -> None:
@@ -234,16 +220,20 @@ class _Worker:
         self._shared = shared
         self._show = show
         self._show_error = show_error
+        # What it has counted in its last life, and in those before.
+        self._numbers: list[Reading] = []
+        self._earlier: list[Reading] = []
         self._sockets: list[tuple[str, list[socket.socket]]] = []
         self._process: trio.Process | None = None
-        self._tells_metrics = tells_metrics
-        self._readings: list[Reading] = []
-        self._past: list[Reading] = []
-        self.connections = 0
 
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def numbers(self) -> list[Reading]:
+        """What it has counted so far, in all its lives."""
+        return [*self._numbers, *self._earlier]
 
     @property
     def how_it_ended(self) -> str:
@@ -284,7 +274,8 @@ class _Worker:
         self.was_ready = False
         self.last_error = ""
         ours, theirs = socket.socketpair()
-        async with trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as link:
+        link = trio.socket.from_stdlib_socket(ours)
+        with link:
             with theirs:
                 process = await self._start(theirs)
             self._process = process
@@ -297,7 +288,9 @@ class _Worker:
                 await process.wait()
                 # All that it has printed is in the pipes. A child of its own may hold them open.
                 nursery.cancel_scope.deadline = trio.current_time() + _BEYOND_DRAIN_SECONDS
-            self._bury()
+            # What has been counted stays counted; what was so at its end is so no longer.
+            counted = [one for one in self._numbers if one.kind != "gauge"]
+            self._earlier, self._numbers = add_up([*self._earlier, *counted]), []
 
     async def _start(self, link: socket.socket) -> trio.Process:
         if not self._sockets:
@@ -307,9 +300,7 @@ class _Worker:
         environment = {
             name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
         }
-        environment[VARIABLE] = variable_for(
-            self.number, sockets, link.fileno(), tells_metrics=self._tells_metrics
-        )
+        environment[VARIABLE] = variable_for(self.number, sockets, link.fileno())
         process: trio.Process = await trio.lowlevel.open_process(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -321,33 +312,18 @@ class _Worker:
         )
         return process
 
-    async def _hear(self, link: trio.abc.ReceiveStream, ready: Callable[[], object]) -> None:
-        """Take what the process tells of itself, until it ends."""
-
-        def take(line: str) -> None:
-            told = json.loads(line)
-            if "ready" in told:
-                # It tells so for each of its addresses.
-                if not self.was_ready:
-                    self.was_ready = True
-                    ready()
-            else:
-                self.connections = told["connections"]
-                self._readings = [Reading(*reading) for reading in told["readings"]]
-
-        # A message that its end has cut off is no message.
-        with suppress(trio.BrokenResourceError, ValueError):
-            await relay_lines(link, take)
-
-    def readings(self) -> list[Reading]:
-        """Return what was counted in all its lives, and what is so in this one."""
-        return [*self._past, *self._readings]
-
-    def _bury(self) -> None:
-        """Keep what the process has counted. What it had is gone with it."""
-        self.connections = 0
-        grown = [reading for reading in self.readings() if reading.kind != "gauge"]
-        self._past, self._readings = add_up(grown), []
+    async def _hear(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
+        """Take the lines that the process tells: that it is ready, and then its numbers."""
+        waiting = b""
+        with suppress(OSError):
+            while (data := await link.recv(65536)) and len(waiting) < MAX_NUMBERS:
+                *lines, waiting = (waiting + data).split(b"\n")
+                for line in lines:
+                    if line + b"\n" != READY:
+                        self._numbers = numbers_of(line)
+                    elif not self.was_ready:
+                        self.was_ready = True
+                        ready()
 
     def _take_error(self, line: str) -> None:
         """Show a line of its log. A reason for its end is kept until it is known what follows."""
@@ -381,7 +357,6 @@ async def run_workers(
     unix_mode: int | None,
     drain_seconds: float,
     reloads: bool,
-    tells_metrics: bool,
     show: Callable[[str], object],
     show_error: Callable[[str], object],
     tell: Callable[[str], object],
@@ -397,7 +372,6 @@ async def run_workers(
         unix_mode: the permissions of Unix sockets.
         drain_seconds: how long a drain may take.
         reloads: whether the workers have anything to reload on SIGHUP.
-        tells_metrics: whether they are to tell what they count, for `Workers.metrics`.
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line of a worker's log, with the worker's number in it.
         tell: called with each line for the parent's log.
@@ -423,7 +397,6 @@ async def run_workers(
             count=count,
             drain_seconds=drain_seconds,
             reloads=reloads,
-            tells_metrics=tells_metrics,
             show=show,
             show_error=show_error,
             tell=tell,

@@ -14,6 +14,9 @@ from typing import Any
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
 
+# In front of an IPv4 address that is written as IPv6.
+_MAPPED = "::ffff:"
+
 
 def structured(address: Any) -> RemoteAddress | None:
     """Turn an address of the socket module into a value; ``None``: the socket has no address."""
@@ -22,6 +25,9 @@ def structured(address: Any) -> RemoteAddress | None:
         # Python leaves the scope of a link-local address out of the host.
         if len(more) == 2 and more[1] and "%" not in host:
             host = f"{host}%{_interface(more[1])}"
+        if host.startswith(_MAPPED) and "." in host:
+            # What an IPv4 peer has at a socket for both families, such as a supervisor opens.
+            host = host.removeprefix(_MAPPED)
         return TCPAddress(host, port)
     if isinstance(address, bytes):
         # The name of an abstract socket begins with a NUL and may be any bytes.

@@ -237,8 +237,10 @@ class RedisLog:
             if not is_new:
                 self._told = self.replica.chat, self.replica.generation
             restored = self._restored
-            if is_new and restored is not None:
-                self._highest, self._topics = restored.highest, restored.rooms
+            if restored is not None and restored.highest > self.replica.state.highest:
+                # No number that the history has may come twice.
+                self._highest = restored.highest
+                self._topics = restored.rooms if is_new else ()
             self._begin_life()
         finally:
             link.close()
@@ -395,7 +397,8 @@ class RedisLog:
                 (answer,) = await link.calls(command, seconds=PATIENCE)
                 if not isinstance(answer, Refused):
                     return
-            except LinkLost:
+            except (LinkLost, RedisError):
+                # A password that was changed meanwhile may be changed back.
                 pass
             with trio.move_on_after(pause * (1 + random.random())):
                 while self._out.is_unread(flight):
@@ -439,7 +442,7 @@ class RedisLog:
                         (b"XRANGE", self._stream, position, position),
                         seconds=_BLOCK / 1000 + PATIENCE,
                     )
-                except LinkLost:
+                except (LinkLost, RedisError):
                     news, own = Refused("lost"), None
                 if isinstance(news, Refused) or isinstance(own, Refused):
                     await trio.sleep(pause * (1 + random.random()))

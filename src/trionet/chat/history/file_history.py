@@ -154,6 +154,11 @@ class FileHistory:
             self._unwritten.append(event, self._ring.append(event))
             self._note_last(event.room, runs.last_number(event))
 
+    def lose(self, room: str, after: int, before: int) -> None:
+        """Note that the events between two numbers never come. Never a checkpoint."""
+        self._ring.forget_before(room, before)
+        self._unwritten.lose(room, after, before)
+
     async def page(
         self,
         room: str,

@@ -85,6 +85,9 @@ class History(Protocol):
     def append(self, events: Sequence[RoomEvent]) -> None:
         """Keep some events. A `Removed` erases the text that it names. Never a checkpoint."""
 
+    def lose(self, room: str, after: int, before: int) -> None:
+        """Note that the events between two numbers never come. Never a checkpoint."""
+
     async def page(
         self,
         room: str,

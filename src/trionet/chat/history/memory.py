@@ -42,6 +42,10 @@ class MemoryHistory:
         for event in events:
             self.ring.append(event)
 
+    def lose(self, room: str, after: int, before: int) -> None:  # noqa: ARG002
+        """Note that events never come: what is before them is forgotten. Never a checkpoint."""
+        self.ring.forget_before(room, before)
+
     async def page(
         self,
         room: str,

@@ -146,6 +146,14 @@ class Ring:
             pass
         return taken
 
+    def forget_before(self, key: str, number: int) -> None:
+        """Drop all events of a room: those before a number are not all here."""
+        room = self._rooms.get(key)
+        if room is not None:
+            while room.events:
+                self._drop_first(room)
+            room.floor = room.last = max(room.last, number - 1)
+
     def drop_before(self, time: int) -> None:
         """Drop all events before a time, in milliseconds since 1970, UTC."""
         while self._ages and self._ages[0][0] < time and self._drop_oldest(time):

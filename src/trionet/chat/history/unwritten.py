@@ -135,6 +135,15 @@ class Unwritten:
             return [(after, self._lost + 1)] if after < self._lost else []
         return [(max(low, after), high) for low, high in gaps if high > after + 1]
 
+    def lose(self, room: str, after: int, before: int) -> None:
+        """Note that the events between two numbers never come."""
+        gaps = self._gaps.setdefault(room, [])
+        if len(gaps) == MAX_GAPS:
+            gaps[-1] = (gaps[-1][0], before)
+        else:
+            gaps.append((after, before))
+        self._bound_gaps()
+
     def _pop(self) -> RoomEvent:
         event = self._events.popleft()
         self.position += 1
@@ -159,6 +168,9 @@ class Unwritten:
             gaps[-1] = (gaps[-1][0], before)
         else:
             gaps.append((after, before))
+        self._bound_gaps()
+
+    def _bound_gaps(self) -> None:
         if len(self._gaps) > MAX_ROOMS_WITH_GAPS:
             _, forgotten = self._gaps.popitem(last=False)
             self._lost = max(self._lost, forgotten[-1][1] - 1)

@@ -116,7 +116,9 @@ class Chat:
                 if board.log.must_wait:
                     await board.log.wait_room()
                 if hub.must_wait:
-                    await hub.wait_room(len(lines) - taken)
+                    rest = lines[taken:]
+                    size = sum(len(line) for line in rest if isinstance(line, str))
+                    await hub.wait_room(len(rest), size=size)
                     # A hundred who find room at a time are too much for a disk that is behind.
                     if history is not None:
                         await history.wait()

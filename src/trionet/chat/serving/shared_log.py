@@ -56,9 +56,12 @@ async def open_log(
         if history is None:
             return
         kept: list[Any] = [event for event in events if type(event) in _KEPT]
-        fresh = [event for event in kept if event.number > (history.last(event.room) or 0)]
-        if fresh:
-            history.append(fresh)
+        for event in kept:
+            last = history.last(event.room)
+            if last is not None and event.number > last + 1:
+                history.lose(event.room, last, event.number)
+            if event.number > (last or 0):
+                history.append([event])
 
     log = RedisLog(
         options,
@@ -71,4 +74,9 @@ async def open_log(
         tell=tell,
     )
     await log.load(keep)
+    if history is not None:
+        for room in log.replica.state.rooms.values():
+            last = history.last(room.name.key)
+            if last is not None and last < room.last:
+                history.lose(room.name.key, last, room.last + 1)
     return log

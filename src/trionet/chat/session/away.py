@@ -17,8 +17,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from trionet.chat.formats.answers import EpochChanged, Missed, Mistaken
+from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
+from trionet.chat.history.kept import History
 from trionet.chat.names.room_names import parse_room
+from trionet.chat.session.arrival import Arrival
 from trionet.chat.session.fan_out import FanOut
 from trionet.chat.session.ignoring import Ignoring
 from trionet.chat.session.local import Local
@@ -39,6 +41,8 @@ class Board(Protocol):
     views: RoomViews
     log: Log
     ignoring: Ignoring
+    history: History | None
+    _arriving: dict[ConnectionId, tuple[Local, Arrival]]
     _local: dict[int, Local]
 
 
@@ -275,6 +279,11 @@ class Away:
             if connection is not None:
                 known.add(connection)
         known |= self._sessions.keys()
+        for connection in board._arriving.keys() & by_connection.keys():  # noqa: SLF001
+            # It has become a member where this machine has not looked. It may come again.
+            session, _ = board._arriving.pop(connection)  # noqa: SLF001
+            session.answer(Closing("server is closing"))
+            session.taken_over()
         for connection, member in by_connection.items():
             if connection[0] == board.log.origin and connection not in known:
                 board.log.append(Detach(member, connection))
@@ -284,6 +293,8 @@ class Away:
                 there = state.rooms.get(key)
                 last = state.highest if there is None else there.last
                 if last > room.last:
+                    if board.history is not None:
+                        board.history.lose(key, room.last, last + 1)
                     board.hub.publish(Missed(key, room.last, last + 1), topic=key)
             self._tell_differences(believed)
         else:

@@ -33,6 +33,9 @@ from trionet.function_checks import check_callback
 # What a history keeps.
 _KEPT = frozenset(get_args(RoomEvent))
 
+# What changes who is here, also while the server is closing.
+_NOTED_TO_THE_END = (events.LoggedIn, events.LoggedOut, events.Held)
+
 
 class Switchboard:
     """The chat on one machine.
@@ -225,12 +228,18 @@ class Switchboard:
         """Keep what the log's operations have changed, and send it to whom it concerns."""
         if self.history is not None:
             kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+            if kept and self.log.is_shared:
+                # After the log has lost a part, numbers can come that were told before.
+                kept = [one for one in kept if one.number > (self.history.last(one.room) or 0)]
             if kept:
                 self.history.append(kept)
         if self.away:
             self.away.look_at(happened)
+        is_over = self.is_closing and self.log.is_shared
         for event in happened:
-            self._ways[type(event)](event)
+            # After the closing notice members here are told nothing, whatever others do.
+            if not is_over or type(event) in _NOTED_TO_THE_END:
+                self._ways[type(event)](event)
         deadline = self.state.next_deadline()
         if deadline != self._deadline:
             self._deadline = deadline
