@@ -73,8 +73,9 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            history=history,
-            history_days=history_days,
+            # The file has one writer. What the stream's end has, every worker keeps in memory.
+            history=history if is_first or not isinstance(history, Path) else MEMORY,
+            history_days=history_days if is_first else None,
             grace=grace,
             on_event=runtime.log,
             show=rows_printer(runtime.out, 1) if is_first and not quiet else None,

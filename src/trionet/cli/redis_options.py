@@ -7,13 +7,14 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trionet.cli.configured import command_words, is_typed
 from trionet.cli.ending import USAGE_ERROR
 from trionet.cli.options import number_parser
+from trionet.errors import system_reason
 from trionet.limits import Bound
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class RedisGiven:
 
         Raises:
             typer.BadParameter: an option is unused or wrong.
-            typer.Exit: there is a password in an argument, or the file cannot be used.
+            typer.Exit: there is a password in an argument.
         """
         url = redis_url(context, "redis", self.redis, self.redis_file, option="--redis")
         if url is None:
@@ -134,24 +135,27 @@ def redis_url(
         option: what the parameter is called, for messages.
 
     Raises:
-        typer.BadParameter: there are two URLs.
-        typer.Exit: there is a password in an argument, or the file cannot be used.
+        typer.BadParameter: there are two URLs, or the file cannot be used.
+        typer.Exit: there is a password in an argument.
     """
     variable = f"TRIONET_{'_'.join(command_words(context)).upper()}_REDIS"
-    given = given or os.environ.get(variable)
+    if given is None:
+        given = os.environ.get(variable) or None
     if given is not None and is_typed(context, name):
         if file is not None and is_typed(context, "redis_file"):
             raise typer.BadParameter(
                 "it cannot be used together with --redis-file", param_hint=option
             )
         if _has_password(given):
-            _end(
-                "a password in an argument is shown to everybody, by ps: put the URL into the "
-                f"variable {variable}, or into a file for --redis-file"
+            typer.echo(
+                "error: a password in an argument is shown to everybody, by ps: put the URL into "
+                f"the variable {variable}, or into a file for --redis-file",
+                err=True,
             )
+            raise typer.Exit(USAGE_ERROR)
         return given
     # A file that was named counts before the environment.
-    return given or None if file is None else _read_url(file)
+    return given if file is None else _read_url(file)
 
 
 def redis_options(
@@ -197,28 +201,26 @@ def _has_password(url: str) -> bool:
 
 
 def _read_url(file: Path) -> str:
-    """Return the only line of a file."""
+    """Return the only line of a file.
+
+    Raises:
+        typer.BadParameter: the file cannot be used. The message shows nothing that is in it.
+    """
     try:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
             content = opened.read(_MOST_BYTES + 1)
-    except OSError as error:
-        _end(f"{file}: {(error.strerror or 'it cannot be read').lower()}")
-    except ValueError:
-        _end("--redis-file: not a valid name")
+    except (OSError, ValueError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else "not a valid name"
+        raise typer.BadParameter(reason, param_hint="--redis-file") from None
     if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        _end(f"{file}: others may read it: chmod 600 {file}")
+        raise typer.BadParameter(
+            "others may read the file: chmod 600 it", param_hint="--redis-file"
+        )
     try:
         url = content.decode().strip()
     except UnicodeDecodeError:
         url = ""
-    if len(content) > _MOST_BYTES or not url or len(url.splitlines()) != 1:
-        _end(f"{file}: a URL is expected, in one line")
+    if len(content) > _MOST_BYTES or len(url.splitlines()) != 1:
+        raise typer.BadParameter("a URL is expected, in one line", param_hint="--redis-file")
     return url
-
-
-def _end(problem: str) -> NoReturn:
-    from trionet.text.safe import safe_text
-
-    typer.echo(safe_text(f"error: {problem}"), err=True)
-    raise typer.Exit(USAGE_ERROR)
