@@ -24,7 +24,7 @@ from trionet import chat
 from trionet.errors import TrionetError
 
 # Seconds for what takes a fraction of one, even on a loaded machine.
-PATIENCE = 60.0
+PATIENCE = 20.0
 
 # What everybody has told and was told, in this order: number, type, name, text.
 Told = tuple[int, str, str, str]
