@@ -37,11 +37,14 @@ def python_blocks(document: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", text_of(document), re.MULTILINE | re.DOTALL)
 
 
-def test_the_guide_to_testing_the_service_of_the_readme_and_the_example_pass_in_trio_mode(
+def test_both_guides_the_service_of_the_readme_and_the_example_pass_in_trio_mode(
     tmp_path: Path,
 ) -> None:
     blocks = python_blocks("docs/testing.md")
     assert len(blocks) >= 6
+    guide = python_blocks("docs/services.md")
+    assert all("async def test_" in block for block in guide)
+    blocks += guide
     service, its_test, *_ = python_blocks("README.md")
     assert len(service.strip().splitlines()) <= 12
     # All in one run, because a run of pytest takes most of a second to begin.

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from trionet.faults import FaultLog
+from trionet.events import Opened
+from trionet.faults import FaultLog, Kind
 
 LOGGER = logging.getLogger("trionet.test")
 
@@ -70,6 +71,28 @@ def test_whatever_a_fault_happened_to_can_be_logged(caplog: pytest.LogCaptureFix
     assert "<test_faults.Unshowable object at" in caplog.messages[0].replace("tests.", "")
     faults.report(TypeError(), divide, "a line was left out", "x" * 1000)
     assert len(caplog.messages[1]) < 300
+
+
+def test_a_fault_tells_nothing_of_a_text_that_a_callback_got(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def show(*_lines: object) -> None:
+        raise TypeError
+
+    shielded = FaultLog(LOGGER).shielded("show", show)
+    assert shielded is not None
+    shielded("a secret", b"a secret", ["a secret"])
+    told = "<str of length 8>, <bytes of length 8>, <list>"
+    assert caplog.messages == [f"show failed, and the server goes on: {told} {ONCE}"]
+
+
+def test_a_fault_about_a_connection_says_which(caplog: pytest.LogCaptureFixture) -> None:
+    faults = FaultLog(LOGGER)
+    event = Opened(id=7, peer="127.0.0.1:1")
+    faults.report(ValueError(), divide, "on_event failed", Kind(event))
+    (record,) = caplog.records
+    own = record.__dict__
+    assert (own["event"], own["connection"], own["peer"]) == ("failed", 7, "127.0.0.1:1")
 
 
 def test_a_callback_that_was_not_given_needs_no_shield() -> None:

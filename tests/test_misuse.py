@@ -68,6 +68,7 @@ BY_THE_DECODER = "the decoder makes it for each bad line, and a flood has many; 
 BY_NAME_RULES = "parse_name makes it, for each login"
 LEFT_OUT: dict[str, str] = {
     "AddressError": A_MESSAGE,
+    "AnswerTimedOut": A_MESSAGE,
     "ConnectError": A_MESSAGE,
     "ConnectionLost": A_MESSAGE,
     "ListenError": A_MESSAGE,
@@ -220,6 +221,7 @@ CALLS: dict[str, Call] = {
     "TLSListener": lambda stage: {"transport": stage.listener, "context": stage.context},
     "TLSStream": lambda stage: {"transport": stage.stream, "context": stage.context},
     "UnixAddress": lambda _: {"path": "/a"},
+    "Requests": lambda stage: {"lines": trionet.LineStream(stage.stream)},
     "connect": lambda stage: {"address": "localhost:1", "network": stage.network},
     "encode_line": lambda _: {"text": "a"},
     "encode_lines": lambda _: {"texts": ["a"]},

@@ -18,6 +18,7 @@ from trionet import (
     Connection,
     InputEnd,
     Limits,
+    Listener,
     ListenError,
     Network,
     Server,
@@ -26,7 +27,7 @@ from trionet import (
     WhenSlow,
     serve,
 )
-from trionet.testing import LineClient, Link, MemoryNetwork, run_handler
+from trionet.testing import LineClient, Link, MemoryNetwork, memory_stream_pair, run_handler
 
 CLOSING = "error: server is closing"
 FULL = "error: server is full"
@@ -465,6 +466,48 @@ async def test_a_drain_answers_waiting_sockets_and_ends_inputs() -> None:
             for client in clients:
                 await client.expect_end()
                 await client.aclose()
+
+
+class EndlessListener:
+    """A listener at which somebody new always waits as soon as the server drains."""
+
+    address = "127.0.0.1:7"
+
+    def __init__(self) -> None:
+        self.accepted = 0
+
+    async def accept(self) -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    def accept_nowait(self) -> trio.abc.Stream:
+        self.accepted += 1
+        # Without this, the test would never end where the server does not.
+        if self.accepted > 20_000:
+            raise trio.WouldBlock
+        ours, theirs = memory_stream_pair()
+        ours.close()
+        return theirs
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_newcomers_that_never_cease_do_not_hold_up_a_drain(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener = EndlessListener()
+
+    class Endless(MemoryNetwork):
+        async def listen(self, address: str, *, backlog: int | None = None) -> list[Listener]:
+            assert (address, backlog) == (listener.address, None)
+            return [listener]
+
+    async with trio.open_nursery() as nursery:
+        server = await start(nursery, echo, listener.address, network=Endless())
+        await server.drain()
+    # All whom a queue can hold.
+    assert listener.accepted == 4096
 
 
 async def test_nobody_new_is_served_while_a_server_drains(

@@ -184,7 +184,9 @@ def measure(process: subprocess.Popen[str], log: IO[str], members: int) -> list[
 
     log.seek(0)
     trouble = [
-        line for line in log if not re.match(r"\S+Z (opened |closed |closing; |\S+ is )", line)
+        line
+        for line in log
+        if not re.match(r"\S+Z info (listening|opened|login|closed|closing) ", line)
     ]
     failures = [f"logged: {line.rstrip()}" for line in trouble[:10]]
     if told != members:

@@ -62,8 +62,7 @@ SLOW = 5.0
 GROWTH, GROWTH_MB = 1.2, 20.0
 
 _LOGGED = re.compile(
-    r"\d{4}-\S+Z ((?:opened|closed|refused) |closing; a second signal ends the server at once|"
-    r"warning: drain: cut off |\S+ is )"
+    r"\d{4}-\S+Z (?:info|warning) (listening|opened|login|closed|refused|closing|cut-off) "
 )
 
 

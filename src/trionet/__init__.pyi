@@ -27,12 +27,14 @@ from trionet.connection.linestream import LineStream as LineStream
 from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.requests import Requests as Requests
 from trionet.connection.responding import respond as respond
 from trionet.connection.statistics import Statistics as Statistics
 from trionet.connection.when_slow import WhenSlow as WhenSlow
 from trionet.encoding import encode_line as encode_line
 from trionet.encoding import encode_lines as encode_lines
 from trionet.errors import AddressError as AddressError
+from trionet.errors import AnswerTimedOut as AnswerTimedOut
 from trionet.errors import BadLine as BadLine
 from trionet.errors import ConnectError as ConnectError
 from trionet.errors import ConnectionLost as ConnectionLost

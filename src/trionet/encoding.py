@@ -65,6 +65,27 @@ def encode_lines(texts: Iterable[str]) -> bytes:
     return bytes(encoded)
 
 
+def join_lines(lines: Iterable[bytes]) -> bytes:
+    r"""Return lines that are bytes with their ends as one block, as they are.
+
+    It is what `encode_lines` is for texts. Only the last line may have no end.
+
+    Raises:
+        TypeError: one of them is not bytes.
+    """
+    try:
+        return b"".join(lines)
+    except TypeError:
+        for line in lines:
+            if not isinstance(line, bytes | bytearray | memoryview):
+                close_coroutine(line)
+                raise TypeError(
+                    f"with decode=False a line is bytes with its end, such as b'hello\\n', "
+                    f"not {shown(line)}"
+                ) from None
+        raise
+
+
 def check_lines(lines: bytes) -> bytes:
     """Return `lines` as bytes, if they are whole lines or nothing.
 

@@ -5,6 +5,7 @@
     ├── ListenError         an address that cannot be listened on
     ├── ConnectError        an address that cannot be connected to
     ├── ConnectionLost      the other side went away first
+    ├── AnswerTimedOut      a request that a server did not answer in time (also a TimeoutError)
     ├── UnsendableLine      text that does not fit in one line (also a ValueError)
     ├── BadLine             a line from a peer that cannot be read as text
     │   ├── LineTooLong
@@ -20,6 +21,7 @@
     │   └── trionet.chat.NameTaken      one that a member has, or that looks like a member's
     ├── trionet.chat.PasswordWanted     a chat that a client knows no password of, or a wrong one
     ├── trionet.chat.HistoryError       a file that no history is kept in
+    ├── trionet.chat.RedisError         a Redis that no chat can be shared by
     ├── trionet.chat.RequestRefused     a request of a client that the chat's server refused
     └── trionet.chat.Misunderstood      a line that a wire format of the chat cannot read
 
@@ -49,6 +51,10 @@ class ConnectError(TrionetError):
 
 class ConnectionLost(TrionetError):
     """The other side ended the conversation before this side did."""
+
+
+class AnswerTimedOut(TrionetError, TimeoutError):
+    """A request was not answered in time; the connection goes on."""
 
 
 class ReceiveInterrupted(TrionetError):

@@ -13,6 +13,9 @@ from typing import TypeAlias
 
 from trionet.kinds import check_kinds
 
+# Why there was no handshake with a peer that has sent no byte. The log leaves such peers out.
+SAID_NOTHING = "the other side ended the connection and had said nothing"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
@@ -125,12 +128,28 @@ class Closed:
         )
 
     def __str__(self) -> str:
+        return f"closed {self.peer}: {self.reason} ({self.traffic})"
+
+    @property
+    def traffic(self) -> str:
+        """What passed over the connection, in words."""
         lost = f", {self.bytes_unconfirmed} of them unconfirmed" if self.bytes_unconfirmed else ""
         return (
-            f"closed {self.peer}: {self.reason} "
-            f"({self.lines_in} lines, {self.bytes_in} bytes in; "
-            f"{self.lines_out} lines, {self.bytes_out} bytes out{lost}; {self.seconds:.1f} s)"
+            f"{self.lines_in} lines, {self.bytes_in} bytes in; "
+            f"{self.lines_out} lines, {self.bytes_out} bytes out{lost}; {self.seconds:.1f} s"
         )
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """What passed over the connection, in numbers: the attributes by their names."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "lines_in": self.lines_in,
+            "bytes_in": self.bytes_in,
+            "lines_out": self.lines_out,
+            "bytes_out": self.bytes_out,
+            "bytes_unconfirmed": self.bytes_unconfirmed,
+        }
 
 
 ServerEvent: TypeAlias = Opened | Refused | Identified | Closed

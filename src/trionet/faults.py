@@ -25,6 +25,28 @@ T = TypeVar("T")
 _SHOWN = 200
 
 
+class Kind:
+    """Shows in a log what kind of thing something is, and nothing of what a peer has said in it.
+
+    Args:
+        subject: anything. Numbers and what `trionet.events` has are shown as they are.
+    """
+
+    __slots__ = ("_subject", "id", "peer")
+
+    def __init__(self, subject: object) -> None:
+        self._subject = subject
+        self.id = getattr(subject, "id", None)
+        self.peer = getattr(subject, "peer", None)
+
+    def __repr__(self) -> str:
+        subject, kind = self._subject, type(self._subject)
+        if kind in (int, float, bool) or subject is None or kind.__module__ == "trionet.events":
+            return repr(subject)
+        size = f" of length {len(subject)}" if isinstance(subject, str | bytes) else ""
+        return f"<{kind.__qualname__}{size}>"
+
+
 class FaultLog:
     """Remembers which faults it has logged.
 
@@ -48,7 +70,8 @@ class FaultLog:
             error: what was raised.
             callback: what raised it.
             what: what happened, such as ``an event could not be encoded and is left out``.
-            subjects: what it happened to, if anything; shown with `repr`.
+            subjects: what it happened to, if anything; shown with `repr`. What may hold a text of a
+                peer is wrapped in `Kind`. A connection is named by its ``id`` and ``peer`` too.
         """
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
@@ -62,6 +85,7 @@ class FaultLog:
                 "%s (logged once, however often it happens)",
                 f"{what}: {told}" if told else what,
                 exc_info=error,
+                extra=_whose(subjects),
             )
 
     def shielded(self, name: str, callback: Callable[P, object] | None) -> Callable[P, None] | None:
@@ -79,7 +103,7 @@ class FaultLog:
                 if (result := callback(*args, **kwargs)) is not None:
                     _refuse_coroutine(name, result)
             except Exception as error:
-                self.report(error, callback, _goes_on(name), *args)
+                self.report(error, callback, _goes_on(name), *map(Kind, args))
 
         return call
 
@@ -101,7 +125,7 @@ class FaultLog:
                     if (result := callback(subject)) is not None:
                         _refuse_coroutine(name, result)
                 except Exception as error:
-                    self.report(error, callback, _goes_on(name), subject)
+                    self.report(error, callback, _goes_on(name), Kind(subject))
 
         return call_each
 
@@ -123,6 +147,15 @@ def _code_of(callback: object) -> object:
     callback = getattr(callback, "__func__", callback)
     name = getattr(callback, "__qualname__", type(callback).__qualname__)
     return getattr(callback, "__code__", str(name))
+
+
+def _whose(subjects: Iterable[object]) -> dict[str, object]:
+    """Return which connection a fault is about, for the log."""
+    for subject in subjects:
+        number, peer = getattr(subject, "id", None), getattr(subject, "peer", None)
+        if isinstance(number, int) and isinstance(peer, str):
+            return {"event": "failed", "connection": number, "peer": peer}
+    return {"event": "failed"}
 
 
 def _shown(subject: object) -> str:

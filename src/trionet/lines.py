@@ -284,11 +284,15 @@ class LineDecoder:
         """Append one whole line, good or bad, that has not been reported yet."""
         line = raw.removesuffix(b"\r")
         if len(line) <= self.max_line:
-            lines.append(_decode(line))
+            lines.append(self._good(raw))
             return
         lines.append(LineTooLong(self.max_line, line))
         if len(raw) >= self._max_unending:
             self._give_up(lines)
+
+    def _good(self, raw: bytes) -> Line:
+        """Return a whole line that is not too long; of its end `raw` has at most the CR."""
+        return _decode(raw.removesuffix(b"\r"))
 
     def _complete(self, lines: list[Line]) -> None:
         """Go on with the unfinished line."""

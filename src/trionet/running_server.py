@@ -32,6 +32,7 @@ from trionet.checks import check_choice, check_flag, check_limits, check_seconds
 from trionet.connection.accepting import Accepting
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
+from trionet.connection.connection_log import ConnectionLog
 from trionet.connection.deadlines import Deadlines
 from trionet.connection.deferred import DeferredSends
 from trionet.connection.handshake import awaits_peer, has_handshake
@@ -59,12 +60,20 @@ from trionet.notices import (
     ServerClosing,
     ServerFull,
 )
+from trionet.transport.network import DEFAULT_BACKLOG
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
 
 # Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
 # come at once only when a crowd does. With fewer, a hub would make more and smaller batches: with
 # 64, it takes a fifth longer until a thousand members all know of each other.
 _ACCEPTS_AT_ONCE = 256
+
+# At a drain, up to this many connections in the queue of each listener are answered, all that it
+# holds by default, and for so long in all, which is enough for that many. Without a bound,
+# newcomers that never cease would keep the server from ending: one that accepts as fast as it can
+# never sees the queue empty.
+_TURNED_AWAY_AT_ONCE = DEFAULT_BACKLOG
+_TURNING_AWAY_SECONDS = 0.25
 
 # A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10
@@ -88,6 +97,9 @@ class Server:
             here what its handlers share.
         metrics: what it can be asked in numbers; a service adds its own. See
             `trionet.serve_metrics`.
+        queues: what else waits in the service, for the state of the process that SIGUSR1 has
+            logged (see `trionet.run`): functions that return a number or a short text, by name.
+            Empty at first: ``server.queues["jobs"] = lambda: len(jobs)``.
     """
 
     def __init__(
@@ -104,7 +116,9 @@ class Server:
         on_drain: Callable[[], object] | None,
         on_event: Callable[[ServerEvent], object] | None,
         opening: Opening | None = None,
+        decode: bool = True,
         encode_web_notice: EncodeNotice | None = None,
+        log_connections: bool = True,
     ) -> None:
         check_handler(handler, caller="Server")
         _check_listeners(listeners)
@@ -115,12 +129,15 @@ class Server:
         check_callback("encode_web_notice", encode_web_notice)
         check_flag("refuse_http", refuse_http)
         check_flag("identifies", identifies)
+        check_flag("decode", decode)
+        check_flag("log_connections", log_connections)
         check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
         if opening is not None:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
         self.addresses = tuple(listener.address for listener in listeners)
         self.state: Any = None
+        self.queues: dict[str, Callable[[], object]] = {}
         self._listeners = listeners
         self._limits = limits
         self._when_full = when_full
@@ -133,9 +150,11 @@ class Server:
         self._refuse_http = refuse_http
         self._identifies = identifies
         self._opening = opening
+        self._decode = decode
         faults = FaultLog(logger)
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
+        self._log = ConnectionLog() if log_connections else None
         self._ids = itertools.count(1)
         self._faults = faults
         self._deadlines = Deadlines(faults)
@@ -241,7 +260,9 @@ class Server:
             )
             if self._cut_off:
                 named = ", ".join(self._cut_off[:_NAMED])
-                logger.warning("drain: cut off %d connections: %s", len(self._cut_off), named)
+                cut_off = len(self._cut_off)
+                tell = "drain: cut off %d connections: %s"
+                logger.warning(tell, cut_off, named, extra={"event": "cut-off"})
         if self._handlers is not None:
             self._handlers.cancel_scope.cancel()
         await self._ended.wait()
@@ -297,6 +318,8 @@ class Server:
             self._totals.opened += 1
         elif isinstance(event, Refused):
             self._totals.refuse(event.code)
+        if self._log is not None:
+            self._log.report(event)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -400,26 +423,39 @@ class Server:
             on_identified=self._report_identified,
             opening=self._opening,
             server=self,
+            decode=self._decode,
         )
+        if self._log is not None:
+            connection.lines.on_first_input = self._log.of_first_input(connection)
         self._places.take(connection)
         # First the task, which closes the connection whatever `on_event` raises. It begins to run
         # at the next checkpoint.
         handlers.start_soon(self._lifetimes.run, connection, name=connection.peer)
         if not has_handshake(stream):
-            self._report(Opened(id=connection.id, peer=connection.peer))
+            # An event takes 1 to 2 µs to make, so none is made for nobody.
+            if self._on_event is None:
+                self._totals.opened += 1
+            else:
+                self._report(Opened(id=connection.id, peer=connection.peer))
 
     def _report_identified(self, connection: Connection, name: str) -> None:
-        self._report(Identified(id=connection.id, peer=connection.peer, name=name))
+        if self._log is not None:
+            self._log.log_login(connection, name)
+        if self._on_event is not None:
+            self._on_event(Identified(id=connection.id, peer=connection.peer, name=name))
 
     def _turn_queues_away(self, handlers: trio.Nursery) -> None:
         """Answer the connections in the kernel's queues: closing a listener would reset them."""
+        until = trio.current_time() + _TURNING_AWAY_SECONDS
         for listener in self._listeners:
             if _is_inherited(listener):
                 continue
             with suppress(trio.WouldBlock, trio.ClosedResourceError):
                 accepting = Accepting(listener, self._faults)
-                while True:
+                for _ in range(_TURNED_AWAY_AT_ONCE):
                     self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
+                    if trio.current_time() > until:
+                        break
 
     def _turn_away(
         self,

@@ -33,7 +33,7 @@ from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
 from trionet.running_server import close_all
-from trionet.transport.addresses import check_addresses
+from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
 # What serves a connection: an async function, or a plain one that is called with each line.
@@ -56,7 +56,9 @@ async def serve(
     on_event: Callable[[ServerEvent], object] | None = None,
     opening: Opening | None = None,
     lifespan: Lifespan | None = None,
+    decode: bool = True,
     encode_web_notice: EncodeNotice | None = None,
+    log_connections: bool = True,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -106,8 +108,17 @@ async def serve(
             left when the last handler has ended. What it yields is the `Server.state` that all
             handlers share, such as a pool of connections to a database. What it raises ends the
             server, and is raised here.
+        decode: whether lines are texts; default ``True``. With ``False``, lines are bytes with
+            their ends, LF or CR LF as they came, for plain functions too; only a peer's last one
+            may have none. `Connection.send` and what a plain function returns add none. Limits,
+            deadlines and the rate hold as for texts, but no line is refused because it is not
+            UTF-8. ``web:`` addresses are refused: the lines of a WebSocket are texts.
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
             service speaks another format with them; default ``None``: as with all others.
+        log_connections: whether to log each connection, with level INFO, to the logger
+            ``trionet.connections``: ``opened`` when its first byte comes, ``login``, ``refused``,
+            ``closed``. A connection from which no byte comes is not logged. `serve` itself sets no
+            logging up; without any, Python shows nothing below WARNING. `trionet.run` does.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -117,7 +128,8 @@ async def serve(
         TypeError: an argument is of the wrong kind, such as a handler that takes no argument; the
             message says what to write. This and the next two are raised before anything is listened
             on.
-        ValueError: there is no address, or `backlog` is out of bounds.
+        ValueError: there is no address, `backlog` is out of bounds, or the lines of a ``web:``
+            address shall be bytes.
         AddressError: an address cannot be read.
         ListenError: an address cannot be listened on; the others are not listened on either.
 
@@ -139,7 +151,9 @@ async def serve(
         on_event=on_event,
         opening=opening,
         lifespan=lifespan,
+        decode=decode,
         encode_web_notice=encode_web_notice,
+        log_connections=log_connections,
         backlog=backlog,
         network=network,
     )
@@ -161,7 +175,9 @@ async def serve(
             on_drain=on_drain,
             on_event=on_event,
             opening=opening,
+            decode=decode,
             encode_web_notice=encode_web_notice,
+            log_connections=log_connections,
         )
         if hasattr(network, "certificate_expiry"):
             server.metrics.add(partial(_certificate, cast(TellsExpiry, network)))
@@ -196,7 +212,9 @@ def check_call(
     on_event: object = None,
     opening: object = None,
     lifespan: object = None,
+    decode: object = True,
     encode_web_notice: object = None,
+    log_connections: object = True,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -221,8 +239,12 @@ def check_call(
     check_choice("when_slow", when_slow, WhenSlow)
     check_flag("refuse_http", refuse_http)
     check_flag("identifies", identifies)
+    check_flag("decode", decode)
+    for address in addresses:
+        check_decodes(cast(str, address), decode=decode is True)
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("encode_web_notice", encode_web_notice)
+    check_flag("log_connections", log_connections)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("lifespan", lifespan)
     if opening is not None:

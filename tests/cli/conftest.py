@@ -71,33 +71,37 @@ class Output:
 
 
 class Errors(Output):
-    """Standard error, without the times of the log and without its lines about connections.
+    """Standard error: of each line of a log only the reason, and no lines about connections.
 
     Those are in `log`.
     """
 
-    _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
-    _LOGGED = re.compile(_TIME.pattern + r"((opened|refused|closed) \S+:.*|opened \S+|\S+ is .*)")
+    _BEGIN = re.compile(
+        r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warning|error) \S+ \S+ \S+ ?"
+    )
+    _LOGGED = re.compile(
+        r"\S+Z info (listening - - .*|(opened|login|refused|closed) \d+ \S+( .*)?)"
+    )
 
     async def line(self) -> str:
         line = await super().line()
         while self._LOGGED.fullmatch(line):
             line = await super().line()
-        return self._TIME.sub("", line)
+        return self._BEGIN.sub("", line)
 
     async def rest(self) -> str:
         lines = (await super().rest()).splitlines(keepends=True)
         return "".join(
-            self._TIME.sub("", line) for line in lines if not self._LOGGED.fullmatch(line.strip())
+            self._BEGIN.sub("", line) for line in lines if not self._LOGGED.fullmatch(line.strip())
         )
 
     @property
     def log(self) -> list[str]:
-        """The lines about connections so far, without their times."""
+        """The lines about connections so far, without their times and levels."""
         return [
-            self._TIME.sub("", line)
+            line.split(" ", 2)[2]
             for line in self.text.splitlines()
-            if self._LOGGED.fullmatch(line)
+            if self._LOGGED.fullmatch(line) and " listening " not in line
         ]
 
 

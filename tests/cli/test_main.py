@@ -138,7 +138,9 @@ def test_a_correct_command_line_runs_the_command(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     commands: list[object] = []
-    monkeypatch.setattr("trionet.cli.running.run", commands.append)
+    monkeypatch.setattr(
+        "trionet.cli.running.run", lambda command, **_options: commands.append(command)
+    )
     assert invoke(*arguments) == (0, "", "")
     assert len(commands) == 1
 

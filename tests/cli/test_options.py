@@ -101,9 +101,6 @@ class Stage:
     served: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
-    def log(self, event: object) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -133,7 +130,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             runtime.served.append(answer)
             nursery.cancel_scope.cancel()
 
-    def run(command: Callable[[Stage], Awaitable[object]]) -> None:
+    def run(command: Callable[[Stage], Awaitable[object]], **_options: object) -> None:
         try:
             trio.run(command, stage, clock=MockClock(autojump_threshold=0))
         except* TrionetError as group:

@@ -67,6 +67,16 @@ def test_a_service_keeps_what_no_option_changes(services: list[Service]) -> None
     assert second.limits == Limits(max_clients=2, max_line=7)
 
 
+def test_lines_can_be_bytes(services: list[Service]) -> None:
+    invoke("a_shouter:shout", "--bytes")
+    invoke("a_shouter:small", "--bytes")
+    invoke("a_shouter:shout")
+    assert [service.options.get("decode", True) for service in services] == [False, False, True]
+    result = invoke("a_shouter:shout", "--bytes", "web:localhost:80")
+    assert result.exit_code == 2
+    assert "error: a_shouter:shout: the lines of a WebSocket are texts" in result.output
+
+
 @pytest.mark.parametrize(
     ("target", "told"),
     [

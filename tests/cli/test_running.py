@@ -35,6 +35,7 @@ from trionet.errors import ConnectionLost, ListenError, TrionetError
 from trionet.limits import Limits
 from trionet.program import signals
 from trionet.program.console import open_console
+from trionet.program.log_format import LogOptions
 from trionet.server import Server, serve
 from trionet.testing import MemoryNetwork
 from trionet.text import sequences
@@ -49,9 +50,11 @@ if TYPE_CHECKING:
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
-def status_of(command: Callable[[Runtime], Awaitable[object]]) -> int:
+def status_of(
+    command: Callable[[Runtime], Awaitable[object]], log: LogOptions | None = None
+) -> int:
     with pytest.raises((typer.Exit, Ended)) as caught:
-        run(command)
+        run(command, log=log)
     error: BaseException = caught.value
     if isinstance(error, Ended):
         return error.status
@@ -152,7 +155,7 @@ def test_the_log_of_the_toolkit_goes_to_standard_error(
 
     assert status_of(command) == 0
     output, errors = capfd.readouterr()
-    assert (output, untimed(errors)) == ("", "warning: drain: cut off 2 connections\n")
+    assert (output, untimed(errors)) == ("", "warning note - - drain: cut off 2 connections\n")
     assert logging.getLogger("trionet").handlers == []
 
 
@@ -170,9 +173,9 @@ def test_text_from_a_peer_is_safe_in_the_log_and_in_tracebacks(
 
     assert status_of(command) == 0
     first, *traceback, last = untimed(capfd.readouterr().err).splitlines()
-    assert first == "error: unix:/� failed"
-    assert traceback[0] == "Traceback (most recent call last):"
-    assert last == "ValueError: what is �[2J�?"
+    assert first == "error failed - - unix:/� failed"
+    assert traceback[0] == "error traceback - - Traceback (most recent call last):"
+    assert last == "error traceback - - ValueError: what is �[2J�?"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
@@ -369,12 +372,15 @@ def test_the_first_signal_drains_a_server_and_the_second_ends_it(
 
     # The thread that ends the process would end pytest.
     monkeypatch.setattr(signals, "_GOODBYE_SECONDS", 10_000)
-    status = status_of(lambda runtime: serve_until_signalled(serve_and_signal, runtime))
+    status = status_of(
+        lambda runtime: serve_until_signalled(serve_and_signal, runtime), LogOptions()
+    )
     assert status == (130 if len(numbers) == 2 else 0)
     assert not patience.cancelled_caught
     output, errors = capfd.readouterr()
     assert output == "listening on 127.0.0.1:49152\nlistening on [::1]:49152\n"
-    assert untimed(errors) == "closing; a second signal ends the server at once\n"
+    told = [line for line in untimed(errors).splitlines() if line.startswith("info closing")]
+    assert told == ["info closing - - closing; a second signal ends the server at once"]
 
 
 def test_a_server_that_cannot_listen_is_not_announced(capfd: pytest.CaptureFixture[str]) -> None:
@@ -450,11 +456,12 @@ def test_a_server_that_is_signalled_before_it_listens_says_so_and_dies_of_it(
         signal.raise_signal(number)
         await trio.sleep_forever()
 
-    status = status_of(lambda runtime: serve_until_signalled(start_slowly, runtime))
+    status = status_of(lambda runtime: serve_until_signalled(start_slowly, runtime), LogOptions())
     assert status == 128 + number
     output, errors = capfd.readouterr()
     assert output == ""
-    assert untimed(errors) == f"closing: {number.name} came before the server could listen\n"
+    reason = f"closing: {number.name} came before the server could listen"
+    assert untimed(errors) == f"info closing - - {reason}\n"
 
 
 async def test_a_server_raises_its_limit_of_descriptors(programs: Programs) -> None:

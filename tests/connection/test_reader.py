@@ -301,8 +301,12 @@ def test_peer_has_ended_is_true_only_for_ends_that_came_from_the_peer() -> None:
     assert {end for end in InputEnd if end.peer_has_ended} == {
         InputEnd.EOF,
         InputEnd.TRUNCATED,
+        InputEnd.UNCERTIFIED,
+        InputEnd.UNTRUSTED,
         InputEnd.RESET,
         InputEnd.VANISHED,
+        InputEnd.UNCERTIFIED,
+        InputEnd.UNTRUSTED,
     }
 
 

@@ -306,7 +306,7 @@ async def test_a_format_that_raises_loses_its_line_and_is_logged_once(
         assert healthy.lines == b"a\nbad\nb\n"
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("trionet.fanout", logging.ERROR)
-    assert "'bad'" in record.getMessage()
+    assert "<str of length 3>" in record.getMessage()
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
 
@@ -381,7 +381,7 @@ async def test_a_format_that_returns_anything_but_lines_loses_them_and_harms_no_
         assert bad.lines == b"good\n"
         assert healthy.lines == b"x\ngood\nz\n"
     (record,) = caplog.records
-    assert "could not be encoded and is left out: 'x'" in record.getMessage()
+    assert "could not be encoded and is left out: <str of length 1>" in record.getMessage()
 
 
 async def test_a_fault_is_logged_even_if_the_box_or_the_event_has_no_repr(

@@ -3,28 +3,77 @@
 from __future__ import annotations
 
 import logging
-import re
+from collections.abc import Callable
 
 import pytest
+import trio
 
-from trionet.program.console import open_console
-from trionet.program.log import logging_to, stamped
+from trionet.program.console import Console, open_console
+from trionet.program.log import logging_if_not_configured, logging_to
+from trionet.program.log_format import LogOptions
 
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-
-
-def test_a_line_of_the_log_begins_with_the_time() -> None:
-    assert re.fullmatch(f"{TIME} opened 192.0.2.7:51034", stamped("opened 192.0.2.7:51034"))
+logger = logging.getLogger("trionet.test")
 
 
-async def test_each_line_of_a_record_has_the_time_and_is_safe_to_show(
+async def logged(
+    capfd: pytest.CaptureFixture[str], log: Callable[[], object], options: LogOptions
+) -> list[str]:
+    async with open_console(1) as console:
+        with logging_to(console, options):
+            log()
+        logger.error("not logged any more")
+    return capfd.readouterr().out.splitlines()
+
+
+async def test_only_records_from_the_level_on_are_written(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    def log() -> None:
+        logger.info("too low")
+        logger.warning("one")
+
+    (line,) = await logged(capfd, log, LogOptions(level="warning"))
+    assert line.endswith(" warning note - - one")
+
+
+async def test_records_of_other_threads_are_written_too(capfd: pytest.CaptureFixture[str]) -> None:
     async with open_console(1) as console:
-        with logging_to(console, logging.INFO):
-            logging.getLogger("trionet.test").warning("one\ntwo \x1b[2J")
-            logging.getLogger("trionet.test").debug("not shown")
-        logging.getLogger("trionet.test").warning("not shown any more")
-    first, second = capfd.readouterr().out.splitlines()
-    assert re.fullmatch(f"{TIME} warning: one", first)
-    assert re.fullmatch(f"{TIME} two �\\[2J", second)
+        with logging_to(console, LogOptions()):
+            await trio.to_thread.run_sync(logger.info, "from a thread")
+            await trio.testing.wait_all_tasks_blocked()
+    assert capfd.readouterr().out.endswith(" info note - - from a thread\n")
+
+
+async def test_a_record_that_cannot_be_formatted_ends_nothing(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest's own handler would raise what `Odd` raises.
+    monkeypatch.setattr(logging.getLogger("trionet"), "propagate", False)
+
+    class Odd:
+        def __str__(self) -> str:
+            raise ValueError
+
+    lines = await logged(capfd, lambda: logger.error("%s", Odd()), LogOptions())
+    assert [line[24:] for line in lines] == [" error failed - - %s"]
+
+
+async def test_what_a_console_drops_is_one_record_of_the_log() -> None:
+    console = Console(1)
+    with logging_to(console, LogOptions(format="json")):
+        assert '"event":"dropped"' in console.tell_dropped(12)
+        assert "12 lines of the log are not shown" in console.tell_dropped(12)
+
+
+async def test_a_configured_program_keeps_its_own_log(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_console(1) as console:
+        # pytest has configured logging.
+        with logging_if_not_configured(console):
+            logger.error("one")
+        with logging_if_not_configured(console, LogOptions()):
+            logger.error("two")
+    assert caplog.messages == ["one"]
+    assert capfd.readouterr().out.endswith(" error failed - - two\n")
+    assert logging.getLogger("trionet").propagate

@@ -119,7 +119,7 @@ def test_the_first_signal_drains_the_server_and_the_script_goes_on(number: signa
     assert (status, out) == (0, "done\n")
     lines = err.splitlines()
     assert all(re.match(f"{TIME} ", line) for line in lines)
-    assert [line.split()[1] for line in lines] == ["opened", "closing;", "closed"]
+    assert [line.split()[2] for line in lines] == ["listening", "opened", "closing", "closed"]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_quiet_prints_and_logs_only_problems() -> None:
     )
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (1, "")
-    assert re.fullmatch(f"{TIME} error: what\nerror: failed\n", run.stderr)
+    assert re.fullmatch(f"{TIME} error failed - - what\nerror: failed\n", run.stderr)
 
 
 def test_a_fault_of_the_script_ends_in_a_traceback() -> None:
@@ -214,8 +214,9 @@ def test_configured_logging_is_used() -> None:
         client.close()
         status, out, err = shout.end()
     assert (status, out) == (0, "done\n")
-    first = err.splitlines()[0]
-    assert re.fullmatch(r"trionet\.program: opened 127\.0\.0\.1:\d+", first)
+    first, second, *_ = err.splitlines()
+    assert re.fullmatch(r"trionet\.program: listening on 127\.0\.0\.1:\d+", first)
+    assert re.fullmatch(r"trionet\.connections: opened 127\.0\.0\.1:\d+", second)
 
 
 def run_in_memory(*, beside: Callable[[MemoryNetwork], Awaitable[object]], **options: Any) -> None:
@@ -272,11 +273,13 @@ def test_a_signal_before_it_listens_ends_the_script_with_the_status_of_the_signa
             raise AssertionError
 
     with pytest.raises(SystemExit) as caught:
-        trionet.run(_hear, "127.0.0.1:7", network=SlowNetwork())
+        # pytest has configured logging, which counts unless the call says how to log.
+        trionet.run(_hear, "127.0.0.1:7", network=SlowNetwork(), log_format="text")
     assert caught.value.code == 128 + signal.SIGTERM
     output, errors = capfd.readouterr()
     assert output == ""
-    assert re.fullmatch(f"{TIME} closing: SIGTERM came before the server could listen\n", errors)
+    reason = "closing: SIGTERM came before the server could listen"
+    assert re.fullmatch(f"{TIME} info closing - - {reason}\n", errors)
 
 
 def test_a_mistake_in_the_call_is_reported_at_the_call() -> None:
@@ -348,14 +351,15 @@ def _run_to_its_end(**parts: str) -> subprocess.CompletedProcess[str]:
 
 def test_sys_exit_beside_a_server_ends_it_with_that_status() -> None:
     ended = _run_to_its_end(options=", beside=[fail]", error="SystemExit(3)")
-    assert (ended.returncode, ended.stderr) == (3, "")
+    assert ended.returncode == 3
+    assert re.fullmatch(f"{TIME} info listening - - \\S+\n", ended.stderr)
 
 
 def test_sys_exit_in_a_handler_ends_the_server_with_that_status() -> None:
     with script(on_line="sys.exit(3)") as shout, shout.connect("hello"):
         status, out, err = shout.end()
     assert (status, out) == (3, "")
-    assert [line.split()[1] for line in err.splitlines()] == ["opened", "closed"]
+    assert [line.split()[2] for line in err.splitlines()] == ["listening", "opened", "closed"]
 
 
 def test_an_error_beside_a_server_is_raised_without_a_group() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from functools import partial
 
@@ -40,22 +41,20 @@ class Reloads:
         (MemoryNetwork(), "SIGHUP: nothing to reload, going on"),
         (
             Reloads(FileNotFoundError(2, "No such file or directory")),
-            "error: cannot reload the certificate, the old one stays: no such file or directory",
+            "cannot reload the certificate, the old one stays: no such file or directory",
         ),
         (
             Reloads(TrionetError("key.pem: it does not fit\x1b")),
-            "error: cannot reload the certificate, the old one stays: key.pem: it does not fit�",
+            "cannot reload the certificate, the old one stays: key.pem: it does not fit\x1b",
         ),
     ],
 )
-async def test_after_sighup_the_server_reloads_and_goes_on(network: object, told: str) -> None:
+async def test_after_sighup_the_server_reloads_and_goes_on(
+    network: object, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "trionet.program")
     ending = Ending()
-    log: list[str] = []
-    told_of = trio.Event()
-
-    def tell(line: str) -> None:
-        log.append(line)
-        told_of.set()
+    shown: list[str] = []
 
     async def serve(task_status: trio.TaskStatus[Server]) -> None:
         await trionet.serve(_hear, "127.0.0.1:7", network=MemoryNetwork(), task_status=task_status)
@@ -65,14 +64,20 @@ async def test_after_sighup_the_server_reloads_and_goes_on(network: object, told
             nursery.start_soon(
                 partial(
                     serve_until_signalled,
-                    [serve], ending, show=log.append, tell=tell, networks=[network],
+                    [serve], ending, show=shown.append, networks=[network],
                 )
             )  # fmt: skip
-            while not log:
+            while not shown:
                 await trio.lowlevel.checkpoint()
             ending.take(signal.SIGHUP)
-            await told_of.wait()
-            assert log == ["listening on 127.0.0.1:7", told]
+            while len(caplog.records) < 2:
+                await trio.lowlevel.checkpoint()
+            assert shown == ["listening on 127.0.0.1:7"]
+            listening, reload = caplog.records
+            assert listening.__dict__["event"] == "listening"
+            assert listening.getMessage() == "listening on 127.0.0.1:7"
+            assert (reload.__dict__["event"], reload.getMessage()) == ("reload", told)
+            assert reload.levelno == (logging.ERROR if "cannot" in told else logging.INFO)
             assert not nursery.cancel_scope.cancel_called
             ending.take(signal.SIGTERM)
 

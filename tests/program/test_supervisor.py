@@ -71,7 +71,6 @@ class Program:
             [self._serve],
             self.ending,
             show=lambda _line: None,
-            tell=lambda _line: None,
             supervisor=supervisor,
         )
         self.ended.set()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from functools import partial
 
 import trio
 
@@ -15,9 +14,12 @@ from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
 from trionet.checks import check_network
-from trionet.connection.entered_once import EnteredOnce, is_cancellation
-from trionet.errors import ConnectionLost, TrionetError
+from trionet.connection.asking import Asking
+from trionet.connection.entered_once import EnteredOnce
+from trionet.encoding import encode_line
+from trionet.errors import ConnectionLost
 from trionet.kinds import check_kinds, shown
+from trionet.lines import MAX_LINE
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
 
@@ -60,9 +62,9 @@ class Client(EnteredOnce):
     """
 
     # The client has a nursery of its own. It would not do to let the call that waits longest read
-    # for all: requests have to be sent while replies are read (see `trionet.calc.pipeline`), a
+    # for all: requests have to be sent while replies are read (`trionet.connection.exchange`), a
     # cancelled call must not leave half a line on its way, and a lost connection should be noticed
-    # before the next call. `_run` opens the nursery inside a generator-based context manager, so
+    # before the next call. `Asking` opens the nursery inside a generator-based context manager, so
     # that its cancel scope nests as `async with` blocks do.
 
     def __init__(self, address: str, *, name: str, network: Network = SYSTEM) -> None:
@@ -72,22 +74,18 @@ class Client(EnteredOnce):
         self._address = address
         self._name = check_name(name)
         self._network = network
-        self._pipeline: Pipeline | None = None
         self._is_connecting = False
-        self._room = trio.Semaphore(MAX_IN_FLIGHT)
-        self._waiting: set[_Ask] = set()
-        # Makes the error of a call that gets no reply.
-        self._failure: Callable[[], Exception] = partial(
-            trio.ClosedResourceError, "the client is used outside of its `async with` block"
+        self._asking = Asking(
+            max_asked=MAX_IN_FLIGHT, max_bytes=MAX_IN_FLIGHT * (MAX_LINE + 1), check=_check_reply
         )
 
     def __repr__(self) -> str:
         if self._block is None:
             state = "not connected yet"
-        elif self._pipeline is None:
+        elif not self._asking.is_open:
             state = "connecting" if self._is_connecting else "closed"
         else:
-            state = f"{len(self._waiting)} waiting"
+            state = f"{self._asking.waiting} waiting"
         return f"<Client {self._name!r} of {self._address}: {state}>"
 
     async def __call__(self, expression: str) -> Decimal:
@@ -114,90 +112,29 @@ class Client(EnteredOnce):
         if not isinstance(expression, str):
             raise TypeError(f"an expression is a text, such as '12 + 42', not {shown(expression)}")
         request = read_request(expression)
-        if self._pipeline is not None:
-            try:
-                self._room.acquire_nowait()
-            except trio.WouldBlock:
-                await self._room.acquire()
-        # Check again: the session may have ended while this call waited.
-        if self._pipeline is None:
-            raise self._failure()
-        ask = _Ask(self._room)
-        self._pipeline.ask(request, ask.take)
-        self._waiting.add(ask)
-        try:
-            await ask.done.wait()
-        finally:
-            self._waiting.discard(ask)
-        if ask.reply is None:
-            raise self._failure()
-        if ask.reply.startswith(ERROR):
-            raise CalculationError(ask.reply.removeprefix(ERROR))
-        return Decimal(ask.reply)
+        reply: str = await self._asking.ask(encode_line(request))
+        if reply.startswith(ERROR):
+            raise CalculationError(reply.removeprefix(ERROR))
+        return Decimal(reply)
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        failure: BaseException | None = None
         self._is_connecting = True
         try:
-            async with (
-                await self._network.connect(self._address) as stream,
-                trio.open_nursery() as nursery,
-            ):
-                self._is_connecting = False
-                self._pipeline = pipeline = Pipeline(stream, self._name)
-                nursery.start_soon(pipeline.send)
-                nursery.start_soon(self._receive, pipeline)
-                try:
-                    yield
-                    with trio.move_on_after(GOODBYE_SECONDS):
-                        await pipeline.quit()
-                except BaseException as error:
-                    if is_cancellation(error):
-                        raise
-                    # Raised further below, because the nursery would wrap it in a group.
-                    failure = error
-                nursery.cancel_scope.cancel()
+            stream = await self._network.connect(self._address)
         finally:
             self._is_connecting = False
-            self._end(partial(trio.ClosedResourceError, "the client is closed"))
-            # Raised only here, where nothing is awaited any more: a cancellation would replace it.
-            if failure is not None:
-                raise failure
+        pipeline = Pipeline(stream, self._name)
 
-    async def _receive(self, pipeline: Pipeline) -> None:
-        try:
-            await pipeline.receive()
-        except TrionetError as error:
-            # Each call gets an error of its own, because a traceback grows with each raise.
-            self._end(partial(type(error), str(error)))
+        async def quit_in_time() -> None:
+            with trio.move_on_after(GOODBYE_SECONDS):
+                await pipeline.quit()
 
-    def _end(self, failure: Callable[[], Exception]) -> None:
-        """Make every waiting and every later call fail. The first reason given is kept."""
-        if self._pipeline is None:
-            return
-        self._pipeline = None
-        self._failure = failure
-        for ask in self._waiting:
-            ask.done.set()
-        for _ in range(self._room.statistics().tasks_waiting):
-            self._room.release()
+        async with self._asking.talking(pipeline, over=stream, goodbye=quit_in_time):
+            yield
 
 
-class _Ask:
-    """One call, until its reply has come. A cancelled call no longer waits for it."""
-
-    __slots__ = ("_room", "done", "reply")
-
-    def __init__(self, room: trio.Semaphore) -> None:
-        self._room = room
-        self.done = trio.Event()
-        self.reply: str | None = None
-
-    def take(self, reply: str) -> None:
-        if not reply.startswith(ERROR) and not _RESULT.fullmatch(reply):
-            # The replies after this one cannot be trusted either.
-            raise ConnectionLost(f"the server does not speak this protocol: {reply[:100]!r}")
-        self._room.release()
-        self.reply = reply
-        self.done.set()
+def _check_reply(reply: str) -> None:
+    if not reply.startswith(ERROR) and not _RESULT.fullmatch(reply):
+        # The replies after this one cannot be trusted either.
+        raise ConnectionLost(f"the server does not speak this protocol: {reply[:100]!r}")

@@ -1,18 +1,12 @@
-"""Sends requests and receives replies over one connection, and matches them by their order.
+"""A session with a calculator server: a name, requests out, replies in, and a goodbye.
 
-Requests have no numbers: a reply belongs to the oldest request that has no reply yet. So the next
-request can be sent before the last reply has come, and requests that are made together go out in
-one write: 100,000 operations take some hundred system calls, not 100,000.
-
-Sending and receiving are two tasks, because each must go on while the other waits: a server stops
-reading requests when nobody reads its replies.
+Requests have no numbers: a reply belongs to the oldest request that has no reply yet. The toolkit
+sends and matches them (`trionet.connection.exchange`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeAlias
 
 import trio
@@ -21,8 +15,9 @@ from trionet.calc.errors import LimitExceeded
 from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
-from trionet.connection.input_end import why_lost
+from trionet.connection.exchange import Exchange
 from trionet.connection.linestream import LineStream
+from trionet.connection.matching import ByOrder
 from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line
@@ -64,7 +59,7 @@ def read_request(text: str) -> str:
     return request
 
 
-class Pipeline:
+class Pipeline(Exchange):
     """One session on a connection. Run `send` and `receive` in a task each.
 
     Args:
@@ -81,26 +76,9 @@ class Pipeline:
         *,
         wait_room: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        self._stream = stream
-        self._send_nowait: Callable[[bytes], int] | None = getattr(stream, "send_nowait", None)
-        self._lines = LineStream(stream)
+        super().__init__(LineStream(stream), ByOrder(), wait_room=wait_room)
         self._name = name
-        self._unsent = bytearray(encode_line(name))
-        self._is_idle = False
-        self._has_unsent = trio.lowlevel.ParkingLot()
-        self._asked: deque[TakeReply] = deque()
-        self._answered = trio.lowlevel.ParkingLot()
-        self._wait_room = wait_room
-        self._first: str | None = None
-        self._has_asked = trio.Event()
-        self._heard = trio.Event()
-        self._has_quit = False
-        self._ended = trio.Event()
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests have no reply yet."""
-        return len(self._asked)
+        self.put(encode_line(name))
 
     def ask(self, request: str, take: TakeReply) -> None:
         """Send a request: at once if no other is in flight, else together with the next ones.
@@ -111,28 +89,7 @@ class Pipeline:
             request: what `read_request` has returned.
             take: called with the reply.
         """
-        if self._first is None:
-            self._first = request
-            self._has_asked.set()
-        self._asked.append(take)
-        self._send(request)
-
-    async def wait_in_flight(self, at_most: int) -> None:
-        """Wait until at most this many requests are in flight, or until no more replies can come.
-
-        Always a checkpoint.
-        """
-        await trio.lowlevel.checkpoint()
-        while len(self._asked) > at_most:
-            await self._answered.park()
-
-    async def wait_asked(self) -> None:
-        """Wait until the first request was made. Always a checkpoint."""
-        await self._has_asked.wait()
-
-    async def wait_heard(self) -> None:
-        """Wait until the server has sent its first line. Always a checkpoint."""
-        await self._heard.wait()
+        self.request(encode_line(request), take)
 
     async def quit(self) -> None:
         """End the session: wait for all replies, send `q`, and wait for the server to close.
@@ -140,67 +97,18 @@ class Pipeline:
         The `q` waits for the replies. So if the connection ends earlier, the server ended it.
         """
         await self.wait_in_flight(0)
-        self._has_quit = True
-        self._send(QUIT)
+        self.may_end = True
+        self.put(encode_line(QUIT))
         with trio.move_on_after(GOODBYE_SECONDS):
-            await self._ended.wait()
+            await self.wait_ended()
 
-    def _send(self, line: str) -> None:
-        self._unsent += encode_line(line)
-        if len(self._asked) == 1 and self._is_idle and self._send_nowait is not None:
-            # A client that asks one thing at a time should not have to wait until a task is woken.
-            # Requests that follow before the reply has come are sent together.
-            with suppress(trio.BrokenResourceError):
-                del self._unsent[: self._send_nowait(bytes(self._unsent))]
-        if self._unsent:
-            self._has_unsent.unpark_all()
-
-    async def send(self) -> None:
-        """Send what `ask` and `quit` leave unsent, all there is at a time, until cancelled."""
-        try:
-            while True:
-                while not self._unsent:
-                    self._is_idle = True
-                    await self._has_unsent.park()
-                self._is_idle = False
-                data, self._unsent = self._unsent, bytearray()
-                await self._stream.send_all(data)
-        except trio.BrokenResourceError:
-            # The server's last lines are still to be read. `receive` does that, and then raises.
-            pass
-
-    async def receive(self) -> None:
-        """Hand each reply to whoever asked, until the connection ends after `quit`.
-
-        Raises:
-            NotServed: the server refuses the name, or does not serve this client at all.
-            ConnectionLost: the server closed the connection first, or speaks another protocol.
-        """
-        is_served = False
-        try:
-            while batch := await self._lines.receive_batch():
-                if not is_served:
-                    self._heard.set()
-                    batch = await self._judge_first(batch)
-                    is_served = True
-                for reply in batch:
-                    self._take(reply)
-                self._answered.unpark_all()
-                if self._wait_room is not None:
-                    await self._wait_room()
-            if not self._has_quit:
-                raise ConnectionLost(why_lost(self._lines.end))
-        finally:
-            self._asked.clear()
-            self._answered.unpark_all()
-            self._ended.set()
-
-    def _take(self, reply: Line) -> None:
-        if isinstance(reply, BadLine):
-            raise ConnectionLost(f"the server does not speak this protocol: {reply}")
-        reply = safe_text(reply)
-        if self._asked:
-            self._asked.popleft()(reply)
+    def _answer(self, line: Line) -> None:
+        if isinstance(line, BadLine):
+            raise ConnectionLost(f"the server does not speak this protocol: {line}")
+        reply = safe_text(line)
+        take = self._matching.match(reply)
+        if take is not None:
+            take(reply)
         elif reply.startswith(ERROR):
             # A notice of the server, such as a passed deadline. The server closes after it.
             reason = reply.removeprefix(ERROR)
@@ -220,7 +128,7 @@ class Pipeline:
         first = batch[0]
         if len(batch) > 1 or not isinstance(first, str) or not first.startswith(ERROR):
             return batch
-        if self._asked and first == self._own_answer():
+        if self.in_flight and first == self._own_answer():
             return batch
         with trio.move_on_after(_REFUSAL_SECONDS):
             batch += await self._lines.receive_batch()
@@ -231,4 +139,4 @@ class Pipeline:
     def _own_answer(self) -> str | None:
         session = Session()
         session.receive(self._name)
-        return session.receive(self._first or "").answer
+        return session.receive(self._first.decode().removesuffix("\n")).answer

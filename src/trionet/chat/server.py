@@ -263,6 +263,8 @@ async def serve(
                         network=network,
                     )
                 )
+                server.queues["hub"] = lambda: "{} entries, {} bytes".format(*hub.waiting)
+                server.queues["history"] = lambda: repr(kept)
                 server.metrics.add(hub.readings)
                 server.metrics.add(partial(readings_of, state, kept))
                 task_status.started(server)

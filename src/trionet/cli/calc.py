@@ -15,10 +15,8 @@ from trionet.cli.user_interface import UserInterface, open_user_interface, rows_
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line
-from trionet.program.log import stamped
 from trionet.program.worker import Worker
 from trionet.text.farewells import LEAVE, may_mean_to_leave
-from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 from trionet.transport.shared import WorkerNetwork
 
@@ -49,8 +47,6 @@ async def serve(
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     system = SystemNetwork(**network) if worker is None else WorkerNetwork(worker.opened, **network)
-    # A name may contain spaces, and a line anything.
-    log = rows_printer(runtime.err, 2)
     await serve_until_signalled(
         partial(
             calc.serve,
@@ -60,7 +56,6 @@ async def serve(
             backlog=backlog,
             once=once,
             precision=precision,
-            on_event=lambda event: log(stamped(safe_text(str(event)))),
             show=None if quiet else rows_printer(runtime.out, 1),
         ),
         runtime,

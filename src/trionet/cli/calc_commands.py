@@ -24,7 +24,19 @@ from trionet.cli.addresses import (
     where_to_listen,
 )
 from trionet.cli.configured import App
-from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Name,
+    Quiet,
+    Workers,
+    check_name,
+    log_options,
+    number_parser,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22333"
@@ -51,6 +63,8 @@ def calc_serve(
     precision: Precision = DEFAULT_PRECISION,
     workers: Workers = None,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     metrics: Metrics = None,
     *,
     network: NetworkOptions,
@@ -94,7 +108,8 @@ def calc_serve(
                 backlog=backlog,
                 metrics=page,
                 notice=one_at_a_time if limits.max_clients == 1 else None,
-            )
+            ),
+            log=log_options(log_format, log_level),
         )
         return
 
@@ -112,7 +127,8 @@ def calc_serve(
             quiet=quiet,
             metrics=page,
             worker=worker,
-        )
+        ),
+        log=log_options(log_format, log_level),
     )
 
 

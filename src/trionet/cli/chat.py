@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,8 @@ from trionet.program.worker import Worker
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.transport.network import SystemNetwork
 from trionet.transport.shared import WorkerNetwork
+
+logger = logging.getLogger("trionet.program")
 
 
 async def serve(
@@ -77,7 +80,6 @@ async def serve(
             history=history if is_first or not isinstance(history, Path) else MEMORY,
             history_days=history_days if is_first else None,
             grace=grace,
-            on_event=runtime.log,
             show=rows_printer(runtime.out, 1) if is_first and not quiet else None,
             show_messages=show_messages,
             password=password,
@@ -91,8 +93,12 @@ async def serve(
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
         metrics=metrics,
-        on_announced=OpensPage(runtime.log) if opens_browser else lambda _line: None,
+        on_announced=OpensPage(_log_no_browser) if opens_browser else lambda _line: None,
     )
+
+
+def _log_no_browser(told: str) -> None:
+    logger.warning("%s", told, extra={"event": "browser"})
 
 
 async def join(

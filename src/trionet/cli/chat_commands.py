@@ -46,7 +46,19 @@ from trionet.cli.addresses import (
     where_to_listen,
 )
 from trionet.cli.configured import App
-from trionet.cli.options import Name, Quiet, Workers, check_name, number_parser, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Name,
+    Quiet,
+    Workers,
+    check_name,
+    log_options,
+    number_parser,
+    takes_limits,
+)
 from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
 from trionet.limits import Limits
 
@@ -128,6 +140,8 @@ def chat_serve(
     ] = DEFAULT_GRACE / 1000,
     password_file: PasswordFile = None,
     quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     web: Web = None,
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
@@ -183,7 +197,8 @@ def chat_serve(
                 backlog=backlog,
                 metrics=page,
                 opens_browser=open_,
-            )
+            ),
+            log=log_options(log_format, log_level),
         )
         return
 
@@ -208,7 +223,8 @@ def chat_serve(
             show_messages=messages,
             quiet=quiet,
             metrics=page,
-        )
+        ),
+        log=log_options(log_format, log_level),
     )
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from trionet.limits import BOUNDS, Bound, Limits
+
+if TYPE_CHECKING:
+    from trionet.program.log_format import LogOptions
 
 
 class LimitOption(NamedTuple):
@@ -203,6 +207,40 @@ Workers = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but `listening on ...`.")]
+
+
+class LogFormat(StrEnum):
+    """What `--log-format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What `--log-level` takes."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option("--log-format", help="How the log is written to standard error."),
+]
+LogLevelOption = Annotated[
+    LogLevel, typer.Option("--log-level", help="The lowest level that is logged.")
+]
+
+
+def log_options(log_format: LogFormat, log_level: LogLevel) -> LogOptions:
+    """Return how a server logs."""
+    from trionet.program.log_format import LogOptions
+
+    return LogOptions(format=log_format.value, level=log_level.value)
+
+
 Name = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Who you are; asked for on a terminal.", show_default=False),

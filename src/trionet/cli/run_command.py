@@ -7,7 +7,7 @@ in a script.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,7 +20,14 @@ from trionet.cli.addresses import (
     where_to_listen,
 )
 from trionet.cli.ending import USAGE_ERROR
-from trionet.cli.options import Quiet, takes_limits
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Quiet,
+    takes_limits,
+)
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22224"
@@ -36,6 +43,15 @@ Target = Annotated[
 ]
 
 
+AsBytes = Annotated[
+    bool,
+    typer.Option(
+        "--bytes",
+        help="Lines are bytes with their ends, as with decode=False; default: texts.",
+    ),
+]
+
+
 @takes_limits("run", Limits())
 @takes_network_options
 def run_target(
@@ -43,6 +59,9 @@ def run_target(
     target: Target,
     addresses: ServeAddresses = None,
     quiet: Quiet = False,
+    as_bytes: AsBytes = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
     metrics: Metrics = None,
     *,
     network: NetworkOptions,
@@ -72,18 +91,25 @@ def run_target(
     where = where_to_listen(default if knows else addresses, default, taken=[metrics])
     has_own = isinstance(found, Service) and not addresses and where == [*default]
     settings = network.settings([] if has_own else where)
+    logs: dict[str, Any] = {
+        name: value
+        for name, value in (("log_format", log_format.value), ("log_level", log_level.value))
+        if _is_given(context, name)
+    }
     given = {
         field.name: getattr(limits, field.name)
         for field in fields(Limits)
-        if (source := context.get_parameter_source(field.name)) and source.name != "DEFAULT"
+        if _is_given(context, field.name)
     }
     try:
-        service = found if isinstance(found, Service) else Service(found, where)
         changes: dict[str, object] = {"addresses": where}
+        if as_bytes:
+            changes["decode"] = False
+        service = found if isinstance(found, Service) else Service(found, where)
         if given:
             changes["limits"] = replace(service.limits, **given)
-        if quiet and service.options.get("on_event") is None:
-            changes["on_event"] = _ignore
+        if quiet:
+            changes["log_connections"] = False
         if backlog is not None:
             changes["backlog"] = backlog
         if any(value is not None for value in settings.values()):
@@ -91,11 +117,12 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service, metrics=page)
+    run(service, metrics=page, **logs)
 
 
-def _ignore(_event: object) -> None:
-    """Log no connections."""
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _end_with(problem: str) -> NoReturn:

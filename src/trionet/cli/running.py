@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
@@ -21,7 +22,8 @@ from trionet.nurseries import first_error
 from trionet.program import serving
 from trionet.program.console import Console, open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import logging_to, lost_output, stamped, tell_lost_output
+from trionet.program.log import log_lost_output, logging_to, lost_output, queues_of
+from trionet.program.log_format import LogOptions
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.program.worker import NumbersTold, Worker
 from trionet.text.safe import safe_text
@@ -33,6 +35,8 @@ _SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
     if hasattr(signal, name)
 ]
+
+logger = logging.getLogger("trionet.program")
 
 _SIGHUP = getattr(signal, "SIGHUP", None)
 _SIGQUIT = getattr(signal, "SIGQUIT", None)
@@ -122,24 +126,32 @@ class Runtime:
         out: standard output, for results and for the lines that the exercises ask for.
         err: standard error, for everything else.
         signals: what signals do to the command.
+        show_state: logs the state of the process, see `trionet.program.state`.
     """
 
     out: Console
     err: Console
     signals: Signals = field(default_factory=Signals)
+    show_state: Callable[[Mapping[str, object]], object] | None = None
 
-    def log(self, event: object) -> None:
-        """Print a line of a server's log, which begins with the time."""
-        self.err.print(stamped(safe_text(str(event))))
+    def log(self, reason: str) -> None:
+        """Log something about the program."""
+        told = reason.removeprefix("warning: ")
+        level = logging.INFO if told is reason else logging.WARNING
+        logger.log(level, "%s", told, extra={"event": "program"})
 
 
-def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
+def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | None = None) -> None:
     """Run a command and exit with its status.
 
     A `trionet.TrionetError` becomes one line, ``error: …``, and status 1. So does output of a
     client that cannot be written. That nobody reads the output any more is not an error.
 
     After a server, signals are ignored: call this last.
+
+    Args:
+        command: gets the outputs and signals.
+        log: how it logs to standard error; default: problems alone, as text.
 
     Raises:
         Ended: signals have ended the command.
@@ -150,7 +162,7 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     # A supervisor may signal a server that has just ended by itself. That is no failure.
     with signals_taken_by(signals.take, *_SIGNALS, is_last=lambda: signals.is_server):
         try:
-            status = trio.run(_supervise, command, signals)
+            status = trio.run(_supervise, command, signals, log)
         finally:
             end = signals.end()
     if end is not None:
@@ -158,16 +170,19 @@ def run(command: Callable[[Runtime], Awaitable[object]]) -> None:
     raise typer.Exit(status)
 
 
-async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: Signals) -> int:
+async def _supervise(
+    command: Callable[[Runtime], Awaitable[object]], signals: Signals, log: LogOptions | None
+) -> int:
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:
             if signals.is_server:
-                tell_lost_output(runtime.log, error)
+                log_lost_output(error)
 
         async with open_console(1, on_failure=output_failed) as out:
             runtime = Runtime(out, err, signals)
-            with logging_to(err):
+            with logging_to(err, log, show=_rows_of(err)) as handler:
+                runtime = replace(runtime, show_state=handler.show_state)
                 error = await _error_of(partial(command, runtime))
         if signals.is_server:
             has_failed = error is not None
@@ -179,6 +194,15 @@ async def _supervise(command: Callable[[Runtime], Awaitable[object]], signals: S
             has_failed = True
     # By now it is known whether everything could be written to standard error.
     return FAILED if has_failed or (err.failure is not None and not signals.is_server) else DONE
+
+
+def _rows_of(err: Console) -> Callable[[str], object]:
+    """Return what prints a line of the log: a name may contain spaces, and a line anything."""
+    if not os.isatty(2):
+        return err.print
+    from trionet.cli.user_interface import rows_printer
+
+    return rows_printer(err, 2)
 
 
 async def _error_of(command: Callable[[], Awaitable[object]]) -> str | None:
@@ -328,8 +352,9 @@ async def serve_until_signalled(
         [serve],
         ending,
         show=show,
-        tell=runtime.log,
         networks=[network],
         metrics=metrics if worker is None else None,
         report=None if worker is None or metrics is None else NumbersTold(worker.link).tell,
+        show_state=runtime.show_state,
+        queues=queues_of(runtime.out, runtime.err),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from functools import partial
 
@@ -42,7 +43,7 @@ async def serve_by_workers(
     """
     opens_page = OpensPage(runtime.log) if opens_browser else None
     runtime.signals.ending = ending = Ending()
-    reloading = _Reloading()
+    made = _Made()
     notice = notice or "each limit holds for each of them"
     runtime.log(f"{count} worker{'' if count == 1 else 's'}: {notice}")
 
@@ -63,20 +64,19 @@ async def serve_by_workers(
                 reloads=network["certificate"] is not None,
                 show=rows_printer(runtime.out, 1),
                 show_error=rows_printer(runtime.err, 2),
-                tell=runtime.log,
-                on_made=reloading.take,
+                on_made=made.take,
             )
         ],
         ending,
         show=show,
-        tell=runtime.log,
-        networks=[reloading],
+        networks=[made],
         metrics=metrics,
+        show_state=made.show_state,
     )
 
 
-class _Reloading:
-    """Stands for the workers in front of SIGHUP, which may come before there are any."""
+class _Made:
+    """Stands for the workers in front of signals, which may come before there are any."""
 
     def __init__(self) -> None:
         self._workers: Workers | None = None
@@ -87,3 +87,8 @@ class _Reloading:
     def reload(self) -> bool:
         """Have the workers reload; return whether they have anything to reload."""
         return self._workers is not None and self._workers.reload()
+
+    def show_state(self, _own: object) -> None:
+        """Have the workers log their state. The parent's own would tell nothing."""
+        if self._workers is not None:
+            self._workers.send_signal(signal.SIGUSR1)

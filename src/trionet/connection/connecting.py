@@ -10,20 +10,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import trio
 
 from trionet.abc import Network
-from trionet.checks import check_network
+from trionet.checks import check_flag, check_network
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.connection.pauses import jittered, pauses_without_end
+from trionet.connection.requests import Requests
 from trionet.errors import ConnectError
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kinds
 from trionet.lines import MAX_LINE_TO_CLIENT
-from trionet.transport.addresses import parse_address
+from trionet.transport.addresses import check_decodes
 from trionet.transport.network import SYSTEM
 
 # How long one try may take, after the first. A host that is switched off answers nothing, and the
@@ -59,12 +60,15 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         address: where the server is; see `trionet.parse_address`.
         network: what to connect over; default the real network.
         max_line: content bytes that a line from the server may have; default 65,536.
+        decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
+            ends, as with `trionet.serve`.
         on_pause: called before each pause with its length in seconds and a text that says why;
             default ``None``: nothing is told. Not async; what it raises ends the loop.
 
     Raises:
         AddressError: the address cannot be read.
         TypeError: an argument has the wrong type; the message says what to write.
+        ValueError: ``decode=False`` with a ``web:`` address: a WebSocket's lines are texts.
 
     Entering makes the first connection, and raises:
         ConnectError: nobody answers there. It is not tried again: the address may be wrong.
@@ -76,7 +80,8 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
     """
 
     __slots__ = (
-        "_address", "_is_new", "_lines", "_max_line", "_network", "_on_pause", "_opened", "_pauses",
+        "_address", "_decode", "_is_new", "_lines", "_max_line", "_network", "_on_pause", "_opened",
+        "_pauses",
     )  # fmt: skip
 
     def __init__(
@@ -85,15 +90,18 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         *,
         network: Network = SYSTEM,
         max_line: int = MAX_LINE_TO_CLIENT,
+        decode: bool = True,
         on_pause: Callable[[float, str], object] | None = None,
     ) -> None:
-        parse_address(address)
+        check_flag("decode", decode)
+        check_decodes(address, decode=decode)
         check_network(network)
         check_kinds(max_line=(max_line, int))
         check_callback("on_pause", on_pause, arguments=2)
         self._address = address
         self._network = network
         self._max_line = max_line
+        self._decode = decode
         self._on_pause = on_pause
         self._lines: LineStream | None = None
         self._opened = 0.0
@@ -111,6 +119,35 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         to say that it is full does not serve it. Never a checkpoint.
         """
         self._pauses = pauses_without_end()
+
+    def requests(self, **options: Any) -> Requests:
+        """Ask over the connection that stands now; see `trionet.Requests`.
+
+            async with trionet.connect(address) as server, server.requests(timeout=5) as requests:
+                answer = await requests.ask("hello")
+
+        It does not connect again. A client that shall do so enters a `trionet.Requests` of its own
+        for each connection, in the loop.
+
+        Args:
+            options: those of `trionet.Requests`.
+
+        Raises:
+            RuntimeError: this is not entered yet.
+            TypeError, ValueError: as `trionet.Requests`.
+        """
+        return Requests(self.lines, **options)
+
+    @property
+    def lines(self) -> LineStream:
+        """The connection that stands now, for a client that needs no other if it is lost.
+
+        Raises:
+            RuntimeError: this is not entered yet.
+        """
+        if self._lines is None:
+            raise RuntimeError("enter the connection first: `async with trionet.connect`")
+        return self._lines
 
     async def __aenter__(self) -> Self:
         if self._lines is not None:
@@ -161,4 +198,4 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         stream = await self._network.connect(self._address)
         self._opened = trio.current_time()
         self._is_new = True
-        return LineStream(stream, max_line=self._max_line)
+        return LineStream(stream, max_line=self._max_line, decode=self._decode)

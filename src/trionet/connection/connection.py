@@ -9,7 +9,7 @@ with it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +32,7 @@ from trionet.connection.peer_deadlines import PeerDeadlines
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
-from trionet.encoding import encode_lines
+from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
@@ -73,6 +73,8 @@ class Connection(PeerDeadlines):
         bytes_in: bytes received from the peer so far.
         bytes_out: bytes sent to the peer so far.
         waiting: bytes that wait for the peer; see `Limits.max_waiting`.
+        decode: whether lines are texts. If not (`trionet.serve(decode=False)`), they are bytes with
+            their ends, in `lines` and for `send`.
         closed_because: what `close` was given; ``None``: it was not called.
     """
 
@@ -82,6 +84,7 @@ class Connection(PeerDeadlines):
         "_on_identified",
         "_state",
         "closed_because",
+        "decode",
         "id",
         "peer",
         "server",
@@ -103,6 +106,7 @@ class Connection(PeerDeadlines):
         on_identified: Callable[[Connection, str], object] | None = None,
         opening: Opening | None = None,
         server: Server | None = None,
+        decode: bool = True,
     ) -> None:
         if (
             type(limits) is not Limits
@@ -135,6 +139,7 @@ class Connection(PeerDeadlines):
             refuse_http=refuse_http,
             on_bad_line=self._answer,
             opening=opening,
+            decode=decode,
         )
         if identifies:
             self.lines.read_size = _STRANGER_READ_SIZE
@@ -156,7 +161,11 @@ class Connection(PeerDeadlines):
             framing=framing,
             is_checked=True,
         )
+        self.decode = decode
+        self.outbox.takes_tail = not decode
         if framing is not None:
+            if not decode:
+                raise ValueError("the lines of a WebSocket are texts: serve it with decode=True")
             cast(Framed, stream).answer_with(self.outbox.put_frame)
         self._watch()
 
@@ -192,21 +201,35 @@ class Connection(PeerDeadlines):
         """Bytes that wait for the peer."""
         return self.outbox.waiting
 
-    async def send(self, *lines: str) -> None:
+    async def send(self, *lines: str | bytes) -> None:
         """Send lines after everything that waits in the outbox, and wait until they are sent.
+
+        They are texts without their ends. With ``decode=False`` they are bytes, which are sent as
+        they are: each has its end, but the last one that is ever sent may have none.
 
         Always a checkpoint. A handler that must not wait calls ``outbox.put``. Both overtake what a
         `trionet.Hub` has for this peer and has not delivered yet. A service with a hub answers with
         `Hub.tell` instead.
 
         Raises:
+            TypeError: a line is a text where it must be bytes, or the other way round.
             UnsendableLine: a text does not fit in one line; nothing was sent.
             trio.BrokenResourceError: the peer is gone. A handler may let this through: the server
                 does not take it for a fault.
 
         Cancellation: the lines may still be sent.
         """
-        await self.outbox.send(encode_lines(lines))
+        await self.outbox.send(self.encode_lines(lines))
+
+    def encode_lines(self, lines: Iterable[str | bytes]) -> bytes:
+        """Return the bytes of lines as `send` sends them.
+
+        Raises:
+            TypeError, UnsendableLine: as `send`.
+        """
+        if self.decode:
+            return encode_lines(cast(Iterable[str], lines))
+        return join_lines(cast(Iterable[bytes], lines))
 
     def tell(self, notice: Notice) -> None:
         """Put a notice into the outbox, in the service's wire format. Never a checkpoint.

@@ -10,17 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from time import perf_counter
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import trio
 
 from trionet.connection.connection import Connection
-from trionet.encoding import encode_line, encode_lines
+from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.lines import Line
 from trionet.notices import LineRejected
 
-LineFunction: TypeAlias = Callable[[str], str | None]
+# Called with a text, or with bytes where the lines of its server are bytes.
+LineFunction: TypeAlias = Callable[[str], str | None] | Callable[[bytes], bytes | None]
 
 # How long one peer's lines are answered before the others have their turn, in seconds.
 _SECONDS_AT_ONCE = 0.002
@@ -41,7 +42,7 @@ async def serve_with(function: LineFunction, connection: Connection) -> None:
     Cancellation: lines that were not answered yet are lost.
     """
     lines, outbox = connection.lines, connection.outbox
-    answering = Answering(function)
+    answering = Answering(function, connection)
     connection.answer_at_once(answering.answer)
     while left := await lines.receive_batch():
         answering.raise_failure()
@@ -68,12 +69,17 @@ class Answering:
 
     Args:
         function: see `serve_with`.
+        connection: whose lines they are.
     """
 
-    __slots__ = ("_failure", "_function")
+    __slots__ = ("_encode_lines", "_failure", "_function", "_kind")
 
-    def __init__(self, function: LineFunction) -> None:
-        self._function = function
+    def __init__(self, function: LineFunction, connection: Connection) -> None:
+        self._function = cast(Callable[[object], str | None], function)
+        self._kind = str if connection.decode else bytes
+        # Not the connection's own method: it would keep the connection alive in a cycle.
+        encode: Any = encode_lines if connection.decode else join_lines
+        self._encode_lines: Callable[[list[str]], bytes] = encode
         self._failure: Exception | None = None
 
     def answer(self, lines: list[Line]) -> tuple[bytes, list[Line]]:
@@ -83,14 +89,14 @@ class Answering:
             The answers, and the lines that are left. If a line failed, it is the first of these,
             and `raise_failure` raises why.
         """
-        function = self._function
+        function, kind = self._function, self._kind
         answers: list[str] = []
         done = 0
         # One line is answered in any case.
         until = perf_counter() + _SECONDS_AT_ONCE if len(lines) > 1 else math.inf
         try:
             for line in lines:
-                if type(line) is not str:
+                if type(line) is not kind:
                     break
                 answer = function(line)
                 if answer is not None:
@@ -103,11 +109,11 @@ class Answering:
         if not answers:
             return b"", lines[done:]
         try:
-            return encode_lines(answers), lines[done:]
+            return self._encode_lines(answers), lines[done:]
         except Exception as error:
             self._failure = error
             # The task must wake for it, so some line must be left.
-            return _encode_first(answers), lines[-1:]
+            return self._encode_first(answers), lines[-1:]
 
     def raise_failure(self) -> None:
         """Raise what the function raised, if it has."""
@@ -119,13 +125,12 @@ class Answering:
                 # The traceback holds this frame, and the frame would hold the error: a cycle.
                 del failure
 
-
-def _encode_first(answers: list[str]) -> bytes:
-    """Return the answers before the first one that is not a line."""
-    encoded = bytearray()
-    try:
-        for answer in answers:
-            encoded += encode_line(answer)
-    except Exception:
-        return bytes(encoded)
-    raise AssertionError("each answer is a line, but all together are not")
+    def _encode_first(self, answers: list[str]) -> bytes:
+        """Return the answers before the first one that is not a line."""
+        encoded = bytearray()
+        try:
+            for answer in answers:
+                encoded += self._encode_lines([answer])
+        except Exception:
+            return bytes(encoded)
+        raise AssertionError("each answer is a line, but all together are not")

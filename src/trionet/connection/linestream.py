@@ -6,13 +6,14 @@ The clients of the chat and the calculator use it, and so can yours. A server's 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import cast
 
 import trio
 
 from trionet.checks import check_stream
 from trionet.connection.reader import LineReader
-from trionet.encoding import encode_lines
+from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
 from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING
@@ -27,9 +28,11 @@ class LineStream(LineReader, trio.abc.Channel[str]):
             server's line may list many names.
         max_unending: bytes without an end of line after which reading ends; default 1 MiB.
         on_bad_line: see `LineReader`; default ``None``.
+        decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
+            ends, in both directions; see `LineReader`.
     """
 
-    __slots__ = ("_sending",)
+    __slots__ = ("_is_text", "_sending")
 
     _stream: trio.abc.Stream
 
@@ -40,21 +43,31 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         max_line: int = MAX_LINE_TO_CLIENT,
         max_unending: int = MAX_UNENDING,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        decode: bool = True,
     ) -> None:
         check_stream(stream, methods=["send_all", "receive_some"])
         check_answering("on_bad_line", on_bad_line)
         super().__init__(
-            stream, max_line=max_line, max_unending=max_unending, on_bad_line=on_bad_line
+            stream,
+            max_line=max_line,
+            max_unending=max_unending,
+            on_bad_line=on_bad_line,
+            decode=decode,
         )
+        self._is_text = decode
         self._sending = trio.Lock()
 
-    async def send(self, *lines: str) -> None:
+    async def send(self, *lines: str | bytes) -> None:
         """Send lines, all in one write. Always a checkpoint.
 
         Several tasks may call this at the same time: the lines of each call stay together, and the
         calls take their turns in order.
 
+        They are texts without their ends; with ``decode=False`` they are bytes, which are sent as
+        they are.
+
         Raises:
+            TypeError: a line is a text where it must be bytes, or the other way round.
             UnsendableLine: a text does not fit in one line; nothing was sent.
             trio.BrokenResourceError: the peer is gone.
             trio.ClosedResourceError: this side closed the stream.
@@ -62,12 +75,27 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         Cancellation: it is unknown how much was sent, and the stream can only be closed. A call
         that is cancelled while it waits for others has sent nothing.
         """
-        data = encode_lines(lines)
+        data = self.encode_lines(lines)
         await self._begin_sending()
         try:
             await self._stream.send_all(data)
         finally:
             self._sending.release()
+
+    @property
+    def stream(self) -> trio.abc.Stream:
+        """The stream under it."""
+        return self._stream
+
+    def encode_lines(self, lines: Iterable[str | bytes]) -> bytes:
+        """Return the bytes of lines as `send` sends them.
+
+        Raises:
+            TypeError, UnsendableLine: as `send`.
+        """
+        if self._is_text:
+            return encode_lines(cast(Iterable[str], lines))
+        return join_lines(cast(Iterable[bytes], lines))
 
     async def send_eof(self) -> None:
         """End the sending and go on receiving, if the stream can (a half-close).

@@ -26,8 +26,9 @@ class Opening:
         begins: the byte that such a first line begins with, such as ``b"{"``. A first line that
             begins with it may have `max_line` bytes; what follows it decides nothing.
         max_line: content bytes that the first line and all others may have.
-        is_met: called with the whole first line, good or bad; whether the lines after it may be
-            as long. If it raises, that is logged, and its connection alone is closed.
+        is_met: called with the whole first line, good or bad (bytes, where lines are); whether the
+            lines after it may be as long. If it raises, that is logged, and its connection
+            alone is closed.
     """
 
     begins: bytes
@@ -83,4 +84,7 @@ class FirstLine:
         """
         if self._opening is not None and not self._opening.is_met(line):
             decoder.max_line = self._max_line
+        if isinstance(line, bytes):
+            # Where lines are bytes. Only the ASCII characters in it are looked at.
+            line = line.decode("latin-1")
         return self._refuse_http and is_http_request(line)

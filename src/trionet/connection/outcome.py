@@ -89,7 +89,9 @@ def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
 
 def _log_fault(connection: Connection, faults: BaseExceptionGroup[Exception]) -> None:
     error = faults.exceptions[0] if len(faults.exceptions) == 1 else faults
-    logger.error("a handler failed; %s is closed", connection.peer, exc_info=error)
+    whose = {"event": "failed", "connection": connection.id, "peer": connection.peer}
+    told = "a handler failed; %s is closed"
+    logger.error(told, connection.peer, exc_info=error, extra=whose)
 
 
 def why_ended(connection: Connection) -> str:

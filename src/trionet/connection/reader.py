@@ -50,11 +50,15 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             on to the next line. Without it, `receive` raises the bad line, and can be called again.
         opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
             Where it is given, a first line that begins like it is handed out alone.
+        decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
+            ends, LF or CR LF, as they came. Only the last one may have none: what the peer, or a
+            drain, has left unfinished.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
         bytes_in: bytes received so far.
         read_size: bytes to receive at a time at most (65,536). It can be changed at any time.
+        on_first_input: called once, when the first bytes have come; ``None``: nothing is.
         waiting_since: when the reader began to wait for the peer, on the Trio clock; at first, when
             it was made. A time in the future: until then the reader holds back lines of the peer.
             ``math.inf``: it is not waiting, because lines that it has handed out are being handled.
@@ -70,6 +74,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         "_receives_now",
         "_stream",
         "bytes_in",
+        "on_first_input",
         "read_size",
     )
 
@@ -82,7 +87,10 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         refuse_http: bool = False,
         on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
         opening: Opening | None = None,
+        decode: bool = True,
     ) -> None:
+        if type(decode) is not bool:
+            check_flag("decode", decode)
         if not hasattr(stream, "receive_some"):
             check_stream(stream, methods=["receive_some"])
         if type(refuse_http) is not bool:
@@ -93,9 +101,14 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
         super().__init__(
-            max_line=max_line, max_unending=max_unending, refuse_http=refuse_http, opening=opening
+            max_line=max_line,
+            max_unending=max_unending,
+            refuse_http=refuse_http,
+            opening=opening,
+            decode=decode,
         )
         self.bytes_in = 0
+        self.on_first_input: Callable[[], None] | None = None
         self.read_size = READ_SIZE
         # `trio.current_time` looks the clock up each time, and takes twice as long.
         self._now = trio.lowlevel.current_clock().current_time
@@ -174,10 +187,17 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             if type(data) is not bytes:
                 data = as_bytes("what a stream's receive_some() returns", data)
             self.bytes_in += len(data)
+            if self.on_first_input is not None:
+                self._tell_first_input()
             if batch := self._take(data):
                 return batch
         # A `stop` ends the wait, but the lines that were held are still handed out.
-        return self._take()
+        return self._take() or self._take_tail()
+
+    def _tell_first_input(self) -> None:
+        tell, self.on_first_input = self.on_first_input, None
+        if tell is not None:
+            tell()
 
     def receive_batch_nowait(self) -> list[Line]:
         """Return lines that have just come, while a task waits in `receive_batch`.
@@ -205,6 +225,8 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if type(data) is not bytes:
             data = as_bytes("what a stream's receive_nowait() returns", data)
         self.bytes_in += len(data)
+        if self.on_first_input is not None:
+            self._tell_first_input()
         batch = self._take(data)
         if not batch:
             self.hand_back([])
@@ -249,7 +271,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             line = self._pending.pop()
             if not self._pending:
                 self._pending = None
-            if isinstance(line, str):
+            if not isinstance(line, BadLine):
                 return line
             if self._on_bad_line is None:
                 try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from trionet.byte_lines import ByteLineDecoder
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import FirstLine, Opening
 from trionet.lines import PART_LINES, Line, LineDecoder
@@ -19,14 +20,31 @@ class Received:
     The arguments and the attributes are those of `trionet.LineReader`.
     """
 
-    __slots__ = ("_decoder", "_first_line", "_lines_out", "_pending", "end", "waiting_since")
+    __slots__ = (
+        "_decoder",
+        "_first_line",
+        "_gives_tail",
+        "_lines_out",
+        "_pending",
+        "end",
+        "waiting_since",
+    )
 
     def __init__(
-        self, *, max_line: int, max_unending: int, refuse_http: bool, opening: Opening | None
+        self,
+        *,
+        max_line: int,
+        max_unending: int,
+        refuse_http: bool,
+        opening: Opening | None,
+        decode: bool,
     ) -> None:
         self.end: InputEnd | None = None
         self.waiting_since = math.inf
-        self._decoder = LineDecoder(max_line=max_line, max_unending=max_unending)
+        decoder = LineDecoder if decode else ByteLineDecoder
+        self._decoder = decoder(max_line=max_line, max_unending=max_unending)
+        # Whether the bytes after the last line end are handed out too.
+        self._gives_tail = not decode
         # Until the first line has come.
         self._first_line: FirstLine | None = None
         if refuse_http or opening is not None:
@@ -62,7 +80,31 @@ class Received:
     def discard(self) -> None:
         """Drop all lines that were received but not handed out. Never a checkpoint."""
         self._pending = None
+        self._gives_tail = False
         self._decoder.discard()
+
+    def _take_tail(self) -> list[Line]:
+        """Return what follows the last line end, where lines are bytes and the input has ended.
+
+        A peer that was stopped for a mistake of its own is not served any more, so its half line is
+        dropped as its next lines would be.
+        """
+        end = self.end
+        if not self._gives_tail or end is None:
+            return []
+        self._gives_tail = False
+        if not (end.peer_has_ended or end is InputEnd.STOPPED):
+            return []
+        tail = self._decoder.finish()
+        if tail and self._first_line is not None:
+            first_line, self._first_line = self._first_line, None
+            if first_line.is_refused(tail[0], self._decoder):
+                self.end = InputEnd.HTTP
+                return []
+        self._lines_out += len(tail)
+        if tail:
+            self.waiting_since = math.inf
+        return tail
 
     def _take_pending(self) -> list[Line]:
         """Return the lines that `receive` has left over."""

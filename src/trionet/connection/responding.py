@@ -8,20 +8,22 @@ within a bound, and each has a deadline.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import trio
 
 from trionet.checks import check_seconds
 from trionet.connection.connection import Connection
-from trionet.encoding import encode_line
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
 from trionet.kinds import check_kind
 from trionet.lines import Line
 from trionet.notices import LineRejected, RequestTimedOut
 
-AnswerLine: TypeAlias = Callable[[str], Awaitable[str | None]]
+# With texts, or with bytes where the lines of the connection are bytes.
+AnswerLine: TypeAlias = (
+    Callable[[str], Awaitable[str | None]] | Callable[[bytes], Awaitable[bytes | None]]
+)
 
 
 async def respond(
@@ -35,7 +37,8 @@ async def respond(
 
     Args:
         connection: the peer.
-        answer: an async function, called with each good line. What it returns is sent as a line;
+        answer: an async function, called with each good line, a text, or bytes if
+            ``connection.decode`` is false. What it returns is sent as ``connection.send`` does it;
             ``None``: nothing is sent. A bad line is answered in its place, as by
             ``connection.lines``.
         concurrent: how many lines may be worked on at a time; default 1. Answers that have to wait
@@ -69,8 +72,8 @@ async def respond(
         if isinstance(line, BadLine):
             return connection.encoded(LineRejected(line))
         with trio.move_on_after(timeout if timeout is not None else float("inf")):
-            text = await answer(line)
-            return b"" if text is None else encode_line(text)
+            answered = await cast(Callable[[object], Awaitable[str | None]], answer)(line)
+            return b"" if answered is None else connection.encode_lines((answered,))
         assert timeout is not None
         connection.note_passed("request")
         return connection.encoded(RequestTimedOut(timeout))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from trionet.abc import Missing
 from trionet.encoding import check_lines
-from trionet.faults import FaultLog
+from trionet.faults import FaultLog, Kind
 from trionet.function_checks import check_callback
 from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
 
@@ -60,7 +60,10 @@ class SafeNotices:
                 raise ValueError("a notice takes at least one line")
         except Exception as error:
             self.faults.report(
-                error, self._encode, "encode_notice failed; the peer gets a plain notice", notice
+                error,
+                self._encode,
+                "encode_notice failed; the peer gets a plain notice",
+                Kind(notice),
             )
             return encode_notice(notice)
         return lines

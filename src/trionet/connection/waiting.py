@@ -55,6 +55,7 @@ class Waits(Holds):
         "missed",
         "notices",
         "progressed_at",
+        "takes_tail",
     )
 
     def __init__(
@@ -86,6 +87,7 @@ class Waits(Holds):
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
         self.dropped = self.missed = 0
+        self.takes_tail = False
         self.progressed_at = math.inf
 
     async def flush(self) -> None:

@@ -25,7 +25,7 @@ from trionet.checks import check_kind
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
 from trionet.fanout.gate import Gate
-from trionet.faults import FaultLog
+from trionet.faults import FaultLog, Kind
 from trionet.metrics import Histogram, Reading
 
 E = TypeVar("E")
@@ -99,6 +99,11 @@ class BatchLog(Generic[E]):
         """
         entries, size = self._pending
         return entries > HIGH_WATER or size > HIGH_WATER_BYTES
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many entries are not delivered yet, and how many bytes."""
+        return self._pending
 
     @property
     def must_wait(self) -> bool:
@@ -274,4 +279,5 @@ class BatchLog(Generic[E]):
         raise NotImplementedError
 
     def _leave_out(self, encode: Encode[E], event: E, error: Exception) -> None:
-        self._faults.report(error, encode, "an event could not be encoded and is left out", event)
+        told = "an event could not be encoded and is left out"
+        self._faults.report(error, encode, told, Kind(event))

@@ -61,11 +61,14 @@ class Console:
         failure: why something could not be written; ``None`` if all went well or only the reader
             has gone.
         ended: is set when the output has failed, or nobody reads it any more.
+        tell_dropped: returns the line, without its newline, that stands in place of so many lines
+            that were dropped.
     """
 
     def __init__(self, fd: int, *, on_failure: Callable[[OSError], object] | None = None) -> None:
         self.failure: OSError | None = None
         self.ended = trio.Event()
+        self.tell_dropped: Callable[[int], str] = "… {} lines are not shown …".format
         self._fd = fd
         self._on_failure = on_failure
         self._texts: deque[bytes] = deque()
@@ -80,6 +83,11 @@ class Console:
         self._written = trio.Event()
         self._written.set()
         self._room = trio.lowlevel.ParkingLot()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait or are being written, with what it costs to keep them."""
+        return self._waiting
 
     def print(self, line: str) -> None:
         """Print a line as soon as the output takes it. Never a checkpoint, never blocks.
@@ -122,7 +130,7 @@ class Console:
 
     async def _write_batch(self) -> int:
         """Write as much as the kernel gets at a time, and return how many bytes that was."""
-        told = f"… {self._dropped} lines are not shown …\n" if self._dropped else ""
+        told = f"{self.tell_dropped(self._dropped)}\n" if self._dropped else ""
         dropped, self._dropped = self._dropped, 0
         batch = [b"\n" * self._is_torn + told.encode()]
         size = 0

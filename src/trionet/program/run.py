@@ -8,7 +8,6 @@ call, and the exit status. The command line's servers use the same pieces.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,18 +23,17 @@ from trionet.kinds import check_kind, shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import logging_if_not_configured, stamped, tell_lost_output
+from trionet.program.log import log_lost_output, logging_if_not_configured, queues_of
+from trionet.program.log_format import FORMATS, LEVELS, LogFormat, LogLevel, LogOptions
 from trionet.program.service import NETWORK_OPTIONS, Service, check_service
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
-from trionet.server import Handler
+from trionet.server import Handler, Server
 from trionet.text.safe import safe_text
 from trionet.transport.inherited import inherited_addresses
 
 # The exit status after an error that the user can mend.
 FAILED = 1
-
-logger = logging.getLogger("trionet.program")
 
 
 def run(
@@ -44,6 +42,8 @@ def run(
     beside: Iterable[Callable[[], Awaitable[object]]] = (),
     quiet: bool = False,
     metrics: str | None = None,
+    log_format: LogFormat | None = None,
+    log_level: LogLevel | None = None,
     **options: Any,
 ) -> None:
     """Serve lines on addresses as a whole program. Make it the last call of a script.
@@ -67,8 +67,10 @@ def run(
     accepts connections, reloads and stops, and its watchdog is fed.
 
     The log goes to the logger ``trionet``: problems, and each connection with level INFO. If no
-    logging is configured, it is written to standard error, one line each that begins with the time
-    (UTC, ISO 8601). An output that stands still, is full or is closed never stops the server.
+    logging is configured, or you give `log_format` or `log_level`, it is written to standard error:
+    a line for each event, ``time level event connection peer reason``, or a JSON object.
+    SIGUSR1 has the state of the process written there, as one record with a JSON object in it. An
+    output that stands still, is full or is closed never stops the server.
 
     Args:
         handler: an async function that is called with a `Connection` for each peer, or a plain
@@ -79,7 +81,11 @@ def run(
         beside: async functions that run beside the server. They start before it listens, and are
             cancelled when it has ended. What one of them raises ends the program, and is not
             wrapped in an exception group.
-        quiet: print no addresses and log no connections.
+        quiet: print no addresses and log no connections, whatever `log_level` says.
+        log_format: ``text`` (the default) or ``json``: one object a line, with a traceback in
+            ``exception``.
+        log_level: ``debug``, ``info`` (the default), ``warning`` or ``error``: the lowest level
+            that is written.
         metrics: where the metrics of all services are served over HTTP, such as
             ``localhost:9100``, or ``:9100`` for all interfaces; default: nowhere. It needs the
             extra ``metrics``. ``metrics on http://HOST:PORT/metrics`` is printed, and ``/healthz``
@@ -115,13 +121,22 @@ def run(
         addresses = tuple(one for one in inherited_addresses() if one != metrics)
     services = _services_of(handler, addresses, options)
     check_flag("quiet", quiet)
+    log = _log_options(log_format, log_level)
     tasks = check_tasks("beside", beside)
     if metrics is not None:
         check_kind("metrics", metrics, str, hint="'localhost:9100'")
     ending = Ending()
     with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
         status = trio.run(
-            partial(_run, services, ending=ending, beside=tasks, quiet=quiet, metrics=metrics)
+            partial(
+                _run,
+                services,
+                ending=ending,
+                beside=tasks,
+                quiet=quiet,
+                metrics=metrics,
+                log=log,
+            )
         )
     if ending.is_early:
         # What a shell shows for a program that died of the signal.
@@ -170,38 +185,49 @@ async def _run(
     beside: tuple[Callable[[], Awaitable[object]], ...],
     quiet: bool,
     metrics: str | None,
+    log: LogOptions | None,
 ) -> int:
     """Serve, with everything around it, and return the exit status."""
     status = 0
-    async with open_console(2) as err:
-
-        def tell(line: str) -> None:
-            err.print(stamped(line))
-
-        async with open_console(1, on_failure=partial(tell_lost_output, tell)) as out:
-            with logging_if_not_configured(err):
-                log: dict[str, Any] = {}
-                if not quiet and logger.isEnabledFor(logging.INFO):
-                    log = {"on_event": _log_event}
-                prepare_many_descriptors()
-                try:
-                    async with trio.open_nursery() as nursery:
-                        for function in beside:
-                            nursery.start_soon(function)
-                        await serve_until_signalled(
-                            [partial(service.serve, **log) for service in services],
-                            ending,
-                            show=(lambda _line: None) if quiet else out.print,
-                            tell=tell,
-                            networks=list(dict.fromkeys(one.network for one in services)),
-                            metrics=metrics,
-                        )
-                        nursery.cancel_scope.cancel()
-                except* TrionetError as group:
-                    err.print(safe_text(f"error: {first_error(group)}"))
-                    status = FAILED
+    async with open_console(2) as err, open_console(1, on_failure=log_lost_output) as out:
+        with logging_if_not_configured(err, log) as handler:
+            prepare_many_descriptors()
+            try:
+                async with trio.open_nursery() as nursery:
+                    for function in beside:
+                        nursery.start_soon(function)
+                    await serve_until_signalled(
+                        [partial(_serve, service, is_quiet=quiet) for service in services],
+                        ending,
+                        show=None if quiet else out.print,
+                        networks=list(dict.fromkeys(one.network for one in services)),
+                        metrics=metrics,
+                        show_state=handler.show_state,
+                        queues=queues_of(out, err),
+                    )
+                    nursery.cancel_scope.cancel()
+            except* TrionetError as group:
+                err.print(safe_text(f"error: {first_error(group)}"))
+                status = FAILED
     return status
 
 
-def _log_event(event: object) -> None:
-    logger.info("%s", event)
+async def _serve(service: Service, *, is_quiet: bool, task_status: trio.TaskStatus[Server]) -> None:
+    # Whoever takes the events logs them, if anybody does.
+    options = {}
+    if is_quiet or service.options.get("on_event") is not None:
+        options = {"log_connections": False}
+    await service.serve(**options, task_status=task_status)
+
+
+def _log_options(log_format: LogFormat | None, log_level: LogLevel | None) -> LogOptions | None:
+    """Return how to log; ``None``: nothing was said."""
+    if log_format is not None and log_format not in FORMATS:
+        raise ValueError(f"log_format must be 'text' or 'json', not {shown(log_format)}")
+    if log_level is not None and log_level not in LEVELS:
+        raise ValueError(
+            f"log_level must be 'debug', 'info', 'warning' or 'error', not {shown(log_level)}"
+        )
+    if log_format is None and log_level is None:
+        return None
+    return LogOptions(format=log_format or "text", level=log_level or "info")

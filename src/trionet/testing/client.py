@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import trio
 
 from trionet.checks import check_seconds, check_stream
 from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
-from trionet.encoding import encode_lines
+from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.kinds import check_kind, check_kinds, shown
 from trionet.lines import MAX_LINE_TO_CLIENT
@@ -26,6 +26,8 @@ class LineClient:
         name: its name in the record of the conversation.
         patience: seconds on the Trio clock to wait for each expected line; default 60. On virtual
             time waiting costs nothing.
+        decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
+            ends, for all methods, as with `trionet.serve`.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong kind; the message says what to write.
@@ -36,7 +38,12 @@ class LineClient:
     """
 
     def __init__(
-        self, stream: trio.abc.Stream, *, name: str = "client", patience: float = 60.0
+        self,
+        stream: trio.abc.Stream,
+        *,
+        name: str = "client",
+        patience: float = 60.0,
+        decode: bool = True,
     ) -> None:
         check_stream(stream, methods=["receive_some", "send_all"])
         check_kinds(name=(name, str))
@@ -44,14 +51,15 @@ class LineClient:
         self.stream = stream
         self.name = name
         self._patience = patience
-        self._lines = LineReader(stream, max_line=MAX_LINE_TO_CLIENT)
+        self._lines = LineReader(stream, max_line=MAX_LINE_TO_CLIENT, decode=decode)
+        self._kind = str if decode else bytes
         self._began = trio.current_time()
         self._record: list[str] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.stream!r}>"
 
-    async def send(self, *lines: str) -> None:
+    async def send(self, *lines: str | bytes) -> None:
         """Send lines, all in one write.
 
         Args:
@@ -63,7 +71,8 @@ class LineClient:
         """
         for line in lines:
             self._note("→", line)
-        await self.stream.send_all(encode_lines(lines))
+        encode: Any = encode_lines if self._kind is str else join_lines
+        await self.stream.send_all(encode(lines))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send bytes as they are, such as half a line, or bytes that are not text.
@@ -102,7 +111,7 @@ class LineClient:
         self._note("←", line)
         return line
 
-    async def expect(self, *lines: str) -> None:
+    async def expect(self, *lines: str | bytes) -> None:
         """Receive lines, and compare them with the expected ones.
 
         Args:
@@ -112,7 +121,7 @@ class LineClient:
             AssertionError: another line came, or none. The message has the whole conversation.
         """
         for line in lines:
-            check_kind("a line", line, str)
+            check_kind("a line", line, self._kind)
         for expected in lines:
             try:
                 line = await self.receive()
@@ -174,7 +183,8 @@ class LineClient:
     def _end(self) -> str:
         return self._lines.end.value if self._lines.end is not None else "the stream is open"
 
-    def _note(self, direction: str, text: str) -> None:
+    def _note(self, direction: str, text: str | bytes) -> None:
+        text = text if isinstance(text, str) else repr(text)
         self._record.append(f"{trio.current_time() - self._began:9.3f} s {direction} {text}")
 
     def _failure(self, what: str) -> AssertionError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_kind, check_network
+from trionet.checks import check_flag, check_kind, check_network
 from trionet.nurseries import single_error
 from trionet.server import Handler as Handler
 from trionet.server import Server, serve
@@ -22,16 +22,23 @@ from trionet.testing.streams import MemoryStream
 class RunningHandler:
     """A handler that is being served in memory. Each call connects one more client.
 
+    Args:
+        server: the server.
+        network: the network that it listens on.
+        decode: whether the clients' lines are texts, as the server's are.
+
     Attributes:
         server: the server, to inspect or to drain.
         network: the network that it listens on.
     """
 
-    def __init__(self, server: Server, network: MemoryNetwork) -> None:
+    def __init__(self, server: Server, network: MemoryNetwork, *, decode: bool = True) -> None:
         check_kind("server", server, Server, hint="start_handler(nursery, handler, ...)")
         check_kind("network", network, MemoryNetwork, hint="MemoryNetwork()")
         self.server = server
         self.network = network
+        check_flag("decode", decode)
+        self._decode = decode
         self._streams: list[MemoryStream] = []
 
     def __repr__(self) -> str:
@@ -57,7 +64,7 @@ class RunningHandler:
             self.server.addresses[0], source=source, link=link, back=back
         )
         self._streams.append(stream)
-        return LineClient(stream, name=name)
+        return LineClient(stream, name=name, decode=self._decode)
 
     def close_clients(self) -> None:
         """Close the connections of all clients. Never a checkpoint."""
@@ -74,14 +81,15 @@ async def start_handler(
         nursery: the nursery that runs the server; cancelling it ends the server.
         handler: as for `trionet.serve`.
         network: where to listen.
-        options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
+        options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. With
+            ``decode=False`` the clients' lines are bytes too.
     """
     check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
     check_network(network)
     server: Server = await nursery.start(
         partial(serve, handler, "localhost:0", network=network, **options)
     )
-    return RunningHandler(server, network)
+    return RunningHandler(server, network, decode=options.get("decode", True))
 
 
 @asynccontextmanager
@@ -93,7 +101,8 @@ async def run_handler(
     Args:
         handler: as for `trionet.serve`.
         network: where to listen; default a new `MemoryNetwork`.
-        options: as for `trionet.serve`: ``limits``, ``when_full`` and so on.
+        options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. With
+            ``decode=False`` the clients' lines are bytes too.
 
     Returns:
         An async context manager that yields a `RunningHandler`.

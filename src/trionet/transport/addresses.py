@@ -358,3 +358,14 @@ def _is_ipv6(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_decodes(address: str, *, decode: bool) -> None:
+    """Refuse an address that cannot be read, or whose lines cannot be bytes.
+
+    Raises:
+        AddressError: it cannot be read.
+        ValueError: it is a WebSocket's, and `decode` is false.
+    """
+    if isinstance(parse_address(address), WebAddress) and not decode:
+        raise ValueError(f"the lines of a WebSocket are texts: {address} needs decode=True")

@@ -10,7 +10,11 @@ from collections.abc import Sequence
 
 
 class Lines:
-    """The rules of lines that end with LF; see `trionet.abc.Framing`. `LINES` is its one object."""
+    """The rules of lines that end with LF; see `trionet.abc.Framing`. `LINES` is its one object.
+
+    The end of a block ends its last line too: where lines are bytes, a peer's last one may have no
+    end of its own.
+    """
 
     __slots__ = ()
 
@@ -31,12 +35,12 @@ class Lines:
 
     def end_from(self, block: bytes, begin: int, at: int) -> int:
         """Return the first end of a line at `at` or after it."""
-        return begin if at <= begin else block.index(b"\n", at - 1) + 1
+        return begin if at <= begin else block.find(b"\n", at - 1) + 1 or len(block)
 
     def last_end(self, block: bytes, begin: int, most: int) -> int:
         """Return the end of the last line that fits in `most` bytes, or of the first line."""
         end = block.rfind(b"\n", begin, begin + most) + 1
-        return end or block.index(b"\n", begin + most) + 1
+        return end or block.find(b"\n", begin + most) + 1 or len(block)
 
     def count(self, block: bytes, begin: int, end: int) -> int:
         """Count the lines from one end to another."""

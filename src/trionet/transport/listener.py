@@ -188,7 +188,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         """Use the reserve descriptor to answer and close one waiting connection."""
         if not self._out_of_descriptors:
             self._out_of_descriptors = True
-            logger.warning("out of file descriptors: refusing connections on %s", self.address)
+            told = "out of file descriptors: refusing connections on %s"
+            logger.warning(told, self.address, extra={"event": "descriptors"})
         self._drop_reserve()
         with suppress(OSError):
             sock, _ = self._sock.accept()

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import trio
 
 from trionet.errors import ReceiveInterrupted, system_reason
+from trionet.events import SAID_NOTHING
 from trionet.kinds import check_kind, shown
 from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
 from trionet.transport.proxy_header import BadHeader, HeaderReader
@@ -144,7 +145,8 @@ class ProxiedStream(SocketStream):
         try:
             data = self._sock.recv(header.wanted, socket.MSG_PEEK)
             if not data:
-                raise trio.BrokenResourceError("the proxy ended the connection in its PROXY header")
+                ended = "the proxy ended the connection in its PROXY header"
+                raise trio.BrokenResourceError(ended if header.has_begun else SAID_NOTHING)
             self._sock.recv(header.feed(data))
         except BlockingIOError:
             return False

@@ -66,6 +66,11 @@ class HeaderReader:
             return self._v2_size() - len(self._data)
         return MAX_V1 - len(self._data)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of it has come."""
+        return bool(self._data)
+
     def feed(self, data: bytes) -> int:
         """Take bytes, and return how many of them belong to the header.
 

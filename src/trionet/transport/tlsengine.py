@@ -10,6 +10,7 @@ import ssl
 from contextlib import suppress
 
 from trionet.checks import shown
+from trionet.events import SAID_NOTHING
 
 # OpenSSL's reasons when the first record is plain text.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
@@ -33,6 +34,9 @@ _IN_WORDS = {
 
 # One record holds at most this much (RFC 8446, 5.1).
 RECORD_SIZE = 16384
+
+
+_ENDED = "the other side ended the connection in the TLS handshake"
 
 
 class TLSEngine:
@@ -105,7 +109,7 @@ class TLSEngine:
             self.truncated = self.secured and not self.input_ended
             self.input_ended = True
             if not self.secured:
-                self.broken = "the other side ended the connection in the TLS handshake"
+                self.broken = _ENDED if self.started else SAID_NOTHING
         elif not self.input_ended:
             if not self.started:
                 if not _may_be_tls(data[0]):

@@ -39,5 +39,9 @@ async def keep_history(
         # It loads SQLite.
         from trionet.chat.history.file_history import open_history
 
-        async with open_history(Path(where), days=days, tell=logger.warning) as history:
+        async with open_history(Path(where), days=days, tell=_log) as history:
             yield history, history.restored
+
+
+def _log(told: str) -> None:
+    logger.warning("%s", told, extra={"event": "history"})
