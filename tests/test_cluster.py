@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from trionet import chat
 
 # Seconds for a whole test.
 PATIENCE = 120
+
+# tools/cluster.py runs more of them.
+SEEDS = [int(seed) for seed in os.environ.get("TRIONET_TESTS_CLUSTER_SEEDS", "1 2").split()]
+LOSSES = os.environ.get("TRIONET_TESTS_CLUSTER_LOSSES", "flush replica").split()
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ async def test_all_nodes_tell_the_same(redis: RedisServer, folder: Path) -> None
             assert len(cluster.accepted) == 3 * 3 * 30
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_lines_that_break_seventy_times_lose_and_double_nothing(
     seed: int, redis: RedisServer, folder: Path
 ) -> None:
@@ -125,7 +130,7 @@ async def test_an_outage_is_told_once_and_what_is_said_meanwhile_waits(
                 assert watcher.count("left", reason="lost") == 0
 
 
-@pytest.mark.parametrize("how", ["flush", "replica"])
+@pytest.mark.parametrize("how", LOSSES)
 async def test_a_stream_that_lost_its_end_gives_each_member_the_same_new_epoch(
     how: str, redis: RedisServer, folder: Path
 ) -> None:
