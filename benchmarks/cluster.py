@@ -1,6 +1,6 @@
 """Measure what Redis costs a chat: no Redis, and 1, 2 and 4 nodes, as ratios within one run.
 
-    python -m benchmarks.cluster                 all of it, in some two minutes
+    python -m benchmarks.cluster                 all of it, in some five minutes
     python -m benchmarks.cluster --rounds 2
 
 100 members are spread over the nodes, and 20 of them talk, each with 25 lines under way. All is on
