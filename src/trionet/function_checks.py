@@ -38,7 +38,9 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
             f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
         )
     if not callable(handler):
-        raise TypeError(f"the handler must be an async function, not {shown(handler)}")
+        raise TypeError(
+            f"the handler must be a function or an async function, not {shown(handler)}"
+        )
     function = _function_of(handler)
     name = _name_of(handler)
     if inspect.isasyncgenfunction(function):
