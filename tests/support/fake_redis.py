@@ -28,6 +28,7 @@ class FakeRedis:
         refuses: how it answers to what writes; ``None``: it writes.
         settings: what `CONFIG GET` answers.
         added: how many entries were added, by any means.
+        starts: how often it has started. No connection outlives that.
         before_answer: called after a command was carried out; true: its answer is lost.
         before_command: called before a command; true: it is lost.
     """
@@ -41,6 +42,7 @@ class FakeRedis:
         self.refuses: str | None = None
         self.settings = {b"maxmemory-policy": b"noeviction", b"appendonly": b"yes"}
         self.added = 0
+        self.starts = 1
         self.before_answer: Callable[[Command], bool] = lambda _: False
         self.before_command: Callable[[Command], bool] = lambda _: False
         self._last: Place = (0, 0)
@@ -71,6 +73,7 @@ class FakeRedis:
 
     def roll_back(self, count: int) -> None:
         """Lose the newest entries, as a Redis does that had not written them to its disk."""
+        self.starts += 1
         for place in list(self.entries)[-count:]:
             del self.entries[place]
 
@@ -135,6 +138,12 @@ class FakeLink:
     def __init__(self, redis: FakeRedis, name: str) -> None:
         self._redis = redis
         self._name = name
+        # The start of the Redis that has answered last.
+        self._answered = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._answered == self._redis.starts
 
     @property
     def _is_down(self) -> bool:
@@ -142,6 +151,8 @@ class FakeLink:
 
     async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
         redis = self._redis
+        was_open, starts = self.is_open, redis.starts
+        self._answered = 0
         await trio.lowlevel.checkpoint()
         answers = []
         with trio.move_on_after(seconds):
@@ -150,6 +161,8 @@ class FakeLink:
             # A millisecond there and back.
             await trio.sleep(0.001)
             for command in commands:
+                if was_open and starts != redis.starts:
+                    raise LinkLost("Redis has started anew")
                 if self._is_down or redis.before_command(command):
                     raise LinkLost("cut before the command")
                 if command[0] == b"XREAD":
@@ -158,6 +171,7 @@ class FakeLink:
                     answers.append(redis.do(command))
                 if self._is_down or redis.before_answer(command):
                     raise LinkLost("cut before the answer")
+            self._answered = starts
             return answers
         raise LinkLost("no answer in time")
 
@@ -178,7 +192,7 @@ class FakeLink:
         return None
 
     def close(self) -> None:
-        pass
+        self._answered = 0
 
 
 def _id(place: Place) -> bytes:

@@ -220,3 +220,31 @@ async def test_numbers_after_a_lost_past_stand_above_what_any_node_has_told(
             assert len(numbers) == 120
             assert Counter(event["type"] for event in events)["epoch"] == 1
         assert len({node.state_digest() for node in cluster.nodes}) == 1
+
+
+async def test_nothing_is_written_into_a_rolled_back_stream_before_the_loss_is_noticed(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann, bob = await three(cluster)
+        await trio.sleep(0.3)
+        await ann.request("say", room="lobby", text="lost")
+        await trio.sleep(0.05)
+        assert b"lost" in list(cluster.redis.entries.values())[-1]
+        cluster.redis.is_down = True
+        cluster.redis.changed()
+        await bob.request("say", room="lobby", text="later")
+        await trio.sleep(1)
+        cluster.redis.roll_back(1)
+        # The nodes can write sooner than they can read again.
+        cluster.redis.before_command = lambda command: command[0] == b"XREAD"
+        cluster.redis.is_down = False
+        await trio.sleep(3)
+        cluster.redis.heal()
+        await trio.sleep(20)
+        for member in (ann, bob):
+            events = await messages(member)
+            numbers = [event["number"] for event in events if event["type"] == "said"]
+            assert len(numbers) == 2
+            assert numbers == sorted(set(numbers))
+            assert Counter(event["type"] for event in events)["epoch"] == 1

@@ -41,6 +41,10 @@ class Link(Protocol):
     `RedisLink` implements it, and `redis_log.RedisLog` uses it. Tests implement it in memory.
     """
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the next call goes over the connection of the last one."""
+
     async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
         """Send commands in one write, and return the answers; an error of Redis is a `Refused`.
 
@@ -76,6 +80,11 @@ class RedisLink:
         self._nursery = nursery
         self._connection: Any = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the next call goes over the connection of the last one."""
+        return self._connection is not None and bool(self._connection.usable)
+
     async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
         """Send commands; see `Link`."""
         # It loads 200 modules.
@@ -85,7 +94,7 @@ class RedisLink:
 
         try:
             with trio.fail_after(seconds):
-                if self._connection is None or not self._connection.usable:
+                if not self.is_open:
                     await self._open(seconds)
                 requests = [
                     self._connection.create_request(

@@ -445,9 +445,10 @@ class RedisLog:
                 self._resends += 1
             is_first = False
             try:
-                (answer,) = await link.calls(command, seconds=PATIENCE)
-                if not isinstance(answer, Refused):
-                    return
+                if await self._is_in_place(link):
+                    (answer,) = await link.calls(command, seconds=PATIENCE)
+                    if not isinstance(answer, Refused):
+                        return
             except (LinkLost, RedisError):
                 # A password that was changed meanwhile may be changed back.
                 pass
@@ -455,6 +456,24 @@ class RedisLog:
                 while self._out.is_unread(flight):
                     await self._news.wait()
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _is_in_place(self, link: Link) -> bool:
+        """Tell whether an entry that is written now comes behind what this node has read.
+
+        A Redis that has lost its newest part has started anew, so only another connection has to be
+        looked at. Until the reader has found its place again nothing is written: it would get
+        numbers that were told already.
+        """
+        if link.is_open:
+            return True
+        position = self.replica.position
+        place = position.encode()
+        (found,) = await link.calls((b"XRANGE", self._stream, place, place), seconds=PATIENCE)
+        is_there = bool(found) and not isinstance(found, Refused)
+        if not is_there and position not in (BEGINNING, self._unanchored):
+            # So that the next entry asks again.
+            link.close()
+        return link.is_open
 
     def _make_room(self) -> None:
         if self._room is not None and not self.must_wait:
