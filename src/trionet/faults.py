@@ -152,7 +152,11 @@ def _code_of(callback: object) -> object:
 def _whose(subjects: Iterable[object]) -> dict[str, object]:
     """Return which connection a fault is about, for the log."""
     for subject in subjects:
-        number, peer = getattr(subject, "id", None), getattr(subject, "peer", None)
+        try:
+            number, peer = getattr(subject, "id", None), getattr(subject, "peer", None)
+        except Exception:
+            # A stream of one's own, whose fault may be just that.
+            continue
         if isinstance(number, int) and isinstance(peer, str):
             return {"event": "failed", "connection": number, "peer": peer}
     return {"event": "failed"}

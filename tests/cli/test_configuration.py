@@ -68,6 +68,11 @@ def test_a_value_is_what_would_be_typed(line: str, words: list[str], tmp_path: P
         ("[chat.serve]\nmax-line = {a = 1}", "must be a number or a text, not a table"),
         ("[chat.serve]\nweb-host = [1, true]", "must be a list of texts, not true"),
         ("[chat]\nserve = 1", r"write a table \[chat.serve\], not serve = 1"),
+        ("[[chat.serve]]", r"write a table \[chat.serve\], not serve = a list of tables"),
+        ("[chat.serve]\nmax-line = 2026-01-01", "not a date or time without quotes"),
+        ('[chat.serve]\nmax-line = "1\\u0000"', "max-line in .* must be a text without NUL"),
+        (f"[chat.serve]\nmax-line = {'[' * 3000}{']' * 3000}", "too deep to read"),
+        (f"[chat.serve]\nmax-line = 1{'0' * 5000}", "exceeds the limit"),
         ("[chat.serve", "expected .* at the end of a table"),
         ("\n\n[x]\na = '\x00'", "line 4"),
     ],
@@ -93,12 +98,21 @@ def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> N
         from_file(file, COMMAND, KEYS)
 
 
+def test_a_byte_order_mark_in_front_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xef\xbb\xbf[chat.serve]\nquiet = true\n")
+    assert list(from_file(file, COMMAND, KEYS)) == ["quiet"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("[chat.serv]\n", r"unknown table \[chat.serv\] in .*: did you mean chat.serve\?"),
         ("[cat.serve]\n", r"unknown table \[cat\]"),
         ("quiet = true\n", "stands in no table"),
+        ("chat = 5\n", "chat of .* must be a table, not 5"),
+        ("run = 5\n", "run of .* must be a table, not 5"),
+        ("[[chat]]\n", "chat of .* must be a table, not a list of tables"),
         ("[run.x]\n", None),
         ("[run]\n[chat.join]\n", None),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ SAMPLES: tuple[Any, ...] = (
 )
 
 
+@cache
 def root() -> Any:
     command = get_command(app)
     return command.make_context("trionet", ["demo"])
@@ -72,6 +75,8 @@ def test_a_value_has_the_same_effect_wherever_it_stands(
     rest = needed(words, key)
     for value in SAMPLES:
         if isinstance(value, bool) != spec.is_switch:
+            continue
+        if spec.is_text and not isinstance(value, str):
             continue
         typed = spec.words([value] if spec.is_list else value, "")
         try:
@@ -134,6 +139,67 @@ def test_a_wrong_value_is_told_with_its_place(tmp_path: Path) -> None:
     assert "did you mean TRIONET_CHAT_SERVE_MAX_LINE?" in told.stderr
 
 
+def test_every_value_that_an_error_is_about_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[calc.serve]\nmax-clients = 5\n")
+    told = run("calc", "serve", "--once", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"(max-clients in [calc.serve] of {file})" in told.stderr
+    told = run("calc", "serve", "--config", str(file), TRIONET_CALC_SERVE_ONCE="1")
+    assert told.exit_code == 2
+    assert "TRIONET_CALC_SERVE_ONCE" in told.stderr
+    assert f"max-clients in [calc.serve] of {file}" in told.stderr
+
+
+def test_a_wrong_address_is_told_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.serve]\naddresses = ["nonsense"]\nmax-line = 100\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"(addresses in [chat.serve] of {file})" in told.stderr
+    told = run("chat", "tail", TRIONET_CHAT_TAIL_ADDRESS="nonsense")
+    assert told.exit_code == 2
+    assert "(TRIONET_CHAT_TAIL_ADDRESS)" in told.stderr
+    # One that was typed has no other place.
+    told = run("chat", "serve", "nonsense", "--config", str(file))
+    assert told.exit_code == 2
+    assert "addresses in" not in told.stderr
+
+
+def test_an_argument_is_not_taken_for_a_missing_one_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.send]\nname = "Ann"\ntext = "hello"\n[run]\naddresses = [":1"]\n')
+    for words, missing in ((("chat", "send"), "ADDRESS"), (("run",), "MODULE:NAME")):
+        told = run(*words, "--config", str(file))
+        assert told.exit_code == 2
+        assert f"Missing argument '{missing}'" in told.stderr
+    # It need not stand in a file, so the others can be shown.
+    shown = run("config", "show", "run", "--config", str(file))
+    assert shown.exit_code == 0, shown.stderr
+    assert f'addresses = [":1"]  # {file}' in shown.stdout
+
+
+@pytest.mark.parametrize("mode", ["0o660", "660"])
+def test_a_text_in_a_file_is_written_in_quotes(mode: str, tmp_path: Path) -> None:
+    # The first is 432 for TOML, which would be another mode.
+    file = tmp_path / "config.toml"
+    file.write_text(f'[chat.serve]\naddresses = "unix:/x"\nunix-mode = {mode}\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert f"unix-mode in [chat.serve] of {file} must be a text: write it in quotes" in told.stderr
+    file.write_text('[chat.serve]\naddresses = "unix:/x"\nunix-mode = "660"\n')
+    shown = run("config", "show", "chat", "serve", "--config", str(file))
+    assert f'unix-mode = "660"  # {file}' in shown.stdout
+
+
+def test_no_key_changes_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chat.serve]\n"\\u001b[31m" = 1\n')
+    told = run("chat", "serve", "--config", str(file))
+    assert told.exit_code == 2
+    assert "\x1b" not in told.stderr
+
+
 def test_the_help_tells_of_it() -> None:
     assert "--config" in run("calc", "eval", "--help").stdout
 
@@ -164,6 +230,15 @@ def test_what_holds_is_shown_with_its_source(tmp_path: Path) -> None:
         assert line in lines
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("007", '"007"'), ("1e5", '"1e5"'), ("7", '"7"'), ("nan", '"nan"'), ("Ann", '"Ann"')],
+)
+def test_a_name_of_digits_stays_what_it_is(text: str, shown: str) -> None:
+    told = run("config", "show", "chat", "join", TRIONET_CHAT_JOIN_NAME=text)
+    assert f"name = {shown}  # TRIONET_CHAT_JOIN_NAME" in told.stdout.splitlines()
+
+
 def test_all_commands_are_shown() -> None:
     shown = run("config", "show")
     assert shown.exit_code == 0, shown.stderr
@@ -191,3 +266,34 @@ def test_the_example_of_the_docs_is_a_file_that_can_be_used(tmp_path: Path) -> N
     shown = run("config", "show", "--config", str(file))
     assert shown.exit_code == 0, shown.stderr
     assert f"max-clients = 500  # {file}" in shown.stdout
+
+
+ABSURD = (
+    *("true", "-1", "0", "1.5", "nan", "inf", "-inf", "1e308", f"1{'0' * 400}", "2026-01-01"),
+    *('""', '" "', '"-"', '"--"', '"--help"', '"--quiet=1"', '"="', '"\\u0000"', '"\\u200b\\n"'),
+    *(
+        f'"{"x" * 70_000}"',
+        '"٣"',
+        "[]",
+        "[[]]",
+        "[{}]",
+        "{}",
+        '["", "\\u0000"]',
+        '"[::1]:99999999"',
+    ),
+)
+
+
+@pytest.mark.parametrize(("words", "key"), OPTIONS, ids=lambda one: str(one))
+def test_an_absurd_value_is_taken_or_a_usage_error(
+    words: tuple[str, ...], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    for text in ABSURD:
+        file.write_text(f"[{'.'.join(words)}]\n{key} = {text}\n", encoding="utf-8")
+        with suppress(typer.BadParameter):
+            parsed(words, *needed(words, key), f"--config={file}")
+    for value in (*(text.strip('"') for text in ABSURD if "\\" not in text), "\udcff", "'", "\\"):
+        monkeypatch.setenv(variable_of(words, key), value)
+        with suppress(typer.BadParameter):
+            parsed(words, *needed(words, key))

@@ -15,8 +15,8 @@ from trionet.program.relay import numbered, relay_lines
     ("line", "expected"),
     [
         (
-            "2026-11-29T01:47:51.647Z opened 127.0.0.1:58882",
-            "2026-11-29T01:47:51.647Z [2] opened 127.0.0.1:58882",
+            "2026-11-29T01:47:51.647Z info opened 7 127.0.0.1:58882",
+            "2026-11-29T01:47:51.647Z [2] info opened 7 127.0.0.1:58882",
         ),
         ("Usage: trionet", "[2] Usage: trionet"),
         ("", "[2] "),

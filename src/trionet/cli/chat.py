@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -134,78 +135,62 @@ async def join(
         await until_interrupted(show, runtime)
         return
     leaving = Leaving(runtime)
+    client = _LineClient(
+        address=address, runtime=runtime, network=system, plain=plain, leaving=leaving
+    )
     await until_interrupted(
-        partial(
-            _join,
-            address,
-            runtime,
-            name=name,
-            network=system,
-            plain=plain,
-            leaving=leaving,
-            password=password,
-        ),
-        runtime,
-        leaving=leaving,
+        partial(client.run, name=name, password=password), runtime, leaving=leaving
     )
 
 
-async def _join(
-    address: str,
-    runtime: Runtime,
-    *,
-    name: str | None,
-    network: Network,
-    plain: bool,
-    leaving: Leaving,
-    password: str | None,
-) -> None:
-    refusal: str | None = None
-    while True:
-        try:
-            await _join_once(
-                address,
-                runtime,
-                name=name,
-                network=network,
-                plain=plain,
-                leaving=leaving,
-                password=password,
-            )
-        except chat.PasswordWanted as wanted:
-            # The line editor shows what is typed, so it is asked for without one.
-            if wanted.was_given and not is_input_terminal():
-                raise
-            name, refusal = wanted.name, str(wanted) if wanted.was_given else None
-        else:
-            return
-        password = await ask_password(runtime.err, refusal)
-        if password is None:
-            raise chat.PasswordWanted(name, was_given=False)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _LineClient:
+    """A client without a window, for a pipe or with ``--plain``.
 
+    Args:
+        address: where the server is.
+        runtime: the outputs and signals.
+        network: connects to it.
+        plain: whether a person's terminal is used as if it were a pipe.
+        leaving: ends its lines when it should leave.
+    """
 
-async def _join_once(
-    address: str,
-    runtime: Runtime,
-    *,
-    name: str | None,
-    network: Network,
-    plain: bool,
-    leaving: Leaving,
-    password: str | None,
-) -> None:
-    # Open the terminal first, so that what is typed while the connection is made is neither echoed
-    # nor lost.
-    async with (
-        open_user_interface(runtime, plain=plain, indent=True) as ui,
-        await network.connect(address) as stream,
-    ):
-        lines = LineStream(stream)
-        welcome = await _log_in(lines, name, ui, password)
-        if welcome is not None:
-            ui.show(welcome)
-            typed = _Messages(ui) if ui.is_interactive else ui.lines
-            await chat.converse(lines, leaving.over(typed), show=ui.show, warn=ui.warn)
+    address: str
+    runtime: Runtime
+    network: Network
+    plain: bool
+    leaving: Leaving
+
+    async def run(self, *, name: str | None, password: str | None) -> None:
+        """Join, and stay until the input ends. A person may try several passwords."""
+        refusal: str | None = None
+        while True:
+            try:
+                await self._join(name, password)
+            except chat.PasswordWanted as wanted:
+                # The line editor shows what is typed, so it is asked for without one.
+                if wanted.was_given and not is_input_terminal():
+                    raise
+                name, refusal = wanted.name, str(wanted) if wanted.was_given else None
+            else:
+                return
+            password = await ask_password(self.runtime.err, refusal)
+            if password is None:
+                raise chat.PasswordWanted(name, was_given=False)
+
+    async def _join(self, name: str | None, password: str | None) -> None:
+        # Open the terminal first, so that what is typed while the connection is made is neither
+        # echoed nor lost.
+        async with (
+            open_user_interface(self.runtime, plain=self.plain, indent=True) as ui,
+            await self.network.connect(self.address) as stream,
+        ):
+            lines = LineStream(stream)
+            welcome = await _log_in(lines, name, ui, password)
+            if welcome is not None:
+                ui.show(welcome)
+                typed = _Messages(ui) if ui.is_interactive else ui.lines
+                await chat.converse(lines, self.leaving.over(typed), show=ui.show, warn=ui.warn)
 
 
 class _Messages:

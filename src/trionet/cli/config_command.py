@@ -58,13 +58,15 @@ def config_show(
 
 def _lines(ctx: Any, settings: dict[str, Setting]) -> list[str]:
     lines = []
-    for param, key in zip(ctx.command.params, keys_of(ctx.command), strict=True):
+    for param, (key, declared) in zip(
+        ctx.command.params, keys_of(ctx.command).items(), strict=True
+    ):
         setting = settings.get(key)
         if key == "config" and setting is None:
             continue
         if setting is not None:
             value, source = setting.value, setting.source
-            if isinstance(value, str) and not isinstance(param.default, str):
+            if isinstance(value, str) and not declared.is_text:
                 value = _number(value)
         else:
             value, source = param.get_default(ctx), "default"
@@ -89,10 +91,15 @@ def _check(ctx: Any, config_file: str | None) -> None:
 
 
 def _number(text: str) -> Any:
-    """Return what a text of the environment means where it may be a number."""
+    """Return a text of the environment as a number, if it is just what the number looks like.
+
+    In quotes it means the same in a file.
+    """
     for kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
+        if repr(number) == text:
+            return number
     return text

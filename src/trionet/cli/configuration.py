@@ -44,6 +44,8 @@ class Key:
         negative: as it is typed to switch it off; empty: it cannot be.
         is_switch: whether it takes no value.
         is_list: whether it can be repeated.
+        is_text: whether it is a text even if it looks like a number. In a file, `0o660` is 432
+            before anybody can see that it was octal.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Key:
     negative: str = ""
     is_switch: bool = False
     is_list: bool = False
+    is_text: bool = False
 
     def words(self, value: Any, where: str) -> list[str]:
         """Return what would be typed for a value.
@@ -71,9 +74,15 @@ class Key:
             raise ConfigError(f"{where} is one value, not a list")
         for one in values:
             if isinstance(one, bool) or not isinstance(one, str | int | float):
-                kind = "a list of texts" if self.is_list else "a number or a text"
+                kind = "a text" if self.is_text else "a number or a text"
+                kind = "a list of texts" if self.is_list else kind
                 raise ConfigError(f"{where} must be {kind}, not {_shown(one)}")
+            if self.is_text and not isinstance(one, str):
+                raise ConfigError(f"{where} must be a text: write it in quotes")
         texts = [one if isinstance(one, str) else repr(one) for one in values]
+        if any("\0" in text for text in texts):
+            # Nobody can type one, so no command expects it.
+            raise ConfigError(f"{where} must be a text without NUL")
         return [f"{self.option}={text}" for text in texts] if self.option else texts
 
 
@@ -188,9 +197,11 @@ def check_tables(file: Path, commands: Iterable[Sequence[str]]) -> None:
     groups = {name.rpartition(".")[0] for name in known} - {""}
     content = read_file(file)
     for name, table in content.items():
-        inner = [f"{name}.{key}" for key in table] if name in groups else [name]
         if not isinstance(table, dict):
+            if name in groups or name in known:
+                raise ConfigError(f"{name} of {file} must be a table, not {_shown(table)}")
             raise ConfigError(f"{name} of {file} stands in no table: write [chat.serve] above it")
+        inner = [f"{name}.{key}" for key in table] if name in groups else [name]
         for table_name in inner:
             if table_name not in known:
                 hint = _hint(table_name, [*known])
@@ -212,12 +223,15 @@ def read_file(file: Path) -> dict[str, Any]:
             content = opened.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ConfigError(f"{file} has more than {_MOST_BYTES} bytes")
-        return tomllib.loads(content.decode())
+        # Some editors on Windows put a byte order mark in front.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {system_reason(error)}") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{file} is not UTF-8, at line {line}") from None
+    except RecursionError:
+        raise ConfigError(f"{file} has values within values, too deep to read") from None
     except ValueError as error:
         # A name with a NUL, or no TOML.
         raise ConfigError(f"{file}: {str(error)[:1].lower()}{str(error)[1:]}") from None
@@ -236,8 +250,15 @@ def as_toml(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    # Only mistakes need it.
+    from datetime import date, time
+
     if isinstance(value, dict):
         return "a table"
+    if isinstance(value, date | time):
+        return "a date or time without quotes"
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return "a list of tables"
     text = as_toml(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
 

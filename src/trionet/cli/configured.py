@@ -8,11 +8,13 @@ messages; these say where it came from.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -46,8 +48,27 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Return a decorator that makes a function a command; see `typer.Typer.command`."""
-        decorate = super().command(name, **{"cls": ConfiguredCommand, **options})
-        return lambda function: decorate(_takes_config(function))
+        make = super().command
+
+        def decorate(function: Callable[..., None]) -> Any:
+            configured = _takes_config(function)
+            kind = {"texts": _texts_of(configured)}
+            cls = type("ConfiguredCommand", (ConfiguredCommand,), kind)
+            return make(name, **{"cls": cls, **options})(configured)
+
+        return decorate
+
+
+def _texts_of(function: Callable[..., None]) -> frozenset[str]:
+    """Return the parameters of a command that are texts, whatever they look like."""
+    texts = set()
+    for param in inspect.signature(function).parameters.values():
+        kind, *notes = get_args(param.annotation) or (param.annotation,)
+        kinds = {one for part in get_args(kind) or (kind,) for one in get_args(part) or (part,)}
+        is_parsed = any(getattr(note, "parser", None) is not None for note in notes)
+        if not is_parsed and kinds - {NoneType} and kinds <= {str, Path, NoneType}:
+            texts.add(param.name)
+    return frozenset(texts)
 
 
 def _takes_config(function: Callable[..., None]) -> Callable[..., None]:
@@ -66,7 +87,13 @@ def _takes_config(function: Callable[..., None]) -> Callable[..., None]:
 
 
 class ConfiguredCommand(TyperCommand):
-    """A command that takes options from a file and from the environment."""
+    """A command that takes options from a file and from the environment.
+
+    Attributes:
+        texts: its parameters that are texts, even if they look like numbers.
+    """
+
+    texts: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed, behind what a file and the environment say."""
@@ -78,14 +105,21 @@ class ConfiguredCommand(TyperCommand):
             found = settings_of(ctx, typed.get("config"))
         except ConfigError as error:
             raise usage_error(error, ctx) from None
-        names = {_key_of(param).name: param.name for param in self.params}
+        names = dict(zip(keys_of(self), (param.name for param in self.params), strict=True))
         used = {names[key]: one for key, one in found.items() if names[key] not in given}
         ctx.meta[_SETTINGS] = used
         first: list[str] = []
         last: list[str] = []
+        is_missing = False
         for param in self.params:
-            if (setting := used.get(param.name)) is not None and param.name != "config":
-                (first if param.param_type_name == "option" else last).extend(setting.words)
+            setting = used.get(param.name)
+            if param.param_type_name != "option":
+                # Behind an argument that is missing, the next one would be taken for it.
+                is_missing |= param.required and setting is None and param.name not in given
+                if setting is not None and not is_missing:
+                    last.extend(setting.words)
+            elif setting is not None and param.name != "config":
+                first.extend(setting.words)
         with _told_where(used):
             return list(super().parse_args(ctx, [*first, *args, *(["--", *last] if last else [])]))
 
@@ -97,13 +131,17 @@ class ConfiguredCommand(TyperCommand):
 
 def usage_error(error: ConfigError, ctx: Any) -> typer.BadParameter:
     """Return the usage error that an unusable file or variable is."""
+    # A key in quotes can have anything in it.
+    from trionet.text.safe import safe_text
+
     hint = None if isinstance(error, VariableError) else "--config"
-    return typer.BadParameter(str(error), ctx, param_hint=hint)
+    return typer.BadParameter(safe_text(str(error)), ctx, param_hint=hint)
 
 
 def keys_of(command: Any) -> dict[str, Key]:
     """Return the keys of a command, without ``--help``."""
-    return {_key_of(param).name: _key_of(param) for param in command.params}
+    keys = [_key_of(param, is_text=param.name in command.texts) for param in command.params]
+    return {key.name: key for key in keys}
 
 
 def settings_of(ctx: Any, config: str | None = None) -> dict[str, Setting]:
@@ -159,7 +197,7 @@ def all_commands(root: Any) -> Iterator[tuple[list[str], Any]]:
             yield from all_commands(ctx)
 
 
-def _key_of(param: Any) -> Key:
+def _key_of(param: Any, *, is_text: bool) -> Key:
     long = [option for option in param.opts if option.startswith("--")]
     option = long[0] if long and param.param_type_name == "option" else ""
     return Key(
@@ -168,6 +206,7 @@ def _key_of(param: Any) -> Key:
         negative=next(iter(getattr(param, "secondary_opts", ())), ""),
         is_switch=bool(getattr(param, "is_flag", False)),
         is_list=bool(getattr(param, "multiple", False)) or param.nargs == -1,
+        is_text=is_text,
     )
 
 
@@ -178,14 +217,25 @@ def _is_given(value: object) -> bool:
 
 @contextmanager
 def _told_where(settings: Mapping[str, Setting]) -> Iterator[None]:
-    """Add to a usage error where the value came from."""
+    """Add to a usage error where the values that it is about came from."""
     try:
         yield
     except typer.BadParameter as error:
-        param, hint = error.param, error.param_hint
-        for name, setting in settings.items():
-            option = setting.words[0].partition("=")[0] if setting.words else ""
-            if (param is not None and param.name == name) or (option and hint == option):
-                error.message = f"{error.message} ({setting.where})"
-                break
+        about = error.param.name if error.param is not None else None
+        # Options are known by their names. An error that names none is about the arguments.
+        named = set(re.findall(r"--[a-z0-9-]+", f"{error.param_hint or ''} {error.message}"))
+        places = [
+            setting.where
+            for name, setting in settings.items()
+            if name == about
+            or (about is None and _option_of(setting) in (named or {""}) and setting.words)
+        ]
+        if places:
+            error.message = f"{error.message} ({', '.join(places)})"
         raise
+
+
+def _option_of(setting: Setting) -> str:
+    """Return the option that a setting is typed with; empty: it is an argument."""
+    option = setting.words[0].partition("=")[0] if setting.words else ""
+    return option if option.startswith("--") else ""

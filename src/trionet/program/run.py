@@ -9,7 +9,7 @@ call, and the exit status. The command line's servers use the same pieces.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -222,12 +222,17 @@ async def _serve(service: Service, *, is_quiet: bool, task_status: trio.TaskStat
 
 def _log_options(log_format: LogFormat | None, log_level: LogLevel | None) -> LogOptions | None:
     """Return how to log; ``None``: nothing was said."""
-    if log_format is not None and log_format not in FORMATS:
+    if log_format is not None and not _is_one_of(FORMATS, log_format):
         raise ValueError(f"log_format must be 'text' or 'json', not {shown(log_format)}")
-    if log_level is not None and log_level not in LEVELS:
+    if log_level is not None and not _is_one_of(LEVELS, log_level):
         raise ValueError(
             f"log_level must be 'debug', 'info', 'warning' or 'error', not {shown(log_level)}"
         )
     if log_format is None and log_level is None:
         return None
     return LogOptions(format=log_format or "text", level=log_level or "info")
+
+
+def _is_one_of(words: Collection[str], word: object) -> bool:
+    # Not everything can be looked up in a dict.
+    return isinstance(word, str) and word in words

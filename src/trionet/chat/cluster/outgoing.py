@@ -11,14 +11,17 @@ a number again, and operations are addressed anew.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from trionet.chat.cluster.entries import Again, decode_item, encode_entry, encode_item
 from trionet.chat.state.operations import (
     Act,
+    ConnectionId,
     LogIn,
     Operation,
     Remove,
@@ -63,7 +66,7 @@ class Flight(Struct):
         seq: its number.
         items: tickets and items.
         data: the entry.
-        at: when it was first written, in seconds.
+        at: when it was first written, or read back, in seconds.
     """
 
     life: int
@@ -71,6 +74,28 @@ class Flight(Struct):
     items: list[tuple[int, bytes]]
     data: bytes
     at: float
+
+
+class _Held(Struct):
+    """What waits until everyone has come in again.
+
+    Members have other numbers by then. So each operation stands with the connection of its member;
+    ``None``: it is of no member, and `_GONE`: its member has left.
+
+    Attributes:
+        life: the life in which it was written; 0: it was not written yet.
+        seq: the number of its entry.
+        items: tickets, operations and connections.
+        is_unread: whether it never came back. If it did, only what was said has to come again.
+    """
+
+    life: int
+    seq: int
+    items: list[tuple[int, Operation, ConnectionId | None]]
+    is_unread: bool
+
+
+_GONE: ConnectionId = ("", 0)
 
 
 class Outgoing:
@@ -100,9 +125,7 @@ class Outgoing:
         self._tickets = 0
         self._hello: bytes | None = None
         self._waiting: deque[tuple[int, bytes]] = deque()
-        # What waits until everyone has come in again: operations that may have been written before,
-        # with the life and number of their entry.
-        self._held_back: list[tuple[int, int, list[tuple[int, bytes]]]] = []
+        self._held_back: list[_Held] = []
         self._returns: deque[tuple[int, bytes]] = deque()
         self._unread: deque[Flight] = deque()
         self._recent: deque[Flight] = deque()
@@ -114,7 +137,7 @@ class Outgoing:
             len(self._waiting)
             + len(self._returns)
             + sum([len(flight.items) for flight in self._unread])
-            + sum([len(items) for _, _, items in self._held_back])
+            + sum([len(held.items) for held in self._held_back])
         )
 
     def append(self, *operations: Operation) -> int:
@@ -178,6 +201,8 @@ class Outgoing:
         while self._unread and self._unread[0].life == life and self._unread[0].seq <= seq:
             flight = self._unread.popleft()
             self._note_applied(flight.items)
+            # From now on, not from when it was first written: that may be an outage ago.
+            flight.at = now
             self._recent.append(flight)
             self._recent_bytes += len(flight.data)
         while self._recent and (
@@ -185,12 +210,19 @@ class Outgoing:
         ):
             self._recent_bytes -= len(self._recent.popleft().data)
 
-    def begin_life(self, hello: Callable[[int], bytes], last_seq: Callable[[int], int]) -> None:
+    def begin_life(
+        self,
+        hello: bytes,
+        last_seq: Callable[[int], int],
+        connection_of: Callable[[int], ConnectionId | None],
+    ) -> None:
         """Begin another life. What was not read back, and what was lost, is written again in it.
 
         Args:
-            hello: returns the hello of a life, encoded.
+            hello: the hello of the life, encoded.
             last_seq: returns the last entry of a life that has counted.
+            connection_of: returns the connection of a member by its number until now; ``None``: it
+                has none here any more.
         """
         kept: deque[Flight] = deque()
         known_back = len(self._recent)
@@ -200,12 +232,9 @@ class Outgoing:
                     self._note_applied(flight.items)
                 kept.append(flight)
                 continue
-            items = [item for item in flight.items if item[0] != _OF_THIS_LIFE]
-            if items:
-                self._held_back.append((flight.life, flight.seq, items))
-        waiting = [item for item in self._waiting if item[0] != _OF_THIS_LIFE]
-        if waiting:
-            self._held_back.append((0, 0, waiting))
+            is_unread = index >= known_back
+            self._hold(flight.life, flight.seq, flight.items, connection_of, is_unread=is_unread)
+        self._hold(0, 0, self._waiting, connection_of, is_unread=True)
         self._waiting.clear()
         self._returns.clear()
         self._unread.clear()
@@ -213,7 +242,7 @@ class Outgoing:
         self._recent_bytes = sum([len(flight.data) for flight in kept])
         self.life = self._draw_life()
         self._seq = -1
-        self._hello = hello(self.life)
+        self._hello = hello
         self.phase = Phase.HELLO
         self.lives += 1
 
@@ -227,46 +256,62 @@ class Outgoing:
         """Whether logins of members who come in again wait, or are on their way."""
         return bool(self._returns) or bool(self._unread)
 
-    def go_on(self, readdress: Callable[[Operation], Operation | None]) -> None:
+    def go_on(self, members: Mapping[ConnectionId, int]) -> None:
         """Go on with what was held back: everyone who could has come in again.
 
         Args:
-            readdress: returns an operation with the member's number of now; ``None``: the member is
-                gone.
+            members: the members of this node by connection.
         """
         self.phase = Phase.LIVING
         later, self._waiting = self._waiting, deque()
         self.bytes = sum([len(data) + OVERHEAD for _, data in later])
-        held, self._held_back = self._held_back, []
-        for life, seq, items in held:
-            ticket = max([one for one, _ in items])
-            if not seq:
-                for one, data in items:
-                    for new in _readdressed([data], readdress):
-                        self._wait(one, encode_item(new))
-                    self._last_of(one)
-                continue
-            fresh = [item for item in items if item[0] > self.applied]
-            repeated: list[Operation] = []
-            for item in items:
-                for new in _readdressed([item[1]], readdress):
-                    if isinstance(new, Again):
-                        self._wait(_NONE, encode_item(new))
-                    elif fresh or isinstance(new, _REPEATED):
-                        repeated.append(new)
-            if repeated:
-                self._wait(ticket, encode_item(Again(life, seq, repeated)))
-            self._last_of(ticket)
+        held_back, self._held_back = self._held_back, []
+        for held in held_back:
+            again: list[Operation] = []
+            for ticket, operation, connection in held.items:
+                if connection is not None:
+                    member = members.get(connection)
+                    if member is None:
+                        continue
+                    operation = replace(operation, member=member)
+                if held.life:
+                    again.append(operation)
+                else:
+                    self._wait(ticket, encode_item(operation))
+            ticket = max([item[0] for item in held.items])
+            if again:
+                self._wait(ticket, encode_item(Again(held.life, held.seq, again)))
+            elif not self._waiting:
+                # It was left out, and nothing stands before it.
+                self.applied = max(self.applied, ticket)
         self._waiting.extend(later)
+
+    def _hold(
+        self,
+        life: int,
+        seq: int,
+        items: Iterable[tuple[int, bytes]],
+        connection_of: Callable[[int], ConnectionId | None],
+        *,
+        is_unread: bool,
+    ) -> None:
+        """Hold items back until everyone has come in again."""
+        held = _Held(life, seq, [], is_unread)
+        for ticket, data in items:
+            item = decode_item(data)
+            if isinstance(item, Again):
+                self._held_back.append(held)
+                inner = [_addressed(ticket, one, connection_of) for one in item.operations]
+                self._held_back.append(_Held(item.life, item.seq, inner, True))
+                held = _Held(life, seq, [], is_unread)
+            elif ticket != _OF_THIS_LIFE and (is_unread or isinstance(item, _REPEATED)):
+                held.items.append(_addressed(ticket, item, connection_of))
+        self._held_back.append(held)
+        self._held_back = [one for one in self._held_back if one.items]
 
     def _wait(self, ticket: int, data: bytes) -> None:
         self._waiting.append((ticket, data))
         self.bytes += len(data) + OVERHEAD
-
-    def _last_of(self, ticket: int) -> None:
-        """Count what was left out as carried out, if nothing waits before it."""
-        if not self._waiting:
-            self.applied = max(self.applied, ticket)
 
     def _note_applied(self, items: list[tuple[int, bytes]]) -> None:
         for ticket, data in items:
@@ -276,17 +321,10 @@ class Outgoing:
                 self.bytes = max(0, self.bytes - len(data) - OVERHEAD)
 
 
-def _readdressed(
-    items: Iterable[bytes], readdress: Callable[[Operation], Operation | None]
-) -> list[Operation | Again]:
-    """Return items with the members' numbers of now, without those of members that are gone."""
-    found: list[Operation | Again] = []
-    for data in items:
-        item = decode_item(data)
-        if isinstance(item, Again):
-            inner = [new for one in item.operations if (new := readdress(one)) is not None]
-            if inner:
-                found.append(Again(item.life, item.seq, inner))
-        elif (new := readdress(item)) is not None:  # type: ignore[arg-type]
-            found.append(new)
-    return found
+def _addressed(
+    ticket: int, operation: Any, connection_of: Callable[[int], ConnectionId | None]
+) -> tuple[int, Operation, ConnectionId | None]:
+    """Return an operation with the connection of its member."""
+    member = getattr(operation, "member", None)
+    connection = None if member is None else connection_of(member) or _GONE
+    return ticket, operation, connection

@@ -36,7 +36,7 @@ from trionet.chat.cluster.loading import (
     place_of,
 )
 from trionet.chat.cluster.options import RedisError, RedisOptions
-from trionet.chat.cluster.outgoing import Flight, Outgoing, Phase
+from trionet.chat.cluster.outgoing import SAFE_AFTER, Flight, Outgoing, Phase
 from trionet.chat.cluster.replica import (
     BEGINNING,
     EXPIRY,
@@ -49,7 +49,7 @@ from trionet.chat.cluster.replica import (
 from trionet.chat.cluster.snapshots import SAVE, Snapshots
 from trionet.chat.cluster.statistics import LogStatistics
 from trionet.chat.state.events import EpochBegan, StateEvent
-from trionet.chat.state.operations import KeptRoom, LogIn, Operation, Restore
+from trionet.chat.state.operations import ConnectionId, KeptRoom, LogIn, Operation, Restore
 from trionet.chat.state.state import State
 
 # When members are told that the log is out of reach, in seconds.
@@ -60,6 +60,9 @@ _BLOCK = 1000
 
 # For how long entries are applied until others may run, in seconds.
 _STRETCH = 0.005
+
+# A node that has not read for so long, in seconds, may have missed what others no longer repeat.
+_BEHIND = SAFE_AFTER - 2.0
 
 # How many operations may wait while Redis answers. More would only take longer.
 _QUEUE = 2048
@@ -74,13 +77,13 @@ class Audience(Protocol):
     def coming_in_again(self) -> list[LogIn]:
         """Return the logins of members that the log has lost."""
 
-    def readdress(self, operation: Operation) -> Operation | None:
-        """Return an operation with its member's number of now; ``None``: the member is gone."""
+    def connection_of(self, member: int) -> ConnectionId | None:
+        """Return the connection of a member, also if the log has just lost it."""
 
-    def settled(self) -> None:
-        """Note that all operations from before have been addressed anew."""
+    def members(self) -> dict[ConnectionId, int]:
+        """Return the members of this node by connection."""
 
-    def jump(self, state: State, *, until: int | None) -> None:
+    def jump(self, state: State, *, until: int | None, was_behind: bool = False) -> None:
         """Go on with another state."""
 
     def tell_epoch(self, epoch: str) -> None:
@@ -151,6 +154,8 @@ class RedisLog:
         self._is_leaving = False
         self._lag = 0.0
         self._resends = self._resyncs = 0
+        # When the stream was last read to its end, or nearly.
+        self._last_read = 0.0
 
     def __repr__(self) -> str:
         return f"<trionet.chat.cluster.RedisLog of {self.origin} at {self.replica.position}>"
@@ -333,7 +338,9 @@ class RedisLog:
         highest, topics = self._highest, self._topics
         hello = Hello(VERSION, self._settings, chat, generation, highest, topics)
         data = encode_item(hello)
-        self._out.begin_life(lambda _: data, self.replica.lives.last_seq)
+        audience = self._audience
+        connection_of = audience.connection_of if audience is not None else lambda _: None
+        self._out.begin_life(data, self.replica.lives.last_seq, connection_of)
         self._wake.set()
 
     def _advance(self) -> None:
@@ -347,8 +354,7 @@ class RedisLog:
             out.come_in_again(logins)
             self._ready.set()
         if out.phase is Phase.RETURNING and not out.has_returns:
-            out.go_on(audience.readdress)
-            audience.settled()
+            out.go_on(audience.members())
         self._wake.set()
 
     # -- writing
@@ -452,6 +458,7 @@ class RedisLog:
                 if not own and self.replica.position != BEGINNING:
                     await self._resync(link)
                     continue
+                self._last_read = trio.current_time()
                 if news:
                     entries = news[self._stream] if isinstance(news, dict) else news[0][1]
                     await self._take_all(entries_of(entries))
@@ -556,23 +563,26 @@ class RedisLog:
                     break
         self.replica = replica
         settings = replica.settings or self._settings
-        if is_trimmed:
-            audience.jump(replica.state, until=None)
-        else:
-            until = replica.lives.now + settings.lease * 3 // 2
-            audience.jump(replica.state, until=until)
+        living = replica.lives.by_node.get(self.origin)
+        if not is_trimmed:
             self._highest = max(self._highest, former.state.highest)
             self._topics = former.state.kept_rooms() if replica.settings is None else ()
             if replica.chat in ("", chat):
                 self._told = chat, max(replica.generation, generation + 1)
             else:
                 self._told = replica.chat, replica.generation
-            audience.tell_epoch(epoch_of(*self._told))
-        living = replica.lives.by_node.get(self.origin)
+        # Operations are addressed by connections before members get other numbers.
         if not is_trimmed or living is None or living.life != self._out.life:
             self._begin_life()
         else:
             self._out.read_back(living.life, living.seq, trio.current_time())
+        if is_trimmed:
+            audience.jump(replica.state, until=None)
+        else:
+            was_behind = trio.current_time() > self._last_read + _BEHIND
+            until = replica.lives.now + settings.lease * 3 // 2
+            audience.jump(replica.state, until=until, was_behind=was_behind)
+            audience.tell_epoch(epoch_of(*self._told))
         self._snapshots.restart()
         self._telling.clear()
         for part in ahead:

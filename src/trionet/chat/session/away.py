@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
 from trionet.chat.history.kept import History
 from trionet.chat.names.room_names import parse_room
@@ -29,7 +27,7 @@ from trionet.chat.session.room_views import RoomViews
 from trionet.chat.state import events
 from trionet.chat.state.events import StateEvent
 from trionet.chat.state.members import Member
-from trionet.chat.state.operations import ConnectionId, Detach, LogIn, Operation
+from trionet.chat.state.operations import ConnectionId, Detach, LogIn
 from trionet.chat.state.state import State
 
 
@@ -112,11 +110,13 @@ class Away:
         self._sessions: dict[ConnectionId, tuple[Local, LogIn, int]] = {}
         # Those whose logins are in what happens now, by their new numbers.
         self._back: dict[int, Local] = {}
-        # The new number of each member that has come in again.
-        self._moved: dict[int, int] = {}
-        # Whoever was lost, by former number: another member may have that by now.
-        self._lost: set[int] = set()
+        # The connections of those who were lost, by former number.
+        self._lost: dict[int, ConnectionId] = {}
         self._believed: _Believed | None = None
+        # The highest number that was known, and the last of each room, before the log lost a part;
+        # ``None``: everything was known.
+        self._highest: int | None = None
+        self._known: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._sessions) or self._believed is not None
@@ -176,7 +176,7 @@ class Away:
         token, hold = (b"", False) if claim is None else (claim.token, claim.hold)
         names = tuple([parse_room(room) for room in rooms])
         login = LogIn(connection, place.name, names, None, token, hold, token)
-        self._lost.add(member)
+        self._lost[member] = connection
         session.is_away = True
         session.ticket = session.ticket or 1
         self._sessions[connection] = session, login, member
@@ -207,7 +207,6 @@ class Away:
     def _put_back(self, session: Local, former: int, member: int) -> None:
         board = self._board
         board._local[member] = session  # noqa: SLF001  its other half
-        self._moved[former] = member
         board.ignoring.renumber(former, member)
         self.note(member)
         session.came_in_again(member)
@@ -234,28 +233,31 @@ class Away:
         """Return the logins of all who are away."""
         return [login for _, login, _ in self._sessions.values()]
 
-    def readdress(self, operation: Operation) -> Operation | None:
-        """Return an operation with its member's number of now; ``None``: the member is gone."""
-        former = getattr(operation, "member", None)
-        if former is None:
-            return operation
-        member = self._moved.get(former)
-        if member is not None:
-            return replace(operation, member=member)
-        return None if former in self._lost else operation
+    def connection_of(self, member: int) -> ConnectionId | None:
+        """Return the connection of a member, also if the log has just lost it."""
+        session = self._board._local.get(member)  # noqa: SLF001
+        if session is not None:
+            return session.connection
+        return self._lost.get(member)
 
-    def settled(self) -> None:
-        """Note that all operations from before have been addressed anew."""
-        self._moved.clear()
+    def members(self) -> dict[ConnectionId, int]:
+        """Return the members of this machine by connection."""
+        # Whoever was lost has another number now, and their former one may be somebody else's.
         self._lost.clear()
+        return {
+            session.connection: member
+            for member, session in self._board._local.items()  # noqa: SLF001
+            if session.connection is not None
+        }
 
-    def jump(self, state: State, *, until: int | None) -> None:
+    def jump(self, state: State, *, until: int | None, was_behind: bool = False) -> None:
         """Go on with another state, because the log has lost a part or this machine has missed one.
 
         Args:
             state: the state from now on.
             until: when what is different is told, on its clock; ``None``: at once, and members are
                 told what they missed.
+            was_behind: whether others may have been told what cannot be had any more.
         """
         board = self._board
         former, board.state = board.state, state
@@ -299,6 +301,19 @@ class Away:
             self._tell_differences(believed)
         else:
             self._believed = believed
+            self._known = {key: room.last for key, room in former.rooms.items()}
+            self._highest = former.highest if was_behind else None
+
+    def renumbered(self, highest: int) -> None:
+        """Note that numbers go on after one that another machine has told."""
+        if self._highest is None or highest <= self._highest:
+            return
+        self._highest = highest
+        for key, room in self._board.state.rooms.items():
+            known = self._known.get(key, 0)
+            if room.last > known:
+                self._known[key] = room.last
+                self._board.hub.publish(Missed(key, known, room.last + 1), topic=key)
 
     def tell_epoch(self, epoch: str) -> None:
         """Tell everyone that an epoch has begun."""

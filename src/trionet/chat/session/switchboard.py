@@ -129,6 +129,7 @@ class Switchboard:
             events.TakenOver: self._taken_over,
             events.Held: self._held,
             events.EpochBegan: self._epoch_began,
+            events.Renumbered: lambda event: self.away.renumbered(event.highest),
             events.LoggedOut: self._logged_out,
             events.Named: self._named,
             events.Stayed: self._stayed,

@@ -193,6 +193,12 @@ class EpochBegan(Struct, frozen=True, gc=False):
     epoch: str
 
 
+class Renumbered(Struct, frozen=True, gc=False):
+    """Numbers of all rooms go on after this one: some machine has told it, and it was lost."""
+
+    highest: int
+
+
 class LoginRefused(Struct, frozen=True, gc=False):
     """For one connection: it has not become a member."""
 
@@ -229,6 +235,7 @@ StateEvent: TypeAlias = (
     | Stayed
     | LoggedOut
     | EpochBegan
+    | Renumbered
     | LoginRefused
     | OperationRefused
 )

@@ -279,11 +279,14 @@ class State(Contents):
             told.append(events.EpochBegan(op.epoch))
 
     def _renew(self, op: operations.Renew, told: _Out) -> None:
+        is_behind = op.highest > self.highest
         self._rooms.restore(op.rooms, highest=op.highest, now=self.time)
         self._rooms.go_on_after(op.highest)
         if op.epoch != self.epoch:
             self.epoch = op.epoch
             told.append(events.EpochBegan(op.epoch))
+        if is_behind:
+            told.append(events.Renumbered(op.highest))
 
     # -- what they share
 
