@@ -94,6 +94,34 @@ def test_the_unit_gives_a_drain_its_time() -> None:
     assert float(unit["TimeoutStopSec"][0]) > 5
 
 
+def test_each_node_of_a_template_serves_its_port_and_keeps_its_own_history() -> None:
+    unit = settings(ROOT / "deploy" / "trionet-chat@.service")
+    program, *words = shlex.split(unit["ExecStart"][0].replace("%i", "22223").replace("%d", "/run"))
+    assert program == INSTALLED
+    check_command(words)
+    assert ":22223" in words
+    assert unit["StateDirectory"] == ["trionet-chat-%i"]
+    assert unit["LoadCredential"] == ["redis:/etc/trionet/redis"]
+    # It waits for Redis, and systemd for it.
+    wait = float(words[words.index("--redis-wait") + 1])
+    assert float(unit["TimeoutStartSec"][0]) > wait
+    assert float(unit["TimeoutStopSec"][0]) > 5
+
+
+def test_the_nodes_of_the_composition_start_a_command_that_exists() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    command = re.search(r"command:\s+(\[.*?\])", text, re.DOTALL)
+    assert command is not None
+    words = json.loads(command[1])
+    check_command(words)
+    assert words[words.index("--redis") + 1] == "redis://redis:6379/0"
+    # Who comes through the balancer is known by its header, and the nodes want it.
+    assert words[words.index("--proxy-from") + 1] in text.partition("ipam:")[2]
+    assert text.count("send-proxy-v2 check-send-proxy") == text.count(": *node") == 2
+    assert "--maxmemory-policy" in text
+    assert "noeviction" in text
+
+
 def test_the_container_starts_commands_that_exist_and_runs_as_nobody_special() -> None:
     last = instructions()
     assert json.loads(last["ENTRYPOINT"][0]) == ["trionet"]

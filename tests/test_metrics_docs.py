@@ -15,6 +15,8 @@ from trio.testing import MockClock
 
 import trionet
 from trionet import Reading, calc, chat
+from trionet.chat.cluster.statistics import LogStatistics
+from trionet.chat.serving.chat_metrics import readings_of_log
 from trionet.program.metrics_page import measure_lag
 from trionet.testing import LineClient, MemoryNetwork
 
@@ -48,6 +50,12 @@ async def served() -> dict[str, Reading]:
         await trio.testing.wait_all_tasks_blocked()
         found += process.read()
         nursery.cancel_scope.cancel()
+    found += readings_of_log(
+        LogStatistics(
+            available=True, lag=0.0, pending=0, pending_bytes=0, entries=0, resends=0, resyncs=0,
+            lives=1, nodes=1,
+        )
+    )  # fmt: skip
     return {reading.name: reading for reading in found}
 
 

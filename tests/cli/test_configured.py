@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 # One of these is a value of any option.
 SAMPLES: tuple[Any, ...] = (
-    *(True, "2026-01-02T03:04:05Z", 7, 0.5, "localhost:7000", "builds", "600"),
+    *(True, "2026-01-02T03:04:05Z", 7, 0.5, 1 << 20, "localhost:7000", "builds", "600"),
     *("text", "jsonl", "info", "/x", "a:b"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -97,7 +98,7 @@ async def test_workers_share_a_port_and_the_parent_serves_nobody(programs: Progr
         for number in range(20)
         for line in (f"client{number} connected", f"client{number}: 6 * 7 = 42", "Session ended")
     )
-    by = Counter(re.findall(r"Z \[(\d)\] opened ", server.err.text))
+    by = Counter(re.findall(r"Z \[(\d)\] info opened ", server.err.text))
     assert sum(by.values()) == 20
     assert set(by) == {"1", "2"}
     assert not any(map(is_alive, workers))
@@ -172,14 +173,14 @@ async def test_a_worker_that_dies_is_started_again_and_its_queue_is_not_lost(
     parent = server.process.pid
     dead, living = children(parent)
     os.kill(dead, signal.SIGKILL)
-    await expect_logged(server, "error: worker 1 died of SIGKILL; it starts again in 0.25 s")
+    await expect_logged(server, "worker 1 died of SIGKILL; it starts again in 0.25 s")
     # Half of these are in the queue of the dead worker.
     for number in range(10):
         await calculate(programs, address, f"client{number}")
     both = await wait_workers(parent, 2, without=dead)
     assert living in both
     os.kill(max(both), signal.SIGKILL)
-    await expect_logged(server, "error: worker 1 died of SIGKILL; it starts again in 0.5 s")
+    await expect_logged(server, "worker 1 died of SIGKILL; it starts again in 0.5 s")
     server.signal(signal.SIGTERM)
     assert await server.within_patience(server.process.wait) == 0
 
@@ -202,10 +203,25 @@ async def test_a_worker_that_hangs_is_killed_at_the_deadline_of_the_drain(
     hanging, other = children(server.process.pid)
     os.kill(hanging, signal.SIGSTOP)
     server.signal(signal.SIGTERM)
-    await server.expect_error("warning: worker 1 did not end in time and was killed")
+    await expect_logged(server, "worker 1 did not end in time and was killed")
     assert await server.within_patience(server.process.wait) == 0
     assert not is_alive(hanging)
     assert not is_alive(other)
+
+
+async def test_workers_that_are_asked_by_sigusr1_log_their_state_each(programs: Programs) -> None:
+    server = await programs.start(*WORKERS, "2", "127.0.0.1:0", "--log-format", "json")
+    await server.address()
+    server.signal(signal.SIGUSR1)
+    told: set[int] = set()
+    while len(told) < 2:
+        line = await server.within_patience(server.err.line)
+        record = json.loads(line)
+        if record["event"] == "state":
+            told.add(record["worker"])
+    server.signal(signal.SIGTERM)
+    assert await server.within_patience(server.process.wait) == 0
+    assert told == {1, 2}
 
 
 async def test_a_second_signal_ends_all_at_once(programs: Programs) -> None:

@@ -18,9 +18,9 @@ from trionet.program.relay import numbered, relay_lines
             "2026-11-29T01:47:51.647Z info opened 7 127.0.0.1:58882",
             "2026-11-29T01:47:51.647Z [2] info opened 7 127.0.0.1:58882",
         ),
-        ("Usage: trionet", "[2] Usage: trionet"),
-        ("", "[2] "),
-        ("{not JSON", "[2] {not JSON"),
+        ("warning: no log of its own", "warning: no log of its own"),
+        ("", ""),
+        ("{not JSON", "{not JSON"),
     ],
 )
 def test_a_line_of_the_log_has_its_worker_s_number_behind_the_time(

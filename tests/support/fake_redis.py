@@ -111,6 +111,8 @@ class FakeRedis:
                 return len(self.entries)
             case b"GET":
                 return self.snapshot
+            case b"GETRANGE":
+                return (self.snapshot or b"")[: int(given[2]) + 1]
             case b"CONFIG":
                 return {given[1]: self.settings[given[1]]} if given[1] in self.settings else {}
             case b"EVAL":
@@ -120,8 +122,9 @@ class FakeRedis:
                 if _bound(place)[:2] not in self.entries:
                     return 0
                 self.snapshot = place + b" " + data
-                for old in [one for one in self.entries if one < _bound(place)[:2]]:
-                    del self.entries[old]
+                if given[6] == b"1":
+                    for old in [one for one in self.entries if one < _bound(place)[:2]]:
+                        del self.entries[old]
                 return 1
         raise AssertionError(command)
 

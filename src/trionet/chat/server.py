@@ -33,7 +33,7 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
-from trionet.chat.serving.chat_metrics import readings_of
+from trionet.chat.serving.chat_metrics import readings_of, readings_of_log
 from trionet.chat.serving.console import Console, encode_everything, encode_notices
 from trionet.chat.serving.door import Door
 from trionet.chat.serving.handling import Chat, is_held
@@ -56,6 +56,7 @@ from trionet.fanout.hub import Hub
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
 from trionet.limits import Limits
+from trionet.metrics import Reading
 from trionet.nurseries import single_error
 from trionet.server import Server, check_serving
 from trionet.server import serve as serve_lines
@@ -266,7 +267,9 @@ async def serve(
                 server.queues["hub"] = lambda: "{} entries, {} bytes".format(*hub.waiting)
                 server.queues["history"] = lambda: repr(kept)
                 server.metrics.add(hub.readings)
-                server.metrics.add(partial(readings_of, state, kept))
+                server.metrics.add(partial(readings_of, state, kept, is_shared=shared is not None))
+                if shared is not None:
+                    server.metrics.add(partial(_readings_of_log, shared.statistics))
                 task_status.started(server)
                 await finished.wait()
                 # A drain that somebody else has begun has its own deadline.
@@ -282,6 +285,10 @@ async def serve(
             with trio.CancelScope(deadline=max(server.drain_deadline, until)):
                 await hub.wait_delivered()
             nursery.cancel_scope.cancel()
+
+
+def _readings_of_log(statistics: Callable[[], LogStatistics]) -> list[Reading]:
+    return readings_of_log(statistics())
 
 
 def _milliseconds() -> int:

@@ -427,34 +427,43 @@ class ClientOptions:
 
 def takes_network_options(command: Callable[..., None]) -> Callable[..., None]:
     """Decorate a serve command: give it `NetworkOptions` in place of its parameter ``network``."""
-    return _taking(command, NetworkOptions)
+    return takes_options("network", NetworkOptions)(command)
 
 
 def takes_client_options(command: Callable[..., None]) -> Callable[..., None]:
     """Decorate a client: give it `ClientOptions` in place of its parameter ``network``."""
-    return _taking(command, ClientOptions)
+    return takes_options("network", ClientOptions)(command)
 
 
-def _taking(command: Callable[..., None], kind: Callable[..., object]) -> Callable[..., None]:
-    """Give a command the options of a class in place of its parameter ``network``.
+def takes_options(
+    replaced: str, kind: Callable[..., object]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command: give it the options of a class in place of one parameter.
 
     typer reads a command's options from its signature, so the decorated command has a parameter for
     each option. The command itself is called with one object of the class.
+
+    Args:
+        replaced: the parameter.
+        kind: the class; its parameters are annotated as typer's are.
     """
     options = inspect.signature(kind, eval_str=True).parameters
 
-    @wraps(command)
-    def with_options(**arguments: Any) -> None:
-        given = {name: arguments.pop(name) for name in options}
-        command(**arguments, network=kind(**given))
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in options}
+            command(**arguments, **{replaced: kind(**given)})
 
-    parameters: list[inspect.Parameter] = []
-    signature = inspect.signature(command, eval_str=True)
-    for name, parameter in signature.parameters.items():
-        parameters += options.values() if name == "network" else [parameter]
-    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
-    return with_options
+        parameters: list[inspect.Parameter] = []
+        signature = inspect.signature(command, eval_str=True)
+        for name, parameter in signature.parameters.items():
+            parameters += options.values() if name == replaced else [parameter]
+        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+        return with_options
+
+    return decorate
 
 
 def _parse_mode(text: str | None) -> int | None:

@@ -14,6 +14,7 @@ import trio
 from trionet import chat
 from trionet.abc import Network
 from trionet.chat.client.plain_client import as_text, why_closed_before_login
+from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.cli.addresses import ClientSettings, ListenSettings
@@ -34,8 +35,10 @@ from trionet.errors import BadLine, ConnectionLost, LineTooLong, UnsendableLine
 from trionet.limits import Limits
 from trionet.lines import MAX_LINE, Line
 from trionet.nurseries import single_error
+from trionet.program.worker import Worker
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.transport.network import SystemNetwork
+from trionet.transport.shared import WorkerNetwork
 
 logger = logging.getLogger("trionet.program")
 
@@ -56,11 +59,15 @@ async def serve(
     quiet: bool,
     opens_browser: bool = False,
     password_file: Path | None = None,
+    redis: RedisOptions | None = None,
+    worker: Worker | None = None,
     metrics: str | None = None,
 ) -> None:
     """Run the server until it has ended or a signal ends it."""
     password = None if password_file is None else read_password(password_file)
-    system = SystemNetwork(**network)
+    system = SystemNetwork(**network) if worker is None else WorkerNetwork(worker.opened, **network)
+    # What all workers would say alike is said by the first.
+    is_first = worker is None or worker.number == 1
     await serve_until_signalled(
         partial(
             chat.serve,
@@ -70,15 +77,20 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            history=history,
-            history_days=history_days,
+            # The file has one writer. What the stream's end has, every worker keeps in memory.
+            history=history if is_first or not isinstance(history, Path) else MEMORY,
+            history_days=history_days if is_first else None,
             grace=grace,
-            show=None if quiet else rows_printer(runtime.out, 1),
+            show=rows_printer(runtime.out, 1) if is_first and not quiet else None,
             show_messages=show_messages,
             password=password,
+            redis=redis,
+            on_log=runtime.err.print if is_first else None,
         ),
         runtime,
         network=system,
+        worker=worker,
+        drain_seconds=limits.drain_seconds,
         # The first name reads a table, which takes 3 to 15 ms.
         prepare=lambda: chat.parse_name("anyone").skeletons,
         metrics=metrics,

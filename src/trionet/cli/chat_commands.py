@@ -40,6 +40,7 @@ from trionet.cli.addresses import (
     metrics_address,
     takes_client_options,
     takes_network_options,
+    takes_options,
     web_address,
     web_settings,
     where_to_listen,
@@ -52,11 +53,13 @@ from trionet.cli.options import (
     LogLevelOption,
     Name,
     Quiet,
+    Workers,
     check_name,
     log_options,
     number_parser,
     takes_limits,
 )
+from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22223"
@@ -92,7 +95,9 @@ def _parse_since(text: str) -> int:
 @chat.command("serve")
 @takes_limits("chat", OPEN_ROOM)
 @takes_network_options
+@takes_options("cluster", RedisGiven)
 def chat_serve(
+    context: typer.Context,
     addresses: ServeAddresses = None,
     forever: Annotated[
         bool, typer.Option("--forever", help="Stay when the last member has left.")
@@ -141,15 +146,27 @@ def chat_serve(
     web_host: WebHosts = None,
     web_proxy: WebProxies = None,
     open_: Open = False,
+    workers: Workers = None,
     metrics: Metrics = None,
     *,
+    cluster: RedisGiven,
     network: NetworkOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
     """Serve a chat until its last member has left (default: on localhost:22223)."""
-    where = where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
-    if web is not None:
+    from trionet.program.worker import take_worker
+
+    redis = cluster.settings(context)
+    if workers is not None and redis is None:
+        raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
+    worker = None if workers is None else take_worker()
+    where = (
+        where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
+        if worker is None
+        else worker.addresses
+    )
+    if web is not None and worker is None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     page = metrics_address(metrics)
     if history_days is not None and history in (MEMORY, NONE):
@@ -165,17 +182,38 @@ def chat_serve(
         ),
     )
 
-    from trionet.cli.chat import serve
     from trionet.cli.running import run
+
+    if workers is not None and worker is None:
+        from trionet.cli.workers import serve_by_workers
+
+        run(
+            partial(
+                serve_by_workers,
+                where,
+                count=workers,
+                limits=limits,
+                network=settings,
+                backlog=backlog,
+                metrics=page,
+                opens_browser=open_,
+            ),
+            log=log_options(log_format, log_level),
+        )
+        return
+
+    from trionet.cli.chat import serve
 
     run(
         partial(
             serve,
             where,
+            redis=redis,
+            worker=worker,
             limits=limits,
             network=settings,
             backlog=backlog,
-            forever=forever or web is not None,
+            forever=forever or web is not None or redis is not None,
             opens_browser=open_,
             password_file=password_file,
             max_rooms=max_rooms,
@@ -311,6 +349,34 @@ def chat_tail(
             password_file=password_file,
         )
     )
+
+
+@chat.command("cluster")
+def chat_cluster(
+    context: typer.Context,
+    redis: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="REDIS",
+            help="Where Redis is: redis://HOST:PORT/0; default: the variable "
+            "TRIONET_CHAT_CLUSTER_REDIS.",
+            show_default=False,
+        ),
+    ] = None,
+    redis_file: RedisFile = None,
+    redis_key: RedisKey = "trionet",
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """Show who serves a chat on many machines, and how far each is."""
+    url = redis_url(context, "redis", redis, redis_file, option="REDIS")
+    if url is None:
+        raise typer.BadParameter("say where Redis is", param_hint="REDIS")
+    options = redis_options(url, option="REDIS", key=redis_key)
+
+    from trionet.cli.cluster import show
+    from trionet.cli.running import run
+
+    run(partial(show, options, as_json=json))
 
 
 class HistoryFormat(StrEnum):

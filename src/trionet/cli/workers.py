@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Sequence
 from functools import partial
 
 from trionet.cli.addresses import ListenSettings
+from trionet.cli.browser import OpensPage
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits
@@ -24,7 +26,7 @@ async def serve_by_workers(
     backlog: int | None,
     metrics: str | None = None,
     notice: str | None = None,
-    on_announced: Callable[[str], object] = lambda _line: None,
+    opens_browser: bool = False,
 ) -> None:
     """Run workers until they have ended or a signal ends them.
 
@@ -37,16 +39,18 @@ async def serve_by_workers(
         backlog: connections that the kernel holds ready, for each worker.
         metrics: where the metrics of all of them are served, ``HOST:PORT``; default: nowhere.
         notice: what the log says about their number; default: that limits are each worker's.
-        on_announced: called with each line that announces the server; default: nothing.
+        opens_browser: whether the page is opened in a person's browser; default: no.
     """
+    opens_page = OpensPage(runtime.log) if opens_browser else None
     runtime.signals.ending = ending = Ending()
-    reloading = _Reloading()
+    made = _Made()
     notice = notice or "each limit holds for each of them"
     runtime.log(f"{count} worker{'' if count == 1 else 's'}: {notice}")
 
     def show(line: str) -> None:
         runtime.out.print(line)
-        on_announced(line)
+        if opens_page is not None:
+            opens_page(line)
 
     await serving.serve_until_signalled(
         [
@@ -60,19 +64,19 @@ async def serve_by_workers(
                 reloads=network["certificate"] is not None,
                 show=rows_printer(runtime.out, 1),
                 show_error=rows_printer(runtime.err, 2),
-                tell=runtime.log,
-                on_made=reloading.take,
+                on_made=made.take,
             )
         ],
         ending,
         show=show,
-        networks=[reloading],
+        networks=[made],
         metrics=metrics,
+        show_state=made.show_state,
     )
 
 
-class _Reloading:
-    """Stands for the workers in front of SIGHUP, which may come before there are any."""
+class _Made:
+    """Stands for the workers in front of signals, which may come before there are any."""
 
     def __init__(self) -> None:
         self._workers: Workers | None = None
@@ -83,3 +87,8 @@ class _Reloading:
     def reload(self) -> bool:
         """Have the workers reload; return whether they have anything to reload."""
         return self._workers is not None and self._workers.reload()
+
+    def show_state(self, _own: object) -> None:
+        """Have the workers log their state. The parent's own would tell nothing."""
+        if self._workers is not None:
+            self._workers.send_signal(signal.SIGUSR1)

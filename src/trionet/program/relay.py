@@ -16,6 +16,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 def numbered(line: str, number: int) -> str:
     """Return a line of a worker's log with its number: behind the time, or as a member in JSON.
 
+    A line without a time is for people, and stays as it is.
+
     Args:
         line: the line, without its end.
         number: the worker's.
@@ -23,8 +25,7 @@ def numbered(line: str, number: int) -> str:
     if line.startswith('{"') and line.endswith("}"):
         return f'{{"worker": {number}, {line[1:]}'
     time = _TIME.match(line)
-    behind = time.end() if time is not None else 0
-    return f"{line[:behind]}[{number}] {line[behind:]}"
+    return line if time is None else f"{time[0]}[{number}] {line[time.end() :]}"
 
 
 async def relay_lines(

@@ -18,13 +18,15 @@ The plan of this file:
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 
 import trio
 
@@ -55,6 +57,9 @@ _NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID"
                   "LISTEN_FDNAMES")  # fmt: skip
 
 
+logger = logging.getLogger("trionet.program")
+
+
 class WorkerFailed(TrionetError):
     """A worker could not begin to serve; the message is what it said."""
 
@@ -73,15 +78,16 @@ class Workers:
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line that a worker prints on its standard error, with the
             worker's number in it.
-        tell: called with each line for the parent's log.
 
     Attributes:
         addresses: what they listen on, numeric and with the real ports.
         connections: none: the parent serves nobody.
+        queues: none of its own.
         metrics: the numbers of all workers, if they tell them.
     """
 
     connections = ()
+    queues: Mapping[str, Callable[[], object]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -93,7 +99,6 @@ class Workers:
         reloads: bool,
         show: Callable[[str], object],
         show_error: Callable[[str], object],
-        tell: Callable[[str], object],
     ) -> None:
         self.addresses = tuple(shown for one in shared for shown in one.shown)
         self.metrics = Metrics()
@@ -102,7 +107,6 @@ class Workers:
         self._drain_seconds = drain_seconds
         self._reloads = reloads
         self._show_error = show_error
-        self._tell = tell
         self._draining = trio.Event()
         self._ended = trio.Event()
         self._workers = [
@@ -148,7 +152,11 @@ class Workers:
             await self._ended.wait()
         for worker in self._workers:
             if worker.is_running:
-                self._tell(f"warning: worker {worker.number} did not end in time and was killed")
+                logger.warning(
+                    "worker %d did not end in time and was killed",
+                    worker.number,
+                    extra={"event": "worker"},
+                )
                 worker.send_signal(signal.SIGKILL)
         await self._ended.wait()
 
@@ -184,8 +192,13 @@ class Workers:
             if trio.current_time() - began >= _STEADY_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
             said = f": {worker.last_error}" if worker.last_error else ""
-            self._tell(
-                f"error: worker {worker.number} {reason}{said}; it starts again in {pause:g} s"
+            logger.error(
+                "worker %d %s%s; it starts again in %g s",
+                worker.number,
+                reason,
+                said,
+                pause,
+                extra={"event": "worker"},
             )
             if pause > _QUEUE_WAITS_SECONDS:
                 worker.close_sockets()
@@ -359,7 +372,6 @@ async def run_workers(
     reloads: bool,
     show: Callable[[str], object],
     show_error: Callable[[str], object],
-    tell: Callable[[str], object],
     on_made: Callable[[Workers], object] = lambda _workers: None,
     task_status: trio.TaskStatus[Workers] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -374,7 +386,6 @@ async def run_workers(
         reloads: whether the workers have anything to reload on SIGHUP.
         show: called with each line that a worker prints on its standard output.
         show_error: called with each line of a worker's log, with the worker's number in it.
-        tell: called with each line for the parent's log.
         on_made: called with the workers before the first one starts.
         task_status: gets the workers once all of them serve.
 
@@ -399,7 +410,6 @@ async def run_workers(
             reloads=reloads,
             show=show,
             show_error=show_error,
-            tell=tell,
         )
         on_made(workers)
         await workers.run(task_status)

@@ -132,6 +132,37 @@ async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_misse
         assert "Bob" in one.names()
 
 
+async def test_a_node_that_starts_after_a_cut_from_outside_gets_what_the_others_have(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        await three(cluster)
+        # The newest entries stay, so nobody who reads notices.
+        for place in list(cluster.redis.entries)[:-1]:
+            del cluster.redis.entries[place]
+        node = await cluster.start()
+        await trio.sleep(1)
+        assert node.names() == ("Ann", "Bob")
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+        assert all(node.log.replica.generation == 0 for node in cluster.nodes)
+
+
+async def test_a_stream_that_was_deleted_under_its_snapshot_begins_one_epoch(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann, bob = await three(cluster)
+        assert cluster.redis.snapshot
+        cluster.redis.entries.clear()
+        await trio.sleep(30)
+        for member in (ann, bob):
+            kinds = Counter(event["type"] for event in await messages(member))
+            assert kinds["epoch"] == 1
+            assert not kinds["left"]
+        assert len({node.state_digest() for node in cluster.nodes}) == 1
+        assert set(cluster.nodes[0].names()) == {"Ann", "Bob"}
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_everything_is_said_once_and_in_one_order_through_cut_connections(
     seed: int, clusters: Any, autojump_clock: trio.testing.MockClock

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Protocol
@@ -63,6 +64,11 @@ _STRETCH = 0.005
 
 # A node that has not read for so long, in seconds, may have missed what others no longer repeat.
 _BEHIND = SAFE_AFTER - 2.0
+
+# How often a node looks after the snapshot, in seconds: the oldest node, and others more rarely.
+# And how long a node waits for a snapshot that fits the stream.
+_CARE = 1.0
+_GAP_PATIENCE = 4 * _CARE
 
 # How many operations may wait while Redis answers. More would only take longer.
 _QUEUE = 2048
@@ -156,6 +162,9 @@ class RedisLog:
         self._resends = self._resyncs = 0
         # When the stream was last read to its end, or nearly.
         self._last_read = 0.0
+        # A position that need not be in the stream.
+        self._unanchored = BEGINNING
+        self._next_care = 0.0
 
     def __repr__(self) -> str:
         return f"<trionet.chat.cluster.RedisLog of {self.origin} at {self.replica.position}>"
@@ -234,13 +243,13 @@ class RedisLog:
         try:
             await self._wait_for_redis(link)
             await self._check(link)
-            self.replica, tail = await load_stream(link, self._stream, self._snapshot_key)
+            self.replica, tail, has_gap = await self._load(link)
             for position, data in tail:
                 self.replica.apply(position, data, lambda part: keep(part.events))
             self._note_shown(self.replica)
             is_new = self.replica.settings is None
             if not is_new:
-                self._told = self.replica.chat, self.replica.generation
+                self._told = self.replica.chat, self.replica.generation + has_gap
             restored = self._restored
             if restored is not None and restored.highest > self.replica.state.highest:
                 # No number that the history has may come twice.
@@ -330,6 +339,24 @@ class RedisLog:
             self._tell(
                 f"warning: Redis at {place} has appendonly no: what was said is lost when it stops"
             )
+
+    async def _load(self, link: Link) -> tuple[Replica, list[tuple[str, bytes]], bool]:
+        """Load what is there, and tell whether something is missing between snapshot and stream.
+
+        Somebody has cut the stream then. A node that lives saves another snapshot soon. If none
+        does, what is missing is lost for good.
+        """
+        until = trio.current_time() + _GAP_PATIENCE
+        while True:
+            replica, tail = await load_stream(link, self._stream, self._snapshot_key)
+            place = replica.position.encode()
+            (own,) = await ask(link, (b"XRANGE", self._stream, place, place))
+            has_gap = replica.position != BEGINNING and not own
+            # The position of a snapshot alone need not be in the stream.
+            self._unanchored = replica.position
+            if not (has_gap and tail) or trio.current_time() >= until:
+                return replica, tail, has_gap
+            await trio.sleep(_CARE)
 
     # -- lives
 
@@ -455,7 +482,7 @@ class RedisLog:
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
                 pause = FIRST_PAUSE
-                if not own and self.replica.position != BEGINNING:
+                if not own and self.replica.position not in (BEGINNING, self._unanchored):
                     await self._resync(link)
                     continue
                 self._last_read = trio.current_time()
@@ -463,6 +490,7 @@ class RedisLog:
                     entries = news[self._stream] if isinstance(news, dict) else news[0][1]
                     await self._take_all(entries_of(entries))
                     await self._save(link)
+                await self._care(link)
         finally:
             link.close()
 
@@ -542,11 +570,16 @@ class RedisLog:
         audience = self._audience
         assert audience is not None, "`run` has set it"
         former = self.replica
-        replica, tail = await load_stream(link, self._stream, self._snapshot_key)
+        replica, tail, has_gap = await self._load(link)
         chat, generation = self._told
         is_trimmed = (
-            place_of(replica.position) > place_of(former.position)
+            not has_gap
+            and place_of(replica.position) > place_of(former.position)
             and (replica.chat, replica.generation) == self._told
+        )
+        # The snapshot may have what was never told here.
+        is_behind = trio.current_time() > self._last_read + _BEHIND or any(
+            seq > self._shown.get(life, -1) for life, seq in replica.lives.all_last()
         )
         # What was told here already changes the state only.
         rest = iter(tail)
@@ -579,9 +612,8 @@ class RedisLog:
         if is_trimmed:
             audience.jump(replica.state, until=None)
         else:
-            was_behind = trio.current_time() > self._last_read + _BEHIND
             until = replica.lives.now + settings.lease * 3 // 2
-            audience.jump(replica.state, until=until, was_behind=was_behind)
+            audience.jump(replica.state, until=until, was_behind=is_behind)
             audience.tell_epoch(epoch_of(*self._told))
         self._snapshots.restart()
         self._telling.clear()
@@ -596,6 +628,29 @@ class RedisLog:
 
     # -- snapshots
 
+    async def _care(self, link: Link) -> None:
+        """See that a new node has a snapshot to start from, whose end is in the stream."""
+        lives = list(self.replica.lives.by_node)
+        if trio.current_time() < self._next_care or self.origin not in lives:
+            return
+        # The oldest node looks most often; another one does if that is not well.
+        self._next_care = trio.current_time() + _CARE * (1 + lives.index(self.origin))
+        try:
+            (head,) = await link.calls(
+                (b"GETRANGE", self._snapshot_key, b"0", b"40"), seconds=PATIENCE
+            )
+            if isinstance(head, Refused):
+                return
+            place = head.partition(b" ")[0] or b"0-0"
+            (found,) = await link.calls((b"XRANGE", self._stream, place, place), seconds=PATIENCE)
+        except (LinkLost, RedisError):
+            return
+        if not found and self.replica.position != self._unanchored:
+            # Without a trim: other nodes may be behind this one.
+            await self._write_snapshot(
+                link, self.replica.position, self.replica.dump(), trims=False
+            )
+
     async def _save(self, link: Link) -> None:
         """Save a snapshot, if it is this node's turn and there is something to save."""
         lives = self.replica.lives.by_node
@@ -603,13 +658,14 @@ class RedisLog:
         saved = self._snapshots.due(self.replica) if is_oldest else None
         if saved is None:
             return
-        position, data = saved
+        await self._write_snapshot(link, *saved, trims=True)
+
+    async def _write_snapshot(self, link: Link, position: str, data: bytes, *, trims: bool) -> None:
         place = position.encode()
-        command = b"EVAL", SAVE, b"2", self._stream, self._snapshot_key, place, data
-        try:
+        command = b"EVAL", SAVE, b"2", self._stream, self._snapshot_key, place, data, b"%d" % trims
+        # If it is not saved, the next one will be.
+        with suppress(LinkLost, RedisError):
             await link.calls(command, seconds=PATIENCE)
-        except LinkLost:
-            return
 
 
 def _setting(answer: Any) -> str:

@@ -17,7 +17,8 @@ from trionet.chat.state.events import Said, StateEvent
 KEPT_EVENTS = 10_000
 KEPT_ENTRIES = 20_000
 
-# KEYS: stream, snapshot. ARGV: position, snapshot. The position stands before the state.
+# KEYS: stream, snapshot. ARGV: position, snapshot, whether to trim. The position stands before the
+# state.
 SAVE = b"""
 local old = redis.call('GETRANGE', KEYS[2], 0, 40)
 local function parts(id)
@@ -29,7 +30,7 @@ local old_ms, old_n = parts(old)
 if old_ms and (old_ms > ms or (old_ms == ms and old_n >= n)) then return 0 end
 if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 0 end
 redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. ARGV[2])
-redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+if ARGV[3] == '1' then redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1]) end
 return 1
 """
 

@@ -190,18 +190,21 @@ class Away:
 
     def logged_in(self, event: events.LoggedIn) -> None:
         """Note that a member has come in again, or that whoever asked for it has gone since."""
-        found = self._sessions.pop(event.connection, None)
-        if found is None:
-            if event.connection[0] == self._board.log.origin:
-                self._board.log.append(Detach(event.member, event.connection))
-            return
-        session, login, former = found
-        self._back.pop(event.member, None)
-        self._put_back(session, former, event.member)
-        for room in event.rooms:
+        if event.connection in self._sessions:
+            self._back.pop(event.member, None)
+            self._come_in(event.connection, event.member)
+        elif event.connection[0] == self._board.log.origin:
+            self._board.log.append(Detach(event.member, event.connection))
+
+    def _come_in(self, connection: ConnectionId, member: int) -> None:
+        """Note that a member has come in again under a connection."""
+        session, login, former = self._sessions.pop(connection)
+        self._put_back(session, former, member)
+        rooms = self._board.state.members[member].rooms
+        for room in rooms:
             self._board.hub.subscribe(session.box, room)
         for name in login.rooms or ():
-            if name.key not in event.rooms:
+            if name.key not in rooms:
                 self._board.hub.unsubscribe(session.box, name.key)
 
     def _put_back(self, session: Local, former: int, member: int) -> None:
@@ -280,6 +283,9 @@ class Away:
                 self._put_back(session, number, member)
             if connection is not None:
                 known.add(connection)
+        for connection in self._sessions.keys() & by_connection.keys():
+            # It has come in again where this machine has not looked.
+            self._come_in(connection, by_connection[connection])
         known |= self._sessions.keys()
         for connection in board._arriving.keys() & by_connection.keys():  # noqa: SLF001
             # It has become a member where this machine has not looked. It may come again.
@@ -319,6 +325,8 @@ class Away:
         """Tell everyone that an epoch has begun."""
         rooms = {name: room.last for name, room in self._board.state.rooms.items()}
         self._board.hub.publish(EpochChanged(epoch, rooms))
+        # The others may have gone on already.
+        self.renumbered(self._board.state.highest)
 
     def _tell_differences(self, believed: _Believed) -> None:
         for event in believed.differences(self._board.state):

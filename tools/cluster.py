@@ -1,0 +1,37 @@
+"""Hold clusters of three node processes to their word, more often than the tests do.
+
+    python tools/cluster.py [--seeds 20] [--first 1]
+
+Runs tests/test_cluster.py with that many seeds of lines that break at random, and with all ways in
+which a stream can lose its end: a cut log of Redis is among them. The status is that of pytest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent / "tests" / "test_cluster.py"
+
+
+def main() -> int:
+    """Run the tests, and return their status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1)
+    given = parser.parse_args()
+    seeds = range(given.first, given.first + given.seeds)
+    variables = {
+        "TRIONET_TESTS_MUST_RUN": "1",
+        "TRIONET_TESTS_CLUSTER_SEEDS": " ".join(map(str, seeds)),
+        "TRIONET_TESTS_CLUSTER_LOSSES": "cut flush replica",
+    }
+    command = [sys.executable, "-m", "pytest", "-n0", str(TESTS)]
+    return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
