@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from trionet import Connection, Limits, ListenError, Server, Service
+from trionet import Connection, Limits, ListenError, Server, Service, serve
 from trionet.testing import LineClient, MemoryNetwork
 
 
@@ -41,7 +41,7 @@ def test_limits_may_stand_behind_the_addresses() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"handler": 3}, "the handler must be a function or an async function, not 3"),
+        ({"handler": 3}, "the handler must be a function, async or plain, not 3"),
         ({"addresses": []}, "address"),
         ({"addresses": 7000}, "addresses must be a list of addresses, not 7000"),
         ({"addresses": [7000]}, "address"),
@@ -57,6 +57,13 @@ def test_limits_may_stand_behind_the_addresses() -> None:
 def test_misuse_is_refused_at_the_call(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         Service(**{"handler": shout, "addresses": "localhost:7000", **arguments})
+
+
+@pytest.mark.parametrize("addresses", [(), ("localhost:7000",)])
+async def test_a_service_given_as_a_handler_is_told_how_it_is_served(addresses: Any) -> None:
+    service: Any = Service(shout, "localhost:7000")
+    with pytest.raises(TypeError, match=r"a service serves itself, await service.serve\(\)"):
+        await serve(service, *addresses)
 
 
 def test_a_replaced_service_keeps_all_other_arguments() -> None:

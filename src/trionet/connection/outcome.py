@@ -76,8 +76,12 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
 
 def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
     match error:
-        case trio.BrokenResourceError() | BadLine():
+        case trio.BrokenResourceError():
             return True
+        case BadLine():
+            # One of another stream, such as one to another server, is not this peer's doing: the
+            # peer is not told of it, and nothing else would report it.
+            return error.stream is None or error.stream is connection.stream
         case trio.EndOfChannel() | ReceiveInterrupted():
             # Before the end of the lines they come from something of the handler's own: a fault.
             # A handler that reads the stream itself is interrupted where its lines would end.
