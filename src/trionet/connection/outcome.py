@@ -127,6 +127,6 @@ def closed(connection: Connection, reason: str, *, seconds: float, unarrived: in
         bytes_in=lines.bytes_in,
         bytes_out=bytes_out,
         lines_in=lines.lines_in,
-        lines_out=outbox.lines_out - outbox.dropped,
+        lines_out=outbox.lines_sent,
         bytes_unconfirmed=min(unarrived, bytes_out),
     )
