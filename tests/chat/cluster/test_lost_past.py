@@ -191,3 +191,32 @@ async def test_everything_is_said_once_and_in_one_order_through_cut_connections(
         assert len({node.state_digest() for node in cluster.nodes}) == 1
         assert sum(node.statistics().resends for node in cluster.nodes) > 10
     assert rest is not None
+
+
+async def test_numbers_after_a_lost_past_stand_above_what_any_node_has_told(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(3) as cluster:
+        ann, bob, cid = await three(cluster)
+        # Cid's node does not see what Redis is about to lose, and is the first to come back.
+        cluster.redis.cut_off.add("node-2")
+        for number in range(100):
+            await ann.request("say", room="lobby", text=f"ann {number}")
+        await trio.sleep(0.5)
+        cluster.redis.cut_off.update(("node-0", "node-1"))
+        cluster.redis.roll_back(len(cluster.redis.entries) - 8)
+        cluster.redis.cut_off.discard("node-2")
+        cluster.redis.changed()
+        for number in range(20):
+            await cid.request("say", room="lobby", text=f"cid {number}", id=number)
+            await trio.sleep(0.05)
+        await trio.sleep(0.5)
+        cluster.redis.heal()
+        await trio.sleep(20)
+        for member in (ann, bob, cid):
+            events = await messages(member)
+            numbers = [event["number"] for event in events if event["type"] == "said"]
+            assert numbers == sorted(set(numbers))
+            assert len(numbers) == 120
+            assert Counter(event["type"] for event in events)["epoch"] == 1
+        assert len({node.state_digest() for node in cluster.nodes}) == 1

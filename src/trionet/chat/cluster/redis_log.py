@@ -65,6 +65,10 @@ _STRETCH = 0.005
 # A node that has not read for so long, in seconds, may have missed what others no longer repeat.
 _BEHIND = SAFE_AFTER - 2.0
 
+# After the log has lost a part, numbers go on so far above the highest that this node has told. It
+# may be the first to come back, and another one may have told more: no number is told twice.
+_LIFT = 1 << 20
+
 # How often a node looks after the snapshot, in seconds: the oldest node, and others more rarely.
 # And how long a node waits for a snapshot that fits the stream: when it starts, and later. After
 # the stream has lost something, all of them look for their place first.
@@ -92,7 +96,9 @@ class Audience(Protocol):
     def members(self) -> dict[ConnectionId, int]:
         """Return the members of this node by connection."""
 
-    def jump(self, state: State, *, until: int | None, was_behind: bool = False) -> None:
+    def jump(
+        self, state: State, *, until: int | None, was_behind: bool = False, lift: int = 0
+    ) -> None:
         """Go on with another state."""
 
     def tell_epoch(self, epoch: str) -> None:
@@ -612,7 +618,7 @@ class RedisLog:
         settings = replica.settings or self._settings
         living = replica.lives.by_node.get(self.origin)
         if not is_trimmed:
-            self._highest = max(self._highest, former.state.highest)
+            self._highest = max(self._highest, former.state.highest + _LIFT)
             self._topics = former.state.kept_rooms() if replica.settings is None else ()
             if replica.chat in ("", chat):
                 self._told = chat, max(replica.generation, generation + 1)
@@ -627,7 +633,7 @@ class RedisLog:
             audience.jump(replica.state, until=None)
         else:
             until = replica.lives.now + settings.lease * 3 // 2
-            audience.jump(replica.state, until=until, was_behind=is_behind)
+            audience.jump(replica.state, until=until, was_behind=is_behind, lift=_LIFT)
             audience.tell_epoch(epoch_of(*self._told))
         self._snapshots.restart()
         self._telling.clear()

@@ -117,6 +117,8 @@ class Away:
         # ``None``: everything was known.
         self._highest: int | None = None
         self._known: dict[str, int] = {}
+        # How far above that the numbers go on.
+        self._lift = 0
 
     def __bool__(self) -> bool:
         return bool(self._sessions) or self._believed is not None
@@ -253,7 +255,9 @@ class Away:
             if session.connection is not None
         }
 
-    def jump(self, state: State, *, until: int | None, was_behind: bool = False) -> None:
+    def jump(
+        self, state: State, *, until: int | None, was_behind: bool = False, lift: int = 0
+    ) -> None:
         """Go on with another state, because the log has lost a part or this machine has missed one.
 
         Args:
@@ -261,6 +265,7 @@ class Away:
             until: when what is different is told, on its clock; ``None``: at once, and members are
                 told what they missed.
             was_behind: whether others may have been told what cannot be had any more.
+            lift: how far above the highest number that a machine has told the numbers go on.
         """
         board = self._board
         former, board.state = board.state, state
@@ -308,18 +313,21 @@ class Away:
         else:
             self._believed = believed
             self._known = {key: room.last for key, room in former.rooms.items()}
-            self._highest = former.highest if was_behind else None
+            self._highest = former.highest + lift if was_behind else None
+            self._lift = lift
 
     def renumbered(self, highest: int) -> None:
-        """Note that numbers go on after one that another machine has told."""
+        """Note that numbers go on behind what another machine has told."""
         if self._highest is None or highest <= self._highest:
             return
         self._highest = highest
+        # Between what it has told and where numbers go on, there is nothing to miss.
+        told = highest - self._lift
         for key, room in self._board.state.rooms.items():
             known = self._known.get(key, 0)
-            if room.last > known:
-                self._known[key] = room.last
-                self._board.hub.publish(Missed(key, known, room.last + 1), topic=key)
+            if min(room.last, told) > known:
+                self._known[key] = told
+                self._board.hub.publish(Missed(key, known, told + 1), topic=key)
 
     def tell_epoch(self, epoch: str) -> None:
         """Tell everyone that an epoch has begun."""
