@@ -24,7 +24,7 @@ PATIENCE = 120
 
 # tools/cluster.py runs more of them.
 SEEDS = [int(seed) for seed in os.environ.get("TRIONET_TESTS_CLUSTER_SEEDS", "1 2").split()]
-LOSSES = os.environ.get("TRIONET_TESTS_CLUSTER_LOSSES", "flush replica").split()
+LOSSES = os.environ.get("TRIONET_TESTS_CLUSTER_LOSSES", "cut flush replica").split()
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Hold clusters of three node processes to their word, more often than the tests do.
 
-    python tools/cluster.py [--seeds 20] [--first 1]
+    python tools/cluster.py [--seeds 20] [--first 1] [--losses 5]
 
-Runs tests/test_cluster.py with that many seeds of lines that break at random, and with all ways in
-which a stream can lose its end: a cut log of Redis is among them. The status is that of pytest.
+Runs tests/test_cluster.py with that many seeds of lines that break at random, and with that many
+rounds of each way in which a stream can lose its end. The status is that of pytest.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--losses", type=int, default=5)
     given = parser.parse_args()
     seeds = range(given.first, given.first + given.seeds)
     variables = {
         "TRIONET_TESTS_MUST_RUN": "1",
         "TRIONET_TESTS_CLUSTER_SEEDS": " ".join(map(str, seeds)),
-        "TRIONET_TESTS_CLUSTER_LOSSES": "cut flush replica",
+        "TRIONET_TESTS_CLUSTER_LOSSES": " ".join(["cut flush replica"] * given.losses),
     }
     command = [sys.executable, "-m", "pytest", "-n0", str(TESTS)]
     return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode

@@ -8,6 +8,7 @@ import re
 import sys
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +120,48 @@ def test_a_record_is_one_safe_line_whatever_it_quotes(reason: str, peer: str, na
     told = json.loads(as_json(record))
     assert (told["reason"], told["peer"], told["name"]) == (reason, peer, name)
     assert as_json(record).isascii()
+
+
+class _Unshowable:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+def _refuse_constant(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        ([1, float("inf")], "[1, inf]"),
+        ({(1, 2): 3}, "{(1, 2): 3}"),
+    ],
+)
+def test_a_field_that_json_does_not_know_is_told_as_python_shows_it(
+    value: object, told: str
+) -> None:
+    record = record_of("full")
+    record.fields = {"disk": value, "free": 3}
+    fields = json.loads(as_json(record), parse_constant=_refuse_constant)
+    assert (fields["disk"], fields["free"], fields["reason"]) == (told, 3, "full")
+
+
+def test_a_field_that_cannot_be_shown_loses_no_record() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    for value in (loop, _Unshowable()):
+        record = record_of("full")
+        record.fields = {"disk": value, "free": 3}
+        told = json.loads(as_json(record))
+        assert (told["reason"], told["free"]) == ("full", 3)
+
+
+def test_a_field_takes_the_place_of_none_that_each_line_has() -> None:
+    record = record_of("full")
+    record.fields = {"time": "noon", "level": "high", "connection": 7, "disk": "sda"}
+    told = json.loads(as_json(record))
+    assert told["time"].endswith("Z")
+    assert (told["level"], told["connection"], told["disk"]) == ("info", None, "sda")

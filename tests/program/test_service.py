@@ -30,10 +30,18 @@ def test_one_address_is_enough() -> None:
     )
 
 
+def test_limits_may_stand_behind_the_addresses() -> None:
+    limits = Limits(max_clients=3)
+    service = Service(shout, "localhost:7000", limits)
+    assert service.limits is limits
+    assert service.replace(addresses="localhost:7001").limits is limits
+    assert Service(shout, "localhost:7000", None).limits == Limits()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"handler": 3}, "the handler must be a function, async or plain, not 3"),
+        ({"handler": 3}, "the handler must be a function or an async function, not 3"),
         ({"addresses": []}, "address"),
         ({"addresses": 7000}, "addresses must be a list of addresses, not 7000"),
         ({"addresses": [7000]}, "address"),

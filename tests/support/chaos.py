@@ -64,6 +64,7 @@ class Chaos:
             for member in self._members:
                 await member.request("ping")
             await trio.sleep(5)
+            await cluster.converge()
             nursery.cancel_scope.cancel()
 
     def faults(self) -> list[str]:

@@ -122,6 +122,13 @@ class Cluster:
         """Let a node vanish without a word."""
         node.scope.cancel()
 
+    async def converge(self) -> None:
+        """Wait until all nodes have applied the same entries."""
+        for _ in range(1000):
+            if len({node.log.replica.position for node in self.nodes}) == 1:
+                return
+            await trio.sleep(0.01)
+
     async def settle(self) -> None:
         await trio.sleep(2)
 

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from trionet.events import Closed
+from trionet.kinds import shown
 from trionet.text.safe import safe_text
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -160,12 +161,31 @@ def json_of_event(
         "reason": None if reason is None else _cut(reason),
     }
     if fields:
-        told.update(fields)
+        # What each line has comes last, so no field replaces it.
+        told = {**told, **fields, **told}
     return encoded(told)
 
 
-# One encoder for all: `json.dumps` makes a new one for each object.
-encoded = json.JSONEncoder(default=repr, separators=(",", ":")).encode
+# One encoder for all: `json.dumps` makes a new one for each object. JSON has neither NaN nor
+# infinity.
+_encode = json.JSONEncoder(default=repr, separators=(",", ":"), allow_nan=False).encode
+
+
+def encoded(told: Mapping[str, object]) -> str:
+    """Return a JSON object. A value that JSON does not know is told as Python shows it."""
+    try:
+        return _encode(told)
+    except Exception:
+        # NaN, a key that is no text, an object that contains itself, a `repr` that fails.
+        return _encode({str(name): _encodable(value) for name, value in told.items()})
+
+
+def _encodable(value: object) -> object:
+    try:
+        _encode(value)
+    except Exception:
+        return shown(value)
+    return value
 
 
 def level_of(record: logging.LogRecord) -> str:

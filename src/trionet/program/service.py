@@ -41,6 +41,7 @@ class Service:
     Args:
         handler: see `trionet.serve`.
         addresses: where it listens, one address or several; see `trionet.parse_address`.
+        limits: its limits and deadlines; default: `trionet.Limits` without arguments.
         certificate: a PEM file with the certificate of ``tls:`` addresses; see
             `trionet.SystemNetwork`.
         key: a PEM file with its private key; default: it is in `certificate` too.
@@ -48,8 +49,8 @@ class Service:
             at ``tls:`` addresses.
         proxy_from: addresses and networks of proxies whose connections begin with a header of the
             PROXY protocol; see `trionet.SystemNetwork`.
-        options: all other options are those of `trionet.serve`, such as ``limits`` and
-            ``lifespan``, except ``task_status``.
+        options: all other options are those of `trionet.serve`, such as ``lifespan``,
+            except ``task_status``.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong kind, or `serve` has no such option; the
@@ -68,6 +69,7 @@ class Service:
         self,
         handler: Handler,
         addresses: str | Sequence[str],
+        limits: Limits | None = None,
         *,
         certificate: File | None = None,
         key: File | None = None,
@@ -81,10 +83,12 @@ class Service:
         own = {
             "certificate": certificate, "key": key, "client_ca": client_ca, "proxy_from": proxy_from
         }  # fmt: skip
+        if limits is not None:
+            options["limits"] = limits
         check_service("Service", handler, where, own=own, options=options)
         self.handler = handler
         self.addresses = tuple(where)
-        self.limits: Limits = options.get("limits") or Limits()
+        self.limits: Limits = limits or Limits()
         self.network: Network = options.get("network", SYSTEM)
         if _given(own):
             self.network = _network(own)

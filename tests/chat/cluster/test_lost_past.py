@@ -71,6 +71,7 @@ async def test_whoever_is_here_stays_and_gets_one_epoch_the_same_on_all_nodes(
             highest = max(event.get("number", 0) for event in events[:at])
             assert min(numbers) > highest
         assert len(set(epochs)) == 1
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
 
 
@@ -103,6 +104,7 @@ async def test_what_a_member_says_while_redis_loses_its_past_is_said_once(
                 for at in range(200)
             }
             assert wanted - set(count) == set()
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
 
 
@@ -128,6 +130,7 @@ async def test_a_stream_that_is_trimmed_while_a_node_is_cut_off_is_told_as_misse
         assert len(missed) == 1
         assert missed[0]["before"] - missed[0]["after"] > 50
         assert not [event for event in events if event["type"] == "epoch"]
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
         assert "Bob" in one.names()
 
@@ -143,6 +146,7 @@ async def test_a_node_that_starts_after_a_cut_from_outside_gets_what_the_others_
         node = await cluster.start()
         await trio.sleep(1)
         assert node.names() == ("Ann", "Bob")
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
         assert all(node.log.replica.generation == 0 for node in cluster.nodes)
 
@@ -150,8 +154,9 @@ async def test_a_node_that_starts_after_a_cut_from_outside_gets_what_the_others_
 async def test_a_stream_that_was_deleted_under_its_snapshot_begins_one_epoch(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with clusters(2) as cluster:
+    async with clusters(2, snapshots=(5, 5)) as cluster:
         ann, bob = await three(cluster)
+        await trio.sleep(20)
         assert cluster.redis.snapshot
         cluster.redis.entries.clear()
         await trio.sleep(30)
@@ -159,6 +164,7 @@ async def test_a_stream_that_was_deleted_under_its_snapshot_begins_one_epoch(
             kinds = Counter(event["type"] for event in await messages(member))
             assert kinds["epoch"] == 1
             assert not kinds["left"]
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
         assert set(cluster.nodes[0].names()) == {"Ann", "Bob"}
 
@@ -181,6 +187,7 @@ async def test_everything_is_said_once_and_in_one_order_through_cut_connections(
         assert len(first) == 450
         for node in cluster.nodes:
             assert said(node.shown) == first
+        await cluster.converge()
         assert len({node.state_digest() for node in cluster.nodes}) == 1
         assert sum(node.statistics().resends for node in cluster.nodes) > 10
     assert rest is not None

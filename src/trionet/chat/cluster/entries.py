@@ -61,6 +61,8 @@ class Hello(Struct, frozen=True, array_like=True, tag="hello"):
         generation: how often the order was lost, as far as the node knows.
         highest: the highest number that it has told of any room.
         rooms: the rooms with topics that it knows; only if some of the order was lost.
+        is_first: whether the node knows of no other before it: a stream begins with such a hello,
+            unless somebody has cut it.
     """
 
     version: int
@@ -69,6 +71,7 @@ class Hello(Struct, frozen=True, array_like=True, tag="hello"):
     generation: int = 0
     highest: int = 0
     rooms: tuple[KeptRoom, ...] = ()
+    is_first: bool = False
 
 
 class Bye(Struct, frozen=True, array_like=True, tag="bye"):
@@ -114,6 +117,15 @@ def encode_entry(node: str, life: int, seq: int, items: Sequence[bytes]) -> byte
     begin = _encoder.encode([node, life, seq])
     # An array of four, whose last is the array of items.
     return b"".join([b"\x94", begin[1:], head, *items])
+
+
+def is_beginning(data: bytes) -> bool:
+    """Tell whether an entry is the first that a stream ever had."""
+    parsed = decode_entry(data)
+    if parsed is None or not parsed[3]:
+        return False
+    hello = parsed[3][0]
+    return isinstance(hello, Hello) and hello.is_first
 
 
 def decode_entry(data: bytes) -> Parsed | None:

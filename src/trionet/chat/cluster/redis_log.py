@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import trio
 
-from trionet.chat.cluster.entries import VERSION, Bye, Hello, Settings, encode_item
+from trionet.chat.cluster.entries import VERSION, Bye, Hello, Settings, encode_item, is_beginning
 from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
 from trionet.chat.cluster.lives import BEATS, Verdict
 from trionet.chat.cluster.loading import (
@@ -66,9 +66,12 @@ _STRETCH = 0.005
 _BEHIND = SAFE_AFTER - 2.0
 
 # How often a node looks after the snapshot, in seconds: the oldest node, and others more rarely.
-# And how long a node waits for a snapshot that fits the stream.
+# And how long a node waits for a snapshot that fits the stream: when it starts, and later. After
+# the stream has lost something, all of them look for their place first.
 _CARE = 1.0
 _GAP_PATIENCE = 4 * _CARE
+_CARE_AFTER = 10.0
+_START_PATIENCE = _CARE_AFTER + _GAP_PATIENCE
 
 # How many operations may wait while Redis answers. More would only take longer.
 _QUEUE = 2048
@@ -243,7 +246,7 @@ class RedisLog:
         try:
             await self._wait_for_redis(link)
             await self._check(link)
-            self.replica, tail, has_gap = await self._load(link)
+            self.replica, tail, has_gap = await self._load(link, patience=_START_PATIENCE)
             for position, data in tail:
                 self.replica.apply(position, data, lambda part: keep(part.events))
             self._note_shown(self.replica)
@@ -340,20 +343,28 @@ class RedisLog:
                 f"warning: Redis at {place} has appendonly no: what was said is lost when it stops"
             )
 
-    async def _load(self, link: Link) -> tuple[Replica, list[tuple[str, bytes]], bool]:
-        """Load what is there, and tell whether something is missing between snapshot and stream.
+    async def _load(
+        self, link: Link, *, patience: float
+    ) -> tuple[Replica, list[tuple[str, bytes]], bool]:
+        """Load what is there, and tell whether something is missing before the stream.
 
         Somebody has cut the stream then. A node that lives saves another snapshot soon. If none
-        does, what is missing is lost for good.
+        does within so many seconds, what is missing is lost for good.
         """
-        until = trio.current_time() + _GAP_PATIENCE
+        until = trio.current_time() + patience
         while True:
             replica, tail = await load_stream(link, self._stream, self._snapshot_key)
-            place = replica.position.encode()
-            (own,) = await ask(link, (b"XRANGE", self._stream, place, place))
-            has_gap = replica.position != BEGINNING and not own
             # The position of a snapshot alone need not be in the stream.
             self._unanchored = replica.position
+            if replica.position == BEGINNING:
+                has_gap = bool(tail) and not is_beginning(tail[0][1])
+                # A node that was there before knows that everything was lost.
+                if self.replica.position != BEGINNING:
+                    return replica, tail, has_gap
+            else:
+                place = replica.position.encode()
+                (own,) = await ask(link, (b"XRANGE", self._stream, place, place))
+                has_gap = not own
             if not (has_gap and tail) or trio.current_time() >= until:
                 return replica, tail, has_gap
             await trio.sleep(_CARE)
@@ -363,7 +374,8 @@ class RedisLog:
     def _begin_life(self) -> None:
         chat, generation = self._told
         highest, topics = self._highest, self._topics
-        hello = Hello(VERSION, self._settings, chat, generation, highest, topics)
+        is_first = self.replica.settings is None
+        hello = Hello(VERSION, self._settings, chat, generation, highest, topics, is_first)
         data = encode_item(hello)
         audience = self._audience
         connection_of = audience.connection_of if audience is not None else lambda _: None
@@ -570,7 +582,9 @@ class RedisLog:
         audience = self._audience
         assert audience is not None, "`run` has set it"
         former = self.replica
-        replica, tail, has_gap = await self._load(link)
+        # As long as the others need to find their place too, no snapshot overtakes them.
+        self._next_care = trio.current_time() + _CARE_AFTER
+        replica, tail, has_gap = await self._load(link, patience=_GAP_PATIENCE)
         chat, generation = self._told
         is_trimmed = (
             not has_gap
@@ -641,11 +655,21 @@ class RedisLog:
             )
             if isinstance(head, Refused):
                 return
-            place = head.partition(b" ")[0] or b"0-0"
-            (found,) = await link.calls((b"XRANGE", self._stream, place, place), seconds=PATIENCE)
+            # Without a snapshot, the stream must have all from its beginning on.
+            place = head.partition(b" ")[0]
+            (found,) = await link.calls(
+                (b"XRANGE", self._stream, place or b"-", b"+", b"COUNT", b"1"), seconds=PATIENCE
+            )
+            if isinstance(found, Refused):
+                return
+            first = entries_of(found)
+            if place:
+                is_whole = bool(first) and first[0][0].encode() == place
+            else:
+                is_whole = bool(first) and is_beginning(first[0][1])
         except (LinkLost, RedisError):
             return
-        if not found and self.replica.position != self._unanchored:
+        if not is_whole and self.replica.position != self._unanchored:
             # Without a trim: other nodes may be behind this one.
             await self._write_snapshot(
                 link, self.replica.position, self.replica.dump(), trims=False
