@@ -42,7 +42,7 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
         if inspect.iscoroutinefunction(getattr(handler, "serve", None)):
             hint = ": a service serves itself, await service.serve()"
         raise TypeError(
-            f"the handler must be a function or an async function, not {shown(handler)}{hint}"
+            f"the handler must be a function, async or plain, not {shown(handler)}{hint}"
         )
     function = _function_of(handler)
     name = _name_of(handler)

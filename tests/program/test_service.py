@@ -41,7 +41,7 @@ def test_limits_may_stand_behind_the_addresses() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"handler": 3}, "the handler must be a function or an async function, not 3"),
+        ({"handler": 3}, "the handler must be a function, async or plain, not 3"),
         ({"addresses": []}, "address"),
         ({"addresses": 7000}, "addresses must be a list of addresses, not 7000"),
         ({"addresses": [7000]}, "address"),
