@@ -47,8 +47,8 @@ async def answer(line: str) -> str:
 
 
 async def serve(connection: trionet.Connection) -> None:
-    """Answer a client's calls, several at a time, in their order."""
-    await trionet.respond(connection, answer, concurrent=AT_A_TIME)
+    """Answer a client's calls, several at a time, each as soon as it has its result."""
+    await trionet.respond(connection, answer, concurrent=AT_A_TIME, in_order=False)
 
 
 def encode_notice(notice: trionet.Notice) -> bytes:

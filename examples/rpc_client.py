@@ -49,7 +49,7 @@ async def connected(
 
 
 async def main(address: str) -> None:
-    """Print two results, of which the second comes first."""
+    """Print two results, of which the slow one comes last."""
 
     async def show(name: str, *arguments: object) -> None:
         print(name, await caller.call(name, *arguments))

@@ -226,6 +226,15 @@ async def test_rpc_answers_calls_and_mistakes(autojump_clock: MockClock) -> None
         await client.expect('{"id": null, "error": "line is not UTF-8"}')
 
 
+async def test_rpc_answers_a_quick_call_before_a_slow_one(autojump_clock: MockClock) -> None:
+    async with run_handler(load("rpc").serve) as connect:
+        client = await connect()
+        await client.send(
+            '{"id": 1, "call": "wait", "with": [3]}', '{"id": 2, "call": "add", "with": [1, 2]}'
+        )
+        await client.expect('{"id": 2, "result": 3}', '{"id": 1, "result": "waited"}')
+
+
 async def test_the_client_of_rpc_calls_from_many_tasks(
     autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:

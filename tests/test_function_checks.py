@@ -160,8 +160,8 @@ def test_whatever_can_be_awaited_with_a_connection_is_a_handler(handler: object)
         (keyword_only, "must take one argument, the connection"),
         (functools.partial(with_more, 1, 2), "must take one argument, the connection"),
         (Service.method, "must take one argument, the connection"),
-        (None, "must be a function or an async function, not None"),
-        ("echo", "must be a function or an async function, not 'echo'"),
+        (None, "must be a function, async or plain, not None"),
+        ("echo", "must be a function, async or plain, not 'echo'"),
     ],
 )
 async def test_a_handler_that_cannot_serve_a_connection_is_refused(handler: Any, told: str) -> None:

@@ -114,7 +114,9 @@ async def started(
         async with stream:
             async for line in LineStream(trio.StapledStream(_Nowhere(), stream)):
                 into.append(line)
-                listening.set()
+                # The log has a line about that, too, which may come first.
+                if into is program.out:
+                    listening.set()
 
     async def read_both() -> None:
         async with trio.open_nursery() as reading:

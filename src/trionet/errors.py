@@ -74,10 +74,12 @@ class BadLine(TrionetError):
     Attributes:
         start: the line's first bytes, as received, at most `START` of them; empty for a
             `LineUnending`.
+        stream: the stream that it came from, once `LineReader.receive` has raised it; else
+            ``None``.
     """
 
     # In a slot, so that a flood of bad lines does not need a dict for each.
-    __slots__ = ("start",)
+    __slots__ = ("start", "stream")
 
     # Enough for a log to show what kind of peer it was, and little to keep in a flood.
     START = 256
@@ -89,6 +91,7 @@ class BadLine(TrionetError):
         if type(reason) is not str:
             check_kinds(reason=(reason, str))
         self.start = start[: self.START]
+        self.stream: object = None
 
 
 class LineTooLong(BadLine):

@@ -38,8 +38,11 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
             f"not {caller}(handler(...), ...); functools.partial fills in further arguments"
         )
     if not callable(handler):
+        hint = ""
+        if inspect.iscoroutinefunction(getattr(handler, "serve", None)):
+            hint = ": a service serves itself, await service.serve()"
         raise TypeError(
-            f"the handler must be a function or an async function, not {shown(handler)}"
+            f"the handler must be a function, async or plain, not {shown(handler)}{hint}"
         )
     function = _function_of(handler)
     name = _name_of(handler)

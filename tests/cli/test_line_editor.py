@@ -554,10 +554,19 @@ async def test_text_from_others_never_begins_at_the_left_edge(programs: Programs
         )
 
 
+async def announced(server: TerminalProgram) -> str:
+    """Return where a server listens. Its log is on the same screen, before or behind that."""
+
+    def found(screen: list[str]) -> list[str]:
+        return [line for line in screen if line.startswith("listening on ")]
+
+    await server.expect_that(lambda screen: bool(found(screen)), "where it listens")
+    return found(server.screen.lines)[0].removeprefix("listening on ")
+
+
 async def test_the_console_of_the_server_indents_too(programs: Programs) -> None:
     server = await programs.start_on_terminal("chat", "serve", "127.0.0.1:0", "--messages")
-    await server.expect_that(lambda screen: bool(screen) and "listening" in screen[0], "listening")
-    address = server.screen.lines[0].removeprefix("listening on ")
+    address = await announced(server)
     ann = await programs.connect(address, "Ann")
     await ann.send(" " * 77 + "*** Ann joined (9 here)")
     # The log is on the same screen, and which of the two outputs comes first is chance.
@@ -569,15 +578,16 @@ async def test_the_console_of_the_server_indents_too(programs: Programs) -> None
 
 async def test_the_calculators_console_indents_too(programs: Programs) -> None:
     server = await programs.start_on_terminal("calc", "serve", "127.0.0.1:0")
-    await server.expect_that(lambda screen: bool(screen) and "listening" in screen[0], "listening")
-    address = server.screen.lines[0].removeprefix("listening on ")
+    address = await announced(server)
     name = "eve" + " " * 40 + "no log line"
     eve = await programs.connect(address, name, "1 + 1" + " " * 75 + "bob: 2")
     await eve.expect("error: expected an operator at column 81 (bob is not one)")
     await server.expect_that(
         lambda screen: any(line.lstrip().startswith("bob: 2") for line in screen), "its row"
     )
-    await server.expect_that(lambda screen: any(" is eve" in line for line in screen), "its name")
+    await server.expect_that(
+        lambda screen: any(" info login " in line for line in screen), "its name"
+    )
     own = ("listening on", "2", "eve", "    ")
     assert [line for line in server.screen.lines if not line.startswith(own)] == []
 

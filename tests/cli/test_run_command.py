@@ -81,7 +81,10 @@ def test_lines_can_be_bytes(services: list[Service]) -> None:
     ("target", "told"),
     [
         ("no_such:shout", "error: there is no module no_such in this folder or installed\n"),
-        ("a_shouter:trionet", "error: a_shouter:trionet: the handler must be a function"),
+        (
+            "a_shouter:trionet",
+            "error: a_shouter:trionet: the handler must be a function, async or plain",
+        ),
     ],
 )
 def test_a_bad_target_is_one_line_and_status_2(

@@ -179,6 +179,7 @@ async def test_an_outbox_of_a_slow_browser_drops_whole_frames(
         kept = [line for line in lines if not line.startswith(b"missed")]
         assert len(kept) + missed == 303
         assert outbox.lines_out - outbox.dropped == len(kept)
+        assert outbox.lines_sent == len(lines)
 
 
 async def test_an_outbox_holds_lines_and_sends_them_in_one_frame() -> None:

@@ -19,6 +19,8 @@ from trionet import (
     Connection,
     InputEnd,
     Limits,
+    LineReader,
+    LineStream,
     Server,
     ServerEvent,
     WhenFull,
@@ -241,6 +243,41 @@ async def test_a_bad_line_that_a_handler_raises_is_told_to_the_peer(
         await client.expect_end()
     assert errors(caplog) == []
     assert closed == ["the peer sent a line that cannot be read"]
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+async def test_a_bad_line_of_another_server_is_a_fault_and_not_the_peers(
+    is_group: bool, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask_another(connection: Connection) -> None:
+        ours, theirs = memory_stream_pair()
+        async for _line in connection.lines:
+            await theirs.send_all(b"\xff\n")
+            if is_group:
+                async with trio.open_nursery():
+                    await LineStream(ours).receive()
+            await LineStream(ours).receive()
+
+    async with run_handler(ask_another) as connect:
+        client = await connect()
+        await client.send("1")
+        await client.expect_end()  # it is not told of a line that it did not send
+    (record,) = errors(caplog)
+    assert "a handler failed" in record.getMessage()
+
+
+async def test_a_bad_line_that_a_handler_reads_from_the_peers_stream_is_the_peers(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read_alone(connection: Connection) -> None:
+        await LineReader(connection.stream).receive()
+
+    async with run_handler(read_alone) as connect:
+        client = await connect()
+        await client.send_bytes(b"\xff\n")
+        await client.expect("error: line is not UTF-8")
+        await client.expect_end()
+    assert errors(caplog) == []
 
 
 async def test_a_closed_outbox_is_not_an_error_if_the_peer_was_given_up(

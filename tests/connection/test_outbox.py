@@ -351,6 +351,7 @@ def test_a_peer_reads_every_line_in_order_or_is_told_how_many_it_missed(script: 
             position += 1
     assert position == len(script.lines)
     assert missed == outbox.dropped
+    assert outbox.lines_sent == script.received.count(b"\n")
     assert (outbox.waiting, outbox.broken) == (0, False)
 
 

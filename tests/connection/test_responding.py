@@ -43,6 +43,30 @@ async def test_several_lines_are_worked_on_at_a_time_and_answered_in_order(
         await client.expect("3 at 3", "1 at 1", "2 at 2", "1 at 4")
 
 
+async def test_answers_out_of_order_go_out_as_soon_as_they_are_there(
+    autojump_clock: MockClock,
+) -> None:
+    async with run_handler(responding(concurrent=3, in_order=False)) as connect:
+        client = await connect()
+        await client.send("3", "1", "2", "1")
+        await client.send_eof()
+        # The fourth begins when the second has been answered.
+        first = await client.receive()
+        assert first == "1 at 1"
+        assert sorted([await client.receive(), await client.receive()]) == ["1 at 2", "2 at 2"]
+        await client.expect("3 at 3")
+        await client.expect_end()
+
+
+async def test_one_line_at_a_time_is_answered_in_order_in_any_case(
+    autojump_clock: MockClock,
+) -> None:
+    async with run_handler(responding(in_order=False)) as connect:
+        client = await connect()
+        await client.send("3", "1")
+        await client.expect("3 at 3", "1 at 4")
+
+
 async def test_answers_that_wait_for_their_turn_count_as_being_worked_on(
     autojump_clock: MockClock,
 ) -> None:
@@ -163,6 +187,7 @@ async def test_a_failure_costs_its_own_connection_alone(
         ({"timeout": "5"}, "timeout must be a number of seconds"),
         ({"timeout": -1}, "timeout must be a number of seconds, and not negative"),
         ({"connection": 3}, "connection"),
+        ({"in_order": "no"}, "in_order must be True or False"),
     ],
 )
 async def test_misuse_is_refused_at_the_call(wrong: dict[str, Any], message: str) -> None:

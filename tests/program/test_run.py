@@ -34,7 +34,7 @@ async def shout(connection):
         await connection.send(line.upper())
 
 async def fail():
-    await trio.sleep(0)
+    await {until}
     raise {error}
 
 {before}
@@ -92,8 +92,14 @@ class Script:
         return self.process.returncode, out, err
 
 
-def text_of(on_line: str = "pass", before: str = "", options: str = "", error: str = "E") -> str:
-    return SHOUT.format(on_line=on_line, before=before, options=options, error=error)
+def text_of(
+    on_line: str = "pass",
+    before: str = "",
+    options: str = "",
+    error: str = "E",
+    until: str = "trio.sleep(0)",
+) -> str:
+    return SHOUT.format(on_line=on_line, before=before, options=options, error=error, until=until)
 
 
 @contextmanager
@@ -349,8 +355,25 @@ def _run_to_its_end(**parts: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+# What runs beside a server starts before it listens. This says when it does.
+_KNOWS_WHEN_IT_LISTENS = """
+listening = trio.Event()
+
+def note(record):
+    listening.set()
+    return True
+
+logging.getLogger("trionet.program").addFilter(note)
+"""
+
+
 def test_sys_exit_beside_a_server_ends_it_with_that_status() -> None:
-    ended = _run_to_its_end(options=", beside=[fail]", error="SystemExit(3)")
+    ended = _run_to_its_end(
+        before=_KNOWS_WHEN_IT_LISTENS,
+        options=", beside=[fail]",
+        until="listening.wait()",
+        error="SystemExit(3)",
+    )
     assert ended.returncode == 3
     assert re.fullmatch(f"{TIME} info listening - - \\S+\n", ended.stderr)
 

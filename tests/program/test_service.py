@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
-from trionet import Connection, Limits, ListenError, Server, Service
+from trionet import Connection, Limits, ListenError, Server, Service, serve
 from trionet.testing import LineClient, MemoryNetwork
 
 
@@ -41,7 +43,7 @@ def test_limits_may_stand_behind_the_addresses() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"handler": 3}, "the handler must be a function or an async function, not 3"),
+        ({"handler": 3}, "the handler must be a function, async or plain, not 3"),
         ({"addresses": []}, "address"),
         ({"addresses": 7000}, "addresses must be a list of addresses, not 7000"),
         ({"addresses": [7000]}, "address"),
@@ -57,6 +59,32 @@ def test_limits_may_stand_behind_the_addresses() -> None:
 def test_misuse_is_refused_at_the_call(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         Service(**{"handler": shout, "addresses": "localhost:7000", **arguments})
+
+
+@pytest.mark.parametrize("addresses", [(), ("localhost:7000",)])
+async def test_a_service_given_as_a_handler_is_told_how_it_is_served(addresses: Any) -> None:
+    service: Any = Service(shout, "localhost:7000")
+    with pytest.raises(TypeError, match=r"a service serves itself, await service.serve\(\)"):
+        await serve(service, *addresses)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_network_given_to_serve_counts_where_the_service_has_none(
+    is_replaced: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    given, own = MemoryNetwork(), MemoryNetwork()
+    service = Service(shout, "localhost:7000")
+    if is_replaced:
+        service = service.replace(backlog=3)
+    with_own = Service(shout, "localhost:7000", network=own)
+    async with trio.open_nursery() as nursery:
+        for one in (service, with_own):
+            await nursery.start(partial(one.serve, network=given, limits=Limits(max_clients=3)))
+        for network in (given, own):
+            async with LineClient(await network.connect("localhost:7000")) as client:
+                await client.send("hello")
+                await client.expect("HELLO")
+        nursery.cancel_scope.cancel()
 
 
 def test_a_replaced_service_keeps_all_other_arguments() -> None:

@@ -67,6 +67,17 @@ async def test_a_unix_socket_is_one_for_all_and_its_file_goes_with_the_parent(
     other.close()
 
 
+async def test_an_address_of_a_kind_that_cannot_be_shared_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class VsockAddress:
+        """A kind of address that a later version may know."""
+
+    monkeypatch.setattr("trionet.transport.shared.parse_address", lambda _text: VsockAddress())
+    with pytest.raises(ListenError, match="vsock:1:2: several processes cannot share it"):
+        await share_address("vsock:1:2")
+
+
 async def test_a_worker_listens_on_what_its_parent_has_opened() -> None:
     shared = await share_address("localhost:0")
     again = await share_address("localhost:0")

@@ -102,8 +102,8 @@ async def serve(
         limits: default `OPEN_ROOM`. When more than ``max_waiting`` bytes wait for a member, it
             loses the oldest lines and is told how many.
         format: the wire format of all members, which also writes the toolkit's own notices. Default
-            ``None``: a peer whose first line is a JSON object speaks `trionet.chat.json_lines`, and
-            everyone else `trionet.chat.plain`.
+            ``None``: a peer whose first line is a JSON object speaks JSON lines, and everyone else
+            the plain format.
         forever: keep serving when the last member has left; default ``False``.
         max_rooms: how many rooms there may be, including the lobby; default 10,000. At the limit
             the empty room with the oldest topic makes room for another.

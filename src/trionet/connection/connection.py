@@ -175,7 +175,7 @@ class Connection(PeerDeadlines):
         state = "open" if lines.end is None else f"input ended: {lines.end.value}"
         return (
             f"<Connection with {who}, {state}, {lines.lines_in} lines in, "
-            f"{outbox.lines_out - outbox.dropped} out, {outbox.waiting} bytes waiting>"
+            f"{outbox.lines_sent} out, {outbox.waiting} bytes waiting>"
         )
 
     @property

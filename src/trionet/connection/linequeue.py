@@ -65,6 +65,7 @@ class LineQueue:
 
     Attributes:
         size: bytes that wait. A notice counts from the moment its sending begins.
+        told: lines of notices that the peer was sent.
     """
 
     __slots__ = (
@@ -78,6 +79,7 @@ class LineQueue:
         "_telling",
         "_wanted",
         "size",
+        "told",
     )
 
     def __init__(
@@ -98,7 +100,7 @@ class LineQueue:
         self._taken = _NOTHING
         # What the next write takes.
         self._wanted = PIECE
-        self.size = 0
+        self.size = self.told = 0
 
     def __bool__(self) -> bool:
         return bool(self.size or self._missed)
@@ -189,6 +191,8 @@ class LineQueue:
         if sent > begin or sent == len(data):
             self.size += end - begin
             self._telling = sent < end
+            if end > begin:
+                self.told += self._framing.count(data, begin, end)
             cut = self._framing.end_from(data, end, max(sent, end))
             self._started = data[sent:cut]
         else:
@@ -230,6 +234,8 @@ class LineQueue:
         dropped = self._blocks.clear()
         if not self._telling:
             dropped += self._started.count(b"\n", self._started_at)
+        else:
+            self.told -= self._started.count(b"\n", self._started_at)
         self._started, self._started_at = b"", 0
         self.size = 0
         self._missed.take()

@@ -67,6 +67,7 @@ class Outbox(Waits):
         progressed_at: while something waits, when progress was last made, on the Trio clock.
         dropped: lines that were put and will never be sent, for whatever reason.
         missed: those of them that were dropped because the peer reads too slowly, and stays.
+        lines_sent: lines that were sent or wait, with notices of lines that were missed.
         notices: turns what the peer missed into lines. It may be changed while nothing waits.
         broken: whether the stream broke, or the peer was given up; nothing is sent any more.
     """

@@ -76,8 +76,12 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
 
 def _is_caused_by_peer(error: BaseException, connection: Connection) -> bool:
     match error:
-        case trio.BrokenResourceError() | BadLine():
+        case trio.BrokenResourceError():
             return True
+        case BadLine():
+            # One of another stream, such as one to another server, is not this peer's doing: the
+            # peer is not told of it, and nothing else would report it.
+            return error.stream is None or error.stream is connection.stream
         case trio.EndOfChannel() | ReceiveInterrupted():
             # Before the end of the lines they come from something of the handler's own: a fault.
             # A handler that reads the stream itself is interrupted where its lines would end.
@@ -123,6 +127,6 @@ def closed(connection: Connection, reason: str, *, seconds: float, unarrived: in
         bytes_in=lines.bytes_in,
         bytes_out=bytes_out,
         lines_in=lines.lines_in,
-        lines_out=outbox.lines_out - outbox.dropped,
+        lines_out=outbox.lines_sent,
         bytes_unconfirmed=min(unarrived, bytes_out),
     )

@@ -274,6 +274,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             if not isinstance(line, BadLine):
                 return line
             if self._on_bad_line is None:
+                line.stream = self._stream
                 try:
                     raise line
                 finally:

@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 
 import trio
 
-from trionet.checks import check_seconds
+from trionet.checks import check_flag, check_seconds
 from trionet.connection.connection import Connection
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
@@ -32,8 +32,9 @@ async def respond(
     *,
     concurrent: int = 1,
     timeout: float | None = None,
+    in_order: bool = True,
 ) -> None:
-    """Answer a peer's lines, in their order, until they end.
+    """Answer a peer's lines until they end.
 
     Args:
         connection: the peer.
@@ -46,6 +47,9 @@ async def respond(
         timeout: how long one answer may take, in seconds; default: as long as it likes. Then
             `answer` is cancelled, the peer is told a `trionet.RequestTimedOut`, by default
             ``error: no answer within 5 seconds``, and the session goes on.
+        in_order: whether answers go out in the order of the lines; default ``True``. With ``False``
+            each goes out as soon as it is there, for a service whose answers carry the id of what
+            they answer. This needs a `concurrent` above 1.
 
     Raises:
         Exception: what `answer` raised, perhaps in a group; the answers to the lines before may
@@ -67,6 +71,7 @@ async def respond(
         raise ValueError("concurrent must be at least 1")
     if timeout is not None:
         check_seconds("timeout", timeout)
+    check_flag("in_order", in_order)
 
     async def answer_line(line: Line) -> bytes:
         if isinstance(line, BadLine):
@@ -88,7 +93,8 @@ async def respond(
     async def answer_in_turn(line: Line, turn: trio.Event, done: trio.Event) -> None:
         try:
             answered = await answer_line(line)
-            await turn.wait()
+            if in_order:
+                await turn.wait()
             await _send(connection, answered)
         finally:
             done.set()

@@ -25,7 +25,7 @@ class Statistics:
         opened: connections that were served so far, with these.
         refused: connections that were answered and closed without being served.
         lines_in: lines received, including bad ones.
-        lines_out: lines put into outboxes, without those that were dropped.
+        lines_out: lines put into outboxes, without those that were dropped, and notices of them.
         bytes_in: bytes received.
         bytes_out: bytes sent.
     """
@@ -72,7 +72,7 @@ class Totals:
         """Add a connection that has ended. Never a checkpoint."""
         lines, outbox = connection.lines, connection.outbox
         self._lines_in += lines.lines_in
-        self._lines_out += outbox.lines_out - outbox.dropped
+        self._lines_out += outbox.lines_sent
         self._bytes_in += lines.bytes_in
         self._bytes_out += outbox.bytes_out
         self.missed += outbox.missed
@@ -91,7 +91,7 @@ class Totals:
             opened=self.opened,
             refused=self.refused,
             lines_in=self._lines_in + sum(one.lines.lines_in for one in served),
-            lines_out=self._lines_out + sum(box.lines_out - box.dropped for box in outboxes),
+            lines_out=self._lines_out + sum(box.lines_sent for box in outboxes),
             bytes_in=self._bytes_in + sum(one.lines.bytes_in for one in served),
             bytes_out=self._bytes_out + sum(box.bytes_out for box in outboxes),
         )

@@ -49,6 +49,7 @@ class Waits(Holds):
         "_on_overflow",
         "_sends_now",
         "_stream",
+        "_told",
         "_when_slow",
         "_writer",
         "dropped",
@@ -86,9 +87,15 @@ class Waits(Holds):
         self._emptied: trio.Event | None = None
         # Bytes whose producers wait for them in `send`.
         self._awaited = 0
-        self.dropped = self.missed = 0
+        self.dropped = self.missed = self._told = 0
         self.takes_tail = False
         self.progressed_at = math.inf
+
+    @property
+    def lines_sent(self) -> int:
+        """Lines that were sent or wait, with notices of lines that were missed."""
+        told = self._told if self._queue is None else self._told + self._queue.told
+        return self.lines_out - self.dropped + told
 
     async def flush(self) -> None:
         """Wait until nothing waits, or the outbox is broken. Always a checkpoint.
@@ -218,6 +225,7 @@ class Waits(Holds):
             if not done:
                 # A line may be half sent: whatever followed it would be misread.
                 self.give_up()
+            self._told += queue.told
             self._queue = self._writer = None
             if not (self._closed or self.broken):
                 self.direct = direct_send(self._stream)

@@ -91,7 +91,9 @@ class Service:
         self.limits: Limits = limits or Limits()
         self.network: Network = options.get("network", SYSTEM)
         if _given(own):
-            self.network = _network(own)
+            self.network = options["network"] = _network(own)
+        # What was given: `serve` may be given the rest.
+        self._given = options
         self.options = {**options, "limits": self.limits, "network": self.network}
 
     def __repr__(self) -> str:
@@ -107,7 +109,7 @@ class Service:
         Raises:
             TypeError, ValueError: as for a new `Service`.
         """
-        arguments = {"addresses": self.addresses, **self.options, **changes}
+        arguments = {"addresses": self.addresses, **self._given, **changes}
         return Service(self.handler, **arguments)
 
     async def serve(
@@ -127,7 +129,7 @@ class Service:
 
         Cancellation: immediate: listeners and connections are closed and handlers cancelled.
         """
-        options = {**defaults, **self.options}
+        options = {**self.options, **defaults, **self._given}
         await serve(self.handler, *self.addresses, task_status=task_status, **options)
 
 

@@ -116,6 +116,9 @@ async def share_address(
             inherited = open_inherited(where.name)
             at = tuple(f"{where.scheme}{structured(sock.getsockname())}" for sock in inherited)
             return SharedAddress(where, at, backlog, inherited=inherited)
+        if not isinstance(where, TCPAddress | TLSAddress | WebAddress):
+            # A kind of address that is newer than this file.
+            raise TrionetError("several processes cannot share it")
         reserved = await reserve_tcp(where if isinstance(where, TCPAddress) else where.tcp)
     except (OSError, UnicodeError) as error:
         raise ListenError(f"cannot listen on {address}: {reason_of(error)}") from error

@@ -25,7 +25,7 @@ import trio
 from trionet.checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport import kernel
-from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
+from trionet.transport.addresses import RemoteAddress
 from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
 from trionet.transport.socket_sending import SendingHalf, closed_error
@@ -72,7 +72,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     ) -> None:
         if type(peer) is not str:
             check_kind("peer", peer, str)
-        if remote is not None and not isinstance(remote, TCPAddress | UnixAddress):
+        if remote is not None and not isinstance(remote, RemoteAddress):
             raise TypeError(f"remote must be a TCPAddress or a UnixAddress, not {shown(remote)}")
         super().__init__(sock)
         self._input: Input | None = None

@@ -1,6 +1,6 @@
 """Read a line that begins with `/`, and guess which command a mistyped one may have meant.
 
-`trionet.chat.plain` holds the commands themselves, in its table `COMMANDS`.
+`trionet.chat.formats.plain` holds the commands themselves, in its table `COMMANDS`.
 """
 
 from __future__ import annotations

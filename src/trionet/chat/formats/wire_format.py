@@ -4,8 +4,8 @@ A wire format turns lines into requests and events into bytes, and does nothing 
 and knows neither rooms nor connections. Everything that a peer of `trionet.chat.serve` is sent
 comes from its format, the toolkit's own notices included.
 
-`trionet.chat.plain` and `trionet.chat.json_lines` are two: modules with these functions. An object
-with these methods works just as well.
+`trionet.chat.formats.plain` and `trionet.chat.formats.json_lines` are modules with these functions.
+An object with these methods works just as well.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from trionet.notices import Notice
 class WireFormat(Protocol):
     """How requests and events are written.
 
-    `trionet.chat.plain` implements it; `trionet.chat.Session` and `trionet.chat.serve` use it.
+    `trionet.chat.formats.plain` implements it; `trionet.chat.Session` and `trionet.chat.serve` use
+    it.
 
     A decoding function rejects a line by raising `trionet.chat.Misunderstood`; the peer then gets a
     `answers.Mistaken`. An encoding function returns whole lines, each with its LF.
