@@ -248,3 +248,23 @@ async def test_nothing_is_written_into_a_rolled_back_stream_before_the_loss_is_n
             assert len(numbers) == 2
             assert numbers == sorted(set(numbers))
             assert Counter(event["type"] for event in events)["epoch"] == 1
+
+
+async def test_a_member_whose_leaving_is_lost_leaves_again_and_is_not_held(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        one, two = cluster.nodes
+        await one.json("Ann")
+        await cluster.settle()
+        bob = await two.json("Bob", hold=True)
+        await cluster.settle()
+        await trio.sleep(0.3)
+        before = len(cluster.redis.entries)
+        await bob.request("quit")
+        await trio.sleep(0.05)
+        cluster.redis.roll_back(len(cluster.redis.entries) - before)
+        await trio.sleep(10)
+        again = await two.json("Bob", hold=True)
+        first, *_ = await messages(again)
+        assert first["type"] == "welcome"

@@ -27,8 +27,12 @@ from trionet.chat.session.room_views import RoomViews
 from trionet.chat.state import events
 from trionet.chat.state.events import StateEvent
 from trionet.chat.state.members import Member
-from trionet.chat.state.operations import ConnectionId, Detach, LogIn
+from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut
 from trionet.chat.state.state import State
+
+# How many of those who have left for good are remembered: as many as may leave in the last seconds
+# of the log, which it can lose. Each takes some 200 bytes.
+_MAX_QUIT = 4096
 
 
 class Board(Protocol):
@@ -113,6 +117,8 @@ class Away:
         # The connections of those who were lost, by former number.
         self._lost: dict[int, ConnectionId] = {}
         self._believed: _Believed | None = None
+        # The connections of those who have left for good, the newest last, and why.
+        self._quit: dict[ConnectionId, str] = {}
         # The highest number that was known, and the last of each room, before the log lost a part;
         # ``None``: everything was known.
         self._highest: int | None = None
@@ -161,6 +167,13 @@ class Away:
         self._rooms.setdefault(event.member, []).append(event.room)
         self._board.hub.publish(event, topic=event.room, exclude=session.box)
         return True
+
+    def note_quit(self, session: Local, reason: str) -> None:
+        """Note that a member has left for good: the log may lose that, and it must not be held."""
+        if self._board.log.is_shared and session.connection is not None:
+            self._quit[session.connection] = reason
+            if len(self._quit) > _MAX_QUIT:
+                del self._quit[next(iter(self._quit))]
 
     def lost(self, member: int, session: Local) -> None:
         """Note that the log has lost the member of a session."""
@@ -299,7 +312,10 @@ class Away:
             session.taken_over()
         for connection, member in by_connection.items():
             if connection[0] == board.log.origin and connection not in known:
-                board.log.append(Detach(member, connection))
+                reason = self._quit.get(connection)
+                board.log.append(
+                    Detach(member, connection) if reason is None else LogOut(member, reason)
+                )
         believed = _Believed(former, until or 0)
         if until is None:
             for key, room in former.rooms.items():

@@ -192,6 +192,7 @@ class Switchboard:
         self._part_with(session)
         # A server that is alone ends with its members. Elsewhere whoever has asked for it is held.
         if held_as is None or (self.is_closing and not self.log.is_shared):
+            self.away.note_quit(session, reason)
             self.append(LogOut(member, reason))
         else:
             self.append(Detach(member, held_as, reason))
