@@ -20,6 +20,8 @@ PARTS = {
     "test_web.py": "W",
     "test_passwords.py": "R",
     "test_json_passwords.py": "J",
+    "test_several_servers.py": "R",
+    "test_json_several_servers.py": "J",
 }
 
 
