@@ -67,6 +67,8 @@ def test_a_mistyped_command_is_an_error_row_and_is_never_sent(site: Site, visit:
     ann.page.keyboard.type("fine")
     ann.page.keyboard.press("Enter")
     nc.expect("Ann: fine")
+    # The page paints it a moment later.
+    ann.expect("fine")
     assert ann.messages() == ["fine"]
 
 
