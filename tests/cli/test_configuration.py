@@ -18,6 +18,7 @@ from trionet.cli.configuration import (
     check_tables,
     from_environment,
     from_file,
+    read_file,
 )
 
 KEYS = {
@@ -49,7 +50,7 @@ COMMAND = ["chat", "serve"]
 def test_a_value_is_what_would_be_typed(line: str, words: list[str], tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f"[chat.serve]\n{line}\n")
-    (setting,) = from_file(file, COMMAND, KEYS).values()
+    (setting,) = from_file(read_file(file), COMMAND, KEYS).values()
     assert setting.words == words
     assert setting.source == str(file)
 
@@ -81,27 +82,27 @@ def test_what_cannot_be_is_told_with_its_place(text: str, told: str, tmp_path: P
     file = tmp_path / "config.toml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=told):
-        from_file(file, COMMAND, KEYS)
+        from_file(read_file(file), COMMAND, KEYS)
 
 
 def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*: no such file or directory"):
-        from_file(tmp_path / "none", COMMAND, KEYS)
+        from_file(read_file(tmp_path / "none"), COMMAND, KEYS)
     with pytest.raises(ConfigError, match=r"cannot read .*: is a directory"):
-        from_file(tmp_path, COMMAND, KEYS)
+        from_file(read_file(tmp_path), COMMAND, KEYS)
     file = tmp_path / "latin"
     file.write_bytes(b"[chat.serve]\n# caf\xe9\n")
     with pytest.raises(ConfigError, match=r"latin is not UTF-8, at line 2"):
-        from_file(file, COMMAND, KEYS)
+        from_file(read_file(file), COMMAND, KEYS)
     file.write_bytes(b"#" * (1 << 20) + b"\n")
     with pytest.raises(ConfigError, match=r"has more than 1048576 bytes"):
-        from_file(file, COMMAND, KEYS)
+        from_file(read_file(file), COMMAND, KEYS)
 
 
 def test_a_byte_order_mark_in_front_is_no_mistake(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xef\xbb\xbf[chat.serve]\nquiet = true\n")
-    assert list(from_file(file, COMMAND, KEYS)) == ["quiet"]
+    assert list(from_file(read_file(file), COMMAND, KEYS)) == ["quiet"]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +123,10 @@ def test_tables_are_those_of_commands(text: str, told: str | None, tmp_path: Pat
     file.write_text(text)
     commands = [COMMAND, ["chat", "join"], ["run"]]
     if told is None:
-        check_tables(file, commands)
+        check_tables(read_file(file), commands)
     else:
         with pytest.raises(ConfigError, match=told):
-            check_tables(file, commands)
+            check_tables(read_file(file), commands)
 
 
 def found(**variables: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trionet.cli.configuration import SECRETS, ConfigError, Setting, as_toml, check_tables
+from trionet.cli.configuration import SECRETS, ConfigError, Setting, as_toml
 from trionet.cli.configured import (
     all_commands,
     command_words,
@@ -40,8 +40,6 @@ def config_show(
         names = ", ".join(" ".join(words) for words in commands)
         raise typer.BadParameter(f"there is no such command; there are {names}", context)
     try:
-        if config_file is not None:
-            check_tables(config_file, commands)
         file = None if config_file is None else str(config_file)
         found = [(ctx, settings_of(ctx, file)) for ctx in chosen.values()]
     except ConfigError as error:

@@ -157,7 +157,25 @@ def _from_text(key: Key, variable: str, text: str) -> Setting:
     return Setting(value=value, source=variable, where=variable, words=words)
 
 
-def from_file(file: Path, command: Sequence[str], keys: Mapping[str, Key]) -> dict[str, Setting]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfigFile:
+    """A file, as it was read.
+
+    Args:
+        path: where it is.
+        tables: what is in it.
+    """
+
+    path: Path
+    tables: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def from_file(
+    file: ConfigFile, command: Sequence[str], keys: Mapping[str, Key]
+) -> dict[str, Setting]:
     """Return what a file sets of a command.
 
     Args:
@@ -166,10 +184,9 @@ def from_file(file: Path, command: Sequence[str], keys: Mapping[str, Key]) -> di
         keys: its options by their names in the file.
 
     Raises:
-        ConfigError: the file cannot be read, a key of this command is unknown, or a value is of the
-            wrong kind.
+        ConfigError: a key of this command is unknown, or a value is of the wrong kind.
     """
-    table: Any = read_file(file)
+    table: Any = file.tables
     name = ".".join(command)
     for word in command:
         table = table.get(word, {})
@@ -187,16 +204,15 @@ def from_file(file: Path, command: Sequence[str], keys: Mapping[str, Key]) -> di
     return found
 
 
-def check_tables(file: Path, commands: Iterable[Sequence[str]]) -> None:
+def check_tables(file: ConfigFile, commands: Iterable[Sequence[str]]) -> None:
     """Check that all tables of a file are those of commands.
 
     Raises:
-        ConfigError: one is not, or the file cannot be read.
+        ConfigError: one is not.
     """
     known = {".".join(command) for command in commands}
     groups = {name.rpartition(".")[0] for name in known} - {""}
-    content = read_file(file)
-    for name, table in content.items():
+    for name, table in file.tables.items():
         if not isinstance(table, dict):
             if name in groups or name in known:
                 raise ConfigError(f"{name} of {file} must be a table, not {_shown(table)}")
@@ -208,7 +224,7 @@ def check_tables(file: Path, commands: Iterable[Sequence[str]]) -> None:
                 raise ConfigError(f"unknown table [{table_name}] in {file}{hint}")
 
 
-def read_file(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> ConfigFile:
     """Read a file.
 
     Raises:
@@ -224,7 +240,7 @@ def read_file(file: Path) -> dict[str, Any]:
         if len(content) > _MOST_BYTES:
             raise ConfigError(f"{file} has more than {_MOST_BYTES} bytes")
         # Some editors on Windows put a byte order mark in front.
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return ConfigFile(path=file, tables=tomllib.loads(content.decode("utf-8-sig")))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {system_reason(error)}") from None
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args
@@ -27,6 +27,7 @@ from trionet.cli.configuration import (
     check_tables,
     from_environment,
     from_file,
+    read_file,
 )
 
 _CONFIG = inspect.Parameter(
@@ -52,7 +53,7 @@ class App(typer.Typer):
 
         def decorate(function: Callable[..., None]) -> Any:
             configured = _takes_config(function)
-            kind = {"texts": _texts_of(configured)}
+            kind = {"function": staticmethod(configured)}
             cls = type("ConfiguredCommand", (ConfiguredCommand,), kind)
             return make(name, **{"cls": cls, **options})(configured)
 
@@ -90,10 +91,18 @@ class ConfiguredCommand(TyperCommand):
     """A command that takes options from a file and from the environment.
 
     Attributes:
-        texts: its parameters that are texts, even if they look like numbers.
+        function: what it was made of.
     """
 
-    texts: frozenset[str] = frozenset()
+    function: Callable[..., None]
+
+    @cached_property
+    def keys(self) -> Mapping[str, Key]:
+        """Its options and arguments by their names in a file, in their order."""
+        # Help and the version need none.
+        texts = _texts_of(self.function)
+        keys = [_key_of(param, is_text=param.name in texts) for param in self.params]
+        return {key.name: key for key in keys}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed, behind what a file and the environment say."""
@@ -105,7 +114,7 @@ class ConfiguredCommand(TyperCommand):
             found = settings_of(ctx, typed.get("config"))
         except ConfigError as error:
             raise usage_error(error, ctx) from None
-        names = dict(zip(keys_of(self), (param.name for param in self.params), strict=True))
+        names = dict(zip(self.keys, (param.name for param in self.params), strict=True))
         used = {names[key]: one for key, one in found.items() if names[key] not in given}
         ctx.meta[_SETTINGS] = used
         first: list[str] = []
@@ -140,8 +149,7 @@ def usage_error(error: ConfigError, ctx: Any) -> typer.BadParameter:
 
 def keys_of(command: Any) -> dict[str, Key]:
     """Return the keys of a command, without ``--help``."""
-    keys = [_key_of(param, is_text=param.name in command.texts) for param in command.params]
-    return {key.name: key for key in keys}
+    return dict(command.keys)
 
 
 def settings_of(ctx: Any, config: str | None = None) -> dict[str, Setting]:
@@ -160,7 +168,7 @@ def settings_of(ctx: Any, config: str | None = None) -> dict[str, Setting]:
         config = found["config"].value
     if config is None:
         return found
-    file = Path(config)
+    file = read_file(Path(config))
     check_tables(file, (words for words, _ in all_commands(ctx.find_root())))
     del keys["config"]
     return {**from_file(file, command, keys), **found}
