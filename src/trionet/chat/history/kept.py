@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, get_args
 
 from msgspec import Struct
 
-from trionet.chat.state.events import Acted, RoomEvent, Said
+from trionet.chat.state.events import Acted, RoomEvent, Said, StateEvent
 from trionet.chat.state.operations import RequestId
 
 # What one answer holds unless told otherwise, in bytes as `runs.size` counts them: a line to a
 # client has at most 64 KiB.
 PAGE_SIZE = 65_536
+
+
+_KEPT = frozenset(get_args(RoomEvent))
+
+
+def kept_of(happened: Iterable[StateEvent]) -> list[RoomEvent]:
+    """Return the events that a history keeps, in their order."""
+    kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+    return kept
 
 
 class Page(Struct, frozen=True, gc=False):

@@ -6,7 +6,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_args
 
 import trio
 
@@ -14,11 +13,9 @@ from trionet.chat.cluster.entries import Settings
 from trionet.chat.cluster.link import RedisLink
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.redis_log import RedisLog
-from trionet.chat.history.kept import History
-from trionet.chat.state.events import RoomEvent, StateEvent
+from trionet.chat.history.kept import History, kept_of
+from trionet.chat.state.events import StateEvent
 from trionet.chat.state.operations import Restore
-
-_KEPT = frozenset(get_args(RoomEvent))
 
 
 async def open_log(
@@ -55,8 +52,7 @@ async def open_log(
     def keep(events: list[StateEvent]) -> None:
         if history is None:
             return
-        kept: list[Any] = [event for event in events if type(event) in _KEPT]
-        for event in kept:
+        for event in kept_of(events):
             last = history.last(event.room)
             if last is not None and event.number > last + 1:
                 history.lose(event.room, last, event.number)

@@ -10,11 +10,11 @@ What belongs to a connection, such as whom it ignores (`ignoring.py`), is never 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, get_args
+from typing import Any
 
 from trionet.abc import Box
 from trionet.chat.formats.answers import Closing, Done, EpochChanged, Mistaken, Own
-from trionet.chat.history.kept import History
+from trionet.chat.history.kept import History, kept_of
 from trionet.chat.session.arrival import Arrival, hash_of
 from trionet.chat.session.away import Away
 from trionet.chat.session.fan_out import FanOut
@@ -24,14 +24,10 @@ from trionet.chat.session.log import LocalLog, Log
 from trionet.chat.session.returning import Returning
 from trionet.chat.session.room_views import RoomViews
 from trionet.chat.state import events
-from trionet.chat.state.events import RoomEvent
 from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
 from trionet.chat.state.state import State
 from trionet.checks import check_kind, shown
 from trionet.function_checks import check_callback
-
-# What a history keeps.
-_KEPT = frozenset(get_args(RoomEvent))
 
 # What changes who is here, also while the server is closing.
 _NOTED_TO_THE_END = (events.LoggedIn, events.LoggedOut, events.Held)
@@ -229,7 +225,7 @@ class Switchboard:
     def show(self, happened: list[events.StateEvent]) -> None:
         """Keep what the log's operations have changed, and send it to whom it concerns."""
         if self.history is not None:
-            kept: list[Any] = [event for event in happened if type(event) in _KEPT]
+            kept = kept_of(happened)
             if kept and self.log.is_shared:
                 # After the log has lost a part, numbers can come that were told before.
                 kept = [one for one in kept if one.number > (self.history.last(one.room) or 0)]
