@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from pathlib import Path
 
 import trio
 
 from trionet.chat.session.admission import NOT_HERE
 from trionet.chat.session.passwords import check_password
-from trionet.errors import TrionetError, system_reason
+from trionet.cli.private_file import NotPrivate, Unreadable, read_private
+from trionet.errors import TrionetError
 from trionet.lines import MAX_LINE
 from trionet.program.console import Console
 from trionet.transport.addresses import is_private_address
@@ -33,14 +32,11 @@ def read_password(file: Path) -> str:
         NoPassword: it cannot be read, others may read it, or it is not one line.
     """
     try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            content = opened.read(MAX_LINE + 1)
-    except (OSError, ValueError) as error:
-        reason = system_reason(error) if isinstance(error, OSError) else "not a valid name"
-        raise NoPassword(f"{file}: {reason}") from None
-    if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise NoPassword(f"{file}: others may read it: chmod 600 {file}")
+        content = read_private(file, MAX_LINE)
+    except Unreadable as error:
+        raise NoPassword(f"{file}: {error}") from None
+    except NotPrivate:
+        raise NoPassword(f"{file}: others may read it: chmod 600 {file}") from None
     try:
         text = content.removesuffix(b"\n").removesuffix(b"\r").decode()
         check_password(text)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +12,7 @@ import typer
 from trionet.cli.configured import command_words, is_typed
 from trionet.cli.ending import USAGE_ERROR
 from trionet.cli.options import number_parser
-from trionet.errors import system_reason
+from trionet.cli.private_file import NotPrivate, Unreadable, read_private
 from trionet.limits import Bound
 
 if TYPE_CHECKING:
@@ -207,16 +205,13 @@ def _read_url(file: Path) -> str:
         typer.BadParameter: the file cannot be used. The message shows nothing that is in it.
     """
     try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            content = opened.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = system_reason(error) if isinstance(error, OSError) else "not a valid name"
-        raise typer.BadParameter(reason, param_hint="--redis-file") from None
-    if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
+        content = read_private(file, _MOST_BYTES)
+    except Unreadable as error:
+        raise typer.BadParameter(str(error), param_hint="--redis-file") from None
+    except NotPrivate:
         raise typer.BadParameter(
             "others may read the file: chmod 600 it", param_hint="--redis-file"
-        )
+        ) from None
     try:
         url = content.decode().strip()
     except UnicodeDecodeError:
