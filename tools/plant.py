@@ -22,11 +22,12 @@ PATCHES = ROOT / "tools" / "planted"
 
 # Left out: tests that start processes, which are slow and not needed to show these faults, and the
 # tests of the tools, among which a test fails as soon as any patch is planted.
-TESTS = (
-    "tests",
-    *(f"--ignore=tests/{name}" for name in ("benchmarks", "cli", "conformance", "tools")),
+PROCESSES = (
+    *("benchmarks", "browser", "cli", "conformance", "tools"),
+    *("test_cluster.py", "test_deploy.py", "test_redis_server.py", "test_restarts.py"),
 )
-NOT_COPIED = (".*", "__pycache__", "build", "dist")
+TESTS = ("tests", *(f"--ignore=tests/{name}" for name in PROCESSES))
+NOT_COPIED = (".git", ".venv*", ".*cache", ".hypothesis", "__pycache__", "build", "dist")
 
 # Seconds for one run. The tests take about 60 s, and longer on a busy machine. A fault may make one
 # of them wait for ever.
