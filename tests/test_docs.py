@@ -215,9 +215,31 @@ def test_the_architecture_names_every_capability_of_a_stream_with_its_methods() 
         assert set(re.findall(r"`(\w+)`", told[name])) == own, name
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+# Where the documents look for a file that they name without its folder.
+FOLDERS = (".", "src/trionet", "src/trionet/chat/page", "benchmarks", "deploy", "examples")
+# Files that readers are told to write themselves.
+OWN_FILES = {"test_shout.py"}
+
+
+def files_named_in(text: str) -> set[str]:
+    """Return the files and folders in back quotes and the paths anywhere; NAME stands for any."""
+    kinds = "py|js|mjs|sh|css|json|md|svg|yaml|service|socket"
+    quoted = re.findall(rf"`([\w./@-]+\.(?:{kinds})|[\w./-]+/)`", text)
+    paths = re.findall(rf"(?<![\w/.])((?:docs|src|tests|tools)/[\w./-]+\.(?:{kinds}))\b", text)
+    return {name for name in (*quoted, *paths) if "NAME" not in name} - OWN_FILES
+
+
+def is_there(name: str) -> bool:
+    return any((ROOT / folder / name).exists() for folder in FOLDERS)
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/files.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
-    named = {*re.findall(r"`([a-z_/]+(?:\.py|/))`", text_of(document))}
-    assert len(named) > 5
-    folders = (ROOT, ROOT / "src" / "trionet", ROOT / "benchmarks")
-    assert not {name for name in named if not any((folder / name).exists() for folder in folders)}
+    assert not {name for name in files_named_in(text_of(document)) if not is_there(name)}
+
+
+def test_names_of_files_are_found_in_tables_prose_and_paths() -> None:
+    text = "`chat/x.py`, `log_view.js`, see docs/y.md; `transport/NAME.py` and `page/`"
+    assert files_named_in(text) == {"chat/x.py", "log_view.js", "docs/y.md", "page/"}
+    assert len(files_named_in(text_of("docs/architecture.md"))) > 200
+    assert not is_there("chat/x.py")
