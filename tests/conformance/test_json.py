@@ -369,7 +369,7 @@ def test_j19_what_is_not_a_json_object_is_bad_json(ann: JSONPeer, line: str) -> 
     ann.expect_quiet()
 
 
-def test_j19_two_objects_on_one_line_and_one_object_on_two_lines_are_no_object(
+def test_j19_two_objects_on_one_line_and_one_on_two_lines_are_no_object(
     ann: JSONPeer,
 ) -> None:
     say = '{"type":"say","room":"lobby","text":"x"}'

@@ -112,7 +112,7 @@ class Returning:
             self._enter(room)
 
     def _lacks(self, room: str) -> int | None:
-        """Return the number after which the member lacks events of ours; ``None``: it lacks none."""
+        """Return the number after which the member lacks some of our events; ``None``: none."""
         after = self._arrival.seen.get(room)
         if after is None or not self._is_same_epoch or self._board.history is None:
             return None
