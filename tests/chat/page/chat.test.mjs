@@ -325,17 +325,103 @@ test("lost lines are told in their place, and can be loaded", () => {
     assert.deepEqual(texts(lobby), ["m2", "m3", "m4", "m5", "m6"]);
 });
 
-test("a long gap is loaded a page at a time", () => {
+test("a gap in front of a person who follows the end fills itself", () => {
+    const all = entered();
+    const { server, lobby } = all;
+    server.send(said(2, "m2"));
+    server.close();
+    all.clock.pass(1_000);
+    server.logIn({ between: [{ type: "missed", room: "lobby", after: 2, before: 161 }], rooms: { lobby: 160 } });
+    answerHistories(all, many(1, 160));
+    assert.deepEqual(texts(lobby), many(2, 160).map((one) => one.text));
+    assert.equal(lobby.unread, 0);
+});
+
+test("a gap fills itself from its end, within bounds, and the rest a page at a time", () => {
     const all = entered();
     const { server, lobby, chat } = all;
-    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 160 }, said(160, "m160"));
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 560 }, said(560, "m560"));
     const gap = lobby.timeline.rows[1];
+    answerHistories(all, many(1, 600));
+    assert.deepEqual(texts(lobby).slice(0, 3), ["m2", "GAP", "m360"]);
+    assert.ok(lobby.timeline.rows.length < MAX_FOLLOWED_ROWS);
     chat.history.fill(lobby, gap);
-    answerHistories(all, many(1, 200));
-    assert.deepEqual(texts(lobby).slice(99, 103), ["m101", "m102", "GAP", "m160"]);
+    answerHistories(all, many(1, 600));
+    assert.deepEqual(texts(lobby).slice(0, 3), ["m2", "GAP", "m260"]);
+    for (let page = 0; page < 3; page += 1) {
+        chat.history.fill(lobby, gap);
+        answerHistories(all, many(1, 600));
+    }
+    assert.deepEqual(texts(lobby), many(2, 560).map((one) => one.text));
+});
+
+test("a gap in a room that nobody looks at is filled when somebody does", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat } = all;
+    const builds = chat.places.get("builds");
+    server.send(
+        said(2, "b2", { room: "builds" }),
+        { type: "missed", room: "builds", after: 2, before: 5 },
+        said(5, "b5", { room: "builds" }),
+    );
+    assert.deepEqual(server.take(), []);
+    chat.activate(builds);
+    answerHistories(all, many(1, 5, { room: "builds" }));
+    assert.deepEqual(texts(builds), ["m1", "b2", "m3", "m4", "b5"]);
+});
+
+test("what fills a gap below what is read is unread, and a mention in it is told", () => {
+    const all = entered({ past: many(1, 1) });
+    const { server, lobby, called } = all;
+    lobby.timeline.isFollowed = false;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 4 }, said(4, "m4"));
+    const first = lobby.timeline.rows[0];
+    answerHistories(all, [said(1, "m1"), said(2, "Ann?"), said(3, "mine", { name: "Ann" }), said(4, "m4")]);
+    assert.deepEqual(texts(lobby), ["m1", "Ann?", "mine", "m4"]);
+    assert.equal(lobby.timeline.rows[0], first);
+    assert.equal(lobby.unread, 2);
+    assert.equal(lobby.timeline.firstUnread.text, "Ann?");
+    assert.deepEqual(called, [["lobby", "Ann?"]]);
+});
+
+test("a gap stays where the history does not have what was missed", () => {
+    const all = entered();
+    const { server, lobby } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 20 }, said(20, "m20"));
+    const gap = lobby.timeline.rows[1];
+    answerHistories(all, many(17, 20));
+    assert.deepEqual(texts(lobby), ["m2", "GAP", "m17", "m18", "m19", "m20"]);
+    // Nothing more can be loaded, and nobody asks again.
+    assert.equal(gap.after, null);
+    server.send(said(21, "m21"));
+    all.chat.history.mend(lobby);
+    assert.deepEqual(server.take(), []);
+});
+
+test("a gap of an older epoch is not filled with numbers that mean others now", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 6 });
+    const gap = lobby.timeline.rows.find((row) => row.kind === "gap");
+    server.send({ type: "epoch", epoch: "e2", rooms: { lobby: 9 } });
+    server.take();
     chat.history.fill(lobby, gap);
-    answerHistories(all, many(1, 200));
-    assert.deepEqual(texts(lobby), many(2, 160).map((one) => one.text));
+    assert.equal(chat.history.canFill(gap), false);
+    assert.deepEqual(server.take(), []);
+});
+
+test("a window that is full loses its oldest rows to a gap that is filled at its end", () => {
+    const { lobby } = entered();
+    const { timeline } = lobby;
+    const row = (number) => ({ kind: "said", number, last: number, text: `m${number}` });
+    timeline.rows = Array.from({ length: MAX_ROWS }, (_, at) => row(at + 1));
+    const gap = { kind: "gap", number: null, last: null, after: MAX_ROWS, before: MAX_ROWS + 3, version: 0 };
+    timeline.rows.push(gap, row(MAX_ROWS + 3));
+    timeline.fill(gap, [row(MAX_ROWS + 1), row(MAX_ROWS + 2)], { after: null, before: null });
+    assert.ok(timeline.rows.length <= MAX_ROWS);
+    assert.equal(timeline.newest(), MAX_ROWS + 3);
+    assert.equal(timeline.hasNewer, false);
+    assert.equal(timeline.hasOlder, true);
 });
 
 test("after a new epoch a row says that messages may be missing", () => {

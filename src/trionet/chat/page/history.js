@@ -3,6 +3,7 @@
 // One page of a place is asked for at a time, so that pages come in order.
 
 import { PRIVATE } from "./protocol.js";
+import { isMessage } from "./rows.js";
 import { put } from "./timeline.js";
 
 // Events on a page that scrolling up loads, and on the one that a place begins with.
@@ -13,6 +14,10 @@ const FIRST_PAGE = 300;
 // that a page may have few rows; then more pages are loaded, but not for ever.)
 const FIRST_ROWS = 200;
 const FIRST_PAGES = 5;
+
+// A gap fills itself as long as so many rows stand behind it. With a page more they are fewer than a
+// person who follows the end keeps; beyond that the gap is filled on scrolling up.
+const MENDED_ROWS = 200;
 
 // Rows in front of a message that was found, and behind it.
 const AROUND = 40;
@@ -102,13 +107,48 @@ export class History {
         });
     }
 
-    /** Load the messages that are missing in a gap, a page at a time. */
-    fill(place, gap) {
-        const fields = { after: gap.after, limit: PAGE };
-        this.#page(place, fields, ({ events, more }) => {
-            const within = events.filter((event) => event.number < gap.before);
-            const isFilled = !more || within.length < events.length || events.length === 0;
-            place.timeline.fill(gap, this.#rows(within), isFilled);
+    /** Fill the newest gap of the active place by itself, as long as it stands near the end. */
+    mend(place) {
+        if (!this.isKept || place !== this.#chat.active || place.isLoading) {
+            return;
+        }
+        const { rows } = place.timeline;
+        const index = rows.findLastIndex((row) => this.canFill(row));
+        if (index !== -1 && rows.length - index <= MENDED_ROWS) {
+            this.fill(place, rows[index], (late) => this.#chat.arrivedLate(place, late, rows[index]));
+        }
+    }
+
+    /** Return whether a row is a gap whose messages the server may still have. */
+    canFill(row) {
+        const isGap = row.kind === "gap" && row.after !== null;
+        return isGap && this.isKept && row.epoch === this.#chat.epoch;
+    }
+
+    /**
+     * Load the newest messages that are missing in a gap, a page at a time: they follow on what is
+     * read. `arrived(rows)` is called with them before they are put in.
+     */
+    fill(place, gap, arrived = () => {}) {
+        if (!this.canFill(gap)) {
+            return;
+        }
+        const { timeline } = place;
+        const { after, before } = gap;
+        this.#page(place, { before, limit: PAGE }, ({ events, more }) => {
+            if (gap.before !== before || !timeline.rows.includes(gap)) {
+                // Another page was quicker.
+                return;
+            }
+            const within = events.filter((event) => event.number > after);
+            const isWhole = within.length < events.length || after + 1 === before;
+            const oldest = within[0]?.number ?? before;
+            // A history that ends within the gap has lost the rest of it.
+            const isLost = !isWhole && (!more || within.length === 0);
+            const rows = this.#rows(within);
+            arrived(rows.filter(isMessage));
+            const rest = { after: isLost ? null : after, before: oldest };
+            timeline.fill(gap, rows, isWhole ? null : rest);
         });
     }
 
@@ -155,6 +195,7 @@ export class History {
             place.isLoading = false;
             if (answer.type === "history") {
                 use(answer);
+                this.mend(place);
             } else {
                 this.#refused(place, answer);
             }

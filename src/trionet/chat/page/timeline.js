@@ -103,23 +103,40 @@ export class Timeline {
         this.firstUnread = null;
     }
 
-    /** Put rows in the place of a gap, or in front of it if it is not filled yet. */
-    fill(gap, rows, isFilled) {
+    /** Put rows behind a gap; `rest` is what it still misses, or null: then they take its place. */
+    fill(gap, rows, rest) {
         const index = this.rows.indexOf(gap);
         if (index === -1) {
             return;
         }
-        this.rows.splice(index, isFilled ? 1 : 0, ...rows);
-        if (rows.length > 0) {
-            gap.after = rows.at(-1).last;
-        }
-        if (!isFilled) {
+        if (rest === null) {
+            this.rows.splice(index, 1, ...rows);
+        } else {
+            this.rows.splice(index + 1, 0, ...rows);
+            Object.assign(gap, rest);
             gap.version += 1;
         }
-        if (this.rows.length > MAX_ROWS) {
+        if (this.isFollowed) {
+            this.#dropOldest(MAX_ROWS);
+        } else if (this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
             this.hasNewer = true;
         }
+    }
+
+    /** Take note that what is missing in gaps has no numbers any more. */
+    giveUpGaps() {
+        for (const gap of this.rows) {
+            if (gap.kind === "gap" && gap.after !== null) {
+                gap.after = null;
+                gap.version += 1;
+            }
+        }
+    }
+
+    /** Return whether a row stands behind another. */
+    isBehind(row, other) {
+        return this.rows.indexOf(row) > this.rows.indexOf(other);
     }
 
     addPending(row) {
