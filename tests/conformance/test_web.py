@@ -194,6 +194,9 @@ def test_w6_a_host_that_is_not_this_servers_is_misdirected(start: Starter) -> No
 def test_w7_another_method_is_not_allowed(web: Room, method: str) -> None:
     status, fields, _ = get(web, "/", method, Content_Length="0")
     assert (status, fields["Allow"]) == (405, "GET, HEAD")
+    # Also with a body, which is never read.
+    with_body = head(web, f"{method} / HTTP/1.1", "Content-Length: 100000") + b"x" * 100_000
+    assert sent(web, with_body).startswith(b"HTTP/1.1 405 ")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/..", "/ws/", "//", "/index.html/"])
@@ -354,6 +357,7 @@ BROKEN = {
     "not masked": Frame(Opcode.TEXT, b"{}").serialize(mask=False),
     "unknown opcode": b"\x83\x80\x00\x00\x00\x00",
     "reserved bit": b"\xc1\x80\x00\x00\x00\x00",
+    "a length in more bytes than it needs": b"\x81\xfe\x00\x05" + bytes(4) + b"hello",
     "nothing to continue": masked(Opcode.CONT, b"x"),
     "a message in a message": masked(Opcode.TEXT, b"{", fin=False) + masked(Opcode.TEXT, b"}"),
     "a close frame of one byte": masked(Opcode.CLOSE, b"\x03"),
