@@ -27,9 +27,12 @@ def test_the_password_is_asked_for_and_a_wrong_one_explained(guarded: Site, visi
     name, password = ann.page.get_by_label("Your name"), ann.page.get_by_label("Password")
     assert password.get_attribute("type") == "password"
     name.fill("Ann")
+    name.press("Enter")
+    ann.page.get_by_role("alert").filter(has_text="wanted").wait_for()
+    assert ann.evaluate("() => document.activeElement.id") == "password"
     password.fill("guess")
     password.press("Enter")
-    ann.page.get_by_role("alert").wait_for()
+    ann.page.get_by_role("alert").filter(has_text="wrong password").wait_for()
     assert name.input_value() == "Ann"
     password.fill("open sesame")
     password.press("Enter")

@@ -17,6 +17,7 @@ from trio.testing import MockClock
 from trionet import Limits, Server, ServerEvent, WebSettings, chat
 from trionet.chat import OPEN_ROOM
 from trionet.chat.session.admission import NOT_HERE
+from trionet.chat.session.admission import MISSING
 from trionet.chat.session.passwords import FREE_TRIES, LONGEST_WAIT, Password
 from trionet.testing import LineClient, MemoryNetwork
 
@@ -250,7 +251,10 @@ async def test_a_token_that_is_not_valid_any_more_is_no_wrong_password(
         for _ in range(2 * FREE_TRIES):
             page = JSONClient(await network.connect(address))
             await page.login("Ann", token="0" * 32)
-            await page.expect_event("error", code="bad-password")
+            await page.expect_event("error", code="bad-password", reason=MISSING)
+            # Nor is an empty box.
+            await page.login("Ann", password="")
+            await page.expect_event("error", code="bad-password", reason=MISSING)
             await page.stream.aclose()
         began = trio.current_time()
         again = JSONClient(await network.connect(address))
