@@ -392,10 +392,39 @@ test("a gap stays where the history does not have what was missed", () => {
     answerHistories(all, many(17, 20));
     assert.deepEqual(texts(lobby), ["m2", "GAP", "m17", "m18", "m19", "m20"]);
     // Nothing more can be loaded, and nobody asks again.
-    assert.equal(gap.after, null);
+    assert.equal(all.chat.history.canFill(gap), false);
     server.send(said(21, "m21"));
     all.chat.history.mend(lobby);
     assert.deepEqual(server.take(), []);
+});
+
+test("what the history has lost is told on scrolling up, also when its gap has left the window", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 600 }, ...many(600, 1100));
+    assert.equal(texts(lobby).includes("GAP"), false);
+    server.take();
+    lobby.timeline.isFollowed = false;
+    for (let page = 0; page < 20 && lobby.timeline.hasOlder; page += 1) {
+        lobby.isLoading = false;
+        chat.history.older(lobby);
+        answerHistories(all, many(500, 1100));
+    }
+    assert.deepEqual(texts(lobby).slice(0, 2), ["GAP", "m500"]);
+    assert.equal(texts(lobby).filter((text) => text === "GAP").length, 1);
+    // A history that has everything leaves no doubt.
+    const whole = entered();
+    const sent = [said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 600 }, ...many(600, 1100)];
+    whole.server.send(...sent);
+    whole.server.take();
+    whole.lobby.timeline.isFollowed = false;
+    for (let page = 0; page < 20 && whole.lobby.timeline.hasOlder; page += 1) {
+        whole.lobby.isLoading = false;
+        whole.chat.history.older(whole.lobby);
+        answerHistories(whole, many(1, 1100));
+    }
+    assert.equal(texts(whole.lobby).includes("GAP"), false);
+    assert.equal(texts(whole.lobby)[0], "m1");
 });
 
 test("a gap of an older epoch is not filled with numbers that mean others now", () => {

@@ -210,13 +210,13 @@ export class Arrivals {
         }
         if (room === PRIVATE) {
             for (const place of this.#chat.conversations()) {
-                place.timeline.append(gapRow({ epoch: this.#chat.epoch }));
+                place.timeline.append(gapRow());
             }
             this.#chat.history.privateMessages();
         } else if (room !== undefined) {
             const place = this.#chat.places.get(room);
             if (place !== undefined) {
-                place.timeline.append(gapRow({ after, before, epoch: this.#chat.epoch }));
+                place.timeline.append(gapRow({ after, before }));
                 this.#chat.history.mend(place);
             }
         } else if (count > (re?.length ?? 0)) {

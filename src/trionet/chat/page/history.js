@@ -121,8 +121,7 @@ export class History {
 
     /** Return whether a row is a gap whose messages the server may still have. */
     canFill(row) {
-        const isGap = row.kind === "gap" && row.after !== null;
-        return isGap && this.isKept && row.epoch === this.#chat.epoch;
+        return row.kind === "gap" && !row.isLost && this.isKept;
     }
 
     /**
@@ -147,8 +146,7 @@ export class History {
             const isLost = !isWhole && (!more || within.length === 0);
             const rows = this.#rows(within);
             arrived(rows.filter(isMessage));
-            const rest = { after: isLost ? null : after, before: oldest };
-            timeline.fill(gap, rows, isWhole ? null : rest);
+            timeline.fill(gap, rows, isWhole ? null : { before: oldest, isLost });
         });
     }
 

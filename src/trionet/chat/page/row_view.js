@@ -34,7 +34,7 @@ export function updateRow(made, row) {
         updateTime(made, row);
         updateMark(made, row);
     }
-    if (row.kind === "gap" && row.after === null) {
+    if (row.kind === "gap" && row.isLost) {
         made.querySelector(":scope > .fill")?.remove();
     }
     const text = made.querySelector(":scope > .text");
