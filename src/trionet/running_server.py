@@ -28,7 +28,7 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import AnswersWhileDraining, Listener, OutlivesServer, TurnsAway
-from trionet.checks import check_choice, check_flag, check_limits, check_seconds
+from trionet.checks import check_choice, check_flag, check_limits, check_numbers, check_seconds
 from trionet.connection.accepting import Accepting
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
@@ -119,6 +119,7 @@ class Server:
         decode: bool = True,
         encode_web_notice: EncodeNotice | None = None,
         log_connections: bool = True,
+        numbers: itertools.count[int] | None = None,
     ) -> None:
         check_handler(handler, caller="Server")
         _check_listeners(listeners)
@@ -131,6 +132,8 @@ class Server:
         check_flag("identifies", identifies)
         check_flag("decode", decode)
         check_flag("log_connections", log_connections)
+        if numbers is not None:
+            check_numbers(numbers)
         check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
         if opening is not None:
@@ -155,7 +158,7 @@ class Server:
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
         self._log = ConnectionLog() if log_connections else None
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1) if numbers is None else numbers
         self._faults = faults
         self._deadlines = Deadlines(faults)
         self._deferred = DeferredSends()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import trio
 from msgspec import Struct
@@ -211,6 +211,8 @@ class ClientLink:
                 window.hear(await client.search(text, room=room, before=before, limit=limit))
             case calls.History():
                 await self._load(window, call)
+            case _:
+                assert_never(call)
 
     async def _load(self, window: Listener, call: calls.History) -> None:
         page: list[Any] = []

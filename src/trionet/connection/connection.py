@@ -55,7 +55,8 @@ class Connection(PeerDeadlines):
     outbox, ends the sending, and closes the stream once everything has arrived.
 
     Attributes:
-        id: its number at this server: 1, 2, 3 and so on, in the order in which connections came.
+        id: its number: 1, 2, 3 and so on, in the order in which connections came; see ``numbers``
+            of `trionet.serve`.
         peer: the peer's display address. Peers on a Unix socket have no address of their own, and
             are told apart by their number: ``unix:/run/room#17``.
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and

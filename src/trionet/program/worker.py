@@ -1,4 +1,4 @@
-"""A worker's end of the link to its parent; see `trionet.program.workers` for the other end.
+"""A worker's end of the link to its parent; see `trionet.program.worker_process` for the other.
 
 The environment variable ``TRIONET_WORKER`` makes a process a worker. It says which number it has,
 which descriptors listen on which address, and which descriptor leads to the parent.

@@ -16,8 +16,7 @@ from trio.testing import MockClock
 
 from trionet import Limits, Server, ServerEvent, WebSettings, chat
 from trionet.chat import OPEN_ROOM
-from trionet.chat.session.admission import NOT_HERE
-from trionet.chat.session.admission import MISSING
+from trionet.chat.session.admission import MISSING, NOT_HERE
 from trionet.chat.session.passwords import FREE_TRIES, LONGEST_WAIT, Password
 from trionet.testing import LineClient, MemoryNetwork
 
