@@ -88,7 +88,7 @@ def check_topics(name: str, topics: object) -> None:
 
 
 def check_topic(name: str, topic: object) -> None:
-    """Refuse what can be no topic: ``None``, which means everyone, and what cannot be hashed.
+    """Refuse what cannot be a topic: ``None``, which means everyone, and what cannot be hashed.
 
     Raises:
         TypeError: it cannot be one.

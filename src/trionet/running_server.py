@@ -304,7 +304,7 @@ class Server:
             self._report_fault(error, connection.stream)
 
     def _report_fault(self, error: Exception, stream: object) -> None:
-        """Log a fault of a stream that is somebody's own."""
+        """Log a fault of a stream that is not trionet's."""
         self._faults.report(error, type(stream), FAULT_OF_STREAM, stream)
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
@@ -345,11 +345,11 @@ class Server:
             try:
                 await close_all(others if self._draining.is_set() else self._listeners)
             except Exception as error:
-                # Those who are being served have nothing to do with it.
+                # It does not concern those who are being served.
                 self._faults.report(error, close_all, "a listener could not be closed")
 
     async def _answer_while_draining(self, scope: trio.CancelScope) -> None:
-        """Go on answering requests, about how the server is among others, until it has ended."""
+        """Go on answering requests, such as those about the server's health, until it has ended."""
         with scope:
             async with trio.open_nursery() as nursery:
                 for listener in self._listeners:
@@ -370,8 +370,8 @@ class Server:
             if self._when_full is WhenFull.WAIT and (
                 _is_inherited(listener) or getattr(listener, "is_shared", False)
             ):
-                # Whoever is accepted and waits here for a place is turned away by a drain, and in
-                # the queue is not. Besides, another process may have a place.
+                # A drain turns away whoever is accepted and waits here for a place, but not those
+                # still in the queue. Besides, another process may have a place.
                 await self._places.wait_possible()
             stream = await accepting.accept()
             await self._wait_vacancy(stream, handlers)
@@ -418,7 +418,7 @@ class Server:
             limits=self._limits,
             when_slow=self._when_slow,
             encode_notice=self._notices_of(stream),
-            # What a browser sends over a WebSocket is no request any more.
+            # What a browser sends over a WebSocket is not an HTTP request any more.
             refuse_http=self._refuse_http and not hasattr(stream, "framing"),
             deferred=self._deferred,
             number=next(self._ids),
@@ -435,7 +435,7 @@ class Server:
         # at the next checkpoint.
         handlers.start_soon(self._lifetimes.run, connection, name=connection.peer)
         if not has_handshake(stream):
-            # An event takes 1 to 2 µs to make, so none is made for nobody.
+            # An event takes 1 to 2 µs to make, so none is made if nobody wants it.
             if self._on_event is None:
                 self._totals.opened += 1
             else:

@@ -1,7 +1,7 @@
 """What the `health` command does: ask a server whether it is well.
 
-It neither says nor wants anything. To a service that speaks lines, it is a client that has come and
-gone: it ends its sending, and a server that is well ends the connection too.
+It sends nothing and asks for nothing. To a service that speaks lines, it is a client that has come
+and gone: it ends its sending, and a server that is well ends the connection too.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from trionet.cli.options import number_parser
 from trionet.limits import Bound
 from trionet.transport.addresses import FORMS
 
-# Somebody who asks how a server is does not wait for an hour.
+# Nobody waits for an hour to hear whether a server is well.
 TIMEOUT = Bound(least=0.001, most=3600, whole=False)
 
 

@@ -128,7 +128,7 @@ class Connection(PeerDeadlines):
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
-        # Only a connection that some other code made by hand has none.
+        # Only a connection that other code made by hand has none.
         self.server = cast("Server", server)
         self.closed_because: str | None = None
         self._state: SimpleNamespace | None = None
@@ -254,7 +254,7 @@ class Connection(PeerDeadlines):
         Args:
             encode_notice: see `trionet.serve`.
         """
-        # A fault in a function that all peers get is logged once, and not once for each.
+        # All peers share the function, so a fault in it is logged once and not for each peer.
         notices = self._encode_notice.replaced(encode_notice)
         self._encode_notice = self.outbox.notices = notices
 

@@ -22,7 +22,7 @@ VARIABLE = "TRIONET_WORKER"
 
 READY = b"ready\n"
 
-# How long a line with numbers may be: some 6 KiB.
+# How many bytes a line of numbers may have: 1 MiB. A usual one has some 6 KiB.
 MAX_NUMBERS = 1 << 20
 
 # How long a worker whose parent is gone may take beyond its drain. Then it is ended by force.

@@ -47,7 +47,7 @@ class Opening:
     def is_quiet(self) -> bool:
         """Whether what became of it is worth no line in a log.
 
-        So it is with a file, and with a connection that a browser has kept in reserve.
+        That is so for a file, and for a connection that a browser has kept in reserve.
         """
         if self.refused is None:
             return self._request is not None and not self._request.has_begun
@@ -57,7 +57,7 @@ class Opening:
     def is_private(self) -> bool:
         """Whether nobody on the way can read along, as far as this server can know.
 
-        TLS sees to that, and a connection that does not leave the machine; and an operator who
+        Nobody can with TLS, or where the connection does not leave the machine. An operator who
         trusts a proxy also trusts the way to it.
         """
         remote = getattr(self._transport, "remote", None)

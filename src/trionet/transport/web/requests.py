@@ -86,7 +86,7 @@ def decide(head: Head, settings: WebSettings, place: Place) -> Answer | Upgrade:
     is_health = head.path == HEALTH and not _wants_upgrade(head)
     if is_health and is_known:
         if place.is_draining:
-            # An answer, and no refusal: whoever asks all the time shall not fill the log.
+            # An answer, and no refusal: somebody who asks all the time must not fill the log.
             return Answer(encode_refusal(503, _CLOSING, without_body=without_body))
         return Answer(encode_answer(200, b"ok\n", without_body=without_body))
     if not is_health and not is_ours(

@@ -67,7 +67,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         self._opening = Opening(transport, site)
         self._own_frames = OwnFrames(transport)
         self._messages: Messages | None = None
-        # Lines that have come and were not asked for yet.
+        # Lines that have come and that nobody has asked for yet.
         self._lines = b""
         self._sending = False
         # Whether input was thrown away, so that nothing can be read any more.
@@ -237,7 +237,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Whoever calls this sends it, or knows that nothing can be sent any more.
 
         Args:
-            code: why; the peer's own code counts more, and that of its mistake.
+            code: why; a code that the peer sent or caused counts more.
         """
         if self._own_frames.are_ended or self._messages is None:
             return b""
