@@ -685,3 +685,21 @@ test("private messages of the time between are added once", () => {
     }
     assert.deepEqual(texts(chat.places.get("@bob")), ["psst"]);
 });
+
+test("private messages that were missed are loaded and unread, and no gap stays", () => {
+    const all = entered();
+    const { server, chat } = all;
+    const told = (number, text) => ({ type: "told", time: timeOf(number), text, number, from: "Bob", to: "Ann" });
+    server.send(told(1, "one"));
+    const bob = chat.places.get("@bob");
+    assert.equal(bob.unread, 1);
+    server.send({ type: "missed", room: "@", after: 1, before: 4 }, told(4, "four"));
+    assert.deepEqual(texts(bob), ["one", "GAP", "four"]);
+    answerHistories(all, [told(1, "one"), told(2, "two"), told(3, "three"), told(4, "four")]);
+    assert.deepEqual(texts(bob), ["one", "two", "three", "four"]);
+    assert.equal(bob.unread, 4);
+    // What the server does not have any more is told.
+    server.send({ type: "missed", room: "@", after: 4, before: 200 }, told(200, "late"));
+    answerHistories(all, [told(150, "150"), told(200, "late")]);
+    assert.deepEqual(texts(bob).filter((text) => text === "GAP").length, 1);
+});

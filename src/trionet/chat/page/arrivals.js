@@ -209,10 +209,7 @@ export class Arrivals {
             return;
         }
         if (room === PRIVATE) {
-            for (const place of this.#chat.conversations()) {
-                place.timeline.append(gapRow());
-            }
-            this.#chat.history.privateMessages();
+            this.#chat.history.missedPrivately({ after, before });
         } else if (room !== undefined) {
             const place = this.#chat.places.get(room);
             if (place !== undefined) {

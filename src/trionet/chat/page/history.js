@@ -3,7 +3,7 @@
 // One page of a place is asked for at a time, so that pages come in order.
 
 import { PRIVATE } from "./protocol.js";
-import { isMessage } from "./rows.js";
+import { gapRow, isMessage } from "./rows.js";
 import { put } from "./timeline.js";
 
 // Events on a page that scrolling up loads, and on the one that a place begins with.
@@ -29,6 +29,8 @@ export class History {
     #chat;
     #session;
     #isAskingPrivate = false;
+    // Private messages that are missing, until it was seen which the server still has.
+    #privateGaps = [];
 
     constructor(chat, session) {
         this.#chat = chat;
@@ -169,21 +171,41 @@ export class History {
         const fields = { type: "history", room: PRIVATE, limit: PAGE };
         this.#session.ask(fields, (answer) => {
             this.#isAskingPrivate = false;
-            for (const event of answer.type === "history" ? answer.events : []) {
-                this.#private(event);
+            const gaps = this.#privateGaps.splice(0);
+            const events = answer.type === "history" ? answer.events : [];
+            for (const event of events) {
+                this.#private(event, gaps);
+            }
+            for (const { after, rows } of gaps) {
+                if (events.length > 0 && events[0].number <= after + 1) {
+                    rows.forEach(([place, row]) => place.timeline.remove(row));
+                }
             }
             this.#chat.changed("log");
         });
     }
 
-    #private(event) {
+    /** Tell of private messages that are missing, in each conversation, and load them. */
+    missedPrivately({ after, before }) {
+        const rows = this.#chat.conversations().map((place) => [place, gapRow()]);
+        for (const [place, row] of rows) {
+            place.timeline.append(row);
+        }
+        this.#privateGaps.push({ after, before, rows });
+        this.privateMessages();
+    }
+
+    #private(event, gaps) {
         const other = event.from === this.#chat.name ? event.to : event.from;
         const { timeline } = this.#chat.conversation(other);
         const isKnown = timeline.rows.some((row) => row.time === event.time && row.text === event.text);
         if (!isKnown) {
             const row = this.#chat.rowOf(event);
-            const at = timeline.rows.findLastIndex((one) => one.date <= row.date) + 1;
+            const at = timeline.rows.findLastIndex((one) => one.number !== null && one.date <= row.date) + 1;
             timeline.rows.splice(at, 0, row);
+            if (gaps.some(({ after, before }) => event.number > after && event.number < before)) {
+                this.#chat.arrived(this.#chat.conversation(other), row);
+            }
         }
     }
 
