@@ -25,26 +25,21 @@ from trionet.chat.limits import (
     ROOMS,
 )
 from trionet.chat.person.highlights import MAX_WORDS
-from trionet.cli.addresses import (
+from trionet.cli.addresses import Metrics, ServeAddresses, Target, Web, metrics_address, web_address
+from trionet.cli.configured import App
+from trionet.cli.network_options import (
     ClientOptions,
     ClientPasswordFile,
-    Metrics,
     NetworkOptions,
     Open,
     PasswordFile,
-    ServeAddresses,
-    Target,
-    Web,
     WebHosts,
     WebProxies,
-    metrics_address,
     takes_client_options,
     takes_network_options,
     takes_options,
-    web_address,
     web_settings,
 )
-from trionet.cli.configured import App
 from trionet.cli.options import (
     LogFormat,
     LogFormatOption,
