@@ -13,7 +13,7 @@ whole of a flag. So the rules are applied to all characters of a line at once, a
   stand behind a virama.
 
 So what a line costs depends on its length alone, some 45 ns a character, whatever is in it. No
-known line takes more than 2.9 times as long as one of Vietnamese (`tools/dear_lines.py` searches
+known line takes more than 2.9 times as long as one of Vietnamese (`tools/slow_lines.py` searches
 for worse). With one pattern for each rule, the worst known line took 5.5 times as long, and only a
 long line with hardly anything suspicious in it took less.
 
