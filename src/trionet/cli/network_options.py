@@ -1,7 +1,7 @@
 """The options that go with some kinds of addresses, and the checks that they fit together.
 
 For example, ``--tls-cert`` goes with ``tls:`` addresses only. The commands of `calc_commands.py`,
-`chat_commands.py` and `run_command.py` are declared with these types and checks.
+`chat_serve_command.py` and `run_command.py` are declared with these types and checks.
 """
 
 from __future__ import annotations
