@@ -77,10 +77,10 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            # The file has one writer. The other workers keep the newest part of the stream in
-            # memory.
-            history=history if is_first or not isinstance(history, Path) else MEMORY,
-            history_days=history_days if is_first else None,
+            history=history,
+            history_days=history_days,
+            # The file has one writer.
+            follows_history=not is_first,
             grace=grace,
             show=rows_printer(runtime.out, 1) if is_first and not quiet else None,
             show_messages=show_messages,
