@@ -43,6 +43,7 @@ class Holds(Counted):
         "broken",
         "direct",
         "framing",
+        "is_blocked",
     )
 
     def __init__(
@@ -63,6 +64,8 @@ class Holds(Counted):
         self._aside: Callable[[bytes], int] | None = None
         # Lines that wait for the peer.
         self._queue: LineQueue | None = None
+        # Whether there is one. It is read for each request, and a property takes 600 instructions.
+        self.is_blocked = False
         self._closed = False
         self.broken = False
 
@@ -70,11 +73,6 @@ class Holds(Counted):
     def waiting(self) -> int:
         """Bytes that wait, and those that are held until the end of a round."""
         return len(self._held) if self._queue is None else self._queue.size
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether lines wait for the peer. A producer that can wait should call `flush`."""
-        return self._queue is not None
 
     def close(self) -> None:
         """Take no more: later puts are only counted as dropped. What waits is still sent."""
@@ -84,27 +82,31 @@ class Holds(Counted):
 
     def release(self) -> None:
         """Send what is held until the end of a round. Never a checkpoint."""
-        if self._held:
-            lines, self._held = self._held, b""
+        if lines := self._held:
+            self._held = b""
             data = lines if self.framing is None else self.framing.wrap(lines)
-            self.direct, self._aside = self._aside, None
-            sent = self._sent(self.direct, data) if self.direct is not None else 0
-            self._bytes += len(data)
-            if sent != len(data):
+            direct = self.direct = self._aside
+            self._aside = None
+            size = len(data)
+            sent = self._sent(direct, data) if direct is not None else 0
+            self._bytes += size
+            if sent != size:
                 self.keep(data, lines.count(b"\n"), sent)
 
     def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        size += len(self._held)
-        if size > _MOST_HELD or size > self._max_waiting:
+        if self._held:
+            size += len(self._held)
+        elif not size or self.is_blocked or self.broken or self._closed:
             return False
-        if self._queue is not None or self.broken or self._closed or not lines:
+        if size > _MOST_HELD or size > self._max_waiting:
             return False
         if self._held:
             self._held += lines
         else:
             deferred.add(self)
-            self._aside, self.direct = self.direct, None
+            self._aside = self.direct
+            self.direct = None
             # The owner of another kind of bytes may change it.
             self._held = lines if type(lines) is bytes else bytes(lines)
         self._lines += count

@@ -7,7 +7,6 @@ everything that does not go that way, and gives the same answers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TypeAlias, cast
@@ -92,8 +91,9 @@ class Answering:
         function, kind = self._function, self._kind
         answers: list[str] = []
         done = 0
-        # One line is answered in any case.
-        until = perf_counter() + _SECONDS_AT_ONCE if len(lines) > 1 else math.inf
+        # One line is answered in any case, and most come alone: they need no clock.
+        is_timed = len(lines) > 1
+        until = perf_counter() + _SECONDS_AT_ONCE if is_timed else 0.0
         try:
             for line in lines:
                 if type(line) is not kind:
@@ -102,7 +102,7 @@ class Answering:
                 if answer is not None:
                     answers.append(answer)
                 done += 1
-                if perf_counter() > until:
+                if is_timed and perf_counter() > until:
                     break
         except Exception as error:
             self._failure = error

@@ -165,6 +165,7 @@ class Waits(Holds):
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
             self._queue, self._writer = queue, writer
+            self.is_blocked = True
             self.progressed_at = trio.current_time()
             if self._on_blocked is not None:
                 self._on_blocked()
@@ -227,6 +228,7 @@ class Waits(Holds):
                 self.give_up()
             self._told += queue.told
             self._queue = self._writer = None
+            self.is_blocked = False
             if not (self._closed or self.broken):
                 self.direct = direct_send(self._stream)
             self.progressed_at = math.inf
