@@ -38,12 +38,12 @@ class Holds(Counted):
         "_closed",
         "_deferred",
         "_held",
-        "_max_waiting",
         "_queue",
         "broken",
         "direct",
         "framing",
         "is_blocked",
+        "max_waiting",
     )
 
     def __init__(
@@ -57,7 +57,7 @@ class Holds(Counted):
         super().__init__()
         self.framing = framing
         self.direct = direct
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._deferred = deferred
         # Lines that are held until the end of a round, and meanwhile the value of `direct`.
         self._held = b""
@@ -99,7 +99,7 @@ class Holds(Counted):
             size += len(self._held)
         elif not size or self.is_blocked or self.broken or self._closed:
             return False
-        if size > _MOST_HELD or size > self._max_waiting:
+        if size > _MOST_HELD or size > self.max_waiting:
             return False
         if self._held:
             self._held += lines

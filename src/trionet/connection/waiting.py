@@ -159,7 +159,7 @@ class Waits(Holds):
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self.notices, self._max_waiting, framing=self.framing or LINES)
+            queue = LineQueue(self.notices, self.max_waiting, framing=self.framing or LINES)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
@@ -172,9 +172,9 @@ class Waits(Holds):
         if isinstance(data, bytearray):
             # Its owner may change it.
             data = bytes(data)
-        limit = self._max_waiting + self._awaited
+        limit = self.max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
-            if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
+            if not self._sends_now and self.max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
             dropped = self._queue.put(data, count=count, sent=sent, limit=limit)
             self.dropped += dropped
@@ -209,7 +209,7 @@ class Waits(Holds):
                 else:
                     # What is being written can no longer be dropped: at most a quarter of what may
                     # wait.
-                    at_once = self._max_waiting // 4
+                    at_once = self.max_waiting // 4
                     await write_all(queue, self._stream, self._progress, at_once=at_once)
                 done = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
