@@ -1,4 +1,4 @@
-"""A transparent proxy for lines: passes them on as they came, both ways, and logs how many.
+"""A transparent proxy for lines: passes them on unchanged, both ways, and logs how many.
 
 Run it:  python examples/line_proxy.py SERVER [ADDRESS]     (default address localhost:7008)
 Try it:  nc localhost 7008     (with examples/echo.py running, and localhost:7000 as SERVER)

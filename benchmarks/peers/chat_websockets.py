@@ -1,7 +1,7 @@
 """websockets on asyncio: a coroutine for each browser, and its own `broadcast` to all of them.
 
-It speaks the JSON objects of trionet's chat that a room needs: whoever logs in is told who is here,
-and everybody gets each message, its sender too.
+It speaks the JSON objects of trionet's chat that a room needs: a newcomer is told who is here,
+and everybody gets each message, including its sender.
 """
 
 from __future__ import annotations

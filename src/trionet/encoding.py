@@ -47,11 +47,11 @@ def encode_lines(texts: Iterable[str]) -> bytes:
         close_coroutine(wrong)
         raise TypeError(f"a line is a text, such as 'hello', not {shown(wrong)}") from None
     if "\r" not in block and block.count("\n") == len(texts) - 1:
-        # No text needs to be looked at by itself. For short lines this is six times as fast.
+        # Check all texts at once, not one by one. For short lines this is six times as fast.
         try:
             return f"{block}\n".encode()
         except UnicodeEncodeError:
-            pass  # Reported below.
+            pass  # The loop below finds the text and reports it.
     encoded = bytearray()
     for text in texts:
         if "\n" in text:

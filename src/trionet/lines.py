@@ -38,7 +38,7 @@ MAX_UNENDING = 1 << 20
 # member's part stays in memory while the member waits for its turn in a busy room: with parts of
 # 512 lines, 200 members held 8 MiB more. Decoding 32-byte lines in parts costs 0.02 µs a line more
 # than decoding them at once.
-# A service that shares the processor fairly handles a hundred lines at a time. Where a part is no
+# A service that shares the processor fairly handles a hundred lines at a time. If a part is not a
 # multiple of that, each part leaves a small piece over: the calculator answered 7 % fewer lines a
 # second over TLS, where each piece that is sent is a record and a task.
 PART_BYTES = 16384

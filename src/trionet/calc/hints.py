@@ -40,7 +40,7 @@ _EXPONENT = re.compile(EXPONENT)
 _TO_AN_EXPONENT = re.compile(rf"[0-9.][eE][+{MINUS}]")
 _PART_OF_A_WORD = re.compile(r"[\w.]")
 
-# What an operand may belong to instead of the product that follows it.
+# Operators that may take an operand away from the product that follows it.
 _BINDS_LEFT = re.compile(rf"(?:[/÷%^]|\*\*)[{BLANK}+{MINUS}]*+$")
 
 _EMPTY_GROUP = re.compile(rf"\([{BLANK}]*+\)")
@@ -79,7 +79,7 @@ def shown(text: str) -> str:
 
 
 def known_name_hint(name: str, names: Collection[str]) -> str:
-    """Return which names there are, or which was meant, or which character in it is invisible."""
+    """Return which name was meant, or the names there are, or which character cannot be seen."""
     # Only the part that is shown is checked: a name of 4,096 letters would take 3 ms.
     unseen = next((one for one in name[:_SHOWN] if not _is_seen(one)), None)
     if unseen is not None:

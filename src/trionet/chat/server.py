@@ -276,7 +276,7 @@ async def serve(
                 if not last_words.draining:
                     await server.drain()
             if shared is not None:
-                # What this server's members still said and that they are gone, for the others.
+                # Tell the other servers what this one's members still said, and that they are gone.
                 until = trio.current_time() + _LAST_WRITE
                 with trio.CancelScope(deadline=max(server.drain_deadline, until)):
                     await shared.leave()

@@ -330,7 +330,7 @@ def web_settings(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkOptions:
-    """The options of all serve commands that go with some kinds of addresses, as they were given.
+    """The serve commands' options that go with some kinds of addresses, as they were given.
 
     `takes_network_options` makes the options from the fields, in this order.
     """

@@ -66,7 +66,7 @@ async def serve(
     """Run the server until it has ended or a signal ends it."""
     password = None if password_file is None else read_password(password_file)
     system = SystemNetwork(**network) if worker is None else WorkerNetwork(worker.opened, **network)
-    # What all workers would say alike is said by the first.
+    # Only the first worker says what all of them would say.
     is_first = worker is None or worker.number == 1
     await serve_until_signalled(
         partial(
@@ -77,7 +77,8 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            # The file has one writer. What the stream's end has, every worker keeps in memory.
+            # The file has one writer. The other workers keep the newest part of the stream in
+            # memory.
             history=history if is_first or not isinstance(history, Path) else MEMORY,
             history_days=history_days if is_first else None,
             grace=grace,
@@ -124,7 +125,7 @@ async def join(
         linear: print a line for each message on a terminal, instead of showing a window. On a dumb
             terminal that is done anyway.
         highlights: words that a person wants to be mentioned by, besides their name.
-        password_file: what the server's password is in; default: the environment has it, or a
+        password_file: a file with the server's password; default: the environment has it, or a
             person is asked if the server wants one.
     """
     password = given_password(password_file, address)

@@ -5,11 +5,11 @@ What they do is in `trionet.cli.chat`, and in `send`, `tail` and `history_file` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,7 +43,6 @@ from trionet.cli.addresses import (
     takes_options,
     web_address,
     web_settings,
-    where_to_listen,
 )
 from trionet.cli.configured import App
 from trionet.cli.options import (
@@ -60,7 +59,11 @@ from trionet.cli.options import (
     takes_limits,
 )
 from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
+from trionet.cli.serve_command import run_server, take_place
 from trionet.limits import Limits
+
+if TYPE_CHECKING:
+    from trionet.cli.running import Runtime
 
 ADDRESS = "localhost:22223"
 
@@ -155,17 +158,10 @@ def chat_serve(
     backlog: int | None,
 ) -> None:
     """Serve a chat until its last member has left (default: on localhost:22223)."""
-    from trionet.program.worker import take_worker
-
     redis = cluster.settings(context)
     if workers is not None and redis is None:
         raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
-    worker = None if workers is None else take_worker()
-    where = (
-        where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
-        if worker is None
-        else worker.addresses
-    )
+    worker, where = take_place(addresses, ADDRESS, workers=workers, taken=[web, metrics])
     if web is not None and worker is None:
         where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
     page = metrics_address(metrics)
@@ -182,30 +178,10 @@ def chat_serve(
         ),
     )
 
-    from trionet.cli.running import run
+    def load() -> Callable[[Runtime], Awaitable[object]]:
+        from trionet.cli.chat import serve
 
-    if workers is not None and worker is None:
-        from trionet.cli.workers import serve_by_workers
-
-        run(
-            partial(
-                serve_by_workers,
-                where,
-                count=workers,
-                limits=limits,
-                network=settings,
-                backlog=backlog,
-                metrics=page,
-                opens_browser=open_,
-            ),
-            log=log_options(log_format, log_level),
-        )
-        return
-
-    from trionet.cli.chat import serve
-
-    run(
-        partial(
+        return partial(
             serve,
             where,
             redis=redis,
@@ -223,8 +199,19 @@ def chat_serve(
             show_messages=messages,
             quiet=quiet,
             metrics=page,
-        ),
+        )
+
+    run_server(
+        load,
+        where,
+        worker=worker,
+        workers=workers,
+        limits=limits,
+        network=settings,
+        backlog=backlog,
+        metrics=page,
         log=log_options(log_format, log_level),
+        opens_browser=open_,
     )
 
 

@@ -1,7 +1,7 @@
 """A client's connections to one server: a new one each time the old one is lost.
 
-A connection is a `LineStream` that lives from one step of a loop to the next. What a client says at
-the beginning (a login, what it wants to hear) stands in the loop's body, so a new connection starts
+A connection is a `LineStream` that lives for one turn of a loop. What a client says at the
+beginning (a login, what it wants to hear) stands in the loop's body, so a new connection starts
 where the first one did. Nothing else here knows what the lines mean.
 """
 
@@ -126,7 +126,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
             async with trionet.connect(address) as server, server.requests(timeout=5) as requests:
                 answer = await requests.ask("hello")
 
-        It does not connect again. A client that shall do so enters a `trionet.Requests` of its own
+        It does not connect again. A client that should do so enters a `trionet.Requests` of its own
         for each connection, in the loop.
 
         Args:
@@ -140,7 +140,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
 
     @property
     def lines(self) -> LineStream:
-        """The connection that stands now, for a client that needs no other if it is lost.
+        """The connection that stands now, for a client that does not connect again.
 
         Raises:
             RuntimeError: this is not entered yet.

@@ -55,7 +55,8 @@ class Connection(PeerDeadlines):
     outbox, ends the sending, and closes the stream once everything has arrived.
 
     Attributes:
-        id: its number at this server: 1, 2, 3 and so on, in the order in which connections came.
+        id: its number: 1, 2, 3 and so on, in the order in which connections came; see ``numbers``
+            of `trionet.serve`.
         peer: the peer's display address. Peers on a Unix socket have no address of their own, and
             are told apart by their number: ``unix:/run/room#17``.
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
@@ -127,7 +128,7 @@ class Connection(PeerDeadlines):
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
-        # Only a connection that some other code made by hand has none.
+        # Only a connection that other code made by hand has none.
         self.server = cast("Server", server)
         self.closed_because: str | None = None
         self._state: SimpleNamespace | None = None
@@ -253,7 +254,7 @@ class Connection(PeerDeadlines):
         Args:
             encode_notice: see `trionet.serve`.
         """
-        # A fault in a function that all peers get is logged once, and not once for each.
+        # All peers share the function, so a fault in it is logged once and not for each peer.
         notices = self._encode_notice.replaced(encode_notice)
         self._encode_notice = self.outbox.notices = notices
 

@@ -107,7 +107,7 @@ class Holds(Counted):
             deferred.add(self)
             self._aside = self.direct
             self.direct = None
-            # The owner of another kind of bytes may change it.
+            # Copy a `bytearray` or a view: its owner may change it.
             self._held = lines if type(lines) is bytes else bytes(lines)
         self._lines += count
         return True
@@ -122,7 +122,7 @@ class Holds(Counted):
             self.give_up()
             return 0
         except Exception as error:
-            # A fault of the stream. Whoever puts lines here is often not its owner.
+            # A fault of the stream. The task that puts lines here often serves another peer.
             self._report(error)
             self.give_up()
             return 0

@@ -138,8 +138,8 @@ class Lifetimes:
                 ):
                     await connection.linger(settle)
         except Exception as error:
-            # The handler's own are dealt with. This is a fault of a stream that is somebody's own,
-            # and the nursery is everybody's.
+            # The handler's errors are dealt with above. This is a fault of a stream that is not
+            # trionet's, and it must not end the nursery that all connections share.
             self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
         finally:
             if settle is not None:

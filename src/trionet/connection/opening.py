@@ -4,7 +4,7 @@ A web browser gives itself away by its first line (`http_request.py`). And a ser
 formats tells them apart by a peer's first line, where the lines of one may have to be longer than
 those of the other: an `Opening` says so. Whatever else a peer sends keeps the ordinary limit.
 
-A `LineReader` has a `FirstLine` until that line has come, and then nothing more of all this.
+A `LineReader` has a `FirstLine` until that line has come, and then drops it.
 """
 
 from __future__ import annotations

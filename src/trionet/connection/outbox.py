@@ -51,8 +51,8 @@ class Outbox(Waits):
         on_blocked: called whenever something begins to wait for the peer.
         deferred: the sends that the server puts off; ``None``: lines are sent at once.
         framing: how lines stand in what is sent on the stream; default ``None``: as they are.
-        is_checked: the caller knows that the other arguments are right, as a server does, which
-            makes an outbox for each peer.
+        is_checked: skip the check of the other arguments. A server, which makes an outbox for each
+            peer, knows that they are right.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.

@@ -1,8 +1,8 @@
 """Read lines from a peer no faster than a given rate.
 
 A `trionet.connection.connection.Connection` uses this reader in place of the plain one if
-`trionet.Limits.rate` is set, as it is in the chat. When a peer may send its next lines,
-`trionet.connection.pace` decides; this file waits until then.
+`trionet.Limits.rate` is set, as it is in the chat. `trionet.connection.pace` decides when a peer
+may send its next lines; this file waits until then.
 """
 
 from __future__ import annotations

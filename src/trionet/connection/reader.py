@@ -97,7 +97,8 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             check_flag("refuse_http", refuse_http)
         if opening is not None and type(opening) is not Opening:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
-        # A bound method, as a connection has: a check would cost more than the rest.
+        # A bound method, as each connection passes, is not checked: the check would cost more than
+        # everything else here.
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
         super().__init__(

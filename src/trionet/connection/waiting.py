@@ -27,9 +27,9 @@ from trionet.connection.writing import GONE, SLICE, direct_send, write_all, writ
 from trionet.notices import EncodeNotice
 from trionet.transport.boundaries import LINES
 
-# What a stream that cannot send at once itself holds for a peer that does not read: two TLS records
-# (35 KB were measured). Where lines can be dropped, these count against the bound too, unless the
-# bound is so small that little would be left of it.
+# How much a stream that cannot send at once holds by itself for a peer that does not read: two TLS
+# records (35 KB were measured). Where lines can be dropped, these count against the bound too,
+# unless the bound is so small that little would be left of it.
 _RECORDS = 2 * SLICE
 
 logger = logging.getLogger("trionet.connection")
@@ -220,7 +220,7 @@ class Waits(Holds):
                 "another task sends on the stream of an outbox; the outbox is given up"
             )
         except Exception as error:
-            # A fault of the stream, which is somebody's own. It concerns this peer alone too.
+            # A fault of a stream that is not trionet's. It concerns this peer alone too.
             self._report(error)
         finally:
             if not done:

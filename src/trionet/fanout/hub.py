@@ -216,7 +216,7 @@ class Hub(BatchLog[E]):
             try:
                 batch.publish(event, excluded, topic=topic, entries=entries)
             except TypeError:
-                # Faults of a format do not come out here.
+                # A format's fault is logged, and not raised here.
                 check_topic("topic", topic)
                 raise
 

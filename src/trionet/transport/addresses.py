@@ -45,7 +45,7 @@ class TCPAddress:
     port: int
 
     def __str__(self) -> str:
-        # A message that refuses a wrong host shows it.
+        # The message about a wrong host quotes it.
         is_ipv6 = isinstance(self.host, str) and ":" in self.host
         return f"[{self.host}]:{self.port}" if is_ipv6 else f"{self.host}:{self.port}"
 
@@ -73,7 +73,7 @@ class TLSAddress:
 class WebAddress:
     """WebSockets, and pages beside them, over TCP or TLS.
 
-    It is neither a `TCPAddress` nor a `TLSAddress`: lines are not spoken on it as they are.
+    It is neither a `TCPAddress` nor a `TLSAddress`: its lines travel in frames.
 
     Attributes:
         below: where the connections come in.
@@ -263,7 +263,7 @@ def is_private_address(address: str) -> bool:
     try:
         return is_local(below)
     except ValueError:
-        # A name: whatever it stands for, it is not asked for now.
+        # A name is not looked up here.
         return False
 
 
@@ -318,7 +318,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
         )
     elif host == "*":
-        # The resolver would make localhost of it.
+        # The resolver would take it for localhost.
         raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")

@@ -263,8 +263,8 @@ class Readiness:
                 await trio.lowlevel.checkpoint()
                 woken, calls, until = 0, 0, perf_counter() + _SECONDS_AT_ONCE
             elif not woken and calls < _CALLS_AT_ONCE and perf_counter() < until:
-                # Clients that were answered first have asked again. To look at once takes 6 % less
-                # time than to wait in Trio's own loop first.
+                # Clients that were answered first have asked again. Looking at once takes 6 % less
+                # time than waiting in Trio's own loop first.
                 woken, served = self._wake()
         return woken
 

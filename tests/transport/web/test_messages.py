@@ -200,7 +200,7 @@ def test_a_peer_that_answers_a_goodbye_is_heard_until_then() -> None:
     assert messages.goodbye(1000) == goodbye
 
 
-def test_a_ping_may_be_as_long_as_the_protocol_has_it_whatever_a_line_may_have() -> None:
+def test_a_ping_may_be_as_long_as_the_protocol_allows_whatever_the_limit_of_a_line() -> None:
     ping = frame(Opcode.PING, b"p" * 125)
     begin = frame(Opcode.TEXT, b"x" * MAX, fin=False)
     end = frame(Opcode.CONT, b"\r\n")

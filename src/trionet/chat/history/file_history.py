@@ -83,7 +83,7 @@ async def open_history(
             finally:
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # The nursery put the block's own error in a group. It is none of the block's business.
+        # The nursery put the block's own error in a group, which the block need not know about.
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from None
         raise
@@ -138,7 +138,7 @@ class FileHistory:
         self._lasts = OrderedDict(reversed(lasts.items()))
         self._read_limiter = trio.CapacityLimiter(_READERS)
         self._search_limiter = trio.CapacityLimiter(_SEARCHERS)
-        # What was removed since each read began that is going on.
+        # For each read that is going on: what was removed since it began.
         self._noted: dict[int, set[tuple[str, int]]] = {}
 
     def __repr__(self) -> str:
@@ -291,7 +291,7 @@ class FileHistory:
 
     @contextmanager
     def _noting_removals(self) -> Iterator[set[tuple[str, int]]]:
-        """Yield what may be read though it is removed, as pairs of room and number.
+        """Yield which removed texts may still be read, as pairs of room and number.
 
         What is removed within the block is noted too: by the time a thread is back with a text, its
         removal can be in the file, and nothing else would know of it.

@@ -168,7 +168,7 @@ class Reader:
         try:
             yield at
         except BaseException:
-            # A file that is torn is opened anew.
+            # Open a torn file anew.
             at.close()
             raise
         with self._lock:

@@ -59,7 +59,7 @@ class Store:
             self._lock.release()
             raise
         self._opened = opening.stat_of(file)
-        # One thread at a time: one whose waiting was given up may still be writing.
+        # One thread at a time: a thread that nobody waits for any more may still be writing.
         self._mutex = threading.Lock()
         self.position = 0
         self.has_index = opening.has_index(self._at)
@@ -143,7 +143,7 @@ class Store:
         )
 
     def work(self) -> None:
-        """Do a little of what must be done some time: some 20 ms of it.
+        """Do a little of the upkeep that has no hurry: some 20 ms of it.
 
         Raises:
             sqlite3.Error: it was not done.
@@ -233,7 +233,7 @@ class Store:
             self._at.execute("ROLLBACK")
 
     def _truncate(self) -> None:
-        # Somebody who reads keeps it busy: it is tried again.
+        # A reader keeps it busy: the next step tries again.
         busy = self._at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         self.must_truncate = bool(busy)
 

@@ -139,7 +139,7 @@ class Linear:
             self.call(calls.Quit())
             return ""
         self.tell("not sent")
-        # What is no answer was typed to go on with the text.
+        # Anything but an answer was typed to go on with the text.
         return text if answer in ("n", "no") else f"{text}\n{line}"
 
     # What commands see: `trionet.chat.person.commands.View`.

@@ -37,9 +37,9 @@ _TEXT, _CLOSE = 0x81, 0x88
 _MASKED, _LONG, _LONGER, _LEAST = 0x80, 126, 127, 6
 _TWO_BYTES = 65535
 
-# What a message may have besides a line: its end, CR LF at most. And the library's limit, which it
-# judges by each frame's header, holds for pings too, and in the middle of a message for what is
-# left: a ping may have 125 bytes (RFC 6455, 5.5).
+# What a message may have besides a line: its end, CR LF at most. The library applies its limit to
+# the header of every frame. In the middle of a message the limit is what is left of the message,
+# and it holds for pings too, which may have 125 bytes (RFC 6455, 5.5).
 _LINE_END = 2
 _CONTROL = 125
 
@@ -71,7 +71,7 @@ class _Text:
 
 
 class _Side(LibraryProtocol):
-    """An end of the library's, which takes each frame apart before it reads the next."""
+    """One of the library's two sides, which takes each frame apart before it reads the next."""
 
     text: _Text
 
@@ -141,7 +141,7 @@ class Messages:
     def __init__(self, max_line: int, *, is_client: bool = False) -> None:
         self._side: _Side = _Client(max_line) if is_client else _Server(max_line)
         self._max_line = max_line
-        # What a frame's length has besides: the bit that says that it is masked.
+        # The bit beside a frame's length that says whether the frame is masked.
         self._masked = 0 if is_client else _MASKED
         # The beginning of a frame that is not whole yet.
         self._held = b""
@@ -188,7 +188,7 @@ class Messages:
                 if size < _LONG:
                     break
             stop = begin + size
-            # What is not masked, too long, or not whole is for others to judge.
+            # The library judges what is not masked, too long, or not whole.
             if not 0 <= size <= most or stop > end:
                 break
             text = apply_mask(data[begin:stop], data[begin - 4 : begin])
@@ -204,7 +204,7 @@ class Messages:
     def _end_of_frame(self, data: bytes, at: int) -> int:
         """Return where a frame ends; `at` itself: it is not whole yet.
 
-        Where it can never be taken, that is the end of the data: the library says why not.
+        For a frame that can never be taken, this is the end of the data: the library says why not.
         """
         if len(data) < at + 2:
             return at

@@ -85,7 +85,7 @@ def decide(head: Head, settings: WebSettings, place: Place) -> Answer | Upgrade:
     is_known = head.method in ("GET", "HEAD")
     if head.path == HEALTH and is_known and not _wants_upgrade(head):
         if place.is_draining:
-            # An answer, and no refusal: whoever asks all the time shall not fill the log.
+            # An answer, and no refusal: somebody who asks all the time must not fill the log.
             return Answer(encode_refusal(503, _CLOSING, without_body=without_body))
         return Answer(encode_answer(200, b"ok\n", without_body=without_body))
     if not is_ours(

@@ -88,7 +88,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         self._messages: Messages | None = None
         # Why there is no WebSocket; ``None``: there is one, or may be.
         self._refused: str | None = None
-        # Lines that have come and were not asked for yet.
+        # Lines that have come and that nobody has asked for yet.
         self._lines = b""
         self._answer: Callable[[bytes], object] | None = None
         # Frames of this stream's own that wait, where it has no outbox to send them.
@@ -118,7 +118,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def is_quiet(self) -> bool:
         """Whether what became of the handshake is worth no line in a log.
 
-        So it is with a file, and with a connection that a browser has kept in reserve.
+        That is so for a file, and for a connection that a browser has kept in reserve.
         """
         if self._refused is None:
             return self._first_request is not None and not self._first_request.has_begun
@@ -128,7 +128,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def is_private(self) -> bool:
         """Whether nobody on the way can read along, as far as this server can know.
 
-        TLS sees to that, and a connection that does not leave the machine; and an operator who
+        Nobody can with TLS, or where the connection does not leave the machine. An operator who
         trusts a proxy also trusts the way to it.
         """
         transport = self.wire
@@ -291,7 +291,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Whoever calls this sends it, or knows that nothing can be sent any more.
 
         Args:
-            code: why; the peer's own code counts more, and that of its mistake.
+            code: why; a code that the peer sent or caused counts more.
         """
         if self._said_goodbye or self._messages is None:
             return b""
