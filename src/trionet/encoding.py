@@ -33,12 +33,13 @@ def encode_lines(texts: Iterable[str]) -> bytes:
     if type(texts) is str:
         # Each of its characters would become a line.
         raise TypeError(f"texts must be several texts: write encode_line({texts!r:.60})")
-    try:
-        texts = list(texts)
-    except TypeError:
-        if hasattr(texts, "__iter__"):
-            raise
-        raise TypeError(f"texts must be a list of texts, not {shown(texts)}") from None
+    if type(texts) is not list:
+        try:
+            texts = list(texts)
+        except TypeError:
+            if hasattr(texts, "__iter__"):
+                raise
+            raise TypeError(f"texts must be a list of texts, not {shown(texts)}") from None
     try:
         block = "\n".join(texts)
     except TypeError:

@@ -48,6 +48,8 @@ PART_LINES = 100
 _FEED_BYTES = 65536
 _FEED_LINES = 4096
 
+_LF = 0x0A
+
 # Lines taken one by one at a time where one may be bad. A bad line is an object of 200 to 500
 # bytes.
 _SUSPECTS = 64
@@ -160,7 +162,7 @@ class LineDecoder:
             See `take`.
         """
         # Nearly all input is whole lines.
-        if data[-1:] == b"\n" and self._rest is None and not self._skipped:
+        if data and data[-1] == _LF and self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self.max_line:
                 # So short that neither limit can be passed: nearly all input, again. (Bytes are
                 # compared with a number of lines, because each line has at least one byte, its LF.)

@@ -62,6 +62,8 @@ class Outbox(Waits):
         direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
             the next ones have to wait. It takes them as `framing` has them.
         framing: as given.
+        is_blocked: whether lines wait for the peer. A producer that can wait should call `flush`.
+        max_waiting: as given.
         takes_tail: whether the last line that is put may have no end; ``False`` unless the
             connection's lines are bytes.
         progressed_at: while something waits, when progress was last made, on the Trio clock.

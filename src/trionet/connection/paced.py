@@ -62,15 +62,15 @@ class PacedLineReader(LineReader[LineT]):
         if self._resting is not None:
             self._resting.cancel()
 
-    def _take(self, data: bytes | None = None) -> list[LineT | BadLine]:
+    def _take(self, data: bytes | None = None, max_lines: int = PART_LINES) -> list[LineT | BadLine]:
         if self.end is not None:
-            return super()._take(data)
-        tokens = self._bucket.count(PART_LINES, self._now())
+            return super()._take(data, max_lines)
+        tokens = self._bucket.count(max_lines, self._now())
         if not tokens:
             if data is not None:
                 self._decoder.hold(bytes(data))
             return []
-        batch = self._decode(data, tokens)
+        batch = super()._take(data, tokens)
         self._bucket.charge(len(batch))
         return batch
 

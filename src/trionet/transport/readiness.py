@@ -249,10 +249,10 @@ class Readiness:
             if self._rounds is not None:
                 self._rounds.begin(len(served), flushes=True)
             try:
-                for input_ in served:
+                for input_ in served[: _CALLS_AT_ONCE - calls]:
                     done += 1
                     _serve_one(input_)
-                    if calls + done >= _CALLS_AT_ONCE or perf_counter() > until:
+                    if perf_counter() > until:
                         break
             finally:
                 if self._rounds is not None:
