@@ -146,12 +146,19 @@ class Rooms:
                 self._rooms[name] = room
         return room
 
-    def show(self, name: str) -> None:
-        """Show a room. Nothing in it is unread any more; the line above what was unread stays."""
+    def show(self, name: str, *, with_draft: bool = False) -> None:
+        """Show a room. Nothing in it is unread any more; the line above what was unread stays.
+
+        Args:
+            name: the room's name; if there is none, nothing changes.
+            with_draft: whether what is typed at the moment is for that room, if it has no draft.
+        """
         room = self.get(name)
         if room is self.shown or name not in self._rooms:
             return
         self.shown.log.set_mark(None)
+        if with_draft and not room.draft.cells:
+            self.shown.draft, room.draft = room.draft, self.shown.draft
         self.shown = room
         room.unread = room.mentions = 0
 
