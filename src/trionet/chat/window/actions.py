@@ -11,6 +11,7 @@ from trionet.chat.window.editor import Editor
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.search import end_search, search
+from trionet.chat.window.sidebar import is_over_sidebar, room_at, scroll_members
 from trionet.chat.window.state import State
 
 # How far the wheel scrolls at a time.
@@ -103,11 +104,17 @@ class Actions:
 
     def wheel_up(self) -> None:
         """Scroll up a little."""
-        self._scroll(-WHEEL_ROWS)
+        self._turn(-WHEEL_ROWS)
 
     def wheel_down(self) -> None:
         """Scroll down a little."""
-        self._scroll(WHEEL_ROWS)
+        self._turn(WHEEL_ROWS)
+
+    def click(self) -> None:
+        """Show the room that was clicked in the list."""
+        if (room := room_at(self._window, *self._window.pointer)) is not None:
+            self._window.wanted_room = ""
+            self._window.rooms.show(room.name)
 
     def to_end(self) -> None:
         """Show the newest messages."""
@@ -176,3 +183,10 @@ class Actions:
 
     def _scroll(self, rows: int) -> None:
         paging.scroll(self._window, self._window.rooms.shown, rows)
+
+    def _turn(self, rows: int) -> None:
+        """Scroll what the pointer is over: the members, or else the log."""
+        if is_over_sidebar(self._window, *self._window.pointer):
+            scroll_members(self._window, rows)
+        else:
+            self._scroll(rows)

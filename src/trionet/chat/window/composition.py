@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from trionet.chat.window.entries import plain_text
 from trionet.chat.window.keys import key_help
-from trionet.chat.window.layout import LIST_COLUMNS, Layout
+from trionet.chat.window.layout import Layout
+from trionet.chat.window.sidebar import sidebar_rows
 from trionet.chat.window.state import State
 from trionet.chat.window.status import status_row
-from trionet.chat.window.styled import CURSOR, Row, cut_row, name_style, row_width, wrap
+from trionet.chat.window.styled import CURSOR, Row, cut_row, row_width, wrap
 from trionet.chat.window.widths import cut, text_width
 
 _PROMPT = "> "
@@ -45,7 +46,7 @@ def compose(window: State) -> list[ScreenRow]:
         text = f" {room.name}: {room.topic}" if room.topic else f" {room.name}"
         rows.append(ScreenRow([("topic", _full(text, shape.columns))]))
     body = _help(shape, window.help_page) if window.help_page else room.log.rows()
-    side = _list(window, shape.log) if shape.log_columns < shape.columns else []
+    side = sidebar_rows(window, shape.log) if shape.log_columns < shape.columns else []
     for at, row in enumerate(body):
         beside = side[at] if side else []
         rows.append(ScreenRow(row, beside, shape.log_columns if side else 0))
@@ -105,31 +106,6 @@ def _help_rows(shape: Layout) -> list[Row]:
 def _help(shape: Layout, page: int) -> list[Row]:
     rows = _help_rows(shape)[(page - 1) * shape.log : page * shape.log]
     return rows + [[]] * (shape.log - len(rows))
-
-
-def _list(window: State, height: int) -> list[Row]:
-    """Return the list of rooms and members, as many rows as the log has."""
-    room = window.rooms.shown
-    lines: list[Row] = []
-    if len(window.rooms) > 1:
-        for one in window.rooms:
-            unread = f":{one.unread}" if one.unread else ""
-            style = "alert" if one.mentions else "shown" if one is room else "notice"
-            name = cut(one.name, LIST_COLUMNS - len(unread))
-            lines.append([(style, f"{name}{unread}")])
-        del lines[max(1, height // 2) :]
-        lines.append([("notice", "─" * LIST_COLUMNS)])
-    for name in room.members:
-        if len(lines) >= height - 1 and room.count > len(room.members[: height - len(lines)]):
-            break
-        style = "own" if name == window.me else name_style(name)
-        lines.append([(style, cut(name, LIST_COLUMNS))])
-    named = len(lines) - (len(window.rooms) + 1 if len(window.rooms) > 1 else 0)
-    if 0 <= named < room.count:
-        lines.append([("notice", cut(f"and {room.count - named} more", LIST_COLUMNS))])
-    del lines[height:]
-    lines += [[]] * (height - len(lines))
-    return [[("notice", "│"), *line] for line in lines]
 
 
 def _input(window: State, shape: Layout) -> list[ScreenRow]:

@@ -107,6 +107,18 @@ class Window(State):
             text, self._pasted, self.question = self._pasted, "", ""
             self._actions.insert(text)
 
+    def point(self, column: int, row: int, *, is_click: bool) -> None:
+        """Take note of a click or of where the wheel is turned.
+
+        Args:
+            column: the column of the screen, counted from 0.
+            row: the row, counted from 0.
+            is_click: whether it is a click of the first button.
+        """
+        self.pointer = (column, row)
+        if is_click and not self.question and not self.shows_bare:
+            self._actions.click()
+
     def paste(self, text: str) -> None:
         """Take what was pasted: one line into the text; about several, ask first."""
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")

@@ -35,6 +35,7 @@ class Room:
         topic: its topic, or an empty text.
         members: those who are known, in the order of joining.
         count: how many members it has.
+        members_above: how many of them the list has scrolled past.
         last: the greatest number seen.
         unread: how many messages came while the room was not shown.
         mentions: how many of those are for this person.
@@ -55,6 +56,7 @@ class Room:
         self.topic = ""
         self.members: list[str] = []
         self.count = 0
+        self.members_above = 0
         self.last = 0
         self.unread = 0
         self.mentions = 0

@@ -42,7 +42,8 @@ class State:
         question: what a key must answer first, or an empty text.
         help_page: which page of the keys is shown instead of the log, from 1; 0: none.
         shows_bare: whether nothing but messages is shown, and stands still.
-        has_mouse: whether the wheel scrolls.
+        has_mouse: whether the wheel scrolls and clicks choose a room.
+        pointer: the column and row of the last click or turn of the wheel, counted from 0.
         has_bell: whether a mention rings.
         ignored: whom the person does not want to hear.
         highlights: which messages are for the person.
@@ -82,6 +83,7 @@ class State:
         self.help_page = 0
         self.shows_bare = False
         self.has_mouse = True
+        self.pointer = (0, 0)
         self.has_bell = False
         self.offset = offset
         self.time = 0
