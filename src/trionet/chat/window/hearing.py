@@ -196,14 +196,13 @@ def _entered(window: State, event: Any) -> None:
         paging.begin_anew(room, event.last)
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
-    is_wanted = window.wanted_room == event.room
-    if is_new:
+    if window.wanted_room and (is_new or window.wanted_room == event.room):
         # If one room was asked for, it is this one: the server may write its name in another way.
-        is_wanted |= bool(window.wanted_room) and window.joining <= 1
-        window.joining = max(window.joining - 1, 0)
-    if is_wanted:
-        window.wanted_room = ""
+        if window.wanted_room == event.room or window.joining <= 1:
+            window.wanted_room = ""
         window.rooms.show(event.room, with_draft=is_new)
+    if is_new:
+        window.joining = max(window.joining - 1, 0)
     paging.load_first(window, room)
 
 
