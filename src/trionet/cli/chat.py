@@ -17,8 +17,8 @@ from trionet.chat.client.plain_client import as_text, why_closed_before_login
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
-from trionet.cli.addresses import ClientSettings, ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
