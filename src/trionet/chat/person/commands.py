@@ -202,7 +202,7 @@ def _act(view: View, text: str) -> bool:
 
 def _join(view: View, name: str) -> None:
     name = name.removeprefix("#")
-    key = _room_key(name)
+    key = room_key(name)
     if view.show_room(key):
         view.wanted_room = ""
     else:
@@ -210,7 +210,7 @@ def _join(view: View, name: str) -> None:
         view.call(calls.Join(name))
 
 
-def _room_key(name: str) -> str:
+def room_key(name: str) -> str:
     """Return what the server calls a room."""
     try:
         return parse_room(name).key
