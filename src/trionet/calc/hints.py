@@ -40,7 +40,14 @@ _EXPONENT = re.compile(EXPONENT)
 _TO_AN_EXPONENT = re.compile(rf"[0-9.][eE][+{MINUS}]")
 _PART_OF_A_WORD = re.compile(r"[\w.]")
 
-# Operators that may take an operand away from the product that follows it.
+# Blanks and at most one other character between two runs of digits: do they belong together?
+_TO_MORE_DIGITS = re.compile(rf"[{BLANK}]*+(?P<mark>[^{BLANK}]?)[{BLANK}]*+[0-9]")
+_FROM_MORE_DIGITS = re.compile(rf"[0-9][{BLANK}]*+(?P<mark>[^{BLANK}]?)[{BLANK}]*+$")
+
+# What stands between two numbers, besides the mathematical symbols and dashes of Unicode.
+_BETWEEN_NUMBERS = "*/%^()=·•"
+
+# What an operand may belong to instead of the product that follows it.
 _BINDS_LEFT = re.compile(rf"(?:[/÷%^]|\*\*)[{BLANK}+{MINUS}]*+$")
 
 _EMPTY_GROUP = re.compile(rf"\([{BLANK}]*+\)")
@@ -139,8 +146,32 @@ def number_hint(text: str, place: int, *, has_comma: bool = True) -> str:
     is_exponent = _TO_AN_EXPONENT.fullmatch(text, max(0, first - 3), first) is not None
     if begins_in_word or ends_in_word or is_exponent:
         return ""
+    if _is_torn(text, first, exponent.end(), has_comma=has_comma):
+        return ""
     meant = " or ".join(f"{reading}{exponent[0]}" for reading in _readings(number))
     return f"write {meant}" if 0 < len(meant) <= _NUMBER_LENGTH else ""
+
+
+def _is_torn(text: str, first: int, end: int, *, has_comma: bool) -> bool:
+    """Return whether a number may be part of a longer one, separated by something unknown."""
+    # A line may have 4,096 blanks.
+    start = max(0, first - _NUMBER_LENGTH)
+    joints = (
+        _FROM_MORE_DIGITS.search(text, start, first),
+        _TO_MORE_DIGITS.match(text, end, end + _NUMBER_LENGTH),
+    )
+    return any(joint and _joins(joint["mark"], has_comma=has_comma) for joint in joints)
+
+
+def _joins(mark: str, *, has_comma: bool) -> bool:
+    """Return whether a character, or none, can stand within a number that somebody has written."""
+    if mark == ",":
+        return has_comma
+    return not mark or (
+        mark not in _BETWEEN_NUMBERS
+        and not mark.isalpha()
+        and unicodedata.category(mark) not in ("Sm", "Pd")
+    )
 
 
 def _readings(number: str) -> list[str]:

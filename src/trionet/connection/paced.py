@@ -62,7 +62,9 @@ class PacedLineReader(LineReader[LineT]):
         if self._resting is not None:
             self._resting.cancel()
 
-    def _take(self, data: bytes | None = None, max_lines: int = PART_LINES) -> list[LineT | BadLine]:
+    def _take(
+        self, data: bytes | None = None, max_lines: int = PART_LINES
+    ) -> list[LineT | BadLine]:
         if self.end is not None:
             return super()._take(data, max_lines)
         tokens = self._bucket.count(max_lines, self._now())

@@ -116,7 +116,9 @@ class Received(Generic[LineT]):
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
-    def _take(self, data: bytes | None = None, max_lines: int = PART_LINES) -> list[LineT | BadLine]:
+    def _take(
+        self, data: bytes | None = None, max_lines: int = PART_LINES
+    ) -> list[LineT | BadLine]:
         """Return up to `max_lines` lines of `data`, just received; without it, of what is held."""
         decoder, first_line = self._decoder, self._first_line
         if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
