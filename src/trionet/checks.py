@@ -65,6 +65,8 @@ def check_box(box: object) -> None:
     Raises:
         TypeError: it has no ``put``, or an async one, which nothing would await.
     """
+    if isinstance(box, type):
+        raise TypeError(f"a member must be an object, not the class: {shown(box)}")
     put = getattr(box, "put", None)
     if iscoroutinefunction(put):
         raise TypeError(f"put must be an ordinary function, not async: {shown(box)}")

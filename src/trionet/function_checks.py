@@ -114,6 +114,7 @@ def _expects_connection(handler: object) -> bool:
         return False
     annotation = parameters[0].annotation
     named = getattr(annotation, "__name__", str(annotation))
+    named = named.partition("[")[0]
     return parameters[0].name == "connection" or named.endswith("Connection")
 
 

@@ -17,7 +17,7 @@ The plan of the decoder:
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
 from trionet.kinds import as_bytes, shown
@@ -55,6 +55,17 @@ _LF = 0x0A
 _SUSPECTS = 64
 
 Line: TypeAlias = str | BadLine
+
+# What a good line is: `str`, or `bytes` where a reader, a server or a client has ``decode=False``.
+if TYPE_CHECKING:
+    # With a default, so that `LineReader` alone is one of texts. Python has them from 3.13 on.
+    from typing_extensions import TypeVar
+
+    LineT = TypeVar("LineT", bound=str | bytes, default=str)
+else:
+    from typing import TypeVar
+
+    LineT = TypeVar("LineT")
 
 
 class LineDecoder:

@@ -104,7 +104,7 @@ class Server:
 
     def __init__(
         self,
-        handler: Callable[[Connection], Awaitable[object]],
+        handler: Callable[[Connection[Any]], Awaitable[object]],
         listeners: Sequence[Listener],
         *,
         limits: Limits,

@@ -39,7 +39,7 @@ from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
 # What serves a connection: an async function, or a plain one that is called with each line.
-Handler: TypeAlias = Callable[[Connection], Awaitable[object]] | LineFunction
+Handler: TypeAlias = Callable[[Connection[Any]], Awaitable[object]] | LineFunction
 
 # Returns what a server runs inside of; see `serve`.
 Lifespan: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Any]]
@@ -171,7 +171,7 @@ async def serve(
         if is_line_function(handler):
             handler = partial(serve_with, cast(LineFunction, handler))
         server = Server(
-            cast(Callable[[Connection], Awaitable[object]], handler),
+            cast(Callable[[Connection[Any]], Awaitable[object]], handler),
             listeners,
             limits=limits or Limits(),
             when_full=when_full,

@@ -13,17 +13,14 @@ import typer
 
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.cli.addresses import (
+from trionet.cli.addresses import Metrics, ServeAddresses, Target, metrics_address
+from trionet.cli.configured import App
+from trionet.cli.network_options import (
     ClientOptions,
-    Metrics,
     NetworkOptions,
-    ServeAddresses,
-    Target,
-    metrics_address,
     takes_client_options,
     takes_network_options,
 )
-from trionet.cli.configured import App
 from trionet.cli.options import (
     LogFormat,
     LogFormatOption,

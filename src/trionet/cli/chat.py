@@ -17,8 +17,8 @@ from trionet.chat.client.plain_client import as_text, why_closed_before_login
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
-from trionet.cli.addresses import ClientSettings, ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
@@ -77,10 +77,10 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            # The file has one writer. The other workers keep the newest part of the stream in
-            # memory.
-            history=history if is_first or not isinstance(history, Path) else MEMORY,
-            history_days=history_days if is_first else None,
+            history=history,
+            history_days=history_days,
+            # The file has one writer.
+            follows_history=not is_first,
             grace=grace,
             show=rows_printer(runtime.out, 1) if is_first and not quiet else None,
             show_messages=show_messages,

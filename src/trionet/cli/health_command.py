@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trionet.cli.addresses import ClientOptions, check_target, takes_client_options
+from trionet.cli.addresses import check_target
+from trionet.cli.network_options import ClientOptions, takes_client_options
 from trionet.cli.options import number_parser
 from trionet.limits import Bound
 from trionet.transport.addresses import FORMS

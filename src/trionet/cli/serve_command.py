@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trionet.cli.addresses import ListenSettings, where_to_listen
+from trionet.cli.addresses import where_to_listen
+from trionet.cli.network_options import ListenSettings
 
 if TYPE_CHECKING:
     from trionet.cli.running import Runtime

@@ -24,7 +24,7 @@ from trionet.chat.client_events import (
     Said,
     Welcome,
 )
-from trionet.cli.addresses import ClientSettings
+from trionet.cli.network_options import ClientSettings
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.text.safe import safe_text

@@ -10,7 +10,7 @@ good lines: the end of the input, a bad line, lines beyond the rate, and a peer 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from trionet.connection.outbox import Outbox
 from trionet.connection.reader import LineReader
@@ -37,7 +37,9 @@ class AtOnce:
 
     __slots__ = ("_answer", "_faults", "_lines", "_outbox")
 
-    def __init__(self, lines: LineReader, outbox: Outbox, answer: Answer, faults: FaultLog) -> None:
+    def __init__(
+        self, lines: LineReader[Any], outbox: Outbox, answer: Answer, faults: FaultLog
+    ) -> None:
         self._lines = lines
         self._outbox = outbox
         self._answer = answer

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import trio
 
@@ -37,6 +37,7 @@ from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
+from trionet.lines import LineT
 from trionet.notices import EncodeNotice, LineRejected, Notice
 from trionet.text.safe import safe_text
 
@@ -48,11 +49,14 @@ if TYPE_CHECKING:
 _STRANGER_READ_SIZE = 4096
 
 
-class Connection(PeerDeadlines):
+class Connection(PeerDeadlines, Generic[LineT]):
     """One peer of a server.
 
     `trionet.serve` makes it, and closes it when the handler returns: it sends what waits in the
     outbox, ends the sending, and closes the stream once everything has arrived.
+
+    For a type checker, its lines are texts. With ``decode=False`` annotate the handler's argument
+    as ``connection: trionet.Connection[bytes]``.
 
     Attributes:
         id: its number: 1, 2, 3 and so on, in the order in which connections came; see ``numbers``
@@ -104,7 +108,7 @@ class Connection(PeerDeadlines):
         deferred: DeferredSends | None = None,
         number: int = 0,
         identifies: bool = False,
-        on_identified: Callable[[Connection, str], object] | None = None,
+        on_identified: Callable[[Connection[Any], str], object] | None = None,
         opening: Opening | None = None,
         server: Server | None = None,
         decode: bool = True,
@@ -132,7 +136,7 @@ class Connection(PeerDeadlines):
         self.server = cast("Server", server)
         self.closed_because: str | None = None
         self._state: SimpleNamespace | None = None
-        self.lines = _line_reader(
+        self.lines: LineReader[LineT] = _line_reader(
             stream,
             limits,
             max_line=limits.max_line,
@@ -202,7 +206,7 @@ class Connection(PeerDeadlines):
         """Bytes that wait for the peer."""
         return self.outbox.waiting
 
-    async def send(self, *lines: str | bytes) -> None:
+    async def send(self, *lines: LineT) -> None:
         """Send lines after everything that waits in the outbox, and wait until they are sent.
 
         They are texts without their ends. With ``decode=False`` they are bytes, which are sent as
@@ -222,7 +226,7 @@ class Connection(PeerDeadlines):
         """
         await self.outbox.send(self.encode_lines(lines))
 
-    def encode_lines(self, lines: Iterable[str | bytes]) -> bytes:
+    def encode_lines(self, lines: Iterable[LineT]) -> bytes:
         """Return the bytes of lines as `send` sends them.
 
         Raises:
@@ -400,7 +404,7 @@ def longest_line(limits: Limits, opening: Opening | None) -> int:
     return limits.max_line if opening is None else max(limits.max_line, opening.max_line)
 
 
-def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:
+def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader[LineT]:
     if limits.rate:
         return PacedLineReader(stream, rate=limits.rate, burst=limits.burst, **options)
     return LineReader(stream, **options)

@@ -42,7 +42,7 @@ class Exchange:
 
     def __init__(
         self,
-        lines: LineStream,
+        lines: LineStream[Any],
         matching: Matching,
         *,
         on_line: Callable[[Any], object] | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
+from typing import Any
 
 import trio
 
@@ -64,7 +65,7 @@ class Lifetimes:
 
     def __init__(
         self,
-        handler: Callable[[Connection], Awaitable[object]],
+        handler: Callable[[Connection[Any]], Awaitable[object]],
         limits: Limits,
         deadlines: Deadlines,
         places: Places,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from trionet.connection.http_request import is_http_request
 from trionet.function_checks import check_callback
@@ -76,7 +77,7 @@ class FirstLine:
             decoder.max_line = opening.max_line
         return True
 
-    def is_refused(self, line: Line, decoder: LineDecoder) -> bool:
+    def is_refused(self, line: Any, decoder: LineDecoder) -> bool:
         """Judge the whole line, and give the decoder the limit of the lines after it.
 
         Returns:

@@ -7,6 +7,7 @@ deadlines of all peers with one task, and asks here.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import trio
 
@@ -43,7 +44,7 @@ class PeerDeadlines:
     )
 
     stream: trio.abc.Stream
-    lines: LineReader
+    lines: LineReader[Any]
     outbox: Outbox
 
     def __init__(self, limits: Limits, *, identifies: bool) -> None:

@@ -64,7 +64,7 @@ class Requests(EnteredOnce):
 
     def __init__(
         self,
-        lines: LineStream,
+        lines: LineStream[Any],
         *,
         id_of: Callable[[Any], Hashable] | None = None,
         on_line: Callable[[Any], object] | None = None,

@@ -18,6 +18,7 @@ from msgspec import convert
 from trionet.chat.history import opening
 from trionet.chat.history.batch import Batch, index, unindex
 from trionet.chat.history.file_lock import FileLock
+from trionet.chat.history.reading import last_numbers
 from trionet.chat.state.events import RoomEvent
 
 # The rooms whose numbers in the file are in memory. (Each takes some 200 bytes.)
@@ -83,11 +84,7 @@ class Store:
     def last_numbers(self, most: int) -> dict[str, int]:
         """Return the last number of each room, of so many that were used last."""
         with self._mutex:
-            return dict(
-                self._at.execute(
-                    "SELECT key, last FROM rooms ORDER BY time DESC LIMIT ?", [most]
-                ).fetchall()
-            )
+            return last_numbers(self._at, most)
 
     def write(self, events: Sequence[RoomEvent], position: int) -> int:
         """Write some events; return how many have been written since the start.

@@ -117,8 +117,13 @@ def read_head(data: bytes, *, allows_body: bool = False) -> Head:
         version=(major, minor),
         fields=fields,
     )
-    if not allows_body and (
-        head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length"))
+    # Whoever uses another method is told that, whatever comes behind: nobody reads it.
+    if (
+        not allows_body
+        and head.method in ("GET", "HEAD")
+        and (
+            head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length"))
+        )
     ):
         raise BadHead(400, "a request has no body here")
     return head
