@@ -1,1 +1,1 @@
-"""trionet's servers measured beside their peers and beside the limit: see `__main__`."""
+"""Measure trionet's servers against their peers and against the limit: see `__main__`."""

@@ -1,4 +1,4 @@
-"""Measure trionet's servers beside their peers and beside the limit.
+"""Measure trionet's servers against their peers and against the limit.
 
     python -m benchmarks                    everything, in about 40 minutes
     python -m benchmarks --quick            a little of everything, in less than a minute

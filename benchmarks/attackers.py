@@ -45,7 +45,7 @@ class Attacker:
         self.is_welcome = False
 
     def push(self, data: bytes) -> None:
-        """Send the rest of before, or these bytes; keep what the kernel does not take."""
+        """Send what is left over, or else these bytes; keep what the kernel does not take."""
         if not self.rest:
             self.rest = memoryview(data)
         while self.rest:

@@ -1,8 +1,8 @@
 """Results as a chart: an SVG for light and dark backgrounds. Pure.
 
 There is one panel for each of the chosen measures, with a bar for each server. The bar is as long
-as the median; a line leads from the least figure to the greatest. All bars of a panel begin at zero
-and have one scale.
+as the median; a line goes from the lowest figure to the highest. All bars of a panel begin at zero
+and share one scale.
 """
 
 from __future__ import annotations

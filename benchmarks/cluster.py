@@ -3,10 +3,10 @@
     python -m benchmarks.cluster                 all of it, in some five minutes
     python -m benchmarks.cluster --rounds 2
 
-100 members are spread over the nodes, and 20 of them talk, each with 25 lines under way. All is on
-one machine, so nodes, Redis and this process share its cores: the CPU time a message is what can
-be compared, and the rate only says which way it goes. Members are plain sockets in this process.
-The table goes to standard output. Redis is started on a free port, with a folder of its own.
+100 members are spread over the nodes, and 20 of them talk, each with 25 lines in flight. Everything
+runs on one machine, so nodes, Redis and this process share its cores: compare the CPU time of a
+message; the rate shows only a tendency. Members are plain sockets in this process.
+The table goes to standard output. Redis is started on a free port, in its own folder.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Room:
         self._poll = select.epoll()
 
     def join(self, port: int, name: str) -> socket.socket:
-        """Join by a node, and wait for the welcome."""
+        """Join at a node, and wait for the welcome."""
         sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(f"{name}\n".encode())
@@ -133,7 +133,7 @@ class Room:
         return sock
 
     def hear(self, seconds: float = PATIENCE, counted: bytes = b": x") -> int:
-        """Take what has come, waiting for the first of it; return how many bytes that was."""
+        """Wait for input, and take what is there; return how many bytes that was."""
         taken = 0
         for number, _ in self._poll.poll(seconds):
             data = self._by_number[number].recv(1 << 20)
@@ -155,7 +155,7 @@ class Room:
 
 
 def talk(room: Room, talkers: Sequence[socket.socket], messages: int) -> float:
-    """Have talkers say so many messages, each with some under way; return the time it took."""
+    """Let talkers send so many messages, each with some in flight; return the time it took."""
     line = b"x" * SIZE + b"\n"
     rounds = messages // (len(talkers) * FLIGHT)
     everybody = len(room.members)
@@ -232,7 +232,7 @@ def _entries(redis: int | None) -> int:
 
 
 def dead_node() -> float:
-    """Return after how many seconds the last of a killed node's members was told as lost."""
+    """Return after how many seconds the last member of a killed node was reported as lost."""
     with ExitStack() as stack:
         redis, _ = stack.enter_context(started_redis())
         living, _ = stack.enter_context(started_node(redis))

@@ -1,4 +1,4 @@
-"""The machine that is measured on: what it is, which cores to use, how many clients it can hold."""
+"""The machine of the measurements: what it is, which cores to use, how many clients it can hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPARE = 100
 def cores() -> tuple[int, int] | None:
     """Return a core for the server and one for the load; ``None``: leave the choice to the OS.
 
-    If the OS tells, the two are not threads of one core.
+    The two are not threads of one core, if the OS says which are.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
@@ -112,7 +112,7 @@ def _status(pid: int, name: str) -> float | None:
 
 
 def descriptors_of(pid: int) -> int:
-    """Return how many files and sockets a process has open; 0 where the OS does not tell."""
+    """Return how many files and sockets a process has open; 0 if the OS does not report it."""
     try:
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except OSError:

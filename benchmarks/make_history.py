@@ -3,7 +3,7 @@
     python -m benchmarks.make_history FILE              10 million messages: 2.5 GB, some 5 minutes
     python -m benchmarks.make_history FILE --messages 1000000
 
-Texts are ten words each, as frequent as words of a language are: `w0` is in more than half of all
+Texts have ten words each, as frequent as the words of a language: `w0` is in more than half of all
 messages, and most words are rare. Half of the messages are in `busy`. One in twenty is in `quiet`,
 and none of these has the word `w0`. Two messages, one in the middle and the last, have the word
 `needle`.

@@ -4,9 +4,9 @@
     python -m benchmarks.page --rounds 5 --messages 20000
 
 A member sends all messages at once over TCP. The first figure is the time until another member has
-them all over TCP, which is what the server takes; the second the time until the last one stands
-in the page's document; both from the first byte that was sent. It also tells how many rows there
-are in the document.
+them all over TCP, which is the server's share; the second is the time until the last one is in the
+page's document; both from the first byte that was sent. It also prints how many rows the document
+has.
 """
 
 from __future__ import annotations

@@ -12,28 +12,28 @@ class Plan:
     """Sizes and times of a run. Times are in seconds.
 
     Args:
-        rounds: how often all peers are run, in turn.
+        rounds: how often all peers run, in turn.
         warmup: the time of load before a window that is measured.
         seconds: the length of one window.
         messages: how many messages a window should have: 3,000 are 15 batches of a large room, and
             one batch more or less is 7 %.
-        patience: after a window, and so long without a line, missing lines count as lost.
+        patience: how long after a window without another line missing lines count as lost.
         crowd: how many members the larger room has.
         crowd_peers: the peers that run with it; ``None``: all.
-        join_limit: how long a crowd may take until each knows of all; then the peer has failed.
+        join_limit: how long a crowd may take until everyone knows of all; then the peer has failed.
         pings: how many messages are sent one at a time.
-        ping_limit: after this time fewer are enough.
+        ping_limit: the time after which fewer are enough.
         stall_pairs: how many windows with and without a member that does not read.
         stall_fill: the time of load before a window with such a member, to fill its buffers.
         stall_peers: the peers that have one; ``None``: all.
-        idle: how many members are idle, or are drained.
+        idle: how many members are idle, or drained.
         idle_peers: the peers that have them; ``None``: all.
         growth: the sizes of room for which the cost of a delivery is measured.
         starts: how often a program is started in a round.
         attack_rounds: how often each attack is carried out.
-        attack_scale: the part of an attack's attackers that take part.
+        attack_scale: the fraction of an attack's attackers that take part.
         attack_seconds: the length of one attack.
-        attack_patience: so long after an attack, missing lines count as lost.
+        attack_patience: how long after an attack missing lines count as lost.
         history: how many messages the history file has.
         history_file: the file; ``None``: one is made, and deleted at the end. One that exists is
             used as it is, so it has to be made only once: `benchmarks.make_history`.

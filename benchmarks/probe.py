@@ -1,6 +1,6 @@
 """An ordinary client of a server that is under attack: how long its lines take.
 
-Lines are sent by the clock, whether or not earlier ones have come back. A server that stands still
+Lines are sent by the clock, whether or not earlier ones have come back. A server that stalls
 for a second delays all lines of that second, and the delay of each counts from when it was due.
 """
 
@@ -29,7 +29,7 @@ class Latencies:
     """How long lines took.
 
     Attributes:
-        seconds: the delay of each line; one that did not come in time counts with what it waited.
+        seconds: the delay of each line; one that is late counts with the time it waited.
         lost: how many lines did not come, although later ones did, or nothing came in time.
     """
 

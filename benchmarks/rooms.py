@@ -3,7 +3,7 @@
     python -m benchmarks.rooms                 all of it, in some three minutes
     python -m benchmarks.rooms --rounds 3
 
-CPU time of the server, and not time on the clock, because other programs disturb it least. A
+It measures the server's CPU time, not wall-clock time, because other programs disturb it least. A
 client is a plain socket in this process: what it costs is not measured. The table goes to standard
 output.
 """
@@ -109,7 +109,7 @@ class Chat:
         return [number for number, _ in ready]
 
     def say_all(self, said: Sequence[tuple[socket.socket, bytes]], lines: int) -> None:
-        """Have clients send, and read until so many lines have come."""
+        """Let clients send, and read until so many lines have come."""
         expected = sum(self.received.values()) + lines
         left = dict(said)
         while left:
@@ -221,8 +221,8 @@ def enter_rooms(chat: Chat, names: Sequence[str], *, is_json: bool) -> float:
 def joining(rooms: int, *, is_json: bool) -> float:
     """Return the CPU seconds of ten members for each of so many rooms, who join one by one.
 
-    The ten of a room come in a row. If they came far apart, each would be told to the others by a
-    send of its own, and 10,000 members would be sent more often than 1,000, not only more.
+    The ten of a room join in a row. If they joined far apart, each would be told to the others by a
+    separate send, and 10,000 members would cost more sends each than 1,000.
     """
     with served() as chat:
         return enter_rooms(chat, [f"r{n // 10}" for n in range(rooms * 10)], is_json=is_json)

@@ -41,9 +41,9 @@ class Run:
 
     @contextmanager
     def attempt(self, what: str, peer: Peer, *measures: Measure) -> Iterator[Trial]:
-        """Measure one peer. A failure is noted for all measures that have no figure yet.
+        """Measure one peer. Note a failure for all measures that have no figure yet.
 
-        Use `able` first: it tells whether to try the peer at all.
+        Call `able` first: it says whether to try the peer at all.
         """
         trial = Trial(self, peer)
         try:

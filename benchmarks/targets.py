@@ -27,7 +27,7 @@ class Target:
         peer: trionet's figure is divided by this peer's; ``None``: it is not divided.
         to_key: the measure to divide by; default `key`.
         to_text: the report's name for what it is divided by.
-        is_aim: whether it is only worth reaching, and not promised.
+        is_aim: whether it is a goal, not a promise.
     """
 
     key: str

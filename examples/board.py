@@ -1,4 +1,4 @@
-"""A board of values: who sets one is answered, who asks gets it, and all are told of each change.
+"""A board of values: clients set and get them, and everyone is told of each change.
 
 Run it:  python examples/board.py [ADDRESS]     (default localhost:7003; port 0 picks a free one)
 Try it:  nc localhost 7003     (in two terminals: set colour dark blue, then get colour)

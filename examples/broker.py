@@ -1,4 +1,4 @@
-"""A broker: who subscribes to a topic gets what is published to it, and slow readers lose lines.
+"""A broker: subscribers of a topic get what is published to it, and slow readers lose lines.
 
 Run it:  python examples/broker.py [ADDRESS]     (default localhost:7005; port 0 picks a free one)
 Try it:  nc localhost 7005     (subscribe news; in another terminal: publish news hello)

@@ -1,4 +1,4 @@
-"""A bot for a trionet chat room: greets whoever joins, and answers ``!time``.
+"""A bot for a trionet chat: greets everyone who joins, and answers ``!time``.
 
 Run it:  trionet chat serve     (in one terminal)
          python examples/chat_bot.py [ADDRESS]     (in another; default localhost:22223)

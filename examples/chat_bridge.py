@@ -1,4 +1,4 @@
-"""A bridge between two chats: what is said in a room of the one is said in a room of the other.
+"""A bridge between two chats: repeats what is said in a room of one in a room of the other.
 
 Run it:  python examples/chat_bridge.py ADDRESS ROOM ADDRESS ROOM
 Try it:  trionet chat serve :7001 --forever     (and another one on :7002)

@@ -1,4 +1,4 @@
-"""A chat bot with commands, which comes back by itself when its connection is lost.
+"""A chat bot with commands, which reconnects by itself when its connection is lost.
 
 Run it:  python examples/chat_commands.py ADDRESS [ROOM]...
 Try it:  trionet chat join     (and say !help)

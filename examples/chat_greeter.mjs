@@ -1,4 +1,4 @@
-// A chat bot in Node without packages: greets whoever joins, and comes back when its line is lost.
+// A chat bot in Node without packages: greets everyone who joins, and reconnects when it must.
 //
 // Run it:  node examples/chat_greeter.mjs [HOST [PORT]]     (default: localhost 22223)
 // Try it:  trionet chat serve --forever     (in one terminal)
@@ -7,8 +7,8 @@
 import net from "node:net";
 
 const [host = "localhost", port = "22223"] = process.argv.slice(2);
-let token, epoch; // by these the server knows us when we come back
-const seen = {}; // and by this, what we have missed: the last number of each room
+let token, epoch; // by these the server recognises us when we come back
+const seen = {}; // and by this, what we missed: the last number of each room
 
 function connect() {
   const socket = net.connect(Number(port), host);

@@ -1,7 +1,7 @@
-"""A logger: appends all that happens in a room to a file, a JSON object a line, without a gap.
+"""A logger: appends every event of a room to a file, one JSON object a line, without a gap.
 
 Run it:  python examples/chat_logger.py ADDRESS ROOM FILE
-Try it:  stop it, say something, and start it again: it goes on where it was.
+Try it:  stop it, say something, and start it again: it goes on where it stopped.
 """
 
 import sys

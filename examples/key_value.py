@@ -1,4 +1,4 @@
-"""A store of values that expire: `set KEY SECONDS VALUE`, `get KEY` and `delete KEY`.
+"""A key-value store whose values expire: `set KEY SECONDS VALUE`, `get KEY` and `delete KEY`.
 
 Run it:  python examples/key_value.py [ADDRESS]     (default localhost:7004; port 0: a free one)
 Try it:  nc localhost 7004     (set colour 10 dark blue, then get colour; 0 seconds: for ever)

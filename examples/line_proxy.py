@@ -1,4 +1,4 @@
-"""A transparent proxy for lines: passes them on as they came, both ways, and logs how many.
+"""A transparent proxy for lines: passes them on unchanged, both ways, and logs how many.
 
 Run it:  python examples/line_proxy.py SERVER [ADDRESS]     (default address localhost:7008)
 Try it:  nc localhost 7008     (with examples/echo.py running, and localhost:7000 as SERVER)
@@ -18,7 +18,7 @@ MAX_LINE = 1 << 20
 logger = logging.getLogger("trionet.line_proxy")
 
 
-async def there(connection: trionet.Connection, server: trionet.LineStream) -> None:
+async def there(connection: trionet.Connection[bytes], server: trionet.LineStream[bytes]) -> None:
     """Pass the client's lines on, and then the end of its input."""
     with suppress(trio.BrokenResourceError):  # a server that is gone: its last lines still come
         async for line in connection.lines:
@@ -26,7 +26,7 @@ async def there(connection: trionet.Connection, server: trionet.LineStream) -> N
         await server.send_eof()
 
 
-async def back(connection: trionet.Connection, server: trionet.LineStream) -> None:
+async def back(connection: trionet.Connection[bytes], server: trionet.LineStream[bytes]) -> None:
     """Pass the server's lines on, and end the connection when the server ends its own."""
     async for line in server:
         await connection.send(line)
@@ -34,7 +34,7 @@ async def back(connection: trionet.Connection, server: trionet.LineStream) -> No
 
 
 async def proxy(
-    address: str, connection: trionet.Connection, network: trionet.Network = trionet.SYSTEM
+    address: str, connection: trionet.Connection[bytes], network: trionet.Network = trionet.SYSTEM
 ) -> None:
     """Connect to the server for one client, and pass on what both send."""
     connect = trionet.connect(address, network=network, max_line=MAX_LINE, decode=False)

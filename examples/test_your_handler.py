@@ -1,4 +1,4 @@
-"""How to test a handler of your own: in memory, on virtual time, without a socket.
+"""How to test your own handler: in memory, on virtual time, without a socket.
 
 Run it:  pytest examples/test_your_handler.py     (needs pytest-trio; waiting takes no time)
 """

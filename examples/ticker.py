@@ -1,4 +1,4 @@
-"""A ticker: one clock, whose ticks go to every client that is connected.
+"""A ticker: one clock, whose ticks go to every connected client.
 
 Run it:  python examples/ticker.py [ADDRESS]     (default localhost:7001; port 0 picks a free one)
 Try it:  nc localhost 7001     (in as many terminals as you like)

@@ -1,7 +1,7 @@
 """Topics of one hub: each line `TOPIC TEXT` goes to the clients that asked for its topic.
 
 Run it:  python examples/topics.py [ADDRESS]     (default localhost:7002; port 0 picks a free one)
-Try it:  nc localhost 7002     (`+news` asks for a topic, `-news` does not any more, `news hello`
+Try it:  nc localhost 7002     (`+news` subscribes to a topic, `-news` unsubscribes, `news hello`
          sends to it)
 """
 
@@ -12,7 +12,7 @@ import trionet
 
 
 def obey(hub: trionet.Hub[str], me: trionet.Outbox, line: str) -> None:
-    """Subscribe, unsubscribe or publish; a topic is made by its first use."""
+    """Subscribe, unsubscribe or publish; its first use makes a topic."""
     topic, _, text = line.partition(" ")
     if topic.startswith("+"):
         hub.subscribe(me, topic[1:])

@@ -122,7 +122,7 @@ def test_the_nodes_of_the_composition_start_a_command_that_exists() -> None:
     assert "noeviction" in text
 
 
-def test_the_container_starts_commands_that_exist_and_runs_as_nobody_special() -> None:
+def test_the_container_starts_commands_that_exist_and_runs_as_an_ordinary_user() -> None:
     last = instructions()
     assert json.loads(last["ENTRYPOINT"][0]) == ["trionet"]
     check_command(json.loads(last["CMD"][0]))

@@ -215,9 +215,62 @@ def test_the_architecture_names_every_capability_of_a_stream_with_its_methods() 
         assert set(re.findall(r"`(\w+)`", told[name])) == own, name
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+# Where the documents look for a file that they name without its folder.
+FOLDERS = (".", "src/trionet", "src/trionet/chat/page", "benchmarks", "deploy", "examples")
+# Files that readers are told to write themselves.
+OWN_FILES = {"test_shout.py"}
+
+
+def files_named_in(text: str) -> set[str]:
+    """Return the files and folders in back quotes and the paths anywhere; NAME stands for any."""
+    kinds = "py|js|mjs|sh|css|json|md|svg|yaml|service|socket"
+    quoted = re.findall(rf"`([\w./@-]+\.(?:{kinds})|[\w./-]+/)`", text)
+    paths = re.findall(rf"(?<![\w/.])((?:docs|src|tests|tools)/[\w./-]+\.(?:{kinds}))\b", text)
+    return {name for name in (*quoted, *paths) if "NAME" not in name} - OWN_FILES
+
+
+def is_there(name: str) -> bool:
+    return any((ROOT / folder / name).exists() for folder in FOLDERS)
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "docs/files.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
-    named = {*re.findall(r"`([a-z_/]+(?:\.py|/))`", text_of(document))}
-    assert len(named) > 5
-    folders = (ROOT, ROOT / "src" / "trionet", ROOT / "benchmarks")
-    assert not {name for name in named if not any((folder / name).exists() for folder in folders)}
+    assert not {name for name in files_named_in(text_of(document)) if not is_there(name)}
+
+
+def test_names_of_files_are_found_in_tables_prose_and_paths() -> None:
+    text = "`chat/x.py`, `log_view.js`, see docs/y.md; `transport/NAME.py` and `page/`"
+    assert files_named_in(text) == {"chat/x.py", "log_view.js", "docs/y.md", "page/"}
+    assert len(files_named_in(text_of("docs/architecture.md"))) > 200
+    assert not is_there("chat/x.py")
+
+
+def guides() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return each guide of docs/architecture.md: its lists, each as files and what to do there."""
+    _, _, text = text_of("docs/architecture.md").partition("## What a change touches\n")
+    sections = text.partition("\n## ")[0].split("\n### ")[1:]
+    lists: list[tuple[str, list[tuple[str, str]]]] = []
+    for section in sections:
+        title, *items = re.split(r"\n(?=\d\. )", section)
+        for number, item in enumerate(items):
+            step = item.partition("\n\n")[0]
+            files, _, task = step.partition(":")
+            if step.startswith("1."):
+                lists.append((f"{title.splitlines()[0]} ({number + 1})", []))
+            lists[-1][1].append((files, task))
+    return lists
+
+
+def test_the_guides_of_the_architecture_touch_four_files_of_the_package_at_most() -> None:
+    assert len(guides()) >= 8
+    for title, steps in guides():
+        assert 1 < len(steps) <= 4, title
+
+
+def test_the_tables_that_a_guide_sends_to_are_in_the_file_that_it_names() -> None:
+    for title, steps in guides():
+        for files, task in steps:
+            named = [file for file in re.findall(r"`([\w/]+\.pyi?)`", files) if "NAME" not in file]
+            sources = [text_of(f"src/trionet/{file}") for file in named]
+            for table in re.findall(r"`(_?[A-Z]{3}[A-Z_]*)`", task):
+                assert any(table in source for source in sources), f"{title}: {table}"

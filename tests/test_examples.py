@@ -302,7 +302,7 @@ async def test_line_proxy_ends_a_connection_when_there_is_no_server(
 
 
 async def test_line_proxy_ends_with_its_server(autojump_clock: MockClock) -> None:
-    async def say_goodbye(connection: trionet.Connection) -> None:
+    async def say_goodbye(connection: trionet.Connection[bytes]) -> None:
         await connection.send(b"goodbye\n")
 
     network = MemoryNetwork()

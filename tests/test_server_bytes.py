@@ -224,7 +224,7 @@ async def test_the_lines_of_websockets_are_texts(address: str) -> None:
         trionet.connect(addresses[0], decode=False)
 
 
-async def relay(address: str, network: MemoryNetwork, connection: Connection) -> None:
+async def relay(address: str, network: MemoryNetwork, connection: Connection[bytes]) -> None:
     """Pass everything on, both ways, as a proxy does."""
     async with trionet.connect(address, network=network, decode=False) as upstream:
         async for lines in upstream:
@@ -236,7 +236,7 @@ async def relay(address: str, network: MemoryNetwork, connection: Connection) ->
             return
 
 
-async def answers(lines: trionet.LineStream, connection: Connection) -> None:
+async def answers(lines: trionet.LineStream[bytes], connection: Connection[bytes]) -> None:
     async for line in lines:
         await connection.send(line)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from typing import Any
 
 import pytest
 import trio
 
-from trionet import Closed, Connection, Limits, ServerEvent, Statistics
+from trionet import Closed, Connection, Limits, ServerEvent, Statistics, serve
 from trionet.testing import Link, run_handler
 
 
@@ -43,6 +44,29 @@ async def test_the_connections_are_listed_from_the_oldest_on() -> None:
         assert (first.bytes_out, second.bytes_out) == (6, 3)
         assert first.waiting == 0
         assert first.server is connect.server
+
+
+async def test_servers_that_share_a_count_number_their_connections_together() -> None:
+    numbers = itertools.count(7)
+    async with (
+        run_handler(echo, numbers=numbers) as first,
+        run_handler(echo, numbers=numbers) as second,
+        run_handler(echo) as other,
+    ):
+        for connect in (first, second, first, other):
+            client = await connect()
+            await client.send("hello")
+            await client.expect("hello")
+        ids = [[one.id for one in connect.server.connections] for connect in (first, second, other)]
+        assert ids == [[7, 9], [8], [1]]
+
+
+@pytest.mark.parametrize(
+    "numbers", [1, iter([1, 2]), itertools.count(1.5), itertools.count(1, 0.5), range(9)]
+)
+async def test_what_cannot_number_connections_is_refused(numbers: Any) -> None:
+    with pytest.raises(TypeError, match=r"numbers must be itertools.count\(1\), not "):
+        await serve(echo, "localhost:0", numbers=numbers)
 
 
 async def test_what_waits_for_a_peer_is_told_in_bytes() -> None:

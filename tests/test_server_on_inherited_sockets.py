@@ -121,7 +121,7 @@ async def test_who_waits_while_no_place_is_free_gets_the_next_free_one(
             nursery.cancel_scope.cancel()
 
 
-async def test_who_was_accepted_and_said_nothing_hears_that_the_server_is_closing(
+async def test_whoever_was_accepted_and_said_nothing_hears_that_the_server_is_closing(
     sock: socket.socket, connect: Connect
 ) -> None:
     async def greet(connection: Connection) -> None:

@@ -1,9 +1,9 @@
-"""Let everything happen to the Redis of a shared chat, again and again, on virtual time.
+"""Put a shared chat's Redis through every fault, again and again, on virtual time.
 
     python tools/chaos_log.py [FIRST_SEED [LAST_SEED]]
 
 Three servers are one chat over a Redis in memory. Connections and answers get lost, nodes are cut
-off for longer than their lease, and Redis stops or loses its past. Afterwards all servers must have
+off for longer than their lease, and Redis stops or loses its data. Afterwards all servers must have
 the same state, and all members must have been told the same, once. The tests run a few seeds.
 """
 

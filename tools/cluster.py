@@ -1,9 +1,9 @@
-"""Hold clusters of three node processes to their word, more often than the tests do.
+"""Test clusters of three node processes, with more rounds than the tests have.
 
     python tools/cluster.py [--seeds 20] [--first 1] [--losses 5]
 
-Runs tests/test_cluster.py with that many seeds of lines that break at random, and with that many
-rounds of each way in which a stream can lose its end. The status is that of pytest.
+Runs tests/test_cluster.py with that many seeds of connections that break at random, and with that
+many rounds of each way in which a stream can lose its end. The status is that of pytest.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _imported_rooms(path: Path, source: Path, ignored: Collection[str]) -> Itera
 
 
 def needed_arrows(house: House) -> list[tuple[str, str]]:
-    """Return the imports that no chain of others implies; those of the lowest floor aside.
+    """Return the imports that no chain of others implies, except those of the lowest floor.
 
     Every room may import the lowest floor, and nearly all do.
     """

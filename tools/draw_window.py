@@ -3,8 +3,8 @@
     python tools/draw_window.py            write the pictures
     python tools/draw_window.py --check    fail if they are not current
 
-Each scene is a window that hears events and is typed to. What the program would write is written
-to a terminal in memory (pyte), and its cells become the picture. Times are fixed, so that the same
+Each scene is a window with the events and the keys that it gets. Its output goes
+to a terminal in memory (pyte), whose cells become the picture. Times are fixed, so the same
 program draws the same pictures.
 """
 
@@ -56,7 +56,7 @@ class Scene(NamedTuple):
     Attributes:
         name: of the picture.
         columns, height: of the terminal.
-        play: does what leads to it.
+        play: sends the events and keys that lead to it.
     """
 
     name: str

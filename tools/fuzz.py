@@ -1,8 +1,8 @@
-"""Throw random cases at the code that reads a peer's input, and see that nothing breaks.
+"""Feed random cases to the code that reads a peer's input, and check that nothing breaks.
 
     python tools/fuzz.py [decoder|calc|names|plain|text|json|client|all] [--cases 1000] [--seed N]
 
-Each case follows from the seed and the number of the case alone. The first case that fails ends the
+Each case depends only on the seed and the number of the case. The first case that fails ends the
 script with status 1. Its seed and number are printed: `--seed NUMBER --first CASE --cases 1` runs
 it again.
 """
@@ -239,7 +239,7 @@ def assert_placed(error: CalculationError, line: str) -> None:
 
 
 def checked(work: Work[Reply]) -> Work[Reply]:
-    """Pass work on, and check that no stretch of it costs too much."""
+    """Pass work on, and check that no step of it costs too much."""
     while True:
         try:
             cost = next(work)

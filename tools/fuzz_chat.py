@@ -93,7 +93,7 @@ class Attacker:
         return {"type": self.chance.choice(TYPES), **{one: self.value(one) for one in fields}}
 
     def line(self, request: dict[str, Any]) -> bytes:
-        """Return a request as a line, perhaps a spoilt one."""
+        """Return a request as a line, perhaps a broken one."""
         chance = self.chance
         line = json.dumps(request, ensure_ascii=chance.random() < 0.5)
         data = bytearray(line.encode("utf-8", "surrogatepass"))
@@ -140,7 +140,7 @@ async def attack(network: MemoryNetwork, attacker: Attacker) -> None:
 
 
 async def read_all(lines: LineClient, attacker: Attacker) -> None:
-    """Hold everything that the server says to the schema, unless it is a plain error."""
+    """Check everything that the server sends against the schema, except plain errors."""
     with suppress(AssertionError):
         # It has ended, or is silent.
         while True:
@@ -150,7 +150,7 @@ async def read_all(lines: LineClient, attacker: Attacker) -> None:
 
 
 class Unfit(Exception):
-    """The server has said something that the schema does not know."""
+    """The server has sent something that the schema does not allow."""
 
 
 def check_heard(line: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Errors(logging.Handler):
 
 
 def run_case(case: Any) -> None:
-    """Run a case on virtual time, and see that nothing was logged as an error."""
+    """Run a case on virtual time, and check that nothing was logged as an error."""
     errors = Errors()
     logger = logging.getLogger("trionet")
     logger.addHandler(errors)
@@ -332,7 +332,7 @@ async def hear_anything(client: chat.Client) -> None:
 
 
 def fuzz_client(chance: random.Random) -> None:
-    """Whatever a server says, a client's program gets only errors of trionet's own."""
+    """Whatever a server sends, a client's program gets only trionet's own errors."""
     run_case(partial(_fuzz_client, chance))
 
 

@@ -3,8 +3,8 @@
     python tools/list_files.py            write the list
     python tools/list_files.py --check    fail if it is not current
 
-What a file's job is, its own docstring says in its first line. So a file is in the list as soon as
-it exists, and a job that the list tells badly is told badly by the file.
+The first line of a file's docstring says its job. So a file is in the list as soon as it
+exists; to mend a bad line of the list, mend the file.
 """
 
 from __future__ import annotations

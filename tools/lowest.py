@@ -5,7 +5,7 @@
     python tools/lowest.py --run --all    run the demo and all tests
     python tools/lowest.py --run --python python3.12 --keep DIR -- -k test_hub
 
-A lower bound that nobody tries is a guess. The linters are left out: they judge the source, and one
+A lower bound that nobody tries is a guess. The linters are left out: they check the source, and one
 version of each is enough. Indirect dependencies are the newest ones, as for a user who has old
 versions only of what trionet names.
 """

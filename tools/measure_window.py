@@ -2,7 +2,7 @@
 
 It runs the real server and the real `trionet chat join` on a pseudo-terminal, and prints how long
 it takes to start, from a key to its echo while messages arrive, how much CPU time that costs, and
-how much memory many messages take. Aimed at, on two quiet cores: start ≤ 0.6 s; key to echo p95
+how much memory many messages take. Targets on two quiet cores: start ≤ 0.6 s; key to echo p95
 < 20 ms and CPU ≤ 10 % of a core at 1,000 messages/s; 100,000 messages ≤ 40 MB.
 """
 
@@ -87,7 +87,7 @@ class _Window:
 
 
 class _Talker:
-    """A member that says a message again and again, in a thread of its own."""
+    """A member that repeats a message again and again, in its own thread."""
 
     def __init__(self, host: str, port: int) -> None:
         self._socket = socket.create_connection((host, port))

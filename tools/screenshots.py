@@ -1,4 +1,4 @@
-"""Pictures of the page for the docs: light, dark, and on a telephone.
+"""Take the pictures of the page for the docs: light, dark, and on a telephone.
 
     python tools/screenshots.py [--into docs]
 
@@ -58,7 +58,7 @@ OWN = ["on it", "both look right. The shade moved at noon ☀️"]
 
 
 class Member:
-    """A member who speaks JSON lines, and hears what is said without looking at it."""
+    """A member that speaks JSON lines, and reads what is said without looking at it."""
 
     def __init__(self, port: int, name: str, rooms: list[str]) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))

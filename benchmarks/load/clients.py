@@ -1,4 +1,4 @@
-"""Clients of a server: connecting, sending, receiving, a pass of the loop. As ``clients.c``."""
+"""Clients of a server: connect, send, receive, and run one pass of the loop. Like ``clients.c``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages: what talkers send, and whether listeners receive just that. As ``messages.c``."""
+"""Messages: what talkers send, and whether listeners receive exactly that. Like ``messages.c``."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ _STEADY = (
 
 
 def measure(run: Run) -> None:
-    """Write and read in each round. The large file is made once, and read only."""
+    """Write and read in each round. The large file is made once, and then only read."""
     with (
         tempfile.TemporaryDirectory() as folder,
         run.attempt("history", SELF, *ALL) as trial,
@@ -70,7 +70,7 @@ def measure(run: Run) -> None:
 
 
 def _steady(run: Run, round_: int, file: Path) -> None:
-    """Have a room say as much in each second with and without a file, in turn."""
+    """Let a room say as much in each second with and without a file, in turn."""
     figures: list[tuple[float, float]] = []
     for peer in (steady_chat(), steady_chat(file)):
         with run.attempt("history: a busy room", peer, *_STEADY) as trial:

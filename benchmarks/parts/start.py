@@ -27,7 +27,7 @@ PROGRAMS: Sequence[tuple[Measure, Sequence[str]]] = (
 
 
 def measure(run: Run) -> None:
-    """Start all programs in turn, again and again."""
+    """Start all programs in turn, repeatedly."""
     with run.attempt("start", SELF, *(measure_ for measure_, _ in PROGRAMS)) as trial:
         for _, command in PROGRAMS:
             _seconds(command)  # the files come into the kernel's cache

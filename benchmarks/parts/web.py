@@ -1,7 +1,7 @@
 """Browsers: the same room over WebSockets, over TCP in JSON lines, and over TCP in plain lines.
 
-The goals are ratios to JSON lines over TCP in the same run. Plain lines have none: they stand in
-the same table for comparison.
+The targets are ratios to JSON lines over TCP in the same run. Plain lines have no target: they are
+in the same table for comparison.
 """
 
 from __future__ import annotations

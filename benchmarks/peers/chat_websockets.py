@@ -1,7 +1,7 @@
 """websockets on asyncio: a coroutine for each browser, and its own `broadcast` to all of them.
 
-It speaks the JSON objects of trionet's chat that a room needs: whoever logs in is told who is here,
-and everybody gets each message, its sender too.
+It speaks the JSON objects of trionet's chat that a room needs: a newcomer is told who is here,
+and everybody gets each message, including its sender.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ async def session(browser: ServerConnection) -> None:
 async def main() -> None:
     """Serve until killed."""
     host, port = host_and_port()
-    # Compression costs each browser 70 KiB, and trionet has none.
-    async with serve(session, host, port, compression=None) as server:
+    # Compression costs each browser 70 KiB, and trionet has none; nor has any other server here
+    # pings of its own. And 1,000 browsers that join at once take longer than the 10 s that an
+    # opening handshake may.
+    async with serve(
+        session, host, port, compression=None, ping_interval=None, open_timeout=None
+    ) as server:
         say_listening(next(iter(server.sockets)).getsockname())
         await server.serve_forever()
 

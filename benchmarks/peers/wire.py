@@ -74,7 +74,7 @@ def calculate(line: bytes) -> bytes:
 def answer(line: str) -> str:
     """Return the reply to one operation, for a toolkit that decodes and encodes lines itself.
 
-    It does the same as `calculate`. Neither calls the other, because that call would be counted as
+    It does the same as `calculate`. Neither calls the other, because that call would count as
     the server's.
     """
     try:

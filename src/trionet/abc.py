@@ -6,7 +6,7 @@ and trionet serves on it; nothing has to be derived or registered.
 Most are *capabilities* of a stream, and optional. The toolkit runs on any ``trio.abc.Stream``; it
 looks for a capability with ``hasattr``, and takes a longer way without it.
 
-Errors and cancellation are told only where they differ from what Trio asks of streams and
+Docstrings tell errors and cancellation only where they differ from what Trio asks of streams and
 listeners.
 
 Layout: networks and listeners; what a stream can do; what stands between the parts of a server;
@@ -54,7 +54,7 @@ class AnswersWhileDraining(Protocol):
     """
 
     def begin_drain(self) -> None:
-        """Answer every request that comes from now on so. Never a checkpoint."""
+        """Answer from now on that the server is about to end. Never a checkpoint."""
 
 
 class OutlivesServer(Protocol):
@@ -62,7 +62,7 @@ class OutlivesServer(Protocol):
 
     `trionet.SocketListener` implements it, and so do the listeners around it. When the server
     drains, it leaves the connections in the queue of an inherited socket where they are: the next
-    server accepts them. It does not accept from it for answers about how it is, either.
+    server accepts them. Nor does it accept from there to answer questions about its health.
     """
 
     @property
@@ -304,7 +304,7 @@ class Framed(Protocol):
     """A capability of a stream: lines that travel in frames of a protocol.
 
     `trionet.transport.web.stream.WebSocketStream` implements it. `trionet.Connection` sends whole
-    frames on `wire` through its outbox, and hands the stream a way to do so for its own.
+    frames on `wire` through its outbox, and lets the stream send its own frames the same way.
     """
 
     framing: Framing
@@ -318,7 +318,7 @@ class Framed(Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether what became of the handshake is worth no line in a log."""
+        """Whether the outcome of the handshake is too ordinary for a line in a log."""
 
     @property
     def has_failed(self) -> bool:
@@ -340,7 +340,7 @@ class TellsPrivacy(Protocol):
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody can, as far as this side can know."""
+        """Whether nobody can read along, as far as this side can know."""
 
 
 class TellsBreakage(Protocol):
@@ -357,8 +357,8 @@ class TellsBreakage(Protocol):
 class TellsTruncation(Protocol):
     """A capability of a stream: telling whether its end was announced by the peer.
 
-    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to tell an end that anybody on
-    the way can cause.
+    `trionet.TLSStream` implements it. `trionet.LineReader` uses it to recognise an end that anybody
+    on the way could have caused.
     """
 
     @property
@@ -469,7 +469,7 @@ class Holding(Protocol):
 
 
 class Rounds(Protocol):
-    """Who is told which tasks run together.
+    """Something that is told which tasks run together.
 
     `trionet.connection.deferred.DeferredSends` implements it, and
     `trionet.transport.readiness.Readiness` tells it.
@@ -484,7 +484,7 @@ class Rounds(Protocol):
         """
 
     def flush(self) -> None:
-        """Send what they have left to be sent."""
+        """Send what these connections have left unsent."""
 
 
 class Missing(Protocol):
@@ -520,7 +520,7 @@ class TellsMissed(Protocol):
         """Note dropped lines, and return what has noted them."""
 
     def joined(self, earlier: Missing | None, later: Missing | None, /) -> Missing | None:
-        """Return what has noted all that two have noted."""
+        """Return one object that has noted what both have noted."""
 
     def missed(self, count: int, noted: Missing | None, /) -> bytes:
         """Return the lines that tell a peer what it missed."""

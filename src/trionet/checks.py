@@ -11,6 +11,8 @@ Nothing here is called for each line or each peer.
 from __future__ import annotations
 
 import enum
+import itertools
+import re
 from collections.abc import AsyncIterable, Iterable, Sequence
 from inspect import iscoroutinefunction
 
@@ -63,6 +65,8 @@ def check_box(box: object) -> None:
     Raises:
         TypeError: it has no ``put``, or an async one, which nothing would await.
     """
+    if isinstance(box, type):
+        raise TypeError(f"a member must be an object, not the class: {shown(box)}")
     put = getattr(box, "put", None)
     if iscoroutinefunction(put):
         raise TypeError(f"put must be an ordinary function, not async: {shown(box)}")
@@ -86,7 +90,7 @@ def check_topics(name: str, topics: object) -> None:
 
 
 def check_topic(name: str, topic: object) -> None:
-    """Refuse what can be no topic: ``None``, which means everyone, and what cannot be hashed.
+    """Refuse what cannot be a topic: ``None``, which means everyone, and what cannot be hashed.
 
     Raises:
         TypeError: it cannot be one.
@@ -136,6 +140,18 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def check_numbers(numbers: object) -> None:
+    """Refuse what cannot number connections: it must be whole numbers that never end.
+
+    Raises:
+        TypeError: it is something else than an `itertools.count` of whole numbers.
+    """
+    if not isinstance(numbers, itertools.count) or not re.fullmatch(
+        r"count\(\d+(, \d+)?\)", repr(numbers)
+    ):
+        raise TypeError(f"numbers must be itertools.count(1), not {shown(numbers)}")
 
 
 def check_seconds(name: str, value: object) -> None:

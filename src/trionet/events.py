@@ -22,7 +22,9 @@ class Opened:
     """A connection is being served: it was accepted, and its handshake, if it has one, is made.
 
     Attributes:
-        id: the connection's number: 1, 2, 3 and so on at one server, with the refused ones.
+        id: the connection's number: 1, 2, 3 and so on, with the refused ones. The services of a
+            `trionet.run` are numbered together, other servers each on their own; see
+            `trionet.serve`.
         peer: the peer's display address.
     """
 

@@ -26,7 +26,7 @@ _SHOWN = 200
 
 
 class Kind:
-    """Shows in a log what kind of thing something is, and nothing of what a peer has said in it.
+    """Shows in a log what kind of thing something is, and nothing that a peer has said.
 
     Args:
         subject: anything. Numbers and what `trionet.events` has are shown as they are.
@@ -155,7 +155,7 @@ def _whose(subjects: Iterable[object]) -> dict[str, object]:
         try:
             number, peer = getattr(subject, "id", None), getattr(subject, "peer", None)
         except Exception:
-            # A stream of one's own, whose fault may be just that.
+            # The stream may be the user's own, and reading its peer may be the very fault.
             continue
         if isinstance(number, int) and isinstance(peer, str):
             return {"event": "failed", "connection": number, "peer": peer}

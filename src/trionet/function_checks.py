@@ -26,7 +26,7 @@ def check_handler(handler: object, *, caller: str = "serve", identifies: bool = 
     Args:
         handler: what a user passed.
         caller: the function that it was passed to, for the message.
-        identifies: whether the handler shall identify its peers, which only an async one can.
+        identifies: whether the handler is to identify its peers, which only an async one can.
 
     Raises:
         TypeError: `handler` cannot serve a connection.
@@ -114,6 +114,7 @@ def _expects_connection(handler: object) -> bool:
         return False
     annotation = parameters[0].annotation
     named = getattr(annotation, "__name__", str(annotation))
+    named = named.partition("[")[0]
     return parameters[0].name == "connection" or named.endswith("Connection")
 
 
@@ -216,7 +217,7 @@ def _check_arguments(name: str, function: object, arguments: int) -> None:
 
 
 def _function_of(handler: object) -> object:
-    """Return the function that a call of `handler` ends in, as far as can be seen."""
+    """Return the function that a call of `handler` ends up in, as far as can be seen."""
     while True:
         if isinstance(handler, functools.partial):
             handler = handler.func

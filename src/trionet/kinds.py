@@ -3,8 +3,8 @@
 The ground floor under `trionet.checks`: everything from `trionet.errors` up can use it. Without
 such a check a wrong value would fail later, in Python's own words about something inside.
 
-Where a check would cost too much, because it runs for each line, it follows a test of the
-usual type, ``if type(text) is not str``, or where the wrong value has failed already.
+Where a check would run for each line and cost too much, it stands behind a test of the usual type,
+``if type(text) is not str``, or in the place where the wrong value has failed already.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from trionet.lines import MAX_LINE, MAX_UNENDING
 
-# The bounds of sensible values. A value beyond them is a slip of the pen, and is refused where it
-# is given. Otherwise it would fail at the first peer, in arithmetic or in a system call.
+# The bounds of sensible values. A value beyond them is a mistake, and is refused where it is given.
+# Otherwise it would fail at the first peer, in arithmetic or in a system call.
 
 # For one peer's bytes: less than the 2 GiB that one system call takes.
 _MOST_BYTES = 1 << 30
@@ -23,7 +23,7 @@ _MOST_BYTES = 1 << 30
 _MOST_CLIENTS = 1 << 20
 # A million lines a second is more than one core reads: whoever asks for more wants no limit.
 _MOST_LINES = 1_000_000
-# About one line in a quarter of an hour. Anything less is hardly a rate.
+# About one line in a quarter of an hour. Anything slower is hardly a rate.
 _LEAST_RATE = 0.001
 # An event loop's clock counts milliseconds. No process runs for a year.
 _LEAST_SECONDS, _MOST_SECONDS = 0.001, 365 * 24 * 3600

@@ -17,7 +17,7 @@ The plan of the decoder:
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
 from trionet.kinds import as_bytes, shown
@@ -38,7 +38,7 @@ MAX_UNENDING = 1 << 20
 # member's part stays in memory while the member waits for its turn in a busy room: with parts of
 # 512 lines, 200 members held 8 MiB more. Decoding 32-byte lines in parts costs 0.02 µs a line more
 # than decoding them at once.
-# A service that shares the processor fairly handles a hundred lines at a time. Where a part is no
+# A service that shares the processor fairly handles a hundred lines at a time. If a part is not a
 # multiple of that, each part leaves a small piece over: the calculator answered 7 % fewer lines a
 # second over TLS, where each piece that is sent is a record and a task.
 PART_BYTES = 16384
@@ -48,11 +48,24 @@ PART_LINES = 100
 _FEED_BYTES = 65536
 _FEED_LINES = 4096
 
+_LF = 0x0A
+
 # Lines taken one by one at a time where one may be bad. A bad line is an object of 200 to 500
 # bytes.
 _SUSPECTS = 64
 
 Line: TypeAlias = str | BadLine
+
+# What a good line is: `str`, or `bytes` where a reader, a server or a client has ``decode=False``.
+if TYPE_CHECKING:
+    # With a default, so that `LineReader` alone is one of texts. Python has them from 3.13 on.
+    from typing_extensions import TypeVar
+
+    LineT = TypeVar("LineT", bound=str | bytes, default=str)
+else:
+    from typing import TypeVar
+
+    LineT = TypeVar("LineT")
 
 
 class LineDecoder:
@@ -149,7 +162,7 @@ class LineDecoder:
             See `take`.
         """
         # Nearly all input is whole lines.
-        if data[-1:] == b"\n" and self._rest is None and not self._skipped:
+        if data and data[-1] == _LF and self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self.max_line:
                 # So short that neither limit can be passed: nearly all input, again. (Bytes are
                 # compared with a number of lines, because each line has at least one byte, its LF.)

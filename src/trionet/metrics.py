@@ -3,8 +3,9 @@
 - A *reading* is one metric at one moment, as plain data: it can be pickled, or sent as JSON.
 - A *source* is a function that returns readings. It is called when somebody asks, and looks up what
   is counted anyway. So a metric costs nothing between two scrapes.
-- `Metrics` is the list of the sources of one server: `trionet.Server.metrics`. The server's own is
-  there from the beginning. A service adds its own, and nobody here knows what they mean.
+- `Metrics` is the list of the sources of one server: `trionet.Server.metrics`. The server's own
+  source is there from the beginning. A service adds its own; the toolkit does not know what they
+  mean.
 
 Readings of several servers or processes are added up by `add_up`.
 """
@@ -125,7 +126,7 @@ class Histogram:
 
     Attributes:
         bounds: as given.
-        counts: how often something was in each bucket, and in no bucket before.
+        counts: how many values fell into each bucket. A value counts in one bucket only.
         sum: of all that was observed.
     """
 

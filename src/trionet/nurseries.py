@@ -2,7 +2,7 @@
 
 A nursery wraps whatever its tasks raise in a group, because there may be several errors. If a
 function uses a nursery inside, and documents an error that one of its tasks raises, its callers
-want to write ``except``, not ``except*``: the nursery is none of their business.
+want to write ``except``, not ``except*``: they need not know about the nursery.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import AnswersWhileDraining, Listener, OutlivesServer, TurnsAway
-from trionet.checks import check_choice, check_flag, check_limits, check_seconds
+from trionet.checks import check_choice, check_flag, check_limits, check_numbers, check_seconds
 from trionet.connection.accepting import Accepting
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
@@ -104,7 +104,7 @@ class Server:
 
     def __init__(
         self,
-        handler: Callable[[Connection], Awaitable[object]],
+        handler: Callable[[Connection[Any]], Awaitable[object]],
         listeners: Sequence[Listener],
         *,
         limits: Limits,
@@ -119,6 +119,7 @@ class Server:
         decode: bool = True,
         encode_web_notice: EncodeNotice | None = None,
         log_connections: bool = True,
+        numbers: itertools.count[int] | None = None,
     ) -> None:
         check_handler(handler, caller="Server")
         _check_listeners(listeners)
@@ -131,6 +132,8 @@ class Server:
         check_flag("identifies", identifies)
         check_flag("decode", decode)
         check_flag("log_connections", log_connections)
+        if numbers is not None:
+            check_numbers(numbers)
         check_callback("on_drain", on_drain, arguments=0)
         check_callback("on_event", on_event)
         if opening is not None:
@@ -155,7 +158,7 @@ class Server:
         self._on_drain = faults.shielded("on_drain", on_drain)
         self._on_event = faults.shielded("on_event", on_event)
         self._log = ConnectionLog() if log_connections else None
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1) if numbers is None else numbers
         self._faults = faults
         self._deadlines = Deadlines(faults)
         self._deferred = DeferredSends()
@@ -301,7 +304,7 @@ class Server:
             self._report_fault(error, connection.stream)
 
     def _report_fault(self, error: Exception, stream: object) -> None:
-        """Log a fault of a stream that is somebody's own."""
+        """Log a fault of a stream that is not trionet's."""
         self._faults.report(error, type(stream), FAULT_OF_STREAM, stream)
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
@@ -342,11 +345,11 @@ class Server:
             try:
                 await close_all(others if self._draining.is_set() else self._listeners)
             except Exception as error:
-                # Those who are being served have nothing to do with it.
+                # It does not concern those who are being served.
                 self._faults.report(error, close_all, "a listener could not be closed")
 
     async def _answer_while_draining(self, scope: trio.CancelScope) -> None:
-        """Go on answering requests, about how the server is among others, until it has ended."""
+        """Go on answering requests, such as those about the server's health, until it has ended."""
         with scope:
             async with trio.open_nursery() as nursery:
                 for listener in self._listeners:
@@ -367,8 +370,8 @@ class Server:
             if self._when_full is WhenFull.WAIT and (
                 _is_inherited(listener) or getattr(listener, "is_shared", False)
             ):
-                # Whoever is accepted and waits here for a place is turned away by a drain, and in
-                # the queue is not. Besides, another process may have a place.
+                # A drain turns away whoever is accepted and waits here for a place, but not those
+                # still in the queue. Besides, another process may have a place.
                 await self._places.wait_possible()
             stream = await accepting.accept()
             await self._wait_vacancy(stream, handlers)
@@ -415,7 +418,7 @@ class Server:
             limits=self._limits,
             when_slow=self._when_slow,
             encode_notice=self._notices_of(stream),
-            # What a browser sends over a WebSocket is no request any more.
+            # What a browser sends over a WebSocket is not an HTTP request any more.
             refuse_http=self._refuse_http and not hasattr(stream, "framing"),
             deferred=self._deferred,
             number=next(self._ids),
@@ -432,7 +435,7 @@ class Server:
         # at the next checkpoint.
         handlers.start_soon(self._lifetimes.run, connection, name=connection.peer)
         if not has_handshake(stream):
-            # An event takes 1 to 2 µs to make, so none is made for nobody.
+            # An event takes 1 to 2 µs to make, so none is made if nobody wants it.
             if self._on_event is None:
                 self._totals.opened += 1
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
+from itertools import count
 from typing import Any, TypeAlias, cast
 
 import trio
@@ -20,6 +21,7 @@ from trionet.checks import (
     check_kind,
     check_limits,
     check_network,
+    check_numbers,
 )
 from trionet.connection.connection import Connection
 from trionet.connection.line_function import LineFunction, serve_with
@@ -37,7 +39,7 @@ from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
 # What serves a connection: an async function, or a plain one that is called with each line.
-Handler: TypeAlias = Callable[[Connection], Awaitable[object]] | LineFunction
+Handler: TypeAlias = Callable[[Connection[Any]], Awaitable[object]] | LineFunction
 
 # Returns what a server runs inside of; see `serve`.
 Lifespan: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Any]]
@@ -59,6 +61,7 @@ async def serve(
     decode: bool = True,
     encode_web_notice: EncodeNotice | None = None,
     log_connections: bool = True,
+    numbers: count[int] | None = None,
     backlog: int | None = None,
     network: Network = SYSTEM,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
@@ -119,6 +122,9 @@ async def serve(
             ``trionet.connections``: ``opened`` when its first byte comes, ``login``, ``refused``,
             ``closed``. A connection from which no byte comes is not logged. `serve` itself sets no
             logging up; without any, Python shows nothing below WARNING. `trionet.run` does.
+        numbers: numbers the connections, in `Connection.id`, in events and in the log. Give one
+            ``itertools.count(1)`` to several servers, and no number comes twice. `trionet.run` does
+            so with its services. Default: a count of its own, from 1 on.
         backlog: connections that the kernel holds ready before they are accepted; default 4,096 or
             what the kernel allows.
         network: where to listen; default the OS's own.
@@ -154,6 +160,7 @@ async def serve(
         decode=decode,
         encode_web_notice=encode_web_notice,
         log_connections=log_connections,
+        numbers=numbers,
         backlog=backlog,
         network=network,
     )
@@ -164,7 +171,7 @@ async def serve(
         if is_line_function(handler):
             handler = partial(serve_with, cast(LineFunction, handler))
         server = Server(
-            cast(Callable[[Connection], Awaitable[object]], handler),
+            cast(Callable[[Connection[Any]], Awaitable[object]], handler),
             listeners,
             limits=limits or Limits(),
             when_full=when_full,
@@ -178,6 +185,7 @@ async def serve(
             decode=decode,
             encode_web_notice=encode_web_notice,
             log_connections=log_connections,
+            numbers=numbers,
         )
         if hasattr(network, "certificate_expiry"):
             server.metrics.add(partial(_certificate, cast(TellsExpiry, network)))
@@ -215,6 +223,7 @@ def check_call(
     decode: object = True,
     encode_web_notice: object = None,
     log_connections: object = True,
+    numbers: object = None,
     backlog: object = None,
     network: object = SYSTEM,
 ) -> None:
@@ -245,6 +254,8 @@ def check_call(
     check_callback("encode_notice", encode_notice, optional=False)
     check_callback("encode_web_notice", encode_web_notice)
     check_flag("log_connections", log_connections)
+    if numbers is not None:
+        check_numbers(numbers)
     check_callback("on_drain", on_drain, arguments=0)
     check_callback("lifespan", lifespan)
     if opening is not None:

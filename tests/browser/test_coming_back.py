@@ -130,6 +130,8 @@ def test_a_page_that_stands_still_in_a_flood_is_told_what_it_missed(
                 program.receive()
     program.request("say", room="lobby", text="the end")
     ann.expect("the end")
+    # What was said last is loaded without a click.
+    ann.wait_until("() => document.querySelectorAll('.gap ~ .said').length >= 200")
     # Whatever is not shown has a row in its place, which can load it.
     before, jumps = None, 0
     for row in ann.log.locator(".said .text, .gap").all_inner_texts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +27,12 @@ def test_the_password_is_asked_for_and_a_wrong_one_explained(guarded: Site, visi
     name, password = ann.page.get_by_label("Your name"), ann.page.get_by_label("Password")
     assert password.get_attribute("type") == "password"
     name.fill("Ann")
+    name.press("Enter")
+    ann.page.get_by_role("alert").filter(has_text="wanted").wait_for()
+    assert ann.evaluate("() => document.activeElement.id") == "password"
     password.fill("guess")
     password.press("Enter")
-    ann.page.get_by_role("alert").wait_for()
+    ann.page.get_by_role("alert").filter(has_text="wrong password").wait_for()
     assert name.input_value() == "Ann"
     password.fill("open sesame")
     password.press("Enter")
@@ -59,3 +63,12 @@ def test_a_reload_needs_no_password_and_a_restart_gets_it_again(
     ann.page.get_by_label("Password").wait_for()
     assert ann.page.get_by_label("Your name").input_value() == "Ann"
     assert "password" in ann.page.get_by_role("alert").inner_text()
+    # Nobody has guessed so far, so nobody waits.
+    for _ in range(4):
+        ann.page.reload()
+        ann.page.get_by_label("Your name").wait_for()
+    ann.page.get_by_label("Password").fill("open sesame")
+    ann.page.keyboard.press("Enter")
+    began = time.monotonic()
+    ann.box.wait_for()
+    assert time.monotonic() - began < 1.0

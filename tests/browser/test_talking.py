@@ -84,6 +84,8 @@ def test_rooms_topics_and_private_messages(site: Site, visit: Visit) -> None:
     bob.expect("psst")
     bob.say("yes?")
     ann.expect("yes?")
+    # The page paints it a moment later.
+    bob.expect("yes?")
     assert bob.messages() == ["psst", "yes?"]
     bob.page.get_by_role("button", name="lobby").click()
     bob.page.get_by_role("heading", name="lobby").wait_for()

@@ -106,6 +106,25 @@ async def test_what_was_said_before_is_loaded_and_refusals_are_told(
     nursery.cancel_scope.cancel()
 
 
+async def test_what_is_typed_right_after_join_is_said_in_the_new_room(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    await serving(network, nursery)
+    async with linked(network) as (ann, link), linked(network, "Bea") as (bea, _):
+        await settle()
+        for line in ("/join builds", "one", "/join web", "two", "/join no!", "three"):
+            enter(ann, link, line)
+        await settle()
+        assert [text for text in texts(ann, "builds") if text in ("one", "two", "three")] == ["one"]
+        assert [text for text in texts(ann, "web") if text in ("one", "two", "three")] == ["two"]
+        assert ann.rooms.shown.name == "web"
+        # The room was refused, so its text is there to be changed.
+        assert ann.rooms.shown.draft.text == "three"
+        assert not {"one", "two", "three"} & {*texts(bea), *texts(ann)}
+    nursery.cancel_scope.cancel()
+
+
 async def test_what_the_server_finds_is_shown_in_its_place(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -205,3 +205,18 @@ async def test_workers_are_one_chat_and_the_first_alone_prints_and_writes(
     assert await server.within_patience(server.process.wait) == 0
     history = await programs.run("chat", "history", str(file))
     assert "m0: hello, all of you" in await history.out.rest()
+    # Each worker reads what the first has written, also what no stream has any more.
+    redis.command("FLUSHALL")
+    server = await programs.start(
+        *("chat", "serve", "127.0.0.1:0", "--redis", redis.url, "--workers", "3"),
+        *("--history", str(file), "--quiet"),
+    )
+    address = await server.address()
+    for number in range(6):
+        member = await programs.connect(address, f"late{number}")
+        await member.receive()
+        await member.send("/history")
+        while "hello, all of you" not in (line := await member.receive()):
+            assert line.startswith(("*** ", "["))
+    server.signal(signal.SIGTERM)
+    assert await server.within_patience(server.process.wait) == 0

@@ -25,10 +25,10 @@ from trionet.chat.names import names, skeleton
 from trionet.cli import calc as cli_calc
 from trionet.cli import chat as cli_chat
 from trionet.cli import running
-from trionet.cli.addresses import ListenSettings
 from trionet.cli.calc_commands import calc_serve
-from trionet.cli.chat_commands import chat_serve
+from trionet.cli.chat_serve_command import chat_serve
 from trionet.cli.ending import Ended
+from trionet.cli.network_options import ListenSettings
 from trionet.cli.running import Leaving, Runtime, run, serve_until_signalled, until_interrupted
 from trionet.connection.connection import Connection
 from trionet.errors import ConnectionLost, ListenError, TrionetError

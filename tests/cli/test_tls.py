@@ -111,6 +111,8 @@ def test_a_clients_key_without_its_certificate_is_a_usage_error(command: str) ->
     options = ("--name", "x", "--tls-client-key", "k.pem")
     told = usage_error(*command.split(), "tls:localhost:1", *options)
     assert "--tls-client-cert: it is required together with --tls-client-key" in told
+    told = usage_error("health", "tls:localhost:1", "--tls-client-key", "k.pem")
+    assert "--tls-client-cert: it is required together with --tls-client-key" in told
 
 
 async def test_a_server_may_require_a_certificate_of_its_clients(
@@ -128,6 +130,13 @@ async def test_a_server_may_require_a_certificate_of_its_clients(
     stranger = await programs.start(*join)
     await stranger.expect_error("error: the server requires a certificate from its clients")
     await stranger.expect_end(1)
+    health = ("health", address, "--ca", str(files / "ca.pem"))
+    stranger = await programs.start(*health)
+    await stranger.expect_error(
+        f"error: {address}: the server requires a certificate from its clients"
+    )
+    await stranger.expect_end(1)
+    await (await programs.start(*health, "--tls-client-cert", str(own))).expect_end(0)
     ann = await programs.start(*join, "--tls-client-cert", str(own))
     await ann.expect("*** welcome, Ann (1 here: Ann)")
     await ann.end_input()

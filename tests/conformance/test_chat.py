@@ -1015,7 +1015,9 @@ def test_r68_one_hash_before_a_room_is_dropped(room: Room) -> None:
     ann.ask("/join ##r68", "error: a name cannot have a #")
 
 
-def test_r69_joining_where_one_is_gets_the_welcome_and_is_told_to_nobody(room: Room) -> None:
+def test_r69_joining_the_room_one_is_in_gets_the_welcome_and_is_told_to_nobody(
+    room: Room,
+) -> None:
     ann, bob = room.join("Ann", "Bob")
     ann.ask("/join lobby", "*** welcome, Ann (2 here: Ann, Bob)")
     bob.expect_quiet()

@@ -369,7 +369,9 @@ def test_j19_what_is_not_a_json_object_is_bad_json(ann: JSONPeer, line: str) -> 
     ann.expect_quiet()
 
 
-def test_j19_two_objects_on_a_line_are_none_and_one_on_two_lines_is_none(ann: JSONPeer) -> None:
+def test_j19_two_objects_on_one_line_and_one_on_two_lines_are_no_object(
+    ann: JSONPeer,
+) -> None:
     say = '{"type":"say","room":"lobby","text":"x"}'
     ann.say_raw(say, f"{say}{say}", say)
     ann.expect("said")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,12 @@ def test_j121_a_valid_token_is_enough(guarded: Room) -> None:
     again.request("login", name="Ann", token=token)
     again.expect("welcome", name="Ann", resumed=True)
     other = guarded.connect_json("Eve")
-    other.refused("bad-password", "login", name="Eve", token="0" * 32)
+    # A token that is not valid is no try of the password, and costs no wait.
+    for _ in range(6):
+        other.refused("bad-password", "login", name="Eve", token="0" * 32)
+    began = time.monotonic()
+    other.refused("bad-password", "login", name="Eve", token="0" * 32, password="wrong")
+    assert time.monotonic() - began < 0.9
 
 
 def test_j122_what_can_be_read_on_its_way_is_forbidden(start: Starter, tmp_path: Path) -> None:

@@ -1219,7 +1219,7 @@ def test_l45_a_server_ends_at_its_drains_deadline_whatever_is_unsent(start: Star
     assert time.monotonic() - began < 2
 
 
-def test_l51_who_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:
+def test_l51_whoever_waits_at_a_socket_that_outlives_the_server_meets_the_next_one() -> None:
     command = ("-m", "trionet.cli.main", "calc", "serve", "--quiet")
     said: list[bytes] = []
     with ExitStack() as stack:

@@ -162,7 +162,7 @@ def test_w5_a_request_has_one_host(web: Room) -> None:
 
 
 def test_w6_a_host_that_is_not_this_servers_is_misdirected(start: Starter) -> None:
-    room = start.web("--web-host", "chat.example.org", "--quiet")
+    room = start.web("--web-host", "chat.example.org", "--web-host", "chat.test", "--quiet")
     _, port = place(room)
     for host in (
         f"127.0.0.1:{port}",
@@ -172,6 +172,7 @@ def test_w6_a_host_that_is_not_this_servers_is_misdirected(start: Starter) -> No
         f"{socket.gethostname()}:{port}",
         "chat.example.org",
         "chat.example.org:443",
+        "CHAT.test:1",
     ):
         assert get(room, "/", Host=host)[0] == 200, host
     for host in (
@@ -194,6 +195,9 @@ def test_w6_a_host_that_is_not_this_servers_is_misdirected(start: Starter) -> No
 def test_w7_another_method_is_not_allowed(web: Room, method: str) -> None:
     status, fields, _ = get(web, "/", method, Content_Length="0")
     assert (status, fields["Allow"]) == (405, "GET, HEAD")
+    # Also with a body, which is never read.
+    with_body = head(web, f"{method} / HTTP/1.1", "Content-Length: 100000") + b"x" * 100_000
+    assert sent(web, with_body).startswith(b"HTTP/1.1 405 ")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/..", "/ws/", "//", "/index.html/"])
@@ -354,6 +358,7 @@ BROKEN = {
     "not masked": Frame(Opcode.TEXT, b"{}").serialize(mask=False),
     "unknown opcode": b"\x83\x80\x00\x00\x00\x00",
     "reserved bit": b"\xc1\x80\x00\x00\x00\x00",
+    "a length in more bytes than it needs": b"\x81\xfe\x00\x05" + bytes(4) + b"hello",
     "nothing to continue": masked(Opcode.CONT, b"x"),
     "a message in a message": masked(Opcode.TEXT, b"{", fin=False) + masked(Opcode.TEXT, b"}"),
     "a close frame of one byte": masked(Opcode.CLOSE, b"\x03"),
@@ -397,11 +402,15 @@ def test_w24_a_drain_closes_with_1001_behind_everything(start: Starter) -> None:
 
 
 def test_w25_a_trusted_proxy_says_which_host_a_connection_counts_for(start: Starter) -> None:
-    room = start.web("--web-proxy", "127.0.0.0/8", "--max-per-address", "1", "--quiet")
+    room = start.web(
+        "--web-proxy", "10.0.0.1", "--web-proxy", "127.0.0.0/8", "--max-per-address", "1", "--quiet"
+    )
     for host in "203.0.113.1", "203.0.113.2":
         with (
             socket_of(room, additional_headers={"X-Forwarded-For": host}) as first,
-            socket_of(room, additional_headers={"X-Forwarded-For": f"9.9.9.9, {host}"}) as second,
+            socket_of(
+                room, additional_headers={"X-Forwarded-For": f"9.9.9.9, {host}, 10.0.0.1"}
+            ) as second,
         ):
             log_in(first, "one")
             (error,) = events(second)

@@ -212,6 +212,6 @@ def test_wrong_arguments_are_refused_at_the_call() -> None:
     with pytest.raises(AddressError):
         trionet.connect("nowhere")
     with pytest.raises(TypeError, match="on_pause"):
-        trionet.connect(ADDRESS, on_pause=3)  # type: ignore[arg-type]
+        trionet.connect(ADDRESS, on_pause=3)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="network"):
-        trionet.connect(ADDRESS, network=3)  # type: ignore[arg-type]
+        trionet.connect(ADDRESS, network=3)  # type: ignore[call-overload]

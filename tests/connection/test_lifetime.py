@@ -266,7 +266,7 @@ async def test_a_bad_line_of_another_server_is_a_fault_and_not_the_peers(
     assert "a handler failed" in record.getMessage()
 
 
-async def test_a_bad_line_that_a_handler_reads_from_the_peers_stream_is_the_peers(
+async def test_a_bad_line_that_a_handler_reads_from_the_peers_stream_is_the_peers_mistake(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def read_alone(connection: Connection) -> None:

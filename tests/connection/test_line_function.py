@@ -81,7 +81,9 @@ async def on_tcp(handler: Any, **options: Any) -> AsyncIterator[tuple[Server, Ca
 async def read(stream: trio.abc.ReceiveStream, until: bytes) -> bytes:
     received = b""
     while not received.endswith(until):
-        received += await stream.receive_some()
+        data = await stream.receive_some()
+        assert data, received
+        received += data
     return received
 
 
@@ -144,6 +146,36 @@ async def test_a_peer_that_does_not_read_is_not_read_from(autojump_clock: object
             await wait_all_tasks_blocked()
         assert len(called) <= 512
         await client.expect(*["x" * 100] * 10_000)
+
+
+@pytest.mark.parametrize("size", [300, 30_000])
+async def test_a_peer_that_asks_for_much_at_once_and_reads_it_stays(
+    size: int, autojump_clock: object
+) -> None:
+    def repeat(line: str) -> str:
+        return line * size
+
+    limits = Limits(max_waiting=max(4096, size + 1000))
+    async with run_handler(repeat, limits=limits) as connect:
+        client = await connect(back=Link(capacity=1000))
+        await client.send(*"abc" * 30)
+        await wait_all_tasks_blocked()
+        await client.expect(*[letter * size for letter in "abc" * 30])
+
+
+@TCP
+async def test_a_peer_that_asks_for_much_without_waking_the_task_stays() -> None:
+    size = 1 << 19
+
+    def repeat(line: str) -> str:
+        return line * size
+
+    async with on_tcp(repeat) as (_, connect):
+        client = await connect()
+        await client.send_all(b"a\n" * 20)
+        await client.send_eof()
+        await wait_all_tasks_blocked(0.01)
+        assert await read_all(client) == (b"a" * size + b"\n") * 20
 
 
 async def test_others_have_their_turn_after_two_milliseconds(

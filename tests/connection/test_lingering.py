@@ -67,7 +67,7 @@ async def test_a_draining_server_keeps_all_that_it_served() -> None:
     assert await count_of(["a"] * (MAX_LINGERERS + 100), bounded=False) == MAX_LINGERERS + 100
 
 
-async def test_the_oldest_makes_room_and_a_flood_from_one_host_cuts_short_only_its_own() -> None:
+async def test_the_oldest_makes_room_and_a_flooding_host_cuts_short_only_its_own() -> None:
     lingerers = Lingerers()
     ended: list[str] = []
 

@@ -26,7 +26,7 @@ def test_answers_belong_to_requests_by_their_order() -> None:
     assert matching.match(4) is None
 
 
-def test_an_id_where_there_is_none_or_none_where_there_is_one_is_refused() -> None:
+def test_an_unexpected_id_and_a_missing_id_are_refused() -> None:
     with pytest.raises(ValueError, match="have no id without id_of"):
         ByOrder().add(print, 7)
     with pytest.raises(ValueError, match="have ids: write ask"):

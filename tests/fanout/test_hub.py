@@ -754,3 +754,18 @@ async def test_an_outbox_counts_what_it_was_sent_through_all_its_topics() -> Non
         assert await peer.receive_some() == b"0\n1\n2\nlast\n"
         assert (outbox.lines_out, outbox.bytes_out) == (4, 11)
         assert (twin.lines_out, twin.bytes_out) == (2, 4)
+
+
+@pytest.mark.parametrize("entries", [0, -1, -(10**9)])
+async def test_an_event_counts_as_one_entry_at_least(entries: int) -> None:
+    async with trio.open_nursery() as nursery:
+        hub = Hub[str]()
+        nursery.start_soon(hub.run)
+        with pytest.raises(ValueError, match="entries must be at least 1"):
+            hub.publish("x", entries=entries)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_class_is_no_member() -> None:
+    with pytest.raises(TypeError, match="not the class"):
+        Hub[str]().add(Outbox, str.encode)  # type: ignore[arg-type]

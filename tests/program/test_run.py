@@ -419,8 +419,12 @@ def test_two_services_in_one_program_each_have_their_own_lifespan_and_limits() -
                 assert second.recv(100) == b"error: server is full\n"
                 process.send_signal(signal.SIGINT)
                 assert first.recv(100) == b""
-            out, _ = process.communicate(timeout=PATIENCE)
+            out, err = process.communicate(timeout=PATIENCE)
             assert (process.returncode, out) == (0, "ended\ndone\n")
+            # Four connections to two services: no number in the log means two of them.
+            numbers = re.findall(rf"{TIME} \w+ (?:opened|refused) (\d+) ", err)
+            # The third has said nothing, so it is not logged.
+            assert numbers == ["1", "2", "4"]
         finally:
             process.kill()
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trio.testing
 
-from trionet import Connection, Limits, ListenError, Server, Service, serve
+import trionet.program.run as program_run
+import trionet.program.service as program_service
+from trionet import Connection, Limits, ListenError, Server, Service, run, serve
 from trionet.testing import LineClient, MemoryNetwork
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
 
 
 def shout(line: str) -> str:
@@ -95,6 +100,39 @@ def test_a_replaced_service_keeps_all_other_arguments() -> None:
     assert second.limits == Limits(max_clients=3)
     assert second.network is network
     assert second.replace(limits=Limits()).limits == Limits()
+
+
+def test_a_service_replaces_its_own_network(certificates: Certificates) -> None:
+    files: dict[str, Any] = {"certificate": certificates.certificate, "key": certificates.key}
+    first = Service(shout, "tls:localhost:7000", **files, limits=Limits(rate=3))
+    second = first.replace(**files, proxy_from=["127.0.0.1"])
+    assert second.network is not first.network
+    assert second.limits == Limits(rate=3)
+    memory = MemoryNetwork()
+    assert second.replace(network=memory).network is memory
+    with pytest.raises(TypeError, match="a network has its own certificate"):
+        second.replace(network=memory).replace(**files)
+
+
+@pytest.mark.parametrize("as_service", [True, False])
+def test_run_checks_a_service_once(as_service: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[str] = []
+    check = program_service.check_service
+
+    def counted(caller: str, *arguments: Any, **options: Any) -> Any:
+        checks.append(caller)
+        return check(caller, *arguments, **options)
+
+    async def nothing(**_options: Any) -> int:
+        return 0
+
+    monkeypatch.setattr(program_service, "check_service", counted)
+    monkeypatch.setattr(program_run, "_run", lambda *_, **__: nothing())
+    if as_service:
+        run(Service(shout, "localhost:7000"))
+    else:
+        run(shout, "localhost:7000")
+    assert checks == ["Service" if as_service else "run"]
 
 
 async def test_its_own_options_count_before_the_defaults() -> None:

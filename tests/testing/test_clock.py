@@ -30,3 +30,28 @@ async def test_after_the_block_the_clock_jumps_again(
     began = trio.current_time()
     await trio.sleep(3600)
     assert trio.current_time() - began == 3600
+
+
+async def test_the_clock_stands_still_until_the_last_of_several_blocks_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    has_begun, may_end = trio.Event(), trio.Event()
+
+    async def first() -> None:
+        with clock_stands_still(autojump_clock):
+            has_begun.set()
+            await may_end.wait()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first)
+        await has_begun.wait()
+        with clock_stands_still(autojump_clock):
+            may_end.set()
+            began = trio.current_time()
+            with trio.move_on_after(5) as scope:
+                await trio.to_thread.run_sync(time.sleep, 0.02, abandon_on_cancel=True)
+            assert not scope.cancelled_caught
+            assert trio.current_time() == began
+    assert autojump_clock.autojump_threshold == 0
+    await trio.sleep(3600)
+    assert trio.current_time() - began == 3600

@@ -91,7 +91,9 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[]:80", "no IPv6 address in the brackets"),
         ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
         ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
-        ("http://localhost:80", "in brackets|no host name"),
+        ("http://localhost:80", "'http://localhost' is no host name: write HOST:PORT"),
+        ("tcp:localhost:80", "'tcp:localhost' is no host name: write HOST:PORT"),
+        ("UNIX:/run/s", "write a Unix socket as unix:PATH"),
         ("//localhost:80", "no host name"),
         ("*:80", "all interfaces are :80, without a star"),
         ("tls:*:0", "all interfaces are tls::0, without a star"),
@@ -116,9 +118,9 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("tls:::1:80", r"in brackets, such as tls:\[::1\]:22333"),
         ("tls:localhost:65536", "port must be a number"),
         ("tls:[localhost]:80", "no IPv6 address in the brackets"),
-        ("tls:tls:localhost:80", "in brackets|no host name"),
-        ("tls:unix:/run/s", "port must be a number"),
-        ("TLS:localhost:80", "in brackets|no host name"),
+        ("tls:tls:localhost:80", "'tls:localhost' is no host name: write tls:HOST:PORT"),
+        ("tls:unix:/run/s", "write a Unix socket as unix:PATH"),
+        ("TLS:localhost:80", "'TLS:localhost' is no host name: write HOST:PORT"),
     ],
 )
 def test_text_that_is_not_an_address_is_refused_with_advice(text: str, advice: str) -> None:

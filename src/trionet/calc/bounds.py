@@ -1,7 +1,7 @@
 """How much one expression may ask for.
 
 These limits bound the cost of a line before any of it is spent. A line beyond a limit gets an error
-that names the limit. No limit cuts anything off, or rounds anything that the precision would not.
+that names the limit. No limit cuts anything off or rounds anything: only the precision rounds.
 """
 
 from __future__ import annotations

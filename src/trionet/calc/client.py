@@ -61,8 +61,8 @@ class Client(EnteredOnce):
     closed, for two seconds at most. If the block has failed or was cancelled, it waits for nothing.
     """
 
-    # The client has a nursery of its own. It would not do to let the call that waits longest read
-    # for all: requests have to be sent while replies are read (`trionet.connection.exchange`), a
+    # The client has a nursery of its own. Letting the call that waits longest read for all would
+    # not do: requests have to be sent while replies are read (`trionet.connection.exchange`), a
     # cancelled call must not leave half a line on its way, and a lost connection should be noticed
     # before the next call. `Asking` opens the nursery inside a generator-based context manager, so
     # that its cancel scope nests as `async with` blocks do.
@@ -136,5 +136,5 @@ class Client(EnteredOnce):
 
 def _check_reply(reply: str) -> None:
     if not reply.startswith(ERROR) and not _RESULT.fullmatch(reply):
-        # The replies after this one cannot be trusted either.
+        # After this, no later reply can be trusted either.
         raise ConnectionLost(f"the server does not speak this protocol: {reply[:100]!r}")

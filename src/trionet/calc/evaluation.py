@@ -1,7 +1,7 @@
 """Evaluates an expression: a stack machine on Python's `decimal`, at one precision.
 
 Numbers keep all the digits they were written with. The result of each operation is rounded half
-even to the precision. A number alone is rounded too, as by decimal's unary plus. Signs and
+even to the precision. A number alone is rounded too, as decimal's unary plus does it. Signs and
 parentheses round nothing.
 """
 

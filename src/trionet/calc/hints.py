@@ -86,7 +86,7 @@ def shown(text: str) -> str:
 
 
 def known_name_hint(name: str, names: Collection[str]) -> str:
-    """Return which names there are, or which was meant, or which character in it is invisible."""
+    """Return which name was meant, or the names there are, or which character cannot be seen."""
     # Only the part that is shown is checked: a name of 4,096 letters would take 3 ms.
     unseen = next((one for one in name[:_SHOWN] if not _is_seen(one)), None)
     if unseen is not None:

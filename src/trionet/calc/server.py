@@ -108,7 +108,7 @@ async def serve(
                 is_short = show_all is None and len(batch) <= PAIRS_A_SLICE
                 answers = session.answer_pairs(batch) if is_short else []
                 if len(answers) == len(batch):
-                    # Nearly always nothing else is left to do.
+                    # Nearly always this has answered everything.
                     tally.pairs += len(answers)
                     outbox.put(encode_answers(answers))
                 else:

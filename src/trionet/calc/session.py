@@ -32,7 +32,7 @@ SESSION_ENDED = "Session ended"
 
 # What any line costs, in microseconds; see `trionet.calc.work`.
 _LINE_COST = 6
-# How many characters cost one microsecond more. A line is made safe for the console, which takes
+# This many characters cost one microsecond more. A line is made safe for the console, which takes
 # longer unless all of it is printable ASCII. The slowest characters (those of old scripts) take
 # 0.15 µs each, with all that is done to them.
 _CHARACTERS_PLAIN, _CHARACTERS = 64, 2

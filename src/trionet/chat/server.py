@@ -83,6 +83,7 @@ async def serve(
     max_rooms: int = DEFAULT_ROOMS,
     history: str | Path = MEMORY,
     history_days: int | None = None,
+    follows_history: bool = False,
     grace: float = DEFAULT_GRACE / 1000,
     backlog: int | None = None,
     on_event: Callable[[ServerEvent], object] | None = None,
@@ -111,6 +112,8 @@ async def serve(
             from which the chat goes on when it is served again. (A file with one of these two names
             is given as a ``pathlib.Path``.)
         history_days: for how many days a file keeps it; default ``None``: for ever.
+        follows_history: whether another process, which shares the chat by `redis`, writes the file.
+            So this one only reads it, and it must exist; default ``False``.
         grace: for how many seconds a member that asked for it is held after its connection has
             ended; default 60. 0: nobody is held.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
@@ -152,6 +155,9 @@ async def serve(
     if format is not None:
         check_format(format)
     check_flag("forever", forever)
+    check_flag("follows_history", follows_history)
+    if follows_history and redis is None:
+        raise ValueError("follows_history=True needs redis=: who else writes the file?")
     ROOMS.check("max_rooms", max_rooms)
     GRACE_SECONDS.check("grace", grace)
     if not isinstance(history, str | Path):
@@ -185,7 +191,7 @@ async def serve(
 
     with single_error(AddressError, ListenError, RedisError):
         async with (
-            keep_history(history, days=history_days) as (kept, restored),
+            keep_history(history, days=history_days, follows=follows_history) as (kept, restored),
             trio.open_nursery() as nursery,
         ):
             epoch = token_urlsafe(9) if restored is None else restored.epoch
@@ -276,7 +282,7 @@ async def serve(
                 if not last_words.draining:
                     await server.drain()
             if shared is not None:
-                # What this server's members still said and that they are gone, for the others.
+                # Tell the other servers what this one's members still said, and that they are gone.
                 until = trio.current_time() + _LAST_WRITE
                 with trio.CancelScope(deadline=max(server.drain_deadline, until)):
                     await shared.leave()

@@ -8,7 +8,7 @@ from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
-from trionet.cli.addresses import ClientSettings, ListenSettings
+from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
 from trionet.cli.user_interface import UserInterface, open_user_interface, rows_printer

@@ -5,25 +5,22 @@ What they do is in `trionet.cli.calc` and `trionet.cli.evaluate`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.cli.addresses import (
+from trionet.cli.addresses import Metrics, ServeAddresses, Target, metrics_address
+from trionet.cli.configured import App
+from trionet.cli.network_options import (
     ClientOptions,
-    Metrics,
     NetworkOptions,
-    ServeAddresses,
-    Target,
-    metrics_address,
     takes_client_options,
     takes_network_options,
-    where_to_listen,
 )
-from trionet.cli.configured import App
 from trionet.cli.options import (
     LogFormat,
     LogFormatOption,
@@ -37,7 +34,11 @@ from trionet.cli.options import (
     number_parser,
     takes_limits,
 )
+from trionet.cli.serve_command import run_server, take_place
 from trionet.limits import Limits
+
+if TYPE_CHECKING:
+    from trionet.cli.running import Runtime
 
 ADDRESS = "localhost:22333"
 
@@ -83,40 +84,14 @@ def calc_serve(
     if once and workers is not None:
         raise typer.BadParameter("it cannot be used together with --workers", param_hint="--once")
 
-    from trionet.cli.running import run
-    from trionet.program.worker import take_worker
-
-    worker = None if workers is None else take_worker()
-    where = (
-        where_to_listen(addresses, [ADDRESS], taken=[metrics])
-        if worker is None
-        else worker.addresses
-    )
+    worker, where = take_place(addresses, ADDRESS, workers=workers, taken=[metrics])
     settings = network.settings(where)
     page = metrics_address(metrics)
-    if workers is not None and worker is None:
-        from trionet.cli.workers import serve_by_workers
 
-        one_at_a_time = "one connection at a time is one for each of them"
-        run(
-            partial(
-                serve_by_workers,
-                where,
-                count=workers,
-                limits=limits,
-                network=settings,
-                backlog=backlog,
-                metrics=page,
-                notice=one_at_a_time if limits.max_clients == 1 else None,
-            ),
-            log=log_options(log_format, log_level),
-        )
-        return
+    def load() -> Callable[[Runtime], Awaitable[object]]:
+        from trionet.cli.calc import serve
 
-    from trionet.cli.calc import serve
-
-    run(
-        partial(
+        return partial(
             serve,
             where,
             limits=limits,
@@ -127,8 +102,20 @@ def calc_serve(
             quiet=quiet,
             metrics=page,
             worker=worker,
-        ),
+        )
+
+    one_at_a_time = "one connection at a time is one for each of them"
+    run_server(
+        load,
+        where,
+        worker=worker,
+        workers=workers,
+        limits=limits,
+        network=settings,
+        backlog=backlog,
+        metrics=page,
         log=log_options(log_format, log_level),
+        notice=one_at_a_time if limits.max_clients == 1 else None,
     )
 
 

@@ -17,8 +17,8 @@ from trionet.chat.client.plain_client import as_text, why_closed_before_login
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
-from trionet.cli.addresses import ClientSettings, ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
@@ -66,7 +66,7 @@ async def serve(
     """Run the server until it has ended or a signal ends it."""
     password = None if password_file is None else read_password(password_file)
     system = SystemNetwork(**network) if worker is None else WorkerNetwork(worker.opened, **network)
-    # What all workers would say alike is said by the first.
+    # Only the first worker says what all of them would say.
     is_first = worker is None or worker.number == 1
     await serve_until_signalled(
         partial(
@@ -77,9 +77,10 @@ async def serve(
             backlog=backlog,
             forever=forever,
             max_rooms=max_rooms,
-            # The file has one writer. What the stream's end has, every worker keeps in memory.
-            history=history if is_first or not isinstance(history, Path) else MEMORY,
-            history_days=history_days if is_first else None,
+            history=history,
+            history_days=history_days,
+            # The file has one writer.
+            follows_history=not is_first,
             grace=grace,
             show=rows_printer(runtime.out, 1) if is_first and not quiet else None,
             show_messages=show_messages,
@@ -124,7 +125,7 @@ async def join(
         linear: print a line for each message on a terminal, instead of showing a window. On a dumb
             terminal that is done anyway.
         highlights: words that a person wants to be mentioned by, besides their name.
-        password_file: what the server's password is in; default: the environment has it, or a
+        password_file: a file with the server's password; default: the environment has it, or a
             person is asked if the server wants one.
     """
     password = given_password(password_file, address)

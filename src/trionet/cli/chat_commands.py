@@ -1,76 +1,38 @@
 """The `trionet chat` commands: their arguments and options, and which of these go together.
 
-What they do is in `trionet.cli.chat`, and in `send`, `tail` and `history_file` beside it.
+`chat serve` is in `chat_serve_command.py`. What the commands do is in `trionet.cli.chat`, and in
+`send`, `tail` and `history_file` beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trionet.abc import WebFile
-from trionet.chat.limits import (
-    DEFAULT_GRACE,
-    DEFAULT_ROOMS,
-    GRACE_SECONDS,
-    HISTORY_DAYS,
-    MEMORY,
-    NONE,
-    OPEN_ROOM,
-    ROOMS,
-)
 from trionet.chat.person.highlights import MAX_WORDS
-from trionet.cli.addresses import (
+from trionet.cli.addresses import Target
+from trionet.cli.chat_serve_command import ADDRESS, chat_serve
+from trionet.cli.configured import App
+from trionet.cli.network_options import (
     ClientOptions,
     ClientPasswordFile,
-    Metrics,
-    NetworkOptions,
-    Open,
-    PasswordFile,
-    ServeAddresses,
-    Target,
-    Web,
-    WebHosts,
-    WebProxies,
-    metrics_address,
     takes_client_options,
-    takes_network_options,
-    takes_options,
-    web_address,
-    web_settings,
-    where_to_listen,
 )
-from trionet.cli.configured import App
 from trionet.cli.options import (
-    LogFormat,
-    LogFormatOption,
-    LogLevel,
-    LogLevelOption,
     Name,
-    Quiet,
-    Workers,
     check_name,
-    log_options,
-    number_parser,
-    takes_limits,
 )
-from trionet.cli.redis_options import RedisFile, RedisGiven, RedisKey, redis_options, redis_url
-from trionet.limits import Limits
+from trionet.cli.redis_options import RedisFile, RedisKey, redis_options, redis_url
 
-ADDRESS = "localhost:22223"
+if TYPE_CHECKING:
+    pass
 
 chat = App(help="A chat room for terminals.", no_args_is_help=True)
-
-
-def _page(password_file: Path | None) -> Mapping[str, WebFile]:
-    from trionet.chat.page import page_files
-
-    return page_files(password=password_file is not None)
+chat.command("serve")(chat_serve)
 
 
 def _parse_room(text: str) -> str:
@@ -90,142 +52,6 @@ def _parse_since(text: str) -> int:
         return parse_since(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-@chat.command("serve")
-@takes_limits("chat", OPEN_ROOM)
-@takes_network_options
-@takes_options("cluster", RedisGiven)
-def chat_serve(
-    context: typer.Context,
-    addresses: ServeAddresses = None,
-    forever: Annotated[
-        bool, typer.Option("--forever", help="Stay when the last member has left.")
-    ] = False,
-    messages: Annotated[
-        bool, typer.Option("--messages", help="Print what the members say, too.")
-    ] = False,
-    max_rooms: Annotated[
-        int,
-        typer.Option(
-            "--max-rooms", parser=number_parser(ROOMS), metavar="N", help="Rooms at most."
-        ),
-    ] = DEFAULT_ROOMS,
-    history: Annotated[
-        str,
-        typer.Option(
-            "--history",
-            metavar="FILE|none",
-            help="Keep what was said in this file, or nowhere; else in memory, the newest.",
-        ),
-    ] = MEMORY,
-    history_days: Annotated[
-        int | None,
-        typer.Option(
-            "--history-days",
-            parser=number_parser(HISTORY_DAYS),
-            metavar="N",
-            help="Forget what is older than this in the file. Default: nothing.",
-            show_default=False,
-        ),
-    ] = None,
-    grace: Annotated[
-        float,
-        typer.Option(
-            "--grace",
-            parser=number_parser(GRACE_SECONDS),
-            metavar="SECONDS",
-            help="How long a program that asks for it is a member without a connection.",
-        ),
-    ] = DEFAULT_GRACE / 1000,
-    password_file: PasswordFile = None,
-    quiet: Quiet = False,
-    log_format: LogFormatOption = LogFormat.TEXT,
-    log_level: LogLevelOption = LogLevel.INFO,
-    web: Web = None,
-    web_host: WebHosts = None,
-    web_proxy: WebProxies = None,
-    open_: Open = False,
-    workers: Workers = None,
-    metrics: Metrics = None,
-    *,
-    cluster: RedisGiven,
-    network: NetworkOptions,
-    limits: Limits,
-    backlog: int | None,
-) -> None:
-    """Serve a chat until its last member has left (default: on localhost:22223)."""
-    from trionet.program.worker import take_worker
-
-    redis = cluster.settings(context)
-    if workers is not None and redis is None:
-        raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
-    worker = None if workers is None else take_worker()
-    where = (
-        where_to_listen(addresses, [ADDRESS], taken=[web, metrics])
-        if worker is None
-        else worker.addresses
-    )
-    if web is not None and worker is None:
-        where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
-    page = metrics_address(metrics)
-    if history_days is not None and history in (MEMORY, NONE):
-        raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
-    settings = network.settings(
-        where,
-        web=web_settings(
-            where,
-            hosts=web_host,
-            proxies=web_proxy,
-            opens=open_,
-            files=partial(_page, password_file),
-        ),
-    )
-
-    from trionet.cli.running import run
-
-    if workers is not None and worker is None:
-        from trionet.cli.workers import serve_by_workers
-
-        run(
-            partial(
-                serve_by_workers,
-                where,
-                count=workers,
-                limits=limits,
-                network=settings,
-                backlog=backlog,
-                metrics=page,
-                opens_browser=open_,
-            ),
-            log=log_options(log_format, log_level),
-        )
-        return
-
-    from trionet.cli.chat import serve
-
-    run(
-        partial(
-            serve,
-            where,
-            redis=redis,
-            worker=worker,
-            limits=limits,
-            network=settings,
-            backlog=backlog,
-            forever=forever or web is not None or redis is not None,
-            opens_browser=open_,
-            password_file=password_file,
-            max_rooms=max_rooms,
-            history=history if history in (MEMORY, NONE) else Path(history),
-            history_days=history_days,
-            grace=grace,
-            show_messages=messages,
-            quiet=quiet,
-            metrics=page,
-        ),
-        log=log_options(log_format, log_level),
-    )
 
 
 @chat.command("join")

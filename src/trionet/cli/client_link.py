@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import trio
 from msgspec import Struct
@@ -22,7 +22,7 @@ from trionet.chat.person.commands import ERROR
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM
 
-# How often the time is measured that the server takes to answer.
+# How often to measure how long the server takes to answer.
 _LAG_SECONDS = 10.0
 
 # How often a lag that still grows is shown.
@@ -75,7 +75,7 @@ class Listener(Protocol):
         """Take note that the connection is up."""
 
     def link_down(self, how: str) -> None:
-        """Take note that it is down, and for how long yet; called again and again."""
+        """Take note that it is down, and for how much longer; called again and again."""
 
     def link_ended(self, why: str) -> None:
         """Take note that it is over for good."""
@@ -108,7 +108,7 @@ class ClientLink:
         # When it connects again; ``None`` while it is connected.
         self._back_at: float | None = None
         self._is_paused = trio.Event()
-        # When it was connected last, and what that wakes.
+        # When it was connected last, and the event that a new connection sets.
         self._up_at = 0.0
         self._is_back = trio.Event()
 
@@ -162,8 +162,9 @@ class ClientLink:
         async with trio.open_nursery() as nursery:
             async for call in self._to_ask:
                 nursery.start_soon(self._carry_out, window, call)
-                # Nobody waits for a receipt to say the next thing, but one call must be under way
-                # before the next begins: tasks that start in one step start in any order.
+                # The next text need not wait for the receipt of the last one. But one call must be
+                # under way before the next begins, because tasks that start in one step start in
+                # any order.
                 await trio.lowlevel.checkpoint()
 
     async def _carry_out(self, window: Listener, call: calls.ServerCall) -> None:
@@ -211,6 +212,8 @@ class ClientLink:
                 window.hear(await client.search(text, room=room, before=before, limit=limit))
             case calls.History():
                 await self._load(window, call)
+            case _:
+                assert_never(call)
 
     async def _load(self, window: Listener, call: calls.History) -> None:
         page: list[Any] = []

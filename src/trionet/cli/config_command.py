@@ -83,13 +83,13 @@ def _check(ctx: Any, config_file: str | None) -> None:
     try:
         ctx.command.make_context(ctx.info_name, args, parent=ctx.parent)
     except typer.BadParameter as error:
-        # What must be typed need not stand in a file.
+        # A file need not have the arguments that must be typed.
         if type(error).__name__ != "MissingParameter":
             raise
 
 
 def _number(text: str) -> Any:
-    """Return a text of the environment as a number, if it is just what the number looks like.
+    """Return a text of the environment as a number, if the number is written exactly like it.
 
     In quotes it means the same in a file.
     """

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# A file of all options is some kilobytes; whoever names a device is told before memory is full.
+# A file of all options is some kilobytes; whoever names a device by mistake is told so before
+# memory is full.
 _MOST_BYTES = 1 << 20
 
-# What may stand for a switch in the environment, where everything is text.
+# How a switch may be written in the environment, where everything is text.
 _SWITCHES = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),

@@ -123,7 +123,7 @@ class ConfiguredCommand(TyperCommand):
         for param in self.params:
             setting = used.get(param.name)
             if param.param_type_name != "option":
-                # Behind an argument that is missing, the next one would be taken for it.
+                # After a missing argument, the next one would be taken for it.
                 is_missing |= param.required and setting is None and param.name not in given
                 if setting is not None and not is_missing:
                     last.extend(setting.words)
@@ -139,7 +139,7 @@ class ConfiguredCommand(TyperCommand):
 
 
 def usage_error(error: ConfigError, ctx: Any) -> typer.BadParameter:
-    """Return the usage error that an unusable file or variable is."""
+    """Return the usage error for a file or variable that cannot be used."""
     # A key in quotes can have anything in it.
     from trionet.text.safe import safe_text
 
@@ -175,7 +175,7 @@ def settings_of(ctx: Any, config: str | None = None) -> dict[str, Setting]:
 
 
 def is_typed(ctx: Any, name: str) -> bool:
-    """Tell whether a parameter was typed, and so can be seen by everybody on the machine.
+    """Tell whether a parameter was typed: then everybody on the machine can see it.
 
     Args:
         ctx: the command's context.

@@ -40,7 +40,7 @@ class Differs(TrionetError):
 
 
 class _Actor:
-    """A part in the script, which types lines and sees lines: a client or a server's console."""
+    """An actor in the script, who types and sees lines: a client, or a server's console."""
 
     def __init__(self, name: str, runtime: Runtime, *, mark: str = "<") -> None:
         self.name = name
@@ -65,7 +65,7 @@ class _Actor:
         self.see(f"warning: {warning}")
 
     def refused(self, line: str, error: TrionetError) -> None:
-        """Receive a line back that is not sent, and the reason."""
+        """Take back a line that is not sent, and the reason."""
         self.warned(f"{line}: {error}")
 
     async def expect(self, *lines: str) -> None:

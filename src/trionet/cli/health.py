@@ -1,13 +1,12 @@
 """What the `health` command does: ask a server whether it is well.
 
-It neither says nor wants anything. To a service that speaks lines, it is a client that has come and
-gone: it ends its sending, and a server that is well ends the connection too.
+It sends nothing and asks for nothing. To a service that speaks lines, it is a client that has come
+and gone: it ends its sending, and a server that is well ends the connection too.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import cast
 
 import trio
@@ -15,8 +14,8 @@ import trio
 from trionet.abc import Network
 from trionet.cli.running import Runtime
 from trionet.cli.urls import is_url, parse_url
+from trionet.connection.input_end import InputEnd, end_of_broken, why_lost
 from trionet.errors import TrionetError
-from trionet.transport.network import SystemNetwork
 
 _PIECE = 4096
 
@@ -36,30 +35,29 @@ async def check_health(
     _runtime: Runtime,
     *,
     seconds: float,
-    ca: Path | None = None,
-    network: Network | None = None,
+    network: Network,
 ) -> None:
     """Ask a server, which must answer in time.
 
     Args:
         where: an address, or a URL.
         seconds: how long all of it may take.
-        ca: whom to trust with certificates; default: those whom the system trusts.
-        network: where the server is; default: the system's own.
+        network: where the server is.
 
     Raises:
         Unwell: it is not well.
         ConnectError: it cannot be connected to.
     """
-    network = network or SystemNetwork(ca=ca)
     with trio.move_on_after(seconds):
         try:
             if is_url(where):
                 await _ask(where, network)
             else:
                 await _see_end(where, network)
-        except trio.BrokenResourceError:
-            raise Unwell(f"{where}: the server broke the connection") from None
+        except trio.BrokenResourceError as error:
+            end = end_of_broken(error)
+            why = "the server broke the connection" if end is InputEnd.RESET else why_lost(end)
+            raise Unwell(f"{where}: {why}") from None
         return
     raise Unwell(f"{where}: no answer within {seconds:g} seconds")
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from trionet.cli.addresses import CA, check_target
+from trionet.cli.addresses import check_target
+from trionet.cli.network_options import ClientOptions, takes_client_options
 from trionet.cli.options import number_parser
 from trionet.limits import Bound
 from trionet.transport.addresses import FORMS
 
-# Somebody who asks how a server is does not wait for an hour.
+# Nobody waits for an hour to hear whether a server is well.
 TIMEOUT = Bound(least=0.001, most=3600, whole=False)
 
 
@@ -28,6 +29,7 @@ def _check_where(text: str) -> str:
     return text
 
 
+@takes_client_options
 def health(
     where: Annotated[
         str,
@@ -47,7 +49,8 @@ def health(
             help="How long it may take.",
         ),
     ] = 5,
-    ca: CA = None,
+    *,
+    network: ClientOptions,
 ) -> None:
     """Ask a server whether it is well: status 0 if it is, 1 if not.
 
@@ -56,5 +59,7 @@ def health(
     """
     from trionet.cli.health import check_health
     from trionet.cli.running import run
+    from trionet.transport.network import SystemNetwork
 
-    run(partial(check_health, where, seconds=timeout, ca=ca))
+    made = SystemNetwork(**network.settings())
+    run(partial(check_health, where, seconds=timeout, network=made))

@@ -55,7 +55,7 @@ class KeptHistory(History):
 
     Args:
         path: the file. It is made once there is something to keep, with its folders, readable by
-            the user alone. ``None``: there is no place for it.
+            the user alone. ``None``: there is no place for a file.
         on_failure: called once, with one line, if the history cannot be kept.
     """
 

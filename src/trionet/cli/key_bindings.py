@@ -147,8 +147,8 @@ def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
     @bindings.add(Keys.ControlS, filter=in_line)
     @bindings.add(Keys.ControlR, filter=in_line)
     def _(_: KeyPressEvent) -> None:
-        # Not prompt_toolkit's search, which takes the prompt away. People press Ctrl-S to have
-        # the terminal stand still.
+        # Not prompt_toolkit's search, which takes the prompt away. People press Ctrl-S to stop the
+        # output.
         pass
 
     for key in SIGNAL_KEYS:

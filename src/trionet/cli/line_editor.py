@@ -26,7 +26,7 @@ from trionet.cli.suspending import job_signals, stop, stop_in_background
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
 # How long the terminal has to show the last lines, or to remove the prompt. One that stands still
-# never does.
+# never will.
 _GOODBYE_SECONDS = 1.0
 
 # How long to wait for the thread on a machine that is too busy to run it. It has little to do.

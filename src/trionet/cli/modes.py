@@ -21,7 +21,7 @@ class TerminalModes:
     terminal, nothing is saved and nothing restored.
 
     Attributes:
-        end: what ends, on the terminal, all that was begun there.
+        end: what to write to the terminal to end all modes that were begun there.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class TerminalModes:
     def reset(self) -> None:
         """Restore the modes, and end what the line editor had begun. Never blocks."""
         if self.restore():
-            # Opened anew, so that the descriptors of other programs do not become non-blocking.
+            # Open it anew, so that the descriptors of other programs do not become non-blocking.
             with suppress(OSError):
                 fd = os.open(os.ttyname(0), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
                 os.write(fd, self.end)

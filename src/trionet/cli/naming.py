@@ -14,7 +14,7 @@ async def ask_name(runtime: Runtime, refusal: str | None = None) -> str | None:
 
     Args:
         runtime: where to ask.
-        refusal: why the name before could not be had.
+        refusal: why the last name was refused.
 
     Raises:
         KeyboardInterrupt: Ctrl-C as a key.

@@ -193,7 +193,7 @@ def number_parser(bound: Bound) -> Callable[[object], float]:
     return parse
 
 
-# More processes than any machine has cores for them.
+# No machine has cores for more processes.
 WORKERS = Bound(least=1, most=256)
 
 Workers = Annotated[

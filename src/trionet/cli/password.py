@@ -15,7 +15,7 @@ from trionet.lines import MAX_LINE
 from trionet.program.console import Console
 from trionet.transport.addresses import is_private_address
 
-# What clients take where no file is given. (An argument would be seen by everybody, in `ps`.)
+# Where clients find a password if no file is given. (Everybody could see an argument, in `ps`.)
 VARIABLE = "TRIONET_PASSWORD"
 
 _READ_SIZE = 4096
@@ -76,7 +76,7 @@ async def ask_password(console: Console, refusal: str | None = None) -> str | No
 
     Args:
         console: where to ask.
-        refusal: why the one before was refused.
+        refusal: why the last one was refused.
 
     Returns:
         What was typed; ``None``: nothing, or there is no terminal that can hide it.

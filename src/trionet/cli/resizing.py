@@ -21,8 +21,8 @@ from trionet.cli.key_bindings import LineState
 # the world. One that does not understand the question never answers.
 _ANSWER_SECONDS = 1.0
 
-# How often a terminal is asked whose width is changing all the time, because somebody drags its
-# edge. Keys wait meanwhile.
+# How often to ask a terminal whose width keeps changing, because somebody drags its edge. Keys wait
+# meanwhile.
 _MAX_QUESTIONS = 8
 
 

@@ -11,15 +11,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from trionet.cli.addresses import (
-    Metrics,
-    NetworkOptions,
-    ServeAddresses,
-    metrics_address,
-    takes_network_options,
-    where_to_listen,
-)
+from trionet.cli.addresses import Metrics, ServeAddresses, metrics_address, where_to_listen
 from trionet.cli.ending import USAGE_ERROR
+from trionet.cli.network_options import NetworkOptions, takes_network_options
 from trionet.cli.options import (
     LogFormat,
     LogFormatOption,

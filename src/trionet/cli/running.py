@@ -28,8 +28,8 @@ from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.program.worker import NumbersTold, Worker
 from trionet.text.safe import safe_text
 
-# The signals that end a client in good order. If one did not, it could leave a terminal without
-# echo.
+# The signals that end a client in good order. If a client died of one, its terminal could be left
+# without echo.
 _SIGNALS = [
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")

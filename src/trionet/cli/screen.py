@@ -15,8 +15,8 @@ from prompt_toolkit.data_structures import Size
 
 from trionet.program.descriptors import write_all
 
-# How many characters of one drawing are held back. More is written in pieces: a flicker is better
-# than a copy of everything.
+# How many characters of one drawing are held back. A longer one is written in pieces: flickering is
+# better than copying everything.
 _MAX_HELD = 1 << 16
 
 

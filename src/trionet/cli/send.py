@@ -11,7 +11,7 @@ import trio
 
 from trionet import chat
 from trionet.chat.client_events import Error
-from trionet.cli.addresses import ClientSettings
+from trionet.cli.network_options import ClientSettings
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.cli.standard_input import StandardInput

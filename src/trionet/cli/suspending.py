@@ -20,7 +20,7 @@ def job_signals() -> list[int]:
 def stop() -> None:
     """Stop here until SIGCONT, unless nobody could send it.
 
-    The kernel stops no program whose session has no shell. SIGSTOP would stop that one for ever.
+    The kernel does not stop a program whose session has no shell. SIGSTOP would stop it for ever.
     """
     ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     signal.raise_signal(signal.SIGTSTP)

@@ -24,7 +24,7 @@ from trionet.chat.client_events import (
     Said,
     Welcome,
 )
-from trionet.cli.addresses import ClientSettings
+from trionet.cli.network_options import ClientSettings
 from trionet.cli.password import given_password
 from trionet.cli.running import Runtime, until_interrupted
 from trionet.text.safe import safe_text
@@ -92,8 +92,8 @@ async def follow(client: chat.Client, since: int | None) -> AsyncGenerator[ChatE
 
 async def _past(client: chat.Client, entered: Entered, since: int) -> AsyncGenerator[ChatEvent]:
     """Yield what happened from a time on until the client entered."""
-    # Look for the first event before yielding from it on: a page is all that is kept at a time. The
-    # last one is the client's own entering.
+    # Find the first event, and only then yield from there on: only a page is kept at a time. The
+    # last event is the client's own entering.
     first = entered.last
     async for event in client.history(entered.room, before=first):
         if datetime.fromisoformat(event.time).timestamp() * 1000 < since:
@@ -104,7 +104,7 @@ async def _past(client: chat.Client, entered: Entered, since: int) -> AsyncGener
 
 
 async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
-    """Yield what the history has of a gap, and in front of it what is still missing."""
+    """Yield what the history has of a gap, after an event for what is still missing."""
     assert gap.room is not None
     after = gap.after or 0
     is_first = True

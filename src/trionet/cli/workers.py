@@ -6,8 +6,8 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 
-from trionet.cli.addresses import ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.network_options import ListenSettings
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits
@@ -76,7 +76,7 @@ async def serve_by_workers(
 
 
 class _Made:
-    """Stands for the workers in front of signals, which may come before there are any."""
+    """Takes signals for the workers, because a signal may come before there are any."""
 
     def __init__(self) -> None:
         self._workers: Workers | None = None
@@ -89,6 +89,6 @@ class _Made:
         return self._workers is not None and self._workers.reload()
 
     def show_state(self, _own: object) -> None:
-        """Have the workers log their state. The parent's own would tell nothing."""
+        """Have the workers log their state. The parent's own state says nothing."""
         if self._workers is not None:
             self._workers.send_signal(signal.SIGUSR1)

@@ -1,10 +1,10 @@
-"""Accept connections on a listener that may be somebody's own, and so may have faults.
+"""Accept connections on a listener, which may be the user's own class and have faults.
 
 A fault is logged once, and the listener is tried again after a pause. (trio and asyncio do so only
 for the errors that they know, such as running out of file descriptors; any other ends the server or
-is logged each time.) It may be over by then, and what the other listeners and all connections do
-has nothing to do with it. A listener that somebody has closed is another matter: nobody would ever
-be served on it, so that still ends the server.
+is logged each time.) The fault may be over by then, and it concerns neither the other listeners nor
+any connection. A listener that somebody has closed is another matter: nobody would ever be served
+on it, so that still ends the server.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from trionet.abc import Listener
 from trionet.checks import check_stream
 from trionet.faults import FaultLog
 
-# As long as a listener pauses that has run out of file descriptors: ten tries a second cost
-# nothing, and newcomers do not notice.
+# The same pause as after running out of file descriptors: ten tries a second cost nothing, and
+# newcomers do not notice.
 _PAUSE_SECONDS = 0.1
 
 _FAULT = "a listener could not accept a connection, and is tried again"

@@ -1,7 +1,7 @@
 """Many tasks that ask over one connection: each waits for its own answer, within bounds.
 
-`Asking` has the tasks and the bounds; what goes over the wire, and which answer is whose, is the
-matter of an `Exchange`.
+`Asking` has the tasks and the bounds. An `Exchange` knows what goes over the wire, and which answer
+is whose.
 """
 
 from __future__ import annotations

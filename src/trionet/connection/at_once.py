@@ -1,16 +1,16 @@
 """Answer a connection's lines without waking its task.
 
-To wake a task, run it and put it to sleep again takes longer than to answer a short line. So where
-an answer needs no waiting, the task that finds out about input calls `AtOnce` for all connections
-that are ready. The connection's own task waits all the while, and has the deadlines, the drain and
-the end of the connection. It is woken for everything that is not whole good lines: the end of the
-input, a bad line, lines beyond the rate, and a peer that does not read.
+Waking a task, running it and putting it to sleep again takes longer than answering a short line. So
+where an answer needs no waiting, the task that finds out about input calls `AtOnce` for all
+connections that are ready. The connection's own task waits all the while, and still handles the
+deadlines, the drain and the end of the connection. It is woken for everything that is not whole
+good lines: the end of the input, a bad line, lines beyond the rate, and a peer that does not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from trionet.connection.outbox import Outbox
 from trionet.connection.reader import LineReader
@@ -37,7 +37,9 @@ class AtOnce:
 
     __slots__ = ("_answer", "_faults", "_lines", "_outbox")
 
-    def __init__(self, lines: LineReader, outbox: Outbox, answer: Answer, faults: FaultLog) -> None:
+    def __init__(
+        self, lines: LineReader[Any], outbox: Outbox, answer: Answer, faults: FaultLog
+    ) -> None:
         self._lines = lines
         self._outbox = outbox
         self._answer = answer

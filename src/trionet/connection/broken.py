@@ -28,6 +28,6 @@ def is_broken(stream: object) -> bool:
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         return True
     except trio.BusyResourceError:
-        # Somebody is sending, and would be told.
+        # Another task is sending, and would get the error.
         pass
     return False

@@ -34,7 +34,7 @@ _HONEST = 1 << 20
 _SHORT_PAUSE = 0.02
 _LONG_PAUSE = 0.25
 
-# What the log says of a stream of somebody's own that raises what no stream should.
+# What the log says when a stream that is not trionet's raises what no stream should.
 FAULT_OF_STREAM = "a stream failed, and its connection is closed"
 
 
@@ -83,7 +83,7 @@ async def lingering_close(
 
     Cancellation: closes at once.
 
-    Resource handling: the stream is closed in any other case.
+    Resource handling: the stream is closed, unless an argument is of the wrong kind.
     """
     check_stream(stream, methods=["receive_some", "send_all", "aclose"])
     check_seconds("seconds", seconds)
@@ -110,9 +110,9 @@ async def linger_and_close(
     input_ended: bool = False,
     on_settled: Callable[[int], object] | None = None,
 ) -> None:
-    """Do what `lingering_close` does, for a server, which closes thousands and gives no wrong type.
+    """Do what `lingering_close` does, without a check of the arguments.
 
-    See there.
+    A server closes thousands, and gives them right.
     """
     lingering = _Lingering(
         stream,

@@ -1,7 +1,7 @@
 """A client's connections to one server: a new one each time the old one is lost.
 
-A connection is a `LineStream` that lives from one step of a loop to the next. What a client says at
-the beginning (a login, what it wants to hear) stands in the loop's body, so a new connection starts
+A connection is a `LineStream` that lives for one turn of a loop. What a client says at the
+beginning (a login, what it wants to hear) stands in the loop's body, so a new connection starts
 where the first one did. Nothing else here knows what the lines mean.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Literal, Self, overload
 
 import trio
 
@@ -23,7 +23,7 @@ from trionet.connection.requests import Requests
 from trionet.errors import ConnectError
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kinds
-from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.lines import MAX_LINE_TO_CLIENT, LineT
 from trionet.transport.addresses import check_decodes
 from trionet.transport.network import SYSTEM
 
@@ -34,7 +34,7 @@ _TRY_SECONDS = 10.0
 _GOOD_SECONDS = 30.0
 
 
-class connect:  # noqa: N801  used like a function: `async with trionet.connect(…)`
+class connect(Generic[LineT]):  # noqa: N801  used like a function: `async with trionet.connect(…)`
     """Connect to a server, and connect again whenever the connection is lost.
 
         async with trionet.connect("localhost:7000") as connections:
@@ -84,6 +84,28 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         "_pauses",
     )  # fmt: skip
 
+    @overload
+    def __init__(
+        self: connect[bytes],
+        address: str,
+        *,
+        network: Network = SYSTEM,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        decode: Literal[False],
+        on_pause: Callable[[float, str], object] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        address: str,
+        *,
+        network: Network = SYSTEM,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        decode: bool = True,
+        on_pause: Callable[[float, str], object] | None = None,
+    ) -> None: ...
+
     def __init__(
         self,
         address: str,
@@ -103,7 +125,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         self._max_line = max_line
         self._decode = decode
         self._on_pause = on_pause
-        self._lines: LineStream | None = None
+        self._lines: LineStream[LineT] | None = None
         self._opened = 0.0
         self._is_new = False
         self._pauses: Iterator[float] = pauses_without_end()
@@ -126,7 +148,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
             async with trionet.connect(address) as server, server.requests(timeout=5) as requests:
                 answer = await requests.ask("hello")
 
-        It does not connect again. A client that shall do so enters a `trionet.Requests` of its own
+        It does not connect again. A client that should do so enters a `trionet.Requests` of its own
         for each connection, in the loop.
 
         Args:
@@ -139,8 +161,8 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         return Requests(self.lines, **options)
 
     @property
-    def lines(self) -> LineStream:
-        """The connection that stands now, for a client that needs no other if it is lost.
+    def lines(self) -> LineStream[LineT]:
+        """The connection that stands now, for a client that does not connect again.
 
         Raises:
             RuntimeError: this is not entered yet.
@@ -167,7 +189,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> LineStream:
+    async def __anext__(self) -> LineStream[LineT]:
         if self._lines is None:
             raise RuntimeError("enter the connection before the loop: `async with trionet.connect`")
         if self._is_new:
@@ -177,7 +199,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
         self._is_new = False
         return self._lines
 
-    async def _connect_again(self, old: LineStream) -> None:
+    async def _connect_again(self, old: LineStream[LineT]) -> None:
         reason = why_lost(old.end)
         if trio.current_time() - self._opened >= _GOOD_SECONDS:
             self.worked()
@@ -194,7 +216,7 @@ class connect:  # noqa: N801  used like a function: `async with trionet.connect(
                 except ConnectError as error:
                     reason = str(error)
 
-    async def _connect(self) -> LineStream:
+    async def _connect(self) -> LineStream[LineT]:
         stream = await self._network.connect(self._address)
         self._opened = trio.current_time()
         self._is_new = True

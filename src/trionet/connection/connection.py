@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import trio
 
@@ -37,6 +37,7 @@ from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
+from trionet.lines import LineT
 from trionet.notices import EncodeNotice, LineRejected, Notice
 from trionet.text.safe import safe_text
 
@@ -48,14 +49,18 @@ if TYPE_CHECKING:
 _STRANGER_READ_SIZE = 4096
 
 
-class Connection(PeerDeadlines):
+class Connection(PeerDeadlines, Generic[LineT]):
     """One peer of a server.
 
     `trionet.serve` makes it, and closes it when the handler returns: it sends what waits in the
     outbox, ends the sending, and closes the stream once everything has arrived.
 
+    For a type checker, its lines are texts. With ``decode=False`` annotate the handler's argument
+    as ``connection: trionet.Connection[bytes]``.
+
     Attributes:
-        id: its number at this server: 1, 2, 3 and so on, in the order in which connections came.
+        id: its number: 1, 2, 3 and so on, in the order in which connections came; see ``numbers``
+            of `trionet.serve`.
         peer: the peer's display address. Peers on a Unix socket have no address of their own, and
             are told apart by their number: ``unix:/run/room#17``.
         lines: the peer's lines. ``async for line in connection.lines`` gives each good line and
@@ -103,7 +108,7 @@ class Connection(PeerDeadlines):
         deferred: DeferredSends | None = None,
         number: int = 0,
         identifies: bool = False,
-        on_identified: Callable[[Connection, str], object] | None = None,
+        on_identified: Callable[[Connection[Any], str], object] | None = None,
         opening: Opening | None = None,
         server: Server | None = None,
         decode: bool = True,
@@ -127,11 +132,11 @@ class Connection(PeerDeadlines):
         self.stream = stream
         self.id = number
         self.peer = peer_of(stream, number)
-        # Only a connection that some other code made by hand has none.
+        # Only a connection that other code made by hand has none.
         self.server = cast("Server", server)
         self.closed_because: str | None = None
         self._state: SimpleNamespace | None = None
-        self.lines = _line_reader(
+        self.lines: LineReader[LineT] = _line_reader(
             stream,
             limits,
             max_line=limits.max_line,
@@ -201,7 +206,7 @@ class Connection(PeerDeadlines):
         """Bytes that wait for the peer."""
         return self.outbox.waiting
 
-    async def send(self, *lines: str | bytes) -> None:
+    async def send(self, *lines: LineT) -> None:
         """Send lines after everything that waits in the outbox, and wait until they are sent.
 
         They are texts without their ends. With ``decode=False`` they are bytes, which are sent as
@@ -221,7 +226,7 @@ class Connection(PeerDeadlines):
         """
         await self.outbox.send(self.encode_lines(lines))
 
-    def encode_lines(self, lines: Iterable[str | bytes]) -> bytes:
+    def encode_lines(self, lines: Iterable[LineT]) -> bytes:
         """Return the bytes of lines as `send` sends them.
 
         Raises:
@@ -253,7 +258,7 @@ class Connection(PeerDeadlines):
         Args:
             encode_notice: see `trionet.serve`.
         """
-        # A fault in a function that all peers get is logged once, and not once for each.
+        # All peers share the function, so a fault in it is logged once and not for each peer.
         notices = self._encode_notice.replaced(encode_notice)
         self._encode_notice = self.outbox.notices = notices
 
@@ -399,7 +404,7 @@ def longest_line(limits: Limits, opening: Opening | None) -> int:
     return limits.max_line if opening is None else max(limits.max_line, opening.max_line)
 
 
-def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader:
+def _line_reader(stream: trio.abc.Stream, limits: Limits, **options: Any) -> LineReader[LineT]:
     if limits.rate:
         return PacedLineReader(stream, rate=limits.rate, burst=limits.burst, **options)
     return LineReader(stream, **options)

@@ -4,8 +4,9 @@
 record like any other: its message is the event as text, and its attributes ``event``,
 ``connection``, ``peer``, ``reason`` and ``fields`` are what a formatter may want.
 
-A connection from which nothing ever came has no lines, since a health check leaves none. So the
-line ``opened`` waits for the first byte, and a connection without one has no ``closed`` either.
+A connection from which nothing ever came is not logged. Otherwise each health check would leave two
+lines. So the line ``opened`` waits for the first byte, and a connection without one has no
+``closed`` either.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class ConnectionLog:
 
 
 def _only_show() -> Callable[..., None] | None:
-    """Return what shows an event without a record, if nobody else would get the record.
+    """Return a function that shows an event without a record, if no other handler wants records.
 
     A record and its way to the handlers take 15,000 instructions. With one for each line, a login
     took 6 % more in all.

@@ -127,7 +127,8 @@ class Deadlines:
                         if watched.next_deadline() > now:
                             self.watch(watched)
                     except Exception as error:
-                        # A stream of somebody's own has a fault. All others need this task.
+                        # A stream that is not trionet's has a fault. All other connections need
+                        # this task.
                         self._faults.report(
                             error, type(watched), "a deadline could not be enforced", watched
                         )

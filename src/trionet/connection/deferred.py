@@ -14,9 +14,10 @@ The plan, and why nothing is ever left unsent:
 - So an outbox holds bytes only while that task is about to run. Nothing is deferred before `run`
   has begun or after it has ended. Whoever cannot wait for it calls `Outbox.release`: a close, a
   cancellation, the hub.
-- Nobody's answer waits for long: after a millisecond, the next outbox that enters has all sent, and
-  so does the next task that waits for its outbox, as one with costly lines does between its slices.
-  Whoever flushes itself (`begin`) has a limit of its own, of two milliseconds.
+- Nobody's answer waits for long: after a millisecond, the next outbox that enters sends for
+  everyone, and so does the next task that waits for its outbox. (A task with costly lines does that
+  between its time slices.) A caller of `begin` that flushes has a limit of its own, two
+  milliseconds.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class DeferredSends:
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
         if self._flushes:
-            # Soon: whoever flushes has an eye on the time.
+            # Soon: whoever flushes watches the clock.
             self._boxes.append(box)
             return
         now = perf_counter()

@@ -10,7 +10,7 @@ import trio
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Tell whether an error is a cancellation and nothing else, also of several tasks."""
+    """Tell whether an error is a cancellation and nothing else, perhaps of several tasks."""
     if isinstance(error, BaseExceptionGroup):
         return error.split(trio.Cancelled)[1] is None
     return isinstance(error, trio.Cancelled)

@@ -25,7 +25,7 @@ from trionet.lines import Line
 class Exchange:
     """One connection's requests and answers. Run `send` and `receive` in a task each.
 
-    A subclass may have a first word with the server, and judge its answers.
+    A subclass may talk to the server first, and check its answers.
 
     Args:
         lines: the connection; the caller closes it.
@@ -42,7 +42,7 @@ class Exchange:
 
     def __init__(
         self,
-        lines: LineStream,
+        lines: LineStream[Any],
         matching: Matching,
         *,
         on_line: Callable[[Any], object] | None = None,

@@ -38,11 +38,12 @@ class Holds(Counted):
         "_closed",
         "_deferred",
         "_held",
-        "_max_waiting",
         "_queue",
         "broken",
         "direct",
         "framing",
+        "is_blocked",
+        "max_waiting",
     )
 
     def __init__(
@@ -56,13 +57,16 @@ class Holds(Counted):
         super().__init__()
         self.framing = framing
         self.direct = direct
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._deferred = deferred
         # Lines that are held until the end of a round, and meanwhile the value of `direct`.
         self._held = b""
         self._aside: Callable[[bytes], int] | None = None
         # Lines that wait for the peer.
         self._queue: LineQueue | None = None
+        # Whether there is one. It is read for each request. As an attribute rather than a property,
+        # with two smaller changes, it spared a request 1,250 of 43,000 instructions (callgrind).
+        self.is_blocked = False
         self._closed = False
         self.broken = False
 
@@ -70,11 +74,6 @@ class Holds(Counted):
     def waiting(self) -> int:
         """Bytes that wait, and those that are held until the end of a round."""
         return len(self._held) if self._queue is None else self._queue.size
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether lines wait for the peer. A producer that can wait should call `flush`."""
-        return self._queue is not None
 
     def close(self) -> None:
         """Take no more: later puts are only counted as dropped. What waits is still sent."""
@@ -84,28 +83,32 @@ class Holds(Counted):
 
     def release(self) -> None:
         """Send what is held until the end of a round. Never a checkpoint."""
-        if self._held:
-            lines, self._held = self._held, b""
+        if lines := self._held:
+            self._held = b""
             data = lines if self.framing is None else self.framing.wrap(lines)
-            self.direct, self._aside = self._aside, None
-            sent = self._sent(self.direct, data) if self.direct is not None else 0
-            self._bytes += len(data)
-            if sent != len(data):
+            direct = self.direct = self._aside
+            self._aside = None
+            size = len(data)
+            sent = self._sent(direct, data) if direct is not None else 0
+            self._bytes += size
+            if sent != size:
                 self.keep(data, lines.count(b"\n"), sent)
 
     def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        size += len(self._held)
-        if size > _MOST_HELD or size > self._max_waiting:
+        if self._held:
+            size += len(self._held)
+        elif not size or self.is_blocked or self.broken or self._closed:
             return False
-        if self._queue is not None or self.broken or self._closed or not lines:
+        if size > _MOST_HELD or size > self.max_waiting:
             return False
         if self._held:
             self._held += lines
         else:
             deferred.add(self)
-            self._aside, self.direct = self.direct, None
-            # The owner of another kind of bytes may change it.
+            self._aside = self.direct
+            self.direct = None
+            # Copy a `bytearray` or a view: its owner may change it.
             self._held = lines if type(lines) is bytes else bytes(lines)
         self._lines += count
         return True
@@ -120,7 +123,7 @@ class Holds(Counted):
             self.give_up()
             return 0
         except Exception as error:
-            # A fault of the stream. Whoever puts lines here is often not its owner.
+            # A fault of the stream. The task that puts lines here often serves another peer.
             self._report(error)
             self.give_up()
             return 0

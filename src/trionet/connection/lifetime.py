@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
+from typing import Any
 
 import trio
 
@@ -64,7 +65,7 @@ class Lifetimes:
 
     def __init__(
         self,
-        handler: Callable[[Connection], Awaitable[object]],
+        handler: Callable[[Connection[Any]], Awaitable[object]],
         limits: Limits,
         deadlines: Deadlines,
         places: Places,
@@ -138,8 +139,8 @@ class Lifetimes:
                 ):
                     await connection.linger(settle)
         except Exception as error:
-            # The handler's own are dealt with. This is a fault of a stream that is somebody's own,
-            # and the nursery is everybody's.
+            # The handler's errors are dealt with above. This is a fault of a stream that is not
+            # trionet's, and it must not end the nursery that all connections share.
             self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
         finally:
             if settle is not None:

@@ -7,7 +7,6 @@ everything that does not go that way, and gives the same answers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TypeAlias, cast
@@ -25,6 +24,10 @@ LineFunction: TypeAlias = Callable[[str], str | None] | Callable[[bytes], bytes 
 
 # How long one peer's lines are answered before the others have their turn, in seconds.
 _SECONDS_AT_ONCE = 0.002
+
+# After so many characters of answers, the peer has to take them before it gets more. They are at
+# most four times as many bytes: a quarter of what may wait by default.
+_MOST_AT_ONCE = 65536
 
 
 async def serve_with(function: LineFunction, connection: Connection) -> None:
@@ -72,7 +75,7 @@ class Answering:
         connection: whose lines they are.
     """
 
-    __slots__ = ("_encode_lines", "_failure", "_function", "_kind")
+    __slots__ = ("_encode_lines", "_failure", "_function", "_kind", "_most")
 
     def __init__(self, function: LineFunction, connection: Connection) -> None:
         self._function = cast(Callable[[object], str | None], function)
@@ -80,10 +83,12 @@ class Answering:
         # Not the connection's own method: it would keep the connection alive in a cycle.
         encode: Any = encode_lines if connection.decode else join_lines
         self._encode_lines: Callable[[list[str]], bytes] = encode
+        # A peer that reads is not given up, however small the bound of its outbox is.
+        self._most = min(_MOST_AT_ONCE, connection.outbox.max_waiting // 8)
         self._failure: Exception | None = None
 
     def answer(self, lines: list[Line]) -> tuple[bytes, list[Line]]:
-        """Answer lines until one is bad or fails, or the others' turn has come. Never raises.
+        """Answer lines until one is bad or fails, or enough was done at a time. Never raises.
 
         Returns:
             The answers, and the lines that are left. If a line failed, it is the first of these,
@@ -91,9 +96,10 @@ class Answering:
         """
         function, kind = self._function, self._kind
         answers: list[str] = []
-        done = 0
-        # One line is answered in any case.
-        until = perf_counter() + _SECONDS_AT_ONCE if len(lines) > 1 else math.inf
+        done, room = 0, self._most
+        # One line is answered in any case, and most come alone: they need neither bound.
+        is_bounded = len(lines) > 1
+        until = perf_counter() + _SECONDS_AT_ONCE if is_bounded else 0.0
         try:
             for line in lines:
                 if type(line) is not kind:
@@ -101,8 +107,9 @@ class Answering:
                 answer = function(line)
                 if answer is not None:
                     answers.append(answer)
+                    room -= len(answer)
                 done += 1
-                if perf_counter() > until:
+                if is_bounded and (room < 0 or perf_counter() > until):
                     break
         except Exception as error:
             self._failure = error

@@ -4,8 +4,8 @@ The queue can drop whole lines of which the peer has nothing yet, the oldest fir
 how many it missed, in their place: after the rest of the line whose beginning it has, and before
 everything that still waits.
 
-The lines wait in blocks, which keep little memory alive besides (`line_blocks.py`). They are taken
-one write at a time, and no more of them are joined than are likely to be sent.
+The lines wait in blocks, which keep little more than the lines in memory (`line_blocks.py`). They
+are taken one write at a time, and no more of them are joined than are likely to be sent.
 
 Where lines travel in frames (`trionet.abc.Framing`), all this holds for whole frames: a block is
 whole frames, and a frame of which the peer has nothing yet is dropped with all its lines.

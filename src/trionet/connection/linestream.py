@@ -7,7 +7,7 @@ The clients of the chat and the calculator use it, and so can yours. A server's 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import cast
+from typing import Literal, cast, overload
 
 import trio
 
@@ -16,11 +16,11 @@ from trionet.connection.reader import LineReader
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
-from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING
+from trionet.lines import MAX_LINE_TO_CLIENT, MAX_UNENDING, LineT
 
 
-class LineStream(LineReader, trio.abc.Channel[str]):
-    """Lines over a stream, both ways.
+class LineStream(LineReader[LineT], trio.abc.Channel[LineT]):
+    """Lines over a stream, both ways. For a type checker, as `LineReader`.
 
     Args:
         stream: the stream; closing this closes it.
@@ -35,6 +35,28 @@ class LineStream(LineReader, trio.abc.Channel[str]):
     __slots__ = ("_is_text", "_sending")
 
     _stream: trio.abc.Stream
+
+    @overload
+    def __init__(
+        self: LineStream[bytes],
+        stream: trio.abc.Stream,
+        *,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        max_unending: int = MAX_UNENDING,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        decode: Literal[False],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        max_line: int = MAX_LINE_TO_CLIENT,
+        max_unending: int = MAX_UNENDING,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        decode: bool = True,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -57,7 +79,7 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         self._is_text = decode
         self._sending = trio.Lock()
 
-    async def send(self, *lines: str | bytes) -> None:
+    async def send(self, *lines: LineT) -> None:
         """Send lines, all in one write. Always a checkpoint.
 
         Several tasks may call this at the same time: the lines of each call stay together, and the
@@ -87,7 +109,7 @@ class LineStream(LineReader, trio.abc.Channel[str]):
         """The stream under it."""
         return self._stream
 
-    def encode_lines(self, lines: Iterable[str | bytes]) -> bytes:
+    def encode_lines(self, lines: Iterable[LineT]) -> bytes:
         """Return the bytes of lines as `send` sends them.
 
         Raises:

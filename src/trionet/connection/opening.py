@@ -4,13 +4,14 @@ A web browser gives itself away by its first line (`http_request.py`). And a ser
 formats tells them apart by a peer's first line, where the lines of one may have to be longer than
 those of the other: an `Opening` says so. Whatever else a peer sends keeps the ordinary limit.
 
-A `LineReader` has a `FirstLine` until that line has come, and then nothing more of all this.
+A `LineReader` has a `FirstLine` until that line has come, and then drops it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from trionet.connection.http_request import is_http_request
 from trionet.function_checks import check_callback
@@ -76,7 +77,7 @@ class FirstLine:
             decoder.max_line = opening.max_line
         return True
 
-    def is_refused(self, line: Line, decoder: LineDecoder) -> bool:
+    def is_refused(self, line: Any, decoder: LineDecoder) -> bool:
         """Judge the whole line, and give the decoder the limit of the lines after it.
 
         Returns:

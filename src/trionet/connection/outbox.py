@@ -51,8 +51,8 @@ class Outbox(Waits):
         on_blocked: called whenever something begins to wait for the peer.
         deferred: the sends that the server puts off; ``None``: lines are sent at once.
         framing: how lines stand in what is sent on the stream; default ``None``: as they are.
-        is_checked: the caller knows that the other arguments are right, as a server does, which
-            makes an outbox for each peer.
+        is_checked: skip the check of the other arguments. A server, which makes an outbox for each
+            peer, knows that they are right.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.
@@ -62,6 +62,8 @@ class Outbox(Waits):
         direct: sends lines at once, as far as the kernel takes them, and counts nothing; ``None``:
             the next ones have to wait. It takes them as `framing` has them.
         framing: as given.
+        is_blocked: whether lines wait for the peer. A producer that can wait should call `flush`.
+        max_waiting: as given.
         takes_tail: whether the last line that is put may have no end; ``False`` unless the
             connection's lines are bytes.
         progressed_at: while something waits, when progress was last made, on the Trio clock.

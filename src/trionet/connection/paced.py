@@ -1,8 +1,8 @@
 """Read lines from a peer no faster than a given rate.
 
 A `trionet.connection.connection.Connection` uses this reader in place of the plain one if
-`trionet.Limits.rate` is set, as it is in the chat. When a peer may send its next lines,
-`trionet.connection.pace` decides; this file waits until then.
+`trionet.Limits.rate` is set, as it is in the chat. `trionet.connection.pace` decides when a peer
+may send its next lines; this file waits until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import trio
 from trionet.connection.input_end import InputEnd
 from trionet.connection.pace import TokenBucket
 from trionet.connection.reader import LineReader
-from trionet.lines import PART_LINES, Line
+from trionet.errors import BadLine
+from trionet.lines import PART_LINES, LineT
 
 # Seconds between two visits to a peer that has used up its tokens. A visit costs some 50 µs, so
 # hundreds of such peers are no load, and nobody notices that their lines come in tenths of a
@@ -22,7 +23,7 @@ from trionet.lines import PART_LINES, Line
 _INTERVAL = 0.1
 
 
-class PacedLineReader(LineReader):
+class PacedLineReader(LineReader[LineT]):
     """A `trionet.LineReader` that hands out lines no faster than a token bucket has tokens.
 
     When the tokens are used up, it stops reading. The rest waits in the two kernels, until a peer
@@ -61,15 +62,17 @@ class PacedLineReader(LineReader):
         if self._resting is not None:
             self._resting.cancel()
 
-    def _take(self, data: bytes | None = None) -> list[Line]:
+    def _take(
+        self, data: bytes | None = None, max_lines: int = PART_LINES
+    ) -> list[LineT | BadLine]:
         if self.end is not None:
-            return super()._take(data)
-        tokens = self._bucket.count(PART_LINES, self._now())
+            return super()._take(data, max_lines)
+        tokens = self._bucket.count(max_lines, self._now())
         if not tokens:
             if data is not None:
                 self._decoder.hold(bytes(data))
             return []
-        batch = self._decode(data, tokens)
+        batch = super()._take(data, tokens)
         self._bucket.charge(len(batch))
         return batch
 

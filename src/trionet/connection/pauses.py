@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, repeat
 
-# A server that restarts is back in a second or two, and a network that a laptop comes back to in
-# some more; whoever waits for them should not wait longer than they do.
+# A server that restarts is back in a second or two, and the network of a laptop that wakes up in a
+# few more. The pauses should add little to that.
 _FIRST = (0.25, 0.5)
 _STEADY = 1.0
 _STEADY_SECONDS = 30.0
-# What is still away is away for minutes or for good.
+# What is still gone by then is gone for minutes or for good.
 _LONGEST = 30.0
 
 # Clients that lost one server at the same moment should not all come back at the same moment.

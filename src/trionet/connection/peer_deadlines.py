@@ -7,6 +7,7 @@ deadlines of all peers with one task, and asks here.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import trio
 
@@ -43,7 +44,7 @@ class PeerDeadlines:
     )
 
     stream: trio.abc.Stream
-    lines: LineReader
+    lines: LineReader[Any]
     outbox: Outbox
 
     def __init__(self, limits: Limits, *, identifies: bool) -> None:
@@ -51,7 +52,7 @@ class PeerDeadlines:
         self._identifies = identifies
         self._checks = 0
         self._check_again_at = -math.inf
-        # Seconds for which the service itself let the peer's login wait.
+        # Seconds for which the service itself delayed the peer's login.
         self._postponed = 0.0
         self.name: str | None = None
         self.opened_at = trio.current_time()
@@ -74,7 +75,7 @@ class PeerDeadlines:
         Never a checkpoint.
 
         Args:
-            seconds: how much later. Bound them: until it has logged in, a peer holds a place.
+            seconds: how much later. Keep it bounded: until it has logged in, a peer holds a place.
         """
         self._postponed += seconds
 
@@ -134,7 +135,7 @@ class PeerDeadlines:
         return end, due
 
     def _may_be_met_yet(self, end: InputEnd, due: float, now: float) -> bool:
-        """Tell whether this deadline may have been met after all, and this side has not noticed.
+        """Tell whether this deadline may have been met after all without this side noticing.
 
         For example, the line that the peer had to send lies unread in the kernel.
         """

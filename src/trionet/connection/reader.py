@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from types import MethodType
-from typing import cast
+from typing import Literal, cast, overload
 
 import trio
 
@@ -29,16 +29,19 @@ from trionet.connection.received import Received
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.function_checks import check_answering
 from trionet.kinds import as_bytes
-from trionet.lines import MAX_LINE, MAX_UNENDING, Line
+from trionet.lines import MAX_LINE, MAX_UNENDING, LineT
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
 READ_SIZE = 65536
 
 
-class LineReader(Received, trio.abc.ReceiveChannel[str]):
+class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
     """Lines from a stream.
 
     ``async for line in reader`` is the simple way to read; `receive_batch` is the fast one.
+
+    For a type checker, ``LineReader`` is one of texts, and ``LineReader[bytes]`` one whose lines
+    are bytes.
 
     Args:
         stream: where the bytes come from; closing the reader closes it.
@@ -78,6 +81,32 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         "read_size",
     )
 
+    @overload
+    def __init__(
+        self: LineReader[bytes],
+        stream: trio.abc.ReceiveStream,
+        *,
+        max_line: int = MAX_LINE,
+        max_unending: int = MAX_UNENDING,
+        refuse_http: bool = False,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        opening: Opening | None = None,
+        decode: Literal[False],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        stream: trio.abc.ReceiveStream,
+        *,
+        max_line: int = MAX_LINE,
+        max_unending: int = MAX_UNENDING,
+        refuse_http: bool = False,
+        on_bad_line: Callable[[BadLine], Awaitable[None]] | None = None,
+        opening: Opening | None = None,
+        decode: bool = True,
+    ) -> None: ...
+
     def __init__(
         self,
         stream: trio.abc.ReceiveStream,
@@ -97,7 +126,8 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             check_flag("refuse_http", refuse_http)
         if opening is not None and type(opening) is not Opening:
             check_kind("opening", opening, Opening, hint="trionet.Opening(...)")
-        # A bound method, as a connection has: a check would cost more than the rest.
+        # A bound method, as each connection passes, is not checked: the check would cost more than
+        # everything else here.
         if on_bad_line is not None and type(on_bad_line) is not MethodType:
             check_answering("on_bad_line", on_bad_line)
         super().__init__(
@@ -122,7 +152,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         self._reading: trio.CancelScope | None = None
         self._on_bad_line = on_bad_line
         # Lines that were received for a task that waits, and that it has not taken yet.
-        self._handed: list[Line] | None = None
+        self._handed: list[LineT | BadLine] | None = None
 
     def __repr__(self) -> str:
         if self._is_closed:
@@ -136,7 +166,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             f"{self.lines_in} lines, {self.bytes_in} bytes in>"
         )
 
-    async def receive_batch(self) -> list[Line]:
+    async def receive_batch(self) -> list[LineT | BadLine]:
         """Return the lines that are there, or wait for some.
 
         Returns:
@@ -199,7 +229,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
         if tell is not None:
             tell()
 
-    def receive_batch_nowait(self) -> list[Line]:
+    def receive_batch_nowait(self) -> list[LineT | BadLine]:
         """Return lines that have just come, while a task waits in `receive_batch`.
 
         For `AtOnce` alone. Never a checkpoint.
@@ -232,7 +262,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             self.hand_back([])
         return batch
 
-    def hand_back(self, lines: list[Line]) -> bool:
+    def hand_back(self, lines: list[LineT | BadLine]) -> bool:
         """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
 
         Args:
@@ -249,7 +279,7 @@ class LineReader(Received, trio.abc.ReceiveChannel[str]):
             return False
         return True
 
-    async def receive(self) -> str:
+    async def receive(self) -> LineT:
         """Return the next line.
 
         Raises:

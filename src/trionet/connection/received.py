@@ -7,14 +7,16 @@ sends, it costs what was received at a time, a part of 100 lines, and an unfinis
 from __future__ import annotations
 
 import math
+from typing import Any, Generic
 
 from trionet.byte_lines import ByteLineDecoder
 from trionet.connection.input_end import InputEnd
 from trionet.connection.opening import FirstLine, Opening
-from trionet.lines import PART_LINES, Line, LineDecoder
+from trionet.errors import BadLine
+from trionet.lines import PART_LINES, LineDecoder, LineT
 
 
-class Received:
+class Received(Generic[LineT]):
     """The base of `trionet.LineReader` that holds input and decodes it; it receives nothing.
 
     The arguments and the attributes are those of `trionet.LineReader`.
@@ -42,7 +44,8 @@ class Received:
         self.end: InputEnd | None = None
         self.waiting_since = math.inf
         decoder = LineDecoder if decode else ByteLineDecoder
-        self._decoder = decoder(max_line=max_line, max_unending=max_unending)
+        # Its type does not tell bytes from texts.
+        self._decoder: Any = decoder(max_line=max_line, max_unending=max_unending)
         # Whether the bytes after the last line end are handed out too.
         self._gives_tail = not decode
         # Until the first line has come.
@@ -52,19 +55,21 @@ class Received:
         # Lines that have come out of the decoder.
         self._lines_out = 0
         # What `receive` has not handed out yet, in reverse order; an idle connection has none.
-        self._pending: list[Line] | None = None
+        self._pending: list[LineT | BadLine] | None = None
 
     @property
     def lines_in(self) -> int:
         """Lines received so far, bad ones counted."""
-        return self._lines_out + self._decoder.held_lines
+        held: int = self._decoder.held_lines
+        return self._lines_out + held
 
     @property
     def rest(self) -> bytes:
         """What follows the last line that was handed out, without an end of line."""
-        return self._decoder.rest
+        rest: bytes = self._decoder.rest
+        return rest
 
-    def take_held(self) -> list[Line]:
+    def take_held(self) -> list[LineT | BadLine]:
         """Return the next lines of what was received already. Never a checkpoint.
 
         `receive_batch` hands out a hundred lines at a time. A task that can take more at once goes
@@ -83,7 +88,7 @@ class Received:
         self._gives_tail = False
         self._decoder.discard()
 
-    def _take_tail(self) -> list[Line]:
+    def _take_tail(self) -> list[LineT | BadLine]:
         """Return what follows the last line end, where lines are bytes and the input has ended.
 
         A peer that was stopped for a mistake of its own is not served any more, so its half line is
@@ -95,7 +100,7 @@ class Received:
         self._gives_tail = False
         if not (end.peer_has_ended or end is InputEnd.STOPPED):
             return []
-        tail = self._decoder.finish()
+        tail: list[LineT | BadLine] = self._decoder.finish()
         if tail and self._first_line is not None:
             first_line, self._first_line = self._first_line, None
             if first_line.is_refused(tail[0], self._decoder):
@@ -106,17 +111,15 @@ class Received:
             self.waiting_since = math.inf
         return tail
 
-    def _take_pending(self) -> list[Line]:
+    def _take_pending(self) -> list[LineT | BadLine]:
         """Return the lines that `receive` has left over."""
         pending, self._pending = self._pending, None
         return pending[::-1] if pending else []
 
-    def _take(self, data: bytes | None = None) -> list[Line]:
-        """Return the lines that may be handed out, of what was received now or earlier."""
-        return self._decode(data, PART_LINES)
-
-    def _decode(self, data: bytes | None, max_lines: int) -> list[Line]:
-        """Return up to `max_lines` lines of `data`; without it, of what is held."""
+    def _take(
+        self, data: bytes | None = None, max_lines: int = PART_LINES
+    ) -> list[LineT | BadLine]:
+        """Return up to `max_lines` lines of `data`, just received; without it, of what is held."""
         decoder, first_line = self._decoder, self._first_line
         if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
             max_lines = 1

@@ -34,8 +34,8 @@ class Requests(EnteredOnce):
     requests by their order, or by an id that they carry.
 
     Args:
-        lines: the connection. It belongs to this object from now on, to its end: nobody else sends
-            or receives. Whoever opened it closes it.
+        lines: the connection. It belongs to this object from now on: nobody else sends or receives.
+            Whoever opened it closes it.
         id_of: an ordinary function that returns the id of an answer, anything that can be a key of
             a dict; ``None``: this line is no answer. `ask` is then given the id of each request.
             Default: answers come in the order of the requests, one line each.
@@ -59,12 +59,12 @@ class Requests(EnteredOnce):
 
     If the server ends the connection, sends a line that cannot be read, one without an id, or one
     that nobody asked for, each call that waits raises a `trionet.ConnectionLost`, and so does each
-    later one. The block itself goes on; `wait_lost` tells it.
+    later one. The block itself goes on; `wait_lost` tells it of the loss.
     """
 
     def __init__(
         self,
-        lines: LineStream,
+        lines: LineStream[Any],
         *,
         id_of: Callable[[Any], Hashable] | None = None,
         on_line: Callable[[Any], object] | None = None,

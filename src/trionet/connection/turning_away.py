@@ -66,8 +66,8 @@ class TurningAway:
             stream: the connection.
             answer: what the peer is told.
             peer: its display address.
-            report: called when the peer has been turned away: at once, except that nobody knows yet
-                whether a browser only wants a page, which it gets.
+            report: called when the peer has been turned away. That is at once, except for a
+                browser: it may only want a page, which it gets.
             without_handshake: no handshake is made to say why; whoever needs one to read the answer
                 gets an alert or a 503.
         """

@@ -27,9 +27,9 @@ from trionet.connection.writing import GONE, SLICE, direct_send, write_all, writ
 from trionet.notices import EncodeNotice
 from trionet.transport.boundaries import LINES
 
-# What a stream that cannot send at once itself holds for a peer that does not read: two TLS records
-# (35 KB were measured). Where lines can be dropped, these count against the bound too, unless the
-# bound is so small that little would be left of it.
+# How much a stream that cannot send at once holds by itself for a peer that does not read: two TLS
+# records (35 KB were measured). Where lines can be dropped, these count against the bound too,
+# unless the bound is so small that little would be left of it.
 _RECORDS = 2 * SLICE
 
 logger = logging.getLogger("trionet.connection")
@@ -159,21 +159,22 @@ class Waits(Holds):
             self.dropped += count
             return
         if self._queue is None:
-            queue = LineQueue(self.notices, self._max_waiting, framing=self.framing or LINES)
+            queue = LineQueue(self.notices, self.max_waiting, framing=self.framing or LINES)
             writer = trio.CancelScope()
             # First, because a closed nursery raises: nothing may wait without a writer.
             self._nursery.start_soon(self._write, queue, writer)
             self.direct = None
             self._queue, self._writer = queue, writer
+            self.is_blocked = True
             self.progressed_at = trio.current_time()
             if self._on_blocked is not None:
                 self._on_blocked()
         if isinstance(data, bytearray):
             # Its owner may change it.
             data = bytes(data)
-        limit = self._max_waiting + self._awaited
+        limit = self.max_waiting + self._awaited
         if self._when_slow is WhenSlow.DROP_OLDEST:
-            if not self._sends_now and self._max_waiting >= 2 * _RECORDS:
+            if not self._sends_now and self.max_waiting >= 2 * _RECORDS:
                 limit -= _RECORDS
             dropped = self._queue.put(data, count=count, sent=sent, limit=limit)
             self.dropped += dropped
@@ -208,7 +209,7 @@ class Waits(Holds):
                 else:
                     # What is being written can no longer be dropped: at most a quarter of what may
                     # wait.
-                    at_once = self._max_waiting // 4
+                    at_once = self.max_waiting // 4
                     await write_all(queue, self._stream, self._progress, at_once=at_once)
                 done = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -219,7 +220,7 @@ class Waits(Holds):
                 "another task sends on the stream of an outbox; the outbox is given up"
             )
         except Exception as error:
-            # A fault of the stream, which is somebody's own. It concerns this peer alone too.
+            # A fault of a stream that is not trionet's. It concerns this peer alone too.
             self._report(error)
         finally:
             if not done:
@@ -227,6 +228,7 @@ class Waits(Holds):
                 self.give_up()
             self._told += queue.told
             self._queue = self._writer = None
+            self.is_blocked = False
             if not (self._closed or self.broken):
                 self.direct = direct_send(self._stream)
             self.progressed_at = math.inf

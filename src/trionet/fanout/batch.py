@@ -257,7 +257,7 @@ class Batch(Generic[E, B]):
     ) -> Payload:
         """Return the lines of a member that came to a topic, or left one, within the batch.
 
-        Topic by topic, and not as a part of what all get: it is rare.
+        Topic by topic, not cut from what all get: this is rare.
         """
         published: list[tuple[int, bytes]] = []
         always = [(delta.start, end)]

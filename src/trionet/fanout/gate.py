@@ -1,8 +1,8 @@
 """A gate before a full log: tasks wait for room and are let in a few at a time.
 
-Waking every waiting task for each batch would not do: to wake all of 10,000, of whom 16 find room,
-would take longer than the batch. So the gate lets in twice as many as found room last time, and
-each of them looks whether there is room left.
+Waking every waiting task for each batch would not do: waking 10,000, of whom 16 find room, would
+take longer than the batch. So the gate lets in twice as many as found room last time, and each of
+them checks whether there is room left.
 
 There are two queues, each in order of arrival: for tasks with little to append, and for tasks with
 much. They take turns. So a member who writes one line does not wait until each of 300 others has
@@ -20,7 +20,7 @@ import trio
 # Lets in at least this many, so that the number can grow again.
 _LET_IN_AT_LEAST = 4
 
-# After the first task in the queue has found this often that others were quicker, it is let in
+# When others have been quicker than the first task in the queue this many times, it is let in
 # alone.
 _TRIES = 2
 
@@ -29,7 +29,7 @@ class _Place:
     """A place in the queue.
 
     Attributes:
-        let_in: set when it is worth looking whether there is room.
+        let_in: set when it is worth checking whether there is room.
         tries: how often it was set.
     """
 

@@ -206,6 +206,7 @@ class Hub(BatchLog[E]):
 
         Raises:
             TypeError: an argument is of the wrong kind; the message says what to write.
+            ValueError: `entries` is less than 1.
             RuntimeError: `run` has not been called yet.
         """
         batch = self._batch or self._open_batch()
@@ -213,10 +214,12 @@ class Hub(BatchLog[E]):
             excluded = self._membership.excluded(exclude, without)
             if entries != 1:
                 check_kind("entries", entries, int)
+                if entries < 1:
+                    raise ValueError("entries must be at least 1")
             try:
                 batch.publish(event, excluded, topic=topic, entries=entries)
             except TypeError:
-                # Faults of a format do not come out here.
+                # A format's fault is logged, and not raised here.
                 check_topic("topic", topic)
                 raise
 

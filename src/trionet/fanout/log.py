@@ -34,17 +34,17 @@ E = TypeVar("E")
 # first line of a batch waits for its last: 1,024 lines take some 5 ms.
 HIGH_WATER = 1024
 
-# Bytes that may be pending before readers wait: 1,024 lines of 512 bytes. Half of it cost a twelfth
-# of the throughput in a room of 1,000 members; more of it gains nothing.
+# Bytes that may be pending before readers wait: 1,024 lines of 512 bytes. Half as many cost a
+# twelfth of the throughput in a room of 1,000 members; more gain nothing.
 HIGH_WATER_BYTES = 1 << 19
 
-# Tasks with up to this many entries do not wait for those that have more: a person never pastes as
-# much at a time, and 300 members with as much fill the log five times.
+# Tasks with up to this many entries do not wait for those that have more: a person seldom pastes
+# more at a time, and 300 members with as many fill the log five times.
 _FEW = 16
 
-# Nor for those whose entries have more bytes than this, which a person types in no second. Where
-# 200 members said 1,000 bytes 50 times a second each, five at a time, another's line took 700 ms in
-# the same queue, and 30 ms before them.
+# Nor do they wait for those whose entries have more bytes than this: nobody types as much in a
+# second. Where 200 members said 1,000 bytes 50 times a second each, five at a time, another's line
+# took 700 ms in the same queue, and 30 ms before them.
 _FEW_BYTES = 2048
 
 # The buckets of the histograms: entries of a batch, and seconds until one is delivered. Most
@@ -80,9 +80,9 @@ class BatchLog(Generic[E]):
         self._delivering_bytes = 0
         # When the batch that entries are added to began, and the one that is being delivered. One
         # time for each batch is enough: its first line waits longest, for all lines and members of
-        # the batch. So no line is told more promptly than this says, and what a time costs is
-        # shared by all lines: 0.4 µs a batch with both histograms, 1,300 instructions. A batch to
-        # two members takes 227,000 of them besides those of the kernel, and one to a hundred more.
+        # the batch. So no line waits longer than this says, and all lines share the cost of reading
+        # the clock: 0.4 µs a batch with both histograms, 1,300 instructions. A batch to two members
+        # takes 227,000 of them besides those of the kernel, and one to a hundred more.
         self._began = self._delivering_since = 0.0
         self._batches, self._latency = Histogram(_ENTRIES), Histogram(_SECONDS)
         # Tasks that wait for room.
@@ -237,7 +237,7 @@ class BatchLog(Generic[E]):
                 if size:
                     self._batches.observe(size)
                     self._latency.observe(perf_counter() - self._delivering_since)
-                # Do not keep it alive until the next one comes.
+                # Do not keep the batch alive until the next one comes.
                 del batch
                 if self._gate and not self.is_full:
                     self._gate.let_some_in()

@@ -64,7 +64,7 @@ class Membership(Generic[E]):
         return group
 
     def excluded(self, exclude: Box | None, without: Collection[Box]) -> Collection[Box]:
-        """Return which of the boxes that are not to get an event are members."""
+        """Return the members among the boxes that an event leaves out."""
         try:
             if without:
                 boxes = without if exclude is None else {exclude, *without}

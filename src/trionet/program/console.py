@@ -37,7 +37,7 @@ _TEXT_COST = 56
 # How many bytes the kernel gets at a time: what a pipe holds. More would only be held twice.
 _BATCH = 65536
 
-# Whoever prints this many bytes at a time prints a lot, and goes on printing: then there is a pause
+# Whoever prints this many bytes at a time prints a lot and is likely to go on, so there is a pause
 # before the next write. Each write takes a thread, and without the pause a busy calculator needed
 # one for every 100 lines, which cost a third of its rate. Whoever prints a line and waits for an
 # answer never meets a pause.

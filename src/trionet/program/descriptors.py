@@ -1,4 +1,4 @@
-"""File descriptors: having thousands, and writing even if somebody made them non-blocking."""
+"""File descriptors: room for thousands, and writes to those that somebody made non-blocking."""
 
 from __future__ import annotations
 

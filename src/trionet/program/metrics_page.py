@@ -38,7 +38,7 @@ METRICS = "/metrics"
 _PIECE = 4096
 
 # How long a connection may take until it is answered, and again until it has taken the answer, in
-# seconds: as long as a scrape may take by default, halved.
+# seconds: half of what a scrape may take by default.
 _SECONDS = 5.0
 
 # Prometheus, a load balancer and a person or two. With a bound for each host, one that opens
@@ -52,11 +52,11 @@ _LIMITS = Limits(
 )
 
 # How often the event loop's lag is looked at, in seconds. One look costs some 30 µs, so this takes
-# 0.01 % of a core. It is by chance that a short lag is seen, and longer ones are seen as they are.
+# 0.01 % of a core. A shorter lag is seen only by chance, a longer one always.
 _LOOK_SECONDS = 0.25
 _LAGS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
-# How often a process tells its numbers that is one of several, in seconds. It takes 0.3 ms.
+# How often a process that is one of several tells its numbers, in seconds. Telling takes 0.3 ms.
 _REPORT_SECONDS = 0.25
 
 
@@ -128,9 +128,9 @@ async def serve_program_metrics(
     """Serve the metrics of all servers of a program, and its event loop's lag, until cancelled.
 
     Args:
-        address: see `serve_metrics`, as for all that is not here.
+        address: see `serve_metrics`, also for what is raised and closed.
         servers: those that have begun to listen; there may come more.
-        are_all: how many there will be. Before that, and while one drains, it is not ready.
+        are_all: how many there will be. Until then, and while one drains, the program is not ready.
         network: where to listen; default the OS's own.
         task_status: is handed the page's `Server` once it accepts connections.
     """

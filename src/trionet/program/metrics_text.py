@@ -50,7 +50,7 @@ class Page(Collector):
 
 def _family(reading: Reading) -> Metric:
     if reading.kind == "histogram":
-        # Those of two services may have other bounds.
+        # Two services may count in different buckets, and come here added up: sort the bounds.
         bounds = sorted(reading.values, key=float)
         counts = accumulate(reading.values[bound] for bound in bounds)
         buckets = list(zip(bounds, counts, strict=True))

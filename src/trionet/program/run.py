@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any, cast
 
 import trio
@@ -25,7 +26,7 @@ from trionet.program.console import open_console
 from trionet.program.descriptors import prepare_many_descriptors
 from trionet.program.log import log_lost_output, logging_if_not_configured, queues_of
 from trionet.program.log_format import FORMATS, LEVELS, LogFormat, LogLevel, LogOptions
-from trionet.program.service import NETWORK_OPTIONS, Service, check_service
+from trionet.program.service import Service, service_of
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.server import Handler, Server
@@ -50,7 +51,8 @@ def run(
 
     ``run(shout, "localhost:7000")`` serves one service, and ``run(Service(...), Service(...))``
     several; see `trionet.Service`. They begin to listen in this order, and if one cannot, none is
-    served.
+    served. Their connections are numbered together, in events and in the log, so that no number
+    comes twice.
 
     It blocks until the server has ended: after the first SIGINT (Ctrl-C) or SIGTERM, which drains
     the server, or when the program itself has drained it. Then it returns, so the program's exit
@@ -159,10 +161,7 @@ def _services_of(
         for name in options:
             raise TypeError(f"a Service has its own options: write Service(..., {name}=...)")
         return cast(list[Service], services)
-    own = {name: options[name] for name in NETWORK_OPTIONS if name in options}
-    others = {name: options[name] for name in options if name not in own}
-    check_service("run", handler, addresses, own=own, options=others)
-    return [Service(cast(Handler, handler), cast(Sequence[str], addresses), **options)]
+    return [service_of("run", cast(Handler, handler), cast(Sequence[str], addresses), options)]
 
 
 @contextmanager
@@ -189,6 +188,8 @@ async def _run(
 ) -> int:
     """Serve, with everything around it, and return the exit status."""
     status = 0
+    # One count for all, so that one number in the log is one connection.
+    numbers = count(1)
     async with open_console(2) as err, open_console(1, on_failure=log_lost_output) as out:
         with logging_if_not_configured(err, log) as handler:
             prepare_many_descriptors()
@@ -197,7 +198,10 @@ async def _run(
                     for function in beside:
                         nursery.start_soon(function)
                     await serve_until_signalled(
-                        [partial(_serve, service, is_quiet=quiet) for service in services],
+                        [
+                            partial(_serve, service, is_quiet=quiet, numbers=numbers)
+                            for service in services
+                        ],
                         ending,
                         show=None if quiet else out.print,
                         networks=list(dict.fromkeys(one.network for one in services)),
@@ -212,11 +216,17 @@ async def _run(
     return status
 
 
-async def _serve(service: Service, *, is_quiet: bool, task_status: trio.TaskStatus[Server]) -> None:
+async def _serve(
+    service: Service,
+    *,
+    is_quiet: bool,
+    numbers: count[int],
+    task_status: trio.TaskStatus[Server],
+) -> None:
+    options: dict[str, Any] = {"numbers": numbers}
     # Whoever takes the events logs them, if anybody does.
-    options = {}
     if is_quiet or service.options.get("on_event") is not None:
-        options = {"log_connections": False}
+        options["log_connections"] = False
     await service.serve(**options, task_status=task_status)
 
 

@@ -77,23 +77,32 @@ class Service:
         proxy_from: Sequence[str] = (),
         **options: Any,
     ) -> None:
-        where = (addresses,) if isinstance(addresses, str) else addresses
-        if not isinstance(where, Sequence):
-            raise TypeError(f"addresses must be a list of addresses, not {shown(addresses)}")
         own = {
             "certificate": certificate, "key": key, "client_ca": client_ca, "proxy_from": proxy_from
         }  # fmt: skip
         if limits is not None:
             options["limits"] = limits
-        check_service("Service", handler, where, own=own, options=options)
+        self._prepare("Service", handler, addresses, own, options)
+
+    def _prepare(
+        self,
+        caller: str,
+        handler: Handler,
+        addresses: str | Sequence[str],
+        own: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> None:
+        where = (addresses,) if isinstance(addresses, str) else addresses
+        if not isinstance(where, Sequence):
+            raise TypeError(f"addresses must be a list of addresses, not {shown(addresses)}")
+        network = check_service(caller, handler, where, own=own, options=options)
         self.handler = handler
         self.addresses = tuple(where)
-        self.limits: Limits = limits or Limits()
-        self.network: Network = options.get("network", SYSTEM)
-        if _given(own):
-            self.network = options["network"] = _network(own)
+        self.limits: Limits = options.get("limits") or Limits()
+        self.network: Network = network or options.get("network", SYSTEM)
         # What was given: `serve` may be given the rest.
-        self._given = options
+        self._own = {name: own[name] for name in _given(own)}
+        self._others = dict(options)
         self.options = {**options, "limits": self.limits, "network": self.network}
 
     def __repr__(self) -> str:
@@ -109,7 +118,9 @@ class Service:
         Raises:
             TypeError, ValueError: as for a new `Service`.
         """
-        arguments = {"addresses": self.addresses, **self._given, **changes}
+        # Another network takes the place of the one that this service has made for itself.
+        own = {} if "network" in changes else self._own
+        arguments = {"addresses": self.addresses, **self._others, **own, **changes}
         return Service(self.handler, **arguments)
 
     async def serve(
@@ -129,8 +140,31 @@ class Service:
 
         Cancellation: immediate: listeners and connections are closed and handlers cancelled.
         """
-        options = {**self.options, **defaults, **self._given}
+        options = {**self.options, **defaults, **self._others}
+        if self._own:
+            options["network"] = self.network
         await serve(self.handler, *self.addresses, task_status=task_status, **options)
+
+
+def service_of(
+    caller: str, handler: Handler, addresses: Sequence[str], options: Mapping[str, Any]
+) -> Service:
+    """Return the service that the arguments of another function describe.
+
+    Args:
+        caller: that function, for the messages.
+        handler: see `Service`, as all that follow.
+        addresses: where it listens.
+        options: all other arguments of `Service`.
+
+    Raises:
+        TypeError, ValueError: as for `Service`.
+    """
+    own = {name: options.get(name, default) for name, default in _DEFAULTS.items()}
+    others = {name: value for name, value in options.items() if name not in own}
+    service = Service.__new__(Service)
+    service._prepare(caller, handler, addresses, own, others)  # noqa: SLF001
+    return service
 
 
 def check_service(
@@ -140,7 +174,7 @@ def check_service(
     *,
     own: Mapping[str, Any],
     options: Mapping[str, Any],
-) -> None:
+) -> SystemNetwork | None:
     """Refuse what no service can be made of.
 
     Args:
@@ -149,6 +183,9 @@ def check_service(
         addresses: where it listens.
         own: those of its options that say what its own network is like, see `NETWORK_OPTIONS`.
         options: all other options.
+
+    Returns:
+        Its own network, if it has one.
 
     Raises:
         TypeError, ValueError: as for `Service`.
@@ -173,15 +210,12 @@ def check_service(
             f"a network has its own {given[0]}: write network=trionet.SystemNetwork({first}=...)"
         )
     # It checks them.
-    _network(own)
+    network = SystemNetwork(**{NETWORK_OPTIONS[name]: own[name] for name in given})
     with suppress(AddressError):
         check_call(handler, addresses, caller=caller, **options)
+    return network if given else None
 
 
 def _given(own: Mapping[str, Any]) -> list[str]:
     """Return the names of the options that are not left out."""
     return [name for name, value in own.items() if value != _DEFAULTS[name]]
-
-
-def _network(own: Mapping[str, Any]) -> SystemNetwork:
-    return SystemNetwork(**{NETWORK_OPTIONS[name]: own[name] for name in _given(own)})

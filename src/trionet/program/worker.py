@@ -1,4 +1,4 @@
-"""A worker's end of the link to its parent; see `trionet.program.workers` for the other end.
+"""A worker's end of the link to its parent; see `trionet.program.worker_process` for the other.
 
 The environment variable ``TRIONET_WORKER`` makes a process a worker. It says which number it has,
 which descriptors listen on which address, and which descriptor leads to the parent.
@@ -22,7 +22,7 @@ VARIABLE = "TRIONET_WORKER"
 
 READY = b"ready\n"
 
-# How long a line with numbers may be: some 6 KiB.
+# How many bytes a line of numbers may have: 1 MiB. A usual one has some 6 KiB.
 MAX_NUMBERS = 1 << 20
 
 # How long a worker whose parent is gone may take beyond its drain. Then it is ended by force.

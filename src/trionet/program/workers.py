@@ -2,8 +2,9 @@
 
 The plan of this file:
 
-- A worker is the same command, started anew. It is told by an environment variable that it is one
-  (`trionet.program.worker`), and gets its listening sockets from here (`trionet.transport.shared`).
+- A worker is the same command, started anew (`trionet.program.worker_process`). An environment
+  variable tells it that it is one (`trionet.program.worker`), and its listening sockets come from
+  here (`trionet.transport.shared`).
 - The first worker starts alone. What is wrong with the command or its files stops it, so that is
   told once; then the others start together.
 - A worker that ends unasked is started again, after a pause that grows each time. Its sockets stay
@@ -19,21 +20,16 @@ The plan of this file:
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import trio
 
 from trionet.errors import TrionetError
-from trionet.metrics import Metrics, Reading, add_up
-from trionet.program.relay import numbered, relay_lines
-from trionet.program.worker import MAX_NUMBERS, READY, VARIABLE, numbers_of, variable_for
+from trionet.metrics import Metrics, add_up
+from trionet.program.worker_process import WorkerProcess
 from trionet.transport.shared import SharedAddress, share_address
 
 # The pause before a worker is started again: after its first end, and after many in a row.
@@ -48,14 +44,6 @@ _QUEUE_WAITS_SECONDS = 1.0
 
 # A worker cuts off what is left at its drain's deadline, and then ends within a fraction of this.
 _BEYOND_DRAIN_SECONDS = 1.0
-
-# What is left of this after a second signal is enough for a worker to remove its files.
-_GOODBYE_SECONDS = 0.3
-
-# Meant for the parent alone.
-_NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
-                  "LISTEN_FDNAMES")  # fmt: skip
-
 
 logger = logging.getLogger("trionet.program")
 
@@ -110,7 +98,7 @@ class Workers:
         self._draining = trio.Event()
         self._ended = trio.Event()
         self._workers = [
-            _Worker(number, command, shared, show=show, show_error=show_error)
+            WorkerProcess(number, command, shared, show=show, show_error=show_error)
             for number in range(1, count + 1)
         ]
 
@@ -171,7 +159,9 @@ class Workers:
         for worker in self._workers:
             worker.send_signal(number)
 
-    async def _keep_running(self, worker: _Worker, task_status: trio.TaskStatus[None]) -> None:
+    async def _keep_running(
+        self, worker: WorkerProcess, task_status: trio.TaskStatus[None]
+    ) -> None:
         pause = _FIRST_PAUSE_SECONDS
         is_first = True
         while True:
@@ -206,160 +196,6 @@ class Workers:
                 await self._draining.wait()
                 return
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-
-class _Worker:
-    """One of the workers, through all its lives.
-
-    Attributes:
-        number: which it is, from 1 on.
-        was_ready: whether it began to serve in its last life.
-        last_error: the reason that it gave for its end, without ``error: ``; empty: none.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        command: Sequence[str],
-        shared: Sequence[SharedAddress],
-        *,
-        show: Callable[[str], object],
-        show_error: Callable[[str], object],
-    ) -> None:
-        self.number = number
-        self.was_ready = False
-        self.last_error = ""
-        self._command = command
-        self._shared = shared
-        self._show = show
-        self._show_error = show_error
-        # What it has counted in its last life, and in those before.
-        self._numbers: list[Reading] = []
-        self._earlier: list[Reading] = []
-        self._sockets: list[tuple[str, list[socket.socket]]] = []
-        self._process: trio.Process | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def numbers(self) -> list[Reading]:
-        """What it has counted so far, in all its lives."""
-        return [*self._numbers, *self._earlier]
-
-    @property
-    def how_it_ended(self) -> str:
-        """How the last process ended, in words."""
-        status = None if self._process is None else self._process.returncode
-        if status is None:
-            return "could not be started"
-        if status >= 0:
-            return f"ended with status {status}"
-        try:
-            return f"died of {signal.Signals(-status).name}"
-        except ValueError:
-            return f"died of signal {-status}"
-
-    def send_signal(self, number: int) -> None:
-        if self.is_running:
-            assert self._process is not None
-            self._process.send_signal(number)
-
-    def close_sockets(self) -> None:
-        """Close the sockets here. A process that runs has its own descriptors of them."""
-        for _, socks in self._sockets:
-            for sock in socks:
-                sock.close()
-        self._sockets = []
-
-    async def run(self, ready: Callable[[], object]) -> None:
-        """Start the process, and return when it has ended.
-
-        Args:
-            ready: called when it serves.
-
-        Raises:
-            OSError, ListenError: it cannot be started.
-
-        Cancellation: ends the process.
-        """
-        self.was_ready = False
-        self.last_error = ""
-        ours, theirs = socket.socketpair()
-        link = trio.socket.from_stdlib_socket(ours)
-        with link:
-            with theirs:
-                process = await self._start(theirs)
-            self._process = process
-            async with _ended_at_last(process), trio.open_nursery() as nursery:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                nursery.start_soon(relay_lines, process.stdout, self._show)
-                nursery.start_soon(relay_lines, process.stderr, self._take_error)
-                nursery.start_soon(self._hear, link, ready)
-                await process.wait()
-                # All that it has printed is in the pipes. A child of its own may hold them open.
-                nursery.cancel_scope.deadline = trio.current_time() + _BEYOND_DRAIN_SECONDS
-            # What has been counted stays counted; what was so at its end is so no longer.
-            counted = [one for one in self._numbers if one.kind != "gauge"]
-            self._earlier, self._numbers = add_up([*self._earlier, *counted]), []
-
-    async def _start(self, link: socket.socket) -> trio.Process:
-        if not self._sockets:
-            for one in self._shared:
-                self._sockets.append((str(one.address), one.open()))
-        sockets = [(at, [sock.fileno() for sock in socks]) for at, socks in self._sockets]
-        environment = {
-            name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
-        }
-        environment[VARIABLE] = variable_for(self.number, sockets, link.fileno())
-        process: trio.Process = await trio.lowlevel.open_process(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[link.fileno(), *(fd for _, fds in sockets for fd in fds)],
-            env=environment,
-            process_group=0,
-        )
-        return process
-
-    async def _hear(self, link: trio.socket.SocketType, ready: Callable[[], object]) -> None:
-        """Take the lines that the process tells: that it is ready, and then its numbers."""
-        waiting = b""
-        with suppress(OSError):
-            while (data := await link.recv(65536)) and len(waiting) < MAX_NUMBERS:
-                *lines, waiting = (waiting + data).split(b"\n")
-                for line in lines:
-                    if line + b"\n" != READY:
-                        self._numbers = numbers_of(line)
-                    elif not self.was_ready:
-                        self.was_ready = True
-                        ready()
-
-    def _take_error(self, line: str) -> None:
-        """Show a line of its log. A reason for its end is kept until it is known what follows."""
-        if line.startswith("error: "):
-            self.last_error = line.removeprefix("error: ")
-        else:
-            self._show_error(numbered(line, self.number))
-
-
-@asynccontextmanager
-async def _ended_at_last(process: trio.Process) -> AsyncIterator[None]:
-    """End a process however the block ends: as by a second signal, and if need be by force."""
-    try:
-        yield
-    finally:
-        with trio.CancelScope(shield=True):
-            if process.poll() is None:
-                process.terminate()
-                with trio.move_on_after(_GOODBYE_SECONDS):
-                    await process.wait()
-            if process.poll() is None:
-                process.kill()
-            await process.wait()
 
 
 async def run_workers(

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from trio.testing import MockClock
 
 from trionet.checks import check_kind
+
+# For each clock that stands still, its ordinary threshold and how many blocks are open. Blocks of
+# several tasks may overlap, and end in any order.
+_standing: WeakKeyDictionary[MockClock, tuple[float, int]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -20,15 +25,20 @@ def clock_stands_still(clock: MockClock) -> Iterator[None]:
     thread takes; after it the clock jumps again.
 
     Nothing that waits for the clock proceeds in the meantime: in the block, await only what ends
-    without it.
+    without it. Blocks of several tasks may overlap: the clock stands still until the last one ends.
 
     Args:
         clock: the ``autojump_clock``.
     """
     check_kind("clock", clock, MockClock, hint="autojump_clock")
-    threshold = clock.autojump_threshold
+    threshold, blocks = _standing.get(clock, (clock.autojump_threshold, 0))
+    _standing[clock] = threshold, blocks + 1
     clock.autojump_threshold = math.inf
     try:
         yield
     finally:
-        clock.autojump_threshold = threshold
+        threshold, blocks = _standing.pop(clock)
+        if blocks > 1:
+            _standing[clock] = threshold, blocks - 1
+        else:
+            clock.autojump_threshold = threshold

@@ -1,8 +1,8 @@
 r"""Replace what is unsafe in a line: the slow look, for a line in which something may be.
 
-`trionet.text.safe` has the rules in words. A joiner, a variation selector or a tag has a meaning
-beside the right neighbours, and at most three characters before it and one behind it decide that,
-or the whole of a flag. So the rules are done for all characters of a line at a time, as arithmetic:
+`trionet.text.safe` has the rules in words. Whether a joiner, a variation selector or a tag means
+something depends on its neighbours: at most three characters before it and one behind it, or the
+whole of a flag. So the rules are applied to all characters of a line at once, as arithmetic:
 
 - `str.translate` finds the class of each character in a table of the whole of Unicode.
 - The classes become whole numbers with one byte for each character. Each bit of a byte says one
@@ -13,7 +13,7 @@ or the whole of a flag. So the rules are done for all characters of a line at a 
   stand behind a virama.
 
 So what a line costs depends on its length alone, some 45 ns a character, whatever is in it. No
-known line takes more than 2.9 times as long as one of Vietnamese (`tools/dear_lines.py` searches
+known line takes more than 2.9 times as long as one of Vietnamese (`tools/slow_lines.py` searches
 for worse). With one pattern for each rule, the worst known line took 5.5 times as long, and only a
 long line with hardly anything suspicious in it took less.
 
@@ -22,7 +22,7 @@ The table is made when the first such line comes, in 9 ms, and takes 1.1 MB.
 
 from __future__ import annotations
 
-# `str.encode` would load it at the first suspicious line, while others wait.
+# Load the codec now: `str.encode` would do it at the first suspicious line, while others wait.
 import encodings.utf_32_le as _utf_32_le  # noqa: F401
 import re
 from collections import Counter
@@ -92,7 +92,7 @@ _UNSAFE, _OF_EMOJI, _OF_KEYCAP, _OF_IDEOGRAPH, _OF_MONGOLIAN, _SEPARATOR, _NON_J
 # separator, and a letter that a joiner may stand between those of both joiners.
 _MARK, _PICTOGRAPH, _TONE, _TAG, _VOWEL_APART = 1, _OF_EMOJI, 4, 16, _SEPARATOR
 _LETTER = _NON_JOINER | _JOINER
-# What is true of a character makes it a lost one.
+# Whichever bit is set, the character is replaced.
 _AS_ONE = b"\0" + b"\1" * 255
 
 
@@ -130,7 +130,7 @@ def replaced(text: str, replacement: str) -> str:
         wanted &= left
         others &= left
 
-    # What the character before it decides alone, and a joiner between two letters.
+    # Suspects that the character before them alone decides, and joiners between two letters.
     behind = others >> 8
     kept = suspects & (wanted << 8 | others << 8 & behind & ones * _LETTER)
     if selected := kept & ones * _OF_MONGOLIAN:

@@ -45,7 +45,7 @@ class TCPAddress:
     port: int
 
     def __str__(self) -> str:
-        # A message that refuses a wrong host shows it.
+        # The message about a wrong host quotes it.
         is_ipv6 = isinstance(self.host, str) and ":" in self.host
         return f"[{self.host}]:{self.port}" if is_ipv6 else f"{self.host}:{self.port}"
 
@@ -73,7 +73,7 @@ class TLSAddress:
 class WebAddress:
     """WebSockets, and pages beside them, over TCP or TLS.
 
-    It is neither a `TCPAddress` nor a `TLSAddress`: lines are not spoken on it as they are.
+    It is neither a `TCPAddress` nor a `TLSAddress`: its lines travel in frames.
 
     Attributes:
         below: where the connections come in.
@@ -163,6 +163,8 @@ FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME, tls:HOST:PORT or w
 LISTEN_FORMS = FORMS.replace(" or ", ", ") + " or fd:NAME"
 
 _PORT = re.compile(r"[0-9]{1,5}")
+# What somebody may have meant as an IPv6 address without its brackets.
+_BARE_IPV6 = re.compile(r"[0-9A-Fa-f:.]*(?:%.*)?")
 _INHERITED = re.compile("(web:)?(tls:)?fd:")
 # What systemd allows, which separates names by colons. 255 bytes are its limit.
 _INHERITED_NAME = re.compile("[!-9;-~]{1,255}")
@@ -263,7 +265,7 @@ def is_private_address(address: str) -> bool:
     try:
         return is_local(below)
     except ValueError:
-        # A name: whatever it stands for, it is not asked for now.
+        # A name is not looked up here.
         return False
 
 
@@ -303,6 +305,8 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
             f"{text!r} is not an address: write {scheme}HOST:PORT, such as {scheme}localhost:22333"
         )
     if not _PORT.fullmatch(port) or int(port) > 65535:
+        if host.lower() == "unix":
+            raise AddressError(f"{text!r}: write a Unix socket as unix:PATH")
         raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
     if host.startswith("["):
         host = host[1:-1]
@@ -313,12 +317,14 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
             if "%" in host:
                 raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
             host = str(mapped)
+    elif ":" in host and not _BARE_IPV6.fullmatch(host):
+        raise AddressError(f"{text!r}: {host!r} is no host name: write {scheme}HOST:PORT")
     elif ":" in host:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
         )
     elif host == "*":
-        # The resolver would make localhost of it.
+        # The resolver would take it for localhost.
         raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
         raise AddressError(f"{text!r}: {host!r} is no host name")

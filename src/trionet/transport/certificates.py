@@ -27,15 +27,15 @@ def server_context(
         private_key: a PEM file with its private key, not encrypted; default: it is in
             `certificate` too.
         client_ca: a PEM file with the only certificates that clients' certificates may lead to;
-            who shows none gets no further. Default: clients need none.
+            a client that shows none is refused. Default: clients need none.
 
     Raises:
         TrionetError: a file cannot be used; the message names it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # A handshake costs a server a hundred times what asking for it costs the client, so each
-    # connection gets one.
+    # A handshake costs a server a hundred times what it costs a client to ask for one, so a
+    # connection gets only one.
     context.options |= ssl.OP_NO_RENEGOTIATION
     # Nobody resumes a session that lasts hours. And if a client closes with unread tickets, that
     # close is a reset, which destroys its last lines.
@@ -52,7 +52,7 @@ def server_context(
 
 
 def _load_chain(context: ssl.SSLContext, certificate: File, private_key: File | None) -> None:
-    """Have a side show a certificate.
+    """Load the certificate that a side shows.
 
     Raises:
         TrionetError: a file cannot be used; the message names it.
@@ -123,7 +123,7 @@ def _blame(certificate: File, key: File, reason: str | None) -> str:
     except ssl.SSLError:
         return f"{shown_name(certificate)}: no certificate in PEM format"
     if reason is not None and reason.isupper():
-        # A readable certificate that is refused all the same, such as EE_KEY_TOO_SMALL.
+        # OpenSSL can read the certificate and still refuse it, for example with EE_KEY_TOO_SMALL.
         return f"{shown_name(certificate)}: {reason.lower().replace('_', ' ')}"
     return f"{shown_name(key)}: no private key in PEM format"
 

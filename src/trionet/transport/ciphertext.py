@@ -24,12 +24,13 @@ from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine
 _MAX_UNSENT = 65536
 
 # Ciphertext is received in pieces of at least this many bytes: a handshake fits, and a caller that
-# asks for one byte at a time does not cause a system call for each. No more is received than was
-# asked for, because OpenSSL keeps a copy: a stranger that is read 4 KiB at a time cost 170 KiB.
+# asks for one byte at a time does not cause a system call for each. Beyond that, no more is
+# received than the caller asked for, because OpenSSL keeps a copy: it made a stranger whose input
+# was read 4 KiB at a time cost 170 KiB.
 LEAST = 4096
 
-# And of at most one full record, with what encryption adds (RFC 8446, 5.2). OpenSSL never gives
-# back what its buffer took once: 64 KiB at a time left 87 KiB with each peer that had sent so much.
+# A piece has at most one full record, with what encryption adds (RFC 8446, 5.2). OpenSSL never
+# shrinks its buffer: with 64 KiB at a time, each peer that had sent as much went on costing 87 KiB.
 _MOST = RECORD_SIZE + 5 + 256
 
 
@@ -135,7 +136,7 @@ class Ciphertext:
     def answer(self) -> None:
         """Send what TLS itself answers to the records received. Never a checkpoint.
 
-        A peer that has too much of that waiting breaks the connection.
+        Breaks the connection if too much of that waits for the peer.
         """
         self.push_what_leaves()
         if len(self.unsent) > _MAX_UNSENT:
@@ -155,7 +156,7 @@ class Ciphertext:
             trio.ClosedResourceError: it is closed.
         """
         output = self._engine.take_output()
-        # After ``close_notify`` nobody listens to anything else from the engine.
+        # After ``close_notify`` the peer ignores anything else from the engine.
         if output and not self.is_ended:
             self.unsent += output
         if self.unsent:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 DAY = 24 * 3600
 
-# A certificate that has no more than this left is worth a warning. Those who renew certificates do
-# so a month before.
+# With no more than this left, a certificate is worth a warning: programs that renew certificates do
+# so a month before the end.
 WARNING_DAYS = 14
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)

@@ -46,7 +46,7 @@ def inherited_descriptors(environ: Mapping[str, str] | None = None) -> dict[str,
     count = int(written) if _COUNT.fullmatch(written) else 0
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     if len(names) != count:
-        # Rather no name than the wrong one.
+        # No name is better than a wrong one.
         names = [_UNNAMED] * count
     for descriptor, name in enumerate(names, _FIRST):
         with suppress(OSError):
@@ -87,7 +87,7 @@ def open_inherited(name: str) -> list[socket.socket]:
         raise TrionetError(f"no inherited socket has this name: {what}")
     socks: list[socket.socket] = []
     try:
-        # Each at once: if one cannot be used, those before it are closed.
+        # One by one: if one cannot be used, those before it are closed.
         for descriptor in descriptors[name]:
             socks += [_adopt(descriptor)]
     except BaseException:

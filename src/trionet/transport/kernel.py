@@ -1,9 +1,9 @@
 """What the kernel tells about a connected socket beyond its data.
 
 For example, how many of the sent bytes the peer's kernel has not acknowledged. Most of it only
-Linux tells. `trionet.transport.patience` and `trionet.transport.sockets` ask: the one to tell a
-server that takes nothing from a peer that is gone, the other to tell a closing connection whether
-everything has arrived.
+Linux tells. `trionet.transport.patience` asks, to tell a server that takes nothing from one that is
+gone. `trionet.transport.sockets` asks for a connection that is being closed: has everything
+arrived?
 """
 
 from __future__ import annotations

@@ -130,7 +130,8 @@ class SystemNetwork:
             check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
         self._web = web or WebSettings()
         self._client_context: ssl.SSLContext | None = None
-        # The listeners that `reload` serves. One that nothing else holds any more drops out.
+        # The listeners that `reload` serves. They are held weakly, so one that nobody else holds
+        # drops out.
         self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
 
     def __repr__(self) -> str:
@@ -336,14 +337,14 @@ class SystemNetwork:
     def certificate_expiry(self) -> float | None:
         """Return when the certificate of the ``tls:`` listeners expires, in Unix time.
 
-        It is that which was read last; ``None``: none was read yet. Never a checkpoint.
+        That is the one that was read last; ``None``: none was read yet. Never a checkpoint.
         """
         return self._expiry
 
     def _note_expiry(self, certificate: File) -> None:
         """Look up until when a certificate is good, and warn if that is not for long."""
         known = self._expiry
-        # It was read just before. Where it was replaced meanwhile, there will be a reload.
+        # The file was read just before. If it was replaced since, a reload will follow.
         with suppress(OSError):
             self._expiry = expiry_of(Path(certificate).read_bytes())
         if self._expiry is None or self._expiry == known:

@@ -6,8 +6,8 @@ more than the server's kernel holds, and waits for its turn in the listen backlo
 take longer than a peer may vanish for. So a task that waits looks from time to time what kind of
 silence it is, and lifts the timeout for as long as it is this kind.
 
-Patience costs a cancel scope, and most waits of a client need none: it waits plainly until much has
-been sent.
+Patience costs a cancel scope for each wait, and most waits need none. So a client waits plainly
+until it has sent much.
 
 Only Linux has this timeout; elsewhere there is nothing to lift.
 """
@@ -32,8 +32,8 @@ USER_TIMEOUT = 100_000
 # How often a task that waits looks. Three looks come before the timeout.
 _LOOK_SECONDS = 30.0
 
-# A server that takes nothing has more than this on its way to it; one that answers requests seldom
-# has.
+# To a server that takes nothing, more bytes than this are on their way; to one that answers
+# requests, seldom as many.
 _MUCH = 4096
 
 # Places in struct tcp_info (linux/tcp.h): how many probes are unanswered, how many packets are on
@@ -53,7 +53,7 @@ class _Waiting(enum.Enum):
 
 
 class Patience:
-    """Looks after one client's connection.
+    """Decides for one client's connection when the kernel may give it up.
 
     Args:
         sock: a connected TCP socket whose ``TCP_USER_TIMEOUT`` is set to `USER_TIMEOUT`.

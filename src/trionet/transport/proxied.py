@@ -3,13 +3,12 @@
 The plan of this file:
 
 - A connection from a network that is given as a proxy's must begin with a header
-  (`proxy_header.py`). Anybody else's is none of this file's business.
+  (`proxy_header.py`). This file does nothing about other connections.
 - `ProxiedStream` is an ordinary `SocketStream`, so it costs nothing once the header is read. It
-  looks at what has come before it takes it (``MSG_PEEK``), and takes only what is the header's:
-  what follows, a line or the first bytes of TLS, stays with the kernel.
-- Until the header is read nobody knows whose connection this is, so it counts for no host. What
-  bounds a proxy's connections without a header is `MOST_UNFINISHED`, besides the deadline of a
-  handshake.
+  looks at what has come before it takes it (``MSG_PEEK``), and takes only the header: what follows,
+  a line or the first bytes of TLS, stays with the kernel.
+- Until the header is read nobody knows whose connection this is, so it counts for no host.
+  `MOST_UNFINISHED` and the deadline of a handshake bound a proxy's connections without a header.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ class ProxiedStream(SocketStream):
         if header is not None:
             self._finish(header)
 
-    # With nothing above it, reading the header is the whole handshake.
+    # Without TLS or HTTP above it, reading the header is the whole handshake.
     do_handshake = learn_peer
 
     def close(self) -> None:
@@ -162,7 +161,7 @@ class ProxiedStream(SocketStream):
         self.remote = self._proxy if header.source is None else header.source
         self.peer = str(self.remote)
         if self._input is not None:
-            # What came together with the header is reported no more.
+            # Epoll does not report again what came together with the header.
             self._input.more()
 
     def _count_no_more(self) -> None:

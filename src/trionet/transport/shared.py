@@ -1,11 +1,11 @@
 """Listening sockets for several processes: a parent opens them, and its workers serve on them.
 
 - A TCP port is shared by ``SO_REUSEPORT``: each worker has a socket of its own with a queue of its
-  own, and the kernel divides the connections among them. The parent opens all of them and holds
-  each as long as its worker may come again. So the queue of a worker that dies is not lost: its
-  successor gets the same socket.
-- Besides, the parent holds a socket that is bound and does not listen. The port stays its own while
-  no worker listens, and a port 0 stays the same.
+  own, and the kernel divides the connections among them. The parent opens all of them, and holds
+  each as long as its worker may be started again. So the queue of a worker that dies is not lost:
+  its successor gets the same socket.
+- Besides, the parent holds a socket that is bound and does not listen. So the port stays its own
+  while no worker listens, and a port that the kernel picked stays the same.
 - A Unix socket is one for all workers, because it has one file, and so is each socket that a
   supervisor has passed on. Whoever is free accepts.
 """
@@ -117,7 +117,7 @@ async def share_address(
             at = tuple(f"{where.scheme}{structured(sock.getsockname())}" for sock in inherited)
             return SharedAddress(where, at, backlog, inherited=inherited)
         if not isinstance(where, TCPAddress | TLSAddress | WebAddress):
-            # A kind of address that is newer than this file.
+            # A kind of address that this file does not know.
             raise TrionetError("several processes cannot share it")
         reserved = await reserve_tcp(where if isinstance(where, TCPAddress) else where.tcp)
     except (OSError, UnicodeError) as error:

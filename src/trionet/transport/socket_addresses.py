@@ -26,7 +26,8 @@ def structured(address: Any) -> RemoteAddress | None:
         if len(more) == 2 and more[1] and "%" not in host:
             host = f"{host}%{_interface(more[1])}"
         if host.startswith(_MAPPED) and "." in host:
-            # What an IPv4 peer has at a socket for both families, such as a supervisor opens.
+            # An IPv4 peer looks like this at a socket for both families, which a supervisor may
+            # open.
             host = host.removeprefix(_MAPPED)
         return TCPAddress(host, port)
     if isinstance(address, bytes):

@@ -107,7 +107,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     @property
     def is_private(self) -> bool:
-        """That nobody on the way can read along."""
+        """Always true: nobody on the way can read along."""
         return True
 
     @property
@@ -274,8 +274,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
         if not self._ahead or not data:
             return 0
         ahead, self._ahead = self._ahead, b""
-        # It is another byte where the line that it ended was dropped meanwhile, all of which the
-        # sender thought to be here still.
+        # It is another byte if the one held back was all of a line, which the sender thought unsent
+        # and has dropped meanwhile.
         return 1 if data[:1] == ahead else 0
 
     async def wait_writable(self) -> None:

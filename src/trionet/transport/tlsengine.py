@@ -1,6 +1,6 @@
 """The TLS protocol between two buffers in memory: bytes in, bytes out, no waiting.
 
-`TLSEngine` wraps ``ssl.SSLObject`` and turns what that raises into attributes to ask for.
+`TLSEngine` wraps ``ssl.SSLObject`` and turns what that raises into attributes.
 `trionet.transport.tls` sends and receives around it.
 """
 
@@ -77,7 +77,7 @@ class TLSEngine:
         self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None
     ) -> None:
         # A server has nothing to do before the client has said something, and the client may stay
-        # silent. OpenSSL's objects cost some 20 KiB, so do without them until then.
+        # silent. OpenSSL's objects cost some 20 KiB, so they are made only then.
         self._context: ssl.SSLContext | None = context
         if not server_side:
             self._start(server_hostname)

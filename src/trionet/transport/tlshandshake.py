@@ -22,8 +22,8 @@ from trionet.transport.tlsengine import TLSEngine
 # possible answer to a client when there is no descriptor, or no time, for its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
 
-# The only answer that a client can read that does not speak TLS: a person with `nc`, a program that
-# was given the wrong address.
+# The only answer for a client that does not speak TLS, such as a person with `nc` or a program with
+# the wrong address.
 PLAIN_ANSWER = b"error: this port speaks TLS\n"
 
 

@@ -9,7 +9,7 @@ server could do the same, so all of it happens under a lock, `PATH.lock`:
 - The lock is held from the first look until `listen`, about a millisecond, and not for the life of
   the server: the socket itself shows whether the server is alive. So the question whose lock file
   it is never comes up: the holder removes the file before it releases the lock.
-- A server that waited for a lock file which was removed meanwhile holds a lock on nothing, and
+- A server may wait for a lock file that is removed meanwhile. Its lock is then on nothing, and it
   starts over.
 - Symbolic links are never followed or removed, neither for the lock nor for the socket.
 - In a directory that is not writable there is no lock, but no socket can be made there either.

@@ -301,7 +301,7 @@ def test_optional_fields_may_be_null() -> None:
     assert decode(json.dumps({"type": "login", "name": "Ann", **fields})) == LogIn("Ann")
 
 
-def test_of_a_field_that_stands_twice_the_last_counts_but_two_types_are_a_mistake() -> None:
+def test_the_last_of_two_equal_fields_counts_but_a_second_type_is_a_mistake() -> None:
     assert decode('{"type":"ping","id":1,"id":2}') == Ping(2)
     assert decode('{"type":"ping","type":"ping"}') == Ping()
     for line in ('{"type":"ping","id":7,"type":"quit"}', '{"type":"x","id":7,"type":"ping"}'):

@@ -237,7 +237,7 @@ async def test_old_events_are_forgotten_after_some_days(file: Path) -> None:
 async def test_a_room_that_nobody_used_for_long_is_known_after_its_first_page(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trionet.chat.history.file_history._ROOMS_KNOWN", 1)
+    monkeypatch.setattr("trionet.chat.history.file_history.ROOMS_KNOWN", 1)
     async with open_history(file) as history:
         history.append([said(1, room="old"), said(2, room="new")])
     async with open_history(file) as history:

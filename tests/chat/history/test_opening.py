@@ -285,7 +285,7 @@ def test_a_file_whose_log_was_carried_over_only_in_part_has_all(file: Path, tmp_
         "ALTER TABLE events DROP COLUMN detail",
     ],
 )
-def test_a_file_with_something_that_cannot_be_is_refused_and_not_changed(
+def test_a_file_with_impossible_contents_is_refused_and_not_changed(
     file: Path, change: str
 ) -> None:
     fill(file)

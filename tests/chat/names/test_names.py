@@ -154,6 +154,8 @@ def test_a_name_that_looks_like_a_reserved_word_is_refused(name: str) -> None:
     "name",
     [
         *("ᴇʀʀᴏʀ", "ᴇrror", "ꞯ", "ꜱᴇʀᴠᴇʀ", "ʏᴏᴜ", "ʟobby"),
+        # Small letters of Cherokee and Greek that are drawn as small capitals.
+        *("ꭼrror", "ꭼꭱꭱoꭱ", "eꮢror", "seꭱver", "ꮮobby"),
         # Marks on or through the letters of a reserved word, of any script.
         *("ẹrror", "erroŕ", "errør", "err\u0335or", "q\u0323", "you\u0332", "yоu\u0332", "ḷobby"),
     ],
@@ -163,7 +165,9 @@ def test_neither_small_capitals_nor_marks_hide_a_reserved_word(name: str) -> Non
     assert reason_for(name) == f"nobody can be called {shown}, which looks like a reserved word"
 
 
-@pytest.mark.parametrize("name", ["Łukasz", "O'Neil", "Zoë", "Ünal", "Søren", "ʀon", "Ọlá", "нan"])
+@pytest.mark.parametrize(
+    "name", ["Łukasz", "O'Neil", "Zoë", "Ünal", "Søren", "ʀon", "Ọlá", "нan", "ꮳꮃꭹ", "ꭱꭼ"]
+)
 def test_marks_and_small_capitals_are_allowed_in_other_names(name: str) -> None:
     assert parse_name(name).shown == name
 

@@ -325,17 +325,132 @@ test("lost lines are told in their place, and can be loaded", () => {
     assert.deepEqual(texts(lobby), ["m2", "m3", "m4", "m5", "m6"]);
 });
 
-test("a long gap is loaded a page at a time", () => {
+test("a gap in front of a person who follows the end fills itself", () => {
+    const all = entered();
+    const { server, lobby } = all;
+    server.send(said(2, "m2"));
+    server.close();
+    all.clock.pass(1_000);
+    server.logIn({ between: [{ type: "missed", room: "lobby", after: 2, before: 161 }], rooms: { lobby: 160 } });
+    answerHistories(all, many(1, 160));
+    assert.deepEqual(texts(lobby), many(2, 160).map((one) => one.text));
+    assert.equal(lobby.unread, 0);
+});
+
+test("a gap fills itself from its end, within bounds, and the rest a page at a time", () => {
     const all = entered();
     const { server, lobby, chat } = all;
-    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 160 }, said(160, "m160"));
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 560 }, said(560, "m560"));
     const gap = lobby.timeline.rows[1];
+    answerHistories(all, many(1, 600));
+    assert.deepEqual(texts(lobby).slice(0, 3), ["m2", "GAP", "m360"]);
+    assert.ok(lobby.timeline.rows.length < MAX_FOLLOWED_ROWS);
     chat.history.fill(lobby, gap);
-    answerHistories(all, many(1, 200));
-    assert.deepEqual(texts(lobby).slice(99, 103), ["m101", "m102", "GAP", "m160"]);
+    answerHistories(all, many(1, 600));
+    assert.deepEqual(texts(lobby).slice(0, 3), ["m2", "GAP", "m260"]);
+    for (let page = 0; page < 3; page += 1) {
+        chat.history.fill(lobby, gap);
+        answerHistories(all, many(1, 600));
+    }
+    assert.deepEqual(texts(lobby), many(2, 560).map((one) => one.text));
+});
+
+test("a gap in a room that nobody looks at is filled when somebody does", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat } = all;
+    const builds = chat.places.get("builds");
+    server.send(
+        said(2, "b2", { room: "builds" }),
+        { type: "missed", room: "builds", after: 2, before: 5 },
+        said(5, "b5", { room: "builds" }),
+    );
+    assert.deepEqual(server.take(), []);
+    chat.activate(builds);
+    answerHistories(all, many(1, 5, { room: "builds" }));
+    assert.deepEqual(texts(builds), ["m1", "b2", "m3", "m4", "b5"]);
+});
+
+test("what fills a gap below what is read is unread, and a mention in it is told", () => {
+    const all = entered({ past: many(1, 1) });
+    const { server, lobby, called } = all;
+    lobby.timeline.isFollowed = false;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 4 }, said(4, "m4"));
+    const first = lobby.timeline.rows[0];
+    answerHistories(all, [said(1, "m1"), said(2, "Ann?"), said(3, "mine", { name: "Ann" }), said(4, "m4")]);
+    assert.deepEqual(texts(lobby), ["m1", "Ann?", "mine", "m4"]);
+    assert.equal(lobby.timeline.rows[0], first);
+    assert.equal(lobby.unread, 2);
+    assert.equal(lobby.timeline.firstUnread.text, "Ann?");
+    assert.deepEqual(called, [["lobby", "Ann?"]]);
+});
+
+test("a gap stays where the history does not have what was missed", () => {
+    const all = entered();
+    const { server, lobby } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 20 }, said(20, "m20"));
+    const gap = lobby.timeline.rows[1];
+    answerHistories(all, many(17, 20));
+    assert.deepEqual(texts(lobby), ["m2", "GAP", "m17", "m18", "m19", "m20"]);
+    // Nothing more can be loaded, and nobody asks again.
+    assert.equal(all.chat.history.canFill(gap), false);
+    server.send(said(21, "m21"));
+    all.chat.history.mend(lobby);
+    assert.deepEqual(server.take(), []);
+});
+
+test("what the history has lost is told on scrolling up, also when its gap has left the window", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 600 }, ...many(600, 1100));
+    assert.equal(texts(lobby).includes("GAP"), false);
+    server.take();
+    lobby.timeline.isFollowed = false;
+    for (let page = 0; page < 20 && lobby.timeline.hasOlder; page += 1) {
+        lobby.isLoading = false;
+        chat.history.older(lobby);
+        answerHistories(all, many(500, 1100));
+    }
+    assert.deepEqual(texts(lobby).slice(0, 2), ["GAP", "m500"]);
+    assert.equal(texts(lobby).filter((text) => text === "GAP").length, 1);
+    // A history that has everything leaves no doubt.
+    const whole = entered();
+    const sent = [said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 600 }, ...many(600, 1100)];
+    whole.server.send(...sent);
+    whole.server.take();
+    whole.lobby.timeline.isFollowed = false;
+    for (let page = 0; page < 20 && whole.lobby.timeline.hasOlder; page += 1) {
+        whole.lobby.isLoading = false;
+        whole.chat.history.older(whole.lobby);
+        answerHistories(whole, many(1, 1100));
+    }
+    assert.equal(texts(whole.lobby).includes("GAP"), false);
+    assert.equal(texts(whole.lobby)[0], "m1");
+});
+
+test("a gap of an older epoch is not filled with numbers that mean others now", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(said(2, "m2"), { type: "missed", room: "lobby", after: 2, before: 6 });
+    const gap = lobby.timeline.rows.find((row) => row.kind === "gap");
+    server.send({ type: "epoch", epoch: "e2", rooms: { lobby: 9 } });
+    server.take();
     chat.history.fill(lobby, gap);
-    answerHistories(all, many(1, 200));
-    assert.deepEqual(texts(lobby), many(2, 160).map((one) => one.text));
+    assert.equal(chat.history.canFill(gap), false);
+    assert.deepEqual(server.take(), []);
+});
+
+test("a window that is full loses its oldest rows to a gap that is filled at its end", () => {
+    const { lobby } = entered();
+    const { timeline } = lobby;
+    const row = (number) => ({ kind: "said", number, last: number, text: `m${number}` });
+    timeline.rows = Array.from({ length: MAX_ROWS }, (_, at) => row(at + 1));
+    const gap = { kind: "gap", number: null, last: null, after: MAX_ROWS, before: MAX_ROWS + 3, version: 0 };
+    timeline.rows.push(gap, row(MAX_ROWS + 3));
+    timeline.fill(gap, [row(MAX_ROWS + 1), row(MAX_ROWS + 2)], { after: null, before: null });
+    assert.ok(timeline.rows.length <= MAX_ROWS);
+    assert.equal(timeline.newest(), MAX_ROWS + 3);
+    assert.equal(timeline.hasNewer, false);
+    assert.equal(timeline.hasOlder, true);
 });
 
 test("after a new epoch a row says that messages may be missing", () => {
@@ -569,4 +684,22 @@ test("private messages of the time between are added once", () => {
         answerHistories(all, [told]);
     }
     assert.deepEqual(texts(chat.places.get("@bob")), ["psst"]);
+});
+
+test("private messages that were missed are loaded and unread, and no gap stays", () => {
+    const all = entered();
+    const { server, chat } = all;
+    const told = (number, text) => ({ type: "told", time: timeOf(number), text, number, from: "Bob", to: "Ann" });
+    server.send(told(1, "one"));
+    const bob = chat.places.get("@bob");
+    assert.equal(bob.unread, 1);
+    server.send({ type: "missed", room: "@", after: 1, before: 4 }, told(4, "four"));
+    assert.deepEqual(texts(bob), ["one", "GAP", "four"]);
+    answerHistories(all, [told(1, "one"), told(2, "two"), told(3, "three"), told(4, "four")]);
+    assert.deepEqual(texts(bob), ["one", "two", "three", "four"]);
+    assert.equal(bob.unread, 4);
+    // What the server does not have any more is told.
+    server.send({ type: "missed", room: "@", after: 4, before: 200 }, told(200, "late"));
+    answerHistories(all, [told(150, "150"), told(200, "late")]);
+    assert.deepEqual(texts(bob).filter((text) => text === "GAP").length, 1);
 });

@@ -173,7 +173,7 @@ def test_words_are_waited_for_and_listed() -> None:
     assert not COMMANDS.obey(page, "/unhighlight deploy")
 
 
-def test_what_another_table_lacks_is_no_command_under_another_name_either() -> None:
+def test_a_command_that_a_table_lacks_has_no_other_name_there_either() -> None:
     page = Page()
     assert not COMMANDS.obey(page, "/names")
     assert page.told == ["error: unknown command /names (try /help)"]

@@ -65,7 +65,7 @@ async def talk(room: Served, name: str, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_whoever_is_cut_off_twenty_times_ends_with_what_one_has_that_never_was(
+async def test_a_client_cut_off_twenty_times_ends_with_what_an_unbroken_one_has(
     seed: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     rng = random.Random(seed)

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 
 from trionet import Limits, Server, ServerEvent, WebSettings, chat
 from trionet.chat import OPEN_ROOM
-from trionet.chat.session.admission import NOT_HERE
+from trionet.chat.session.admission import MISSING, NOT_HERE
 from trionet.chat.session.passwords import FREE_TRIES, LONGEST_WAIT, Password
 from trionet.testing import LineClient, MemoryNetwork
 
@@ -239,6 +239,27 @@ async def test_a_program_brings_the_password_with_its_login(
         other = JSONClient(await network.connect(address))
         await other.login("Bob", token="not valid")
         await other.expect_event("error", code="bad-password")
+
+
+@pytest.mark.parametrize("address", ["localhost:7000", "web:localhost:8080"])
+async def test_a_token_that_is_not_valid_any_more_is_no_wrong_password(
+    address: str, autojump_clock: MockClock
+) -> None:
+    async with guarded() as (network, _, _):
+        # So does a page that is reloaded after the server has forgotten its member.
+        for _ in range(2 * FREE_TRIES):
+            page = JSONClient(await network.connect(address))
+            await page.login("Ann", token="0" * 32)
+            await page.expect_event("error", code="bad-password", reason=MISSING)
+            # Nor is an empty box.
+            await page.login("Ann", password="")
+            await page.expect_event("error", code="bad-password", reason=MISSING)
+            await page.stream.aclose()
+        began = trio.current_time()
+        again = JSONClient(await network.connect(address))
+        await again.login("Ann", token="0" * 32, password=SECRET)
+        await again.expect_event("welcome", name="Ann", resumed=False)
+        assert trio.current_time() == began
 
 
 async def test_whoever_does_not_know_the_password_does_not_learn_which_names_are_taken(

@@ -264,7 +264,7 @@ def test_a_member_in_no_room_keeps_the_server_too() -> None:
     assert emptied == [True]
 
 
-def test_closing_is_told_once_and_after_it_nobody_enters_and_leaving_is_not_told() -> None:
+def test_closing_is_told_once_then_nobody_enters_and_nobody_hears_who_leaves() -> None:
     hub = ListedHub()
     emptied: list[str] = []
     board = Switchboard(hub, on_empty=lambda: emptied.append("empty"))

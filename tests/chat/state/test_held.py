@@ -192,7 +192,7 @@ def test_hold_follows_the_newest_login() -> None:
     assert one.cut(ann)[-1] == ev.LoggedOut(ann)
 
 
-def test_a_token_keeps_its_member_and_is_worth_nothing_when_that_is_gone() -> None:
+def test_a_token_keeps_its_member_and_is_worthless_once_the_member_is_gone() -> None:
     one = Machine()
     ann = one.hold("Ann")
     # The token that was drawn for this login is not used.

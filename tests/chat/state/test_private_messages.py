@@ -42,7 +42,7 @@ def test_what_a_member_who_holds_is_told_is_kept_also_while_it_is_connected() ->
     assert other.private_of(bob) == one.state.private_of(bob)
 
 
-def test_messages_end_with_holding_and_with_their_member_and_the_numbers_go_on() -> None:
+def test_messages_go_when_their_member_leaves_or_stops_holding_and_the_numbers_go_on() -> None:
     one = Machine()
     ann, bob = one.log_in("Ann"), one.hold("Bob")
     one.do(op.Tell(ann, "Bob", "bob", "one"))

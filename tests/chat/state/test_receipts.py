@@ -83,7 +83,7 @@ def test_an_id_that_comes_twice_in_one_run_is_said_once() -> None:
     ]
 
 
-def test_outside_of_the_room_repeated_ones_get_receipts_and_new_ones_are_refused() -> None:
+def test_outside_the_room_repeated_messages_get_receipts_and_new_ones_are_refused() -> None:
     one = Machine()
     ann = one.hold("Ann")
     one.do(op.Say(ann, "lobby", ["a"], [1]), op.Leave(ann, "lobby"))

@@ -161,7 +161,7 @@ def test_of_more_rooms_than_there_may_be_the_newest_topics_come_back() -> None:
     assert set(one.state.rooms) == {"lobby", "c", "d"}
 
 
-def test_of_rooms_that_look_alike_by_the_tables_of_today_the_newest_comes_back() -> None:
+def test_among_rooms_that_look_alike_by_newer_tables_the_newest_comes_back() -> None:
     one = Machine()
     one.do(op.Restore("", (kept("builds", 1, "t"), kept("bui1ds", 1, "t"), kept("l0bby", 1, "t"))))
     assert set(one.state.rooms) == {"lobby", "bui1ds"}

@@ -90,7 +90,7 @@ def test_messages_of_a_run_are_one_event_and_have_a_number_each() -> None:
     ]
 
 
-def test_what_is_said_in_a_room_one_is_not_in_is_refused_each_by_itself() -> None:
+def test_each_message_to_a_room_that_the_member_is_not_in_is_refused_by_itself() -> None:
     one = Machine()
     ann = one.log_in("Ann")
     refused = [

@@ -32,6 +32,78 @@ def test_join_shows_the_room_when_it_is_entered() -> None:
     assert window.rooms.shown.name == "lobby"
 
 
+def test_a_text_typed_right_after_join_goes_to_the_new_room() -> None:
+    window = make_window()
+    enter(window, "/join builds")
+    enter(window, "hello")
+    enter(window, "/me waves")
+    assert window.take_calls() == [
+        calls.Join("builds"),
+        calls.Say("builds", "hello"),
+        calls.Act("builds", "waves"),
+    ]
+
+
+def test_what_is_half_typed_when_a_room_is_entered_is_the_draft_of_that_room() -> None:
+    window = make_window()
+    enter(window, "/join builds")
+    type_text(window, "half")
+    press(window, "left")
+    window.hear(entered("Ann", room="builds", last=9))
+    assert rows(window)[-1] == "> half"
+    type_text(window, "l")
+    assert window.rooms.shown.draft.text == "hallf"
+    assert window.rooms.get("lobby").draft.text == ""
+
+
+def test_two_rooms_asked_for_at_once_get_each_its_own_text() -> None:
+    window = make_window()
+    for line in ("/join a", "for a", "/join b", "for b"):
+        enter(window, line)
+    assert window.take_calls()[1::2] == [calls.Say("a", "for a"), calls.Say("b", "for b")]
+    window.hear(entered("Ann", room="a"))
+    window.take_calls()
+    enter(window, "for b too")
+    assert window.take_calls() == [calls.Say("b", "for b too")]
+    window.hear(entered("Ann", room="b"))
+    assert window.rooms.shown.name == "b"
+
+
+def test_a_room_that_is_refused_does_not_cancel_the_next_one() -> None:
+    window = make_window()
+    enter(window, "/join a")
+    enter(window, "/join b")
+    window.refused(calls.Join("a"), "no room is free")
+    window.take_calls()
+    enter(window, "for b")
+    assert window.take_calls() == [calls.Say("b", "for b")]
+    window.refused(calls.Join("b"), "no room is free")
+    window.refused(calls.Say("b", "for b"), "you are not in b")
+    assert window.rooms.shown.draft.text == "for b"
+    assert window.rooms.shown.name == "lobby"
+
+
+def test_whoever_goes_to_another_room_meanwhile_speaks_there() -> None:
+    window = make_window()
+    window.hear(entered("Ann", room="other"))
+    enter(window, "/join builds")
+    press(window, "m-2")
+    window.take_calls()
+    enter(window, "hello")
+    assert window.take_calls() == [calls.Say("other", "hello")]
+    window.hear(entered("Ann", room="builds"))
+    assert window.rooms.shown.name == "other"
+
+
+def test_nothing_is_removed_from_the_old_room_while_another_is_asked_for() -> None:
+    window = make_window()
+    window.hear(said(1, "mine", name="Ann"))
+    enter(window, "/join builds")
+    window.take_calls()
+    enter(window, "/remove")
+    assert window.take_calls() == []
+
+
 def test_whoever_leaves_the_only_room_is_told_what_to_do() -> None:
     window = make_window()
     window.hear(notice("left", 1, "Ann", count=1, reason="left"))

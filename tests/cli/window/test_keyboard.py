@@ -41,6 +41,15 @@ def test_keys_have_their_names(data: bytes, expected: list[str]) -> None:
     assert keys_of(*pieces) == expected
 
 
+def test_a_click_and_the_wheel_tell_where_the_pointer_is() -> None:
+    heard: list[object] = []
+    keyboard = Keyboard(heard.append, heard.append, lambda *place: heard.append(place))
+    # A click and its end, another button, the wheel, and a place that no screen has.
+    for data in (b"0;70;4M", b"0;70;4m", b"2;3;4M", b"64;70;9M", b"0;0;99999999M"):
+        keyboard.feed(b"\x1b[<" + data)
+    assert heard == [(69, 3, True), (69, 8, False), "wheel-up"]
+
+
 def test_the_rest_of_a_paste_that_is_too_long_is_not_typed() -> None:
     pieces = [b"\x1b[200~", *[b"line\r" * 10_000] * 40, b"\x1b[20", b"1~z"]
     keys = keys_of(*pieces)
@@ -61,6 +70,13 @@ def test_the_rest_of_a_paste_that_is_too_long_is_not_typed() -> None:
         (b"one\x1b[A\rtwo\r", False),
         (b"one\x15two\rq\r", False),
         (b"\x1b[200~one\rtwo\x1b[201~", False),
+        # A command before all others: somebody types ahead, but not so fast as to leave.
+        (b"/join kitchen\rhello\r", False),
+        (b"/names\rhello\rhello again", False),
+        (b"/join kitchen\rhello\rq\r", True),
+        (b"/join kitchen\r /quit", True),
+        (b"/etc/fstab\rhello\r", True),
+        (b"hello\r/join kitchen\r", True),
     ],
 )
 def test_several_lines_at_once_are_a_paste(data: bytes, is_paste: bool) -> None:

@@ -136,6 +136,10 @@ MISTAKES = {
     "not masked": (frame(Opcode.TEXT, b"x", mask=False), 1002),
     "reserved bit": (b"\xc1\x80\x00\x00\x00\x00", 1002),
     "unknown opcode": (b"\x83\x80\x00\x00\x00\x00", 1002),
+    "a length in more bytes than it needs": (b"\x81\xfe\x00\x05" + bytes(4) + b"hello", 1002),
+    "a length in far more bytes than it needs": (
+        b"\x81\xff" + (40).to_bytes(8, "big") + bytes(4) + b"x" * 40, 1002,
+    ),
     "nothing to continue": (frame(Opcode.CONT, b"x"), 1002),
     "a message within a message": (
         frame(Opcode.TEXT, b"x", fin=False) + frame(Opcode.TEXT, b"x"), 1002,
@@ -200,7 +204,7 @@ def test_a_peer_that_answers_a_goodbye_is_heard_until_then() -> None:
     assert messages.goodbye(1000) == goodbye
 
 
-def test_a_ping_may_be_as_long_as_the_protocol_has_it_whatever_a_line_may_have() -> None:
+def test_a_ping_may_be_as_long_as_the_protocol_allows_whatever_the_limit_of_a_line() -> None:
     ping = frame(Opcode.PING, b"p" * 125)
     begin = frame(Opcode.TEXT, b"x" * MAX, fin=False)
     end = frame(Opcode.CONT, b"\r\n")
@@ -223,7 +227,8 @@ class Slow(Messages):
     """Has the library take everything, cut as it comes."""
 
     def receive(self, data: bytes) -> tuple[bytes, bytes]:
-        return self._take_frame(data)
+        self._side.receive_data(data)
+        return self._outcome()
 
 
 def any_frame(opcode: int, data: bytes, fin: bool, mask: bool) -> bytes:
@@ -264,8 +269,11 @@ def test_the_short_way_gives_what_the_library_gives(pieces: list[bytes], step: i
             more, answered = quick.receive(data[at : at + size])
             lines += more
             answers += answered
-        found = (lines, answers), quick.goodbye(1001), quick.is_over, quick.has_failed
-        assert found == expected
+        goodbye = quick.goodbye(1001)
+        # The library does not mind how a length is written; the table of mistakes has it.
+        if b"more bytes than it needs" not in goodbye:
+            found = (lines, answers), goodbye, quick.is_over, quick.has_failed
+            assert found == expected
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 100_000])

@@ -37,8 +37,8 @@ def ask(
     is_draining: bool = False,
 ) -> Answer | Upgrade | int:
     lines = [f"{request} HTTP/1.1", *([f"Host: {host}"] if host is not None else []), *fields]
-    head = read_head("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
     try:
+        head = read_head("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
         return decide(head, settings, Place(port=8080, is_draining=is_draining))
     except BadHead as bad:
         return bad.status
@@ -106,6 +106,10 @@ def test_without_a_path_of_its_own_every_path_is_the_web_sockets() -> None:
         ("POST /", (), 405),
         ("OPTIONS *", (), 405),
         ("DELETE /nowhere", (), 405),
+        ("POST /", ("Content-Length: 5",), 405),
+        ("PUT /ws", ("Transfer-Encoding: chunked",), 405),
+        ("GET /", ("Content-Length: 5",), 400),
+        ("HEAD /", ("Transfer-Encoding: chunked",), 400),
         ("GET /nowhere", (), 404),
         ("GET /nowhere", SOCKET, 404),
         ("GET //", (), 404),
@@ -146,6 +150,8 @@ def test_health_is_told_for_any_host() -> None:
     assert body_of(ask("GET /healthz", host="anything.example")) == b"ok\n"
     assert body_of(ask("HEAD /healthz")) == b""
     assert ask("POST /healthz") == 405
+    assert ask("POST /healthz", host="anything.example") == 405
+    assert ask("GET /healthz", *SOCKET, host="anything.example") == 421
 
 
 def test_a_server_that_drains_says_so() -> None:

@@ -1,7 +1,7 @@
 """The chat for Python programs: a member that comes back by itself when its connection is lost.
 
 This is what a program sees: `Client` with its arguments, requests and events. The connection behind
-it is in `client_connection`.
+it is in `connection`.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Client(EnteredOnce):
     When the connection is lost, the client connects again in growing pauses, for ever, and resumes
     where it was: what happened meanwhile follows, and requests that were not answered are repeated.
     Nothing is said twice even then. Where the server has forgotten this member, the client looks
-    into the history before it says anything again. What could not be got is told by an event of
-    type ``missed`` (ask `history` for it) or ``epoch`` (the server has begun its numbers anew).
+    into the history before it says anything again. What could not be recovered is told by an event
+    of type ``missed`` (ask `history` for it) or ``epoch`` (the server has begun its numbers anew).
 
     Args:
         address: where the server is; see `trionet.parse_address`.

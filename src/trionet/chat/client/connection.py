@@ -1,8 +1,8 @@
 """A chat client's connection: kept, made again when it is lost, and shared by all who ask.
 
 A task keeps the connection and reads, another one sends; `trionet.connect` makes the connections.
-What is known, said and said again is decided in `client_state`, which is pure. `Client` is what a
-program sees of this.
+`state`, which is pure, decides what is known, said and said again. `Client` is what a program sees
+of this.
 """
 
 from __future__ import annotations

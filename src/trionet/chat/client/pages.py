@@ -18,7 +18,7 @@ _PAGE = 200
 class Past:
     """An async iterator over events, from `Client.history`. A loop may be left at any time.
 
-    Why no generator: one that a loop leaves early has to be closed by hand.
+    It is not a generator, because one that a loop leaves early has to be closed by hand.
 
     Args:
         ask: asks the server for a page.
@@ -57,7 +57,7 @@ class Past:
         event = self._page.popleft()
         after = -1 if self._after is None else self._after
         if not after < event.number < (self._before or math.inf):
-            # The end; or a page that leads nowhere, as from no server of this protocol.
+            # The end; or a page that leads nowhere, which no server of this protocol sends.
             self._page.clear()
             self._is_over = True
             raise StopAsyncIteration

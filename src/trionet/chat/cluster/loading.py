@@ -18,7 +18,7 @@ PATIENCE = 2.0
 # How much is read at a time, in entries.
 READ = 1000
 
-# The pauses after a failure, in seconds. A random part keeps nodes from coming back in step.
+# The pauses after a failure, in seconds. A random part keeps nodes from coming back all at once.
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 

@@ -65,8 +65,8 @@ _STRETCH = 0.005
 # A node that has not read for so long, in seconds, may have missed what others no longer repeat.
 _BEHIND = SAFE_AFTER - 2.0
 
-# After the log has lost a part, numbers go on so far above the highest that this node has told. It
-# may be the first to come back, and another one may have told more: no number is told twice.
+# After the log has lost a part, numbers go on so far above the highest that this node has told. The
+# first node to come back may not be the one that told most, and no number must be told twice.
 _LIFT = 1 << 20
 
 # How often a node looks after the snapshot, in seconds: the oldest node, and others more rarely.
@@ -77,12 +77,12 @@ _GAP_PATIENCE = 4 * _CARE
 _CARE_AFTER = 10.0
 _START_PATIENCE = _CARE_AFTER + _GAP_PATIENCE
 
-# How many operations may wait while Redis answers. More would only take longer.
+# How many operations may wait while Redis answers. More would only make each of them wait longer.
 _QUEUE = 2048
 
 
 class Audience(Protocol):
-    """Who is told what the log has applied, and who knows the members of this node.
+    """Something that is told what the log has applied, and knows the members of this node.
 
     `trionet.chat.session.away.Away` implements it.
     """
@@ -607,7 +607,7 @@ class RedisLog:
         audience = self._audience
         assert audience is not None, "`run` has set it"
         former = self.replica
-        # As long as the others need to find their place too, no snapshot overtakes them.
+        # No snapshot overtakes the other nodes while they find their places too.
         self._next_care = trio.current_time() + _CARE_AFTER
         replica, tail, has_gap = await self._load(link, patience=_GAP_PATIENCE)
         chat, generation = self._told

@@ -2,7 +2,7 @@
 
 The plan of this file: one struct for each request, with the fields that the protocol names and a
 `read` that makes a request of the chat of them. msgspec checks the form of a line against the
-structs; `read` checks what a type cannot tell. A line that does not fit is looked at once more,
+structs; `read` checks what a type cannot express. A line that does not fit is looked at once more,
 slowly, to find the `id` for the answer and the reason.
 
 Types are strict: a string is not a number, and `1.0` is not a whole number. A ``null`` counts as a
@@ -43,7 +43,7 @@ from trionet.chat.state.operations import RequestId
 from trionet.lines import Line
 from trionet.text.safe import WHITE_SPACE
 
-# Whole numbers that every language's JSON reader keeps exactly.
+# The greatest whole number that every language's JSON reader keeps exactly.
 _MOST = 2**53
 # Characters of what msgspec says about a field. It may repeat the field's value.
 _MAX_ABOUT_FIELDS = 120

@@ -78,11 +78,11 @@ MAX_HISTORY = 200
 NOTICE = "*** "
 ERROR = "error: "
 
-# What whoever may have its name is asked where the chat has a password.
+# What a chat with a password asks whoever may have the name.
 PASSWORD_QUESTION = f"{NOTICE}password?"
 
-# How a line that is surely a message neither begins (a command, or a blank line) nor ends (a space
-# that must be dropped; a `q`, which some messages end with too).
+# A line that is surely a message does not begin like this (a command, or a blank line), nor end
+# like this (a space that must be dropped; a `q`, although some messages end with it).
 _NO_MESSAGE_START = frozenset(("/", ""))
 _NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -196,7 +196,8 @@ def decode_messages(lines: list[Line]) -> SayAll | None:
         return None
     if not _NO_MESSAGE_END.isdisjoint([text[-1:] for text in texts]):
         return None
-    # To delete the printable bytes and see what is left takes a third as long as `str.isprintable`.
+    # Deleting the printable bytes and looking at what is left takes a third of the time of
+    # `str.isprintable`.
     if not block.isascii() or block.encode().translate(None, _PRINTABLE):
         return None
     return SayAll(texts)

@@ -18,7 +18,7 @@ from trionet.errors import TrionetError
 
 
 class _Here(str):
-    """A text that cannot come from a peer's line: it is told by its identity."""
+    """A text that cannot come from a peer's line: it is recognised by its identity."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class LogIn(Struct, frozen=True, gc=False):
         token: what a `Welcomed` gave; empty: none.
         seen: the last number seen of each room; `@` stands for private messages.
         epoch: the epoch in which these numbers were given.
-        password: what the chat may want to know; ``None``: nothing was given.
+        password: the chat's password, if it has one; ``None``: none was given.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The rows of one transaction, and how they get into a history file.
 
-Rows go in by statements of up to 512 rows each: one call of SQLite for many rows. Around each call
-Python's lock is let go, and a busy server may keep it for 5 ms: with one call for each row, the
-thread could come down to 200 rows/s. (Pauses while rows are made were tried too, and made nobody
+Rows go in by statements of up to 512 rows each: one call of SQLite for many rows. Each call lets go
+of Python's lock, and a busy server may then keep it for 5 ms: with one call for each row, the
+thread could slow down to 200 rows/s. (Pauses while rows are made were tried too, and made nobody
 wait less.)
 """
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from trionet.errors import TrionetError, system_reason
 
-# What SQLite, the disk and a damaged file raise: the last one, when something in it cannot be.
+# What SQLite and the disk raise, and what reading a damaged file raises.
 FAULTS = (sqlite3.Error, OSError, ValueError)
 
 

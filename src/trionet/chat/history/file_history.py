@@ -32,11 +32,11 @@ from trionet.chat.state.operations import Restore
 T = TypeVar("T")
 
 # Threads that read at a time, and threads that search: a flood of searches keeps no page waiting.
-_READERS = 4
-_SEARCHERS = 2
+READERS = 4
+SEARCHERS = 2
 
 # Rooms whose last number is known without asking the file. (Each takes some 200 bytes.)
-_ROOMS_KNOWN = 50_000
+ROOMS_KNOWN = 50_000
 
 _BEYOND = 1 << 62
 
@@ -83,7 +83,7 @@ async def open_history(
             finally:
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # The nursery put the block's own error in a group. It is none of the block's business.
+        # The nursery put the block's own error in a group, which the block need not know about.
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from None
         raise
@@ -95,7 +95,7 @@ async def open_history(
 def _open(file: Path) -> tuple[Store, Reader, dict[str, int]]:
     store = Store(file)
     try:
-        return store, Reader(file), store.last_numbers(_ROOMS_KNOWN)
+        return store, Reader(file), store.last_numbers(ROOMS_KNOWN)
     except BaseException:
         store.close()
         raise
@@ -136,9 +136,9 @@ class FileHistory:
         )
         # The last number of each room, the one that was used longest ago first.
         self._lasts = OrderedDict(reversed(lasts.items()))
-        self._read_limiter = trio.CapacityLimiter(_READERS)
-        self._search_limiter = trio.CapacityLimiter(_SEARCHERS)
-        # What was removed since each read began that is going on.
+        self._read_limiter = trio.CapacityLimiter(READERS)
+        self._search_limiter = trio.CapacityLimiter(SEARCHERS)
+        # For each read that is going on: what was removed since it began.
         self._noted: dict[int, set[tuple[str, int]]] = {}
 
     def __repr__(self) -> str:
@@ -291,7 +291,7 @@ class FileHistory:
 
     @contextmanager
     def _noting_removals(self) -> Iterator[set[tuple[str, int]]]:
-        """Yield what may be read though it is removed, as pairs of room and number.
+        """Yield which removed texts may still be read, as pairs of room and number.
 
         What is removed within the block is noted too: by the time a thread is back with a text, its
         removal can be in the file, and nothing else would know of it.
@@ -332,7 +332,7 @@ class FileHistory:
     def _note_last(self, room: str, last: int) -> None:
         self._lasts[room] = last
         self._lasts.move_to_end(room)
-        if len(self._lasts) > _ROOMS_KNOWN:
+        if len(self._lasts) > ROOMS_KNOWN:
             self._lasts.popitem(last=False)
 
     async def _read(

@@ -1,7 +1,7 @@
 """Who writes a history file: one server at a time.
 
-It holds a lock on `FILE-lock` beside the file, which the kernel takes back whatever way the server
-ends. Programs that only read need no lock.
+It holds a lock on `FILE-lock` beside the file, which the kernel releases however the server ends.
+Programs that only read need no lock.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FileLock:
                 raise HistoryError(f"another server holds {file}") from None
             if self._is_in_place():
                 return
-            # The one that held it has removed it meanwhile.
+            # The server that held it has removed it meanwhile.
             os.close(self._descriptor)
 
     def release(self) -> None:

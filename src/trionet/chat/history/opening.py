@@ -4,8 +4,9 @@ A file that cannot be used is refused with one line, and never changed: first it
 a way that changes nothing.
 
 Only SQLite may open a history. When a process closes any descriptor of a file, it loses all its
-POSIX locks on that file, and so those that SQLite holds. Without them the next program that reads
-takes itself for the only one: at its end it deletes the log that the server goes on writing to.
+POSIX locks on that file, those that SQLite holds too. Without them, the next program that reads the
+file believes that it is alone, and deletes the log at its end, while the server goes on writing to
+it.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def has_index(at: sqlite3.Connection) -> bool:
 
 def mark_clean(at: sqlite3.Connection) -> None:
     """Write that all was written: the epoch goes on with the next server."""
-    # All else must be on the disk first, for after a power cut the mark must not lie.
+    # Everything else must be on the disk first: after a power cut, the mark must not lie.
     at.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     at.execute("UPDATE facts SET value = 1 WHERE name = 'is_clean'")
     at.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -207,8 +208,8 @@ def _header(file: Path) -> tuple[int, int]:
     try:
         at = sqlite3.connect(address, uri=True)
         try:
-            # Else a file is refused whose server was killed while it carried the log over: the
-            # header tells of pages that only the log has.
+            # Otherwise this would refuse a file whose server was killed while it carried the log
+            # over: the header then tells of pages that only the log has.
             at.execute("PRAGMA writable_schema = ON")
             marked = at.execute("PRAGMA application_id").fetchone()[0]
             return marked, at.execute("PRAGMA user_version").fetchone()[0]
@@ -290,6 +291,7 @@ def _begin(at: sqlite3.Connection) -> Restore:
     at.execute("UPDATE facts SET value = ? WHERE name = 'epoch'", [epoch])
     at.execute("UPDATE facts SET value = 0 WHERE name = 'is_clean'")
     at.execute("COMMIT")
-    # On the disk before anything else is: after a power cut, too, this end was unclean.
+    # This must be on the disk before anything else, so that the end counts as unclean after a power
+    # cut too.
     at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return Restore(epoch, rooms, facts.highest)

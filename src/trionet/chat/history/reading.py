@@ -123,6 +123,11 @@ class Reader:
             row = at.execute("SELECT last FROM rooms WHERE key = ?", [room]).fetchone()
             return None if row is None else int(row[0])
 
+    def last_numbers(self, most: int) -> dict[str, int]:
+        """Return the last number of each room, of so many that were used last."""
+        with self._connection() as at:
+            return last_numbers(at, most)
+
     def search(self, query: Query, limit: int) -> tuple[list[RoomEvent], bool]:
         """Return the newest messages that match, the newest first, and whether it gave up.
 
@@ -168,7 +173,7 @@ class Reader:
         try:
             yield at
         except BaseException:
-            # A file that is torn is opened anew.
+            # Open a torn file anew.
             at.close()
             raise
         with self._lock:
@@ -213,6 +218,12 @@ def search(
         found += [one for one in more if (one.room, one.number) not in known]
     page = runs.newest(found, query.limit, query.most_bytes)
     return Page(page.events, True) if gave_up else page
+
+
+def last_numbers(at: sqlite3.Connection, most: int) -> dict[str, int]:
+    """Return the last number of each room, of so many that were used last."""
+    statement = "SELECT key, last FROM rooms ORDER BY time DESC LIMIT ?"
+    return dict(at.execute(statement, [most]).fetchall())
 
 
 def _ask_index(

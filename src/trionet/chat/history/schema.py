@@ -64,8 +64,8 @@ INDEX = """
 
 # Of the index, set at each start.
 INDEX_SETTINGS = (
-    # How many parts of a size are merged into one. With 4, as it is otherwise, the writer takes 8 %
-    # more of the processor. With 16 it takes 3 % less, and a search has twice as many parts.
+    # How many parts of a size are merged into one. With 4, the default, the writer takes 8 % more
+    # of the processor. With 16 it takes 3 % less, and a search has twice as many parts.
     "INSERT INTO words (words, rank) VALUES ('automerge', 8)",
 )
 

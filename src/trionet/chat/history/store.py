@@ -18,6 +18,7 @@ from msgspec import convert
 from trionet.chat.history import opening
 from trionet.chat.history.batch import Batch, index, unindex
 from trionet.chat.history.file_lock import FileLock
+from trionet.chat.history.reading import last_numbers
 from trionet.chat.state.events import RoomEvent
 
 # The rooms whose numbers in the file are in memory. (Each takes some 200 bytes.)
@@ -59,7 +60,7 @@ class Store:
             self._lock.release()
             raise
         self._opened = opening.stat_of(file)
-        # One thread at a time: one whose waiting was given up may still be writing.
+        # One thread at a time: a thread that nobody waits for any more may still be writing.
         self._mutex = threading.Lock()
         self.position = 0
         self.has_index = opening.has_index(self._at)
@@ -83,11 +84,7 @@ class Store:
     def last_numbers(self, most: int) -> dict[str, int]:
         """Return the last number of each room, of so many that were used last."""
         with self._mutex:
-            return dict(
-                self._at.execute(
-                    "SELECT key, last FROM rooms ORDER BY time DESC LIMIT ?", [most]
-                ).fetchall()
-            )
+            return last_numbers(self._at, most)
 
     def write(self, events: Sequence[RoomEvent], position: int) -> int:
         """Write some events; return how many have been written since the start.
@@ -143,7 +140,7 @@ class Store:
         )
 
     def work(self) -> None:
-        """Do a little of what must be done some time: some 20 ms of it.
+        """Do a little of the upkeep that has no hurry: some 20 ms of it.
 
         Raises:
             sqlite3.Error: it was not done.
@@ -233,7 +230,7 @@ class Store:
             self._at.execute("ROLLBACK")
 
     def _truncate(self) -> None:
-        # Somebody who reads keeps it busy: it is tried again.
+        # A reader keeps it busy: the next step tries again.
         busy = self._at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         self.must_truncate = bool(busy)
 

@@ -10,7 +10,8 @@ from itertools import islice
 from trionet.chat.history.runs import count, cut, last_number
 from trionet.chat.state.events import Removed, RoomEvent
 
-# So much waits for a disk that is full or does not answer. Beyond it, the oldest are a gap.
+# How many bytes may wait for a disk that is full or does not answer. Beyond that, the oldest events
+# become a gap.
 MAX_UNWRITTEN = 64 << 20
 
 # How many gaps are told apart in a room, and in how many rooms. (Each room takes some 300 bytes.)

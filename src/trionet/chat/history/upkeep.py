@@ -165,7 +165,7 @@ def check(file: Path) -> tuple[int, int]:
 
 
 def _contradiction(at: sqlite3.Connection) -> str | None:
-    """Return what in a file cannot be; ``None``: all of it can."""
+    """Return what is contradictory in a file; ``None``: nothing is."""
     wrong = at.execute(
         "SELECT key FROM rooms WHERE last <"
         " (SELECT max(number) FROM events WHERE events.room = rooms.id) LIMIT 1"

@@ -16,7 +16,7 @@ from trionet.chat.history.word_tables import FOLDED, WORD_CHARACTERS, WORD_MARKS
 from trionet.chat.state.events import Acted, RoomEvent, Said
 
 # Han, Kana, Thai, Lao, Khmer and Myanmar, with their extensions. The marks among them (Thai vowels)
-# are no characters of words.
+# are not part of words.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\u3005-\u3007\u3021-\u3029\u3031-\u3035"
     "\u3038-\u303c\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f"

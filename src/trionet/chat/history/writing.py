@@ -1,8 +1,7 @@
-"""The task that writes a history file, and what is done when the disk does not get on.
+"""The task that writes a history file, and what it does when the disk is slow or fails.
 
 It takes what has come since the last batch, has a thread write it as one transaction, and so on.
-Between batches it does what must be done some time: it forgets what is old, and carries on with the
-index.
+Between batches it does the upkeep: it forgets what is old, and goes on with the index.
 
 Nobody ever waits for the disk, except a member who talks faster than the disk writes. When the disk
 has failed, or stands still for 1 s, nobody waits at all, and it is tried again every second.
@@ -42,7 +41,7 @@ _AHEAD_MESSAGES = 3 * _BATCH
 _AHEAD = 3 << 20
 _BEHIND = 0.5
 
-# How exactly it is known when something came, in seconds, and how far back.
+# How exactly the writer remembers when something came, in seconds, and how far back.
 _GRAIN = 0.02
 _GRAINS = 100
 
@@ -217,7 +216,7 @@ class Writer:
                 await self._enough.wait()
 
     async def _take_care(self) -> bool:
-        """Do a step of what must be done some time; return whether another can follow at once."""
+        """Do a step of the upkeep; return whether another can follow at once."""
         if self._store.has_work:
             await self._in_thread(self._store.work)
             self._changed()

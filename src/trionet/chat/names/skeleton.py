@@ -31,7 +31,11 @@ _SMALL_PALOCHKA = 0x4CF
 # Small capitals that the data does not have, because each looks like a capital only in its shape.
 # People see `ᴇʀʀᴏʀ` as a word in capitals. This is not part of `skeleton`, where the data makes the
 # Cyrillic `н` a small capital `ʜ`: then `нan` would look like `han`.
-_SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz")
+#
+# The small letters of Cherokee, and Greek's small capital rho, are drawn as the same shapes.
+_SMALL_CAPITALS = str.maketrans(
+    "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ" + "ꭺꭰꭼꮐꮋꭻꮶꮮꮇꮲᴩꭱꮢꭲ", "abcdefghijklmnopqrstuvwyz" + "adeghjklmpprrt"
+)
 
 
 def skeleton(text: str) -> str:

@@ -69,6 +69,7 @@ export class Arrivals {
             if (timeline.hasNewer) {
                 timeline.replace([], { hasOlder: true, hasNewer: false });
             }
+            timeline.giveUpGaps();
             place.epochGap = gapRow();
             place.wasKnown = this.#known(place);
             timeline.append(place.epochGap);
@@ -208,13 +209,13 @@ export class Arrivals {
             return;
         }
         if (room === PRIVATE) {
-            for (const place of this.#chat.conversations()) {
-                place.timeline.append(gapRow({ epoch: this.#chat.epoch }));
-            }
-            this.#chat.history.privateMessages();
+            this.#chat.history.missedPrivately({ after, before });
         } else if (room !== undefined) {
-            const gap = gapRow({ after, before, epoch: this.#chat.epoch });
-            this.#chat.places.get(room)?.timeline.append(gap);
+            const place = this.#chat.places.get(room);
+            if (place !== undefined) {
+                place.timeline.append(gapRow({ after, before }));
+                this.#chat.history.mend(place);
+            }
         } else if (count > (re?.length ?? 0)) {
             this.#chat.active?.timeline.append(gapRow());
         }

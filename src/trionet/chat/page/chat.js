@@ -70,6 +70,7 @@ export class Chat {
         this.attend();
         if (place !== null) {
             this.history.begin(place);
+            this.history.mend(place);
             this.complete(place);
         }
         this.changed("places", "log", "members");
@@ -211,6 +212,19 @@ export class Chat {
         }
         if (concerns) {
             this.#on.called(place, row);
+        }
+    }
+
+    /** Count messages that were missing in a gap; they may be older than the first unread one. */
+    arrivedLate(place, rows, gap) {
+        const { timeline } = place;
+        const first = timeline.firstUnread;
+        const before = place.unread;
+        for (const row of rows) {
+            this.arrived(place, row);
+        }
+        if (before > 0 && place.unread > before && timeline.isBehind(first, gap)) {
+            timeline.firstUnread = rows.find((row) => !row.isMine);
         }
     }
 

@@ -3,6 +3,7 @@
 // One page of a place is asked for at a time, so that pages come in order.
 
 import { PRIVATE } from "./protocol.js";
+import { gapRow, isMessage } from "./rows.js";
 import { put } from "./timeline.js";
 
 // Events on a page that scrolling up loads, and on the one that a place begins with.
@@ -14,6 +15,10 @@ const FIRST_PAGE = 300;
 const FIRST_ROWS = 200;
 const FIRST_PAGES = 5;
 
+// A gap fills itself as long as so many rows stand behind it. With a page more they are fewer than a
+// person who follows the end keeps; beyond that the gap is filled on scrolling up.
+const MENDED_ROWS = 200;
+
 // Rows in front of a message that was found, and behind it.
 const AROUND = 40;
 
@@ -24,6 +29,8 @@ export class History {
     #chat;
     #session;
     #isAskingPrivate = false;
+    // Private messages that are missing, until it was seen which the server still has.
+    #privateGaps = [];
 
     constructor(chat, session) {
         this.#chat = chat;
@@ -102,13 +109,46 @@ export class History {
         });
     }
 
-    /** Load the messages that are missing in a gap, a page at a time. */
-    fill(place, gap) {
-        const fields = { after: gap.after, limit: PAGE };
-        this.#page(place, fields, ({ events, more }) => {
-            const within = events.filter((event) => event.number < gap.before);
-            const isFilled = !more || within.length < events.length || events.length === 0;
-            place.timeline.fill(gap, this.#rows(within), isFilled);
+    /** Fill the newest gap of the active place by itself, as long as it stands near the end. */
+    mend(place) {
+        if (!this.isKept || place !== this.#chat.active || place.isLoading) {
+            return;
+        }
+        const { rows } = place.timeline;
+        const index = rows.findLastIndex((row) => this.canFill(row));
+        if (index !== -1 && rows.length - index <= MENDED_ROWS) {
+            this.fill(place, rows[index], (late) => this.#chat.arrivedLate(place, late, rows[index]));
+        }
+    }
+
+    /** Return whether a row is a gap whose messages the server may still have. */
+    canFill(row) {
+        return row.kind === "gap" && !row.isLost && this.isKept;
+    }
+
+    /**
+     * Load the newest messages that are missing in a gap, a page at a time: they follow on what is
+     * read. `arrived(rows)` is called with them before they are put in.
+     */
+    fill(place, gap, arrived = () => {}) {
+        if (!this.canFill(gap)) {
+            return;
+        }
+        const { timeline } = place;
+        const { after, before } = gap;
+        this.#page(place, { before, limit: PAGE }, ({ events, more }) => {
+            if (gap.before !== before || !timeline.rows.includes(gap)) {
+                // Another page was quicker.
+                return;
+            }
+            const within = events.filter((event) => event.number > after);
+            const isWhole = within.length < events.length || after + 1 === before;
+            const oldest = within[0]?.number ?? before;
+            // A history that ends within the gap has lost the rest of it.
+            const isLost = !isWhole && (!more || within.length === 0);
+            const rows = this.#rows(within);
+            arrived(rows.filter(isMessage));
+            timeline.fill(gap, rows, isWhole ? null : { before: oldest, isLost });
         });
     }
 
@@ -131,21 +171,41 @@ export class History {
         const fields = { type: "history", room: PRIVATE, limit: PAGE };
         this.#session.ask(fields, (answer) => {
             this.#isAskingPrivate = false;
-            for (const event of answer.type === "history" ? answer.events : []) {
-                this.#private(event);
+            const gaps = this.#privateGaps.splice(0);
+            const events = answer.type === "history" ? answer.events : [];
+            for (const event of events) {
+                this.#private(event, gaps);
+            }
+            for (const { after, rows } of gaps) {
+                if (events.length > 0 && events[0].number <= after + 1) {
+                    rows.forEach(([place, row]) => place.timeline.remove(row));
+                }
             }
             this.#chat.changed("log");
         });
     }
 
-    #private(event) {
+    /** Tell of private messages that are missing, in each conversation, and load them. */
+    missedPrivately({ after, before }) {
+        const rows = this.#chat.conversations().map((place) => [place, gapRow()]);
+        for (const [place, row] of rows) {
+            place.timeline.append(row);
+        }
+        this.#privateGaps.push({ after, before, rows });
+        this.privateMessages();
+    }
+
+    #private(event, gaps) {
         const other = event.from === this.#chat.name ? event.to : event.from;
         const { timeline } = this.#chat.conversation(other);
         const isKnown = timeline.rows.some((row) => row.time === event.time && row.text === event.text);
         if (!isKnown) {
             const row = this.#chat.rowOf(event);
-            const at = timeline.rows.findLastIndex((one) => one.date <= row.date) + 1;
+            const at = timeline.rows.findLastIndex((one) => one.number !== null && one.date <= row.date) + 1;
             timeline.rows.splice(at, 0, row);
+            if (gaps.some(({ after, before }) => event.number > after && event.number < before)) {
+                this.#chat.arrived(this.#chat.conversation(other), row);
+            }
         }
     }
 
@@ -155,6 +215,7 @@ export class History {
             place.isLoading = false;
             if (answer.type === "history") {
                 use(answer);
+                this.mend(place);
             } else {
                 this.#refused(place, answer);
             }

@@ -161,7 +161,7 @@ export class LogView {
     #filling(row) {
         const place = this.#place;
         return {
-            canFill: this.#chat.history.isKept && row.epoch === this.#chat.epoch,
+            canFill: this.#chat.history.canFill(row),
             onFill: (gap) => this.#chat.history.fill(place, gap),
         };
     }
@@ -223,6 +223,23 @@ export class LogView {
         }
         if (this.#distance() < NEAR_PIXELS) {
             this.#chat.history.newer(this.#place);
+        }
+        this.#fillAbove();
+    }
+
+    // Load what is missing just above what is read, where it moves nothing.
+    #fillAbove() {
+        const { timeline, isLoading } = this.#place;
+        if (timeline.isFollowed || isLoading) {
+            return;
+        }
+        const gap = timeline.rows.findLast((row) => this.#chat.history.canFill(row));
+        const shown = this.#elements.get(gap);
+        if (shown !== undefined) {
+            const distance = this.#log.getBoundingClientRect().top - shown.getBoundingClientRect().bottom;
+            if (distance >= 0 && distance < NEAR_PIXELS) {
+                this.#chat.history.fill(this.#place, gap);
+            }
         }
     }
 

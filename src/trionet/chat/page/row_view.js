@@ -12,7 +12,7 @@ export function createRow(row, { canFill, onFill }) {
         made.append(headOf(row));
     }
     made.append(element("div", "text"));
-    if (row.kind === "gap" && row.after !== null && canFill) {
+    if (canFill) {
         const button = element("button", "fill", "Load them");
         button.type = "button";
         button.addEventListener("click", () => onFill(row));
@@ -33,6 +33,9 @@ export function updateRow(made, row) {
         made.classList.toggle("removed", row.isRemoved === true);
         updateTime(made, row);
         updateMark(made, row);
+    }
+    if (row.kind === "gap" && row.isLost) {
+        made.querySelector(":scope > .fill")?.remove();
     }
     const text = made.querySelector(":scope > .text");
     const shown = textOf(row);

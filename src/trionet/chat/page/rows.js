@@ -78,10 +78,10 @@ export function presenceRow(event, epoch) {
 
 /**
  * Return a row that says that messages may be missing. Those with numbers between `after` and
- * `before` can perhaps still be loaded; without these nobody knows which they are.
+ * `before` can perhaps still be loaded, unless it `isLost`; without these nobody knows which they are.
  */
-export function gapRow({ after = null, before = null, epoch = null } = {}) {
-    return row("gap", { after, before, epoch });
+export function gapRow({ after = null, before = null } = {}) {
+    return row("gap", { after, before, isLost: after === null });
 }
 
 export function errorRow(text) {

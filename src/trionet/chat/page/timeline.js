@@ -5,7 +5,7 @@
 // which can be loaded again. While somebody reads further up it loses its newest (`hasNewer`), so
 // that what is read does not move; then it takes no new rows until it has caught up.
 
-import { absorb, confirm, isMessage } from "./rows.js";
+import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 
 // A person who follows the end sees some fifty rows. A smaller document is laid out faster, which
 // counts in a flood: with 800 rows 20,000 messages took 2.7 s, with 400 0.7 s.
@@ -32,6 +32,9 @@ export class Timeline {
     canLoad = true;
     // Behind which row the unread ones begin.
     firstUnread = null;
+
+    // The number in front of the oldest gap that has left the window.
+    #lostAfter = null;
 
     /** Return all rows in their order. */
     all() {
@@ -74,6 +77,9 @@ export class Timeline {
         }
         this.rows = joined;
         this.hasOlder = more;
+        if (!more) {
+            this.#tellWhatIsLost();
+        }
         if (!this.isFollowed && this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
             this.hasNewer = true;
@@ -94,6 +100,7 @@ export class Timeline {
 
     /** Put other rows in place of all that are confirmed. */
     replace(rows, { hasOlder, hasNewer }) {
+        this.#leave(this.rows);
         this.rows = [];
         for (const row of rows) {
             put(this.rows, row);
@@ -103,23 +110,41 @@ export class Timeline {
         this.firstUnread = null;
     }
 
-    /** Put rows in the place of a gap, or in front of it if it is not filled yet. */
-    fill(gap, rows, isFilled) {
+    /** Put rows behind a gap; `rest` is what it still misses, or null: then they take its place. */
+    fill(gap, rows, rest) {
         const index = this.rows.indexOf(gap);
         if (index === -1) {
             return;
         }
-        this.rows.splice(index, isFilled ? 1 : 0, ...rows);
-        if (rows.length > 0) {
-            gap.after = rows.at(-1).last;
-        }
-        if (!isFilled) {
+        if (rest === null) {
+            this.rows.splice(index, 1, ...rows);
+        } else {
+            this.rows.splice(index + 1, 0, ...rows);
+            Object.assign(gap, rest);
             gap.version += 1;
         }
-        if (this.rows.length > MAX_ROWS) {
+        if (this.isFollowed) {
+            this.#dropOldest(MAX_ROWS);
+        } else if (this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
             this.hasNewer = true;
         }
+    }
+
+    /** Take note that what is missing in gaps has no numbers any more. */
+    giveUpGaps() {
+        this.#lostAfter = null;
+        for (const gap of this.rows) {
+            if (gap.kind === "gap") {
+                gap.isLost = true;
+                gap.version += 1;
+            }
+        }
+    }
+
+    /** Return whether a row stands behind another. */
+    isBehind(row, other) {
+        return this.rows.indexOf(row) > this.rows.indexOf(other);
     }
 
     addPending(row) {
@@ -176,9 +201,25 @@ export class Timeline {
 
     #dropOldest(most) {
         if (this.rows.length > most) {
-            this.rows.splice(0, this.rows.length - Math.floor(most * KEPT));
+            this.#leave(this.rows.splice(0, this.rows.length - Math.floor(most * KEPT)));
             this.hasOlder = this.canLoad;
         }
+    }
+
+    // Take note of rows that leave the window: a gap among them must not be forgotten.
+    #leave(rows) {
+        const gap = rows.find((row) => row.kind === "gap" && row.after !== null);
+        this.#lostAfter ??= gap?.after ?? null;
+    }
+
+    // The history ends here: say so if a gap was further up.
+    #tellWhatIsLost() {
+        const oldest = this.oldest();
+        if (this.#lostAfter !== null && oldest !== undefined && oldest.number > this.#lostAfter + 1) {
+            const { date, day } = this.rows[0];
+            this.rows.unshift({ ...gapRow(), date, day });
+        }
+        this.#lostAfter = null;
     }
 }
 

@@ -7,7 +7,7 @@ everywhere (`COMMON`). What a command acts on is a `View`: the window, or the li
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, assert_never
 
 from trionet.chat.formats.reading_commands import nearest
 from trionet.chat.formats.requests import Misunderstood
@@ -160,7 +160,26 @@ def typed_again(call: calls.Call) -> str:
             return f"/me {text}"
         case calls.Tell(to, text):
             return f"/msg {to} {text}"
-    return ""
+        case (
+            calls.Join()
+            | calls.Leave()
+            | calls.Remove()
+            | calls.SetTopic()
+            | calls.Nick()
+            | calls.Who()
+            | calls.AskRooms()
+            | calls.History()
+            | calls.Search()
+            | calls.Bell()
+            | calls.Mouse()
+            | calls.Redraw()
+            | calls.Suspend()
+            | calls.Quit()
+            | calls.Interrupt()
+        ):
+            return ""
+        case _:
+            assert_never(call)
 
 
 def _send(view: View, text: str, call: calls.Call) -> bool:
@@ -183,7 +202,7 @@ def _act(view: View, text: str) -> bool:
 
 def _join(view: View, name: str) -> None:
     name = name.removeprefix("#")
-    key = _room_key(name)
+    key = room_key(name)
     if view.show_room(key):
         view.wanted_room = ""
     else:
@@ -191,7 +210,7 @@ def _join(view: View, name: str) -> None:
         view.call(calls.Join(name))
 
 
-def _room_key(name: str) -> str:
+def room_key(name: str) -> str:
     """Return what the server calls a room."""
     try:
         return parse_room(name).key

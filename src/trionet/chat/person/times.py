@@ -1,6 +1,6 @@
 """Times of events as a person reads them: minutes, and days with their names.
 
-`datetime` has a clock, and this is a rule. Where a person lives is not known here either: whoever
+`datetime` has a clock, and this is a rule. Nor does this file know where a person lives: whoever
 makes a window says how far local time is ahead of UTC.
 """
 

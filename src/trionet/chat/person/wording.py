@@ -9,7 +9,7 @@ from trionet.text.safe import safe_message, safe_text
 # What a new epoch means.
 ANEW = "the server began anew: what was said at the end may be missing"
 
-# Of a longer name only the beginning is shown: no server that keeps the protocol has one.
+# Only the beginning of a longer name is shown; no server that keeps the protocol has one.
 _MAX_NAME = 64
 
 

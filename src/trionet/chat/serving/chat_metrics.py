@@ -1,7 +1,7 @@
 """What a chat tells of itself in numbers, besides what its server and its hub tell. Pure.
 
-No member's name and no room's is a label: there may be any number of them, and they are nobody
-else's business.
+No member's name and no room's is a label: there may be any number of them, and they concern nobody
+else.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ class Chat:
                     rest = lines[taken:]
                     size = sum(len(line) for line in rest if isinstance(line, str))
                     await hub.wait_room(len(rest), size=size)
-                    # A hundred who find room at a time are too much for a disk that is behind.
+                    # A disk that is behind cannot take what a hundred members who find room at once
+                    # have to say.
                     if history is not None:
                         await history.wait()
             taken += session.receive_batch(lines[taken:] if taken else lines)
@@ -133,7 +134,7 @@ class Chat:
                     connection.postpone_login,
                 )
                 await session.run_errand(pacer)
-                # A login may have been what it was for.
+                # The errand may have been a login.
                 self._identify(session, connection)
 
     def _identify(self, session: Session, connection: Connection) -> None:

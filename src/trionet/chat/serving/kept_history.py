@@ -17,13 +17,14 @@ logger = logging.getLogger("trionet.chat")
 
 @asynccontextmanager
 async def keep_history(
-    where: str | Path, *, days: int | None
+    where: str | Path, *, days: int | None, follows: bool = False
 ) -> AsyncIterator[tuple[History | None, Restore | None]]:
     """Keep a history while the block runs.
 
     Args:
         where: `memory`, `none`, or the path of a file.
         days: for how many days a file keeps events; ``None``: for ever.
+        follows: whether another process writes the file, so that it is only read.
 
     Yields:
         The history, and what the chat goes on from, if a file has something.
@@ -35,8 +36,13 @@ async def keep_history(
         yield None, None
     elif where == MEMORY:
         yield MemoryHistory(), None
-    else:
+    elif follows:
         # It loads SQLite.
+        from trionet.chat.history.followed_history import follow_history
+
+        async with follow_history(Path(where)) as followed:
+            yield followed, None
+    else:
         from trionet.chat.history.file_history import open_history
 
         async with open_history(Path(where), days=days, tell=_log) as history:

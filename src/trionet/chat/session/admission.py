@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trionet.chat.session.passwords import Password
 from trionet.transport.addresses import Host
 
-# What a peer is told that may not log in, and one that does not know the password.
+# What a peer is told if it may not log in, and if it does not know the password.
 NOT_HERE = "a password is only for connections that nobody can read on the way: use TLS"
 WRONG = "wrong password"
 MISSING = "a password is wanted here"
@@ -32,5 +32,5 @@ class Admission:
         return self.password.wait_for_try(self.host)
 
     def is_right(self, text: str) -> bool:
-        """Judge a try that has waited."""
+        """Tell whether a try that has waited is right."""
         return self.password.is_right(self.host, text)

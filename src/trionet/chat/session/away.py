@@ -337,7 +337,7 @@ class Away:
         if self._highest is None or highest <= self._highest:
             return
         self._highest = highest
-        # Between what it has told and where numbers go on, there is nothing to miss.
+        # There is nothing to miss between the numbers that it has told and those that follow.
         told = highest - self._lift
         for key, room in self._board.state.rooms.items():
             known = self._known.get(key, 0)

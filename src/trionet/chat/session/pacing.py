@@ -27,7 +27,7 @@ TURNS = BYTES_IN_ALL // (4 * PAGE_BYTES)
 # How long a history may take to answer, in seconds. It takes milliseconds, unless the disk hangs.
 _ANSWER_WITHIN = 10.0
 
-# How often a wait looks whether there is still somebody who waits.
+# How often a wait checks whether somebody still waits.
 _LOOK_SECONDS = 0.25
 
 
@@ -39,7 +39,8 @@ class Pacer:
         outbox: the outbox of the connection.
         turns: shared by all connections of a server: `TURNS` tokens.
         ended: tells whether the peer is not served any more; default: it always is.
-        postpone_login: called before a `sleep`, with its seconds: they are not the peer's own.
+        postpone_login: called before a `sleep`, with its seconds: they do not count against the
+            peer.
     """
 
     __slots__ = ("_ended", "_hub", "_outbox", "_postpone_login", "_turns")

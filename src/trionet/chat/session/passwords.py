@@ -1,4 +1,4 @@
-"""The shared password of a chat, and how long whoever does not know it must wait. Pure.
+"""The shared password of a chat, and how long wrong tries must wait. Pure.
 
 A wrong password costs nothing for the first three of a host. Then each further try of that host
 waits: 1 s, 2 s, 4 s, up to a minute. Tries that come at the same time wait one after the other, so
@@ -14,7 +14,7 @@ from hmac import compare_digest
 
 from trionet.transport.addresses import Host
 
-# Wrong passwords of a host that cost it nothing. People need two or three tries.
+# How many wrong passwords cost a host nothing. People need two or three tries.
 FREE_TRIES = 3
 
 # How long a try waits at most, in seconds: nobody guesses a word at one a minute.
@@ -36,7 +36,7 @@ class _Tries:
 
 
 def check_password(password: object) -> None:
-    """Refuse what can be no password, without repeating it.
+    """Refuse what cannot be a password, without repeating it.
 
     Raises:
         TypeError: it is no text.
@@ -59,7 +59,7 @@ class Password:
     __slots__ = ("_clock", "_digest", "_tries")
 
     def __init__(self, text: str, clock: Callable[[], float]) -> None:
-        # No comparison tells by its time how much of a guess is right.
+        # Only digests are compared: the time that takes does not tell how much of a guess is right.
         self._digest = _digest_of(text)
         self._clock = clock
         self._tries: dict[Host | None, _Tries] = {}

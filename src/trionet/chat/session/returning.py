@@ -112,7 +112,7 @@ class Returning:
             self._enter(room)
 
     def _lacks(self, room: str) -> int | None:
-        """Return the number after which the member lacks events that we have; ``None``: none."""
+        """Return the number after which the member lacks some of our events; ``None``: none."""
         after = self._arrival.seen.get(room)
         if after is None or not self._is_same_epoch or self._board.history is None:
             return None
@@ -125,7 +125,7 @@ class Returning:
 
     def _tell_private(self, member: int, after: int) -> None:
         state, guest = self._board.state, self._guest
-        # Of a member that does not hold any more, the state keeps nothing from now on.
+        # From now on the state keeps nothing for a member that does not hold any more.
         given_up = [told for told in self._login.private if told.number > after]
         kept, next_ = given_up or state.private_of(member, after), state.members[member].told + 1
         first = kept[0].number if kept else next_

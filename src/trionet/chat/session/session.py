@@ -354,7 +354,8 @@ class Session(Answering):
             else:
                 self._asked = request
                 self.answer(_PASSWORD_ASKED)
-        elif request.password is None:
+        elif not request.password:
+            # An empty one is nobody's guess, but a box that was left empty.
             self.reject(MISSING, "bad-password", request.id, is_login=True)
         else:
             self._try_password(admission, request, request.password)

@@ -29,7 +29,7 @@ from trionet.chat.state.state import State
 from trionet.checks import check_kind, shown
 from trionet.function_checks import check_callback
 
-# What changes who is here, also while the server is closing.
+# Events that change who is here, which count even while the server is closing.
 _NOTED_TO_THE_END = (events.LoggedIn, events.LoggedOut, events.Held)
 
 
@@ -110,7 +110,7 @@ class Switchboard:
         self._local: dict[int, Local] = {}
         # The last one, kept because whoever makes a mistake often repeats it.
         self._mistaken = Mistaken("")
-        # Events that are for a room as they are do not stand here.
+        # Events that go to a room unchanged have no entry here.
         self._ways: dict[type, Callable[[Any], None]] = {
             events.Said: self._said,
             events.Acted: self._acted,

@@ -12,7 +12,7 @@ its oldest.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -86,6 +86,8 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
                 return Acted(self.room, number, time, member, name, text, id_, author)
             case "told":
                 return Told(number, time, member, self.receiver, name, self.to, text, id_)
+            case _:
+                assert_never(self.kind)
 
 
 class _Share(Struct):

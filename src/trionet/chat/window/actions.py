@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trionet.chat.person import calls
+from trionet.chat.window import paging
 from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.completion import Completion
 from trionet.chat.window.composition import count_help_pages
+from trionet.chat.window.editor import Editor
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
-
-if TYPE_CHECKING:
-    from trionet.chat.window.editor import Editor
-    from trionet.chat.window.model import Window
+from trionet.chat.window.search import end_search, search
+from trionet.chat.window.sidebar import is_over_sidebar, room_at, scroll_members
+from trionet.chat.window.state import State
 
 # How far the wheel scrolls at a time.
 WHEEL_ROWS = 3
@@ -34,7 +33,7 @@ class Actions:
         history: what was sent before.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: State) -> None:
         self.history = InputHistory()
         self._window = window
         self._completion = Completion()
@@ -47,6 +46,7 @@ class Actions:
         """Do what a key asks for; a key that is one character inserts it."""
         if (action := ACTIONS.get(key)) is not None:
             if action == "nth_room":
+                self._window.wanted_room = ""
                 self._window.rooms.show_nth(int(key[-1]))
             elif action in _EDITING:
                 getattr(self._editor, action)()
@@ -96,19 +96,25 @@ class Actions:
 
     def page_up(self) -> None:
         """Scroll up by a screen less one row."""
-        self._window.scroll(-max(1, self._window.layout.log - 1))
+        self._scroll(-max(1, self._window.layout.log - 1))
 
     def page_down(self) -> None:
         """Scroll down by a screen less one row."""
-        self._window.scroll(max(1, self._window.layout.log - 1))
+        self._scroll(max(1, self._window.layout.log - 1))
 
     def wheel_up(self) -> None:
         """Scroll up a little."""
-        self._window.scroll(-WHEEL_ROWS)
+        self._turn(-WHEEL_ROWS)
 
     def wheel_down(self) -> None:
         """Scroll down a little."""
-        self._window.scroll(WHEEL_ROWS)
+        self._turn(WHEEL_ROWS)
+
+    def click(self) -> None:
+        """Show the room that was clicked in the list."""
+        if (room := room_at(self._window, *self._window.pointer)) is not None:
+            self._window.wanted_room = ""
+            self._window.rooms.show(room.name)
 
     def to_end(self) -> None:
         """Show the newest messages."""
@@ -120,20 +126,23 @@ class Actions:
 
     def next_unread(self) -> None:
         """Show the next room with something unread."""
+        self._window.wanted_room = ""
         self._window.rooms.show_unread()
 
     def next_room(self) -> None:
         """Show the next room."""
+        self._window.wanted_room = ""
         self._window.rooms.step(1)
 
     def previous_room(self) -> None:
         """Show the room before."""
+        self._window.wanted_room = ""
         self._window.rooms.step(-1)
 
     def search(self) -> None:
         """Search for the text that was typed, or for the last one again."""
         text = self._editor.take()
-        self._window.search(text)
+        search(self._window, text)
 
     def bare(self) -> None:
         """Show nothing but messages, to copy them."""
@@ -142,7 +151,7 @@ class Actions:
     def escape(self) -> None:
         """End a search, or the help."""
         self._window.help_page = 0
-        self._window.end_search()
+        end_search(self._window)
 
     def help(self) -> None:
         """Show the keys, then what did not fit, then the log again."""
@@ -171,3 +180,13 @@ class Actions:
     def suspend(self) -> None:
         """Stop the program until the shell continues it."""
         self._window.call(calls.Suspend())
+
+    def _scroll(self, rows: int) -> None:
+        paging.scroll(self._window, self._window.rooms.shown, rows)
+
+    def _turn(self, rows: int) -> None:
+        """Scroll what the pointer is over: the members, or else the log."""
+        if is_over_sidebar(self._window, *self._window.pointer):
+            scroll_members(self._window, rows)
+        else:
+            self._scroll(rows)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trionet.chat.person import calls
 from trionet.chat.person.commands import COMMON, QUIT, Command, Commands
 from trionet.chat.window.entries import ACTED, ERROR, SAID
 from trionet.chat.window.keys import key_help
+from trionet.chat.window.search import search
+from trionet.chat.window.state import State
 
-if TYPE_CHECKING:
-    from trionet.chat.window.model import Window
 
-
-def _who(window: Window, _: str) -> None:
+def _who(window: State, _: str) -> None:
     window.asked_who.add(window.room)
     window.call(calls.Who(window.room))
 
 
-def _remove(window: Window, _: str) -> bool:
+def _remove(window: State, _: str) -> bool:
     room = window.rooms.shown
-    for entry in reversed(room.log.entries):
+    # While another room is asked for, what is shown is not where the person speaks.
+    for entry in reversed(room.log.entries if room.name == window.room else ()):
         if entry.is_own and entry.kind in (SAID, ACTED):
             window.call(calls.Remove(room.name, entry.number))
             return True
@@ -28,23 +26,23 @@ def _remove(window: Window, _: str) -> bool:
     return False
 
 
-def _mouse(window: Window, what: str) -> None:
+def _mouse(window: State, what: str) -> None:
     window.has_mouse = what != "off"
     window.call(calls.Mouse(window.has_mouse))
     window.tell("the wheel scrolls" if window.has_mouse else "the terminal selects text")
 
 
-def _help(window: Window, _: str) -> None:
+def _help(window: State, _: str) -> None:
     for command in COMMANDS.all():
         window.tell(f"{command.usage}  {command.help}")
     for line in key_help():
         window.tell(line)
 
 
-COMMANDS: Commands[Window] = Commands(
+COMMANDS: Commands[State] = Commands(
     *COMMON,
     Command("/who", "list everyone in the room", _who),
-    Command("/search TEXT", "find a text further up", lambda window, text: window.search(text)),
+    Command("/search TEXT", "find a text further up", search),
     Command("/remove", "remove what you said last in this room", _remove),
     Command("/mouse [off]", "let the terminal select text, or the wheel scroll", _mouse),
     Command("/bare", "show nothing but messages, to copy them", lambda one, _: one.show_bare()),

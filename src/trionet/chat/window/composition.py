@@ -7,24 +7,16 @@ the text that is being typed. A screen that is low or narrow goes without the to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from trionet.chat.window.entries import plain_text
 from trionet.chat.window.keys import key_help
+from trionet.chat.window.layout import Layout
+from trionet.chat.window.sidebar import sidebar_rows
+from trionet.chat.window.state import State
 from trionet.chat.window.status import status_row
-from trionet.chat.window.styled import CURSOR, Row, cut_row, name_style, row_width, wrap
+from trionet.chat.window.styled import CURSOR, Row, cut_row, row_width, wrap
 from trionet.chat.window.widths import cut, text_width
-
-if TYPE_CHECKING:
-    from trionet.chat.window.model import Window
-
-# Below this width there is no list, below this height no topic.
-MIN_COLUMNS_FOR_LIST = 70
-MIN_HEIGHT_FOR_TOPIC = 8
-LIST_COLUMNS = 18
-
-# The text that is being typed may take a third of the screen, and never more rows than this.
-MAX_INPUT_ROWS = 8
 
 _PROMPT = "> "
 
@@ -45,34 +37,7 @@ class ScreenRow(NamedTuple):
     side_at: int = 0
 
 
-class Layout(NamedTuple):
-    """How the rows and columns of a screen are shared out."""
-
-    columns: int
-    height: int
-    topic: int
-    log: int
-    log_columns: int
-    input: int
-
-
-def lay_out(columns: int, height: int, input_rows: int) -> Layout:
-    """Share out a screen.
-
-    Args:
-        columns: its width.
-        height: its rows.
-        input_rows: how many rows the text that is being typed would take.
-    """
-    topic = int(height >= MIN_HEIGHT_FOR_TOPIC)
-    most = max(1, min(MAX_INPUT_ROWS, height // 3))
-    typed = min(input_rows, most)
-    beside = LIST_COLUMNS + 1 if columns >= MIN_COLUMNS_FOR_LIST else 0
-    log = max(0, height - topic - 1 - typed)
-    return Layout(columns, height, topic, log, columns - beside, typed)
-
-
-def compose(window: Window) -> list[ScreenRow]:
+def compose(window: State) -> list[ScreenRow]:
     """Return the rows of a window's screen, exactly as many as it is high."""
     shape = window.layout
     room = window.rooms.shown
@@ -81,7 +46,7 @@ def compose(window: Window) -> list[ScreenRow]:
         text = f" {room.name}: {room.topic}" if room.topic else f" {room.name}"
         rows.append(ScreenRow([("topic", _full(text, shape.columns))]))
     body = _help(shape, window.help_page) if window.help_page else room.log.rows()
-    side = _list(window, shape.log) if shape.log_columns < shape.columns else []
+    side = sidebar_rows(window, shape.log) if shape.log_columns < shape.columns else []
     for at, row in enumerate(body):
         beside = side[at] if side else []
         rows.append(ScreenRow(row, beside, shape.log_columns if side else 0))
@@ -102,7 +67,7 @@ def compose(window: Window) -> list[ScreenRow]:
     return rows[len(rows) - shape.height :] if len(rows) > shape.height else rows
 
 
-def bare_lines(window: Window) -> list[str]:
+def bare_lines(window: State) -> list[str]:
     """Return the messages that are seen as whole lines, for the terminal itself to break.
 
     So it knows where a line ends, and what a person selects has no breaks and no list in it.
@@ -143,32 +108,7 @@ def _help(shape: Layout, page: int) -> list[Row]:
     return rows + [[]] * (shape.log - len(rows))
 
 
-def _list(window: Window, height: int) -> list[Row]:
-    """Return the list of rooms and members, as many rows as the log has."""
-    room = window.rooms.shown
-    lines: list[Row] = []
-    if len(window.rooms) > 1:
-        for one in window.rooms:
-            unread = f":{one.unread}" if one.unread else ""
-            style = "alert" if one.mentions else "shown" if one is room else "notice"
-            name = cut(one.name, LIST_COLUMNS - len(unread))
-            lines.append([(style, f"{name}{unread}")])
-        del lines[max(1, height // 2) :]
-        lines.append([("notice", "─" * LIST_COLUMNS)])
-    for name in room.members:
-        if len(lines) >= height - 1 and room.count > len(room.members[: height - len(lines)]):
-            break
-        style = "own" if name == window.me else name_style(name)
-        lines.append([(style, cut(name, LIST_COLUMNS))])
-    named = len(lines) - (len(window.rooms) + 1 if len(window.rooms) > 1 else 0)
-    if 0 <= named < room.count:
-        lines.append([("notice", cut(f"and {room.count - named} more", LIST_COLUMNS))])
-    del lines[height:]
-    lines += [[]] * (height - len(lines))
-    return [[("notice", "│"), *line] for line in lines]
-
-
-def _input(window: Window, shape: Layout) -> list[ScreenRow]:
+def _input(window: State, shape: Layout) -> list[ScreenRow]:
     editor = window.rooms.shown.draft
     rows, row, column = editor.view(max(1, shape.columns - len(_PROMPT)), shape.input)
     rows += [""] * (shape.input - len(rows))

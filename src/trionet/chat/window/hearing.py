@@ -7,7 +7,7 @@ that `trionet.chat.Client` gives. An event whose type is unknown here changes no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from trionet.chat.person.calls import Bell
 from trionet.chat.person.times import parse_time
@@ -15,10 +15,9 @@ from trionet.chat.person.wording import ANEW, notice_text, safe_lines, shown_nam
 from trionet.chat.window import entries, paging
 from trionet.chat.window.entries import Entry, Gap
 from trionet.chat.window.rooms import PRIVATE, Room
+from trionet.chat.window.search import found_by_server
+from trionet.chat.window.state import State
 from trionet.text.safe import safe_text
-
-if TYPE_CHECKING:
-    from trionet.chat.window.model import Window
 
 
 class Event(Protocol):
@@ -29,13 +28,13 @@ class Event(Protocol):
         """The wire's name for it, such as `said`."""
 
 
-def hear(window: Window, event: Any) -> None:
+def hear(window: State, event: Any) -> None:
     """Change the window as an event says."""
     if (change := _CHANGES.get(event.type)) is not None:
         change(window, event)
 
 
-def entry_of(window: Window, event: Any) -> Entry | None:
+def entry_of(window: State, event: Any) -> Entry | None:
     """Return what a log shows of an event of a room; ``None``: nothing."""
     number, time, name = event.number, parse_time(event.time), shown_name(event.name)
     if event.type in (entries.SAID, entries.ACTED):
@@ -47,7 +46,13 @@ def entry_of(window: Window, event: Any) -> Entry | None:
     return None if notice is None else Entry(entries.NOTICE, number, time, "", notice)
 
 
-def _said(window: Window, event: Any) -> None:
+def load(window: State, name: str, events: Sequence[Any], *, more: bool) -> None:
+    """Put a page of history in: above all, or where a gap is."""
+    page = _page_entries(window, events)
+    paging.loaded(window, window.rooms.get(name), events, page, more=more)
+
+
+def _said(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     entry = entry_of(window, event)
     if entry is None:
@@ -63,7 +68,7 @@ def _said(window: Window, event: Any) -> None:
         _count_unread(window, room, entry)
 
 
-def _told(window: Window, event: Any) -> None:
+def _told(window: State, event: Any) -> None:
     room = window.rooms.get(PRIVATE)
     name, to = shown_name(event.from_), shown_name(event.to)
     own = name == window.me
@@ -82,14 +87,14 @@ def _told(window: Window, event: Any) -> None:
         _count_unread(window, room, entry)
 
 
-def _joined(window: Window, event: Any) -> None:
+def _joined(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     silent = room.is_silent(event.name, parse_time(event.time))
     if _notice(window, room, event, is_hidden=silent):
         room.joined(shown_name(event.name), event.count)
 
 
-def _left(window: Window, event: Any) -> None:
+def _left(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     silent = room.is_silent(event.name, parse_time(event.time))
     if event.name == window.me and event.reason in ("left", "moved"):
@@ -102,7 +107,7 @@ def _left(window: Window, event: Any) -> None:
         room.left(shown_name(event.name), event.count)
 
 
-def _renamed(window: Window, event: Any) -> None:
+def _renamed(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     if event.name == window.me:
         window.set_name(shown_name(event.to))
@@ -111,13 +116,13 @@ def _renamed(window: Window, event: Any) -> None:
         room.renamed(shown_name(event.name), shown_name(event.to))
 
 
-def _topic(window: Window, event: Any) -> None:
+def _topic(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     if _notice(window, room, event):
         room.topic = safe_text(event.text)
 
 
-def _removed(window: Window, event: Any) -> None:
+def _removed(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     room.last = max(room.last, event.number)
     if (index := room.log.find_number(event.of)) is not None:
@@ -125,7 +130,7 @@ def _removed(window: Window, event: Any) -> None:
         room.log.change_text(index, text, entries.NOTICE)
 
 
-def _notice(window: Window, room: Room, event: Any, *, is_hidden: bool = False) -> bool:
+def _notice(window: State, room: Room, event: Any, *, is_hidden: bool = False) -> bool:
     """Show a notice; ``False``: the event was heard before."""
     if event.number <= room.last:
         return False
@@ -160,7 +165,7 @@ def _put(room: Room, entry: Entry) -> bool:
     return True
 
 
-def _count_unread(window: Window, room: Room, entry: Entry) -> None:
+def _count_unread(window: State, room: Room, entry: Entry) -> None:
     if room is not window.rooms.shown or not room.log.follows_end:
         if room.log.mark is None:
             room.log.set_mark(room.log.end - 1)
@@ -171,7 +176,7 @@ def _count_unread(window: Window, room: Room, entry: Entry) -> None:
         window.call(Bell())
 
 
-def _welcome(window: Window, event: Any) -> None:
+def _welcome(window: State, event: Any) -> None:
     window.set_name(shown_name(event.name))
     before, window.epoch = window.epoch, event.epoch
     if before not in ("", event.epoch):
@@ -180,7 +185,7 @@ def _welcome(window: Window, event: Any) -> None:
             room.is_stale = room.name != PRIVATE
 
 
-def _entered(window: Window, event: Any) -> None:
+def _entered(window: State, event: Any) -> None:
     is_new = event.room not in window.rooms
     room = window.rooms.get(event.room)
     room.topic = safe_text(event.topic)
@@ -191,14 +196,17 @@ def _entered(window: Window, event: Any) -> None:
         paging.begin_anew(room, event.last)
     # What is older than the room's newest number is history now; what came is in the log.
     room.last = max(room.last, event.last)
-    # The server may write the name of the room in another way.
     if window.wanted_room and (is_new or window.wanted_room == event.room):
-        window.wanted_room = ""
-        window.rooms.show(event.room)
+        # If one room was asked for, it is this one: the server may write its name in another way.
+        if window.wanted_room == event.room or window.joining <= 1:
+            window.wanted_room = ""
+        window.rooms.show(event.room, with_draft=is_new)
+    if is_new:
+        window.joining = max(window.joining - 1, 0)
     paging.load_first(window, room)
 
 
-def _members(window: Window, event: Any) -> None:
+def _members(window: State, event: Any) -> None:
     room = window.rooms.get(event.room)
     room.set_members([*window.listed.pop(event.room, []), *map(shown_name, event.members)])
     if getattr(event, "more", False):
@@ -208,7 +216,7 @@ def _members(window: Window, event: Any) -> None:
         window.tell(f"here: {', '.join(room.members)}")
 
 
-def _rooms(window: Window, event: Any) -> None:
+def _rooms(window: State, event: Any) -> None:
     for one in event.rooms:
         name, count, topic = (
             (one["room"], one["count"], one["topic"])
@@ -219,7 +227,7 @@ def _rooms(window: Window, event: Any) -> None:
         window.note_room(safe_text(name))
 
 
-def _missed(window: Window, event: Any) -> None:
+def _missed(window: State, event: Any) -> None:
     after, before = getattr(event, "after", None), getattr(event, "before", None)
     name = getattr(event, "room", None)
     if name is None or after is None or before is None:
@@ -239,7 +247,7 @@ def _missed(window: Window, event: Any) -> None:
     room.last = before - 1
 
 
-def _epoch(window: Window, event: Any) -> None:
+def _epoch(window: State, event: Any) -> None:
     window.tell(ANEW)
     window.epoch = event.epoch
     for name, last in event.rooms.items():
@@ -247,34 +255,34 @@ def _epoch(window: Window, event: Any) -> None:
             paging.begin_anew(window.rooms.get(name), last)
 
 
-def _history(window: Window, event: Any) -> None:
-    window.loaded(event.room, event.events, more=event.more)
+def _history(window: State, event: Any) -> None:
+    load(window, event.room, event.events, more=event.more)
 
 
-def _found(window: Window, event: Any) -> None:
-    window.found(event.events)
+def _found(window: State, event: Any) -> None:
+    found_by_server(window, event.events)
 
 
-def _error(window: Window, event: Any) -> None:
+def _error(window: State, event: Any) -> None:
     window.tell(safe_text(event.reason), kind=entries.ERROR)
 
 
-def _log(window: Window, event: Any) -> None:
+def _log(window: State, event: Any) -> None:
     window.tell("the log is back" if event.available else "messages wait: the log is out of reach")
 
 
-def _closing(window: Window, event: Any) -> None:
+def _closing(window: State, event: Any) -> None:
     window.tell(f"closing: {safe_text(event.reason)}")
 
 
-def page_entries(window: Window, events: Sequence[Any]) -> list[Entry]:
+def _page_entries(window: State, events: Sequence[Any]) -> list[Entry]:
     """Return what a log shows of a page of history: messages, and notices that are not joins."""
     kept = (event for event in events if event.type not in ("joined", "left"))
     made = (entry_of(window, event) for event in kept)
     return [one for one in made if one is not None and one.name not in window.ignored]
 
 
-_CHANGES: dict[str, Callable[[Window, Any], None]] = {
+_CHANGES: dict[str, Callable[[State, Any], None]] = {
     "welcome": _welcome,
     "entered": _entered,
     "said": _said,

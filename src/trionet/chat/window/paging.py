@@ -8,27 +8,25 @@ found is loaded with what surrounds it, and a gap is left below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trionet.chat.person import calls
 from trionet.chat.window.entries import GAP, NOTICE, OWN_KINDS, Entry, Gap
-
-if TYPE_CHECKING:
-    from trionet.chat.window.model import Window
-    from trionet.chat.window.rooms import Room
+from trionet.chat.window.rooms import Room
+from trionet.chat.window.state import State
 
 # The events that are asked for at a time.
 PAGE = 200
 
 
-def load_first(window: Window, room: Room) -> None:
+def load_first(window: State, room: Room) -> None:
     """Ask for what was said before one entered a room, the first time."""
     if not room.has_begun:
         room.has_begun = True
         _ask(window, room, calls.History(room.name, room.last + 1, PAGE))
 
 
-def scroll(window: Window, room: Room, rows: int) -> None:
+def scroll(window: State, room: Room, rows: int) -> None:
     """Scroll, and ask for what is missing there: a gap, or what is above all.
 
     Args:
@@ -51,7 +49,7 @@ def scroll(window: Window, room: Room, rows: int) -> None:
         _ask(window, room, calls.History(room.name, oldest(room), PAGE))
 
 
-def show_found(window: Window, room: Room, number: int) -> None:
+def show_found(window: State, room: Room, number: int) -> None:
     """Show an event that a search has found; ask for it, with what surrounds it, if needed."""
     index = room.log.find_number(number)
     if index is not None:
@@ -80,7 +78,7 @@ def oldest(room: Room) -> int:
 
 
 def loaded(
-    window: Window, room: Room, events: Sequence[Any], page: list[Entry], *, more: bool
+    window: State, room: Room, events: Sequence[Any], page: list[Entry], *, more: bool
 ) -> None:
     """Put a page in where it was asked for.
 
@@ -138,7 +136,7 @@ def show_gap(room: Room, index: int) -> None:
         room.log.change_text(index, what, GAP)
 
 
-def _ask(window: Window, room: Room, call: calls.History) -> None:
+def _ask(window: State, room: Room, call: calls.History) -> None:
     if room.loading is not None or room.is_refused or room.log.is_full:
         return
     if call.before > 1 or call.after:

@@ -35,6 +35,7 @@ class Room:
         topic: its topic, or an empty text.
         members: those who are known, in the order of joining.
         count: how many members it has.
+        members_above: how many of them the list has scrolled past.
         last: the greatest number seen.
         unread: how many messages came while the room was not shown.
         mentions: how many of those are for this person.
@@ -55,6 +56,7 @@ class Room:
         self.topic = ""
         self.members: list[str] = []
         self.count = 0
+        self.members_above = 0
         self.last = 0
         self.unread = 0
         self.mentions = 0
@@ -146,12 +148,19 @@ class Rooms:
                 self._rooms[name] = room
         return room
 
-    def show(self, name: str) -> None:
-        """Show a room. Nothing in it is unread any more; the line above what was unread stays."""
+    def show(self, name: str, *, with_draft: bool = False) -> None:
+        """Show a room. Nothing in it is unread any more; the line above what was unread stays.
+
+        Args:
+            name: the room's name; if there is none, nothing changes.
+            with_draft: whether what is typed at the moment is for that room, if it has no draft.
+        """
         room = self.get(name)
         if room is self.shown or name not in self._rooms:
             return
         self.shown.log.set_mark(None)
+        if with_draft and not room.draft.cells:
+            self.shown.draft, room.draft = room.draft, self.shown.draft
         self.shown = room
         room.unread = room.mentions = 0
 

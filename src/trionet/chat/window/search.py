@@ -1,8 +1,47 @@
-"""Search in a log: upward from where one is, and round again from the end."""
+"""Search: upward in the log from where one is, then on the server."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from trionet.chat.person import calls
+from trionet.chat.window import paging
 from trionet.chat.window.log import Log
+from trionet.chat.window.state import State
+
+
+def search(window: State, text: str) -> None:
+    """Search up from what was found last, or from the end."""
+    log = window.rooms.shown.log
+    text = text.strip() or window.searched
+    if not text:
+        window.tell("type what to look for, then Ctrl-R")
+        return
+    start = log.found if text == window.searched and log.found is not None else log.end
+    window.searched = text
+    if (found := find_above(log, text, start)) is None:
+        _search_server(window, text)
+    else:
+        log.show_found(found)
+
+
+def end_search(window: State) -> None:
+    """Highlight nothing any more; the view stays."""
+    window.rooms.shown.log.forget_found()
+    window.searched = ""
+    window.sought_in = None
+
+
+def found_by_server(window: State, events: Sequence[Any]) -> None:
+    """Show what the server has found, unless the person has ended the search meanwhile."""
+    room, window.sought_in = window.sought_in, None
+    if room is not window.rooms.shown:
+        return
+    if events:
+        paging.show_found(window, room, events[-1].number)
+    else:
+        window.tell("the server has found nothing")
 
 
 def find_above(log: Log, text: str, start: int) -> int | None:
@@ -19,3 +58,13 @@ def find_above(log: Log, text: str, start: int) -> int | None:
         if wanted in entry.text.casefold():
             return log.first + at
     return None
+
+
+def _search_server(window: State, text: str) -> None:
+    room = window.rooms.shown
+    if room.is_complete and not room.log.has_dropped:
+        window.tell(f"nothing further up has {text!r}")
+    elif not room.is_refused:
+        window.tell(f"asking the server for {text!r}")
+        window.sought_in = room
+        window.call(calls.Search(room.name, text, paging.oldest(room), 1))

@@ -47,7 +47,7 @@ def _entered(linear: Linear, event: Any) -> None:
         linear.rooms[name] = room
     room.count, room.topic = event.count, safe_text(event.topic)
     if is_known and linear.has_resumed:
-        # All that has changed meanwhile was told.
+        # Everything that changed meanwhile has been told.
         return
     if not linear.shown or linear.wanted_room == name:
         linear.shown, linear.wanted_room = name, ""
@@ -119,7 +119,7 @@ def _leave(linear: Linear, name: str) -> None:
 
 def _renamed(linear: Linear, event: Any) -> None:
     linear.ignored.renamed(event.name, event.to)
-    # It is told in each room that one shares with the member, and once is enough.
+    # Each shared room tells of the new name, and once is enough.
     renamed = (event.name, event.to, event.time)
     if renamed == linear.renamed:
         return

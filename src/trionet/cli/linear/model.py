@@ -12,7 +12,7 @@ from typing import Any
 from trionet.chat.formats.requests import Misunderstood
 from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR, say
+from trionet.chat.person.commands import ERROR, room_key, say
 from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
@@ -144,7 +144,7 @@ class Linear:
             self.call(calls.Quit())
             return ""
         self.tell("not sent")
-        # What is no answer was typed to go on with the text.
+        # Anything but an answer was typed to go on with the text.
         return text if answer in ("n", "no") else f"{text}\n{line}"
 
     # What commands see: `trionet.chat.person.commands.View`.
@@ -268,7 +268,7 @@ class Linear:
     def refused(self, call: calls.ServerCall, reason: str) -> None:
         """Tell that the server has refused something."""
         self.tell(safe_text(reason), kind=ERROR)
-        if isinstance(call, calls.Join):
+        if isinstance(call, calls.Join) and room_key(call.room) == self.wanted_room:
             self.wanted_room = ""
 
     def hear(self, event: Any) -> None:

@@ -17,8 +17,12 @@ _NAMES = {
     Keys.ControlH: "backspace",
 }
 
-# The wheel's buttons in the SGR encoding; others are clicks, which do nothing.
+# The wheel's buttons in the SGR encoding; others are clicks, and only the first button's count.
 _WHEEL = {"64": "wheel-up", "65": "wheel-down"}
+_FIRST_BUTTON = "0"
+
+# A button that goes down, with the column and the row. An `m` at the end lets it go.
+_MOUSE = re.compile(r"\x1b\[<([0-9]{1,4});([0-9]{1,6});([0-9]{1,6})M")
 
 # The bytes of a paste that are kept: far more than the window takes. The parser collects all of a
 # paste before it gives it. The rest of a longer one is skipped: taken as keys, it would be sent.
@@ -28,6 +32,11 @@ _END_OF_PASTE = b"\x1b[201~"
 
 # A line end with text on both sides of it.
 _LINES = re.compile(rb"[^\r\n\t ][\t ]*[\r\n][\r\n\t ]*[^\r\n\t ]")
+# The first line is a command (`/etc/fstab` is none), and no later line would end the chat: somebody
+# typed ahead.
+_TYPED_AHEAD = re.compile(
+    rb"\s*/[a-z]+(?:[\t ]|[\r\n])(?!.*[\r\n]\s*(?:q|/quit)\s*(?:[\r\n]|$))", re.DOTALL
+)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -35,16 +44,25 @@ class Keyboard:
     """Reads keys.
 
     A terminal with bracketed paste marks what is pasted. Any other sends it as if somebody typed,
-    only faster. So several lines that come at once are a paste.
+    only faster. So several lines that come at once are a paste, unless they begin with a command:
+    a slow line, and whatever types for somebody, send `/join kitchen` and what follows it at once.
 
     Args:
         press: is called with the name of each key.
         paste: is called with each pasted text.
+        point: is called with the column and the row, counted from 0, of a click (``True``), or
+            before the wheel's key is pressed (``False``); default: nobody is.
     """
 
-    def __init__(self, press: Callable[[str], object], paste: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        press: Callable[[str], object],
+        paste: Callable[[str], object],
+        point: Callable[[int, int, bool], object] = lambda _column, _row, _is_click: None,
+    ) -> None:
         self._press = press
         self._paste = paste
+        self._point = point
         self._parser = Vt100Parser(self._take)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._has_escape = False
@@ -54,6 +72,8 @@ class Keyboard:
     def is_paste(self, data: bytes) -> bool:
         """Tell whether what has come at once is a paste that the terminal has not marked."""
         if self._pending or self._skipped is not None:
+            return False
+        if _TYPED_AHEAD.match(data):
             return False
         return _LINES.search(data) is not None and _CONTROLS.search(data) is None
 
@@ -105,11 +125,21 @@ class Keyboard:
                 self._press("escape")
             self._paste(press.data)
         elif key == Keys.Vt100MouseEvent:
-            button = press.data.rpartition("<")[2].partition(";")[0]
-            if button in _WHEEL:
-                self._press(_WHEEL[button])
+            self._take_mouse(press.data)
         else:
             name = _NAMES.get(key, key.value) if isinstance(key, Keys) else key
             # Alt sends Esc first.
             meta, self._has_escape = "m-" * self._has_escape, False
             self._press(f"{meta}{name}")
+
+    def _take_mouse(self, data: str) -> None:
+        if (event := _MOUSE.fullmatch(data)) is None:
+            return
+        button, column, row = event.groups()
+        # Some terminals count from 0 outside of their window.
+        place = max(int(column) - 1, 0), max(int(row) - 1, 0)
+        if button in _WHEEL:
+            self._point(*place, False)
+            self._press(_WHEEL[button])
+        elif button == _FIRST_BUTTON:
+            self._point(*place, True)

@@ -96,7 +96,7 @@ class _Running:
         self._link = link
         self._terminal = terminal
         self._painter = Painter(styles_for(environment))
-        self._keyboard = Keyboard(self._press, self._paste)
+        self._keyboard = Keyboard(self._press, self._paste, self._point)
         self._scope = trio.CancelScope()
         self._changed = trio.Event()
         self._is_urgent = trio.Event()
@@ -127,6 +127,10 @@ class _Running:
 
     def _paste(self, text: str) -> None:
         self._window.paste(text)
+        self._carry_out()
+
+    def _point(self, column: int, row: int, is_click: bool) -> None:
+        self._window.point(column, row, is_click=is_click)
         self._carry_out()
 
     def _note_change(self, *, is_urgent: bool = False) -> None:

@@ -1,7 +1,7 @@
 """What a browser is answered over HTTP, as bytes. No I/O.
 
-Each answer ends its connection. A browser's spare connections would else wait here for their
-deadline, and nothing that follows a request can be taken for another one.
+Each answer ends its connection. Otherwise a browser's spare connections would wait here for their
+deadline. Besides, nothing that follows a request can then be taken for another one.
 
 The headers allow a page what it needs from this server alone: no scripts but its own files, and no
 text ever becomes markup (Trusted Types).

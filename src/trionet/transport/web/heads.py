@@ -1,8 +1,8 @@
 """Read the head of an HTTP request, or say what is wrong with it. No I/O (RFC 9112).
 
-A head is read strictly, because whatever two readers take differently can be used to smuggle: lines
-end with CR LF, a field has a name, a colon and no space between, nothing is folded, and there is no
-body. Browsers, proxies and ``curl`` write nothing else.
+A head is read strictly, because whatever two readers understand differently lets somebody smuggle a
+request past one of them: lines end with CR LF, a field has a name, a colon and no space between,
+nothing is folded, and there is no body. Browsers, proxies and ``curl`` write nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FIELD = re.compile(
 
 
 class BadHead(Exception):
-    """A head that cannot be read, or asks for what there is not.
+    """A head that cannot be read, or asks for what this server does not have.
 
     Attributes:
         status: the status to answer with.
@@ -76,7 +76,7 @@ def end_of_head(data: bytes | bytearray) -> int:
     """
     end = data.find(END, 0, MAX_HEAD) + len(END)
     head = data[: end if end >= len(END) else MAX_HEAD]
-    # A lone LF would end a line for a lenient reader, and a NUL ends nothing but trust.
+    # A lone LF would end a line for a lenient reader, and a NUL ends a text for some.
     if head.count(b"\n") != head.count(b"\r\n") or b"\0" in head:
         raise BadHead(400, "the head is not HTTP")
     if data and not (data[:1].isalpha() or data[:1] in b"!#$%&'*+.^_`|~-0123456789"):
@@ -93,7 +93,7 @@ def read_head(data: bytes, *, allows_body: bool = False) -> Head:
 
     Args:
         data: all of it, with the empty line at its end.
-        allows_body: whether it may announce a body, for somebody who reads nothing behind it.
+        allows_body: whether it may announce a body. The caller then reads nothing after the head.
 
     Raises:
         BadHead: it cannot be read; it announces a body; or it is of another HTTP.
@@ -117,8 +117,13 @@ def read_head(data: bytes, *, allows_body: bool = False) -> Head:
         version=(major, minor),
         fields=fields,
     )
-    if not allows_body and (
-        head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length"))
+    # Whoever uses another method is told that, whatever comes behind: nobody reads it.
+    if (
+        not allows_body
+        and head.method in ("GET", "HEAD")
+        and (
+            head.all("transfer-encoding") or any(size != "0" for size in head.all("content-length"))
+        )
     ):
         raise BadHead(400, "a request has no body here")
     return head

@@ -1,4 +1,4 @@
-"""Whom a browser believes to talk to, and for whom: ``Host``, ``Origin``, ``X-Forwarded-For``.
+"""Which server a browser means, and on whose behalf: ``Host``, ``Origin``, ``X-Forwarded-For``.
 
 A page of another site can have a browser send requests here, and with DNS rebinding even under a
 name of its own. So a request must name this server in its ``Host``, and the page that opens a
@@ -134,8 +134,8 @@ def is_within(host: str, networks: Sequence[IPNetwork]) -> bool:
 def forwarded_for(fields: Sequence[str], proxies: Sequence[IPNetwork]) -> str | None:
     """Return the host for which a trusted proxy speaks; ``None``: it does not say.
 
-    Each proxy adds, at the end, whom it got the request from. So the last one that is no trusted
-    proxy itself is who it is; what stands before it anybody can have written.
+    Each proxy adds, at the end, whom it got the request from. So the peer is the last one that is
+    not a trusted proxy itself; anybody can have written what stands before it.
 
     Args:
         fields: each ``X-Forwarded-For``, in order.

@@ -37,9 +37,12 @@ _TEXT, _CLOSE = 0x81, 0x88
 _MASKED, _LONG, _LONGER, _LEAST = 0x80, 126, 127, 6
 _TWO_BYTES = 65535
 
-# What a message may have besides a line: its end, CR LF at most. And the library's limit, which it
-# judges by each frame's header, holds for pings too, and in the middle of a message for what is
-# left: a ping may have 125 bytes (RFC 6455, 5.5).
+# The end of a frame whose length is written in more bytes than it needs (RFC 6455, 5.2).
+_BAD_LENGTH = -1
+
+# What a message may have besides a line: its end, CR LF at most. The library applies its limit to
+# the header of every frame. In the middle of a message the limit is what is left of the message,
+# and it holds for pings too, which may have 125 bytes (RFC 6455, 5.5).
 _LINE_END = 2
 _CONTROL = 125
 
@@ -71,7 +74,7 @@ class _Text:
 
 
 class _Side(LibraryProtocol):
-    """An end of the library's, which takes each frame apart before it reads the next."""
+    """One of the library's two sides, which takes each frame apart before it reads the next."""
 
     text: _Text
 
@@ -141,7 +144,7 @@ class Messages:
     def __init__(self, max_line: int, *, is_client: bool = False) -> None:
         self._side: _Side = _Client(max_line) if is_client else _Server(max_line)
         self._max_line = max_line
-        # What a frame's length has besides: the bit that says that it is masked.
+        # The bit beside a frame's length that says whether the frame is masked.
         self._masked = 0 if is_client else _MASKED
         # The beginning of a frame that is not whole yet.
         self._held = b""
@@ -168,7 +171,12 @@ class Messages:
                 # The beginning of a frame, or nothing.
                 self._held = data[at:]
                 break
-            more, answered = self._take_frame(data[at:stop])
+            if stop == _BAD_LENGTH:
+                # The library takes it, and a reader on the way may take it for another.
+                self._side.fail(CloseCode.PROTOCOL_ERROR, "a length takes more bytes than it needs")
+            else:
+                self._side.receive_data(data[at:stop])
+            more, answered = self._outcome()
             lines.append(more)
             answers += answered
             at = stop
@@ -188,7 +196,7 @@ class Messages:
                 if size < _LONG:
                     break
             stop = begin + size
-            # What is not masked, too long, or not whole is for others to judge.
+            # The library judges what is not masked, too long, or not whole.
             if not 0 <= size <= most or stop > end:
                 break
             text = apply_mask(data[begin:stop], data[begin - 4 : begin])
@@ -202,9 +210,9 @@ class Messages:
         return at
 
     def _end_of_frame(self, data: bytes, at: int) -> int:
-        """Return where a frame ends; `at` itself: it is not whole yet.
+        """Return where a frame ends; `at` itself: it is not whole yet; or `_BAD_LENGTH`.
 
-        Where it can never be taken, that is the end of the data: the library says why not.
+        For a frame that can never be taken, this is the end of the data: the library says why not.
         """
         if len(data) < at + 2:
             return at
@@ -216,17 +224,19 @@ class Messages:
             begin += 2 if size == _LONG else 8
             if len(data) < begin:
                 return at
+            least = _LONG if size == _LONG else _TWO_BYTES + 1
             size = int.from_bytes(data[at + 2 : begin], "big")
+            if size < least:
+                return _BAD_LENGTH
             if size > _limit(self._max_line):
                 return len(data)
         if self._masked:
             begin += 4
         return begin + size if begin + size <= len(data) else at
 
-    def _take_frame(self, data: bytes) -> tuple[bytes, bytes]:
-        """Have the library take a frame; return the lines, and the frames to answer with."""
+    def _outcome(self) -> tuple[bytes, bytes]:
+        """Return what has come of a frame: the lines, and the frames to answer with."""
         side = self._side
-        side.receive_data(data)
         answers = b"".join(self._sort_out(side))
         self.has_failed = side.text.has_failed
         self.is_over = self.has_failed or side.close_rcvd is not None

@@ -83,12 +83,13 @@ def decide(head: Head, settings: WebSettings, place: Place) -> Answer | Upgrade:
         raise BadHead(400, "a request has one Host")
     without_body = head.method == "HEAD"
     is_known = head.method in ("GET", "HEAD")
-    if head.path == HEALTH and is_known and not _wants_upgrade(head):
+    is_health = head.path == HEALTH and not _wants_upgrade(head)
+    if is_health and is_known:
         if place.is_draining:
-            # An answer, and no refusal: whoever asks all the time shall not fill the log.
+            # An answer, and no refusal: somebody who asks all the time must not fill the log.
             return Answer(encode_refusal(503, _CLOSING, without_body=without_body))
         return Answer(encode_answer(200, b"ok\n", without_body=without_body))
-    if not is_ours(
+    if not is_health and not is_ours(
         hosts[0],
         port=place.port,
         is_tls=place.is_tls,

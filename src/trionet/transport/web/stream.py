@@ -4,11 +4,12 @@ The plan of this file:
 
 - The stream is a shell around another one, in the clear or encrypted. Rules are elsewhere, and
   pure: `requests.py` says what a request gets, `messages.py` what frames mean.
-- `WebSocketStream.do_handshake` is the whole HTTP of a connection (`first_request.py`). So it has
-  the deadline of a handshake, and a page or a refusal is a handshake that leads to no lines.
+- `WebSocketStream.do_handshake` is the whole HTTP of a connection (`opening.py`,
+  `first_request.py`). So it has the deadline of a handshake, and a page or a refusal is a handshake
+  that leads to no lines.
 - An outbox sends whole frames on `WebSocketStream.wire`, past this stream: it wraps a batch once
   for all browsers. This stream's own frames, such as answers to pings, go through the outbox too
-  (`WebSocketStream.answer_with`), so frames never tear each other.
+  (`WebSocketStream.answer_with`, `own_frames.py`), so frames never tear each other.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from typing import ClassVar, cast
 
 import trio
 
-from trionet.abc import Framing, NamesPeer, Transport
+from trionet.abc import Framing, Transport
 from trionet.errors import ReceiveInterrupted
 from trionet.lines import MAX_LINE
-from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
+from trionet.transport.addresses import RemoteAddress
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import receive_size
 from trionet.transport.web.answers import encode_refusal
-from trionet.transport.web.first_request import FirstRequest
 from trionet.transport.web.framing import FRAMES
 from trionet.transport.web.messages import Messages
+from trionet.transport.web.opening import Opening
+from trionet.transport.web.own_frames import OwnFrames
 from trionet.transport.web.site import Site
 
 # The code of an end that needs no explanation (RFC 6455, 7.4.1).
@@ -50,63 +52,35 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         wire: the stream under it, for an outbox that sends whole frames.
         max_line: bytes that a message may have, without its last line end; set it before the
             handshake. A longer one ends the connection with 1009.
-        peer: the other end's display address; once the handshake is made, with the host for which
-            a trusted proxy speaks.
-        remote: the other end's address; ``None``: not known, as that of a trusted proxy is not
-            until the handshake is made.
     """
 
     framing: ClassVar[Framing] = FRAMES
 
     __slots__ = (
-        "_answer",
-        "_answers",
-        "_discards",
-        "_first_request",
-        "_is_closed",
-        "_lines",
-        "_messages",
-        "_refused",
-        "_said_goodbye",
-        "_sending",
-        "_sent_eof",
-        "_site",
-        "max_line",
-        "peer",
-        "remote",
-        "wire",
-    )
+        "_discards", "_is_closed", "_lines", "_messages", "_opening", "_own_frames", "_sending",
+        "_sent_eof", "max_line", "wire",
+    )  # fmt: skip
 
     def __init__(self, transport: trio.abc.HalfCloseableStream, site: Site) -> None:
         self.wire = transport
         self.max_line = MAX_LINE
-        self.peer: str = getattr(transport, "peer", "unknown peer")
-        self._site = site
-        self.remote: RemoteAddress | None = site.counted(getattr(transport, "remote", None))
-        # ``None``: it is made.
-        self._first_request: FirstRequest | None = FirstRequest(transport, site)
+        self._opening = Opening(transport, site)
+        self._own_frames = OwnFrames(transport)
         self._messages: Messages | None = None
-        # Why there is no WebSocket; ``None``: there is one, or may be.
-        self._refused: str | None = None
-        # Lines that have come and were not asked for yet.
+        # Lines that have come and that nobody has asked for yet.
         self._lines = b""
-        self._answer: Callable[[bytes], object] | None = None
-        # Frames of this stream's own that wait, where it has no outbox to send them.
-        self._answers = b""
         self._sending = False
         # Whether input was thrown away, so that nothing can be read any more.
         self._discards = False
-        self._said_goodbye = False
         self._sent_eof = False
         self._is_closed = False
 
     def __repr__(self) -> str:
+        state = "" if self.is_open else ": not open yet"
         if self._is_closed:
             state = ": closed"
-        elif self._refused is not None:
-            state = f": {self._refused or 'answered'}"
-        else:
-            state = "" if self.is_open else ": not open yet"
+        elif self._opening.refused is not None:
+            state = f": {self._opening.refused or 'answered'}"
         return f"<{type(self).__name__} to {self.peer}{state}>"
 
     @property
@@ -115,28 +89,24 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         return self._messages is not None
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether what became of the handshake is worth no line in a log.
+    def peer(self) -> str:
+        """The other end's display address; see `Opening`."""
+        return self._opening.peer
 
-        So it is with a file, and with a connection that a browser has kept in reserve.
-        """
-        if self._refused is None:
-            return self._first_request is not None and not self._first_request.has_begun
-        return not self._refused
+    @property
+    def remote(self) -> RemoteAddress | None:
+        """The other end's address; ``None``: not known, or not yet; see `Opening`."""
+        return self._opening.remote
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether what became of the handshake is worth no line in a log; see `Opening`."""
+        return self._opening.is_quiet
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the way can read along, as far as this server can know.
-
-        TLS sees to that, and a connection that does not leave the machine; and an operator who
-        trusts a proxy also trusts the way to it.
-        """
-        transport = self.wire
-        remote = getattr(transport, "remote", None)
-        below = getattr(transport, "is_private", None)
-        if below is None:
-            below = is_local(remote)
-        return self._site.is_tls or self._site.is_proxy(remote) or bool(below)
+        """Whether nobody on the way can read along, as far as this server can know."""
+        return self._opening.is_private
 
     @property
     def has_failed(self) -> bool:
@@ -153,7 +123,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     @property
     def awaits_header(self) -> bool:
         """Whether a proxy has not said yet for whom it speaks; see `trionet.abc.NamesPeer`."""
-        return bool(getattr(self.wire, "awaits_header", False))
+        return self._opening.awaits_header
 
     async def learn_peer(self) -> None:
         """Learn for whom a proxy below speaks; see `trionet.abc.NamesPeer`.
@@ -161,13 +131,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Raises and cancellation: as `do_handshake`.
         """
         self._check_usable()
-        try:
-            await cast(NamesPeer, self.wire).learn_peer()
-        except trio.BrokenResourceError as error:
-            self._refused = str(error)
-            raise
-        self.peer = getattr(self.wire, "peer", self.peer)
-        self.remote = self._site.counted(getattr(self.wire, "remote", None))
+        await self._opening.learn_peer()
 
     async def do_handshake(self) -> None:
         """Answer the request, or go on with that. Once it is made, this is only a checkpoint.
@@ -181,33 +145,18 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Cancellation: before the answer nothing is lost: the next call goes on.
         """
         self._check_usable()
-        if self._first_request is None:
+        if self._messages is not None:
             await trio.lowlevel.checkpoint()
             return
-        request = self._first_request
-        try:
-            if self.awaits_header:
-                await self.learn_peer()
-            granted = await request.make()
-        except trio.BrokenResourceError as error:
-            self._refused = str(error)
-            raise
-        if self._first_request is None:
-            # Another task was quicker.
-            return
-        self._first_request = None
-        if granted.host is not None:
-            self.remote = TCPAddress(granted.host, 0)
-            self.peer = f"{granted.host} by {self.peer}"
-        elif self.remote is None:
-            self.remote = getattr(self.wire, "remote", None)
-        self._messages = Messages(self.max_line)
-        if granted.rest:
-            self._take(granted.rest)
+        rest = await self._opening.make()
+        if self._messages is None:
+            self._messages = Messages(self.max_line)
+        if rest:
+            self._take(rest)
 
     def answer_with(self, put: Callable[[bytes], object]) -> None:
         """Send this stream's own frames with a function from now on: that of an outbox."""
-        self._answer = put
+        self._own_frames.put_with(put)
 
     def wait_with(self, readiness: Readiness) -> None:
         """Wait for input through a shared epoll instance; see `SocketStream.wait_with`."""
@@ -228,23 +177,21 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         """
         max_bytes = receive_size(max_bytes)
         has_failed = self._sent_eof and self.has_failed
-        if self._refused is not None or self._discards or has_failed:
+        if self._opening.refused is not None or self._discards or has_failed:
             # Nobody must take it for lines.
             return bytes(len(await self.wire.receive_some(max_bytes)))
-        if self._first_request is not None:
+        if self._messages is None:
             await self.do_handshake()
         messages = self._messages
         assert messages is not None
         if self._lines or messages.is_over:
             await trio.lowlevel.checkpoint()
-            return self._handed_out(max_bytes)
-        while True:
+        while not self._lines and not messages.is_over:
             data = await self.wire.receive_some(max_bytes)
             if not data:
                 return b""
             self._take(bytes(data))
-            if self._lines or messages.is_over:
-                return self._handed_out(max_bytes)
+        return self._handed_out(max_bytes)
 
     def has_input(self) -> bool:
         """Tell whether something has come that was not received yet. Never a checkpoint."""
@@ -273,10 +220,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         self._sending = True
         try:
             await self._prepare_sending()
-            if self._said_goodbye:
+            if self._own_frames.are_ended:
                 raise trio.ClosedResourceError("sending was ended")
-            answers, self._answers = self._answers, b""
-            await self._send(answers + FRAMES.wrap(lines))
+            await self._send(self._own_frames.take() + FRAMES.wrap(lines))
         finally:
             self._sending = False
 
@@ -291,11 +237,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         Whoever calls this sends it, or knows that nothing can be sent any more.
 
         Args:
-            code: why; the peer's own code counts more, and that of its mistake.
+            code: why; a code that the peer sent or caused counts more.
         """
-        if self._said_goodbye or self._messages is None:
+        if self._own_frames.are_ended or self._messages is None:
             return b""
-        self._said_goodbye = True
+        self._own_frames.are_ended = True
         return self._messages.goodbye(code)
 
     async def send_eof(self) -> None:
@@ -310,9 +256,8 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         """
         if self._is_closed:
             raise trio.ClosedResourceError("the stream is closed")
-        if not self._said_goodbye and self._messages is not None:
-            answers, self._answers = self._answers, b""
-            await self._send(answers + self.goodbye(_NORMAL))
+        if not self._own_frames.are_ended and self._messages is not None:
+            await self._send(self._own_frames.take() + self.goodbye(_NORMAL))
         self._sent_eof = True
         await self.wire.send_eof()
 
@@ -328,7 +273,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
 
     def is_broken(self) -> bool:
         """Return whether nothing more can be sent, whatever the reason. Never a checkpoint."""
-        if self._is_closed or self._refused is not None:
+        if self._is_closed or self._opening.refused is not None:
             return True
         below = getattr(self.wire, "is_broken", None)
         if below is not None:
@@ -377,29 +322,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         assert self._messages is not None
         lines, answers = self._messages.receive(data)
         self._lines = self._lines + lines if self._lines else lines
-        if answers and not self._said_goodbye:
-            if self._answer is not None:
-                self._answer(answers)
-            else:
-                self._answers += answers
-                self._push()
-
-    def _push(self) -> None:
-        """Send this stream's own frames now, if nobody is sending and all of them leave."""
-        if self._sending or not hasattr(self.wire, "send_nowait"):
-            # They leave before the next lines.
-            return
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            sent = cast(Transport, self.wire).send_nowait(self._answers)
-            self._answers = self._answers[sent:]
+        self._own_frames.answer(answers, is_free=not self._sending)
 
     def _handed_out(self, max_bytes: int) -> bytes:
-        lines = self._lines
-        if len(lines) <= max_bytes:
-            self._lines = b""
-            return lines
-        self._lines = lines[max_bytes:]
-        return lines[:max_bytes]
+        lines, self._lines = self._lines[:max_bytes], self._lines[max_bytes:]
+        return lines
 
     async def _send(self, frames: bytes) -> None:
         is_sent = False
@@ -409,7 +336,7 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         finally:
             if not is_sent:
                 # A frame may be half sent: a close frame after it would be misread.
-                self._said_goodbye = True
+                self._own_frames.are_ended = True
 
     async def _prepare_sending(self) -> None:
         """Make the handshake for a sender, which is never interrupted."""
@@ -420,5 +347,5 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
     def _check_usable(self) -> None:
         if self._is_closed:
             raise trio.ClosedResourceError("the stream is closed")
-        if self._refused is not None:
-            raise trio.BrokenResourceError(self._refused)
+        if self._opening.refused is not None:
+            raise trio.BrokenResourceError(self._opening.refused)

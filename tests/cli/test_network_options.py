@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from trionet.cli.addresses import NetworkOptions
 from trionet.cli.main import app
+from trionet.cli.network_options import NetworkOptions
 
 
 @pytest.mark.parametrize("words", [("calc", "serve"), ("chat", "serve"), ("run",)], ids=" ".join)

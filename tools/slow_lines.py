@@ -1,13 +1,13 @@
-"""Which line of 4 KiB takes `safe_text` longest, compared with ordinary text.
+"""Find the line of 4 KiB that takes `safe_text` longest, compared with ordinary text.
 
-    python tools/dear_lines.py [--seconds 20] [--seed 1]
+    python tools/slow_lines.py [--seconds 20] [--seed 1]
 
 The script times known lines, and then searches: a line has a head, a piece that is repeated, and a
-tail, all of them random characters of every kind; the dearest ones are varied. It prints the ten
-dearest, with their time in µs and as a multiple of the reference: Vietnamese, which has no joiners
+tail, all of them random characters of every kind; it then varies the slowest. It prints the ten
+slowest, with their time in µs and as a multiple of the reference: Vietnamese, which has no joiners
 and no selectors. An attacker can send any ordinary text without breaking a rule, so the server must
 afford that anyway; what matters is how much more a hostile line costs. No line should cost more
-than three times as much. Times are minima: whatever else the machine does only adds to them.
+than three times as much. Times are minima, because other work on the machine only adds to them.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ def varied(chance: random.Random, text: str) -> str:
     return "".join(letters)
 
 
-def random_parts(chance: random.Random, dearest: list[Parts]) -> Parts:
-    """Return new parts, or dear ones with a change."""
-    if dearest and chance.random() < 0.6:
-        head, piece, tail = chance.choice(dearest)
+def random_parts(chance: random.Random, slowest: list[Parts]) -> Parts:
+    """Return new parts, or slow ones with a change."""
+    if slowest and chance.random() < 0.6:
+        head, piece, tail = chance.choice(slowest)
         if chance.random() < 0.2:
             # The same kinds of characters, further apart.
             piece += chance.choice("a1Жж世") * chance.choice((1, 3, 10))
@@ -130,21 +130,21 @@ def main() -> None:
     cost = {parts: microseconds(longest(parts), 15) for parts in KNOWN_LINES}
     end = time.monotonic() + options.seconds
     while time.monotonic() < end:
-        dearest = sorted(cost, key=cost.__getitem__)[-10:]
-        parts = random_parts(chance, dearest)
+        slowest = sorted(cost, key=cost.__getitem__)[-10:]
+        parts = random_parts(chance, slowest)
         cost[parts] = microseconds(longest(parts), 15)
     print(f"{len(cost)} lines tried")
     # Each in turn and many times, so that a busy moment of the machine slows none more than others.
-    dearest = sorted(cost, key=cost.__getitem__)[-20:]
+    slowest = sorted(cost, key=cost.__getitem__)[-20:]
     ordinary_parts = [("", piece, "") for piece in ORDINARY.values()]
-    lines = [longest(parts) for parts in (*ordinary_parts, *dearest)]
+    lines = [longest(parts) for parts in (*ordinary_parts, *slowest)]
     rounds = [[microseconds(line, 15) for line in lines] for _ in range(20)]
     times = list(map(min, zip(*rounds, strict=True)))
     ordinary = dict(zip(ORDINARY, times, strict=False))
     for kind, own in ordinary.items():
         print(f"{own:6.0f} µs         {kind}")
     reference = ordinary[REFERENCE]
-    for own, parts in sorted(zip(times[len(ORDINARY) :], dearest, strict=True))[-10:]:
+    for own, parts in sorted(zip(times[len(ORDINARY) :], slowest, strict=True))[-10:]:
         print(f"{own:6.0f} µs  {own / reference:4.2f} ×  {len(longest(parts))} characters")
         print(f"    {parts!a}"[:2000])
 

@@ -1,0 +1,181 @@
+"""What a window knows: the state that events, keys and commands change, and that is painted.
+
+It decides little by itself. What changes it stands above: `paging`, `search`, `hearing`,
+`commands`, `actions`, and `model.Window`, which has them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trionet.chat.person import calls
+from trionet.chat.person.highlights import Highlights
+from trionet.chat.person.ignored import Ignored
+from trionet.chat.person.times import UtcOffset
+from trionet.chat.window import entries
+from trionet.chat.window.entries import Entry
+from trionet.chat.window.layout import Layout, lay_out
+from trionet.chat.window.log import MAX_ENTRIES
+from trionet.chat.window.rooms import PRIVATE, Room, Rooms
+
+# The rooms of the server that Tab knows.
+_MAX_KNOWN_ROOMS = 1000
+
+
+class State:
+    """The state of a window.
+
+    Args:
+        name: the name of the person.
+        offset: how far local time is ahead of UTC, in seconds, at a time.
+        room: the room that is shown first.
+        max_entries: how many messages and notices each room keeps.
+        highlights: the words that the person waits for.
+
+    Attributes:
+        me: the person's name.
+        rooms: all rooms, and which is shown.
+        link: how the connection is, for people.
+        is_up: whether it is up.
+        lag: how long the server takes to answer, in milliseconds, or ``None``.
+        waiting: how many texts have no receipt yet.
+        question: what a key must answer first, or an empty text.
+        help_page: which page of the keys is shown instead of the log, from 1; 0: none.
+        shows_bare: whether nothing but messages is shown, and stands still.
+        has_mouse: whether the wheel scrolls and clicks choose a room.
+        pointer: the column and row of the last click or turn of the wheel, counted from 0.
+        has_bell: whether a mention rings.
+        ignored: whom the person does not want to hear.
+        highlights: which messages are for the person.
+        offset: how far local time is ahead of UTC.
+        wanted_room: the room that was asked for, and is shown once it is entered; empty: none.
+        joining: how many rooms were asked for that the server has not answered about.
+        correspondent: who wrote to this person alone last; empty: nobody.
+        epoch: the server's; numbers of events hold within it.
+        known_rooms: rooms of the server that one may not be in, for Tab.
+        asked_who: the rooms whose members the person wants listed.
+        listed: the members that have come so far of lists that have more pages.
+        searched: the text that was searched for last; empty: none.
+        sought_in: the room in which the server searches for the person, or ``None``.
+        time: the time as it was told last, or that of the newest event, in seconds since 1970.
+    """
+
+    me: str
+    rooms: Rooms
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        offset: UtcOffset = lambda _: 0,
+        room: str = "lobby",
+        max_entries: int = MAX_ENTRIES,
+        highlights: Sequence[str] = (),
+    ) -> None:
+        self.me = name
+        self.rooms = Rooms(room, offset, max_entries)
+        self.link = "connecting"
+        self.is_up = False
+        self.was_up = False
+        self.lag: int | None = None
+        self.waiting = 0
+        self.question = ""
+        self.help_page = 0
+        self.shows_bare = False
+        self.has_mouse = True
+        self.pointer = (0, 0)
+        self.has_bell = False
+        self.offset = offset
+        self.time = 0
+        self.wanted_room = ""
+        self.joining = 0
+        self.correspondent = ""
+        self.ignored = Ignored()
+        self.highlights = Highlights(name, highlights)
+        self.epoch = ""
+        self.known_rooms: dict[str, None] = {}
+        self.asked_who: set[str] = set()
+        self.listed: dict[str, list[str]] = {}
+        self._calls: list[calls.Call] = []
+        self.searched = ""
+        self.sought_in: Room | None = None
+        self._size = (80, 24)
+
+    def pass_time(self, seconds: int) -> None:
+        """Take note of the time, in seconds since 1970. It never goes back."""
+        self.time = max(self.time, seconds)
+
+    def set_name(self, name: str) -> None:
+        """Have another name."""
+        self.me = name
+        self.highlights.set_name(name)
+
+    def note_room(self, name: str) -> None:
+        """Remember that there is a room."""
+        if len(self.known_rooms) < _MAX_KNOWN_ROOMS:
+            self.known_rooms[name] = None
+
+    def mentions(self, text: str) -> bool:
+        """Tell whether a text has the person's name in it, or a word that they wait for."""
+        return self.highlights.are_in(text)
+
+    # What commands see of it.
+
+    @property
+    def room(self) -> str:
+        """The room that the person speaks in: the one that is shown, or that was asked for.
+
+        Whoever has asked for a room speaks there at once, although they are not in it yet: the
+        server takes one request after the other. If it refuses the room, it refuses the text too.
+        """
+        return self.wanted_room or self.rooms.shown.name
+
+    @property
+    def topic(self) -> str:
+        """The topic of the room that the person speaks in."""
+        return self.rooms.get(self.room).topic if self.room in self.rooms else ""
+
+    @property
+    def why_mute(self) -> str:
+        """Why nothing can be said in this room; empty: it can."""
+        return "write /msg NAME TEXT or /reply TEXT here" if self.room == PRIVATE else ""
+
+    def show_room(self, name: str) -> bool:
+        """Show a room, if this person is in it."""
+        if name not in self.rooms:
+            return False
+        self.rooms.show(name)
+        return True
+
+    def tell(self, text: str, kind: str = entries.LOCAL) -> None:
+        """Show a notice of the window itself in the room that is shown."""
+        room = self.rooms.shown
+        number = max(room.last, room.log.entries[-1].number if room.log.entries else 0)
+        room.log.add(Entry(kind, number, self.time, "", text))
+
+    def show_bare(self) -> None:
+        """Show nothing but messages, so that long lines can be copied, until a key is pressed."""
+        self.shows_bare = True
+
+    def resize(self, columns: int, height: int) -> None:
+        """Have another size."""
+        self._size = (max(columns, 4), max(height, 3))
+
+    @property
+    def layout(self) -> Layout:
+        """How the screen is shared out now; the room that is shown knows it as well."""
+        columns, height = self._size
+        typed = len(self.rooms.shown.draft.view(max(1, columns - 2), height)[0])
+        shape = lay_out(columns, height, typed)
+        self.rooms.shown.log.resize(shape.log_columns, shape.log)
+        return shape
+
+    def call(self, call: calls.Call) -> None:
+        """Ask for something to be done."""
+        self.joining += isinstance(call, calls.Join)
+        self._calls.append(call)
+
+    def take_calls(self) -> list[calls.Call]:
+        """Return what is to be done, and forget it."""
+        taken, self._calls = self._calls, []
+        return taken

@@ -1,0 +1,180 @@
+"""The `trionet chat serve` command: its arguments and options, and which of these go together.
+
+What it does is in `trionet.cli.chat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trionet.abc import WebFile
+from trionet.chat.limits import (
+    DEFAULT_GRACE,
+    DEFAULT_ROOMS,
+    GRACE_SECONDS,
+    HISTORY_DAYS,
+    MEMORY,
+    NONE,
+    OPEN_ROOM,
+    ROOMS,
+)
+from trionet.cli.addresses import Metrics, ServeAddresses, Web, metrics_address, web_address
+from trionet.cli.network_options import (
+    NetworkOptions,
+    Open,
+    PasswordFile,
+    WebHosts,
+    WebProxies,
+    takes_network_options,
+    takes_options,
+    web_settings,
+)
+from trionet.cli.options import (
+    LogFormat,
+    LogFormatOption,
+    LogLevel,
+    LogLevelOption,
+    Quiet,
+    Workers,
+    log_options,
+    number_parser,
+    takes_limits,
+)
+from trionet.cli.redis_options import RedisGiven
+from trionet.cli.serve_command import run_server, take_place
+from trionet.limits import Limits
+
+if TYPE_CHECKING:
+    from trionet.cli.running import Runtime
+
+ADDRESS = "localhost:22223"
+
+
+def _page(password_file: Path | None) -> Mapping[str, WebFile]:
+    from trionet.chat.page import page_files
+
+    return page_files(password=password_file is not None)
+
+
+@takes_limits("chat", OPEN_ROOM)
+@takes_network_options
+@takes_options("cluster", RedisGiven)
+def chat_serve(
+    context: typer.Context,
+    addresses: ServeAddresses = None,
+    forever: Annotated[
+        bool, typer.Option("--forever", help="Stay when the last member has left.")
+    ] = False,
+    messages: Annotated[
+        bool, typer.Option("--messages", help="Print what the members say, too.")
+    ] = False,
+    max_rooms: Annotated[
+        int,
+        typer.Option(
+            "--max-rooms", parser=number_parser(ROOMS), metavar="N", help="Rooms at most."
+        ),
+    ] = DEFAULT_ROOMS,
+    history: Annotated[
+        str,
+        typer.Option(
+            "--history",
+            metavar="FILE|none",
+            help="Keep what was said in this file, or nowhere; else in memory, the newest.",
+        ),
+    ] = MEMORY,
+    history_days: Annotated[
+        int | None,
+        typer.Option(
+            "--history-days",
+            parser=number_parser(HISTORY_DAYS),
+            metavar="N",
+            help="Forget what is older than this in the file. Default: nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(
+            "--grace",
+            parser=number_parser(GRACE_SECONDS),
+            metavar="SECONDS",
+            help="How long a program that asks for it is a member without a connection.",
+        ),
+    ] = DEFAULT_GRACE / 1000,
+    password_file: PasswordFile = None,
+    quiet: Quiet = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevelOption = LogLevel.INFO,
+    web: Web = None,
+    web_host: WebHosts = None,
+    web_proxy: WebProxies = None,
+    open_: Open = False,
+    workers: Workers = None,
+    metrics: Metrics = None,
+    *,
+    cluster: RedisGiven,
+    network: NetworkOptions,
+    limits: Limits,
+    backlog: int | None,
+) -> None:
+    """Serve a chat until its last member has left (default: on localhost:22223)."""
+    redis = cluster.settings(context)
+    if workers is not None and redis is None:
+        raise typer.BadParameter("it needs --redis: they are one chat", param_hint="--workers")
+    worker, where = take_place(addresses, ADDRESS, workers=workers, taken=[web, metrics])
+    if web is not None and worker is None:
+        where = [*where, web_address(web, is_tls=network.tls_cert is not None)]
+    page = metrics_address(metrics)
+    if history_days is not None and history in (MEMORY, NONE):
+        raise typer.BadParameter("it needs a --history FILE", param_hint="--history-days")
+    settings = network.settings(
+        where,
+        web=web_settings(
+            where,
+            hosts=web_host,
+            proxies=web_proxy,
+            opens=open_,
+            files=partial(_page, password_file),
+        ),
+    )
+
+    def load() -> Callable[[Runtime], Awaitable[object]]:
+        from trionet.cli.chat import serve
+
+        return partial(
+            serve,
+            where,
+            redis=redis,
+            worker=worker,
+            limits=limits,
+            network=settings,
+            backlog=backlog,
+            forever=forever or web is not None or redis is not None,
+            opens_browser=open_,
+            password_file=password_file,
+            max_rooms=max_rooms,
+            history=history if history in (MEMORY, NONE) else Path(history),
+            history_days=history_days,
+            grace=grace,
+            show_messages=messages,
+            quiet=quiet,
+            metrics=page,
+        )
+
+    run_server(
+        load,
+        where,
+        worker=worker,
+        workers=workers,
+        limits=limits,
+        network=settings,
+        backlog=backlog,
+        metrics=page,
+        log=log_options(log_format, log_level),
+        opens_browser=open_,
+    )
