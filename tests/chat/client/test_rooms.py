@@ -25,7 +25,7 @@ def enter(state: ClientState, **fields: Any) -> None:
 
 
 def left(state: ClientState, number: int, name: str, count: int) -> None:
-    head = {"room": "lobby", "number": number, "time": TIME, "reason": "quit"}
+    head: dict[str, Any] = {"room": "lobby", "number": number, "time": TIME, "reason": "quit"}
     receive(state, "left", name=name, count=count, **head)
 
 
