@@ -169,6 +169,30 @@ async def test_a_proxy_whose_server_is_gone_does_not_stop_the_client_from_coming
     assert outcome[0].number == 2
 
 
+@pytest.mark.parametrize("rubbish", ["220 mail.example ESMTP", "x" * 70_000, line("pong", re=[])])
+async def test_rubbish_before_a_login_does_not_stop_the_client_from_coming_back(
+    ann: tuple[Client, LineClient],
+    server: ScriptedServer,
+    nursery: trio.Nursery,
+    rubbish: str,
+    autojump_clock: MockClock,
+) -> None:
+    client, peer = ann
+    outcome: Outcome = []
+    reset(peer)
+    nursery.start_soon(record, outcome, client.say, "lobby", "hello")
+    with trio.fail_after(60):
+        # What stands in for a server that is being restarted.
+        for _ in range(3):
+            await (await server.accept()).send(rubbish)
+        peer = await server.accept()
+        await let_in(peer, resumed=True)
+        asked = await request(peer)
+    await peer.send(said(2, "hello", name="ann", re=asked["id"]))
+    await trio.sleep(1)
+    assert outcome[0].number == 2
+
+
 @pytest.mark.parametrize(
     "lie",
     [

@@ -304,6 +304,10 @@ class ClientConnection:
                 if self.state.is_useless:
                     break
         except (ValueError, BadLine) as error:
+            # What stands in for a server that is being restarted may say anything. It is no reason
+            # to stay away: this client has been in the chat before.
+            if self._entered.is_set() and not self.state.is_logged_in:
+                return None
             self._end(partial(ConnectionLost, f"{_OTHER_PROTOCOL}: {error}"))
         return None
 
