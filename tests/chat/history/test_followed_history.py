@@ -141,6 +141,24 @@ async def test_a_room_that_only_the_file_knows_is_known_after_a_page(file: Path)
         assert (await follower.page("cellar", limit=9)).events == []
 
 
+async def test_what_is_older_than_its_days_is_forgotten_in_memory_too(file: Path) -> None:
+    day = 86_400_000
+    async with open_history(file), follow_history(file, days=2) as follower:
+        follower._clock = lambda: 3
+        follower.append([said(1), said(2), said(1, room="kitchen")])
+        follower.append([Said("lobby", 3, day, 0, "Ann", ["later"])])
+        assert numbers(await follower.page("lobby", limit=9)) == [1, 2, 3]
+        # Nothing else happens: whoever asks now is told what the writer would tell.
+        follower._clock = lambda: 2 * day + 100
+        assert await follower.find("lobby", 2) is None
+        assert follower.recent("lobby", 0) is None
+        assert numbers(await follower.page("lobby", limit=9)) == [3]
+        assert numbers(await follower.page("lobby", after=0, limit=9)) == [3]
+        assert numbers(await follower.page("kitchen", limit=9)) == []
+        assert (await follower.search(Query(text="hi"))).events == []
+        assert follower.last("lobby") == 3
+
+
 async def test_a_file_that_is_missing_is_an_error(file: Path) -> None:
     with pytest.raises(HistoryError, match="kept"):
         async with follow_history(file):

@@ -25,6 +25,7 @@ from trionet.chat.history.kept import PAGE_SIZE, Backlog, Found, Page, Query
 from trionet.chat.history.reading import Reader, search
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
+from trionet.chat.history.writing import DAY
 from trionet.chat.state.events import Removed, RoomEvent
 
 T = TypeVar("T")
@@ -41,28 +42,30 @@ _BEYOND = 1 << 62
 
 
 @asynccontextmanager
-async def follow_history(file: Path) -> AsyncIterator[FollowedHistory]:
+async def follow_history(file: Path, *, days: int | None = None) -> AsyncIterator[FollowedHistory]:
     """Read a history that another process writes, while the block runs.
 
     Args:
         file: the file; it must exist.
+        days: for how many days the writer keeps events; default ``None``: for ever. So memory
+            keeps none for longer.
 
     Raises:
         trionet.chat.HistoryError: the file cannot be used. It was not changed.
 
     Resource handling: the file is closed at the end, or when the last thread that reads it is done.
     """
-    history = await trio.to_thread.run_sync(partial(_open, file))
+    history = await trio.to_thread.run_sync(partial(_open, file, days))
     try:
         yield history
     finally:
         history.close()
 
 
-def _open(file: Path) -> FollowedHistory:
+def _open(file: Path, days: int | None) -> FollowedHistory:
     reader = Reader(file)
     try:
-        return FollowedHistory(file, reader, reader.last_numbers(ROOMS_KNOWN))
+        return FollowedHistory(file, reader, reader.last_numbers(ROOMS_KNOWN), days=days)
     except BaseException:
         reader.close()
         raise
@@ -77,10 +80,12 @@ class FollowedHistory:
         reader: Reader,
         lasts: dict[str, int],
         *,
+        days: int | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._file = file
         self._reader = reader
+        self._days = days
         self._clock = clock
         self._ring = Ring(is_all=False)
         # The last number of each room, the one that was used longest ago first.
@@ -109,9 +114,7 @@ class FollowedHistory:
             self._fresh.append((event, taken))
             self._fresh_bytes += taken
             self._note_last(event.room, runs.last_number(event))
-        oldest = self._clock() - _FRESH_MILLISECONDS
-        while self._fresh and (self._fresh_bytes > _FRESH_BYTES or self._fresh[0][0].time < oldest):
-            self._fresh_bytes -= self._fresh.popleft()[1]
+        self._forget()
 
     def lose(self, room: str, after: int, before: int) -> None:  # noqa: ARG002
         """Note that events never come here. The file may have them. Never a checkpoint."""
@@ -136,6 +139,7 @@ class FollowedHistory:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
         await trio.lowlevel.checkpoint()
+        self._forget()
         # One more shows that there is more.
         most = limit + 1 + sum(key == room for key, _ in self._removed)
         if after is None:
@@ -177,6 +181,7 @@ class FollowedHistory:
         if not wanted:
             await trio.lowlevel.checkpoint()
             return Page([], False)
+        self._forget()
         fresh = [event for event, _ in self._fresh if query.room in (None, event.room)]
         given = frozenset(self._removed)
         page = await self._read(
@@ -194,6 +199,7 @@ class FollowedHistory:
         Cancellation:
             Always a checkpoint. A thread that hangs in the disk is abandoned.
         """
+        self._forget()
         if number <= self._in_file(room):
             event = await self._read(self._reader.one, room, number)
         else:
@@ -207,6 +213,7 @@ class FollowedHistory:
 
         Never a checkpoint.
         """
+        self._forget()
         if after < self._in_file(room):
             return None
         return self._ring.between(room, after, _BEYOND)
@@ -233,6 +240,15 @@ class FollowedHistory:
     def close(self) -> None:
         """Close the file. Never a checkpoint."""
         self._reader.close()
+
+    def _forget(self) -> None:
+        """Drop from memory what is too old. No task does it: whoever asks must not see it."""
+        now = self._clock()
+        if self._days is not None:
+            self._ring.drop_before(now - self._days * DAY)
+        oldest = now - _FRESH_MILLISECONDS
+        while self._fresh and (self._fresh_bytes > _FRESH_BYTES or self._fresh[0][0].time < oldest):
+            self._fresh_bytes -= self._fresh.popleft()[1]
 
     def _in_file(self, room: str) -> int:
         """Return the number up to which a room's events must be read from the file."""

@@ -54,7 +54,7 @@ _RETRY = 1.0
 # How often old events are looked for, in seconds.
 _FORGET_EVERY = 60.0
 
-_DAY = 24 * 60 * 60 * 1000
+DAY = 24 * 60 * 60 * 1000
 
 
 class Writer:
@@ -224,7 +224,7 @@ class Writer:
             return self._store.has_work and not self._store.must_truncate
         if self._days is None or trio.current_time() < self._next_forget:
             return False
-        before = self._clock() - self._days * _DAY
+        before = self._clock() - self._days * DAY
         self._forget(before)
         if await self._in_thread(partial(self._store.forget, before)):
             return True

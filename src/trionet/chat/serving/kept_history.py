@@ -40,7 +40,7 @@ async def keep_history(
         # It loads SQLite.
         from trionet.chat.history.followed_history import follow_history
 
-        async with follow_history(Path(where)) as followed:
+        async with follow_history(Path(where), days=days) as followed:
             yield followed, None
     else:
         from trionet.chat.history.file_history import open_history
