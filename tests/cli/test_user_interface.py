@@ -35,6 +35,9 @@ class Recorder:
         # The answers for a line that was typed, for one too wide for a row, and for a paste.
         return {3: "  ^", None: ""}.get(column)
 
+    def expect_answer(self, no: str) -> None:
+        self.shown.append(f"({no} expected)")
+
     async def ask(self, question: str) -> str | None:
         self.shown.append(question)
         return "Ann"

@@ -47,12 +47,14 @@ class LineState:
             ``None`` while nobody asks.
         drawn_columns: how wide the terminal was when the prompt was drawn last; ``None`` while
             nothing of it is on the screen.
+        answer_of_ctrl_c: what Ctrl-C on an empty line enters; empty: it interrupts.
     """
 
     is_selected: bool = False
     goes_on: bool = False
     asked_column: asyncio.Future[int] | None = None
     drawn_columns: int | None = None
+    answer_of_ctrl_c: str = ""
 
 
 def open_session(
@@ -108,6 +110,7 @@ def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
     in_line = has_focus(session.default_buffer)
     is_selected = Condition(lambda: state.is_selected)
     is_empty = Condition(lambda: not session.default_buffer.text)
+    is_answer = Condition(lambda: bool(state.answer_of_ctrl_c))
 
     def insert(event: KeyPressEvent, text: str) -> None:
         if state.is_selected:
@@ -136,6 +139,11 @@ def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.reset()
 
+    @bindings.add(Keys.ControlC, filter=in_line & is_empty & is_answer)
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.text = state.answer_of_ctrl_c
+        event.current_buffer.validate_and_handle()
+
     @bindings.add(Keys.ControlS, filter=in_line)
     @bindings.add(Keys.ControlR, filter=in_line)
     def _(_: KeyPressEvent) -> None:
@@ -144,7 +152,8 @@ def _bindings(session: PromptSession[str], state: LineState) -> KeyBindings:
         pass
 
     for key in SIGNAL_KEYS:
-        condition = in_line & is_empty if key == Keys.ControlC else Condition(lambda: True)
+        is_free = in_line & is_empty & ~is_answer
+        condition = is_free if key == Keys.ControlC else Condition(lambda: True)
 
         @bindings.add(key, filter=condition)
         def _(event: KeyPressEvent) -> None:

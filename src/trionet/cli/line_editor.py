@@ -36,7 +36,8 @@ _BUSY_SECONDS = 10.0
 class LineEditor:
     """An async iterator over the lines that a person types; made by `open_line_editor`.
 
-    Ctrl-D on an empty line ends it. Ctrl-C clears a line, and sends SIGINT on an empty one.
+    Ctrl-D on an empty line ends it. Ctrl-C clears a line; on an empty one it sends SIGINT, or
+    answers with no where `expect_answer` says so.
 
     Args:
         prompt: what is shown before the line.
@@ -56,6 +57,7 @@ class LineEditor:
         self._handed = ""
         # Lines that the next prompt offers for correction, and where it puts the cursor.
         self._returned: list[str] = []
+        self._answer_of_ctrl_c = ""
         self._cursor = 0
         # What is typed at once can be several lines (a paste), or no text at all (a terminal that
         # is not set to UTF-8), so it is decoded like any other lines.
@@ -108,13 +110,21 @@ class LineEditor:
 
         if self._ended.is_set():
             answered.set()
-        prompt = Prompt(text, deliver, default, is_kept)
+        prompt = Prompt(text, deliver, default, is_kept, self._answer_of_ctrl_c)
         self._thread.ask(prompt)
         try:
             await answered.wait()
         finally:
             self._thread.cancel(prompt)
         return answer
+
+    def expect_answer(self, no: str) -> None:
+        """Have Ctrl-C on an empty line answer a question, from the next prompt on.
+
+        Args:
+            no: the line that it enters; empty: there is no question, so it sends SIGINT again.
+        """
+        self._answer_of_ctrl_c = no
 
     def give_back(self, line: str, column: int | None) -> str | None:
         """Put a line that was typed into the next prompt, to be corrected or replaced.

@@ -50,6 +50,7 @@ class Prompt:
             and with whether the line belongs to a paste that continues after it.
         default: what the line contains at first.
         is_kept: whether the line goes into the history.
+        answer_of_ctrl_c: what Ctrl-C on an empty line enters; empty: it interrupts.
         is_cancelled: whether the question was taken back.
     """
 
@@ -57,6 +58,7 @@ class Prompt:
     deliver: Callable[[str | None, bool], object]
     default: Document = field(default_factory=Document)
     is_kept: bool = True
+    answer_of_ctrl_c: str = ""
     is_cancelled: bool = False
 
 
@@ -175,6 +177,7 @@ class PromptThread:
         line: str | None = None
         self._prompt = prompt
         self._line.goes_on = False
+        self._line.answer_of_ctrl_c = prompt.answer_of_ctrl_c
         try:
             if not (self._keyboard.closed or self._is_ending):
                 self._line.is_selected = bool(prompt.default.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from trionet.chat.client_events import (
     Error,
     Joined,
     Missed,
+    RoomEvent,
     Said,
     Welcome,
 )
@@ -74,32 +75,47 @@ async def follow(client: chat.Client, since: int | None) -> AsyncGenerator[ChatE
     Raises:
         RequestRefused: the client cannot be in the room, or its past is not kept.
     """
+    epoch = last_time = None
+    is_new_epoch = False
     async for event in client:
+        if isinstance(event, Welcome):
+            is_new_epoch, epoch = epoch not in (None, event.epoch), event.epoch
+        if isinstance(event, RoomEvent):
+            last_time = event.time
         if isinstance(event, Error) and event.room is not None and not client.rooms:
             raise chat.RequestRefused(event.code, event.reason)
         if isinstance(event, Entered) and since is not None:
-            async with aclosing(_past(client, event, since)) as events:
+            early = partial(_is_before, since)
+            async with aclosing(_past(client, event.room, event.last, early)) as events:
                 async for past in events:
                     yield past
             since = None
         if isinstance(event, Missed) and event.room is not None:
-            async with aclosing(_fill(client, event)) as events:
+            filled = _fill_anew(client, event, last_time) if is_new_epoch else _fill(client, event)
+            async with aclosing(filled) as events:
                 async for past in events:
+                    if isinstance(past, RoomEvent):
+                        last_time = past.time
                     yield past
         else:
             yield event
 
 
-async def _past(client: chat.Client, entered: Entered, since: int) -> AsyncGenerator[ChatEvent]:
-    """Yield what happened from a time on until the client entered."""
-    # Find the first event, and only then yield from there on: only a page is kept at a time. The
-    # last event is the client's own entering.
-    first = entered.last
-    async for event in client.history(entered.room, before=first):
-        if datetime.fromisoformat(event.time).timestamp() * 1000 < since:
+def _is_before(since: int, time: str) -> bool:
+    return datetime.fromisoformat(time).timestamp() * 1000 < since
+
+
+async def _past(
+    client: chat.Client, room: str, before: int, is_early: Callable[[str], bool]
+) -> AsyncGenerator[ChatEvent]:
+    """Yield what happened in a room in front of a number, from the first time that is not early."""
+    # Find the first event, and only then yield from there on: only a page is kept at a time.
+    first = before
+    async for event in client.history(room, before=before):
+        if is_early(event.time):
             break
         first = event.number
-    async for event in client.history(entered.room, after=first - 1, before=entered.last):
+    async for event in client.history(room, after=first - 1, before=before):
         yield event
 
 
@@ -117,6 +133,26 @@ async def _fill(client: chat.Client, gap: Missed) -> AsyncGenerator[ChatEvent]:
                 yield event
     if is_first:
         yield gap
+
+
+async def _fill_anew(
+    client: chat.Client, gap: Missed, last_time: str | None
+) -> AsyncGenerator[ChatEvent]:
+    """Yield a gap across the beginning of an epoch, and behind it what the history has of it.
+
+    Nobody knows what the old epoch had in the end. The new one may have begun its numbers anew, or
+    go on after the last that was kept, so the time tells what is new.
+    """
+    yield gap
+    if last_time is None or gap.room is None or gap.before is None:
+        return
+    with suppress(chat.RequestRefused):  # the past is not kept
+        seen = last_time
+        past = _past(client, gap.room, gap.before, lambda time: time <= seen)
+        async with aclosing(past) as events:
+            async for event in events:
+                if not (isinstance(event, Joined) and event.name == client.name):
+                    yield event
 
 
 class _Printer:

@@ -35,6 +35,8 @@ class UserInterface:
             corrected. Its arguments are the line (empty: it is not valid text), what is wrong with
             it, and the column of the mistake, from 1, or ``None``.
         give_back: puts a text into the line being typed next, where that is possible.
+        expect_answer: takes the answer that Ctrl-C on an empty line gives to a question that was
+            shown, instead of interrupting; empty: there is no question any more.
         wait_room: waits while too much output is waiting; always a checkpoint.
     """
 
@@ -46,6 +48,7 @@ class UserInterface:
     warn: Callable[[str], object]
     refuse: Callable[[str, str, int | None], object]
     give_back: Callable[[str], object]
+    expect_answer: Callable[[str], object]
     wait_room: Callable[[], Awaitable[object]]
 
 
@@ -120,6 +123,7 @@ async def open_user_interface(
             warn=warn_on_errors,
             refuse=lambda line, reason, _column: warn_on_errors(_with_line(line, reason)),
             give_back=lambda _: None,
+            expect_answer=lambda _: None,
             wait_room=runtime.out.wait_room,
         )
         return
@@ -154,6 +158,7 @@ async def open_user_interface(
             warn=warn,
             refuse=refuse,
             give_back=lambda text: editor.give_back(text, None),
+            expect_answer=editor.expect_answer,
             wait_room=trio.lowlevel.checkpoint,
         )
 

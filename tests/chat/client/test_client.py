@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,15 @@ import trio.testing
 
 import trionet
 from trionet import ConnectError, ConnectionLost
-from trionet.chat import Client, NameRefused, NameTaken, RequestRefused, client_events, serve
+from trionet.chat import (
+    OPEN_ROOM,
+    Client,
+    NameRefused,
+    NameTaken,
+    RequestRefused,
+    client_events,
+    serve,
+)
 from trionet.testing import Link, MemoryNetwork, ScriptedServer
 
 ADDRESS = "localhost:22223"
@@ -97,6 +106,27 @@ async def test_the_first_who_makes_the_members_of_a_large_room_complete(
             everyone = await last.who("lobby")
             assert last.rooms["lobby"].members == everyone == first.rooms["lobby"].members
             assert len(everyone) == last.rooms["lobby"].count == 26
+    nursery.cancel_scope.cancel()
+
+
+async def test_rooms_are_current_again_after_a_slow_reader_has_missed_events(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    network = MemoryNetwork()
+    limits = replace(OPEN_ROOM, max_waiting=20_000)
+    await nursery.start(partial(serve, ADDRESS, network=network, limits=limits, forever=True))
+    async with Client(ADDRESS, name="ann", network=network) as ann:
+        slow = network.streams[-1]
+        async with Client(ADDRESS, name="bob", network=network) as bob:
+            slow.stall()
+            for do in (bob.ping, partial(bob.topic, "lobby", "green"), partial(bob.nick, "bo")):
+                await do()
+                for _ in range(40):
+                    await bob.say("lobby", "x" * 4000)
+            slow.resume()
+            await next_of(ann, "missed")
+            await next_of(ann, "entered")
+            assert repr(ann.rooms["lobby"]) == repr(bob.rooms["lobby"])
     nursery.cancel_scope.cancel()
 
 

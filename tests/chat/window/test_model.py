@@ -84,6 +84,19 @@ def test_a_draft_is_kept_for_each_room() -> None:
     assert rows(window)[-1] == "> for the lobby"
 
 
+def test_keys_that_come_while_it_asks_are_typed_after_the_answer() -> None:
+    window = make_window()
+    window.paste("one\ntwo")
+    press(window, *"half")
+    assert window.question
+    press(window, "enter")
+    assert window.take_calls() == [calls.Say("lobby", "one\ntwo")]
+    assert rows(window)[-1] == "> half"
+    window.paste("three\nfour")
+    press(window, "e", "d", "escape")
+    assert rows(window)[-2:] == ["> halfthree", "  foured"]
+
+
 def test_several_pasted_lines_are_asked_about_and_sent_as_one_text() -> None:
     window = make_window()
     window.paste("one\r\ntwo\r\n\r\nthree\r\n")

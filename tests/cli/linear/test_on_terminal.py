@@ -181,3 +181,20 @@ async def test_on_a_pipe_it_speaks_the_plain_format(programs: Programs) -> None:
     await ann.end_input()
     await ann.expect_end(0)
     await bob.expect("*** Ann left (1 here)")
+
+
+async def test_ctrl_c_takes_a_paste_back_and_does_not_leave(programs: Programs) -> None:
+    _, address = await serve(programs)
+    ann, _ = await join(programs, address, "--linear")
+    await ann.expect_screen(WELCOME, ">")
+    await ann.type("\x1b[200~one\rtwo\x1b[201~\r")
+    shown = [WELCOME, "> one", "two", "send 2 lines as one message? y/n"]
+    await ann.expect_screen(*shown, ">")
+    await ann.type(CTRL_C)
+    shown += ["> n", "*** not sent"]
+    await ann.expect_screen(*shown, "> one", "two")
+    await ann.type(CTRL_C)
+    await ann.expect_screen(*shown, ">")
+    # Now there is nothing left to take back.
+    await ann.type(CTRL_C)
+    await ann.expect_end(-signal.SIGINT)

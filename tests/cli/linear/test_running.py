@@ -52,6 +52,7 @@ class Person:
             warn=lambda warning: self.shown.append(f"warning: {warning}"),
             refuse=lambda line, reason, _: self.shown.append(f"refused: {line}{reason}"),
             give_back=self.returned.append,
+            expect_answer=lambda _: None,
             wait_room=trio.lowlevel.checkpoint,
         )
 

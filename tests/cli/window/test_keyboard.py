@@ -70,6 +70,13 @@ def test_the_rest_of_a_paste_that_is_too_long_is_not_typed() -> None:
         (b"one\x1b[A\rtwo\r", False),
         (b"one\x15two\rq\r", False),
         (b"\x1b[200~one\rtwo\x1b[201~", False),
+        # A command before all others: somebody types ahead, but not so fast as to leave.
+        (b"/join kitchen\rhello\r", False),
+        (b"/names\rhello\rhello again", False),
+        (b"/join kitchen\rhello\rq\r", True),
+        (b"/join kitchen\r /quit", True),
+        (b"/etc/fstab\rhello\r", True),
+        (b"hello\r/join kitchen\r", True),
     ],
 )
 def test_several_lines_at_once_are_a_paste(data: bytes, is_paste: bool) -> None:

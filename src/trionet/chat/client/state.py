@@ -95,7 +95,7 @@ class ClientState:
     @property
     def may_send(self) -> bool:
         """Whether `take_lines` may have something to send."""
-        return bool(self._asks or self._lookups or self._must_sync)
+        return bool(self._asks or self._lookups or self._must_sync or self._known.to_ask)
 
     def login(self) -> list[str]:
         """Return the lines that begin a connection."""
@@ -143,12 +143,24 @@ class ClientState:
             lines.append(as_line({"type": "ping", "id": self._sync}))
         if not self.is_live:
             return lines
+        self._ask_of_rooms()
         lines += [one.next_page(self._next_id()) for one in self._lookups if one.id is None]
         for ask in self._asks.values():
             if not ask.is_sent and not ask.is_looked_up:
                 self._send(ask)
                 lines.append(ask.line)
         return lines
+
+    def _ask_of_rooms(self) -> None:
+        """Ask for what is not known of the rooms any more. Nobody waits for the answers."""
+        if not self._known.to_ask:
+            return
+        pending = {(ask.type, ask.room) for ask in self._asks.values()}
+        is_leaving = any(type_ == "leave" for type_, _ in pending)
+        for room, type_ in self._known.to_ask.items():
+            # A room that is left before the `join` arrives would be joined again.
+            if (type_, room) not in pending and not (type_ == "join" and is_leaving):
+                self.ask({"type": type_, "room": room}, lambda: None).is_wanted = False
 
     def lost(self) -> None:
         """Note that the connection is lost."""
@@ -222,6 +234,9 @@ class ClientState:
 
     def _miss(self, event: Missed) -> None:
         if event.room is not None:
+            if self.is_live:
+                # In a replay an `entered` follows.
+                self._known.dropped(event.room)
             for ask in self._asks.values():
                 if ask.room == event.room and (ask.is_sent or ask.is_doubtful):
                     ask.has_gap = True
@@ -259,9 +274,7 @@ class ClientState:
                     self._lost_answer(ask)
         if not self.is_live:
             self.is_live = True
-            for room in self._known.synced():
-                # Nobody waits for it, so that it is not repeated.
-                self.ask({"type": "who", "room": room}, lambda: None).is_wanted = False
+            self._known.synced()
         self._settle_doubts()
 
     def _lost_answer(self, ask: Ask) -> None:
@@ -328,6 +341,10 @@ class ClientState:
 
     def _answer(self, ask: Ask, event: ChatEvent) -> None:
         """Give a request its answer."""
+        self._known.asked(ask.room, ask.type)
+        if isinstance(event, Error) and (ask.type, event.code) == ("leave", "not-in-room"):
+            # It was left before: the connection, or the first answer, was lost.
+            self._known.leave(ask.room or "")
         if isinstance(event, Members) and (room := self.rooms.get(event.room)) is not None:
             room.members, room.count = [*ask.parts], len(ask.parts)
         elif isinstance(event, Renamed):

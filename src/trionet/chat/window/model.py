@@ -21,6 +21,8 @@ from trionet.chat.window.state import State
 
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
+# How many keys wait for the answer to a question.
+_MAX_WAITING = 1_000
 
 
 class Window(State):
@@ -40,6 +42,8 @@ class Window(State):
         )
         self._actions = Actions(self)
         self._pasted = ""
+        # The keys that came while the question stood.
+        self._waiting: list[str] = []
 
     # What comes from the server.
 
@@ -103,9 +107,14 @@ class Window(State):
             self._actions.press(key)
         elif key in ("y", "Y", "enter"):
             self._send_pasted()
+            self._press_waiting()
         elif key in ("n", "N", "escape", "c-c"):
             text, self._pasted, self.question = self._pasted, "", ""
             self._actions.insert(text)
+            self._press_waiting()
+        elif len(self._waiting) < _MAX_WAITING:
+            # Whoever types on has not seen the question yet, and should find their text.
+            self._waiting.append(key)
 
     def point(self, column: int, row: int, *, is_click: bool) -> None:
         """Take note of a click or of where the wheel is turned.
@@ -134,6 +143,11 @@ class Window(State):
         else:
             self._pasted = said
             self.question = f"send {len(lines)} lines as one message? y/n"
+
+    def _press_waiting(self) -> None:
+        keys, self._waiting = self._waiting, []
+        for key in keys:
+            self._actions.press(key)
 
     def _send_pasted(self) -> None:
         text, self._pasted, self.question = self._pasted, "", ""

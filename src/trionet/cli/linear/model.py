@@ -103,6 +103,11 @@ class Linear:
 
     # What the person types.
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the next line answers a question about what was pasted."""
+        return bool(self._pasted)
+
     def enter(self, line: str) -> str:
         """Take a line that was typed, and return what should come back to be changed."""
         if self._pasted:

@@ -165,6 +165,8 @@ class _Conversation:
             self._note_change()
             if returned:
                 self._ui.give_back(returned)
+            # Ctrl-C takes back what was pasted, as it does with what was typed.
+            self._ui.expect_answer("n" if self._linear.is_asking else "")
             if self._has_quit:
                 break
         self._has_quit = True

@@ -32,6 +32,11 @@ _END_OF_PASTE = b"\x1b[201~"
 
 # A line end with text on both sides of it.
 _LINES = re.compile(rb"[^\r\n\t ][\t ]*[\r\n][\r\n\t ]*[^\r\n\t ]")
+# The first line is a command (`/etc/fstab` is none), and no later line would end the chat: somebody
+# typed ahead.
+_TYPED_AHEAD = re.compile(
+    rb"\s*/[a-z]+(?:[\t ]|[\r\n])(?!.*[\r\n]\s*(?:q|/quit)\s*(?:[\r\n]|$))", re.DOTALL
+)
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -39,7 +44,8 @@ class Keyboard:
     """Reads keys.
 
     A terminal with bracketed paste marks what is pasted. Any other sends it as if somebody typed,
-    only faster. So several lines that come at once are a paste.
+    only faster. So several lines that come at once are a paste, unless they begin with a command:
+    a slow line, and whatever types for somebody, send `/join kitchen` and what follows it at once.
 
     Args:
         press: is called with the name of each key.
@@ -66,6 +72,8 @@ class Keyboard:
     def is_paste(self, data: bytes) -> bool:
         """Tell whether what has come at once is a paste that the terminal has not marked."""
         if self._pending or self._skipped is not None:
+            return False
+        if _TYPED_AHEAD.match(data):
             return False
         return _LINES.search(data) is not None and _CONTROLS.search(data) is None
 
