@@ -6,15 +6,18 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trio.testing
 
 from passing_on import passed_on
-from trionet import Connection, Limits, Server, WebSettings, WhenFull, serve
+from trionet import Connection, Limits, Refused, Server, WebSettings, WhenFull, serve
 from trionet.transport.network import SYSTEM, SystemNetwork
+
+if TYPE_CHECKING:
+    from tests.conftest import Certificates
 
 PATIENCE = 20
 
@@ -192,3 +195,30 @@ async def test_a_socket_of_its_own_is_turned_away_as_ever_beside_an_inherited_on
                 assert await read(first) == b"two\n"
                 nursery.start_soon(server.drain)
                 assert await read(refused) == b"error: server is closing\n"
+
+
+async def test_whoever_is_in_the_handshake_at_a_drain_hears_that_the_server_is_closing(
+    sock: socket.socket, connect: Connect, certificates: Certificates
+) -> None:
+    network = SystemNetwork(
+        certificate=certificates.certificate, private_key=certificates.key, proxy_from=["127.0.0.1"]
+    )
+    events: list[object] = []
+    header = b"PROXY TCP4 203.0.113.9 127.0.0.1 5000 6000\r\n"
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            server = await begin(nursery, "tls:fd:chat", network=network, on_event=events.append)
+            stream = await connect(sock)
+            await stream.send_all(header[:20])
+            while not server.connections:
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(server.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            await stream.send_all(header[20:])
+            encrypted = trio.SSLStream(
+                stream, certificates.client(), server_hostname="localhost", https_compatible=True
+            )
+            assert await read(encrypted) == b"error: server is closing\n"
+    [refused] = [event for event in events if isinstance(event, Refused)]
+    assert refused.peer == "203.0.113.9:5000"
+    assert (refused.reason, refused.code) == ("server is closing", "closing")

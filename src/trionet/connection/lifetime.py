@@ -26,10 +26,10 @@ from trionet.events import Closed, Opened, Refused
 from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
-from trionet.notices import AddressFull, ConnectingTooFast
+from trionet.notices import AddressFull, ConnectingTooFast, ServerClosing
 
 # The notices with which a connection is refused after its handshake, or in the middle of it.
-_CODES = {notice.reason: notice.code for notice in (AddressFull, ConnectingTooFast)}
+_CODES = {notice.reason: notice.code for notice in (AddressFull, ConnectingTooFast, ServerClosing)}
 
 
 class Lifetimes:
@@ -53,6 +53,7 @@ class Lifetimes:
 
     __slots__ = (
         "_deadlines",
+        "_drained_seconds",
         "_faults",
         "_handler",
         "_lingerers",
@@ -79,6 +80,8 @@ class Lifetimes:
         self._faults = faults
         # How long a handshake may take.
         self._seconds = limits.handshake_timeout or math.inf
+        # How long a peer may take to end its handshake once the server drains.
+        self._drained_seconds = min(self._seconds, limits.linger_seconds)
         self._deadlines = deadlines
         self._places = places
         self._lingerers = lingerers
@@ -108,6 +111,9 @@ class Lifetimes:
                             refused = self._refuse(connection)
                     if no_handshake is None and not refused:
                         no_handshake = await shake_hands(connection, self._deadlines, self._seconds)
+                    if no_handshake == ServerClosing.reason and await self._finish(connection):
+                        no_handshake, refused = None, ServerClosing.reason
+                        connection.tell(ServerClosing())
                     if no_handshake is None and not refused and not is_opened:
                         is_opened = self._open(connection)
                         refused = "" if is_opened else AddressFull.reason
@@ -146,6 +152,20 @@ class Lifetimes:
             if settle is not None:
                 settle(self._unarrived(connection))
             await close_whatever_happens(connection.stream, self._faults)
+
+    async def _finish(self, connection: Connection) -> bool:
+        """Finish a handshake that a drain has interrupted, so that the peer can be told why.
+
+        Without this a peer that was accepted just before a drain would be closed unanswered.
+
+        Returns:
+            Whether that succeeded in time.
+        """
+        seconds = self._drained_seconds
+        failed = None
+        if awaits_peer(connection.stream):
+            failed = await learn_peer(connection, self._deadlines, seconds)
+        return failed is None and not await shake_hands(connection, self._deadlines, seconds)
 
     def _unarrived(self, connection: Connection) -> int:
         """Return how many bytes are not known to have arrived, although the stream may fail."""
