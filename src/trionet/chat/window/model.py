@@ -105,13 +105,13 @@ class Window(State):
             self.shows_bare = False
         elif not self.question:
             self._actions.press(key)
-        elif key in ("y", "Y", "enter"):
-            self._send_pasted()
-            self._press_waiting()
-        elif key in ("n", "N", "escape", "c-c"):
+        elif key in ("y", "Y", "enter", "n", "N", "escape", "c-c"):
             text, self._pasted, self.question = self._pasted, "", ""
-            self._actions.insert(text)
-            self._press_waiting()
+            if key not in ("y", "Y", "enter") or not say(self, text):
+                self._actions.insert(text)
+            keys, self._waiting = self._waiting, []
+            for waiting in keys:
+                self._actions.press(waiting)
         elif len(self._waiting) < _MAX_WAITING:
             # Whoever types on has not seen the question yet, and should find their text.
             self._waiting.append(key)
@@ -143,13 +143,3 @@ class Window(State):
         else:
             self._pasted = said
             self.question = f"send {len(lines)} lines as one message? y/n"
-
-    def _press_waiting(self) -> None:
-        keys, self._waiting = self._waiting, []
-        for key in keys:
-            self._actions.press(key)
-
-    def _send_pasted(self) -> None:
-        text, self._pasted, self.question = self._pasted, "", ""
-        if not say(self, text):
-            self._actions.insert(text)
