@@ -105,10 +105,10 @@ async def test_only_what_is_fresh_is_searched_in_memory(file: Path) -> None:
     async with both(file) as (_, follower):
         follower._clock = lambda: 100_000
         follower.append([said(1), said(99_999)])
-        assert [event.number for event, _ in follower._fresh] == [99_999]
+        assert [event.number for event in follower._fresh.of(None)] == [99_999]
         follower.append([said(number, "x" * 60_000) for number in range(100_000, 100_100)])
-        assert follower._fresh_bytes <= 4 << 20
-        assert follower._fresh_bytes == sum(taken for _, taken in follower._fresh)
+        assert follower._fresh.bytes <= 4 << 20
+        assert follower._fresh.bytes == sum(taken for _, taken in follower._fresh._events)
 
 
 async def test_a_removed_text_is_hidden_while_the_file_still_has_it(file: Path) -> None:
