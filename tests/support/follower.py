@@ -104,6 +104,7 @@ class Follower:
         await lines.send(json.dumps(login))
         while True:
             line = await lines.receive()
+            assert line.startswith("{"), line
             event: Event = json.loads(line)
             self._take(event)
             self._told.set()

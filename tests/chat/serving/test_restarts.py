@@ -21,6 +21,10 @@ from trionet.chat.history import upkeep
 
 PATIENCE = 60
 
+# While a server is down its port is free, and a server of another test may get it. No other test
+# listens on this host, which only Linux has without asking.
+HOST = "127.0.16.1" if sys.platform == "linux" else "127.0.0.1"
+
 
 class Host:
     """Serves one chat, again and again, at one address and with one file.
@@ -46,7 +50,7 @@ class Host:
     async def start(self) -> None:
         """Start a server."""
         command = [
-            sys.executable, "-m", "trionet.cli.main", "chat", "serve", f"127.0.0.1:{self._port}",
+            sys.executable, "-m", "trionet.cli.main", "chat", "serve", f"{HOST}:{self._port}",
             "--history", str(self._file), "--forever", "--rate", "0",
         ]  # fmt: skip
         server = self._server = await trio.lowlevel.open_process(
@@ -68,7 +72,7 @@ class Host:
 
     async def connect(self) -> trio.abc.Stream:
         """Connect a client."""
-        return await trio.open_tcp_stream("127.0.0.1", self._port)
+        return await trio.open_tcp_stream(HOST, self._port)
 
 
 async def have(follower: Follower, more: int) -> None:
