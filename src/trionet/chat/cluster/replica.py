@@ -25,7 +25,7 @@ from trionet.chat.cluster.entries import (
 )
 from trionet.chat.cluster.lives import Lives, LivesDump, Verdict
 from trionet.chat.state.events import StateEvent
-from trionet.chat.state.operations import Detach, Entry, Join, LogIn, Operation, Renew
+from trionet.chat.state.operations import Detach, Entry, Evict, Join, LogIn, Operation, Renew
 from trionet.chat.state.state import State
 
 # The number of a part that tells that a life is over.
@@ -35,6 +35,9 @@ EXPIRY = -1
 BEGINNING = "0-0"
 
 _ORIGIN = "stream"
+
+# What a node may ask of a member that is not connected to it: both say themselves whom they mean.
+_OF_ANY_NODE = (Detach, Evict)
 
 # Version, position, count, settings, chat, generation, lives, state, entries of the state.
 _Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, bytes, int]
@@ -192,7 +195,11 @@ class Replica:
                 if item.seq > self.lives.over.get(item.life, -1):
                     yield life, seq, operations
                     operations = []
-                    yield item.life, item.seq, item.operations
+                    yield (
+                        item.life,
+                        item.seq,
+                        [op for op in item.operations if self._counts(node, op)],
+                    )
                     self.lives.note_over(item.life, item.seq)
             elif isinstance(item, Bye):
                 # Whoever came in with this entry is one of its members.
@@ -200,12 +207,25 @@ class Replica:
                 operations = self._end(node) if node in self.lives.by_node else []
             elif isinstance(item, Hello):
                 operations += self._renew(item)
-            else:
+            elif self._counts(node, item):
                 operations.append(item)
                 if isinstance(item, LogIn | Join):
                     yield life, seq, operations
                     operations = []
         yield life, seq, operations
+
+    def _counts(self, node: str, operation: Operation) -> bool:
+        """Tell whether an operation comes from where its member is connected.
+
+        What a node was told before it was cut off may come long after the member has gone on at
+        another node, and has repeated there whatever had no receipt. By then these receipts may be
+        forgotten, and what comes late would be said twice.
+        """
+        number = getattr(operation, "member", None)
+        member = self.state.members.get(number or 0)
+        if member is None or type(operation) in _OF_ANY_NODE:
+            return True
+        return node in [machine for machine, _ in member.connections]
 
     def _begin(self, node: str, life: int, items: list[Item]) -> Verdict:
         if not items or type(hello := items[0]) is not Hello:
