@@ -22,7 +22,16 @@ from typing import Any, Protocol
 
 import trio
 
-from trionet.chat.cluster.entries import VERSION, Bye, Hello, Settings, encode_item, is_beginning
+from trionet.chat.cluster.agreement import ASK_RUN, LOOK_AGAIN, Agreement, Opinion, run_of
+from trionet.chat.cluster.entries import (
+    VERSION,
+    Agreed,
+    Bye,
+    Hello,
+    Settings,
+    encode_item,
+    is_beginning,
+)
 from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
 from trionet.chat.cluster.lives import BEATS, Verdict
 from trionet.chat.cluster.loading import (
@@ -104,6 +113,9 @@ class Audience(Protocol):
     def tell_epoch(self, epoch: str) -> None:
         """Tell everyone that an epoch has begun."""
 
+    def may_have_missed(self, lift: int) -> None:
+        """Note that others may have told what is lost; then numbers go on so far above theirs."""
+
 
 class RedisLog:
     """A log that several machines share; see `trionet.chat.session.log.Log`.
@@ -143,6 +155,9 @@ class RedisLog:
         self._clock = clock
         self._tell = tell
         self._out = Outgoing(node, lambda: random.getrandbits(48))
+        self._agreement = Agreement(options.key, node)
+        # The start of Redis that this node writes to.
+        self._written_run = ""
         self._stream = options.stream_key.encode()
         self._snapshot_key = options.snapshot_key.encode()
         self._snapshots = Snapshots()
@@ -255,15 +270,18 @@ class RedisLog:
             self.replica, tail, has_gap = await self._load(link, patience=_START_PATIENCE)
             for position, data in tail:
                 self.replica.apply(position, data, lambda part: keep(part.events))
+            is_doubtful = not await self._agree_at_start(link, keep)
             self._note_shown(self.replica)
             is_new = self.replica.settings is None
             if not is_new:
-                self._told = self.replica.chat, self.replica.generation + has_gap
+                self._told = self.replica.chat, self.replica.generation + (has_gap or is_doubtful)
             restored = self._restored
             if restored is not None and restored.highest > self.replica.state.highest:
                 # No number that the history has may come twice.
                 self._highest = restored.highest
                 self._topics = restored.rooms if is_new else ()
+            if is_doubtful:
+                self._highest = max(self._highest, self.replica.state.highest + _LIFT)
             self._begin_life()
         finally:
             link.close()
@@ -375,13 +393,49 @@ class RedisLog:
                 return replica, tail, has_gap
             await trio.sleep(_CARE)
 
+    async def _agree_at_start(self, link: Link, keep: Callable[[list[StateEvent]], object]) -> bool:
+        """Wait until the stream is known to have its end; return whether it is.
+
+        Args:
+            link: a connection.
+            keep: called with the events that come meanwhile.
+        """
+        newcomer, lease = Agreement(self._options.key, ""), self._lease
+        while True:
+            with suppress(LinkLost):
+                place = self.replica.position.encode()
+                info, news = await link.calls(
+                    ASK_RUN,
+                    (b"XRANGE", self._stream, b"(" + place, b"+", b"COUNT", b"%d" % READ),
+                    seconds=PATIENCE,
+                )
+                for position, data in [] if isinstance(news, Refused) else entries_of(news or []):
+                    self.replica.apply(position, data, lambda part: keep(part.events))
+                self._agreement.run = newcomer.run = run_of(info)
+                living = self.replica.lives.by_node
+                if not newcomer.run or self.replica.run == newcomer.run:
+                    opinion = Opinion.COMPLETE
+                else:
+                    opinion = await newcomer.ask(link, living, lease=lease, seconds=PATIENCE)
+                if opinion is not Opinion.UNKNOWN:
+                    self._agreement.settled = newcomer.run
+                    return opinion is Opinion.COMPLETE
+            await trio.sleep(LOOK_AGAIN)
+
+    @property
+    def _lease(self) -> float:
+        """How long a node may be silent, in seconds."""
+        return (self.replica.settings or self._settings).lease / 1000
+
     # -- lives
 
     def _begin_life(self) -> None:
         chat, generation = self._told
         highest, topics = self._highest, self._topics
         is_first = self.replica.settings is None
-        hello = Hello(VERSION, self._settings, chat, generation, highest, topics, is_first)
+        agreement = self._agreement
+        run = agreement.run if agreement.is_settled else ""
+        hello = Hello(VERSION, self._settings, chat, generation, highest, topics, is_first, run)
         data = encode_item(hello)
         audience = self._audience
         connection_of = audience.connection_of if audience is not None else lambda _: None
@@ -423,11 +477,14 @@ class RedisLog:
 
     async def _wait_for_work(self) -> None:
         """Wait until there is something to write, or a heartbeat is due."""
-        out, beat = self._out, self._settings.lease / 1000 / BEATS
-        if self.replica.settings is not None:
-            beat = self.replica.settings.lease / 1000 / BEATS
+        out, beat = self._out, self._lease / BEATS
         until = trio.current_time() + beat
-        while out.is_idle and not (self._is_leaving and not len(out)):
+        while (
+            out.is_idle
+            and not (self._is_leaving and not len(out))
+            # Others wait for this node to come.
+            and self._agreement.is_settled
+        ):
             self._wake = trio.Event()
             with trio.move_on_at(until) as scope:
                 await self._wake.wait()
@@ -446,7 +503,12 @@ class RedisLog:
             is_first = False
             try:
                 if await self._is_in_place(link):
-                    (answer,) = await link.calls(command, seconds=PATIENCE)
+                    if not await self._is_agreed(link):
+                        await trio.sleep(LOOK_AGAIN)
+                        continue
+                    if not self._out.is_unread(flight):
+                        return
+                    (answer,) = await link.calls(command, seconds=PATIENCE, opens=False)
                     if not isinstance(answer, Refused):
                         return
             except (LinkLost, RedisError):
@@ -464,16 +526,50 @@ class RedisLog:
         looked at. Until the reader has found its place again nothing is written: it would get
         numbers that were told already.
         """
-        if link.is_open:
+        run = self._agreement.run
+        if link.is_open and self._written_run == run:
             return True
         position = self.replica.position
         place = position.encode()
-        (found,) = await link.calls((b"XRANGE", self._stream, place, place), seconds=PATIENCE)
+        info, found = await link.calls(
+            ASK_RUN, (b"XRANGE", self._stream, place, place), seconds=PATIENCE
+        )
+        self._written_run = run_of(info)
         is_there = bool(found) and not isinstance(found, Refused)
-        if not is_there and position not in (BEGINNING, self._unanchored):
-            # So that the next entry asks again.
+        is_there = is_there or position in (BEGINNING, self._unanchored)
+        if not is_there or self._written_run != self._agreement.run:
+            # The reader has not looked there yet. So that the next entry asks again.
             link.close()
         return link.is_open
+
+    async def _is_agreed(self, link: Link) -> bool:
+        """Tell whether the stream that this node writes to is known to have its end."""
+        agreement, run = self._agreement, self._agreement.run
+        if agreement.is_settled:
+            return True
+        if self.replica.run == run or not run:
+            agreement.settled = run
+            return True
+        living = self.replica.lives.by_node
+        opinion = await agreement.ask(link, living, lease=self._lease, seconds=PATIENCE)
+        if opinion is Opinion.UNKNOWN or agreement.run != run or agreement.is_settled:
+            return agreement.is_settled
+        agreement.settled = run
+        if opinion is Opinion.COMPLETE:
+            self._out.append_own(encode_item(Agreed(run)))
+        else:
+            self._begin_epoch()
+        return True
+
+    def _begin_epoch(self) -> None:
+        """Go on in another epoch: what others have told may be lost, and they cannot say so."""
+        audience = self._audience
+        assert audience is not None, "`run` has set it"
+        chat, generation = self._told
+        self._told = chat, max(self.replica.generation, generation) + 1
+        self._highest = max(self._highest, self.replica.state.highest + _LIFT)
+        self._begin_life()
+        audience.tell_epoch(epoch_of(*self._told))
 
     def _make_room(self) -> None:
         if self._room is not None and not self.must_wait:
@@ -504,6 +600,8 @@ class RedisLog:
             while True:
                 position = self.replica.position.encode()
                 try:
+                    if not link.is_open and not await self._look_around(link):
+                        continue
                     news, own = await link.calls(
                         (
                             *(b"XREAD", b"COUNT", b"%d" % READ, b"BLOCK", b"%d" % _BLOCK),
@@ -511,6 +609,7 @@ class RedisLog:
                         ),
                         (b"XRANGE", self._stream, position, position),
                         seconds=_BLOCK / 1000 + PATIENCE,
+                        opens=False,
                     )
                 except (LinkLost, RedisError):
                     news, own = Refused("lost"), None
@@ -519,8 +618,8 @@ class RedisLog:
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
                 pause = FIRST_PAUSE
-                if not own and self.replica.position not in (BEGINNING, self._unanchored):
-                    await self._resync(link)
+                if not self._is_there(own):
+                    await self._resync(link, self._agreement.run)
                     continue
                 self._last_read = trio.current_time()
                 if news:
@@ -530,6 +629,34 @@ class RedisLog:
                 await self._care(link)
         finally:
             link.close()
+
+    async def _look_around(self, link: Link) -> bool:
+        """Open a connection, and find this node's place where it leads; return whether it is there.
+
+        If it is not, the node has another past afterwards.
+        """
+        position = self.replica.position.encode()
+        info, own = await link.calls(
+            ASK_RUN, (b"XRANGE", self._stream, position, position), seconds=PATIENCE
+        )
+        if isinstance(own, Refused):
+            link.close()
+            raise LinkLost(own.reason)
+        run = run_of(info)
+        if not self._is_there(own):
+            await self._resync(link, run)
+            return False
+        if run != self._agreement.run:
+            self._agreement.run = run
+            if self._audience is not None:
+                # Whoever has left by then repeats nothing.
+                self._audience.may_have_missed(_LIFT)
+            self._wake.set()
+        return True
+
+    def _is_there(self, own: Any) -> bool:
+        """Tell whether the stream has this node's position, from what Redis has answered."""
+        return bool(own) or self.replica.position in (BEGINNING, self._unanchored)
 
     async def _take_all(self, entries: Iterable[tuple[str, bytes]]) -> None:
         until = 0.0
@@ -554,7 +681,8 @@ class RedisLog:
                 self._begin_life()
             elif applied.verdict is not None:
                 out.read_back(applied.life, applied.seq, trio.current_time())
-        if self.origin in applied.over and self.replica.lives.last_seq(out.life) >= 0:
+        if self.origin in applied.over:
+            # Also if another life was to begin: what waits is for members who are lost now.
             living = self.replica.lives.by_node.get(self.origin)
             if living is None or living.life != out.life:
                 self._begin_life()
@@ -601,8 +729,13 @@ class RedisLog:
 
     # -- another past
 
-    async def _resync(self, link: Link) -> None:
-        """Find the place in the stream again: this node's position is not in it any more."""
+    async def _resync(self, link: Link, run: str) -> None:
+        """Find the place in the stream again: this node's position is not in it any more.
+
+        Args:
+            link: a connection.
+            run: the start of Redis where it leads.
+        """
         self._resyncs += 1
         audience = self._audience
         assert audience is not None, "`run` has set it"
@@ -634,9 +767,12 @@ class RedisLog:
                     ahead = applied.parts
                     break
         self.replica = replica
+        self._agreement.run = run
         settings = replica.settings or self._settings
         living = replica.lives.by_node.get(self.origin)
         if not is_trimmed:
+            # Its hello says all that an agreement would.
+            self._agreement.settled = run
             self._highest = max(self._highest, former.state.highest + _LIFT)
             self._topics = former.state.kept_rooms() if replica.settings is None else ()
             if replica.chat in ("", chat):
@@ -659,6 +795,8 @@ class RedisLog:
         for part in ahead:
             self._tell_part(part)
         await self._take_all(rest)
+        # It may have been lost and opened again meanwhile, and lead elsewhere.
+        link.close()
 
     def _note_shown(self, replica: Replica) -> None:
         """Take what a state knows as told."""
@@ -676,14 +814,16 @@ class RedisLog:
         self._next_care = trio.current_time() + _CARE * (1 + lives.index(self.origin))
         try:
             (head,) = await link.calls(
-                (b"GETRANGE", self._snapshot_key, b"0", b"40"), seconds=PATIENCE
+                (b"GETRANGE", self._snapshot_key, b"0", b"40"), seconds=PATIENCE, opens=False
             )
             if isinstance(head, Refused):
                 return
             # Without a snapshot, the stream must have all from its beginning on.
             place = head.partition(b" ")[0]
             (found,) = await link.calls(
-                (b"XRANGE", self._stream, place or b"-", b"+", b"COUNT", b"1"), seconds=PATIENCE
+                (b"XRANGE", self._stream, place or b"-", b"+", b"COUNT", b"1"),
+                seconds=PATIENCE,
+                opens=False,
             )
             if isinstance(found, Refused):
                 return
@@ -714,7 +854,7 @@ class RedisLog:
         command = b"EVAL", SAVE, b"2", self._stream, self._snapshot_key, place, data, b"%d" % trims
         # If it is not saved, the next one will be.
         with suppress(LinkLost, RedisError):
-            await link.calls(command, seconds=PATIENCE)
+            await link.calls(command, seconds=PATIENCE, opens=False)
 
 
 def _setting(answer: Any) -> str:

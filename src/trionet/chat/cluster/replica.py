@@ -16,6 +16,7 @@ from msgspec import Struct
 from trionet.chat.cluster.entries import (
     VERSION,
     Again,
+    Agreed,
     Bye,
     Hello,
     Item,
@@ -39,8 +40,8 @@ _ORIGIN = "stream"
 # What a node may ask of a member that is not connected to it: both say themselves whom they mean.
 _OF_ANY_NODE = (Detach, Evict)
 
-# Version, position, count, settings, chat, generation, lives, state, entries of the state.
-_Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, bytes, int]
+# Version, position, count, settings, chat, generation, lives, state, entries of the state, run.
+_Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, bytes, int, str]
 
 
 class Part(Struct):
@@ -87,6 +88,7 @@ class Replica:
         settings: what holds for all nodes; ``None``: nobody has said hello yet.
         chat: the epoch's first part.
         generation: how often the order was lost.
+        run: the last start of Redis that the nodes have agreed on.
         lives: which nodes live.
         state: the chat's state.
     """
@@ -97,6 +99,7 @@ class Replica:
         self.settings: Settings | None = None
         self.chat = ""
         self.generation = 0
+        self.run = ""
         self.lives = Lives()
         self.state = State()
         self._applied = 0
@@ -155,6 +158,7 @@ class Replica:
             self.lives.dump(),
             self.state.dump(),
             self._applied,
+            self.run,
         )
         return _encoder.encode(dump)
 
@@ -172,7 +176,7 @@ class Replica:
         replica = cls()
         dump = _decoder.decode(data)
         _, replica.position, replica.count, replica.settings, replica.chat, *_ = dump
-        replica.generation, replica._applied = dump[5], dump[8]
+        replica.generation, replica._applied, replica.run = dump[5], dump[8], dump[9]
         replica.lives, replica.state = Lives.load(dump[6]), State.load(dump[7])
         return replica
 
@@ -206,7 +210,10 @@ class Replica:
                 yield life, seq, operations
                 operations = self._end(node) if node in self.lives.by_node else []
             elif isinstance(item, Hello):
+                self.run = item.run or self.run
                 operations += self._renew(item)
+            elif isinstance(item, Agreed):
+                self.run = item.run
             elif self._counts(node, item):
                 operations.append(item)
                 if isinstance(item, LogIn | Join):

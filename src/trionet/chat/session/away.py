@@ -344,6 +344,12 @@ class Away:
             self._highest = former.highest + lift if was_behind else None
             self._lift = lift
 
+    def may_have_missed(self, lift: int) -> None:
+        """Note that other machines may have told what the log has lost; see `jump`."""
+        state = self._board.state
+        self._known = {key: room.last for key, room in state.rooms.items()}
+        self._highest, self._lift = state.highest + lift, lift
+
     def renumbered(self, highest: int) -> None:
         """Note that numbers go on behind what another machine has told."""
         if self._highest is None or highest <= self._highest:
