@@ -20,8 +20,6 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Any
 
-import trio
-
 from trionet.chat.cluster.link import Command, Link, Refused
 
 # What tells which start of Redis this is.
@@ -71,7 +69,7 @@ class Agreement:
         self.settled = ""
         self._key = key
         self._node = node.encode()
-        # Which start is asked about, and since when, on the Trio clock.
+        # Which start is asked about, and since when, in seconds.
         self._asked = ""
         self._since = 0.0
 
@@ -81,13 +79,14 @@ class Agreement:
         return self.settled == self.run
 
     async def ask(
-        self, link: Link, living: Collection[str], *, lease: float, seconds: float
+        self, link: Link, living: Collection[str], now: float, *, lease: float, seconds: float
     ) -> Opinion:
         """Tell that this node's position is there, and look who else has found theirs.
 
         Args:
             link: a connection to this start of Redis.
             living: the nodes that live as far as this one knows.
+            now: the time, in seconds.
             lease: how long to wait for the others, in seconds.
             seconds: how long Redis may take to answer.
 
@@ -101,7 +100,6 @@ class Agreement:
         *told, names = await link.calls(*tell, (b"SMEMBERS", key), seconds=seconds, opens=False)
         if isinstance(names, Refused) or any(isinstance(answer, Refused) for answer in told):
             return Opinion.UNKNOWN
-        now = trio.current_time()
         if self._asked != self.run:
             self._asked, self._since = self.run, now
         there = {_text(name) for name in names}

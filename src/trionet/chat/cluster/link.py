@@ -38,7 +38,8 @@ class Refused(Exception):
 class Link(Protocol):
     """A connection to Redis, which is opened when it is first used, and again after a failure.
 
-    `RedisLink` implements it, and `redis_log.RedisLog` uses it. Tests implement it in memory.
+    `RedisLink` implements it, and `writer.Writer` and `reader.Reader` use it. Tests implement it in
+    memory.
     """
 
     @property
