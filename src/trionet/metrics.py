@@ -122,7 +122,7 @@ class Histogram:
             them has a bucket too.
 
     Raises:
-        TypeError, ValueError: these are no bounds.
+        TypeError, ValueError: these are not bounds.
 
     Attributes:
         bounds: as given.

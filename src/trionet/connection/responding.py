@@ -54,7 +54,7 @@ async def respond(
     Raises:
         Exception: what `answer` raised, perhaps in a group; the answers to the lines before may
             not be sent.
-        UnsendableLine: it returned a text that is no line.
+        UnsendableLine: it returned a text that is not a line.
         trio.BrokenResourceError: the peer is gone. A handler may let this through.
         TypeError, ValueError: an argument is of the wrong kind; raised at once.
 

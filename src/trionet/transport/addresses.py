@@ -318,7 +318,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
                 raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
             host = str(mapped)
     elif ":" in host and not _BARE_IPV6.fullmatch(host):
-        raise AddressError(f"{text!r}: {host!r} is no host name: write {scheme}HOST:PORT")
+        raise AddressError(f"{text!r}: {host!r} is not a host name: write {scheme}HOST:PORT")
     elif ":" in host:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
@@ -327,7 +327,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         # The resolver would take it for localhost.
         raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
-        raise AddressError(f"{text!r}: {host!r} is no host name")
+        raise AddressError(f"{text!r}: {host!r} is not a host name")
     elif host.lower().removesuffix(".") == "localhost":
         host = "localhost"
     return TCPAddress(host, int(port))

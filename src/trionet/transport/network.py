@@ -84,7 +84,7 @@ class SystemNetwork:
             counts as that of the peer whom the header names; default: nobody's. Trust only proxies
             that send one, because they can name whom they like.
         web: what ``web:`` listeners serve besides WebSockets, and whom they trust; default:
-            ``WebSettings()``, which is no file and nobody.
+            ``WebSettings()``: no files, and no trust.
 
     Raises:
         ValueError: a key or `client_ca` without its certificate, a `unix_mode` that is not a mode,
@@ -298,7 +298,7 @@ class SystemNetwork:
             if isinstance(where, TLSAddress):
                 return await self._connect_tls(where)
             if isinstance(where, InheritedAddress):
-                raise TrionetError("an inherited socket is one to listen on")
+                raise TrionetError("an inherited socket is only for listening")
             return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {reason_of(error)}") from error

@@ -166,7 +166,7 @@ class Client(EnteredOnce):
             text: at most 4,096 bytes and 50 lines.
 
         Raises:
-            TypeError: an argument is no text.
+            TypeError: an argument is not a text.
             RequestRefused: the server refused it; nothing was said.
             ConnectionLost: the server does not let this member come back; or the connection was
                 lost, and nobody knows any more whether it was said.

@@ -346,7 +346,8 @@ class RedisLog:
             )
         if append_only == "no":
             self._tell(
-                f"warning: Redis at {place} has appendonly no: what was said is lost when it stops"
+                f"warning: Redis at {place} has appendonly no: "
+                "set it to yes, or the chat is lost when Redis stops"
             )
 
     async def _load(

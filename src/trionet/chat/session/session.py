@@ -138,7 +138,7 @@ class Session(Answering):
         """Take one line, good or bad, and do what it asks. Never a checkpoint.
 
         Raises:
-            TypeError: it is no line, but bytes for example.
+            TypeError: it is not a line, but bytes for example.
         """
         if isinstance(line, BadLine):
             if self._is_behind():
@@ -181,7 +181,7 @@ class Session(Answering):
             How many lines were taken. Hand in the others when there is room again.
 
         Raises:
-            TypeError: they are no list, or one of them is no line.
+            TypeError: they are not a list, or one of them is not a line.
         """
         if type(lines) is not list:
             check_kinds(lines=(lines, list))
