@@ -60,7 +60,7 @@ async def serve(
         precision: significant digits of a result, 1 to 100; default 28.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
-        on_event: see `trionet.serve`.
+        on_event: see `trionet.serve`; default ``None``.
         show: called with each line for the console; it must not block. Default ``None``: there is
             no console. What it raises is logged once, and costs only its line.
         network: where to listen; default the real network.

@@ -45,17 +45,20 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
 
     Args:
         stream: where the bytes come from; closing the reader closes it.
-        max_line: content bytes that a line may have (4,096).
-        max_unending: bytes without an end of line after which reading ends (1 MiB).
+        max_line: content bytes that a line may have; default 4,096.
+        max_unending: bytes without an end of line after which reading ends; default 1 MiB.
         refuse_http: end the input at once when the first line is an HTTP request line, so that
             no web page can talk to this server through a visitor's browser; default ``False``.
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
-            on to the next line. Without it, `receive` raises the bad line, and can be called again.
+            on to the next line. Default ``None``: `receive` raises the bad line, and can be
+            called again.
         opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
             Where it is given, a first line that begins like it is handed out alone.
         decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
             ends, LF or CR LF, as they came. Only the last one may have none: what the peer, or a
             drain, has left unfinished.
+
+    Resource handling: `aclose` closes the stream; whoever made the reader calls it.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.

@@ -130,8 +130,8 @@ class InheritedAddress:
 
     Attributes:
         name: the name: printable ASCII without a colon.
-        is_tls: whether connections are encrypted.
-        is_web: whether they come from browsers.
+        is_tls: whether connections are encrypted; default ``False``.
+        is_web: whether they come from browsers; default ``False``.
     """
 
     name: str
@@ -173,7 +173,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def parse_address(text: str) -> Address:
-    """Read an address.
+    """Read an address as people write it, and return it as a value.
 
     Args:
         text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``fd:NAME``, each also after ``tls:``,
