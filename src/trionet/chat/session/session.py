@@ -324,17 +324,14 @@ class Session(Answering):
     # -- requests
 
     def _request_as_stranger(self, request: Request | None) -> None:
-        match request:
-            case None:
-                pass
-            case LogIn():
-                self._ask_to_enter(request)
-            case Ping(id_):
-                self.answer(Ponged(id_))
-            case Quit():
-                self.ended = True
-            case _:
-                raise Misunderstood("log in first", code="not-logged-in")
+        if isinstance(request, LogIn):
+            self._ask_to_enter(request)
+        elif isinstance(request, Ping):
+            self.answer(Ponged(request.id))
+        elif isinstance(request, Quit):
+            self.ended = True
+        elif request is not None:
+            raise Misunderstood("log in first", code="not-logged-in")
 
     def _ask_to_enter(self, request: LogIn) -> None:
         """Log a peer in, once it has shown what it must."""
