@@ -1,3 +1,5 @@
+"""Addresses are read as people write them and written back, and others are refused with advice."""
+
 from __future__ import annotations
 
 import ipaddress
