@@ -20,7 +20,7 @@ from collections.abc import Collection
 from enum import Enum
 from typing import Any
 
-from trionet.chat.cluster.link import Command, Link, Refused
+from trionet.chat.cluster.link import Command, ErrorAnswer, Link
 
 # What tells which start of Redis this is.
 ASK_RUN: Command = (b"INFO", b"server")
@@ -98,7 +98,9 @@ class Agreement:
         if self._node:
             tell = (b"SADD", key, self._node), (b"PEXPIRE", key, b"%d" % _KEPT)
         *told, names = await link.calls(*tell, (b"SMEMBERS", key), seconds=seconds, opens=False)
-        if isinstance(names, Refused) or any(isinstance(answer, Refused) for answer in told):
+        if isinstance(names, ErrorAnswer) or any(
+            isinstance(answer, ErrorAnswer) for answer in told
+        ):
             return Opinion.UNKNOWN
         if self._asked != self.run:
             self._asked, self._since = self.run, now

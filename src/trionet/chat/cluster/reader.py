@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import trio
 
 from trionet.chat.cluster.agreement import ASK_RUN, run_of
-from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
 from trionet.chat.cluster.lives import Verdict
 from trionet.chat.cluster.loading import (
     FIRST_PAUSE,
@@ -99,8 +99,8 @@ class Reader:
                         opens=False,
                     )
                 except (LinkLost, RedisError):
-                    news, own = Refused("lost"), None
-                if isinstance(news, Refused) or isinstance(own, Refused):
+                    news, own = ErrorAnswer("lost"), None
+                if isinstance(news, ErrorAnswer) or isinstance(own, ErrorAnswer):
                     await trio.sleep(pause * (1 + random.random()))
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
@@ -126,7 +126,7 @@ class Reader:
         info, own = await link.calls(
             ASK_RUN, (b"XRANGE", self._standing.stream, position, position), seconds=PATIENCE
         )
-        if isinstance(own, Refused):
+        if isinstance(own, ErrorAnswer):
             link.close()
             raise LinkLost(own.reason)
         run = run_of(info)

@@ -11,7 +11,7 @@ import trio
 
 from trionet.chat.cluster.agreement import ASK_RUN, LOOK_AGAIN, Agreement, Opinion, run_of
 from trionet.chat.cluster.entries import is_beginning
-from trionet.chat.cluster.link import Link, LinkLost, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost
 from trionet.chat.cluster.loading import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -55,7 +55,7 @@ async def wait_for_redis(
                 answer = None
             if isinstance(answer, int):
                 return
-            if isinstance(answer, Refused):
+            if isinstance(answer, ErrorAnswer):
                 reason = f"answers: {answer.reason}"
                 if "wrong kind" in answer.reason or "WRONGTYPE" in answer.reason:
                     break
@@ -90,7 +90,10 @@ async def check_settings(link: Link, place: str, tell: Callable[[str], object]) 
             "or Redis throws the chat away when memory is short"
         )
     if append_only == "no":
-        tell(f"warning: Redis at {place} has appendonly no: what was said is lost when it stops")
+        tell(
+            f"warning: Redis at {place} has appendonly no: "
+            "set it to yes, or the chat is lost when Redis stops"
+        )
 
 
 async def load_past(
@@ -140,7 +143,7 @@ async def agree_at_start(
                 (b"XRANGE", standing.stream, b"(" + place, b"+", b"COUNT", b"%d" % READ),
                 seconds=PATIENCE,
             )
-            for position, data in [] if isinstance(news, Refused) else entries_of(news or []):
+            for position, data in [] if isinstance(news, ErrorAnswer) else entries_of(news or []):
                 standing.replica.apply(position, data, lambda part: keep(part.events))
             standing.agreement.run = newcomer.run = run_of(info)
             living = standing.replica.lives.by_node

@@ -7,7 +7,7 @@ from contextlib import suppress
 import trio
 
 from trionet.chat.cluster.entries import is_beginning
-from trionet.chat.cluster.link import Link, LinkLost, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost
 from trionet.chat.cluster.loading import PATIENCE, entries_of
 from trionet.chat.cluster.options import RedisError
 from trionet.chat.cluster.snapshots import SAVE, Snapshots
@@ -54,7 +54,7 @@ class Upkeep:
                 seconds=PATIENCE,
                 opens=False,
             )
-            if isinstance(head, Refused):
+            if isinstance(head, ErrorAnswer):
                 return
             # Without a snapshot, the stream must have all from its beginning on.
             place = head.partition(b" ")[0]
@@ -63,7 +63,7 @@ class Upkeep:
                 seconds=PATIENCE,
                 opens=False,
             )
-            if isinstance(found, Refused):
+            if isinstance(found, ErrorAnswer):
                 return
             first = entries_of(found)
             if place:

@@ -13,7 +13,7 @@ import trio
 
 from trionet.chat.cluster.agreement import ASK_RUN, LOOK_AGAIN, Opinion, run_of
 from trionet.chat.cluster.entries import Agreed, Bye, encode_item
-from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
 from trionet.chat.cluster.lives import BEATS
 from trionet.chat.cluster.loading import FIELD, FIRST_PAUSE, LONGEST_PAUSE, PATIENCE
 from trionet.chat.cluster.options import RedisError
@@ -96,7 +96,7 @@ class Writer:
                     self.resends += not is_first
                     is_first = False
                     (answer,) = await link.calls(command, seconds=PATIENCE, opens=False)
-                    if not isinstance(answer, Refused):
+                    if not isinstance(answer, ErrorAnswer):
                         return
             except (LinkLost, RedisError):
                 # A password that was changed meanwhile may be changed back.
@@ -121,7 +121,7 @@ class Writer:
             ASK_RUN, (b"XRANGE", self._standing.stream, place, place), seconds=PATIENCE
         )
         self._run = run_of(info)
-        is_there = not isinstance(found, Refused) and self._standing.has_place(found)
+        is_there = not isinstance(found, ErrorAnswer) and self._standing.has_place(found)
         if not is_there or self._run != self._standing.agreement.run:
             # The reader has not looked there yet. So that the next entry asks again.
             link.close()
