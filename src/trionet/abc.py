@@ -254,6 +254,17 @@ class PeeksInput(Protocol):
         """Return whether there is input now; its end does not count. Never a checkpoint."""
 
 
+class TellsEnd(Protocol):
+    """A capability of a stream: telling whether the peer has ended, without receiving.
+
+    `trionet.SocketStream`, `trionet.TLSStream` and the memory streams of `trionet.testing`
+    implement it. The chat uses it for a peer that has gone before its login came back.
+    """
+
+    def has_ended(self) -> bool:
+        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+
+
 class Interruptible(Protocol):
     """A capability of a stream: calling off a receive that waits.
 

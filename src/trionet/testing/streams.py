@@ -99,6 +99,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         self._in.arrive()
         return self._in.has_arrived
 
+    def has_ended(self) -> bool:
+        """Return whether the peer has ended, and nothing is left. Never a checkpoint."""
+        self._in.arrive()
+        return self._in.broken or (self._in.end_arrived and not self._in.has_arrived)
+
     def interrupt_receive(self) -> None:
         """Make a `receive_some` that is waiting now raise `ReceiveInterrupted`."""
         self._in.interrupted = True

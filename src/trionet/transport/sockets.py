@@ -205,6 +205,15 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         except OSError:
             return False
 
+    def has_ended(self) -> bool:
+        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     async def _wait_readable(self) -> None:
         self._check_open()
         try:

@@ -211,6 +211,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
             bool(self._plain) or self._engine.has_input() or self._transport.has_input()
         )
 
+    def has_ended(self) -> bool:
+        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        below = getattr(self._transport, "has_ended", None)
+        return not self.has_input() and below is not None and bool(below())
+
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.
 

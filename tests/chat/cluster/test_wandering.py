@@ -114,6 +114,28 @@ async def test_the_newest_of_two_logins_counts_even_if_the_log_has_lost_it(
         assert one.names() == two.names() == ("Ann",)
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_member_that_was_never_told_its_token_is_not_held(
+    pipelined: bool, clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        one, two = cluster.nodes
+        await cluster.settle()
+        cluster.redis.cut_off.add("node-0")
+        ann = await one.json("Ann", hold=True)
+        if pipelined:
+            await ann.request("say", room="lobby", text="am I in?", id=1)
+            await ann.request("join", room="other", id=2)
+        await trio.sleep(0.1)
+        await ann.client.aclose()
+        await trio.sleep(0.5)
+        cluster.redis.heal()
+        await trio.sleep(3)
+        assert one.names() == two.names() == ()
+        again = await two.json("Ann", hold=True)
+        assert (await again.next("welcome"))["name"] == "Ann"
+
+
 async def test_a_member_that_brings_its_token_is_held_even_if_it_goes_before_its_welcome(
     clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 import trio
 
+from trionet.abc import TellsEnd
 from trionet.chat.formats.answers import Event
 from trionet.chat.serving.door import Door
 from trionet.chat.serving.held_places import HeldPlaces
@@ -144,11 +146,21 @@ class Chat:
             # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
             self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
+            # A login takes its time in a shared log, and few wait for it through an outage.
+            if self.board.log.is_shared and _peer_has_ended(connection):
+                session.peer_has_gone()
         connection.identify(session.name)
 
 
 def _has_ended(connection: Connection) -> bool:
     return connection.lines.end is not None
+
+
+def _peer_has_ended(connection: Connection) -> bool:
+    stream = connection.stream
+    if connection.outbox.broken:
+        return True
+    return hasattr(stream, "has_ended") and cast(TellsEnd, stream).has_ended()
 
 
 def is_held(board: Switchboard, member: int) -> bool:

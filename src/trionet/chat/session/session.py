@@ -83,13 +83,14 @@ class Session(Answering):
         former: that of a token that the peer has brought, but that is no member's any more.
         ticket: that of its last operation; 0: it has none that may still come back.
         is_away: whether the log has lost its member, which is coming in again.
+        is_resumed: whether its login has resumed a member.
         admission: what the peer must show to become a member; ``None``: nothing. A server sets it
             before the first line.
     """
 
     __slots__ = (
-        "_asked", "_barrier", "_connection", "_on_taken_over", "_writer", "admission", "errand",
-        "former", "is_away", "name", "ticket", "tokens",
+        "_asked", "_barrier", "_connection", "_has_token", "_on_taken_over", "_writer", "admission",
+        "errand", "former", "is_away", "is_resumed", "name", "ticket", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -120,6 +121,7 @@ class Session(Answering):
         self.admission: Admission | None = None
         self.ticket = 0
         self.is_away = False
+        self.is_resumed = False
         # Until the operations with this ticket have come back, no request is understood: they
         # change what it means. 0: there are none.
         self._barrier = 0
@@ -127,6 +129,8 @@ class Session(Answering):
         self._asked: LogIn | None = None
         self._on_taken_over = on_taken_over
         self._connection: ConnectionId | None = None
+        # Whether the peer may know a token with which its member can be resumed.
+        self._has_token = True
         # Who sent it the last private message: the number and the name.
         self._writer: tuple[int, str] | None = None
 
@@ -207,7 +211,7 @@ class Session(Answering):
         Never a checkpoint.
         """
         if self.member is not None:
-            held_as = self._connection if reason == "lost" else None
+            held_as = self._connection if reason == "lost" and self._has_token else None
             self._board.log_out(self, self.member, reason, held_as)
         elif not self.ended:
             self._board.give_up(self)
@@ -234,11 +238,16 @@ class Session(Answering):
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
+        self.is_resumed = login.resumed
         if self.wire.receipts:
             own = arrival.brought if login.resumed else arrival.token
             brought = hash_of(arrival.brought)
             self.tokens = tuple({hash_of(own), brought} - {b""})
             self.former = b"" if login.resumed else brought
+
+    def peer_has_gone(self) -> None:
+        """Note that the peer had gone before it became a member: nobody was told a new token."""
+        self._has_token = self.is_resumed
 
     @property
     def connection(self) -> ConnectionId | None:

@@ -197,6 +197,11 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         """Tell whether something has come that was not received yet. Never a checkpoint."""
         return bool(self._lines) or (not self._is_closed and cast(Transport, self.wire).has_input())
 
+    def has_ended(self) -> bool:
+        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        below = getattr(self.wire, "has_ended", None)
+        return not self.has_input() and below is not None and bool(below())
+
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`."""
         cast(Transport, self.wire).interrupt_receive()
