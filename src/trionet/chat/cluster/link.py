@@ -171,9 +171,23 @@ class RedisLink:
             raise RedisError(f"Redis at {server.place} refuses the user or the password")
         if isinstance(error, RedisFault | OSError) and _is_about_password(error):
             raise RedisError(f"Redis at {server.place} wants another user or password")
+        if (doubt := _doubt_of(error)) is not None:
+            raise RedisError(
+                f"Redis at {server.place} shows a certificate that cannot be trusted: {doubt} "
+                "(the variable SSL_CERT_FILE names a file with your own authority)"
+            )
         if error is not None:
             raise LinkLost(str(error)) from error
         self._connection = connection
+
+
+def _doubt_of(error: BaseException | None) -> str | None:
+    """Return why a certificate is not trusted; ``None``: that is not what went wrong."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__
+    return None
 
 
 def _is_about_password(error: BaseException) -> bool:
