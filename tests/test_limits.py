@@ -149,7 +149,9 @@ def test_only_ascii_digits_make_a_number(name: str, text: str) -> None:
         BOUNDS[name].parse(text)
 
 
-@given(text=st.text(st.characters(categories=["Nd", "No", "Pc", "Zs"]) | st.sampled_from(" 1e.+-_")))
+@given(
+    text=st.text(st.characters(categories=["Nd", "No", "Pc", "Zs"]) | st.sampled_from(" 1e.+-_"))
+)
 def test_what_is_read_as_a_number_has_ascii_characters_without_underscores(text: str) -> None:
     for bound in (BOUNDS["burst"], BOUNDS["rate"]):
         try:
