@@ -60,7 +60,7 @@ BINDINGS = (
     Binding(("m-d",), "kill_next_word"),
     Binding(("c-y",), "yank"),
     Binding(("escape",), "escape", "Esc: end a search or this help"),
-    Binding(("c-l",), "redraw", "Ctrl-L: paint all anew"),
+    Binding(("c-l",), "redraw", "Ctrl-L: redraw the screen"),
     Binding(("f1",), "help", "F1: this help, then the rest of it"),
     Binding(("c-c",), "interrupt", "Ctrl-C: clear the text; with no text: leave"),
     Binding(("c-d",), "end_of_input", "Ctrl-D: leave, if there is no text"),

@@ -1,4 +1,4 @@
-"""How the rows and columns of a screen are shared out."""
+"""How the rows and columns of a screen are divided."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_INPUT_ROWS = 8
 
 
 class Layout(NamedTuple):
-    """How the rows and columns of a screen are shared out."""
+    """How the rows and columns of a screen are divided."""
 
     columns: int
     height: int
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(columns: int, height: int, input_rows: int) -> Layout:
-    """Share out a screen.
+    """Divide a screen.
 
     Args:
         columns: its width.

@@ -163,7 +163,7 @@ class State:
 
     @property
     def layout(self) -> Layout:
-        """How the screen is shared out now; the room that is shown knows it as well."""
+        """How the screen is divided now; the room that is shown knows it as well."""
         columns, height = self._size
         typed = len(self.rooms.shown.draft.view(max(1, columns - 2), height)[0])
         shape = lay_out(columns, height, typed)
