@@ -30,7 +30,7 @@ from trionet.abc import NamesPeer, Transport
 from trionet.checks import check_flag, check_kind, shown
 from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.ciphertext import Ciphertext
+from trionet.transport.ciphertext import BrokenTLS, Ciphertext
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import receive_size
 from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
@@ -269,7 +269,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """Encrypt and send at most a record, and return whether some of it is left."""
         self._engine.encrypt(piece)
         if self._engine.broken:
-            raise trio.BrokenResourceError(self._engine.broken)
+            raise BrokenTLS(self._engine.broken)
         return self._ciphertext.push()
 
     def _pass_over(self, data: bytes | bytearray | memoryview) -> int:
