@@ -128,6 +128,19 @@ async def test_the_end_of_deferring_sends_what_is_held() -> None:
     assert arrived(theirs) == b"held\n"
 
 
+async def test_a_line_put_when_deferring_was_cancelled_and_has_not_ended_is_sent() -> None:
+    ours, theirs = pair()
+    sends = DeferredSends(0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sends.run)
+        await wait_all_tasks_blocked()
+        outbox = Outbox(ours, nursery, deferred=sends)
+        nursery.cancel_scope.cancel()
+        # The task that sends is about to run, and to raise.
+        outbox.put(b"last\n")
+    assert arrived(theirs) == b"last\n"
+
+
 async def test_a_line_put_long_after_its_round_is_sent_without_new_input() -> None:
     ours, theirs = pair()
     async with deferring(deferred.LEAST_WOKEN) as (sends, nursery):

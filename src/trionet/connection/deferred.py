@@ -129,13 +129,15 @@ class DeferredSends:
         try:
             while True:
                 self._is_woken = False
-                await trio.lowlevel.wait_task_rescheduled(_abort)
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
                 self.flush()
         finally:
             self._task = None
             self.is_on = False
             self.flush()
 
-
-def _abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.SUCCEEDED
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        # The task is about to run for the last time, so nobody may wake it, and it will flush.
+        self._task = None
+        self.is_on = False
+        return trio.lowlevel.Abort.SUCCEEDED
