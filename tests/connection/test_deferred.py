@@ -1,4 +1,4 @@
-"""Sends that are put off: they share one loop, and none is ever left out."""
+"""Sends that are deferred: they share one loop, and none is ever left out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def deferring(least: float = 0) -> AsyncIterator[tuple[DeferredSends, trio.Nursery]]:
-    """Run what puts sends off, and a nursery for writers."""
+    """Run what defers sends, and a nursery for writers."""
     sends = DeferredSends(least)
     async with trio.open_nursery() as nursery:
         background = trio.CancelScope()

@@ -1,4 +1,4 @@
-"""Put sends off until all tasks that input woke together have run.
+"""Defer sends until all tasks that input woke together have run.
 
 A send in the middle of many tasks runs the kernel's whole way to the peer, and often the peer
 itself. When it returns, what the interpreter needs has left the CPU's caches, and the next task
@@ -48,7 +48,7 @@ logger = logging.getLogger("trionet.connection")
 
 
 class DeferredSends:
-    """The sends of one server that are put off.
+    """The deferred sends of one server.
 
     Args:
         least: how many tasks must be woken together; 0: defer always. Default: 3, or what

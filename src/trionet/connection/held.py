@@ -29,7 +29,7 @@ class Holds(Counted):
     Args:
         direct: see `trionet.Outbox`.
         max_waiting: bytes that may wait.
-        deferred: the sends that are put off; ``None``: none are.
+        deferred: the deferred sends of its server; ``None``: none is deferred.
         framing: how lines stand in what is sent; ``None``: as they are.
     """
 

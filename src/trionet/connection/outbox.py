@@ -49,7 +49,7 @@ class Outbox(Waits):
             also replaces the lines of a function that raises or returns none.
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
         on_blocked: called whenever something begins to wait for the peer.
-        deferred: the sends that the server puts off; ``None``: lines are sent at once.
+        deferred: the deferred sends of its server; ``None``: none is deferred.
         framing: how lines stand in what is sent on the stream; default ``None``: as they are.
         is_checked: skip the check of the other arguments. A server, which makes an outbox for each
             peer, knows that they are right.
