@@ -18,7 +18,6 @@ from trionet.abc import Network
 from trionet.chat.client.client import Client
 from trionet.chat.client_events import Welcome
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM
 
@@ -89,9 +88,6 @@ class ClientLink:
         name: what the member is called.
         network: what to connect over.
         password: the server's; default ``None``: none.
-
-    Attributes:
-        unanswered: how many requests have no answer yet.
     """
 
     def __init__(
@@ -101,8 +97,14 @@ class ClientLink:
             address, name=name, network=network, on_pause=self._note_pause, password=password
         )
         self._address = address
-        self.unanswered = 0
-        self._asked, self._to_ask = trio.open_memory_channel[calls.ServerCall](_MAX_UNASKED)
+        # Each request with a number, until it is answered.
+        self._unanswered: dict[int, calls.ServerCall] = {}
+        self._last_number = 0
+        self._asked, self._to_ask = trio.open_memory_channel[int](_MAX_UNASKED)
+        # Those that have failed, and why; `_tell_failed` tells it.
+        self._failed: dict[int, str] = {}
+        self._has_failed = trio.Event()
+        self._why_over = ""
         self._window: Listener | None = None
         self._changed: Callable[[], object] = lambda: None
         # When it connects again; ``None`` while it is connected.
@@ -116,6 +118,11 @@ class ClientLink:
     def name(self) -> str:
         """What the member is called now."""
         return self._client.name
+
+    @property
+    def unanswered(self) -> list[calls.ServerCall]:
+        """The requests that have no answer, in the order in which they were made."""
+        return [*self._unanswered.values()]
 
     async def open(self) -> None:
         """Connect and log in. Raises what entering a `Client` raises; `quit` must follow."""
@@ -134,6 +141,7 @@ class ClientLink:
         self._note_connected(window)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._ask_all, window)
+            nursery.start_soon(self._tell_failed, window)
             nursery.start_soon(self._measure_lag, window)
             nursery.start_soon(self._count_down, window)
             try:
@@ -146,43 +154,62 @@ class ClientLink:
             except TrionetError as error:
                 why = str(error)
             nursery.cancel_scope.cancel()
+        self._why_over = why
         window.link_ended(why)
+        # Nobody answers these any more, and their texts must not vanish.
+        while self._unanswered:
+            _refuse(window, self._unanswered.pop(next(iter(self._unanswered))), why)
         changed()
 
     def ask(self, call: calls.ServerCall) -> None:
         """Send a request. Never a checkpoint."""
         try:
-            self._asked.send_nowait(call)
-            self.unanswered += 1
+            if not self._why_over:
+                self._asked.send_nowait(self._last_number + 1)
+                self._last_number += 1
+                self._unanswered[self._last_number] = call
+                return
+            why = self._why_over
         except trio.WouldBlock:
-            if self._window is not None:
-                self._window.tell("too much is unsent: not sent", kind=ERROR)
+            why = "too much is unsent"
+        if self._window is not None:
+            _refuse(self._window, call, why)
+            self._changed()
 
     async def _ask_all(self, window: Listener) -> None:
         async with trio.open_nursery() as nursery:
-            async for call in self._to_ask:
-                nursery.start_soon(self._carry_out, window, call)
+            async for number in self._to_ask:
+                nursery.start_soon(self._carry_out, window, number)
                 # The next text need not wait for the receipt of the last one. But one call must be
                 # under way before the next begins, because tasks that start in one step start in
                 # any order.
                 await trio.lowlevel.checkpoint()
 
-    async def _carry_out(self, window: Listener, call: calls.ServerCall) -> None:
+    async def _carry_out(self, window: Listener, number: int) -> None:
+        call = self._unanswered[number]
         is_said = isinstance(call, calls.Say | calls.Act | calls.Tell)
         window.waiting += is_said
         try:
             await self._call(window, call)
+            del self._unanswered[number]
         except TrionetError as error:
-            if isinstance(call, calls.History):
-                window.not_loaded(call.room, str(error))
-            else:
-                window.refused(call, str(error))
+            self._failed[number] = str(error)
+            self._has_failed.set()
         except trio.ClosedResourceError:
-            # `run` has said why.
+            # `run` says why.
             return
         finally:
             window.waiting -= is_said
-            self.unanswered -= 1
+            self._changed()
+
+    async def _tell_failed(self, window: Listener) -> None:
+        while True:
+            await self._has_failed.wait()
+            # Tasks that wake up in one step go on in any order, but texts come back in their own.
+            await trio.lowlevel.checkpoint()
+            self._has_failed = trio.Event()
+            for number in sorted(self._failed):
+                _refuse(window, self._unanswered.pop(number), self._failed.pop(number))
             self._changed()
 
     async def _call(self, window: Listener, call: calls.ServerCall) -> None:
@@ -276,3 +303,10 @@ class ClientLink:
             if window.is_up:
                 window.lag = round((trio.current_time() - max(began, self._up_at)) * 1000)
                 self._changed()
+
+
+def _refuse(window: Listener, call: calls.ServerCall, why: str) -> None:
+    if isinstance(call, calls.History):
+        window.not_loaded(call.room, why)
+    else:
+        window.refused(call, why)

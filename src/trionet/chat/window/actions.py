@@ -25,6 +25,9 @@ _EDITING = frozenset(
     )
 )
 
+# Others that change the text. A text that was given back is then not replaced by the next letter.
+_CHANGING = _EDITING | {"up", "down", "new_line", "complete"}
+
 
 class Actions:
     """Does what keys ask for.
@@ -48,10 +51,10 @@ class Actions:
             if action == "nth_room":
                 self._window.wanted_room = ""
                 self._window.rooms.show_nth(int(key[-1]))
-            elif action in _EDITING:
-                getattr(self._editor, action)()
             else:
-                getattr(self, action)()
+                if action in _CHANGING:
+                    self._editor.is_returned = False
+                getattr(self._editor if action in _EDITING else self, action)()
         elif len(key) == 1 and (key.isprintable() or key in "\u200c\u200d"):
             self.insert(key)
 
@@ -62,16 +65,16 @@ class Actions:
 
     def enter(self) -> None:
         """Send the text, or carry out the command."""
-        text = self._editor.text
+        # The command may show another room, but the text is this one's.
+        editor = self._editor
+        text = editor.text
         if not text.strip():
             return
         if COMMANDS.obey(self._window, text):
-            self.history.add(text)
-            # The command may have shown another room, but the text was this one's.
-            for room in self._window.rooms:
-                if room.draft.text == text:
-                    room.draft.set("")
-                    break
+            editor.set("")
+        else:
+            editor.give_back(text)
+        self.history.add(text)
 
     def new_line(self) -> None:
         """Begin another line in the text."""

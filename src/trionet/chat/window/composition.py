@@ -113,15 +113,16 @@ def _input(window: State, shape: Layout) -> list[ScreenRow]:
     rows, row, column = editor.view(max(1, shape.columns - len(_PROMPT)), shape.input)
     rows += [""] * (shape.input - len(rows))
     made = []
+    style = "found" if editor.is_returned else "text"
     for at, text in enumerate(rows):
         prompt = _PROMPT if at == 0 else " " * len(_PROMPT)
-        spans: Row = [("prompt", prompt), ("text", text)]
+        spans: Row = [("prompt", prompt), (style, text)]
         if at == row:
             spans = [
                 ("prompt", prompt),
-                ("text", text[:column]),
+                (style, text[:column]),
                 (CURSOR, ""),
-                ("text", text[column:]),
+                (style, text[column:]),
             ]
         made.append(ScreenRow(spans))
     return made

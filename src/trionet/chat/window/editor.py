@@ -14,11 +14,13 @@ class Editor:
     Attributes:
         cells: the graphemes of the text; ``"\n"`` is one.
         at: the cursor stands before this cell.
+        is_returned: whether the text was refused, and nobody has edited it since.
     """
 
     def __init__(self, text: str = "") -> None:
         self.cells = graphemes(text)
         self.at = len(self.cells)
+        self.is_returned = False
         self._killed = ""
 
     @property
@@ -30,12 +32,24 @@ class Editor:
         """Replace the text, with the cursor behind it."""
         self.cells = graphemes(text)
         self.at = len(self.cells)
+        self.is_returned = False
+
+    def give_back(self, text: str) -> None:
+        """Give a text back that was refused. What is typed next replaces it.
+
+        Whoever types on without looking would otherwise send the refused text once more, with the
+        next one behind it.
+        """
+        self.set(text)
+        self.is_returned = True
 
     def insert(self, text: str) -> bool:
         """Insert a text at the cursor; ``False``: there is no room for it.
 
         A combining mark becomes a part of the grapheme before it.
         """
+        if self.is_returned:
+            self.set("")
         before = "".join(self.cells[: self.at]) + text
         after = "".join(self.cells[self.at :])
         if len(before) + len(after) > MAX_CHARACTERS:

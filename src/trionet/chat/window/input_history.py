@@ -23,15 +23,22 @@ class InputHistory:
         while len(self._texts) > MAX_TEXTS or sum(map(len, self._texts)) > MAX_CHARACTERS:
             del self._texts[0]
 
+    def keep(self, text: str) -> None:
+        """Keep a text that could not be sent, unless it is kept already."""
+        if text not in self._texts:
+            self.add(text)
+
     def older(self, shown: str) -> str | None:
         """Return the text before the one that is shown; ``None``: there is none.
 
         What was typed and not sent is kept, and comes back after the newest one.
         """
-        if self._back == len(self._texts):
-            return None
         if self._back == 0:
             self._unsent = shown
+            # A text that was refused is both typed and kept.
+            self._back = int(self._texts[-1:] == [shown])
+        if self._back == len(self._texts):
+            return None
         self._back += 1
         return self._texts[-self._back]
 

@@ -18,6 +18,7 @@ from trionet.chat.window.actions import Actions
 from trionet.chat.window.hearing import hear, load
 from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.state import State
+from trionet.text.safe import safe_text
 
 # Beyond this, a paste is refused: no message could hold it.
 MAX_PASTED = 16_384
@@ -58,13 +59,13 @@ class Window(State):
         if self.was_up and not self.is_up:
             self.tell("connected again")
         self.was_up = True
-        self.is_up, self.link = True, how
+        self.is_up, self.link = True, safe_text(how)
 
     def link_down(self, how: str) -> None:
         """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
         if self.is_up:
             self.tell("the connection is lost")
-        self.is_up, self.link, self.lag = False, how, None
+        self.is_up, self.link, self.lag = False, safe_text(how), None
 
     def link_ended(self, why: str) -> None:
         """Show that the connection is over for good."""
@@ -83,19 +84,29 @@ class Window(State):
             self.tell(reason, kind=entries.ERROR)
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that the server has refused something. A text comes back, to be changed."""
-        self.tell(reason, kind=entries.ERROR)
+        """Tell that something was refused, and give its text back.
+
+        It comes back into the editor. If another text stands there, it is shown instead, and the
+        Up key brings it back.
+        """
         if isinstance(call, calls.Join):
             self.joining = max(self.joining - 1, 0)
             if room_key(call.room) == self.wanted_room:
                 self.wanted_room = ""
         elif isinstance(call, calls.Search):
             self.sought_in = None
-        text, room = typed_again(call), self.rooms.shown
+        text, room = safe_lines(typed_again(call)), self.rooms.shown
         if isinstance(call, calls.Say | calls.Act) and call.room in self.rooms:
             room = self.rooms.get(call.room)
-        if text and not room.draft.cells:
-            room.draft.set(text)
+        if text:
+            self._actions.history.keep(text)
+            if room.draft.cells:
+                reason = f"{reason}: {text}"
+            else:
+                room.draft.give_back(text)
+                if room is not self.rooms.shown:
+                    reason = f"{reason} (the text is in {room.name} again)"
+        self.tell(reason, kind=entries.ERROR)
 
     # What the person does.
 
@@ -109,6 +120,8 @@ class Window(State):
             text, self._pasted, self.question = self._pasted, "", ""
             if key not in ("y", "Y", "enter") or not say(self, text):
                 self._actions.insert(text)
+            else:
+                self._actions.history.add(text)
             keys, self._waiting = self._waiting, []
             for waiting in keys:
                 self._actions.press(waiting)

@@ -12,6 +12,7 @@ from trionet.chat.person import calls
 from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset
+from trionet.chat.person.wording import safe_lines
 from trionet.chat.window import entries
 from trionet.chat.window.entries import Entry
 from trionet.chat.window.layout import Layout, lay_out
@@ -148,10 +149,13 @@ class State:
         return True
 
     def tell(self, text: str, kind: str = entries.LOCAL) -> None:
-        """Show a notice of the window itself in the room that is shown."""
+        """Show a notice of the window itself in the room that is shown.
+
+        Much of it comes from the server, so none of it may steer the terminal.
+        """
         room = self.rooms.shown
         number = max(room.last, room.log.entries[-1].number if room.log.entries else 0)
-        room.log.add(Entry(kind, number, self.time, "", text))
+        room.log.add(Entry(kind, number, self.time, "", safe_lines(text)))
 
     def show_bare(self) -> None:
         """Show nothing but messages, so that long lines can be copied, until a key is pressed."""

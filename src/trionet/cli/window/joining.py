@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
 from trionet.chat.formats.local_time import utc_offset
+from trionet.chat.person import calls
+from trionet.chat.person.commands import typed_again
+from trionet.chat.person.wording import safe_lines
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink
 from trionet.cli.naming import ask_name
@@ -21,6 +24,9 @@ from trionet.errors import TrionetError, UnsendableLine, system_reason
 
 # What a terminal that has hung up answers.
 _HUNG_UP = (errno.EIO, errno.ENXIO)
+
+# How many texts that were not sent are told at the end. Nobody types more while a line is down.
+_MAX_TOLD = 20
 
 
 class NoTerminal(TrionetError):
@@ -99,4 +105,20 @@ async def _join(
             name, refusal = None, str(error)
         else:
             window = Window(link.name, offset=utc_offset, highlights=highlights)
-            return await run_window(window, link, terminal)
+            try:
+                return await run_window(window, link, terminal)
+            finally:
+                # The window is gone, and these texts with it.
+                for line in unsent_lines(link.unanswered):
+                    runtime.err.write(f"{line}\n")
+
+
+def unsent_lines(unanswered: Sequence[calls.ServerCall]) -> list[str]:
+    """Return what to tell about texts that have no receipt when the window ends."""
+    texts = [*filter(None, map(typed_again, unanswered))]
+    shown = [
+        f"error: perhaps not sent: {safe_lines(text)}".replace("\n", "\n  ")
+        for text in texts[:_MAX_TOLD]
+    ]
+    more = len(texts) - len(shown)
+    return [*shown, f"error: and {more} more"] if more else shown

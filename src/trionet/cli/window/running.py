@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 import trio
@@ -34,12 +34,19 @@ _ESCAPE_SECONDS = 0.05
 _QUIET_SECONDS = 0.02
 _MAX_BURST = 1 << 20
 
+# How long `q` waits until what was typed is sent: several round trips around the world.
+_SEND_SECONDS = 2.0
+
 
 class Link(Protocol):
     """The window's connection to a server, which reconnects by itself."""
 
     async def run(self, window: Window, changed: Callable[[], object]) -> None:
         """Tell the window all events and how the connection is, and call `changed` after each."""
+
+    @property
+    def unanswered(self) -> Sequence[calls.ServerCall]:
+        """The requests that have no answer yet."""
 
     def ask(self, call: calls.ServerCall) -> None:
         """Send a request. Never a checkpoint."""
@@ -100,6 +107,8 @@ class _Running:
         self._scope = trio.CancelScope()
         self._changed = trio.Event()
         self._is_urgent = trio.Event()
+        self._has_quit = trio.Event()
+        self._was_answered = trio.Event()
         self._also = ""
         self._is_bare = False
 
@@ -111,6 +120,7 @@ class _Running:
                 nursery.start_soon(self._watch_signals, signals)
                 nursery.start_soon(self._read_keys)
                 nursery.start_soon(self._paint)
+                nursery.start_soon(self._leave)
                 await self._link.run(self._window, self._hear)
                 # The link is over for good. Its last words stay until the person leaves.
                 self._note_change()
@@ -119,6 +129,7 @@ class _Running:
         self._window.pass_time(int(time.time()))
         self._carry_out()
         self._note_change()
+        self._was_answered.set()
 
     def _press(self, key: str) -> None:
         self._window.pass_time(int(time.time()))
@@ -141,7 +152,7 @@ class _Running:
     def _carry_out(self) -> None:
         for call in self._window.take_calls():
             if isinstance(call, calls.Quit):
-                self._end(0)
+                self._has_quit.set()
             elif isinstance(call, calls.Interrupt):
                 self._end(signal.SIGINT)
             elif isinstance(call, calls.Bell):
@@ -158,6 +169,15 @@ class _Running:
     def _end(self, number: int) -> None:
         self.number = self.number or number
         self._scope.cancel()
+
+    async def _leave(self) -> None:
+        """Leave once the person has asked for it and what they typed is sent."""
+        await self._has_quit.wait()
+        with trio.move_on_after(_SEND_SECONDS):
+            while self._link.unanswered and self._window.is_up:
+                self._was_answered = trio.Event()
+                await self._was_answered.wait()
+        self._end(0)
 
     async def _paint(self) -> None:
         try:
