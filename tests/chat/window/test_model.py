@@ -279,3 +279,12 @@ def test_a_lost_connection_leaves_a_trace_in_the_log() -> None:
     window.link_up("connected")
     told = [one.text for one in window.rooms.shown.log.entries]
     assert told == ["the connection is lost", "connected again"]
+
+
+def test_a_text_that_is_full_is_told_of_once() -> None:
+    window = make_window()
+    window.paste("x" * 16_384)
+    type_text(window, "more" * 100)
+    assert sum("as long as it can be" in row for row in rows(window)) == 1
+    press(window, "c-u")
+    assert rows(window)[-1] == "> "

@@ -8,6 +8,7 @@ from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.completion import Completion
 from trionet.chat.window.composition import count_help_pages
 from trionet.chat.window.editor import Editor
+from trionet.chat.window.entries import ERROR
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.search import end_search, search
@@ -40,6 +41,7 @@ class Actions:
         self.history = InputHistory()
         self._window = window
         self._completion = Completion()
+        self._is_full = False
 
     @property
     def _editor(self) -> Editor:
@@ -60,8 +62,12 @@ class Actions:
 
     def insert(self, text: str) -> None:
         """Insert what was typed or pasted."""
-        if not self._editor.insert(text):
-            self._window.tell("this text is as long as it can be", kind="error")
+        if self._editor.insert(text):
+            self._is_full = False
+        elif not self._is_full:
+            # Once, and not for each of a thousand keys.
+            self._is_full = True
+            self._window.tell("this text is as long as it can be", kind=ERROR)
 
     def enter(self) -> None:
         """Send the text, or carry out the command."""

@@ -111,7 +111,7 @@ def _help(shape: Layout, page: int) -> list[Row]:
 def _input(window: State, shape: Layout) -> list[ScreenRow]:
     editor = window.rooms.shown.draft
     rows, row, column = editor.view(max(1, shape.columns - len(_PROMPT)), shape.input)
-    rows += [""] * (shape.input - len(rows))
+    rows = rows + [""] * (shape.input - len(rows))
     made = []
     style = "found" if editor.is_returned else "text"
     for at, text in enumerate(rows):
