@@ -288,3 +288,17 @@ def test_a_text_that_is_full_is_told_of_once() -> None:
     assert sum("as long as it can be" in row for row in rows(window)) == 1
     press(window, "c-u")
     assert rows(window)[-1] == "> "
+
+
+def test_a_notice_that_stands_below_what_is_seen_is_told_in_the_status_line() -> None:
+    window = make_window()
+    for number in range(1, 100):
+        window.hear(said(number, f"message {number}"))
+    press(window, "pageup")
+    window.paste("x\n" * 16_384)
+    status = " lobby · 2 here · what was pasted is too long for a message · ↓ Alt-End"
+    assert rows(window)[-2].startswith(status)
+    press(window, "x")
+    assert rows(window)[-2].startswith(" lobby · 2 here · ↓ Alt-End · connected")
+    press(window, "m-end")
+    assert any("what was pasted is too long" in row for row in rows(window))

@@ -53,14 +53,7 @@ def compose(window: State) -> list[ScreenRow]:
     if window.question:
         rows.append(ScreenRow([("question", _full(f" {window.question}", shape.columns))]))
     else:
-        status = status_row(
-            window.rooms,
-            window.link,
-            is_up=window.is_up,
-            waiting=window.waiting,
-            lag=window.lag,
-        )
-        row = cut_row(status, shape.columns)
+        row = cut_row(status_row(window), shape.columns)
         rows.append(ScreenRow([*row, ("status", " " * (shape.columns - row_width(row)))]))
     rows += _input(window, shape)
     # One row is left for the text that is being typed, even where there is only one.

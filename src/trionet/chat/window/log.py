@@ -92,7 +92,7 @@ class Log:
         self._characters += len(entry.text)
         if len(self.entries) > self._max_entries or self._characters > MAX_CHARACTERS:
             self._drop_oldest()
-        if self._anchor is not None:
+        if self._anchor is not None and entry.kind not in OWN_KINDS:
             self.below += 1
         return self.end - 1
 

@@ -112,6 +112,7 @@ class Window(State):
 
     def press(self, key: str) -> None:
         """Do what a key asks for (see `keys`)."""
+        self.unseen_notice = ""
         if self.shows_bare:
             self.shows_bare = False
         elif not self.question:

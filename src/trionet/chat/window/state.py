@@ -18,6 +18,7 @@ from trionet.chat.window.entries import Entry
 from trionet.chat.window.layout import Layout, lay_out
 from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.rooms import PRIVATE, Room, Rooms
+from trionet.text.safe import safe_text
 
 # The rooms of the server that Tab knows.
 _MAX_KNOWN_ROOMS = 1000
@@ -41,6 +42,8 @@ class State:
         lag: how long the server takes to answer, in milliseconds, or ``None``.
         waiting: how many texts have no receipt yet.
         question: what a key must answer first, or an empty text.
+        unseen_notice: a notice that stands below what is seen, for the status line until the next
+            key; empty: none.
         help_page: which page of the keys is shown instead of the log, from 1; 0: none.
         shows_bare: whether nothing but messages is shown, and stands still.
         has_mouse: whether the wheel scrolls and clicks choose a room.
@@ -81,6 +84,7 @@ class State:
         self.lag: int | None = None
         self.waiting = 0
         self.question = ""
+        self.unseen_notice = ""
         self.help_page = 0
         self.shows_bare = False
         self.has_mouse = True
@@ -155,6 +159,8 @@ class State:
         """
         room = self.rooms.shown
         number = max(room.last, room.log.entries[-1].number if room.log.entries else 0)
+        if not room.log.follows_end or self.help_page:
+            self.unseen_notice = safe_text(text)
         room.log.add(Entry(kind, number, self.time, "", safe_lines(text)))
 
     def show_bare(self) -> None:
