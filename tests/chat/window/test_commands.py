@@ -9,7 +9,7 @@ import pytest
 
 from trionet.chat.person import calls
 from trionet.chat.window.commands import COMMANDS
-from trionet.chat.window.keys import ACTIONS
+from trionet.chat.window.keys import ACTIONS, key_help
 from trionet.chat.window.model import Window
 from typed_window import make_window, press, rows, type_text
 from window_events import at, entered, event, notice, said
@@ -384,3 +384,47 @@ def test_the_draft_of_another_room_stays_when_the_same_text_is_sent() -> None:
     assert rows(window)[-1] == "> "
     press(window, "c-p")
     assert rows(window)[-1] == "> hello"
+
+
+def test_keys_lead_from_mention_to_mention() -> None:
+    window = make_window()
+    for number in range(1, 100):
+        window.hear(said(number, "Ann, look" if number in (10, 50) else f"message {number}"))
+    log = window.rooms.shown.log
+
+    def found() -> int:
+        assert log.found is not None
+        return log[log.found].number
+
+    press(window, "m-p")
+    assert found() == 50
+    assert any("Ann, look" in row for row in rows(window))
+    press(window, "m-p")
+    assert found() == 10
+    press(window, "m-p")
+    assert found() == 10
+    assert " · no mention further up · " in rows(window)[-2]
+    press(window, "m-n")
+    assert found() == 50
+
+
+def test_a_key_shows_the_oldest_messages_and_asks_for_older_ones() -> None:
+    window = make_window(last=500)
+    for number in range(501, 600):
+        window.hear(said(number, f"message {number}"))
+    window.loaded(
+        "lobby", [said(number, f"message {number}") for number in range(301, 501)], more=True
+    )
+    press(window, "m-home")
+    assert "message 301" in rows(window)[2]
+    assert window.take_calls() == [calls.History("lobby", 301, 200)]
+    press(window, "m-end")
+    assert any("message 599" in row for row in rows(window))
+
+
+def test_help_ends_with_the_commands() -> None:
+    window = make_window()
+    enter(window, "/help")
+    told = [entry.text for entry in window.rooms.shown.log.entries]
+    usages = [f"{command.usage}  {command.help}" for command in COMMANDS.all()]
+    assert told == [*key_help(), *usages]

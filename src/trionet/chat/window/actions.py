@@ -11,7 +11,7 @@ from trionet.chat.window.editor import Editor
 from trionet.chat.window.entries import ERROR
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
-from trionet.chat.window.search import end_search, search
+from trionet.chat.window.search import end_search, search, show_mention
 from trionet.chat.window.sidebar import is_over_sidebar, room_at, scroll_members
 from trionet.chat.window.state import State
 
@@ -125,6 +125,11 @@ class Actions:
             self._window.wanted_room = ""
             self._window.rooms.show(room.name)
 
+    def to_start(self) -> None:
+        """Show the oldest messages that are known, and ask for older ones."""
+        self._window.rooms.shown.log.to_start()
+        self._scroll(-1)
+
     def to_end(self) -> None:
         """Show the newest messages."""
         self._window.rooms.shown.log.to_end()
@@ -132,6 +137,14 @@ class Actions:
     def to_mark(self) -> None:
         """Show the first unread message."""
         self._window.rooms.shown.log.to_mark()
+
+    def previous_mention(self) -> None:
+        """Show the message above that mentions the person."""
+        show_mention(self._window, -1)
+
+    def next_mention(self) -> None:
+        """Show the message below that mentions the person."""
+        show_mention(self._window, 1)
 
     def next_unread(self) -> None:
         """Show the next room with something unread."""

@@ -33,10 +33,11 @@ def _mouse(window: State, what: str) -> None:
 
 
 def _help(window: State, _: str) -> None:
-    for command in COMMANDS.all():
-        window.tell(f"{command.usage}  {command.help}")
     for line in key_help():
         window.tell(line)
+    # Last, where they are seen: F1 shows the keys.
+    for command in COMMANDS.all():
+        window.tell(f"{command.usage}  {command.help}")
 
 
 COMMANDS: Commands[State] = Commands(

@@ -208,6 +208,11 @@ class Log:
             self.to_end()
         return index == self.first and skip == 0
 
+    def to_start(self) -> None:
+        """Show the first entries."""
+        if self.entries:
+            self._hold(self.first, 0)
+
     def to_end(self) -> None:
         """Follow the end."""
         self._anchor = None

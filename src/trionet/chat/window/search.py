@@ -26,6 +26,21 @@ def search(window: State, text: str) -> None:
         log.show_found(found)
 
 
+def show_mention(window: State, step: int) -> None:
+    """Show the nearest message that mentions the person; above if `step` is -1, below if 1.
+
+    It begins at what was found last, or else at the end.
+    """
+    log = window.rooms.shown.log
+    index = (log.end if log.found is None else log.found) + step
+    while log.first <= index < log.end:
+        if log[index].is_mention:
+            log.show_found(index)
+            return
+        index += step
+    window.tell(f"no mention further {'up' if step < 0 else 'down'}")
+
+
 def end_search(window: State) -> None:
     """Highlight nothing any more; the view stays."""
     window.rooms.shown.log.forget_found()
