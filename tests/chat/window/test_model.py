@@ -186,7 +186,7 @@ def test_notices_have_the_time_that_is_told() -> None:
     window = make_window()
     window.pass_time(1_795_867_200 + 60)
     press(window, "c-r")
-    assert rows(window)[2] == "12:01 -- type what to look for, then Ctrl-R"
+    assert rows(window)[2] == "12:01 -- type what to look for, then press Ctrl-R"
 
 
 def test_ctrl_c_clears_the_text_and_then_leaves() -> None:

@@ -1,7 +1,8 @@
-"""The window: everything that is on the screen and behind it.
+"""The whole window: what is on the screen and what is behind it.
 
-Events come in by `hear`, keys by `press` and `paste`, the connection's state by `link_up` and
-`link_down`. `take_calls` gives what the window wants done, `composition.compose` makes its rows.
+Events come in through `hear`, keys through `press` and `paste`, the state of the connection through
+`link_up` and `link_down`. `take_calls` returns what the window wants done, and
+`composition.compose` its rows.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.state import State
 from trionet.text.safe import safe_text
 
-# Beyond this, a paste is refused: no message could hold it.
+# A longer paste is refused: no message could hold it.
 MAX_PASTED = 16_384
-# How many keys wait for the answer to a question.
+# The most keys that are kept while a question waits for its answer.
 _MAX_WAITING = 1_000
 
 
 class Window(State):
-    """A chat window. Its arguments and attributes are those of `State`."""
+    """A chat window, with the arguments and attributes of `State`."""
 
     def __init__(
         self,
@@ -43,13 +44,13 @@ class Window(State):
         )
         self._actions = Actions(self)
         self._pasted = ""
-        # The keys that came while the question stood.
+        # The keys that came before the answer.
         self._waiting: list[str] = []
 
     # What comes from the server.
 
     def hear(self, event: Any) -> None:
-        """Change as an event says (see `hearing`)."""
+        """Update the window with an event (see `hearing`)."""
         if (time := getattr(event, "time", None)) is not None:
             self.pass_time(parse_time(time))
         hear(self, event)
@@ -62,13 +63,13 @@ class Window(State):
         self.is_up, self.link = True, safe_text(how)
 
     def link_down(self, how: str) -> None:
-        """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
+        """Show that the connection is down, and for how much longer: `reconnecting in 4 s`."""
         if self.is_up:
             self.tell("the connection is lost")
         self.is_up, self.link, self.lag = False, safe_text(how), None
 
     def link_ended(self, why: str) -> None:
-        """Show that the connection is over for good."""
+        """Show that the connection is gone for good."""
         self.link_down(f"disconnected: {why}")
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
@@ -76,7 +77,7 @@ class Window(State):
         load(self, name, events, more=more)
 
     def not_loaded(self, name: str, reason: str = "") -> None:
-        """Take note that history was refused: no more of it is asked for."""
+        """Note that history was refused, and ask for no more."""
         room = self.rooms.get(name)
         is_first = not room.log.entries
         paging.not_loaded(room)
@@ -84,10 +85,10 @@ class Window(State):
             self.tell(reason, kind=entries.ERROR)
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that something was refused, and give its text back.
+        """Say that something was refused, and give its text back.
 
-        It comes back into the editor. If another text stands there, it is shown instead, and the
-        Up key brings it back.
+        The text goes back into the editor. If the editor is in use, the text is shown with the
+        reason instead, and the Up key brings it back.
         """
         if isinstance(call, calls.Join):
             self.joining = max(self.joining - 1, 0)
@@ -111,7 +112,7 @@ class Window(State):
     # What the person does.
 
     def press(self, key: str) -> None:
-        """Do what a key asks for (see `keys`)."""
+        """Carry out a key's action (see `keys`)."""
         self.unseen_notice = ""
         if self.shows_bare:
             self.shows_bare = False
@@ -127,11 +128,11 @@ class Window(State):
             for waiting in keys:
                 self._actions.press(waiting)
         elif len(self._waiting) < _MAX_WAITING:
-            # Whoever types on has not seen the question yet, and should find their text.
+            # They type on because they have not seen the question yet. Their text is not lost.
             self._waiting.append(key)
 
     def point(self, column: int, row: int, *, is_click: bool) -> None:
-        """Take note of a click or of where the wheel is turned.
+        """Note a click, or where the wheel is turned.
 
         Args:
             column: the column of the screen, counted from 0.
@@ -143,7 +144,7 @@ class Window(State):
             self._actions.click()
 
     def paste(self, text: str) -> None:
-        """Take what was pasted: one line into the text; about several, ask first."""
+        """Take a paste. One line goes into the text; before several are sent, ask."""
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         text = safe_lines(text)
         lines = [line for line in text.split("\n") if line.strip()]

@@ -1,11 +1,11 @@
-"""The status line: what matters most comes first, because a narrow screen cuts the end."""
+"""The status line. What matters most comes first, because a narrow screen cuts off the end."""
 
 from __future__ import annotations
 
 from trionet.chat.window.state import State
 from trionet.chat.window.styled import Row
 
-# A lag from here on is told in seconds, and is worth a look.
+# A lag of this or more is shown in seconds, and highlighted.
 _LONG_MS = 2000
 
 
