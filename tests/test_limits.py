@@ -1,3 +1,5 @@
+"""Each limit takes what is within its bounds, and refuses everything else in one sentence."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -89,7 +89,7 @@ class WhenFull(enum.Enum):
 
 
 class Server:
-    """A running server: `serve` hands it to ``task_status.started``.
+    """A running server: `serve` makes it, and hands it to ``task_status.started``.
 
     Attributes:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
@@ -272,7 +272,10 @@ class Server:
         return self._cut_off
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
-        """Serve until drained or cancelled. `serve` calls it."""
+        """Serve until drained or cancelled; `serve` calls it.
+
+        Cancellation: immediate: connections are closed and handlers cancelled.
+        """
         try:
             if HAS_EPOLL:
                 self._readiness = Readiness(self._deferred)

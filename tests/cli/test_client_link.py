@@ -180,7 +180,7 @@ async def test_a_restart_of_the_server_shows_a_countdown_and_loses_no_request(
         assert texts(ann)[-4:] == [
             "the connection is lost",
             "connected again",
-            "the server began anew: what was said at the end may be missing",
+            "the server started again: the last messages may be missing",
             "while the line was down",
         ]
         assert ann.waiting == 0
@@ -204,7 +204,7 @@ async def test_a_server_that_begins_anew_is_told_of_and_heard(
         other.ask(calls.Say("lobby", "hello again"))
         await settle()
         for window in (ann, bea):
-            assert "the server began anew: what was said at the end may be missing" in texts(window)
+            assert "the server started again: the last messages may be missing" in texts(window)
             assert texts(window).count("hello again") == 1
             assert [text for text in texts(window) if "line " in text][:20] == [
                 f"line {number}" for number in range(20)

@@ -118,7 +118,7 @@ async def test_on_one_screen_errors_appear_among_the_results(programs: Programs)
     await program.expect_end(1)
 
 
-async def test_it_ends_when_nobody_reads_its_results_any_more(programs: Programs) -> None:
+async def test_eval_ends_when_nobody_reads_its_results_any_more(programs: Programs) -> None:
     ours, theirs = os.pipe()
     program = await evaluate(programs, stdout=theirs)
     os.close(theirs)
@@ -145,7 +145,7 @@ def test_the_default_precision_is_the_calculators() -> None:
     assert parameters["precision"].default == calc.DEFAULT_PRECISION
 
 
-def test_it_loads_only_what_it_needs() -> None:
+def test_eval_loads_only_what_it_needs() -> None:
     program = (
         "import sys; sys.argv[1:] = ['calc', 'eval', '2 * (3 + 4)']\n"
         "try:\n    from trionet.cli.main import main; main()\n"

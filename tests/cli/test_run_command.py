@@ -97,7 +97,7 @@ def test_a_bad_target_is_one_line_and_status_2(
     assert not services
 
 
-async def test_it_serves_until_ctrl_c(
+async def test_a_handler_is_served_until_ctrl_c(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a_shouter.py").write_text(SHOUT)

@@ -1,3 +1,5 @@
+"""Lines from any stream, however its bytes come: complete, in order, and bounded."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""Each planted fault applies to the source and is caught by a test."""
+
 from __future__ import annotations
 
 import shutil

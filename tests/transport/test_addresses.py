@@ -1,3 +1,5 @@
+"""Addresses are read as people write them and written back, and others are refused with advice."""
+
 from __future__ import annotations
 
 import ipaddress
@@ -91,15 +93,15 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[]:80", "no IPv6 address in the brackets"),
         ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
         ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
-        ("http://localhost:80", "'http://localhost' is no host name: write HOST:PORT"),
-        ("tcp:localhost:80", "'tcp:localhost' is no host name: write HOST:PORT"),
+        ("http://localhost:80", "'http://localhost' is not a host name: write HOST:PORT"),
+        ("tcp:localhost:80", "'tcp:localhost' is not a host name: write HOST:PORT"),
         ("UNIX:/run/s", "write a Unix socket as unix:PATH"),
-        ("//localhost:80", "no host name"),
+        ("//localhost:80", "not a host name"),
         ("*:80", "all interfaces are :80, without a star"),
         ("tls:*:0", "all interfaces are tls::0, without a star"),
-        ("me@localhost:80", "no host name"),
-        ("a b:80", "no host name"),
-        ("a\nb:80", "no host name"),
+        ("me@localhost:80", "not a host name"),
+        ("a b:80", "not a host name"),
+        ("a\nb:80", "not a host name"),
         ("unix:", "the path is missing"),
         ("unix:@", "the name is missing"),
         ("[::ffff:127.0.0.1%lo]:80", "an IPv4 address has no interface: write 127.0.0.1"),
@@ -118,9 +120,9 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("tls:::1:80", r"in brackets, such as tls:\[::1\]:22333"),
         ("tls:localhost:65536", "port must be a number"),
         ("tls:[localhost]:80", "no IPv6 address in the brackets"),
-        ("tls:tls:localhost:80", "'tls:localhost' is no host name: write tls:HOST:PORT"),
+        ("tls:tls:localhost:80", "'tls:localhost' is not a host name: write tls:HOST:PORT"),
         ("tls:unix:/run/s", "write a Unix socket as unix:PATH"),
-        ("TLS:localhost:80", "'TLS:localhost' is no host name: write HOST:PORT"),
+        ("TLS:localhost:80", "'TLS:localhost' is not a host name: write HOST:PORT"),
     ],
 )
 def test_text_that_is_not_an_address_is_refused_with_advice(text: str, advice: str) -> None:

@@ -1,3 +1,5 @@
+"""TLS over any stream: what both sides see, whatever the stream under it does."""
+
 from __future__ import annotations
 
 import socket

@@ -324,7 +324,7 @@ class Connection(PeerDeadlines, Generic[LineT]):
         """Take no more input or output, and send what waits. The server calls it.
 
         Args:
-            has_handler_failed: where a peer is told a reason, it is this.
+            has_handler_failed: where a peer is told a reason, it is this; default ``False``.
 
         Cancellation: some of it may not be sent, and the outbox stays open.
         """
@@ -359,7 +359,8 @@ class Connection(PeerDeadlines, Generic[LineT]):
 
         Args:
             reason: why, in words for the log: it stands in the `trionet.Closed` event. The peer is
-                not told; send it a line beforehand. Of several calls the first counts.
+                not told; send it a line beforehand. Of several calls the first counts. Default:
+                that this side closed the connection.
 
         Raises:
             TypeError: it is not a ``str``.
@@ -384,7 +385,8 @@ class Connection(PeerDeadlines, Generic[LineT]):
         """Close the stream so that nothing on its way is lost. The server calls it.
 
         Args:
-            on_settled: see `trionet.lingering_close`.
+            on_settled: called with a number of bytes; default ``None``. See
+                `trionet.lingering_close`.
 
         Cancellation: closes at once.
         """

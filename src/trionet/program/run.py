@@ -80,10 +80,11 @@ def run(
             `Service`, which has its own addresses and options.
         addresses: see `trionet.parse_address`; default: the sockets that a supervisor, such as
             systemd, has passed on. Behind a `Service`, further ones.
-        beside: async functions that run beside the server. They start before it listens, and are
-            cancelled when it has ended. What one of them raises ends the program, and is not
-            wrapped in an exception group.
-        quiet: print no addresses and log no connections, whatever `log_level` says.
+        beside: async functions that run beside the server; default: none. They start before it
+            listens, and are cancelled when it has ended. What one of them raises ends the program,
+            and is not wrapped in an exception group.
+        quiet: print no addresses and log no connections, whatever `log_level` says. Default
+            ``False``.
         log_format: ``text`` (the default) or ``json``: one object a line, with a traceback in
             ``exception``.
         log_level: ``debug``, ``info`` (the default), ``warning`` or ``error``: the lowest level

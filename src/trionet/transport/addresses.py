@@ -130,8 +130,8 @@ class InheritedAddress:
 
     Attributes:
         name: the name: printable ASCII without a colon.
-        is_tls: whether connections are encrypted.
-        is_web: whether they come from browsers.
+        is_tls: whether connections are encrypted; default ``False``.
+        is_web: whether they come from browsers; default ``False``.
     """
 
     name: str
@@ -173,7 +173,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def parse_address(text: str) -> Address:
-    """Read an address.
+    """Read an address as people write it, and return it as a value.
 
     Args:
         text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``fd:NAME``, each also after ``tls:``,
@@ -318,7 +318,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
                 raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
             host = str(mapped)
     elif ":" in host and not _BARE_IPV6.fullmatch(host):
-        raise AddressError(f"{text!r}: {host!r} is no host name: write {scheme}HOST:PORT")
+        raise AddressError(f"{text!r}: {host!r} is not a host name: write {scheme}HOST:PORT")
     elif ":" in host:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
@@ -327,7 +327,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         # The resolver would take it for localhost.
         raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
-        raise AddressError(f"{text!r}: {host!r} is no host name")
+        raise AddressError(f"{text!r}: {host!r} is not a host name")
     elif host.lower().removesuffix(".") == "localhost":
         host = "localhost"
     return TCPAddress(host, int(port))

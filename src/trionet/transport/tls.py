@@ -47,8 +47,9 @@ class TLSStream(trio.abc.HalfCloseableStream):
         transport: the stream under it, on which nothing was received or sent yet. This stream
             closes it, and nobody else uses it.
         context: certificates and settings; see `trionet.transport.certificates`.
-        server_side: this side accepted the connection.
-        server_hostname: for a client: the name or address that the server's certificate must have.
+        server_side: this side accepted the connection; default ``False``.
+        server_hostname: for a client: the name or address that the server's certificate must
+            have; default ``None``.
 
     Attributes:
         peer: the other end's display address, from the transport.
@@ -56,6 +57,8 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     Raises:
         TypeError: `transport` or `context` is something else.
+
+    Resource handling: `aclose` closes the transport too; whoever made the stream calls it.
     """
 
     __slots__ = (
@@ -159,7 +162,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
-        """Wait for input through a shared epoll instance; see `SocketStream.wait_with`."""
+        """Wait for input through `readiness`, an epoll instance; see `SocketStream.wait_with`."""
         let_wait_with(self._transport, readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -200,7 +203,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 await self._ciphertext.receive(max_bytes)
 
     def has_input(self) -> bool:
-        """Tell whether something has come that was not received yet. Never a checkpoint.
+        """Return whether something has come that was not received yet. Never a checkpoint.
 
         It may turn out to be part of a record, or nothing of the peer's text.
         """

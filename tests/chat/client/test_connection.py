@@ -142,7 +142,7 @@ async def test_a_server_that_never_answers_a_login_is_given_up(
     network: MemoryNetwork, server: ScriptedServer, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     began = trio.current_time()
-    refused = pytest.raises(ConnectionLost, match="did not answer the login within 30 s")
+    refused = pytest.raises(ConnectionLost, match="did not answer the login within 30 seconds")
     with refused, trio.fail_after(60):
         async with Client(ADDRESS, name="ann", network=network):
             pass

@@ -1,3 +1,5 @@
+"""Heads of HTTP requests: which are read, and what is wrong with the others."""
+
 from __future__ import annotations
 
 import pytest

@@ -262,7 +262,7 @@ class ClientConnection:
                 why = await self._receive(lines, connections, login)
             nursery.cancel_scope.cancel()
         if login.cancelled_caught:
-            return f"the server did not answer the login within {_LOGIN_SECONDS:g} s"
+            return f"the server did not answer the login within {_LOGIN_SECONDS:g} seconds"
         return why
 
     async def _send(self, lines: LineStream) -> None:

@@ -22,8 +22,8 @@ MAX_ENTRIES = 100_000
 # The most characters in a log's texts. One message may have 4,096.
 MAX_CHARACTERS = 32 << 20
 
-# At the limit, one part in so many is dropped at once, because dropping moves the whole list.
-_DROPPED_SHARE = 64
+# Above the limit one entry in this many is dropped at once, because dropping moves the whole list.
+_DROPPED_FRACTION = 64
 
 _NewIndex: TypeAlias = Callable[[int], int]
 
@@ -310,7 +310,7 @@ class Log:
         return joins
 
     def _drop_oldest(self) -> None:
-        count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_SHARE))
+        count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_FRACTION))
         self._characters -= sum(len(entry.text) for entry in self.entries[:count])
         del self.entries[:count]
         self.has_dropped = True
