@@ -12,7 +12,7 @@ from typing import Any
 from trionet.chat.formats.requests import Misunderstood
 from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR, room_key, say
+from trionet.chat.person.commands import ERROR, room_key, say, typed_again
 from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
@@ -180,7 +180,7 @@ class Linear:
         if text == LEAVE:
             self.print(text)
         else:
-            self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{text}")
+            self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{safe_text(text)}")
 
     def show_room(self, name: str) -> bool:
         """Speak in another room, if the person is in it."""
@@ -266,8 +266,9 @@ class Linear:
         self.tell(safe_text(reason or f"no history of {name}"), kind=ERROR)
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that the server has refused something."""
-        self.tell(safe_text(reason), kind=ERROR)
+        """Tell that something was refused. More than one text may be on its way: tell which."""
+        text = typed_again(call)
+        self.tell(f"{reason}: {text}" if text else reason, kind=ERROR)
         if isinstance(call, calls.Join) and room_key(call.room) == self.wanted_room:
             self.wanted_room = ""
 

@@ -180,7 +180,7 @@ class _Conversation:
                 self._changed = trio.Event()
                 await self._changed.wait()
         if unsent := self._link.unanswered:
-            self._linear.tell_unsent(unsent)
+            self._linear.tell_unsent(len(unsent))
             self._note_change()
 
     def _note_change(self) -> None:
