@@ -665,3 +665,17 @@ async def test_the_bot_in_node_quits_at_ctrl_c() -> None:
                     assert event.reason == "quit"
                     break
             assert await bot.wait() == 0
+
+
+async def test_the_bot_of_the_readme_hears_itself_and_leaves() -> None:
+    for program in ("sh", "nc", "jq"):
+        if shutil.which(program) is None:
+            lacking(f"there is no {program}")
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(\(printf .*?)```", readme, re.DOTALL)
+    async with chat_of("127.0.0.1:0") as (_nursery, address):
+        host, _, port = address.rpartition(":")
+        script = script.replace("sleep 60", "sleep 0").replace("localhost 22223", f"{host} {port}")
+        with trio.fail_after(PATIENCE):
+            run = partial(trio.run_process, ["sh", "-c", script], capture_stdout=True)
+            assert (await run()).stdout == b"builds bot: green\nall 120 tests\n"
