@@ -708,3 +708,17 @@ async def test_a_bot_ends_at_ctrl_c_without_a_traceback(name: str) -> None:
                 await bot.wait()
                 await trio.testing.wait_all_tasks_blocked()
         assert (result[0].returncode, result[0].stderr) == (130, b"")
+
+
+async def test_the_bot_of_the_readme_hears_itself_and_leaves() -> None:
+    for program in ("sh", "nc", "jq"):
+        if shutil.which(program) is None:
+            lacking(f"there is no {program}")
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(\(printf .*?)```", readme, re.DOTALL)
+    async with chat_of("127.0.0.1:0") as (_nursery, address):
+        host, _, port = address.rpartition(":")
+        script = script.replace("sleep 60", "sleep 0").replace("localhost 22223", f"{host} {port}")
+        with trio.fail_after(PATIENCE):
+            run = partial(trio.run_process, ["sh", "-c", script], capture_stdout=True)
+            assert (await run()).stdout == b"builds bot: green\nall 120 tests\n"
