@@ -28,7 +28,7 @@ from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.kinds import check_kinds
-from trionet.transport.addresses import is_private_address
+from trionet.transport.hosts import is_private_address
 
 T = TypeVar("T")
 
