@@ -1,3 +1,5 @@
+"""Which host an address belongs to, and which hosts are this machine or a private network."""
+
 from __future__ import annotations
 
 import ipaddress
