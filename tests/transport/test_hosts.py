@@ -1,3 +1,5 @@
+"""Which host an address belongs to, by which the limits on one host count."""
+
 from __future__ import annotations
 
 import ipaddress
