@@ -1,4 +1,4 @@
-"""Which host an address belongs to, by which the limits on one host count."""
+"""Which host an address belongs to, and who can read along."""
 
 from __future__ import annotations
 
