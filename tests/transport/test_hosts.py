@@ -1,4 +1,4 @@
-"""Which host an address belongs to, and which hosts are this machine or a private network."""
+"""Which host an address belongs to, and who can read along."""
 
 from __future__ import annotations
 
