@@ -1,4 +1,4 @@
-"""Which host an address belongs to, and who can read along."""
+"""What counts as one host, what is on this machine, and where nobody can read along."""
 
 from __future__ import annotations
 
