@@ -703,3 +703,73 @@ test("private messages that were missed are loaded and unread, and no gap stays"
     answerHistories(all, [told(150, "150"), told(200, "late")]);
     assert.deepEqual(texts(bob).filter((text) => text === "GAP").length, 1);
 });
+
+test("what is said while the last page is on its way follows it", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 100));
+    lobby.timeline.isFollowed = false;
+    server.send(...many(101, MAX_ROWS + 60));
+    assert.equal(lobby.timeline.hasNewer, true);
+    server.take();
+    chat.history.newer(lobby);
+    const [{ id, after }] = server.take();
+    // The server has read the page, and sends this before it.
+    server.send(...many(MAX_ROWS + 61, MAX_ROWS + 63));
+    const events = many(after + 1, MAX_ROWS + 60);
+    server.send({ type: "history", room: "lobby", events, more: false, re: id });
+    assert.equal(lobby.timeline.hasNewer, false);
+    assert.deepEqual(texts(lobby).slice(-4), many(MAX_ROWS + 60, MAX_ROWS + 63).map(({ text }) => text));
+    const numbers = lobby.timeline.rows.map((row) => row.number);
+    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at));
+});
+
+test("more than is kept at hand while the last page is on its way takes another page", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 100));
+    lobby.timeline.isFollowed = false;
+    server.send(...many(101, MAX_ROWS + 60));
+    server.take();
+    chat.history.toEnd(lobby);
+    const [{ id }] = server.take();
+    server.send(...many(MAX_ROWS + 61, MAX_ROWS + 1000));
+    const events = many(MAX_ROWS + 1, MAX_ROWS + 60);
+    server.send({ type: "history", room: "lobby", events, more: true, re: id });
+    assert.equal(lobby.timeline.hasNewer, true);
+    for (let page = 0; page < 20 && lobby.timeline.hasNewer; page += 1) {
+        chat.history.newer(lobby);
+        answerHistories(all, many(1, MAX_ROWS + 1000));
+    }
+    const numbers = lobby.timeline.rows.map((row) => row.number);
+    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at));
+    assert.equal(numbers.at(-1), MAX_ROWS + 1000);
+});
+
+test("the line before what is unread is shown when its message is loaded", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, MAX_FOLLOWED_ROWS));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(MAX_FOLLOWED_ROWS + 1, MAX_FOLLOWED_ROWS + 9));
+    server.take();
+    chat.history.newer(lobby);
+    answerHistories(all, many(1, MAX_FOLLOWED_ROWS + 9));
+    assert.equal(lobby.unread, 9);
+    assert.ok(lobby.timeline.rows.includes(lobby.timeline.firstUnread));
+    assert.equal(lobby.timeline.firstUnread.number, MAX_FOLLOWED_ROWS + 1);
+});
+
+test("a gap that is filled near the end of a full window does not cut the end off", () => {
+    const { lobby } = entered();
+    const { timeline } = lobby;
+    const row = (number) => ({ kind: "said", number, last: number, text: `m${number}` });
+    timeline.isFollowed = false;
+    timeline.rows = Array.from({ length: MAX_ROWS - 1 }, (_, at) => row(at + 1));
+    const gap = { kind: "gap", number: null, last: null, after: MAX_ROWS - 1, before: MAX_ROWS + 2, version: 0 };
+    timeline.rows.push(gap, row(MAX_ROWS + 2));
+    timeline.fill(gap, [row(MAX_ROWS), row(MAX_ROWS + 1)], null);
+    assert.equal(timeline.newest(), MAX_ROWS + 2);
+    assert.equal(timeline.hasNewer, false);
+});

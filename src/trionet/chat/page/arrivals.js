@@ -19,6 +19,7 @@ export class Arrivals {
 
     /** Take an event of the server. */
     receive(event, ask, isReplayed) {
+        this.#chat.noteTime(event);
         switch (event.type) {
             case "said":
             case "acted":
@@ -60,6 +61,8 @@ export class Arrivals {
         this.#chat.epoch += 1;
         // While the connection stands, receipts still come.
         const isLive = this.#session.state === "live";
+        const { newestTime } = this.#chat;
+        const since = newestTime === "" ? new Date() : new Date(newestTime);
         if (!isLive) {
             this.#isNewEpoch = true;
             this.#doubt();
@@ -70,7 +73,7 @@ export class Arrivals {
                 timeline.replace([], { hasOlder: true, hasNewer: false });
             }
             timeline.giveUpGaps();
-            place.epochGap = gapRow();
+            place.epochGap = timeline.lose(since);
             place.wasKnown = this.#known(place);
             timeline.append(place.epochGap);
             if (isLive && !place.isPrivate) {

@@ -24,6 +24,8 @@ export class Chat {
     active = null;
     // How many epochs this page has seen; rows and numbers of different ones are not comparable.
     epoch = 1;
+    // The time of the newest event known, as the server wrote it; it outlives a reload.
+    newestTime = "";
     // Whether the page can be seen.
     isVisible = true;
 
@@ -173,6 +175,13 @@ export class Chat {
         this.session.flush();
         this.changed("log");
         return ask;
+    }
+
+    /** Take note of the time of an event. */
+    noteTime({ time }) {
+        if (time > this.newestTime) {
+            this.newestTime = time;
+        }
     }
 
     /** Return the row of an event of the history, or null for what has none. */

@@ -87,7 +87,9 @@ export class History {
         if (place.timeline.hasNewer) {
             place.isLoading = false;
             this.#page(place, { limit: FIRST_PAGE }, ({ events, more }) => {
-                place.timeline.replace(this.#rows(events), { hasOlder: more, hasNewer: false });
+                if (place.timeline.hasNewer) {
+                    place.timeline.replace(this.#rows(events), { hasOlder: more, hasNewer: false });
+                }
                 then();
             });
         }
@@ -157,8 +159,14 @@ export class History {
         const gap = place.epochGap;
         place.epochGap = null;
         place.isLoading = false;
-        this.#page(place, { limit: FIRST_PAGE }, ({ events }) => {
-            this.#found(place, gap, events);
+        this.#page(place, { limit: FIRST_PAGE }, ({ events, more }) => {
+            this.#settle(place, events);
+            if (place.timeline.oldest() === undefined) {
+                place.timeline.prepend(this.#rows(events), more);
+            } else {
+                this.#found(place, gap, events);
+            }
+            this.#session.flush();
         });
     }
 
@@ -210,8 +218,13 @@ export class History {
     }
 
     #page(place, fields, use) {
+        const { epoch } = this.#chat;
         place.isLoading = true;
         this.#session.ask({ type: "history", room: place.key, ...fields }, (answer) => {
+            if (epoch !== this.#chat.epoch) {
+                // It was asked for by numbers that may mean other events now.
+                return;
+            }
             place.isLoading = false;
             if (answer.type === "history") {
                 use(answer);
@@ -228,6 +241,7 @@ export class History {
             this.isKept = false;
             for (const { timeline } of this.#chat.places.values()) {
                 timeline.canLoad = timeline.hasOlder = timeline.hasNewer = false;
+                timeline.tellLosses();
             }
         } else {
             place.timeline.hasOlder = false;
@@ -242,7 +256,6 @@ export class History {
     // What of the newest page is not shown yet stands behind the row that tells of the epoch.
     #found(place, gap, events) {
         const { timeline } = place;
-        this.#settle(place, events);
         const index = timeline.rows.indexOf(gap);
         if (index !== -1) {
             const shown = identities(timeline.rows.slice(0, index));
@@ -256,7 +269,6 @@ export class History {
             );
             timeline.rows.splice(index + 1, 0, ...this.#rows(since));
         }
-        this.#session.flush();
     }
 
     // One's own messages without a receipt: those that the history has need not be said again.
@@ -279,6 +291,7 @@ export class History {
     #rows(events) {
         const rows = [];
         for (const event of events) {
+            this.#chat.noteTime(event);
             const row = this.#chat.rowOf(event);
             if (row !== null) {
                 put(rows, row);

@@ -1,9 +1,10 @@
 // The rows of one room or conversation: a window of what was ever said there. Pure.
 //
-// Rows that have a number stand in the order of their numbers; one's own messages without a receipt
-// stand behind them all, with what this page has said since. The window is bounded. While its end is followed it loses its oldest rows,
-// which can be loaded again. While somebody reads further up it loses its newest (`hasNewer`), so
-// that what is read does not move; then it takes no new rows until it has caught up.
+// Rows with a number are in the order of their numbers. One's own messages without a receipt follow
+// them all, with what this page has said since. The window is bounded. While the reader follows the
+// end, it drops its oldest rows, which can be loaded again. While the reader is further up, it drops
+// its newest (`hasNewer`), so that nothing on the screen moves; then it takes no new rows until pages
+// of the history have caught up with the end.
 
 import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 
@@ -21,6 +22,13 @@ const KEPT = 0.75;
 // A row of people who came and went, without a word said in between, has at most so many of them.
 const MAX_CHANGES = 200;
 
+// How many of the rows that it did not take a window keeps at hand. A page of the history that
+// reaches the end may lack what was said while it was on its way.
+const MAX_AHEAD = 200;
+
+// How many losses of the server a place remembers.
+const MAX_LOSSES = 10;
+
 export class Timeline {
     rows = [];
     pending = [];
@@ -33,8 +41,16 @@ export class Timeline {
     // Behind which row the unread ones begin.
     firstUnread = null;
 
+    // When the server has forgotten messages: for each time, the row that says so. Such a row is in
+    // no history, so it is put back whenever its place comes into the window again.
+    losses = [];
+
     // The number in front of the oldest gap that has left the window.
     #lostAfter = null;
+
+    // The newest rows that the window did not take, and the greatest number among older ones.
+    #ahead = [];
+    #aheadAfter = 0;
 
     /** Return all rows in their order. */
     all() {
@@ -47,6 +63,7 @@ export class Timeline {
             this.hasNewer = true;
         }
         if (this.hasNewer) {
+            this.#keepAhead(row);
             return false;
         }
         if (this.pending.length > 0 && isOfThisPage(row)) {
@@ -60,7 +77,10 @@ export class Timeline {
 
     /** Add older rows in front. `more`: there are others before them. */
     prepend(older, more) {
-        const first = this.rows.find((row) => row.number !== null);
+        const first = this.oldest();
+        if (first === undefined) {
+            this.#withdrawLosses();
+        }
         const joined = [];
         for (const row of older) {
             if (first === undefined || row.number < first.number || row.epoch !== first.epoch) {
@@ -80,6 +100,7 @@ export class Timeline {
         if (!more) {
             this.#tellWhatIsLost();
         }
+        this.tellLosses();
         if (!this.isFollowed && this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
             this.hasNewer = true;
@@ -96,6 +117,7 @@ export class Timeline {
         }
         this.hasNewer = more;
         this.#dropOldest(MAX_ROWS);
+        this.#reachEnd();
     }
 
     /** Put other rows in place of all that are confirmed. */
@@ -107,7 +129,30 @@ export class Timeline {
         }
         this.hasOlder = hasOlder;
         this.hasNewer = hasNewer;
-        this.firstUnread = null;
+        this.#reachEnd();
+    }
+
+    /** Take note that the server has forgotten what was said after `time`, a Date. */
+    lose(time) {
+        const row = gapRow();
+        this.losses = [...this.losses, { time, row }].slice(-MAX_LOSSES);
+        return row;
+    }
+
+    /** Put the rows of losses where they belong, as far as the window reaches. */
+    tellLosses() {
+        for (const { time, row } of this.losses) {
+            const later = this.rows.findIndex((one) => one.number !== null && one.date > time);
+            const at = later === -1 ? this.rows.length : later;
+            const isInside =
+                (later !== -1 || !this.hasNewer) &&
+                (!this.hasOlder || this.rows.slice(0, at).some((one) => one.number !== null));
+            if (isInside && !this.rows.includes(row)) {
+                const { date, day } = this.rows[at - 1] ?? this.rows[at] ?? row;
+                Object.assign(row, { date, day });
+                this.rows.splice(at, 0, row);
+            }
+        }
     }
 
     /** Put rows behind a gap; `rest` is what it still misses, or null: then they take its place. */
@@ -123,7 +168,8 @@ export class Timeline {
             Object.assign(gap, rest);
             gap.version += 1;
         }
-        if (this.isFollowed) {
+        if (this.isFollowed || index > this.rows.length / 2) {
+            // Whoever reads is near the gap: what is dropped is far from it.
             this.#dropOldest(MAX_ROWS);
         } else if (this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
@@ -199,6 +245,41 @@ export class Timeline {
         }
     }
 
+    #keepAhead(row) {
+        if (lastOf(row) !== null) {
+            this.#ahead.push(row);
+            if (this.#ahead.length > MAX_AHEAD) {
+                this.#aheadAfter = lastOf(this.#ahead.shift());
+            }
+        }
+    }
+
+    // A page has changed the window. If it reaches the end, what came meanwhile follows it.
+    #reachEnd() {
+        if (!this.hasNewer) {
+            const ahead = this.#ahead;
+            // What is not at hand any more takes one page more. The history may have lost it.
+            this.hasNewer = this.#aheadAfter > this.newest();
+            this.#ahead = [];
+            this.#aheadAfter = 0;
+            for (const row of ahead) {
+                if (lastOf(row) > this.newest()) {
+                    this.append(row);
+                }
+            }
+        }
+        this.tellLosses();
+        const first = this.firstUnread;
+        if (first !== null && !this.rows.includes(first)) {
+            this.firstUnread = this.rows.find((row) => isMessage(row) && row.number === first.number) ?? first;
+        }
+    }
+
+    #withdrawLosses() {
+        const told = new Set(this.losses.map(({ row }) => row));
+        this.rows = this.rows.filter((row) => !told.has(row));
+    }
+
     #dropOldest(most) {
         if (this.rows.length > most) {
             this.#leave(this.rows.splice(0, this.rows.length - Math.floor(most * KEPT)));
@@ -226,6 +307,11 @@ export class Timeline {
 // An answer or an error that answers what was typed stands behind it.
 function isOfThisPage(row) {
     return row.kind === "error" || row.kind === "notice";
+}
+
+// The greatest number that a row tells of, or null if it is of this page alone.
+function lastOf(row) {
+    return row.kind === "gap" && row.before !== null ? row.before - 1 : row.last;
 }
 
 /** Put a row behind others; people who come and go one after another are one row. */
