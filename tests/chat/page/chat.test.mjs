@@ -364,7 +364,7 @@ test("a gap in a room that nobody looks at is filled when somebody does", () => 
         { type: "missed", room: "builds", after: 2, before: 5 },
         said(5, "b5", { room: "builds" }),
     );
-    assert.deepEqual(server.take(), []);
+    assert.deepEqual(server.take().map(({ type }) => type), ["join"]);
     chat.activate(builds);
     answerHistories(all, many(1, 5, { room: "builds" }));
     assert.deepEqual(texts(builds), ["m1", "b2", "m3", "m4", "b5"]);
@@ -772,4 +772,93 @@ test("a gap that is filled near the end of a full window does not cut the end of
     timeline.fill(gap, [row(MAX_ROWS), row(MAX_ROWS + 1)], null);
     assert.equal(timeline.newest(), MAX_ROWS + 2);
     assert.equal(timeline.hasNewer, false);
+});
+
+test("who is in a room is asked again after events of it were dropped", () => {
+    const all = entered({ members: ["Ann", "Bob"], rooms: { lobby: 1, builds: 1 } });
+    const { server, lobby, chat } = all;
+    server.send({ type: "missed", room: "builds", after: 1, before: 9 });
+    server.send({ type: "missed", room: "builds", after: 9, before: 12 });
+    const [join, ...more] = answerHistories(all, []);
+    assert.deepEqual([join.type, join.room, more], ["join", "builds", []]);
+    const entering = { type: "entered", room: "builds", topic: "new", members: ["Ann", "Cid"], count: 2, last: 12 };
+    server.send({ ...entering, re: join.id });
+    const builds = chat.places.get("builds");
+    assert.deepEqual([builds.members, builds.topic, builds.count], [["Ann", "Cid"], "new", 2]);
+    // Nobody has asked to see it.
+    assert.equal(chat.active, lobby);
+    server.send({ type: "missed", room: "builds", after: 12, before: 20 });
+    assert.deepEqual(answerHistories(all, []).map(({ type }) => type), ["join"]);
+});
+
+test("all members of a large room are asked for again after events of it were dropped", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { server, lobby } = all;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 9 });
+    const [join] = answerHistories(all, []);
+    server.send({ type: "entered", room: "lobby", topic: "", members: ["Ann"], count: 30, last: 9, re: join.id });
+    const [who] = answerHistories(all, []);
+    assert.equal(who.type, "who");
+    const members = Array.from({ length: 30 }, (_, at) => `m${at}`);
+    server.send({ type: "members", room: "lobby", members, re: who.id });
+    assert.deepEqual(lobby.members, members);
+});
+
+test("a room that is being left, or that a new connection enters, is not asked about", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, clock, wishes } = all;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 9 });
+    server.take();
+    server.close();
+    clock.pass(1_000);
+    server.logIn({ rooms: { lobby: 9, builds: 1 } });
+    assert.deepEqual(answerHistories(all, many(1, 9)), []);
+    wishes.close(chat.places.get("builds"));
+    server.send({ type: "missed", room: "builds", after: 1, before: 9 });
+    assert.deepEqual(answerHistories(all, []).map(({ type }) => type), ["leave"]);
+});
+
+test("a room that was left although the answer was lost is closed", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, wishes } = all;
+    wishes.close(chat.places.get("builds"));
+    const [leave] = answerHistories(all, []);
+    server.send({ type: "error", code: "not-in-room", reason: "you are not in builds", re: leave.id });
+    assert.equal(chat.places.has("builds"), false);
+});
+
+test("a private message to nobody leaves no conversation, and its text comes back", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    wishes.enter("/msg Zed are you there?");
+    const [tell] = server.take();
+    assert.deepEqual([tell.type, tell.to], ["tell", "Zed"]);
+    server.send({ type: "error", code: "no-such-member", reason: "there is no Zed here", re: tell.id });
+    assert.deepEqual(chat.conversations(), []);
+    assert.equal(chat.active, lobby);
+    assert.deepEqual(texts(lobby), ["not sent: there is no Zed here"]);
+    assert.equal(lobby.draft, "/msg Zed are you there?");
+});
+
+test("a conversation with a member who has left stays", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { server, chat, wishes } = all;
+    wishes.enter("/msg Bob hi");
+    const [first] = server.take();
+    server.send({ type: "told", number: 1, time: timeOf(2), from: "Ann", to: "Bob", text: "hi", re: first.id });
+    wishes.enter("still there?");
+    const [second] = server.take();
+    server.send({ type: "error", code: "no-such-member", reason: "there is no Bob here", re: second.id });
+    assert.deepEqual(texts(chat.places.get("@bob")), ["hi", "still there?"]);
+    assert.equal(chat.active.name, "Bob");
+});
+
+test("a conversation is opened without a text only with somebody who is known", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { chat, lobby, wishes } = all;
+    assert.equal(wishes.enter("/msg Zed"), false);
+    assert.deepEqual(chat.conversations(), []);
+    assert.match(texts(lobby).at(-1), /there is no Zed/);
+    assert.equal(wishes.enter("/msg bob"), true);
+    assert.equal(chat.active.name, "Bob");
 });

@@ -50,6 +50,11 @@ export class Arrivals {
             case "welcome":
                 for (const place of this.#chat.rooms()) {
                     place.isEntered = false;
+                    if (place.refresh !== null) {
+                        // The `entered` that follows tells what was asked for.
+                        this.#session.asks.settle(place.refresh);
+                        place.refresh = null;
+                    }
                 }
                 this.#chat.changed("places");
                 break;
@@ -196,7 +201,12 @@ export class Arrivals {
             this.#chat.places.set(place.key, place);
         }
         place.enter(event);
-        if (place === this.#chat.active) {
+        if (ask !== null && ask === place.refresh) {
+            place.refresh = null;
+            if (place === this.#chat.active) {
+                this.#chat.complete(place);
+            }
+        } else if (place === this.#chat.active) {
             this.#chat.history.begin(place);
             this.#chat.complete(place);
         } else if (ask?.fields.type === "join" || this.#chat.active === null) {
@@ -218,11 +228,26 @@ export class Arrivals {
             if (place !== undefined) {
                 place.timeline.append(gapRow({ after, before }));
                 this.#chat.history.mend(place);
+                this.#refresh(place);
             }
         } else if (count > (re?.length ?? 0)) {
             this.#chat.active?.timeline.append(gapRow());
         }
         this.#chat.changed("log");
+    }
+
+    // Joining where one is changes nothing, and is answered by how the room is now. In a replay that
+    // comes by itself.
+    #refresh(place) {
+        const { asks } = this.#session;
+        const isLeaving = asks.roomsBeingLeft().has(place.key);
+        if (this.#session.state === "live" && place.refresh === null && !isLeaving) {
+            place.refresh = asks.add({ type: "join", room: place.key }, ({ type }) => {
+                if (type === "error") {
+                    place.refresh = null;
+                }
+            });
+        }
     }
 
     #renameConversation({ name, to }) {

@@ -15,6 +15,8 @@ class Ask {
         this.answer = answer;
         this.isSent = false;
         this.wasSent = false;
+        // How many requests were sent before it.
+        this.order = 0;
         // Whether it waits until somebody has looked in the history: it may have been said already.
         this.isDoubtful = false;
         this.parts = [];
@@ -32,6 +34,8 @@ export class Asks {
     #asks = new Map();
     #prefix;
     #last = 0;
+    // How many requests were sent, each time that one was.
+    sent = 0;
 
     /** `prefix` makes the ids of this page differ from those of the page before a reload. */
     constructor(prefix) {
@@ -66,6 +70,8 @@ export class Asks {
                 unanswered += 1;
             } else if (!ask.isDoubtful) {
                 ask.isSent = ask.wasSent = true;
+                ask.order = this.sent;
+                this.sent += 1;
                 unanswered += 1;
                 requests.push({ ...ask.fields, id: ask.id });
             }
@@ -106,7 +112,16 @@ export class Asks {
         for (const id of ids) {
             const ask = this.#asks.get(id);
             if (ask !== undefined) {
-                this.#again(ask);
+                this.#missed(ask);
+            }
+        }
+    }
+
+    /** Take note that all answers to the first `order` requests that were sent have come, or will not. */
+    missedBefore(order) {
+        for (const ask of [...this.#asks.values()]) {
+            if (ask.isSent && ask.order < order) {
+                this.#missed(ask);
             }
         }
     }
@@ -129,6 +144,16 @@ export class Asks {
     roomsBeingLeft() {
         const leaving = [...this.#asks.values()].filter((ask) => ask.fields.type === "leave");
         return new Set(leaving.map((ask) => ask.fields.room));
+    }
+
+    #missed(ask) {
+        this.#again(ask);
+        if (!ask.isMessage) {
+            // The rest of an answer in several lines may still come; a message keeps its id (J109).
+            this.#asks.delete(ask.id);
+            ask.id = this.nextId();
+            this.#asks.set(ask.id, ask);
+        }
     }
 
     #again(ask) {

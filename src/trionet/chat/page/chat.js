@@ -110,6 +110,22 @@ export class Chat {
         return place;
     }
 
+    isConversation(name) {
+        return this.places.has(privateKey(name));
+    }
+
+    /** Return a name as its bearer writes it, if the bearer is in one's rooms. */
+    knownName(name) {
+        const key = privateKey(name);
+        for (const { members, speakers } of this.rooms()) {
+            const known = [...members, ...speakers].find((one) => privateKey(one) === key);
+            if (known !== undefined) {
+                return known;
+            }
+        }
+        return undefined;
+    }
+
     /** Close a place that one is not in any more, or a conversation. */
     close(place) {
         this.places.delete(place.key);
@@ -157,6 +173,9 @@ export class Chat {
         const answer = (event, ask) => {
             if (event.type === "error") {
                 place.timeline.fail(ask.row, event.reason);
+                if (event.code === "no-such-member") {
+                    this.#undo(place, event.reason);
+                }
                 this.changed("log");
             } else if (ask.row?.isPending) {
                 // Its message was told before, and was not known as the one that was asked for.
@@ -241,6 +260,27 @@ export class Chat {
         for (const one of what) {
             this.#on.changed(one);
         }
+    }
+
+    // A conversation that `/msg` has begun with nobody ends again, and its text goes back.
+    #undo(place, reason) {
+        const { begunFrom, timeline } = place;
+        if (begunFrom === null || timeline.pending.length > 0 || timeline.oldest() !== undefined) {
+            return;
+        }
+        const back = this.places.get(begunFrom.key) ?? this.rooms()[0];
+        if (back === undefined) {
+            return;
+        }
+        if (back.draft === "") {
+            const texts = timeline.rows.filter((row) => row.isMine).map((row) => row.text);
+            back.draft = `/msg ${place.name} ${texts.join("\n")}`;
+        }
+        if (this.active === place) {
+            this.activate(back);
+        }
+        this.close(place);
+        this.tellError(`not sent: ${reason}`, back);
     }
 
     #forgetOldConversation() {

@@ -36,7 +36,8 @@ export class Composer {
     /** Show the draft of the active place. */
     update() {
         const place = this.#chat.active;
-        if (place !== this.#place) {
+        // The text of a message that nobody got comes back as a draft.
+        if (place !== this.#place || (place !== null && place.draft !== this.#box.value)) {
             this.#place = place;
             this.#set(place?.draft ?? "");
             this.#box.placeholder = place === null ? "" : `Write to ${place.name}`;

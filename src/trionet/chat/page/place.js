@@ -21,8 +21,12 @@ export class Place {
     // Who spoke, the last one last.
     speakers = new Set();
     timeline = new Timeline();
+    // Where `/msg` has begun this conversation: whether there is such a member, nobody knew.
+    begunFrom = null;
     // Whether the present connection has entered it.
     isEntered = false;
+    // The request that asks how the room is now, after events of it were dropped.
+    refresh = null;
     // Whether a page of its history was asked for.
     isLoading = false;
 

@@ -52,7 +52,10 @@ export class Seen {
             this.#reach(room, event.before - 1);
         } else if (type === "epoch") {
             for (const [each, last] of Object.entries(event.rooms)) {
-                this.numbers.set(each, last);
+                // A login that named every room of a large chat would be too long a line (J2).
+                if (this.#entered.has(each)) {
+                    this.numbers.set(each, last);
+                }
             }
         }
         return true;

@@ -49,7 +49,14 @@ export class Wishes {
         if (place.isPrivate) {
             this.#chat.close(place);
         } else {
-            this.#ask({ type: "leave", room: place.key });
+            this.#session.ask({ type: "leave", room: place.key }, ({ type, code, reason }) => {
+                if (code === "not-in-room") {
+                    // One has left before: the answer to that was lost.
+                    this.#chat.close(place);
+                } else if (type === "error") {
+                    this.#chat.tellError(reason);
+                }
+            });
         }
     }
 
@@ -61,11 +68,10 @@ export class Wishes {
             case "act":
                 return this.#inRoom(place, "/me", () => this.#chat.say(place, "act", wish.text));
             case "tell":
-                this.#chat.say(this.#chat.converse(wish.to), "tell", wish.text);
+                this.#tell(wish, place);
                 return true;
             case "open":
-                this.#chat.converse(wish.name);
-                return true;
+                return this.#open(wish.name);
             case "join":
                 this.join(wish.room);
                 return true;
@@ -92,6 +98,25 @@ export class Wishes {
                 this.#on.quit();
                 return true;
         }
+    }
+
+    #tell({ to, text }, place) {
+        const isNew = !this.#chat.isConversation(to);
+        const conversation = this.#chat.converse(this.#chat.knownName(to) ?? to);
+        if (isNew) {
+            conversation.begunFrom = place;
+        }
+        this.#chat.say(conversation, "tell", text);
+    }
+
+    #open(name) {
+        const known = this.#chat.knownName(name);
+        if (known === undefined && !this.#chat.isConversation(name)) {
+            this.#chat.tellError(`there is no ${name} in your rooms: to write to ${name} elsewhere, add a text`);
+            return false;
+        }
+        this.#chat.converse(known ?? name);
+        return true;
     }
 
     #inRoom(place, command, act) {
