@@ -862,3 +862,21 @@ test("a conversation is opened without a text only with somebody who is known", 
     assert.equal(wishes.enter("/msg bob"), true);
     assert.equal(chat.active.name, "Bob");
 });
+
+test("what is typed behind a join comes along into the room, and an older draft stays", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    const enter = (room) => {
+        const [join] = answerHistories(all, []);
+        server.send({ type: "entered", room, topic: "", members: ["Ann"], count: 1, last: 1, re: join.id });
+    };
+    wishes.enter("/join builds");
+    lobby.draft = "typed since";
+    enter("builds");
+    assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["builds", "typed since", ""]);
+    chat.activate(lobby);
+    lobby.draft = "half a";
+    wishes.join("third");
+    enter("third");
+    assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
+});

@@ -210,6 +210,10 @@ export class Arrivals {
             this.#chat.history.begin(place);
             this.#chat.complete(place);
         } else if (ask?.fields.type === "join" || this.#chat.active === null) {
+            const from = ask?.from ?? null;
+            if (from !== null && from === this.#chat.active && place.draft === "") {
+                [place.draft, from.draft] = [from.draft, ""];
+            }
             // Which loads its history; the others do so when they are looked at.
             this.#chat.activate(place);
         }

@@ -22,6 +22,8 @@ class Ask {
         this.parts = [];
         // The row that shows it, for a message.
         this.row = null;
+        // Where a wish to join was typed, if it was.
+        this.from = null;
     }
 
     /** Whether it says something, so that it must be neither lost nor repeated. */

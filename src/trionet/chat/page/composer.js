@@ -38,10 +38,14 @@ export class Composer {
         const place = this.#chat.active;
         // The text of a message that nobody got comes back as a draft.
         if (place !== this.#place || (place !== null && place.draft !== this.#box.value)) {
-            this.#place = place;
-            this.#set(place?.draft ?? "");
-            this.#box.placeholder = place === null ? "" : `Write to ${place.name}`;
+            this.#show(place);
         }
+    }
+
+    #show(place) {
+        this.#place = place;
+        this.#set(place?.draft ?? "");
+        this.#box.placeholder = place === null ? "" : `Write to ${place.name}`;
     }
 
     #key(event) {
@@ -79,8 +83,7 @@ export class Composer {
             if (place !== null) {
                 place.draft = "";
             }
-            this.#set(this.#chat.active?.draft ?? "");
-            this.#place = this.#chat.active;
+            this.#show(this.#chat.active);
         } else {
             // Typing replaces it, and an arrow key goes into it to correct it.
             this.#box.select();

@@ -39,9 +39,9 @@ export class Wishes {
         return this.#do(wish, place);
     }
 
-    /** Go into a room. */
-    join(room) {
-        this.#ask({ type: "join", room });
+    /** Go into a room. `from`: where that was typed; what is typed there meanwhile comes along. */
+    join(room, from = null) {
+        this.#ask({ type: "join", room }).from = from;
     }
 
     /** Leave a room, or close a conversation. */
@@ -73,7 +73,7 @@ export class Wishes {
             case "open":
                 return this.#open(wish.name);
             case "join":
-                this.join(wish.room);
+                this.join(wish.room, place);
                 return true;
             case "leave":
                 this.#leave(wish.room, place);
@@ -173,7 +173,7 @@ export class Wishes {
     }
 
     #ask(fields) {
-        this.#session.ask(fields, (event) => {
+        return this.#session.ask(fields, (event) => {
             if (event.type === "error") {
                 this.#chat.tellError(event.reason);
             }
