@@ -85,8 +85,10 @@ export class Composer {
             }
             this.#show(this.#chat.active);
         } else {
-            // Typing replaces it, and an arrow key goes into it to correct it.
-            this.#box.select();
+            // The next key replaces a mistyped command; a long text is there to be shortened.
+            if (/^\/.{0,80}$/u.test(typed)) {
+                this.#box.select();
+            }
         }
         this.#on.typed();
     }

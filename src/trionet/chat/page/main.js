@@ -64,7 +64,8 @@ const session = new Session({
 
 const chat = new Chat(session, {
     changed,
-    moved: () => dirty.add("draft"),
+    // At once: what is typed before the next frame belongs to the new place.
+    moved: () => composer.update(),
     called: (place, row) => notices.tell(place, row, () => chat.activate(place)),
 });
 
@@ -166,8 +167,9 @@ function refused(code, reason) {
     session.token = null;
     byId("chat").hidden = true;
     // After a reload nobody has typed a wrong password yet.
-    const isAsked = code === "bad-password" && !wasTyped;
-    login.show(session.name, isAsked ? "enter the password to come back" : reason);
+    const isPassword = code === "bad-password";
+    const told = isPassword && !wasTyped ? "enter the password to come back" : reason;
+    login.show(session.name, told, isPassword);
 }
 
 // Leaving ends everything, also what is not sent yet: a fresh page is the surest way to that.
