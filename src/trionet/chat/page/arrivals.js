@@ -61,10 +61,10 @@ export class Arrivals {
         }
     }
 
-    /** Take note that the server has begun to count anew, because it has forgotten something. */
+    /** Note that the server has lost something and has begun to count again. */
     epochBegan() {
         this.#chat.epoch += 1;
-        // While the connection stands, receipts still come.
+        // As long as the connection lasts, receipts still arrive.
         const isLive = this.#session.state === "live";
         const { newestTime } = this.#chat;
         const since = newestTime === "" ? new Date() : new Date(newestTime);
@@ -88,7 +88,7 @@ export class Arrivals {
         this.#chat.changed("log");
     }
 
-    /** Take note that everything was replayed, and that what comes now is new. */
+    /** Note that the replay is over, and that whatever comes now is new. */
     synced() {
         this.#isNewEpoch = false;
         for (const place of this.#chat.rooms()) {
@@ -109,7 +109,8 @@ export class Arrivals {
         this.#chat.history.privateMessages();
     }
 
-    // What was sent and not answered may have been said or not. The history tells of rooms alone.
+    // Requests without an answer may or may not have been carried out. Only rooms have a history that
+    // shows it.
     #doubt() {
         for (const ask of this.#session.asks.doubt()) {
             if (ask.fields.type === "tell") {
@@ -240,8 +241,8 @@ export class Arrivals {
         this.#chat.changed("log");
     }
 
-    // Joining where one is changes nothing, and is answered by how the room is now. In a replay that
-    // comes by itself.
+    // A `join` to a room that this member is in changes nothing, and its answer describes the room. A
+    // replay ends with that description anyway.
     #refresh(place) {
         const { asks } = this.#session;
         const isLeaving = asks.roomsBeingLeft().has(place.key);

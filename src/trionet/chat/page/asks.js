@@ -17,7 +17,7 @@ class Ask {
         this.wasSent = false;
         // How many requests were sent before it.
         this.order = 0;
-        // Whether it waits until somebody has looked in the history: it may have been said already.
+        // Whether it waits for a look into the history, because it may have been said already.
         this.isDoubtful = false;
         this.parts = [];
         // The row that shows it, for a message.
@@ -36,7 +36,7 @@ export class Asks {
     #asks = new Map();
     #prefix;
     #last = 0;
-    // How many requests were sent, each time that one was.
+    // How many requests were sent so far; a request that is repeated counts again.
     sent = 0;
 
     /** `prefix` makes the ids of this page differ from those of the page before a reload. */
@@ -102,14 +102,14 @@ export class Asks {
         this.#asks.delete(ask.id);
     }
 
-    /** Take note that the connection is lost: what was sent is to be sent again. */
+    /** Note that the connection is lost, so that whatever was sent has to be sent again. */
     lost() {
         for (const ask of this.#asks.values()) {
             this.#again(ask);
         }
     }
 
-    /** Take note that the answers to these ids were dropped. */
+    /** Note that the answers to these ids were dropped. */
     missed(ids) {
         for (const id of ids) {
             const ask = this.#asks.get(id);
@@ -119,7 +119,7 @@ export class Asks {
         }
     }
 
-    /** Take note that all answers to the first `order` requests that were sent have come, or will not. */
+    /** Note that every answer to the first `order` requests has come or was dropped. */
     missedBefore(order) {
         for (const ask of [...this.#asks.values()]) {
             if (ask.isSent && ask.order < order) {
@@ -142,7 +142,7 @@ export class Asks {
         return [...this.#asks.values()].filter((ask) => ask.isMessage);
     }
 
-    /** Return the rooms that one is about to leave: they must not be joined again meanwhile. */
+    /** Return the rooms that this member is about to leave: a login must not join them again. */
     roomsBeingLeft() {
         const leaving = [...this.#asks.values()].filter((ask) => ask.fields.type === "leave");
         return new Set(leaving.map((ask) => ask.fields.room));

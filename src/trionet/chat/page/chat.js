@@ -1,6 +1,6 @@
 // What this page knows of the chat: its places, which one is shown, and what is unread.
 //
-// What the server's events change is in `arrivals.js`, what a person wants in `wishes.js`, and the
+// What the server's events change is in `arrivals.js`, what the user wants in `wishes.js`, and the
 // history in `history.js`. The view learns by `on.changed(what)` that "log", "places" or "members"
 // have changed, and looks here for how.
 
@@ -43,7 +43,7 @@ export class Chat {
         return this.session.name;
     }
 
-    /** Return the rooms that one is in, in the order of joining. */
+    /** Return the rooms that this member is in, in the order of joining. */
     rooms() {
         return [...this.places.values()].filter((place) => !place.isPrivate);
     }
@@ -79,7 +79,7 @@ export class Chat {
         this.#on.moved();
     }
 
-    /** Take note that a person looks at the end of the active place, if they do. */
+    /** Note that the user sees the end of the active place, if they do. */
     attend() {
         if (this.active !== null && this.#isLookedAt(this.active) && this.active.unread > 0) {
             this.active.read();
@@ -114,7 +114,7 @@ export class Chat {
         return this.places.has(privateKey(name));
     }
 
-    /** Return a name as its bearer writes it, if the bearer is in one's rooms. */
+    /** Return a name as its member writes it, if the member is in one of this member's rooms. */
     knownName(name) {
         const key = privateKey(name);
         for (const { members, speakers } of this.rooms()) {
@@ -126,7 +126,7 @@ export class Chat {
         return undefined;
     }
 
-    /** Close a place that one is not in any more, or a conversation. */
+    /** Close a conversation, or a room that this member has left. */
     close(place) {
         this.places.delete(place.key);
         if (this.active === place) {
@@ -149,7 +149,7 @@ export class Chat {
         }
     }
 
-    /** Show a row that only this page makes, in a place or where one is. */
+    /** Show a row that this page makes, in a place; by default in the active one. */
     tell(row, place = this.active) {
         if (place?.timeline.hasNewer) {
             this.history.toEnd(place, () => place.timeline.append(row));
@@ -166,7 +166,7 @@ export class Chat {
         this.tell(noticeRow(text), place);
     }
 
-    /** Say something, do something or tell somebody something: shown at once, and sent. */
+    /** Send a message, an action or a private message, and show it at once. */
     say(place, type, text, id) {
         const row = pendingRow(type === "act" ? "acted" : "said", this.name, text);
         const to = place.isPrivate ? { to: place.name } : { room: place.key };
@@ -196,7 +196,7 @@ export class Chat {
         return ask;
     }
 
-    /** Take note of the time of an event. */
+    /** Note the time of an event. */
     noteTime({ time }) {
         if (time > this.newestTime) {
             this.newestTime = time;
@@ -262,7 +262,7 @@ export class Chat {
         }
     }
 
-    // A conversation that `/msg` has begun with nobody ends again, and its text goes back.
+    // Close a conversation that `/msg` began with a name that no member has, and give its text back.
     #undo(place, reason) {
         const { begunFrom, timeline } = place;
         if (begunFrom === null || timeline.pending.length > 0 || timeline.oldest() !== undefined) {

@@ -1,4 +1,4 @@
-// The box in which a person writes.
+// The box that the user writes in.
 
 import { COMMAND_NAMES } from "./commands.js";
 import { Completion } from "./completion.js";
@@ -36,7 +36,7 @@ export class Composer {
     /** Show the draft of the active place. */
     update() {
         const place = this.#chat.active;
-        // The text of a message that nobody got comes back as a draft.
+        // The text of a message to nobody comes back as a draft.
         if (place !== this.#place || (place !== null && place.draft !== this.#box.value)) {
             this.#show(place);
         }
@@ -49,7 +49,7 @@ export class Composer {
     }
 
     #key(event) {
-        // 229: Safari tells of the Enter that ends a composition in this way only.
+        // 229: the only way in which Safari marks the Enter that ends a composition.
         if (event.isComposing || event.keyCode === 229) {
             if (event.key === "Enter") {
                 event.preventDefault();

@@ -15,8 +15,8 @@ const FIRST_PAGE = 300;
 const FIRST_ROWS = 200;
 const FIRST_PAGES = 5;
 
-// A gap fills itself as long as so many rows stand behind it. With a page more they are fewer than a
-// person who follows the end keeps; beyond that the gap is filled on scrolling up.
+// A gap fills itself while at most this many rows follow it. With one more page they are still fewer
+// than a window that follows the end keeps. Other gaps are filled on scrolling up.
 const MENDED_ROWS = 200;
 
 // Rows in front of a message that was found, and behind it.
@@ -111,7 +111,7 @@ export class History {
         });
     }
 
-    /** Fill the newest gap of the active place by itself, as long as it stands near the end. */
+    /** Fill the newest gap of the active place by itself, if it is near the end. */
     mend(place) {
         if (!this.isKept || place !== this.#chat.active || place.isLoading) {
             return;
@@ -154,7 +154,7 @@ export class History {
         });
     }
 
-    /** After a new epoch: load what was said since, and find one's own messages in it. */
+    /** After a new epoch: load what was said since, and find this member's messages in it. */
     reconcile(place) {
         const gap = place.epochGap;
         place.epochGap = null;
@@ -253,7 +253,7 @@ export class History {
         this.#session.flush();
     }
 
-    // What of the newest page is not shown yet stands behind the row that tells of the epoch.
+    // Put what is on the newest page and not shown yet behind the row about the new epoch.
     #found(place, gap, events) {
         const { timeline } = place;
         const index = timeline.rows.indexOf(gap);
@@ -271,7 +271,7 @@ export class History {
         }
     }
 
-    // One's own messages without a receipt: those that the history has need not be said again.
+    // Settle this member's messages without a receipt that the history has: they were said.
     #settle(place, events) {
         const { name } = this.#chat;
         const fresh = events.filter((event) => event.name === name && !place.wasKnown(event));

@@ -10,7 +10,7 @@ const SESSION = "trionet.session";
 const NAME = "trionet.name";
 const NOTIFY = "trionet.notify";
 
-// Messages of each conversation that are kept: no server keeps one's own private messages.
+// Messages of each conversation that are kept: no server keeps the private messages that a member sent.
 const KEPT_MESSAGES = 100;
 
 export function rememberedName() {
@@ -29,7 +29,7 @@ export function rememberNotices(wanted) {
     write(localOf, NOTIFY, wanted ? "yes" : "no");
 }
 
-/** Keep where one is. */
+/** Keep the state of this page. */
 export function keep(chat, session) {
     if (session.token === null) {
         return;
@@ -57,7 +57,7 @@ export function keep(chat, session) {
     write(sessionOf, SESSION, JSON.stringify(kept));
 }
 
-/** Forget where one was. */
+/** Forget what was kept. */
 export function forget() {
     write(sessionOf, SESSION, null);
 }

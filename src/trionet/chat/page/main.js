@@ -6,7 +6,7 @@
 //                     │
 //     login_view.js, log_view.js, side_view.js, …                  what is shown, once a frame
 //                     │
-//     composer.js ─ wishes.js (commands.js, completion.js)         what a person wants
+//     composer.js ─ wishes.js (commands.js, completion.js)         what the user wants
 //
 // All but socket.js, composer.js and the views know nothing of the document, and are tested in Node.
 // Nothing here makes markup from text; the page is served with a policy that forbids it.
@@ -166,7 +166,7 @@ function refused(code, reason) {
     forget();
     session.token = null;
     byId("chat").hidden = true;
-    // After a reload nobody has typed a wrong password yet.
+    // After a reload the password is missing, and not wrong.
     const isPassword = code === "bad-password";
     const told = isPassword && !wasTyped ? "enter the password to come back" : reason;
     login.show(session.name, told, isPassword);

@@ -7,7 +7,7 @@ export function privateKey(name) {
     return `@${name.normalize("NFC").toLowerCase()}`;
 }
 
-// Whoever spoke before these is completed as one who has not spoken.
+// A member who last spoke before these is completed like one who has not spoken.
 const MAX_SPEAKERS = 200;
 
 export class Place {
@@ -21,7 +21,7 @@ export class Place {
     // Who spoke, the last one last.
     speakers = new Set();
     timeline = new Timeline();
-    // Where `/msg` has begun this conversation: whether there is such a member, nobody knew.
+    // The place where `/msg` began this conversation, without knowing whether there is such a member.
     begunFrom = null;
     // Whether the present connection has entered it.
     isEntered = false;

@@ -3,7 +3,7 @@
 // The plan of this file: `start` connects and logs in, `ask` sends a request as soon as the
 // connection is live, and `onEvent` gets every event that is new. A lost connection is tried again in
 // growing pauses, and the login then resumes: token, rooms, and the last number seen of each room. A
-// ping behind the login marks the end of the replay; requests that nobody has answered follow it.
+// ping behind the login marks the end of the replay; requests without an answer are sent again after it.
 // Such a ping is sent again when answers were dropped that the server cannot name: what was sent
 // before it and is not answered when its pong comes is sent once more.
 //
@@ -15,7 +15,7 @@ import { readEvents, writeRequests } from "./protocol.js";
 import { Seen } from "./seen.js";
 import { ANSWER_MS, Watch } from "./watch.js";
 
-// A server lets whoever has given wrong passwords wait for up to a minute before it judges the next.
+// After wrong passwords a server waits for up to a minute before it checks the next.
 const PASSWORD_MS = 75_000;
 
 // How long the server may take to answer everything and close after `quit`.
@@ -70,7 +70,7 @@ export class Session {
         });
     }
 
-    /** Log in, and stay in. `rooms()` returns the names of the rooms to be in. */
+    /** Log in, and stay logged in. `rooms()` returns the names of the rooms to be in. */
     start({ name, password = null, rooms }) {
         this.stop();
         this.name = name;
@@ -120,7 +120,7 @@ export class Session {
         }
     }
 
-    /** Try again at once because a person asks for it, also to take the place back. */
+    /** Try again at once because the user asks for it, also to take the place back. */
     retry() {
         if (this.state === "waiting" || this.state === "taken") {
             this.#connect();
@@ -140,7 +140,7 @@ export class Session {
         this.#drop();
         this.#farewell = "";
         this.#become("connecting", this.reason);
-        // A late call of an older socket must not be taken for one of this one.
+        // A late callback of an older socket must not be mistaken for one of this socket.
         const mine = {
             opened: () => this.#socket === socket && this.#logIn(),
             received: (text) => this.#socket === socket && this.#receive(text),
@@ -156,7 +156,7 @@ export class Session {
         this.#watch.expect(() => (this.#isJudged ? PASSWORD_MS : ANSWER_MS));
     }
 
-    // Whether the server has a password before it, and has not said yet whether it is right.
+    // Whether the server has a password to check, and has not answered yet.
     get #isJudged() {
         return this.#login !== null && !this.#isLoggedIn && this.#password !== null;
     }
@@ -255,7 +255,7 @@ export class Session {
         }
     }
 
-    // One's name changes with the answer to `nick`, which may have come in the replay.
+    // The name changes with the answer to `nick`, which may have come in the replay.
     #answered(ask, event) {
         if (ask.fields.type === "nick" && event.type !== "error") {
             this.name = event.to ?? ask.fields.name;
@@ -293,7 +293,7 @@ export class Session {
     }
 
     #refused({ code, reason }) {
-        // A password that nobody has judged in time may be wrong, and each try makes the wait longer.
+        // A password that was not checked in time may be wrong, and each try makes the wait longer.
         const isPasswordLate = code === "timeout" && this.#isJudged && this.token === null;
         // A server that ends, or that waited for the login too long, is tried again.
         if (!isPasswordLate && (code === "closing" || code === "timeout")) {

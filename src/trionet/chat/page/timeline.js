@@ -1,10 +1,10 @@
 // The rows of one room or conversation: a window of what was ever said there. Pure.
 //
-// Rows with a number are in the order of their numbers. One's own messages without a receipt follow
-// them all, with what this page has said since. The window is bounded. While the reader follows the
-// end, it drops its oldest rows, which can be loaded again. While the reader is further up, it drops
-// its newest (`hasNewer`), so that nothing on the screen moves; then it takes no new rows until pages
-// of the history have caught up with the end.
+// Rows with a number are in the order of their numbers. This member's messages without a receipt come
+// last, with the notices that this page has shown since. The window is bounded. While the reader
+// follows the end, it drops its oldest rows, which can be loaded again. While the reader is further
+// up, it drops its newest (`hasNewer`), so that nothing on the screen moves; then it takes no new rows
+// until pages of the history have caught up with the end.
 
 import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 
@@ -12,14 +12,14 @@ import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 // counts in a flood: with 800 rows 20,000 messages took 2.7 s, with 400 0.7 s.
 export const MAX_FOLLOWED_ROWS = 400;
 
-// What somebody may have loaded by scrolling up. With pending messages there are never more than
+// How many rows scrolling up may load. With pending messages there are never more than
 // 2,000 rows in the document.
 export const MAX_ROWS = 1_900;
 
 // Too many rows are made fewer by a quarter, not one by one.
 const KEPT = 0.75;
 
-// A row of people who came and went, without a word said in between, has at most so many of them.
+// One row of people who came and went has at most this many joins and leaves.
 const MAX_CHANGES = 200;
 
 // How many of the rows that it did not take a window keeps at hand. A page of the history that
@@ -88,7 +88,7 @@ export class Timeline {
             }
         }
         for (const [index, row] of this.rows.entries()) {
-            // Only the first may be condensed into what stands before it; the others are shown.
+            // Only the first may be condensed into the row before it; the others are in the document.
             if (index === 0) {
                 put(joined, row);
             } else {
@@ -132,7 +132,7 @@ export class Timeline {
         this.#reachEnd();
     }
 
-    /** Take note that the server has forgotten what was said after `time`, a Date. */
+    /** Note that the server has forgotten what was said after `time`, a Date. */
     lose(time) {
         const row = gapRow();
         this.losses = [...this.losses, { time, row }].slice(-MAX_LOSSES);
@@ -169,7 +169,7 @@ export class Timeline {
             gap.version += 1;
         }
         if (this.isFollowed || index > this.rows.length / 2) {
-            // Whoever reads is near the gap: what is dropped is far from it.
+            // The reader is near the gap, so drop what is far from it.
             this.#dropOldest(MAX_ROWS);
         } else if (this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
@@ -177,7 +177,7 @@ export class Timeline {
         }
     }
 
-    /** Take note that what is missing in gaps has no numbers any more. */
+    /** Note that what is missing in gaps has no numbers any more. */
     giveUpGaps() {
         this.#lostAfter = null;
         for (const gap of this.rows) {
@@ -188,7 +188,7 @@ export class Timeline {
         }
     }
 
-    /** Return whether a row stands behind another. */
+    /** Return whether a row comes after another. */
     isBehind(row, other) {
         return this.rows.indexOf(row) > this.rows.indexOf(other);
     }
@@ -205,7 +205,7 @@ export class Timeline {
         this.#release();
     }
 
-    /** Take note that a pending row was refused: it stays, with the reason. */
+    /** Note that a pending row was refused: it stays, with the reason. */
     fail(row, reason) {
         this.pending = this.pending.filter((one) => one !== row);
         row.isPending = false;
@@ -287,7 +287,7 @@ export class Timeline {
         }
     }
 
-    // Take note of rows that leave the window: a gap among them must not be forgotten.
+    // Note rows that leave the window: a gap among them must not be forgotten.
     #leave(rows) {
         const gap = rows.find((row) => row.kind === "gap" && row.after !== null);
         this.#lostAfter ??= gap?.after ?? null;
@@ -304,17 +304,17 @@ export class Timeline {
     }
 }
 
-// An answer or an error that answers what was typed stands behind it.
+// Whether a row answers what was typed, so that it has to come after it.
 function isOfThisPage(row) {
     return row.kind === "error" || row.kind === "notice";
 }
 
-// The greatest number that a row tells of, or null if it is of this page alone.
+// The greatest number in a row, or null if only this page knows the row.
 function lastOf(row) {
     return row.kind === "gap" && row.before !== null ? row.before - 1 : row.last;
 }
 
-/** Put a row behind others; people who come and go one after another are one row. */
+/** Add a row to others; joins and leaves that follow each other become one row. */
 export function put(rows, row) {
     const last = rows.at(-1);
     const isCondensed =

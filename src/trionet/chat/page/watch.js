@@ -23,7 +23,7 @@ export class Watch {
         return this.#clock.now() - this.#lastHeard;
     }
 
-    /** Take note that something has come. */
+    /** Note that something has come. */
     heard() {
         this.#lastHeard = this.#clock.now();
     }

@@ -1,4 +1,4 @@
-// What a person wants becomes requests and rows.
+// Turns what the user wants into requests and rows.
 
 import { COMMANDS, readInput } from "./commands.js";
 
@@ -51,7 +51,7 @@ export class Wishes {
         } else {
             this.#session.ask({ type: "leave", room: place.key }, ({ type, code, reason }) => {
                 if (code === "not-in-room") {
-                    // One has left before: the answer to that was lost.
+                    // This member has left already, and the answer was lost.
                     this.#chat.close(place);
                 } else if (type === "error") {
                     this.#chat.tellError(reason);
