@@ -1,3 +1,5 @@
+"""Text that was made safe moves no cursor, begins no line, and hides nothing."""
+
 from __future__ import annotations
 
 import random

@@ -1,3 +1,5 @@
+"""The header of the PROXY protocol: which are read, and which are refused."""
+
 from __future__ import annotations
 
 import ipaddress

@@ -1,3 +1,5 @@
+"""Listening on Unix sockets: what a dead server left is replaced, and nothing else."""
+
 from __future__ import annotations
 
 import fcntl

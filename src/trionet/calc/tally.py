@@ -22,7 +22,7 @@ class Tally:
     __slots__ = ("cost", "failed", "others", "pairs")
 
     def __init__(self) -> None:
-        # A batch of pairs costs one addition here. What they cost is found out when asked.
+        # Pairs that came together cost one addition here. What they cost is found out when asked.
         self.pairs = self.others = self.failed = self.cost = 0
 
     def add(self, reply: Reply, cost: int) -> None:

@@ -103,6 +103,7 @@ class Requests(EnteredOnce):
             line: a text, or bytes with their end if the connection has ``decode=False``.
             id: the id of the request, where there is an ``id_of``. It stands in the line too: this
                 is only how its answer is found. It can be used again once its answer has come.
+                Default ``None``: there is none.
             timeout: how long the answer may take, in seconds, with the wait for a turn; default
                 that of the object.
 

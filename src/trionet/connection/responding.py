@@ -84,8 +84,8 @@ async def respond(
         return connection.encoded(RequestTimedOut(timeout))
 
     if concurrent == 1:
-        while batch := await connection.lines.receive_batch():
-            for line in batch:
+        while part := await connection.lines.receive_batch():
+            for line in part:
                 await _send(connection, await answer_line(line))
         return
     places = trio.Semaphore(concurrent)
@@ -103,8 +103,8 @@ async def respond(
     async with trio.open_nursery() as nursery:
         turn = trio.Event()
         turn.set()
-        while batch := await connection.lines.receive_batch():
-            for line in batch:
+        while part := await connection.lines.receive_batch():
+            for line in part:
                 await places.acquire()
                 done = trio.Event()
                 nursery.start_soon(answer_in_turn, line, turn, done)

@@ -1,3 +1,5 @@
+"""A history whose disk fails, hangs or is full: the chat goes on, and says what it lost."""
+
 from __future__ import annotations
 
 import os

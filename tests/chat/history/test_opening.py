@@ -1,3 +1,5 @@
+"""Which files can be opened as a history, what is said of the others, and how one is left."""
+
 from __future__ import annotations
 
 import os

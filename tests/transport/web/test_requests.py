@@ -1,3 +1,5 @@
+"""What becomes of a request: a page, a WebSocket, or a refusal."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
