@@ -103,9 +103,10 @@ def test_the_box_names_whom_it_writes_to_and_the_list_shows_where_one_is(
     for number in range(20):
         ann.say(f"/join room-{number}")
     ann.page.get_by_role("heading", name="room-19").wait_for()
-    ann.wait_until(
-        "() => document.querySelector('[aria-current]').getBoundingClientRect().bottom <= innerHeight"
-    )
+    ann.wait_until("""() => {
+        const { bottom } = document.querySelector('[aria-current]').getBoundingClientRect();
+        return bottom <= innerHeight;
+    }""")
     assert ann.page.locator("#rooms li").count() == 21
 
 

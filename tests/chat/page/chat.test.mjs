@@ -6,7 +6,7 @@ import { Arrivals } from "../../../src/trionet/chat/page/arrivals.js";
 import { Chat } from "../../../src/trionet/chat/page/chat.js";
 import { beginsGroup, presenceText } from "../../../src/trionet/chat/page/rows.js";
 import { Session } from "../../../src/trionet/chat/page/session.js";
-import { MAX_FOLLOWED_ROWS, MAX_ROWS } from "../../../src/trionet/chat/page/timeline.js";
+import { MAX_FOLLOWED_ROWS, MAX_ROWS, MAX_SHOWN } from "../../../src/trionet/chat/page/timeline.js";
 import { Wishes } from "../../../src/trionet/chat/page/wishes.js";
 import { Clock, Server, event, said, timeOf } from "./helpers.mjs";
 
@@ -879,4 +879,16 @@ test("what is typed behind a join comes along into the room, and an older draft 
     wishes.join("third");
     enter("third");
     assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
+});
+
+test("however many messages wait for a receipt, the rows to show are bounded", () => {
+    const { server, lobby, wishes } = entered();
+    lobby.timeline.isFollowed = false;
+    server.send(...many(2, MAX_ROWS));
+    for (let number = 0; number < 300; number += 1) {
+        wishes.enter(`mine ${number}`);
+    }
+    const rows = lobby.timeline.all();
+    assert.equal(rows.length, MAX_SHOWN);
+    assert.equal(rows.at(-1).text, "mine 299");
 });

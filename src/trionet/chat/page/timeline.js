@@ -12,9 +12,11 @@ import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 // counts in a flood: with 800 rows 20,000 messages took 2.7 s, with 400 0.7 s.
 export const MAX_FOLLOWED_ROWS = 400;
 
-// How many rows scrolling up may load. With pending messages there are never more than
-// 2,000 rows in the document.
+// How many rows scrolling up may load.
 export const MAX_ROWS = 1_900;
+
+// How many rows are shown, with pending messages.
+export const MAX_SHOWN = 2_000;
 
 // Too many rows are made fewer by a quarter, not one by one.
 const KEPT = 0.75;
@@ -52,9 +54,9 @@ export class Timeline {
     #ahead = [];
     #aheadAfter = 0;
 
-    /** Return all rows in their order. */
+    /** Return the rows to show, in their order. */
     all() {
-        return this.pending.length === 0 ? this.rows : [...this.rows, ...this.pending];
+        return this.pending.length === 0 ? this.rows : [...this.rows, ...this.pending].slice(-MAX_SHOWN);
     }
 
     /** Add a row at the end; return false if the window does not reach the end. */
