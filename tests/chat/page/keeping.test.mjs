@@ -213,3 +213,18 @@ test("a conversation keeps the row about a new epoch too", () => {
     const again = reloaded(page, "two", { epoch: "e2", rooms: { lobby: 2, builds: 1 } });
     assert.deepEqual(shown(again.chat.places.get("@bob")), ["psst", "gap"]);
 });
+
+test("two losses at one place are one row after a reload", () => {
+    const page = talked();
+    page.server.send(said(2, "before"));
+    for (const epoch of ["e2", "e3"]) {
+        page.server.close();
+        page.clock.pass(1_000);
+        page.server.logIn({ epoch, rooms: { lobby: 2, builds: 1 } });
+        answerLobby(page, [said(2, "before")]);
+    }
+    const again = reloaded(page, "two", { epoch: "e3", resumed: true, rooms: { lobby: 2, builds: 1 } });
+    answerLobby(again, [said(2, "before")]);
+    again.server.send(said(3, "after"));
+    assert.deepEqual(shown(again.chat.places.get("lobby")), ["before", "gap", "after"]);
+});

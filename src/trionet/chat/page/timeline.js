@@ -149,7 +149,8 @@ export class Timeline {
             const isInside =
                 (later !== -1 || !this.hasNewer) &&
                 (!this.hasOlder || this.rows.slice(0, at).some((one) => one.number !== null));
-            if (isInside && !this.rows.includes(row)) {
+            const isTold = [this.rows[at - 1], this.rows[at]].some((one) => one?.kind === "gap" && one.isLost);
+            if (isInside && !isTold && !this.rows.includes(row)) {
                 const { date, day } = this.rows[at - 1] ?? this.rows[at] ?? row;
                 Object.assign(row, { date, day });
                 this.rows.splice(at, 0, row);
