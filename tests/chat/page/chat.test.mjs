@@ -892,3 +892,37 @@ test("however many messages wait for a receipt, the rows to show are bounded", (
     assert.equal(rows.length, MAX_SHOWN);
     assert.equal(rows.at(-1).text, "mine 299");
 });
+
+test("what the history has lost behind a cut window is told on scrolling down", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, MAX_FOLLOWED_ROWS));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(MAX_FOLLOWED_ROWS + 1, 1000));
+    server.take();
+    // The server keeps only the newest.
+    const kept = many(951, 1000);
+    chat.history.newer(lobby);
+    answerHistories(all, kept);
+    assert.deepEqual(texts(lobby).slice(-52, -49), [`m${MAX_FOLLOWED_ROWS}`, "GAP", "m951"]);
+    assert.equal(texts(lobby).at(-1), "m1000");
+    assert.equal(chat.history.canFill(lobby.timeline.rows.find(({ kind }) => kind === "gap")), false);
+});
+
+test("numbers of removed messages are no loss on scrolling down", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 300));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(301, 350));
+    server.take();
+    const kept = [...many(2, 300), event("removed", 351, "Bob", { of: 301 }), ...many(302, 350)];
+    kept.sort((one, other) => one.number - other.number);
+    chat.history.newer(lobby);
+    answerHistories(all, kept);
+    assert.deepEqual(texts(lobby).slice(-51, -48), ["m299", "m300", "m302"]);
+    assert.equal(texts(lobby).includes("GAP"), false);
+    assert.equal(lobby.unread, 50);
+});

@@ -77,7 +77,7 @@ export class History {
         if (timeline.hasNewer && !place.isLoading) {
             const after = timeline.newest();
             this.#page(place, { after, limit: PAGE }, ({ events, more }) => {
-                timeline.extend(this.#rows(events), more);
+                timeline.extend(this.#rows(events), { more, first: events[0]?.number });
             });
         }
     }

@@ -109,9 +109,16 @@ export class Timeline {
         }
     }
 
-    /** Add the rows that follow in the history. `more`: there are others behind them. */
-    extend(newer, more) {
+    /**
+     * Add the rows that follow in the history. `more`: there are others behind them; `first`: the
+     * number of the first event. Numbers between may be lost; filling the gap shows whether they are.
+     */
+    extend(newer, { more, first }) {
         const last = this.newest();
+        if (last > 0 && first > last + 1) {
+            const { date, day } = newer[0] ?? this.rows.at(-1);
+            this.rows.push({ ...gapRow({ after: last, before: first }), date, day });
+        }
         for (const row of newer) {
             if (row.last > last) {
                 put(this.rows, row);
