@@ -9,6 +9,7 @@ line. `trionet.calc.bounds` has to do with none of this: it bounds one expressio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,11 @@ _MOST_BACKLOG = 65_535
 
 # Longer numbers on the command line are not read.
 _MOST_CHARACTERS = 40
+
+# How a number is written. Python reads more, such as `1_000` and `٣`: on a command line these are
+# typing mistakes.
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,14 +89,12 @@ class Bound:
         Raises:
             ValueError: it is not a number, or out of bounds; the message says what to write.
         """
-        try:
-            if len(text) > _MOST_CHARACTERS:
-                raise ValueError
-            value = int(text) if self.whole else float(text)
+        written = text.strip(" \t\r\n")
+        form = _WHOLE if self.whole else _NUMBER
+        if len(text) <= _MOST_CHARACTERS and form.fullmatch(written):
+            value = int(written) if self.whole else float(written)
             if self._takes(value):
                 return value
-        except ValueError:
-            pass
         shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
         neither = f"neither 0 nor {self._range}" if self.or_zero else f"not {self._range}"
         raise ValueError(f"{shown!r} is {neither}")

@@ -23,6 +23,7 @@ from trionet.checks import (
     check_network,
     check_numbers,
 )
+from trionet.connection.acceptors import close_all
 from trionet.connection.connection import Connection
 from trionet.connection.line_function import LineFunction, serve_with
 from trionet.connection.opening import Opening
@@ -34,7 +35,6 @@ from trionet.metrics import Reading
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
-from trionet.running_server import close_all
 from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 

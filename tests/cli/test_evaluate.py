@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from known_names import KNOWN
 from trionet import calc
@@ -126,6 +128,17 @@ async def test_eval_ends_when_nobody_reads_its_results_any_more(programs: Progra
     await program.type("1 + 1\n")
     # The input is still open.
     await program.expect_end(0)
+
+
+async def test_it_ends_when_a_socket_has_no_reader_any_more(programs: Programs) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        program = await evaluate(programs, stdout=theirs.fileno())
+        await program.type("1 + 1\n")
+        assert await trio.to_thread.run_sync(ours.recv, 100) == b"2\n"
+        ours.close()
+        # Nothing is typed any more, and the input is still open.
+        await program.expect_end(0)
 
 
 async def test_without_any_input_there_are_no_results(programs: Programs) -> None:

@@ -51,7 +51,7 @@ async def test_the_state_has_the_connections_the_queues_and_the_tasks() -> None:
     }
     names = names_in(state["tasks"])
     assert one["peer"] in names
-    assert any("Server._accept" in name for name in names)
+    assert any("Acceptors._accept" in name for name in names)
     json.dumps(state)
 
 

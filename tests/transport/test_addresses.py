@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trionet.errors import AddressError
@@ -15,9 +15,9 @@ from trionet.transport.addresses import (
     TCPAddress,
     TLSAddress,
     UnixAddress,
-    host_of,
     parse_address,
 )
+from trionet.transport.hosts import host_of
 
 # Text built from the parts of addresses, because plain random text is almost never an address.
 ADDRESS_LIKE = st.lists(
@@ -196,44 +196,6 @@ def test_an_address_is_a_value() -> None:
 def test_an_address_error_is_a_value_error_too() -> None:
     with pytest.raises(ValueError, match="'nowhere' is not an address"):
         parse_address("nowhere")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "prefix", "same"),
-    [
-        ("127.0.0.1", "127.0.0.1", 64, True),
-        ("127.0.0.1", "127.0.0.2", 64, False),
-        ("2001:db8::1", "2001:db8::ffff:0:0:1", 64, True),
-        ("2001:db8::1", "2001:db8:0:1::1", 64, False),
-        ("2001:db8::1", "2001:db8:0:1::1", 48, True),
-        ("2001:db8::1", "2001:db8::2", 128, False),
-        ("2001:db8::1", "2001:db8::1", 128, True),
-        ("::ffff:10.0.0.7", "10.0.0.7", 64, True),
-        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", 64, False),
-        ("::ffff:10.0.0.7", "::1", 64, False),
-        ("fe80::1%eth0", "fe80::2%eth0", 64, True),
-        ("fe80::1%eth0", "fe80::1%eth1", 64, False),
-    ],
-)
-def test_addresses_of_one_host_count_as_one(one: str, other: str, prefix: int, same: bool) -> None:
-    hosts = {
-        host_of(TCPAddress(host, port), ipv6_prefix=prefix) for host, port in ((one, 1), (other, 2))
-    }
-    assert (len(hosts) == 1) is same
-
-
-@given(number=st.integers(0, 2**128 - 1), bits=st.integers(1, 128), flip=st.integers(0, 127))
-def test_only_the_leading_bits_make_the_host(number: int, bits: int, flip: int) -> None:
-    one, other = (ipaddress.IPv6Address(n) for n in (number, number ^ (1 << (127 - flip))))
-    assume(one.ipv4_mapped is None)
-    assume(other.ipv4_mapped is None)
-    hosts = [host_of(TCPAddress(str(address), 80), ipv6_prefix=bits) for address in (one, other)]
-    assert (hosts[0] == hosts[1]) is (flip >= bits)
-
-
-def test_a_peer_without_a_host_has_none() -> None:
-    assert host_of(UnixAddress("/run/room")) is None
-    assert host_of(None) is None
 
 
 @pytest.mark.parametrize("host", [None, 3, b"::1", ["::1"]])

@@ -139,12 +139,13 @@ def _read() -> bytes:
 
 
 def _wait_input() -> None:
-    """Wait for input. If standard output is a pipe, notice when nobody reads it any more.
+    """Wait for input. Notice if standard output is a pipe or a socket that nobody reads any more.
 
     Raises:
         BrokenPipeError: the reader has gone, even if no more input comes.
     """
-    if not hasattr(select, "poll") or not stat.S_ISFIFO(os.fstat(1).st_mode):
+    mode = os.fstat(1).st_mode
+    if not hasattr(select, "poll") or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
     poll = select.poll()
     poll.register(0, select.POLLIN)

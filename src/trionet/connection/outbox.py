@@ -50,7 +50,7 @@ class Outbox(Waits):
         on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up;
             default ``None``.
         on_blocked: called whenever something begins to wait for the peer; default ``None``.
-        deferred: the sends that the server puts off; default ``None``: lines are sent at once.
+        deferred: the deferred sends of its server; default ``None``: lines are sent at once.
         framing: how lines stand in what is sent on the stream; default ``None``: as they are.
         is_checked: skip the check of the other arguments. A server, which makes an outbox for each
             peer, knows that they are right. Default ``False``.

@@ -353,7 +353,7 @@ class SystemNetwork:
             return
         warning = warning_of(shown_name(certificate), self._expiry, time.time())
         if warning is not None:
-            logger.warning("%s", warning)
+            logger.warning("%s", warning, extra={"event": "certificate"})
 
     def _client_settings(self) -> ssl.SSLContext:
         if self._client_context is None:

@@ -1,7 +1,8 @@
 """A Trio stream on a non-blocking socket, with the abilities that Trio's own lacks.
 
-`SocketStream` is a drop-in for ``trio.SocketStream``. Its sending half is in `socket_sending.py`;
-receiving and closing are here. Besides what Trio's stream does, it can
+`SocketStream` keeps all promises of ``trio.SocketStream`` as a stream, but gives no access to the
+socket under it. Its sending half is in `socket_sending.py`; receiving and closing are here. Besides
+what Trio's stream does, it can
 
 - send at once, without a task: `SocketStream.send_nowait`. One system call for each member makes
   fan-out to thousands cheap.

@@ -147,7 +147,7 @@ def test_what_is_found_and_removed_meanwhile_is_told() -> None:
     searching(window, "needle")
     window.hear(event("found", events=[said(307, "a needle")], more=False))
     window.hear(history(207, 306))
-    assert any("what was found is not there any more" in row for row in rows(window))
+    assert any("what was found is no longer there" in row for row in rows(window))
     window.take_calls()
     searching(window, "straw")
     window.hear(event("found", events=[], more=False))

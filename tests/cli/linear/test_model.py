@@ -124,7 +124,7 @@ def test_whoever_has_asked_for_a_room_speaks_there_before_the_answer_or_nowhere(
     linear.not_loaded("straße", "there is no room straße")
     assert linear.take_lines() == [
         "error: no room can be called so",
-        "error: you are not in straße",
+        "error: you are not in straße: hello",
         "error: there is no room straße",
     ]
     assert enter(linear, "hello")[1] == [calls.Say("lobby", "hello")]

@@ -252,7 +252,7 @@ def _ignore(view: View, name: str) -> bool:
     elif view.ignored.add(name):
         view.tell(f"you ignore {safe_text(name)}")
     else:
-        view.tell("you ignore too many already: /unignore somebody", kind=ERROR)
+        view.tell("you ignore too many members: /unignore one first", kind=ERROR)
         return False
     return True
 
@@ -302,7 +302,7 @@ COMMON = (
     Command("/nick NAME", "take another name", lambda view, name: view.call(calls.Nick(name))),
     Command("/rooms", "list the rooms", lambda view, _: view.call(calls.AskRooms())),
     Command("/ignore [NAME]", "hide what a member says, or list whom you ignore", _ignore),
-    Command("/unignore NAME", "hear it again", _unignore),
+    Command("/unignore NAME", "show it again", _unignore),
     Command("/say TEXT", "say a text, even if it looks like a command", say),
     Command(
         "/highlight [WORD]",

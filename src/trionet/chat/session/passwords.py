@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 # How many wrong passwords cost a host nothing. People need two or three tries.
 FREE_TRIES = 3
