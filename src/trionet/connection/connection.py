@@ -380,10 +380,13 @@ class Connection(PeerDeadlines, Generic[LineT]):
         finally:
             self.outbox.close()
 
-    async def linger(self, on_settled: Callable[[int], object] | None = None) -> None:
+    async def linger(
+        self, scope: trio.CancelScope, on_settled: Callable[[int], object] | None = None
+    ) -> None:
         """Close the stream so that nothing on its way is lost. The server calls it.
 
         Args:
+            scope: what the caller is inside; its deadline is set.
             on_settled: see `trionet.lingering_close`.
 
         Cancellation: closes at once.
@@ -391,6 +394,7 @@ class Connection(PeerDeadlines, Generic[LineT]):
         limits, end = self._limits, self.lines.end
         await linger_and_close(
             self.stream,
+            scope,
             seconds=limits.linger_seconds,
             stall_seconds=limits.write_timeout or math.inf,
             total_seconds=limits.linger_total_seconds,
