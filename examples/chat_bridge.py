@@ -39,4 +39,9 @@ async def run(
 
 if __name__ == "__main__":
     one, room, other, to = sys.argv[1:]
-    trio.run(run, one, room, other, to)
+    try:
+        trio.run(run, one, room, other, to)
+    except* trionet.TrionetError as errors:
+        sys.exit(f"error: {errors.exceptions[0]}")
+    except* KeyboardInterrupt:
+        sys.exit(130)

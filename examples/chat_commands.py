@@ -6,12 +6,11 @@ Try it:  trionet chat join     (and say !help)
 
 import random
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import trio
 
-import trionet
+from trionet import SYSTEM, Network, TrionetError
 from trionet.chat import Client, RequestRefused
 from trionet.chat.client_events import Said
 
@@ -30,9 +29,7 @@ async def answer(chat: Client, asked: Said) -> str:
     return "commands: !time, !roll SIDES, !find WORDS"
 
 
-async def run(
-    address: str, rooms: Sequence[str], network: trionet.Network = trionet.SYSTEM
-) -> None:
+async def run(address: str, rooms: list[str], network: Network = SYSTEM) -> None:
     """Answer commands, for ever."""
     async with Client(address, name="bot", rooms=rooms, network=network) as chat:
         async for event in chat:
@@ -46,5 +43,7 @@ async def run(
 if __name__ == "__main__":
     try:
         trio.run(run, sys.argv[1], sys.argv[2:] or ["lobby"])
-    except trionet.TrionetError as error:
-        sys.exit(f"error: {error}")
+    except* TrionetError as errors:
+        sys.exit(f"error: {errors.exceptions[0]}")
+    except* KeyboardInterrupt:
+        sys.exit(130)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-import trionet
+from trionet import SYSTEM, Network, TrionetError
 from trionet.chat import Client
 from trionet.chat.client_events import Entered, Missed, RoomEvent, Told, Welcome
 
@@ -29,12 +29,9 @@ def append(log: Path, epoch: str, event: RoomEvent | Told) -> int:
     return event.number
 
 
-async def run(
-    address: str, room: str, file: str, network: trionet.Network = trionet.SYSTEM
-) -> None:
+async def run(address: str, room: str, file: str, network: Network = SYSTEM) -> None:
     """Log a room, for ever."""
-    log = Path(file)
-    epoch, last = end_of(log)
+    epoch, last = end_of(log := Path(file))
     async with Client(address, name="logger", rooms=[room], network=network) as chat:
         async for event in chat:
             if isinstance(event, Welcome) and event.epoch != epoch:
@@ -47,5 +44,9 @@ async def run(
 
 
 if __name__ == "__main__":
-    address, room, file = sys.argv[1:]
-    trio.run(run, address, room, file)
+    try:
+        trio.run(run, sys.argv[1], sys.argv[2], sys.argv[3])
+    except* TrionetError as errors:
+        sys.exit(f"error: {errors.exceptions[0]}")
+    except* KeyboardInterrupt:
+        sys.exit(130)

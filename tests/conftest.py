@@ -1,3 +1,5 @@
+"""Fixtures for all tests: certificates, a fork server, and a short path for sockets."""
+
 from __future__ import annotations
 
 import datetime

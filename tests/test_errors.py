@@ -1,3 +1,5 @@
+"""The exception tree: what each error is caught by, and what it says."""
+
 from __future__ import annotations
 
 import inspect

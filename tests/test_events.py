@@ -1,3 +1,5 @@
+"""The events of a server say in one line what happened."""
+
 from __future__ import annotations
 
 from trionet.events import Closed, Identified, Opened, Refused

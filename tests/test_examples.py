@@ -665,3 +665,60 @@ async def test_the_bot_in_node_quits_at_ctrl_c() -> None:
                     assert event.reason == "quit"
                     break
             assert await bot.wait() == 0
+
+
+# The bots that are written with `Client`, each with what stands behind the addresses.
+BOTS = {
+    "chat_commands": ["{}"],
+    "chat_logger": ["{}", "lobby", "/dev/null"],
+    "chat_bridge": ["{}", "lobby", "{}", "lobby"],
+}
+
+
+@pytest.mark.parametrize("name", BOTS)
+def test_a_bot_with_no_server_says_so_in_one_line(name: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        arguments = [argument.format(address) for argument in BOTS[name]]
+        command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert run.stderr == f"error: cannot connect to {address}: connection refused\n"
+    assert run.returncode == 1
+
+
+@pytest.mark.parametrize("name", BOTS)
+async def test_a_bot_ends_at_ctrl_c_without_a_traceback(name: str) -> None:
+    async with chat_of("127.0.0.1:0") as (nursery, address):
+        arguments = [argument.format(address) for argument in BOTS[name]]
+        command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+        start = partial(trio.run_process, command, check=False, capture_stderr=True)
+        async with chat.Client(address, name="ann") as ann:
+            result: list[subprocess.CompletedProcess[bytes]] = []
+
+            async def run(task_status: trio.TaskStatus[trio.Process]) -> None:
+                result.append(await start(task_status=task_status))
+
+            bot = await nursery.start(run)
+            with trio.fail_after(PATIENCE):
+                async for event in ann:
+                    if event.type == "joined":
+                        break
+                bot.send_signal(signal.SIGINT)
+                await bot.wait()
+                await trio.testing.wait_all_tasks_blocked()
+        assert (result[0].returncode, result[0].stderr) == (130, b"")
+
+
+async def test_the_bot_of_the_readme_hears_itself_and_leaves() -> None:
+    for program in ("sh", "nc", "jq"):
+        if shutil.which(program) is None:
+            lacking(f"there is no {program}")
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```sh\n(\(printf .*?)```", readme, re.DOTALL)
+    async with chat_of("127.0.0.1:0") as (_nursery, address):
+        host, _, port = address.rpartition(":")
+        script = script.replace("sleep 60", "sleep 0").replace("localhost 22223", f"{host} {port}")
+        with trio.fail_after(PATIENCE):
+            run = partial(trio.run_process, ["sh", "-c", script], capture_stdout=True)
+            assert (await run()).stdout == b"builds bot: green\nall 120 tests\n"

@@ -1,3 +1,5 @@
+"""Each limit takes what is within its bounds, and refuses everything else in one sentence."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -140,6 +142,26 @@ def test_a_value_read_from_text_is_within_its_bounds(name: str, text: str) -> No
 )
 def test_a_limit_is_read_from_text(name: str, text: str, value: float) -> None:
     assert BOUNDS[name].parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["1_000", "٣", "１", "5\u00a0", "1_0.5", "1e1_0", "+_1", "5 0"])
+@pytest.mark.parametrize("name", ["burst", "rate"])
+def test_only_ascii_digits_make_a_number(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"' is n.* number from "):
+        BOUNDS[name].parse(text)
+
+
+@given(
+    text=st.text(st.characters(categories=["Nd", "No", "Pc", "Zs"]) | st.sampled_from(" 1e.+-_"))
+)
+def test_what_is_read_as_a_number_has_ascii_characters_without_underscores(text: str) -> None:
+    for bound in (BOUNDS["burst"], BOUNDS["rate"]):
+        try:
+            bound.parse(text)
+        except ValueError:
+            continue
+        assert text.isascii()
+        assert "_" not in text
 
 
 @pytest.mark.parametrize("text", ["", "ten", "1.5", "1e3", "9" * 400, "9" * 5000, "0x10", "nan"])

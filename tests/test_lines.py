@@ -1,3 +1,5 @@
+"""The decoder, against a model: the same lines however the bytes are cut."""
+
 from __future__ import annotations
 
 import itertools

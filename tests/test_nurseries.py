@@ -1,3 +1,5 @@
+"""A documented error comes out of a nursery by itself, and nothing else is lost."""
+
 from __future__ import annotations
 
 import pytest

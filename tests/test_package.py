@@ -1,3 +1,5 @@
+"""What the packages offer, and what importing them loads."""
+
 from __future__ import annotations
 
 import doctest

@@ -1,3 +1,5 @@
+"""The fixtures of `trionet.pytest_plugin`, in test files of their own."""
+
 from __future__ import annotations
 
 import shutil

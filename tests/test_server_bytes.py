@@ -265,8 +265,8 @@ def test_a_proxy_loses_nothing(data: bytes, at_a_time: int) -> None:
 
 @ALL
 @pytest.mark.parametrize("clients", [1, 5])
-async def test_it_is_the_same_on_sockets(handler: Any, clients: int) -> None:
-    """On Linux, plain functions answer there without waking a task, and sends are put off."""
+async def test_bytes_are_served_on_sockets_as_in_memory(handler: Any, clients: int) -> None:
+    """On Linux, plain functions answer there without waking a task, and sends are deferred."""
     sent = b"one\r\n\xff\n" * 300 + b"half"
 
     async def talk() -> None:

@@ -263,7 +263,7 @@ async def test_a_trusted_proxy_speaks_for_the_host_that_counts(autojump_clock: M
         third = await opened(network, "X-Forwarded-For: 203.0.113.5", source="10.0.0.1")
         assert await third.lines() == ["error: too many connections from your address"]
         assert await third.closed() == 1000
-        # Whoever is no proxy speaks for itself alone.
+        # Whoever is not a proxy speaks for itself alone.
         forged = [
             await opened(network, f"X-Forwarded-For: 1.1.1.{n}", source="203.0.113.7")
             for n in range(2)

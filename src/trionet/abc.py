@@ -30,6 +30,8 @@ class Listener(Protocol):
 
     `trionet.SocketListener`, `trionet.TLSListener` and `trionet.testing.MemoryListener` implement
     it. A `Network` returns them, and `trionet.serve` accepts from them.
+
+    Resource handling: whoever got it from a network closes it.
     """
 
     @property
@@ -37,13 +39,16 @@ class Listener(Protocol):
         """The display address: numeric, with the real port."""
 
     async def accept(self) -> trio.abc.Stream:
-        """Wait for a connection and return it."""
+        """Wait for a connection and return it. Always a checkpoint.
+
+        Cancellation: no connection is lost.
+        """
 
     def accept_nowait(self) -> trio.abc.Stream:
         """Return a connection that is already waiting, or raise ``trio.WouldBlock``."""
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """Stop listening. Always a checkpoint, and complete even if cancelled."""
 
 
 class AnswersWhileDraining(Protocol):
@@ -101,19 +106,31 @@ class Network(Protocol):
     """
 
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
-        """Listen on every address that `address` stands for.
+        """Listen on every address that `address` stands for, and return the listeners.
+
+        Args:
+            address: see `trionet.parse_address`.
+            backlog: connections that the kernel holds ready; default ``None``: the network's own.
 
         Raises:
             AddressError: `address` cannot be read.
             ListenError: it cannot be listened on.
+
+        Cancellation: nothing is listened on. Always a checkpoint.
+
+        Resource handling: the caller closes the listeners.
         """
 
     async def connect(self, address: str) -> trio.abc.Stream:
-        """Connect to the first address that answers.
+        """Connect to the first address that answers, and return the stream.
 
         Raises:
             AddressError: `address` cannot be read.
             ConnectError: nobody answers there.
+
+        Cancellation: leaves nothing behind. Always a checkpoint.
+
+        Resource handling: the caller closes the stream.
         """
 
 
@@ -165,10 +182,10 @@ class SendsNow(Protocol):
     """
 
     def send_nowait(self, data: bytes | memoryview) -> int:
-        """Send as much as possible at once, and return how many bytes that was, perhaps 0."""
+        """Send as much of `data` as possible at once; return how many bytes, perhaps 0."""
 
     async def wait_writable(self) -> None:
-        """Wait until `send_nowait` is likely to send something."""
+        """Wait until `send_nowait` is likely to send something. Always a checkpoint."""
 
 
 class SendsDirectly(SendsNow, Protocol):
@@ -185,7 +202,7 @@ class SendsDirectly(SendsNow, Protocol):
         """
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Do what `send_nowait` does for up to 16 pieces, as if they were joined."""
+        """Send up to 16 pieces as `send_nowait` does; return how many bytes that was."""
 
 
 class ReceivesNow(Protocol):
@@ -200,7 +217,10 @@ class ReceivesNow(Protocol):
         """Wait until `receive_nowait` is likely to return something."""
 
     def receive_nowait(self, max_bytes: int = 65536) -> bytes:
-        """Return the input that is there, up to `max_bytes`; empty: the peer sends no more.
+        """Return the input that is there; empty: the peer sends no more.
+
+        Args:
+            max_bytes: at most this many bytes; default 65,536.
 
         Raises:
             trio.WouldBlock: there is none.
@@ -231,7 +251,7 @@ class PeeksInput(Protocol):
     """
 
     def has_input(self) -> bool:
-        """Tell whether there is input now; its end does not count. Never a checkpoint."""
+        """Return whether there is input now; its end does not count. Never a checkpoint."""
 
 
 class Interruptible(Protocol):
@@ -428,7 +448,13 @@ class ShakesHands(Protocol):
     """
 
     async def do_handshake(self) -> None:
-        """Make the handshake, or raise ``trio.BrokenResourceError`` with the reason."""
+        """Make the handshake. Always a checkpoint.
+
+        Raises:
+            trio.BrokenResourceError: there is none; the message is the reason.
+
+        Cancellation: the stream is useless afterwards; close it.
+        """
 
     def refuse(self) -> None:
         """Turn the peer away without a handshake, and close. Never a checkpoint."""

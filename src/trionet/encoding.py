@@ -20,7 +20,13 @@ def encode_line(text: str) -> bytes:
     >>> encode_line("54")
     b'54\n'
     """
-    return encode_lines((text,))
+    if type(text) is str and "\n" not in text and "\r" not in text:
+        # Nearly every text.
+        try:
+            return f"{text}\n".encode()
+        except UnicodeEncodeError:
+            pass  # `encode_lines` reports it.
+    return encode_lines([text])
 
 
 def encode_lines(texts: Iterable[str]) -> bytes:
@@ -85,6 +91,11 @@ def join_lines(lines: Iterable[bytes]) -> bytes:
                     f"not {shown(line)}"
                 ) from None
         raise
+
+
+def join_line(line: bytes) -> bytes:
+    """Return a line that is bytes with its end, as it is; see `join_lines`."""
+    return line if type(line) is bytes else join_lines([line])
 
 
 def check_lines(lines: bytes) -> bytes:

@@ -9,6 +9,7 @@ line. `trionet.calc.bounds` has to do with none of this: it bounds one expressio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,11 @@ _MOST_BACKLOG = 65_535
 
 # Longer numbers on the command line are not read.
 _MOST_CHARACTERS = 40
+
+# How a number is written. Python reads more, such as `1_000` and `٣`: on a command line these are
+# typing mistakes.
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,14 +89,12 @@ class Bound:
         Raises:
             ValueError: it is not a number, or out of bounds; the message says what to write.
         """
-        try:
-            if len(text) > _MOST_CHARACTERS:
-                raise ValueError
-            value = int(text) if self.whole else float(text)
+        written = text.strip(" \t\r\n")
+        form = _WHOLE if self.whole else _NUMBER
+        if len(text) <= _MOST_CHARACTERS and form.fullmatch(written):
+            value = int(written) if self.whole else float(written)
             if self._takes(value):
                 return value
-        except ValueError:
-            pass
         shown = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
         neither = f"neither 0 nor {self._range}" if self.or_zero else f"not {self._range}"
         raise ValueError(f"{shown!r} is {neither}")
@@ -133,42 +137,43 @@ class Limits:
     """What one server accepts, from one peer and from all of them.
 
     Args:
-        max_line: content bytes of one line from a peer (4,096: what an IRC server with long
-            messages accepts, far more than a person types). A longer one is answered with an error
+        max_line: content bytes of one line from a peer; default 4,096: what an IRC server with long
+            messages accepts, far more than a person types. A longer one is answered with an error
             and skipped to its end.
-        max_unending: bytes without an end of line, after which the peer is cut off (1 MiB).
-        max_clients: connections served at a time; 0: as many as there are descriptors. The server's
-            `trionet.WhenFull` decides what happens to one more.
-        max_per_address: connections served at a time from one host; 0: no limit for hosts. One
-            more is answered and closed. Peers on Unix sockets have no host.
-        ipv6_prefix: how many leading bits of an IPv6 address make one host, 1 to 128 (64: the
-            smallest network that providers hand out, so all its addresses belong to one customer).
+        max_unending: bytes without an end of line, after which the peer is cut off; default 1 MiB.
+        max_clients: connections served at a time; default 0: as many as there are descriptors. The
+            server's `trionet.WhenFull` decides what happens to one more.
+        max_per_address: connections served at a time from one host; default 0: no limit for hosts.
+            One more is answered and closed. Peers on Unix sockets have no host.
+        ipv6_prefix: how many leading bits of an IPv6 address make one host, 1 to 128; default 64:
+            the smallest network that providers hand out, so all its addresses belong to one
+            customer.
         connect_rate: new connections a second that one host may open in the long run, and five
-            times as many at once; 0: any number. One more is answered and closed, without a
+            times as many at once; default 0: any number. One more is answered and closed, without a
             handshake. Peers on Unix sockets have no host.
-        max_waiting: bytes that may wait for one peer that does not read (1 MiB: minutes of a
-            lively room). The server's `trionet.WhenSlow` decides what happens beyond that.
-        rate: lines a second that one peer may send in the long run; 0: any number. A peer that
-            sends more is not read from for a while, and so its own kernel slows it down.
-        burst: lines that one peer may send at once, with `rate`.
-        handshake_timeout: for the TLS handshake and a browser's request (10 s: several round trips
-            around the world and a busy server); 0: no limit.
-        login_timeout: until the first whole line has come or, in a service that identifies its
-            peers (`trionet.serve`), until it has identified this one. Then the peer is told and
-            closed. 0: no limit. Off by default, because not every service waits for a line.
-        idle_timeout: without a byte from the peer; then the peer is told and closed. 0: no limit.
-            While the handler works on lines that it was handed, the time does not count. Off by
-            default, because many services have silent listeners.
-        write_timeout: without progress although there is something to send; then the peer is given
-            up (30 s: TCP itself takes up to 15 minutes). 0: no limit.
+        max_waiting: bytes that may wait for one peer that does not read; default 1 MiB: minutes of
+            a lively room. The server's `trionet.WhenSlow` decides what happens beyond that.
+        rate: lines a second that one peer may send in the long run; default 0: any number. A peer
+            that sends more is not read from for a while, and so its own kernel slows it down.
+        burst: lines that one peer may send at once, with `rate`; default 100.
+        handshake_timeout: seconds for the TLS handshake and a browser's request; default 10:
+            several round trips around the world and a busy server. 0: no limit.
+        login_timeout: seconds until the first whole line has come or, in a service that identifies
+            its peers (`trionet.serve`), until it has identified this one. Then the peer is told and
+            closed. Default 0: no limit, because not every service waits for a line.
+        idle_timeout: seconds without a byte from the peer; then the peer is told and closed. While
+            the handler works on lines that it was handed, the time does not count. Default 0: no
+            limit, because many services have silent listeners.
+        write_timeout: seconds without progress although there is something to send; then the peer
+            is given up. Default 30: TCP itself takes up to 15 minutes. 0: no limit.
         linger_seconds: how long a closing connection waits for the peer's end once all answers have
-            arrived, or if nothing is known about that, so that no reset destroys them (2 s: several
-            round trips around the world). While answers are on their way, it waits for
+            arrived, or if nothing is known about that, so that no reset destroys them; default 2:
+            several round trips around the world. While answers are on their way, it waits for
             `write_timeout` without progress.
-        linger_total_seconds: how long a connection may take to close (60 s: what a kernel holds for
-            a peer, 4 MB, at half a megabit a second). A drain's deadline ends it sooner.
-        drain_seconds: how long a drain waits for the sessions before it closes by force (5 s: less
-            than the 10 s after which container runtimes kill).
+        linger_total_seconds: how long a connection may take to close; default 60: what a kernel
+            holds for a peer, 4 MB, at half a megabit a second. A drain's deadline ends it sooner.
+        drain_seconds: how long a drain waits for the sessions before it closes by force; default 5:
+            less than the 10 s after which container runtimes kill.
 
     Raises:
         TypeError: a limit is not a number, or not a whole one where it counts bytes, lines or

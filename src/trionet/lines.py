@@ -155,8 +155,8 @@ class LineDecoder:
 
         Args:
             data: any number of bytes; nothing may be held.
-            max_lines: see `take`.
-            max_bytes: see `take`.
+            max_lines: how many lines to return at most; see `take`.
+            max_bytes: see `take`; default 16,384.
 
         Returns:
             See `take`.
@@ -190,7 +190,8 @@ class LineDecoder:
                 `LineUnending` may come as one more, because nothing follows it. Where one of the
                 next lines is bad, fewer lines are returned, though more are held: bad lines take
                 more memory.
-            max_bytes: how many bytes of whole lines to decode at most; a longer line comes alone.
+            max_bytes: how many bytes of whole lines to decode at most; default 16,384. A longer
+                line comes alone.
 
         Returns:
             Each line as a ``str`` without its end, or as the `BadLine` in its place.
@@ -226,7 +227,7 @@ class LineDecoder:
         return lines
 
     def hold(self, data: bytes) -> None:
-        """Hold received bytes, all of them, for `take`. Nothing else may be held."""
+        """Hold received bytes, all of `data`, for `take`. Nothing else may be held."""
         if not self.gave_up:
             self.held = data
             self._at = 0

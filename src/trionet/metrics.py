@@ -118,11 +118,12 @@ class Histogram:
     """Counts how often something took how long, or was how large.
 
     Args:
-        bounds: the upper bounds of its buckets, the smallest first. What is greater than all of
+        bounds: the upper bounds of its buckets, in seconds or bytes or whatever it counts, the
+            smallest first. What is greater than all of
             them has a bucket too.
 
     Raises:
-        TypeError, ValueError: these are no bounds.
+        TypeError, ValueError: these are not bounds.
 
     Attributes:
         bounds: as given.
@@ -148,7 +149,7 @@ class Histogram:
         return f"<trionet.Histogram: {sum(self.counts)} observed>"
 
     def observe(self, value: float) -> None:
-        """Count a value. Never a checkpoint; it takes some 0.2 µs."""
+        """Count a value, in the unit of the bounds. Never a checkpoint; it takes some 0.2 µs."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 

@@ -3,15 +3,11 @@
 A server has two nurseries, the acceptors' inside the handlers'. A drain cancels only the inner one,
 so that everyone who is being served is served to the end.
 
-- Accept: all connections that are waiting, in one go. A listener first accepts and then waits for a
-  free place: a place taken before ``accept`` would be kept from the other listeners. So each
-  listener parks one connection at most.
+- Accept: on all listeners, and no longer when it drains (`trionet.connection.acceptors`).
 - Limit: `WhenFull` decides what happens beyond `Limits.max_clients`.
 - Isolate: whatever its handler raises, a connection ends alone (`trionet.connection.lifetime`).
 - Drain: stop accepting, answer the connections in the kernel's queue, end every input at a line
   boundary, let the handlers return, send what waits, close. At the deadline, cancel what is left.
-  Listeners for browsers go on accepting meanwhile, and tell everybody that the server is closing.
-  The queue of an inherited socket is left alone: the next server accepts it.
 """
 
 from __future__ import annotations
@@ -21,15 +17,14 @@ import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, cast
 
 import trio
 
-from trionet.abc import AnswersWhileDraining, Listener, OutlivesServer, TurnsAway
+from trionet.abc import Listener, TurnsAway
 from trionet.checks import check_choice, check_flag, check_limits, check_numbers, check_seconds
-from trionet.connection.accepting import Accepting
+from trionet.connection.acceptors import Acceptors, check_listeners
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
 from trionet.connection.connection_log import ConnectionLog
@@ -39,7 +34,6 @@ from trionet.connection.handshake import awaits_peer, has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
 from trionet.connection.opening import Opening
-from trionet.connection.peer import peer_of
 from trionet.connection.places import Places
 from trionet.connection.safe_notices import SafeNotices, safe_notices
 from trionet.connection.server_metrics import ServerReadings
@@ -49,31 +43,16 @@ from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
 from trionet.faults import FaultLog
 from trionet.function_checks import check_callback, check_handler
-from trionet.kinds import check_kind, shown
+from trionet.kinds import check_kind
 from trionet.limits import Limits
 from trionet.metrics import Metrics
 from trionet.notices import (
     AddressFull,
     ConnectingTooFast,
     EncodeNotice,
-    Notice,
-    ServerClosing,
     ServerFull,
 )
-from trionet.transport.network import DEFAULT_BACKLOG
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
-
-# Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
-# come at once only when a crowd does. With fewer, a hub would make more and smaller batches: with
-# 64, it takes a fifth longer until a thousand members all know of each other.
-_ACCEPTS_AT_ONCE = 256
-
-# At a drain, up to this many connections in the queue of each listener are answered, all that it
-# holds by default, and for so long in all, which is enough for that many. Without a bound,
-# newcomers that never cease would keep the server from ending: one that accepts as fast as it can
-# never sees the queue empty.
-_TURNED_AWAY_AT_ONCE = DEFAULT_BACKLOG
-_TURNING_AWAY_SECONDS = 0.25
 
 # A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10
@@ -89,7 +68,7 @@ class WhenFull(enum.Enum):
 
 
 class Server:
-    """A running server: `serve` hands it to ``task_status.started``.
+    """A running server: `serve` makes it, and hands it to ``task_status.started``.
 
     Attributes:
         addresses: what it listens on, numeric and with the real ports, one for each listener.
@@ -122,7 +101,7 @@ class Server:
         numbers: itertools.count[int] | None = None,
     ) -> None:
         check_handler(handler, caller="Server")
-        _check_listeners(listeners)
+        check_listeners(listeners)
         check_limits(limits)
         check_choice("when_full", when_full, WhenFull)
         check_choice("when_slow", when_slow, WhenSlow)
@@ -141,9 +120,7 @@ class Server:
         self.addresses = tuple(listener.address for listener in listeners)
         self.state: Any = None
         self.queues: dict[str, Callable[[], object]] = {}
-        self._listeners = listeners
         self._limits = limits
-        self._when_full = when_full
         self._when_slow = when_slow
         # All connections share it, so that a fault in it is logged once.
         self._encode_notice = safe_notices(encode_notice)
@@ -168,7 +145,15 @@ class Server:
         self.metrics = Metrics()
         self.metrics.add(ServerReadings(self._totals, self._places, self._deadlines).read)
         self._lingerers = Lingerers()
-        self._turning_away = TurningAway(limits, self._lingerers, faults)
+        turning_away = TurningAway(
+            limits,
+            self._lingerers,
+            numbers=self._ids,
+            notices_of=self._notices_of,
+            report=self._report,
+            faults=faults,
+        )
+        self._turn_away = turning_away.turn_away
         self._lifetimes = Lifetimes(
             handler,
             limits,
@@ -177,6 +162,14 @@ class Server:
             self._lingerers,
             self._totals,
             report=self._report,
+            faults=faults,
+        )
+        self._acceptors = Acceptors(
+            listeners,
+            self._places,
+            waits=when_full is WhenFull.WAIT,
+            begin=self._begin,
+            turn_away=self._turn_away,
             faults=faults,
         )
         self._draining = trio.Event()
@@ -272,7 +265,10 @@ class Server:
         return self._cut_off
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
-        """Serve until drained or cancelled. `serve` calls it."""
+        """Serve until drained or cancelled; `serve` calls it.
+
+        Cancellation: immediate: connections are closed and handlers cancelled.
+        """
         try:
             if HAS_EPOLL:
                 self._readiness = Readiness(self._deferred)
@@ -283,7 +279,9 @@ class Server:
                 nursery.start_soon(self._run_background, background)
                 try:
                     async with trio.open_nursery() as self._handlers:
-                        await self._accept_until_drained(self._handlers, task_status)
+                        await self._acceptors.accept_until(
+                            self._draining, self._handlers, partial(task_status.started, self)
+                        )
                         nursery.start_soon(self._answer_while_draining, answering)
                         if self._on_drain is not None:
                             self._on_drain()
@@ -326,77 +324,17 @@ class Server:
         if self._on_event is not None:
             self._on_event(event)
 
-    async def _accept_until_drained(
-        self, handlers: trio.Nursery, task_status: trio.TaskStatus[Server]
-    ) -> None:
-        try:
-            async with trio.open_nursery() as acceptors:
-                for listener in self._listeners:
-                    acceptors.start_soon(self._accept, listener, handlers)
-                task_status.started(self)
-                await self._draining.wait()
-                for listener in self._listeners:
-                    if hasattr(listener, "begin_drain"):
-                        cast(AnswersWhileDraining, listener).begin_drain()
-                acceptors.cancel_scope.cancel()
-            self._turn_queues_away(handlers)
-        finally:
-            others = [one for one in self._listeners if not _answers_while_draining(one)]
-            try:
-                await close_all(others if self._draining.is_set() else self._listeners)
-            except Exception as error:
-                # It does not concern those who are being served.
-                self._faults.report(error, close_all, "a listener could not be closed")
-
     async def _answer_while_draining(self, scope: trio.CancelScope) -> None:
-        """Go on answering requests, such as those about the server's health, until it has ended."""
         with scope:
-            async with trio.open_nursery() as nursery:
-                for listener in self._listeners:
-                    if _answers_while_draining(listener):
-                        nursery.start_soon(self._answer_all, listener, nursery)
-
-    async def _answer_all(self, listener: Listener, nursery: trio.Nursery) -> None:
-        accepting = Accepting(listener, self._faults)
-        try:
-            while True:
-                self._turn_away(await accepting.accept(), ServerClosing(), nursery)
-        finally:
-            await close_all([listener])
-
-    async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
-        accepting = Accepting(listener, self._faults)
-        while True:
-            if self._when_full is WhenFull.WAIT and (
-                _is_inherited(listener) or getattr(listener, "is_shared", False)
-            ):
-                # A drain turns away whoever is accepted and waits here for a place, but not those
-                # still in the queue. Besides, another process may have a place.
-                await self._places.wait_possible()
-            stream = await accepting.accept()
-            await self._wait_vacancy(stream, handlers)
-            self._begin(stream, handlers)
-            with suppress(trio.WouldBlock):
-                for _ in range(_ACCEPTS_AT_ONCE):
-                    if self._places.are_taken and self._when_full is WhenFull.WAIT:
-                        break
-                    self._begin(accepting.accept_nowait(), handlers)
-
-    async def _wait_vacancy(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
-        if self._when_full is WhenFull.REFUSE:
-            return
-        try:
-            await self._places.wait_vacancy()
-        except trio.Cancelled:
-            self._turn_away(stream, ServerClosing(), handlers)
-            raise
+            await self._acceptors.answer_while_draining()
 
     def _begin(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         """Serve a connection, or turn it away, in a task of its own."""
         try:
             self._serve(stream, handlers)
         except Exception as error:
-            self._close_faulty(error, stream, handlers)
+            self._report_fault(error, stream)
+            handlers.start_soon(close_whatever_happens, stream, self._faults)
 
     def _serve(self, stream: trio.abc.Stream, handlers: trio.Nursery) -> None:
         if self._places.are_taken:
@@ -447,75 +385,5 @@ class Server:
         if self._on_event is not None:
             self._on_event(Identified(id=connection.id, peer=connection.peer, name=name))
 
-    def _turn_queues_away(self, handlers: trio.Nursery) -> None:
-        """Answer the connections in the kernel's queues: closing a listener would reset them."""
-        until = trio.current_time() + _TURNING_AWAY_SECONDS
-        for listener in self._listeners:
-            if _is_inherited(listener):
-                continue
-            with suppress(trio.WouldBlock, trio.ClosedResourceError):
-                accepting = Accepting(listener, self._faults)
-                for _ in range(_TURNED_AWAY_AT_ONCE):
-                    self._turn_away(accepting.accept_nowait(), ServerClosing(), handlers)
-                    if trio.current_time() > until:
-                        break
-
-    def _turn_away(
-        self,
-        stream: trio.abc.Stream,
-        notice: Notice,
-        handlers: trio.Nursery,
-        *,
-        without_handshake: bool = False,
-    ) -> None:
-        number = next(self._ids)
-        try:
-            peer = peer_of(stream, number)
-            refused = Refused(id=number, peer=peer, reason=notice.reason, code=notice.code)
-            self._turning_away.start(
-                handlers,
-                stream,
-                answer=self._notices_of(stream)(notice),
-                peer=peer,
-                report=partial(self._report, refused),
-                without_handshake=without_handshake,
-            )
-        except Exception as error:
-            self._close_faulty(error, stream, handlers)
-
-    def _close_faulty(
-        self, error: Exception, stream: trio.abc.Stream, handlers: trio.Nursery
-    ) -> None:
-        self._report_fault(error, stream)
-        handlers.start_soon(close_whatever_happens, stream, self._faults)
-
     def _notices_of(self, stream: trio.abc.Stream) -> SafeNotices:
         return self._encode_web_notice if hasattr(stream, "framing") else self._encode_notice
-
-
-def _is_inherited(listener: Listener) -> bool:
-    """Tell whether a listener's queue is another server's after this one."""
-    return hasattr(listener, "is_inherited") and cast(OutlivesServer, listener).is_inherited
-
-
-def _answers_while_draining(listener: Listener) -> bool:
-    return hasattr(listener, "begin_drain") and not _is_inherited(listener)
-
-
-def _check_listeners(listeners: object) -> None:
-    if not isinstance(listeners, Sequence) or not all(
-        hasattr(listener, "accept_nowait") for listener in listeners
-    ):
-        raise TypeError(
-            "listeners must be a list of listeners: write await network.listen(address), "
-            f"not {shown(listeners)}"
-        )
-
-
-async def close_all(listeners: Sequence[Listener]) -> None:
-    """Close listeners, also when cancelled, and all of them although closing one raises."""
-    # Shielded, because closing waits for nothing, and each must be closed.
-    with trio.CancelScope(shield=True):
-        async with AsyncExitStack() as stack:
-            for listener in reversed(listeners):
-                stack.push_async_callback(listener.aclose)

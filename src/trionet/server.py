@@ -23,6 +23,7 @@ from trionet.checks import (
     check_network,
     check_numbers,
 )
+from trionet.connection.acceptors import close_all
 from trionet.connection.connection import Connection
 from trionet.connection.line_function import LineFunction, serve_with
 from trionet.connection.opening import Opening
@@ -34,7 +35,6 @@ from trionet.metrics import Reading
 from trionet.notices import EncodeNotice, encode_notice
 from trionet.running_server import Server as Server
 from trionet.running_server import WhenFull as WhenFull
-from trionet.running_server import close_all
 from trionet.transport.addresses import check_addresses, check_decodes
 from trionet.transport.network import SYSTEM
 
@@ -94,23 +94,24 @@ async def serve(
             lines in the service's wire format; default `trionet.encode_notice`, which writes
             ``error: REASON``. If it raises, or returns anything but at least one whole line, that
             is logged to ``trionet.connection`` once, and the peer gets the default's line.
-        refuse_http: close a connection unanswered when its first line is an HTTP request line.
+        refuse_http: close a connection unanswered when its first line is an HTTP request line;
+            default ``False``.
         identifies: whether the handler calls `Connection.identify` when it knows who the peer is.
             Then the login deadline runs until it does; by default it runs until the first whole
             line has come.
-        on_drain: called once when a drain begins, before the inputs end.
+        on_drain: called once when a drain begins, before the inputs end; default ``None``.
         on_event: called with each `trionet.ServerEvent`: a connection was opened or refused, its
-            peer was identified, it was closed. What it or `on_drain` raises is logged to
-            ``trionet.server``, each fault once, and ends nothing. What is not an ``Exception``,
-            such as a ``SystemExit``, is not a fault, here or in a handler: it ends the server at
-            once, as a cancellation does.
+            peer was identified, it was closed. Default ``None``. What it or `on_drain` raises is
+            logged to ``trionet.server``, each fault once, and ends nothing. What is not an
+            ``Exception``, such as a ``SystemExit``, is not a fault, here or in a handler: it ends
+            the server at once, as a cancellation does.
         opening: a first line that makes a peer's lines longer than `Limits.max_line`, for a service
             with two wire formats; default ``None``.
         lifespan: called with the `Server`, returns an async context manager. The server runs inside
             it: it is entered when the addresses are listened on and before anybody is accepted, and
             left when the last handler has ended. What it yields is the `Server.state` that all
             handlers share, such as a pool of connections to a database. What it raises ends the
-            server, and is raised here.
+            server, and is raised here. Default ``None``.
         decode: whether lines are texts; default ``True``. With ``False``, lines are bytes with
             their ends, LF or CR LF as they came, for plain functions too; only a peer's last one
             may have none. `Connection.send` and what a plain function returns add none. Limits,
@@ -119,9 +120,10 @@ async def serve(
         encode_web_notice: the same as `encode_notice`, for peers of ``web:`` addresses, where a
             service speaks another format with them; default ``None``: as with all others.
         log_connections: whether to log each connection, with level INFO, to the logger
-            ``trionet.connections``: ``opened`` when its first byte comes, ``login``, ``refused``,
-            ``closed``. A connection from which no byte comes is not logged. `serve` itself sets no
-            logging up; without any, Python shows nothing below WARNING. `trionet.run` does.
+            ``trionet.connections``; default ``True``. The log has ``opened`` when its first byte
+            comes, ``login``, ``refused``, ``closed``. A connection from which no byte comes is not
+            logged. `serve` itself sets no logging up; without any, Python shows nothing below
+            WARNING. `trionet.run` does.
         numbers: numbers the connections, in `Connection.id`, in events and in the log. Give one
             ``itertools.count(1)`` to several servers, and no number comes twice. `trionet.run` does
             so with its services. Default: a count of its own, from 1 on.

@@ -1,3 +1,5 @@
+"""What is recorded of a benchmark, how it is compared with its goals, and how it is shown."""
+
 from __future__ import annotations
 
 import json

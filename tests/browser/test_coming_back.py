@@ -109,7 +109,7 @@ def test_another_tab_takes_the_place_over_and_gives_it_back(site: Site, visit: V
     other.goto(site.url)
     other.get_by_role("textbox", name="Message").wait_for()
     ann.page.locator("#connection-text", has_text="another window").wait_for()
-    ann.page.get_by_role("button", name="Go on here").click()
+    ann.page.get_by_role("button", name="Continue here").click()
     ann.page.locator("#connection[data-state=live]").wait_for()
     other.locator("#connection-text", has_text="another window").wait_for()
 

@@ -138,7 +138,7 @@ async def test_a_malformed_expression_is_not_sent(autojump_clock: trio.testing.M
         assert await calc("1 + 1") == 2
 
 
-async def test_it_speaks_over_real_sockets() -> None:
+async def test_a_client_calculates_over_real_sockets() -> None:
     async with trio.open_nursery() as nursery:
         server: Server = await nursery.start(serve, "127.0.0.1:0")
         with trio.fail_after(20):

@@ -191,7 +191,7 @@ async def test_messages_and_commands_do_as_the_protocol_says(
         await ann.expect(
             "*** 2 here: Ann, Bob",
             "error: unknown command /foo (try /help)",
-            "error: /who stands alone",
+            "error: /who takes no argument",
             "error: /me needs a text: /me TEXT",
         )
         assert (await ann.receive()).startswith("*** ")

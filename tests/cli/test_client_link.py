@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from trionet import chat
 from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink
-from trionet.testing import Link, MemoryNetwork
+from trionet.testing import Link, MemoryNetwork, ScriptedServer
 
 ADDRESS = "localhost:22223"
 
@@ -179,7 +180,7 @@ async def test_a_restart_of_the_server_shows_a_countdown_and_loses_no_request(
         assert texts(ann)[-4:] == [
             "the connection is lost",
             "connected again",
-            "the server began anew: what was said at the end may be missing",
+            "the server started again: the last messages may be missing",
             "while the line was down",
         ]
         assert ann.waiting == 0
@@ -203,7 +204,7 @@ async def test_a_server_that_begins_anew_is_told_of_and_heard(
         other.ask(calls.Say("lobby", "hello again"))
         await settle()
         for window in (ann, bea):
-            assert "the server began anew: what was said at the end may be missing" in texts(window)
+            assert "the server started again: the last messages may be missing" in texts(window)
             assert texts(window).count("hello again") == 1
             assert [text for text in texts(window) if "line " in text][:20] == [
                 f"line {number}" for number in range(20)
@@ -262,4 +263,63 @@ async def test_the_lag_grows_while_a_server_does_not_answer(
         network.heal()
         await trio.sleep(11)
         assert ann.lag < 1000
+    nursery.cancel_scope.cancel()
+
+
+async def taken_over(server: ScriptedServer) -> None:
+    """Let one member in, and at its third message let another connection take it over."""
+    peer = await server.accept()
+    messages = 0
+    while True:
+        request = json.loads(await peer.receive())
+        kind, re = request["type"], request.get("id")
+        if kind == "login":
+            entered = {"room": "lobby", "topic": "", "members": ["Ann"], "count": 1, "last": 1}
+            welcome = {"name": "Ann", "token": "t", "epoch": "e", "resumed": False}
+            await peer.send(json.dumps({"type": "welcome", **welcome, "re": re}))
+            await peer.send(json.dumps({"type": "entered", **entered, "re": re}))
+        elif kind == "ping":
+            await peer.send(json.dumps({"type": "pong", "re": re}))
+        elif kind == "history":
+            page = {"room": "lobby", "events": [], "more": False}
+            await peer.send(json.dumps({"type": "history", **page, "re": re}))
+        elif kind == "say" and (messages := messages + 1) == 3:
+            # Closed with unread input, the connection would be reset.
+            await peer.send(json.dumps({"type": "closing", "reason": "taken over"}))
+            await peer.stream.aclose()
+            return
+
+
+async def test_no_text_is_lost_when_the_connection_is_over_for_good(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    async with ScriptedServer(network, ADDRESS) as server:
+        nursery.start_soon(taken_over, server)
+        async with linked(network) as (ann, link):
+            await settle()
+            for text in ("one", "two", "three"):
+                enter(ann, link, text)
+            await settle()
+            assert ann.link.startswith("disconnected: another connection")
+            assert ann.rooms.shown.draft.text == "one"
+            why = "another connection has taken this member over"
+            assert texts(ann)[-3:] == [why, f"{why}: two", f"{why}: three"]
+            enter(ann, link, "four")
+            assert ann.rooms.shown.draft.text == "four"
+            assert (ann.waiting, link.unanswered) == (0, [])
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_text_too_many_comes_back(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    network = MemoryNetwork()
+    await serving(network, nursery)
+    async with linked(network) as (ann, link):
+        await settle()
+        for number in range(1002):
+            link.ask(calls.Say("lobby", f"line {number}"))
+        assert ann.rooms.shown.draft.text == "line 1001"
+        assert texts(ann)[-1] == "too much is unsent"
     nursery.cancel_scope.cancel()

@@ -110,7 +110,7 @@ def test_a_byte_order_mark_in_front_is_no_mistake(tmp_path: Path) -> None:
     [
         ("[chat.serv]\n", r"unknown table \[chat.serv\] in .*: did you mean chat.serve\?"),
         ("[cat.serve]\n", r"unknown table \[cat\]"),
-        ("quiet = true\n", "stands in no table"),
+        ("quiet = true\n", "is in no table"),
         ("chat = 5\n", "chat of .* must be a table, not 5"),
         ("run = 5\n", "run of .* must be a table, not 5"),
         ("[[chat]]\n", "chat of .* must be a table, not a list of tables"),

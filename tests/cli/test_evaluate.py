@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from known_names import KNOWN
 from trionet import calc
@@ -118,7 +120,7 @@ async def test_on_one_screen_errors_appear_among_the_results(programs: Programs)
     await program.expect_end(1)
 
 
-async def test_it_ends_when_nobody_reads_its_results_any_more(programs: Programs) -> None:
+async def test_eval_ends_when_nobody_reads_its_results_any_more(programs: Programs) -> None:
     ours, theirs = os.pipe()
     program = await evaluate(programs, stdout=theirs)
     os.close(theirs)
@@ -126,6 +128,17 @@ async def test_it_ends_when_nobody_reads_its_results_any_more(programs: Programs
     await program.type("1 + 1\n")
     # The input is still open.
     await program.expect_end(0)
+
+
+async def test_it_ends_when_a_socket_has_no_reader_any_more(programs: Programs) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        program = await evaluate(programs, stdout=theirs.fileno())
+        await program.type("1 + 1\n")
+        assert await trio.to_thread.run_sync(ours.recv, 100) == b"2\n"
+        ours.close()
+        # Nothing is typed any more, and the input is still open.
+        await program.expect_end(0)
 
 
 async def test_without_any_input_there_are_no_results(programs: Programs) -> None:
@@ -145,7 +158,7 @@ def test_the_default_precision_is_the_calculators() -> None:
     assert parameters["precision"].default == calc.DEFAULT_PRECISION
 
 
-def test_it_loads_only_what_it_needs() -> None:
+def test_eval_loads_only_what_it_needs() -> None:
     program = (
         "import sys; sys.argv[1:] = ['calc', 'eval', '2 * (3 + 4)']\n"
         "try:\n    from trionet.cli.main import main; main()\n"

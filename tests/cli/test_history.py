@@ -221,7 +221,7 @@ def test_something_other_than_a_file_is_one_warning_and_never_waited_for(
     run = Typed(path)
     run.type("1 + 1", "2 + 2")
     assert run.known == ["1 + 1", "2 + 2"]
-    assert run.warnings == [f"history is not kept in {path}: not a regular file"]
+    assert run.warnings == [f"history is not kept in {path}: it is not a regular file"]
 
 
 def test_the_wait_for_another_programs_lock_is_short(path: Path) -> None:

@@ -205,7 +205,7 @@ async def test_a_file_that_is_something_else_is_an_error(
     file = tmp_path / "diary"
     file.write_text("today")
     program = await history(programs, file)
-    await program.expect_error(f"error: {file} is no history of a trionet chat")
+    await program.expect_error(f"error: {file} is not the history of a trionet chat")
     await program.expect_end(1)
 
 

@@ -1,3 +1,5 @@
+"""Which rows and columns the line being typed fills, on terminals of any width."""
+
 from __future__ import annotations
 
 import pytest

@@ -457,7 +457,7 @@ async def test_lines_pasted_after_the_name_are_said(programs: Programs) -> None:
 async def test_a_pasted_q_with_lines_after_it_does_not_end_the_session(programs: Programs) -> None:
     _, address = await start_calculator(programs, "--quiet")
     ann = await calculate(programs, address)
-    told = "a q within a paste does not end the session: it was skipped"
+    told = "a q in a paste does not end the session: it was skipped"
     await ann.type("1 + 1\rq\r2 + 2\r")
     shown = ["> 1 + 1", "q", "2 + 2", "2", told, "4"]
     await ann.expect_screen(*shown, ">")

@@ -89,7 +89,7 @@ async def test_a_chat_counts_what_its_clients_count(programs: Programs) -> None:
     assert numbers["trionet_lines_total out"] == heard
     assert numbers["trionet_bytes_total in"] == sent_bytes
     assert numbers["trionet_bytes_total out"] == heard_bytes
-    # Those who scrape are no connections of the chat.
+    # Those who scrape are not connections of the chat.
     assert numbers["trionet_connections_open"] == numbers["trionet_members"] == 3
     assert numbers["trionet_connections_opened_total"] == 3
     assert numbers["trionet_lines_dropped_total"] == 0

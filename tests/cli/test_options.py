@@ -240,6 +240,9 @@ PATHS_AND_NAMES = ("--name", "--ca", "--tls-cert", "--tls-key", "--history", "--
         "9" * 5000,
         "",
         "ten",
+        "1_000",
+        "٣",
+        "５",
         "\udcff",
     ],
 )

@@ -1,3 +1,5 @@
+"""Lines that were pasted together are no commands."""
+
 from __future__ import annotations
 
 import pytest

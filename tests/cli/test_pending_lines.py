@@ -1,3 +1,5 @@
+"""Lines that wait to be printed above a prompt, within bounds."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""Where a prompt begins after its terminal has changed its width."""
+
 from __future__ import annotations
 
 import pytest

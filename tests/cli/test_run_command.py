@@ -30,7 +30,9 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Service]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "a_shouter", raising=False)
     served: list[Service] = []
-    monkeypatch.setattr("trionet.program.run.run", lambda service, **_: served.append(service))
+    monkeypatch.setattr(
+        "trionet.program.run.run_services", lambda services, **_: served.extend(services)
+    )
     return served
 
 
@@ -97,7 +99,7 @@ def test_a_bad_target_is_one_line_and_status_2(
     assert not services
 
 
-async def test_it_serves_until_ctrl_c(
+async def test_a_handler_is_served_until_ctrl_c(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a_shouter.py").write_text(SHOUT)
@@ -111,6 +113,18 @@ async def test_it_serves_until_ctrl_c(
         client.shutdown(socket.SHUT_WR)
         assert client.recv(100) == b""
     server.signal(signal.SIGINT)
+    await server.expect_end(0)
+
+
+async def test_a_signal_in_its_last_milliseconds_does_not_change_its_status(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = "atexit.register(os.kill, os.getpid(), signal.SIGTERM)"
+    (tmp_path / "a_late_shouter.py").write_text(f"import atexit, os, signal\n{late}\n{SHOUT}")
+    monkeypatch.chdir(tmp_path)
+    server = await programs.start("run", "a_late_shouter:shout", "127.0.0.1:0", real=True)
+    await server.address()
+    server.signal(signal.SIGTERM)
     await server.expect_end(0)
 
 

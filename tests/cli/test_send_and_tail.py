@@ -94,7 +94,7 @@ async def test_a_server_that_stands_still_is_given_up(programs: Programs) -> Non
         sender = await programs.start(
             "chat", "send", address, "--name", "ci", "--timeout", "0.5", "text"
         )
-        await sender.expect_error(f"error: no answer from {address} within 0.5 s")
+        await sender.expect_error(f"error: no answer from {address} within 0.5 seconds")
         await sender.expect_end(1)
     finally:
         server.signal(signal.SIGCONT)

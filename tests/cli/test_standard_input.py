@@ -126,7 +126,7 @@ async def test_the_lines_end_when_the_terminal_hangs_up(console: Console) -> Non
     os.close(theirs)
 
 
-async def test_it_waits_on_if_another_reader_was_faster(
+async def test_a_reader_waits_on_if_another_was_faster(
     pipe: Pipe, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = StandardInput(console, pipe.fd)

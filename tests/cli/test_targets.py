@@ -53,16 +53,16 @@ def test_the_current_folder_counts_before_installed_modules(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        ("a_shouter", "'a_shouter' is no target: write MODULE:NAME, as in shout:shout"),
-        (":shout", "':shout' is no target: write MODULE:NAME, as in shout:shout"),
-        ("a_shouter:", "'a_shouter:' is no target: write MODULE:NAME, as in shout:shout"),
+        ("a_shouter", "'a_shouter' is not a target: write MODULE:NAME, as in shout:shout"),
+        (":shout", "':shout' is not a target: write MODULE:NAME, as in shout:shout"),
+        ("a_shouter:", "'a_shouter:' is not a target: write MODULE:NAME, as in shout:shout"),
         ("a_shouter.py:shout", "a_shouter.py is a file: write its module, a_shouter:shout"),
         ("sub/shout.py:shout", "sub/shout.py is a file: write its module, sub.shout:shout"),
         ("no_such:shout", "there is no module no_such in this folder or installed"),
         ("no_such.one:shout", "there is no module no_such in this folder or installed"),
         ("a_shouter:whisper", "there is no whisper in the module a_shouter"),
         ("a_shouter:Shouter.no", "there is no Shouter.no in the module a_shouter"),
-        ("..:x", "'..' is no name of a module"),
+        ("..:x", "'..' is not the name of a module"),
     ],
 )
 def test_a_target_that_is_not_there_is_told_in_one_line(target: str, told: str) -> None:

@@ -111,7 +111,7 @@ async def test_open_shows_the_page_in_a_browser(
         (("--open",), "there is no --web to use it for"),
         (("--web", "8080"), "is only a port"),
         (("--web", "localhost:99999"), "the port must be a number"),
-        (("--web", "localhost:0", "--web-host", "a b"), "is no host"),
+        (("--web", "localhost:0", "--web-host", "a b"), "is not a host"),
         (("--web", "localhost:0", "--web-host", "a.b:80"), "a host counts with any port"),
         (("--web", "localhost:0", "--web-proxy", "proxy"), "neither an IP address nor a network"),
         (("--web", "localhost:0", "--tls-cert", "a.pem"), "together with --tls-cert"),

@@ -617,7 +617,7 @@ def test_j40_after_a_refused_login_another_may_follow(chat: JSONRoom) -> None:
 
 def test_j41_the_tenth_refused_login_is_the_last(chat: JSONRoom) -> None:
     peer = chat.connect()
-    # What is no login does not count.
+    # What is not a login does not count.
     for _ in range(20):
         peer.refused("not-logged-in", "rooms")
     for number in range(10):

@@ -1,3 +1,5 @@
+"""How many connections a second a host may open."""
+
 from __future__ import annotations
 
 import pytest

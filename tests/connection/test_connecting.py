@@ -197,7 +197,7 @@ async def test_a_loop_outside_of_the_block_is_refused(network: MemoryNetwork) ->
         await anext(aiter(trionet.connect(ADDRESS, network=network)))
 
 
-async def test_it_is_entered_once(network: MemoryNetwork, nursery: trio.Nursery) -> None:
+async def test_a_connect_is_entered_once(network: MemoryNetwork, nursery: trio.Nursery) -> None:
     await start_server(network, nursery)
     connections = trionet.connect(ADDRESS, network=network)
     async with connections:

@@ -55,7 +55,7 @@ async def linger(connection: Connection) -> None:
         await connection.linger(scope)
 
 
-async def test_it_knows_its_peer() -> None:
+async def test_a_connection_knows_its_peer() -> None:
     ours, _ = memory_stream_pair(names=("127.0.0.1:7000", "127.0.0.1:49152"))
     async with trio.open_nursery() as nursery:
         assert connection_on(ours, nursery).peer == "127.0.0.1:49152"

@@ -1,3 +1,5 @@
+"""Thousands of deadlines in one task: each is acted on in time, and none after it was lifted."""
+
 from __future__ import annotations
 
 import math

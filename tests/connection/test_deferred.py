@@ -1,4 +1,4 @@
-"""Sends that are put off: they share one loop, and none is ever left out."""
+"""Sends that are deferred: they share one loop, and none is ever left out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def deferring(least: float = 0) -> AsyncIterator[tuple[DeferredSends, trio.Nursery]]:
-    """Run what puts sends off, and a nursery for writers."""
+    """Run what defers sends, and a nursery for writers."""
     sends = DeferredSends(least)
     async with trio.open_nursery() as nursery:
         background = trio.CancelScope()
@@ -126,6 +126,19 @@ async def test_the_end_of_deferring_sends_what_is_held() -> None:
         outbox.put(b"held\n")
         # Cancelled before it could run.
     assert arrived(theirs) == b"held\n"
+
+
+async def test_a_line_put_when_deferring_was_cancelled_and_has_not_ended_is_sent() -> None:
+    ours, theirs = pair()
+    sends = DeferredSends(0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sends.run)
+        await wait_all_tasks_blocked()
+        outbox = Outbox(ours, nursery, deferred=sends)
+        nursery.cancel_scope.cancel()
+        # The task that sends is about to run, and to raise.
+        outbox.put(b"last\n")
+    assert arrived(theirs) == b"last\n"
 
 
 async def test_a_line_put_long_after_its_round_is_sent_without_new_input() -> None:

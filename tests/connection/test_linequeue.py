@@ -1,3 +1,5 @@
+"""A queue of whole lines: bounded, in order, and compared with a model of a few lines."""
+
 from __future__ import annotations
 
 import pytest

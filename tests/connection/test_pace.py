@@ -1,3 +1,5 @@
+"""A token bucket: what may pass, and when."""
+
 from __future__ import annotations
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from trionet.connection.pace import TokenBucket
 
 
-def test_it_begins_full_and_gains_tokens_with_time() -> None:
+def test_a_bucket_begins_full_and_gains_tokens_with_time() -> None:
     bucket = TokenBucket(rate=2, burst=5, now=100)
     assert bucket.take(10, 100) == 5
     assert bucket.take(10, 100) == 0
@@ -15,7 +17,7 @@ def test_it_begins_full_and_gains_tokens_with_time() -> None:
     assert bucket.take(10, 102) == 4
 
 
-def test_it_holds_no_more_than_its_burst() -> None:
+def test_a_bucket_holds_no_more_than_its_burst() -> None:
     bucket = TokenBucket(rate=2, burst=5, now=0)
     assert bucket.take(3, 1000) == 3
     assert bucket.take(100, 2000) == 5

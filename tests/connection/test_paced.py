@@ -1,3 +1,5 @@
+"""A reader that takes lines no faster than its rate, and loses none."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Lines from any stream, however its bytes come: complete, in order, and bounded."""
+
 from __future__ import annotations
 
 import errno
@@ -305,6 +307,7 @@ def test_peer_has_ended_is_true_only_for_ends_that_came_from_the_peer() -> None:
         InputEnd.UNTRUSTED,
         InputEnd.RESET,
         InputEnd.VANISHED,
+        InputEnd.TLS,
         InputEnd.UNCERTIFIED,
         InputEnd.UNTRUSTED,
     }
@@ -535,3 +538,4 @@ def test_a_client_tells_its_user_whether_the_server_closed_or_went_away() -> Non
     assert why_lost(InputEnd.VANISHED).startswith("the server went away: ")
     for end in (None, InputEnd.EOF, InputEnd.RESET, InputEnd.TRUNCATED):
         assert why_lost(end) == "the server closed the connection"
+    assert why_lost(InputEnd.TLS) == "the server broke the TLS protocol"

@@ -206,7 +206,7 @@ async def test_misuse_is_refused_at_the_call(wrong: dict[str, Any], message: str
     assert message in str(error)
 
 
-async def test_it_can_be_filled_in_beforehand(autojump_clock: MockClock) -> None:
+async def test_respond_can_be_filled_in_beforehand(autojump_clock: MockClock) -> None:
     async def shout(line: str) -> str:
         await trio.sleep(1)
         return line.upper()

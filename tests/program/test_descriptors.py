@@ -1,3 +1,5 @@
+"""Room for thousands of descriptors, and writes to those that somebody made non-blocking."""
+
 from __future__ import annotations
 
 import subprocess

@@ -241,7 +241,7 @@ async def _interrupt(network: MemoryNetwork) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_it_returns_and_restores_what_it_changed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_run_returns_and_restores_what_it_changed(capfd: pytest.CaptureFixture[str]) -> None:
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = [signal.getsignal(number) for number in numbers]
     logger = logging.getLogger("trionet")

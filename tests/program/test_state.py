@@ -30,7 +30,7 @@ def names_in(tree: dict[str, Any]) -> list[str]:
     return found
 
 
-async def test_it_has_the_connections_the_queues_and_the_tasks() -> None:
+async def test_the_state_has_the_connections_the_queues_and_the_tasks() -> None:
     async with run_handler(hear) as connect:
         ann = await connect()
         await ann.send("hello")
@@ -51,11 +51,11 @@ async def test_it_has_the_connections_the_queues_and_the_tasks() -> None:
     }
     names = names_in(state["tasks"])
     assert one["peer"] in names
-    assert any("Server._accept" in name for name in names)
+    assert any("Acceptors._accept" in name for name in names)
     json.dumps(state)
 
 
-async def test_it_is_bounded_and_says_how_much_more_there_is() -> None:
+async def test_the_state_is_bounded_and_says_how_much_more_there_is() -> None:
     async with run_handler(hear) as connect:
         for _ in range(300):
             await connect()

@@ -91,7 +91,7 @@ async def _hear(connection: trionet.Connection) -> None:
         pass
 
 
-async def test_it_is_told_when_the_program_is_ready_reloads_and_stops(
+async def test_a_supervisor_is_told_when_the_program_is_ready_reloads_and_stops(
     inbox: Inbox, path: str, autojump_clock: MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:
@@ -122,7 +122,7 @@ async def test_it_is_told_when_the_program_is_ready_reloads_and_stops(
         assert inbox.states() == ["STOPPING=1", "STATUS=closed"]
 
 
-async def test_it_is_told_of_a_server_that_ends_by_itself(
+async def test_a_supervisor_is_told_of_a_server_that_ends_by_itself(
     inbox: Inbox, path: str, autojump_clock: MockClock
 ) -> None:
     async with trio.open_nursery() as nursery:

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from trionet.chat.cluster.link import Command, LinkLost, Refused
+from trionet.chat.cluster.link import Command, ErrorAnswer, LinkLost
 
 Place = tuple[int, int]
 
@@ -101,7 +101,7 @@ class FakeRedis:
         name, *given = command
         match name:
             case b"XADD":
-                return Refused(self.refuses) if self.refuses else self.add(given[-1])
+                return ErrorAnswer(self.refuses) if self.refuses else self.add(given[-1])
             case b"XRANGE":
                 low, high = _bound(given[1]), _bound(given[2])
                 most = int(given[4]) if len(given) > 3 else 1 << 30
@@ -120,7 +120,7 @@ class FakeRedis:
                 return {given[1]: self.settings[given[1]]} if given[1] in self.settings else {}
             case b"EVAL":
                 if self.refuses:
-                    return Refused(self.refuses)
+                    return ErrorAnswer(self.refuses)
                 place, data = given[4], given[5]
                 if _bound(place)[:2] not in self.entries:
                     return 0

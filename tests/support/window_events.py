@@ -33,6 +33,6 @@ def entered(*names: str, room: str = "lobby", topic: str = "", last: int = 0) ->
 
 
 def notice(type_: str, number: int, name: str, **fields: Any) -> Any:
-    """Return something of a room that is no message."""
+    """Return something of a room that is not a message."""
     fields = {"room": "lobby", "time": at(number % 3600), **fields}
     return event(type_, number=number, name=name, **fields)

@@ -179,3 +179,27 @@ async def test_leaving_the_block_closes_the_stream() -> None:
     client, server = client_and_server()
     await client.aclose()
     assert await server.receive_some() == b""
+
+
+class SendOnly(trio.abc.Stream):
+    """A stream that cannot end its sending alone."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        raise NotImplementedError
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise NotImplementedError
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+
+async def test_a_call_that_has_nothing_to_do_is_a_checkpoint_all_the_same() -> None:
+    client, _server = client_and_server()
+    with trio.testing.assert_checkpoints():
+        await client.expect()
+    with trio.testing.assert_checkpoints():
+        await LineClient(SendOnly()).send_eof()

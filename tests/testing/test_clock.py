@@ -1,3 +1,5 @@
+"""Virtual time beside threads: it stands still while somebody waits for what does not follow it."""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,5 @@
+"""Text that was made safe moves no cursor, begins no line, and hides nothing."""
+
 from __future__ import annotations
 
 import random
@@ -349,5 +351,5 @@ def test_every_neighbour_of_a_joiner_is_judged_by_its_class() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 3, b"Ann", b"\xff", bytearray(b"Ann"), ValueError("x")])
 def test_what_is_not_text_is_refused_with_what_to_write_instead(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"text must be a str: write safe_text\(str\(value\)\)"):
+    with pytest.raises(TypeError, match=r"text must be a text: write safe_text\(str\(value\)\)"):
         safe_text(wrong)  # type: ignore[arg-type]

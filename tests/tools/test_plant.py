@@ -1,3 +1,5 @@
+"""Each planted fault applies to the source and is caught by a test."""
+
 from __future__ import annotations
 
 import shutil
@@ -14,7 +16,7 @@ def test_there_is_a_patch_for_each_fault_that_a_server_must_never_have() -> None
     assert {patch.stem for patch in PATCHES.glob("*.patch")} == {
         "leaked_task", "log_split_in_two", "lost_line", "messages_swapped", "name_freed_too_early",
         "second_leave_notice", "unflushed_at_cancel", "unflushed_at_close", "unflushed_at_drain",
-        "unflushed_at_tls",
+        "unflushed_at_hub", "unflushed_at_tls",
         # Of rooms, nicks, private messages, ignoring and receipts.
         "left_room_still_heard", "private_word_in_the_room", "old_nick_stays_taken",
         "ignoring_ends_with_a_nick", "number_comes_twice", "receipt_for_everyone",

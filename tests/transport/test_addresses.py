@@ -1,9 +1,11 @@
+"""Addresses are read as people write them and written back, and others are refused with advice."""
+
 from __future__ import annotations
 
 import ipaddress
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trionet.errors import AddressError
@@ -13,9 +15,9 @@ from trionet.transport.addresses import (
     TCPAddress,
     TLSAddress,
     UnixAddress,
-    host_of,
     parse_address,
 )
+from trionet.transport.hosts import host_of
 
 # Text built from the parts of addresses, because plain random text is almost never an address.
 ADDRESS_LIKE = st.lists(
@@ -91,15 +93,15 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[]:80", "no IPv6 address in the brackets"),
         ("[127.0.0.1]:80", "no IPv6 address in the brackets"),
         ("[::1%a\nb]:80", "no IPv6 address in the brackets"),
-        ("http://localhost:80", "'http://localhost' is no host name: write HOST:PORT"),
-        ("tcp:localhost:80", "'tcp:localhost' is no host name: write HOST:PORT"),
+        ("http://localhost:80", "'http://localhost' is not a host name: write HOST:PORT"),
+        ("tcp:localhost:80", "'tcp:localhost' is not a host name: write HOST:PORT"),
         ("UNIX:/run/s", "write a Unix socket as unix:PATH"),
-        ("//localhost:80", "no host name"),
+        ("//localhost:80", "not a host name"),
         ("*:80", "all interfaces are :80, without a star"),
         ("tls:*:0", "all interfaces are tls::0, without a star"),
-        ("me@localhost:80", "no host name"),
-        ("a b:80", "no host name"),
-        ("a\nb:80", "no host name"),
+        ("me@localhost:80", "not a host name"),
+        ("a b:80", "not a host name"),
+        ("a\nb:80", "not a host name"),
         ("unix:", "the path is missing"),
         ("unix:@", "the name is missing"),
         ("[::ffff:127.0.0.1%lo]:80", "an IPv4 address has no interface: write 127.0.0.1"),
@@ -118,9 +120,9 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("tls:::1:80", r"in brackets, such as tls:\[::1\]:22333"),
         ("tls:localhost:65536", "port must be a number"),
         ("tls:[localhost]:80", "no IPv6 address in the brackets"),
-        ("tls:tls:localhost:80", "'tls:localhost' is no host name: write tls:HOST:PORT"),
+        ("tls:tls:localhost:80", "'tls:localhost' is not a host name: write tls:HOST:PORT"),
         ("tls:unix:/run/s", "write a Unix socket as unix:PATH"),
-        ("TLS:localhost:80", "'TLS:localhost' is no host name: write HOST:PORT"),
+        ("TLS:localhost:80", "'TLS:localhost' is not a host name: write HOST:PORT"),
     ],
 )
 def test_text_that_is_not_an_address_is_refused_with_advice(text: str, advice: str) -> None:
@@ -194,44 +196,6 @@ def test_an_address_is_a_value() -> None:
 def test_an_address_error_is_a_value_error_too() -> None:
     with pytest.raises(ValueError, match="'nowhere' is not an address"):
         parse_address("nowhere")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "prefix", "same"),
-    [
-        ("127.0.0.1", "127.0.0.1", 64, True),
-        ("127.0.0.1", "127.0.0.2", 64, False),
-        ("2001:db8::1", "2001:db8::ffff:0:0:1", 64, True),
-        ("2001:db8::1", "2001:db8:0:1::1", 64, False),
-        ("2001:db8::1", "2001:db8:0:1::1", 48, True),
-        ("2001:db8::1", "2001:db8::2", 128, False),
-        ("2001:db8::1", "2001:db8::1", 128, True),
-        ("::ffff:10.0.0.7", "10.0.0.7", 64, True),
-        ("::ffff:10.0.0.7", "::ffff:10.0.0.8", 64, False),
-        ("::ffff:10.0.0.7", "::1", 64, False),
-        ("fe80::1%eth0", "fe80::2%eth0", 64, True),
-        ("fe80::1%eth0", "fe80::1%eth1", 64, False),
-    ],
-)
-def test_addresses_of_one_host_count_as_one(one: str, other: str, prefix: int, same: bool) -> None:
-    hosts = {
-        host_of(TCPAddress(host, port), ipv6_prefix=prefix) for host, port in ((one, 1), (other, 2))
-    }
-    assert (len(hosts) == 1) is same
-
-
-@given(number=st.integers(0, 2**128 - 1), bits=st.integers(1, 128), flip=st.integers(0, 127))
-def test_only_the_leading_bits_make_the_host(number: int, bits: int, flip: int) -> None:
-    one, other = (ipaddress.IPv6Address(n) for n in (number, number ^ (1 << (127 - flip))))
-    assume(one.ipv4_mapped is None)
-    assume(other.ipv4_mapped is None)
-    hosts = [host_of(TCPAddress(str(address), 80), ipv6_prefix=bits) for address in (one, other)]
-    assert (hosts[0] == hosts[1]) is (flip >= bits)
-
-
-def test_a_peer_without_a_host_has_none() -> None:
-    assert host_of(UnixAddress("/run/room")) is None
-    assert host_of(None) is None
 
 
 @pytest.mark.parametrize("host", [None, 3, b"::1", ["::1"]])

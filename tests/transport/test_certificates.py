@@ -1,3 +1,5 @@
+"""Certificate files become settings, or one line that says what is wrong with them."""
+
 from __future__ import annotations
 
 import ssl

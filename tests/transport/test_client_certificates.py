@@ -194,6 +194,7 @@ async def test_a_certificate_that_expires_soon_is_told_once_at_the_start_and_at_
         assert told[-1].startswith("certificate ")
         assert told[-1].endswith(".pem expires in 10 days")
         assert {record.levelno for record in caplog.records} == {logging.WARNING}
+        assert {record.__dict__["event"] for record in caplog.records} == {"certificate"}
         network.reload()
     for listener in listeners:
         await listener.aclose()

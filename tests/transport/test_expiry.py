@@ -1,3 +1,5 @@
+"""Until when a certificate is good, read from certificates of every kind."""
+
 from __future__ import annotations
 
 import datetime

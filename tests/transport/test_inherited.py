@@ -35,7 +35,7 @@ def address_of(sock: socket.socket) -> str:
     return f"127.0.0.1:{sock.getsockname()[1]}"
 
 
-NOT_LISTENING = "it is no listening stream socket: the unit needs ListenStream= and Accept=no"
+NOT_LISTENING = "it is not a listening stream socket: the unit needs ListenStream= and Accept=no"
 OURS = str(os.getpid())
 
 
@@ -191,10 +191,10 @@ async def test_a_descriptor_that_is_no_socket_is_refused(sock: socket.socket) ->
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, descriptor)
         os.close(null)
-        with pytest.raises(ListenError, match=f"descriptor {descriptor} is no socket"):
+        with pytest.raises(ListenError, match=f"descriptor {descriptor} is not a socket"):
             await SYSTEM.listen("fd:a")
 
 
 async def test_nobody_can_connect_to_a_name() -> None:
-    with pytest.raises(ConnectError, match="an inherited socket is one to listen on"):
+    with pytest.raises(ConnectError, match="an inherited socket is only for listening"):
         await SYSTEM.connect("fd:a")

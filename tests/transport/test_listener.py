@@ -1,3 +1,5 @@
+"""A listening socket that goes on when the process is out of descriptors."""
+
 from __future__ import annotations
 
 import errno

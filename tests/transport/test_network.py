@@ -1,3 +1,5 @@
+"""Listening and connecting on the real network: families, ports, TLS, and what goes wrong."""
+
 from __future__ import annotations
 
 import datetime

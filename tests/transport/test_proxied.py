@@ -1,3 +1,5 @@
+"""Connections through a proxy: the peer is the one that the header names, or nobody is served."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""The header of the PROXY protocol: which are read, and which are refused."""
+
 from __future__ import annotations
 
 import ipaddress
@@ -83,7 +85,7 @@ BAD = {
     "a bad destination": b"PROXY TCP4 1.2.3.4 1.2.3.400 1 2\r\n",
     "a scope": b"PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
     "a bad port": b"PROXY TCP4 1.2.3.4 1.2.3.4 65536 2\r\n",
-    "a port that is no number": b"PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n",
+    "a port that is not a number": b"PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n",
     "a port with a zero in front": b"PROXY TCP4 1.2.3.4 1.2.3.4 01 2\r\n",
     "not ASCII": "PROXY TCP4 ١.2.3.4 1.2.3.4 1 2\r\n".encode(),
     "another version": v2(command=0x31),

@@ -1,3 +1,5 @@
+"""The sending half of a socket stream: whole, in order, and one sender at a time."""
+
 from __future__ import annotations
 
 import os

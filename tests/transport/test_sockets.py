@@ -1,3 +1,5 @@
+"""A stream on a socket: what it does as Trio's own, and what it can besides."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""TLS over any stream: what both sides see, whatever the stream under it does."""
+
 from __future__ import annotations
 
 import socket
@@ -632,6 +634,21 @@ async def test_a_server_serves_encrypted_lines_and_drains(network: SystemNetwork
         await client.aclose()
 
 
+async def test_input_that_is_not_tls_is_told_from_a_reset(network: SystemNetwork) -> None:
+    reason = await reason_of_the_end(echo, network, "nonsense")
+    assert reason == "the peer broke the TLS protocol"
+
+
+async def test_a_reader_knows_that_its_peer_broke_tls(pairs: Pairs) -> None:
+    client, server = await pairs.ready()
+    await client.send_all(b"good\n")
+    client._transport.send_nowait(b"nonsense" * 10)
+    lines = LineReader(server)
+    assert await lines.receive() == "good"
+    assert await lines.receive_batch() == []
+    assert lines.end is InputEnd.TLS
+
+
 @pytest.mark.parametrize("misbehave", ["leave", "reset"])
 async def test_what_a_peer_does_to_a_handler_that_uses_the_stream_itself_is_not_a_fault(
     misbehave: str, network: SystemNetwork, caplog: pytest.LogCaptureFixture
@@ -681,7 +698,9 @@ async def reason_of_the_end(
             assert isinstance(client._transport, SocketStream)
             abort = struct.pack("ii", 1, 0)
             client._transport._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abort)
-        if misbehave is not None:
+        if misbehave == "nonsense":
+            client._transport.send_nowait(b"nonsense" * 10)
+        elif misbehave is not None:
             client.close()
         await ended.wait()
         client.close()

@@ -1,3 +1,5 @@
+"""The TLS protocol between two buffers, without a network."""
+
 from __future__ import annotations
 
 import ssl

@@ -1,3 +1,5 @@
+"""The handshake of TLS: who is let in, and what the others are told."""
+
 from __future__ import annotations
 
 import ssl

@@ -1,3 +1,5 @@
+"""Listening on Unix sockets: what a dead server left is replaced, and nothing else."""
+
 from __future__ import annotations
 
 import fcntl
@@ -267,7 +269,7 @@ async def test_a_lock_that_is_held_forever_is_an_error(
     ("make", "why"),
     [
         (lambda lock: lock.mkdir(), "is a directory"),
-        (lambda lock: os.mkfifo(lock), "it is no regular file"),
+        (lambda lock: os.mkfifo(lock), "it is not a regular file"),
         (lambda lock: lock.symlink_to("elsewhere"), "too many levels of symbolic links"),
     ],
     ids=["folder", "pipe", "link"],

@@ -55,8 +55,8 @@ async def converse(
             `MalformedExpression`, or a `trionet.BadLine` with an empty line.
         one_at_a_time: wait for the reply before taking the next operation, as a person does.
             Default ``False``: operations are sent as they come, at most 4,096 ahead of the replies.
-        wait_room: awaited after each batch of replies. With it a slow `show` can make the server
-            wait.
+        wait_room: awaited after the replies of each part. With it a slow `show` can make the
+            server wait. Default ``None``: nothing is awaited.
         note: called with a line for the user when the server has not answered the first operation
             within one second, for example because it serves somebody else, and with another line
             when it does. Default ``None``: nobody is told.

@@ -70,7 +70,7 @@ class Arithmetic:
 
         Args:
             expression: what to compute.
-            ans: the last result; ``None`` if there is none yet.
+            ans: the last result; default ``None``: there is none yet.
 
         Raises:
             TypeError: `expression` is not an `Expression`, or `ans` is not a ``Decimal``.
@@ -82,7 +82,7 @@ class Arithmetic:
         return finish(self.evaluating(expression, ans))
 
     def evaluating(self, expression: Expression, ans: Decimal | None = None) -> Work[Decimal]:
-        """Compute an expression piece by piece; see `evaluate`."""
+        """Return work that computes `expression` with `ans` piece by piece; see `evaluate`."""
         stack: list[Decimal] = []
         spent = 0
         for item in expression.program:

@@ -114,7 +114,7 @@ _PAIR_STEPS = {sign: _BINARY[PLAIN.get(sign, sign)].step for sign in _PAIR_OPERA
 
 
 def parse(text: str) -> Expression:
-    """Parse an expression such as ``(12 + 42) * 3``.
+    """Return the expression that a text such as ``(12 + 42) * 3`` stands for.
 
     Args:
         text: one line.
@@ -131,7 +131,7 @@ def parse(text: str) -> Expression:
 
 
 def parsing(text: str) -> Work[Expression]:
-    """Parse an expression piece by piece; see `parse`."""
+    """Return work that parses a text piece by piece; see `parse`."""
     # Not in the generator, where a wrong type would be noticed only when the work begins.
     if type(text) is not str:
         check_kinds(text=(text, str))

@@ -65,7 +65,7 @@ class Pipeline(Exchange):
     Args:
         stream: a connection to a calculator server; the caller closes it.
         name: a name that `trionet.calc.check_name` has returned.
-        wait_room: awaited after each batch of replies. With it, a consumer that is slower than the
+        wait_room: awaited after the replies of each part. With it, a consumer slower than the
             server makes the server wait.
     """
 
@@ -116,7 +116,7 @@ class Pipeline(Exchange):
         else:
             raise ConnectionLost("the server does not speak this protocol: an answer to nothing")
 
-    async def _judge_first(self, batch: list[Line]) -> list[Line]:
+    async def _judge_first(self, part: list[Line]) -> list[Line]:
         """Raise if the first line is a refusal; else return the lines so far as replies.
 
         A name that is accepted gets no answer. So if the first line is an error, it may be either
@@ -125,16 +125,16 @@ class Pipeline(Exchange):
         closes without another line; that is waited for only with a server that words its errors
         differently.
         """
-        first = batch[0]
-        if len(batch) > 1 or not isinstance(first, str) or not first.startswith(ERROR):
-            return batch
+        first = part[0]
+        if len(part) > 1 or not isinstance(first, str) or not first.startswith(ERROR):
+            return part
         if self.in_flight and first == self._own_answer():
-            return batch
+            return part
         with trio.move_on_after(_REFUSAL_SECONDS):
-            batch += await self._lines.receive_batch()
-        if len(batch) == 1 and self._lines.end is not None:
+            part += await self._lines.receive_batch()
+        if len(part) == 1 and self._lines.end is not None:
             raise NotServed(safe_text(first.removeprefix(ERROR)))
-        return batch
+        return part
 
     def _own_answer(self) -> str | None:
         session = Session()

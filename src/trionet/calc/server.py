@@ -1,6 +1,6 @@
 """The calculator as a service: one session for each connection.
 
-Most lines are two plain numbers and an operator, and come in small batches. They take the short way
+Most lines are two plain numbers and an operator, and come a few at a time. They take the short way
 in `serve`: answered in one go and sent with one call. Everything else goes through `_answer`, in
 time slices.
 """
@@ -60,7 +60,7 @@ async def serve(
         precision: significant digits of a result, 1 to 100; default 28.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
-        on_event: see `trionet.serve`.
+        on_event: see `trionet.serve`; default ``None``.
         show: called with each line for the console; it must not block. Default ``None``: there is
             no console. What it raises is logged once, and costs only its line.
         network: where to listen; default the real network.
@@ -104,22 +104,22 @@ async def serve(
         try:
             # Written out here, not in functions: waking a task through two more coroutines took 4 %
             # of the time of a line.
-            while not session.ended and (batch := await lines.receive_batch()):
-                is_short = show_all is None and len(batch) <= PAIRS_A_SLICE
-                answers = session.answer_pairs(batch) if is_short else []
-                if len(answers) == len(batch):
+            while not session.ended and (part := await lines.receive_batch()):
+                is_short = show_all is None and len(part) <= PAIRS_A_SLICE
+                answers = session.answer_pairs(part) if is_short else []
+                if len(answers) == len(part):
                     # Nearly always this has answered everything.
                     tally.pairs += len(answers)
                     outbox.put(encode_answers(answers))
                 else:
                     time_slice.begin(answers)
-                    await _answer(session, batch[len(answers) :], time_slice, show_all, connection)
+                    await _answer(session, part[len(answers) :], time_slice, show_all, connection)
                 # Do not work ahead of a client that does not read. When everything was sent, the
                 # checkpoint in the next receive_batch is enough.
                 if outbox.is_blocked:
                     await outbox.flush()
                 # While a client is idle, its last lines need not stay in memory.
-                del batch
+                del part
         finally:
             if session.name is not None:
                 if show_all is not None:

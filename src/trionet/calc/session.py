@@ -65,7 +65,7 @@ def check_name(text: str) -> str:
 
 
 def is_quit(text: str) -> bool:
-    """Return whether a line ends the session: ``q`` alone, with or without spaces and tabs."""
+    """Return whether a text ends the session: ``q`` alone, with or without spaces and tabs."""
     if type(text) is not str:
         check_kinds(text=(text, str))
     return text.strip(" \t") == QUIT
@@ -125,7 +125,7 @@ class Session:
         return finish(self.receiving(line))
 
     def receiving(self, line: Line) -> Work[Reply]:
-        """Take one line piece by piece; see `receive`. Finish it before taking the next line."""
+        """Return work that takes one line; see `receive`. Finish it before the next line."""
         if isinstance(line, str):
             is_plain = line.isascii() and line.isprintable()
             yield _LINE_COST + len(line) // (_CHARACTERS_PLAIN if is_plain else _CHARACTERS)

@@ -22,11 +22,11 @@ class Tally:
     __slots__ = ("cost", "failed", "others", "pairs")
 
     def __init__(self) -> None:
-        # A batch of pairs costs one addition here. What they cost is found out when asked.
+        # Pairs that came together cost one addition here. What they cost is found out when asked.
         self.pairs = self.others = self.failed = self.cost = 0
 
     def add(self, reply: Reply, cost: int) -> None:
-        """Count a line that is no pair. A name and the end of a session have no answer."""
+        """Count a line that is not a pair. A name and the end of a session have no answer."""
         self.cost += cost
         if reply.answer is not None and reply.printed is not None:
             self.others += 1
@@ -47,7 +47,7 @@ class Tally:
             ),
             Reading.counter(
                 "trionet_calc_cost_seconds_total",
-                "What they cost, as reckoned for the time slices.",
+                "Their cost, as estimated for the time slices.",
                 (self.cost + self.pairs * PAIR_COST) * _MICROSECOND,
             ),
         ]

@@ -118,7 +118,7 @@ async def serve(
             ended; default 60. 0: nobody is held.
         backlog: how many connections the kernel holds until they are accepted; default 4,096, or
             what the kernel allows.
-        on_event: see `trionet.serve`.
+        on_event: see `trionet.serve`; default ``None``.
         show: called with each line for the console, in the plain format; it must not block. Default
             ``None``: there is no console. What it raises is logged once, and costs only its line.
         show_messages: show what the members say too, not only the notices; default ``False``.
@@ -130,7 +130,8 @@ async def serve(
             Redis has answered. What `history` keeps is a copy then.
         on_log: called with one line for people when something about Redis is worth knowing; default
             ``None``: it is not told.
-        on_log_statistics: called once with a function that returns how the shared log is doing.
+        on_log_statistics: called once with a function that returns how the shared log is doing;
+            default ``None``.
         network: where to listen; default the real network.
         task_status: gets the `trionet.Server` once it accepts connections.
 

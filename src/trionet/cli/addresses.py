@@ -67,7 +67,7 @@ def check_target(text: str) -> str:
     check_addresses([text])
     where = parse_address(text)
     if isinstance(where, InheritedAddress):
-        raise typer.BadParameter(f"{text!r}: an inherited socket is one to listen on")
+        raise typer.BadParameter(f"{text!r}: an inherited socket is only for listening")
     if getattr(getattr(where, "tcp", where), "port", None) == 0:
         raise typer.BadParameter(f"{text!r}: there is no port 0 to connect to")
     return text

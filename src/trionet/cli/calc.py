@@ -149,7 +149,7 @@ class _Operations:
             elif may_mean_to_leave(line):
                 self._ui.note(LEAVE)
             elif isinstance(line, PastedLine) and line.behind and calc.is_quit(line):
-                self._ui.note("a q within a paste does not end the session: it was skipped")
+                self._ui.note("a q in a paste does not end the session: it was skipped")
             else:
                 return line
 

@@ -243,7 +243,7 @@ class _Messages:
             return None
         if self._noted_paste is not line.paste:
             self._noted_paste = line.paste
-            self._ui.note("within a paste nothing is a command: all of it was said as text")
+            self._ui.note("nothing in a paste is a command: all of it was said as text")
         return text
 
 

@@ -67,7 +67,9 @@ def chat_join(
     ] = False,
     highlight: Annotated[
         list[str] | None,
-        typer.Option(metavar="WORD", help="Be mentioned by a word, too. Can be repeated."),
+        typer.Option(
+            metavar="WORD", help="A word that mentions you, as your name does; may be repeated."
+        ),
     ] = None,
     *,
     network: ClientOptions,
@@ -151,7 +153,7 @@ def chat_tail(
         typer.Option(
             parser=_parse_since,
             metavar="TIME",
-            help="Begin with the past: 90s, 10m, 2h, 3d ago, or 2026-11-28T02:35:00Z.",
+            help="Begin with what was said 90s, 10m, 2h, 3d ago, or since 2026-11-28T02:35:00Z.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
@@ -230,7 +232,7 @@ def chat_history(
         typer.Option(
             parser=_parse_since,
             metavar="TIME",
-            help="Not what was before: 90s, 10m, 2h, 3d ago, or 2026-11-28T02:35:00Z.",
+            help="Only what was said since 90s, 10m, 2h, 3d ago, or since 2026-11-28T02:35:00Z.",
         ),
     ] = None,
     format_: Annotated[
@@ -242,7 +244,7 @@ def chat_history(
         typer.Option(metavar="TO", help="Copy the file to TO instead, even while it is written."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="See whether all of the file can be read instead.")
+        bool, typer.Option("--check", help="Check that the whole file can be read instead.")
     ] = False,
 ) -> None:
     """Print what a history file has, oldest first, without a server."""

@@ -76,7 +76,10 @@ def chat_serve(
     max_rooms: Annotated[
         int,
         typer.Option(
-            "--max-rooms", parser=number_parser(ROOMS), metavar="N", help="Rooms at most."
+            "--max-rooms",
+            parser=number_parser(ROOMS),
+            metavar="N",
+            help="Rooms that may exist at a time.",
         ),
     ] = DEFAULT_ROOMS,
     history: Annotated[

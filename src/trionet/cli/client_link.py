@@ -1,6 +1,6 @@
-"""A person's link to a server: what a window or a terminal asks for becomes calls of the client.
+"""A person's link to a server: turns what a window or a terminal asks for into calls of the client.
 
-The client is entered before the window is shown, so that a refused name is an ordinary error, and
+The client is entered before the window is shown, so that a refused name is an ordinary error. It is
 left after the terminal is restored (`ClientLink.quit`).
 """
 
@@ -18,21 +18,20 @@ from trionet.abc import Network
 from trionet.chat.client.client import Client
 from trionet.chat.client_events import Welcome
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM
 
-# How often to measure how long the server takes to answer.
+# How often the lag is measured: how long the server takes to answer.
 _LAG_SECONDS = 10.0
 
-# How often a lag that still grows is shown.
+# How often a growing lag is updated while the server does not answer.
 _SILENT_SECONDS = 1.0
 
-# How often the countdown is shown anew; more often than its seconds pass.
+# How often the countdown is updated: more than once a second, so that no second is skipped.
 _COUNT_SECONDS = 0.25
 
-# Requests that have not reached the client. It takes each within two steps, so that only a stuck
-# program has as many; 64 more can be under way.
+# The most requests that have not reached the client. It takes each within two scheduler steps, so
+# only a stuck program has as many. 64 more can be unanswered.
 _MAX_UNASKED = 1000
 
 
@@ -48,10 +47,9 @@ class _Rooms(Struct, frozen=True, gc=False):
 
 
 class Listener(Protocol):
-    """Who is told what comes over the link: the window, or the lines of a terminal."""
+    """Is told what comes over the link: the window, or the lines of a terminal."""
 
-    # Whether the connection is up, how many texts wait for their receipts, and how long an answer
-    # takes, in milliseconds.
+    # Whether the connection is up, how many texts have no receipt yet, and the lag in milliseconds.
     is_up: bool
     waiting: int
     lag: int | None
@@ -63,35 +61,32 @@ class Listener(Protocol):
         """Take a page of a room's history, oldest first."""
 
     def not_loaded(self, name: str, reason: str = "") -> None:
-        """Take note that a room's history was refused."""
+        """Note that a room's history was refused."""
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Take note that the server has refused something else."""
+        """Note that another request was refused."""
 
     def tell(self, text: str, kind: str = ...) -> None:
         """Tell the person something."""
 
     def link_up(self, how: str) -> None:
-        """Take note that the connection is up."""
+        """Note that the connection is up."""
 
     def link_down(self, how: str) -> None:
-        """Take note that it is down, and for how much longer; called again and again."""
+        """Note that it is down, and for how much longer; called again and again."""
 
     def link_ended(self, why: str) -> None:
-        """Take note that it is over for good."""
+        """Note that it is gone for good."""
 
 
 class ClientLink:
-    """A `Link` over a client of its own.
+    """A `Link` with its own client.
 
     Args:
         address: where the server is.
-        name: what the member is called.
-        network: what to connect over.
-        password: the server's; default ``None``: none.
-
-    Attributes:
-        unanswered: how many requests have no answer yet.
+        name: the member's name.
+        network: the network; default: the real one.
+        password: the server's password; default ``None``: none.
     """
 
     def __init__(
@@ -101,39 +96,51 @@ class ClientLink:
             address, name=name, network=network, on_pause=self._note_pause, password=password
         )
         self._address = address
-        self.unanswered = 0
-        self._asked, self._to_ask = trio.open_memory_channel[calls.ServerCall](_MAX_UNASKED)
+        # The unanswered requests, each with a number.
+        self._unanswered: dict[int, calls.ServerCall] = {}
+        self._last_number = 0
+        self._asked, self._to_ask = trio.open_memory_channel[int](_MAX_UNASKED)
+        # Why some of them have failed. `_tell_failed` passes it on.
+        self._failed: dict[int, str] = {}
+        self._has_failed = trio.Event()
+        self._why_over = ""
         self._window: Listener | None = None
         self._changed: Callable[[], object] = lambda: None
-        # When it connects again; ``None`` while it is connected.
+        # When the next attempt to connect begins; ``None`` while connected.
         self._back_at: float | None = None
         self._is_paused = trio.Event()
-        # When it was connected last, and the event that a new connection sets.
+        # When the connection was made, and an event that the next one sets.
         self._up_at = 0.0
         self._is_back = trio.Event()
 
     @property
     def name(self) -> str:
-        """What the member is called now."""
+        """The member's name now."""
         return self._client.name
+
+    @property
+    def unanswered(self) -> list[calls.ServerCall]:
+        """The requests that are not answered yet, oldest first."""
+        return [*self._unanswered.values()]
 
     async def open(self) -> None:
         """Connect and log in. Raises what entering a `Client` raises; `quit` must follow."""
         await self._client.__aenter__()
 
     async def quit(self) -> None:
-        """Leave the chat. Takes two seconds at most, one if it is cancelled.
+        """Leave the chat. Takes at most two seconds, or one if cancelled.
 
         Call it in the task that called `open`, with no nursery or cancel scope opened in between.
         """
         await self._client.__aexit__(None, None, None)
 
     async def run(self, window: Listener, changed: Callable[[], object]) -> None:
-        """Tell the window all events, until the server does not let this member come back."""
+        """Tell the window about events until the server no longer lets this member come back."""
         self._window, self._changed = window, changed
         self._note_connected(window)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._ask_all, window)
+            nursery.start_soon(self._tell_failed, window)
             nursery.start_soon(self._measure_lag, window)
             nursery.start_soon(self._count_down, window)
             try:
@@ -146,43 +153,61 @@ class ClientLink:
             except TrionetError as error:
                 why = str(error)
             nursery.cancel_scope.cancel()
+        self._why_over = why
         window.link_ended(why)
+        # These will never be answered. Their texts must not vanish.
+        while self._unanswered:
+            _refuse(window, self._unanswered.pop(next(iter(self._unanswered))), why)
         changed()
 
     def ask(self, call: calls.ServerCall) -> None:
         """Send a request. Never a checkpoint."""
         try:
-            self._asked.send_nowait(call)
-            self.unanswered += 1
+            if not self._why_over:
+                self._asked.send_nowait(self._last_number + 1)
+                self._last_number += 1
+                self._unanswered[self._last_number] = call
+                return
+            why = self._why_over
         except trio.WouldBlock:
-            if self._window is not None:
-                self._window.tell("too much is unsent: not sent", kind=ERROR)
+            why = "too much is unsent"
+        if self._window is not None:
+            _refuse(self._window, call, why)
+            self._changed()
 
     async def _ask_all(self, window: Listener) -> None:
         async with trio.open_nursery() as nursery:
-            async for call in self._to_ask:
-                nursery.start_soon(self._carry_out, window, call)
-                # The next text need not wait for the receipt of the last one. But one call must be
-                # under way before the next begins, because tasks that start in one step start in
-                # any order.
+            async for number in self._to_ask:
+                nursery.start_soon(self._carry_out, window, number)
+                # A text need not wait for the receipt of the one before it. But tasks that start in
+                # the same scheduler step run in any order, so start one in each.
                 await trio.lowlevel.checkpoint()
 
-    async def _carry_out(self, window: Listener, call: calls.ServerCall) -> None:
+    async def _carry_out(self, window: Listener, number: int) -> None:
+        call = self._unanswered[number]
         is_said = isinstance(call, calls.Say | calls.Act | calls.Tell)
         window.waiting += is_said
         try:
             await self._call(window, call)
+            del self._unanswered[number]
         except TrionetError as error:
-            if isinstance(call, calls.History):
-                window.not_loaded(call.room, str(error))
-            else:
-                window.refused(call, str(error))
+            self._failed[number] = str(error)
+            self._has_failed.set()
         except trio.ClosedResourceError:
-            # `run` has said why.
+            # `run` says why.
             return
         finally:
             window.waiting -= is_said
-            self.unanswered -= 1
+            self._changed()
+
+    async def _tell_failed(self, window: Listener) -> None:
+        while True:
+            await self._has_failed.wait()
+            # Tasks that wake up in the same step run in any order. Wait for all, then sort.
+            await trio.lowlevel.checkpoint()
+            self._has_failed = trio.Event()
+            for number in sorted(self._failed):
+                _refuse(window, self._unanswered.pop(number), self._failed.pop(number))
             self._changed()
 
     async def _call(self, window: Listener, call: calls.ServerCall) -> None:
@@ -270,9 +295,16 @@ class ClientLink:
                 await self._is_back.wait()
 
     async def _show_waiting(self, window: Listener, began: float) -> None:
-        """Let the lag grow on the screen while a server that is connected does not answer."""
+        """Let the shown lag grow while the server does not answer."""
         while True:
             await trio.sleep(_SILENT_SECONDS)
             if window.is_up:
                 window.lag = round((trio.current_time() - max(began, self._up_at)) * 1000)
                 self._changed()
+
+
+def _refuse(window: Listener, call: calls.ServerCall, why: str) -> None:
+    if isinstance(call, calls.History):
+        window.not_loaded(call.room, why)
+    else:
+        window.refused(call, why)

@@ -217,7 +217,7 @@ def check_tables(file: ConfigFile, commands: Iterable[Sequence[str]]) -> None:
         if not isinstance(table, dict):
             if name in groups or name in known:
                 raise ConfigError(f"{name} of {file} must be a table, not {_shown(table)}")
-            raise ConfigError(f"{name} of {file} stands in no table: write [chat.serve] above it")
+            raise ConfigError(f"{name} of {file} is in no table: write [chat.serve] above it")
         inner = [f"{name}.{key}" for key in table] if name in groups else [name]
         for table_name in inner:
             if table_name not in known:

@@ -63,8 +63,8 @@ def evaluate_lines(precision: int) -> int:
     """
     calculator = _Calculator(Arithmetic(precision))
     try:
-        for batch in _batches():
-            if not calculator.take(batch):
+        for part in _parts():
+            if not calculator.take(part):
                 break
     except OSError as error:
         return _lost(error, calculator.status)
@@ -80,11 +80,11 @@ class _Calculator:
         self._number = 0
         self.status = DONE
 
-    def take(self, batch: list[Line]) -> bool:
+    def take(self, part: list[Line]) -> bool:
         """Calculate lines that came together, and return whether to go on: there was no `q`."""
         results: list[str] = []
         has_quit = False
-        for line in batch:
+        for line in part:
             self._number += 1
             has_quit = isinstance(line, str) and is_quit(line)
             if has_quit:
@@ -110,7 +110,7 @@ class _Calculator:
         return [format_number(self._ans)]
 
 
-def _batches() -> Iterator[list[Line]]:
+def _parts() -> Iterator[list[Line]]:
     """Read standard input as it comes. Its last piece counts as a line even without a line end."""
     decoder = LineDecoder(max_unending=1 << 62)
     is_first = True
@@ -139,12 +139,13 @@ def _read() -> bytes:
 
 
 def _wait_input() -> None:
-    """Wait for input. If standard output is a pipe, notice when nobody reads it any more.
+    """Wait for input. Notice if standard output is a pipe or a socket that nobody reads any more.
 
     Raises:
         BrokenPipeError: the reader has gone, even if no more input comes.
     """
-    if not hasattr(select, "poll") or not stat.S_ISFIFO(os.fstat(1).st_mode):
+    mode = os.fstat(1).st_mode
+    if not hasattr(select, "poll") or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
     poll = select.poll()
     poll.register(0, select.POLLIN)

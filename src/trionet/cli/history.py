@@ -169,7 +169,7 @@ def _is_null_device(what: os.stat_result) -> bool:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if stat.S_ISCHR(what.st_mode) and what.st_rdev == Path(os.devnull).stat().st_rdev:
         return True
-    raise OSError(errno.EINVAL, "not a regular file")
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _make_folder(path: Path) -> None:

@@ -7,6 +7,7 @@ For example, ``--tls-cert`` goes with ``tls:`` addresses only. The commands of `
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +19,9 @@ import typer
 from trionet.abc import WebFile
 from trionet.transport.web.hosts import parse_networks
 from trionet.transport.web.settings import WebSettings
+
+# An octal number, as chmod and Python write it.
+_MODE = re.compile(r"(0o)?[0-7]{1,6}", re.IGNORECASE)
 
 TLSCertificate = Annotated[
     Path | None,
@@ -324,10 +328,8 @@ def takes_options(
 def _parse_mode(text: str | None) -> int | None:
     if text is None:
         return None
-    try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
+    # Python reads more as a number, such as `6_60`.
+    mode = int(text, 8) if _MODE.fullmatch(text) else -1
     if not 0 <= mode <= 0o777:
         raise typer.BadParameter(
             "it must be a number from 0 to 777, octal, such as 660", param_hint="--unix-mode"

@@ -13,7 +13,7 @@ from trionet.cli.private_file import NotPrivate, Unreadable, read_private
 from trionet.errors import TrionetError
 from trionet.lines import MAX_LINE
 from trionet.program.console import Console
-from trionet.transport.addresses import is_private_address
+from trionet.transport.hosts import is_private_address
 
 # Where clients find a password if no file is given. (Everybody could see an argument, in `ps`.)
 VARIABLE = "TRIONET_PASSWORD"

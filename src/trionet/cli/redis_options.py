@@ -217,5 +217,5 @@ def _read_url(file: Path) -> str:
     except UnicodeDecodeError:
         url = ""
     if len(content) > _MOST_BYTES or len(url.splitlines()) != 1:
-        raise typer.BadParameter("a URL is expected, in one line", param_hint="--redis-file")
+        raise typer.BadParameter("it must hold one line, the URL", param_hint="--redis-file")
     return url

@@ -7,7 +7,7 @@ in a script.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ from trionet.cli.options import (
     LogLevel,
     LogLevelOption,
     Quiet,
+    log_options,
     takes_limits,
 )
 from trionet.limits import Limits
@@ -69,7 +70,7 @@ def run_target(
     """
     from trionet.cli.targets import BadTarget, load_target
     from trionet.errors import TrionetError
-    from trionet.program.run import run
+    from trionet.program.run import run_services
     from trionet.program.service import Service
     from trionet.transport.addresses import inherited_name
     from trionet.transport.network import SystemNetwork
@@ -85,11 +86,8 @@ def run_target(
     where = where_to_listen(default if knows else addresses, default, taken=[metrics])
     has_own = isinstance(found, Service) and not addresses and where == [*default]
     settings = network.settings([] if has_own else where)
-    logs: dict[str, Any] = {
-        name: value
-        for name, value in (("log_format", log_format.value), ("log_level", log_level.value))
-        if _is_given(context, name)
-    }
+    says_how = any(_is_given(context, name) for name in ("log_format", "log_level"))
+    log = log_options(log_format, log_level) if says_how else None
     given = {
         field.name: getattr(limits, field.name)
         for field in fields(Limits)
@@ -111,7 +109,7 @@ def run_target(
         service = service.replace(**changes)
     except (TypeError, ValueError, TrionetError) as error:
         _end_with(f"{target}: {error}")
-    run(service, metrics=page, **logs)
+    run_services([service], metrics=page, log=log, is_last=True)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -56,14 +56,14 @@ async def _send(
     password: str | None,
     network: SystemNetwork,
 ) -> None:
-    late = f"no answer from {address} within {timeout:g} s"
+    late = f"no answer from {address} within {timeout:g} seconds"
     entering = chat.Client(address, name=name, network=network, rooms=(room,), password=password)
     with trio.CancelScope() as scope:
         scope.deadline = trio.current_time() + timeout
         async with entering as client:
             await _check_entered(client)
             scope.deadline = math.inf
-            late = f"no receipt from {address} within {timeout:g} s"
+            late = f"no receipt from {address} within {timeout:g} seconds"
             async for message in _messages(runtime, text):
                 scope.deadline = trio.current_time() + timeout
                 await client.say(room, message)

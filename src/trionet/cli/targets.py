@@ -28,12 +28,14 @@ def load_target(target: str) -> Any:
     """
     module_name, colon, name = target.partition(":")
     if not (colon and module_name and name):
-        raise BadTarget(f"{safe_text(target)!r} is no target: write MODULE:NAME, as in shout:shout")
+        raise BadTarget(
+            f"{safe_text(target)!r} is not a target: write MODULE:NAME, as in shout:shout"
+        )
     if module_name.endswith(".py") or os.sep in module_name:
         dotted = module_name.removesuffix(".py").replace(os.sep, ".").strip(".")
         raise BadTarget(f"{safe_text(module_name)} is a file: write its module, {dotted}:{name}")
     if not all(part.isidentifier() for part in module_name.split(".")):
-        raise BadTarget(f"{safe_text(module_name)!r} is no name of a module")
+        raise BadTarget(f"{safe_text(module_name)!r} is not the name of a module")
     # The console script's own folder is first there, and the current one is nowhere.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:

@@ -52,16 +52,16 @@ class AtOnce:
         if outbox.is_blocked:
             return False
         result: object = None
-        batch: list[Line] = []
+        part: list[Line] = []
         try:
-            batch = lines.receive_batch_nowait()
-            if not batch:
+            part = lines.receive_batch_nowait()
+            if not part:
                 return False
-            result = answers, left = self._answer(batch)
+            result = answers, left = self._answer(part)
             if answers:
                 outbox.put(answers)
         except Exception as error:
             close_coroutine(result)
             self._faults.report(error, self._answer, "answer_at_once failed; its handler answers")
-            left = batch
+            left = part
         return lines.hand_back(left)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 # A burst is what a host may open in this many seconds.
 BURST_SECONDS = 5

@@ -143,7 +143,7 @@ class connect(Generic[LineT]):  # noqa: N801  used like a function: `async with 
         self._pauses = pauses_without_end()
 
     def requests(self, **options: Any) -> Requests:
-        """Ask over the connection that stands now; see `trionet.Requests`.
+        """Return a `trionet.Requests` that asks over the connection that stands now.
 
             async with trionet.connect(address) as server, server.requests(timeout=5) as requests:
                 answer = await requests.ask("hello")

@@ -27,7 +27,7 @@ _FEW_STALE = 64
 # longer than the deadline, what the peer sent meanwhile is still unread. Then the deadline is not
 # enforced yet. It is checked again `CHECK_AGAIN` seconds later, up to `CHECKS` times. Two rounds
 # of the scheduler are enough to read and answer what had arrived, and at least one passes between
-# two checks. More checks would let a peer that sends a byte now and then put its login off.
+# two checks. More checks would let a peer that sends a byte now and then postpone its login.
 CHECK_AGAIN = 0.05
 CHECKS = 20
 

@@ -1,4 +1,4 @@
-"""Put sends off until all tasks that input woke together have run.
+"""Defer sends until all tasks that input woke together have run.
 
 A send in the middle of many tasks runs the kernel's whole way to the peer, and often the peer
 itself. When it returns, what the interpreter needs has left the CPU's caches, and the next task
@@ -48,7 +48,7 @@ logger = logging.getLogger("trionet.connection")
 
 
 class DeferredSends:
-    """The sends of one server that are put off.
+    """The deferred sends of one server.
 
     Args:
         least: how many tasks must be woken together; 0: defer always. Default: 3, or what
@@ -129,13 +129,15 @@ class DeferredSends:
         try:
             while True:
                 self._is_woken = False
-                await trio.lowlevel.wait_task_rescheduled(_abort)
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
                 self.flush()
         finally:
             self._task = None
             self.is_on = False
             self.flush()
 
-
-def _abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.SUCCEEDED
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        # The task is about to run for the last time, so nobody may wake it, and it will flush.
+        self._task = None
+        self.is_on = False
+        return trio.lowlevel.Abort.SUCCEEDED

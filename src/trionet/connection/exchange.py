@@ -32,7 +32,7 @@ class Exchange:
         matching: which request an answer belongs to.
         on_line: called with each good line that answers no request; ``None``: such a line is a
             mistake of the server.
-        wait_room: awaited after each batch of answers. With it, a consumer that is slower than the
+        wait_room: awaited after the answers of each part. With it, a consumer slower than the
             server makes the server wait.
 
     Attributes:
@@ -168,11 +168,11 @@ class Exchange:
             Exception: what a `take` or `on_line` has raised.
         """
         try:
-            while batch := await self._lines.receive_batch():
+            while part := await self._lines.receive_batch():
                 if not self._heard.is_set():
                     self._heard.set()
-                    batch = await self._judge_first(batch)
-                for line in batch:
+                    part = await self._judge_first(part)
+                for line in part:
                     self._answer(line)
                 self._answered.unpark_all()
                 if self._wait_room is not None:
@@ -184,9 +184,9 @@ class Exchange:
             self._answered.unpark_all()
             self._ended.set()
 
-    async def _judge_first(self, batch: list[Line]) -> list[Line]:
+    async def _judge_first(self, part: list[Line]) -> list[Line]:
         """Look at the server's first lines, and return them as answers."""
-        return batch
+        return part
 
     def _answer(self, line: Line) -> None:
         if isinstance(line, BadLine):

@@ -29,7 +29,7 @@ class Holds(Counted):
     Args:
         direct: see `trionet.Outbox`.
         max_waiting: bytes that may wait.
-        deferred: the sends that are put off; ``None``: none are.
+        deferred: the deferred sends of its server; ``None``: none is deferred.
         framing: how lines stand in what is sent; ``None``: as they are.
     """
 
@@ -96,18 +96,17 @@ class Holds(Counted):
 
     def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        if self._held:
-            size += len(self._held)
-        elif not size or self.is_blocked or self.broken or self._closed:
+        held = self._held
+        size += len(held)
+        if not size or size > _MOST_HELD or size > self.max_waiting:
             return False
-        if size > _MOST_HELD or size > self.max_waiting:
+        if held:
+            self._held = held + lines
+        elif self.is_blocked or self.broken or self._closed:
             return False
-        if self._held:
-            self._held += lines
         else:
             deferred.add(self)
-            self._aside = self.direct
-            self.direct = None
+            self._aside, self.direct = self.direct, None
             # Copy a `bytearray` or a view: its owner may change it.
             self._held = lines if type(lines) is bytes else bytes(lines)
         self._lines += count

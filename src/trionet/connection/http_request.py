@@ -21,7 +21,7 @@ _HTTP_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (/|\*|https?:)")
 
 
 def is_http_request(line: Line) -> bool:
-    """Tell whether a connection's first line is an HTTP request line.
+    """Return whether a connection's first line is an HTTP request line.
 
     Args:
         line: the first line, good or bad.

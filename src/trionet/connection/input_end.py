@@ -11,6 +11,7 @@ import errno
 
 import trio
 
+from trionet.transport.ciphertext import BrokenTLS
 from trionet.transport.tlsengine import CERTIFICATE_REQUIRED, CERTIFICATE_UNTRUSTED
 
 
@@ -21,6 +22,7 @@ class InputEnd(enum.Enum):
     TRUNCATED = "the peer ended the connection without a TLS goodbye"
     RESET = "the peer reset the connection"
     VANISHED = "the peer stopped answering"
+    TLS = "the peer broke the TLS protocol"
     UNCERTIFIED = CERTIFICATE_REQUIRED
     UNTRUSTED = CERTIFICATE_UNTRUSTED
     UNENDING = "the peer sent no end of line"
@@ -42,6 +44,7 @@ _ENDS_OF_PEER = (
     InputEnd.TRUNCATED,
     InputEnd.RESET,
     InputEnd.VANISHED,
+    InputEnd.TLS,
     InputEnd.UNCERTIFIED,
     InputEnd.UNTRUSTED,
 )
@@ -61,6 +64,8 @@ def end_of_broken(error: trio.BrokenResourceError) -> InputEnd:
     # A server of TLS 1.3 judges a client's certificate after the client's own handshake is made.
     if str(error) in (CERTIFICATE_REQUIRED, CERTIFICATE_UNTRUSTED):
         return InputEnd(str(error))
+    if isinstance(error, BrokenTLS):
+        return InputEnd.TLS
     cause = error.__cause__
     is_unanswered = isinstance(cause, OSError) and cause.errno in _UNANSWERED
     return InputEnd.VANISHED if is_unanswered else InputEnd.RESET
@@ -81,6 +86,8 @@ def why_lost(end: InputEnd | None) -> str:
     """Return what a client tells its user when the server ended the connection first."""
     if end is InputEnd.VANISHED:
         return "the server went away: it has not answered for two minutes"
+    if end is InputEnd.TLS:
+        return "the server broke the TLS protocol"
     if end is InputEnd.UNCERTIFIED:
         return "the server requires a certificate from its clients"
     if end is InputEnd.UNTRUSTED:

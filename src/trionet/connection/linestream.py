@@ -30,6 +30,8 @@ class LineStream(LineReader[LineT], trio.abc.Channel[LineT]):
         on_bad_line: see `LineReader`; default ``None``.
         decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
             ends, in both directions; see `LineReader`.
+
+    Resource handling: `aclose` closes the stream; whoever made the line stream calls it.
     """
 
     __slots__ = ("_is_text", "_sending")

@@ -14,7 +14,7 @@ from types import TracebackType
 import trio
 
 from trionet.connection.closing import unarrived_of
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 # From all hosts together. Each costs a task and a socket, some 10 KiB, and closes within seconds.
 MAX_LINGERERS = 1024

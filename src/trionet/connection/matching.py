@@ -66,7 +66,7 @@ class ById:
     """Answers with ids. ``len()`` is how many requests have no answer yet and are not abandoned.
 
     Args:
-        id_of: returns the id of an answer; ``None``: it is no answer to any request.
+        id_of: returns the id of an answer; ``None``: it is not an answer to any request.
         remembered: how many abandoned ids are remembered; beyond that the oldest are forgotten.
     """
 
@@ -99,7 +99,7 @@ class ById:
         self._asked[key] = take
 
     def match(self, answer: Any) -> Take | None:
-        """Return what takes an answer that has come; ``None``: it is no answer."""
+        """Return what takes an answer that has come; ``None``: it is not an answer."""
         key = self._id_of(answer)
         if key is None:
             return None

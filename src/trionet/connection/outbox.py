@@ -42,17 +42,18 @@ class Outbox(Waits):
     Args:
         stream: where they go. The outbox sends on it but never closes it, and nobody else sends.
         nursery: where the writer task runs while it is needed; it must outlive the outbox's use.
-        max_waiting: bytes that may wait; the memory they take is hardly more.
-        when_slow: what happens beyond that.
+        max_waiting: bytes that may wait, default 1 MiB; the memory they take is hardly more.
+        when_slow: what happens beyond that; default: the peer is given up.
         encode_notice: with `WhenSlow.DROP_OLDEST`, turns the `trionet.LinesMissed` that tells the
             peer how many lines it missed into lines. Default: ``error: missed 37 lines``, which
             also replaces the lines of a function that raises or returns none.
-        on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up.
-        on_blocked: called whenever something begins to wait for the peer.
-        deferred: the sends that the server puts off; ``None``: lines are sent at once.
+        on_overflow: with `WhenSlow.DISCONNECT`, called once when the peer is given up;
+            default ``None``.
+        on_blocked: called whenever something begins to wait for the peer; default ``None``.
+        deferred: the deferred sends of its server; default ``None``: lines are sent at once.
         framing: how lines stand in what is sent on the stream; default ``None``: as they are.
         is_checked: skip the check of the other arguments. A server, which makes an outbox for each
-            peer, knows that they are right.
+            peer, knows that they are right. Default ``False``.
 
     Raises:
         TypeError: an argument is of the wrong kind; the message says what to write.

@@ -70,7 +70,7 @@ def why_failed(connection: Connection, group: BaseExceptionGroup[Exception]) -> 
     if connection.closed_because is not None:
         return None
     if caused_by_peer.subgroup((trio.BrokenResourceError, trio.ClosedResourceError)):
-        return None if connection.lines.end is InputEnd.SLOW else _GONE
+        return None if connection.lines.end in (InputEnd.SLOW, InputEnd.TLS) else _GONE
     return None
 
 

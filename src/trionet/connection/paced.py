@@ -72,9 +72,9 @@ class PacedLineReader(LineReader[LineT]):
             if data is not None:
                 self._decoder.hold(bytes(data))
             return []
-        batch = super()._take(data, tokens)
-        self._bucket.charge(len(batch))
-        return batch
+        part = super()._take(data, tokens)
+        self._bucket.charge(len(part))
+        return part
 
     async def _wait_until_due(self) -> None:
         due = self._bucket.when(self._now(), _INTERVAL)

@@ -7,7 +7,8 @@ something about a peer goes by ``remote`` alone.
 
 from __future__ import annotations
 
-from trionet.transport.addresses import Host, RemoteAddress, UnixAddress, host_of, is_local
+from trionet.transport.addresses import RemoteAddress, UnixAddress
+from trionet.transport.hosts import Host, host_of, is_local
 
 
 def peer_of(stream: object, number: int) -> str:

@@ -17,7 +17,7 @@ from trionet.connection.connect_rate import ConnectRate
 from trionet.connection.connection import Connection
 from trionet.connection.peer import host_of_peer
 from trionet.limits import Limits
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 
 class Places:

@@ -45,17 +45,20 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
 
     Args:
         stream: where the bytes come from; closing the reader closes it.
-        max_line: content bytes that a line may have (4,096).
-        max_unending: bytes without an end of line after which reading ends (1 MiB).
+        max_line: content bytes that a line may have; default 4,096.
+        max_unending: bytes without an end of line after which reading ends; default 1 MiB.
         refuse_http: end the input at once when the first line is an HTTP request line, so that
             no web page can talk to this server through a visitor's browser; default ``False``.
         on_bad_line: awaited with each `trionet.BadLine` that `receive` meets; `receive` then goes
-            on to the next line. Without it, `receive` raises the bad line, and can be called again.
+            on to the next line. Default ``None``: `receive` raises the bad line, and can be
+            called again.
         opening: a first line that makes the peer's lines longer than `max_line`; default ``None``.
             Where it is given, a first line that begins like it is handed out alone.
         decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
             ends, LF or CR LF, as they came. Only the last one may have none: what the peer, or a
             drain, has left unfinished.
+
+    Resource handling: `aclose` closes the stream; whoever made the reader calls it.
 
     Attributes:
         end: why there are no more lines; ``None``: there may be more.
@@ -180,26 +183,26 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         """
         if self._pending or self._decoder.held or self.end is not None:
             await trio.lowlevel.checkpoint()
-            batch = self._take_pending() or self._take()
-            if batch:
-                return batch
+            part = self._take_pending() or self._take()
+            if part:
+                return part
         # Checked again after each read: when input has just woken this task, `stop` finds no
         # waiting task that it could interrupt.
         data: bytes | bytearray
         while self.end is None:
             if self._decoder.held:
                 await self._wait_until_due()
-                if batch := self._take():
-                    return batch
+                if part := self._take():
+                    return part
                 continue
             self.waiting_since = self._now()
             try:
                 if self._receives_now is not None:
                     await self._receives_now.wait_input()
                     if self._handed is not None:
-                        batch, self._handed = self._handed, None
-                        if batch:
-                            return batch
+                        part, self._handed = self._handed, None
+                        if part:
+                            return part
                         continue
                     data = self._receives_now.receive_nowait(self.read_size)
                 elif self._interruptible:
@@ -219,8 +222,8 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
             self.bytes_in += len(data)
             if self.on_first_input is not None:
                 self._tell_first_input()
-            if batch := self._take(data):
-                return batch
+            if part := self._take(data):
+                return part
         # A `stop` ends the wait, but the lines that were held are still handed out.
         return self._take() or self._take_tail()
 
@@ -257,10 +260,10 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
         self.bytes_in += len(data)
         if self.on_first_input is not None:
             self._tell_first_input()
-        batch = self._take(data)
-        if not batch:
+        part = self._take(data)
+        if not part:
             self.hand_back([])
-        return batch
+        return part
 
     def hand_back(self, lines: list[LineT | BadLine]) -> bool:
         """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
@@ -293,11 +296,11 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
             if self._pending:
                 await trio.lowlevel.checkpoint()
             else:
-                batch = await self.receive_batch()
-                if not batch:
+                part = await self.receive_batch()
+                if not part:
                     raise trio.EndOfChannel
-                batch.reverse()
-                self._pending = batch
+                part.reverse()
+                self._pending = part
             line = self._pending.pop()
             if not self._pending:
                 self._pending = None

@@ -124,19 +124,19 @@ class Received(Generic[LineT]):
         if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
             max_lines = 1
         if data is None:
-            batch = decoder.take(max_lines) if decoder.held else []
+            part = decoder.take(max_lines) if decoder.held else []
         else:
-            batch = decoder.begin(data, max_lines)
-        if not batch:
-            return batch
+            part = decoder.begin(data, max_lines)
+        if not part:
+            return part
         if first_line is not None:
             self._first_line = None
-            if first_line.is_refused(batch[0], decoder):
+            if first_line.is_refused(part[0], decoder):
                 self.end = InputEnd.HTTP
                 self.discard()
                 return []
         if decoder.gave_up:
             self.end = self.end or InputEnd.UNENDING
-        self._lines_out += len(batch)
+        self._lines_out += len(part)
         self.waiting_since = math.inf
-        return batch
+        return part

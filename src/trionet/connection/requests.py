@@ -37,7 +37,7 @@ class Requests(EnteredOnce):
         lines: the connection. It belongs to this object from now on: nobody else sends or receives.
             Whoever opened it closes it.
         id_of: an ordinary function that returns the id of an answer, anything that can be a key of
-            a dict; ``None``: this line is no answer. `ask` is then given the id of each request.
+            a dict; ``None``: this line is not an answer. `ask` then takes the id of each request.
             Default: answers come in the order of the requests, one line each.
         on_line: an ordinary function that is called with each line that answers no request, such as
             an event. What it raises ends the block, and is raised there. Default: such a line is a
@@ -103,6 +103,7 @@ class Requests(EnteredOnce):
             line: a text, or bytes with their end if the connection has ``decode=False``.
             id: the id of the request, where there is an ``id_of``. It stands in the line too: this
                 is only how its answer is found. It can be used again once its answer has come.
+                Default ``None``: there is none.
             timeout: how long the answer may take, in seconds, with the wait for a turn; default
                 that of the object.
 

@@ -54,7 +54,7 @@ async def respond(
     Raises:
         Exception: what `answer` raised, perhaps in a group; the answers to the lines before may
             not be sent.
-        UnsendableLine: it returned a text that is no line.
+        UnsendableLine: it returned a text that is not a line.
         trio.BrokenResourceError: the peer is gone. A handler may let this through.
         TypeError, ValueError: an argument is of the wrong kind; raised at once.
 
@@ -84,8 +84,8 @@ async def respond(
         return connection.encoded(RequestTimedOut(timeout))
 
     if concurrent == 1:
-        while batch := await connection.lines.receive_batch():
-            for line in batch:
+        while part := await connection.lines.receive_batch():
+            for line in part:
                 await _send(connection, await answer_line(line))
         return
     places = trio.Semaphore(concurrent)
@@ -103,8 +103,8 @@ async def respond(
     async with trio.open_nursery() as nursery:
         turn = trio.Event()
         turn.set()
-        while batch := await connection.lines.receive_batch():
-            for line in batch:
+        while part := await connection.lines.receive_batch():
+            for line in part:
                 await places.acquire()
                 done = trio.Event()
                 nursery.start_soon(answer_in_turn, line, turn, done)

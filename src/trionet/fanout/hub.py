@@ -235,7 +235,7 @@ class Hub(BatchLog[E]):
 
         Args:
             events: the events.
-            topic: as in `publish`, for all of them; so are the others.
+            topic: as in `publish`, for all of them; default ``None``: they go to all members.
             exclude: a member that gets none of them; default ``None``.
             without: more members that get none of them; default none.
 

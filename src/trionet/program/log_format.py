@@ -176,7 +176,7 @@ def encoded(told: Mapping[str, object]) -> str:
     try:
         return _encode(told)
     except Exception:
-        # NaN, a key that is no text, an object that contains itself, a `repr` that fails.
+        # NaN, a key that is not a text, an object that contains itself, a `repr` that fails.
         return _encode({str(name): _encodable(value) for name, value in told.items()})
 
 

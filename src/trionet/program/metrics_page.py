@@ -217,9 +217,10 @@ async def _answer(answers: Mapping[str, Callable[[bool], bytes]], connection: Co
 async def _answer_to(
     stream: trio.abc.ReceiveStream, answers: Mapping[str, Callable[[bool], bytes]]
 ) -> bytes:
-    data = bytearray()
+    data, seen = bytearray(), 0
     try:
-        while not (end := end_of_head(data)):
+        while not (end := end_of_head(data, seen=seen)):
+            seen = len(data)
             piece = await stream.receive_some(_PIECE)
             if not piece:
                 return b""

@@ -80,10 +80,11 @@ def run(
             `Service`, which has its own addresses and options.
         addresses: see `trionet.parse_address`; default: the sockets that a supervisor, such as
             systemd, has passed on. Behind a `Service`, further ones.
-        beside: async functions that run beside the server. They start before it listens, and are
-            cancelled when it has ended. What one of them raises ends the program, and is not
-            wrapped in an exception group.
-        quiet: print no addresses and log no connections, whatever `log_level` says.
+        beside: async functions that run beside the server; default: none. They start before it
+            listens, and are cancelled when it has ended. What one of them raises ends the program,
+            and is not wrapped in an exception group.
+        quiet: print no addresses and log no connections, whatever `log_level` says. Default
+            ``False``.
         log_format: ``text`` (the default) or ``json``: one object a line, with a traceback in
             ``exception``.
         log_level: ``debug``, ``info`` (the default), ``warning`` or ``error``: the lowest level
@@ -127,14 +128,41 @@ def run(
     tasks = check_tasks("beside", beside)
     if metrics is not None:
         check_kind("metrics", metrics, str, hint="'localhost:9100'")
+    run_services(services, beside=tasks, quiet=quiet, metrics=metrics, log=log)
+
+
+def run_services(
+    services: Sequence[Service],
+    *,
+    beside: tuple[Callable[[], Awaitable[object]], ...] = (),
+    quiet: bool = False,
+    metrics: str | None = None,
+    log: LogOptions | None = None,
+    is_last: bool = False,
+) -> None:
+    """Do what `run` does, with arguments that are known to be right.
+
+    Args:
+        services: what to serve.
+        beside: as for `run`, and so are `quiet` and `metrics`.
+        quiet: print no addresses and log no connections.
+        metrics: where the metrics are served.
+        log: how to log to standard error; ``None``: only if no logging is configured.
+        is_last: whether the process ends now. Then signals are ignored afterwards, so that one in
+            its last milliseconds does not change its status. Otherwise they do again what they
+            did before.
+
+    Raises:
+        SystemExit: as `run`.
+    """
     ending = Ending()
-    with signals_taken_by(ending.take, *SERVER_SIGNALS), _without_groups():
+    with signals_taken_by(ending.take, *SERVER_SIGNALS, is_last=lambda: is_last), _without_groups():
         status = trio.run(
             partial(
                 _run,
                 services,
                 ending=ending,
-                beside=tasks,
+                beside=beside,
                 quiet=quiet,
                 metrics=metrics,
                 log=log,

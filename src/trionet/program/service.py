@@ -42,13 +42,13 @@ class Service:
         handler: see `trionet.serve`.
         addresses: where it listens, one address or several; see `trionet.parse_address`.
         limits: its limits and deadlines; default: `trionet.Limits` without arguments.
-        certificate: a PEM file with the certificate of ``tls:`` addresses; see
+        certificate: a PEM file with the certificate of ``tls:`` addresses, default ``None``; see
             `trionet.SystemNetwork`.
         key: a PEM file with its private key; default: it is in `certificate` too.
         client_ca: a PEM file; only clients with a certificate that leads to one in it are served
-            at ``tls:`` addresses.
+            at ``tls:`` addresses. Default ``None``: clients need no certificate.
         proxy_from: addresses and networks of proxies whose connections begin with a header of the
-            PROXY protocol; see `trionet.SystemNetwork`.
+            PROXY protocol, default none; see `trionet.SystemNetwork`.
         options: all other options are those of `trionet.serve`, such as ``lifespan``,
             except ``task_status``.
 
@@ -139,6 +139,8 @@ class Service:
             AddressError, ListenError: an address cannot be read or listened on.
 
         Cancellation: immediate: listeners and connections are closed and handlers cancelled.
+
+        Resource handling: closes everything that it opened, however it ends.
         """
         options = {**self.options, **defaults, **self._others}
         if self._own:

@@ -23,7 +23,7 @@ class LineClient:
 
     Args:
         stream: a connection to the service under test; the client closes it.
-        name: its name in the record of the conversation.
+        name: its name in the record of the conversation; default ``client``.
         patience: seconds on the Trio clock to wait for each expected line; default 60. On virtual
             time waiting costs nothing.
         decode: whether lines are texts; default ``True``. With ``False`` they are bytes with their
@@ -33,6 +33,7 @@ class LineClient:
         TypeError, ValueError: an argument is of the wrong kind; the message says what to write.
 
     Cancellation: receiving loses no line. After a cancelled sending nobody knows how much was sent.
+    Each async method is always a checkpoint.
 
     Resource handling: leaving the block closes the stream at once.
     """
@@ -77,6 +78,9 @@ class LineClient:
     async def send_bytes(self, data: bytes) -> None:
         """Send bytes as they are, such as half a line, or bytes that are not text.
 
+        Args:
+            data: the bytes.
+
         Raises:
             TypeError: `data` is not bytes; `send` takes text.
             trio.BrokenResourceError: the connection is gone.
@@ -91,6 +95,8 @@ class LineClient:
         self._note("→", "(end of input)")
         if isinstance(self.stream, trio.abc.HalfCloseableStream):
             await self.stream.send_eof()
+        else:
+            await trio.lowlevel.checkpoint()
 
     async def receive(self) -> str:
         """Return the next line.
@@ -122,6 +128,8 @@ class LineClient:
         """
         for line in lines:
             check_kind("a line", line, self._kind)
+        if not lines:
+            await trio.lowlevel.checkpoint()
         for expected in lines:
             try:
                 line = await self.receive()

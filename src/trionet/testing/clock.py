@@ -29,6 +29,8 @@ def clock_stands_still(clock: MockClock) -> Iterator[None]:
 
     Args:
         clock: the ``autojump_clock``.
+
+    Resource handling: the clock jumps again once the last block has ended, however it ends.
     """
     check_kind("clock", clock, MockClock, hint="autojump_clock")
     threshold, blocks = _standing.get(clock, (clock.autojump_threshold, 0))

@@ -19,12 +19,12 @@ Cut: TypeAlias = Callable[[int], int]
 
 
 def cut_whole() -> Cut:
-    """Hand out everything that has arrived, as a fast network does."""
+    """Return a cut that hands out everything that has arrived, as a fast network does."""
     return lambda available: available
 
 
 def cut_bytes(size: int = 1) -> Cut:
-    """Hand out `size` bytes at a time.
+    """Return a cut that hands out `size` bytes at a time; default 1.
 
     Raises:
         TypeError: `size` is not a whole number.
@@ -38,7 +38,7 @@ def cut_bytes(size: int = 1) -> Cut:
 
 
 def cut_at(places: Iterable[int]) -> Cut:
-    """Cut at the given places, counted in bytes from the beginning, and nowhere else.
+    """Return a cut at the given places, in bytes from the beginning, and nowhere else.
 
     Args:
         places: in ascending order.
@@ -65,7 +65,7 @@ def cut_at(places: Iterable[int]) -> Cut:
 
 
 def cut_at_random(seed: int | str) -> Cut:
-    """Cut at random places, which are the same for the same seed.
+    """Return a cut at random places, which are the same for the same seed.
 
     Raises:
         TypeError: `seed` is neither a whole number nor a text.

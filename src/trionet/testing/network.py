@@ -44,8 +44,8 @@ class MemoryNetwork:
 
     Args:
         link: what connections are like unless `connect` says otherwise; default ``Link()``.
-        seed: the seed of all random choices (0).
-        web: what ``web:`` listeners serve; see `trionet.SystemNetwork`.
+        seed: the seed of all random choices, a number; default 0.
+        web: what ``web:`` listeners serve; default: no files. See `trionet.SystemNetwork`.
 
     Attributes:
         streams: the client's end of every connection so far, in order.
@@ -77,7 +77,9 @@ class MemoryNetwork:
         )
 
     async def listen(self, address: str, *, backlog: int | None = None) -> Sequence[Listener]:
-        """Listen on every address that `address` stands for; see `trionet.SystemNetwork.listen`.
+        """Listen on every address that `address` stands for, and return the listeners.
+
+        It does what `trionet.SystemNetwork.listen` does.
 
         Args:
             address: a TCP address or a Unix socket's, or ``web:`` before TCP; port 0 picks a
@@ -89,7 +91,9 @@ class MemoryNetwork:
             ListenError: the address is in use, or is neither TCP nor a Unix socket, nor ``web:``
                 before TCP.
 
-        Cancellation: nothing is listened on.
+        Cancellation: nothing is listened on. Always a checkpoint.
+
+        Resource handling: the caller closes the listeners.
         """
         check_backlog(backlog)
         where = parse_address(address)
@@ -121,16 +125,20 @@ class MemoryNetwork:
 
         Args:
             address: see `trionet.parse_address`; without a host it means localhost.
-            source: the host that the connection comes from, as the server sees it.
+            source: the host that the connection comes from, as the server sees it; default
+                127.0.0.1.
             link: what this connection is like; default the network's link.
             back: what it is like from the server to the client; default as `link`.
 
         Raises:
+            TypeError: `source` is not a text, or a link is not a `Link`.
             AddressError: `address` cannot be read.
             ConnectError: nobody listens there, or it is neither TCP, a Unix socket, nor ``web:``
                 before TCP; or the server grants no WebSocket.
 
-        Cancellation: leaves nothing behind.
+        Cancellation: leaves nothing behind. Always a checkpoint.
+
+        Resource handling: the caller closes the stream.
         """
         if not isinstance(source, str):
             raise TypeError(f"source must be a host such as '10.0.0.7', not {source!r}")
@@ -233,6 +241,8 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
 
     Attributes:
         address: its own display address.
+
+    Resource handling: `aclose` stops it; what waits to be accepted is reset.
     """
 
     def __init__(self, network: MemoryNetwork, address: str, *, backlog: int) -> None:

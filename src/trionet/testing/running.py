@@ -25,7 +25,7 @@ class RunningHandler:
     Args:
         server: the server.
         network: the network that it listens on.
-        decode: whether the clients' lines are texts, as the server's are.
+        decode: whether the clients' lines are texts, as the server's are; default ``True``.
 
     Attributes:
         server: the server, to inspect or to drain.
@@ -52,13 +52,21 @@ class RunningHandler:
         link: Link | None = None,
         back: Link | None = None,
     ) -> LineClient:
-        """Connect a client.
+        """Connect a client, and return it.
 
         Args:
-            name: the client's name in the record of its conversation.
-            source: the host that it connects from, as the server sees it.
+            name: the client's name in the record of its conversation; default ``client``.
+            source: the host that it connects from, as the server sees it; default 127.0.0.1.
             link: what its connection is like; default the network's link.
             back: what it is like from the server to the client; default as `link`.
+
+        Raises:
+            TypeError: an argument is of the wrong kind; the message says what to write.
+            ConnectError: the server has ended.
+
+        Cancellation: leaves nothing behind. Always a checkpoint.
+
+        Resource handling: the client is closed by `close_clients`, or by its own block.
         """
         stream = await self.network.connect(
             self.server.addresses[0], source=source, link=link, back=back
@@ -75,7 +83,7 @@ class RunningHandler:
 async def start_handler(
     nursery: trio.Nursery, handler: Handler, *, network: MemoryNetwork, **options: Any
 ) -> RunningHandler:
-    """Serve a handler in memory, in a nursery.
+    """Serve a handler in memory, in a nursery, and return it.
 
     Args:
         nursery: the nursery that runs the server; cancelling it ends the server.
@@ -83,6 +91,13 @@ async def start_handler(
         network: where to listen.
         options: as for `trionet.serve`: ``limits``, ``when_full`` and so on. With
             ``decode=False`` the clients' lines are bytes too.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
+
+    Cancellation: nothing is served. Always a checkpoint.
+
+    Resource handling: the server ends with the nursery, and closes its connections.
     """
     check_kind("nursery", nursery, trio.Nursery, hint="an open nursery")
     check_network(network)
@@ -109,6 +124,8 @@ async def run_handler(
 
     Raises:
         Whatever the block raises, not wrapped in a group.
+
+    Cancellation: ends the block, and with it the server. Entering and leaving are checkpoints.
 
     Resource handling: at the end of the block the server is cancelled and the clients are closed.
     """

@@ -32,7 +32,8 @@ class ScriptedServer:
     Args:
         network: where it listens; the client must connect over the same network.
         address: see `trionet.parse_address`; by default a free port, told by the attribute.
-        patience: seconds on the Trio clock to wait for a client, and for each of its lines (60).
+        patience: seconds on the Trio clock to wait for a client, and for each of its lines; default
+            60.
 
     Entering raises:
         AddressError: the address cannot be read.
@@ -40,6 +41,10 @@ class ScriptedServer:
 
     Attributes:
         address: where it listens, numeric, with the real port; empty before it is entered.
+
+    Cancellation: entering leaves nothing behind, and leaving closes everything all the same.
+
+    Resource handling: leaving the block closes what it listens on and what it has accepted.
     """
 
     def __init__(

@@ -29,6 +29,8 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     Attributes:
         peer: the other end's display address.
         remote: the other end's structured address, by which a server counts; ``None``: not known.
+
+    Resource handling: `aclose` and `close` close this end; the other end reads its end of input.
     """
 
     def __init__(self, incoming: Direction, outgoing: Direction, *, peer: str) -> None:
@@ -242,7 +244,12 @@ class MemoryStream(trio.abc.HalfCloseableStream):
 
 
 class SendingNowMemoryStream(MemoryStream):
-    """A memory stream with the `trionet.SendsNow` capability."""
+    """A memory stream that can send at once, as `trionet.SendsNow`.
+
+    `memory_stream_pair` makes both ends.
+
+    Resource handling: `aclose` and `close` close this end.
+    """
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         """Send as many bytes as there is room for, and return how many. Never a checkpoint.
@@ -259,7 +266,7 @@ class SendingNowMemoryStream(MemoryStream):
         return self._send(as_bytes("data", data))
 
     def send_pieces_nowait(self, pieces: Sequence[bytes | memoryview]) -> int:
-        """Do what `send_nowait` does with the pieces joined."""
+        """Send the pieces joined, as `send_nowait` does; return how many bytes that was."""
         return self.send_nowait(b"".join(pieces))
 
     async def wait_writable(self) -> None:

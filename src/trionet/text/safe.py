@@ -88,7 +88,7 @@ def safe_text(text: str) -> str:
     '�[2Jgone �(3 here)'
     """
     if not isinstance(text, str):
-        raise TypeError(f"text must be a str: write safe_text(str(value)), not {shown(text)}")
+        raise TypeError(f"text must be a text: write safe_text(str(value)), not {shown(text)}")
     # Nearly all lines are ASCII, and one pass in C is all they cost.
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)

@@ -130,8 +130,8 @@ class InheritedAddress:
 
     Attributes:
         name: the name: printable ASCII without a colon.
-        is_tls: whether connections are encrypted.
-        is_web: whether they come from browsers.
+        is_tls: whether connections are encrypted; default ``False``.
+        is_web: whether they come from browsers; default ``False``.
     """
 
     name: str
@@ -155,9 +155,6 @@ Address: TypeAlias = TCPAddress | TLSAddress | WebAddress | UnixAddress | Inheri
 RemoteAddress: TypeAlias = TCPAddress | UnixAddress
 """Where the other end of a stream is. TLS is not part of it."""
 
-Host: TypeAlias = str | tuple[int, str]
-"""What counts as one host; see `host_of`."""
-
 # As the help of the command line has them.
 FORMS = "HOST:PORT, :PORT, [::1]:PORT, unix:PATH, unix:@NAME, tls:HOST:PORT or web:HOST:PORT"
 LISTEN_FORMS = FORMS.replace(" or ", ", ") + " or fd:NAME"
@@ -173,7 +170,7 @@ _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def parse_address(text: str) -> Address:
-    """Read an address.
+    """Read an address as people write it, and return it as a value.
 
     Args:
         text: ``HOST:PORT``, ``:PORT``, ``[IPV6]:PORT`` or ``fd:NAME``, each also after ``tls:``,
@@ -208,67 +205,6 @@ def inherited_name(address: str) -> str | None:
     return None if scheme is None else address[scheme.end() :]
 
 
-def host_of(remote: RemoteAddress | None, *, ipv6_prefix: int = 64) -> Host | None:
-    """Return what counts as the host of a peer, for limits on what one host may have.
-
-    Whoever has one IPv6 address usually has all 2^64 addresses of its network, so a limit for each
-    single address would limit nobody. An IPv4 address that is written as IPv6 (``::ffff:a.b.c.d``)
-    counts as the IPv4 address.
-
-    Args:
-        remote: the peer's address, numeric; ``None``: not known.
-        ipv6_prefix: how many leading bits of an IPv6 address make a host, 1 to 128.
-
-    Returns:
-        A value that is equal for equal hosts; ``None``: the peer has no host, as on a Unix socket.
-    """
-    if not isinstance(remote, TCPAddress):
-        return None
-    if ":" not in remote.host:
-        return remote.host
-    numeric, _, scope = remote.host.partition("%")
-    address = ipaddress.IPv6Address(numeric)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return int(address) >> (128 - ipv6_prefix), scope
-
-
-def is_local(remote: RemoteAddress | None) -> bool:
-    """Tell whether a peer is on this machine, so that what it sends crosses no network.
-
-    Args:
-        remote: the peer's address, numeric; ``None``: not known, and then it may be anywhere.
-    """
-    if not isinstance(remote, TCPAddress):
-        return remote is not None
-    host = host_of(remote, ipv6_prefix=128)
-    numeric = host if isinstance(host, str) else remote.host.partition("%")[0]
-    return ipaddress.ip_address(numeric).is_loopback
-
-
-def is_private_address(address: str) -> bool:
-    """Tell whether nobody can read along on the way to an address: it is here, or encrypted.
-
-    Args:
-        address: see `parse_address`.
-
-    Raises:
-        AddressError: it cannot be read.
-    """
-    where = parse_address(address)
-    below = where.below if isinstance(where, WebAddress) else where
-    if isinstance(below, InheritedAddress):
-        # The supervisor knows where it is.
-        return below.is_tls
-    if not isinstance(below, TCPAddress) or below.host in ("", "localhost"):
-        return True
-    try:
-        return is_local(below)
-    except ValueError:
-        # A name is not looked up here.
-        return False
-
-
 def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
     """Refuse an empty list, a list in place of single addresses, and whatever is not an address.
 
@@ -291,6 +227,17 @@ def check_addresses(addresses: Sequence[object], *, caller: str) -> None:
             )
         # `parse_address` checks the type itself, because `connect` and `listen` rely on it alone.
         parse_address(address)  # type: ignore[arg-type]
+
+
+def check_decodes(address: str, *, decode: bool) -> None:
+    """Refuse an address that cannot be read, or whose lines cannot be bytes.
+
+    Raises:
+        AddressError: it cannot be read.
+        ValueError: it is a WebSocket's, and `decode` is false.
+    """
+    if isinstance(parse_address(address), WebAddress) and not decode:
+        raise ValueError(f"the lines of a WebSocket are texts: {address} needs decode=True")
 
 
 def _parse_tcp(text: str, scheme: str) -> TCPAddress:
@@ -318,7 +265,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
                 raise AddressError(f"{text!r}: an IPv4 address has no interface: write {mapped}")
             host = str(mapped)
     elif ":" in host and not _BARE_IPV6.fullmatch(host):
-        raise AddressError(f"{text!r}: {host!r} is no host name: write {scheme}HOST:PORT")
+        raise AddressError(f"{text!r}: {host!r} is not a host name: write {scheme}HOST:PORT")
     elif ":" in host:
         raise AddressError(
             f"{text!r}: write an IPv6 address in brackets, such as {scheme}[::1]:22333"
@@ -327,7 +274,7 @@ def _parse_tcp(text: str, scheme: str) -> TCPAddress:
         # The resolver would take it for localhost.
         raise AddressError(f"{text!r}: all interfaces are {scheme}:{port}, without a star")
     elif not host.isprintable() or any(c in host for c in " /@"):
-        raise AddressError(f"{text!r}: {host!r} is no host name")
+        raise AddressError(f"{text!r}: {host!r} is not a host name")
     elif host.lower().removesuffix(".") == "localhost":
         host = "localhost"
     return TCPAddress(host, int(port))
@@ -364,14 +311,3 @@ def _is_ipv6(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def check_decodes(address: str, *, decode: bool) -> None:
-    """Refuse an address that cannot be read, or whose lines cannot be bytes.
-
-    Raises:
-        AddressError: it cannot be read.
-        ValueError: it is a WebSocket's, and `decode` is false.
-    """
-    if isinstance(parse_address(address), WebAddress) and not decode:
-        raise ValueError(f"the lines of a WebSocket are texts: {address} needs decode=True")

@@ -34,6 +34,10 @@ LEAST = 4096
 _MOST = RECORD_SIZE + 5 + 256
 
 
+class BrokenTLS(trio.BrokenResourceError):
+    """TLS itself is broken, such as by input that is none. The transport may well work."""
+
+
 class Ciphertext:
     """Carries ciphertext between the engine and the transport of one TLS connection.
 
@@ -76,7 +80,7 @@ class Ciphertext:
         """
         self.check_open()
         if self._engine.broken:
-            raise trio.BrokenResourceError(self._engine.broken)
+            raise BrokenTLS(self._engine.broken)
 
     def check_sendable(self) -> None:
         """Refuse to send on a connection that is closed or broken, or whose sending is ended.

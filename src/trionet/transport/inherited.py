@@ -78,7 +78,7 @@ def open_inherited(name: str) -> list[socket.socket]:
         process's own descriptor open, and whoever connects later waits in the queue.
 
     Raises:
-        TrionetError: there is no socket of this name, or one is no listening stream socket.
+        TrionetError: there is no socket of this name, or one is not a listening stream socket.
     """
     descriptors = inherited_descriptors()
     if name not in descriptors:
@@ -102,7 +102,7 @@ def _adopt(descriptor: int) -> socket.socket:
         sock = socket.socket(fileno=os.dup(descriptor))
     except OSError as error:
         reason = system_reason(error)
-        raise TrionetError(f"descriptor {descriptor} is no socket: {reason}") from error
+        raise TrionetError(f"descriptor {descriptor} is not a socket: {reason}") from error
     try:
         is_listening = (
             sock.type == socket.SOCK_STREAM
@@ -113,6 +113,6 @@ def _adopt(descriptor: int) -> socket.socket:
     if not is_listening:
         sock.close()
         raise TrionetError(
-            "it is no listening stream socket: the unit needs ListenStream= and Accept=no"
+            "it is not a listening stream socket: the unit needs ListenStream= and Accept=no"
         )
     return sock

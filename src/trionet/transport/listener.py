@@ -58,7 +58,7 @@ class SocketListener(trio.abc.Listener[SocketStream]):
         address_of: turns an address of the socket module into a value, for a family of sockets that
             `structured` does not know; ``None``: there is no address. Default: `structured`, which
             knows TCP and Unix sockets.
-        on_close: called once, just before the socket is closed.
+        on_close: called once, just before the socket is closed; default ``None``.
         refusal: what a connection is sent when there is no descriptor for it; default
             ``error: server is full``.
         is_inherited: whether somebody else goes on holding the socket, such as the supervisor that
@@ -70,6 +70,8 @@ class SocketListener(trio.abc.Listener[SocketStream]):
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
+
+    Resource handling: `aclose` closes the socket; whoever made the listener calls it.
     """
 
     __slots__ = (

@@ -65,7 +65,8 @@ class SystemNetwork:
 
     Args:
         certificate: a PEM file with the certificate of ``tls:`` listeners, followed by the chain
-            up to one that clients trust. Each `listen` and `reload` reads it again.
+            up to one that clients trust; default ``None``: there are no ``tls:`` listeners. Each
+            `listen` and `reload` reads it again.
         private_key: a PEM file with its private key, not encrypted; default: it is in
             `certificate` too.
         client_ca: a PEM file with the only certificates that the certificates of clients may lead
@@ -77,14 +78,14 @@ class SystemNetwork:
             requires one, followed by its chain; default: none. Read with `ca`.
         client_key: a PEM file with its private key, not encrypted; default: it is in
             `client_certificate` too.
-        unix_mode: the permissions of Unix sockets, such as 0o600; default: what the umask leaves.
-            Whoever may write to one may connect.
+        unix_mode: the permissions of Unix sockets, a number such as 0o600; default: what the umask
+            leaves. Whoever may write to one may connect.
         proxy_from: addresses and networks of proxies, such as ``10.0.0.0/8``. A connection from
             there must begin with a header of the PROXY protocol, version 1 or 2, before TLS, and
             counts as that of the peer whom the header names; default: nobody's. Trust only proxies
             that send one, because they can name whom they like.
         web: what ``web:`` listeners serve besides WebSockets, and whom they trust; default:
-            ``WebSettings()``, which is no file and nobody.
+            ``WebSettings()``: no files, and no trust.
 
     Raises:
         ValueError: a key or `client_ca` without its certificate, a `unix_mode` that is not a mode,
@@ -298,7 +299,7 @@ class SystemNetwork:
             if isinstance(where, TLSAddress):
                 return await self._connect_tls(where)
             if isinstance(where, InheritedAddress):
-                raise TrionetError("an inherited socket is one to listen on")
+                raise TrionetError("an inherited socket is only for listening")
             return await _open(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {reason_of(error)}") from error
@@ -352,7 +353,7 @@ class SystemNetwork:
             return
         warning = warning_of(shown_name(certificate), self._expiry, time.time())
         if warning is not None:
-            logger.warning("%s", warning)
+            logger.warning("%s", warning, extra={"event": "certificate"})
 
     def _client_settings(self) -> ssl.SSLContext:
         if self._client_context is None:

@@ -21,7 +21,8 @@ import trio
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.events import SAID_NOTHING
 from trionet.kinds import check_kind, shown
-from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
+from trionet.transport.addresses import RemoteAddress, TCPAddress
+from trionet.transport.hosts import is_local
 from trionet.transport.proxy_header import BadHeader, HeaderReader
 from trionet.transport.sockets import SocketStream
 from trionet.transport.web.hosts import is_within, parse_networks

@@ -38,7 +38,7 @@ _OTHERS = {0x00, 0x12, 0x22, 0x31, 0x32}
 
 
 class BadHeader(ValueError):
-    """What came is no header of the PROXY protocol; the message says why, in a few words."""
+    """What came is not a header of the PROXY protocol; the message says why, in a few words."""
 
 
 class HeaderReader:
@@ -78,7 +78,7 @@ class HeaderReader:
             data: the next ones, at most `wanted`, at least one.
 
         Raises:
-            BadHeader: this is no header.
+            BadHeader: this is not a header.
         """
         known = len(self._data)
         self._data += data

@@ -1,7 +1,8 @@
 """A Trio stream on a non-blocking socket, with the abilities that Trio's own lacks.
 
-`SocketStream` is a drop-in for ``trio.SocketStream``. Its sending half is in `socket_sending.py`;
-receiving and closing are here. Besides what Trio's stream does, it can
+`SocketStream` keeps all promises of ``trio.SocketStream`` as a stream, but gives no access to the
+socket under it. Its sending half is in `socket_sending.py`; receiving and closing are here. Besides
+what Trio's stream does, it can
 
 - send at once, without a task: `SocketStream.send_nowait`. One system call for each member makes
   fan-out to thousands cheap.
@@ -57,11 +58,13 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     Args:
         sock: a connected stream socket; the stream makes it non-blocking and closes it.
         peer: the other end's display address.
-        remote: the other end's address, for code that counts or compares peers; ``None``: not
-            known.
+        remote: the other end's address, for code that counts or compares peers; default ``None``:
+            not known.
 
     Raises:
         TypeError: `sock` is something else, such as a socket of Trio's.
+
+    Resource handling: `aclose` closes the socket; whoever made the stream calls it.
     """
 
     __slots__ = ("_input", "_is_interrupted", "peer", "remote")
@@ -149,7 +152,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         Call it once after each `wait_input`. If more is there, the next wait is short.
 
         Args:
-            max_bytes: at most this many bytes.
+            max_bytes: at most this many bytes; default 65,536.
 
         Raises:
             trio.WouldBlock: nothing is there.
@@ -196,7 +199,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         return discarded
 
     def has_input(self) -> bool:
-        """Tell whether there is input to receive now, not counting its end. Never a checkpoint."""
+        """Return whether there is input to receive; its end does not count. Never a checkpoint."""
         try:
             return bool(self._sock.recv(1, socket.MSG_PEEK))
         except OSError:

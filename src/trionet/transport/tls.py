@@ -2,13 +2,13 @@
 
 `TLSStream` is to ``trio.SSLStream`` what `trionet.SocketStream` is to ``trio.SocketStream``: a
 drop-in that also has what a server of lines needs. The protocol itself (`tlsengine.py`) does no
-I/O. The plan of this file is that no task waits while it holds ciphertext of its own:
+I/O. The plan is that no task waits while it holds ciphertext of its own:
 
 - Ciphertext goes through one buffer, in order (`ciphertext.py`). So a cancelled call leaves nothing
   half-sent behind: unlike with Trio's stream, the next call goes on, and ``close_notify`` can still
   be sent.
 - A sender makes one record at a time, and the next one when the last is gone. Where the transport
-  takes a record at once, no task is needed (`TLSStream.send_nowait`).
+  takes a record at once, no task is needed (`tlssending.py`).
 - A receiver never waits to send. What TLS itself answers leaves at once or with the next send.
 - The first call that needs the handshake makes it (`tlshandshake.py`).
 - Half-close is TLS's own (RFC 8446, 6.1): `TLSStream.send_eof` sends ``close_notify`` and goes on
@@ -21,34 +21,33 @@ end proves nothing: `TLSStream.is_truncated` reports it, and line readers drop a
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
 from typing import cast
 
 import trio
 
 from trionet.abc import NamesPeer, Transport
 from trionet.checks import check_flag, check_kind, shown
-from trionet.errors import ReceiveInterrupted
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.ciphertext import Ciphertext
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import receive_size
-from trionet.transport.tlsengine import RECORD_SIZE, TLSEngine, check_context
-from trionet.transport.tlshandshake import REFUSAL, Handshake, send_in_the_clear
+from trionet.transport.tlsengine import TLSEngine, check_context
+from trionet.transport.tlshandshake import REFUSAL, send_in_the_clear
+from trionet.transport.tlssending import SendingHalf
 
 # More plain text than an engine can hold.
 _ALL = 1 << 30
 
 
-class TLSStream(trio.abc.HalfCloseableStream):
+class TLSStream(SendingHalf, trio.abc.HalfCloseableStream):
     """An encrypted stream over another. The first call that needs the handshake makes it.
 
     Args:
         transport: the stream under it, on which nothing was received or sent yet. This stream
             closes it, and nobody else uses it.
         context: certificates and settings; see `trionet.transport.certificates`.
-        server_side: this side accepted the connection.
-        server_hostname: for a client: the name or address that the server's certificate must have.
+        server_side: this side accepted the connection; default ``False``.
+        server_hostname: for a client: the name or address that the server's certificate must
+            have; default ``None``.
 
     Attributes:
         peer: the other end's display address, from the transport.
@@ -56,20 +55,11 @@ class TLSStream(trio.abc.HalfCloseableStream):
 
     Raises:
         TypeError: `transport` or `context` is something else.
+
+    Resource handling: `aclose` closes the transport too; whoever made the stream calls it.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_ciphertext",
-        "_discards",
-        "_engine",
-        "_handshake",
-        "_plain",
-        "_sending",
-        "_transport",
-        "peer",
-        "remote",
-    )
+    __slots__ = ("_discards", "_plain", "peer", "remote")
 
     def __init__(
         self,
@@ -86,16 +76,10 @@ class TLSStream(trio.abc.HalfCloseableStream):
         check_flag("server_side", server_side)
         if server_hostname is not None:
             check_kind("server_hostname", server_hostname, str)
-        self._transport = transport
-        self._engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
-        self._ciphertext = Ciphertext(self._engine, transport)
-        # ``None``: it is made.
-        self._handshake: Handshake | None = Handshake(self._engine, self._ciphertext, transport)
+        engine = TLSEngine(context, server_side=server_side, server_hostname=server_hostname)
+        super().__init__(transport, engine)
         # Plain text that had to be decrypted before it was asked for.
         self._plain = b""
-        self._sending = False
-        # The byte that `send_nowait` holds back: it is encrypted already.
-        self._ahead = b""
         # Whether records were thrown away, so that nothing can be decrypted any more.
         self._discards = False
         self.peer = transport.peer
@@ -159,7 +143,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._handshake = None
 
     def wait_with(self, readiness: Readiness) -> None:
-        """Wait for input through a shared epoll instance; see `SocketStream.wait_with`."""
+        """Wait for input through `readiness`, an epoll instance; see `SocketStream.wait_with`."""
         let_wait_with(self._transport, readiness)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -200,7 +184,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 await self._ciphertext.receive(max_bytes)
 
     def has_input(self) -> bool:
-        """Tell whether something has come that was not received yet. Never a checkpoint.
+        """Return whether something has come that was not received yet. Never a checkpoint.
 
         It may turn out to be part of a record, or nothing of the peer's text.
         """
@@ -214,126 +198,6 @@ class TLSStream(trio.abc.HalfCloseableStream):
         This harms neither the connection nor the handshake. Never a checkpoint.
         """
         self._ciphertext.interrupt()
-
-    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
-        """Encrypt and send what the transport takes at once. Never a checkpoint.
-
-        So a hub sends to its members in one loop, without a task for each: a line to 1,000 members
-        took 13 µs of processor time each, and with a task for each 39 to 53 (plain TCP takes 7).
-
-        The transport may take part of a record. Then the rest waits here, and the record's last
-        byte is not counted as taken, so that whoever sends comes back with it and the rest is sent.
-
-        Args:
-            data: what to send. After a call that did not take all of it, the next one goes on where
-                that ended.
-
-        Returns:
-            How many of the bytes were taken; 0: it would block, or there was no handshake yet.
-            `wait_writable` makes it.
-
-        Raises:
-            trio.BrokenResourceError: the connection is broken.
-            trio.ClosedResourceError: this side closed the stream, or ended its sending.
-            trio.BusyResourceError: a task is inside `send_all`.
-        """
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        ciphertext = self._ciphertext
-        ciphertext.check_sendable()
-        if self._handshake is not None or (ciphertext.unsent and ciphertext.push()):
-            return 0
-        size = len(data)
-        taken = self._pass_over(data)
-        if not taken and 0 < size <= RECORD_SIZE:
-            # Almost always, so without a detour.
-            is_stuck = self._send_record(data)
-            taken = size
-        else:
-            is_stuck = False
-            with memoryview(data) as view:
-                while taken < size and not is_stuck:
-                    with view[taken : taken + RECORD_SIZE] as piece:
-                        is_stuck = self._send_record(piece)
-                        taken += len(piece)
-        if not is_stuck:
-            return taken
-        taken -= 1
-        self._ahead = bytes(data[taken : taken + 1])
-        return taken
-
-    def _send_record(self, piece: bytes | bytearray | memoryview) -> bool:
-        """Encrypt and send at most a record, and return whether some of it is left."""
-        self._engine.encrypt(piece)
-        if self._engine.broken:
-            raise trio.BrokenResourceError(self._engine.broken)
-        return self._ciphertext.push()
-
-    def _pass_over(self, data: bytes | bytearray | memoryview) -> int:
-        """Return how many bytes of what is to be sent now are encrypted already: 0 or 1."""
-        if not self._ahead or not data:
-            return 0
-        ahead, self._ahead = self._ahead, b""
-        # It is another byte if the one held back was all of a line, which the sender thought unsent
-        # and has dropped meanwhile.
-        return 1 if data[:1] == ahead else 0
-
-    async def wait_writable(self) -> None:
-        """Wait until `send_nowait` is likely to take something. Always a checkpoint.
-
-        Raises:
-            trio.BrokenResourceError: the connection is broken, or the handshake failed.
-            trio.ClosedResourceError: this side closed the stream, or ended its sending.
-
-        Cancellation: nothing is lost.
-        """
-        if self._handshake is not None:
-            await self._prepare_sending()
-        else:
-            self._ciphertext.check_sendable()
-        await self._ciphertext.flush()
-        await self._transport.wait_writable()
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of `data`; see Trio's SendStream.
-
-        Raises:
-            trio.BrokenResourceError: the connection is broken, or the handshake failed.
-            trio.ClosedResourceError: this side closed the stream, or ended its sending.
-            trio.BusyResourceError: another task is sending.
-
-        Cancellation: how much was sent is unknown, but it is whole records: you can send more, end
-        the sending and close as if nothing had happened.
-        """
-        self._begin_sending()
-        try:
-            await self._prepare_sending()
-            with memoryview(data) as view:
-                for start in range(self._pass_over(data), len(view), RECORD_SIZE):
-                    # What an earlier call left behind goes first.
-                    await self._ciphertext.flush()
-                    self._ciphertext.check_sendable()
-                    with view[start : start + RECORD_SIZE] as piece:
-                        self._engine.encrypt(piece)
-            await self._ciphertext.flush()
-            self._ciphertext.check_usable()
-        finally:
-            self._sending = False
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream.
-
-        Raises what `send_all` does.
-
-        Cancellation: nothing was sent.
-        """
-        self._begin_sending()
-        try:
-            await self._prepare_sending()
-            await self._ciphertext.flush()
-            await self._transport.wait_writable()
-        finally:
-            self._sending = False
 
     async def send_eof(self) -> None:
         """End the sending with ``close_notify``; this side can go on receiving.
@@ -367,20 +231,6 @@ class TLSStream(trio.abc.HalfCloseableStream):
             await self._transport.send_eof()
         finally:
             self._sending = False
-
-    def unarrived(self) -> int | None:
-        """Return how many encrypted bytes have not arrived; ``None``: the transport does not tell.
-
-        Never a checkpoint; see `trionet.TellsDelivery`.
-        """
-        below = getattr(self._transport, "unarrived", None)
-        waiting: int | None = None if below is None else below()
-        return None if waiting is None else waiting + len(self._ciphertext.unsent)
-
-    def is_over(self) -> bool:
-        """Return whether no more will arrive. Never a checkpoint; see `trionet.TellsDelivery`."""
-        below = getattr(self._transport, "is_over", None)
-        return self._ciphertext.is_closed or (below is not None and below())
 
     def is_broken(self) -> bool:
         """Return whether nothing more can be sent, whatever the reason. Never a checkpoint.
@@ -431,13 +281,6 @@ class TLSStream(trio.abc.HalfCloseableStream):
         """
         self._ciphertext.close()
 
-    async def _prepare_sending(self) -> None:
-        """Make the handshake for a sender, which is never interrupted; check that it can send."""
-        while True:
-            with suppress(ReceiveInterrupted):
-                await self.do_handshake()
-                return self._ciphertext.check_sendable()
-
     def _take(self, max_bytes: int) -> bytes:
         """Return plain text that is there; empty: none is there yet, or none will come."""
         if self._plain:
@@ -449,8 +292,3 @@ class TLSStream(trio.abc.HalfCloseableStream):
         # The engine may have answers of its own.
         self._ciphertext.answer()
         return data
-
-    def _begin_sending(self) -> None:
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this stream")
-        self._sending = True

@@ -74,6 +74,6 @@ class Handshake:
 
 
 def send_in_the_clear(transport: Transport, answer: bytes) -> None:
-    """Send an answer that is no ciphertext, if the transport still works. Never a checkpoint."""
+    """Send an answer that is not ciphertext, if the transport still works. Never a checkpoint."""
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         transport.send_nowait(answer)

@@ -31,6 +31,8 @@ class TLSListener(trio.abc.Listener[TLSStream]):
 
     Raises:
         TypeError: `transport` or `context` is something else.
+
+    Resource handling: `aclose` closes the transport too; whoever made the listener calls it.
     """
 
     # `trionet.SystemNetwork` keeps weak references to its listeners.

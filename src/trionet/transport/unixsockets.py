@@ -161,7 +161,7 @@ def _try_to_lock(lock: str) -> int | None:
         raise TrionetError(f"cannot lock {lock}: {system_reason(error)}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise TrionetError(f"cannot lock {lock}: it is no regular file")
+            raise TrionetError(f"cannot lock {lock}: it is not a regular file")
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_still_there(descriptor, lock):
             return descriptor

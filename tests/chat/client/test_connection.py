@@ -142,7 +142,7 @@ async def test_a_server_that_never_answers_a_login_is_given_up(
     network: MemoryNetwork, server: ScriptedServer, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     began = trio.current_time()
-    refused = pytest.raises(ConnectionLost, match="did not answer the login within 30 s")
+    refused = pytest.raises(ConnectionLost, match="did not answer the login within 30 seconds")
     with refused, trio.fail_after(60):
         async with Client(ADDRESS, name="ann", network=network):
             pass
@@ -334,6 +334,40 @@ async def test_numbers_out_of_range_are_refused(
         with trio.fail_after(10):
             await record([], anext, client.history("lobby", after=number))
     nursery.cancel_scope.cancel()
+
+
+# An escape sequence, a C1 control, a line break and a character that turns the writing around.
+STEERING = "\x1b]0;x\x07\x9b31m\r\nno\u202e"
+
+
+@pytest.mark.parametrize("code", ["name-taken", "name-refused", "bad-password", "bad-request"])
+async def test_the_reason_of_a_refused_login_cannot_steer_a_terminal(
+    code: str,
+    network: MemoryNetwork,
+    server: ScriptedServer,
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+) -> None:
+    outcome: Outcome = []
+    nursery.start_soon(record, outcome, Client(ADDRESS, name="ann", network=network).__aenter__)
+    peer = await server.accept()
+    login = await request(peer)
+    await peer.send(line("error", code=code, reason=STEERING, re=login["id"]))
+    await trio.sleep(3)
+    assert str(outcome[0]) == "\ufffd]0;x\ufffd\ufffd31m\ufffd\ufffdno\ufffd"
+
+
+async def test_the_reason_of_a_refused_request_cannot_steer_a_terminal(
+    ann: tuple[Client, LineClient], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    client, peer = ann
+    outcome: Outcome = []
+    nursery.start_soon(record, outcome, client.say, "lobby", "hello")
+    asked = await request(peer)
+    await peer.send(line("error", code="x\x1b", reason=STEERING, re=asked["id"]))
+    await trio.sleep(1)
+    assert outcome[0].reason == "\ufffd]0;x\ufffd\ufffd31m\ufffd\ufffdno\ufffd"
+    assert outcome[0].code == "x\ufffd"
 
 
 async def test_a_name_that_no_line_can_have_is_refused(

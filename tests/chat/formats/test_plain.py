@@ -196,9 +196,9 @@ def test_a_line_from_a_member_is_decoded_as_the_table_says(
         ("/me  \t", "/me needs a text: /me TEXT"),
         ("/say", "/say needs a text: /say TEXT"),
         ("/say \u3000", "/say needs a text: /say TEXT"),
-        ("/who Ann", "/who stands alone"),
-        ("/help me", "/help stands alone"),
-        ("/quit now", "/quit stands alone"),
+        ("/who Ann", "/who takes no argument"),
+        ("/help me", "/help takes no argument"),
+        ("/quit now", "/quit takes no argument"),
     ],
 )
 def test_a_command_that_cannot_be_read_is_misunderstood_with_a_reason(
@@ -260,7 +260,7 @@ def test_a_command_is_read_as_the_table_says(line: str, request_: Request) -> No
         ("/join", "/join needs a room: /join ROOM"),
         ("/nick \u3000", "/nick needs a name: /nick NAME"),
         ("/ignore", "/ignore needs a name: /ignore NAME"),
-        ("/rooms all", "/rooms stands alone"),
+        ("/rooms all", "/rooms takes no argument"),
         ("/topic " + "x" * 391, "a topic has at most 390 bytes"),
         ("/jion builds", "unknown command /jion (did you mean /join?)"),
         ("/wo", "unknown command /wo (did you mean /who?)"),

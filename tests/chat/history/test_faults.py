@@ -1,3 +1,5 @@
+"""A history whose disk fails, hangs or is full: the chat goes on, and says what it lost."""
+
 from __future__ import annotations
 
 import os
@@ -379,7 +381,7 @@ async def test_the_end_gives_a_hanging_disk_up_and_is_not_clean(
         history.append([said(1)])
         await trio.to_thread.run_sync(hanging.reached.wait)
     assert told.lines == [
-        f"could not write all of the history to {file}: it took longer than 0.1 s"
+        f"could not write all of the history to {file}: it took longer than 0.1 seconds"
     ]
     hanging.go.set()
     # Two threads were told to write it, and have the file as a process that hangs would.

@@ -1,3 +1,5 @@
+"""A history in a file: what comes back is one order, from memory and from the file."""
+
 from __future__ import annotations
 
 import sqlite3

@@ -1,3 +1,5 @@
+"""A history in a file that another process writes: nothing is missing and nothing comes twice."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

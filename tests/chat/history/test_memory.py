@@ -1,3 +1,5 @@
+"""A history in memory alone: what it keeps, and what it answers."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

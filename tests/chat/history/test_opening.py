@@ -1,3 +1,5 @@
+"""Which files can be opened as a history, what is said of the others, and how one is left."""
+
 from __future__ import annotations
 
 import os
@@ -72,14 +74,14 @@ def pipe(file: Path) -> None:
 
 
 REFUSED: list[tuple[Callable[[Path], object], str]] = [
-    (text, "is no history of a trionet chat"),
-    (other_database, "is no history of a trionet chat"),
+    (text, "is not the history of a trionet chat"),
+    (other_database, "is not the history of a trionet chat"),
     (newer, "was written by a newer version of trionet"),
     (damaged, "malformed"),
     (cut_off, "malformed"),
     (no_table, "no such table: rooms"),
-    (Path.mkdir, "it is no regular file"),
-    (pipe, "it is no regular file"),
+    (Path.mkdir, "it is not a regular file"),
+    (pipe, "it is not a regular file"),
 ]
 
 

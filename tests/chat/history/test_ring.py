@@ -1,3 +1,5 @@
+"""The newest events of each room, in memory: bounded, and handed out page by page."""
+
 from __future__ import annotations
 
 import gc

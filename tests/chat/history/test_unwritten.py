@@ -1,3 +1,5 @@
+"""Events that are not in the file yet: kept in order, bounded, and given up only as a gap."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a word is: the ring finds what SQLite's full-text search finds."""
+
 from __future__ import annotations
 
 import sqlite3

@@ -174,8 +174,8 @@ test("a mistake is explained", () => {
         "/": "unknown command / (try /help)",
         "/me": "write /me TEXT",
         "/join": "write /join ROOM",
-        "/who x": "/who stands alone",
-        "/join a\nb": "/join stands on one line",
+        "/who x": "/who takes no argument",
+        "/join a\nb": "/join takes one line",
     };
     for (const [typed, error] of Object.entries(mistakes)) {
         assert.deepEqual(readInput(typed), { error }, typed);

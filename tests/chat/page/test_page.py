@@ -1,3 +1,5 @@
+"""The page's files are served as they are, and its modules pass their own tests in Node."""
+
 from __future__ import annotations
 
 import re

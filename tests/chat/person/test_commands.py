@@ -165,10 +165,10 @@ def test_words_are_waited_for_and_listed() -> None:
     for line in ("/highlight deploy", "/highlight", "/unhighlight DEPLOY", "/highlight"):
         assert COMMANDS.obey(page, line)
     assert page.told == [
-        "a message with deploy is for you",
-        "you wait for deploy",
-        "you do not wait for DEPLOY any more",
-        "you wait for your name only",
+        "deploy mentions you now",
+        "your name mentions you, and deploy",
+        "DEPLOY mentions you no longer",
+        "only your name mentions you",
     ]
     assert not COMMANDS.obey(page, "/unhighlight deploy")
 

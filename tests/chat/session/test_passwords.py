@@ -1,3 +1,5 @@
+"""The shared password: whom it lets in, and how long wrong tries must wait."""
+
 from __future__ import annotations
 
 import json

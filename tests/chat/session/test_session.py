@@ -234,7 +234,7 @@ def test_answers_go_only_to_whoever_asked() -> None:
     assert all(line.startswith("*** ") for line in bob.say("/help"))
     assert bob.say("/foo bar", "/who me", "/me", LineNotUTF8(b"")) == [
         "error: unknown command /foo (try /help)",
-        "error: /who stands alone",
+        "error: /who takes no argument",
         "error: /me needs a text: /me TEXT",
         "error: line is not UTF-8",
     ]
@@ -363,7 +363,7 @@ def test_no_line_at_any_time_raises_and_each_member_leaves_exactly_once(
         if not peer.session.ended:
             heard = peer.say(line)
             if isinstance(line, BadLine):
-                # The tenth line that is no name has an answer of its own, and ends the session.
+                # The tenth line that is not a name has an answer of its own, and ends the session.
                 assert heard[-1] == (TOO_MANY if peer.session.ended else f"error: {line}")
     for peer in peers:
         peer.session.end()

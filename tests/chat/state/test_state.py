@@ -338,7 +338,7 @@ def check(state: State) -> None:
         kept = [told.number for told in state.private_of(member.id)]
         assert kept == [*range(member.told - len(kept) + 1, member.told + 1)]
         assert member.holds or not kept
-        assert member.holds or member.id not in state._receipts._shares
+        assert member.holds or member.id not in state._receipts._kept
     assert set(state._held.until) <= set(state.members)
     keys = [member.name.key for member in state.members.values()]
     assert len(set(keys)) == len(keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -12,11 +13,15 @@ from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.model import Window
+from trionet.chat.window.styled import row_text
 from window_events import at, event
 
 NAMES = ("Ann", "Bea", "日本", "x" * 80, "\x1b[2J", "👨‍👩‍👧")
 TEXTS = ("", "Ann!", "日本語" * 30, "a\nb\n", "\x1b]0;x\x07", "x" * 4000, "needle", "line\n" * 49)
 ROOMS = ("lobby", "builds", "röm", "@")
+REASONS = ("why", "\x1b[2J", "\x9b31m\nno \u202e")
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Chaos:
@@ -31,7 +36,10 @@ class Chaos:
     def step(self) -> None:
         pick = self._random.choice
         pick(
-            (self._say, self._say, self._notice, self._lose, self._enter, self._press, self._act)
+            (
+                *(self._say, self._say, self._notice, self._lose, self._enter),
+                *(self._refuse, self._press, self._act),
+            )
         )()
         for call in self.window.take_calls():
             if isinstance(call, calls.History | calls.Search):
@@ -82,13 +90,19 @@ class Chaos:
             )
         )
         self.window.hear(told)
-        self._random.choice((self.window.link_up, self.window.link_down))("how")
+        link = (self.window.link_up, self.window.link_down, self.window.link_ended)
+        self._random.choice(link)(self._random.choice(REASONS))
         self.window.resize(self._random.randint(1, 120), self._random.randint(1, 40))
 
     def _press(self) -> None:
         pick = self._random.choice
         self.window.press(pick((*ACTIONS, *"abc日👍", "\u0301", "\u200d")))
         self.window.press(pick(("pageup", "pageup", "pagedown", "wheel-up", "c-n")))
+
+    def _refuse(self) -> None:
+        pick = self._random.choice
+        said = (calls.Say(pick(ROOMS), pick(TEXTS)), calls.Tell("Bea", pick(TEXTS)))
+        self.window.refused(pick((*said, calls.Join(pick(ROOMS)))), pick(REASONS))
 
     def _act(self) -> None:
         self.window.paste(self._random.choice(TEXTS))
@@ -102,7 +116,7 @@ class Chaos:
             number = max(1, call.before - 2 * back)
             self.window.hear(event("found", events=self._page(call.room, [number])))
         elif back == 1:
-            self.window.not_loaded(call.room, "why")
+            self.window.not_loaded(call.room, self._random.choice(REASONS))
         else:
             last = call.after + call.limit if call.after else call.before - 1
             first = call.after + 1 if call.after else max(1, call.before - back)
@@ -131,8 +145,11 @@ def test_the_window_stands_and_its_logs_stay_in_order(seed: int) -> None:
     chaos = Chaos(seed)
     for _ in range(250):
         chaos.step()
-        assert len(compose(chaos.window)) == chaos.window.layout.height
-        bare_lines(chaos.window)
+        rows = compose(chaos.window)
+        assert len(rows) == chaos.window.layout.height
+        shown = [row_text(part) for row in rows for part in (row.main, row.side)]
+        # Nobody else can steer the terminal.
+        assert not _CONTROLS.search("".join([*shown, *bare_lines(chaos.window)]))
         for room in chaos.window.rooms:
             numbers = [entry.number for entry in room.log.entries]
             assert numbers == sorted(numbers), room.name

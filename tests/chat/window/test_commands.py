@@ -9,7 +9,7 @@ import pytest
 
 from trionet.chat.person import calls
 from trionet.chat.window.commands import COMMANDS
-from trionet.chat.window.keys import ACTIONS
+from trionet.chat.window.keys import ACTIONS, key_help
 from trionet.chat.window.model import Window
 from typed_window import make_window, press, rows, type_text
 from window_events import at, entered, event, notice, said
@@ -306,3 +306,125 @@ def test_the_guide_tells_each_key() -> None:
         modifier, _, rest = key.rpartition("-")
         name = {"c": "Ctrl-", "m": "Alt-", "": ""}.get(modifier, "") + rest.capitalize()
         assert told.get(key, name) in GUIDE, key
+
+
+def test_of_several_refused_texts_none_is_lost() -> None:
+    window = make_window()
+    for text in ("one", "two", "three"):
+        enter(window, text)
+    type_text(window, "typ")
+    for text in ("one", "two", "three"):
+        window.refused(calls.Say("lobby", text), "too fast")
+    shown = "\n".join(rows(window))
+    for text in ("one", "two", "three"):
+        assert f"error: too fast: {text}" in shown
+    assert rows(window)[-1] == "> typ"
+    press(window, "up", "up", "up")
+    assert rows(window)[-1] == "> one"
+
+
+def test_a_pasted_text_that_is_refused_while_somebody_types_is_not_lost() -> None:
+    window = make_window()
+    window.paste("a\nb")
+    press(window, "y", *"typ")
+    window.refused(calls.Say("lobby", "a\nb"), "too fast")
+    press(window, "up")
+    assert rows(window)[-2:] == ["> a", "  b"]
+
+
+def test_a_text_that_is_refused_for_another_room_waits_there() -> None:
+    window = make_window()
+    window.hear(entered("Ann", room="builds"))
+    window.refused(calls.Say("builds", "hello"), "too fast")
+    assert any("too fast (the text is in builds again)" in row for row in rows(window))
+    press(window, "c-n")
+    assert rows(window)[-1] == "> hello"
+
+
+def test_what_is_typed_replaces_a_text_that_came_back() -> None:
+    window = make_window()
+    enter(window, "/jion builds")
+    assert rows(window)[-1] == "> /jion builds"
+    enter(window, "hello")
+    assert window.take_calls() == [calls.Say("lobby", "hello")]
+    press(window, "up", "up")
+    assert rows(window)[-1] == "> /jion builds"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("backspace", "> /jion buildX"),
+        ("home", "> X/jion builds"),
+        ("m-enter", "  X"),
+        ("pageup", "> X"),
+    ],
+)
+def test_a_text_that_came_back_can_be_edited(key: str, expected: str) -> None:
+    window = make_window()
+    enter(window, "/jion builds")
+    press(window, key, "X")
+    assert rows(window)[-1] == expected
+
+
+def test_a_text_that_came_back_can_be_sent_again_as_it_is() -> None:
+    window = make_window()
+    window.refused(calls.Say("lobby", "hello"), "too fast")
+    press(window, "enter")
+    assert window.take_calls() == [calls.Say("lobby", "hello")]
+    assert rows(window)[-1] == "> "
+
+
+def test_the_draft_of_another_room_stays_when_the_same_text_is_sent() -> None:
+    window = make_window()
+    type_text(window, "hello")
+    window.hear(entered("Ann", room="builds"))
+    press(window, "c-n")
+    enter(window, "hello")
+    assert rows(window)[-1] == "> "
+    press(window, "c-p")
+    assert rows(window)[-1] == "> hello"
+
+
+def test_keys_lead_from_mention_to_mention() -> None:
+    window = make_window()
+    for number in range(1, 100):
+        window.hear(said(number, "Ann, look" if number in (10, 50) else f"message {number}"))
+    log = window.rooms.shown.log
+
+    def found() -> int:
+        assert log.found is not None
+        return log[log.found].number
+
+    press(window, "m-p")
+    assert found() == 50
+    assert any("Ann, look" in row for row in rows(window))
+    press(window, "m-p")
+    assert found() == 10
+    press(window, "m-p")
+    assert found() == 10
+    assert " · no mention further up · " in rows(window)[-2]
+    press(window, "m-n")
+    assert found() == 50
+
+
+def test_a_key_shows_the_oldest_messages_and_asks_for_older_ones() -> None:
+    window = make_window(last=500)
+    for number in range(501, 600):
+        window.hear(said(number, f"message {number}"))
+    window.loaded(
+        "lobby", [said(number, f"message {number}") for number in range(301, 501)], more=True
+    )
+    press(window, "m-home")
+    assert "message 301" in rows(window)[2]
+    assert window.take_calls() == [calls.History("lobby", 301, 200)]
+    press(window, "m-end")
+    assert any("message 599" in row for row in rows(window))
+
+
+def test_help_ends_with_the_commands() -> None:
+    window = make_window()
+    enter(window, "/help")
+    told = [entry.text for entry in window.rooms.shown.log.entries]
+    usages = [f"{command.usage}  {command.help}" for command in COMMANDS.all()]
+    assert told == [*key_help(), *usages]

@@ -125,3 +125,49 @@ def test_a_line_that_fills_its_row_has_no_empty_row_below_it() -> None:
     editor.up()
     editor.end()
     assert editor.view(6, 9) == (["日本語", "", "x"], 1, 0)
+
+
+# Characters that join what is beside them, or pair up along a whole run.
+JOINING = (
+    *("a", "日", "\u0301", "\u200d", "👩", "👨‍👩‍👧", "❤", "\ufe0f", "🏽", "🇩", "🇪", "🇩🇪"),
+    *("क", "\u094d", "ष", "ᄀ", "ᅡ", "ᆨ", "\u0600", "\n"),
+)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_edit_joins_what_meets_however_far_that_reaches(seed: int) -> None:
+    chance = random.Random(seed)
+    editor = Editor("🇩" * 99)
+    for _ in range(200):
+        editor.at = chance.randint(0, len(editor.cells))
+        before, after = "".join(editor.cells[: editor.at]), "".join(editor.cells[editor.at :])
+        text = "".join(chance.choices(JOINING, k=chance.choice((1, 1, 1, 4, 30))))
+        if chance.random() < 0.5:
+            before += text
+            assert editor.insert(text)
+        else:
+            erased = editor.cells[editor.at - 1] if editor.at else ""
+            before = before.removesuffix(erased)
+            editor.backspace()
+        assert editor.cells == graphemes(before + after)
+        # The cursor stands behind what is before it, or behind the grapheme that this has joined.
+        passed = "".join(editor.cells[: editor.at])
+        assert passed.startswith(before)
+        assert len("".join(editor.cells[: max(0, editor.at - 1)])) < max(1, len(before))
+
+
+def test_a_key_in_the_longest_text_looks_at_few_graphemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def counting(text: str) -> list[str]:
+        looked_at.append(len(text))
+        return graphemes(text)
+
+    editor = Editor("日" * (MAX_CHARACTERS - 10))
+    monkeypatch.setattr("trionet.chat.window.editor.graphemes", counting)
+    editor.home()
+    editor.insert("é")
+    editor.backspace()
+    editor.end()
+    editor.insert("👍")
+    assert max(looked_at) < 30

@@ -186,7 +186,7 @@ def test_notices_have_the_time_that_is_told() -> None:
     window = make_window()
     window.pass_time(1_795_867_200 + 60)
     press(window, "c-r")
-    assert rows(window)[2] == "12:01 -- type what to look for, then Ctrl-R"
+    assert rows(window)[2] == "12:01 -- type what to look for, then press Ctrl-R"
 
 
 def test_ctrl_c_clears_the_text_and_then_leaves() -> None:
@@ -279,3 +279,26 @@ def test_a_lost_connection_leaves_a_trace_in_the_log() -> None:
     window.link_up("connected")
     told = [one.text for one in window.rooms.shown.log.entries]
     assert told == ["the connection is lost", "connected again"]
+
+
+def test_a_text_that_is_full_is_told_of_once() -> None:
+    window = make_window()
+    window.paste("x" * 16_384)
+    type_text(window, "more" * 100)
+    assert sum("as long as it can be" in row for row in rows(window)) == 1
+    press(window, "c-u")
+    assert rows(window)[-1] == "> "
+
+
+def test_a_notice_that_stands_below_what_is_seen_is_told_in_the_status_line() -> None:
+    window = make_window()
+    for number in range(1, 100):
+        window.hear(said(number, f"message {number}"))
+    press(window, "pageup")
+    window.paste("x\n" * 16_384)
+    status = " lobby · 2 here · what was pasted is too long for a message · ↓ Alt-End"
+    assert rows(window)[-2].startswith(status)
+    press(window, "x")
+    assert rows(window)[-2].startswith(" lobby · 2 here · ↓ Alt-End · connected")
+    press(window, "m-end")
+    assert any("what was pasted is too long" in row for row in rows(window))

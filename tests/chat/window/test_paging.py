@@ -147,7 +147,7 @@ def test_what_is_found_and_removed_meanwhile_is_told() -> None:
     searching(window, "needle")
     window.hear(event("found", events=[said(307, "a needle")], more=False))
     window.hear(history(207, 306))
-    assert any("what was found is not there any more" in row for row in rows(window))
+    assert any("what was found is no longer there" in row for row in rows(window))
     window.take_calls()
     searching(window, "straw")
     window.hear(event("found", events=[], more=False))
@@ -223,7 +223,7 @@ def test_numbers_of_another_epoch_may_come_again() -> None:
     window.hear(event("removed", room="lobby", number=42, time=at(1), name="Bea", of=5))
     assert [one.text for one in window.rooms.shown.log.entries] == [
         *("old 1", "old 2", "old 30", "10 events are gone", "old 41"),
-        "the server began anew: what was said at the end may be missing",
+        "the server started again: the last messages may be missing",
         *("new 4", "Bea removed a message", "new 41"),
     ]
     assert not window.rooms.shown.is_refused
@@ -237,4 +237,4 @@ def test_an_epoch_that_begins_while_one_is_connected_is_told() -> None:
     window.hear(said(6, "new 6"))
     texts = [one.text for one in window.rooms.shown.log.entries]
     assert texts[-1] == "new 6"
-    assert texts[-2].startswith("the server began anew")
+    assert texts[-2].startswith("the server started again")

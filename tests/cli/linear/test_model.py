@@ -124,7 +124,7 @@ def test_whoever_has_asked_for_a_room_speaks_there_before_the_answer_or_nowhere(
     linear.not_loaded("straße", "there is no room straße")
     assert linear.take_lines() == [
         "error: no room can be called so",
-        "error: you are not in straße",
+        "error: you are not in straße: hello",
         "error: there is no room straße",
     ]
     assert enter(linear, "hello")[1] == [calls.Say("lobby", "hello")]
@@ -232,7 +232,7 @@ def test_a_new_epoch_is_told_and_the_past_begins_again_at_its_end() -> None:
     linear.loaded("lobby", [said(3, "one")], more=True)
     linear.take_lines()
     assert told(linear, event("epoch", epoch="x", rooms={"lobby": 100, "builds": 3})) == [
-        "*** the server began anew: what was said at the end may be missing",
+        "*** the server started again: the last messages may be missing",
     ]
     assert enter(linear, "/more")[1] == [calls.History("lobby", NEWEST, 20)]
 
@@ -290,7 +290,7 @@ def test_a_server_that_comes_back_with_another_epoch_has_begun_anew() -> None:
     linear.take_lines()
     again = event("welcome", name="Ann", resumed=False, epoch="another")
     assert told(linear, again, entered("Ann")) == [
-        "*** the server began anew: what was said at the end may be missing",
+        "*** the server started again: the last messages may be missing",
         "*** you are in lobby again (1 here: Ann)",
     ]
     assert enter(linear, "/more")[1] == [calls.History("lobby", NEWEST, 20)]

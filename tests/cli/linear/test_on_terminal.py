@@ -102,7 +102,7 @@ async def test_over_a_restart_the_line_being_typed_stays_and_what_was_typed_is_s
     await serve(programs, address)
     shown += [
         "*** connected again",
-        "*** the server began anew: what was said at the end may be missing",
+        "*** the server started again: the last messages may be missing",
         "*** you are in lobby again (1 here: Ann)",
     ]
     await ann.expect_screen(*shown, "> half")

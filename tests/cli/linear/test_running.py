@@ -256,7 +256,7 @@ async def test_over_a_restart_nothing_is_lost_or_doubled(
     await trio.sleep(5)
     assert ann.take() == [
         "*** connected again",
-        "*** the server began anew: what was said at the end may be missing",
+        "*** the server started again: the last messages may be missing",
         "*** you are in lobby again (1 here: Ann)",
     ]
     async with Client(ADDRESS, name="Bea", network=world.network) as bea:

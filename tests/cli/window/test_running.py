@@ -20,6 +20,7 @@ from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink
 from trionet.cli.running import ClientEnding
+from trionet.cli.window.joining import unsent_lines
 from trionet.cli.window.running import run_window
 from trionet.cli.window.terminal import Terminal
 from trionet.program.signals import signals_taken_by
@@ -36,6 +37,7 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.unanswered: list[Any] = []
         self.quits = 0
         self.window = Window("Ann")
         self.changed: Callable[[], object] = lambda: None
@@ -215,6 +217,38 @@ async def test_lines_that_come_at_once_are_a_paste_even_if_the_terminal_does_not
         assert run.link.asked[-1] == calls.Say("lobby", "one\nq\n/quit")
         run.terminal.type("\x04")
     assert run.status == 0
+
+
+async def test_q_waits_for_what_was_typed_before_it() -> None:
+    async with running() as run:
+        run.link.unanswered.append(calls.Say("lobby", "one"))
+        run.terminal.type("/quit\r")
+        await run.terminal.until(lambda rows: rows[-1] == ">")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not run.ended.is_set()
+        run.link.unanswered.clear()
+        run.link.tell(said(1, "one", name="Ann"))
+    assert run.status == 0
+
+
+async def test_q_does_not_wait_while_the_line_is_down() -> None:
+    async with running() as run:
+        run.link.unanswered.append(calls.Say("lobby", "one"))
+        run.link.window.link_down("reconnecting in 30 s")
+        run.terminal.type("/quit\r")
+    assert run.status == 0
+
+
+def test_texts_that_were_perhaps_not_sent_are_told_after_the_window() -> None:
+    asked: list[Any] = [calls.Say("lobby", "one\ntwo"), calls.Who("lobby")]
+    asked.append(calls.Tell("Bea", "\x1b[2J"))
+    assert unsent_lines(asked) == [
+        "error: perhaps not sent: one\n  two",
+        "error: perhaps not sent: /msg Bea \ufffd[2J",
+    ]
+    many = [calls.Say("lobby", str(number)) for number in range(50)]
+    assert len(unsent_lines(many)) == 21
+    assert unsent_lines(many)[-1] == "error: and 30 more"
 
 
 async def test_another_size_is_painted_at_once() -> None:

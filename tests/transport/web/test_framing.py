@@ -1,3 +1,5 @@
+"""Whole lines in WebSocket frames: where each ends, and what a browser reads of them."""
+
 from __future__ import annotations
 
 from hypothesis import example, given

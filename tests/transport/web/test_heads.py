@@ -1,4 +1,8 @@
+"""Heads of HTTP requests: which are read, and what is wrong with the others."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,6 +47,48 @@ def test_what_comes_after_a_head_is_not_part_of_it() -> None:
 def test_a_head_that_comes_byte_by_byte_is_the_same_head() -> None:
     for size in range(len(GOOD)):
         assert end_of_head(GOOD[:size]) == 0
+
+
+@given(st.data())
+def test_a_head_in_pieces_is_judged_as_the_whole(data: st.DataObject) -> None:
+    pieces = st.sampled_from(
+        [b"GET / HTTP/1.1", b"\r\n", b"\r", b"\n", b"A: b", b"\0", b"\r\n\r\n"]
+    )
+    whole = b"G" + b"".join(data.draw(st.lists(pieces, max_size=8)))
+    cuts = sorted(data.draw(st.lists(st.integers(1, len(whole)), max_size=6)))
+    seen = 0
+    for cut in [*cuts, len(whole)]:
+        try:
+            end = end_of_head(whole[:cut], seen=seen)
+        except BadHead:
+            assert outcome(whole[:cut]) == 400
+            return
+        assert end == end_of_head(whole[:cut])
+        if end:
+            return
+        seen = cut
+
+
+class Watched(bytearray):
+    """Counts the bytes that are searched."""
+
+    searched = 0
+
+    def find(self, sub: Any, begin: Any = 0, end: Any = None) -> int:
+        Watched.searched += max(0, min(end or len(self), len(self)) - begin)
+        return super().find(sub, begin, end)
+
+    def count(self, sub: Any, begin: Any = 0, end: Any = None) -> int:
+        Watched.searched += max(0, min(end or len(self), len(self)) - begin)
+        return super().count(sub, begin, end)
+
+
+def test_each_byte_of_a_head_is_searched_a_few_times_however_it_comes() -> None:
+    data = Watched()
+    for byte in b"GET / HTTP/1.1\r\nX: " + b"x" * 2000:
+        data.append(byte)
+        assert end_of_head(data, seen=len(data) - 1) == 0
+    assert Watched.searched < 20 * len(data)
 
 
 @given(tokens, visible, st.lists(st.tuples(tokens, values), max_size=8))

@@ -1,3 +1,5 @@
+"""Which server a browser means, and on whose behalf it asks."""
+
 from __future__ import annotations
 
 import pytest

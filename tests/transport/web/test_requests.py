@@ -1,3 +1,5 @@
+"""What becomes of a request: a page, a WebSocket, or a refusal."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -165,7 +167,7 @@ def test_a_server_that_drains_says_so() -> None:
 def test_settings_that_cannot_be_meant_are_refused() -> None:
     with pytest.raises(ValueError, match=r"write chat\.example\.org"):
         WebSettings(hosts=["chat.example.org:8080"])
-    with pytest.raises(ValueError, match="is no host"):
+    with pytest.raises(ValueError, match="is not a host"):
         WebSettings(hosts=["http://chat.example.org"])
     with pytest.raises(ValueError, match="neither an IP address nor a network"):
         WebSettings(proxies=["proxy"])

@@ -166,7 +166,7 @@ class Client(EnteredOnce):
             text: at most 4,096 bytes and 50 lines.
 
         Raises:
-            TypeError: an argument is no text.
+            TypeError: an argument is not a text.
             RequestRefused: the server refused it; nothing was said.
             ConnectionLost: the server does not let this member come back; or the connection was
                 lost, and nobody knows any more whether it was said.
@@ -178,19 +178,33 @@ class Client(EnteredOnce):
         return await self._ask(Said, type="say", room=room, text=text)
 
     async def act(self, room: str, text: str) -> Acted:
-        """Do something in a room (``* Ann waves``). Raises and is cancelled as `say`."""
+        """Do something in a room (``* Ann waves``), and return the receipt.
+
+        Args:
+            room: a room that this member is in.
+            text: what this member does; at most 4,096 bytes and 50 lines.
+
+        Raises and is cancelled as `say`. Always a checkpoint.
+        """
         check_kinds(room=(room, str), text=(text, str))
         return await self._ask(Acted, type="act", room=room, text=text)
 
     async def tell(self, to: str, text: str) -> Told:
-        """Tell one member something. Raises and is cancelled as `say`."""
+        """Tell one member something, and return the receipt.
+
+        Args:
+            to: the member's name, in whatever room it is.
+            text: at most 4,096 bytes and 50 lines.
+
+        Raises and is cancelled as `say`. Always a checkpoint.
+        """
         check_kinds(to=(to, str), text=(text, str))
         return await self._ask(Told, type="tell", to=to, text=text)
 
     async def join(self, room: str) -> Room:
         """Join a room, and return what is known of it. Raises as `say`.
 
-        Cancellation: the member may be in the room or not.
+        Cancellation: the member may be in the room or not. Always a checkpoint.
         """
         check_kinds(room=(room, str))
         entered = await self._ask(Entered, type="join", room=room)
@@ -201,15 +215,19 @@ class Client(EnteredOnce):
     async def leave(self, room: str) -> None:
         """Leave a room. Raises as `say`.
 
-        Cancellation: the member may be in the room or not.
+        Cancellation: the member may be in the room or not. Always a checkpoint.
         """
         check_kinds(room=(room, str))
         await self._ask(Left, type="leave", room=room)
 
     async def topic(self, room: str, text: str) -> TopicSet:
-        """Set a room's topic; an empty text removes it. Raises as `say`.
+        """Set a room's topic, and return the receipt. Raises as `say`.
 
-        Cancellation: the topic may be set or not.
+        Args:
+            room: a room that this member is in.
+            text: one line of at most 390 bytes; empty: the topic is removed.
+
+        Cancellation: the topic may be set or not. Always a checkpoint.
         """
         check_kinds(room=(room, str), text=(text, str))
         return await self._ask(TopicSet, type="topic", room=room, text=text)
@@ -217,30 +235,43 @@ class Client(EnteredOnce):
     async def nick(self, name: str) -> None:
         """Take another name. Raises as `say`.
 
-        Cancellation: the member may have the new name or the old one.
+        Cancellation: the member may have the new name or the old one. Always a checkpoint.
         """
         check_kinds(name=(name, str))
         await self._ask(ChatEvent, type="nick", name=name)
 
     async def remove(self, room: str, number: int) -> Removed:
-        """Remove one of this member's messages. Raises as `say`.
+        """Remove one of this member's messages, and return the receipt. Raises as `say`.
 
-        Cancellation: the message may be removed or not.
+        Args:
+            room: the room in which it was said.
+            number: the message's number in that room.
+
+        Cancellation: the message may be removed or not. Always a checkpoint.
         """
         check_kinds(room=(room, str), number=(number, int))
         return await self._ask(Removed, type="remove", room=room, number=number)
 
     async def who(self, room: str) -> list[str]:
-        """Return all members of a room, in the order of joining. Raises as `say`."""
+        """Return all members of a room, in the order of joining. Raises as `say`.
+
+        Cancellation: the answer is dropped when it comes. Always a checkpoint.
+        """
         check_kinds(room=(room, str))
         return await self._list(Members, type="who", room=room)
 
     async def list_rooms(self) -> list[RoomInfo]:
-        """Return all rooms of the chat. Raises as `say`."""
+        """Return all rooms of the chat. Raises as `say`.
+
+        Cancellation: the answer is dropped when it comes. Always a checkpoint.
+        """
         return await self._list(Rooms, type="rooms")
 
     async def ping(self) -> None:
-        """Wait until the server has answered everything before this. Raises as `say`."""
+        """Wait until the server has answered everything before this. Raises as `say`.
+
+        Cancellation: the answer is dropped when it comes. Always a checkpoint.
+        """
         await self._ask(Pong, type="ping")
 
     def history(self, room: str, *, after: int | None = None, before: int | None = None) -> Past:
@@ -251,8 +282,8 @@ class Client(EnteredOnce):
 
         Args:
             room: any room; ``"@"``: this member's private messages.
-            after: only what has greater numbers.
-            before: only what has smaller numbers.
+            after: only what has greater numbers; default ``None``: no bound.
+            before: only what has smaller numbers; default ``None``: no bound.
 
         Raises:
             TypeError: an argument has the wrong type.
@@ -271,14 +302,16 @@ class Client(EnteredOnce):
         before: int | None = None,
         limit: int = 50,
     ) -> Found:
-        """Find messages that have all words of a text, the newest. Raises as `say`.
+        """Find messages that have all words of a text; return the newest. Raises as `say`.
 
         Args:
             text: the words.
             room: only in this room; default: everywhere.
-            name: only what this member said.
-            before: only smaller numbers; needs a room.
-            limit: how many at most, up to 500.
+            name: only what this member said; default: whoever it was.
+            before: only smaller numbers, which needs a room; default ``None``: no bound.
+            limit: how many messages at most, up to 500; default 50.
+
+        Cancellation: the answer is dropped when it comes. Always a checkpoint.
         """
         check_kinds(text=(text, str), limit=(limit, int), **_kinds(int, before=before))
         check_kinds(**_kinds(str, room=room, name=name))

@@ -28,7 +28,8 @@ from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.kinds import check_kinds
-from trionet.transport.addresses import is_private_address
+from trionet.text.safe import safe_text
+from trionet.transport.hosts import is_private_address
 
 T = TypeVar("T")
 
@@ -155,7 +156,7 @@ class ClientConnection:
             raise RequestRefused("bad-json", HALF_A_PAIR) from None
         if (refused := ask.too_long()) is not None:
             self.state.give_up(ask)
-            raise RequestRefused(refused.code, refused.reason)
+            raise _refusal(refused)
         self._waiting.add(done)
         self._has_requests.set()
         try:
@@ -174,7 +175,7 @@ class ClientConnection:
             # A repeated request may have been carried out the first time.
             is_done = (fields["type"], answer.code) == ("leave", "not-in-room")
             if not (ask.is_doubtful and is_done):
-                raise RequestRefused(answer.code, answer.reason)
+                raise _refusal(answer)
         elif not isinstance(answer, kind):
             raise ConnectionLost(f"{_OTHER_PROTOCOL}: a {answer.type} for a {ask.type}")
         if parts is not None:
@@ -261,7 +262,7 @@ class ClientConnection:
                 why = await self._receive(lines, connections, login)
             nursery.cancel_scope.cancel()
         if login.cancelled_caught:
-            return f"the server did not answer the login within {_LOGIN_SECONDS:g} s"
+            return f"the server did not answer the login within {_LOGIN_SECONDS:g} seconds"
         return why
 
     async def _send(self, lines: LineStream) -> None:
@@ -283,7 +284,7 @@ class ClientConnection:
         try:
             async for line in lines:
                 if line.startswith(_PLAIN_ERROR) and not self.state.is_logged_in:
-                    return line.removeprefix(_PLAIN_ERROR)
+                    return safe_text(line.removeprefix(_PLAIN_ERROR))
                 event = decode(line)
                 size = len(line) if line.isascii() else len(line.encode())
                 was_live = self.state.is_live
@@ -316,11 +317,11 @@ class ClientConnection:
         if self._entered.is_set() and error.code not in _FOR_GOOD:
             return
         if error.code == "name-taken":
-            self._end(partial(NameTaken, error.reason))
+            self._end(partial(NameTaken, safe_text(error.reason)))
         elif error.code == "name-refused":
-            self._end(partial(NameRefused, error.reason))
+            self._end(partial(NameRefused, safe_text(error.reason)))
         else:
-            self._end(partial(RequestRefused, error.code, error.reason))
+            self._end(partial(_refusal, error))
 
     def _end(self, failure: Callable[[], Exception]) -> None:
         """Make every waiting and every later call fail. The first reason given is kept."""
@@ -334,3 +335,8 @@ class ClientConnection:
             self._room.release()
         self._entered.set()
         self._has_events.set()
+
+
+def _refusal(error: Error) -> RequestRefused:
+    """Return an exception that can be printed: no server steers a terminal with it."""
+    return RequestRefused(safe_text(error.code), safe_text(error.reason))

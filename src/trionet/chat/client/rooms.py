@@ -157,7 +157,7 @@ class KnownRooms:
                 self.to_ask[event.room] = "who"
             return
         if len(self.rooms) >= _MOST_ROOMS or len(event.room) > _MOST_CHARACTERS:
-            raise ValueError("more or longer rooms than there can be")
+            raise ValueError("too many rooms, or a room with too long a name")
         room.was_complete = room.is_complete
         self.rooms[event.room] = room
 
@@ -171,7 +171,7 @@ class KnownRooms:
         if isinstance(event, Joined):
             if room.is_complete and len(room.members) < _MOST_MEMBERS:
                 if len(event.name) > _MOST_CHARACTERS:
-                    raise ValueError("a longer name than there can be")
+                    raise ValueError("too long a name")
                 room.members.append(event.name)
             room.count = event.count
         elif isinstance(event, Left):

@@ -22,7 +22,7 @@ class LinkLost(Exception):
     """The connection is gone, or Redis has not answered in time. What was sent may be done."""
 
 
-class Refused(Exception):
+class ErrorAnswer(Exception):
     """Redis has answered with an error, such as OOM, READONLY, LOADING or MISCONF.
 
     Args:
@@ -46,7 +46,7 @@ class Link(Protocol):
         """Whether the next call goes over the connection of the last one."""
 
     async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
-        """Send commands in one write, and return the answers; an error of Redis is a `Refused`.
+        """Send commands in one write, and return the answers; an error is an `ErrorAnswer`.
 
         Args:
             commands: the commands.
@@ -111,7 +111,7 @@ class RedisLink:
                             answer, BusyLoadingError
                         ):
                             raise LinkLost(str(answer))
-                        answer = Refused(str(answer))
+                        answer = ErrorAnswer(str(answer))
                     elif isinstance(answer, Exception):
                         raise LinkLost(repr(answer))
                     answers.append(answer)

@@ -86,7 +86,7 @@ class Lives:
         return Verdict.TAKEN
 
     def judge(self, node: str, life: int, seq: int) -> Verdict:
-        """Judge an entry that is no hello, and note it if it counts."""
+        """Judge an entry that is not a hello, and note it if it counts."""
         known = self.by_node.get(node)
         if known is None or known.life != life:
             last = self.over.get(life)

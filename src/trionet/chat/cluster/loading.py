@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from trionet.chat.cluster.link import Command, Link, LinkLost, Refused
+from trionet.chat.cluster.link import Command, ErrorAnswer, Link, LinkLost
 from trionet.chat.cluster.replica import BEGINNING, Replica
 from trionet.chat.cluster.snapshots import load_snapshot
 
@@ -55,7 +55,7 @@ async def load_stream(
     """
     while True:
         (data,) = await ask(link, (b"GET", snapshot))
-        if isinstance(data, Refused):
+        if isinstance(data, ErrorAnswer):
             await trio.sleep(LONGEST_PAUSE)
             continue
         replica = Replica() if data is None else load_snapshot(data)
@@ -63,7 +63,7 @@ async def load_stream(
         start = b"-" if replica.position == BEGINNING else b"(" + replica.position.encode()
         while True:
             (page,) = await ask(link, (b"XRANGE", stream, start, b"+", b"COUNT", b"%d" % READ))
-            if isinstance(page, Refused):
+            if isinstance(page, ErrorAnswer):
                 break
             tail += entries_of(page or [])
             if not page or len(page) < READ:

@@ -49,7 +49,7 @@ class RedisOptions:
     def __post_init__(self) -> None:
         for name in ("url", "key", "node"):
             if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} must be a str")
+                raise TypeError(f"{name} must be a text")
         server_of(self.url)
         if not self.key or len(self.key) > 200 or "{" in self.key or "}" in self.key:
             raise ValueError("key must have 1 to 200 characters, and no braces")
@@ -60,7 +60,7 @@ class RedisOptions:
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low:g} and {high:g} seconds")
         if isinstance(self.max_pending, bool) or not isinstance(self.max_pending, int):
-            raise TypeError("max_pending must be an int, in bytes")
+            raise TypeError("max_pending must be a whole number of bytes")
         if not 65_536 <= self.max_pending <= 1 << 40:
             raise ValueError("max_pending must be at least 65,536 bytes")
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import trio
 
 from trionet.chat.cluster.entries import VERSION, Bye, Hello, Settings, encode_item, is_beginning
-from trionet.chat.cluster.link import Link, LinkLost, OpenLink, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
 from trionet.chat.cluster.lives import BEATS, Verdict
 from trionet.chat.cluster.loading import (
     FIELD,
@@ -319,7 +319,7 @@ class RedisLog:
                     answer = None
                 if isinstance(answer, int):
                     return
-                if isinstance(answer, Refused):
+                if isinstance(answer, ErrorAnswer):
                     reason = f"answers: {answer.reason}"
                     if "wrong kind" in answer.reason or "WRONGTYPE" in answer.reason:
                         break
@@ -346,7 +346,8 @@ class RedisLog:
             )
         if append_only == "no":
             self._tell(
-                f"warning: Redis at {place} has appendonly no: what was said is lost when it stops"
+                f"warning: Redis at {place} has appendonly no: "
+                "set it to yes, or the chat is lost when Redis stops"
             )
 
     async def _load(
@@ -447,7 +448,7 @@ class RedisLog:
             try:
                 if await self._is_in_place(link):
                     (answer,) = await link.calls(command, seconds=PATIENCE)
-                    if not isinstance(answer, Refused):
+                    if not isinstance(answer, ErrorAnswer):
                         return
             except (LinkLost, RedisError):
                 # A password that was changed meanwhile may be changed back.
@@ -469,7 +470,7 @@ class RedisLog:
         position = self.replica.position
         place = position.encode()
         (found,) = await link.calls((b"XRANGE", self._stream, place, place), seconds=PATIENCE)
-        is_there = bool(found) and not isinstance(found, Refused)
+        is_there = bool(found) and not isinstance(found, ErrorAnswer)
         if not is_there and position not in (BEGINNING, self._unanchored):
             # So that the next entry asks again.
             link.close()
@@ -513,8 +514,8 @@ class RedisLog:
                         seconds=_BLOCK / 1000 + PATIENCE,
                     )
                 except (LinkLost, RedisError):
-                    news, own = Refused("lost"), None
-                if isinstance(news, Refused) or isinstance(own, Refused):
+                    news, own = ErrorAnswer("lost"), None
+                if isinstance(news, ErrorAnswer) or isinstance(own, ErrorAnswer):
                     await trio.sleep(pause * (1 + random.random()))
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
@@ -678,14 +679,14 @@ class RedisLog:
             (head,) = await link.calls(
                 (b"GETRANGE", self._snapshot_key, b"0", b"40"), seconds=PATIENCE
             )
-            if isinstance(head, Refused):
+            if isinstance(head, ErrorAnswer):
                 return
             # Without a snapshot, the stream must have all from its beginning on.
             place = head.partition(b" ")[0]
             (found,) = await link.calls(
                 (b"XRANGE", self._stream, place or b"-", b"+", b"COUNT", b"1"), seconds=PATIENCE
             )
-            if isinstance(found, Refused):
+            if isinstance(found, ErrorAnswer):
                 return
             first = entries_of(found)
             if place:

@@ -59,7 +59,7 @@ class Applied(Struct):
     """What came of an entry in the stream.
 
     Attributes:
-        verdict: whether it counted; ``None``: it was no entry.
+        verdict: whether it counted; ``None``: it was not an entry.
         node: who wrote it.
         life: in which life.
         seq: its number.

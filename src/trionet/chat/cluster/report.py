@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from msgspec import Struct
 
-from trionet.chat.cluster.link import Link, LinkLost, RedisLink, Refused
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, RedisLink
 from trionet.chat.cluster.loading import load_stream
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.replica import time_of
@@ -91,7 +91,7 @@ async def _look(options: RedisOptions, link: Link) -> ClusterReport:
         )
     except LinkLost:
         raise RedisError(f"Redis at {options.place} does not answer") from None
-    if isinstance(length, Refused):
+    if isinstance(length, ErrorAnswer):
         raise RedisError(f"Redis at {options.place} answers: {length.reason}")
     replica, tail = await load_stream(link, stream, key)
     snapshot_id = replica.position if snapshot else ""

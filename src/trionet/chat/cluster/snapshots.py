@@ -46,7 +46,7 @@ def load_snapshot(data: bytes) -> Replica:
     except UnknownFormat:
         raise
     except Exception as error:
-        raise RedisError(f"the snapshot in Redis is not of a trionet chat: {error}") from None
+        raise RedisError(f"the snapshot in Redis is not from a trionet chat: {error}") from None
 
 
 class Snapshots:

@@ -313,8 +313,7 @@ def _time(milliseconds: int) -> str:
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
-# Of a thousand who come at once, each has a millisecond of its own, but all share a second: with this,
-# a time takes a fifth as long.
+# Those who come at once have a millisecond each, but share a second. So a time takes a fifth as long.
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
     """Return a time since 1970 as `2026-11-28T02:35:00`."""

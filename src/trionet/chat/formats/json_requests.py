@@ -317,7 +317,7 @@ def _misunderstood(line: str, error: Exception, *, by_member: bool) -> Misunders
     try:
         type_ = _type_decoder.decode(head.type)
     except UNREADABLE:
-        return Misunderstood("`type` is missing, or is no text", id=id_)
+        return Misunderstood("`type` is missing, or is not a text", id=id_)
     if type_ not in _TYPES:
         reason = f"there is no request {repeated(type_)}"
         return Misunderstood(reason, code="unknown-type", id=id_)

@@ -49,7 +49,7 @@ def read_command(line: str, commands: Mapping[str, Command]) -> Request:
         raise Misunderstood(_unknown(name, commands))
     arguments = command.usage.partition(" ")[2]
     if argument and not arguments:
-        raise Misunderstood(f"{name} stands alone")
+        raise Misunderstood(f"{name} takes no argument")
     if not arguments or arguments.startswith("["):
         return command.read(argument)
     if not argument.strip(WHITE_SPACE):
@@ -70,7 +70,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the one known name that a mistyped name may stand for.
 
     One letter may be wrong, missing, one too many, or swapped with the next. A name in another case
-    is no match: whoever writes `/WHO` has not mistyped, and the help shows how to write it.
+    is not a match: whoever writes `/WHO` has not mistyped, and the help shows how to write it.
 
     Returns:
         The name; ``None`` if no known name is near, or several are.

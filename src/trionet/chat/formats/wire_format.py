@@ -50,10 +50,10 @@ class WireFormat(Protocol):
         """Whether each line before login is a try at a name; otherwise only a `LogIn` is."""
 
     def decode_login(self, line: str, /) -> Request | None:
-        """Read a line from a peer that has not logged in; ``None`` if it means nothing."""
+        """Return what a line asks for before a login; ``None``: nothing."""
 
     def decode(self, line: str, /) -> Request | None:
-        """Read a line from a member; ``None`` if it means nothing. Texts come out safe to show."""
+        """Return what a member's line asks for; ``None``: nothing. Texts are made safe to show."""
 
     def decode_messages(self, lines: list[Line], /) -> SayAll | None:
         """Read lines that are all messages to one room; ``None`` if `decode` must read each.

@@ -69,7 +69,7 @@ def check(file: Path, *, may_be_new: bool) -> bool:
     except OSError as error:
         raise HistoryError(f"cannot read {file}: {system_reason(error)}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise HistoryError(f"cannot use {file}: it is no regular file")
+        raise HistoryError(f"cannot use {file}: it is not a regular file")
     if may_be_new and status.st_nlink > 1:
         # Under each of its names SQLite has another log, and a server another lock.
         raise HistoryError(
@@ -81,7 +81,7 @@ def check(file: Path, *, may_be_new: bool) -> bool:
         return False
     marked, version = _header(file)
     if marked != schema.APPLICATION_ID or version < 1:
-        raise HistoryError(f"{file} is no history of a trionet chat")
+        raise HistoryError(f"{file} is not the history of a trionet chat")
     if version > schema.VERSION:
         raise HistoryError(f"{file} was written by a newer version of trionet")
     return True

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import assert_never
 
 import msgspec
 from msgspec import Struct
@@ -98,7 +99,9 @@ def values(event: RoomEvent) -> Iterable[Values]:
         return [(number, time, RENAMED, name, event.to, None, None, event.id)]
     if isinstance(event, TopicSet):
         return [(number, time, TOPIC, name, event.text, None, None, event.id)]
-    return [(number, time, REMOVED, name, None, event.of, None, event.id)]
+    if isinstance(event, Removed):
+        return [(number, time, REMOVED, name, None, event.of, None, event.id)]
+    assert_never(event)
 
 
 def event_of(row: Row) -> RoomEvent:

@@ -67,7 +67,7 @@ def found(event: RoomEvent) -> Found | None:
 
 
 def text_of(event: RoomEvent) -> str | None:
-    """Return what a message of its own says; ``None``: the event is no message."""
+    """Return what a message of its own says; ``None``: the event is not a message."""
     if type(event) is Said:
         return event.texts[0]
     return event.text if type(event) is Acted else None

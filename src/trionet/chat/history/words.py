@@ -98,7 +98,7 @@ def _groups(text: str) -> Iterator[tuple[str, ...]]:
     end = -1
     for match in _word().finditer(text):
         is_unspaced = _unspaced().match(match[0]) is not None
-        # Thai vowel signs stand between, and are no words.
+        # Thai vowel signs stand between, and are not words.
         if group and is_unspaced and _joins(text[end : match.start()]):
             group.append(match[0])
         else:

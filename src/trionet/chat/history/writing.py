@@ -182,7 +182,7 @@ class Writer:
         # A new limiter: a thread that was given up may hold the old one.
         self._limiter = trio.CapacityLimiter(1)
         began = trio.current_time()
-        problem = f"it took longer than {seconds:g} s"
+        problem = f"it took longer than {seconds:g} seconds"
         with trio.move_on_after(seconds):
             try:
                 while self._unwritten:

@@ -101,7 +101,7 @@ class Name(Struct, frozen=True, gc=False):
 
 
 def parse_name(text: str) -> Name:
-    """Read a name, without the spaces and tabs around it.
+    """Read a name, and return it without the spaces and tabs around it.
 
     Args:
         text: a line from a peer that has not logged in.

@@ -6,14 +6,14 @@ import { MAX_TOPIC_BYTES, sendable, utf8Length, whyNotSayable } from "./protocol
 export const COMMANDS = [
     ["/me TEXT", "say what you do"],
     ["/msg NAME TEXT", "write to one member alone"],
-    ["/join ROOM", "go into a room"],
+    ["/join ROOM", "join a room"],
     ["/leave [ROOM]", "leave a room"],
     ["/topic [TEXT]", "show the topic, or set it"],
     ["/nick NAME", "take another name"],
     ["/who", "list who is here"],
     ["/rooms", "list all rooms"],
     ["/search WORDS", "find messages"],
-    ["/say TEXT", "say something, even if it begins with a /"],
+    ["/say TEXT", "say a text, even if it looks like a command"],
     ["/help", "show this list"],
     ["/quit", "leave the chat"],
 ];
@@ -48,10 +48,10 @@ export function readInput(typed) {
         return { error: unknown(name) };
     }
     if (ALONE.has(name)) {
-        return argument.trim() === "" ? { do: name.slice(1) } : { error: `${name} stands alone` };
+        return argument.trim() === "" ? { do: name.slice(1) } : { error: `${name} takes no argument` };
     }
     if (!WITH_TEXT.has(name) && argument.includes("\n")) {
-        return { error: `${name} stands on one line` };
+        return { error: `${name} takes one line` };
     }
     return withArgument(name, argument);
 }

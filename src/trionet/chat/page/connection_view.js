@@ -20,7 +20,7 @@ export class ConnectionView {
         setText(byId("connection-text"), this.#text());
         const retry = byId("retry");
         retry.hidden = state !== "waiting" && state !== "taken";
-        setText(retry, state === "taken" ? "Go on here" : "Try now");
+        setText(retry, state === "taken" ? "Continue here" : "Try now");
         clearTimeout(this.#timer);
         this.#count();
     }

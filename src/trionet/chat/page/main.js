@@ -244,7 +244,7 @@ function loginState() {
         case "waiting":
             return `Not connected: ${session.reason}. Trying again…`;
         case "taken":
-            return "The chat goes on in another window.";
+            return "The chat continues in another window.";
         default:
             return "";
     }

@@ -37,7 +37,7 @@ export class PeopleView {
         byId("topic").title = isRoom ? place.topic : "";
         const close = byId("close-place");
         close.hidden = place === null;
-        close.title = isRoom ? "Go out of this room" : "Close this conversation";
+        close.title = isRoom ? "Leave this room" : "Close this conversation";
         this.#toggle.hidden = byId("people").hidden = !isRoom;
         if (!isRoom) {
             return;

@@ -10,7 +10,7 @@ export const MAX_TOPIC_BYTES = 390;
 // Under this name the private messages stand beside the rooms, in `seen` and in `history`.
 export const PRIVATE = "@";
 
-/** Return the events of a text message. A line that is no event becomes one of type "plain". */
+/** Return the events of a text message. A line that is not an event becomes one of type "plain". */
 export function readEvents(message) {
     const events = [];
     for (const line of message.split("\n")) {

@@ -317,7 +317,7 @@ export class Session {
         const farewell = this.#farewell;
         this.#drop();
         if (farewell === "taken over") {
-            this.#become("taken", "the chat goes on in another window");
+            this.#become("taken", "the chat continues in another window");
             return;
         }
         const pause = 1000 * jittered(this.#pauses.next().value, this.#random());

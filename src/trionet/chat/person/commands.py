@@ -252,7 +252,7 @@ def _ignore(view: View, name: str) -> bool:
     elif view.ignored.add(name):
         view.tell(f"you ignore {safe_text(name)}")
     else:
-        view.tell("you ignore too many already: /unignore somebody", kind=ERROR)
+        view.tell("you ignore too many members: /unignore one first", kind=ERROR)
         return False
     return True
 
@@ -268,20 +268,22 @@ def _unignore(view: View, name: str) -> bool:
 def _highlight(view: View, word: str) -> bool:
     if not word:
         words = safe_text(", ".join(view.highlights.words))
-        view.tell(f"you wait for {words}" if words else "you wait for your name only")
+        view.tell(
+            f"your name mentions you, and {words}" if words else "only your name mentions you"
+        )
     elif view.highlights.add(word):
-        view.tell(f"a message with {safe_text(word)} is for you")
+        view.tell(f"{safe_text(word)} mentions you now")
     else:
-        view.tell("you wait for too many words already: /unhighlight one", kind=ERROR)
+        view.tell("too many words mention you already: /unhighlight one", kind=ERROR)
         return False
     return True
 
 
 def _unhighlight(view: View, word: str) -> bool:
     if view.highlights.discard(word):
-        view.tell(f"you do not wait for {safe_text(word)} any more")
+        view.tell(f"{safe_text(word)} mentions you no longer")
         return True
-    view.tell(f"you do not wait for {safe_text(word)}", kind=ERROR)
+    view.tell(f"{safe_text(word)} does not mention you", kind=ERROR)
     return False
 
 
@@ -291,7 +293,7 @@ def _bell(view: View, what: str) -> None:
 
 
 COMMON = (
-    Command("/join ROOM", "be in a room as well, and speak there", _join),
+    Command("/join ROOM", "join another room, and speak there", _join),
     Command("/leave [ROOM]", "leave a room", _leave),
     Command("/me TEXT", "say what you do", _act),
     Command("/msg NAME TEXT", "write to one member alone", _tell),
@@ -300,10 +302,14 @@ COMMON = (
     Command("/nick NAME", "take another name", lambda view, name: view.call(calls.Nick(name))),
     Command("/rooms", "list the rooms", lambda view, _: view.call(calls.AskRooms())),
     Command("/ignore [NAME]", "hide what a member says, or list whom you ignore", _ignore),
-    Command("/unignore NAME", "hear it again", _unignore),
-    Command("/say TEXT", "say a text, whatever it is", say),
-    Command("/highlight [WORD]", "be mentioned by a word, or list these words", _highlight),
-    Command("/unhighlight WORD", "be mentioned by it no more", _unhighlight),
+    Command("/unignore NAME", "show it again", _unignore),
+    Command("/say TEXT", "say a text, even if it looks like a command", say),
+    Command(
+        "/highlight [WORD]",
+        "let a word mention you, as your name does, or list these words",
+        _highlight,
+    ),
+    Command("/unhighlight WORD", "let it mention you no longer", _unhighlight),
     Command("/bell [off]", "ring when you are mentioned", _bell),
 )
 QUIT = Command("/quit", "leave the chat", lambda view, _: view.call(calls.Quit()))

@@ -7,7 +7,7 @@ from typing import Any
 from trionet.text.safe import safe_message, safe_text
 
 # What a new epoch means.
-ANEW = "the server began anew: what was said at the end may be missing"
+ANEW = "the server started again: the last messages may be missing"
 
 # Only the beginning of a longer name is shown; no server that keeps the protocol has one.
 _MAX_NAME = 64

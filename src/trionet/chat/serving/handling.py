@@ -77,17 +77,17 @@ class Chat:
         is_first = True
         try:
             with self.last_words:
-                while not session.ended and (batch := await connection.lines.receive_batch()):
+                while not session.ended and (part := await connection.lines.receive_batch()):
                     if is_first:
                         is_first = False
-                        self.door.enter(session, connection, batch[0])
-                    while batch and not session.ended:
-                        await self._take_all(batch, session, connection, host)
+                        self.door.enter(session, connection, part[0])
+                    while part and not session.ended:
+                        await self._take_all(part, session, connection, host)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
                         is_over = session.ended or hub.must_wait or board.log.must_wait
-                        batch = [] if is_over else connection.lines.take_held()
+                        part = [] if is_over else connection.lines.take_held()
                 await session.settle()
             if not session.ended:
                 await self.last_words.wait()

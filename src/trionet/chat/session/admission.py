@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trionet.chat.session.passwords import Password
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 # What a peer is told if it may not log in, and if it does not know the password.
 NOT_HERE = "a password is only for connections that nobody can read on the way: use TLS"

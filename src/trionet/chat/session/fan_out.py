@@ -21,7 +21,7 @@ class FanOut(Protocol):
     def add(
         self, box: Box, encode: Callable[[Event], bytes], *, topics: Iterable[Hashable] | None
     ) -> None:
-        """Send everything that is published on some topics from now on to a box too."""
+        """Send everything that is published on `topics` to `box` too, as `encode` makes it."""
 
     def subscribe(self, box: Box, topic: Hashable) -> None:
         """Give a box one more topic."""
@@ -41,7 +41,11 @@ class FanOut(Protocol):
         without: Collection[Box] = (),
         entries: int = 1,
     ) -> None:
-        """Send an event to every box with a topic, or to every box, except some."""
+        """Send `event` to every box with `topic`; default ``None``: to every box.
+
+        `exclude` and `without` are boxes that do not get it; default: none. `entries` is for how
+        many entries of the log it counts; default 1.
+        """
 
     def tell(self, box: Box, event: Event) -> int:
         """Send an event to one box, in its place in the order; return its size in bytes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 
-from trionet.transport.addresses import Host
+from trionet.transport.hosts import Host
 
 # How many wrong passwords cost a host nothing. People need two or three tries.
 FREE_TRIES = 3
@@ -39,7 +39,7 @@ def check_password(password: object) -> None:
     """Refuse what cannot be a password, without repeating it.
 
     Raises:
-        TypeError: it is no text.
+        TypeError: it is not a text.
         ValueError: it is empty, or has more than one line: nobody could enter it.
     """
     if not isinstance(password, str):
@@ -85,7 +85,7 @@ class Password:
         tries.last_at = now
         wait = 0.0
         if tries.count > FREE_TRIES:
-            # The bound comes first: 2.0 to the power of thousands is no number.
+            # The bound comes first: 2.0 to the power of thousands is not a number.
             doublings = min(tries.count - FREE_TRIES - 1, 10)
             tries.next_at = max(now, tries.next_at) + min(2.0**doublings, LONGEST_WAIT)
             wait = tries.next_at - now

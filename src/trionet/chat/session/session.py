@@ -64,11 +64,11 @@ class Session(Answering):
         box: where the peer's lines go.
         wire: the peer's wire format.
         charge: called with the extra tokens that a line costs because of its size or that of its
-            answer, if it costs any: `trionet.LineReader.charge`.
+            answer, if it costs any: `trionet.LineReader.charge`. Default: nothing is called.
         encode_notice: used in place of `wire`'s own function, by a server that guards it; default
             ``None``.
         on_taken_over: called when another connection has taken the member over. `ended` is true
-            then, and the peer may never close this connection by itself.
+            then, and the peer may never close this connection by itself. Default: nothing is.
 
     Attributes:
         box: where the peer's lines go.
@@ -138,7 +138,7 @@ class Session(Answering):
         """Take one line, good or bad, and do what it asks. Never a checkpoint.
 
         Raises:
-            TypeError: it is no line, but bytes for example.
+            TypeError: it is not a line, but bytes for example.
         """
         if isinstance(line, BadLine):
             if self._is_behind():
@@ -181,7 +181,7 @@ class Session(Answering):
             How many lines were taken. Hand in the others when there is room again.
 
         Raises:
-            TypeError: they are no list, or one of them is no line.
+            TypeError: they are not a list, or one of them is not a line.
         """
         if type(lines) is not list:
             check_kinds(lines=(lines, list))
@@ -202,7 +202,10 @@ class Session(Answering):
         return len(lines)
 
     def end(self, reason: str = "lost") -> None:
-        """Leave the chat, whatever the reason; a second call does nothing. Never a checkpoint."""
+        """Leave the chat, whatever the reason (default ``lost``); a second call does nothing.
+
+        Never a checkpoint.
+        """
         if self.member is not None:
             held_as = self._connection if reason == "lost" else None
             self._board.log_out(self, self.member, reason, held_as)
@@ -227,7 +230,7 @@ class Session(Answering):
             await errand(pace)
 
     def logged_in(self, login: events.LoggedIn, arrival: Arrival) -> None:
-        """Note that the peer is a member now."""
+        """Note that the peer is a member now: `login` says which, and `arrival` what it brought."""
         self.member = login.member
         self.name = login.name
         self._connection = login.connection
@@ -264,7 +267,7 @@ class Session(Answering):
         self._on_taken_over()
 
     def login_refused(self, refusal: events.LoginRefused) -> None:
-        """Tell the peer why it has not become a member."""
+        """Tell the peer why it has not become a member: `refusal` says it."""
         self.reject(refusal.reason, refusal.code, refusal.id, is_login=True)
 
     def named(self, name: str) -> None:
@@ -272,7 +275,7 @@ class Session(Answering):
         self.name = name
 
     def written_to(self, told: events.Told) -> None:
-        """Note who sent the member a private message, for `/reply`."""
+        """Note from `told` who sent the member a private message, for `/reply`."""
         self._writer = told.member, told.name
 
     # -- what must wait for the log
@@ -321,17 +324,14 @@ class Session(Answering):
     # -- requests
 
     def _request_as_stranger(self, request: Request | None) -> None:
-        match request:
-            case None:
-                pass
-            case LogIn():
-                self._ask_to_enter(request)
-            case Ping(id_):
-                self.answer(Ponged(id_))
-            case Quit():
-                self.ended = True
-            case _:
-                raise Misunderstood("log in first", code="not-logged-in")
+        if isinstance(request, LogIn):
+            self._ask_to_enter(request)
+        elif isinstance(request, Ping):
+            self.answer(Ponged(request.id))
+        elif isinstance(request, Quit):
+            self.ended = True
+        elif request is not None:
+            raise Misunderstood("log in first", code="not-logged-in")
 
     def _ask_to_enter(self, request: LogIn) -> None:
         """Log a peer in, once it has shown what it must."""

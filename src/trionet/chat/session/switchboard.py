@@ -39,14 +39,18 @@ class Switchboard:
     Args:
         hub: where everything that happens is published.
         state: what there is to begin with; default: nothing.
-        clock: returns the time, in milliseconds since 1970, UTC.
-        on_empty: called when the last member has left.
-        on_deadline: called when `next_deadline` has changed.
-        on_parted: called with a member that is held or gone, and whether it is held.
-        draw_token: returns a new token for a member.
+        clock: returns the time, in milliseconds since 1970, UTC; default: always 0.
+        on_empty: called when the last member has left; default: nothing is.
+        on_deadline: called when `next_deadline` has changed; default: nothing is.
+        on_parted: called with a member that is held or gone, and whether it is held; default:
+            nothing is.
+        draw_token: returns a new token for a member; default: an empty one.
         history: what keeps what happens in rooms; default ``None``: nothing does.
         log: where operations go; default ``None``: a `LocalLog`. Whoever makes another one calls
             `show` with what comes of them.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; the message says what to write.
 
     Attributes:
         state: the state. Only entries of the log change it.
@@ -149,7 +153,10 @@ class Switchboard:
         return self.log.append(operation)
 
     def log_in(self, session: Local, arrival: Arrival) -> int:
-        """Ask for a session to become a member; it is told what comes of it. Return the ticket."""
+        """Ask for a session to become a member, with what its `arrival` brings; return the ticket.
+
+        The session is told what comes of it.
+        """
         self._connections += 1
         connection = self.log.origin, self._connections
         self._arriving[connection] = session, arrival
@@ -178,7 +185,7 @@ class Switchboard:
             member: the member.
             reason: why it goes.
             held_as: the connection that has ended; the member is held if it has asked for that.
-                ``None``: it leaves in any case.
+                Default ``None``: it leaves in any case.
         """
         if self._local.get(member) is not session:
             if self.away.forget(session):
@@ -198,7 +205,10 @@ class Switchboard:
         self.hub.discard(session.box)
 
     def mistaken(self, reason: str, code: str, id_: RequestId) -> Mistaken:
-        """Return an answer to a mistake; the same object as the last, if it is the same."""
+        """Return an answer to a mistake, with this `reason` and `code`, to the request `id_`.
+
+        It is the same object as the last, if that was the same.
+        """
         mistaken = Mistaken(reason, code, id_)
         if mistaken != self._mistaken:
             self._mistaken = mistaken
@@ -223,7 +233,7 @@ class Switchboard:
     # -- what came of the operations
 
     def show(self, happened: list[events.StateEvent]) -> None:
-        """Keep what the log's operations have changed, and send it to whom it concerns."""
+        """Keep what has `happened` in the state, and send it to whom it concerns."""
         if self.history is not None:
             kept = kept_of(happened)
             if kept and self.log.is_shared:

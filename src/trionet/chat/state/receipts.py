@@ -31,7 +31,7 @@ BYTES_IN_ALL = 64 << 20
 # bytes: measured on CPython 3.11 with 64 bits, with 64 receipts that came and went. (Where all ids
 # are texts, they take less.)
 OVERHEAD = 100
-SHARE = 600
+EMPTY = 600
 
 # All receipts as data: by member, those of whoever got one longest ago first.
 ReceiptsDump: TypeAlias = list[tuple[int, list[tuple[int | str, bytes]]]]
@@ -90,11 +90,11 @@ class Receipt(Struct, frozen=True, gc=False, array_like=True):
                 assert_never(self.kind)
 
 
-class _Share(Struct):
+class _Kept(Struct):
     """One member's receipts, by the ids of its requests, the oldest first; they take `size`."""
 
     by_id: dict[int | str, bytes]
-    size: int = SHARE
+    size: int = EMPTY
 
 
 class Receipts:
@@ -104,12 +104,12 @@ class Receipts:
         size: what all of them take, in bytes.
     """
 
-    __slots__ = ("_shares", "size")
+    __slots__ = ("_kept", "size")
 
     def __init__(self) -> None:
         self.size = 0
         # By member; whoever got a receipt longest ago comes first.
-        self._shares: OrderedDict[int, _Share] = OrderedDict()
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     def again(self, member: int, author: bytes, text: str, id_: RequestId) -> Repeated | None:
         """Return what to tell of a request that was carried out before.
@@ -123,14 +123,14 @@ class Receipts:
         Returns:
             What came of it, with the text of now; ``None``: it is new, or has no id.
         """
-        share = self._shares.get(member)
-        data = None if share is None or id_ is None else share.by_id.get(id_)
+        kept = self._kept.get(member)
+        data = None if kept is None or id_ is None else kept.by_id.get(id_)
         return None if data is None else _repeated(data, member, author, text, id_)
 
     def keep(self, member: int, id_: RequestId, receipt: Receipt) -> None:
         """Keep what came of a new request, if it has an id; forget what is beyond the bounds."""
         if id_ is not None:
-            self._add(self._share(member), id_, receipt.encode())
+            self._add(self._kept_for(member), id_, receipt.encode())
             self._bound()
 
     def sort_out(self, run: Said, room: str) -> tuple[list[Said | Repeated], int]:
@@ -146,11 +146,11 @@ class Receipts:
         """
         parts: list[Said | Repeated] = []
         number, member, name, author = run.number, run.member, run.name, run.author
-        share = self._share(member)
+        kept = self._kept_for(member)
         texts: list[str] = []
         ids: list[RequestId] = []
         for text, id_ in zip(run.texts, run.ids or (), strict=True):
-            if id_ is not None and (data := share.by_id.get(id_)) is not None:
+            if id_ is not None and (data := kept.by_id.get(id_)) is not None:
                 parts.append(_repeated(data, member, author, text, id_))
                 texts, ids = [], []
                 continue
@@ -159,62 +159,62 @@ class Receipts:
             texts.append(text)
             ids.append(id_)
             if id_ is not None:
-                self._add(share, id_, Receipt("said", number, run.time, name, room).encode())
+                self._add(kept, id_, Receipt("said", number, run.time, name, room).encode())
             number += 1
         self._bound()
         return parts, number - run.number
 
     def forget(self, member: int) -> None:
         """Forget all receipts of a member, who is gone or does not hold any more."""
-        share = self._shares.pop(member, None)
-        if share is not None:
-            self.size -= share.size
+        kept = self._kept.pop(member, None)
+        if kept is not None:
+            self.size -= kept.size
 
     def dump(self) -> ReceiptsDump:
         """Return all receipts as data."""
-        return [(member, list(share.by_id.items())) for member, share in self._shares.items()]
+        return [(member, list(kept.by_id.items())) for member, kept in self._kept.items()]
 
     @classmethod
     def load(cls, dump: ReceiptsDump) -> Receipts:
         """Keep the receipts of a dump."""
         receipts = cls()
         for member, by_id in dump:
-            share = receipts._share(member)
+            kept = receipts._kept_for(member)
             for id_, data in by_id:
-                receipts._add(share, id_, data)
+                receipts._add(kept, id_, data)
         return receipts
 
-    def _share(self, member: int) -> _Share:
-        share = self._shares.get(member)
-        if share is None:
-            share = self._shares[member] = _Share({})
-            self.size += SHARE
-        self._shares.move_to_end(member)
-        return share
+    def _kept_for(self, member: int) -> _Kept:
+        kept = self._kept.get(member)
+        if kept is None:
+            kept = self._kept[member] = _Kept({})
+            self.size += EMPTY
+        self._kept.move_to_end(member)
+        return kept
 
-    def _add(self, share: _Share, id_: int | str, data: bytes) -> None:
-        share.by_id[id_] = data
+    def _add(self, kept: _Kept, id_: int | str, data: bytes) -> None:
+        kept.by_id[id_] = data
         size = _size(id_, data)
-        if len(share.by_id) > MOST:
-            size -= self._first_size(share)
-            del share.by_id[next(iter(share.by_id))]
-        share.size += size
+        if len(kept.by_id) > MOST:
+            size -= self._first_size(kept)
+            del kept.by_id[next(iter(kept.by_id))]
+        kept.size += size
         self.size += size
 
     def _bound(self) -> None:
-        while self.size > BYTES_IN_ALL and self._shares:
-            member, share = next(iter(self._shares.items()))
-            if not share.by_id:
+        while self.size > BYTES_IN_ALL and self._kept:
+            member, kept = next(iter(self._kept.items()))
+            if not kept.by_id:
                 self.forget(member)
                 continue
-            size = self._first_size(share)
-            del share.by_id[next(iter(share.by_id))]
-            share.size -= size
+            size = self._first_size(kept)
+            del kept.by_id[next(iter(kept.by_id))]
+            kept.size -= size
             self.size -= size
 
     @staticmethod
-    def _first_size(share: _Share) -> int:
-        return _size(*next(iter(share.by_id.items())))
+    def _first_size(kept: _Kept) -> int:
+        return _size(*next(iter(kept.by_id.items())))
 
 
 def _size(id_: int | str, data: bytes) -> int:

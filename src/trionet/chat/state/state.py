@@ -47,7 +47,7 @@ class State(Contents):
     """Every rule about members and rooms.
 
     Args:
-        max_rooms: how many rooms there may be, including the lobby.
+        max_rooms: how many rooms there may be, including the lobby; default 10,000.
         grace: how long a member is held, in milliseconds; default a minute. 0: nobody is held.
         epoch: within it, no number of a room comes twice; default: the empty string.
 
@@ -91,7 +91,7 @@ class State(Contents):
         An entry that was applied before changes nothing.
 
         Raises:
-            TypeError: it is no entry, or one of its operations is none.
+            TypeError: it is not an entry, or one of its operations is none.
         """
         if type(entry) is not Entry:
             check_kind("entry", entry, Entry, hint='Entry("local", 1, time, [...])')
@@ -115,7 +115,7 @@ class State(Contents):
     # -- one method for each operation
 
     def knows_token(self, token: bytes) -> bool:
-        """Tell whether a member has the token with this SHA-256."""
+        """Return whether a member has the token with this SHA-256."""
         return self._members.with_token(token) is not None
 
     def why_not_called(self, name: UniqueName) -> str:

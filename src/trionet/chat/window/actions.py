@@ -1,4 +1,4 @@
-"""What keys do, by the names that `keys.BINDINGS` gives."""
+"""What each key does: `keys.BINDINGS` names a method here for each key."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.completion import Completion
 from trionet.chat.window.composition import count_help_pages
 from trionet.chat.window.editor import Editor
+from trionet.chat.window.entries import ERROR
 from trionet.chat.window.input_history import InputHistory
 from trionet.chat.window.keys import ACTIONS
-from trionet.chat.window.search import end_search, search
+from trionet.chat.window.search import end_search, search, show_mention
 from trionet.chat.window.sidebar import is_over_sidebar, room_at, scroll_members
 from trionet.chat.window.state import State
 
 # How far the wheel scrolls at a time.
 WHEEL_ROWS = 3
 
-# Keys that are the editor's own: its methods have the names of their actions.
+# Actions that the editor carries out: its methods have the same names.
 _EDITING = frozenset(
     (
         *("left", "right", "home", "end", "word_left", "word_right", "backspace", "delete"),
@@ -25,9 +26,13 @@ _EDITING = frozenset(
     )
 )
 
+# All actions that change the text. After one of them, typing adds to a text that was given back
+# instead of replacing it.
+_CHANGING = _EDITING | {"up", "down", "new_line", "complete"}
+
 
 class Actions:
-    """Does what keys ask for.
+    """Carries out what keys ask for.
 
     Attributes:
         history: what was sent before.
@@ -37,41 +42,46 @@ class Actions:
         self.history = InputHistory()
         self._window = window
         self._completion = Completion()
+        self._is_full = False
 
     @property
     def _editor(self) -> Editor:
         return self._window.rooms.shown.draft
 
     def press(self, key: str) -> None:
-        """Do what a key asks for; a key that is one character inserts it."""
+        """Carry out a key's action; a key that is a single character is inserted."""
         if (action := ACTIONS.get(key)) is not None:
             if action == "nth_room":
                 self._window.wanted_room = ""
                 self._window.rooms.show_nth(int(key[-1]))
-            elif action in _EDITING:
-                getattr(self._editor, action)()
             else:
-                getattr(self, action)()
+                if action in _CHANGING:
+                    self._editor.is_returned = False
+                getattr(self._editor if action in _EDITING else self, action)()
         elif len(key) == 1 and (key.isprintable() or key in "\u200c\u200d"):
             self.insert(key)
 
     def insert(self, text: str) -> None:
-        """Insert what was typed or pasted."""
-        if not self._editor.insert(text):
-            self._window.tell("this text is as long as it can be", kind="error")
+        """Insert typed or pasted text."""
+        if self._editor.insert(text):
+            self._is_full = False
+        elif not self._is_full:
+            # Say it once, not for each of a thousand keys.
+            self._is_full = True
+            self._window.tell("this text is as long as it can be", kind=ERROR)
 
     def enter(self) -> None:
-        """Send the text, or carry out the command."""
-        text = self._editor.text
+        """Send the text, or carry out the command in it."""
+        # The command may switch rooms, but the text belongs to this one.
+        editor = self._editor
+        text = editor.text
         if not text.strip():
             return
         if COMMANDS.obey(self._window, text):
-            self.history.add(text)
-            # The command may have shown another room, but the text was this one's.
-            for room in self._window.rooms:
-                if room.draft.text == text:
-                    room.draft.set("")
-                    break
+            editor.set("")
+        else:
+            editor.give_back(text)
+        self.history.add(text)
 
     def new_line(self) -> None:
         """Begin another line in the text."""
@@ -85,21 +95,21 @@ class Actions:
         self._completion.complete(self._editor, names, rooms, list(COMMANDS))
 
     def up(self) -> None:
-        """Move up a line; in the first, bring back what was sent before."""
+        """Move up a line; from the first line, bring back what was sent before."""
         if not self._editor.up() and (text := self.history.older(self._editor.text)) is not None:
             self._editor.set(text)
 
     def down(self) -> None:
-        """Move down a line; in the last, bring back what was sent after."""
+        """Move down a line; from the last line, bring back what was sent after it."""
         if not self._editor.down() and (text := self.history.newer()) is not None:
             self._editor.set(text)
 
     def page_up(self) -> None:
-        """Scroll up by a screen less one row."""
+        """Scroll up by one row less than the log shows."""
         self._scroll(-max(1, self._window.layout.log - 1))
 
     def page_down(self) -> None:
-        """Scroll down by a screen less one row."""
+        """Scroll down by one row less than the log shows."""
         self._scroll(max(1, self._window.layout.log - 1))
 
     def wheel_up(self) -> None:
@@ -116,6 +126,11 @@ class Actions:
             self._window.wanted_room = ""
             self._window.rooms.show(room.name)
 
+    def to_start(self) -> None:
+        """Show the oldest messages that are loaded, and ask for older ones."""
+        self._window.rooms.shown.log.to_start()
+        self._scroll(-1)
+
     def to_end(self) -> None:
         """Show the newest messages."""
         self._window.rooms.shown.log.to_end()
@@ -123,6 +138,14 @@ class Actions:
     def to_mark(self) -> None:
         """Show the first unread message."""
         self._window.rooms.shown.log.to_mark()
+
+    def previous_mention(self) -> None:
+        """Show the message above that mentions the person."""
+        show_mention(self._window, -1)
+
+    def next_mention(self) -> None:
+        """Show the message below that mentions the person."""
+        show_mention(self._window, 1)
 
     def next_unread(self) -> None:
         """Show the next room with something unread."""
@@ -140,12 +163,12 @@ class Actions:
         self._window.rooms.step(-1)
 
     def search(self) -> None:
-        """Search for the text that was typed, or for the last one again."""
+        """Search for the typed text; without one, search further up for the last."""
         text = self._editor.take()
         search(self._window, text)
 
     def bare(self) -> None:
-        """Show nothing but messages, to copy them."""
+        """Show only messages, so that they can be copied."""
         self._window.show_bare()
 
     def escape(self) -> None:
@@ -154,12 +177,12 @@ class Actions:
         end_search(self._window)
 
     def help(self) -> None:
-        """Show the keys, then what did not fit, then the log again."""
+        """Show the first page of the keys, then the next one, and at last the log again."""
         pages = count_help_pages(self._window.layout)
         self._window.help_page = (self._window.help_page + 1) % (pages + 1)
 
     def redraw(self) -> None:
-        """Paint all anew."""
+        """Redraw the whole screen."""
         self._window.call(calls.Redraw())
 
     def interrupt(self) -> None:
@@ -185,7 +208,7 @@ class Actions:
         paging.scroll(self._window, self._window.rooms.shown, rows)
 
     def _turn(self, rows: int) -> None:
-        """Scroll what the pointer is over: the members, or else the log."""
+        """Scroll what the pointer is over: the members or the log."""
         if is_over_sidebar(self._window, *self._window.pointer):
             scroll_members(self._window, rows)
         else:

@@ -1,4 +1,4 @@
-"""The commands of the window: the common ones, and those about what it shows."""
+"""The window's commands: the common ones, and those about what it shows."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ def _who(window: State, _: str) -> None:
 
 def _remove(window: State, _: str) -> bool:
     room = window.rooms.shown
-    # While another room is asked for, what is shown is not where the person speaks.
+    # While a `/join` is unanswered, the person already speaks in another room than the one shown.
     for entry in reversed(room.log.entries if room.name == window.room else ()):
         if entry.is_own and entry.kind in (SAID, ACTED):
             window.call(calls.Remove(room.name, entry.number))
             return True
-    window.tell("you have said nothing here that could be removed", kind=ERROR)
+    window.tell("you have said nothing here to remove", kind=ERROR)
     return False
 
 
 def _mouse(window: State, what: str) -> None:
     window.has_mouse = what != "off"
     window.call(calls.Mouse(window.has_mouse))
-    window.tell("the wheel scrolls" if window.has_mouse else "the terminal selects text")
+    window.tell("the wheel scrolls the window" if window.has_mouse else "the terminal selects text")
 
 
 def _help(window: State, _: str) -> None:
-    for command in COMMANDS.all():
-        window.tell(f"{command.usage}  {command.help}")
     for line in key_help():
         window.tell(line)
+    # The commands come last, where they can be seen. F1 shows the keys, too.
+    for command in COMMANDS.all():
+        window.tell(f"{command.usage}  {command.help}")
 
 
 COMMANDS: Commands[State] = Commands(
@@ -44,8 +45,8 @@ COMMANDS: Commands[State] = Commands(
     Command("/who", "list everyone in the room", _who),
     Command("/search TEXT", "find a text further up", search),
     Command("/remove", "remove what you said last in this room", _remove),
-    Command("/mouse [off]", "let the terminal select text, or the wheel scroll", _mouse),
-    Command("/bare", "show nothing but messages, to copy them", lambda one, _: one.show_bare()),
+    Command("/mouse [off]", "use the mouse here, or let the terminal select text", _mouse),
+    Command("/bare", "show only messages, to copy them", lambda one, _: one.show_bare()),
     Command("/help", "list commands and keys", _help),
     QUIT,
 )

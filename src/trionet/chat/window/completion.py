@@ -1,4 +1,4 @@
-"""Tab: names (the last speaker first), rooms and commands."""
+"""Completing a word with Tab: names (the last speaker first), rooms and commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trionet.chat.window.widths import graphemes
 
 
 class Completion:
-    """One word that is being completed: Tab again shows the next that fits."""
+    """Completes one word; pressing Tab again shows the next match."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -21,11 +21,11 @@ class Completion:
     def complete(
         self, editor: Editor, names: Sequence[str], rooms: Sequence[str], commands: Sequence[str]
     ) -> bool:
-        """Complete the word before the cursor; ``False``: nothing fits.
+        """Complete the word before the cursor; ``False``: nothing matches.
 
         Args:
             editor: where the word stands.
-            names: the members' names, the best first.
+            names: the members' names, the likeliest first.
             rooms: the rooms' names.
             commands: the commands, each with its ``/``.
         """

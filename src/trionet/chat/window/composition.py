@@ -1,7 +1,7 @@
-"""A whole screen as rows of styled text.
+"""The whole screen as rows of styled text.
 
 From the top: the topic, the log with the list of rooms and members beside it, the status line, and
-the text that is being typed. A screen that is low or narrow goes without the topic or the list.
+the text that is being typed. A low screen has no topic, a narrow one no list.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ScreenRow(NamedTuple):
     """One row of the screen.
 
     Attributes:
-        main: what begins at the left edge.
-        side: what begins at a column of its own, or nothing.
-        side_at: that column, counted from 0.
+        main: the part that begins at the left edge.
+        side: the part that begins further right; may be empty.
+        side_at: the column at which it begins, counted from 0.
     """
 
     main: Sequence[tuple[str, str]]
@@ -38,7 +38,7 @@ class ScreenRow(NamedTuple):
 
 
 def compose(window: State) -> list[ScreenRow]:
-    """Return the rows of a window's screen, exactly as many as it is high."""
+    """Return the rows of a window's screen: exactly as many as the screen has."""
     shape = window.layout
     room = window.rooms.shown
     rows: list[ScreenRow] = []
@@ -53,24 +53,18 @@ def compose(window: State) -> list[ScreenRow]:
     if window.question:
         rows.append(ScreenRow([("question", _full(f" {window.question}", shape.columns))]))
     else:
-        status = status_row(
-            window.rooms,
-            window.link,
-            is_up=window.is_up,
-            waiting=window.waiting,
-            lag=window.lag,
-        )
-        row = cut_row(status, shape.columns)
+        row = cut_row(status_row(window), shape.columns)
         rows.append(ScreenRow([*row, ("status", " " * (shape.columns - row_width(row)))]))
     rows += _input(window, shape)
-    # One row is left for the text that is being typed, even where there is only one.
+    # Even a single row shows the text that is being typed.
     return rows[len(rows) - shape.height :] if len(rows) > shape.height else rows
 
 
 def bare_lines(window: State) -> list[str]:
-    """Return the messages that are seen as whole lines, for the terminal itself to break.
+    """Return the visible messages as whole lines, which the terminal itself wraps.
 
-    So it knows where a line ends, and what a person selects has no breaks and no list in it.
+    The terminal then knows where a line ends, so selected text has no line breaks and no list in
+    it.
     """
     shape = window.layout
     lines: list[str] = []
@@ -79,14 +73,14 @@ def bare_lines(window: State) -> list[str]:
         for line in plain_text(entry, window.offset).split("\n"):
             lines.append(line)
             rows += max(1, -(-text_width(line) // shape.columns))
-    # One row is for the hint below. The newest are left if not all fit.
+    # One row is for the hint below. If not all fit, the newest stay.
     while len(lines) > 1 and rows > shape.height - 1:
         rows -= max(1, -(-text_width(lines.pop(0)) // shape.columns))
     return [*lines, BARE_HINT[: shape.columns - 1]]
 
 
 def _full(text: str, columns: int) -> str:
-    """Return a text as wide as the screen."""
+    """Return a text cut or padded to the width of the screen."""
     shown = cut(text, columns)
     return shown + " " * (columns - text_width(shown))
 
@@ -111,17 +105,18 @@ def _help(shape: Layout, page: int) -> list[Row]:
 def _input(window: State, shape: Layout) -> list[ScreenRow]:
     editor = window.rooms.shown.draft
     rows, row, column = editor.view(max(1, shape.columns - len(_PROMPT)), shape.input)
-    rows += [""] * (shape.input - len(rows))
+    rows = rows + [""] * (shape.input - len(rows))
     made = []
+    style = "found" if editor.is_returned else "text"
     for at, text in enumerate(rows):
         prompt = _PROMPT if at == 0 else " " * len(_PROMPT)
-        spans: Row = [("prompt", prompt), ("text", text)]
+        spans: Row = [("prompt", prompt), (style, text)]
         if at == row:
             spans = [
                 ("prompt", prompt),
-                ("text", text[:column]),
+                (style, text[:column]),
                 (CURSOR, ""),
-                ("text", text[column:]),
+                (style, text[column:]),
             ]
         made.append(ScreenRow(spans))
     return made

@@ -1,4 +1,4 @@
-"""What a log holds: one entry for each message or notice, and the rows that it takes."""
+"""The entries of a log, one for each message or notice, and the rows that an entry takes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from msgspec import Struct
 from trionet.chat.person.times import UtcOffset, clock_text
 from trionet.chat.window.styled import Row, Span, name_style, wrap
 
-# Below this width a row has no room for times.
+# Narrower rows have no room for times.
 MIN_COLUMNS_FOR_TIMES = 30
 
-# What a name says within this time stands below the name once.
+# Messages that one member sends within this time are grouped below one name.
 GROUP_SECONDS = 300
 
-# How many entries stand below a name: on a screen that is full of one member's, it stands above
-# some of them.
+# The most entries below one name, so that a screen full of one member's messages shows the name.
 MAX_GROUP = 15
 
 SAID, ACTED, NOTICE, LOCAL, ERROR, GAP, TOLD = (
     *("said", "acted", "notice", "local", "error", "gap", "told"),
 )
 
-# Notices of the window itself: no event of the room has caused them.
+# Notices of the window itself, which no event of the room has caused.
 OWN_KINDS = frozenset((LOCAL, ERROR))
 
 
@@ -32,13 +31,13 @@ class Entry(Struct, gc=False):
 
     Attributes:
         kind: one of the kinds above.
-        number: that of the event in its room; for what has none, that of the entry before.
+        number: the event's number in its room; an entry without one has that of the entry before.
         time: in seconds since 1970, UTC.
         name: who said it; empty for a notice.
         text: what was said. It may hold LF.
         is_own: whether the person at this window said it.
         is_mention: whether it mentions that person.
-        goes_on: whether it stands below the name of the entry before.
+        goes_on: whether it is grouped below the name of the entry before it.
     """
 
     kind: str
@@ -52,17 +51,17 @@ class Entry(Struct, gc=False):
 
 
 class Gap(Entry, gc=False):
-    """Events that are missing; `number` is that of the last.
+    """Events that are missing; `number` is the number of the last one.
 
     Attributes:
-        after: the number before that of the first.
+        after: the number of the event before the first one.
     """
 
     after: int = 0
 
 
 def goes_on(entry: Entry, before: Entry | None) -> bool:
-    """Tell whether an entry belongs below the name of the entry before it."""
+    """Tell whether an entry is grouped below the name of the entry before it."""
     return (
         before is not None
         and entry.kind == before.kind == SAID
@@ -80,7 +79,7 @@ def entry_rows(
         entry: the entry.
         columns: the width of the rows.
         offset: how far local time is ahead of UTC.
-        is_below: whether the name of the entry before it is shown directly above.
+        is_below: whether the entry that it is grouped with is shown directly above it.
         is_found: whether a search has found it, so that it is highlighted.
     """
     has_time = columns >= MIN_COLUMNS_FOR_TIMES
@@ -100,7 +99,7 @@ def plain_text(entry: Entry, offset: UtcOffset) -> str:
 
 
 def _style_of(entry: Entry, style: str) -> str:
-    """Return the style of an entry's text, given that of a message."""
+    """Return the style of an entry's text, given the style that a message would have."""
     if entry.kind in (SAID, TOLD) or style == "found":
         return style
     if entry.kind == ACTED:

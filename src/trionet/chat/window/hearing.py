@@ -1,7 +1,7 @@
-"""What each event changes in the window.
+"""How each event changes the window.
 
 An event is any object with a `type` and the wire's field names (`from_` for `from`), such as those
-that `trionet.chat.Client` gives. An event whose type is unknown here changes nothing.
+that `trionet.chat.Client` yields. An event of unknown type changes nothing.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from trionet.text.safe import safe_text
 
 
 class Event(Protocol):
-    """What the window can hear."""
+    """An event that the window can hear."""
 
     @property
     def type(self) -> str:
-        """The wire's name for it, such as `said`."""
+        """Its name on the wire, such as `said`."""
 
 
 def hear(window: State, event: Any) -> None:
-    """Change the window as an event says."""
+    """Update the window with an event."""
     if (change := _CHANGES.get(event.type)) is not None:
         change(window, event)
 
 
 def entry_of(window: State, event: Any) -> Entry | None:
-    """Return what a log shows of an event of a room; ``None``: nothing."""
+    """Return the entry that a log shows for an event of a room; ``None``: it shows none."""
     number, time, name = event.number, parse_time(event.time), shown_name(event.name)
     if event.type in (entries.SAID, entries.ACTED):
         text = safe_lines(event.text)
@@ -75,7 +75,7 @@ def _told(window: State, event: Any) -> None:
     if name in window.ignored:
         return
     shown = f"{name} → {to}" if own else name
-    # One's own receipts have the receiver's numbers, so this log counts by itself.
+    # A receipt has the receiver's number, so this log numbers its entries itself.
     entry = Entry(
         entries.TOLD, room.last + 1, parse_time(event.time), shown, safe_lines(event.text), own
     )
@@ -100,7 +100,7 @@ def _left(window: State, event: Any) -> None:
     if event.name == window.me and event.reason in ("left", "moved"):
         window.rooms.drop(event.room)
         if event.room in window.rooms:
-            # A window always shows some room.
+            # This was the last room, and a window always shows one.
             window.tell(f"you have left {safe_text(event.room)}; /join another room")
             room.left(shown_name(event.name), event.count)
     elif _notice(window, room, event, is_hidden=silent):
@@ -149,8 +149,8 @@ def _note_number(room: Room, number: int) -> None:
 def _put(room: Room, entry: Entry) -> bool:
     """Add an entry in its place; ``False``: it is there already.
 
-    What is replayed after a lost connection, and the receipt of a repeated request, may be heard
-    twice: the number tells.
+    A replay after a lost connection and the receipt of a repeated request may bring the same
+    message twice. Its number shows that.
     """
     if entry.number > room.last:
         _note_number(room, entry.number)
@@ -159,7 +159,7 @@ def _put(room: Room, entry: Entry) -> bool:
     if room.log.find_number(entry.number) is not None:
         return False
     if entry.number < paging.oldest(room):
-        # Older than all: it comes with a page of history, if it is wanted.
+        # It is older than everything here, and comes with a page of history when it is needed.
         return False
     room.log.insert(room.log.position(entry.number), [entry])
     return True
@@ -194,10 +194,10 @@ def _entered(window: State, event: Any) -> None:
     if room.is_stale:
         room.is_stale = False
         paging.begin_anew(room, event.last)
-    # What is older than the room's newest number is history now; what came is in the log.
+    # Whatever is older than the room's newest number, and not in the log, is history now.
     room.last = max(room.last, event.last)
     if window.wanted_room and (is_new or window.wanted_room == event.room):
-        # If one room was asked for, it is this one: the server may write its name in another way.
+        # If only one room was asked for, it is this one, even if the server spells it otherwise.
         if window.wanted_room == event.room or window.joining <= 1:
             window.wanted_room = ""
         window.rooms.show(event.room, with_draft=is_new)
@@ -234,7 +234,7 @@ def _missed(window: State, event: Any) -> None:
         window.tell("some answers were lost")
         return
     if name == PRIVATE:
-        # The log of private messages has numbers of its own.
+        # The log of private messages has its own numbers, so no gap can be shown in it.
         window.tell("some private messages are missing")
         return
     room = window.rooms.get(name)
@@ -272,11 +272,11 @@ def _log(window: State, event: Any) -> None:
 
 
 def _closing(window: State, event: Any) -> None:
-    window.tell(f"closing: {safe_text(event.reason)}")
+    window.tell(safe_text(event.reason))
 
 
 def _page_entries(window: State, events: Sequence[Any]) -> list[Entry]:
-    """Return what a log shows of a page of history: messages, and notices that are not joins."""
+    """Return the entries of a page of history: all but joins and leaves."""
     kept = (event for event in events if event.type not in ("joined", "left"))
     made = (entry_of(window, event) for event in kept)
     return [one for one in made if one is not None and one.name not in window.ignored]

@@ -1,14 +1,14 @@
-"""What was sent before, brought back by the arrow keys."""
+"""Texts that were sent, which the arrow keys bring back."""
 
 from __future__ import annotations
 
-# The texts that are kept, and their characters altogether.
+# The most texts that are kept, and the most characters in all of them.
 MAX_TEXTS = 500
 MAX_CHARACTERS = 256 << 10
 
 
 class InputHistory:
-    """Texts that were sent, and how far a person has gone back in them."""
+    """Texts that were sent, and how far the person has gone back through them."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -23,15 +23,22 @@ class InputHistory:
         while len(self._texts) > MAX_TEXTS or sum(map(len, self._texts)) > MAX_CHARACTERS:
             del self._texts[0]
 
+    def keep(self, text: str) -> None:
+        """Keep a text that could not be sent, unless it is kept already."""
+        if text not in self._texts:
+            self.add(text)
+
     def older(self, shown: str) -> str | None:
         """Return the text before the one that is shown; ``None``: there is none.
 
-        What was typed and not sent is kept, and comes back after the newest one.
+        A text that was typed and not sent comes back after the newest one.
         """
-        if self._back == len(self._texts):
-            return None
         if self._back == 0:
             self._unsent = shown
+            # A text that was refused is kept already: do not show it twice.
+            self._back = int(self._texts[-1:] == [shown])
+        if self._back == len(self._texts):
+            return None
         self._back += 1
         return self._texts[-self._back]
 
@@ -43,5 +50,5 @@ class InputHistory:
         return self._texts[-self._back] if self._back else self._unsent
 
     def leave(self) -> None:
-        """Forget how far a person has gone back."""
+        """Return to the newest text."""
         self._back = 0

@@ -1,4 +1,4 @@
-"""Which key does what. The one table that the window, F1 and `/help` read.
+"""Which key does what: the one table behind the window, F1 and `/help`.
 
 A key's name is that of its character, or one of `up`, `down`, `left`, `right`, `home`, `end`,
 `pageup`, `pagedown`, `enter`, `tab`, `backspace`, `delete`, `escape`, `f1`, `wheel-up`,
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 
 class Binding(NamedTuple):
-    """Keys that do the same.
+    """Keys that do the same thing.
 
     Attributes:
         keys: their names.
         action: the name of the `actions.Actions` method.
-        help: for F1: the keys and what they do; empty: what everybody expects of the key.
+        help: the keys and what they do, for F1; empty: the key does what everybody expects.
     """
 
     keys: tuple[str, ...]
@@ -32,18 +32,25 @@ BINDINGS = (
     Binding(("pagedown",), "page_down"),
     Binding(("wheel-up",), "wheel_up"),
     Binding(("wheel-down",), "wheel_down"),
-    Binding(("m-end", "m->"), "to_end", "Alt-End: the newest messages"),
+    Binding(("m-home",), "to_start", "Alt-Home, Alt-End: the oldest messages, the newest"),
+    Binding(("m-end", "m->"), "to_end"),
     Binding(("m-u",), "to_mark", "Alt-U: the first unread message"),
+    Binding(("m-p",), "previous_mention", "Alt-P, Alt-N: the mention before, the next one"),
+    Binding(("m-n",), "next_mention"),
     Binding(("m-a",), "next_unread", "Alt-A: the next room with unread messages"),
-    Binding(("c-n", "m-down"), "next_room", "Ctrl-N, Ctrl-P: the next room, the one before"),
-    Binding(("c-p", "m-up"), "previous_room"),
+    Binding(
+        ("c-n", "m-down", "m-right", "f6"),
+        "next_room",
+        "Ctrl-N, Ctrl-P: the next room, the one before",
+    ),
+    Binding(("c-p", "m-up", "m-left", "f5"), "previous_room"),
     Binding(
         tuple(f"m-{place}" for place in range(1, 10)),
         "nth_room",
         "Alt-1 … Alt-9: a room by its place in the list",
     ),
     Binding(("c-r",), "search", "Ctrl-R: search for the text typed; again: further up"),
-    Binding(("m-l",), "bare", "Alt-L: nothing but messages, to copy long lines"),
+    Binding(("m-l",), "bare", "Alt-L: only messages, to copy long lines"),
     Binding(("up",), "up", "Up, Down: what was sent before"),
     Binding(("down",), "down"),
     Binding(("left", "c-b"), "left"),
@@ -60,7 +67,7 @@ BINDINGS = (
     Binding(("m-d",), "kill_next_word"),
     Binding(("c-y",), "yank"),
     Binding(("escape",), "escape", "Esc: end a search or this help"),
-    Binding(("c-l",), "redraw", "Ctrl-L: paint all anew"),
+    Binding(("c-l",), "redraw", "Ctrl-L: redraw the screen"),
     Binding(("f1",), "help", "F1: this help, then the rest of it"),
     Binding(("c-c",), "interrupt", "Ctrl-C: clear the text; with no text: leave"),
     Binding(("c-d",), "end_of_input", "Ctrl-D: leave, if there is no text"),
@@ -71,5 +78,5 @@ ACTIONS = {key: binding.action for binding in BINDINGS for key in binding.keys}
 
 
 def key_help() -> list[str]:
-    """Return a line for each key that is worth telling."""
+    """Return the help: a line for each group of keys that needs one."""
     return [binding.help for binding in BINDINGS if binding.help]

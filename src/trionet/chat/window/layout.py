@@ -1,20 +1,20 @@
-"""How the rows and columns of a screen are shared out."""
+"""Dividing the rows and columns of a screen among its parts."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# Below this width there is no list, below this height no topic.
+# A narrower screen has no list, a lower one no topic.
 MIN_COLUMNS_FOR_LIST = 70
 MIN_HEIGHT_FOR_TOPIC = 8
 LIST_COLUMNS = 18
 
-# The text that is being typed may take a third of the screen, and never more rows than this.
+# The text that is being typed takes a third of the screen at most, and never more rows than this.
 MAX_INPUT_ROWS = 8
 
 
 class Layout(NamedTuple):
-    """How the rows and columns of a screen are shared out."""
+    """How many rows and columns each part of a screen has."""
 
     columns: int
     height: int
@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(columns: int, height: int, input_rows: int) -> Layout:
-    """Share out a screen.
+    """Divide a screen.
 
     Args:
         columns: its width.

@@ -1,9 +1,9 @@
 """The log of a room, and the part of it that is seen.
 
-Only what is looked at is broken into rows. An entry has an *index*, which it keeps while entries
-are added behind it; those put in before it move the indices of what stands before them, so indices
-may be negative. The view follows the end, or is held by an *anchor*: an entry, and the row of it
-that is at the top. So nothing that arrives moves what a reader is looking at.
+Only visible entries are broken into rows. An entry has an *index*, which it keeps when entries are
+added behind it. Inserting entries lowers the indices of everything before them, so indices may be
+negative. The view either follows the end or is held by an *anchor*: an entry, and which of its rows
+is at the top. So nothing that arrives moves what a reader is looking at.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from trionet.chat.person.times import UtcOffset, day_of, day_text
 from trionet.chat.window.entries import GAP, MAX_GROUP, OWN_KINDS, Entry, entry_rows, goes_on
 from trionet.chat.window.styled import Row
 
-# What a log keeps: 100,000 usual messages take some 25 MB.
+# The most entries of a log: 100,000 ordinary messages take some 25 MB.
 MAX_ENTRIES = 100_000
 
-# The texts that a log keeps, in characters; a message may have 4,096.
+# The most characters in a log's texts. One message may have 4,096.
 MAX_CHARACTERS = 32 << 20
 
-# Above the limit this share is dropped at once, because dropping moves the whole list.
-_DROPPED_SHARE = 64
+# Above the limit one entry in this many is dropped at once, because dropping moves the whole list.
+_DROPPED_FRACTION = 64
 
 _NewIndex: TypeAlias = Callable[[int], int]
 
-# Entries whose rows are kept. More than any screen shows.
+# How many entries have their rows cached: more than any screen shows.
 _MAX_CACHED = 512
 
 
@@ -39,7 +39,7 @@ class Log:
         first: the index of the first entry.
         mark: the index of the first unread entry, or ``None``.
         below: how many entries have arrived since the view left the end.
-        has_dropped: whether the oldest were dropped. Whoever has taken note of it resets it.
+        has_dropped: whether the oldest entries were dropped; `paging` resets it.
     """
 
     def __init__(self, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -51,10 +51,10 @@ class Log:
         self._offset = offset
         self._max_entries = max_entries
         self._characters = 0
-        # How many entries stand below the name of the newest.
+        # How many entries the newest group has.
         self._grouped = 0
-        # An index, and a row counted from the first of the entry's own: -1 is the one above, such
-        # as the day's. So a day line that comes or goes above moves nothing.
+        # An index, and a row counted from the entry's first own row: row -1 is the line above it,
+        # such as a day. So a day line that appears or disappears there moves nothing.
         self._anchor: tuple[int, int] | None = None
         self._found: int | None = None
         self._columns, self._height = 80, 24
@@ -62,17 +62,17 @@ class Log:
 
     @property
     def end(self) -> int:
-        """The index behind the last entry."""
+        """One more than the index of the last entry."""
         return self.first + len(self.entries)
 
     @property
     def follows_end(self) -> bool:
-        """Whether the view shows the end, and goes on showing it."""
+        """Whether the view shows the end, and will show what arrives."""
         return self._anchor is None
 
     @property
     def is_full(self) -> bool:
-        """Whether older entries would make the log too large."""
+        """Whether there is no room for older entries."""
         return len(self.entries) >= self._max_entries or self._characters >= MAX_CHARACTERS
 
     @property
@@ -83,7 +83,7 @@ class Log:
     def __getitem__(self, index: int) -> Entry:
         return self.entries[index - self.first]
 
-    # What arrives.
+    # Changing the entries.
 
     def add(self, entry: Entry) -> int:
         """Add an entry behind all others, and return its index."""
@@ -92,12 +92,12 @@ class Log:
         self._characters += len(entry.text)
         if len(self.entries) > self._max_entries or self._characters > MAX_CHARACTERS:
             self._drop_oldest()
-        if self._anchor is not None:
+        if self._anchor is not None and entry.kind not in OWN_KINDS:
             self.below += 1
         return self.end - 1
 
     def insert(self, index: int, page: Sequence[Entry]) -> None:
-        """Put older entries in before the entry with this index, without moving the view."""
+        """Insert older entries before the entry with this index, without moving the view."""
         before = self[index - 1] if index > self.first else None
         for entry in page:
             entry.goes_on = self._joins_group(entry, before)
@@ -105,7 +105,7 @@ class Log:
             self._characters += len(entry.text)
         at, count = index - self.first, len(page)
         for entry in self.entries[at:]:
-            # A notice of the window has the number of the event before it.
+            # A notice of the window has the number of the event before it, which changes here.
             if entry.kind not in OWN_KINDS or not page or entry.number >= page[-1].number:
                 break
             entry.number = page[-1].number
@@ -116,7 +116,7 @@ class Log:
         self._cache.clear()
 
     def remove(self, index: int) -> None:
-        """Take an entry out, for example a gap that has been filled."""
+        """Remove an entry, for example a gap that has been filled."""
         entry = self.entries.pop(index - self.first)
         self._characters -= len(entry.text)
         self.first += 1
@@ -145,22 +145,22 @@ class Log:
         self._cache.pop(index, None)
 
     def set_mark(self, index: int | None) -> None:
-        """Draw the line above unread entries before this one, or nowhere."""
+        """Draw the line above unread entries before this entry, or nowhere."""
         for changed in (self.mark, index):
             if changed is not None:
                 self._cache.pop(changed, None)
         self.mark = index
 
-    # What is seen.
+    # The view.
 
     def resize(self, columns: int, height: int) -> None:
-        """Show the log in rows of another width, or more or fewer of them."""
+        """Change the width and the number of the view's rows."""
         if columns != self._columns:
             self._cache.clear()
         self._columns, self._height = columns, height
 
     def rows(self) -> list[Row]:
-        """Return the rows of the view, exactly as many as it is high."""
+        """Return the rows of the view: exactly as many as it has."""
         rows: list[Row] = []
         if self._anchor is None:
             index = self.end - 1
@@ -180,7 +180,7 @@ class Log:
         return rows + [[]] * (self._height - len(rows))
 
     def seen(self) -> list[Entry]:
-        """Return the entries of the view."""
+        """Return the entries that the view shows."""
         if not self.entries:
             return []
         index, skip = self._top()
@@ -191,7 +191,7 @@ class Log:
         return self.entries[first - self.first : index - self.first]
 
     def scroll(self, rows: int) -> bool:
-        """Move the view down by rows, or up if negative; return whether it begins at the top."""
+        """Move the view down, or up if `rows` is negative; tell whether it has reached the top."""
         if not self.entries:
             return True
         index, skip = self._top()
@@ -208,13 +208,18 @@ class Log:
             self.to_end()
         return index == self.first and skip == 0
 
+    def to_start(self) -> None:
+        """Show the first entries."""
+        if self.entries:
+            self._hold(self.first, 0)
+
     def to_end(self) -> None:
-        """Follow the end."""
+        """Show the end, and follow it."""
         self._anchor = None
         self.below = 0
 
     def to_mark(self) -> bool:
-        """Show the line above the unread entries at the top, if there is one."""
+        """Put the line above the unread entries at the top of the view, if there is one."""
         if self.mark is None:
             return False
         self._hold(max(self.mark, self.first), 0)
@@ -230,18 +235,18 @@ class Log:
         self._hold(index, 0)
         self.scroll(-(self._height // 3))
         if self._anchor is None:
-            # It is near the end, and stays in its place whatever arrives.
+            # It is near the end, so `scroll` follows the end. But it must stay in its place.
             self._hold(*self._top())
 
     def forget_found(self) -> None:
-        """Highlight nothing any more."""
+        """Stop highlighting what was found."""
         if self._found is not None:
             self._cache.pop(self._found, None)
             self._found = None
 
     @property
     def found(self) -> int | None:
-        """The index of the entry that is highlighted."""
+        """The index of the highlighted entry."""
         return self._found
 
     @property
@@ -250,7 +255,7 @@ class Log:
         return self._top()[0] if self.entries else self.first
 
     def _top(self) -> tuple[int, int]:
-        """Return the entry at the top, and how many of its rows are above the view."""
+        """Return the index of the entry at the top, and how many of its rows are above the view."""
         if self._anchor is not None:
             index, row = self._anchor
             heads, rows = self._rows(index)
@@ -267,7 +272,7 @@ class Log:
         self._anchor = index, skip - self._rows(index)[0]
 
     def _rows_from(self, index: int, skip: int) -> int:
-        """Return how many rows there are from here on; at most a few more than the view's."""
+        """Count the rows from here on, and stop once there are more than the view has."""
         count = -skip
         while index < self.end and count <= self._height:
             count += len(self._rows(index)[1])
@@ -275,7 +280,7 @@ class Log:
         return count
 
     def _rows(self, index: int) -> tuple[int, list[Row]]:
-        """Return how many rows stand above an entry's own, and all of them."""
+        """Return how many rows stand above an entry's own rows, and all of these rows."""
         if (known := self._cache.get(index)) is None:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
@@ -305,7 +310,7 @@ class Log:
         return joins
 
     def _drop_oldest(self) -> None:
-        count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_SHARE))
+        count = max(1, min(len(self.entries) - 1, self._max_entries // _DROPPED_FRACTION))
         self._characters -= sum(len(entry.text) for entry in self.entries[:count])
         del self.entries[:count]
         self.has_dropped = True
@@ -315,7 +320,7 @@ class Log:
         self._move(lambda index: index)
 
     def _move(self, new_index: _NewIndex) -> None:
-        """Have all places point to where their entries are now."""
+        """Update the mark, what was found and the anchor after indices have changed."""
         if self.mark is not None:
             self.mark = max(new_index(self.mark), self.first)
         if self._found is not None:

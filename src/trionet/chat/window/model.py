@@ -1,7 +1,8 @@
-"""The window: everything that is on the screen and behind it.
+"""The whole window: what is on the screen and what is behind it.
 
-Events come in by `hear`, keys by `press` and `paste`, the connection's state by `link_up` and
-`link_down`. `take_calls` gives what the window wants done, `composition.compose` makes its rows.
+Events come in through `hear`, keys through `press` and `paste`, the state of the connection through
+`link_up` and `link_down`. `take_calls` returns what the window wants done, and
+`composition.compose` its rows.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from trionet.chat.window.actions import Actions
 from trionet.chat.window.hearing import hear, load
 from trionet.chat.window.log import MAX_ENTRIES
 from trionet.chat.window.state import State
+from trionet.text.safe import safe_text
 
-# Beyond this, a paste is refused: no message could hold it.
+# A longer paste is refused: no message could hold it.
 MAX_PASTED = 16_384
-# How many keys wait for the answer to a question.
+# The most keys that are kept while a question waits for its answer.
 _MAX_WAITING = 1_000
 
 
 class Window(State):
-    """A chat window. Its arguments and attributes are those of `State`."""
+    """A chat window, with the arguments and attributes of `State`."""
 
     def __init__(
         self,
@@ -42,13 +44,13 @@ class Window(State):
         )
         self._actions = Actions(self)
         self._pasted = ""
-        # The keys that came while the question stood.
+        # The keys that came before the answer.
         self._waiting: list[str] = []
 
     # What comes from the server.
 
     def hear(self, event: Any) -> None:
-        """Change as an event says (see `hearing`)."""
+        """Update the window with an event (see `hearing`)."""
         if (time := getattr(event, "time", None)) is not None:
             self.pass_time(parse_time(time))
         hear(self, event)
@@ -58,16 +60,16 @@ class Window(State):
         if self.was_up and not self.is_up:
             self.tell("connected again")
         self.was_up = True
-        self.is_up, self.link = True, how
+        self.is_up, self.link = True, safe_text(how)
 
     def link_down(self, how: str) -> None:
-        """Show that the connection is down, and for how long yet: `reconnecting in 4 s`."""
+        """Show that the connection is down, and for how much longer: `reconnecting in 4 s`."""
         if self.is_up:
             self.tell("the connection is lost")
-        self.is_up, self.link, self.lag = False, how, None
+        self.is_up, self.link, self.lag = False, safe_text(how), None
 
     def link_ended(self, why: str) -> None:
-        """Show that the connection is over for good."""
+        """Show that the connection is gone for good."""
         self.link_down(f"disconnected: {why}")
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
@@ -75,7 +77,7 @@ class Window(State):
         load(self, name, events, more=more)
 
     def not_loaded(self, name: str, reason: str = "") -> None:
-        """Take note that history was refused: no more of it is asked for."""
+        """Note that history was refused, and ask for no more."""
         room = self.rooms.get(name)
         is_first = not room.log.entries
         paging.not_loaded(room)
@@ -83,24 +85,35 @@ class Window(State):
             self.tell(reason, kind=entries.ERROR)
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that the server has refused something. A text comes back, to be changed."""
-        self.tell(reason, kind=entries.ERROR)
+        """Say that something was refused, and give its text back.
+
+        The text goes back into the editor. If the editor is in use, the text is shown with the
+        reason instead, and the Up key brings it back.
+        """
         if isinstance(call, calls.Join):
             self.joining = max(self.joining - 1, 0)
             if room_key(call.room) == self.wanted_room:
                 self.wanted_room = ""
         elif isinstance(call, calls.Search):
             self.sought_in = None
-        text, room = typed_again(call), self.rooms.shown
+        text, room = safe_lines(typed_again(call)), self.rooms.shown
         if isinstance(call, calls.Say | calls.Act) and call.room in self.rooms:
             room = self.rooms.get(call.room)
-        if text and not room.draft.cells:
-            room.draft.set(text)
+        if text:
+            self._actions.history.keep(text)
+            if room.draft.cells:
+                reason = f"{reason}: {text}"
+            else:
+                room.draft.give_back(text)
+                if room is not self.rooms.shown:
+                    reason = f"{reason} (the text is in {room.name} again)"
+        self.tell(reason, kind=entries.ERROR)
 
     # What the person does.
 
     def press(self, key: str) -> None:
-        """Do what a key asks for (see `keys`)."""
+        """Carry out a key's action (see `keys`)."""
+        self.unseen_notice = ""
         if self.shows_bare:
             self.shows_bare = False
         elif not self.question:
@@ -109,15 +122,17 @@ class Window(State):
             text, self._pasted, self.question = self._pasted, "", ""
             if key not in ("y", "Y", "enter") or not say(self, text):
                 self._actions.insert(text)
+            else:
+                self._actions.history.add(text)
             keys, self._waiting = self._waiting, []
             for waiting in keys:
                 self._actions.press(waiting)
         elif len(self._waiting) < _MAX_WAITING:
-            # Whoever types on has not seen the question yet, and should find their text.
+            # They type on because they have not seen the question yet. Their text is not lost.
             self._waiting.append(key)
 
     def point(self, column: int, row: int, *, is_click: bool) -> None:
-        """Take note of a click or of where the wheel is turned.
+        """Note a click, or where the wheel is turned.
 
         Args:
             column: the column of the screen, counted from 0.
@@ -129,7 +144,7 @@ class Window(State):
             self._actions.click()
 
     def paste(self, text: str) -> None:
-        """Take what was pasted: one line into the text; about several, ask first."""
+        """Take a paste. One line goes into the text; before several are sent, ask."""
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
         text = safe_lines(text)
         lines = [line for line in text.split("\n") if line.strip()]

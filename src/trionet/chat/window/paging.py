@@ -1,8 +1,8 @@
-"""Pages of history: which are asked for, and where they go in a log.
+"""Pages of history: which ones the window asks for, and where they go in a log.
 
-A log is one stretch of events up to the newest, less its gaps. What is scrolled to is loaded above
-the first event, or at the side of a gap that the reader comes from. What a search on the server has
-found is loaded with what surrounds it, and a gap is left below.
+A log holds all events from some number to the newest, except for its gaps. Scrolling loads pages
+above the first event, or into a gap from the side that the reader comes from. What a search on the
+server has found is loaded together with the events around it, and a gap is left below.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from trionet.chat.window.entries import GAP, NOTICE, OWN_KINDS, Entry, Gap
 from trionet.chat.window.rooms import Room
 from trionet.chat.window.state import State
 
-# The events that are asked for at a time.
+# How many events one page has.
 PAGE = 200
 
 
 def load_first(window: State, room: Room) -> None:
-    """Ask for what was said before one entered a room, the first time."""
+    """Ask for what was said before one entered a room, unless that was done before."""
     if not room.has_begun:
         room.has_begun = True
         _ask(window, room, calls.History(room.name, room.last + 1, PAGE))
 
 
 def scroll(window: State, room: Room, rows: int) -> None:
-    """Scroll, and ask for what is missing there: a gap, or what is above all.
+    """Scroll, and ask for the events that are missing there: in a gap, or above all others.
 
     Args:
-        window: asks.
+        window: the window that asks.
         room: the room that is shown.
         rows: how far to scroll; up if negative.
     """
     log = room.log
     before = log.top
     log.scroll(rows)
-    # What was seen counts too: a page further, a gap may be out of sight.
+    # Include what was visible before: one page further, a gap may be out of sight.
     seen = range(min(before, log.top), min(max(before, log.top) + window.layout.log, log.end))
     entries = (log[index] for index in seen)
     found = [entry for entry in entries if isinstance(entry, Gap) and entry.kind == GAP]
@@ -50,7 +50,7 @@ def scroll(window: State, room: Room, rows: int) -> None:
 
 
 def show_found(window: State, room: Room, number: int) -> None:
-    """Show an event that a search has found; ask for it, with what surrounds it, if needed."""
+    """Show an event that a search has found. Ask for it and the events around it if need be."""
     index = room.log.find_number(number)
     if index is not None:
         room.wanted = room.asked_around = 0
@@ -58,7 +58,7 @@ def show_found(window: State, room: Room, number: int) -> None:
             room.log.show_found(index)
     elif room.asked_around:
         room.wanted = room.asked_around = 0
-        window.tell("what was found is not there any more")
+        window.tell("what was found is no longer there")
     else:
         room.wanted = number
         if room.loading is None:
@@ -67,10 +67,10 @@ def show_found(window: State, room: Room, number: int) -> None:
 
 
 def oldest(room: Room) -> int:
-    """Return the number before which nothing is in a room's log."""
+    """Return the number before which a room's log has no events."""
     if room.log.has_dropped:
         room.log.has_dropped = False
-        # What was dropped can be loaded again.
+        # Dropped events can be loaded again.
         events = (one.number for one in room.log.entries if one.kind not in OWN_KINDS)
         room.oldest = next(events, room.last + 1)
         room.is_complete = False
@@ -80,14 +80,14 @@ def oldest(room: Room) -> int:
 def loaded(
     window: State, room: Room, events: Sequence[Any], page: list[Entry], *, more: bool
 ) -> None:
-    """Put a page in where it was asked for.
+    """Insert a page where it belongs.
 
     Args:
-        window: shows the room, or another one.
+        window: the window, which may show another room.
         room: the room.
         events: the page, oldest first.
-        page: what a log shows of it.
-        more: whether there are others further on.
+        page: the entries that the log shows for them.
+        more: whether the server has more in that direction.
     """
     asked, room.loading = room.loading, None
     for entry in reversed(page):
@@ -105,7 +105,7 @@ def loaded(
 
 
 def begin_anew(room: Room, last: int) -> None:
-    """Go on behind a number of another epoch, whose numbers may have had other events before."""
+    """Go on with the numbers of a new epoch, which may repeat earlier ones."""
     if last >= room.last:
         return
     for index in range(room.log.end - 1, room.log.first - 1, -1):
@@ -115,18 +115,18 @@ def begin_anew(room: Room, last: int) -> None:
         entry.number = min(entry.number, last)
     room.last = last
     room.oldest = min(room.oldest, last + 1)
-    # What the server has now may be what stands here, or something else.
+    # Older events of the server may be the ones shown here or others, so none are loaded.
     room.is_complete = True
 
 
 def not_loaded(room: Room) -> None:
-    """Take note that history was refused: no more of it is asked for."""
+    """Note that history was refused, and ask for no more."""
     room.loading, room.is_complete, room.is_refused = None, True, True
     room.wanted = room.asked_around = 0
 
 
 def show_gap(room: Room, index: int) -> None:
-    """Tell how large a gap is now, or take it away."""
+    """Update the text of a gap, or remove the gap once it is filled."""
     gap = _as_gap(room, index)
     count = gap.number - gap.after
     if count < 1:
@@ -145,7 +145,7 @@ def _ask(window: State, room: Room, call: calls.History) -> None:
 
 
 def _put_above_all(room: Room, page: list[Entry], first: int, last: int, *, more: bool) -> None:
-    """Put a page in above all; if `last` is not 0, it may end far above what is known."""
+    """Insert a page above everything; if `last` is not 0, a gap may remain below the page."""
     above = oldest(room)
     older = [entry for entry in page if entry.number < above]
     has_gap = last and last + 1 < above
@@ -169,10 +169,10 @@ def _put_in_gap(
     *,
     more: bool,
 ) -> None:
-    """Put a page in at the side of a gap that it was asked for, and make the gap smaller."""
+    """Insert a page at the side of the gap for which it was asked, and shrink the gap."""
     first, last = numbers
     gap = _as_gap(room, index)
-    # A server that does not keep the protocol may have said something within the gap.
+    # A server that breaks the protocol may have sent events from within the gap.
     above = max(gap.after, room.log[index - 1].number if index > room.log.first else 0)
     kept = [one for one in page if above < one.number <= gap.number]
     if asked.after:
@@ -190,7 +190,7 @@ def _put_in_gap(
 
 
 def _gap_of(room: Room, asked: calls.History) -> int | None:
-    """Return the index of the gap that a page was asked for."""
+    """Return the index of the gap for which a page was asked."""
     log = room.log
     for at in range(len(log.entries) - 1, -1, -1):
         entry = log.entries[at]
@@ -208,7 +208,7 @@ def _as_gap(room: Room, index: int) -> Gap:
 
 
 def _end_gap(room: Room, index: int, first: int) -> None:
-    """Tell what neither this window nor the server has, or take the gap away."""
+    """Say that the server does not have the rest of a gap either, or remove the gap."""
     gap = _as_gap(room, index)
     count = first - 1 - gap.after
     if count < 1:

@@ -1,4 +1,4 @@
-"""The rooms of a window: what each has unread, who is in it, and what is being typed for it."""
+"""The rooms of a window: what is unread in each, who is in it, and its draft."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from trionet.text.safe import safe_text
 # The room of private messages. Its name is the wire's.
 PRIVATE = "@"
 
-# A member who has said nothing for longer than this is silent: nobody misses it when it leaves.
+# A member who has said nothing for longer than this is silent: its joins and leaves are hidden.
 SILENT_SECONDS = 1800
 
-# A server that invents rooms and members costs no more than these: others are not kept. A member is
-# in 100 rooms at most.
+# Bounds against a server that invents rooms and members. A member is in 100 rooms at most.
 _MAX_ROOMS = 200
 _MAX_MEMBERS = 10_000
 
-# The speakers that a room remembers, for Tab and for who is silent.
+# How many speakers a room remembers, for Tab and to tell who is silent.
 _MAX_SPEAKERS = 1000
 
 
@@ -33,20 +32,20 @@ class Room:
         log: what was said.
         draft: the text that is being typed for it.
         topic: its topic, or an empty text.
-        members: those who are known, in the order of joining.
+        members: the known members, in the order of joining.
         count: how many members it has.
-        members_above: how many of them the list has scrolled past.
+        members_above: how many of them are above the visible part of the list.
         last: the greatest number seen.
-        unread: how many messages came while the room was not shown.
-        mentions: how many of those are for this person.
-        oldest: the number of the oldest event that is known; 0: none is.
-        loading: the page that has been asked for and has not come, or ``None``.
-        wanted: the number of an event that is shown once it is loaded, or 0.
-        asked_around: the number before which its page was asked for, or 0.
-        has_begun: whether what was said before one entered has been asked for.
+        unread: how many messages came while another room was shown.
+        mentions: how many of those mention the person.
+        oldest: the number of the oldest loaded event; 0: none is loaded.
+        loading: the request for a page that is not answered yet, or ``None``.
+        wanted: the number of an event to show once it is loaded, or 0.
+        asked_around: the number before which the page with that event was asked for, or 0.
+        has_begun: whether the first page of history has been asked for.
         is_complete: whether there is nothing older.
-        is_stale: whether its numbers may be those of an epoch that has ended.
-        is_refused: whether the server gives no history.
+        is_stale: whether its numbers may belong to an epoch that has ended.
+        is_refused: whether the server has refused to give history.
     """
 
     def __init__(self, name: str, offset: UtcOffset, max_entries: int = MAX_ENTRIES) -> None:
@@ -78,17 +77,17 @@ class Room:
             del self._speakers[next(iter(self._speakers))]
 
     def spoke_before(self, name: str, time: int) -> None:
-        """Remember who spoke before all that is known, unless they spoke since."""
+        """Remember a speaker from the history, unless they have spoken since."""
         if name not in self._speakers and len(self._speakers) < _MAX_SPEAKERS:
             self._speakers = {name: time, **self._speakers}
 
     def is_silent(self, name: str, time: int) -> bool:
-        """Tell whether nobody will miss or has heard this member."""
+        """Tell whether a member has said nothing for a long time."""
         spoke = self._speakers.get(name)
         return spoke is None or time - spoke > SILENT_SECONDS
 
     def names(self, me: str) -> list[str]:
-        """Return the members' names but one's own, the last speaker first."""
+        """Return the names of the other members, the last speaker first."""
         known = dict.fromkeys(reversed(self._speakers))
         present = set(self.members)
         speakers = [name for name in known if name in present or self.name == PRIVATE]
@@ -101,7 +100,7 @@ class Room:
         self.count = count
 
     def set_members(self, names: Sequence[str]) -> None:
-        """Take a list of members."""
+        """Replace the members."""
         self.members = list(names[:_MAX_MEMBERS])
 
     def left(self, name: str, count: int) -> None:
@@ -140,7 +139,7 @@ class Rooms:
         return len(self._rooms)
 
     def get(self, name: str) -> Room:
-        """Return a room; it begins to exist with the first call."""
+        """Return a room; the first call creates it."""
         name = safe_text(name)
         if (room := self._rooms.get(name)) is None:
             room = Room(name, self._offset, self._max_entries)
@@ -149,11 +148,11 @@ class Rooms:
         return room
 
     def show(self, name: str, *, with_draft: bool = False) -> None:
-        """Show a room. Nothing in it is unread any more; the line above what was unread stays.
+        """Show a room. Its messages are no longer unread; the line above the unread ones stays.
 
         Args:
             name: the room's name; if there is none, nothing changes.
-            with_draft: whether what is typed at the moment is for that room, if it has no draft.
+            with_draft: whether the text that is being typed moves there, if that room has no draft.
         """
         room = self.get(name)
         if room is self.shown or name not in self._rooms:

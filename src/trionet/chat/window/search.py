@@ -1,4 +1,4 @@
-"""Search: upward in the log from where one is, then on the server."""
+"""Search: up through the log, then on the server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from trionet.chat.window.state import State
 
 
 def search(window: State, text: str) -> None:
-    """Search up from what was found last, or from the end."""
+    """Search upward from what was found last, or from the end."""
     log = window.rooms.shown.log
     text = text.strip() or window.searched
     if not text:
-        window.tell("type what to look for, then Ctrl-R")
+        window.tell("type what to look for, then press Ctrl-R")
         return
     start = log.found if text == window.searched and log.found is not None else log.end
     window.searched = text
@@ -26,15 +26,30 @@ def search(window: State, text: str) -> None:
         log.show_found(found)
 
 
+def show_mention(window: State, step: int) -> None:
+    """Show the next message that mentions the person: further up if `step` is -1, down if it is 1.
+
+    Begin at what was found last, or else at the end.
+    """
+    log = window.rooms.shown.log
+    index = (log.end if log.found is None else log.found) + step
+    while log.first <= index < log.end:
+        if log[index].is_mention:
+            log.show_found(index)
+            return
+        index += step
+    window.tell(f"no mention further {'up' if step < 0 else 'down'}")
+
+
 def end_search(window: State) -> None:
-    """Highlight nothing any more; the view stays."""
+    """End the search; the view stays where it is."""
     window.rooms.shown.log.forget_found()
     window.searched = ""
     window.sought_in = None
 
 
 def found_by_server(window: State, events: Sequence[Any]) -> None:
-    """Show what the server has found, unless the person has ended the search meanwhile."""
+    """Show what the server has found, unless the search has ended meanwhile."""
     room, window.sought_in = window.sought_in, None
     if room is not window.rooms.shown:
         return
@@ -45,12 +60,12 @@ def found_by_server(window: State, events: Sequence[Any]) -> None:
 
 
 def find_above(log: Log, text: str, start: int) -> int | None:
-    """Return the index of the entry nearest above `start` that has a text, in any case.
+    """Return the index of the nearest entry above `start` that has a text, ignoring case.
 
     Args:
         log: the log.
         text: what to look for.
-        start: the first index that is not looked at.
+        start: the search begins above this index.
     """
     wanted = text.casefold()
     for at in range(min(start, log.end) - log.first - 1, -1, -1):

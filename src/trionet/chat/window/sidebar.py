@@ -1,4 +1,4 @@
-"""The list beside the log: the rooms, then the members of the room that is shown."""
+"""The list beside the log: the rooms, then the members of the shown room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trionet.chat.window.widths import cut
 
 
 def sidebar_rows(window: State, height: int) -> list[Row]:
-    """Return the list, as many rows as the log has."""
+    """Return the rows of the list: as many as the log has."""
     room = window.rooms.shown
     lines: list[Row] = []
     if rooms := _listed_rooms(window, height):
@@ -27,7 +27,7 @@ def sidebar_rows(window: State, height: int) -> list[Row]:
 
 
 def room_at(window: State, column: int, row: int) -> Room | None:
-    """Return the room that the list shows at a place of the screen, counted from 0."""
+    """Return the room that the list shows at a column and row, counted from 0."""
     shape = window.layout
     at = row - shape.topic
     if not is_over_sidebar(window, column, row) or window.help_page:
@@ -43,7 +43,7 @@ def is_over_sidebar(window: State, column: int, row: int) -> bool:
 
 
 def scroll_members(window: State, rows: int) -> None:
-    """Scroll the members; up if `rows` is negative."""
+    """Scroll the members down, or up if `rows` is negative."""
     room, height = window.rooms.shown, window.layout.log
     rooms = len(_listed_rooms(window, height))
     most = _most_above(room, height - rooms - bool(rooms))
@@ -51,7 +51,7 @@ def scroll_members(window: State, rows: int) -> None:
 
 
 def _listed_rooms(window: State, height: int) -> list[Room]:
-    """Return the rooms that the list has place for, with the one that is shown among them."""
+    """Return the rooms that fit into the list; the shown room is one of them."""
     rooms = list(window.rooms)
     if len(rooms) == 1:
         return []
@@ -61,7 +61,7 @@ def _listed_rooms(window: State, height: int) -> list[Room]:
 
 
 def _most_above(room: Room, height: int) -> int:
-    """Return how many members may be above the list when it is scrolled down to its end."""
+    """Return how many members are above the list when it is scrolled to its end."""
     return max(0, len(room.members) - height + (room.count > len(room.members)))
 
 
@@ -69,7 +69,7 @@ def _member_rows(window: State, room: Room, height: int) -> list[Row]:
     above = min(room.members_above, _most_above(room, height))
     lines: list[Row] = []
     if above:
-        # This row stands in the place of a name.
+        # This row takes the place of a name.
         above += 1
         lines.append([("notice", f"↑ {above} more")])
     place = height - len(lines)

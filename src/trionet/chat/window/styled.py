@@ -1,6 +1,7 @@
-"""Text with styles, and how it is broken into rows.
+"""Styled text, and how it is broken into rows.
 
-A style is a word, such as ``time`` or ``name3``; what it looks like is the terminal's matter.
+A style is a word, such as ``time`` or ``name3``. `trionet.cli.window.styles` decides what it looks
+like.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from trionet.chat.window.widths import cut, grapheme_width, graphemes, text_widt
 Span: TypeAlias = tuple[str, str]
 Row: TypeAlias = list[Span]
 
-# Names are coloured steadily: the same name has the same one of these styles in every window.
+# A name has one of this many styles, and the same one in every window.
 NAME_STYLES = 8
 
-# In a row of the screen, a span of this style has no text: the cursor stands here.
+# A span of this style has no text. It marks the place of the cursor in a row.
 CURSOR = "cursor"
 
 _WORDS = re.compile(r" +|[^ ]+")
@@ -31,7 +32,7 @@ def name_style(name: str) -> str:
 
 
 def row_width(row: Sequence[Span]) -> int:
-    """Return the columns of a row."""
+    """Return how many columns a row takes."""
     return sum(text_width(text) for _, text in row)
 
 
@@ -58,8 +59,8 @@ def wrap(spans: Sequence[Span], columns: int, indent: int) -> list[Row]:
     Args:
         spans: the text; an LF in it begins a new row.
         columns: the width of the rows; at least 2, the width of the widest common character.
-        indent: how far each row but the first is indented, so that nothing that a member writes
-            begins where the names stand.
+        indent: how far each row but the first is indented, so that no member's text can look like
+            a name or a notice.
     """
     wrapping = _Wrapping(max(columns, 2), min(indent, max(columns, 2) - 2))
     for style, text in spans:
@@ -91,7 +92,7 @@ class _Wrapping:
             self.rows[-1].append((style, word))
             self._left -= width
         elif word[0] == " ":
-            # The row ends here; what would begin the next one with spaces is left out.
+            # The row ends here, and the spaces are dropped.
             self._left = 0
         elif width <= self._columns - self._indent:
             self.begin_row()
@@ -109,7 +110,7 @@ class _Wrapping:
                     self.rows[-1].append((style, piece))
                 self.begin_row()
                 piece = ""
-            # One that is wider than a whole row has a row of its own, whose end is not seen.
+            # A grapheme wider than a whole row gets its own row, and loses its end.
             piece += grapheme
             self._left -= width
         self.rows[-1].append((style, piece))

@@ -1,4 +1,4 @@
-"""What a reader sees as one character, and how many columns it takes.
+"""Graphemes, which readers see as one character, and how many columns they take.
 
 The only file of the chat that imports `wcwidth`.
 """
@@ -11,7 +11,7 @@ import wcwidth
 
 
 def graphemes(text: str) -> list[str]:
-    """Return the parts of a text that a reader sees as one character each; joined, they are it."""
+    """Divide a text into what a reader sees as characters."""
     if text.isascii():
         return list(text)
     return list(wcwidth.iter_graphemes(text))
@@ -19,25 +19,25 @@ def graphemes(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def grapheme_width(grapheme: str) -> int:
-    """Return the columns of one grapheme: the most that any terminal gives it.
+    """Return how many columns a grapheme takes at most, on any terminal.
 
-    Terminals disagree: one that does not know a family of emoji draws each of its members. The
-    window turns automatic wrapping off, so a row that is wider than was counted loses its end. One
-    that is narrower only has a gap.
+    Terminals disagree: some draw each member of a family emoji by itself. The window turns
+    automatic wrapping off, so a row that turns out wider than expected loses its end. One that
+    turns out narrower just has a gap.
     """
     parts = sum(max(wcwidth.wcwidth(character), 0) for character in grapheme)
     return max(parts, wcwidth.width(grapheme))
 
 
 def text_width(text: str) -> int:
-    """Return the columns of a text without control characters."""
+    """Return how many columns a text without control characters takes."""
     if text.isascii():
         return len(text)
     return sum(map(grapheme_width, wcwidth.iter_graphemes(text)))
 
 
 def cut(text: str, columns: int) -> str:
-    """Return the beginning of a text that fits; a text that does not fit ends in ``…``."""
+    """Return a text cut to a width; if anything is cut off, it ends in ``…``."""
     if text_width(text) <= columns:
         return text
     kept, room = "", columns - 1

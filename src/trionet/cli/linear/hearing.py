@@ -153,7 +153,7 @@ def _missed(linear: Linear, event: Any) -> None:
     elif event.room == PRIVATE:
         linear.tell("some private messages are missing")
     else:
-        # A server that began anew tells of each room, also where nothing is missing.
+        # A server that has started again tells of each room, also where nothing is missing.
         if (count := event.before - event.after - 1) > 0:
             what = f"{lines.many(count, 'event')} missing: /history shows what the server has"
             linear.put(event.room, [f"{lines.NOTICE}{what}"])

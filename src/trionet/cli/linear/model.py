@@ -12,7 +12,7 @@ from typing import Any
 from trionet.chat.formats.requests import Misunderstood
 from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR, room_key, say
+from trionet.chat.person.commands import ERROR, room_key, say, typed_again
 from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
@@ -39,7 +39,7 @@ class Linear:
     Args:
         name: the name of the person.
         offset: how far local time is ahead of UTC, in seconds, at a time.
-        highlights: the words that the person waits for.
+        highlights: words that mention the person as their name does.
 
     Attributes:
         me: the person's name.
@@ -50,10 +50,10 @@ class Linear:
         has_times: whether each line begins with its time.
         has_joins: whether joins and leaves are told.
         has_bell: whether a mention rings.
-        ignored: whose messages are hidden.
-        highlights: which messages are for the person.
-        why_ended: why the connection is over for good; empty: it is not.
-        time: the time as it was told last, in seconds since 1970.
+        ignored: the members whose messages are hidden.
+        highlights: tells which messages mention the person.
+        why_ended: why the connection is gone for good; empty: it is not.
+        time: the greatest time known, in seconds since 1970.
     """
 
     def __init__(
@@ -88,16 +88,16 @@ class Linear:
         self._calls: list[calls.Call] = []
 
     def pass_time(self, seconds: int) -> None:
-        """Take note of the time, in seconds since 1970. It never goes back."""
+        """Note the time, in seconds since 1970. It never goes back."""
         self.time = max(self.time, seconds)
 
     def take_lines(self) -> list[str]:
-        """Return what is to be printed, and forget it."""
+        """Return what is to be printed, and clear it."""
         taken, self._printed = self._printed, []
         return taken
 
     def take_calls(self) -> list[calls.Call]:
-        """Return what is to be done, and forget it."""
+        """Return what is to be done, and clear it."""
         taken, self._calls = self._calls, []
         return taken
 
@@ -109,7 +109,7 @@ class Linear:
         return bool(self._pasted)
 
     def enter(self, line: str) -> str:
-        """Take a line that was typed, and return what should come back to be changed."""
+        """Take a typed line, and return what should go back into the line to be changed."""
         if self._pasted:
             return self._answer(line)
         if not line.strip() or COMMANDS.obey(self, line):
@@ -117,9 +117,9 @@ class Linear:
         return line
 
     def paste(self, pasted: Sequence[str]) -> str:
-        """Take lines that came at once, and return what should come back to be changed.
+        """Take a paste, and return what should go back into the line to be changed.
 
-        About several lines the person is asked first. Nothing in them is a command.
+        Before several lines are sent, the person is asked. Nothing in them is a command.
         """
         text = "\n".join([*filter(None, [self._pasted]), *pasted])
         self._pasted = ""
@@ -153,9 +153,8 @@ class Linear:
     def room(self) -> str:
         """The room that the person speaks in; empty: none.
 
-        Whoever has asked for a room speaks there at once, although they are not in it yet: the
-        server takes one request after the other. If it refuses the first, nothing is said in a room
-        that it was not meant for.
+        After a `/join`, the person speaks in the new room at once: the server takes one request
+        after the other. If it refuses the room, it refuses the text, too.
         """
         return self.wanted_room or self.shown
 
@@ -180,7 +179,7 @@ class Linear:
         if text == LEAVE:
             self.print(text)
         else:
-            self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{text}")
+            self.print(f"{lines.ERROR if kind == ERROR else lines.NOTICE}{safe_text(text)}")
 
     def show_room(self, name: str) -> bool:
         """Speak in another room, if the person is in it."""
@@ -228,19 +227,19 @@ class Linear:
     # What the link tells.
 
     def link_up(self, how: str) -> None:
-        """Take note that the connection is up."""
+        """Note that the connection is up."""
         if not self.is_up and self._link:
             self.tell("connected again")
         self.is_up, self._link = True, how
 
     def link_down(self, how: str) -> None:
-        """Take note that the connection is down, and for how long yet; it is told once."""
+        """Note that the connection is down, and for how much longer; print it once."""
         if self.is_up:
             self.tell(f"the connection is lost, {how}")
         self.is_up, self._link, self.lag = False, how, None
 
     def link_ended(self, why: str) -> None:
-        """Take note that the connection is over for good."""
+        """Note that the connection is gone for good."""
         self.is_up, self.why_ended = False, why
 
     def loaded(self, name: str, events: Sequence[Any], *, more: bool) -> None:
@@ -266,8 +265,9 @@ class Linear:
         self.tell(safe_text(reason or f"no history of {name}"), kind=ERROR)
 
     def refused(self, call: calls.ServerCall, reason: str) -> None:
-        """Tell that the server has refused something."""
-        self.tell(safe_text(reason), kind=ERROR)
+        """Say that something was refused, and which text: several may be unanswered."""
+        text = typed_again(call)
+        self.tell(f"{reason}: {text}" if text else reason, kind=ERROR)
         if isinstance(call, calls.Join) and room_key(call.room) == self.wanted_room:
             self.wanted_room = ""
 
@@ -280,13 +280,13 @@ class Linear:
     def put(
         self, room: str, told: list[str], event: Any = None, *, may_mention: bool = False
     ) -> None:
-        """Tell lines of a room, with what stands before them.
+        """Print lines about a room, with the prefixes that they need.
 
         Args:
             room: the room.
             told: the lines.
-            event: what they tell; ``None``: it has no time.
-            may_mention: whether it is a message, in which the person's name is looked for.
+            event: the event behind them; ``None``: they have no time.
+            may_mention: whether it is a message, which may mention the person.
         """
         if may_mention and self.highlights.are_in(safe_lines(event.text)):
             told[0] = f"{lines.MENTION}{told[0]}" + "\a" * self.has_bell
@@ -305,17 +305,17 @@ class Linear:
         return lines.stamped(told, event.time, self.time, self._offset)
 
     def note_count(self, event: Any) -> None:
-        """Take note of how many members a room has now."""
+        """Note how many members a room has now."""
         if (room := self.rooms.get(event.room)) is not None:
             room.count = getattr(event, "count", room.count)
 
     def is_hidden(self, event: Any) -> bool:
-        """Tell whether the person does not want to be told this of the past."""
+        """Tell whether the person has hidden events of this kind."""
         if event.type in _SPOKEN:
             return event.name in self.ignored
         return event.type in ("joined", "left") and not self.has_joins
 
     def set_name(self, name: str) -> None:
-        """Have another name."""
+        """Change the person's name."""
         self.me = name
         self.highlights.set_name(name)

@@ -40,11 +40,11 @@ async def run_linear(
     Args:
         address: where the server is.
         runtime: where to print.
-        name: what the member is called; default: the person is asked. After a name that cannot be
-            had, they are asked for another.
-        network: what to connect over.
-        password: the server's; default: the person is asked, if it wants one.
-        highlights: words that the person waits for.
+        name: the member's name; default: the person is asked. If a name is refused, the person is
+            asked for another one.
+        network: the network.
+        password: the server's password; default: the person is asked if the server wants one.
+        highlights: words that mention the person as their name does.
 
     Raises:
         TrionetError: the server cannot be reached, or does not let this member in or come back.
@@ -103,7 +103,7 @@ class _Entrance:
             if self._name is None:
                 return None
             try:
-                # JSON could not hold all that a terminal sends.
+                # Half of a surrogate pair, for example, fits into no line.
                 encode_line(self._name)
                 link = ClientLink(
                     self._address, name=self._name, network=self._network, password=self.password
@@ -180,7 +180,7 @@ class _Conversation:
                 self._changed = trio.Event()
                 await self._changed.wait()
         if unsent := self._link.unanswered:
-            self._linear.tell_unsent(unsent)
+            self._linear.tell_unsent(len(unsent))
             self._note_change()
 
     def _note_change(self) -> None:

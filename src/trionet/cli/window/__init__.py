@@ -1,4 +1,4 @@
-"""The terminal's side of the chat's window: keys, painting, modes and signals.
+"""The chat's window on a terminal: keys, painting, modes and signals.
 
-`trionet.chat.window` has the window itself.
+`trionet.chat.window` is the window itself.
 """

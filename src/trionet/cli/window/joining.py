@@ -1,4 +1,4 @@
-"""What `chat join` does on a terminal: ask for a name, enter the chat, show the window."""
+"""`chat join` on a terminal: ask for a name, enter the chat, show the window."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
 from trionet.chat.formats.local_time import utc_offset
+from trionet.chat.person import calls
+from trionet.chat.person.commands import typed_again
+from trionet.chat.person.wording import safe_lines
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink
 from trionet.cli.naming import ask_name
@@ -19,8 +22,11 @@ from trionet.cli.window.terminal import OFF, Terminal
 from trionet.encoding import encode_line
 from trionet.errors import TrionetError, UnsendableLine, system_reason
 
-# What a terminal that has hung up answers.
+# The errors of a terminal that has hung up.
 _HUNG_UP = (errno.EIO, errno.ENXIO)
+
+# How many unsent texts are printed at the end. Nobody types more while the connection is down.
+_MAX_TOLD = 20
 
 
 class NoTerminal(TrionetError):
@@ -40,12 +46,12 @@ async def join_window(
 
     Args:
         address: where the server is.
-        runtime: its signals; one that the window has as a key is passed to them.
-        name: what the member is called; default: the person is asked. After a name that cannot be
-            had, they are asked for another.
-        network: what to connect over.
-        password: the server's; default: the person is asked, if it wants one.
-        highlights: words that the person waits for.
+        runtime: its outputs and signals. The window passes on signals that are keys, like Ctrl-C.
+        name: the member's name; default: the person is asked. If a name is refused, the person is
+            asked for another one.
+        network: the network.
+        password: the server's password; default: the person is asked if the server wants one.
+        highlights: words that mention the person as their name does.
 
     Raises:
         TrionetError: the server cannot be reached or refuses the member, or the terminal cannot be
@@ -82,10 +88,10 @@ async def _join(
         if name is None and (name := await ask_name(runtime, refusal)) is None:
             return 0
         try:
-            # JSON could not hold it.
+            # Half of a surrogate pair, for example, fits into no line.
             encode_line(name)
             link = ClientLink(address, name=name, network=network, password=password)
-            # What is typed meanwhile is for the window, and no debris on the screen.
+            # What is typed meanwhile waits for the window, and must not appear on the screen.
             with terminal.silent():
                 await link.open()
         except RequestRefused as error:
@@ -99,4 +105,20 @@ async def _join(
             name, refusal = None, str(error)
         else:
             window = Window(link.name, offset=utc_offset, highlights=highlights)
-            return await run_window(window, link, terminal)
+            try:
+                return await run_window(window, link, terminal)
+            finally:
+                # These texts were on the window's screen, which is gone.
+                for line in unsent_lines(link.unanswered):
+                    runtime.err.write(f"{line}\n")
+
+
+def unsent_lines(unanswered: Sequence[calls.ServerCall]) -> list[str]:
+    """Return what to print about texts that have no receipt when the window ends."""
+    texts = [*filter(None, map(typed_again, unanswered))]
+    shown = [
+        f"error: perhaps not sent: {safe_lines(text)}".replace("\n", "\n  ")
+        for text in texts[:_MAX_TOLD]
+    ]
+    more = len(texts) - len(shown)
+    return [*shown, f"error: and {more} more"] if more else shown

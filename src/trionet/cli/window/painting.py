@@ -1,8 +1,8 @@
-"""Make the terminal show rows: only those that differ from what it shows are written.
+"""Paints rows on the terminal: it writes only those that differ from what the terminal shows.
 
-No table of widths fits all terminals, so nothing here counts columns: the list beside the log
-begins at a column of its own, and the terminal itself saves the cursor's place (DECSC) while the
-row with the cursor is written, and restores it (DECRC).
+No table of widths fits all terminals, so nothing here counts columns. The list beside the log is
+placed by a jump to its column. The terminal itself saves the cursor's place (DECSC) where it
+belongs in its row, and restores it (DECRC) after everything is written.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from trionet.chat.window.composition import ScreenRow
 from trionet.chat.window.styled import CURSOR
 
-# Synchronized output: a terminal that knows it shows all of this at once. Others ignore it.
+# Synchronized output: terminals that support it show all of this at once. Others ignore it.
 _BEGIN, _END = "\x1b[?2026h\x1b[?25l", "\x1b8\x1b[?25h\x1b[?2026l"
 _RESET, _ERASE_REST, _ERASE_ALL, _SAVE = "\x1b[0m", "\x1b[K", "\x1b[2J", "\x1b7"
 
 
 class Painter:
-    """Knows what the terminal shows.
+    """Keeps what the terminal shows, and paints what differs.
 
     Args:
         styles: the escape sequence of each style.
@@ -30,11 +30,11 @@ class Painter:
         self._columns = 0
 
     def forget(self) -> None:
-        """Paint all anew next time: another program has written on the terminal."""
+        """Repaint everything next time, because another program has written on the terminal."""
         self._shown = []
 
     def paint(self, rows: Sequence[ScreenRow], columns: int) -> str:
-        """Return what makes the terminal show these rows; an empty text if it shows them.
+        """Return what makes the terminal show these rows; an empty text if it does already.
 
         Args:
             rows: as many as the terminal has.
@@ -52,8 +52,8 @@ class Painter:
         return f"{_BEGIN}{''.join(pieces)}{_END}" if pieces else ""
 
     def _row(self, at: int, row: ScreenRow) -> str:
-        # The rest is erased before the list is written: erasing after it would take its end away
-        # where the terminal's cursor stands on the last column.
+        # Erase the rest of the row before the list is written. Erasing afterwards would remove the
+        # list's last character where the cursor stays on the last column.
         text = f"\x1b[{at + 1};1H{self._spans(row.main)}{_RESET}{_ERASE_REST}"
         if row.side:
             text += f"\x1b[{row.side_at + 1}G{self._spans(row.side)}{_RESET}"

@@ -1,7 +1,8 @@
-"""Run a window on a terminal: keys, painting and the link to the server, in one thread.
+"""Runs a window on a terminal: keys, painting and the link to the server, in one thread.
 
-The link and the keys change the window and say so; one task paints, at most 20 times a second for
-what arrives, and at once for a key. A terminal that reads nothing stops that task alone.
+The link and the keys change the window and wake the task that paints. It paints at once after a
+key, and at most 20 times a second for what arrives. A terminal that reads nothing blocks only that
+task.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 import trio
@@ -27,27 +28,34 @@ from trionet.cli.window.terminal import Terminal
 
 PAINTS_PER_SECOND = 20
 
-# Esc alone, and the beginning of a key's sequence, are told apart by what follows within this time.
+# Esc is a key by itself if nothing follows within this time. Other keys' sequences begin with it.
 _ESCAPE_SECONDS = 0.05
 
-# A paste that the terminal does not mark has ended if nothing follows for so long, or here.
+# A paste that the terminal has not marked ends when nothing follows for this long, or at this size.
 _QUIET_SECONDS = 0.02
 _MAX_BURST = 1 << 20
+
+# How long `q` waits for the receipts of what was typed: several round trips around the world.
+_SEND_SECONDS = 2.0
 
 
 class Link(Protocol):
     """The window's connection to a server, which reconnects by itself."""
 
     async def run(self, window: Window, changed: Callable[[], object]) -> None:
-        """Tell the window all events and how the connection is, and call `changed` after each."""
+        """Tell the window about events and the connection, and call `changed` each time."""
+
+    @property
+    def unanswered(self) -> Sequence[calls.ServerCall]:
+        """The requests that are not answered yet."""
 
     def ask(self, call: calls.ServerCall) -> None:
         """Send a request. Never a checkpoint."""
 
     async def quit(self) -> None:
-        """Tell the server that this member leaves, and wait for some seconds until it knows.
+        """Tell the server that this member leaves, and wait up to two seconds until it knows.
 
-        It does so under cancellation too.
+        A cancellation shortens that to one second.
         """
 
 
@@ -58,9 +66,10 @@ async def run_window(
 
     Args:
         window: the window.
-        link: the connection; it is told to quit before this returns.
+        link: the connection, which has quit when this returns.
         terminal: where the window is shown.
-        environment: tells what the terminal can do (`TERM`, `COLORTERM`, `NO_COLOR`).
+        environment: the variables that tell what the terminal can do (`TERM`, `COLORTERM`,
+            `NO_COLOR`); default: those of the process.
 
     Returns:
         0, or the number of the signal that should end the program: SIGINT for Ctrl-C, SIGHUP if the
@@ -69,24 +78,24 @@ async def run_window(
     Raises:
         OSError: the terminal cannot be opened.
 
-    Cancellation: the terminal is restored and the server told. The caller cancels this when a
-    signal asks the program to end, and goes on taking signals until this has returned: a terminal
-    that hangs up sends SIGHUP twice, and the second must not cut the goodbye off.
+    Cancellation: the terminal is restored and the server told. A caller that cancels this because
+    of a signal must handle signals until this has returned: a terminal that hangs up sends SIGHUP
+    twice, and the second one must not cut the goodbye off.
     """
-    # The signals first: one that came between would leave the terminal broken.
+    # Signals first: one that arrived after the terminal was changed would leave it so.
     with trio.open_signal_receiver(*job_signals(), signal.SIGWINCH) as signals:
         running = _Running(window, link, terminal, environment)
         try:
             with terminal.shown():
                 await running.run(signals)
         finally:
-            # Not within a cancel scope: the client's nursery is older than that would be.
+            # No cancel scope may surround this: the client's nursery was opened before.
             await link.quit()
     return running.number
 
 
 class _Running:
-    """A window that is running; `number` is that of the signal that ends it."""
+    """A running window; `number` is that of the signal that ends it."""
 
     def __init__(
         self, window: Window, link: Link, terminal: Terminal, environment: Mapping[str, str]
@@ -100,6 +109,8 @@ class _Running:
         self._scope = trio.CancelScope()
         self._changed = trio.Event()
         self._is_urgent = trio.Event()
+        self._has_quit = trio.Event()
+        self._was_answered = trio.Event()
         self._also = ""
         self._is_bare = False
 
@@ -111,14 +122,16 @@ class _Running:
                 nursery.start_soon(self._watch_signals, signals)
                 nursery.start_soon(self._read_keys)
                 nursery.start_soon(self._paint)
+                nursery.start_soon(self._leave)
                 await self._link.run(self._window, self._hear)
-                # The link is over for good. Its last words stay until the person leaves.
+                # The connection is gone for good. The window stays until the person leaves.
                 self._note_change()
 
     def _hear(self) -> None:
         self._window.pass_time(int(time.time()))
         self._carry_out()
         self._note_change()
+        self._was_answered.set()
 
     def _press(self, key: str) -> None:
         self._window.pass_time(int(time.time()))
@@ -141,7 +154,7 @@ class _Running:
     def _carry_out(self) -> None:
         for call in self._window.take_calls():
             if isinstance(call, calls.Quit):
-                self._end(0)
+                self._has_quit.set()
             elif isinstance(call, calls.Interrupt):
                 self._end(signal.SIGINT)
             elif isinstance(call, calls.Bell):
@@ -158,6 +171,15 @@ class _Running:
     def _end(self, number: int) -> None:
         self.number = self.number or number
         self._scope.cancel()
+
+    async def _leave(self) -> None:
+        """Leave when the person has asked for it and what they typed is answered."""
+        await self._has_quit.wait()
+        with trio.move_on_after(_SEND_SECONDS):
+            while self._link.unanswered and self._window.is_up:
+                self._was_answered = trio.Event()
+                await self._was_answered.wait()
+        self._end(0)
 
     async def _paint(self) -> None:
         try:
@@ -178,7 +200,7 @@ class _Running:
         """Return what makes the terminal show the window as it is now."""
         if self._window.shows_bare:
             if self._is_bare:
-                # It stands still while a person selects.
+                # It must not change while a person selects text in it.
                 return ""
             self._is_bare = True
             return self._terminal.bare("\r\n".join(bare_lines(self._window)))
@@ -187,7 +209,7 @@ class _Running:
             self._is_bare = False
             self._painter.forget()
             text = self._terminal.not_bare()
-        # A terminal with fewer rows than a window has shows the last ones.
+        # A window has at least three rows. A smaller terminal shows the last ones.
         return text + self._painter.paint(compose(self._window)[-height:], columns)
 
     async def _read_keys(self) -> None:
@@ -208,7 +230,7 @@ class _Running:
             self._note_change(is_urgent=True)
 
     async def _read_burst(self) -> bytes:
-        """Return the rest of what comes at once. A terminal gives a long paste in pieces."""
+        """Return the rest of a paste. A terminal sends a long one in pieces."""
         pieces: list[bytes] = []
         size = 0
         while size < _MAX_BURST:
@@ -235,7 +257,7 @@ class _Running:
 
     def _resume(self) -> None:
         if not is_in_foreground():
-            # The shell has continued the program by `bg`, and has the terminal.
+            # The shell has continued the program with `bg`, and uses the terminal itself.
             self._terminal.leave()
             stop_in_background()
             return

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from trionet.chat.window.styled import NAME_STYLES
 
-# Terminals without colours, or whose colours nobody knows.
+# Terminals that have no colours, or of which that is unknown.
 _PLAIN_TERMINALS = frozenset(("", "dumb", "unknown", "vt100", "vt102", "vt220"))
 
-# Of the 16 colours, those that are readable on light and on dark, as people set them.
+# Those of the 16 colours that are readable on light and on dark in usual colour schemes.
 _NAMES_16 = ("31", "32", "35", "94", "34", "91", "95", "33")
-# One's own name has a colour that no other has.
+# The person's own name has a colour of its own.
 _OWN_16, _OWN_256 = "36", "30"
 
-# Of the 256, those whose brightness is in the middle: at least 3 to 1 on black and on white.
+# Some of the 256 colours with a contrast of at least 3 to 1 on black and on white.
 _NAMES_256 = ("32", "70", "133", "136", "161", "166", "37", "98")
 
 _WITHOUT_COLOURS = {
@@ -40,7 +40,7 @@ _WITH_COLOURS = {"error": "31", "mention": "1;33", "mark": "31", "gap": "31"}
 
 
 def styles_for(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the escape sequence of each style, for the terminal that an environment tells of."""
+    """Return the escape sequence of each style for the terminal that an environment describes."""
     term = environment.get("TERM", "")
     plain = bool(environment.get("NO_COLOR")) or term in _PLAIN_TERMINALS or term.endswith("-m")
     has_256 = "256" in term or bool(environment.get("COLORTERM"))

@@ -1,7 +1,7 @@
-"""The terminal that the window is on: its modes, and bytes in and out.
+"""The window's terminal: its modes, and bytes in and out.
 
-It is opened anew, so that it can be non-blocking without the shell and other programs noticing. It
-is left as it was found however the window ends, also if it reads nothing any more.
+It is opened again, so that it can be non-blocking without affecting the shell and other programs.
+However the window ends, the terminal is restored, even if it no longer reads anything.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 
 import trio
 
-# The alternate screen, no automatic wrapping, pastes in brackets.
+# The alternate screen, no automatic wrapping, bracketed paste.
 _ON = "\x1b[?1049h\x1b[?7l\x1b[?2004h\x1b[2J"
 _MOUSE_ON, _MOUSE_OFF = "\x1b[?1000h\x1b[?1006h", "\x1b[?1006l\x1b[?1000l"
-# The end of synchronized output comes first: a paint may have been cut off.
+# Ends synchronized output first, because a paint may have been cut off.
 OFF = f"\x1b[?2026l{_MOUSE_OFF}\x1b[?2004l\x1b[?7h\x1b[0m\x1b[?25h\x1b[?1049l"
 
 _READ_SIZE = 65_536
 
-# What is written at a time. A terminal that is slow takes little, and a signal comes between.
+# How many bytes are written at a time. Between writes to a slow terminal, signals are handled.
 _WRITE_SIZE = 4096
 
 
@@ -31,10 +31,10 @@ class Terminal:
     """A terminal, shown as a window while `shown` runs.
 
     Args:
-        fd: a descriptor of it; only its name is used.
+        fd: an open descriptor of the terminal, which only tells its name.
 
     Attributes:
-        has_mouse: whether the wheel is the window's.
+        has_mouse: whether the window takes the mouse.
     """
 
     def __init__(self, fd: int = 0) -> None:
@@ -49,7 +49,7 @@ class Terminal:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Echo nothing while the block runs. What is typed waits for whoever reads next.
+        """Echo nothing while the block runs. What is typed waits for the next reader.
 
         Raises:
             OSError: the terminal cannot be opened, or has hung up.
@@ -61,7 +61,7 @@ class Terminal:
                 saved = termios.tcgetattr(self._fd)
                 modes = termios.tcgetattr(self._fd)
                 modes[3] &= ~(termios.ECHO | termios.ICANON)
-                # Ctrl-C works as ever. Stopped by Ctrl-Z, it would leave the shell without echo.
+                # Ctrl-C still works. Ctrl-Z must not: it would leave the shell without echo.
                 modes[6][termios.VSUSP] = b"\0"
                 termios.tcsetattr(self._fd, termios.TCSANOW, modes)
             except termios.error as error:
@@ -74,7 +74,7 @@ class Terminal:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the window while the block runs, and then what was there before.
+        """Show the window while the block runs, then restore what was there before.
 
         Raises:
             OSError: the terminal cannot be opened, or has hung up.
@@ -94,7 +94,7 @@ class Terminal:
         try:
             self._fd = os.open(self._name, flags)
         except (PermissionError, FileNotFoundError):
-            # After `su` it is another user's, and in a container it may have no name.
+            # After `su` it belongs to another user, and in a container its name may not exist.
             self._fd = os.open("/dev/tty", flags)
         try:
             yield
@@ -102,7 +102,7 @@ class Terminal:
             os.close(self._fd)
 
     def enter(self) -> None:
-        """Take the terminal. Never blocks."""
+        """Take the terminal over. Never blocks."""
         try:
             if not self._is_on:
                 self._saved = termios.tcgetattr(self._fd)
@@ -113,27 +113,27 @@ class Terminal:
         self._write_now(_ON + (_MOUSE_ON if self.has_mouse else ""))
 
     def leave(self) -> None:
-        """Give the terminal back as it was. Never blocks."""
+        """Restore the terminal. Never blocks."""
         if not self._is_on:
             return
         self._is_on = False
         with suppress(termios.error):
-            # What waits there is for a screen that goes away. A terminal that reads nothing would
-            # keep what follows out, and so stay broken.
+            # Drop unwritten output, which is for a screen that goes away. If the terminal reads
+            # nothing, there would be no room for what restores it.
             termios.tcflush(self._fd, termios.TCOFLUSH)
         self._write_now(OFF)
         with suppress(termios.error):
-            # Keys that the window has not read are not for the shell.
+            # Drop unread keys: they are not meant for the shell.
             termios.tcflush(self._fd, termios.TCIFLUSH)
             termios.tcsetattr(self._fd, termios.TCSANOW, self._saved)
 
     def take_mouse(self, on: bool) -> str:
-        """Return what takes the wheel, or gives it back to the terminal."""
+        """Return what takes the mouse, or gives it back to the terminal."""
         self.has_mouse = on
         return _MOUSE_ON if on else _MOUSE_OFF
 
     def bare(self, text: str) -> str:
-        """Return what shows a text that the terminal itself breaks, and selects as it is."""
+        """Return what shows a text that the terminal itself wraps, and so selects whole."""
         return f"{_MOUSE_OFF}\x1b[?7h\x1b[0m\x1b[2J\x1b[H{text}"
 
     def not_bare(self) -> str:
@@ -141,7 +141,7 @@ class Terminal:
         return f"\x1b[?7l{_MOUSE_ON if self.has_mouse else ''}"
 
     def size(self) -> tuple[int, int]:
-        """Return its columns and rows; 80 and 24 if it does not know."""
+        """Return its columns and rows; 80 and 24 if they are unknown."""
         try:
             size = os.get_terminal_size(self._fd)
         except OSError:
@@ -149,12 +149,12 @@ class Terminal:
         return size.columns or 80, size.lines or 24
 
     async def write(self, text: str) -> None:
-        """Write a text. A checkpoint if the terminal takes no more at the moment.
+        """Write a text. A checkpoint only if the terminal has no room for it.
 
         Raises:
             OSError: the terminal has hung up.
 
-        Cancellation: a part may have been written; `leave` makes good for it.
+        Cancellation: a part may have been written; `leave` copes with that.
         """
         data = memoryview(text.encode("utf-8", "replace"))
         while data:
@@ -178,6 +178,6 @@ class Terminal:
                 return b""
 
     def _write_now(self, text: str) -> None:
-        # What it does not take at once is lost: nothing may wait here.
+        # Nothing may wait here, so what the terminal does not take at once is lost.
         with suppress(OSError):
             os.write(self._fd, text.encode())

@@ -99,7 +99,9 @@ class FirstRequest:
 
     async def _receive_head(self) -> int:
         """Receive until the head is whole, and return where it ends."""
-        while not (end := end_of_head(self._data)):
+        seen = 0
+        while not (end := end_of_head(self._data, seen=seen)):
+            seen = len(self._data)
             data = await self._transport.receive_some(_PIECE)
             if not data:
                 reason = "the peer ended the connection in its request" if self._data else ""

@@ -31,14 +31,14 @@ def parse_authority(text: str) -> tuple[str, int | None]:
     """
     match = _AUTHORITY.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no host")
+        raise ValueError(f"{text!r} is not a host")
     host = match[1].lower()
     if host.startswith("["):
         host = str(ipaddress.IPv6Address(host[1:-1].replace("%25", "%")))
     else:
         host = host.removesuffix(".")
         if not _NAME.fullmatch(host):
-            raise ValueError(f"{text!r} is no host")
+            raise ValueError(f"{text!r} is not a host")
     port = int(match[2]) if match[2] else None
     if port is not None and port > 65535:
         raise ValueError(f"{text!r} has no port")

@@ -7,7 +7,8 @@ from typing import cast
 import trio
 
 from trionet.abc import NamesPeer
-from trionet.transport.addresses import RemoteAddress, TCPAddress, is_local
+from trionet.transport.addresses import RemoteAddress, TCPAddress
+from trionet.transport.hosts import is_local
 from trionet.transport.web.first_request import FirstRequest
 from trionet.transport.web.site import Site
 

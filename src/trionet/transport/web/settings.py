@@ -20,7 +20,7 @@ class WebSettings:
             is no file's.
         hosts: names besides ``localhost`` and the machine's own that a request may have in its
             ``Host``, with any port or none. Another name is refused, because it may be that of
-            another site (DNS rebinding). Numeric hosts are not refused.
+            another site (DNS rebinding). Numeric hosts are not refused. Default: none.
         proxies: addresses and networks, such as ``127.0.0.1`` and ``10.0.0.0/8``, whose
             ``X-Forwarded-For`` is believed; default: nobody's.
 
