@@ -313,7 +313,7 @@ def _time(milliseconds: int) -> str:
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
-# Those who come at once have a millisecond each, but share a second. So a time takes a fifth as long.
+# Those who come at once share a second, not a millisecond. So a time takes a fifth as long.
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
     """Return a time since 1970 as `2026-11-28T02:35:00`."""
