@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -176,6 +177,44 @@ async def test_a_stream_that_lost_its_end_gives_each_member_the_same_new_epoch(
                 assert watcher.count("left", reason="lost") == 0
                 numbers = [number for number, *_ in watcher.transcript()]
                 assert numbers == sorted(set(numbers))
+
+
+async def test_a_node_that_missed_what_redis_has_lost_gives_no_number_again(
+    redis: RedisServer, folder: Path
+) -> None:
+    with trio.fail_after(PATIENCE):
+        async with open_cluster(redis, folder) as cluster, watched(cluster) as watchers:
+            one, two, three = cluster.nodes
+            three.line.is_up = False
+            three.line.cut()
+            size = redis.log_size()
+            async with trio.open_nursery() as nursery:
+                for node in (one, two):
+                    nursery.start_soon(cluster.talk, node, f"{node.name}-lost", 20)
+            for node in (one, two):
+                node.line.is_up = False
+                node.line.cut()
+            redis.kill()
+            redis.cut_log(size)
+            await trio.to_thread.run_sync(redis.start)
+            three.line.is_up = True
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cluster.talk, three, "early", 20)
+                await trio.sleep(2)
+                for node in (one, two):
+                    node.line.is_up = True
+            await mark(cluster, watchers, "end")
+            for watcher in watchers:
+                told = watcher.transcript()
+                numbers = [number for number, *_ in told]
+                assert numbers == sorted(set(numbers))
+                texts = Counter(text for _, kind, _, text in told if kind == "said")
+                if watcher is watchers[2]:
+                    # Whoever said it has left since, so it cannot be had any more.
+                    assert watcher.count("missed") == 1
+                    texts += Counter(text for text in cluster.accepted if "lost" in text)
+                assert texts == Counter([*cluster.accepted])
+                assert watcher.count("epoch") == 1
 
 
 # What becomes of nodes

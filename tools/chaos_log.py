@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 
 from chaos import Chaos
 from shared_chat import Cluster
-from trionet.chat.cluster import redis_log
+from trionet.chat.cluster import upkeep
 from trionet.chat.cluster.snapshots import Snapshots
 from trionet.chat.serving import shared_log
 
@@ -31,7 +31,7 @@ async def run(seed: int) -> list[str]:
     async with trio.open_nursery() as nursery:
         cluster = Cluster(nursery)
         shared_log.RedisLink = lambda server, _: cluster.redis.link(server.host)  # type: ignore
-        redis_log.Snapshots = partial(Snapshots, 60, 60) if seed % 2 else Snapshots  # type: ignore
+        upkeep.Snapshots = partial(Snapshots, 60, 60) if seed % 2 else Snapshots  # type: ignore
         for _ in range(3):
             await cluster.start()
         chaos = Chaos(cluster, seed)

@@ -34,6 +34,8 @@ def test_the_password_is_asked_for_and_a_wrong_one_explained(guarded: Site, visi
     password.press("Enter")
     ann.page.get_by_role("alert").filter(has_text="wrong password").wait_for()
     assert name.input_value() == "Ann"
+    # The next key replaces the wrong one.
+    assert ann.evaluate("() => document.activeElement.id") == "password"
     password.fill("open sesame")
     password.press("Enter")
     ann.box.wait_for()

@@ -16,6 +16,17 @@ FROM_END = """() => {
     return Math.round(log.scrollHeight - log.scrollTop - log.clientHeight);
 }"""
 
+# Chromium's own judgement of what jumps on the screen (it counts no scrolling).
+WATCH_SHIFTS = """() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const { value, sources } of list.getEntries()) {
+            if (sources.some(({ node }) => node?.closest?.(".log"))) {
+                window.shifts.push(value);
+            }
+        }
+    }).observe({ type: "layout-shift" });
+}"""
 ROWS = "() => document.querySelectorAll('[role=log] > *').length"
 
 
@@ -114,6 +125,21 @@ def test_a_flood_leaves_a_bounded_number_of_rows_and_no_jump(
     ann.page.get_by_role("button", name="3000 new").click()
     ann.expect("m6000")
     assert ann.evaluate(FROM_END) == 0
+
+
+def test_nothing_jumps_while_the_end_is_followed_and_old_rows_are_dropped(
+    site: Site, visit: Visit, member: JSONPeer
+) -> None:
+    ann = visit(site).log_in("Ann")
+    member.expect("joined")
+    flood(member, 1, 390)
+    ann.expect("m390")
+    ann.evaluate(WATCH_SHIFTS)
+    for first in range(391, 1391, 100):
+        flood(member, first, first + 99)
+        ann.expect(f"m{first + 99}")
+    assert 200 <= ann.evaluate(ROWS) <= 800
+    assert ann.evaluate("() => window.shifts") == []
 
 
 def test_a_search_goes_to_what_it_found_and_back(

@@ -92,6 +92,24 @@ def test_rooms_topics_and_private_messages(site: Site, visit: Visit) -> None:
     assert "only here" not in bob.messages()
 
 
+def test_the_box_names_whom_it_writes_to_and_the_list_shows_where_one_is(
+    site: Site, visit: Visit
+) -> None:
+    site.room.join("Bob")
+    ann = visit(site, viewport={"width": 1200, "height": 500}).log_in("Ann")
+    ann.say("/msg Bob hi")
+    ann.expect("hi")
+    assert ann.box.get_attribute("placeholder") == "Write to Bob"
+    for number in range(20):
+        ann.say(f"/join room-{number}")
+    ann.page.get_by_role("heading", name="room-19").wait_for()
+    ann.wait_until("""() => {
+        const { bottom } = document.querySelector('[aria-current]').getBoundingClientRect();
+        return bottom <= innerHeight;
+    }""")
+    assert ann.page.locator("#rooms li").count() == 21
+
+
 def test_what_is_unread_is_counted_in_the_title_and_marked(site: Site, visit: Visit) -> None:
     ann = visit(site).log_in("Ann")
     program = site.room.log_in_json("dan")

@@ -29,6 +29,8 @@ class FakeRedis:
         settings: what `CONFIG GET` answers.
         added: how many entries were added, by any means.
         starts: how often it has started. No connection outlives that.
+        sets: by key.
+        tells_info: whether a client may ask for `INFO`.
         before_answer: called after a command was carried out; true: its answer is lost.
         before_command: called before a command; true: it is lost.
     """
@@ -43,6 +45,8 @@ class FakeRedis:
         self.settings = {b"maxmemory-policy": b"noeviction", b"appendonly": b"yes"}
         self.added = 0
         self.starts = 1
+        self.sets: dict[bytes, set[bytes]] = {}
+        self.tells_info = True
         self.before_answer: Callable[[Command], bool] = lambda _: False
         self.before_command: Callable[[Command], bool] = lambda _: False
         self._last: Place = (0, 0)
@@ -70,12 +74,18 @@ class FakeRedis:
         """Lose everything, as FLUSHALL does."""
         self.entries.clear()
         self.snapshot = None
+        self.sets.clear()
 
     def roll_back(self, count: int) -> None:
         """Lose the newest entries, as a Redis does that had not written them to its disk."""
         self.starts += 1
         for place in list(self.entries)[-count:]:
             del self.entries[place]
+
+    def restart(self) -> None:
+        """Start anew, and lose nothing."""
+        self.starts += 1
+        self.changed()
 
     def changed(self) -> None:
         """Wake whoever waits."""
@@ -116,6 +126,19 @@ class FakeRedis:
                 return self.snapshot
             case b"GETRANGE":
                 return (self.snapshot or b"")[: int(given[2]) + 1]
+            case b"INFO":
+                if not self.tells_info:
+                    return ErrorAnswer("NOPERM this user has no permissions")
+                return b"# Server\r\nredis_version:7.0.15\r\nrun_id:run-%d\r\n" % self.starts
+            case b"SADD":
+                if self.refuses:
+                    return ErrorAnswer(self.refuses)
+                self.sets.setdefault(given[0], set()).add(given[1])
+                return 1
+            case b"SMEMBERS":
+                return set(self.sets.get(given[0], set()))
+            case b"PEXPIRE":
+                return 1
             case b"CONFIG":
                 return {given[1]: self.settings[given[1]]} if given[1] in self.settings else {}
             case b"EVAL":
@@ -149,11 +172,13 @@ class FakeLink:
     def _is_down(self) -> bool:
         return self._redis.is_down or self._name in self._redis.cut_off
 
-    async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
+    async def calls(self, *commands: Command, seconds: float, opens: bool = True) -> Sequence[Any]:
         redis = self._redis
         was_open, starts = self.is_open, redis.starts
         self._answered = 0
         await trio.lowlevel.checkpoint()
+        if not was_open and not opens:
+            raise LinkLost("the connection is gone")
         answers = []
         with trio.move_on_after(seconds):
             while redis.hangs:

@@ -143,7 +143,7 @@ def clusters(monkeypatch: pytest.MonkeyPatch) -> Any:
                 cluster = Cluster(nursery, **options)
                 if snapshots is not None:
                     made = partial(Snapshots, *snapshots)
-                    monkeypatch.setattr("trionet.chat.cluster.redis_log.Snapshots", made)
+                    monkeypatch.setattr("trionet.chat.cluster.upkeep.Snapshots", made)
                 monkeypatch.setattr(
                     shared_log, "RedisLink", lambda server, _: cluster.redis.link(server.host)
                 )

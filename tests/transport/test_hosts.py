@@ -1,3 +1,5 @@
+"""What counts as one host, what is on this machine, and where nobody can read along."""
+
 from __future__ import annotations
 
 import ipaddress

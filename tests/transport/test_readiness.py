@@ -8,13 +8,16 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import count
 
 import pytest
 import trio
 import trio.testing
 
 from trionet.errors import ReceiveInterrupted
+from trionet.transport import readiness as readiness_module
 from trionet.transport.readiness import HAS_EPOLL, Readiness
 from trionet.transport.sockets import SocketStream
 
@@ -336,6 +339,110 @@ async def test_more_sockets_than_one_round_takes_are_all_woken(
     for pair in pairs:
         for sock in pair:
             sock.close()
+
+
+class Told:
+    """Notes what rounds are told, in place of the deferred sends of a server."""
+
+    def __init__(self, record: list[str]) -> None:
+        self._record = record
+
+    def begin(self, woken: int, *, flushes: bool = False) -> None:
+        pass
+
+    def flush(self) -> None:
+        self._record.append("flush")
+
+
+async def calls_and_turns(sockets: int, *, ends: frozenset[int] = frozenset()) -> list[str]:
+    """Let input come to many sockets together, each served without its task; return what happened.
+
+    Args:
+        sockets: how many.
+        ends: the calls, counted from 1, that close all sockets but their own.
+    """
+    record: list[str] = []
+    readiness = Readiness(Told(record))
+    pairs = [connected() for _ in range(sockets)]
+    streams = [SocketStream(sock, peer="peer") for _, sock in pairs]
+
+    def answer(stream: SocketStream) -> bool:
+        stream.receive_nowait()
+        record.append("call")
+        if record.count("call") in ends:
+            for other in streams:
+                if other is not stream:
+                    other.close()
+        return True
+
+    async def wait(stream: SocketStream) -> None:
+        with suppress(trio.ClosedResourceError):
+            await stream.wait_input()
+
+    class Turns(trio.abc.Instrument):
+        def before_io_wait(self, _timeout: float) -> None:
+            record.append("turn")
+
+    async with trio.open_nursery() as nursery:
+        for stream in streams:
+            stream.wait_with(readiness)
+            stream.call_on_input(partial(answer, stream))
+            nursery.start_soon(wait, stream)
+        await trio.testing.wait_all_tasks_blocked()
+        for peer, _ in pairs:
+            peer.send(b"line\n")
+        turns = Turns()
+        trio.lowlevel.add_instrument(turns)
+        nursery.start_soon(readiness.run)
+        with trio.fail_after(20):
+            while record.count("call") < (max(ends) if ends else sockets):
+                await trio.lowlevel.checkpoint()
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(turns)
+        nursery.cancel_scope.cancel()
+    for (peer, _), stream in zip(pairs, streams, strict=True):
+        peer.close()
+        stream.close()
+    return record
+
+
+def calls_between_turns(record: list[str]) -> list[int]:
+    return [part.count("c") for part in "".join(word[0] for word in record).split("t") if part]
+
+
+async def test_others_have_their_turn_after_64_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness_module, "perf_counter", lambda: 0.0)
+    record = await calls_and_turns(150)
+    assert calls_between_turns(record) == [64, 64, 22]
+
+
+async def test_others_have_their_turn_after_two_milliseconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each look at the clock takes 0.7 ms: the third call has taken too long.
+    clock = count(0, 0.0007)
+    monkeypatch.setattr(readiness_module, "perf_counter", lambda: next(clock))
+    record = await calls_and_turns(7)
+    assert max(calls_between_turns(record)) == 3
+    assert record.count("call") == 7
+
+
+async def test_what_was_answered_is_sent_before_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness_module, "perf_counter", lambda: 0.0)
+    record = await calls_and_turns(100)
+    last = None
+    for word in record:
+        assert not (word == "turn" and last == "call")
+        last = word
+
+
+async def test_a_call_may_close_the_others_that_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness_module, "perf_counter", lambda: 0.0)
+    record = await calls_and_turns(100, ends=frozenset({3}))
+    assert record.count("call") == 3
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -97,13 +97,14 @@ class Holds(Counted):
     def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
         """Hold lines until the end of the round, if that does no harm; tell whether they are."""
         held = self._held
-        size += len(held)
-        if not size or size > _MOST_HELD or size > self.max_waiting:
+        if held:
+            size += len(held)
+        elif not size or self.is_blocked or self.broken or self._closed:
+            return False
+        if size > _MOST_HELD or size > self.max_waiting:
             return False
         if held:
             self._held = held + lines
-        elif self.is_blocked or self.broken or self._closed:
-            return False
         else:
             deferred.add(self)
             self._aside, self.direct = self.direct, None

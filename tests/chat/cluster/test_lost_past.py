@@ -268,3 +268,24 @@ async def test_a_member_whose_leaving_is_lost_leaves_again_and_is_not_held(
         again = await two.json("Bob", hold=True)
         first, *_ = await messages(again)
         assert first["type"] == "welcome"
+
+
+async def test_what_is_said_between_a_lost_past_and_the_end_of_the_lease_is_said(
+    clusters: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with clusters(2) as cluster:
+        ann, bob = await three(cluster)
+        redis = cluster.redis
+        redis.roll_back(1)
+        redis.changed()
+        # Node 1 reads, and cannot write.
+        redis.before_command = lambda command: command[0] == b"XADD" and b"node-1" in command[-1]
+        await trio.sleep(1.5)
+        await bob.request("say", room="lobby", text="in between")
+        await trio.sleep(8)
+        assert "*** Bob left" in " ".join(cluster.nodes[0].shown)
+        redis.heal()
+        await trio.sleep(8)
+        for member in (ann, bob):
+            events = await messages(member)
+            assert [event["text"] for event in events if event["type"] == "said"] == ["in between"]

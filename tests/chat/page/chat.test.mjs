@@ -6,7 +6,7 @@ import { Arrivals } from "../../../src/trionet/chat/page/arrivals.js";
 import { Chat } from "../../../src/trionet/chat/page/chat.js";
 import { beginsGroup, presenceText } from "../../../src/trionet/chat/page/rows.js";
 import { Session } from "../../../src/trionet/chat/page/session.js";
-import { MAX_FOLLOWED_ROWS, MAX_ROWS } from "../../../src/trionet/chat/page/timeline.js";
+import { MAX_FOLLOWED_ROWS, MAX_ROWS, MAX_SHOWN } from "../../../src/trionet/chat/page/timeline.js";
 import { Wishes } from "../../../src/trionet/chat/page/wishes.js";
 import { Clock, Server, event, said, timeOf } from "./helpers.mjs";
 
@@ -364,7 +364,7 @@ test("a gap in a room that nobody looks at is filled when somebody does", () => 
         { type: "missed", room: "builds", after: 2, before: 5 },
         said(5, "b5", { room: "builds" }),
     );
-    assert.deepEqual(server.take(), []);
+    assert.deepEqual(server.take().map(({ type }) => type), ["join"]);
     chat.activate(builds);
     answerHistories(all, many(1, 5, { room: "builds" }));
     assert.deepEqual(texts(builds), ["m1", "b2", "m3", "m4", "b5"]);
@@ -702,4 +702,227 @@ test("private messages that were missed are loaded and unread, and no gap stays"
     server.send({ type: "missed", room: "@", after: 4, before: 200 }, told(200, "late"));
     answerHistories(all, [told(150, "150"), told(200, "late")]);
     assert.deepEqual(texts(bob).filter((text) => text === "GAP").length, 1);
+});
+
+test("what is said while the last page is on its way follows it", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 100));
+    lobby.timeline.isFollowed = false;
+    server.send(...many(101, MAX_ROWS + 60));
+    assert.equal(lobby.timeline.hasNewer, true);
+    server.take();
+    chat.history.newer(lobby);
+    const [{ id, after }] = server.take();
+    // The server has read the page, and sends this before it.
+    server.send(...many(MAX_ROWS + 61, MAX_ROWS + 63));
+    const events = many(after + 1, MAX_ROWS + 60);
+    server.send({ type: "history", room: "lobby", events, more: false, re: id });
+    assert.equal(lobby.timeline.hasNewer, false);
+    assert.deepEqual(texts(lobby).slice(-4), many(MAX_ROWS + 60, MAX_ROWS + 63).map(({ text }) => text));
+    const numbers = lobby.timeline.rows.map((row) => row.number);
+    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at));
+});
+
+test("more than is kept at hand while the last page is on its way takes another page", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 100));
+    lobby.timeline.isFollowed = false;
+    server.send(...many(101, MAX_ROWS + 60));
+    server.take();
+    chat.history.toEnd(lobby);
+    const [{ id }] = server.take();
+    server.send(...many(MAX_ROWS + 61, MAX_ROWS + 1000));
+    const events = many(MAX_ROWS + 1, MAX_ROWS + 60);
+    server.send({ type: "history", room: "lobby", events, more: true, re: id });
+    assert.equal(lobby.timeline.hasNewer, true);
+    for (let page = 0; page < 20 && lobby.timeline.hasNewer; page += 1) {
+        chat.history.newer(lobby);
+        answerHistories(all, many(1, MAX_ROWS + 1000));
+    }
+    const numbers = lobby.timeline.rows.map((row) => row.number);
+    assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at));
+    assert.equal(numbers.at(-1), MAX_ROWS + 1000);
+});
+
+test("the line before what is unread is shown when its message is loaded", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, MAX_FOLLOWED_ROWS));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(MAX_FOLLOWED_ROWS + 1, MAX_FOLLOWED_ROWS + 9));
+    server.take();
+    chat.history.newer(lobby);
+    answerHistories(all, many(1, MAX_FOLLOWED_ROWS + 9));
+    assert.equal(lobby.unread, 9);
+    assert.ok(lobby.timeline.rows.includes(lobby.timeline.firstUnread));
+    assert.equal(lobby.timeline.firstUnread.number, MAX_FOLLOWED_ROWS + 1);
+});
+
+test("a gap that is filled near the end of a full window does not cut the end off", () => {
+    const { lobby } = entered();
+    const { timeline } = lobby;
+    const row = (number) => ({ kind: "said", number, last: number, text: `m${number}` });
+    timeline.isFollowed = false;
+    timeline.rows = Array.from({ length: MAX_ROWS - 1 }, (_, at) => row(at + 1));
+    const gap = { kind: "gap", number: null, last: null, after: MAX_ROWS - 1, before: MAX_ROWS + 2, version: 0 };
+    timeline.rows.push(gap, row(MAX_ROWS + 2));
+    timeline.fill(gap, [row(MAX_ROWS), row(MAX_ROWS + 1)], null);
+    assert.equal(timeline.newest(), MAX_ROWS + 2);
+    assert.equal(timeline.hasNewer, false);
+});
+
+test("who is in a room is asked again after events of it were dropped", () => {
+    const all = entered({ members: ["Ann", "Bob"], rooms: { lobby: 1, builds: 1 } });
+    const { server, lobby, chat } = all;
+    server.send({ type: "missed", room: "builds", after: 1, before: 9 });
+    server.send({ type: "missed", room: "builds", after: 9, before: 12 });
+    const [join, ...more] = answerHistories(all, []);
+    assert.deepEqual([join.type, join.room, more], ["join", "builds", []]);
+    const entering = { type: "entered", room: "builds", topic: "new", members: ["Ann", "Cid"], count: 2, last: 12 };
+    server.send({ ...entering, re: join.id });
+    const builds = chat.places.get("builds");
+    assert.deepEqual([builds.members, builds.topic, builds.count], [["Ann", "Cid"], "new", 2]);
+    // Nobody has asked to see it.
+    assert.equal(chat.active, lobby);
+    server.send({ type: "missed", room: "builds", after: 12, before: 20 });
+    assert.deepEqual(answerHistories(all, []).map(({ type }) => type), ["join"]);
+});
+
+test("all members of a large room are asked for again after events of it were dropped", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { server, lobby } = all;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 9 });
+    const [join] = answerHistories(all, []);
+    server.send({ type: "entered", room: "lobby", topic: "", members: ["Ann"], count: 30, last: 9, re: join.id });
+    const [who] = answerHistories(all, []);
+    assert.equal(who.type, "who");
+    const members = Array.from({ length: 30 }, (_, at) => `m${at}`);
+    server.send({ type: "members", room: "lobby", members, re: who.id });
+    assert.deepEqual(lobby.members, members);
+});
+
+test("a room that is being left, or that a new connection enters, is not asked about", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, clock, wishes } = all;
+    server.send({ type: "missed", room: "lobby", after: 1, before: 9 });
+    server.take();
+    server.close();
+    clock.pass(1_000);
+    server.logIn({ rooms: { lobby: 9, builds: 1 } });
+    assert.deepEqual(answerHistories(all, many(1, 9)), []);
+    wishes.close(chat.places.get("builds"));
+    server.send({ type: "missed", room: "builds", after: 1, before: 9 });
+    assert.deepEqual(answerHistories(all, []).map(({ type }) => type), ["leave"]);
+});
+
+test("a room that was left although the answer was lost is closed", () => {
+    const all = entered({ rooms: { lobby: 1, builds: 1 } });
+    const { server, chat, wishes } = all;
+    wishes.close(chat.places.get("builds"));
+    const [leave] = answerHistories(all, []);
+    server.send({ type: "error", code: "not-in-room", reason: "you are not in builds", re: leave.id });
+    assert.equal(chat.places.has("builds"), false);
+});
+
+test("a private message to nobody leaves no conversation, and its text comes back", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    wishes.enter("/msg Zed are you there?");
+    const [tell] = server.take();
+    assert.deepEqual([tell.type, tell.to], ["tell", "Zed"]);
+    server.send({ type: "error", code: "no-such-member", reason: "there is no Zed here", re: tell.id });
+    assert.deepEqual(chat.conversations(), []);
+    assert.equal(chat.active, lobby);
+    assert.deepEqual(texts(lobby), ["not sent: there is no Zed here"]);
+    assert.equal(lobby.draft, "/msg Zed are you there?");
+});
+
+test("a conversation with a member who has left stays", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { server, chat, wishes } = all;
+    wishes.enter("/msg Bob hi");
+    const [first] = server.take();
+    server.send({ type: "told", number: 1, time: timeOf(2), from: "Ann", to: "Bob", text: "hi", re: first.id });
+    wishes.enter("still there?");
+    const [second] = server.take();
+    server.send({ type: "error", code: "no-such-member", reason: "there is no Bob here", re: second.id });
+    assert.deepEqual(texts(chat.places.get("@bob")), ["hi", "still there?"]);
+    assert.equal(chat.active.name, "Bob");
+});
+
+test("a conversation is opened without a text only with somebody who is known", () => {
+    const all = entered({ members: ["Ann", "Bob"] });
+    const { chat, lobby, wishes } = all;
+    assert.equal(wishes.enter("/msg Zed"), false);
+    assert.deepEqual(chat.conversations(), []);
+    assert.match(texts(lobby).at(-1), /there is no Zed/);
+    assert.equal(wishes.enter("/msg bob"), true);
+    assert.equal(chat.active.name, "Bob");
+});
+
+test("what is typed behind a join comes along into the room, and an older draft stays", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    const enter = (room) => {
+        const [join] = answerHistories(all, []);
+        server.send({ type: "entered", room, topic: "", members: ["Ann"], count: 1, last: 1, re: join.id });
+    };
+    wishes.enter("/join builds");
+    lobby.draft = "typed since";
+    enter("builds");
+    assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["builds", "typed since", ""]);
+    chat.activate(lobby);
+    lobby.draft = "half a";
+    wishes.join("third");
+    enter("third");
+    assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
+});
+
+test("however many messages wait for a receipt, the rows to show are bounded", () => {
+    const { server, lobby, wishes } = entered();
+    lobby.timeline.isFollowed = false;
+    server.send(...many(2, MAX_ROWS));
+    for (let number = 0; number < 300; number += 1) {
+        wishes.enter(`mine ${number}`);
+    }
+    const rows = lobby.timeline.all();
+    assert.equal(rows.length, MAX_SHOWN);
+    assert.equal(rows.at(-1).text, "mine 299");
+});
+
+test("what the history has lost behind a cut window is told on scrolling down", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, MAX_FOLLOWED_ROWS));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(MAX_FOLLOWED_ROWS + 1, 1000));
+    server.take();
+    // The server keeps only the newest.
+    const kept = many(951, 1000);
+    chat.history.newer(lobby);
+    answerHistories(all, kept);
+    assert.deepEqual(texts(lobby).slice(-52, -49), [`m${MAX_FOLLOWED_ROWS}`, "GAP", "m951"]);
+    assert.equal(texts(lobby).at(-1), "m1000");
+    assert.equal(chat.history.canFill(lobby.timeline.rows.find(({ kind }) => kind === "gap")), false);
+});
+
+test("numbers of removed messages are no loss on scrolling down", () => {
+    const all = entered();
+    const { server, lobby, chat } = all;
+    server.send(...many(2, 300));
+    lobby.timeline.isFollowed = false;
+    lobby.timeline.hasNewer = true;
+    server.send(...many(301, 350));
+    server.take();
+    const kept = [...many(2, 300), event("removed", 351, "Bob", { of: 301 }), ...many(302, 350)];
+    kept.sort((one, other) => one.number - other.number);
+    chat.history.newer(lobby);
+    answerHistories(all, kept);
+    assert.deepEqual(texts(lobby).slice(-51, -48), ["m299", "m300", "m302"]);
+    assert.equal(texts(lobby).includes("GAP"), false);
+    assert.equal(lobby.unread, 50);
 });

@@ -111,7 +111,7 @@ test("after a reload into a new epoch, what the history has is not said again", 
     }
     assert.deepEqual(said_, ["lost"]);
     const rows = again.chat.places.get("lobby").timeline.all();
-    assert.deepEqual(rows.map((row) => row.text ?? row.kind), ["ok", "ok", "gap", "lost"]);
+    assert.deepEqual(rows.map((row) => row.text ?? row.kind), ["ok", "gap", "ok", "lost"]);
 });
 
 test("private messages, one's own too, are kept by the page alone", () => {
@@ -150,4 +150,81 @@ test("a browser without storage is served too", () => {
     const { session, chat } = talked();
     keep(chat, session);
     assert.equal(restore(chat, session), false);
+});
+
+/** Answer every request for the history of the lobby with these events. */
+function answerLobby({ server }, past) {
+    for (let requests; (requests = server.take()).length > 0; ) {
+        for (const { type, room, id, limit } of requests) {
+            if (type === "history") {
+                const events = room === "lobby" ? past.slice(-limit) : [];
+                server.send({ type: "history", room, events, more: events.length < past.length, re: id });
+            }
+        }
+    }
+}
+
+/** Reload a page, and log in again; return the new page. */
+function reloaded({ chat, session }, prefix, login) {
+    keep(chat, session);
+    const again = opened(prefix);
+    restore(again.chat, again.session);
+    again.start();
+    again.server.logIn(login);
+    return again;
+}
+
+const shown = (place) => place.timeline.all().map((row) => row.text ?? row.kind);
+
+test("a row about a new epoch is in its place again after a reload", () => {
+    const page = talked();
+    page.server.send(said(2, "before"));
+    page.server.close();
+    page.clock.pass(1_000);
+    page.server.logIn({ epoch: "e2", rooms: { lobby: 2, builds: 1 } });
+    answerLobby(page, [said(2, "before")]);
+    page.server.send(said(3, "after"));
+    assert.deepEqual(shown(page.chat.places.get("lobby")), ["before", "gap", "after"]);
+    const login = { epoch: "e2", resumed: true, rooms: { lobby: 3, builds: 1 } };
+    const again = reloaded(page, "two", login);
+    answerLobby(again, [said(2, "before"), said(3, "after")]);
+    assert.deepEqual(shown(again.chat.places.get("lobby")), ["before", "gap", "after"]);
+    // Also where the history has nothing of the time before, and after one more reload.
+    const third = reloaded(again, "three", login);
+    answerLobby(third, [said(3, "after")]);
+    assert.deepEqual(shown(third.chat.places.get("lobby")), ["gap", "after"]);
+});
+
+test("a reload notices that the server has begun a new epoch meanwhile", () => {
+    const page = talked();
+    page.server.send(said(2, "before"));
+    const again = reloaded(page, "two", { epoch: "e2", rooms: { lobby: 3, builds: 1 } });
+    answerLobby(again, [said(2, "before"), said(3, "after")]);
+    assert.deepEqual(shown(again.chat.places.get("lobby")), ["before", "gap", "after"]);
+});
+
+test("a conversation keeps the row about a new epoch too", () => {
+    const page = talked();
+    const told = { type: "told", number: 1, time: timeOf(1), from: "Bob", to: "Ann", text: "psst" };
+    page.server.send(told);
+    page.server.close();
+    page.clock.pass(1_000);
+    page.server.logIn({ epoch: "e2", rooms: { lobby: 2, builds: 1 } });
+    const again = reloaded(page, "two", { epoch: "e2", rooms: { lobby: 2, builds: 1 } });
+    assert.deepEqual(shown(again.chat.places.get("@bob")), ["psst", "gap"]);
+});
+
+test("two losses at one place are one row after a reload", () => {
+    const page = talked();
+    page.server.send(said(2, "before"));
+    for (const epoch of ["e2", "e3"]) {
+        page.server.close();
+        page.clock.pass(1_000);
+        page.server.logIn({ epoch, rooms: { lobby: 2, builds: 1 } });
+        answerLobby(page, [said(2, "before")]);
+    }
+    const again = reloaded(page, "two", { epoch: "e3", resumed: true, rooms: { lobby: 2, builds: 1 } });
+    answerLobby(again, [said(2, "before")]);
+    again.server.send(said(3, "after"));
+    assert.deepEqual(shown(again.chat.places.get("lobby")), ["before", "gap", "after"]);
 });

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ANSWER_MS, QUIET_MS, Session } from "../../../src/trionet/chat/page/session.js";
+import { Session } from "../../../src/trionet/chat/page/session.js";
+import { ANSWER_MS, QUIET_MS } from "../../../src/trionet/chat/page/watch.js";
 import { Clock, Server, event, said } from "./helpers.mjs";
 
 function started({ random = () => 0.5, ...given } = {}) {
@@ -140,7 +141,68 @@ test("what was dropped of the answers is asked for again", () => {
     session.ask({ type: "who", room: "lobby" });
     const [who] = server.take();
     server.send({ type: "missed", count: 1, re: [who.id] });
-    assert.deepEqual(server.take(), [who]);
+    const [again] = server.take();
+    assert.deepEqual({ ...again, id: who.id }, who);
+});
+
+test("the rest of an answer whose beginning was dropped is not taken for the next answer", () => {
+    const { server, session } = started();
+    server.logIn();
+    const answers = [];
+    session.ask({ type: "who", room: "lobby" }, (one, ask) => answers.push([...ask.parts]));
+    const [who] = server.take();
+    server.send(
+        { type: "missed", count: 1, re: [who.id] },
+        { type: "members", room: "lobby", members: ["Cid"], re: who.id },
+    );
+    const [again] = server.take();
+    server.send({ type: "members", room: "lobby", members: ["Ann", "Bob", "Cid"], re: again.id });
+    assert.deepEqual(answers, [["Ann", "Bob", "Cid"]]);
+});
+
+test("answers that were dropped without a name are found by a ping, and asked for again", () => {
+    const { server, session } = started();
+    server.logIn();
+    session.ask({ type: "say", room: "lobby", text: "one" });
+    session.ask({ type: "who", room: "lobby" });
+    const [say] = server.take();
+    server.send({ type: "missed", count: 90, re: [] });
+    const [ping] = server.take();
+    assert.equal(ping.type, "ping");
+    session.ask({ type: "rooms" });
+    server.take();
+    server.send({ type: "pong", re: ping.id });
+    const again = server.take();
+    assert.deepEqual(again.map(({ type }) => type), ["say", "who"]);
+    // A message keeps its id, so that the server does not say it twice.
+    assert.deepEqual(again[0], say);
+});
+
+test("a connection whose welcome was dropped is given up", () => {
+    const { server, clock } = started();
+    server.socket.handlers.opened();
+    const [login] = server.take();
+    server.send({ type: "missed", count: 1, re: [login.id] });
+    clock.pass(250);
+    assert.equal(server.sockets.length, 2);
+});
+
+test("an end of the replay that was dropped is asked for again", () => {
+    const { server, session } = started();
+    server.socket.handlers.opened();
+    const [login, ping] = server.take();
+    server.send({ type: "welcome", name: "Ann", token: "t", epoch: "e1", resumed: false, re: login.id });
+    server.send({ type: "missed", count: 1, re: [ping.id] });
+    const [again] = server.take();
+    server.send({ type: "pong", re: again.id });
+    assert.equal(session.state, "live");
+});
+
+test("an epoch that begins teaches only the numbers of one's own rooms", () => {
+    const { server, session } = started();
+    server.logIn();
+    server.send({ type: "epoch", epoch: "e2", rooms: { lobby: 7, other: 9 } });
+    assert.deepEqual([...session.seen.numbers], [["lobby", 7]]);
 });
 
 test("an answer of several lines is one answer", () => {

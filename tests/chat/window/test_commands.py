@@ -240,7 +240,7 @@ def test_ignored_members_are_bounded() -> None:
     window = make_window(80, 200)
     for number in range(101):
         enter(window, f"/ignore name{number}")
-    assert any("you ignore too many already" in row for row in rows(window))
+    assert any("you ignore too many members" in row for row in rows(window))
 
 
 def test_the_last_own_message_can_be_removed() -> None:

@@ -3,6 +3,8 @@
 - `entries` says what stands in the stream, and `lives` which entries count.
 - `replica` is the state around the chat's state: the same on every node at the same position.
 - `outgoing` is what a node still has to write.
-- `link` is a connection to Redis, and `redis_log` the tasks that write and read.
+- `link` is a connection to Redis. `writer` and `reader` are the tasks that use one, `standing` is
+  what they share, and `redis_log` is made of them.
+- `agreement` is what the nodes do when Redis may have lost something.
 - `options` says where Redis is, and `report` what a stranger sees of a chat there.
 """

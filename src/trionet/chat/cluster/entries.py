@@ -63,6 +63,7 @@ class Hello(Struct, frozen=True, array_like=True, tag="hello"):
         rooms: the rooms with topics that it knows; only if some of the order was lost.
         is_first: whether the node knows of no other before it: a stream begins with such a hello,
             unless somebody has cut it.
+        run: the start of Redis that the node has agreed on (`agreement.py`); empty: none yet.
     """
 
     version: int
@@ -72,6 +73,7 @@ class Hello(Struct, frozen=True, array_like=True, tag="hello"):
     highest: int = 0
     rooms: tuple[KeptRoom, ...] = ()
     is_first: bool = False
+    run: str = ""
 
 
 class Bye(Struct, frozen=True, array_like=True, tag="bye"):
@@ -92,7 +94,13 @@ class Again(Struct, frozen=True, array_like=True, tag="again"):
     operations: list[Operation]
 
 
-Item: TypeAlias = Operation | Hello | Bye | Again
+class Agreed(Struct, frozen=True, array_like=True, tag="agreed"):
+    """A Redis that has started anew has all that was told; `run` says which start."""
+
+    run: str
+
+
+Item: TypeAlias = Operation | Hello | Bye | Again | Agreed
 
 Parsed: TypeAlias = tuple[str, int, int, list[Item]]
 

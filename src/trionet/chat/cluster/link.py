@@ -38,19 +38,22 @@ class ErrorAnswer(Exception):
 class Link(Protocol):
     """A connection to Redis, which is opened when it is first used, and again after a failure.
 
-    `RedisLink` implements it, and `redis_log.RedisLog` uses it. Tests implement it in memory.
+    `RedisLink` implements it, and `writer.Writer` and `reader.Reader` use it. Tests implement it in
+    memory.
     """
 
     @property
     def is_open(self) -> bool:
         """Whether the next call goes over the connection of the last one."""
 
-    async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
+    async def calls(self, *commands: Command, seconds: float, opens: bool = True) -> Sequence[Any]:
         """Send commands in one write, and return the answers; an error is an `ErrorAnswer`.
 
         Args:
             commands: the commands.
             seconds: how long they may take in all.
+            opens: whether a connection may be opened for them; default ``True``. The next one may
+                lead to a Redis that has started anew.
 
         Raises:
             LinkLost: there is no answer. Whether anything was done is not known.
@@ -85,7 +88,7 @@ class RedisLink:
         """Whether the next call goes over the connection of the last one."""
         return self._connection is not None and bool(self._connection.usable)
 
-    async def calls(self, *commands: Command, seconds: float) -> Sequence[Any]:
+    async def calls(self, *commands: Command, seconds: float, opens: bool = True) -> Sequence[Any]:
         """Send commands; see `Link`."""
         # It loads 200 modules.
         from coredis.exceptions import BusyLoadingError
@@ -95,6 +98,8 @@ class RedisLink:
         try:
             with trio.fail_after(seconds):
                 if not self.is_open:
+                    if not opens:
+                        raise LinkLost("the connection is gone")
                     await self._open(seconds)
                 requests = [
                     self._connection.create_request(

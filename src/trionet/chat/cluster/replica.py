@@ -16,6 +16,7 @@ from msgspec import Struct
 from trionet.chat.cluster.entries import (
     VERSION,
     Again,
+    Agreed,
     Bye,
     Hello,
     Item,
@@ -25,7 +26,7 @@ from trionet.chat.cluster.entries import (
 )
 from trionet.chat.cluster.lives import Lives, LivesDump, Verdict
 from trionet.chat.state.events import StateEvent
-from trionet.chat.state.operations import Detach, Entry, Join, LogIn, Operation, Renew
+from trionet.chat.state.operations import Detach, Entry, Evict, Join, LogIn, Operation, Renew
 from trionet.chat.state.state import State
 
 # The number of a part that tells that a life is over.
@@ -36,8 +37,11 @@ BEGINNING = "0-0"
 
 _ORIGIN = "stream"
 
-# Version, position, count, settings, chat, generation, lives, state, entries of the state.
-_Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, bytes, int]
+# What a node may ask of a member that is not connected to it: both say themselves whom they mean.
+_OF_ANY_NODE = (Detach, Evict)
+
+# Version, position, count, settings, chat, generation, lives, state, entries of the state, run.
+_Dump: TypeAlias = tuple[int, str, int, Settings | None, str, int, LivesDump, bytes, int, str]
 
 
 class Part(Struct):
@@ -84,6 +88,7 @@ class Replica:
         settings: what holds for all nodes; ``None``: nobody has said hello yet.
         chat: the epoch's first part.
         generation: how often the order was lost.
+        run: the last start of Redis that the nodes have agreed on.
         lives: which nodes live.
         state: the chat's state.
     """
@@ -94,6 +99,7 @@ class Replica:
         self.settings: Settings | None = None
         self.chat = ""
         self.generation = 0
+        self.run = ""
         self.lives = Lives()
         self.state = State()
         self._applied = 0
@@ -152,6 +158,7 @@ class Replica:
             self.lives.dump(),
             self.state.dump(),
             self._applied,
+            self.run,
         )
         return _encoder.encode(dump)
 
@@ -169,7 +176,7 @@ class Replica:
         replica = cls()
         dump = _decoder.decode(data)
         _, replica.position, replica.count, replica.settings, replica.chat, *_ = dump
-        replica.generation, replica._applied = dump[5], dump[8]
+        replica.generation, replica._applied, replica.run = dump[5], dump[8], dump[9]
         replica.lives, replica.state = Lives.load(dump[6]), State.load(dump[7])
         return replica
 
@@ -192,20 +199,40 @@ class Replica:
                 if item.seq > self.lives.over.get(item.life, -1):
                     yield life, seq, operations
                     operations = []
-                    yield item.life, item.seq, item.operations
+                    yield (
+                        item.life,
+                        item.seq,
+                        [op for op in item.operations if self._counts(node, op)],
+                    )
                     self.lives.note_over(item.life, item.seq)
             elif isinstance(item, Bye):
                 # Whoever came in with this entry is one of its members.
                 yield life, seq, operations
                 operations = self._end(node) if node in self.lives.by_node else []
             elif isinstance(item, Hello):
+                self.run = item.run or self.run
                 operations += self._renew(item)
-            else:
+            elif isinstance(item, Agreed):
+                self.run = item.run
+            elif self._counts(node, item):
                 operations.append(item)
                 if isinstance(item, LogIn | Join):
                     yield life, seq, operations
                     operations = []
         yield life, seq, operations
+
+    def _counts(self, node: str, operation: Operation) -> bool:
+        """Tell whether an operation comes from where its member is connected.
+
+        What a node was told before it was cut off may come long after the member has gone on at
+        another node, and has repeated there whatever had no receipt. By then these receipts may be
+        forgotten, and what comes late would be said twice.
+        """
+        number = getattr(operation, "member", None)
+        member = self.state.members.get(number or 0)
+        if member is None or type(operation) in _OF_ANY_NODE:
+            return True
+        return node in [machine for machine, _ in member.connections]
 
     def _begin(self, node: str, life: int, items: list[Item]) -> Verdict:
         if not items or type(hello := items[0]) is not Hello:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+import msgspec
+
 from trionet.errors import TrionetError, system_reason
 
-# What SQLite and the disk raise, and what reading a damaged file raises.
-FAULTS = (sqlite3.Error, OSError, ValueError)
+# What SQLite and the disk raise, and what reading a damaged file raises. An error of msgspec is a
+# ``ValueError`` only in its newer versions.
+FAULTS = (sqlite3.Error, OSError, ValueError, msgspec.MsgspecError)
 
 
 class HistoryError(TrionetError):

@@ -19,6 +19,7 @@ export class Arrivals {
 
     /** Take an event of the server. */
     receive(event, ask, isReplayed) {
+        this.#chat.noteTime(event);
         switch (event.type) {
             case "said":
             case "acted":
@@ -49,17 +50,24 @@ export class Arrivals {
             case "welcome":
                 for (const place of this.#chat.rooms()) {
                     place.isEntered = false;
+                    if (place.refresh !== null) {
+                        // The `entered` that follows tells what was asked for.
+                        this.#session.asks.settle(place.refresh);
+                        place.refresh = null;
+                    }
                 }
                 this.#chat.changed("places");
                 break;
         }
     }
 
-    /** Take note that the server has begun to count anew, because it has forgotten something. */
+    /** Note that the server has lost something and has begun to count again. */
     epochBegan() {
         this.#chat.epoch += 1;
-        // While the connection stands, receipts still come.
+        // As long as the connection lasts, receipts still arrive.
         const isLive = this.#session.state === "live";
+        const { newestTime } = this.#chat;
+        const since = newestTime === "" ? new Date() : new Date(newestTime);
         if (!isLive) {
             this.#isNewEpoch = true;
             this.#doubt();
@@ -70,7 +78,7 @@ export class Arrivals {
                 timeline.replace([], { hasOlder: true, hasNewer: false });
             }
             timeline.giveUpGaps();
-            place.epochGap = gapRow();
+            place.epochGap = timeline.lose(since);
             place.wasKnown = this.#known(place);
             timeline.append(place.epochGap);
             if (isLive && !place.isPrivate) {
@@ -80,7 +88,7 @@ export class Arrivals {
         this.#chat.changed("log");
     }
 
-    /** Take note that everything was replayed, and that what comes now is new. */
+    /** Note that the replay is over, and that whatever comes now is new. */
     synced() {
         this.#isNewEpoch = false;
         for (const place of this.#chat.rooms()) {
@@ -101,7 +109,8 @@ export class Arrivals {
         this.#chat.history.privateMessages();
     }
 
-    // What was sent and not answered may have been said or not. The history tells of rooms alone.
+    // Requests without an answer may or may not have been carried out. Only rooms have a history that
+    // shows it.
     #doubt() {
         for (const ask of this.#session.asks.doubt()) {
             if (ask.fields.type === "tell") {
@@ -193,10 +202,19 @@ export class Arrivals {
             this.#chat.places.set(place.key, place);
         }
         place.enter(event);
-        if (place === this.#chat.active) {
+        if (ask !== null && ask === place.refresh) {
+            place.refresh = null;
+            if (place === this.#chat.active) {
+                this.#chat.complete(place);
+            }
+        } else if (place === this.#chat.active) {
             this.#chat.history.begin(place);
             this.#chat.complete(place);
         } else if (ask?.fields.type === "join" || this.#chat.active === null) {
+            const from = ask?.from ?? null;
+            if (from !== null && from === this.#chat.active && place.draft === "") {
+                [place.draft, from.draft] = [from.draft, ""];
+            }
             // Which loads its history; the others do so when they are looked at.
             this.#chat.activate(place);
         }
@@ -215,11 +233,26 @@ export class Arrivals {
             if (place !== undefined) {
                 place.timeline.append(gapRow({ after, before }));
                 this.#chat.history.mend(place);
+                this.#refresh(place);
             }
         } else if (count > (re?.length ?? 0)) {
             this.#chat.active?.timeline.append(gapRow());
         }
         this.#chat.changed("log");
+    }
+
+    // A `join` to a room that this member is in changes nothing, and its answer describes the room. A
+    // replay ends with that description anyway.
+    #refresh(place) {
+        const { asks } = this.#session;
+        const isLeaving = asks.roomsBeingLeft().has(place.key);
+        if (this.#session.state === "live" && place.refresh === null && !isLeaving) {
+            place.refresh = asks.add({ type: "join", room: place.key }, ({ type }) => {
+                if (type === "error") {
+                    place.refresh = null;
+                }
+            });
+        }
     }
 
     #renameConversation({ name, to }) {

@@ -15,11 +15,15 @@ class Ask {
         this.answer = answer;
         this.isSent = false;
         this.wasSent = false;
-        // Whether it waits until somebody has looked in the history: it may have been said already.
+        // How many requests were sent before it.
+        this.order = 0;
+        // Whether it waits for a look into the history, because it may have been said already.
         this.isDoubtful = false;
         this.parts = [];
         // The row that shows it, for a message.
         this.row = null;
+        // Where a wish to join was typed, if it was.
+        this.from = null;
     }
 
     /** Whether it says something, so that it must be neither lost nor repeated. */
@@ -32,6 +36,8 @@ export class Asks {
     #asks = new Map();
     #prefix;
     #last = 0;
+    // How many requests were sent so far; a request that is repeated counts again.
+    sent = 0;
 
     /** `prefix` makes the ids of this page differ from those of the page before a reload. */
     constructor(prefix) {
@@ -66,6 +72,8 @@ export class Asks {
                 unanswered += 1;
             } else if (!ask.isDoubtful) {
                 ask.isSent = ask.wasSent = true;
+                ask.order = this.sent;
+                this.sent += 1;
                 unanswered += 1;
                 requests.push({ ...ask.fields, id: ask.id });
             }
@@ -94,19 +102,28 @@ export class Asks {
         this.#asks.delete(ask.id);
     }
 
-    /** Take note that the connection is lost: what was sent is to be sent again. */
+    /** Note that the connection is lost, so that whatever was sent has to be sent again. */
     lost() {
         for (const ask of this.#asks.values()) {
             this.#again(ask);
         }
     }
 
-    /** Take note that the answers to these ids were dropped. */
+    /** Note that the answers to these ids were dropped. */
     missed(ids) {
         for (const id of ids) {
             const ask = this.#asks.get(id);
             if (ask !== undefined) {
-                this.#again(ask);
+                this.#missed(ask);
+            }
+        }
+    }
+
+    /** Note that every answer to the first `order` requests has come or was dropped. */
+    missedBefore(order) {
+        for (const ask of [...this.#asks.values()]) {
+            if (ask.isSent && ask.order < order) {
+                this.#missed(ask);
             }
         }
     }
@@ -125,10 +142,20 @@ export class Asks {
         return [...this.#asks.values()].filter((ask) => ask.isMessage);
     }
 
-    /** Return the rooms that one is about to leave: they must not be joined again meanwhile. */
+    /** Return the rooms that this member is about to leave: a login must not join them again. */
     roomsBeingLeft() {
         const leaving = [...this.#asks.values()].filter((ask) => ask.fields.type === "leave");
         return new Set(leaving.map((ask) => ask.fields.room));
+    }
+
+    #missed(ask) {
+        this.#again(ask);
+        if (!ask.isMessage) {
+            // The rest of an answer in several lines may still come; a message keeps its id (J109).
+            this.#asks.delete(ask.id);
+            ask.id = this.nextId();
+            this.#asks.set(ask.id, ask);
+        }
     }
 
     #again(ask) {

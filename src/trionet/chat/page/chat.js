@@ -1,6 +1,6 @@
 // What this page knows of the chat: its places, which one is shown, and what is unread.
 //
-// What the server's events change is in `arrivals.js`, what a person wants in `wishes.js`, and the
+// What the server's events change is in `arrivals.js`, what the user wants in `wishes.js`, and the
 // history in `history.js`. The view learns by `on.changed(what)` that "log", "places" or "members"
 // have changed, and looks here for how.
 
@@ -24,6 +24,8 @@ export class Chat {
     active = null;
     // How many epochs this page has seen; rows and numbers of different ones are not comparable.
     epoch = 1;
+    // The time of the newest event known, as the server wrote it; it outlives a reload.
+    newestTime = "";
     // Whether the page can be seen.
     isVisible = true;
 
@@ -41,7 +43,7 @@ export class Chat {
         return this.session.name;
     }
 
-    /** Return the rooms that one is in, in the order of joining. */
+    /** Return the rooms that this member is in, in the order of joining. */
     rooms() {
         return [...this.places.values()].filter((place) => !place.isPrivate);
     }
@@ -77,7 +79,7 @@ export class Chat {
         this.#on.moved();
     }
 
-    /** Take note that a person looks at the end of the active place, if they do. */
+    /** Note that the user sees the end of the active place, if they do. */
     attend() {
         if (this.active !== null && this.#isLookedAt(this.active) && this.active.unread > 0) {
             this.active.read();
@@ -108,7 +110,23 @@ export class Chat {
         return place;
     }
 
-    /** Close a place that one is not in any more, or a conversation. */
+    isConversation(name) {
+        return this.places.has(privateKey(name));
+    }
+
+    /** Return a name as its member writes it, if the member is in one of this member's rooms. */
+    knownName(name) {
+        const key = privateKey(name);
+        for (const { members, speakers } of this.rooms()) {
+            const known = [...members, ...speakers].find((one) => privateKey(one) === key);
+            if (known !== undefined) {
+                return known;
+            }
+        }
+        return undefined;
+    }
+
+    /** Close a conversation, or a room that this member has left. */
     close(place) {
         this.places.delete(place.key);
         if (this.active === place) {
@@ -131,7 +149,7 @@ export class Chat {
         }
     }
 
-    /** Show a row that only this page makes, in a place or where one is. */
+    /** Show a row that this page makes, in a place; by default in the active one. */
     tell(row, place = this.active) {
         if (place?.timeline.hasNewer) {
             this.history.toEnd(place, () => place.timeline.append(row));
@@ -148,13 +166,16 @@ export class Chat {
         this.tell(noticeRow(text), place);
     }
 
-    /** Say something, do something or tell somebody something: shown at once, and sent. */
+    /** Send a message, an action or a private message, and show it at once. */
     say(place, type, text, id) {
         const row = pendingRow(type === "act" ? "acted" : "said", this.name, text);
         const to = place.isPrivate ? { to: place.name } : { room: place.key };
         const answer = (event, ask) => {
             if (event.type === "error") {
                 place.timeline.fail(ask.row, event.reason);
+                if (event.code === "no-such-member") {
+                    this.#undo(place, event.reason);
+                }
                 this.changed("log");
             } else if (ask.row?.isPending) {
                 // Its message was told before, and was not known as the one that was asked for.
@@ -173,6 +194,13 @@ export class Chat {
         this.session.flush();
         this.changed("log");
         return ask;
+    }
+
+    /** Note the time of an event. */
+    noteTime({ time }) {
+        if (time > this.newestTime) {
+            this.newestTime = time;
+        }
     }
 
     /** Return the row of an event of the history, or null for what has none. */
@@ -232,6 +260,27 @@ export class Chat {
         for (const one of what) {
             this.#on.changed(one);
         }
+    }
+
+    // Close a conversation that `/msg` began with a name that no member has, and give its text back.
+    #undo(place, reason) {
+        const { begunFrom, timeline } = place;
+        if (begunFrom === null || timeline.pending.length > 0 || timeline.oldest() !== undefined) {
+            return;
+        }
+        const back = this.places.get(begunFrom.key) ?? this.rooms()[0];
+        if (back === undefined) {
+            return;
+        }
+        if (back.draft === "") {
+            const texts = timeline.rows.filter((row) => row.isMine).map((row) => row.text);
+            back.draft = `/msg ${place.name} ${texts.join("\n")}`;
+        }
+        if (this.active === place) {
+            this.activate(back);
+        }
+        this.close(place);
+        this.tellError(`not sent: ${reason}`, back);
     }
 
     #forgetOldConversation() {

@@ -1,4 +1,4 @@
-// What a person means by what they typed. Pure.
+// Reads what the user typed: a message, a command or a mistake. Pure.
 
 import { MAX_TOPIC_BYTES, sendable, utf8Length, whyNotSayable } from "./protocol.js";
 

@@ -1,7 +1,7 @@
 // What Tab completes. Pure.
 
 /**
- * Return what can stand in place of the word before the cursor, or null if there is nothing.
+ * Return what can replace the word before the cursor, or null if nothing can.
  *
  * - `text` and `cursor` are those of the box.
  * - `names` are members, the one who spoke last first; `commands` such as "/join"; `rooms`.
@@ -53,7 +53,7 @@ export class Completion {
         return this.#found?.candidates ?? [];
     }
 
-    /** Which of them stands in the text. */
+    /** Which of them is in the text. */
     get current() {
         return (this.#next - 1) % this.candidates.length;
     }

@@ -1,4 +1,4 @@
-// The box in which a person writes.
+// The box that the user writes in.
 
 import { COMMAND_NAMES } from "./commands.js";
 import { Completion } from "./completion.js";
@@ -36,15 +36,20 @@ export class Composer {
     /** Show the draft of the active place. */
     update() {
         const place = this.#chat.active;
-        if (place !== this.#place) {
-            this.#place = place;
-            this.#set(place?.draft ?? "");
-            this.#box.placeholder = place === null ? "" : `Write to ${place.name}`;
+        // The text of a message to nobody comes back as a draft.
+        if (place !== this.#place || (place !== null && place.draft !== this.#box.value)) {
+            this.#show(place);
         }
     }
 
+    #show(place) {
+        this.#place = place;
+        this.#set(place?.draft ?? "");
+        this.#box.placeholder = place === null ? "" : `Write to ${place.name}`;
+    }
+
     #key(event) {
-        // 229: Safari tells of the Enter that ends a composition in this way only.
+        // 229: the only way in which Safari marks the Enter that ends a composition.
         if (event.isComposing || event.keyCode === 229) {
             if (event.key === "Enter") {
                 event.preventDefault();
@@ -78,11 +83,12 @@ export class Composer {
             if (place !== null) {
                 place.draft = "";
             }
-            this.#set(this.#chat.active?.draft ?? "");
-            this.#place = this.#chat.active;
+            this.#show(this.#chat.active);
         } else {
-            // Typing replaces it, and an arrow key goes into it to correct it.
-            this.#box.select();
+            // The next key replaces a mistyped command; a long text is there to be shortened.
+            if (/^\/.{0,80}$/u.test(typed)) {
+                this.#box.select();
+            }
         }
         this.#on.typed();
     }

@@ -15,8 +15,8 @@ const FIRST_PAGE = 300;
 const FIRST_ROWS = 200;
 const FIRST_PAGES = 5;
 
-// A gap fills itself as long as so many rows stand behind it. With a page more they are fewer than a
-// person who follows the end keeps; beyond that the gap is filled on scrolling up.
+// A gap fills itself while at most this many rows follow it. With one more page they are still fewer
+// than a window that follows the end keeps. Other gaps are filled on scrolling up.
 const MENDED_ROWS = 200;
 
 // Rows in front of a message that was found, and behind it.
@@ -77,7 +77,7 @@ export class History {
         if (timeline.hasNewer && !place.isLoading) {
             const after = timeline.newest();
             this.#page(place, { after, limit: PAGE }, ({ events, more }) => {
-                timeline.extend(this.#rows(events), more);
+                timeline.extend(this.#rows(events), { more, first: events[0]?.number });
             });
         }
     }
@@ -87,7 +87,9 @@ export class History {
         if (place.timeline.hasNewer) {
             place.isLoading = false;
             this.#page(place, { limit: FIRST_PAGE }, ({ events, more }) => {
-                place.timeline.replace(this.#rows(events), { hasOlder: more, hasNewer: false });
+                if (place.timeline.hasNewer) {
+                    place.timeline.replace(this.#rows(events), { hasOlder: more, hasNewer: false });
+                }
                 then();
             });
         }
@@ -109,7 +111,7 @@ export class History {
         });
     }
 
-    /** Fill the newest gap of the active place by itself, as long as it stands near the end. */
+    /** Fill the newest gap of the active place by itself, if it is near the end. */
     mend(place) {
         if (!this.isKept || place !== this.#chat.active || place.isLoading) {
             return;
@@ -152,13 +154,19 @@ export class History {
         });
     }
 
-    /** After a new epoch: load what was said since, and find one's own messages in it. */
+    /** After a new epoch: load what was said since, and find this member's messages in it. */
     reconcile(place) {
         const gap = place.epochGap;
         place.epochGap = null;
         place.isLoading = false;
-        this.#page(place, { limit: FIRST_PAGE }, ({ events }) => {
-            this.#found(place, gap, events);
+        this.#page(place, { limit: FIRST_PAGE }, ({ events, more }) => {
+            this.#settle(place, events);
+            if (place.timeline.oldest() === undefined) {
+                place.timeline.prepend(this.#rows(events), more);
+            } else {
+                this.#found(place, gap, events);
+            }
+            this.#session.flush();
         });
     }
 
@@ -210,8 +218,13 @@ export class History {
     }
 
     #page(place, fields, use) {
+        const { epoch } = this.#chat;
         place.isLoading = true;
         this.#session.ask({ type: "history", room: place.key, ...fields }, (answer) => {
+            if (epoch !== this.#chat.epoch) {
+                // It was asked for by numbers that may mean other events now.
+                return;
+            }
             place.isLoading = false;
             if (answer.type === "history") {
                 use(answer);
@@ -228,6 +241,7 @@ export class History {
             this.isKept = false;
             for (const { timeline } of this.#chat.places.values()) {
                 timeline.canLoad = timeline.hasOlder = timeline.hasNewer = false;
+                timeline.tellLosses();
             }
         } else {
             place.timeline.hasOlder = false;
@@ -239,10 +253,9 @@ export class History {
         this.#session.flush();
     }
 
-    // What of the newest page is not shown yet stands behind the row that tells of the epoch.
+    // Put what is on the newest page and not shown yet behind the row about the new epoch.
     #found(place, gap, events) {
         const { timeline } = place;
-        this.#settle(place, events);
         const index = timeline.rows.indexOf(gap);
         if (index !== -1) {
             const shown = identities(timeline.rows.slice(0, index));
@@ -256,10 +269,9 @@ export class History {
             );
             timeline.rows.splice(index + 1, 0, ...this.#rows(since));
         }
-        this.#session.flush();
     }
 
-    // One's own messages without a receipt: those that the history has need not be said again.
+    // Settle this member's messages without a receipt that the history has: they were said.
     #settle(place, events) {
         const { name } = this.#chat;
         const fresh = events.filter((event) => event.name === name && !place.wasKnown(event));
@@ -279,6 +291,7 @@ export class History {
     #rows(events) {
         const rows = [];
         for (const event of events) {
+            this.#chat.noteTime(event);
             const row = this.#chat.rowOf(event);
             if (row !== null) {
                 put(rows, row);

@@ -10,7 +10,7 @@ const SESSION = "trionet.session";
 const NAME = "trionet.name";
 const NOTIFY = "trionet.notify";
 
-// Messages of each conversation that are kept: no server keeps one's own private messages.
+// Messages of each conversation that are kept: no server keeps the private messages that a member sent.
 const KEPT_MESSAGES = 100;
 
 export function rememberedName() {
@@ -29,7 +29,7 @@ export function rememberNotices(wanted) {
     write(localOf, NOTIFY, wanted ? "yes" : "no");
 }
 
-/** Keep where one is. */
+/** Keep the state of this page. */
 export function keep(chat, session) {
     if (session.token === null) {
         return;
@@ -41,6 +41,7 @@ export function keep(chat, session) {
         mentions: place.mentions,
         draft: place.draft,
         said: place.isPrivate ? messagesOf(place) : [],
+        losses: place.timeline.losses.map(({ time }) => time),
     }));
     const asks = session.asks.messages().map(({ id, fields, wasSent, place }) => ({
         id,
@@ -51,10 +52,12 @@ export function keep(chat, session) {
     const { name, token, epoch } = session;
     const seen = Object.fromEntries(session.seen.numbers);
     const active = chat.active?.key;
-    write(sessionOf, SESSION, JSON.stringify({ name, token, epoch, seen, places, asks, active }));
+    const { newestTime } = chat;
+    const kept = { name, token, epoch, seen, newestTime, places, asks, active };
+    write(sessionOf, SESSION, JSON.stringify(kept));
 }
 
-/** Forget where one was. */
+/** Forget what was kept. */
 export function forget() {
     write(sessionOf, SESSION, null);
 }
@@ -74,7 +77,8 @@ export function restore(chat, session) {
     session.token = kept.token;
     session.epoch = kept.epoch;
     session.seen.numbers = new Map(Object.entries(kept.seen));
-    for (const { name, isPrivate, unread, mentions, draft, said } of kept.places) {
+    chat.newestTime = kept.newestTime ?? "";
+    for (const { name, isPrivate, unread, mentions, draft, said, losses } of kept.places) {
         const place = isPrivate ? chat.conversation(name) : new Place(name, name);
         chat.places.set(place.key, place);
         Object.assign(place, { unread, mentions, draft });
@@ -83,6 +87,12 @@ export function restore(chat, session) {
             confirm(row, message, chat.epoch);
             row.isMine = message.isMine;
             place.timeline.append(row);
+        }
+        for (const time of losses ?? []) {
+            place.timeline.lose(new Date(time));
+        }
+        if (isPrivate) {
+            place.timeline.tellLosses();
         }
     }
     for (const { id, fields, wasSent, key } of kept.asks) {

@@ -3,11 +3,15 @@
 // Rows are compared with the elements once a frame: those that have gone are removed, new ones are
 // put in their place, and no other element is touched. The place of what is read is kept by hand,
 // because not every browser does it, and none does at the very top.
+//
+// Old rows do not go in the frame in which new ones come: what is read would move by one and be
+// scrolled by the other, which browsers count as a jump. They go in the frame after that.
 
 import { byId, element } from "./elements.js";
 import { createRow, setSurroundings, showFullTime, updateRow } from "./row_view.js";
 import { beginsGroup } from "./rows.js";
 import { dayOf } from "./times.js";
+import { MAX_FOLLOWED_ROWS } from "./timeline.js";
 
 // Nearer to the end than this is at the end: browsers round.
 const AT_END_PIXELS = 32;
@@ -23,6 +27,10 @@ export class LogView {
     #log = null;
     #place = null;
     #elements = new Map();
+    // Elements of rows that have left the window, which are above all others until the next frame.
+    #stale = [];
+    // The row that is above all others.
+    #first = null;
     // A row that is to be shown in the middle.
     #target = null;
     #resized;
@@ -43,7 +51,12 @@ export class LogView {
         }
         if (place !== null) {
             const anchor = place.timeline.isFollowed ? null : this.#anchor();
-            this.#sync(place.timeline);
+            if (this.#stale.length > 0) {
+                this.#dropStale(place.timeline);
+                this.#chat.changed("log");
+            } else {
+                this.#sync(place.timeline);
+            }
             if (this.#target !== null) {
                 this.#reveal();
             } else if (anchor === null) {
@@ -89,6 +102,7 @@ export class LogView {
         log.addEventListener("pointerover", ({ target }) => showFullTime(target));
         log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
         this.#elements.clear();
+        this.#stale = [];
         this.#place = place;
         const old = this.#log;
         this.#log = log;
@@ -107,19 +121,14 @@ export class LogView {
     #sync(timeline) {
         const rows = timeline.all();
         const wanted = new Set(rows);
-        for (const [row, shown] of this.#elements) {
-            if (!wanted.has(row)) {
-                shown.remove();
-                this.#elements.delete(row);
-            }
-        }
+        this.#remove(wanted, timeline);
         const isPast = this.#elements.size > 0 && rows.length > 0 && !this.#elements.has(rows[0]);
         // What was said before is not read out.
         this.#log.ariaBusy = isPast ? "true" : null;
         const now = new Date();
-        let next = this.#log.firstElementChild;
-        let before;
-        let isAlone = true;
+        let next = this.#stale.at(-1)?.nextElementSibling ?? this.#log.firstElementChild;
+        let before = this.#stale.length > 0 ? this.#first : undefined;
+        let isAlone = before === undefined;
         for (const row of rows) {
             let shown = this.#elements.get(row);
             if (shown === undefined) {
@@ -137,10 +146,42 @@ export class LogView {
             before = row;
             isAlone = false;
         }
+        this.#first = rows[0];
         if (isPast) {
             requestAnimationFrame(() => {
                 this.#log.ariaBusy = null;
             });
+        }
+    }
+
+    // Remove the elements of rows that are not wanted, except those at the top that can wait.
+    #remove(wanted, timeline) {
+        const isRoomy = timeline.isFollowed && wanted.size <= MAX_FOLLOWED_ROWS;
+        const isKept = isRoomy && [...this.#elements.keys()].some((row) => wanted.has(row));
+        let isTop = isKept && this.#elements.size <= MAX_FOLLOWED_ROWS;
+        for (const [row, shown] of this.#elements) {
+            if (wanted.has(row)) {
+                isTop = false;
+                continue;
+            }
+            this.#elements.delete(row);
+            if (isTop && shown === (this.#stale.at(-1)?.nextElementSibling ?? this.#log.firstElementChild)) {
+                this.#stale.push(shown);
+                this.#first = row;
+            } else {
+                shown.remove();
+            }
+        }
+    }
+
+    #dropStale(timeline) {
+        for (const shown of this.#stale) {
+            shown.remove();
+        }
+        this.#stale = [];
+        const shown = this.#elements.get(this.#first);
+        if (shown !== undefined) {
+            this.#surround(shown, this.#first, undefined, { now: new Date(), isAlone: true, timeline });
         }
     }
 

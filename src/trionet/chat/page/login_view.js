@@ -29,15 +29,15 @@ export class LoginView {
         return !byId("login").hidden;
     }
 
-    /** Ask for a name. `reason`: why the last one was refused. */
-    show(name, reason = "") {
+    /** Ask for a name. `reason`: why the last login was refused; `isPassword`: for its password. */
+    show(name, reason = "", isPassword = false) {
         byId("login").hidden = false;
         if (this.#name.value === "") {
             this.#name.value = name;
         }
         this.#say(reason);
         this.tell("");
-        const box = reason !== "" && this.wantsPassword && this.#password.value === "" ? this.#password : this.#name;
+        const box = isPassword && this.wantsPassword ? this.#password : this.#name;
         box.focus();
         box.select();
     }

@@ -6,7 +6,7 @@
 //                     │
 //     login_view.js, log_view.js, side_view.js, …                  what is shown, once a frame
 //                     │
-//     composer.js ─ wishes.js (commands.js, completion.js)         what a person wants
+//     composer.js ─ wishes.js (commands.js, completion.js)         what the user wants
 //
 // All but socket.js, composer.js and the views know nothing of the document, and are tested in Node.
 // Nothing here makes markup from text; the page is served with a policy that forbids it.
@@ -64,7 +64,8 @@ const session = new Session({
 
 const chat = new Chat(session, {
     changed,
-    moved: () => dirty.add("draft"),
+    // At once: what is typed before the next frame belongs to the new place.
+    moved: () => composer.update(),
     called: (place, row) => notices.tell(place, row, () => chat.activate(place)),
 });
 
@@ -165,9 +166,10 @@ function refused(code, reason) {
     forget();
     session.token = null;
     byId("chat").hidden = true;
-    // After a reload nobody has typed a wrong password yet.
-    const isAsked = code === "bad-password" && !wasTyped;
-    login.show(session.name, isAsked ? "enter the password to come back" : reason);
+    // After a reload the password is missing, and not wrong.
+    const isPassword = code === "bad-password";
+    const told = isPassword && !wasTyped ? "enter the password to come back" : reason;
+    login.show(session.name, told, isPassword);
 }
 
 // Leaving ends everything, also what is not sent yet: a fresh page is the surest way to that.

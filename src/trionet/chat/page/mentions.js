@@ -1,4 +1,4 @@
-// Whether a text names somebody. Pure.
+// Whether a text mentions a name. Pure.
 
 /**
  * Return a function that tells whether a text has a name as a whole word, in any case. A name is

@@ -1,4 +1,4 @@
-// Notifications of the operating system, for whoever wants them.
+// Notifications of the operating system, if the user wants them.
 
 import { byId } from "./elements.js";
 import { rememberNotices, wantsNotices } from "./keeping.js";

@@ -7,7 +7,7 @@ export function privateKey(name) {
     return `@${name.normalize("NFC").toLowerCase()}`;
 }
 
-// Whoever spoke before these is completed as one who has not spoken.
+// A member who last spoke before these is completed like one who has not spoken.
 const MAX_SPEAKERS = 200;
 
 export class Place {
@@ -21,8 +21,12 @@ export class Place {
     // Who spoke, the last one last.
     speakers = new Set();
     timeline = new Timeline();
+    // The place where `/msg` began this conversation, without knowing whether there is such a member.
+    begunFrom = null;
     // Whether the present connection has entered it.
     isEntered = false;
+    // The request that asks how the room is now, after events of it were dropped.
+    refresh = null;
     // Whether a page of its history was asked for.
     isLoading = false;
 

@@ -7,7 +7,7 @@ export const MAX_TEXT_BYTES = 4096;
 export const MAX_TEXT_LINES = 50;
 export const MAX_TOPIC_BYTES = 390;
 
-// Under this name the private messages stand beside the rooms, in `seen` and in `history`.
+// The name of the private messages in `seen` and `history`, beside the rooms.
 export const PRIVATE = "@";
 
 /** Return the events of a text message. A line that is not an event becomes one of type "plain". */

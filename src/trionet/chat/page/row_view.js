@@ -44,7 +44,7 @@ export function updateRow(made, row) {
     }
 }
 
-/** Show the whole time of a row to whoever points at it. */
+/** Show the full time of a row that the pointer is over. */
 export function showFullTime(target) {
     if (target instanceof HTMLTimeElement && target.title === "") {
         target.title = fullTime(new Date(target.dateTime));

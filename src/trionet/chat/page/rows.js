@@ -6,7 +6,7 @@
 
 import { dayOf } from "./times.js";
 
-// Messages of one sender stand under one name, unless they are further apart than this.
+// Messages of one sender share one name, unless they are further apart than this.
 const GROUP_MS = 5 * 60 * 1000;
 
 // Names in a condensed row.
@@ -45,7 +45,7 @@ export function messageRow(event, { epoch, isMine, isMention }) {
     });
 }
 
-/** Return the row of one's own message that the server has not confirmed yet. */
+/** Return the row of a message of this member that the server has not confirmed yet. */
 export function pendingRow(kind, name, text) {
     return row(kind, { name, text, isMine: true, isMention: false, isPending: true, failure: null });
 }
@@ -78,7 +78,7 @@ export function presenceRow(event, epoch) {
 
 /**
  * Return a row that says that messages may be missing. Those with numbers between `after` and
- * `before` can perhaps still be loaded, unless it `isLost`; without these nobody knows which they are.
+ * `before` can perhaps still be loaded, unless it `isLost`; without these two, nothing is known about them.
  */
 export function gapRow({ after = null, before = null } = {}) {
     return row("gap", { after, before, isLost: after === null });
@@ -117,7 +117,7 @@ export function absorb(earlier, later) {
 
 /** Return what a row of presence says: who came, who went, who is called otherwise now. */
 export function presenceText(changes) {
-    // The name now, and what became of its bearer; somebody who came and went again did neither.
+    // By present name: the first and the last thing that its member did.
     const people = new Map();
     const renames = [];
     for (const event of changes) {

@@ -5,7 +5,7 @@ import { PRIVATE } from "./protocol.js";
 const ROOM_EVENTS = new Set(["said", "acted", "joined", "left", "renamed", "topic", "removed"]);
 
 export class Seen {
-    // The newest number of each room; private messages stand under `PRIVATE`.
+    // The newest number of each room, and of the private messages under `PRIVATE`.
     numbers = new Map();
 
     // The rooms that the present connection is in. What comes of a room before is a replay.
@@ -16,17 +16,17 @@ export class Seen {
         return this.numbers.get(room);
     }
 
-    /** Take note that the connection is lost. */
+    /** Note that the connection is lost. */
     disconnected() {
         this.#entered.clear();
     }
 
-    /** Return whether an event is told again, or for the first time but late. */
+    /** Return whether an event is part of a replay. */
     isReplayed({ type, room }) {
         return ROOM_EVENTS.has(type) && !this.#entered.has(room);
     }
 
-    /** Take an event, and return whether it is new. `name` is one's own. */
+    /** Take an event, and return whether it is new. `name` is this member's. */
     learn(event, name) {
         const { type, room, number } = event;
         if (ROOM_EVENTS.has(type)) {
@@ -52,7 +52,10 @@ export class Seen {
             this.#reach(room, event.before - 1);
         } else if (type === "epoch") {
             for (const [each, last] of Object.entries(event.rooms)) {
-                this.numbers.set(each, last);
+                // A login that named every room of a large chat would be too long a line (J2).
+                if (this.#entered.has(each)) {
+                    this.numbers.set(each, last);
+                }
             }
         }
         return true;

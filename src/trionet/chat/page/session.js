@@ -3,7 +3,9 @@
 // The plan of this file: `start` connects and logs in, `ask` sends a request as soon as the
 // connection is live, and `onEvent` gets every event that is new. A lost connection is tried again in
 // growing pauses, and the login then resumes: token, rooms, and the last number seen of each room. A
-// ping behind the login marks the end of the replay; requests that nobody has answered follow it.
+// ping behind the login marks the end of the replay; requests without an answer are sent again after it.
+// Such a ping is sent again when answers were dropped that the server cannot name: what was sent
+// before it and is not answered when its pong comes is sent once more.
 //
 // The socket, the clock and chance are given, so that this is tested without a browser.
 
@@ -11,12 +13,9 @@ import { Asks } from "./asks.js";
 import { jittered, pausesWithoutEnd } from "./pauses.js";
 import { readEvents, writeRequests } from "./protocol.js";
 import { Seen } from "./seen.js";
+import { ANSWER_MS, Watch } from "./watch.js";
 
-// A browser does not notice a server that was stopped, or a network that swallows everything.
-export const QUIET_MS = 25_000;
-export const ANSWER_MS = 10_000;
-
-// A server lets whoever has given wrong passwords wait for up to a minute before it judges the next.
+// After wrong passwords a server waits for up to a minute before it checks the next.
 const PASSWORD_MS = 75_000;
 
 // How long the server may take to answer everything and close after `quit`.
@@ -41,11 +40,12 @@ export class Session {
     #rooms = () => [];
     #socket = null;
     #pauses = pausesWithoutEnd();
-    #timer = null;
+    #watch;
     #login = null;
     #sync = null;
+    // How many requests were sent before the newest such ping.
+    #syncOrder = 0;
     #isLoggedIn = false;
-    #lastHeard = 0;
     #farewell = "";
     #leaving = null;
 
@@ -64,9 +64,13 @@ export class Session {
         this.#random = random;
         this.#on = on;
         this.asks = new Asks(prefix);
+        this.#watch = new Watch(clock, {
+            ask: () => this.#socket.send(writeRequests([{ type: "ping" }])),
+            lost: () => this.#lost("the server does not answer"),
+        });
     }
 
-    /** Log in, and stay in. `rooms()` returns the names of the rooms to be in. */
+    /** Log in, and stay logged in. `rooms()` returns the names of the rooms to be in. */
     start({ name, password = null, rooms }) {
         this.stop();
         this.name = name;
@@ -96,7 +100,7 @@ export class Session {
         }
         this.#leaving = end;
         this.#socket.send(writeRequests([{ type: "quit" }]));
-        this.#after(GOODBYE_MS, end);
+        this.#watch.after(GOODBYE_MS, end);
     }
 
     /** Send a request as soon as possible; `answer(event, ask)` is called with its answer. */
@@ -116,7 +120,7 @@ export class Session {
         }
     }
 
-    /** Try again at once because a person asks for it, also to take the place back. */
+    /** Try again at once because the user asks for it, also to take the place back. */
     retry() {
         if (this.state === "waiting" || this.state === "taken") {
             this.#connect();
@@ -127,8 +131,8 @@ export class Session {
     wake() {
         if (this.state === "waiting") {
             this.#connect();
-        } else if (this.state === "live" && this.#clock.now() - this.#lastHeard >= ANSWER_MS) {
-            this.#probe();
+        } else if (this.state === "live" && this.#watch.quiet >= ANSWER_MS) {
+            this.#watch.probe();
         }
     }
 
@@ -136,7 +140,7 @@ export class Session {
         this.#drop();
         this.#farewell = "";
         this.#become("connecting", this.reason);
-        // A late call of an older socket must not be taken for one of this one.
+        // A late callback of an older socket must not be mistaken for one of this socket.
         const mine = {
             opened: () => this.#socket === socket && this.#logIn(),
             received: (text) => this.#socket === socket && this.#receive(text),
@@ -144,22 +148,15 @@ export class Session {
         };
         const socket = this.#open(mine);
         this.#socket = socket;
-        this.#lastHeard = this.#clock.now();
+        this.#watch.heard();
         this.#expect();
     }
 
-    // Give up when nothing comes; a long replay comes in many pieces.
     #expect() {
-        const quiet = this.#clock.now() - this.#lastHeard;
-        const patience = this.#isJudged ? PASSWORD_MS : ANSWER_MS;
-        if (quiet >= patience) {
-            this.#lost("the server does not answer");
-        } else {
-            this.#after(patience - quiet, () => this.#expect());
-        }
+        this.#watch.expect(() => (this.#isJudged ? PASSWORD_MS : ANSWER_MS));
     }
 
-    // Whether the server has a password before it, and has not said yet whether it is right.
+    // Whether the server has a password to check, and has not answered yet.
     get #isJudged() {
         return this.#login !== null && !this.#isLoggedIn && this.#password !== null;
     }
@@ -190,7 +187,7 @@ export class Session {
     }
 
     #receive(text) {
-        this.#lastHeard = this.#clock.now();
+        this.#watch.heard();
         const socket = this.#socket;
         for (const event of readEvents(text)) {
             this.#handle(event);
@@ -203,7 +200,12 @@ export class Session {
     #handle(event) {
         const { type, re } = event;
         if (type === "pong" && re === this.#sync) {
-            this.#synced();
+            if (this.state === "live") {
+                this.asks.missedBefore(this.#syncOrder);
+                this.flush();
+            } else {
+                this.#synced();
+            }
         } else if (type === "error" && !this.#isLoggedIn) {
             this.#refused(event);
         } else if (type === "welcome") {
@@ -215,8 +217,11 @@ export class Session {
                 this.#farewell = event.reason;
             } else if (type === "error" && re === undefined && event.code === "timeout") {
                 this.#farewell = event.reason;
-            } else if (type === "missed" && Array.isArray(re)) {
-                this.asks.missed(re);
+            } else if (type === "missed" && event.room === undefined) {
+                this.#missedAnswers(event);
+                if (this.#socket === null) {
+                    return;
+                }
             }
             if (type === "epoch") {
                 this.#newEpoch(event.epoch);
@@ -235,7 +240,22 @@ export class Session {
         }
     }
 
-    // One's name changes with the answer to `nick`, which may have come in the replay.
+    #missedAnswers({ count, re }) {
+        const named = Array.isArray(re) ? re : [];
+        if (named.includes(this.#login)) {
+            // Without the welcome nothing is known of this connection.
+            this.#lost("the server's answer was lost");
+            return;
+        }
+        this.asks.missed(named);
+        if (count > named.length || named.includes(this.#sync)) {
+            this.#sync = this.asks.nextId();
+            this.#syncOrder = this.asks.sent;
+            this.#socket.send(writeRequests([{ type: "ping", id: this.#sync }]));
+        }
+    }
+
+    // The name changes with the answer to `nick`, which may have come in the replay.
     #answered(ask, event) {
         if (ask.fields.type === "nick" && event.type !== "error") {
             this.name = event.to ?? ask.fields.name;
@@ -267,13 +287,13 @@ export class Session {
     #synced() {
         this.#farewell = "";
         this.#become("live", "");
-        this.#listen();
+        this.#watch.listen();
         this.#on.synced();
         this.flush();
     }
 
     #refused({ code, reason }) {
-        // A password that nobody has judged in time may be wrong, and each try makes the wait longer.
+        // A password that was not checked in time may be wrong, and each try makes the wait longer.
         const isPasswordLate = code === "timeout" && this.#isJudged && this.token === null;
         // A server that ends, or that waited for the login too long, is tried again.
         if (!isPasswordLate && (code === "closing" || code === "timeout")) {
@@ -283,30 +303,6 @@ export class Session {
         this.stop();
         const late = "the server waits after wrong passwords: try again in a minute";
         this.#on.refused(code, isPasswordLate ? late : reason);
-    }
-
-    // Wait until nothing has come for a while, and then see whether the server still answers.
-    #listen() {
-        const quiet = this.#clock.now() - this.#lastHeard;
-        this.#after(Math.max(QUIET_MS - quiet, 1), () => {
-            if (this.#clock.now() - this.#lastHeard >= QUIET_MS) {
-                this.#probe();
-            } else {
-                this.#listen();
-            }
-        });
-    }
-
-    #probe() {
-        const heard = this.#lastHeard;
-        this.#socket.send(writeRequests([{ type: "ping" }]));
-        this.#after(ANSWER_MS, () => {
-            if (this.#lastHeard === heard) {
-                this.#lost("the server does not answer");
-            } else {
-                this.#listen();
-            }
-        });
     }
 
     #lost(reason) {
@@ -323,11 +319,11 @@ export class Session {
         const pause = 1000 * jittered(this.#pauses.next().value, this.#random());
         this.nextTry = this.#clock.now() + pause;
         this.#become("waiting", farewell || reason);
-        this.#after(pause, () => this.#connect());
+        this.#watch.after(pause, () => this.#connect());
     }
 
     #drop() {
-        this.#clock.clear(this.#timer);
+        this.#watch.stop();
         const socket = this.#socket;
         this.#socket = null;
         this.#login = null;
@@ -341,10 +337,5 @@ export class Session {
         this.state = state;
         this.reason = reason;
         this.#on.state();
-    }
-
-    #after(milliseconds, callback) {
-        this.#clock.clear(this.#timer);
-        this.#timer = this.#clock.set(callback, milliseconds);
     }
 }

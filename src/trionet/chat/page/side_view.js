@@ -6,6 +6,7 @@ export class SideView {
     #chat;
     #side = byId("side");
     #toggle = byId("open-side");
+    #shown = null;
 
     constructor(chat, wishes) {
         this.#chat = chat;
@@ -39,6 +40,7 @@ export class SideView {
         this.#list(byId("rooms"), this.#chat.rooms());
         const conversations = this.#chat.conversations();
         this.#list(byId("conversations"), conversations);
+        this.#reveal();
         byId("private-hint").hidden = conversations.length > 0;
         const elsewhere = this.#chat.unread() - (this.#chat.active?.unread ?? 0);
         const badge = byId("side-badge");
@@ -62,6 +64,15 @@ export class SideView {
             create: () => this.#create(),
             update: (item, place) => this.#fill(item, place),
         });
+    }
+
+    // A list of many rooms is longer than the page.
+    #reveal() {
+        const { active } = this.#chat;
+        if (active !== this.#shown) {
+            this.#shown = active;
+            this.#side.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+        }
     }
 
     #create() {

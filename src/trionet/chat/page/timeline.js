@@ -1,9 +1,10 @@
 // The rows of one room or conversation: a window of what was ever said there. Pure.
 //
-// Rows that have a number stand in the order of their numbers; one's own messages without a receipt
-// stand behind them all, with what this page has said since. The window is bounded. While its end is followed it loses its oldest rows,
-// which can be loaded again. While somebody reads further up it loses its newest (`hasNewer`), so
-// that what is read does not move; then it takes no new rows until it has caught up.
+// Rows with a number are in the order of their numbers. This member's messages without a receipt come
+// last, with the notices that this page has shown since. The window is bounded. While the reader
+// follows the end, it drops its oldest rows, which can be loaded again. While the reader is further
+// up, it drops its newest (`hasNewer`), so that nothing on the screen moves; then it takes no new rows
+// until pages of the history have caught up with the end.
 
 import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 
@@ -11,15 +12,24 @@ import { absorb, confirm, gapRow, isMessage } from "./rows.js";
 // counts in a flood: with 800 rows 20,000 messages took 2.7 s, with 400 0.7 s.
 export const MAX_FOLLOWED_ROWS = 400;
 
-// What somebody may have loaded by scrolling up. With pending messages there are never more than
-// 2,000 rows in the document.
+// How many rows scrolling up may load.
 export const MAX_ROWS = 1_900;
+
+// How many rows are shown, with pending messages.
+export const MAX_SHOWN = 2_000;
 
 // Too many rows are made fewer by a quarter, not one by one.
 const KEPT = 0.75;
 
-// A row of people who came and went, without a word said in between, has at most so many of them.
+// One row of people who came and went has at most this many joins and leaves.
 const MAX_CHANGES = 200;
+
+// How many of the rows that it did not take a window keeps at hand. A page of the history that
+// reaches the end may lack what was said while it was on its way.
+const MAX_AHEAD = 200;
+
+// How many losses of the server a place remembers.
+const MAX_LOSSES = 10;
 
 export class Timeline {
     rows = [];
@@ -33,12 +43,20 @@ export class Timeline {
     // Behind which row the unread ones begin.
     firstUnread = null;
 
+    // When the server has forgotten messages: for each time, the row that says so. Such a row is in
+    // no history, so it is put back whenever its place comes into the window again.
+    losses = [];
+
     // The number in front of the oldest gap that has left the window.
     #lostAfter = null;
 
-    /** Return all rows in their order. */
+    // The newest rows that the window did not take, and the greatest number among older ones.
+    #ahead = [];
+    #aheadAfter = 0;
+
+    /** Return the rows to show, in their order. */
     all() {
-        return this.pending.length === 0 ? this.rows : [...this.rows, ...this.pending];
+        return this.pending.length === 0 ? this.rows : [...this.rows, ...this.pending].slice(-MAX_SHOWN);
     }
 
     /** Add a row at the end; return false if the window does not reach the end. */
@@ -47,6 +65,7 @@ export class Timeline {
             this.hasNewer = true;
         }
         if (this.hasNewer) {
+            this.#keepAhead(row);
             return false;
         }
         if (this.pending.length > 0 && isOfThisPage(row)) {
@@ -60,7 +79,10 @@ export class Timeline {
 
     /** Add older rows in front. `more`: there are others before them. */
     prepend(older, more) {
-        const first = this.rows.find((row) => row.number !== null);
+        const first = this.oldest();
+        if (first === undefined) {
+            this.#withdrawLosses();
+        }
         const joined = [];
         for (const row of older) {
             if (first === undefined || row.number < first.number || row.epoch !== first.epoch) {
@@ -68,7 +90,7 @@ export class Timeline {
             }
         }
         for (const [index, row] of this.rows.entries()) {
-            // Only the first may be condensed into what stands before it; the others are shown.
+            // Only the first may be condensed into the row before it; the others are in the document.
             if (index === 0) {
                 put(joined, row);
             } else {
@@ -80,15 +102,23 @@ export class Timeline {
         if (!more) {
             this.#tellWhatIsLost();
         }
+        this.tellLosses();
         if (!this.isFollowed && this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
             this.hasNewer = true;
         }
     }
 
-    /** Add the rows that follow in the history. `more`: there are others behind them. */
-    extend(newer, more) {
+    /**
+     * Add the rows that follow in the history. `more`: there are others behind them; `first`: the
+     * number of the first event. Numbers between may be lost; filling the gap shows whether they are.
+     */
+    extend(newer, { more, first }) {
         const last = this.newest();
+        if (last > 0 && first > last + 1) {
+            const { date, day } = newer[0] ?? this.rows.at(-1);
+            this.rows.push({ ...gapRow({ after: last, before: first }), date, day });
+        }
         for (const row of newer) {
             if (row.last > last) {
                 put(this.rows, row);
@@ -96,6 +126,7 @@ export class Timeline {
         }
         this.hasNewer = more;
         this.#dropOldest(MAX_ROWS);
+        this.#reachEnd();
     }
 
     /** Put other rows in place of all that are confirmed. */
@@ -107,7 +138,31 @@ export class Timeline {
         }
         this.hasOlder = hasOlder;
         this.hasNewer = hasNewer;
-        this.firstUnread = null;
+        this.#reachEnd();
+    }
+
+    /** Note that the server has forgotten what was said after `time`, a Date. */
+    lose(time) {
+        const row = gapRow();
+        this.losses = [...this.losses, { time, row }].slice(-MAX_LOSSES);
+        return row;
+    }
+
+    /** Put the rows of losses where they belong, as far as the window reaches. */
+    tellLosses() {
+        for (const { time, row } of this.losses) {
+            const later = this.rows.findIndex((one) => one.number !== null && one.date > time);
+            const at = later === -1 ? this.rows.length : later;
+            const isInside =
+                (later !== -1 || !this.hasNewer) &&
+                (!this.hasOlder || this.rows.slice(0, at).some((one) => one.number !== null));
+            const isTold = [this.rows[at - 1], this.rows[at]].some((one) => one?.kind === "gap" && one.isLost);
+            if (isInside && !isTold && !this.rows.includes(row)) {
+                const { date, day } = this.rows[at - 1] ?? this.rows[at] ?? row;
+                Object.assign(row, { date, day });
+                this.rows.splice(at, 0, row);
+            }
+        }
     }
 
     /** Put rows behind a gap; `rest` is what it still misses, or null: then they take its place. */
@@ -123,7 +178,8 @@ export class Timeline {
             Object.assign(gap, rest);
             gap.version += 1;
         }
-        if (this.isFollowed) {
+        if (this.isFollowed || index > this.rows.length / 2) {
+            // The reader is near the gap, so drop what is far from it.
             this.#dropOldest(MAX_ROWS);
         } else if (this.rows.length > MAX_ROWS) {
             this.rows.length = MAX_ROWS;
@@ -131,7 +187,7 @@ export class Timeline {
         }
     }
 
-    /** Take note that what is missing in gaps has no numbers any more. */
+    /** Note that what is missing in gaps has no numbers any more. */
     giveUpGaps() {
         this.#lostAfter = null;
         for (const gap of this.rows) {
@@ -142,7 +198,7 @@ export class Timeline {
         }
     }
 
-    /** Return whether a row stands behind another. */
+    /** Return whether a row comes after another. */
     isBehind(row, other) {
         return this.rows.indexOf(row) > this.rows.indexOf(other);
     }
@@ -159,7 +215,7 @@ export class Timeline {
         this.#release();
     }
 
-    /** Take note that a pending row was refused: it stays, with the reason. */
+    /** Note that a pending row was refused: it stays, with the reason. */
     fail(row, reason) {
         this.pending = this.pending.filter((one) => one !== row);
         row.isPending = false;
@@ -199,6 +255,41 @@ export class Timeline {
         }
     }
 
+    #keepAhead(row) {
+        if (lastOf(row) !== null) {
+            this.#ahead.push(row);
+            if (this.#ahead.length > MAX_AHEAD) {
+                this.#aheadAfter = lastOf(this.#ahead.shift());
+            }
+        }
+    }
+
+    // A page has changed the window. If it reaches the end, what came meanwhile follows it.
+    #reachEnd() {
+        if (!this.hasNewer) {
+            const ahead = this.#ahead;
+            // What is not at hand any more takes one page more. The history may have lost it.
+            this.hasNewer = this.#aheadAfter > this.newest();
+            this.#ahead = [];
+            this.#aheadAfter = 0;
+            for (const row of ahead) {
+                if (lastOf(row) > this.newest()) {
+                    this.append(row);
+                }
+            }
+        }
+        this.tellLosses();
+        const first = this.firstUnread;
+        if (first !== null && !this.rows.includes(first)) {
+            this.firstUnread = this.rows.find((row) => isMessage(row) && row.number === first.number) ?? first;
+        }
+    }
+
+    #withdrawLosses() {
+        const told = new Set(this.losses.map(({ row }) => row));
+        this.rows = this.rows.filter((row) => !told.has(row));
+    }
+
     #dropOldest(most) {
         if (this.rows.length > most) {
             this.#leave(this.rows.splice(0, this.rows.length - Math.floor(most * KEPT)));
@@ -206,7 +297,7 @@ export class Timeline {
         }
     }
 
-    // Take note of rows that leave the window: a gap among them must not be forgotten.
+    // Note rows that leave the window: a gap among them must not be forgotten.
     #leave(rows) {
         const gap = rows.find((row) => row.kind === "gap" && row.after !== null);
         this.#lostAfter ??= gap?.after ?? null;
@@ -223,12 +314,17 @@ export class Timeline {
     }
 }
 
-// An answer or an error that answers what was typed stands behind it.
+// Whether a row answers what was typed, so that it has to come after it.
 function isOfThisPage(row) {
     return row.kind === "error" || row.kind === "notice";
 }
 
-/** Put a row behind others; people who come and go one after another are one row. */
+// The greatest number in a row, or null if only this page knows the row.
+function lastOf(row) {
+    return row.kind === "gap" && row.before !== null ? row.before - 1 : row.last;
+}
+
+/** Add a row to others; joins and leaves that follow each other become one row. */
 export function put(rows, row) {
     const last = rows.at(-1);
     const isCondensed =

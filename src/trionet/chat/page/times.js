@@ -26,7 +26,7 @@ export function clockTime(date, locale, timeZone) {
     return lastTime;
 }
 
-/** Return the whole time, for whoever asks for it. */
+/** Return the full date and time. */
 export function fullTime(date, locale, timeZone) {
     return formatted(date, locale, timeZone, { dateStyle: "full", timeStyle: "medium" });
 }

@@ -1,4 +1,4 @@
-// What a person wants becomes requests and rows.
+// Turns what the user wants into requests and rows.
 
 import { COMMANDS, readInput } from "./commands.js";
 
@@ -39,9 +39,9 @@ export class Wishes {
         return this.#do(wish, place);
     }
 
-    /** Go into a room. */
-    join(room) {
-        this.#ask({ type: "join", room });
+    /** Go into a room. `from`: where that was typed; what is typed there meanwhile comes along. */
+    join(room, from = null) {
+        this.#ask({ type: "join", room }).from = from;
     }
 
     /** Leave a room, or close a conversation. */
@@ -49,7 +49,14 @@ export class Wishes {
         if (place.isPrivate) {
             this.#chat.close(place);
         } else {
-            this.#ask({ type: "leave", room: place.key });
+            this.#session.ask({ type: "leave", room: place.key }, ({ type, code, reason }) => {
+                if (code === "not-in-room") {
+                    // This member has left already, and the answer was lost.
+                    this.#chat.close(place);
+                } else if (type === "error") {
+                    this.#chat.tellError(reason);
+                }
+            });
         }
     }
 
@@ -61,13 +68,12 @@ export class Wishes {
             case "act":
                 return this.#inRoom(place, "/me", () => this.#chat.say(place, "act", wish.text));
             case "tell":
-                this.#chat.say(this.#chat.converse(wish.to), "tell", wish.text);
+                this.#tell(wish, place);
                 return true;
             case "open":
-                this.#chat.converse(wish.name);
-                return true;
+                return this.#open(wish.name);
             case "join":
-                this.join(wish.room);
+                this.join(wish.room, place);
                 return true;
             case "leave":
                 this.#leave(wish.room, place);
@@ -92,6 +98,25 @@ export class Wishes {
                 this.#on.quit();
                 return true;
         }
+    }
+
+    #tell({ to, text }, place) {
+        const isNew = !this.#chat.isConversation(to);
+        const conversation = this.#chat.converse(this.#chat.knownName(to) ?? to);
+        if (isNew) {
+            conversation.begunFrom = place;
+        }
+        this.#chat.say(conversation, "tell", text);
+    }
+
+    #open(name) {
+        const known = this.#chat.knownName(name);
+        if (known === undefined && !this.#chat.isConversation(name)) {
+            this.#chat.tellError(`there is no ${name} in your rooms: to write to ${name} elsewhere, add a text`);
+            return false;
+        }
+        this.#chat.converse(known ?? name);
+        return true;
     }
 
     #inRoom(place, command, act) {
@@ -148,7 +173,7 @@ export class Wishes {
     }
 
     #ask(fields) {
-        this.#session.ask(fields, (event) => {
+        return this.#session.ask(fields, (event) => {
             if (event.type === "error") {
                 this.#chat.tellError(event.reason);
             }

@@ -138,6 +138,10 @@ class Away:
             if place is not None:
                 self._places[member] = place
 
+    def forget_place(self, member: int) -> None:
+        """Note that a session has its member no longer."""
+        self._places.pop(member, None)
+
     def look_at(self, happened: Iterable[StateEvent]) -> None:
         """Find out whose logins are among events, before these are told."""
         for event in happened:
@@ -190,7 +194,7 @@ class Away:
         claim = place.claim
         token, hold = (b"", False) if claim is None else (claim.token, claim.hold)
         names = tuple([parse_room(room) for room in rooms])
-        login = LogIn(connection, place.name, names, None, token, hold, token)
+        login = LogIn(connection, place.name, names, None, token, hold, token, place.login)
         self._lost[member] = connection
         session.is_away = True
         session.ticket = session.ticket or 1
@@ -231,11 +235,19 @@ class Away:
 
     def login_refused(self, event: events.LoginRefused) -> None:
         """Close a connection whose member cannot come in again."""
-        found = self._sessions.pop(event.connection, None)
+        self._close(event.connection, Mistaken(event.reason, event.code))
+
+    def taken_over(self, event: events.TakenOver) -> None:
+        """Close a connection whose member has gone on elsewhere."""
+        self._close(event.connection, Closing("taken over"))
+
+    def _close(self, connection: ConnectionId, last: Mistaken | Closing) -> None:
+        """Close a connection that is away."""
+        found = self._sessions.pop(connection, None)
         if found is None:
             return
         session = found[0]
-        session.answer(Mistaken(event.reason, event.code))
+        session.answer(last)
         self._board.ignoring.forget_box(session.box)
         self._board.hub.discard(session.box)
         session.is_away = False
@@ -331,6 +343,12 @@ class Away:
             self._known = {key: room.last for key, room in former.rooms.items()}
             self._highest = former.highest + lift if was_behind else None
             self._lift = lift
+
+    def may_have_missed(self, lift: int) -> None:
+        """Note that other machines may have told what the log has lost; see `jump`."""
+        state = self._board.state
+        self._known = {key: room.last for key, room in state.rooms.items()}
+        self._highest, self._lift = state.highest + lift, lift
 
     def renumbered(self, highest: int) -> None:
         """Note that numbers go on behind what another machine has told."""

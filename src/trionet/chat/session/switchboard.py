@@ -192,6 +192,7 @@ class Switchboard:
                 self._part_with(session)
             return
         del self._local[member]
+        self.away.forget_place(member)
         self._part_with(session)
         # A server that is alone ends with its members. Elsewhere whoever has asked for it is held.
         if held_as is None or (self.is_closing and not self.log.is_shared):
@@ -361,11 +362,15 @@ class Switchboard:
                 session.answer(self.views.entered(event.member, room, event.id))
 
     def _taken_over(self, event: events.TakenOver) -> None:
-        session = self._local.pop(event.member, None)
-        if session is not None:
-            session.answer(Closing("taken over"))
-            self._part_with(session)
-            session.taken_over()
+        session = self._local.get(event.member)
+        if session is None or session.connection != event.connection:
+            self.away.taken_over(event)
+            return
+        del self._local[event.member]
+        self.away.forget_place(event.member)
+        session.answer(Closing("taken over"))
+        self._part_with(session)
+        session.taken_over()
 
     def _epoch_began(self, event: events.EpochBegan) -> None:
         rooms = {name: room.last for name, room in self.state.rooms.items()}

@@ -152,7 +152,10 @@ class LoggedIn(Struct, frozen=True, gc=False):
 
 
 class TakenOver(Struct, frozen=True, gc=False):
-    """For one connection: another one has become its member. The `LoggedIn` of that one follows."""
+    """For one connection: another one has its member.
+
+    The `LoggedIn` of that one follows. If the log had lost this connection, it was told before.
+    """
 
     connection: ConnectionId
     member: int

@@ -38,6 +38,7 @@ class Member(Struct, gc=False, array_like=True):
         told: the last number of its private sequence.
         claim: what lets it come back; ``None``: nothing does. This is one field, because most
             members have no claim, and each message looks here.
+        login: which of its logins was the last, counted from 1.
     """
 
     id: int
@@ -46,6 +47,7 @@ class Member(Struct, gc=False, array_like=True):
     rooms: tuple[str, ...] = ()
     told: int = 0
     claim: Claim | None = None
+    login: int = 1
 
     @property
     def holds(self) -> bool:

@@ -38,6 +38,9 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
         hold: whether the member is held when its connection ends.
         brought: the SHA-256 of the token that the login brought; empty: none. The member that has
             this token is resumed, under its own name; if nobody has it, the member is new.
+        login: which login of the member made the connection, if the connection has been a member's
+            before and the log has lost that; 0: it is a login of now. A newer login keeps the
+            member.
     """
 
     connection: ConnectionId
@@ -47,6 +50,7 @@ class LogIn(Struct, frozen=True, gc=False, array_like=True, tag="login"):
     token: bytes = b""
     hold: bool = False
     brought: bytes = b""
+    login: int = 0
 
 
 class LogOut(Struct, frozen=True, gc=False, array_like=True, tag="logout"):

@@ -127,6 +127,9 @@ class State(Contents):
         resumed = member is not None
         private: list[events.Told] = []
         if member is not None:
+            if op.login and _is_newer(member, op):
+                told.append(events.TakenOver(op.connection, member.id))
+                return
             if not op.hold:
                 private = self._private.of(member.id)
             self._resume(member, op, told)
@@ -140,6 +143,7 @@ class State(Contents):
         else:
             claim = Claim(op.token, op.hold) if op.token else None
             member = self._members.add(op.name, op.connection, claim)
+            member.login = max(1, op.login)
         rooms = op.rooms
         if rooms is None:
             rooms = () if resumed else (LOBBY_NAME,)
@@ -325,6 +329,7 @@ class State(Contents):
         """Give a member another connection, in place of the one that it may have."""
         told += [events.TakenOver(old, member.id) for old in member.connections]
         member.connections = (op.connection,)
+        member.login = max(op.login or member.login + 1, member.login)
         self._held.discard(member.id)
         self._members.hold(member, hold=op.hold)
         if not op.hold:
@@ -354,6 +359,12 @@ class State(Contents):
         told.append(
             events.Left(name, number, self.time, member.id, member.name.shown, count, reason, id_)
         )
+
+
+def _is_newer(member: Member, op: operations.LogIn) -> bool:
+    """Tell whether a newer login has the member than one that the log has lost."""
+    is_connected = bool(member.connections) and op.connection not in member.connections
+    return op.login < member.login or (op.login == member.login and is_connected)
 
 
 def _not_in_room(member: Member, room: str, id_: RequestId) -> events.OperationRefused:
