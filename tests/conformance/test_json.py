@@ -402,6 +402,11 @@ def test_j20_a_line_that_is_not_a_line_is_a_bad_line(ann: JSONPeer) -> None:
 def test_j21_an_unusable_id_is_a_bad_request(ann: JSONPeer, id_: str) -> None:
     ann.say_raw(f'{{"type":"ping","id":{id_}}}')
     ann.expect_error("bad-request")
+    # Whatever else is wrong: the type, or what the type asks for.
+    ann.say_raw(f'{{"type":"dance","id":{id_}}}')
+    ann.expect_error("bad-request")
+    ann.say_raw(f'{{"type":"say","room":"nowhere","text":"x","id":{id_}}}')
+    ann.expect_error("bad-request")
 
 
 @pytest.mark.parametrize("type_", ["", '"type":5,', '"type":null,', '"type":["ping"],'])
@@ -591,6 +596,8 @@ def test_j39_before_login_only_login_ping_and_quit_are_answered(chat: JSONRoom) 
         if type_ not in ("login", "ping", "quit"):
             peer.refused("not-logged-in", type_)
     peer.refused("unknown-type", "dance")
+    peer.say_raw('{"type":"who","id":true}')
+    peer.expect_error("bad-request")
     peer.say_raw("x")
     peer.expect_error("bad-json")
     peer.request("quit")

@@ -49,6 +49,12 @@ async def read_to_end(stream: MemoryStream) -> bytes:
     return received
 
 
+async def linger(connection: Connection) -> None:
+    """Close a connection as the server does."""
+    with trio.CancelScope() as scope:
+        await connection.linger(scope)
+
+
 async def test_a_connection_knows_its_peer() -> None:
     ours, _ = memory_stream_pair(names=("127.0.0.1:7000", "127.0.0.1:49152"))
     async with trio.open_nursery() as nursery:
@@ -136,7 +142,7 @@ async def test_a_text_that_no_line_can_hold_sends_nothing(
         connection = connection_on(ours, nursery)
         with pytest.raises(UnsendableLine):
             await connection.send("good", "bad\nbad")
-        await connection.linger()
+        await linger(connection)
     assert await read_to_end(theirs) == b""
 
 
@@ -169,7 +175,7 @@ async def test_a_peer_that_is_given_up_as_slow_ends_the_input_and_can_be_closed(
         assert connection.lines.end is InputEnd.SLOW
         with trio.fail_after(10):
             await connection.finish_sending()
-            await connection.linger()
+            await linger(connection)
     assert trio.current_time() == pytest.approx(Limits().linger_seconds)
     assert (await read_to_end(theirs)).startswith(bytes(59) + b"\n")
 
@@ -227,7 +233,7 @@ async def test_closing_waits_for_the_peer_so_that_unread_input_destroys_nothing(
         connection = connection_on(ours, nursery)
         await theirs.send_all(b"unread " * 1000)
         await connection.send("answer")
-        nursery.start_soon(connection.linger)
+        nursery.start_soon(linger, connection)
         assert await read_to_end(theirs) == b"answer\n"
         await theirs.aclose()
     # Half a round trip each way: it was closed when the peer was done.
@@ -240,7 +246,7 @@ async def test_closing_waits_no_longer_than_its_time(
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
         connection = connection_on(ours, nursery, limits=Limits(linger_seconds=7.0))
-        await connection.linger()
+        await linger(connection)
         assert trio.current_time() == pytest.approx(7.0)
         with pytest.raises(trio.BrokenResourceError):
             await theirs.send_all(b"x")
@@ -259,7 +265,7 @@ async def test_closing_does_not_wait_for_a_peer_that_has_ended(
                 theirs.reset()
             assert [line async for line in connection.lines] == []
             await connection.finish_sending()
-            await connection.linger()
+            await linger(connection)
     assert trio.current_time() == 0
 
 
@@ -268,7 +274,7 @@ async def test_a_cancelled_close_closes_at_once(autojump_clock: trio.testing.Moc
     async with trio.open_nursery() as nursery:
         connection = connection_on(ours, nursery)
         with trio.move_on_after(0.5) as scope:
-            await connection.linger()
+            await linger(connection)
         assert scope.cancelled_caught
         with pytest.raises(trio.ClosedResourceError):
             await ours.send_all(b"x")

@@ -8,6 +8,7 @@ until everything has arrived and the peer has ended too, and only then closes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -91,18 +92,21 @@ async def lingering_close(
     check_seconds("total_seconds", total_seconds)
     check_flag("input_ended", input_ended)
     check_callback("on_settled", on_settled)
-    await linger_and_close(
-        stream,
-        seconds=seconds,
-        stall_seconds=stall_seconds,
-        total_seconds=total_seconds,
-        input_ended=input_ended,
-        on_settled=on_settled,
-    )
+    with trio.CancelScope() as scope:
+        await linger_and_close(
+            stream,
+            scope,
+            seconds=seconds,
+            stall_seconds=stall_seconds,
+            total_seconds=total_seconds,
+            input_ended=input_ended,
+            on_settled=on_settled,
+        )
 
 
 async def linger_and_close(
     stream: trio.abc.Stream,
+    scope: trio.CancelScope,
     *,
     seconds: float,
     stall_seconds: float,
@@ -112,10 +116,12 @@ async def linger_and_close(
 ) -> None:
     """Do what `lingering_close` does, without a check of the arguments.
 
-    A server closes thousands, and gives them right.
+    A server closes thousands, and gives them right. The caller is inside `scope`, whose deadline
+    this sets: it may end this.
     """
     lingering = _Lingering(
         stream,
+        scope,
         seconds=seconds,
         stall_seconds=stall_seconds,
         total_seconds=total_seconds,
@@ -155,6 +161,7 @@ class _Lingering:
         "_left",
         "_moved_at",
         "_on_settled",
+        "_scope",
         "_seconds",
         "_stall_seconds",
         "_stream",
@@ -164,6 +171,7 @@ class _Lingering:
     def __init__(
         self,
         stream: trio.abc.Stream,
+        scope: trio.CancelScope,
         *,
         seconds: float,
         stall_seconds: float,
@@ -172,6 +180,7 @@ class _Lingering:
         on_settled: Callable[[int], object] | None,
     ) -> None:
         self._stream = stream
+        self._scope = scope
         self._seconds = seconds
         self._stall_seconds = stall_seconds
         self._total_seconds = total_seconds
@@ -188,50 +197,66 @@ class _Lingering:
 
     def settle(self) -> None:
         """Report how many bytes are not known to have arrived, the first time this is called."""
+        if self._on_settled is not None:
+            self._settle(unarrived_of(self._stream) or 0)
+
+    def _settle(self, unarrived: int) -> None:
         on_settled, self._on_settled = self._on_settled, None
         if on_settled is not None:
-            on_settled(unarrived_of(self._stream) or 0)
+            on_settled(unarrived)
 
     def goes_on(self) -> bool:
-        """Look at what has arrived by now, and return whether there is something to wait for."""
+        """Return whether there is something to wait for."""
         if self._is_over:
             return False
         now = trio.current_time()
         self._due = self._began + self._seconds
         if self._left is not None:
-            before, self._left = self._left, unarrived_of(self._stream) or 0
-            if self._left < before:
-                self._moved_at = now
             patience = self._stall_seconds if self._left else self._seconds
             self._due = min(self._moved_at + patience, self._began + self._total_seconds)
             if self._left and cast(TellsDelivery, self._stream).is_over():
                 return False
         if not self._left:
-            self.settle()
+            self._settle(0)
         is_done = self._input_ended and self._ended_sending and not self._left
         return now < self._due and not is_done
 
     async def step(self, stream: trio.abc.HalfCloseableStream) -> None:
-        """End the sending, or discard some input; look again before long if something is left."""
-        now = trio.current_time()
-        until = min(self._due, now + self._interval) if self._left else self._due
-        with trio.CancelScope(deadline=until) as scope:
-            if not self._ended_sending:
-                # This may have to wait until the rest is sent, and the peer may read only while it
-                # is read from. So the scope ends this, some input is discarded, and so on.
-                await stream.send_eof()
-                self._ended_sending = True
-            if not self._input_ended:
-                await self._discard_some(stream)
-            elif self._left:
-                await trio.sleep_forever()
-            else:
-                # With TLS the goodbye is on its way now. The kernel goes on sending that.
-                self._is_over = True
-        if scope.cancelled_caught:
-            self._interval = min(self._interval * 2, _LONGEST_INTERVAL)
-            if not self._ended_sending:
-                self._discarded += _discard_now(stream)
+        """End the sending, or discard some input, and look at what has arrived."""
+        if self._left:
+            # Look again before long.
+            self._scope.deadline = math.inf
+            until = min(self._due, trio.current_time() + self._interval)
+            with trio.CancelScope(deadline=until) as scope:
+                await self._advance(stream)
+            if scope.cancelled_caught:
+                self._interval = min(self._interval * 2, _LONGEST_INTERVAL)
+                if not self._ended_sending:
+                    self._discarded += _discard_now(stream)
+        else:
+            # Most connections end here. With a scope for this step, a member who joins and leaves
+            # took 3 % more bytecodes.
+            self._scope.deadline = self._due
+            await self._advance(stream)
+        if self._left is not None and not self._is_over:
+            before, self._left = self._left, unarrived_of(self._stream) or 0
+            if self._left < before:
+                self._moved_at = trio.current_time()
+
+    async def _advance(self, stream: trio.abc.HalfCloseableStream) -> None:
+        """End the sending, or discard some input, or wait until the scope ends."""
+        if not self._ended_sending:
+            # This may have to wait until the rest is sent, and the peer may read only while it
+            # is read from. So the scope ends this, some input is discarded, and so on.
+            await stream.send_eof()
+            self._ended_sending = True
+        if not self._input_ended:
+            await self._discard_some(stream)
+        elif self._left:
+            await trio.sleep_forever()
+        else:
+            # With TLS the goodbye is on its way now. The kernel goes on sending that.
+            self._is_over = True
 
     async def _discard_some(self, stream: trio.abc.ReceiveStream) -> None:
         """Wait for input and discard it, with a pause if there is much of it already."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import cast
 
+import trio
+
 from trionet.abc import Framed
 from trionet.connection.broken import is_broken
 from trionet.connection.closing import linger_and_close, unarrived_of
@@ -93,10 +95,13 @@ class Ends(PeerDeadlines):
         finally:
             self.outbox.close()
 
-    async def linger(self, on_settled: Callable[[int], object] | None = None) -> None:
+    async def linger(
+        self, scope: trio.CancelScope, on_settled: Callable[[int], object] | None = None
+    ) -> None:
         """Close the stream so that nothing on its way is lost. The server calls it.
 
         Args:
+            scope: what the caller is inside; its deadline is set.
             on_settled: called with a number of bytes; default ``None``. See
                 `trionet.lingering_close`.
 
@@ -105,6 +110,7 @@ class Ends(PeerDeadlines):
         limits, end = self._limits, self.lines.end
         await linger_and_close(
             self.stream,
+            scope,
             seconds=limits.linger_seconds,
             stall_seconds=limits.write_timeout or math.inf,
             total_seconds=limits.linger_total_seconds,

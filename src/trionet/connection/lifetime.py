@@ -142,15 +142,15 @@ class Lifetimes:
                     peer=connection.peer,
                     host=self._places.host_of(connection.stream),
                     bounded=self.bounds_lingering,
-                ):
-                    await connection.linger(settle)
+                ) as scope:
+                    await connection.linger(scope, settle)
         except Exception as error:
             # The handler's errors are dealt with above. This is a fault of a stream that is not
             # trionet's, and it must not end the nursery that all connections share.
             self._faults.report(error, type(connection.stream), FAULT_OF_STREAM, connection)
         finally:
             if settle is not None:
-                settle(self._unarrived(connection))
+                settle(None)
             await close_whatever_happens(connection.stream, self._faults)
 
     async def _finish(self, connection: Connection) -> bool:
@@ -203,7 +203,7 @@ class Lifetimes:
 
     def _end(
         self, connection: Connection, reason: str, *, is_opened: bool, refused: str
-    ) -> Callable[[int], None]:
+    ) -> Callable[[int | None], None]:
         """Free a connection's place.
 
         Args:
@@ -213,7 +213,8 @@ class Lifetimes:
             refused: why not, if it was not.
 
         Returns:
-            A function that reports `Closed`, once, when it is known how many bytes did not arrive.
+            A function that reports `Closed`, once, when it is known how many bytes did not arrive;
+            with ``None`` it asks the stream.
         """
         self._deadlines.forget(connection)
         self._places.free(connection)
@@ -236,10 +237,12 @@ class Lifetimes:
             code = _CODES.get(refused, NO_HANDSHAKE)
             self._report(Refused(id=connection.id, peer=connection.peer, reason=refused, code=code))
 
-        def settle(unarrived: int) -> None:
+        def settle(unarrived: int | None) -> None:
             nonlocal reported
             if not reported:
                 reported = True
+                if unarrived is None:
+                    unarrived = self._unarrived(connection)
                 self._report(closed(connection, reason, seconds=seconds, unarrived=unarrived))
 
         return settle

@@ -45,8 +45,8 @@ class Lingerer:
         """Have the connection closed at once."""
         self._scope.cancel()
 
-    def __enter__(self) -> None:
-        self._scope.__enter__()
+    def __enter__(self) -> trio.CancelScope:
+        return self._scope.__enter__()
 
     def __exit__(
         self,

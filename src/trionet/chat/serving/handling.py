@@ -84,7 +84,7 @@ class Chat:
                         is_first = False
                         self.door.enter(session, connection, part[0])
                     while part and not session.ended:
-                        await self._take_all(part, session, connection)
+                        await self._take_all(part, session, connection, host)
                         # Go on with what was received while the log has room. A batch of the hub
                         # for each part of 100 lines took twice the time where one member says
                         # 1,000.
@@ -105,7 +105,9 @@ class Chat:
         # Lines that the peer should still get are in the log, before its departure.
         await hub.wait_delivered()
 
-    async def _take_all(self, lines: list[Line], session: Session, connection: Connection) -> None:
+    async def _take_all(
+        self, lines: list[Line], session: Session, connection: Connection, host: Hashable
+    ) -> None:
         """Hand lines to a session, and wait for room in the log as often as need be."""
         hub, board, history = self.hub, self.board, self.board.history
         taken = 0
@@ -126,7 +128,7 @@ class Chat:
                     if history is not None:
                         await history.wait()
             taken += session.receive_batch(lines[taken:] if taken else lines)
-            self._identify(session, connection)
+            self._identify(session, connection, host)
             if session.errand is not None:
                 pacer = Pacer(
                     hub,
@@ -137,15 +139,15 @@ class Chat:
                 )
                 await session.run_errand(pacer)
                 # The errand may have been a login.
-                self._identify(session, connection)
+                self._identify(session, connection, host)
 
-    def _identify(self, session: Session, connection: Connection) -> None:
+    def _identify(self, session: Session, connection: Connection, host: Hashable) -> None:
         if session.name is None or connection.name == session.name:
             return
         if connection.name is None and session.member is not None:
             # Whoever has come back is no longer held, and whoever is new may need a place.
             self.places.released(session.member)
-            self.places.make_place(host_of_peer(connection.stream, ipv6_prefix=self.ipv6_prefix))
+            self.places.make_place(host)
             # A login takes its time in a shared log, and few wait for it through an outage.
             if self.board.log.is_shared and _peer_has_ended(connection):
                 session.peer_has_gone()
