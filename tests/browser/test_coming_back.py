@@ -77,11 +77,12 @@ def test_a_reload_after_a_kill_still_tells_where_something_may_be_lost(
     ann = visit(site).log_in("Ann")
     ann.say("before")
     ann.page.locator(".row.said:not(.pending)", has_text="before").wait_for()
+    # The page is away when the server begins anew, and is reloaded once more.
+    ann.page.goto("about:blank")
     site.kill()
     site.start()
-    # The first reload may come before the page has noticed that the server has begun anew.
     for _ in range(2):
-        ann.page.reload()
+        ann.page.goto(site.url)
         ann.expect("messages may be missing here")
         ann.page.locator("#connection[data-state=live]").wait_for()
     ann.say("after")
