@@ -262,7 +262,7 @@ class TellsEnd(Protocol):
     """
 
     def has_ended(self) -> bool:
-        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
 
 
 class Interruptible(Protocol):

@@ -206,7 +206,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             return False
 
     def has_ended(self) -> bool:
-        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
         try:
             return not self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:

@@ -193,7 +193,7 @@ class TLSStream(SendingHalf, trio.abc.HalfCloseableStream):
         )
 
     def has_ended(self) -> bool:
-        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
         below = getattr(self._transport, "has_ended", None)
         return not self.has_input() and below is not None and bool(below())
 
