@@ -881,6 +881,19 @@ test("what is typed behind a join comes along into the room, and an older draft 
     assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
 });
 
+test("what is entered behind a join is said nowhere before the room has opened", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    wishes.enter("/join builds");
+    lobby.draft = "for builds";
+    assert.equal(wishes.enter("for builds"), false);
+    const requests = answerHistories(all, []);
+    assert.deepEqual(requests.map(({ type }) => type), ["join"]);
+    server.send({ type: "error", code: "too-many", reason: "no more rooms", re: requests[0].id });
+    assert.equal(wishes.enter("for the lobby then"), true);
+    assert.equal(chat.active, lobby);
+});
+
 test("however many messages wait for a receipt, the rows to show are bounded", () => {
     const { server, lobby, wishes } = entered();
     lobby.timeline.isFollowed = false;

@@ -148,6 +148,11 @@ export class Asks {
         return new Set(leaving.map((ask) => ask.fields.room));
     }
 
+    /** Return whether a wish to join that was typed in this place is not answered yet. */
+    isJoiningFrom(place) {
+        return [...this.#asks.values()].some((ask) => ask.fields.type === "join" && ask.from === place);
+    }
+
     #missed(ask) {
         this.#again(ask);
         if (!ask.isMessage) {

@@ -36,6 +36,10 @@ export class Wishes {
         if (place === null && !["join", "open", "tell", "nick", "quit", "search"].includes(wish.do)) {
             return false;
         }
+        if (place !== null && ["say", "act"].includes(wish.do) && this.#session.asks.isJoiningFrom(place)) {
+            // It is meant for the room that is about to open, and comes along as a draft.
+            return false;
+        }
         return this.#do(wish, place);
     }
 
