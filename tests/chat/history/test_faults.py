@@ -233,7 +233,7 @@ class Hanging:
         self.go = threading.Event()
         self.reached = threading.Event()
         self.returned = threading.Semaphore(0)
-        write = Store.write
+        write = Store.write_rows
 
         def hang(store: Store, *given: object) -> int:
             self.reached.set()
@@ -243,7 +243,7 @@ class Hanging:
             finally:
                 self.returned.release()
 
-        monkeypatch.setattr(Store, "write", hang)
+        monkeypatch.setattr(Store, "write_rows", hang)
 
 
 @pytest.fixture
@@ -402,7 +402,7 @@ from pathlib import Path
 from trionet.chat.state.events import Said
 from trionet.chat.history.file_history import open_history
 from trionet.chat.history.store import Store
-Store.write = lambda *_: time.sleep(1000)
+Store.write_rows = lambda *_: time.sleep(1000)
 async def main():
     async with open_history(Path(sys.argv[1]), stop_within=0.1) as history:
         history.append([Said("lobby", 1, 1, 0, "Ann", ["hi"])])
