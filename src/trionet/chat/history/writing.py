@@ -33,6 +33,9 @@ _COLLECT = 0.2
 # How many messages are one batch: some 50 ms.
 _BATCH = 2_048
 
+# From here on the thread that writes makes no pauses: in messages. They halve its rate.
+_MANY = 2 * _BATCH
+
 # From here on nothing is collected any more.
 _MANY_BYTES = 1 << 20
 
@@ -235,12 +238,14 @@ class Writer:
         return False
 
     async def _write_batch(self) -> None:
+        in_haste = self._unwritten.messages >= _MANY
         events, position = self._unwritten.first(_BATCH), self._unwritten.position
         rows = Prepared(has_index=self._store.has_index)
         for _ in rows.add(events):
             # Everybody else has a turn.
             await trio.lowlevel.checkpoint()
-        written = await self._in_thread(partial(self._store.write_rows, rows, position))
+        write = partial(self._store.write_rows, rows, position, in_haste=in_haste)
+        written = await self._in_thread(write)
         self._unwritten.written(written)
         self._progress = trio.current_time()
         self._has_failed = False
