@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -233,17 +234,17 @@ class Hanging:
         self.go = threading.Event()
         self.reached = threading.Event()
         self.returned = threading.Semaphore(0)
-        write = Store.write
+        write = Store.write_rows
 
-        def hang(store: Store, *given: object) -> int:
+        def hang(store: Store, *given: Any, **named: Any) -> int:
             self.reached.set()
             self.go.wait()
             try:
-                return write(store, *given)  # type: ignore[arg-type]
+                return write(store, *given, **named)
             finally:
                 self.returned.release()
 
-        monkeypatch.setattr(Store, "write", hang)
+        monkeypatch.setattr(Store, "write_rows", hang)
 
 
 @pytest.fixture
@@ -399,10 +400,11 @@ def test_a_process_ends_although_its_disk_hangs(file: Path) -> None:
     program = """
 import sys, threading, time, trio
 from pathlib import Path
+from typing import Any
 from trionet.chat.state.events import Said
 from trionet.chat.history.file_history import open_history
 from trionet.chat.history.store import Store
-Store.write = lambda *_: time.sleep(1000)
+Store.write_rows = lambda *_, **__: time.sleep(1000)
 async def main():
     async with open_history(Path(sys.argv[1]), stop_within=0.1) as history:
         history.append([Said("lobby", 1, 1, 0, "Ann", ["hi"])])
@@ -416,6 +418,7 @@ trio.run(main)
 WRITES = """
 import sys, trio
 from pathlib import Path
+from typing import Any
 from trionet.chat.state.events import Said
 from trionet.chat.history.file_history import open_history
 async def main():

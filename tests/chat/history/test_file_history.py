@@ -236,6 +236,59 @@ async def test_old_events_are_forgotten_after_some_days(file: Path) -> None:
         assert history.restored.highest == 4
 
 
+DAY = 24 * 60 * 60 * 1000
+
+
+async def forgotten(file: Path, days: int, now: int) -> None:
+    """Let a server of this time forget what it has to."""
+    async with open_history(file, days=days, clock=lambda: now) as history:
+        while not history._writer.has_looked:
+            await history._writer.change.wait()
+
+
+async def test_an_event_is_kept_for_exactly_so_many_days(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, time=DAY - 1), said(2, time=DAY), said(3, time=DAY + 1)])
+    for now, kept in ((3 * DAY - 1, [1, 2, 3]), (3 * DAY, [2, 3]), (3 * DAY + 1, [3])):
+        await forgotten(file, 2, now)
+        async with open_history(file) as history:
+            assert numbers(await history.page("lobby", limit=9)) == kept
+
+
+async def test_a_clock_that_goes_back_forgets_nothing(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, time=5 * DAY), said(2, time=6 * DAY)])
+    await forgotten(file, 1, 0)
+    async with open_history(file) as history:
+        assert numbers(await history.page("lobby", limit=9)) == [1, 2]
+
+
+async def test_an_event_of_a_clock_that_was_ahead_keeps_no_older_one(file: Path) -> None:
+    async with open_history(file) as history:
+        ahead = said(2, time=400 * DAY)
+        history.append([said(1, time=DAY), ahead, said(3, time=2 * DAY), said(4, time=9 * DAY)])
+    await forgotten(file, 5, 10 * DAY)
+    async with open_history(file) as history:
+        assert numbers(await history.page("lobby", limit=9)) == [4]
+
+
+async def test_an_event_of_the_future_alone_is_not_forgotten(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(1, time=DAY), said(2, time=400 * DAY), said(3, time=9 * DAY)])
+    await forgotten(file, 5, 10 * DAY)
+    async with open_history(file) as history:
+        assert numbers(await history.page("lobby", limit=9)) == [2, 3]
+
+
+async def test_what_was_forgotten_is_in_no_page_of_the_file_after_a_clean_end(file: Path) -> None:
+    async with open_history(file) as history:
+        history.append([said(n, "the frobnicator", time=DAY) for n in range(1, 20)])
+        history.append([said(20, "xyzzyplugh", time=9 * DAY)])
+    await forgotten(file, 5, 10 * DAY)
+    assert not holds(file, b"frobnicator")
+    assert holds(file, b"xyzzyplugh")
+
+
 async def test_a_room_that_nobody_used_for_long_is_known_after_its_first_page(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

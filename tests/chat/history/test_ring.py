@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,6 +162,11 @@ def test_events_come_backwards_from_a_number() -> None:
         lambda n, text: Acted(
             "lobby", n, n, 1, text("Ann"), text("waves"), n + 1_000_000, bytes([n % 256] * 32)
         ),
+        lambda n, text: Said(
+            "lobby", n, n, 1, text("Ännchen"), [text("é" * 100), text("\U0001f600")]
+        ),
+        lambda n, text: TopicSet("lobby", n, n, 1, text("Ännchen"), text("日本語")),
+        lambda n, text: Renamed("lobby", n, n, 1, text("Ännchen"), text("日本")),
         lambda n, text: Joined("lobby", n, n, 1, text("Ann"), 12),
         lambda n, text: Left("lobby", n, n, 1, text("Ann"), 12, "lost"),
         lambda n, text: Renamed("lobby", n, n, 1, text("Ann"), text("Anna")),
@@ -174,12 +180,16 @@ def test_no_event_takes_more_memory_than_is_counted(
         return given[:1] + given[1:]  # a new object
 
     ring = Ring(max_events=10_000)
+    encode = msgspec.json.Encoder().encode
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(1_000_000, 1_000_000 + 64 * 500, 64):
-            ring.append(make(number, text))
+            event = make(number, text)
+            ring.append(event)
+            # Members are told: Python keeps the UTF-8 of a text in it from then on.
+            encode(event)
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

@@ -17,9 +17,8 @@ import trio
 
 from trionet.chat.history.filed_history import BEYOND, ROOMS_KNOWN, FiledHistory
 from trionet.chat.history.fresh import Fresh
-from trionet.chat.history.kept import Backlog
+from trionet.chat.history.kept import DAY, Backlog
 from trionet.chat.history.reading import Reader
-from trionet.chat.history.writing import DAY
 from trionet.chat.state.events import RoomEvent
 
 

@@ -14,6 +14,8 @@ from trionet.chat.state.operations import RequestId
 # client has at most 64 KiB.
 PAGE_SIZE = 65_536
 
+# In milliseconds.
+DAY = 24 * 60 * 60 * 1000
 
 _KEPT = frozenset(get_args(RoomEvent))
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from trionet.chat.history import opening, runs
 from trionet.chat.history.kept import Page, Query
 from trionet.chat.history.rows import (
-    ACTED,
     COLUMNS,
     JSON_ROWS,
     Row,
@@ -269,7 +268,7 @@ def _unindexed(at: sqlite3.Connection, query: Query, indexed: int) -> Iterator[l
         yield [
             row
             for row in rows
-            if row.kind <= ACTED
+            if row.kind.is_message
             and (query.room is None or (row.room == query.room and row.number < before))
         ]
         below = rows[-1].number if is_by_room else rows[-1].id

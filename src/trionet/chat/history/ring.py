@@ -35,6 +35,7 @@ def cost(event: RoomEvent) -> int:
     taken = _EVENT + _text(event.name)
     if isinstance(event, Said):
         taken += 64 + sum(map(str.__sizeof__, event.texts)) + 28 * len(event.texts)
+        taken += sum([16 + len(text.encode()) for text in event.texts if not text.isascii()])
         if event.ids is not None:
             taken += 64 + sum([_ENTRY + _size_of_id(id_) for id_ in event.ids])
         return taken + len(event.author) + _AUTHOR
@@ -48,8 +49,9 @@ def cost(event: RoomEvent) -> int:
 
 
 def _text(text: str) -> int:
-    # The allocator rounds up to 16 bytes.
-    return text.__sizeof__() + 8
+    # The allocator rounds up to 16 bytes. As soon as members are told, Python keeps the UTF-8 of a
+    # text beyond ASCII in it: with texts of 1,300 Han characters, 64 MiB were 159 MiB.
+    return text.__sizeof__() + 8 + (0 if text.isascii() else 16 + len(text.encode()))
 
 
 def _size_of_id(id_: int | str | None) -> int:

@@ -1,14 +1,14 @@
 """Events as rows of a history file, and back. Pure.
 
-| kind | event   | `text`         | `detail`               |
-|------|---------|----------------|------------------------|
-| 0    | said    | what           |                        |
-| 1    | acted   | what           |                        |
-| 2    | joined  |                | how many there are now |
-| 3    | left    | the reason     | how many there are now |
-| 4    | renamed | the new name   |                        |
-| 5    | topic   | the topic      |                        |
-| 6    | removed |                | the removed number     |
+| `Kind`    | `text`         | `detail`               |
+|-----------|----------------|------------------------|
+| `SAID`    | what           |                        |
+| `ACTED`   | what           |                        |
+| `JOINED`  |                | how many there are now |
+| `LEFT`    | the reason     | how many there are now |
+| `RENAMED` | the new name   |                        |
+| `TOPIC`   | the topic      |                        |
+| `REMOVED` |                | the removed number     |
 
 Members' numbers are not kept: they mean nothing after the server has ended.
 """
@@ -16,6 +16,7 @@ Members' numbers are not kept: they mean nothing after the server has ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import assert_never
@@ -36,10 +37,26 @@ from trionet.chat.state.events import (
 )
 from trionet.chat.state.operations import RequestId
 
-SAID, ACTED, JOINED, LEFT, RENAMED, TOPIC, REMOVED = range(7)
+
+class Kind(IntEnum):
+    """What a row tells of, as the file has it. A number never gets another meaning."""
+
+    SAID = 0
+    ACTED = 1
+    JOINED = 2
+    LEFT = 3
+    RENAMED = 4
+    TOPIC = 5
+    REMOVED = 6
+
+    @property
+    def is_message(self) -> bool:
+        """Whether somebody said it: it has words that can be searched, and can be removed."""
+        return self <= Kind.ACTED
+
 
 # number, time, kind, name, text, detail, author, request: a row without its own number and room.
-Values = tuple[int, int, int, str, str | None, int | None, str | None, RequestId]
+Values = tuple[int, int, Kind, str, str | None, int | None, str | None, RequestId]
 
 
 class Row(Struct, array_like=True, gc=False):
@@ -49,7 +66,7 @@ class Row(Struct, array_like=True, gc=False):
     room: str
     number: int
     time: int
-    kind: int
+    kind: Kind
     name: str
     text: str | None
     detail: int | None
@@ -81,26 +98,26 @@ def values(event: RoomEvent) -> Iterable[Values]:
         author = event.author.hex() or None
         if event.ids is None:
             return [
-                (number + index, time, SAID, name, text, None, author, None)
+                (number + index, time, Kind.SAID, name, text, None, author, None)
                 for index, text in enumerate(event.texts)
             ]
         return [
-            (number + index, time, SAID, name, text, None, author, id_)
+            (number + index, time, Kind.SAID, name, text, None, author, id_)
             for index, (text, id_) in enumerate(zip(event.texts, event.ids, strict=True))
         ]
     if isinstance(event, Acted):
         author = event.author.hex() or None
-        return [(number, time, ACTED, name, event.text, None, author, event.id)]
+        return [(number, time, Kind.ACTED, name, event.text, None, author, event.id)]
     if isinstance(event, Joined):
-        return [(number, time, JOINED, name, None, event.count, None, event.id)]
+        return [(number, time, Kind.JOINED, name, None, event.count, None, event.id)]
     if isinstance(event, Left):
-        return [(number, time, LEFT, name, event.reason, event.count, None, event.id)]
+        return [(number, time, Kind.LEFT, name, event.reason, event.count, None, event.id)]
     if isinstance(event, Renamed):
-        return [(number, time, RENAMED, name, event.to, None, None, event.id)]
+        return [(number, time, Kind.RENAMED, name, event.to, None, None, event.id)]
     if isinstance(event, TopicSet):
-        return [(number, time, TOPIC, name, event.text, None, None, event.id)]
+        return [(number, time, Kind.TOPIC, name, event.text, None, None, event.id)]
     if isinstance(event, Removed):
-        return [(number, time, REMOVED, name, None, event.of, None, event.id)]
+        return [(number, time, Kind.REMOVED, name, None, event.of, None, event.id)]
     assert_never(event)
 
 
@@ -109,30 +126,38 @@ def event_of(row: Row) -> RoomEvent:
     room, number, time, name, id_ = row.room, row.number, row.time, row.name, row.request
     text, detail = row.text or "", row.detail or 0
     match row.kind:
-        case 0:
+        case Kind.SAID:
             ids: list[RequestId] | None = None if id_ is None else [id_]
             author = bytes.fromhex(row.author or "")
             return Said(room, number, time, 0, name, [text], ids, author)
-        case 1:
+        case Kind.ACTED:
             return Acted(room, number, time, 0, name, text, id_, bytes.fromhex(row.author or ""))
-        case 2:
+        case Kind.JOINED:
             return Joined(room, number, time, 0, name, detail, id_)
-        case 3:
+        case Kind.LEFT:
             return Left(room, number, time, 0, name, detail, text, id_)
-        case 4:
+        case Kind.RENAMED:
             return Renamed(room, number, time, 0, name, text, id_)
-        case 5:
+        case Kind.TOPIC:
             return TopicSet(room, number, time, 0, name, text, id_)
-        case _:
+        case Kind.REMOVED:
             return Removed(room, number, time, 0, name, detail, id_)
+    assert_never(row.kind)
+
+
+def index_entry(name: str, text: str) -> str:
+    """Return the words that the index has for a message, with `_?` for `_` and the room's id."""
+    found = words(text)
+    return f"{' '.join(found)} {'_? '.join(found)}_? {_name_word(fold(name))}" if found else ""
 
 
 def index_text(room: int, name: str, text: str) -> str:
     """Return the words that the index has for a message."""
-    found = words(text)
-    in_room = f"_{room}"
-    placed = f"{in_room} ".join(found)
-    return f"{' '.join(found)} {placed}{in_room} {_name_word(fold(name))}" if found else ""
+    return index_entry(name, text).replace("_?", f"_{room}")
+
+
+# The same in SQL, of columns `entry` and `room`. No word has a `?` in it.
+INDEX_TEXT = "replace(entry, '_?', '_' || room)"
 
 
 def index_query(wanted: Wanted, room: int | None) -> str:

@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 
 from msgspec import convert
@@ -18,6 +17,8 @@ from msgspec import convert
 from trionet.chat.history import opening
 from trionet.chat.history.batch import Batch, index, unindex
 from trionet.chat.history.file_lock import FileLock
+from trionet.chat.history.kept import DAY
+from trionet.chat.history.prepared import Prepared
 from trionet.chat.history.reading import last_numbers
 from trionet.chat.state.events import RoomEvent
 
@@ -69,6 +70,10 @@ class Store:
         self._indexed = facts.indexed
         self.is_unerased = bool(facts.unerased)
         self._is_merging = False
+        # Whether events were deleted that were too old, and may still be in the log or the index;
+        # the day on which the index was merged because of such.
+        self._has_forgotten = False
+        self._merged_on = 0
         # Whether removed text may still be in the log of the file.
         self.must_truncate = False
         # Rows that were deleted do not come again: the index may still have them.
@@ -87,28 +92,34 @@ class Store:
             return last_numbers(self._at, most)
 
     def write(self, events: Sequence[RoomEvent], position: int) -> int:
+        """Do what `write_rows` does, in one go."""
+        rows = Prepared(has_index=self.has_index)
+        for _ in rows.add(events):
+            pass
+        return self.write_rows(rows, position, in_haste=True)
+
+    def write_rows(self, rows: Prepared, position: int, *, in_haste: bool) -> int:
         """Write some events; return how many have been written since the start.
 
-        What was written before is not written again: a thread that was given up may have done so.
+        Nothing is written if some of it was written before: a thread that was given up may have
+        done so.
 
         Args:
-            events: the events.
+            rows: the events.
             position: how many events came before the first of these.
+            in_haste: without pauses for the rest of the server.
 
         Raises:
             sqlite3.Error, OSError: nothing was written.
         """
         with self._mutex:
-            events = events[max(0, self.position - position) :]
             self._check_in_place()
-            if events:
+            if rows.events and position >= self.position:
                 batch = Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
                 self._at.execute("BEGIN IMMEDIATE")
                 try:
-                    for event in events:
-                        batch.add(event)
-                    batch.finish()
-                    highest = max(self._highest, batch.highest)
+                    batch.write(rows, in_haste=in_haste)
+                    highest = max(self._highest, rows.highest)
                     self._keep("highest", highest)
                     self._keep("indexed", batch.indexed)
                     if batch.has_erased and sqlite3.sqlite_version_info < (3, 42):
@@ -119,7 +130,7 @@ class Store:
                     raise
                 self._highest, self._indexed = highest, batch.indexed
                 self._last_row = batch.last_row
-                self.position = max(self.position, position) + len(events)
+                self.position = position + rows.events
                 if batch.has_erased:
                     self.must_truncate = True
                     self.is_unerased |= sqlite3.sqlite_version_info < (3, 42)
@@ -153,11 +164,12 @@ class Store:
             if self.must_truncate:
                 self._truncate()
 
-    def forget(self, before: int) -> bool:
+    def forget(self, before: int, now: int) -> bool:
         """Delete some of the events before a time; return whether there may be more.
 
         Args:
             before: in milliseconds since 1970, UTC.
+            now: the time now, likewise.
 
         Raises:
             sqlite3.Error: nothing was deleted.
@@ -166,29 +178,41 @@ class Store:
             rows = self._at.execute(
                 "SELECT id, room, time, kind, name, text FROM events ORDER BY id LIMIT ?", [_STEP]
             ).fetchall()
-            # They lie in the order of their times, unless somebody has set the clock.
-            kept = convert(rows, list[_Kept])
-            old = list(takewhile(lambda row: row[2] < before, kept))
-            if not old:
-                return False
-            self._at.execute("BEGIN IMMEDIATE")
-            try:
-                if self.has_index:
-                    indexed = [row for row in old if row[0] <= self._indexed]
-                    unindex(self._at, [(row[0], row[1], *row[3:]) for row in indexed])
-                self._at.execute("DELETE FROM events WHERE id <= ?", [old[-1][0]])
-                rooms = {row[1] for row in old}
-                self._at.executemany(
-                    "DELETE FROM rooms WHERE id = ? AND topic = ''"
-                    " AND NOT EXISTS (SELECT 1 FROM events WHERE room = rooms.id)",
-                    [[room] for room in rooms],
-                )
-                self._at.execute("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
-            self._rooms.clear()
-            return len(old) == len(rows)
+            old = _old(convert(rows, list[_Kept]), before, now)
+            if old:
+                self._delete(old)
+            may_be_more = bool(old) and len(old) == len(rows)
+            if not may_be_more and self._has_forgotten:
+                self._erase_forgotten(before // DAY)
+            return may_be_more
+
+    def _delete(self, old: list[_Kept]) -> None:
+        self._at.execute("BEGIN IMMEDIATE")
+        try:
+            if self.has_index:
+                indexed = [row for row in old if row[0] <= self._indexed]
+                unindex(self._at, [(row[0], row[1], *row[3:]) for row in indexed])
+            self._at.execute("DELETE FROM events WHERE id <= ?", [old[-1][0]])
+            self._at.executemany(
+                "DELETE FROM rooms WHERE id = ? AND topic = ''"
+                " AND NOT EXISTS (SELECT 1 FROM events WHERE room = rooms.id)",
+                [[room] for room in {row[1] for row in old}],
+            )
+            self._at.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._rooms.clear()
+        self._has_forgotten = True
+
+    def _erase_forgotten(self, day: int) -> None:
+        """See to it that no byte of what was forgotten stays, in the index within a day."""
+        self._has_forgotten = False
+        # To merge all of a large index takes long.
+        if sqlite3.sqlite_version_info < (3, 42) and day != self._merged_on:
+            self._keep("unerased", 1)
+            self.is_unerased, self._is_merging, self._merged_on = True, False, day
+        self._truncate()
 
     def mark_clean(self) -> None:
         """Write that everything was written.
@@ -266,3 +290,18 @@ class Store:
         self._keep("unerased", 0)
         self.is_unerased = False
         self.must_truncate = True
+
+
+def _old(rows: list[_Kept], before: int, now: int) -> list[_Kept]:
+    """Return the rows up to the last one before a time.
+
+    They lie in the order of their times, unless somebody has set the clock: those of a clock that
+    was ahead go with the next old one. Alone they stay, for perhaps it is this clock that is wrong.
+    """
+    end = 0
+    for place, row in enumerate(rows):
+        if row[2] < before:
+            end = place + 1
+        elif row[2] <= now:
+            break
+    return rows[:end]

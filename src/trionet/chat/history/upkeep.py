@@ -14,9 +14,9 @@ from msgspec import Struct
 from trionet.chat.history import opening
 from trionet.chat.history.faults import FAULTS, HistoryError, reason_of
 from trionet.chat.history.rows import (
-    ACTED,
     COLUMNS,
     JSON_ROWS,
+    Kind,
     decode_rows,
     event_of,
     index_query,
@@ -101,7 +101,7 @@ def _select(at: sqlite3.Connection, selection: Selection, room: int | None) -> I
             if wanted is not None:
                 if one.time >= since:
                     yield from wanted.among(event)
-            elif name is None or (one.kind <= ACTED and fold(one.name) == name):
+            elif name is None or (one.kind.is_message and fold(one.name) == name):
                 yield event
         if rows:
             row = rows[-1].id
@@ -179,7 +179,7 @@ def _contradiction(at: sqlite3.Connection) -> str | None:
         return f"the event in row {lost[0]} has no room"
     strange = at.execute(
         "SELECT id FROM events WHERE typeof(number) <> 'integer' OR typeof(time) <> 'integer'"
-        " OR typeof(name) <> 'text' OR kind NOT BETWEEN 0 AND 6"
+        f" OR typeof(name) <> 'text' OR kind NOT BETWEEN {min(Kind)} AND {max(Kind)}"
         " OR typeof(text) NOT IN ('text', 'null') OR typeof(detail) NOT IN ('integer', 'null')"
         " OR typeof(author) NOT IN ('text', 'null')"
         " OR length(author) <> 64 OR author GLOB '*[^0-9a-f]*' LIMIT 1"

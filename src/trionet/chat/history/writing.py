@@ -19,6 +19,8 @@ from typing import TypeVar
 import trio
 
 from trionet.chat.history.faults import FAULTS, reason_of
+from trionet.chat.history.kept import DAY
+from trionet.chat.history.prepared import Prepared
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
 
@@ -30,6 +32,9 @@ _COLLECT = 0.2
 
 # How many messages are one batch: some 50 ms.
 _BATCH = 2_048
+
+# From here on the thread that writes makes no pauses: in messages. They halve its rate.
+_MANY = 2 * _BATCH
 
 # From here on nothing is collected any more.
 _MANY_BYTES = 1 << 20
@@ -53,8 +58,6 @@ _RETRY = 1.0
 
 # How often old events are looked for, in seconds.
 _FORGET_EVERY = 60.0
-
-DAY = 24 * 60 * 60 * 1000
 
 
 class Writer:
@@ -224,9 +227,10 @@ class Writer:
             return self._store.has_work and not self._store.must_truncate
         if self._days is None or trio.current_time() < self._next_forget:
             return False
-        before = self._clock() - self._days * DAY
+        now = self._clock()
+        before = now - self._days * DAY
         self._forget(before)
-        if await self._in_thread(partial(self._store.forget, before)):
+        if await self._in_thread(partial(self._store.forget, before, now)):
             return True
         self._next_forget = trio.current_time() + _FORGET_EVERY
         self.has_looked = True
@@ -234,8 +238,14 @@ class Writer:
         return False
 
     async def _write_batch(self) -> None:
-        batch, position = self._unwritten.first(_BATCH), self._unwritten.position
-        written = await self._in_thread(partial(self._store.write, batch, position))
+        in_haste = self._unwritten.messages >= _MANY
+        events, position = self._unwritten.first(_BATCH), self._unwritten.position
+        rows = Prepared(has_index=self._store.has_index)
+        for _ in rows.add(events):
+            # Everybody else has a turn.
+            await trio.lowlevel.checkpoint()
+        write = partial(self._store.write_rows, rows, position, in_haste=in_haste)
+        written = await self._in_thread(write)
         self._unwritten.written(written)
         self._progress = trio.current_time()
         self._has_failed = False
