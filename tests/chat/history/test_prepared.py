@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trionet.chat.history import batch
 from trionet.chat.history.prepared import Prepared
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.rows import INDEX_TEXT, index_entry, index_text
@@ -32,7 +33,7 @@ def said(number: int, *texts: str, room: str = "lobby", name: str = "Ann") -> Sa
 
 def prepared(events: list[RoomEvent]) -> tuple[Prepared, int]:
     """Return the events as rows, and in how many steps they were made."""
-    rows = Prepared(has_index=True)
+    rows = Prepared(has_index=True, in_haste=True)
     return rows, sum(1 for _ in rows.add(events))
 
 
@@ -117,4 +118,36 @@ def test_what_another_thread_has_written_in_part_is_not_written_again(file: Path
     reader = Reader(file)
     assert [event.number for event in reader.before("lobby", 9, 9)] == [5, 4, 3, 2, 1]
     reader.close()
+    store.close()
+
+
+def test_only_in_haste_parts_are_long() -> None:
+    events = [Said("lobby", n + 1, n, 0, "Ann", ["some words"]) for n in range(1_000)]
+    counts = {}
+    for in_haste in (False, True):
+        rows = Prepared(has_index=True, in_haste=in_haste)
+        for _ in rows.add(events):
+            pass
+        counts[in_haste] = [part.count for part in rows.parts]
+        assert sum(counts[in_haste]) == 1_000
+    assert max(counts[False]) <= 64
+    assert len(counts[True]) == 1
+
+
+def test_the_thread_pauses_after_each_part_but_not_in_haste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(batch, "sleep", pauses.append)
+    store = Store(tmp_path / "history")
+    for in_haste in (True, False):
+        assert pauses == []
+        rows = Prepared(has_index=True, in_haste=in_haste)
+        first = store.position
+        for _ in rows.add(
+            [Said("lobby", first + n, n, 0, "Ann", ["some words"]) for n in range(1, 201)]
+        ):
+            pass
+        store.write_rows(rows, first)
+    assert len(pauses) == len(rows.parts) > 1
     store.close()

@@ -94,13 +94,8 @@ class Batch:
         """The last row that is in the index now."""
         return self.last_row if self._indexes else self._indexed
 
-    def write(self, rows: Prepared, *, in_haste: bool) -> None:
-        """Write all rows behind all others. Those that erase a text do so.
-
-        Args:
-            rows: the rows.
-            in_haste: without pauses for the rest of the server.
-        """
+    def write(self, rows: Prepared) -> None:
+        """Write all rows behind all others. Those that erase a text do so."""
         for key, (_, time) in rows.lasts.items():
             self._find_room(key, time)
         first = self.last_row
@@ -109,7 +104,7 @@ class Batch:
                 room, number = part.erased
                 self._erase(self._rooms[room], number)
             self._write(part)
-            if not in_haste:
+            if not rows.in_haste:
                 sleep(_PAUSE)
         self._at.executemany(
             "UPDATE rooms SET last = ?, time = ? WHERE id = ?",

@@ -22,8 +22,9 @@ _ROWS = 64
 _CHARACTERS = 8_192
 
 # From here on a part is long enough, in bytes of JSON. SQLite takes 0.8 ms for 64 short messages;
-# then the thread pauses (see `Batch`).
+# then the thread pauses (see `Batch`). In haste only a part that takes 0.1 ms to copy is long enough.
 _LONG = 4 << 10
+_LONG_IN_HASTE = 256 << 10
 
 # SQLite ends a text of JSON at this character. It can stand in ids.
 _NUL = b"\\u0000"
@@ -57,8 +58,10 @@ class Prepared:
 
     Args:
         has_index: whether there is an index.
+        in_haste: they are to be written fast, and not in short parts with pauses between them.
 
     Attributes:
+        in_haste: as given.
         events: how many events there are.
         parts: their rows, in order.
         lasts: the last number and time of each room.
@@ -66,13 +69,15 @@ class Prepared:
         highest: the highest number.
     """
 
-    def __init__(self, *, has_index: bool) -> None:
+    def __init__(self, *, has_index: bool, in_haste: bool) -> None:
+        self.in_haste = in_haste
         self.events = 0
         self.parts: list[Part] = []
         self.lasts: dict[str, tuple[int, int]] = {}
         self.topics: dict[str, tuple[str, int]] = {}
         self.highest = 0
         self._has_index = has_index
+        self._long = _LONG_IN_HASTE if in_haste else _LONG
         # How many rows are in parts, or will be in the next one.
         self._count = 0
         # The rows that are made next.
@@ -134,7 +139,7 @@ class Prepared:
                 self._json_entries.append(entries[1:-1])
             self._length += len(rows) + len(entries)
         self._rows, self._entries = [], []
-        if self._length >= _LONG:
+        if self._length >= self._long:
             self._end_part()
 
     def _end_part(self) -> None:

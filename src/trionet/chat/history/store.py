@@ -93,12 +93,12 @@ class Store:
 
     def write(self, events: Sequence[RoomEvent], position: int) -> int:
         """Do what `write_rows` does, in one go."""
-        rows = Prepared(has_index=self.has_index)
+        rows = Prepared(has_index=self.has_index, in_haste=True)
         for _ in rows.add(events):
             pass
-        return self.write_rows(rows, position, in_haste=True)
+        return self.write_rows(rows, position)
 
-    def write_rows(self, rows: Prepared, position: int, *, in_haste: bool) -> int:
+    def write_rows(self, rows: Prepared, position: int) -> int:
         """Write some events; return how many have been written since the start.
 
         Nothing is written if some of it was written before: a thread that was given up may have
@@ -107,7 +107,6 @@ class Store:
         Args:
             rows: the events.
             position: how many events came before the first of these.
-            in_haste: without pauses for the rest of the server.
 
         Raises:
             sqlite3.Error, OSError: nothing was written.
@@ -118,7 +117,7 @@ class Store:
                 batch = Batch(self._at, self._rooms, self._last_row, self._indexed, self.has_index)
                 self._at.execute("BEGIN IMMEDIATE")
                 try:
-                    batch.write(rows, in_haste=in_haste)
+                    batch.write(rows)
                     highest = max(self._highest, rows.highest)
                     self._keep("highest", highest)
                     self._keep("indexed", batch.indexed)

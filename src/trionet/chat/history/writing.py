@@ -33,9 +33,6 @@ _COLLECT = 0.2
 # How many messages are one batch: some 50 ms.
 _BATCH = 2_048
 
-# From here on the thread that writes makes no pauses: in messages. They halve its rate.
-_MANY = 2 * _BATCH
-
 # From here on nothing is collected any more.
 _MANY_BYTES = 1 << 20
 
@@ -106,6 +103,8 @@ class Writer:
         self._progress = trio.current_time()
         self._has_failed = False
         self._has_told = False
+        # Somebody has waited since the last batch was begun, so the next is written in haste.
+        self._is_waited_for = False
         self._limiter = trio.CapacityLimiter(1)
         self._next_forget = 0.0
 
@@ -128,6 +127,7 @@ class Writer:
             A checkpoint only if it waits.
         """
         while self._is_behind() and not self._has_failed:
+            self._is_waited_for = True
             self._enough.set()
             patience = self._progress + _STUCK - trio.current_time()
             if patience <= 0:
@@ -238,14 +238,13 @@ class Writer:
         return False
 
     async def _write_batch(self) -> None:
-        in_haste = self._unwritten.messages >= _MANY
         events, position = self._unwritten.first(_BATCH), self._unwritten.position
-        rows = Prepared(has_index=self._store.has_index)
+        rows = Prepared(has_index=self._store.has_index, in_haste=self._is_waited_for)
+        self._is_waited_for = False
         for _ in rows.add(events):
             # Everybody else has a turn.
             await trio.lowlevel.checkpoint()
-        write = partial(self._store.write_rows, rows, position, in_haste=in_haste)
-        written = await self._in_thread(write)
+        written = await self._in_thread(partial(self._store.write_rows, rows, position))
         self._unwritten.written(written)
         self._progress = trio.current_time()
         self._has_failed = False
