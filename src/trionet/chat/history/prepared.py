@@ -22,7 +22,7 @@ _ROWS = 64
 _CHARACTERS = 8_192
 
 # From here on a part is long enough, in bytes of JSON. SQLite takes 0.8 ms for 64 short messages;
-# then the thread pauses (see `Batch`). In haste only a part that takes 0.1 ms to copy is long enough.
+# then the thread pauses (see `Batch`). In haste, a part is long when copying it takes 0.1 ms.
 _LONG = 4 << 10
 _LONG_IN_HASTE = 256 << 10
 
