@@ -881,6 +881,20 @@ test("what is typed behind a join comes along into the room, and an older draft 
     assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
 });
 
+test("what is typed behind several joins comes along through all of them", () => {
+    const all = entered();
+    const { server, chat, lobby, wishes } = all;
+    const enter = ({ room, id }) =>
+        server.send({ type: "entered", room, topic: "", members: ["Ann"], count: 1, last: 1, re: id });
+    wishes.enter("/join one");
+    wishes.enter("/join two");
+    const [one, two] = answerHistories(all, []);
+    enter(one);
+    chat.active.draft = "typed since";
+    enter(two);
+    assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["two", "typed since", ""]);
+});
+
 test("what is entered behind a join is said nowhere before the room has opened", () => {
     const all = entered();
     const { server, chat, lobby, wishes } = all;

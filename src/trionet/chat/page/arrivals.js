@@ -212,8 +212,12 @@ export class Arrivals {
             this.#chat.complete(place);
         } else if (ask?.fields.type === "join" || this.#chat.active === null) {
             const from = ask?.from ?? null;
-            if (from !== null && from === this.#chat.active && place.draft === "") {
-                [place.draft, from.draft] = [from.draft, ""];
+            if (from !== null && from === this.#chat.active) {
+                if (place.draft === "") {
+                    [place.draft, from.draft] = [from.draft, ""];
+                }
+                // So do the next wishes to join, each of which leads on from this room.
+                this.#session.asks.leadOn(from, place);
             }
             // Which loads its history; the others do so when they are looked at.
             this.#chat.activate(place);

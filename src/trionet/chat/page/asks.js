@@ -153,6 +153,15 @@ export class Asks {
         return [...this.#asks.values()].some((ask) => ask.fields.type === "join" && ask.from === place);
     }
 
+    /** Let the wishes to join that were typed in one place count as typed in another. */
+    leadOn(from, to) {
+        for (const ask of this.#asks.values()) {
+            if (ask.from === from) {
+                ask.from = to;
+            }
+        }
+    }
+
     #missed(ask) {
         this.#again(ask);
         if (!ask.isMessage) {
