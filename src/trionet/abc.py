@@ -262,7 +262,7 @@ class TellsEnd(Protocol):
     """
 
     def has_ended(self) -> bool:
-        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
 
 
 class Interruptible(Protocol):

@@ -215,3 +215,24 @@ async def test_close_is_at_once_and_may_be_repeated() -> None:
 def test_what_is_not_a_socket_is_refused_with_what_it_must_be(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"sock must be a connected socket\.socket, not"):
         SocketStream(wrong, peer="")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_peer_has_ended_even_if_its_last_input_is_unread(kind: str) -> None:
+    async with stream_and_peer(kind) as (stream, peer):
+        assert not stream.has_ended()
+        peer.send(b"last words\n")
+        assert not stream.has_ended()
+        peer.shutdown(socket.SHUT_WR)
+        assert stream.has_ended()
+        assert await stream.receive_some() == b"last words\n"
+        assert stream.has_ended()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_peer_that_has_closed_has_ended(kind: str) -> None:
+    async with stream_and_peer(kind) as (stream, peer):
+        peer.close()
+        assert stream.has_ended()
+        await stream.aclose()
+        assert stream.has_ended()

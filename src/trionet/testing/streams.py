@@ -100,9 +100,9 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         return self._in.has_arrived
 
     def has_ended(self) -> bool:
-        """Return whether the peer has ended, and nothing is left. Never a checkpoint."""
+        """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
         self._in.arrive()
-        return self._in.broken or (self._in.end_arrived and not self._in.has_arrived)
+        return self._in.broken or self._in.end_arrived
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` that is waiting now raise `ReceiveInterrupted`."""

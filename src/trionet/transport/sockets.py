@@ -17,6 +17,7 @@ never there yet, so the ``recv`` that Trio's stream begins with would be a waste
 from __future__ import annotations
 
 import operator
+import select
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -36,6 +37,9 @@ RECEIVE_SIZE = 65536
 # A close reads at most this many times, 1 MiB in all, from a peer that keeps sending: a flood never
 # ends.
 _DISCARDS_AT_ONCE = 16
+
+# Whether the kernel tells of a peer's end that stands behind unread input.
+_TELLS_HANGUP = hasattr(select, "POLLRDHUP")
 
 
 def receive_size(max_bytes: int | None) -> int:
@@ -206,7 +210,11 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             return False
 
     def has_ended(self) -> bool:
-        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
+        if _TELLS_HANGUP and self._sock.fileno() >= 0:
+            look = select.poll()
+            look.register(self._sock, select.POLLRDHUP)
+            return bool(look.poll(0))
         try:
             return not self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:

@@ -193,9 +193,9 @@ class TLSStream(SendingHalf, trio.abc.HalfCloseableStream):
         )
 
     def has_ended(self) -> bool:
-        """Return whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
         below = getattr(self._transport, "has_ended", None)
-        return not self.has_input() and below is not None and bool(below())
+        return below is not None and bool(below())
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`.

@@ -198,9 +198,9 @@ class WebSocketStream(trio.abc.HalfCloseableStream):
         return bool(self._lines) or (not self._is_closed and cast(Transport, self.wire).has_input())
 
     def has_ended(self) -> bool:
-        """Tell whether the peer has ended, and nothing is left to receive. Never a checkpoint."""
+        """Return whether the peer sends no more, though input may be unread. Never a checkpoint."""
         below = getattr(self.wire, "has_ended", None)
-        return not self.has_input() and below is not None and bool(below())
+        return below is not None and bool(below())
 
     def interrupt_receive(self) -> None:
         """Make a `receive_some` or `do_handshake` that waits now raise `ReceiveInterrupted`."""
