@@ -52,16 +52,28 @@ def test_a_page_is_back_soon_after_a_restart_with_the_whole_transcript(
     assert cid.messages() == ["one", "two", "three", "four"]
 
 
-@pytest.mark.parametrize("history", ["in memory", "in a file"])
-def test_a_page_is_back_after_a_kill_and_tells_that_something_may_be_lost(
-    start_site: StartSite, visit: Visit, tmp_path: Path, history: str
-) -> None:
-    site = start_site(*(["--history", str(tmp_path / "history")] if history == "in a file" else []))
+@pytest.fixture(params=["in memory", "in a file"])
+def kept_site(request: pytest.FixtureRequest, start_site: StartSite, tmp_path: Path) -> Site:
+    """A site with either kind of history."""
+    return start_site(
+        *(["--history", str(tmp_path / "history")] if request.param == "in a file" else [])
+    )
+
+
+def said_before(site: Site, visit: Visit) -> Person:
+    """Let Ann in, and wait until her `before` has its receipt."""
     ann = visit(site).log_in("Ann")
     ann.say("before")
     ann.page.locator(".row.said:not(.pending)", has_text="before").wait_for()
-    site.kill()
-    site.start()
+    return ann
+
+
+def test_a_page_is_back_after_a_kill_and_tells_that_something_may_be_lost(
+    kept_site: Site, visit: Visit
+) -> None:
+    ann = said_before(kept_site, visit)
+    kept_site.kill()
+    kept_site.start()
     ann.expect("messages may be missing here")
     ann.say("after")
     ann.page.locator(".row.said:not(.pending)", has_text="after").wait_for()
@@ -69,20 +81,16 @@ def test_a_page_is_back_after_a_kill_and_tells_that_something_may_be_lost(
     assert rows == ["before", "messages may be missing here", "after"]
 
 
-@pytest.mark.parametrize("history", ["in memory", "in a file"])
 def test_a_reload_after_a_kill_still_tells_where_something_may_be_lost(
-    start_site: StartSite, visit: Visit, tmp_path: Path, history: str
+    kept_site: Site, visit: Visit
 ) -> None:
-    site = start_site(*(["--history", str(tmp_path / "history")] if history == "in a file" else []))
-    ann = visit(site).log_in("Ann")
-    ann.say("before")
-    ann.page.locator(".row.said:not(.pending)", has_text="before").wait_for()
+    ann = said_before(kept_site, visit)
     # The page is away when the server begins anew, and is reloaded once more.
     ann.page.goto("about:blank")
-    site.kill()
-    site.start()
+    kept_site.kill()
+    kept_site.start()
     for _ in range(2):
-        ann.page.goto(site.url)
+        ann.page.goto(kept_site.url)
         ann.expect("messages may be missing here")
         ann.page.locator("#connection[data-state=live]").wait_for()
     ann.say("after")

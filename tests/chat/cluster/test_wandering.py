@@ -20,16 +20,22 @@ async def resumed(node: Node, welcome: dict[str, Any], **fields: Any) -> Json:
     return await node.json(welcome["name"], hold=True, token=welcome["token"], **fields)
 
 
+async def cut_off_with_ann(cluster: Any) -> tuple[Json, dict[str, Any]]:
+    """Let Ann in at the first node, and cut that off from Redis; return her and her welcome."""
+    ann = await cluster.nodes[0].json("Ann", hold=True)
+    welcome = await ann.next("welcome")
+    await cluster.settle()
+    cluster.redis.cut_off.add("node-0")
+    return ann, welcome
+
+
 @pytest.mark.parametrize("while_cut", [1.0, 3.0, 10.0])
 async def test_what_was_said_at_a_node_that_was_cut_off_is_not_said_again_behind_what_followed(
     while_cut: float, clusters: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with clusters(2) as cluster:
         one, two = cluster.nodes
-        ann = await one.json("Ann", hold=True)
-        welcome = await ann.next("welcome")
-        await cluster.settle()
-        cluster.redis.cut_off.add("node-0")
+        ann, welcome = await cut_off_with_ann(cluster)
         await ann.request("say", room="lobby", text="once", id=0)
         await trio.sleep(0.1)
         await ann.client.aclose()
@@ -50,10 +56,7 @@ async def test_a_quit_at_a_node_that_was_cut_off_does_not_end_what_the_member_be
 ) -> None:
     async with clusters(2) as cluster:
         one, two = cluster.nodes
-        ann = await one.json("Ann", hold=True)
-        welcome = await ann.next("welcome")
-        await cluster.settle()
-        cluster.redis.cut_off.add("node-0")
+        ann, welcome = await cut_off_with_ann(cluster)
         await ann.request("quit")
         await trio.sleep(0.1)
         again = await resumed(two, welcome)
@@ -72,10 +75,7 @@ async def test_a_node_that_was_cut_off_for_long_does_not_take_back_a_member_that
     async with clusters(2) as cluster:
         one, two = cluster.nodes
         # This connection stands for good: its network is gone, and nobody is told.
-        ann = await one.json("Ann", hold=True)
-        welcome = await ann.next("welcome")
-        await cluster.settle()
-        cluster.redis.cut_off.add("node-0")
+        ann, welcome = await cut_off_with_ann(cluster)
         # Its life ends.
         await trio.sleep(8)
         again = await resumed(two, welcome)

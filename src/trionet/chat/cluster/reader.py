@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
-from trionet.chat.cluster.agreement import ASK_RUN, run_of
 from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
 from trionet.chat.cluster.lives import Verdict
 from trionet.chat.cluster.loading import (
@@ -122,15 +121,8 @@ class Reader:
 
         If it is not, the node has another past afterwards.
         """
-        position = self._standing.replica.position.encode()
-        info, own = await link.calls(
-            ASK_RUN, (b"XRANGE", self._standing.stream, position, position), seconds=PATIENCE
-        )
-        if isinstance(own, ErrorAnswer):
-            link.close()
-            raise LinkLost(own.reason)
-        run = run_of(info)
-        if not self._standing.has_place(own):
+        run, is_there = await self._standing.locate(link)
+        if not is_there:
             await self._resync(link, run)
             return False
         if run != self._standing.agreement.run:
@@ -195,7 +187,7 @@ class Reader:
         )
         # The snapshot may have what was never told here.
         is_behind = trio.current_time() > self._last_read + _BEHIND or any(
-            seq > self._telling.shown.get(life, -1) for life, seq in replica.lives.all_last()
+            self._telling.is_new(life, seq) for life, seq in replica.lives.all_last()
         )
         # What was told here already changes the state only.
         rest = iter(tail)
@@ -206,7 +198,7 @@ class Reader:
             for position, data in rest:
                 applied = replica.apply(position, data)
                 if applied.verdict is Verdict.TAKEN and any(
-                    self._telling.is_new(part) for part in applied.parts
+                    self._telling.is_new(part.life, part.seq) for part in applied.parts
                 ):
                     ahead = applied.parts
                     break
@@ -217,7 +209,7 @@ class Reader:
         if not is_trimmed:
             # Its hello says all that an agreement would.
             self._standing.agreement.settled = run
-            self._standing.highest = max(self._standing.highest, former.state.highest + LIFT)
+            self._standing.lift(former.state)
             self._standing.topics = former.state.kept_rooms() if replica.settings is None else ()
             if replica.chat in ("", chat):
                 self._standing.told = chat, max(replica.generation, generation + 1)

@@ -27,7 +27,7 @@ from trionet.chat.cluster.loading import PATIENCE
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.reader import Reader
 from trionet.chat.cluster.replica import Replica
-from trionet.chat.cluster.standing import LIFT, Audience, Standing
+from trionet.chat.cluster.standing import Audience, Standing
 from trionet.chat.cluster.starting import (
     agree_at_start,
     check_settings,
@@ -200,7 +200,7 @@ class RedisLog:
                 standing.highest = restored.highest
                 standing.topics = restored.rooms if is_new else ()
             if is_doubtful:
-                standing.highest = max(standing.highest, standing.replica.state.highest + LIFT)
+                standing.lift(standing.replica.state)
             standing.begin_life()
         finally:
             link.close()

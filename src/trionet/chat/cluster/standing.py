@@ -10,8 +10,10 @@ from typing import Any, Protocol
 
 import trio
 
-from trionet.chat.cluster.agreement import Agreement
+from trionet.chat.cluster.agreement import ASK_RUN, Agreement, run_of
 from trionet.chat.cluster.entries import VERSION, Hello, Settings, encode_item
+from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost
+from trionet.chat.cluster.loading import PATIENCE
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.cluster.outgoing import Outgoing, Phase
 from trionet.chat.cluster.replica import BEGINNING, Replica, epoch_of
@@ -103,6 +105,27 @@ class Standing:
         """Tell whether the stream has this node's position, from what Redis has answered."""
         return bool(own) or self.replica.position in (BEGINNING, self.unanchored)
 
+    async def locate(self, link: Link) -> tuple[str, bool]:
+        """Return to which start of Redis a connection leads, and whether it has this node's place.
+
+        Opens the connection if need be.
+
+        Raises:
+            LinkLost: Redis does not answer, or not to this; then the connection is closed.
+        """
+        place = self.replica.position.encode()
+        info, own = await link.calls(
+            ASK_RUN, (b"XRANGE", self.stream, place, place), seconds=PATIENCE
+        )
+        if isinstance(own, ErrorAnswer):
+            link.close()
+            raise LinkLost(own.reason)
+        return run_of(info), self.has_place(own)
+
+    def lift(self, state: State) -> None:
+        """Let numbers go on far above those of a state: others may have told higher ones."""
+        self.highest = max(self.highest, state.highest + LIFT)
+
     def begin_life(self) -> None:
         """Begin another life: what has not come back is written again in it."""
         chat, generation = self.told
@@ -137,6 +160,6 @@ class Standing:
         assert audience is not None, "`run` has set it"
         chat, generation = self.told
         self.told = chat, max(self.replica.generation, generation) + 1
-        self.highest = max(self.highest, self.replica.state.highest + LIFT)
+        self.lift(self.replica.state)
         self.begin_life()
         audience.tell_epoch(epoch_of(*self.told))

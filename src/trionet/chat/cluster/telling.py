@@ -33,9 +33,9 @@ class Telling:
         """Note that the parts of another entry follow."""
         self._telling.clear()
 
-    def is_new(self, part: Part) -> bool:
-        """Tell whether what came of an entry was never told here."""
-        return part.seq > self.shown.get(part.life, -1)
+    def is_new(self, life: int, seq: int) -> bool:
+        """Tell whether what came of an entry of a life was never told here."""
+        return seq > self.shown.get(life, -1)
 
     def tell(self, part: Part) -> None:
         """Tell what came of a part of an entry, unless it was told before."""
@@ -44,7 +44,7 @@ class Telling:
             key = part.life, part.seq
             is_new = self._telling.get(key)
             if is_new is None:
-                is_new = self._telling[key] = part.seq > self.shown.get(part.life, -1)
+                is_new = self._telling[key] = self.is_new(*key)
                 if is_new:
                     self.shown[part.life] = part.seq
             if not is_new:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from trionet.chat.cluster.agreement import ASK_RUN, LOOK_AGAIN, Opinion, run_of
+from trionet.chat.cluster.agreement import LOOK_AGAIN, Opinion
 from trionet.chat.cluster.entries import Agreed, Bye, encode_item
 from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
 from trionet.chat.cluster.lives import BEATS
@@ -116,12 +116,7 @@ class Writer:
         run = self._standing.agreement.run
         if link.is_open and self._run == run:
             return True
-        place = self._standing.replica.position.encode()
-        info, found = await link.calls(
-            ASK_RUN, (b"XRANGE", self._standing.stream, place, place), seconds=PATIENCE
-        )
-        self._run = run_of(info)
-        is_there = not isinstance(found, ErrorAnswer) and self._standing.has_place(found)
+        self._run, is_there = await self._standing.locate(link)
         if not is_there or self._run != self._standing.agreement.run:
             # The reader has not looked there yet. So that the next entry asks again.
             link.close()

@@ -216,7 +216,7 @@ export class Arrivals {
                 if (place.draft === "") {
                     [place.draft, from.draft] = [from.draft, ""];
                 }
-                // So do the next wishes to join, each of which leads on from this room.
+                // Other wishes to join that were typed there lead on from this room.
                 this.#session.asks.leadOn(from, place);
             }
             // Which loads its history; the others do so when they are looked at.

@@ -134,7 +134,7 @@ class Chat:
                     hub,
                     connection.outbox,
                     self.turns,
-                    partial(_has_ended, connection),
+                    partial(_input_has_ended, connection),
                     connection.postpone_login,
                 )
                 await session.run_errand(pacer)
@@ -149,16 +149,16 @@ class Chat:
             self.places.released(session.member)
             self.places.make_place(host)
             # A login takes its time in a shared log, and few wait for it through an outage.
-            if self.board.log.is_shared and _peer_has_ended(connection):
+            if self.board.log.is_shared and _is_gone(connection):
                 session.peer_has_gone()
         connection.identify(session.name)
 
 
-def _has_ended(connection: Connection) -> bool:
+def _input_has_ended(connection: Connection) -> bool:
     return connection.lines.end is not None
 
 
-def _peer_has_ended(connection: Connection) -> bool:
+def _is_gone(connection: Connection) -> bool:
     stream = connection.stream
     if connection.outbox.broken:
         return True

@@ -23,6 +23,10 @@ from trionet.text.safe import safe_text
 
 # A longer paste is refused: no message could hold it.
 MAX_PASTED = 16_384
+# The keys that answer the question about a paste.
+_YES = frozenset({"y", "Y", "enter"})
+_NO = frozenset({"n", "N", "escape", "c-c"})
+
 # The most keys that are kept while a question waits for its answer.
 _MAX_WAITING = 1_000
 
@@ -118,12 +122,12 @@ class Window(State):
             self.shows_bare = False
         elif not self.question:
             self._actions.press(key)
-        elif key in ("y", "Y", "enter", "n", "N", "escape", "c-c"):
+        elif key in _YES | _NO:
             text, self._pasted, self.question = self._pasted, "", ""
-            if key not in ("y", "Y", "enter") or not say(self, text):
-                self._actions.insert(text)
-            else:
+            if key in _YES and say(self, text):
                 self._actions.history.add(text)
+            else:
+                self._actions.insert(text)
             keys, self._waiting = self._waiting, []
             for waiting in keys:
                 self._actions.press(waiting)
