@@ -342,7 +342,10 @@ async def test_a_member_that_quits_while_its_join_is_on_its_way_leaves_nothing_b
             await mark(cluster, watchers, "end")
             cluster.check(watchers)
             async with chat.Client(cluster.nodes[1].address, name="looks") as member:
-                assert {room.room: room.count for room in await member.list_rooms()} == {"lobby": 3}
+                # The last ones may still be on their way: nobody waited for the end of those.
+                while len(rooms := await member.list_rooms()) > 1 or rooms[0].count > 3:  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+                assert {room.room: room.count for room in rooms} == {"lobby": 3}
 
 
 async def test_a_name_taken_while_a_node_was_cut_off_is_the_others_when_it_is_back(
