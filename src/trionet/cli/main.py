@@ -13,7 +13,7 @@ from trionet._version import __version__
 from trionet.cli.calc_commands import calc
 from trionet.cli.chat_commands import chat
 from trionet.cli.config_command import config
-from trionet.cli.configured import App
+from trionet.cli.configurable_commands import App
 from trionet.cli.health_command import health
 from trionet.cli.run_command import run_target
 
@@ -34,7 +34,7 @@ def main() -> None:
     from trionet.cli import end_quietly
 
     end_quietly()
-    from trionet.cli.ending import Ended, exit_after_lost_output, open_missing_streams
+    from trionet.cli.program_exit import Ended, exit_after_lost_output, open_missing_streams
 
     open_missing_streams()
     try:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
+from trionet.argument_checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
     Address,
@@ -36,11 +36,11 @@ from trionet.transport.certificates import File, client_context, server_context,
 from trionet.transport.expiry import expiry_of, warning_of
 from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
-from trionet.transport.patience import HAS_PATIENCE
 from trionet.transport.proxied import Proxies
 from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
 from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
+from trionet.transport.tcp_user_timeout import HAS_PATIENCE
 from trionet.transport.tls import TLSStream
 from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener

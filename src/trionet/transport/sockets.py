@@ -24,12 +24,12 @@ from contextlib import suppress
 
 import trio
 
-from trionet.checks import check_kind, shown
+from trionet.argument_checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
 from trionet.transport.socket_sending import SendingHalf, closed_error
+from trionet.transport.tcp_user_timeout import Patience
 
 # Bytes received at a time: what Linux has ready on a fast connection.
 RECEIVE_SIZE = 65536
@@ -93,7 +93,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     def be_patient(self) -> None:
         """Do not give up a server that is alive but takes nothing. Never a checkpoint.
 
-        For clients: a server gives up peers that take nothing. See `trionet.transport.patience`.
+        For clients: a server gives up peers that take nothing. See
+        `trionet.transport.tcp_user_timeout`.
         """
         self._patience = Patience(self._sock)
 

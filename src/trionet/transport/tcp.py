@@ -13,8 +13,8 @@ import trio
 
 from trionet.errors import TrionetError
 from trionet.transport.addresses import TCPAddress
-from trionet.transport.patience import USER_TIMEOUT
 from trionet.transport.socket_addresses import structured
+from trionet.transport.tcp_user_timeout import USER_TIMEOUT
 
 # A port that is free in one family can be taken in the other. Each try has an independent chance.
 _PORT_TRIES = 64

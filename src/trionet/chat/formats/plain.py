@@ -26,8 +26,8 @@ from typing import Any, assert_never, cast
 
 from trionet.chat.formats import answers
 from trionet.chat.formats.answers import MAX_WELCOME_NAMES, Event
+from trionet.chat.formats.command_syntax import Command, read_command
 from trionet.chat.formats.local_time import stamp
-from trionet.chat.formats.reading_commands import Command, read_command
 from trionet.chat.formats.requests import (
     Act,
     AskHelp,
