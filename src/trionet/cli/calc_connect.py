@@ -7,6 +7,7 @@ from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
+from trionet.calc.help import HELP
 from trionet.cli.address_options import ClientSettings
 from trionet.cli.pasting import PastedLine
 from trionet.cli.running import Runtime, until_interrupted
@@ -15,17 +16,6 @@ from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line
 from trionet.text.farewells import LEAVE, may_mean_to_leave
 from trionet.transport.network import SystemNetwork
-
-HELP = """\
-2 * (3 + 4)     + - * / ^ and parentheses; ** means ^ too
-7 // 2, 7 % 2   the whole part of a quotient; what is left
-1.5e3, pi, e    numbers and constants
-ans             the last result
-sqrt, abs       functions: sqrt(2), abs(-1)
-round           round(2.5), round(pi, 2)
-min, max        min(1, 2), max(1, 2, 3)
-?               this help
-q               ends the session; so does Ctrl-D"""
 
 
 async def connect(
@@ -106,7 +96,7 @@ class _Operations:
             if isinstance(line, BadLine) or not self._ui.is_interactive:
                 return line
             if line.strip() == "?":
-                for text in HELP.splitlines():
+                for text in HELP:
                     self._ui.show(text)
             elif may_mean_to_leave(line):
                 self._ui.note(LEAVE)

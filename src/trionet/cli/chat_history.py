@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from trionet.chat.formats import json_events, plain
+from trionet.chat.formats.plain_commands import NOTICE
 from trionet.chat.history import upkeep
 from trionet.chat.history.upkeep import Selection
 from trionet.chat.names.room_names import LOBBY
@@ -121,7 +122,7 @@ def _as_text(event: RoomEvent) -> bytes:
     if event.room != LOBBY:
         begin += f"[{event.room}] "
     if isinstance(event, Removed):
-        lines = f"{plain.NOTICE}{event.name} removed a message"
+        lines = f"{NOTICE}{event.name} removed a message"
     else:
         lines = plain.encode(event).decode().removesuffix("\n")
     # The file may have been written by anybody.

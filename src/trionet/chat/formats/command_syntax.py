@@ -1,6 +1,6 @@
 """Read a line that begins with `/`, and guess which command a mistyped one may have meant.
 
-`trionet.chat.formats.plain` holds the commands themselves, in its table `COMMANDS`.
+The plain format's own commands are in `plain_commands.py`.
 """
 
 from __future__ import annotations

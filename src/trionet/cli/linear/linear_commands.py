@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trionet.chat.formats.plain import HISTORY, MAX_HISTORY
+from trionet.chat.formats.plain_commands import HISTORY, MAX_HISTORY
 from trionet.chat.person import calls
 from trionet.chat.person.typed_commands import COMMON, ERROR, QUIT, Command, Commands
 
