@@ -173,6 +173,7 @@ def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | No
 async def _supervise(
     command: Callable[[Runtime], Awaitable[object]], signals: Signals, log: LogOptions | None
 ) -> int:
+    """Run a command between its consoles, and return its exit status."""
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:

@@ -201,6 +201,7 @@ class Waits(Holds):
                 sent -= len(data)
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
+        """Send what waits for a peer that reads slowly, until nothing waits any more."""
         done = False
         try:
             with scope:
