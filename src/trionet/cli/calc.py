@@ -8,10 +8,12 @@ from typing import Self
 
 from trionet import calc
 from trionet.abc import Network
+from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.pasting import PastedLine
-from trionet.cli.running import Runtime, serve_until_signalled, until_interrupted
-from trionet.cli.user_interface import UserInterface, open_user_interface, rows_printer
+from trionet.cli.printed_rows import rows_printer
+from trionet.cli.running import Runtime, serve_until_signalled
+from trionet.cli.user_interface import UserInterface, open_user_interface
 from trionet.errors import BadLine, TrionetError
 from trionet.limits import Limits
 from trionet.lines import Line

@@ -18,17 +18,18 @@ from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.formats.plain import is_quit
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.cli.browser import OpensPage
+from trionet.cli.client_leaving import Leaving, until_interrupted
 from trionet.cli.network_options import ClientSettings, ListenSettings
 from trionet.cli.password import ask_password, given_password, read_password
 from trionet.cli.pasting import PastedLine
-from trionet.cli.running import Leaving, Runtime, serve_until_signalled, until_interrupted
+from trionet.cli.printed_rows import rows_printer
+from trionet.cli.running import Runtime, serve_until_signalled
 from trionet.cli.user_interface import (
     UserInterface,
     has_person,
     is_dumb,
     is_input_terminal,
     open_user_interface,
-    rows_printer,
 )
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, LineTooLong, UnsendableLine

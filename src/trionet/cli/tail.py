@@ -25,9 +25,10 @@ from trionet.chat.client_events import (
     Said,
     Welcome,
 )
+from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.network_options import ClientSettings
 from trionet.cli.password import given_password
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.running import Runtime
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 

@@ -23,14 +23,14 @@ from trionet.connection.held import Holds
 from trionet.connection.linequeue import LineQueue
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
-from trionet.connection.writing import GONE, SLICE, direct_send, write_all, write_now
+from trionet.connection.writing import GONE, RECORD, direct_send, write_all, write_now
 from trionet.notices import EncodeNotice
 from trionet.transport.boundaries import LINES
 
 # How much a stream that cannot send at once holds by itself for a peer that does not read: two TLS
 # records (35 KB were measured). Where lines can be dropped, these count against the bound too,
 # unless the bound is so small that little would be left of it.
-_RECORDS = 2 * SLICE
+_RECORDS = 2 * RECORD
 
 logger = logging.getLogger("trionet.connection")
 
