@@ -454,8 +454,9 @@ class NamesPeer(Protocol):
 class ShakesHands(Protocol):
     """A capability of a stream: a handshake before the first line.
 
-    `trionet.TLSStream` implements it. `trionet.serve` makes the handshake in the handler's task,
-    under `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
+    `trionet.TLSStream` and `trionet.transport.web.stream.WebSocketStream` implement it.
+    `trionet.serve` makes the handshake in the handler's task, under
+    `trionet.Limits.handshake_timeout`, and refuses a flood of newcomers without one.
     """
 
     async def do_handshake(self) -> None:

@@ -312,7 +312,7 @@ class Server:
         self._faults.report(error, type(stream), FAULT_OF_STREAM, stream)
 
     async def _run_background(self, scope: trio.CancelScope) -> None:
-        """Run what the handlers need for as long as there are any."""
+        """Run what the handlers need, shielded, for as long as there are any."""
         with scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._deadlines.run)

@@ -24,12 +24,13 @@ from trionet.abc import Listener
 from trionet.chat.names import names, skeleton
 from trionet.cli import calc_serve as calc_body
 from trionet.cli import chat_serve as chat_body
-from trionet.cli import running
+from trionet.cli import client_leaving
 from trionet.cli.address_options import ListenSettings
 from trionet.cli.calc_commands import calc_serve
 from trionet.cli.chat_serve_command import chat_serve
+from trionet.cli.client_leaving import Leaving, until_interrupted
 from trionet.cli.program_exit import Ended
-from trionet.cli.running import Leaving, Runtime, run, serve_until_signalled, until_interrupted
+from trionet.cli.running import Runtime, run, serve_until_signalled
 from trionet.connection.connection import Connection
 from trionet.errors import ConnectionLost, ListenError, TrionetError
 from trionet.limits import Limits
@@ -233,7 +234,7 @@ def test_a_client_that_can_leave_does_so_before_it_dies(capfd: pytest.CaptureFix
 
 
 def test_a_client_has_a_second_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(client_leaving, "_LEAVE_SECONDS", 0.01)
 
     async def client(leaving: Leaving) -> None:
         async for _ in leaving.over(lines_without_end()):
@@ -254,7 +255,7 @@ def test_a_client_that_has_not_begun_to_talk_ends_without_leaving() -> None:
 
     began = time.monotonic()
     assert signal_of(client_of(client, leave=True)) == signal.SIGINT
-    assert time.monotonic() - began < running._LEAVE_SECONDS
+    assert time.monotonic() - began < client_leaving._LEAVE_SECONDS
 
 
 async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -> None:

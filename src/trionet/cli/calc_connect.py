@@ -9,8 +9,9 @@ from trionet import calc
 from trionet.abc import Network
 from trionet.calc.help import HELP
 from trionet.cli.address_options import ClientSettings
+from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.pasting import PastedLine
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.running import Runtime
 from trionet.cli.user_interface import UserInterface, open_user_interface
 from trionet.errors import BadLine, TrionetError
 from trionet.lines import Line

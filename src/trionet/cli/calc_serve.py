@@ -7,8 +7,8 @@ from functools import partial
 
 from trionet import calc
 from trionet.cli.address_options import ListenSettings
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime, serve_until_signalled
-from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits
 from trionet.program.worker import Worker
 from trionet.transport.network import SystemNetwork

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.client_leaving import until_interrupted
+from trionet.cli.running import Runtime
 from trionet.text.safe import safe_text
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from trionet.abc import Network
 from trionet.chat.client.plain_client import as_text, why_closed_before_login
 from trionet.chat.formats.plain import is_quit
 from trionet.cli.address_options import ClientSettings
+from trionet.cli.client_leaving import Leaving, until_interrupted
 from trionet.cli.password import ask_password, given_password
 from trionet.cli.pasting import PastedLine
-from trionet.cli.running import Leaving, Runtime, until_interrupted
+from trionet.cli.running import Runtime
 from trionet.cli.user_interface import (
     UserInterface,
     has_person,

@@ -12,8 +12,9 @@ import trio
 from trionet import chat
 from trionet.chat.client.events import Error
 from trionet.cli.address_options import ClientSettings
+from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.password import given_password
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.errors import BadLine, ConnectionLost
 from trionet.text.safe import WHITE_SPACE

@@ -13,10 +13,8 @@ from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS, MEMORY
 from trionet.cli.address_options import ListenSettings
 from trionet.cli.browser import OpensPage
 from trionet.cli.password import read_password
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime, serve_until_signalled
-from trionet.cli.user_interface import (
-    rows_printer,
-)
 from trionet.limits import Limits
 from trionet.program.worker import Worker
 from trionet.transport.network import SystemNetwork

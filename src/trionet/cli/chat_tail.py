@@ -26,8 +26,9 @@ from trionet.chat.client.events import (
     Welcome,
 )
 from trionet.cli.address_options import ClientSettings
+from trionet.cli.client_leaving import until_interrupted
 from trionet.cli.password import given_password
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.running import Runtime
 from trionet.text.safe import safe_text
 from trionet.transport.network import SystemNetwork
 

@@ -12,7 +12,8 @@ from functools import partial
 import trio
 
 from trionet import calc, chat
-from trionet.cli.running import Runtime, until_interrupted
+from trionet.cli.client_leaving import until_interrupted
+from trionet.cli.running import Runtime
 from trionet.connection.linestream import LineStream
 from trionet.errors import TrionetError
 from trionet.lines import Line

@@ -6,10 +6,9 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Self
 
 import trio
 import typer
@@ -17,7 +16,6 @@ import typer
 from trionet.cli.program_exit import DONE, FAILED, SIGNALLED, Ended, die_of
 from trionet.cli.terminal_modes import TerminalModes
 from trionet.errors import TrionetError
-from trionet.lines import Line
 from trionet.nurseries import first_error
 from trionet.program import serving
 from trionet.program.console import Console, open_console
@@ -40,10 +38,6 @@ logger = logging.getLogger("trionet.program")
 
 _SIGHUP = getattr(signal, "SIGHUP", None)
 _SIGQUIT = getattr(signal, "SIGQUIT", None)
-
-# How long a client may take to leave a room in good order, once it was signalled or its output has
-# no reader any more: several round trips around the world.
-_LEAVE_SECONDS = 1.0
 
 # After this long the client is ended, whatever it is doing. That is longer than it has to leave and
 # its outputs have to end, together.
@@ -173,6 +167,7 @@ def run(command: Callable[[Runtime], Awaitable[object]], *, log: LogOptions | No
 async def _supervise(
     command: Callable[[Runtime], Awaitable[object]], signals: Signals, log: LogOptions | None
 ) -> int:
+    """Run a command between its consoles, and return its exit status."""
     async with open_console(2) as err:
 
         def output_failed(error: OSError) -> None:
@@ -200,7 +195,8 @@ def _rows_of(err: Console) -> Callable[[str], object]:
     """Return what prints a line of the log: a name may contain spaces, and a line anything."""
     if not os.isatty(2):
         return err.print
-    from trionet.cli.user_interface import rows_printer
+    # Imported only where it is needed, for a quick start.
+    from trionet.cli.printed_rows import rows_printer
 
     return rows_printer(err, 2)
 
@@ -212,95 +208,6 @@ async def _error_of(command: Callable[[], Awaitable[object]]) -> str | None:
     except* TrionetError as group:
         error = str(first_error(group))
     return error
-
-
-class Leaving:
-    """Ends the lines that a client sends, so that it leaves as if its input had ended."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._lines: AsyncIterator[Line] | None = None
-        self._has_left = False
-        self._waits = trio.CancelScope()
-
-    def leave(self) -> bool:
-        """End the lines now, and return whether the client had begun to read them."""
-        self._has_left = True
-        self._waits.cancel()
-        return self._lines is not None
-
-    def over(self, lines: AsyncIterable[Line]) -> Self:
-        """Return the lines up to the moment of leaving. Ctrl-C as a key counts as a signal."""
-        self._lines = aiter(lines)
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Line:
-        assert self._lines is not None
-        if not self._has_left:
-            with trio.CancelScope() as self._waits:
-                try:
-                    return await anext(self._lines)
-                except KeyboardInterrupt:
-                    self._runtime.signals.take(signal.SIGINT)
-        raise StopAsyncIteration
-
-
-async def until_interrupted(
-    client: Callable[[], Awaitable[object]],
-    runtime: Runtime,
-    *,
-    leaving: Leaving | None = None,
-    term_ends_well: bool = False,
-) -> None:
-    """Run a client until it ends, a signal ends it, or its output cannot be written any more.
-
-    Args:
-        client: what to run.
-        runtime: its outputs and signals. What it prints is written before this returns, however
-            long the reader takes, unless a signal comes.
-        leaving: ends the client's lines when it should leave, and the client has a second for that;
-            default: the client is cancelled.
-        term_ends_well: whether SIGTERM is how the client is meant to end, with status 0.
-    """
-    ending = ClientEnding(term_ends_well=term_ends_well)
-    runtime.signals.ending = ending
-    has_departed = False
-
-    def depart() -> None:
-        nonlocal has_departed
-        has_departed = True
-        if leaving is not None and leaving.leave():
-            nursery.cancel_scope.deadline = trio.current_time() + _LEAVE_SECONDS
-        else:
-            nursery.cancel_scope.cancel()
-
-    async def depart_after(wait: Callable[[], Awaitable[object]]) -> None:
-        await wait()
-        depart()
-
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(depart_after, partial(ending.wait, 1))
-            nursery.start_soon(depart_after, runtime.out.wait_ended)
-            error = None
-            try:
-                await client()
-            except TrionetError as failure:
-                error = failure
-            await runtime.out.flush()
-            if error is not None:
-                raise error
-            nursery.cancel_scope.cancel()
-    except* KeyboardInterrupt:
-        # Ctrl-C as a key, while a line is edited.
-        ending.take(signal.SIGINT)
-    except* TrionetError:
-        # Errors that come from leaving in a hurry are not worth telling.
-        if not has_departed:
-            raise
 
 
 async def serve_until_signalled(

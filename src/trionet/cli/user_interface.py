@@ -10,14 +10,11 @@ from dataclasses import dataclass
 
 import trio
 
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime
 from trionet.cli.standard_input import StandardInput
 from trionet.lines import Line
-from trionet.program.console import Console
 from trionet.text.safe import safe_text
-
-# The width of a terminal that does not know its own.
-_USUAL_COLUMNS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +52,6 @@ class UserInterface:
 def is_input_terminal() -> bool:
     """Tell whether standard input is a terminal, so that there is somebody to ask."""
     return os.isatty(0)
-
-
-def rows_printer(console: Console, fd: int) -> Callable[[str], object]:
-    """Return a function that prints lines from peers, with all rows but the first indented.
-
-    Args:
-        console: prints the lines.
-        fd: the console's file descriptor. If it is not a terminal, lines are printed unchanged.
-    """
-    if not os.isatty(fd):
-        return console.print
-    # Imported only where it is needed, for a quick start.
-    from trionet.cli.wrapping import wrap
-
-    def show(line: str) -> None:
-        try:
-            # The current width; some terminals do not know theirs.
-            columns = os.get_terminal_size(fd).columns or _USUAL_COLUMNS
-        except OSError:
-            columns = _USUAL_COLUMNS
-        console.print("\n".join(wrap(line, columns)))
-
-    return show
 
 
 def has_person() -> bool:

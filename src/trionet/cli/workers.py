@@ -8,8 +8,8 @@ from functools import partial
 
 from trionet.cli.address_options import ListenSettings
 from trionet.cli.browser import OpensPage
+from trionet.cli.printed_rows import rows_printer
 from trionet.cli.running import Runtime
-from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits
 from trionet.program import serving
 from trionet.program.signals import Ending

@@ -119,6 +119,7 @@ class Acceptors:
             await close_all([listener])
 
     async def _accept(self, listener: Listener, handlers: trio.Nursery) -> None:
+        """Accept on one listener until cancelled, and start a task for each connection."""
         accepting = Accepting(listener, self._faults)
         while True:
             if self._waits and (_is_inherited(listener) or getattr(listener, "is_shared", False)):

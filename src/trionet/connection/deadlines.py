@@ -107,7 +107,7 @@ class Deadlines:
             self._stale = 0
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch all deadlines until cancelled."""
         while True:
             with trio.CancelScope(deadline=self._heap[0].due if self._heap else math.inf):
                 await self._earlier.wait()

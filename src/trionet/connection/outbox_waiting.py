@@ -21,7 +21,7 @@ from trionet.abc import Framing, SendsNow
 from trionet.connection.deferred_sends import DeferredSends
 from trionet.connection.outbox_holding import Holds
 from trionet.connection.outbox_queue import LineQueue
-from trionet.connection.outbox_writing import GONE, SLICE, direct_send, write_all, write_now
+from trionet.connection.outbox_writing import GONE, RECORD, direct_send, write_all, write_now
 from trionet.connection.safe_notices import safe_notices
 from trionet.connection.when_slow import WhenSlow
 from trionet.notices import EncodeNotice
@@ -30,7 +30,7 @@ from trionet.transport.boundaries import LINES
 # How much a stream that cannot send at once holds by itself for a peer that does not read: two TLS
 # records (35 KB were measured). Where lines can be dropped, these count against the bound too,
 # unless the bound is so small that little would be left of it.
-_RECORDS = 2 * SLICE
+_RECORDS = 2 * RECORD
 
 logger = logging.getLogger("trionet.connection")
 
@@ -201,6 +201,7 @@ class Waits(Holds):
                 sent -= len(data)
 
     async def _write(self, queue: LineQueue, scope: trio.CancelScope) -> None:
+        """Send what waits for a peer that reads slowly, until nothing waits any more."""
         done = False
         try:
             with scope:

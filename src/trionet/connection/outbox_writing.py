@@ -13,7 +13,7 @@ from trionet.connection.outbox_queue import PIECE, LineQueue
 
 # A stream that cannot send at once gets this much at a time, because its progress within one call
 # is invisible: one TLS record (RFC 8446, 5.1).
-SLICE = 16384
+RECORD = 16384
 
 # What a writer sends between two checkpoints: the kernel takes 256 KiB in 0.1 ms, or in 2 ms where
 # it has to find memory for them first.
@@ -78,12 +78,12 @@ async def write_all(
 
     Cancellation: it is unknown how much was sent of what was taken.
     """
-    wanted = min(PIECE, max(SLICE, at_once))
+    wanted = min(PIECE, max(RECORD, at_once))
     while queue:
         piece = queue.take(wanted)
         with memoryview(piece) as view:
-            for begin in range(0, len(view), SLICE):
-                with view[begin : begin + SLICE] as part:
+            for begin in range(0, len(view), RECORD):
+                with view[begin : begin + RECORD] as part:
                     await stream.send_all(part)
                     on_progress(len(part))
         queue.settle(len(piece))

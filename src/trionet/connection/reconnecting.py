@@ -1,6 +1,6 @@
 """A client's connections to one server: a new one each time the old one is lost.
 
-A connection is a `LineStream` that lives for one turn of a loop. What a client says at the
+A connection is a `LineStream` that lives for one pass of a loop. What a client says at the
 beginning (a login, what it wants to hear) stands in the loop's body, so a new connection starts
 where the first one did. Nothing else here knows what the lines mean.
 """
@@ -75,7 +75,7 @@ class connect(Generic[LineT]):  # noqa: N801  used like a function: `async with 
 
     Cancellation: entering and the loop leave nothing behind. Both are always checkpoints.
 
-    Resource handling: at most one connection is open. It is closed when its turn of the loop is
+    Resource handling: at most one connection is open. It is closed when its pass of the loop is
     over, and at the end of the block.
     """
 

@@ -122,6 +122,7 @@ class TurningAway:
         answer: bytes,
         refused: Refused,
     ) -> None:
+        """Answer one connection, linger so that the answer arrives, and close it."""
         seconds = self._limits.linger_seconds
         try:
             host = host_of_peer(stream, ipv6_prefix=self._limits.ipv6_prefix)

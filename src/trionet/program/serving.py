@@ -89,6 +89,7 @@ async def serve_until_signalled(
         return f"closing: {counted} left" if ending.count else counted
 
     async def watch_endings() -> None:
+        """Drain the servers at the first signal, and cancel everything at the second."""
         await ending.wait(1)
         if len(servers) < len(serves):
             ending.is_early = True
@@ -107,6 +108,7 @@ async def serve_until_signalled(
     async def serve_one(
         serve: Callable[..., Awaitable[None]], task_status: trio.TaskStatus[Server]
     ) -> None:
+        """Run one of the servers."""
         await serve(task_status=task_status)
 
     def log_state() -> None:

@@ -6,22 +6,18 @@ the same code runs on `SYSTEM` and on `trionet.testing.MemoryNetwork`.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import ssl
-import time
 import weakref
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, assert_never
 
 import trio
 
 from trionet.abc import Listener
-from trionet.argument_checks import check_backlog, check_file, check_kind, check_unix_mode
+from trionet.argument_checks import check_backlog, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
     Address,
@@ -32,8 +28,7 @@ from trionet.transport.addresses import (
     WebAddress,
     parse_address,
 )
-from trionet.transport.certificates import File, client_context, server_context, shown_name
-from trionet.transport.expiry import expiry_of, warning_of
+from trionet.transport.certificates import File
 from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
 from trionet.transport.proxied import Proxies
@@ -42,13 +37,12 @@ from trionet.transport.tcp import bind_tcp, connect_tcp, keep_alive
 from trionet.transport.tls import TLSStream
 from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
+from trionet.transport.tlssettings import TLSSettings
 from trionet.transport.unixsockets import connect_unix, listen_unix
 from trionet.transport.web.settings import WebSettings
 
 if TYPE_CHECKING:
     from trionet.transport.web.client import WebSocketClientStream
-
-logger = logging.getLogger("trionet.transport")
 
 # The default limit of Linux since 5.4 (net.core.somaxconn). Kernels reduce a larger backlog.
 DEFAULT_BACKLOG = 4096
@@ -105,36 +99,26 @@ class SystemNetwork:
         proxy_from: Sequence[str] = (),
         web: WebSettings | None = None,
     ) -> None:
-        self._files: dict[str, File | None] = {
-            "certificate": certificate,
-            "private_key": private_key,
-            "client_ca": client_ca,
-            "ca": ca,
-            "client_certificate": client_certificate,
-            "client_key": client_key,
-        }
-        for name, file in self._files.items():
-            check_file(name, file)
-        if private_key is not None and certificate is None:
-            raise ValueError("a private key needs its certificate")
-        if client_ca is not None and certificate is None:
-            raise ValueError("client_ca needs the certificate of the server")
-        if client_key is not None and client_certificate is None:
-            raise ValueError("a client's private key needs its certificate")
+        self._tls = TLSSettings(
+            certificate=certificate,
+            private_key=private_key,
+            client_ca=client_ca,
+            ca=ca,
+            client_certificate=client_certificate,
+            client_key=client_key,
+        )
         check_unix_mode(unix_mode)
-        self._expiry: float | None = None
         self._unix_mode = unix_mode
         self._proxies = Proxies(proxy_from)
         if web is not None:
             check_kind("web", web, WebSettings, hint="trionet.WebSettings(...)")
         self._web = web or WebSettings()
-        self._client_context: ssl.SSLContext | None = None
         # The listeners that `reload` serves. They are held weakly, so one that nobody else holds
         # drops out.
         self._tls_listeners: weakref.WeakSet[TLSListener] = weakref.WeakSet()
 
     def __repr__(self) -> str:
-        parts = [f"{name}={str(file)!r}" for name, file in self._files.items() if file is not None]
+        parts = [f"{name}={str(file)!r}" for name, file in self._tls.files.items()]
         if self._unix_mode is not None:
             parts.append(f"unix_mode=0o{self._unix_mode:o}")
         return f"SystemNetwork({', '.join(parts)})"
@@ -200,7 +184,7 @@ class SystemNetwork:
     async def _listen_tls(
         self, whole: Address, where: TLSAddress, backlog: int
     ) -> list[TLSListener]:
-        context = self._server_settings()
+        context = self._tls.of_server()
         socks = await self._bind(whole, where.tcp, backlog)
         listeners = [
             TLSListener(SocketListener(s, refusal=REFUSAL, proxies=self._proxies), context)
@@ -223,7 +207,7 @@ class SystemNetwork:
     def _listen_inherited(self, where: InheritedAddress) -> Sequence[Listener]:
         """Listen on the sockets of a name. Their backlog and mode are the supervisor's."""
         web = import_web() if where.is_web else None
-        context = self._server_settings() if where.is_tls else None
+        context = self._tls.of_server() if where.is_tls else None
         socks = self._inherit(where)
         if any(sock.family == socket.AF_UNIX for sock in socks):
             if where.is_web or where.is_tls:
@@ -265,12 +249,7 @@ class SystemNetwork:
         if not listeners:
             return False
         # Build all of it before any listener gets it, so a bad file changes nothing.
-        known, self._expiry = self._expiry, None
-        try:
-            context = self._server_settings()
-        except TrionetError:
-            self._expiry = known
-            raise
+        context = self._tls.of_server(again=True)
         for listener in listeners:
             listener.context = context
         return True
@@ -315,7 +294,7 @@ class SystemNetwork:
             raise ConnectError(f"cannot connect to {address}: {error}") from error
 
     async def _connect_tls(self, where: TLSAddress) -> TLSStream:
-        context = self._client_settings()
+        context = self._tls.of_client()
         return await _secure(await connect_tcp(where.tcp), context, where.tcp.host)
 
     async def _ask_for_web_socket(self, where: WebAddress) -> WebSocketClientStream:
@@ -335,40 +314,12 @@ class SystemNetwork:
             transport.close()
             raise
 
-    def _server_settings(self) -> ssl.SSLContext:
-        certificate = self._files["certificate"]
-        if certificate is None:
-            raise TrionetError("TLS needs a certificate and its private key, and none was given")
-        context = server_context(certificate, self._files["private_key"], self._files["client_ca"])
-        self._note_expiry(certificate)
-        return context
-
     def certificate_expiry(self) -> float | None:
         """Return when the certificate of the ``tls:`` listeners expires, in Unix time.
 
         That is the one that was read last; ``None``: none was read yet. Never a checkpoint.
         """
-        return self._expiry
-
-    def _note_expiry(self, certificate: File) -> None:
-        """Look up until when a certificate is good, and warn if that is not for long."""
-        known = self._expiry
-        # The file was read just before. If it was replaced since, a reload will follow.
-        with suppress(OSError):
-            self._expiry = expiry_of(Path(certificate).read_bytes())
-        if self._expiry is None or self._expiry == known:
-            # Each address reads it, and once is enough.
-            return
-        warning = warning_of(shown_name(certificate), self._expiry, time.time())
-        if warning is not None:
-            logger.warning("%s", warning, extra={"event": "certificate"})
-
-    def _client_settings(self) -> ssl.SSLContext:
-        if self._client_context is None:
-            self._client_context = client_context(
-                self._files["ca"], self._files["client_certificate"], self._files["client_key"]
-            )
-        return self._client_context
+        return self._tls.expiry
 
 
 SYSTEM = SystemNetwork()

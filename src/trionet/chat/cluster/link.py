@@ -151,6 +151,7 @@ class RedisLink:
         )
 
         async def run(*, task_status: trio.TaskStatus[Exception | None]) -> None:
+            """Run one connection to Redis until it ends."""
             is_running = False
 
             class Started:

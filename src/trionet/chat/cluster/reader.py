@@ -79,7 +79,10 @@ class Reader:
         self._last_read = 0.0
 
     async def run(self) -> None:
-        """Read until cancelled. Cancellation: the connection is closed."""
+        """Read the stream and apply its entries until cancelled.
+
+        Cancellation: the connection is closed.
+        """
         link = self._open_link()
         pause = FIRST_PAUSE
         try:

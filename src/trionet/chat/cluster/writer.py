@@ -46,7 +46,10 @@ class Writer:
         self._run = ""
 
     async def run(self) -> None:
-        """Write until the node has ended its life. Cancellation: the connection is closed."""
+        """Write into the stream until the node has ended its life.
+
+        Cancellation: the connection is closed.
+        """
         link = self._open_link()
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Members whom a shared log has lost although their connections stand here. Pure.
+"""Members that a shared log has lost although their connections are open here. Pure.
 
 A machine that was cut off from the log for too long counts as dead: its members have left, or are
 held. And a log can lose its newest part, with whoever logged in last. Then the sessions here are
@@ -12,13 +12,14 @@ still different after that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Protocol
 
 from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
 from trionet.chat.history.history import History
 from trionet.chat.names.room_names import parse_room
 from trionet.chat.session.arrival import Arrival
+from trionet.chat.session.believed import Believed
 from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.ignoring import Ignoring
 from trionet.chat.session.operation_log import Log
@@ -48,58 +49,6 @@ class Board(Protocol):
     _local: dict[int, Local]
 
 
-class _Believed:
-    """Whom the members here believe to be in each room, by name.
-
-    Attributes:
-        until: when what is different is told, on the clock of the state.
-    """
-
-    def __init__(self, state: State, until: int) -> None:
-        self.until = until
-        self._rooms = {
-            key: {member.name.shown for member in room.members.values()}
-            for key, room in state.rooms.items()
-        }
-
-    def joins(self, event: events.Joined) -> bool:
-        """Note that somebody has joined; return whether that is news."""
-        here = self._rooms.setdefault(event.room, set())
-        if event.name in here:
-            return False
-        here.add(event.name)
-        return True
-
-    def leaves(self, event: events.Left) -> bool:
-        """Note that somebody has left; return whether that is news."""
-        here = self._rooms.get(event.room, set())
-        if event.name not in here:
-            return False
-        here.discard(event.name)
-        return True
-
-    def is_renamed(self, event: events.Renamed) -> None:
-        """Note that somebody has another name."""
-        here = self._rooms.setdefault(event.room, set())
-        here.discard(event.name)
-        here.add(event.to)
-
-    def differences(self, state: State) -> Iterator[events.Left | events.Joined]:
-        """Yield what is different from a state. These events have no numbers of their own."""
-        for key in {**self._rooms, **state.rooms}:
-            room = state.rooms.get(key)
-            there = (
-                {} if room is None else {one.name.shown: one.id for one in room.members.values()}
-            )
-            believed = self._rooms.get(key, set())
-            last = 0 if room is None else room.last
-            for name in sorted(believed - there.keys()):
-                yield events.Left(key, last, state.time, 0, name, len(there), "lost")
-            for name in there:
-                if name not in believed:
-                    yield events.Joined(key, last, state.time, there[name], name, len(there))
-
-
 class Away:
     """The sessions that are away, and what is believed here.
 
@@ -116,7 +65,7 @@ class Away:
         self._back: dict[int, Local] = {}
         # The connections of those who were lost, by former number.
         self._lost: dict[int, ConnectionId] = {}
-        self._believed: _Believed | None = None
+        self._believed: Believed | None = None
         # The connections of those who have left for good, the newest last, and why.
         self._quit: dict[ConnectionId, str] = {}
         # The highest number that was known, and the last of each room, before the log lost a part;
@@ -328,7 +277,7 @@ class Away:
                 board.log.append(
                     Detach(member, connection) if reason is None else LogOut(member, reason)
                 )
-        believed = _Believed(former, until or 0)
+        believed = Believed(former, until or 0)
         if until is None:
             for key, room in former.rooms.items():
                 there = state.rooms.get(key)
@@ -370,7 +319,7 @@ class Away:
         # The others may have gone on already.
         self.renumbered(self._board.state.highest)
 
-    def _tell_differences(self, believed: _Believed) -> None:
+    def _tell_differences(self, believed: Believed) -> None:
         for event in believed.differences(self._board.state):
             session = self._board._local.get(event.member)  # noqa: SLF001
             own = None if session is None else session.box

@@ -53,7 +53,7 @@ class FirstRequest:
         self._site = site
         self._data = bytearray()
         self._granted: Granted | None = None
-        # Held by the task that is at it; the others wait here.
+        # Held by the task that answers the request; the others wait for it.
         self._lock = trio.Lock()
         self.has_begun = False
 

@@ -1,4 +1,4 @@
-"""Which server a browser means, and on whose behalf: ``Host``, ``Origin``, ``X-Forwarded-For``.
+"""Which server a browser means, and for whom it asks: ``Host``, ``Origin``, ``X-Forwarded-For``.
 
 A page of another site can have a browser send requests here, and with DNS rebinding even under a
 name of its own. So a request must name this server in its ``Host``, and the page that opens a

@@ -56,19 +56,19 @@ class _Text:
 
     Attributes:
         rest: the fragments so far.
-        is_in_parts: whether more fragments of a message have to come. (Older versions of the
-            library do not tell.)
+        is_fragmented: whether a message has begun whose other fragments are still to come. (Older
+            versions of the library do not tell.)
         lines: whole lines.
         max_line: bytes that a message may have, without its last line end.
         has_failed: whether the peer has made a mistake.
     """
 
-    __slots__ = ("has_failed", "is_in_parts", "lines", "max_line", "rest")
+    __slots__ = ("has_failed", "is_fragmented", "lines", "max_line", "rest")
 
     def __init__(self, max_line: int) -> None:
         self.max_line = max_line
         self.rest = bytearray()
-        self.is_in_parts = False
+        self.is_fragmented = False
         self.lines = b""
         self.has_failed = False
 
@@ -93,7 +93,7 @@ class _Side(LibraryProtocol):
             self.fail(CloseCode.UNSUPPORTED_DATA, "only text is spoken here")
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
             text = self.text
-            text.is_in_parts = not frame.fin
+            text.is_fragmented = not frame.fin
             if text.rest or not frame.fin:
                 text.rest += frame.data
             message = text.rest or frame.data
@@ -164,7 +164,7 @@ class Messages:
         answers = b""
         at = 0
         while at < len(data) and not self.is_over:
-            if self._masked and not self._side.text.is_in_parts:
+            if self._masked and not self._side.text.is_fragmented:
                 at = self._take_texts(data, at, lines)
             stop = self._end_of_frame(data, at)
             if stop == at:

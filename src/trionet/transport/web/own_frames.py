@@ -16,7 +16,7 @@ from trionet.abc import Transport
 
 
 class OwnFrames:
-    """The frames of one stream's own.
+    """The frames that one stream sends by itself.
 
     Args:
         wire: the stream that frames are sent on.

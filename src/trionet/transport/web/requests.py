@@ -2,7 +2,7 @@
 
 | asked for | answered |
 |---|---|
-| a head that is no HTTP, has a body, or not one ``Host`` | 400, closed |
+| a head that is not HTTP, has a body, or has not exactly one ``Host`` | 400, closed |
 | ``/healthz``, whatever the ``Host`` | 200 ``ok``, or 503 while the server drains |
 | a ``Host`` that is not this server's | 421 |
 | anything but ``GET`` and ``HEAD`` | 405 |
