@@ -17,6 +17,7 @@ import trio
 from trio.testing import MockClock
 from typer.main import get_command
 
+import trionet
 from benchmarks.__main__ import PARTS
 from trionet import abc, calc, chat
 from trionet.calc.grammar import NAMES
@@ -24,7 +25,7 @@ from trionet.calc.help import HELP
 from trionet.chat.client import connection as client_connection
 from trionet.chat.client.queue import EventQueue
 from trionet.cli.main import app
-from trionet.testing import MemoryNetwork
+from trionet.testing import LineClient, MemoryNetwork
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,12 +46,13 @@ def test_both_guides_the_service_of_the_readme_and_the_example_pass_in_trio_mode
     guide = python_blocks("docs/services.md")
     assert all("async def test_" in block for block in guide)
     blocks += guide
-    service, its_test, *_ = python_blocks("README.md")
+    service, _, its_test, *_ = python_blocks("README.md")
     assert len(service.strip().splitlines()) <= 12
     # All in one run, because a run of pytest takes most of a second to begin.
     for number, block in enumerate(blocks):
         (tmp_path / f"test_block_{number}.py").write_text(block)
-    (tmp_path / "test_readme.py").write_text(service + its_test)
+    (tmp_path / "shout.py").write_text(service)
+    (tmp_path / "test_shout.py").write_text(its_test)
     shutil.copy(ROOT / "examples" / "test_your_handler.py", tmp_path)
     options = ["-v", "-p", "no:cacheprovider", "-o", "trio_mode=true", "-W", "error"]
     run = subprocess.run(
@@ -60,8 +62,47 @@ def test_both_guides_the_service_of_the_readme_and_the_example_pass_in_trio_mode
         env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis")},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
-    for file in ("test_readme.py", "test_your_handler.py"):
+    for file in ("test_shout.py", "test_your_handler.py"):
         assert f"{file}::" in run.stdout
+
+
+async def test_the_server_in_a_nursery_of_the_readme_serves_and_drains(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = MemoryNetwork()
+    ran: list[Callable[[], Awaitable[None]]] = []
+    # As the page has it, except for the network.
+    monkeypatch.setattr(trionet, "serve", partial(trionet.serve, network=network))
+    monkeypatch.setattr(trio, "run", ran.append)
+    exec(compile(python_blocks("README.md")[1], "README.md", "exec"), {"__name__": "__main__"})
+    (main,) = ran
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(main)
+        await trio.sleep(1)
+        address = capsys.readouterr().out.split()[-1]
+        client = LineClient(await network.connect(address))
+        assert (await client.receive()).startswith("hello, ")
+        await client.send("hello")
+        await client.expect("HELLO")
+        await client.expect_silence(50)
+        await client.expect_end()
+    assert trio.current_time() < 70
+
+
+def test_the_limits_of_the_readme_are_the_defaults() -> None:
+    _, _, text = text_of("README.md").partition("| `trionet.Limits(…)` | default |")
+    rows = re.findall(r"(?m)^\| (`.*?) \| (.*?) \|", text.partition("\n\n")[0])
+    units = {"MiB": 1 << 20}
+    told: dict[str, float] = {}
+    for names, values in rows:
+        fields = re.findall(r"`(\w+)`", names)
+        numbers = re.findall(r"(\d[\d,]*)(?: (MiB))?", values) or [("0", "")]
+        # One value may stand for all names of its row.
+        for field, (number, unit) in zip(fields, numbers * len(fields), strict=False):
+            told[field] = int(number.replace(",", "")) * units.get(unit, 1)
+    limits = trionet.Limits()
+    assert len(told) >= 10
+    assert told == {field: getattr(limits, field) for field in told}
 
 
 async def test_the_programs_that_chat_do_what_their_page_says(
@@ -100,7 +141,7 @@ async def test_the_programs_that_chat_do_what_their_page_says(
 
 @pytest.mark.parametrize(
     ("document", "number", "printed"),
-    [("README.md", 2, "54\n"), ("docs/calculator.md", 0, "54\ndivision by zero\n")],
+    [("README.md", 3, "54\n"), ("docs/calculator.md", 0, "54\ndivision by zero\n")],
 )
 async def test_the_clients_of_the_calculator_print_what_is_told(
     document: str,
@@ -218,7 +259,7 @@ def test_the_architecture_names_every_capability_of_a_stream_with_its_methods() 
 # Where the documents look for a file that they name without its folder.
 FOLDERS = (".", "src/trionet", "src/trionet/chat/page", "benchmarks", "deploy", "examples")
 # Files that readers are told to write themselves.
-OWN_FILES = {"test_shout.py"}
+OWN_FILES = {"shout.py", "test_shout.py"}
 
 
 def files_named_in(text: str) -> set[str]:
@@ -262,7 +303,7 @@ def guides() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def test_the_guides_of_the_architecture_touch_four_files_of_the_package_at_most() -> None:
-    assert len(guides()) >= 8
+    assert len(guides()) >= 7
     for title, steps in guides():
         assert 1 < len(steps) <= 4, title
 
