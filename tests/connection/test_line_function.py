@@ -48,8 +48,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     made: list[bool] = []
     call = AtOnce.serve
 
-    def recorded(self: AtOnce) -> bool:
-        made.append(call(self))
+    def recorded(self: AtOnce, now: float) -> bool:
+        made.append(call(self, now))
         return made[-1]
 
     monkeypatch.setattr(AtOnce, "serve", recorded)

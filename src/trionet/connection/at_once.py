@@ -45,18 +45,18 @@ class AtOnce:
         self._answer = answer
         self._faults = faults
 
-    def serve(self) -> bool:
-        """Answer what has come, and return whether the task may go on waiting."""
-        lines, outbox = self._lines, self._outbox
+    def serve(self, now: float) -> bool:
+        """Answer what has come; see `trionet.abc.CallsOnInput`."""
+        outbox = self._outbox
         # Do not work ahead of a peer that does not read: the task waits for it.
         if outbox.is_blocked:
             return False
+        lines = self._lines
+        part = lines.receive_batch_nowait()
+        if not part:
+            return False
         result: object = None
-        part: list[Line] = []
         try:
-            part = lines.receive_batch_nowait()
-            if not part:
-                return False
             result = answers, left = self._answer(part)
             if answers:
                 outbox.put(answers)
@@ -64,4 +64,4 @@ class AtOnce:
             close_coroutine(result)
             self._faults.report(error, self._answer, "answer_at_once failed; its handler answers")
             left = part
-        return lines.hand_back(left)
+        return lines.hand_back(left, now)

@@ -19,11 +19,12 @@ from __future__ import annotations
 import operator
 import select
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import trio
 
+from trionet.abc import OnInput
 from trionet.checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.transport.addresses import RemoteAddress
@@ -176,7 +177,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
 
-    def call_on_input(self, function: Callable[[], bool] | None) -> None:
+    def call_on_input(self, function: OnInput | None) -> None:
         """Call a function when input comes; see `trionet.CallsOnInput`. Never a checkpoint.
 
         Without a shared epoll instance, such as on any OS but Linux, nothing is ever called.
