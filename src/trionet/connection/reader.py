@@ -270,7 +270,7 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
 
         Args:
             lines: the lines that are not handled yet.
-            now: the time, on the Trio clock.
+            now: the time in seconds, on the Trio clock.
 
         Returns:
             Whether the task can go on waiting. If not, wake it: there are lines for it, or there is
