@@ -52,16 +52,17 @@ class AtOnce:
         if outbox.is_blocked:
             return False
         lines = self._lines
-        part = lines.receive_batch_nowait()
-        if not part:
-            return False
+        part: list[Line] | None = None
         result: object = None
         try:
+            part = lines.receive_batch_nowait()
+            if not part:
+                return False
             result = answers, left = self._answer(part)
             if answers:
                 outbox.put(answers)
         except Exception as error:
             close_coroutine(result)
             self._faults.report(error, self._answer, "answer_at_once failed; its handler answers")
-            left = part
+            left = part or []
         return lines.hand_back(left, now)
