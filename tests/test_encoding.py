@@ -38,5 +38,6 @@ def test_a_text_that_ends_with_cr_gets_a_second_one_that_the_decoder_drops(text:
 def test_a_text_that_would_arrive_changed_is_refused(text: str) -> None:
     with pytest.raises(UnsendableLine):
         encode_line(text)
-    with pytest.raises(ValueError, match="line"):
-        encode_lines(["good", text])
+    for texts in ([text], ["good", text]):
+        with pytest.raises(ValueError, match="line"):
+            encode_lines(texts)

@@ -16,7 +16,7 @@ what a hub sends to.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import trio
@@ -227,6 +227,10 @@ class ReceivesNow(Protocol):
         """
 
 
+# See `CallsOnInput`.
+OnInput: TypeAlias = Callable[[float], bool]
+
+
 class CallsOnInput(Protocol):
     """A capability of a stream: calling a function when input comes.
 
@@ -234,11 +238,13 @@ class CallsOnInput(Protocol):
     lines without waking the connection's task.
     """
 
-    def call_on_input(self, function: Callable[[], bool] | None, /) -> None:
+    def call_on_input(self, function: OnInput | None, /) -> None:
         """Call a function whenever input comes while a task waits for it in `wait_input`.
 
-        The function takes input with `receive_nowait`. It returns whether the task may go on
-        waiting; if not, the task is woken. It must not raise. ``None``: call nothing any more.
+        The function takes input with `receive_nowait`. It is called with the time on the Trio
+        clock, and returns whether the task may go on waiting; if not, the task is woken. It must
+        not raise. The time may be 2 ms old; after a call that takes longer, the task is woken in
+        any case. ``None``: call nothing any more.
         """
 
 

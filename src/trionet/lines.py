@@ -162,18 +162,20 @@ class LineDecoder:
             See `take`.
         """
         # Nearly all input is whole lines.
-        if data and data[-1] == _LF and self._rest is None and not self._skipped:
+        if self._rest is None and not self._skipped:
             if len(data) <= max_lines and len(data) <= self.max_line:
                 # So short that neither limit can be passed: nearly all input, again. (Bytes are
                 # compared with a number of lines, because each line has at least one byte, its LF.)
                 try:
-                    text = data[:-1].decode()
+                    text = data.decode()
                 except UnicodeDecodeError:
                     pass
                 else:
                     if "\r" not in text:
-                        return text.split("\n")  # type: ignore[return-value]
-            if len(data) <= max_bytes:
+                        lines: list[Any] = text.split("\n")
+                        if not lines.pop():
+                            return lines
+            if data and data[-1] == _LF and len(data) <= max_bytes:
                 lines, size = self._split_clean(data[:-1], max_lines)
                 if size == len(data):
                     return lines

@@ -19,7 +19,9 @@ from trio.testing import wait_all_tasks_blocked
 from trionet import Closed, Limits, Server, ServerEvent, serve
 from trionet.connection import line_function
 from trionet.connection.answer_on_input import AtOnce
+from trionet.connection.reader import LineReader
 from trionet.testing import Link, MemoryNetwork, run_handler
+from trionet.transport import readiness
 from trionet.transport.readiness import HAS_EPOLL
 
 TCP = pytest.mark.skipif(not HAS_EPOLL, reason="only a shared epoll instance calls the function")
@@ -39,7 +41,8 @@ def shout(line: str) -> str | None:
 @pytest.fixture(autouse=True)
 def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy this machine is, no line takes long."""
-    monkeypatch.setattr(line_function, "perf_counter", lambda: 0.0)
+    for module in (line_function, readiness):
+        monkeypatch.setattr(module, "perf_counter", lambda: 0.0)
 
 
 @pytest.fixture
@@ -48,8 +51,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     made: list[bool] = []
     call = AtOnce.serve
 
-    def recorded(self: AtOnce) -> bool:
-        made.append(call(self))
+    def recorded(self: AtOnce, now: float) -> bool:
+        made.append(call(self, now))
         return made[-1]
 
     monkeypatch.setattr(AtOnce, "serve", recorded)
@@ -230,6 +233,30 @@ async def test_whole_lines_are_answered_without_waking_the_task(calls: list[bool
                 await wait_all_tasks_blocked(0.01)
         assert calls.count(False) == 1
         assert calls.count(True) == 3
+
+
+@TCP
+async def test_input_that_cannot_be_taken_costs_no_other_connection(
+    calls: list[bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with on_tcp(shout) as (_, connect):
+        client = await connect()
+        await client.send_all(b"first\n")
+        assert await read(client, b"\n") == b"FIRST\n"
+        calls.clear()
+
+        def fail(_lines: object) -> list[str]:
+            raise TypeError("not bytes")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LineReader, "receive_batch_nowait", fail)
+            await client.send_all(b"second\n")
+            while not calls:
+                await trio.lowlevel.checkpoint()
+        assert "not bytes" in caplog.text
+        other = await connect()
+        await other.send_all(b"third\n")
+        assert await read(other, b"\n") == b"THIRD\n"
 
 
 @TCP

@@ -366,7 +366,7 @@ async def calls_and_turns(sockets: int, *, ends: frozenset[int] = frozenset()) -
     pairs = [connected() for _ in range(sockets)]
     streams = [SocketStream(sock, peer="peer") for _, sock in pairs]
 
-    def answer(stream: SocketStream) -> bool:
+    def answer(stream: SocketStream, _now: float) -> bool:
         stream.receive_nowait()
         record.append("call")
         if record.count("call") in ends:
@@ -426,6 +426,41 @@ async def test_others_have_their_turn_after_two_milliseconds(
     record = await calls_and_turns(7)
     assert max(calls_between_turns(record)) == 3
     assert record.count("call") == 7
+
+
+@pytest.mark.parametrize(("seconds", "is_woken"), [(0.001, False), (0.003, True)])
+async def test_a_call_is_told_the_time_and_a_slow_one_wakes_the_task(
+    seconds: float, is_woken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count(0, seconds)
+    monkeypatch.setattr(readiness_module, "perf_counter", lambda: next(clock))
+    told: list[float] = []
+    woken = trio.Event()
+
+    async with watched_stream() as (stream, peer, _), trio.open_nursery() as nursery:
+
+        def answer(now: float) -> bool:
+            stream.receive_nowait()
+            told.append(now)
+            return True
+
+        async def wait() -> None:
+            with suppress(trio.ClosedResourceError):
+                await stream.wait_input()
+                woken.set()
+
+        stream.call_on_input(answer)
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        begin = trio.current_time()
+        peer.sendall(b"line\n")
+        while not told:
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert begin <= told[0] <= trio.current_time()
+        assert len(told) == 1
+        assert woken.is_set() is is_woken
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_was_answered_is_sent_before_others_have_their_turn(

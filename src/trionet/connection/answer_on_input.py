@@ -45,14 +45,15 @@ class AtOnce:
         self._answer = answer
         self._faults = faults
 
-    def serve(self) -> bool:
-        """Answer what has come, and return whether the task may go on waiting."""
-        lines, outbox = self._lines, self._outbox
+    def serve(self, now: float) -> bool:
+        """Answer what has come; see `trionet.abc.CallsOnInput`."""
+        outbox = self._outbox
         # Do not work ahead of a peer that does not read: the task waits for it.
         if outbox.is_blocked:
             return False
+        lines = self._lines
+        part: list[Line] | None = None
         result: object = None
-        part: list[Line] = []
         try:
             part = lines.receive_batch_nowait()
             if not part:
@@ -63,5 +64,5 @@ class AtOnce:
         except Exception as error:
             close_coroutine(result)
             self._faults.report(error, self._answer, "answer_at_once failed; its handler answers")
-            left = part
-        return lines.hand_back(left)
+            left = part or []
+        return lines.hand_back(left, now)

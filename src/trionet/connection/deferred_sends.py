@@ -58,7 +58,7 @@ class DeferredSends:
         is_on: whether an outbox shall hold what it is put.
     """
 
-    __slots__ = ("_boxes", "_flushes", "_is_woken", "_least", "_since", "_task", "is_on")
+    __slots__ = ("_boxes", "_flushes", "_is_woken", "_least", "_task", "_until", "is_on")
 
     def __init__(self, least: float | None = None) -> None:
         if least is None:
@@ -71,8 +71,8 @@ class DeferredSends:
         self._is_woken = False
         # Whether the caller of `begin` flushes, so that the task need not run.
         self._flushes = False
-        # When the first of the boxes came.
-        self._since = 0.0
+        # How long the first of the boxes may wait.
+        self._until = 0.0
 
     def begin(self, woken: int, *, flushes: bool = False) -> None:
         """Note that this many connections are served now, one by one. Never a checkpoint.
@@ -86,17 +86,17 @@ class DeferredSends:
 
     def add(self, box: Holding) -> None:
         """Call a box's `release` soon: it holds something. Never a checkpoint."""
-        if self._flushes:
-            # Soon: whoever flushes watches the clock.
-            self._boxes.append(box)
+        boxes = self._boxes
+        # Whoever flushes watches the clock.
+        if boxes and (self._flushes or perf_counter() <= self._until):
+            boxes.append(box)
             return
-        now = perf_counter()
-        if not self._boxes:
-            self._since = now
-        elif now - self._since > _LONGEST:
+        if boxes:
             self.flush()
-            self._since = now
         self._boxes.append(box)
+        if self._flushes:
+            return
+        self._until = perf_counter() + _LONGEST
         if not self._is_woken and self._task is not None:
             self._is_woken = True
             trio.lowlevel.reschedule(self._task, WOKEN)
@@ -107,7 +107,7 @@ class DeferredSends:
         Whoever lets the others have their turn calls this first. A task with costly lines may not
         have an answer yet, and so would not come to `add`.
         """
-        if self._boxes and perf_counter() - self._since > _LONGEST:
+        if self._boxes and perf_counter() > self._until:
             self.flush()
 
     def flush(self) -> None:

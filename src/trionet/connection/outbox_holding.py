@@ -38,6 +38,7 @@ class Holds(Counted):
         "_closed",
         "_deferred",
         "_held",
+        "_most_held",
         "_queue",
         "broken",
         "direct",
@@ -58,9 +59,11 @@ class Holds(Counted):
         self.framing = framing
         self.direct = direct
         self.max_waiting = max_waiting
+        # ``None`` once nothing is sent any more, so that nothing is held then.
         self._deferred = deferred
-        # Lines that are held until the end of a round, and meanwhile the value of `direct`.
+        # Lines that are held until the end of a round, and the value of `direct` from before.
         self._held = b""
+        self._most_held = min(_MOST_HELD, max_waiting)
         self._aside: Callable[[bytes], int] | None = None
         # Lines that wait for the peer.
         self._queue: LineQueue | None = None
@@ -79,7 +82,7 @@ class Holds(Counted):
         """Take no more: later puts are only counted as dropped. What waits is still sent."""
         self.release()
         self._closed = True
-        self.direct = None
+        self.direct = self._deferred = None
 
     def release(self) -> None:
         """Send what is held until the end of a round. Never a checkpoint."""
@@ -87,46 +90,33 @@ class Holds(Counted):
             self._held = b""
             data = lines if self.framing is None else self.framing.wrap(lines)
             direct = self.direct = self._aside
-            self._aside = None
             size = len(data)
-            sent = self._sent(direct, data) if direct is not None else 0
+            sent = 0
+            if direct is not None:
+                try:
+                    sent = direct(data)
+                except Exception as error:
+                    self._not_sent(error)
             self._bytes += size
             if sent != size:
                 self.keep(data, lines.count(b"\n"), sent)
-
-    def _hold(self, deferred: DeferredSends, lines: bytes, size: int, count: int) -> bool:
-        """Hold lines until the end of the round, if that does no harm; tell whether they are."""
-        held = self._held
-        if held:
-            size += len(held)
-        elif not size or self.is_blocked or self.broken or self._closed:
-            return False
-        if size > _MOST_HELD or size > self.max_waiting:
-            return False
-        if held:
-            self._held = held + lines
-        else:
-            deferred.add(self)
-            self._aside, self.direct = self.direct, None
-            # Copy a `bytearray` or a view: its owner may change it.
-            self._held = lines if type(lines) is bytes else bytes(lines)
-        self._lines += count
-        return True
 
     def _sent(self, send: Callable[[T], int], data: T) -> int:
         """Send what the kernel takes at once, and return how many bytes that was."""
         try:
             return send(data)
-        except BlockingIOError:
-            return 0
-        except GONE:
-            self.give_up()
-            return 0
         except Exception as error:
+            return self._not_sent(error)
+
+    def _not_sent(self, error: Exception) -> int:
+        """Give the peer up unless it only takes nothing now; return 0."""
+        if isinstance(error, BlockingIOError):
+            return 0
+        if not isinstance(error, GONE):
             # A fault of the stream. The task that puts lines here often serves another peer.
             self._report(error)
-            self.give_up()
-            return 0
+        self.give_up()
+        return 0
 
     def keep(self, data: bytes, count: int, sent: int) -> None:
         """Keep what was not sent; see `trionet.Outbox`."""

@@ -118,7 +118,7 @@ class Waits(Holds):
     def give_up(self) -> None:
         """Drop all that waits, and send nothing more. Never a checkpoint."""
         self.broken = True
-        self.direct = self._aside = None
+        self.direct = self._aside = self._deferred = None
         self.progressed_at = math.inf
         if self._held:
             self.dropped += self._held.count(b"\n")

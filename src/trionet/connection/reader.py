@@ -262,24 +262,27 @@ class LineReader(Received[LineT], trio.abc.ReceiveChannel[LineT]):
             self._tell_first_input()
         part = self._take(data)
         if not part:
-            self.hand_back([])
+            self.hand_back([], self._now())
         return part
 
-    def hand_back(self, lines: list[LineT | BadLine]) -> bool:
+    def hand_back(self, lines: list[LineT | BadLine], now: float) -> bool:
         """Leave lines of `receive_batch_nowait` to the task that waits, or let it wait on.
 
         Args:
             lines: the lines that are not handled yet.
+            now: the time in seconds, on the Trio clock.
 
         Returns:
             Whether the task can go on waiting. If not, wake it: there are lines for it, or there is
             something else for it to return.
         """
-        self.waiting_since = math.inf if lines else self._now()
         if lines or self._decoder.held or self.end is not None:
             # It must not read more before it has dealt with this.
             self._handed = lines
+            if not lines:
+                self.waiting_since = now
             return False
+        self.waiting_since = now
         return True
 
     async def receive(self) -> LineT:

@@ -15,6 +15,9 @@ from trionet.connection.input_end import InputEnd
 from trionet.errors import BadLine
 from trionet.lines import PART_LINES, LineDecoder, LineT
 
+# When a reader that is not waiting began to wait; see `trionet.LineReader.waiting_since`.
+NOT_WAITING = math.inf
+
 
 class Received(Generic[LineT]):
     """The base of `trionet.LineReader` that holds input and decodes it; it receives nothing.
@@ -42,7 +45,7 @@ class Received(Generic[LineT]):
         decode: bool,
     ) -> None:
         self.end: InputEnd | None = None
-        self.waiting_since = math.inf
+        self.waiting_since = NOT_WAITING
         decoder = LineDecoder if decode else ByteLineDecoder
         # Its type does not tell bytes from texts.
         self._decoder: Any = decoder(max_line=max_line, max_unending=max_unending)
@@ -108,7 +111,7 @@ class Received(Generic[LineT]):
                 return []
         self._lines_out += len(tail)
         if tail:
-            self.waiting_since = math.inf
+            self.waiting_since = NOT_WAITING
         return tail
 
     def _take_pending(self) -> list[LineT | BadLine]:
@@ -123,20 +126,19 @@ class Received(Generic[LineT]):
         decoder, first_line = self._decoder, self._first_line
         if first_line is not None and first_line.stands_alone(data or decoder.held, decoder):
             max_lines = 1
-        if data is None:
-            part = decoder.take(max_lines) if decoder.held else []
+        if data is not None:
+            part: list[LineT | BadLine] = decoder.begin(data, max_lines)
         else:
-            part = decoder.begin(data, max_lines)
-        if not part:
-            return part
-        if first_line is not None:
-            self._first_line = None
-            if first_line.is_refused(part[0], decoder):
-                self.end = InputEnd.HTTP
-                self.discard()
-                return []
-        if decoder.gave_up:
-            self.end = self.end or InputEnd.UNENDING
-        self._lines_out += len(part)
-        self.waiting_since = math.inf
+            part = decoder.take(max_lines) if decoder.held else []
+        if part:
+            if first_line is not None:
+                self._first_line = None
+                if first_line.is_refused(part[0], decoder):
+                    self.end = InputEnd.HTTP
+                    self.discard()
+                    return []
+            if decoder.gave_up:
+                self.end = self.end or InputEnd.UNENDING
+            self._lines_out += len(part)
+            self.waiting_since = NOT_WAITING
         return part

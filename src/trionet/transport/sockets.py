@@ -25,6 +25,7 @@ from typing import Any, get_args
 
 import trio
 
+from trionet.abc import OnInput
 from trionet.argument_checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.text.safe import safe_text
@@ -181,7 +182,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError(system_reason(self._vanished)) from self._vanished
         return data
 
-    def call_on_input(self, function: Callable[[], bool] | None) -> None:
+    def call_on_input(self, function: OnInput | None) -> None:
         """Call a function when input comes; see `trionet.CallsOnInput`. Never a checkpoint.
 
         Without a shared epoll instance, such as on any OS but Linux, nothing is ever called.
