@@ -11,7 +11,7 @@ import trio
 
 import trionet
 from trionet.chat import Client, RequestRefused
-from trionet.chat.client_events import Said
+from trionet.chat.client.events import Said
 
 
 async def carry(source: Client, room: str, target: Client, to: str) -> None:

@@ -12,7 +12,7 @@ import trio
 
 from trionet import SYSTEM, Network, TrionetError
 from trionet.chat import Client, RequestRefused
-from trionet.chat.client_events import Said
+from trionet.chat.client.events import Said
 
 
 async def answer(chat: Client, asked: Said) -> str:

@@ -12,7 +12,7 @@ import trio
 
 from trionet import SYSTEM, Network, TrionetError
 from trionet.chat import Client
-from trionet.chat.client_events import Entered, Missed, RoomEvent, Told, Welcome
+from trionet.chat.client.events import Entered, Missed, RoomEvent, Told, Welcome
 
 
 def end_of(log: Path) -> tuple[str, int]:

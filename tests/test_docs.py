@@ -20,9 +20,9 @@ from typer.main import get_command
 from benchmarks.__main__ import PARTS
 from trionet import abc, calc, chat
 from trionet.calc.grammar import NAMES
+from trionet.calc.help import HELP
 from trionet.chat.client import connection as client_connection
 from trionet.chat.client.queue import EventQueue
-from trionet.cli.calc import HELP
 from trionet.cli.main import app
 from trionet.testing import MemoryNetwork
 
@@ -127,7 +127,7 @@ async def test_the_clients_of_the_calculator_print_what_is_told(
 def test_the_page_and_the_help_of_the_calculator_name_every_function() -> None:
     shown = {
         "docs/calculator.md": text_of("docs/calculator.md"),
-        "HELP in src/trionet/cli/calc.py": HELP,
+        "HELP in src/trionet/calc/help.py": "\n".join(HELP),
     }
     for place, text in shown.items():
         missing = [name for name in NAMES if not re.search(rf"\b{name}\b", text)]

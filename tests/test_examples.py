@@ -26,7 +26,7 @@ from trio.testing import MockClock
 import trionet
 from needs import lacking
 from trionet import calc, chat
-from trionet.chat.client_events import Left, Said
+from trionet.chat.client.events import Left, Said
 from trionet.testing import LineClient, MemoryNetwork, run_handler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -540,7 +540,7 @@ async def test_chat_bridge_carries_messages_both_ways(autojump_clock: MockClock)
             await trio.sleep(1)
             for client, text in ((ann, "<bob> hello to you"), (bob, "<ann> hello")):
                 async for event in client:
-                    if isinstance(event, chat.client_events.Said) and event.name == "bridge":
+                    if isinstance(event, Said) and event.name == "bridge":
                         assert event.text == text
                         break
         nursery.cancel_scope.cancel()

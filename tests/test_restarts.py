@@ -22,7 +22,7 @@ import trio
 
 import needs
 from trionet import ConnectError, chat
-from trionet.chat.client_events import Said
+from trionet.chat.client.events import Said
 from trionet.transport.network import SYSTEM
 
 PATIENCE = 60

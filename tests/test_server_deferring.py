@@ -1,7 +1,7 @@
 """A line that a handler puts at an odd moment is sent, over each kind of connection.
 
 Sends are deferred in every round here, so whatever forgets to flush would lose the line or keep it
-for ever. `tests/connection/test_deferred.py` has the mechanism itself.
+for ever. `tests/connection/test_deferred_sends.py` has the mechanism itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import trio
 
 from trionet import Connection, Limits, Server, WhenSlow, serve
 from trionet.abc import Listener
-from trionet.connection.deferred import FORCED_BY
+from trionet.connection.deferred_sends import FORCED_BY
 from trionet.testing import Link, MemoryNetwork
 from trionet.transport.tls import TLSStream
 from web_peer import WebPeer, text

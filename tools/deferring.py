@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trionet.connection.deferred import FORCED_BY
+from trionet.connection.deferred_sends import FORCED_BY
 
 ROOT = Path(__file__).resolve().parent.parent
 

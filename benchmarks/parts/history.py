@@ -16,7 +16,7 @@ from benchmarks.peers.table import steady_chat
 from benchmarks.results import Measure
 from benchmarks.run import Run, tell
 from trionet.chat.history.file_history import open_history
-from trionet.chat.history.kept import Query
+from trionet.chat.history.history import Query
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.ring import Ring
 from trionet.chat.state.events import RoomEvent, Said

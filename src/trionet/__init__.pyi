@@ -19,14 +19,13 @@ from trionet.abc import TellsDelivery as TellsDelivery
 from trionet.abc import TellsTruncation as TellsTruncation
 from trionet.abc import TurnsAway as TurnsAway
 from trionet.connection.closing import lingering_close as lingering_close
-from trionet.connection.connecting import connect as connect
 from trionet.connection.connection import Connection as Connection
-from trionet.connection.http_request import is_http_request as is_http_request
+from trionet.connection.first_line import Opening as Opening
 from trionet.connection.input_end import InputEnd as InputEnd
 from trionet.connection.linestream import LineStream as LineStream
-from trionet.connection.opening import Opening as Opening
 from trionet.connection.outbox import Outbox as Outbox
 from trionet.connection.reader import LineReader as LineReader
+from trionet.connection.reconnecting import connect as connect
 from trionet.connection.requests import Requests as Requests
 from trionet.connection.responding import respond as respond
 from trionet.connection.statistics import Statistics as Statistics
@@ -91,4 +90,5 @@ from trionet.transport.network import SystemNetwork as SystemNetwork
 from trionet.transport.sockets import SocketStream as SocketStream
 from trionet.transport.tls import TLSStream as TLSStream
 from trionet.transport.tlslistener import TLSListener as TLSListener
+from trionet.transport.web.request_line import is_http_request as is_http_request
 from trionet.transport.web.settings import WebSettings as WebSettings

@@ -495,7 +495,7 @@ class Transport(SendsNow, Interruptible, PeeksInput, ClosesNow, Protocol):
 class Holding(Protocol):
     """Something that holds lines back until the end of a round.
 
-    `trionet.Outbox` implements it, and `trionet.connection.deferred.DeferredSends` uses it.
+    `trionet.Outbox` implements it, and `trionet.connection.deferred_sends.DeferredSends` uses it.
     """
 
     def release(self) -> None:
@@ -508,7 +508,7 @@ class Holding(Protocol):
 class Rounds(Protocol):
     """Something that is told which tasks run together.
 
-    `trionet.connection.deferred.DeferredSends` implements it, and
+    `trionet.connection.deferred_sends.DeferredSends` implements it, and
     `trionet.transport.readiness.Readiness` tells it.
     """
 

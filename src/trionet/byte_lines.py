@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from trionet.kinds import as_bytes
 from trionet.lines import PART_BYTES, Line, LineDecoder
+from trionet.type_checks import as_bytes
 
 
 class ByteLineDecoder(LineDecoder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trionet.errors import UnsendableLine
-from trionet.kinds import close_coroutine, shown
+from trionet.type_checks import close_coroutine, shown
 
 
 def encode_line(text: str) -> bytes:

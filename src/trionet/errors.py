@@ -30,7 +30,7 @@ about it where somebody can do something. Broken and closed streams raise Trio's
 (``trio.BrokenResourceError``, ``trio.ClosedResourceError``), as any stream does.
 """
 
-from trionet.kinds import check_kinds
+from trionet.type_checks import check_kinds
 
 
 class TrionetError(Exception):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trionet.kinds import check_kinds
+from trionet.type_checks import check_kinds
 
 # Why there was no handshake with a peer that has sent no byte. The log leaves such peers out.
 SAID_NOTHING = "the other side ended the connection and had said nothing"

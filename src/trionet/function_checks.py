@@ -1,8 +1,8 @@
 """Refuse a function that cannot be called as the toolkit will call it.
 
-`trionet.checks` says why misuse is refused at the call; this file does it for handlers, callbacks
-and tasks. It judges what can be judged without a call: whether the function is async, and how many
-arguments it takes. Whatever cannot be judged, such as a lambda, passes.
+`trionet.argument_checks` says why misuse is refused at the call; this file does it for handlers,
+callbacks and tasks. It judges what can be judged without a call: whether the function is async, and
+how many arguments it takes. Whatever cannot be judged, such as a lambda, passes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from types import BuiltinFunctionType, MethodDescriptorType
 
-from trionet.kinds import close_coroutine, shown
+from trionet.type_checks import close_coroutine, shown
 
 
 def check_handler(handler: object, *, caller: str = "serve", identifies: bool = False) -> None:

@@ -3,8 +3,8 @@
 Sizes are in bytes, times in seconds; 0 switches a limit off where its entry says so.
 
 The other files about limits are about their values. `trionet.calc.limits` and `trionet.chat.limits`
-say what the two services set them to, and `trionet.cli.options` what they are called on the command
-line. `trionet.calc.bounds` has to do with none of this: it bounds one expression.
+say what the two services set them to, and `trionet.cli.limit_options` what they are called on the
+command line. `trionet.calc.bounds` has to do with none of this: it bounds one expression.
 """
 
 from __future__ import annotations

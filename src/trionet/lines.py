@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trionet.errors import BadLine, LineNotUTF8, LineTooLong, LineUnending
-from trionet.kinds import as_bytes, shown
+from trionet.type_checks import as_bytes, shown
 
 # Towards a server: far more than a person types, and small enough that ten thousand peers who each
 # leave a line unfinished hold 40 MB. (IRC: 512; SMTP: 1,000; HTTP servers' header lines: 8,192.)

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
-from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
-from trionet.kinds import check_kind, shown
+from trionet.type_checks import check_kind, shown
+from trionet.user_faults import FaultLog
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 Combine: TypeAlias = Literal["sum", "max", "min"]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from trionet.errors import BadLine
-from trionet.kinds import check_kind, check_kinds, shown
+from trionet.type_checks import check_kind, check_kinds, shown
 
 
 @dataclass(frozen=True, slots=True)

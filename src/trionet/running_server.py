@@ -23,27 +23,31 @@ from typing import Any, cast
 import trio
 
 from trionet.abc import Listener, TurnsAway
-from trionet.checks import check_choice, check_flag, check_limits, check_numbers, check_seconds
+from trionet.argument_checks import (
+    check_choice,
+    check_flag,
+    check_limits,
+    check_numbers,
+    check_seconds,
+)
 from trionet.connection.acceptors import Acceptors, check_listeners
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens
 from trionet.connection.connection import Connection
 from trionet.connection.connection_log import ConnectionLog
+from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.deferred import DeferredSends
+from trionet.connection.deferred_sends import DeferredSends
+from trionet.connection.first_line import Opening
 from trionet.connection.handshake import awaits_peer, has_handshake
 from trionet.connection.lifetime import Lifetimes
 from trionet.connection.lingering import Lingerers
-from trionet.connection.opening import Opening
-from trionet.connection.places import Places
 from trionet.connection.safe_notices import SafeNotices, safe_notices
 from trionet.connection.server_metrics import ServerReadings
 from trionet.connection.statistics import Statistics, Totals
 from trionet.connection.turning_away import TurningAway
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import Identified, Opened, Refused, ServerEvent
-from trionet.faults import FaultLog
 from trionet.function_checks import check_callback, check_handler
-from trionet.kinds import check_kind
 from trionet.limits import Limits
 from trionet.metrics import Metrics
 from trionet.notices import (
@@ -53,6 +57,8 @@ from trionet.notices import (
     ServerFull,
 )
 from trionet.transport.readiness import HAS_EPOLL, Readiness, let_wait_with
+from trionet.type_checks import check_kind
+from trionet.user_faults import FaultLog
 
 # A drain that cuts connections off names at most this many of them in the log.
 _NAMED = 10

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 import trio
 
 from trionet.abc import Listener, Network, TellsExpiry
-from trionet.checks import (
+from trionet.argument_checks import (
     check_backlog,
     check_choice,
     check_flag,
@@ -25,8 +25,8 @@ from trionet.checks import (
 )
 from trionet.connection.acceptors import close_all
 from trionet.connection.connection import Connection
+from trionet.connection.first_line import Opening
 from trionet.connection.line_function import LineFunction, serve_with
-from trionet.connection.opening import Opening
 from trionet.connection.when_slow import WhenSlow
 from trionet.events import ServerEvent
 from trionet.function_checks import check_callback, check_handler, is_line_function

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from served import Served, served
 from trionet import calc
-from trionet.calc.pairs import PAIR_COST
+from trionet.calc.fast_path import PAIR_COST
 
 
 def numbers(service: Served) -> dict[str, float]:

@@ -13,7 +13,7 @@ import trio.testing
 from trionet import Limits, Line, Server
 from trionet.calc import Reply, Session, serve
 from trionet.calc import server as server_module
-from trionet.calc.pairs import PAIR_COST
+from trionet.calc.fast_path import PAIR_COST
 from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE
 from trionet.calc.work import Work
 from trionet.lines import PART_LINES

@@ -595,7 +595,7 @@ async def test_members_who_ask_for_more_than_there_is_room_for_are_answered_in_f
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There is room for a few answers at a time.
-    monkeypatch.setattr("trionet.fanout.log.HIGH_WATER_BYTES", 200)
+    monkeypatch.setattr("trionet.fanout.hub_log.HIGH_WATER_BYTES", 200)
     async with chat() as room:
         names = [f"member{number}" for number in range(20)]
         clients = await room.join(*names)
@@ -613,7 +613,7 @@ async def test_members_who_ask_for_more_than_there_is_room_for_are_answered_in_f
 async def test_a_member_with_many_questions_leaves_the_others_their_turn(
     autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trionet.fanout.log.HIGH_WATER_BYTES", 200)
+    monkeypatch.setattr("trionet.fanout.hub_log.HIGH_WATER_BYTES", 200)
     async with chat(limits=Limits()) as room:
         ann, bob = await room.join("Ann", "Bob")
         await ann.send(*["/who"] * 5000, "the last")

@@ -12,7 +12,7 @@ import typer
 
 from trionet import calc, chat
 from trionet.cli import demo
-from trionet.cli.ending import Ended
+from trionet.cli.program_exit import Ended
 from trionet.cli.running import Runtime, run
 from trionet.program.console import Console, open_console
 

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from passing_on import passed_on, start_with
-from trionet.cli.addresses import where_to_listen
+from trionet.cli.address_arguments import where_to_listen
 
 PATIENCE = 20
 

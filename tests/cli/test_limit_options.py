@@ -15,8 +15,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from trionet import Limits, calc, chat
+from trionet.cli.limit_options import LIMIT_OPTIONS, LimitOption, takes_limits
 from trionet.cli.main import app
-from trionet.cli.options import LIMIT_OPTIONS, LimitOption, takes_limits
 from trionet.limits import BOUNDS
 
 DEFAULTS = {"calc": calc.ONE_AT_A_TIME, "chat": chat.OPEN_ROOM, "run": Limits()}

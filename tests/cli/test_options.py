@@ -154,12 +154,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         # Any text may become the name of a history file.
         patch.chdir(tmp_path_factory.mktemp("stage"))
         patch.setattr("os.isatty", lambda _fd: False)
-        for module in ("trionet.cli.calc", "trionet.cli.chat"):
-            patch.setattr(f"{module}.SystemNetwork", in_memory)
-            patch.setattr(f"{module}.serve_until_signalled", serve_one_client)
+        for module in ("calc_serve", "calc_connect", "chat_serve", "chat_join"):
+            patch.setattr(f"trionet.cli.{module}.SystemNetwork", in_memory)
+        for module in ("calc_serve", "chat_serve"):
+            patch.setattr(f"trionet.cli.{module}.serve_until_signalled", serve_one_client)
         patch.setattr("trionet.cli.workers.serve_by_workers", serve_by_workers)
         patch.setattr("trionet.cli.running.run", run)
-        patch.setattr("trionet.cli.evaluate.evaluate_one", evaluate)
+        patch.setattr("trionet.cli.calc_eval.evaluate_one", evaluate)
         yield stage
 
 

@@ -22,13 +22,13 @@ import typer
 from trionet import calc, chat
 from trionet.abc import Listener
 from trionet.chat.names import names, skeleton
-from trionet.cli import calc as cli_calc
-from trionet.cli import chat as cli_chat
+from trionet.cli import calc_serve as calc_body
+from trionet.cli import chat_serve as chat_body
 from trionet.cli import running
+from trionet.cli.address_options import ListenSettings
 from trionet.cli.calc_commands import calc_serve
 from trionet.cli.chat_serve_command import chat_serve
-from trionet.cli.ending import Ended
-from trionet.cli.network_options import ListenSettings
+from trionet.cli.program_exit import Ended
 from trionet.cli.running import Leaving, Runtime, run, serve_until_signalled, until_interrupted
 from trionet.connection.connection import Connection
 from trionet.errors import ConnectionLost, ListenError, TrionetError
@@ -263,10 +263,10 @@ async def serve_until_seen_enough(service: str, *, backlog: int | None = None) -
     async with open_console(1) as console:
         runtime = Runtime(console, console)
         serve_calculator = partial(
-            cli_calc.serve, limits=calc.ONE_AT_A_TIME, once=False, precision=28
+            calc_body.serve, limits=calc.ONE_AT_A_TIME, once=False, precision=28
         )
         serve_chat = partial(
-            cli_chat.serve, limits=chat.OPEN_ROOM, forever=False, show_messages=False
+            chat_body.serve, limits=chat.OPEN_ROOM, forever=False, show_messages=False
         )
         serve = serve_calculator if service == "calc" else serve_chat
         with pytest.raises(ExceptionGroup) as caught:

@@ -13,7 +13,7 @@ from trionet import chat
 from trionet.connection.connection_log import ConnectionLog
 from trionet.events import SAID_NOTHING, Opened, Refused
 from trionet.program.console import Console
-from trionet.program.log import logging_to
+from trionet.program.console_log import logging_to
 from trionet.program.log_format import LogFormat, LogOptions
 from trionet.testing import LineClient, MemoryNetwork, run_handler
 

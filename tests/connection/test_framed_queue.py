@@ -13,7 +13,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from trionet import LinesMissed, Notice, Outbox, WhenSlow
-from trionet.connection.linequeue import LineQueue
+from trionet.connection.outbox_queue import LineQueue
 from trionet.connection.safe_notices import SafeNotices
 from trionet.testing import Link, memory_stream_pair
 from trionet.transport.web.framing import FRAMES
@@ -183,7 +183,7 @@ async def test_an_outbox_of_a_slow_browser_drops_whole_frames(
 
 
 async def test_an_outbox_holds_lines_and_sends_them_in_one_frame() -> None:
-    from trionet.connection.deferred import DeferredSends
+    from trionet.connection.deferred_sends import DeferredSends
 
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:

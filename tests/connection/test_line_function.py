@@ -18,7 +18,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from trionet import Closed, Limits, Server, ServerEvent, serve
 from trionet.connection import line_function
-from trionet.connection.at_once import AtOnce
+from trionet.connection.answer_on_input import AtOnce
 from trionet.testing import Link, MemoryNetwork, run_handler
 from trionet.transport.readiness import HAS_EPOLL
 

@@ -10,7 +10,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.connection.paced import PacedLineReader
+from trionet.connection.paced_reader import PacedLineReader
 from trionet.connection.reader import LineReader
 from trionet.errors import BadLine, LineUnending
 from trionet.lines import PART_BYTES, PART_LINES, LineDecoder

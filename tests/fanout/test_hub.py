@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hub_members import ListBox, members_of, plain, running_hub
 from trionet import Box, Hub, Outbox, WhenSlow
-from trionet.fanout.log import HIGH_WATER
+from trionet.fanout.hub_log import HIGH_WATER
 from trionet.testing import Link, MemoryStream, memory_stream_pair
 
 

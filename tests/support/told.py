@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trionet.chat.client.requests import Ask
+from trionet.chat.client.events import decode
 from trionet.chat.client.state import ClientState
-from trionet.chat.client_events import decode
+from trionet.chat.client.unanswered_requests import Ask
 
 TIME = "2026-11-28T02:35:00.123Z"
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,11 +23,11 @@ from socket_pairs import local_address
 from trionet.abc import Listener
 from trionet.errors import AddressError, ConnectError, ListenError, TrionetError
 from trionet.testing import MemoryNetwork
-from trionet.transport import network, tcp
+from trionet.transport import tcp
 from trionet.transport.addresses import TCPAddress, TLSAddress, parse_address
 from trionet.transport.network import DEFAULT_BACKLOG, SYSTEM, SystemNetwork
 from trionet.transport.socket_addresses import structured
-from trionet.transport.sockets import SocketStream
+from trionet.transport.sockets import SocketStream, adopt
 from trionet.transport.tls import TLSStream
 
 if TYPE_CHECKING:
@@ -359,10 +360,10 @@ async def test_localhost_connects_to_whichever_family_answers(bound: str, host: 
 async def test_a_connection_that_is_reset_before_its_address_is_known_is_a_connect_error(
     monkeypatch: pytest.MonkeyPatch, port_in_use: int
 ) -> None:
-    def gone(sock: socket.socket) -> NoReturn:
+    def gone(_address: object) -> NoReturn:
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
-    monkeypatch.setattr(network, "remote_address", gone)
+    monkeypatch.setattr(tcp, "adopt", partial(adopt, address_of=gone))
     with pytest.raises(ConnectError, match=r"not connected$"):
         await SYSTEM.connect(f"127.0.0.1:{port_in_use}")
 

@@ -12,8 +12,9 @@ import trio.testing
 
 from socket_pairs import KINDS, fill, receive_exactly, reset, socket_pair, stream_and_peer
 from trionet.errors import ReceiveInterrupted
+from trionet.transport.addresses import UnixAddress
 from trionet.transport.readiness import HAS_EPOLL, Readiness
-from trionet.transport.sockets import SocketStream
+from trionet.transport.sockets import SocketStream, adopt
 
 
 class BeforeItRuns(trio.abc.Instrument):
@@ -236,3 +237,29 @@ async def test_a_peer_that_has_closed_has_ended(kind: str) -> None:
         assert stream.has_ended()
         await stream.aclose()
         assert stream.has_ended()
+
+
+async def test_a_client_of_another_family_of_sockets_says_what_its_servers_address_is() -> None:
+    def address_of(address: tuple[str, int]) -> UnixAddress:
+        return UnixAddress(f"@port{address[1]}")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connected = await trio.open_tcp_stream("127.0.0.1", port)
+        async with adopt(connected, address_of=address_of) as stream:
+            assert stream.remote == UnixAddress(f"@port{port}")
+            assert stream.peer == f"unix:@port{port}"
+
+
+async def test_a_socket_whose_options_cannot_be_set_is_closed() -> None:
+    made: list[socket.socket] = []
+
+    def prepare(sock: socket.socket) -> None:
+        made.append(sock)
+        raise OSError("no such option")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connected = await trio.open_tcp_stream("127.0.0.1", server.getsockname()[1])
+        with pytest.raises(OSError, match="no such option"):
+            adopt(connected, prepare=prepare)
+    assert made[0].fileno() == -1

@@ -10,18 +10,18 @@ from decimal import Decimal
 import trio
 
 from trionet.abc import Network
+from trionet.argument_checks import check_network
 from trionet.calc.errors import CalculationError
 from trionet.calc.pipeline import ERROR, GOODBYE_SECONDS, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import check_name
-from trionet.checks import check_network
 from trionet.connection.asking import Asking
-from trionet.connection.entered_once import EnteredOnce
+from trionet.connection.generator_context import EnteredOnce
 from trionet.encoding import encode_line
 from trionet.errors import ConnectionLost
-from trionet.kinds import check_kinds, shown
 from trionet.lines import MAX_LINE
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
+from trionet.type_checks import check_kinds, shown
 
 # A result as servers write it. `Decimal` itself accepts more, such as `NaN`, `1_000` and the digits
 # of other scripts.

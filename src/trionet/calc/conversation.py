@@ -9,16 +9,16 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 
 import trio
 
+from trionet.argument_checks import check_flag, check_lines_to_send, check_stream
 from trionet.calc.errors import MalformedExpression
 from trionet.calc.pipeline import ERROR, MAX_IN_FLIGHT, Pipeline, read_request
 from trionet.calc.session import SESSION_ENDED, check_name, is_quit
 from trionet.calc.tokens import BLANK
-from trionet.checks import check_flag, check_lines_to_send, check_stream
 from trionet.errors import BadLine, TrionetError
 from trionet.function_checks import check_answering, check_callback
-from trionet.kinds import check_kinds
 from trionet.lines import Line
 from trionet.nurseries import single_error
+from trionet.type_checks import check_kinds
 
 # How long an answer may take before the user is told that the server is busy: longer than any line
 # takes to calculate, and not so long that the user wonders.

@@ -22,10 +22,10 @@ from decimal import (
 from trionet.calc.bounds import BOUNDS, DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.errors import CalculationError
 from trionet.calc.expression import Expression, Step
+from trionet.calc.fast_path import Pairs
 from trionet.calc.number import ZERO
-from trionet.calc.pairs import Pairs
 from trionet.calc.work import STRETCH, Work, finish
-from trionet.kinds import check_kind
+from trionet.type_checks import check_kind
 
 
 class Arithmetic:

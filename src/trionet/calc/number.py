@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from trionet.calc.bounds import BOUNDS
 from trionet.calc.errors import LimitExceeded
-from trionet.kinds import check_kind, shown
+from trionet.type_checks import check_kind, shown
 
 ZERO = Decimal(0)
 

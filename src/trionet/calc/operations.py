@@ -3,8 +3,8 @@
 An operation is Python's own, in a `decimal` context that has the precision and rounds half even.
 Where `decimal` would return NaN or infinity, or compute for minutes, it is an error here.
 
-To add a function, write what it computes, and add it to `FUNCTIONS`: the grammar, the hints and the
-limits follow.
+To add a function, write what it computes, and add it to `FUNCTIONS`: the grammar, the hints, the
+limits and the help follow.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Operation:
         least: the fewest operands it takes.
         most: the most operands it takes; ``None`` for any number.
         cost: in microseconds, for the slowest operands at the highest precision.
+        usage: an example of it, for the help.
+        help: what it does, for the help.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Operation:
     least: int
     most: int | None
     cost: int = 1
+    usage: str = ""
+    help: str = ""
 
 
 def _divide(context: Context, dividend: Decimal, divisor: Decimal) -> Decimal:
@@ -152,11 +156,11 @@ NEGATE = Operation("-", _negate, 1, 1)
 FUNCTIONS = {
     operation.name: operation
     for operation in (
-        Operation("sqrt", _square_root, 1, 1, cost=10),
-        Operation("abs", Context.abs, 1, 1),
-        Operation("round", _round, 1, 2),
-        Operation("min", _least, 1, None),
-        Operation("max", _greatest, 1, None),
+        Operation("sqrt", _square_root, 1, 1, 10, "sqrt(2)", "the square root"),
+        Operation("abs", Context.abs, 1, 1, 1, "abs(-1)", "without its sign"),
+        Operation("round", _round, 1, 2, 1, "round(pi, 2)", "to 2 decimals; round(2.5) to none"),
+        Operation("min", _least, 1, None, 1, "min(1, 2)", "the least of any number of them"),
+        Operation("max", _greatest, 1, None, 1, "max(1, 2, 3)", "the greatest"),
     )
 }
 CONSTANTS = {

@@ -15,9 +15,9 @@ from trionet.calc.errors import LimitExceeded
 from trionet.calc.grammar import parse
 from trionet.calc.session import QUIT, Session
 from trionet.calc.tokens import BLANK
+from trionet.connection.answer_matching import ByOrder
 from trionet.connection.exchange import Exchange
 from trionet.connection.linestream import LineStream
-from trionet.connection.matching import ByOrder
 from trionet.encoding import encode_line
 from trionet.errors import BadLine, ConnectionLost, TrionetError
 from trionet.lines import MAX_LINE, Line

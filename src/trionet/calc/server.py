@@ -14,18 +14,17 @@ from functools import partial
 import trio
 
 from trionet.abc import Network
+from trionet.argument_checks import check_flag
 from trionet.calc.bounds import DEFAULT_PRECISION
 from trionet.calc.evaluation import Arithmetic
+from trionet.calc.fast_path import PAIR_COST
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.calc.pairs import PAIR_COST
 from trionet.calc.session import SESSION_ENDED, Session
 from trionet.calc.tally import Tally
 from trionet.calc.time_slice import PAIRS_A_SLICE, TIME_SLICE, TimeSlice, encode_answers
-from trionet.checks import check_flag
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
-from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
 from trionet.limits import Limits
 from trionet.lines import Line
@@ -34,6 +33,7 @@ from trionet.nurseries import single_error
 from trionet.server import Server, WhenFull, check_serving
 from trionet.server import serve as serve_lines
 from trionet.transport.network import SYSTEM
+from trionet.user_faults import FaultLog
 
 logger = logging.getLogger("trionet.calc")
 

@@ -20,9 +20,9 @@ from trionet.calc.number import format_number
 from trionet.calc.tokens import BLANK
 from trionet.calc.work import Work, finish
 from trionet.errors import BadLine, TrionetError
-from trionet.kinds import check_kind, check_kinds
 from trionet.lines import Line
 from trionet.text.safe import safe_text
+from trionet.type_checks import check_kind, check_kinds
 
 MAX_NAME = 64
 

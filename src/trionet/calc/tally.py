@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trionet.calc.pairs import PAIR_COST
+from trionet.calc.fast_path import PAIR_COST
 from trionet.calc.session import Reply
 from trionet.metrics import Reading
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import trio
 
-from trionet.calc.pairs import PAIR_COST
+from trionet.calc.fast_path import PAIR_COST
 from trionet.calc.session import Reply
 from trionet.calc.tally import Tally
 from trionet.calc.work import Work

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias, TypeVar
 
-from trionet.kinds import check_kind
+from trionet.type_checks import check_kind
 
 T = TypeVar("T")
 

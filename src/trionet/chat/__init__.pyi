@@ -21,7 +21,7 @@ from trionet.chat.names.names import NameRefused as NameRefused
 from trionet.chat.names.names import NameTaken as NameTaken
 from trionet.chat.names.names import parse_name as parse_name
 from trionet.chat.server import serve as serve
-from trionet.chat.session.fan_out import FanOut as FanOut
+from trionet.chat.session.hub_protocol import FanOut as FanOut
 from trionet.chat.session.session import Session as Session
 from trionet.chat.session.switchboard import Switchboard as Switchboard
 from trionet.chat.state.state import State as State

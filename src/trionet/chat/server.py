@@ -17,6 +17,7 @@ from time import monotonic, time_ns
 import trio
 
 from trionet.abc import Network
+from trionet.argument_checks import check_flag, check_kind, shown
 from trionet.chat.cluster.entries import Settings
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.statistics import LogStatistics
@@ -35,11 +36,11 @@ from trionet.chat.limits import (
 )
 from trionet.chat.serving.chat_metrics import readings_of, readings_of_log
 from trionet.chat.serving.console import Console, encode_everything, encode_notices
-from trionet.chat.serving.door import Door
+from trionet.chat.serving.drain import LastWords
+from trionet.chat.serving.format_detection import Door
 from trionet.chat.serving.handling import Chat, is_held
 from trionet.chat.serving.held_places import HeldPlaces
-from trionet.chat.serving.kept_history import keep_history
-from trionet.chat.serving.last_words import LastWords
+from trionet.chat.serving.history_choice import keep_history
 from trionet.chat.serving.running_log import run_log
 from trionet.chat.serving.steady_clock import SteadyClock
 from trionet.chat.serving.timer import Timer
@@ -47,13 +48,11 @@ from trionet.chat.session.passwords import Password, check_password
 from trionet.chat.session.switchboard import Switchboard
 from trionet.chat.state.operations import Evict
 from trionet.chat.state.state import State
-from trionet.checks import check_flag, check_kind, shown
-from trionet.connection.opening import Opening
+from trionet.connection.first_line import Opening
 from trionet.connection.when_slow import WhenSlow
 from trionet.errors import AddressError, ListenError
 from trionet.events import ServerEvent
 from trionet.fanout.hub import Hub
-from trionet.faults import FaultLog
 from trionet.function_checks import check_callback
 from trionet.limits import Limits
 from trionet.metrics import Reading
@@ -61,6 +60,7 @@ from trionet.nurseries import single_error
 from trionet.server import Server, check_serving
 from trionet.server import serve as serve_lines
 from trionet.transport.network import SYSTEM
+from trionet.user_faults import FaultLog
 
 logger = logging.getLogger("trionet.chat")
 

@@ -1,6 +1,6 @@
 """The `trionet calc` commands: their arguments and options, and which of these go together.
 
-What they do is in `trionet.cli.calc` and `trionet.cli.evaluate`.
+What each command does is in a file named after it: `calc serve` in `calc_serve.py`, and so on.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import typer
 
 from trionet.calc.bounds import DEFAULT_PRECISION, PRECISIONS
 from trionet.calc.limits import ONE_AT_A_TIME
-from trionet.cli.addresses import Metrics, ServeAddresses, Target, metrics_address
-from trionet.cli.configured import App
-from trionet.cli.network_options import (
+from trionet.cli.address_arguments import Metrics, ServeAddresses, Target, metrics_address
+from trionet.cli.address_options import (
+    AddressOptions,
     ClientOptions,
-    NetworkOptions,
+    takes_address_options,
     takes_client_options,
-    takes_network_options,
 )
-from trionet.cli.options import (
+from trionet.cli.common_options import (
     LogFormat,
     LogFormatOption,
     LogLevel,
@@ -32,9 +31,10 @@ from trionet.cli.options import (
     check_name,
     log_options,
     number_parser,
-    takes_limits,
 )
-from trionet.cli.serve_command import run_server, take_place
+from trionet.cli.configurable_commands import App
+from trionet.cli.limit_options import takes_limits
+from trionet.cli.serve_or_workers import run_server, take_place
 from trionet.limits import Limits
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ Precision = Annotated[
 
 @calc.command("serve")
 @takes_limits("calc", ONE_AT_A_TIME)
-@takes_network_options
+@takes_address_options
 def calc_serve(
     context: typer.Context,
     addresses: ServeAddresses = None,
@@ -68,7 +68,7 @@ def calc_serve(
     log_level: LogLevelOption = LogLevel.INFO,
     metrics: Metrics = None,
     *,
-    network: NetworkOptions,
+    network: AddressOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -89,7 +89,7 @@ def calc_serve(
     page = metrics_address(metrics)
 
     def load() -> Callable[[Runtime], Awaitable[object]]:
-        from trionet.cli.calc import serve
+        from trionet.cli.calc_serve import serve
 
         return partial(
             serve,
@@ -133,7 +133,7 @@ def calc_connect(
     """Calculate: lines such as `2 * (3 + 4)`, `?` for help, `q` to end."""
     check_name(name)
 
-    from trionet.cli.calc import connect
+    from trionet.cli.calc_connect import connect
     from trionet.cli.running import run
 
     run(partial(connect, address, name=name, network=network.settings(), strict=strict))
@@ -154,7 +154,7 @@ def calc_eval(
     precision: Precision = DEFAULT_PRECISION,
 ) -> None:
     """Calculate here, without a server: `trionet calc eval '2 * (3 + 4)'`."""
-    from trionet.cli.evaluate import evaluate_lines, evaluate_one
+    from trionet.cli.calc_eval import evaluate_lines, evaluate_one
 
     if expression:
         raise typer.Exit(evaluate_one(" ".join(expression), precision))

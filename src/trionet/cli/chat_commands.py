@@ -1,7 +1,7 @@
 """The `trionet chat` commands: their arguments and options, and which of these go together.
 
-`chat serve` is in `chat_serve_command.py`. What the commands do is in `trionet.cli.chat`, and in
-`send`, `tail` and `history_file` beside it.
+`chat serve` is in `chat_serve_command.py`. What each command does is in a file named after it:
+`chat join` in `chat_join.py`, and so on.
 """
 
 from __future__ import annotations
@@ -14,18 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trionet.chat.person.highlights import MAX_WORDS
-from trionet.cli.addresses import Target
+from trionet.cli.address_arguments import Target
+from trionet.cli.address_options import ClientOptions, takes_client_options
 from trionet.cli.chat_serve_command import ADDRESS, chat_serve
-from trionet.cli.configured import App
-from trionet.cli.network_options import (
-    ClientOptions,
-    ClientPasswordFile,
-    takes_client_options,
-)
-from trionet.cli.options import (
-    Name,
-    check_name,
-)
+from trionet.cli.common_options import ClientPasswordFile, Name, check_name
+from trionet.cli.configurable_commands import App
 from trionet.cli.redis_options import RedisFile, RedisKey, redis_options, redis_url
 
 if TYPE_CHECKING:
@@ -46,7 +39,7 @@ def _parse_room(text: str) -> str:
 
 
 def _parse_since(text: str) -> int:
-    from trionet.cli.history_file import parse_since
+    from trionet.cli.chat_history import parse_since
 
     try:
         return parse_since(text)
@@ -83,7 +76,7 @@ def chat_join(
         problem = f"give {MAX_WORDS} words at most, and none of them empty"
         raise typer.BadParameter(problem, param_hint="--highlight")
 
-    from trionet.cli.chat import join
+    from trionet.cli.chat_join import join
     from trionet.cli.running import run
 
     run(
@@ -120,8 +113,8 @@ def chat_send(
     network: ClientOptions,
 ) -> None:
     """Say something in a room, and end when the server has confirmed it."""
+    from trionet.cli.chat_send import send
     from trionet.cli.running import run
-    from trionet.cli.send import send
 
     run(
         partial(
@@ -162,8 +155,8 @@ def chat_tail(
     network: ClientOptions,
 ) -> None:
     """Print what is said in a room, until a signal comes."""
+    from trionet.cli.chat_tail import tail
     from trionet.cli.running import run
-    from trionet.cli.tail import tail
 
     run(
         partial(
@@ -201,7 +194,7 @@ def chat_cluster(
         raise typer.BadParameter("say where Redis is", param_hint="REDIS")
     options = redis_options(url, option="REDIS", key=redis_key)
 
-    from trionet.cli.cluster import show
+    from trionet.cli.chat_cluster import show
     from trionet.cli.running import run
 
     run(partial(show, options, as_json=json))
@@ -253,14 +246,14 @@ def chat_history(
         raise typer.BadParameter(
             "it can be used with no other option", param_hint="--check" if check else "--backup"
         )
-    from trionet.cli import history_file
+    from trionet.cli import chat_history
 
     if backup is not None:
-        raise typer.Exit(history_file.back_up(file, backup))
+        raise typer.Exit(chat_history.back_up(file, backup))
     if check:
-        raise typer.Exit(history_file.check(file))
+        raise typer.Exit(chat_history.check(file))
 
     from trionet.chat.history.upkeep import Selection
 
     selection = Selection(text=search, room=room, name=name, since=since)
-    raise typer.Exit(history_file.show(file, selection, as_json=format_ is HistoryFormat.jsonl))
+    raise typer.Exit(chat_history.show(file, selection, as_json=format_ is HistoryFormat.jsonl))

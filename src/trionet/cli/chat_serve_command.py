@@ -1,6 +1,6 @@
 """The `trionet chat serve` command: its arguments and options, and which of these go together.
 
-What it does is in `trionet.cli.chat`.
+What the command does is in `chat_serve.py`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from trionet.chat.limits import (
     OPEN_ROOM,
     ROOMS,
 )
-from trionet.cli.addresses import Metrics, ServeAddresses, Web, metrics_address, web_address
-from trionet.cli.network_options import (
-    NetworkOptions,
+from trionet.cli.address_arguments import Metrics, ServeAddresses, Web, metrics_address, web_address
+from trionet.cli.address_options import (
+    AddressOptions,
     Open,
-    PasswordFile,
     WebHosts,
     WebProxies,
-    takes_network_options,
+    takes_address_options,
     takes_options,
     web_settings,
 )
-from trionet.cli.options import (
+from trionet.cli.common_options import (
     LogFormat,
     LogFormatOption,
     LogLevel,
     LogLevelOption,
+    PasswordFile,
     Quiet,
     Workers,
     log_options,
     number_parser,
-    takes_limits,
 )
+from trionet.cli.limit_options import takes_limits
 from trionet.cli.redis_options import RedisGiven
-from trionet.cli.serve_command import run_server, take_place
+from trionet.cli.serve_or_workers import run_server, take_place
 from trionet.limits import Limits
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _page(password_file: Path | None) -> Mapping[str, WebFile]:
 
 
 @takes_limits("chat", OPEN_ROOM)
-@takes_network_options
+@takes_address_options
 @takes_options("cluster", RedisGiven)
 def chat_serve(
     context: typer.Context,
@@ -121,7 +121,7 @@ def chat_serve(
     metrics: Metrics = None,
     *,
     cluster: RedisGiven,
-    network: NetworkOptions,
+    network: AddressOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:
@@ -147,7 +147,7 @@ def chat_serve(
     )
 
     def load() -> Callable[[Runtime], Awaitable[object]]:
-        from trionet.cli.chat import serve
+        from trionet.cli.chat_serve import serve
 
         return partial(
             serve,

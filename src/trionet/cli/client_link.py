@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from trionet.abc import Network
 from trionet.chat.client.client import Client
-from trionet.chat.client_events import Welcome
+from trionet.chat.client.events import Welcome
 from trionet.chat.person import calls
 from trionet.errors import TrionetError
 from trionet.transport.network import SYSTEM

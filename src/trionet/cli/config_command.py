@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from trionet.cli.configuration import SECRETS, ConfigError, Setting, as_toml
-from trionet.cli.configured import (
+from trionet.cli.configurable_commands import (
     all_commands,
     command_words,
     keys_of,
     settings_of,
     usage_error,
 )
+from trionet.cli.option_sources import SECRETS, ConfigError, Setting, as_toml
 
 config = typer.Typer(help="Options in files and in the environment.", no_args_is_help=True)
 

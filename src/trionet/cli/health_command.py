@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from trionet.cli.addresses import check_target
-from trionet.cli.network_options import ClientOptions, takes_client_options
-from trionet.cli.options import number_parser
+from trionet.cli.address_arguments import check_target
+from trionet.cli.address_options import ClientOptions, takes_client_options
+from trionet.cli.common_options import number_parser
 from trionet.limits import Bound
 from trionet.transport.addresses import FORMS
 

@@ -17,12 +17,12 @@ from typing import Self
 import trio
 from prompt_toolkit.document import Document
 
-from trionet.cli.history import KeptHistory, history_path
 from trionet.cli.input_rows import drawn_width
-from trionet.cli.modes import is_in_foreground
 from trionet.cli.pasting import mark_paste
 from trionet.cli.prompt_thread import Prompt, PromptThread
 from trionet.cli.suspending import job_signals, stop, stop_in_background
+from trionet.cli.terminal_modes import is_in_foreground
+from trionet.cli.typed_history import KeptHistory, history_path
 from trionet.lines import MAX_LINE, Line, LineDecoder
 
 # How long the terminal has to show the last lines, or to remove the prompt. One that stands still

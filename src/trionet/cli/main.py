@@ -1,6 +1,6 @@
-"""The `trionet` program: its groups of commands, and how it starts and ends.
+"""The `trionet` program: its commands, and how it starts and ends.
 
-Each command imports what it does only when it runs, so that help is quick.
+A command's module is loaded when the command is asked for, and what it does when it runs.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ from typing import Annotated
 import typer
 
 from trionet._version import __version__
-from trionet.cli.calc_commands import calc
-from trionet.cli.chat_commands import chat
-from trionet.cli.config_command import config
-from trionet.cli.configured import App
-from trionet.cli.health_command import health
-from trionet.cli.run_command import run_target
+from trionet.cli.loaded_commands import loaded_group
 
-app = App(
+COMMANDS = {
+    "run": "trionet.cli.run_command:run_target",
+    "health": "trionet.cli.health_command:health",
+    "demo": "trionet.cli.demo_command:demo",
+    "calc": "trionet.cli.calc_commands:calc",
+    "chat": "trionet.cli.chat_commands:chat",
+    "config": "trionet.cli.config_command:config",
+}
+
+app = typer.Typer(
     name="trionet",
+    cls=loaded_group(COMMANDS),
     help="A calculator and a chat for people on one network, and services of your own.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(calc, name="calc")
-app.add_typer(chat, name="chat")
-app.add_typer(config, name="config")
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     from trionet.cli import end_quietly
 
     end_quietly()
-    from trionet.cli.ending import Ended, exit_after_lost_output, open_missing_streams
+    from trionet.cli.program_exit import Ended, exit_after_lost_output, open_missing_streams
 
     open_missing_streams()
     try:
@@ -60,19 +62,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("run")(run_target)
-app.command("health")(health)
-
-
-@app.command("demo")
-def demo() -> None:
-    """Show both services at work, on this machine alone, in a few seconds."""
-    from trionet.cli.demo import show
-    from trionet.cli.running import run
-
-    run(show)
 
 
 if __name__ == "__main__":

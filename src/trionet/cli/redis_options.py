@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trionet.cli.configured import command_words, is_typed
-from trionet.cli.ending import USAGE_ERROR
-from trionet.cli.options import number_parser
+from trionet.cli.common_options import number_parser
+from trionet.cli.configurable_commands import command_words, is_typed
 from trionet.cli.private_file import NotPrivate, Unreadable, read_private
+from trionet.cli.program_exit import USAGE_ERROR
 from trionet.limits import Bound
 
 if TYPE_CHECKING:

@@ -11,18 +11,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trionet.cli.addresses import Metrics, ServeAddresses, metrics_address, where_to_listen
-from trionet.cli.ending import USAGE_ERROR
-from trionet.cli.network_options import NetworkOptions, takes_network_options
-from trionet.cli.options import (
+from trionet.cli.address_arguments import Metrics, ServeAddresses, metrics_address, where_to_listen
+from trionet.cli.address_options import AddressOptions, takes_address_options
+from trionet.cli.common_options import (
     LogFormat,
     LogFormatOption,
     LogLevel,
     LogLevelOption,
     Quiet,
     log_options,
-    takes_limits,
 )
+from trionet.cli.limit_options import takes_limits
+from trionet.cli.program_exit import USAGE_ERROR
 from trionet.limits import Limits
 
 ADDRESS = "localhost:22224"
@@ -48,7 +48,7 @@ AsBytes = Annotated[
 
 
 @takes_limits("run", Limits())
-@takes_network_options
+@takes_address_options
 def run_target(
     context: typer.Context,
     target: Target,
@@ -59,7 +59,7 @@ def run_target(
     log_level: LogLevelOption = LogLevel.INFO,
     metrics: Metrics = None,
     *,
-    network: NetworkOptions,
+    network: AddressOptions,
     limits: Limits,
     backlog: int | None,
 ) -> None:

@@ -14,15 +14,15 @@ from typing import Self
 import trio
 import typer
 
-from trionet.cli.ending import DONE, FAILED, SIGNALLED, Ended, die_of
-from trionet.cli.modes import TerminalModes
+from trionet.cli.program_exit import DONE, FAILED, SIGNALLED, Ended, die_of
+from trionet.cli.terminal_modes import TerminalModes
 from trionet.errors import TrionetError
 from trionet.lines import Line
 from trionet.nurseries import first_error
 from trionet.program import serving
 from trionet.program.console import Console, open_console
+from trionet.program.console_log import log_lost_output, logging_to, lost_output, queues_of
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import log_lost_output, logging_to, lost_output, queues_of
 from trionet.program.log_format import LogOptions
 from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.program.worker import NumbersTold, Worker
@@ -126,7 +126,7 @@ class Runtime:
         out: standard output, for results and for the lines that the exercises ask for.
         err: standard error, for everything else.
         signals: what signals do to the command.
-        show_state: logs the state of the process, see `trionet.program.state`.
+        show_state: logs the state of the process, see `trionet.program.process_state`.
     """
 
     out: Console

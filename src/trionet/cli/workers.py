@@ -6,8 +6,8 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 
+from trionet.cli.address_options import ListenSettings
 from trionet.cli.browser import OpensPage
-from trionet.cli.network_options import ListenSettings
 from trionet.cli.running import Runtime
 from trionet.cli.user_interface import rows_printer
 from trionet.limits import Limits

@@ -19,12 +19,12 @@ from typing import cast
 import trio
 
 from trionet.abc import AnswersWhileDraining, Listener, OutlivesServer
-from trionet.connection.accepting import Accepting
-from trionet.connection.places import Places
-from trionet.faults import FaultLog
-from trionet.kinds import shown
+from trionet.connection.connection_places import Places
+from trionet.connection.guarded_accept import Accepting
 from trionet.notices import Notice, ServerClosing
 from trionet.transport.network import DEFAULT_BACKLOG
+from trionet.type_checks import shown
+from trionet.user_faults import FaultLog
 
 # Connections accepted between two checkpoints: some 9 ms in which no other task runs. That many
 # come at once only when a crowd does. With fewer, a hub would make more and smaller batches: with

@@ -13,8 +13,8 @@ from typing import Any
 
 import trio
 
-from trionet.connection.entered_once import is_cancellation
 from trionet.connection.exchange import Exchange
+from trionet.connection.generator_context import is_cancellation
 from trionet.errors import TrionetError
 
 

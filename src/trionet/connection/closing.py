@@ -15,10 +15,10 @@ from typing import cast
 import trio
 
 from trionet.abc import TellsDelivery
-from trionet.checks import check_flag, check_seconds, check_stream
-from trionet.faults import FaultLog
+from trionet.argument_checks import check_flag, check_seconds, check_stream
 from trionet.function_checks import check_callback
-from trionet.kinds import shown
+from trionet.type_checks import shown
+from trionet.user_faults import FaultLog
 
 # Seconds between two checks of how much has arrived: the kernel does not tell by itself. The first
 # interval notices at once what a peer reads at once; with the longest, ten thousand slow peers cost

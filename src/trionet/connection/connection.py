@@ -2,7 +2,7 @@
 
 A `Connection` ties four things together, each with a file of its own: the `LineReader` of what
 comes in (`reader.py`), the `Outbox` of what goes out (`outbox.py`), the deadlines
-(`peer_deadlines.py`), and the end (`ends.py`). `lifetime.py` says what a server does
+(`peer_deadlines.py`), and the end (`hanging_up.py`). `lifetime.py` says what a server does
 with it.
 """
 
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 import trio
 
 from trionet.abc import CallsOnInput, Framed, Framing
-from trionet.checks import check_choice, check_limits, check_stream
-from trionet.connection.at_once import Answer, AtOnce
+from trionet.argument_checks import check_choice, check_limits, check_stream
+from trionet.connection.answer_on_input import Answer, AtOnce
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.deferred import DeferredSends
-from trionet.connection.ends import Ends
+from trionet.connection.deferred_sends import DeferredSends
+from trionet.connection.first_line import Opening
+from trionet.connection.hanging_up import Ends
 from trionet.connection.input_end import InputEnd
-from trionet.connection.opening import Opening
 from trionet.connection.outbox import Outbox
-from trionet.connection.paced import PacedLineReader
+from trionet.connection.paced_reader import PacedLineReader
 from trionet.connection.peer import peer_of
 from trionet.connection.reader import READ_SIZE, LineReader
 from trionet.connection.safe_notices import safe_notices
@@ -31,10 +31,10 @@ from trionet.connection.when_slow import WhenSlow
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
-from trionet.kinds import check_kind, shown
 from trionet.limits import Limits
 from trionet.lines import LineT
 from trionet.notices import EncodeNotice, LineRejected, Notice
+from trionet.type_checks import check_kind, shown
 
 if TYPE_CHECKING:
     from trionet.running_server import Server

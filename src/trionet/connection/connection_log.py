@@ -1,7 +1,7 @@
 """The log of a server's connections: each event as a record of Python's ``logging``.
 
-`trionet.program.log` says what a record becomes on standard error. In a program of your own it is a
-record like any other: its message is the event as text, and its attributes ``event``,
+`trionet.program.console_log` says what a record becomes on standard error. In a program of your own
+it is a record like any other: its message is the event as text, and its attributes ``event``,
 ``connection``, ``peer``, ``reason`` and ``fields`` are what a formatter may want.
 
 A connection from which nothing ever came is not logged. Otherwise each health check would leave two

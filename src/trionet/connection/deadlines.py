@@ -17,7 +17,7 @@ from collections import Counter
 import trio
 
 from trionet.abc import Watched
-from trionet.faults import FaultLog
+from trionet.user_faults import FaultLog
 
 # Entries of connections that have gone are swept out when they outnumber both this and the others.
 # So a host that comes and goes thousands of times a second does not fill the heap.

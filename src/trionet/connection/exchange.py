@@ -15,9 +15,9 @@ from typing import Any
 
 import trio
 
+from trionet.connection.answer_matching import Matching, Take
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
-from trionet.connection.matching import Matching, Take
 from trionet.errors import BadLine, ConnectionLost
 from trionet.lines import Line
 
@@ -91,7 +91,7 @@ class Exchange:
             key: the request's id, where answers have ids.
 
         Raises:
-            ValueError: see `trionet.connection.matching`; nothing was sent.
+            ValueError: see `trionet.connection.answer_matching`; nothing was sent.
         """
         self._matching.add(take, key)
         if not self._first:

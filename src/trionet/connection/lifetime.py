@@ -15,18 +15,18 @@ import trio
 
 from trionet.connection.closing import FAULT_OF_STREAM, close_whatever_happens, unarrived_of
 from trionet.connection.connection import Connection
+from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
+from trionet.connection.end_report import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.handshake import awaits_peer, has_handshake, learn_peer, shake_hands
 from trionet.connection.lingering import Lingerers
-from trionet.connection.outcome import CUT_OFF, closed, end_of, why_ended, why_failed
 from trionet.connection.peer import peer_of
-from trionet.connection.places import Places
 from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.events import Closed, Opened, Refused
-from trionet.faults import FaultLog
 from trionet.function_checks import check_awaitable
 from trionet.limits import Limits
 from trionet.notices import AddressFull, ConnectingTooFast, ServerClosing
+from trionet.user_faults import FaultLog
 
 # The notices with which a connection is refused after its handshake, or in the middle of it.
 _CODES = {notice.reason: notice.code for notice in (AddressFull, ConnectingTooFast, ServerClosing)}

@@ -1,8 +1,8 @@
 """Serve a connection with a plain function: a line in, a line out, or none.
 
 The function never waits, so no task has to wait with it: the task that finds out about input calls
-it for all connections that are ready (`at_once.py`). The connection's own task does the same for
-everything that does not go that way, and gives the same answers.
+it for all connections that are ready (`answer_on_input.py`). The connection's own task does the
+same for everything that does not go that way, and gives the same answers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ async def serve_with(function: LineFunction, connection: Connection) -> None:
 
 
 class Answering:
-    """Calls a function with one connection's lines; see `trionet.connection.at_once.Answer`.
+    """Calls a function with one connection's lines; an `answer_on_input.Answer`.
 
     Args:
         function: see `serve_with`.

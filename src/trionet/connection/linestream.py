@@ -11,7 +11,7 @@ from typing import Literal, cast, overload
 
 import trio
 
-from trionet.checks import check_stream
+from trionet.argument_checks import check_stream
 from trionet.connection.reader import LineReader
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine

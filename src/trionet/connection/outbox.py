@@ -4,10 +4,10 @@ A producer (a hub with thousands of members, a handler in its ``finally``) calls
 done: it never waits for the peer. The plan of this file:
 
 - While the peer keeps up, `put` is one non-blocking send and nothing else: no task, no buffer.
-- When the kernel takes no more, the rest waits, and a task sends it (`waiting.py`).
-- Where a server defers sends (`deferred.py`), lines are held for a moment and then sent in one go
-  (`held.py`). While they are, `direct` is ``None``, so whoever sends past `put` comes to `keep`,
-  and that sends what is held first.
+- When the kernel takes no more, the rest waits, and a task sends it (`outbox_waiting.py`).
+- Where a server defers sends (`deferred_sends.py`), lines are held for a moment and then sent in
+  one go (`outbox_holding.py`). While they are, `direct` is ``None``, so whoever sends past `put`
+  comes to `keep`, and that sends what is held first.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import ClassVar, cast
 import trio
 
 from trionet.abc import Framing, SendsDirectly
-from trionet.checks import check_choice, check_kind, check_stream, shown
-from trionet.connection.deferred import DeferredSends
-from trionet.connection.waiting import Waits
+from trionet.argument_checks import check_choice, check_kind, check_stream, shown
+from trionet.connection.deferred_sends import DeferredSends
+from trionet.connection.outbox_waiting import Waits
+from trionet.connection.outbox_writing import counted, joined
 from trionet.connection.when_slow import WhenSlow
-from trionet.connection.writing import counted, joined
 from trionet.encoding import check_lines
 from trionet.function_checks import check_callback
 from trionet.limits import BOUNDS

@@ -21,15 +21,15 @@ from typing import Literal, cast, overload
 import trio
 
 from trionet.abc import Interruptible, ReceivesNow
-from trionet.checks import check_choice, check_flag, check_kind, check_stream
+from trionet.argument_checks import check_choice, check_flag, check_kind, check_stream
+from trionet.connection.first_line import Opening
 from trionet.connection.input_end import InputEnd, end_of_broken, end_of_input
-from trionet.connection.opening import Opening
 from trionet.connection.peer import name_of_peer
 from trionet.connection.received import Received
 from trionet.errors import BadLine, ReceiveInterrupted
 from trionet.function_checks import check_answering
-from trionet.kinds import as_bytes
 from trionet.lines import MAX_LINE, MAX_UNENDING, LineT
+from trionet.type_checks import as_bytes
 
 # Bytes that a reader asks a stream for at a time: what Linux has ready on a fast connection.
 READ_SIZE = 65536

@@ -10,8 +10,8 @@ import math
 from typing import Any, Generic
 
 from trionet.byte_lines import ByteLineDecoder
+from trionet.connection.first_line import FirstLine, Opening
 from trionet.connection.input_end import InputEnd
-from trionet.connection.opening import FirstLine, Opening
 from trionet.errors import BadLine
 from trionet.lines import PART_LINES, LineDecoder, LineT
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_seconds
+from trionet.argument_checks import check_seconds
+from trionet.connection.answer_matching import ById, ByOrder, Matching
 from trionet.connection.asking import Asking
-from trionet.connection.entered_once import EnteredOnce
 from trionet.connection.exchange import Exchange
+from trionet.connection.generator_context import EnteredOnce
 from trionet.connection.linestream import LineStream
-from trionet.connection.matching import ById, ByOrder, Matching
 from trionet.encoding import check_lines
 from trionet.errors import AnswerTimedOut
 from trionet.function_checks import check_callback
-from trionet.kinds import check_kind, check_kinds
 from trionet.nurseries import single_error
+from trionet.type_checks import check_kind, check_kinds
 
 
 class Requests(EnteredOnce):

@@ -12,13 +12,13 @@ from typing import TypeAlias, cast
 
 import trio
 
-from trionet.checks import check_flag, check_seconds
+from trionet.argument_checks import check_flag, check_seconds
 from trionet.connection.connection import Connection
 from trionet.errors import BadLine
 from trionet.function_checks import check_answering
-from trionet.kinds import check_kind
 from trionet.lines import Line
 from trionet.notices import LineRejected, RequestTimedOut
+from trionet.type_checks import check_kind
 
 # With texts, or with bytes where the lines of the connection are bytes.
 AnswerLine: TypeAlias = (

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from trionet.abc import Missing
 from trionet.encoding import check_lines
-from trionet.faults import FaultLog, Kind
 from trionet.function_checks import check_callback
 from trionet.notices import EncodeNotice, LinesMissed, Notice, encode_notice
+from trionet.user_faults import FaultLog, Kind
 
 logger = logging.getLogger("trionet.connection")
 

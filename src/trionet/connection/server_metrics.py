@@ -6,9 +6,9 @@ more, and a reading takes some 1 µs for each connection that is being served.
 
 from __future__ import annotations
 
+from trionet.connection.connection_places import Places
 from trionet.connection.deadlines import Deadlines
-from trionet.connection.outcome import CLOSED, ENDS
-from trionet.connection.places import Places
+from trionet.connection.end_report import CLOSED, ENDS
 from trionet.connection.statistics import NO_HANDSHAKE, Totals
 from trionet.metrics import Reading
 from trionet.notices import AddressFull, ConnectingTooFast, ServerClosing, ServerFull

@@ -46,7 +46,7 @@ class Totals:
         opened: connections that were served.
         refused: connections that were refused.
         refusals: how many of these for which reason, by `trionet.Refused.code`.
-        ends: how many connections have ended in which way, by `trionet.connection.outcome.ENDS`.
+        ends: how many connections have ended in which way, by `trionet.connection.end_report.ENDS`.
         missed: lines that were dropped because their peer read too slowly.
     """
 

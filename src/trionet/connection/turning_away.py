@@ -25,9 +25,9 @@ from trionet.connection.closing import (
 from trionet.connection.lingering import Lingerers
 from trionet.connection.peer import host_of_peer, peer_of
 from trionet.events import Refused
-from trionet.faults import FaultLog
 from trionet.limits import Limits
 from trionet.notices import EncodeNotice, Notice
+from trionet.user_faults import FaultLog
 
 # TLS handshakes made at a time only to say why nobody is served. More newcomers than that are a
 # flood, and get an alert, which costs neither memory nor arithmetic.

@@ -3,8 +3,8 @@
 The plan of this package:
 
 - Everything that touches the order is an entry in one log: publish, tell, add, discard. Entries
-  that are appended without a checkpoint in between stay together. `log.py` has the log, the room in
-  it, and its batches.
+  that are appended without a checkpoint in between stay together. `hub_log.py` has the log, the
+  room in it, and its batches.
 - An event goes to all members, or to those that have its *topic*. Members with the same format and
   topics are one group: `membership.py`, `group.py`.
 - Each event is encoded once for each format, when it is appended, so the log's size in bytes is
@@ -35,12 +35,12 @@ from collections.abc import Callable, Collection, Coroutine, Hashable, Iterable
 from typing import Any, TypeVar
 
 from trionet.abc import Box
-from trionet.checks import check_box, check_kind, check_topic, check_topics, shown
+from trionet.argument_checks import check_box, check_kind, check_topic, check_topics, shown
 from trionet.encoding import check_lines
 from trionet.fanout.batch import Batch
 from trionet.fanout.delivery import deliver
 from trionet.fanout.group import is_direct
-from trionet.fanout.log import BatchLog
+from trionet.fanout.hub_log import BatchLog
 from trionet.fanout.membership import Membership, check_stranger
 
 E = TypeVar("E")

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
 from trionet.abc import Box, Framing
-from trionet.checks import check_box, check_topic, shown
+from trionet.argument_checks import check_box, check_topic, shown
 from trionet.fanout.batch import Batch
 from trionet.fanout.encoded import Encode
 from trionet.fanout.group import FormatGroup, is_direct

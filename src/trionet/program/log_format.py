@@ -25,8 +25,8 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from trionet.events import Closed
-from trionet.kinds import shown
 from trionet.text.safe import safe_text
+from trionet.type_checks import shown
 
 LogFormat: TypeAlias = Literal["text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]

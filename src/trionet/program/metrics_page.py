@@ -18,7 +18,7 @@ from types import ModuleType
 import trio
 
 from trionet.abc import Network
-from trionet.checks import check_network
+from trionet.argument_checks import check_network
 from trionet.connection.connection import Connection
 from trionet.errors import AddressError, TrionetError
 from trionet.function_checks import check_callback

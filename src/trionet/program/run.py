@@ -1,9 +1,9 @@
 """`run`: a server of your own as a whole program.
 
 It puts together what this package has, each with a file of its own: outputs that never block
-(`console.py`), the log (`log.py`), the signals (`signals.py`) and what the server does about them
-(`serving.py`), and what a service is (`service.py`). What is left for this file is the check of the
-call, and the exit status. The command line's servers use the same pieces.
+(`console.py`), the log (`console_log.py`), the signals (`signals.py`) and what the server does
+about them (`serving.py`), and what a service is (`service.py`). What is left for this file is the
+check of the call, and the exit status. The command line's servers use the same pieces.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from typing import Any, cast
 
 import trio
 
-from trionet.checks import check_flag
+from trionet.argument_checks import check_flag
 from trionet.errors import TrionetError
 from trionet.function_checks import check_tasks
-from trionet.kinds import check_kind, shown
 from trionet.nurseries import first_error, single_error
 from trionet.program.console import open_console
+from trionet.program.console_log import log_lost_output, logging_if_not_configured, queues_of
 from trionet.program.descriptors import prepare_many_descriptors
-from trionet.program.log import log_lost_output, logging_if_not_configured, queues_of
 from trionet.program.log_format import FORMATS, LEVELS, LogFormat, LogLevel, LogOptions
 from trionet.program.service import Service, service_of
 from trionet.program.serving import SERVER_SIGNALS, serve_until_signalled
@@ -32,6 +31,7 @@ from trionet.program.signals import INTERRUPTED, Ending, signals_taken_by
 from trionet.server import Handler, Server
 from trionet.text.safe import safe_text
 from trionet.transport.inherited import inherited_addresses
+from trionet.type_checks import check_kind, shown
 
 # The exit status after an error that the user can mend.
 FAILED = 1

@@ -12,11 +12,11 @@ import trio
 
 from trionet.abc import Network
 from trionet.errors import AddressError
-from trionet.kinds import shown
 from trionet.limits import Limits
 from trionet.server import Handler, Server, check_call, serve
 from trionet.transport.certificates import File
 from trionet.transport.network import SYSTEM, SystemNetwork
+from trionet.type_checks import shown
 
 # What `Service` and `trionet.run` call the options of `trionet.SystemNetwork`.
 NETWORK_OPTIONS = {

@@ -18,8 +18,8 @@ import trio
 from trionet.errors import TrionetError, system_reason
 from trionet.metrics import Reading
 from trionet.program.metrics_page import METRICS, report_metrics, serve_program_metrics
+from trionet.program.process_state import state_of_process
 from trionet.program.signals import Ending, signals_taken_by
-from trionet.program.state import state_of_process
 from trionet.program.supervisor import Supervisor, take_supervisor
 from trionet.server import Server
 from trionet.transport.addresses import WebAddress, parse_address
@@ -69,7 +69,8 @@ async def serve_until_signalled(
             are served until the last server has ended, and told as ready while none drains.
         report: called with the metrics of all servers again and again, in a process that is one of
             several; default: nobody is told.
-        show_state: called on SIGUSR1 with the state of the process, see `trionet.program.state`;
+        show_state: called on SIGUSR1 with the state of the process, see
+            `trionet.program.process_state`;
             default: SIGUSR1 does what it did before.
         queues: queues of the program, for its state.
         supervisor: who is told how the program is; default: whom the environment names.

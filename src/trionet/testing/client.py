@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import trio
 
-from trionet.checks import check_seconds, check_stream
+from trionet.argument_checks import check_seconds, check_stream
 from trionet.connection.input_end import InputEnd
 from trionet.connection.reader import LineReader
 from trionet.encoding import encode_lines, join_lines
 from trionet.errors import BadLine
-from trionet.kinds import check_kind, check_kinds, shown
 from trionet.lines import MAX_LINE_TO_CLIENT
+from trionet.type_checks import check_kind, check_kinds, shown
 
 
 class LineClient:

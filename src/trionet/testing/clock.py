@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from trio.testing import MockClock
 
-from trionet.checks import check_kind
+from trionet.argument_checks import check_kind
 
 # For each clock that stands still, its ordinary threshold and how many blocks are open. Blocks of
 # several tasks may overlap, and end in any order.

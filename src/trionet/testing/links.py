@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trionet.checks import check_flag, check_kind, shown
+from trionet.argument_checks import check_flag, check_kind, shown
 
 # Small enough that a test fills it with a few lines of code, large enough for a batch of chat.
 DEFAULT_CAPACITY = 65536

@@ -13,7 +13,7 @@ from typing import cast
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_backlog, check_kind, check_kinds
+from trionet.argument_checks import check_backlog, check_kind, check_kinds
 from trionet.errors import ConnectError, ListenError, TrionetError
 from trionet.testing.links import Link, check_link, cut_at_random
 from trionet.testing.streams import MemoryStream, memory_stream_pair

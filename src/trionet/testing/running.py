@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_flag, check_kind, check_network
+from trionet.argument_checks import check_flag, check_kind, check_network
 from trionet.nurseries import single_error
 from trionet.server import Handler as Handler
 from trionet.server import Server, serve

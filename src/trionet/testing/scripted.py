@@ -10,7 +10,7 @@ from typing import Self
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_network, check_seconds
+from trionet.argument_checks import check_network, check_seconds
 from trionet.testing.client import LineClient
 from trionet.testing.network import MemoryNetwork
 from trionet.transport.addresses import parse_address

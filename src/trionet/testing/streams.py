@@ -15,12 +15,12 @@ from collections.abc import Sequence
 
 import trio
 
-from trionet.checks import check_flag, check_kind, check_kinds, shown
+from trionet.argument_checks import check_flag, check_kind, check_kinds, shown
 from trionet.errors import ReceiveInterrupted
-from trionet.kinds import as_bytes
 from trionet.testing.direction import Direction
 from trionet.testing.links import DEFAULT_CAPACITY, Link, check_link
 from trionet.transport.addresses import RemoteAddress
+from trionet.type_checks import as_bytes
 
 
 class MemoryStream(trio.abc.HalfCloseableStream):

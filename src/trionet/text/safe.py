@@ -31,9 +31,9 @@ from __future__ import annotations
 
 import re
 
-from trionet.kinds import shown
 from trionet.text.characters import MARKS_BELOW, SEQUENCED_BELOW
 from trionet.text.sequences import MAX_MARKS, UNSAFE_BELOW, replaced
+from trionet.type_checks import shown
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trionet.errors import AddressError
-from trionet.kinds import check_kind, check_kinds, shown
+from trionet.type_checks import check_kind, check_kinds, shown
 
 
 @dataclass(frozen=True, slots=True)

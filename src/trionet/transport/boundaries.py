@@ -1,6 +1,6 @@
 """Where one line ends and the next begins, on a stream whose lines are not in frames. No I/O.
 
-`trionet.connection.linequeue` drops whole lines. Where lines travel in frames, it drops whole
+`trionet.connection.outbox_queue` drops whole lines. Where lines travel in frames, it drops whole
 frames: `trionet.transport.web.framing` has the same functions for these.
 """
 

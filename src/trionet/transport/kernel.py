@@ -1,8 +1,8 @@
 """What the kernel tells about a connected socket beyond its data.
 
 For example, how many of the sent bytes the peer's kernel has not acknowledged. Most of it only
-Linux tells. `trionet.transport.patience` asks, to tell a server that takes nothing from one that is
-gone. `trionet.transport.sockets` asks for a connection that is being closed: has everything
+Linux tells. `trionet.transport.tcp_user_timeout` asks, to tell a server that takes nothing from one
+that is gone. `trionet.transport.sockets` asks for a connection that is being closed: has everything
 arrived?
 """
 

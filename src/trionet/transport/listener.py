@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from trionet.checks import check_flag, check_kind, shown
+from trionet.argument_checks import check_flag, check_kind, shown
 from trionet.function_checks import check_callback
 from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress

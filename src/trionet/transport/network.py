@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import trio
 
 from trionet.abc import Listener
-from trionet.checks import check_backlog, check_file, check_kind, check_unix_mode
+from trionet.argument_checks import check_backlog, check_file, check_kind, check_unix_mode
 from trionet.errors import ConnectError, ListenError, TrionetError, system_reason
 from trionet.transport.addresses import (
     Address,
@@ -36,15 +36,13 @@ from trionet.transport.certificates import File, client_context, server_context,
 from trionet.transport.expiry import expiry_of, warning_of
 from trionet.transport.inherited import open_inherited
 from trionet.transport.listener import SocketListener
-from trionet.transport.patience import HAS_PATIENCE
 from trionet.transport.proxied import Proxies
-from trionet.transport.socket_addresses import remote_address, structured
 from trionet.transport.sockets import SocketStream
-from trionet.transport.tcp import bind_tcp, keep_alive, open_tcp
+from trionet.transport.tcp import bind_tcp, connect_tcp, keep_alive
 from trionet.transport.tls import TLSStream
 from trionet.transport.tlshandshake import REFUSAL
 from trionet.transport.tlslistener import TLSListener
-from trionet.transport.unixsockets import listen_unix, socket_name
+from trionet.transport.unixsockets import connect_unix, listen_unix
 from trionet.transport.web.settings import WebSettings
 
 if TYPE_CHECKING:
@@ -165,16 +163,20 @@ class SystemNetwork:
         if backlog is None:
             backlog = DEFAULT_BACKLOG
         try:
-            if isinstance(where, UnixAddress):
-                return [await self._bind_unix(where, backlog)]
-            if isinstance(where, TCPAddress):
-                socks = await self._bind(where, where, backlog)
-                return [SocketListener(sock, proxies=self._proxies) for sock in socks]
-            if isinstance(where, TLSAddress):
-                return await self._listen_tls(where, where, backlog)
-            if isinstance(where, InheritedAddress):
-                return self._listen_inherited(where)
-            return await self._listen_web(where, backlog)
+            match where:
+                case TCPAddress():
+                    socks = await self._bind(where, where, backlog)
+                    return [SocketListener(sock, proxies=self._proxies) for sock in socks]
+                case TLSAddress():
+                    return await self._listen_tls(where, where, backlog)
+                case WebAddress():
+                    return await self._listen_web(where, backlog)
+                case UnixAddress():
+                    return [await self._bind_unix(where, backlog)]
+                case InheritedAddress():
+                    return self._listen_inherited(where)
+                case _:
+                    assert_never(where)
         except (OSError, UnicodeError) as error:
             raise ListenError(f"cannot listen on {address}: {reason_of(error)}") from error
         except TrionetError as error:
@@ -294,13 +296,19 @@ class SystemNetwork:
         """
         where = parse_address(address)
         try:
-            if isinstance(where, WebAddress):
-                return await self._ask_for_web_socket(where)
-            if isinstance(where, TLSAddress):
-                return await self._connect_tls(where)
-            if isinstance(where, InheritedAddress):
-                raise TrionetError("an inherited socket is only for listening")
-            return await _open(where)
+            match where:
+                case TCPAddress():
+                    return await connect_tcp(where)
+                case TLSAddress():
+                    return await self._connect_tls(where)
+                case WebAddress():
+                    return await self._ask_for_web_socket(where)
+                case UnixAddress():
+                    return await connect_unix(where)
+                case InheritedAddress():
+                    raise TrionetError("an inherited socket is only for listening")
+                case _:
+                    assert_never(where)
         except (OSError, UnicodeError) as error:
             raise ConnectError(f"cannot connect to {address}: {reason_of(error)}") from error
         except (TrionetError, trio.BrokenResourceError) as error:
@@ -308,7 +316,7 @@ class SystemNetwork:
 
     async def _connect_tls(self, where: TLSAddress) -> TLSStream:
         context = self._client_settings()
-        return await _secure(await _open(where.tcp), context, where.tcp.host)
+        return await _secure(await connect_tcp(where.tcp), context, where.tcp.host)
 
     async def _ask_for_web_socket(self, where: WebAddress) -> WebSocketClientStream:
         import_web()
@@ -318,7 +326,7 @@ class SystemNetwork:
         if isinstance(where.below, TLSAddress):
             transport = await self._connect_tls(where.below)
         else:
-            transport = await _open(where.tcp)
+            transport = await connect_tcp(where.tcp)
         try:
             with trio.move_on_after(_HANDSHAKE_SECONDS):
                 return await open_web_socket(transport, where.tcp)
@@ -381,26 +389,6 @@ def import_web() -> ModuleType:
             "a web: address needs the extra `web`: pip install 'trionet[web]'"
         ) from error
     return listener
-
-
-async def _open(where: TCPAddress | UnixAddress) -> SocketStream:
-    if isinstance(where, UnixAddress):
-        trio_stream = await trio.open_unix_socket(socket_name(where))
-    else:
-        trio_stream = await open_tcp(where)
-    sock = socket.socket(fileno=trio_stream.socket.detach())
-    try:
-        if isinstance(where, TCPAddress):
-            keep_alive(sock)
-        remote = structured(sock.getpeername())
-        stream = SocketStream(sock, peer=remote_address(sock), remote=remote)
-        if HAS_PATIENCE and isinstance(where, TCPAddress):
-            stream.be_patient()
-        return stream
-    except BaseException:
-        # For example, the connection was reset before it could be asked for its peer.
-        sock.close()
-        raise
 
 
 async def _secure(transport: SocketStream, context: ssl.SSLContext, host: str) -> TLSStream:

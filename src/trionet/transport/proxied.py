@@ -20,12 +20,12 @@ import trio
 
 from trionet.errors import ReceiveInterrupted, system_reason
 from trionet.events import SAID_NOTHING
-from trionet.kinds import check_kind, shown
 from trionet.transport.addresses import RemoteAddress, TCPAddress
 from trionet.transport.hosts import is_local
 from trionet.transport.proxy_header import BadHeader, HeaderReader
 from trionet.transport.sockets import SocketStream
 from trionet.transport.web.hosts import is_within, parse_networks
+from trionet.type_checks import check_kind, shown
 
 # Connections of all proxies that may wait for their header at a time. A proxy sends it together
 # with its connection, so a busy one has a few of them. One more is closed, unless its header is

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trionet.checks import check_backlog
+from trionet.argument_checks import check_backlog
 from trionet.errors import ListenError, TrionetError
 from trionet.transport.addresses import (
     Address,

@@ -2,7 +2,7 @@
 
 The socket module has tuples, bytes and strings for them: ``("::1", 7000, 0, 0)``. As a value, this
 is ``TCPAddress("::1", 7000)``, which the limits on hosts go by; its display address ``[::1]:7000``
-is for the log. Listeners ask here about their peers, and `trionet.SystemNetwork` about servers.
+is for the log. Listeners ask here about their peers, and clients about their servers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import socket
 from typing import Any
 
-from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress, TCPAddress, UnixAddress
 
 # In front of an IPv4 address that is written as IPv6.
@@ -42,9 +41,3 @@ def _interface(number: int) -> str:
     except OSError:
         # The interface is gone by now. Its number means the same.
         return str(number)
-
-
-def remote_address(sock: socket.socket) -> str:
-    """Return the numeric display address that a socket is connected to."""
-    # A peer on a Unix socket chooses its own path, which may hold line ends.
-    return safe_text(str(structured(sock.getpeername()) or ""))

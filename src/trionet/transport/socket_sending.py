@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import trio
 
-from trionet.checks import shown
+from trionet.argument_checks import shown
 from trionet.errors import system_reason
 from trionet.transport import kernel
-from trionet.transport.patience import Patience
+from trionet.transport.tcp_user_timeout import Patience
 
 T = TypeVar("T")
 

@@ -21,15 +21,18 @@ import select
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any, get_args
 
 import trio
 
-from trionet.checks import check_kind, shown
+from trionet.argument_checks import check_kind, shown
 from trionet.errors import ReceiveInterrupted, system_reason
+from trionet.text.safe import safe_text
 from trionet.transport.addresses import RemoteAddress
-from trionet.transport.patience import Patience
 from trionet.transport.readiness import Input, Readiness
+from trionet.transport.socket_addresses import structured
 from trionet.transport.socket_sending import SendingHalf, closed_error
+from trionet.transport.tcp_user_timeout import Patience
 
 # Bytes received at a time: what Linux has ready on a fast connection.
 RECEIVE_SIZE = 65536
@@ -79,7 +82,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         if type(peer) is not str:
             check_kind("peer", peer, str)
         if remote is not None and not isinstance(remote, RemoteAddress):
-            raise TypeError(f"remote must be a TCPAddress or a UnixAddress, not {shown(remote)}")
+            kinds = " or a ".join(kind.__name__ for kind in get_args(RemoteAddress))
+            raise TypeError(f"remote must be a {kinds}, not {shown(remote)}")
         super().__init__(sock)
         self._input: Input | None = None
         self._is_interrupted = False
@@ -93,7 +97,8 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     def be_patient(self) -> None:
         """Do not give up a server that is alive but takes nothing. Never a checkpoint.
 
-        For clients: a server gives up peers that take nothing. See `trionet.transport.patience`.
+        For clients: a server gives up peers that take nothing. See
+        `trionet.transport.tcp_user_timeout`.
         """
         self._patience = Patience(self._sock)
 
@@ -270,3 +275,34 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
 
 def _interrupted() -> ReceiveInterrupted:
     return ReceiveInterrupted("interrupt_receive was called")
+
+
+def adopt(
+    connected: trio.SocketStream,
+    *,
+    prepare: Callable[[socket.socket], object] = lambda _sock: None,
+    address_of: Callable[[Any], RemoteAddress | None] = structured,
+) -> SocketStream:
+    """Return a stream on the socket of a stream of Trio's, which has just connected.
+
+    Args:
+        connected: the stream of Trio's, which is of no use afterwards.
+        prepare: called with the socket, to set its options. Default: none.
+        address_of: as for `trionet.SocketListener`. Default: `structured`, which knows TCP and Unix
+            sockets.
+
+    Returns:
+        The stream; the caller closes it. If there is none, the socket is closed.
+
+    Raises:
+        OSError: for example, the connection was reset before it could be asked for its peer.
+    """
+    sock = socket.socket(fileno=connected.socket.detach())
+    try:
+        prepare(sock)
+        remote = address_of(sock.getpeername())
+        # A peer on a Unix socket chooses its own path, which may hold line ends.
+        return SocketStream(sock, peer=safe_text(str(remote or "")), remote=remote)
+    except BaseException:
+        sock.close()
+        raise

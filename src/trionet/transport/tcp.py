@@ -13,8 +13,9 @@ import trio
 
 from trionet.errors import TrionetError
 from trionet.transport.addresses import TCPAddress
-from trionet.transport.patience import USER_TIMEOUT
 from trionet.transport.socket_addresses import structured
+from trionet.transport.sockets import SocketStream, adopt
+from trionet.transport.tcp_user_timeout import HAS_PATIENCE, USER_TIMEOUT
 
 # A port that is free in one family can be taken in the other. Each try has an independent chance.
 _PORT_TRIES = 64
@@ -37,7 +38,7 @@ _KEEP_ALIVE = (
 )
 
 
-async def open_tcp(where: TCPAddress) -> trio.SocketStream:
+async def connect_tcp(where: TCPAddress) -> SocketStream:
     """Connect over TCP. ``localhost`` means both families, whatever the resolver says.
 
     Args:
@@ -53,6 +54,13 @@ async def open_tcp(where: TCPAddress) -> trio.SocketStream:
 
     Cancellation: leaves nothing behind.
     """
+    stream = adopt(await _open(where), prepare=keep_alive)
+    if HAS_PATIENCE:
+        stream.be_patient()
+    return stream
+
+
+async def _open(where: TCPAddress) -> trio.SocketStream:
     _check_interface(where)
     if where.host not in ("", "localhost"):
         return await trio.open_tcp_stream(_with_interface_number(where.host), where.port)
@@ -72,7 +80,7 @@ async def bind_tcp(where: TCPAddress, backlog: int) -> list[socket.socket]:
     Returns:
         One socket for each address; the caller closes them.
 
-    Raises what `open_tcp` does.
+    Raises what `connect_tcp` does.
 
     Cancellation: leaves nothing behind.
     """
@@ -90,7 +98,7 @@ async def reserve_tcp(where: TCPAddress) -> list[socket.socket]:
     Returns:
         One socket for each address. The port is taken until the caller closes them.
 
-    Raises what `open_tcp` does; a TrionetError also where the OS cannot share a port.
+    Raises what `connect_tcp` does; a TrionetError also where the OS cannot share a port.
 
     Cancellation: leaves nothing behind.
     """

@@ -26,7 +26,7 @@ from typing import cast
 import trio
 
 from trionet.abc import NamesPeer, Transport
-from trionet.checks import check_flag, check_kind, shown
+from trionet.argument_checks import check_flag, check_kind, shown
 from trionet.transport.addresses import RemoteAddress
 from trionet.transport.readiness import Readiness, let_wait_with
 from trionet.transport.sockets import receive_size

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-from trionet.checks import shown
+from trionet.argument_checks import shown
 from trionet.events import SAID_NOTHING
 
 # OpenSSL's reasons when the first record is plain text.

@@ -11,7 +11,7 @@ import ssl
 
 import trio
 
-from trionet.checks import shown
+from trionet.argument_checks import shown
 from trionet.transport.listener import SocketListener
 from trionet.transport.tls import TLSStream
 from trionet.transport.tlsengine import check_context

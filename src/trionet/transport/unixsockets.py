@@ -1,4 +1,4 @@
-"""Listen on Unix sockets: replace what a dead server left, and leave nothing behind.
+"""Unix sockets: connect to one, or listen and replace what a dead server left.
 
 Of several servers that start at the same time on one path, exactly one wins. A server finds out
 whether a socket belongs to a living server by connecting to it. Between that and `listen` another
@@ -31,6 +31,7 @@ import trio
 from trionet.errors import TrionetError, system_reason
 from trionet.transport.addresses import UnixAddress
 from trionet.transport.listener import SocketListener
+from trionet.transport.sockets import SocketStream, adopt
 
 if sys.platform != "win32":
     import fcntl
@@ -64,6 +65,22 @@ def socket_name(where: UnixAddress) -> str:
     if size > MAX_PATH:
         raise TrionetError(f"the path has {size} bytes, and a Unix socket's at most {MAX_PATH}")
     return where.path
+
+
+async def connect_unix(where: UnixAddress) -> SocketStream:
+    """Connect to a Unix socket.
+
+    Args:
+        where: the path, or the name of an abstract socket.
+
+    Returns:
+        The stream; the caller closes it.
+
+    Raises what `listen_unix` does.
+
+    Cancellation: leaves nothing behind.
+    """
+    return adopt(await trio.open_unix_socket(socket_name(where)))
 
 
 async def listen_unix(

@@ -21,9 +21,9 @@ from trionet.chat import (
     NameRefused,
     NameTaken,
     RequestRefused,
-    client_events,
     serve,
 )
+from trionet.chat.client import events
 from trionet.testing import Link, MemoryNetwork, ScriptedServer
 
 ADDRESS = "localhost:22223"
@@ -358,7 +358,7 @@ async def test_a_cancelled_message_is_never_said_twice(
         await ann.say("lobby", "end")
         heard: list[str] = []
         async for event in bob:
-            if isinstance(event, client_events.Said):
+            if isinstance(event, events.Said):
                 heard.append(event.text)
                 if event.text == "end":
                     break

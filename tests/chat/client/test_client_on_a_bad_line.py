@@ -21,7 +21,7 @@ from trio.testing import MockClock
 
 from trionet import ConnectionLost
 from trionet.chat import Client, RequestRefused, serve
-from trionet.chat.client_events import (
+from trionet.chat.client.events import (
     Acted,
     ChatEvent,
     Missed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from told import TIME
+from trionet.chat.client.events import ChatEvent, Missed, Pong, Said, Told
 from trionet.chat.client.queue import MAX_QUEUED, EventQueue
-from trionet.chat.client_events import ChatEvent, Missed, Pong, Said, Told
 
 
 def said(number: int, room: str = "lobby") -> Said:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from told import TIME, log_in, receive, said, say, sent
-from trionet.chat.client.requests import Ask
+from trionet.chat.client.events import EVENTS, decode
 from trionet.chat.client.state import ClientState
-from trionet.chat.client_events import EVENTS, decode
+from trionet.chat.client.unanswered_requests import Ask
 from trionet.chat.formats import json_events
 
 

@@ -20,7 +20,7 @@ from trionet.chat.cluster.entries import (
     encode_entry,
     encode_item,
 )
-from trionet.chat.cluster.lives import Verdict
+from trionet.chat.cluster.node_lives import Verdict
 from trionet.chat.cluster.replica import Replica
 from trionet.chat.names.names import parse_name
 from trionet.chat.names.room_names import LOBBY_NAME, parse_room, unique

@@ -23,7 +23,7 @@ import trio.testing
 from trionet.chat.history import file_history, opening, upkeep, writing
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
-from trionet.chat.history.kept import Query
+from trionet.chat.history.history import Query
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from trionet.chat.history.file_history import FileHistory, open_history
-from trionet.chat.history.kept import Found, History, Page, Query
+from trionet.chat.history.history import Found, History, Page, Query
 from trionet.chat.names.room_names import LOBBY_NAME, parse_room
 from trionet.chat.state.events import (
     Acted,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from trionet.chat.history.faults import HistoryError
 from trionet.chat.history.file_history import FileHistory, open_history
 from trionet.chat.history.followed_history import FollowedHistory, follow_history
-from trionet.chat.history.kept import History, Page, Query
+from trionet.chat.history.history import History, Page, Query
 from trionet.chat.history.memory import MemoryHistory
 from trionet.chat.history.ring import Ring
 from trionet.chat.state.events import Removed, RoomEvent, Said

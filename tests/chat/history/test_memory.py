@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from trionet.chat.history import memory, runs
-from trionet.chat.history.kept import Found, History, Page, Query
+from trionet.chat.history import memory, message_runs
+from trionet.chat.history.history import Found, History, Page, Query
 from trionet.chat.history.memory import MemoryHistory
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
@@ -43,7 +43,7 @@ async def test_a_page_is_the_newest_or_beside_a_number_and_says_whether_there_is
 
 async def test_a_page_holds_what_fits_and_at_least_one_event() -> None:
     kept = history(*[said(number, "x" * 1_000) for number in (1, 2, 3)])
-    one = runs.size(said(1, "x" * 1_000))
+    one = message_runs.size(said(1, "x" * 1_000))
     assert numbers(await kept.page("lobby", limit=9, most_bytes=2 * one)) == [2, 3]
     assert numbers(await kept.page("lobby", after=0, limit=9, most_bytes=2 * one)) == [1, 2]
     assert numbers(await kept.page("lobby", limit=9, most_bytes=1)) == [3]
@@ -124,7 +124,7 @@ async def test_many_searches_at_a_time_keep_others_waiting_no_longer_than_one(
             return super().among(event)
 
     monkeypatch.setattr(memory, "Wanted", Counting)
-    monkeypatch.setattr(memory, "_STRETCH", 3 * runs.size(said(1)))
+    monkeypatch.setattr(memory, "_STRETCH", 3 * message_runs.size(said(1)))
     kept = history(*[said(number) for number in range(1, 10)])
     found: list[int] = []
 

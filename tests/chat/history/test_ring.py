@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trionet.chat.history import runs
+from trionet.chat.history import message_runs
 from trionet.chat.history.ring import Ring, cost
 from trionet.chat.state.events import (
     Acted,
@@ -31,7 +31,7 @@ def said(number: int, *texts: str, room: str = "lobby", time: int | None = None)
 
 def numbers(events: list[RoomEvent] | None) -> list[int]:
     assert events is not None
-    return [one.number for event in events for one in runs.singly(event)]
+    return [one.number for event in events for one in message_runs.singly(event)]
 
 
 def all_of(ring: Ring, room: str = "lobby") -> list[int]:
@@ -213,7 +213,7 @@ class Model:
                 for one in self.events
                 if one.number != event.of or not isinstance(one, Said | Acted)
             ]
-        self.events += runs.singly(event)
+        self.events += message_runs.singly(event)
         while len(self.events) > self.most:
             self.floor = max(self.floor, self.events.pop(0).number)
 
@@ -239,7 +239,7 @@ def test_a_ring_is_a_list_whose_oldest_entries_go(data: st.DataObject) -> None:
             case _:
                 of = data.draw(st.integers(0, number))
                 event = Removed(room, number, time, 1, "Ann", of)
-        last[room] = runs.last_number(event)
+        last[room] = message_runs.last_number(event)
         ring.append(event)
         models[room].append(event)
     expected = sum(cost(event) for room in ring._rooms.values() for event in room.events)
@@ -247,7 +247,9 @@ def test_a_ring_is_a_list_whose_oldest_entries_go(data: st.DataObject) -> None:
     for room, model in models.items():
         low = data.draw(st.integers(0, last[room] + 1))
         high = data.draw(st.integers(low, last[room] + 2))
-        ours = [one for event in ring.between(room, low, high) for one in runs.singly(event)]
+        ours = [
+            one for event in ring.between(room, low, high) for one in message_runs.singly(event)
+        ]
         assert ours == [one for one in model.events if low < one.number < high]
         back = [n for event in ring.backwards(room, high) for n in numbers([event])[::-1]]
         assert back == [one.number for one in model.events if one.number < high][::-1]

@@ -7,7 +7,7 @@ import { Chat } from "../../../src/trionet/chat/page/chat.js";
 import { beginsGroup, presenceText } from "../../../src/trionet/chat/page/rows.js";
 import { Session } from "../../../src/trionet/chat/page/session.js";
 import { MAX_FOLLOWED_ROWS, MAX_ROWS, MAX_SHOWN } from "../../../src/trionet/chat/page/timeline.js";
-import { Wishes } from "../../../src/trionet/chat/page/wishes.js";
+import { Actions } from "../../../src/trionet/chat/page/actions.js";
 import { Clock, Server, event, said, timeOf } from "./helpers.mjs";
 
 function entered(options = {}) {
@@ -33,10 +33,10 @@ function entered(options = {}) {
         called: (place, row) => called.push([place.name, row.text]),
     });
     const arrivals = new Arrivals(chat, session);
-    const wishes = new Wishes(chat, session, { quit: () => {}, search: () => {} });
+    const actions = new Actions(chat, session, { quit: () => {}, search: () => {} });
     session.start({ name: "Ann", rooms: () => chat.rooms().map((room) => room.key) });
     server.logIn(options);
-    const all = { clock, server, session, chat, wishes, called };
+    const all = { clock, server, session, chat, actions, called };
     all.lobby = chat.places.get("lobby");
     answerHistories(all, options.past ?? []);
     return all;
@@ -120,8 +120,8 @@ test("a page of the history and what came meanwhile are told once", () => {
 });
 
 test("one's own message is shown at once, and marked until its receipt comes", () => {
-    const { server, lobby, wishes } = entered();
-    assert.equal(wishes.enter("hi\nyou"), true);
+    const { server, lobby, actions } = entered();
+    assert.equal(actions.enter("hi\nyou"), true);
     const [row] = lobby.timeline.all();
     assert.equal(row.isPending, true);
     const [ask] = server.take();
@@ -134,9 +134,9 @@ test("one's own message is shown at once, and marked until its receipt comes", (
 });
 
 test("what others say before the receipt stands before it", () => {
-    const { server, lobby, wishes } = entered();
-    wishes.enter("mine");
-    wishes.enter("mine too");
+    const { server, lobby, actions } = entered();
+    actions.enter("mine");
+    actions.enter("mine too");
     const [one, two] = server.take();
     server.send(said(2, "theirs"), said(3, "mine", { name: "Ann", re: one.id }), said(4, "then"));
     assert.deepEqual(texts(lobby), ["theirs", "mine", "then", "mine too"]);
@@ -145,18 +145,18 @@ test("what others say before the receipt stands before it", () => {
 });
 
 test("a mistake stands behind what was typed before it, and is not sent", () => {
-    const { server, lobby, wishes } = entered();
-    wishes.enter("mine");
+    const { server, lobby, actions } = entered();
+    actions.enter("mine");
     const [ask] = server.take();
-    assert.equal(wishes.enter("/dance"), false);
+    assert.equal(actions.enter("/dance"), false);
     assert.deepEqual(server.take(), []);
     server.send(said(2, "mine", { name: "Ann", re: ask.id }), said(3, "b"));
     assert.deepEqual(texts(lobby), ["mine", "unknown command /dance (try /help)", "b"]);
 });
 
 test("a message that was refused stays, with the reason", () => {
-    const { server, lobby, wishes } = entered();
-    wishes.enter("mine");
+    const { server, lobby, actions } = entered();
+    actions.enter("mine");
     const [ask] = server.take();
     server.send({ type: "error", code: "too-long", reason: "too long", re: ask.id });
     const [row] = lobby.timeline.all();
@@ -166,9 +166,9 @@ test("a message that was refused stays, with the reason", () => {
 
 test("what is typed while disconnected waits, and is said once", () => {
     const all = entered();
-    const { server, lobby, wishes, clock } = all;
+    const { server, lobby, actions, clock } = all;
     server.close();
-    wishes.enter("later");
+    actions.enter("later");
     assert.equal(lobby.timeline.all()[0].isPending, true);
     clock.pass(250);
     server.logIn();
@@ -180,8 +180,8 @@ test("what is typed while disconnected waits, and is said once", () => {
 
 test("a message that was told before its receipt is shown once", () => {
     const all = entered();
-    const { server, lobby, wishes, clock } = all;
-    wishes.enter("mine");
+    const { server, lobby, actions, clock } = all;
+    actions.enter("mine");
     server.take();
     server.close();
     clock.pass(250);
@@ -195,9 +195,9 @@ test("a message that was told before its receipt is shown once", () => {
 
 test("an epoch that begins while one is connected keeps what waits for its receipt", () => {
     const all = entered();
-    const { server, lobby, wishes } = all;
+    const { server, lobby, actions } = all;
     server.send(said(2, "m2"));
-    wishes.enter("mine");
+    actions.enter("mine");
     const [ask] = server.take();
     server.send({ type: "epoch", epoch: "e2", rooms: { lobby: 3 } });
     answerHistories(all, [said(2, "m2"), said(3, "m3")]);
@@ -283,12 +283,12 @@ test("what comes while nobody looks, or further up is read, is unread", () => {
 
 test("a private message opens a conversation, whatever the case of the name", () => {
     const all = entered();
-    const { server, chat, wishes } = all;
+    const { server, chat, actions } = all;
     const told = { type: "told", time: timeOf(1), text: "psst", number: 1, from: "Bob", to: "Ann" };
     server.send(told);
     const place = chat.places.get("@bob");
     assert.deepEqual([place.name, place.unread, place.mentions], ["Bob", 1, 1]);
-    wishes.enter("/msg BOB yes");
+    actions.enter("/msg BOB yes");
     assert.equal(chat.active, place);
     const [ask] = server.take();
     assert.deepEqual([ask.type, ask.to, ask.text], ["tell", "Bob", "yes"]);
@@ -483,10 +483,10 @@ test("what the history has of the time between the epochs stands behind that row
 
 test("one's own message that the history has is not said again after a new epoch", () => {
     const all = entered();
-    const { server, lobby, clock, wishes } = all;
+    const { server, lobby, clock, actions } = all;
     server.send(said(2, "m2"));
-    wishes.enter("mine");
-    wishes.enter("mine too");
+    actions.enter("mine");
+    actions.enter("mine too");
     server.take();
     server.close();
     clock.pass(250);
@@ -511,11 +511,11 @@ test("who came and went before the new epoch is not told again", () => {
 
 test("an old message with the same text does not stand for one without a receipt", () => {
     const all = entered();
-    const { server, lobby, clock, wishes } = all;
-    wishes.enter("ok");
+    const { server, lobby, clock, actions } = all;
+    actions.enter("ok");
     const [first] = server.take();
     server.send(said(2, "ok", { name: "Ann", re: first.id }));
-    wishes.enter("ok");
+    actions.enter("ok");
     server.take();
     server.close();
     clock.pass(250);
@@ -527,8 +527,8 @@ test("an old message with the same text does not stand for one without a receipt
 
 test("a private message without a receipt is not sent again after a new epoch", () => {
     const all = entered();
-    const { server, chat, clock, wishes } = all;
-    wishes.enter("/msg Bob psst");
+    const { server, chat, clock, actions } = all;
+    actions.enter("/msg Bob psst");
     server.take();
     server.close();
     clock.pass(250);
@@ -806,22 +806,22 @@ test("all members of a large room are asked for again after events of it were dr
 
 test("a room that is being left, or that a new connection enters, is not asked about", () => {
     const all = entered({ rooms: { lobby: 1, builds: 1 } });
-    const { server, chat, clock, wishes } = all;
+    const { server, chat, clock, actions } = all;
     server.send({ type: "missed", room: "lobby", after: 1, before: 9 });
     server.take();
     server.close();
     clock.pass(1_000);
     server.logIn({ rooms: { lobby: 9, builds: 1 } });
     assert.deepEqual(answerHistories(all, many(1, 9)), []);
-    wishes.close(chat.places.get("builds"));
+    actions.close(chat.places.get("builds"));
     server.send({ type: "missed", room: "builds", after: 1, before: 9 });
     assert.deepEqual(answerHistories(all, []).map(({ type }) => type), ["leave"]);
 });
 
 test("a room that was left although the answer was lost is closed", () => {
     const all = entered({ rooms: { lobby: 1, builds: 1 } });
-    const { server, chat, wishes } = all;
-    wishes.close(chat.places.get("builds"));
+    const { server, chat, actions } = all;
+    actions.close(chat.places.get("builds"));
     const [leave] = answerHistories(all, []);
     server.send({ type: "error", code: "not-in-room", reason: "you are not in builds", re: leave.id });
     assert.equal(chat.places.has("builds"), false);
@@ -829,8 +829,8 @@ test("a room that was left although the answer was lost is closed", () => {
 
 test("a private message to nobody leaves no conversation, and its text comes back", () => {
     const all = entered();
-    const { server, chat, lobby, wishes } = all;
-    wishes.enter("/msg Zed are you there?");
+    const { server, chat, lobby, actions } = all;
+    actions.enter("/msg Zed are you there?");
     const [tell] = server.take();
     assert.deepEqual([tell.type, tell.to], ["tell", "Zed"]);
     server.send({ type: "error", code: "no-such-member", reason: "there is no Zed here", re: tell.id });
@@ -842,11 +842,11 @@ test("a private message to nobody leaves no conversation, and its text comes bac
 
 test("a conversation with a member who has left stays", () => {
     const all = entered({ members: ["Ann", "Bob"] });
-    const { server, chat, wishes } = all;
-    wishes.enter("/msg Bob hi");
+    const { server, chat, actions } = all;
+    actions.enter("/msg Bob hi");
     const [first] = server.take();
     server.send({ type: "told", number: 1, time: timeOf(2), from: "Ann", to: "Bob", text: "hi", re: first.id });
-    wishes.enter("still there?");
+    actions.enter("still there?");
     const [second] = server.take();
     server.send({ type: "error", code: "no-such-member", reason: "there is no Bob here", re: second.id });
     assert.deepEqual(texts(chat.places.get("@bob")), ["hi", "still there?"]);
@@ -855,39 +855,39 @@ test("a conversation with a member who has left stays", () => {
 
 test("a conversation is opened without a text only with somebody who is known", () => {
     const all = entered({ members: ["Ann", "Bob"] });
-    const { chat, lobby, wishes } = all;
-    assert.equal(wishes.enter("/msg Zed"), false);
+    const { chat, lobby, actions } = all;
+    assert.equal(actions.enter("/msg Zed"), false);
     assert.deepEqual(chat.conversations(), []);
     assert.match(texts(lobby).at(-1), /there is no Zed/);
-    assert.equal(wishes.enter("/msg bob"), true);
+    assert.equal(actions.enter("/msg bob"), true);
     assert.equal(chat.active.name, "Bob");
 });
 
 test("what is typed behind a join comes along into the room, and an older draft stays", () => {
     const all = entered();
-    const { server, chat, lobby, wishes } = all;
+    const { server, chat, lobby, actions } = all;
     const enter = (room) => {
         const [join] = answerHistories(all, []);
         server.send({ type: "entered", room, topic: "", members: ["Ann"], count: 1, last: 1, re: join.id });
     };
-    wishes.enter("/join builds");
+    actions.enter("/join builds");
     lobby.draft = "typed since";
     enter("builds");
     assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["builds", "typed since", ""]);
     chat.activate(lobby);
     lobby.draft = "half a";
-    wishes.join("third");
+    actions.join("third");
     enter("third");
     assert.deepEqual([chat.active.key, chat.active.draft, lobby.draft], ["third", "", "half a"]);
 });
 
 test("what is typed behind several joins comes along through all of them", () => {
     const all = entered();
-    const { server, chat, lobby, wishes } = all;
+    const { server, chat, lobby, actions } = all;
     const enter = ({ room, id }) =>
         server.send({ type: "entered", room, topic: "", members: ["Ann"], count: 1, last: 1, re: id });
-    wishes.enter("/join one");
-    wishes.enter("/join two");
+    actions.enter("/join one");
+    actions.enter("/join two");
     const [one, two] = answerHistories(all, []);
     enter(one);
     chat.active.draft = "typed since";
@@ -897,23 +897,23 @@ test("what is typed behind several joins comes along through all of them", () =>
 
 test("what is entered behind a join is said nowhere before the room has opened", () => {
     const all = entered();
-    const { server, chat, lobby, wishes } = all;
-    wishes.enter("/join builds");
+    const { server, chat, lobby, actions } = all;
+    actions.enter("/join builds");
     lobby.draft = "for builds";
-    assert.equal(wishes.enter("for builds"), false);
+    assert.equal(actions.enter("for builds"), false);
     const requests = answerHistories(all, []);
     assert.deepEqual(requests.map(({ type }) => type), ["join"]);
     server.send({ type: "error", code: "too-many", reason: "no more rooms", re: requests[0].id });
-    assert.equal(wishes.enter("for the lobby then"), true);
+    assert.equal(actions.enter("for the lobby then"), true);
     assert.equal(chat.active, lobby);
 });
 
 test("however many messages wait for a receipt, the rows to show are bounded", () => {
-    const { server, lobby, wishes } = entered();
+    const { server, lobby, actions } = entered();
     lobby.timeline.isFollowed = false;
     server.send(...many(2, MAX_ROWS));
     for (let number = 0; number < 300; number += 1) {
-        wishes.enter(`mine ${number}`);
+        actions.enter(`mine ${number}`);
     }
     const rows = lobby.timeline.all();
     assert.equal(rows.length, MAX_SHOWN);

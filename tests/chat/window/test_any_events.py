@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from trionet.chat.person import calls
-from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.model import Window
 from trionet.chat.window.styled import row_text
+from trionet.chat.window.window_commands import COMMANDS
 from window_events import at, event
 
 NAMES = ("Ann", "Bea", "日本", "x" * 80, "\x1b[2J", "👨‍👩‍👧")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trionet.chat.person import calls
-from trionet.cli.linear.commands import COMMANDS
+from trionet.cli.linear.linear_commands import COMMANDS
 from trionet.cli.linear.model import Linear
 from window_events import NOON, entered, event, notice, said
 

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from trionet import chat
 from trionet.chat import Client, NameRefused
-from trionet.chat.client_events import ChatEvent, Left, Said
+from trionet.chat.client.events import ChatEvent, Left, Said
 from trionet.cli.client_link import ClientLink
 from trionet.cli.linear import running
 from trionet.cli.linear.running import run_linear

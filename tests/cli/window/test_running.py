@@ -15,7 +15,7 @@ import trio.testing
 
 from pseudo_terminal import PseudoTerminal
 from trionet.chat import Client, serve
-from trionet.chat.client_events import Left
+from trionet.chat.client.events import Left
 from trionet.chat.person import calls
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink

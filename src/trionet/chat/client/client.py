@@ -12,10 +12,9 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from trionet.abc import Network
+from trionet.argument_checks import check_network
 from trionet.chat.client.connection import ClientConnection
-from trionet.chat.client.pages import Past
-from trionet.chat.client.rooms import Room
-from trionet.chat.client_events import (
+from trionet.chat.client.events import (
     Acted,
     ChatEvent,
     Entered,
@@ -30,13 +29,14 @@ from trionet.chat.client_events import (
     Told,
     TopicSet,
 )
+from trionet.chat.client.pages import Past
+from trionet.chat.client.rooms import Room
 from trionet.chat.session.passwords import check_password
-from trionet.checks import check_network
-from trionet.connection.entered_once import EnteredOnce
+from trionet.connection.generator_context import EnteredOnce
 from trionet.function_checks import check_callback
-from trionet.kinds import check_kinds, shown
 from trionet.transport.addresses import parse_address
 from trionet.transport.network import SYSTEM
+from trionet.type_checks import check_kinds, shown
 
 
 class Client(EnteredOnce):

@@ -16,20 +16,20 @@ from typing import Any, TypeVar
 import trio
 
 from trionet.abc import Network
+from trionet.chat.client.events import ChatEvent, Error, Welcome, decode
 from trionet.chat.client.queue import EventQueue
-from trionet.chat.client.requests import UNKNOWN
 from trionet.chat.client.state import ClientState
-from trionet.chat.client_events import ChatEvent, Error, Welcome, decode
+from trionet.chat.client.unanswered_requests import UNKNOWN
 from trionet.chat.names.names import NameRefused, NameTaken
 from trionet.chat.session.admission import NOT_HERE
-from trionet.connection.connecting import connect
-from trionet.connection.entered_once import is_cancellation
+from trionet.connection.generator_context import is_cancellation
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
+from trionet.connection.reconnecting import connect
 from trionet.errors import BadLine, ConnectionLost, TrionetError
-from trionet.kinds import check_kinds
 from trionet.text.safe import safe_text
 from trionet.transport.hosts import is_private_address
+from trionet.type_checks import check_kinds
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import trio
 
-from trionet.chat.client_events import History, PastEvent
+from trionet.chat.client.events import History, PastEvent
 
 # Events that one page has: as many as one line usually holds.
 _PAGE = 200

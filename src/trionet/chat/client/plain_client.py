@@ -6,11 +6,11 @@ from collections.abc import AsyncIterable, Callable
 
 import trio
 
+from trionet.argument_checks import check_kind, check_kinds, check_lines_to_send
 from trionet.chat.formats.plain import ERROR, PASSWORD_QUESTION, is_quit
 from trionet.chat.names.names import TOO_MANY_REFUSED, NameRefused
 from trionet.chat.session.admission import WRONG
 from trionet.chat.session.passwords import check_password
-from trionet.checks import check_kind, check_kinds, check_lines_to_send
 from trionet.connection.input_end import why_lost
 from trionet.connection.linestream import LineStream
 from trionet.errors import BadLine, ConnectionLost, TrionetError, UnsendableLine

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from trionet.chat.client.events import ChatEvent, Missed, RoomEvent, Told
 from trionet.chat.client.rooms import PRIVATE
-from trionet.chat.client_events import ChatEvent, Missed, RoomEvent, Told
 
 # What a program that pauses for a while should still find: some 8,000 messages. Beyond that it can
 # page back in the history.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trionet.chat.client_events import (
+from trionet.chat.client.events import (
     ChatEvent,
     Entered,
     Epoch,

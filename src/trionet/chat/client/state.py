@@ -16,9 +16,7 @@ from typing import Any
 
 import msgspec
 
-from trionet.chat.client.requests import UNKNOWN, Ask, Lookup, as_line
-from trionet.chat.client.rooms import PRIVATE, KnownRooms, Room
-from trionet.chat.client_events import (
+from trionet.chat.client.events import (
     ChatEvent,
     Closing,
     Entered,
@@ -33,6 +31,8 @@ from trionet.chat.client_events import (
     Told,
     Welcome,
 )
+from trionet.chat.client.rooms import PRIVATE, KnownRooms, Room
+from trionet.chat.client.unanswered_requests import UNKNOWN, Ask, Lookup, as_line
 
 # The errors for a line of which the server could not even read the `id`.
 _UNREADABLE = ("bad-json", "bad-line", "bad-request")

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable
 import trio
 
 from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
-from trionet.chat.cluster.lives import Verdict
 from trionet.chat.cluster.loading import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -21,12 +20,13 @@ from trionet.chat.cluster.loading import (
     entries_of,
     place_of,
 )
+from trionet.chat.cluster.node_lives import Verdict
+from trionet.chat.cluster.node_standing import LIFT, Standing
 from trionet.chat.cluster.options import RedisError
 from trionet.chat.cluster.outgoing import SAFE_AFTER, Phase
 from trionet.chat.cluster.replica import Applied, Part, epoch_of, time_of
-from trionet.chat.cluster.standing import LIFT, Standing
 from trionet.chat.cluster.starting import load_past
-from trionet.chat.cluster.telling import Telling
+from trionet.chat.cluster.untold_events import Telling
 from trionet.chat.cluster.upkeep import GAP_PATIENCE, Upkeep
 
 # How long Redis holds a read until something comes, in milliseconds.

@@ -24,10 +24,10 @@ import trio
 from trionet.chat.cluster.entries import Settings
 from trionet.chat.cluster.link import OpenLink
 from trionet.chat.cluster.loading import PATIENCE
+from trionet.chat.cluster.node_standing import Audience, Standing
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.reader import Reader
 from trionet.chat.cluster.replica import Replica
-from trionet.chat.cluster.standing import Audience, Standing
 from trionet.chat.cluster.starting import (
     agree_at_start,
     check_settings,
@@ -35,7 +35,7 @@ from trionet.chat.cluster.starting import (
     wait_for_redis,
 )
 from trionet.chat.cluster.statistics import LogStatistics
-from trionet.chat.cluster.telling import Telling
+from trionet.chat.cluster.untold_events import Telling
 from trionet.chat.cluster.upkeep import START_PATIENCE, Upkeep
 from trionet.chat.cluster.writer import Writer
 from trionet.chat.state.events import StateEvent
@@ -49,7 +49,7 @@ _QUEUE = 2048
 
 
 class RedisLog:
-    """A log that several machines share; see `trionet.chat.session.log.Log`.
+    """A log that several machines share; see `trionet.chat.session.operation_log.Log`.
 
     Args:
         options: where Redis is.
@@ -129,7 +129,7 @@ class RedisLog:
         return self._available
 
     def append(self, *operations: Operation) -> int:
-        """Append operations; see `trionet.chat.session.log.Log`. Never a checkpoint."""
+        """Append operations; see `trionet.chat.session.operation_log.Log`. Never a checkpoint."""
         ticket = self._standing.out.append(*operations)
         self._standing.wake.set()
         return ticket

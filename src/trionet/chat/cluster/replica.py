@@ -24,7 +24,7 @@ from trionet.chat.cluster.entries import (
     UnknownFormat,
     decode_entry,
 )
-from trionet.chat.cluster.lives import Lives, LivesDump, Verdict
+from trionet.chat.cluster.node_lives import Lives, LivesDump, Verdict
 from trionet.chat.state.events import StateEvent
 from trionet.chat.state.operations import Detach, Entry, Evict, Join, LogIn, Operation, Renew
 from trionet.chat.state.state import State

@@ -21,9 +21,9 @@ from trionet.chat.cluster.loading import (
     entries_of,
     load_stream,
 )
+from trionet.chat.cluster.node_standing import Standing
 from trionet.chat.cluster.options import RedisError, RedisOptions
 from trionet.chat.cluster.replica import BEGINNING, Replica
-from trionet.chat.cluster.standing import Standing
 from trionet.chat.state.events import StateEvent
 
 # How often a node looks for a snapshot that fits the stream, in seconds.

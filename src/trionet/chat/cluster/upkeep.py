@@ -9,9 +9,9 @@ import trio
 from trionet.chat.cluster.entries import is_beginning
 from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost
 from trionet.chat.cluster.loading import PATIENCE, entries_of
+from trionet.chat.cluster.node_standing import Standing
 from trionet.chat.cluster.options import RedisError
 from trionet.chat.cluster.snapshots import SAVE, Snapshots
-from trionet.chat.cluster.standing import Standing
 
 # How often a node looks after the snapshot, in seconds: the oldest node, and others more rarely.
 # And how long a node waits for a snapshot that fits the stream: when it starts, and later. After

@@ -14,11 +14,11 @@ import trio
 from trionet.chat.cluster.agreement import LOOK_AGAIN, Opinion
 from trionet.chat.cluster.entries import Agreed, Bye, encode_item
 from trionet.chat.cluster.link import ErrorAnswer, Link, LinkLost, OpenLink
-from trionet.chat.cluster.lives import BEATS
 from trionet.chat.cluster.loading import FIELD, FIRST_PAUSE, LONGEST_PAUSE, PATIENCE
+from trionet.chat.cluster.node_lives import BEATS
+from trionet.chat.cluster.node_standing import Standing
 from trionet.chat.cluster.options import RedisError
 from trionet.chat.cluster.outgoing import Flight, Phase
-from trionet.chat.cluster.standing import Standing
 
 
 class Writer:

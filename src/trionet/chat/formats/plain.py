@@ -12,46 +12,25 @@
 |---|---|
 | its name | the first line |
 | a message | a line; if the text begins with ``/``, as ``//…`` or ``/say /…`` |
-| a command | ``/me TEXT`` and the others of `COMMANDS`, or ``q`` |
+| a command | ``/me TEXT`` and the others of `plain_commands.COMMANDS`, or ``q`` |
 
-A peer of this format is in one room at a time, so no line needs to name it.
-
-To add a command, add its row to `COMMANDS`; the help shows the rows as they stand there.
+A peer of this format is in one room at a time, so no line needs to name it. The commands, with
+their answers, are in `plain_commands.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, assert_never, cast
 
 from trionet.chat.formats import answers
 from trionet.chat.formats.answers import MAX_WELCOME_NAMES, Event
+from trionet.chat.formats.command_syntax import read_command
 from trionet.chat.formats.local_time import stamp
-from trionet.chat.formats.reading_commands import Command, read_command
-from trionet.chat.formats.requests import (
-    Act,
-    AskHelp,
-    AskHistory,
-    AskRooms,
-    AskTopic,
-    AskWho,
-    HearAgain,
-    Ignore,
-    Join,
-    LogIn,
-    Misunderstood,
-    Quit,
-    Rename,
-    Reply,
-    Request,
-    Say,
-    SayAll,
-    SetTopic,
-    Tell,
-)
-from trionet.chat.formats.texts import safe_topic
+from trionet.chat.formats.plain_commands import ANSWERS, BY_NAME, NOTICE, more, notice_line
+from trionet.chat.formats.requests import LogIn, Quit, Request, Say, SayAll
 from trionet.chat.state import events
-from trionet.lines import MAX_LINE_TO_CLIENT, Line
+from trionet.lines import Line
 from trionet.notices import (
     AddressFull,
     ConnectingTooFast,
@@ -71,11 +50,6 @@ from trionet.text.safe import WHITE_SPACE, safe_message
 receipts = False
 names_first = True
 
-# How many events `/history` shows unless told, and at most.
-HISTORY = 20
-MAX_HISTORY = 200
-
-NOTICE = "*** "
 ERROR = "error: "
 
 # What a chat with a password asks whoever may have the name.
@@ -86,65 +60,6 @@ PASSWORD_QUESTION = f"{NOTICE}password?"
 _NO_MESSAGE_START = frozenset(("/", ""))
 _NO_MESSAGE_END = frozenset((" ", "q"))
 _PRINTABLE = bytes(range(0x20, 0x7F))
-
-
-def _topic(text: str) -> Request:
-    return SetTopic(safe_topic(text)) if text.strip(WHITE_SPACE) else AskTopic()
-
-
-def _history(text: str) -> Request:
-    text = text.strip(WHITE_SPACE)
-    if not text:
-        return AskHistory(limit=HISTORY)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_HISTORY):
-        raise Misunderstood(f"/history takes a number from 1 to {MAX_HISTORY}")
-    return AskHistory(limit=int(text))
-
-
-def _message_to(text: str) -> Request:
-    name, _, message = text.lstrip(" \t").partition(" ")
-    if not message.strip(WHITE_SPACE):
-        raise Misunderstood("/msg needs a name and a text: /msg NAME TEXT")
-    return Tell(name, safe_message(message))
-
-
-COMMANDS = (
-    Command("/me TEXT", "an action, such as /me waves", lambda text: Act(safe_message(text))),
-    Command(
-        "/say TEXT",
-        "a message that looks like a command, or a q",
-        lambda text: Say(safe_message(text)),
-    ),
-    Command("/msg NAME TEXT", "a message to one member alone", _message_to),
-    Command(
-        "/reply TEXT", "the same to whoever wrote so to you", lambda text: Reply(safe_message(text))
-    ),
-    Command("/who", "who is here", lambda _: AskWho()),
-    Command("/rooms", "which rooms there are", lambda _: AskRooms()),
-    Command(
-        "/join ROOM", "go to another room", lambda room: Join(room.removeprefix("#"), moves=True)
-    ),
-    Command("/topic [TEXT]", "what this room is about, or set it", _topic),
-    Command("/nick NAME", "take another name", Rename),
-    Command("/ignore NAME", "hide what a member says", Ignore),
-    Command("/unignore NAME", "hear it again", HearAgain),
-    Command("/history [N]", "what was said before", _history),
-    Command("/help", "this", lambda _: AskHelp()),
-    Command("/quit", "leave", lambda _: Quit()),
-)
-
-_BY_NAME = {command.name: command for command in COMMANDS}
-
-_HELP = (
-    "a line is sent to everyone else in the room; these are commands:",
-    *(
-        f"{command.usage:<15} {command.help}"
-        for command in COMMANDS
-        if command.help and command.name != "/quit"
-    ),
-    "//TEXT          a message that begins with a /",
-    "/quit or q      leave",
-)
 
 
 def is_quit(line: str) -> bool:
@@ -176,7 +91,7 @@ def decode(line: str) -> Request | None:
         return Say(safe_message(text))
     if text.startswith("//"):
         return Say(safe_message(text[1:]))
-    return read_command(text, _BY_NAME)
+    return read_command(text, BY_NAME)
 
 
 def decode_messages(lines: list[Line]) -> SayAll | None:
@@ -243,52 +158,18 @@ def encode_notice(notice: Notice) -> bytes:
 
 def _entered(event: answers.Entered) -> str:
     names = event.names[:MAX_WELCOME_NAMES]
-    more = _more(event.count - len(names))
-    return f"{NOTICE}welcome, {event.name} ({event.count} here: {', '.join(names)}{more})\n"
-
-
-def _present(event: answers.Present) -> str:
-    return _list(f"{NOTICE}{len(event.names)} here: ", event.names)
-
-
-def _rooms(event: answers.RoomList) -> str:
-    return _list(f"{NOTICE}rooms: ", [f"{room.room} ({room.count})" for room in event.rooms])
-
-
-def _list(begin: str, items: Iterable[str]) -> str:
-    """Return a line with as many items as fit, and how many do not."""
-    items = tuple(items)
-    line = begin + ", ".join(items)
-    encoded = line.encode()
-    if len(encoded) > MAX_LINE_TO_CLIENT:
-        # No item contains a comma, so the list can be cut at its last commas. Measuring 10,000
-        # names one by one would take 3 ms.
-        end = MAX_LINE_TO_CLIENT + 1
-        while True:
-            end = encoded.rindex(b", ", 0, end)
-            more = _more(len(items) - encoded.count(b", ", 0, end) - 1)
-            if end + len(more.encode()) <= MAX_LINE_TO_CLIENT:
-                break
-        line = encoded[:end].decode() + more
-    return f"{line}\n"
-
-
-def _more(count: int) -> str:
-    return f" … and {count} more" if count > 0 else ""
+    others = more(event.count - len(names))
+    return f"{NOTICE}welcome, {event.name} ({event.count} here: {', '.join(names)}{others})\n"
 
 
 def _lines(begin: str, text: str) -> str:
     return f"{begin}{_each_line(begin, text)}\n"
 
 
-def _notice(text: str) -> str:
-    return f"{NOTICE}{text}\n"
-
-
 def _topic_set(event: events.TopicSet) -> str:
     if not event.text:
-        return _notice(f"{event.name} removed the topic")
-    return _notice(f"{event.name} set the topic: {event.text}")
+        return notice_line(f"{event.name} removed the topic")
+    return notice_line(f"{event.name} set the topic: {event.text}")
 
 
 def _own(event: answers.Own) -> str:
@@ -318,33 +199,25 @@ def _past(event: answers.Past) -> str:
 # switchboard and never encoded.
 _ENCODERS: dict[type[Any], Callable[[Any], str]] = {
     events.Acted: lambda event: _lines(f"* {event.name} ", event.text),
-    events.Joined: lambda event: _notice(f"{event.name} joined ({event.count} here)"),
-    events.Left: lambda event: _notice(f"{event.name} left ({event.count} here)"),
-    events.Renamed: lambda event: _notice(f"{event.name} is now {event.to}"),
+    events.Joined: lambda event: notice_line(f"{event.name} joined ({event.count} here)"),
+    events.Left: lambda event: notice_line(f"{event.name} left ({event.count} here)"),
+    events.Renamed: lambda event: notice_line(f"{event.name} is now {event.to}"),
     events.TopicSet: _topic_set,
     events.Told: _told,
+    **ANSWERS,
     answers.Own: _own,
     answers.Welcomed: lambda _: "",
     # Nothing that a terminal has shown can be taken back.
     events.Removed: lambda _: "",
     answers.Entered: _entered,
-    answers.Present: _present,
-    answers.RoomList: _rooms,
-    answers.TopicIs: lambda event: _notice(f"topic: {event.text}" if event.text else "no topic"),
-    answers.Ignored: lambda event: _notice(
-        f"you hear {event.name} again" if event.again else f"you ignore {event.name}"
-    ),
     answers.PasswordAsked: lambda _: f"{PASSWORD_QUESTION}\n",
-    answers.Helped: lambda _: "".join(map(_notice, _HELP)),
     answers.Mistaken: lambda event: f"{ERROR}{event.reason}\n",
-    answers.Ponged: lambda _: _notice("pong"),
-    answers.Done: lambda event: _notice(f"you are {event.name}"),
-    answers.Missed: lambda event: _notice(f"you missed {event.before - event.after - 1} lines"),
+    answers.Missed: lambda event: notice_line(f"you missed {event.before - event.after - 1} lines"),
     answers.Past: _past,
     answers.Found: lambda _: "",
     answers.EpochChanged: lambda _: "",
-    answers.LogState: lambda event: _notice(
+    answers.LogState: lambda event: notice_line(
         "the log is back" if event.available else "messages wait: the log is out of reach"
     ),
-    answers.Closing: lambda event: _notice(event.reason),
+    answers.Closing: lambda event: notice_line(event.reason),
 }

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from trionet.argument_checks import shown
 from trionet.chat.formats.answers import Event
 from trionet.chat.formats.requests import Request, SayAll
-from trionet.checks import shown
 from trionet.lines import Line
 from trionet.notices import Notice
 

@@ -15,7 +15,7 @@ from time import sleep
 from msgspec import convert
 
 from trionet.chat.history import opening
-from trionet.chat.history.prepared import Part, Prepared
+from trionet.chat.history.prepared_rows import Part, Prepared
 from trionet.chat.history.rows import INDEX_TEXT, Kind, in_parts, index_text
 from trionet.chat.names.room_names import parse_room
 from trionet.errors import TrionetError

@@ -1,7 +1,7 @@
 """A history in a file: `--history FILE`.
 
 One task writes (`writing.py`). What is not in the file yet stays in memory (`unwritten.py`).
-`filed_history.py` answers from both.
+`base_file_history.py` answers from both.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import trio
 
-from trionet.chat.history import runs
-from trionet.chat.history.filed_history import BEYOND, ROOMS_KNOWN, FiledHistory
-from trionet.chat.history.kept import Backlog
+from trionet.chat.history import message_runs
+from trionet.chat.history.base_file_history import BEYOND, ROOMS_KNOWN, FiledHistory
+from trionet.chat.history.history import Backlog
 from trionet.chat.history.reading import Reader
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
@@ -34,7 +34,7 @@ async def open_history(
     tell: Callable[[str], object] = lambda _: None,
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[FileHistory]:
-    """Keep a history in a file while the block runs.
+    """Keep a history in a file while the block message_runs.
 
     Args:
         file: the file; it is made if it does not exist.
@@ -141,7 +141,9 @@ class FileHistory(FiledHistory):
         events = self._forwards(room, after, BEYOND)
         if not removed:
             return events
-        return [one for part in events for one in runs.singly(part) if one.number not in removed]
+        return [
+            one for part in events for one in message_runs.singly(part) if one.number not in removed
+        ]
 
     def gaps(self, room: str, after: int) -> list[tuple[int, int]]:
         """Return what was lost behind a number, oldest first. Never a checkpoint."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import trio
 
-from trionet.chat.history.filed_history import BEYOND, ROOMS_KNOWN, FiledHistory
-from trionet.chat.history.fresh import Fresh
-from trionet.chat.history.kept import DAY, Backlog
+from trionet.chat.history.base_file_history import BEYOND, ROOMS_KNOWN, FiledHistory
+from trionet.chat.history.history import DAY, Backlog
+from trionet.chat.history.newer_than_file import Fresh
 from trionet.chat.history.reading import Reader
 from trionet.chat.state.events import RoomEvent
 

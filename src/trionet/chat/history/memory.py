@@ -7,14 +7,15 @@ from heapq import heappush, heappushpop
 
 import trio
 
-from trionet.chat.history import runs
-from trionet.chat.history.kept import PAGE_SIZE, Backlog, Found, Page, Query
+from trionet.chat.history import message_runs
+from trionet.chat.history.history import PAGE_SIZE, Backlog, Found, Page, Query
 from trionet.chat.history.ring import Ring
 from trionet.chat.history.words import Wanted
 from trionet.chat.state.events import RoomEvent
 
-# How much is looked at until other tasks may run, in bytes as `runs.size` counts them. Measured:
-# 2 ms for 550 short texts at 3 µs each, 4 ms for 31 texts of 4,096 bytes that are not ASCII.
+# How much is looked at until other tasks may run, in bytes as `message_runs.size` counts them.
+# Measured: 2 ms for 550 short texts at 3 µs each, 4 ms for 31 texts of 4,096 bytes that are not
+# ASCII.
 _STRETCH = 128 << 10
 
 # Above every number of a room.
@@ -62,9 +63,9 @@ class MemoryHistory:
         """
         await trio.lowlevel.checkpoint()
         if after is not None:
-            return runs.oldest(self.ring.between(room, after, _BEYOND), limit, most_bytes)
+            return message_runs.oldest(self.ring.between(room, after, _BEYOND), limit, most_bytes)
         beyond = _BEYOND if before is None else before
-        return runs.newest(self.ring.backwards(room, beyond), limit, most_bytes)
+        return message_runs.newest(self.ring.backwards(room, beyond), limit, most_bytes)
 
     async def search(self, query: Query) -> Page:
         """Return the newest messages that match, oldest first.
@@ -86,7 +87,7 @@ class MemoryHistory:
             for event in list(self.ring.backwards(room, beyond)):
                 if len(best) > query.limit and event.time < best[0][0]:
                     break
-                looked_at += runs.size(event)
+                looked_at += message_runs.size(event)
                 for one in wanted.among(event):
                     put = heappush if len(best) <= query.limit else heappushpop
                     put(best, (one.time, one.number, room, one))
@@ -94,7 +95,7 @@ class MemoryHistory:
                     looked_at = 0
                     await trio.lowlevel.checkpoint()
         newest_first = [one[-1] for one in sorted(best, reverse=True)]
-        return runs.newest(newest_first, query.limit, query.most_bytes)
+        return message_runs.newest(newest_first, query.limit, query.most_bytes)
 
     async def find(self, room: str, number: int) -> Found | None:
         """Return one message; ``None``: no message has this number, or it was removed.
@@ -104,7 +105,7 @@ class MemoryHistory:
         """
         await trio.lowlevel.checkpoint()
         here = self.ring.between(room, number - 1, number + 1)
-        return runs.found(here[0]) if here else None
+        return message_runs.found(here[0]) if here else None
 
     def recent(self, room: str, after: int) -> list[RoomEvent] | None:
         """Return all events behind a number; ``None``: some have gone. Never a checkpoint."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trionet.chat.history import opening, runs
-from trionet.chat.history.kept import Page, Query
+from trionet.chat.history import message_runs, opening
+from trionet.chat.history.history import Page, Query
 from trionet.chat.history.rows import (
     COLUMNS,
     JSON_ROWS,
@@ -204,7 +204,7 @@ def search(
     before = _BEYOND if query.before is None else query.before
     found: list[RoomEvent] = []
     for event in reversed(unwritten):
-        part = runs.cut(event, 0, before)
+        part = message_runs.cut(event, 0, before)
         if part is not None:
             found += [one for one in wanted.among(part) if (one.room, one.number) not in removed]
         if len(found) > query.limit:
@@ -215,7 +215,7 @@ def search(
         known = removed.union([(one.room, one.number) for one in found])
         more, gave_up = reader.search(query, query.limit + 1 + len(known))
         found += [one for one in more if (one.room, one.number) not in known]
-    page = runs.newest(found, query.limit, query.most_bytes)
+    page = message_runs.newest(found, query.limit, query.most_bytes)
     return Page(page.events, True) if gave_up else page
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
-from trionet.chat.history.runs import count, cut, last_number
+from trionet.chat.history.message_runs import count, cut, last_number
 from trionet.chat.state.events import Acted, Removed, Renamed, RoomEvent, Said, TopicSet
 
 MAX_EVENTS = 1_000

@@ -17,8 +17,8 @@ from msgspec import convert
 from trionet.chat.history import opening
 from trionet.chat.history.batch import Batch, index, unindex
 from trionet.chat.history.file_lock import FileLock
-from trionet.chat.history.kept import DAY
-from trionet.chat.history.prepared import Prepared
+from trionet.chat.history.history import DAY
+from trionet.chat.history.prepared_rows import Prepared
 from trionet.chat.history.reading import last_numbers
 from trionet.chat.state.events import RoomEvent
 

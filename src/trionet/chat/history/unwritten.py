@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
 from itertools import islice
 
-from trionet.chat.history.runs import count, cut, last_number
+from trionet.chat.history.message_runs import count, cut, last_number
 from trionet.chat.state.events import Removed, RoomEvent
 
 # How many bytes may wait for a disk that is full or does not answer. Beyond that, the oldest events

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from trionet.chat.history.runs import cut, text_of
+from trionet.chat.history.message_runs import cut, text_of
 from trionet.chat.history.word_tables import FOLDED, WORD_CHARACTERS, WORD_MARKS
 from trionet.chat.state.events import Acted, RoomEvent, Said
 

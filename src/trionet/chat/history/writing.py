@@ -19,8 +19,8 @@ from typing import TypeVar
 import trio
 
 from trionet.chat.history.faults import FAULTS, reason_of
-from trionet.chat.history.kept import DAY
-from trionet.chat.history.prepared import Prepared
+from trionet.chat.history.history import DAY
+from trionet.chat.history.prepared_rows import Prepared
 from trionet.chat.history.store import Store
 from trionet.chat.history.unwritten import Unwritten
 

@@ -22,8 +22,8 @@ from precis_i18n import get_profile
 
 from trionet.chat.names.skeleton import skeletons_of
 from trionet.errors import TrionetError
-from trionet.kinds import check_kinds
 from trionet.text.safe import safe_text
+from trionet.type_checks import check_kinds
 
 MAX_NAME = 32
 

@@ -1,6 +1,6 @@
 // What this page knows of the chat: its places, which one is shown, and what is unread.
 //
-// What the server's events change is in `arrivals.js`, what the user wants in `wishes.js`, and the
+// What the server's events change is in `arrivals.js`, what the user wants in `actions.js`, and the
 // history in `history.js`. The view learns by `on.changed(what)` that "log", "places" or "members"
 // have changed, and looks here for how.
 

@@ -6,7 +6,7 @@
 //                     │
 //     login_view.js, log_view.js, side_view.js, …                  what is shown, once a frame
 //                     │
-//     composer.js ─ wishes.js (commands.js, completion.js)         what the user wants
+//     composer.js ─ actions.js (commands.js, completion.js)        what the user wants
 //
 // All but socket.js, composer.js and the views know nothing of the document, and are tested in Node.
 // Nothing here makes markup from text; the page is served with a policy that forbids it.
@@ -25,7 +25,7 @@ import { SearchView } from "./search_view.js";
 import { Session } from "./session.js";
 import { SideView } from "./side_view.js";
 import { clock, openSocket, randomPrefix } from "./socket.js";
-import { Wishes } from "./wishes.js";
+import { Actions } from "./actions.js";
 
 // A hidden page gets no frames, and a busy one late ones.
 const LATEST_FRAME_MS = 400;
@@ -71,7 +71,7 @@ const chat = new Chat(session, {
 
 const arrivals = new Arrivals(chat, session);
 
-const wishes = new Wishes(chat, session, {
+const actions = new Actions(chat, session, {
     quit: leave,
     search: (text) => search.search(text),
 });
@@ -79,11 +79,11 @@ const wishes = new Wishes(chat, session, {
 const notices = new Notices();
 const login = new LoginView(enter);
 const connection = new ConnectionView(session);
-const side = new SideView(chat, wishes);
+const side = new SideView(chat, actions);
 const people = new PeopleView(chat, {
     chosen: () => composer.focus(),
     closed: (place) => {
-        wishes.close(place);
+        actions.close(place);
         composer.focus();
     },
 });
@@ -97,7 +97,7 @@ const composer = new Composer(chat, {
         if (text.trim() !== "") {
             log.toEnd();
         }
-        return wishes.enter(text);
+        return actions.enter(text);
     },
     scroll: (pages) => log.scrollPages(pages),
     step: (by) => side.step(by),

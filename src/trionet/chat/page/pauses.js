@@ -1,4 +1,4 @@
-// How long to wait between two tries to connect. Pure; the same as `trionet.connection.pauses`.
+// How long to wait between two tries to connect. Pure; the same as `trionet.connection.backoff`.
 
 /**
  * Yield pauses in seconds: 0.25, 0.5, then 1 until 30 seconds have been spent in pauses (a server

@@ -8,7 +8,7 @@ export class SideView {
     #toggle = byId("open-side");
     #shown = null;
 
-    constructor(chat, wishes) {
+    constructor(chat, actions) {
         this.#chat = chat;
         this.#toggle.addEventListener("click", () => this.#open(!this.isOpen));
         byId("join-form").addEventListener("submit", (event) => {
@@ -16,7 +16,7 @@ export class SideView {
             const box = byId("join-room");
             const room = box.value.trim().replace(/^#/, "");
             if (room !== "") {
-                wishes.join(room);
+                actions.join(room);
                 box.value = "";
                 this.#open(false);
             }

@@ -7,7 +7,7 @@ else.
 from __future__ import annotations
 
 from trionet.chat.cluster.statistics import LogStatistics
-from trionet.chat.history.kept import Backlog, History
+from trionet.chat.history.history import Backlog, History
 from trionet.chat.state.state import State
 from trionet.metrics import Combine, Reading
 

@@ -11,9 +11,9 @@ import trio
 
 from trionet.abc import TellsEnd
 from trionet.chat.formats.answers import Event
-from trionet.chat.serving.door import Door
+from trionet.chat.serving.drain import LastWords
+from trionet.chat.serving.format_detection import Door
 from trionet.chat.serving.held_places import HeldPlaces
-from trionet.chat.serving.last_words import LastWords
 from trionet.chat.session.admission import Admission
 from trionet.chat.session.pacing import TURNS, Pacer
 from trionet.chat.session.passwords import Password

@@ -11,7 +11,7 @@ from trionet.chat.cluster.entries import Settings
 from trionet.chat.cluster.link import RedisLink
 from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.cluster.redis_log import RedisLog
-from trionet.chat.history.kept import History, kept_of
+from trionet.chat.history.history import History, kept_of
 from trionet.chat.state.events import StateEvent
 from trionet.chat.state.operations import Restore
 

@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.25
 
 
 class Pacer:
-    """The pace of one connection's errands; see `trionet.chat.session.errands.Pace`.
+    """The pace of one connection's errands; see `trionet.chat.session.history_errands.Pace`.
 
     Args:
         hub: what delivers to the outbox.

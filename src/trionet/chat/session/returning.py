@@ -19,11 +19,11 @@ from trionet.abc import Box
 from trionet.chat.formats.answers import Event, Missed, Own, Welcomed
 from trionet.chat.formats.json_missing import PRIVATE
 from trionet.chat.formats.wire_format import WireFormat
-from trionet.chat.history.kept import History
-from trionet.chat.history.runs import last_number
+from trionet.chat.history.history import History
+from trionet.chat.history.message_runs import last_number
 from trionet.chat.session.arrival import Arrival, hash_of
-from trionet.chat.session.errands import Errand, Pace
-from trionet.chat.session.fan_out import FanOut
+from trionet.chat.session.history_errands import Errand, Pace
+from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.room_views import RoomViews
 from trionet.chat.state import events
 from trionet.chat.state.events import RoomEvent

@@ -7,6 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from trionet.abc import Box
+from trionet.argument_checks import check_box, check_kind, check_kinds
 from trionet.chat.formats.answers import Helped, Ignored, Mistaken, PasswordAsked, Ponged, TopicIs
 from trionet.chat.formats.requests import (
     Act,
@@ -36,16 +37,20 @@ from trionet.chat.formats.requests import (
 from trionet.chat.formats.texts import repeated
 from trionet.chat.formats.wire_format import WireFormat
 from trionet.chat.session.admission import MISSING, NOT_HERE, WRONG, Admission
-from trionet.chat.session.answering import Answering
 from trionet.chat.session.arrival import Arrival, hash_of
-from trionet.chat.session.errands import Errand, Pace, ask_the_past
+from trionet.chat.session.base_session import Answering
+from trionet.chat.session.history_errands import Errand, Pace, ask_the_past
 from trionet.chat.session.ignoring import MAX_IGNORED
-from trionet.chat.session.meanings import login_names, member_key, operation_of, room_key
+from trionet.chat.session.requested_operations import (
+    login_names,
+    member_key,
+    operation_of,
+    room_key,
+)
 from trionet.chat.session.switchboard import Switchboard
 from trionet.chat.state import events, operations
 from trionet.chat.state.members import Member
 from trionet.chat.state.operations import ConnectionId, RequestId
-from trionet.checks import check_box, check_kind, check_kinds
 from trionet.errors import BadLine
 from trionet.function_checks import check_callback
 from trionet.lines import Line

@@ -13,20 +13,20 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from trionet.abc import Box
+from trionet.argument_checks import check_kind, shown
 from trionet.chat.formats.answers import Closing, Done, EpochChanged, Mistaken, Own
-from trionet.chat.history.kept import History, kept_of
+from trionet.chat.history.history import History, kept_of
 from trionet.chat.session.arrival import Arrival, hash_of
-from trionet.chat.session.away import Away
-from trionet.chat.session.fan_out import FanOut
+from trionet.chat.session.hub_protocol import FanOut
 from trionet.chat.session.ignoring import Ignoring
-from trionet.chat.session.local import Local
-from trionet.chat.session.log import LocalLog, Log
+from trionet.chat.session.lost_members import Away
+from trionet.chat.session.operation_log import LocalLog, Log
 from trionet.chat.session.returning import Returning
 from trionet.chat.session.room_views import RoomViews
+from trionet.chat.session.session_protocol import Local
 from trionet.chat.state import events
 from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut, Operation, RequestId
 from trionet.chat.state.state import State
-from trionet.checks import check_kind, shown
 from trionet.function_checks import check_callback
 
 # Events that change who is here, which count even while the server is closing.
@@ -58,7 +58,7 @@ class Switchboard:
         draw_token: what it was given.
         history: what keeps what happens; ``None``: nothing does.
         log: where operations go.
-        away: sessions whose members the log has lost; see `away.py`.
+        away: sessions whose members the log has lost; see `lost_members.py`.
         views: what members are told of rooms.
         ignoring: who ignores whom. Sessions change it.
         is_closing: whether the server is about to end; nobody can log in any more.

@@ -23,7 +23,7 @@ from trionet.chat.state.operations import KeptRoom
 from trionet.chat.state.private_messages import PrivateMessages
 from trionet.chat.state.receipts import Receipts, ReceiptsDump
 from trionet.chat.state.rooms import Room, Rooms, RoomsDump
-from trionet.kinds import check_kind
+from trionet.type_checks import check_kind
 
 # All of a state as data: time, clock, epoch, last entries of the machines, and its parts.
 _Dump: TypeAlias = tuple[

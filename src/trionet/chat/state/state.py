@@ -17,6 +17,7 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any, TypeAlias
 
+from trionet.argument_checks import check_kind
 from trionet.chat.limits import DEFAULT_GRACE, DEFAULT_ROOMS
 from trionet.chat.names.room_names import LOBBY, LOBBY_NAME
 from trionet.chat.names.unique_name import UniqueName
@@ -27,7 +28,6 @@ from trionet.chat.state.members import Claim, Member
 from trionet.chat.state.operations import Entry, RequestId
 from trionet.chat.state.receipts import Receipt
 from trionet.chat.state.rooms import Room
-from trionet.checks import check_kind
 
 # Where methods write what they changed.
 _Out: TypeAlias = list[StateEvent]

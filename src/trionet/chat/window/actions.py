@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trionet.chat.person import calls
 from trionet.chat.window import paging
-from trionet.chat.window.commands import COMMANDS
 from trionet.chat.window.completion import Completion
 from trionet.chat.window.composition import count_help_pages
 from trionet.chat.window.editor import Editor
@@ -14,6 +13,7 @@ from trionet.chat.window.keys import ACTIONS
 from trionet.chat.window.search import end_search, search, show_mention
 from trionet.chat.window.sidebar import is_over_sidebar, room_at, scroll_members
 from trionet.chat.window.state import State
+from trionet.chat.window.window_commands import COMMANDS
 
 # How far the wheel scrolls at a time.
 WHEEL_ROWS = 3

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from trionet.chat.person import calls
-from trionet.chat.person.commands import room_key, say, typed_again
 from trionet.chat.person.times import UtcOffset, parse_time
+from trionet.chat.person.typed_commands import room_key, say, typed_again
 from trionet.chat.person.wording import safe_lines
 from trionet.chat.window import entries, paging
 from trionet.chat.window.actions import Actions
 from trionet.chat.window.hearing import hear, load
-from trionet.chat.window.log import MAX_ENTRIES
+from trionet.chat.window.room_log import MAX_ENTRIES
 from trionet.chat.window.state import State
 from trionet.text.safe import safe_text
 

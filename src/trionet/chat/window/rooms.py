@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from trionet.chat.person.calls import History
 from trionet.chat.person.times import UtcOffset
 from trionet.chat.window.editor import Editor
-from trionet.chat.window.log import MAX_ENTRIES, Log
+from trionet.chat.window.room_log import MAX_ENTRIES, Log
 from trionet.text.safe import safe_text
 
 # The room of private messages. Its name is the wire's.

@@ -7,7 +7,7 @@ from typing import Any
 
 from trionet.chat.person import calls
 from trionet.chat.window import paging
-from trionet.chat.window.log import Log
+from trionet.chat.window.room_log import Log
 from trionet.chat.window.state import State
 
 

@@ -16,7 +16,7 @@ from trionet.chat.person.wording import safe_lines
 from trionet.chat.window import entries
 from trionet.chat.window.entries import Entry
 from trionet.chat.window.layout import Layout, lay_out
-from trionet.chat.window.log import MAX_ENTRIES
+from trionet.chat.window.room_log import MAX_ENTRIES
 from trionet.chat.window.rooms import PRIVATE, Room, Rooms
 from trionet.text.safe import safe_text
 
@@ -124,7 +124,7 @@ class State:
         """Tell whether a text mentions the person."""
         return self.highlights.are_in(text)
 
-    # What commands use: `trionet.chat.person.commands.View`.
+    # What commands use: `trionet.chat.person.typed_commands.View`.
 
     @property
     def room(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trionet.chat.person.commands import ERROR
+from trionet.chat.person.typed_commands import ERROR
 from trionet.chat.person.wording import ANEW, shown_name
 from trionet.cli.linear import lines
 from trionet.cli.linear.room import Room

@@ -12,14 +12,14 @@ from typing import Any
 from trionet.chat.formats.requests import Misunderstood
 from trionet.chat.formats.texts import safe_texts
 from trionet.chat.person import calls
-from trionet.chat.person.commands import ERROR, room_key, say, typed_again
 from trionet.chat.person.highlights import Highlights
 from trionet.chat.person.ignored import Ignored
 from trionet.chat.person.times import UtcOffset, parse_time
+from trionet.chat.person.typed_commands import ERROR, room_key, say, typed_again
 from trionet.chat.person.wording import safe_lines
 from trionet.cli.linear import lines
-from trionet.cli.linear.commands import COMMANDS
 from trionet.cli.linear.hearing import hear
+from trionet.cli.linear.linear_commands import COMMANDS
 from trionet.cli.linear.room import Room
 from trionet.text.farewells import LEAVE
 from trionet.text.safe import safe_text
@@ -147,7 +147,7 @@ class Linear:
         # Anything but an answer was typed to go on with the text.
         return text if answer in ("n", "no") else f"{text}\n{line}"
 
-    # What commands see: `trionet.chat.person.commands.View`.
+    # What commands see: `trionet.chat.person.typed_commands.View`.
 
     @property
     def room(self) -> str:

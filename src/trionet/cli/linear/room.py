@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from trionet.chat.formats.plain import HISTORY
+from trionet.chat.formats.plain_commands import HISTORY
 
 
 class Room(Struct, gc=False):

@@ -10,7 +10,7 @@ from trionet.abc import Network
 from trionet.chat import NameRefused, RequestRefused
 from trionet.chat.formats.local_time import utc_offset
 from trionet.chat.person import calls
-from trionet.chat.person.commands import typed_again
+from trionet.chat.person.typed_commands import typed_again
 from trionet.chat.person.wording import safe_lines
 from trionet.chat.window.model import Window
 from trionet.cli.client_link import ClientLink

@@ -19,8 +19,8 @@ import trio
 from trionet.chat.person import calls
 from trionet.chat.window.composition import bare_lines, compose
 from trionet.chat.window.model import Window
-from trionet.cli.modes import is_in_foreground
 from trionet.cli.suspending import job_signals, send_to_job, stop, stop_in_background
+from trionet.cli.terminal_modes import is_in_foreground
 from trionet.cli.window.keyboard import Keyboard
 from trionet.cli.window.painting import Painter
 from trionet.cli.window.styles import styles_for

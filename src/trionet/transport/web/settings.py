@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trionet.abc import WebFile
-from trionet.kinds import check_kind, shown
 from trionet.transport.web.hosts import IPNetwork, parse_authority, parse_networks
+from trionet.type_checks import check_kind, shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,377 @@
+"""Members whom a shared log has lost although their connections stand here. Pure.
+
+A machine that was cut off from the log for too long counts as dead: its members have left, or are
+held. And a log can lose its newest part, with whoever logged in last. Then the sessions here are
+*away*: they stay subscribed to their rooms, hear everything, and come in again under the same
+connection.
+
+After the log has lost a part, members of other machines come in again too. Nobody is told of that:
+for some seconds those whom members here believe to be present neither join nor leave. What is
+still different after that is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from trionet.chat.formats.answers import Closing, EpochChanged, Missed, Mistaken
+from trionet.chat.history.history import History
+from trionet.chat.names.room_names import parse_room
+from trionet.chat.session.arrival import Arrival
+from trionet.chat.session.hub_protocol import FanOut
+from trionet.chat.session.ignoring import Ignoring
+from trionet.chat.session.operation_log import Log
+from trionet.chat.session.room_views import RoomViews
+from trionet.chat.session.session_protocol import Local
+from trionet.chat.state import events
+from trionet.chat.state.events import StateEvent
+from trionet.chat.state.members import Member
+from trionet.chat.state.operations import ConnectionId, Detach, LogIn, LogOut
+from trionet.chat.state.state import State
+
+# How many of those who have left for good are remembered: as many as may leave in the last seconds
+# of the log, which it can lose. Each takes some 200 bytes.
+_MAX_QUIT = 4096
+
+
+class Board(Protocol):
+    """The switchboard, as this file sees it."""
+
+    hub: FanOut
+    state: State
+    views: RoomViews
+    log: Log
+    ignoring: Ignoring
+    history: History | None
+    _arriving: dict[ConnectionId, tuple[Local, Arrival]]
+    _local: dict[int, Local]
+
+
+class _Believed:
+    """Whom the members here believe to be in each room, by name.
+
+    Attributes:
+        until: when what is different is told, on the clock of the state.
+    """
+
+    def __init__(self, state: State, until: int) -> None:
+        self.until = until
+        self._rooms = {
+            key: {member.name.shown for member in room.members.values()}
+            for key, room in state.rooms.items()
+        }
+
+    def joins(self, event: events.Joined) -> bool:
+        """Note that somebody has joined; return whether that is news."""
+        here = self._rooms.setdefault(event.room, set())
+        if event.name in here:
+            return False
+        here.add(event.name)
+        return True
+
+    def leaves(self, event: events.Left) -> bool:
+        """Note that somebody has left; return whether that is news."""
+        here = self._rooms.get(event.room, set())
+        if event.name not in here:
+            return False
+        here.discard(event.name)
+        return True
+
+    def is_renamed(self, event: events.Renamed) -> None:
+        """Note that somebody has another name."""
+        here = self._rooms.setdefault(event.room, set())
+        here.discard(event.name)
+        here.add(event.to)
+
+    def differences(self, state: State) -> Iterator[events.Left | events.Joined]:
+        """Yield what is different from a state. These events have no numbers of their own."""
+        for key in {**self._rooms, **state.rooms}:
+            room = state.rooms.get(key)
+            there = (
+                {} if room is None else {one.name.shown: one.id for one in room.members.values()}
+            )
+            believed = self._rooms.get(key, set())
+            last = 0 if room is None else room.last
+            for name in sorted(believed - there.keys()):
+                yield events.Left(key, last, state.time, 0, name, len(there), "lost")
+            for name in there:
+                if name not in believed:
+                    yield events.Joined(key, last, state.time, there[name], name, len(there))
+
+
+class Away:
+    """The sessions that are away, and what is believed here.
+
+    It is true while there is anything to look at.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._places: dict[int, Member] = {}
+        # Rooms that a member was in when it was lost.
+        self._rooms: dict[int, list[str]] = {}
+        self._sessions: dict[ConnectionId, tuple[Local, LogIn, int]] = {}
+        # Those whose logins are in what happens now, by their new numbers.
+        self._back: dict[int, Local] = {}
+        # The connections of those who were lost, by former number.
+        self._lost: dict[int, ConnectionId] = {}
+        self._believed: _Believed | None = None
+        # The connections of those who have left for good, the newest last, and why.
+        self._quit: dict[ConnectionId, str] = {}
+        # The highest number that was known, and the last of each room, before the log lost a part;
+        # ``None``: everything was known.
+        self._highest: int | None = None
+        self._known: dict[str, int] = {}
+        # How far above that the numbers go on.
+        self._lift = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._sessions) or self._believed is not None
+
+    # -- what the switchboard notes
+
+    def note(self, member: int) -> None:
+        """Note that a session has a member."""
+        if self._board.log.is_shared:
+            place = self._board.state.members.get(member)
+            if place is not None:
+                self._places[member] = place
+
+    def forget_place(self, member: int) -> None:
+        """Note that a session has its member no longer."""
+        self._places.pop(member, None)
+
+    def look_at(self, happened: Iterable[StateEvent]) -> None:
+        """Find out whose logins are among events, before these are told."""
+        for event in happened:
+            if type(event) is events.LoggedIn and event.connection in self._sessions:
+                self._back[event.member] = self._sessions[event.connection][0]
+            elif type(event) is events.Renamed and self._believed is not None:
+                self._believed.is_renamed(event)
+        believed = self._believed
+        if believed is not None and self._board.state.clock >= believed.until:
+            self._believed = None
+            self._tell_differences(believed)
+
+    def publish_joined(self, event: events.Joined) -> None:
+        """Tell a room who has joined, unless it believes so already."""
+        if self._believed is None or self._believed.joins(event):
+            session = self._back.get(event.member)
+            own = None if session is None else session.box
+            self._board.hub.publish(event, topic=event.room, exclude=own)
+
+    def has_left(self, event: events.Left, session: Local | None) -> bool:
+        """Tell a room who has left, if that is not told as usual; return whether it is not."""
+        if self._believed is not None and not self._believed.leaves(event):
+            return True
+        if session is None or event.reason != "lost" or not self._board.log.is_shared:
+            return False
+        # Its connection stands, so it is not told that it has left.
+        self._rooms.setdefault(event.member, []).append(event.room)
+        self._board.hub.publish(event, topic=event.room, exclude=session.box)
+        return True
+
+    def note_quit(self, session: Local, reason: str) -> None:
+        """Note that a member has left for good: the log may lose that, and it must not be held."""
+        if self._board.log.is_shared and session.connection is not None:
+            self._quit[session.connection] = reason
+            if len(self._quit) > _MAX_QUIT:
+                del self._quit[next(iter(self._quit))]
+
+    def lost(self, member: int, session: Local) -> None:
+        """Note that the log has lost the member of a session."""
+        place = self._places.pop(member, None)
+        if place is None:
+            return
+        rooms = self._rooms.pop(member, None) or list(place.rooms)
+        self._leave(member, session, place, rooms)
+
+    def _leave(self, member: int, session: Local, place: Member, rooms: list[str]) -> None:
+        connection = session.connection
+        if connection is None:
+            return
+        claim = place.claim
+        token, hold = (b"", False) if claim is None else (claim.token, claim.hold)
+        names = tuple([parse_room(room) for room in rooms])
+        login = LogIn(connection, place.name, names, None, token, hold, token, place.login)
+        self._lost[member] = connection
+        session.is_away = True
+        session.ticket = session.ticket or 1
+        self._sessions[connection] = session, login, member
+
+    def forget(self, session: Local) -> bool:
+        """Forget a session that has ended; return whether it was away."""
+        connection = session.connection
+        if connection is None:
+            return False
+        return self._sessions.pop(connection, None) is not None
+
+    def logged_in(self, event: events.LoggedIn) -> None:
+        """Note that a member has come in again, or that whoever asked for it has gone since."""
+        if event.connection in self._sessions:
+            self._back.pop(event.member, None)
+            self._come_in(event.connection, event.member)
+        elif event.connection[0] == self._board.log.origin:
+            self._board.log.append(Detach(event.member, event.connection))
+
+    def _come_in(self, connection: ConnectionId, member: int) -> None:
+        """Note that a member has come in again under a connection."""
+        session, login, former = self._sessions.pop(connection)
+        self._put_back(session, former, member)
+        rooms = self._board.state.members[member].rooms
+        for room in rooms:
+            self._board.hub.subscribe(session.box, room)
+        for name in login.rooms or ():
+            if name.key not in rooms:
+                self._board.hub.unsubscribe(session.box, name.key)
+
+    def _put_back(self, session: Local, former: int, member: int) -> None:
+        board = self._board
+        board._local[member] = session  # noqa: SLF001  its other half
+        board.ignoring.renumber(former, member)
+        self.note(member)
+        session.came_in_again(member)
+
+    def login_refused(self, event: events.LoginRefused) -> None:
+        """Close a connection whose member cannot come in again."""
+        self._close(event.connection, Mistaken(event.reason, event.code))
+
+    def taken_over(self, event: events.TakenOver) -> None:
+        """Close a connection whose member has gone on elsewhere."""
+        self._close(event.connection, Closing("taken over"))
+
+    def _close(self, connection: ConnectionId, last: Mistaken | Closing) -> None:
+        """Close a connection that is away."""
+        found = self._sessions.pop(connection, None)
+        if found is None:
+            return
+        session = found[0]
+        session.answer(last)
+        self._board.ignoring.forget_box(session.box)
+        self._board.hub.discard(session.box)
+        session.is_away = False
+        session.taken_over()
+
+    # -- what the log calls
+
+    async def wait(self) -> None:
+        """Wait until the log has taken something; whoever was away may be back."""
+        await self._board.log.wait_news()
+
+    def coming_in_again(self) -> list[LogIn]:
+        """Return the logins of all who are away."""
+        return [login for _, login, _ in self._sessions.values()]
+
+    def connection_of(self, member: int) -> ConnectionId | None:
+        """Return the connection of a member, also if the log has just lost it."""
+        session = self._board._local.get(member)  # noqa: SLF001
+        if session is not None:
+            return session.connection
+        return self._lost.get(member)
+
+    def members(self) -> dict[ConnectionId, int]:
+        """Return the members of this machine by connection."""
+        # Whoever was lost has another number now, and their former one may be somebody else's.
+        self._lost.clear()
+        return {
+            session.connection: member
+            for member, session in self._board._local.items()  # noqa: SLF001
+            if session.connection is not None
+        }
+
+    def jump(
+        self, state: State, *, until: int | None, was_behind: bool = False, lift: int = 0
+    ) -> None:
+        """Go on with another state, because the log has lost a part or this machine has missed one.
+
+        Args:
+            state: the state from now on.
+            until: when what is different is told, on its clock; ``None``: at once, and members are
+                told what they missed.
+            was_behind: whether others may have been told what cannot be had any more.
+            lift: how far above the highest number that a machine has told the numbers go on.
+        """
+        board = self._board
+        former, board.state = board.state, state
+        board.views = RoomViews(state)
+        by_connection = {
+            connection: member.id
+            for member in state.members.values()
+            for connection in member.connections
+        }
+        local = dict(board._local)  # noqa: SLF001
+        board._local.clear()  # noqa: SLF001
+        known: set[ConnectionId] = set()
+        for number, session in local.items():
+            place = self._places.pop(number)
+            connection = session.connection
+            member = None if connection is None else by_connection.get(connection)
+            if member is None:
+                self._leave(number, session, place, list(place.rooms))
+            else:
+                self._put_back(session, number, member)
+            if connection is not None:
+                known.add(connection)
+        for connection in self._sessions.keys() & by_connection.keys():
+            # It has come in again where this machine has not looked.
+            self._come_in(connection, by_connection[connection])
+        known |= self._sessions.keys()
+        for connection in board._arriving.keys() & by_connection.keys():  # noqa: SLF001
+            # It has become a member where this machine has not looked. It may come again.
+            session, _ = board._arriving.pop(connection)  # noqa: SLF001
+            session.answer(Closing("server is closing"))
+            session.taken_over()
+        for connection, member in by_connection.items():
+            if connection[0] == board.log.origin and connection not in known:
+                reason = self._quit.get(connection)
+                board.log.append(
+                    Detach(member, connection) if reason is None else LogOut(member, reason)
+                )
+        believed = _Believed(former, until or 0)
+        if until is None:
+            for key, room in former.rooms.items():
+                there = state.rooms.get(key)
+                last = state.highest if there is None else there.last
+                if last > room.last:
+                    if board.history is not None:
+                        board.history.lose(key, room.last, last + 1)
+                    board.hub.publish(Missed(key, room.last, last + 1), topic=key)
+            self._tell_differences(believed)
+        else:
+            self._believed = believed
+            self._known = {key: room.last for key, room in former.rooms.items()}
+            self._highest = former.highest + lift if was_behind else None
+            self._lift = lift
+
+    def may_have_missed(self, lift: int) -> None:
+        """Note that other machines may have told what the log has lost; see `jump`."""
+        state = self._board.state
+        self._known = {key: room.last for key, room in state.rooms.items()}
+        self._highest, self._lift = state.highest + lift, lift
+
+    def renumbered(self, highest: int) -> None:
+        """Note that numbers go on behind what another machine has told."""
+        if self._highest is None or highest <= self._highest:
+            return
+        self._highest = highest
+        # There is nothing to miss between the numbers that it has told and those that follow.
+        told = highest - self._lift
+        for key, room in self._board.state.rooms.items():
+            known = self._known.get(key, 0)
+            if min(room.last, told) > known:
+                self._known[key] = told
+                self._board.hub.publish(Missed(key, known, told + 1), topic=key)
+
+    def tell_epoch(self, epoch: str) -> None:
+        """Tell everyone that an epoch has begun."""
+        rooms = {name: room.last for name, room in self._board.state.rooms.items()}
+        self._board.hub.publish(EpochChanged(epoch, rooms))
+        # The others may have gone on already.
+        self.renumbered(self._board.state.highest)
+
+    def _tell_differences(self, believed: _Believed) -> None:
+        for event in believed.differences(self._board.state):
+            session = self._board._local.get(event.member)  # noqa: SLF001
+            own = None if session is None else session.box
+            self._board.hub.publish(event, topic=event.room, exclude=own)
