@@ -118,6 +118,8 @@ def test_the_nodes_of_the_composition_start_a_command_that_exists() -> None:
     # Who comes through the balancer is known by its header, and the nodes want it.
     assert words[words.index("--proxy-from") + 1] in text.partition("ipam:")[2]
     assert text.count("send-proxy-v2 check-send-proxy") == text.count(": *node") == 2
+    # Whoever is sent to a node that has ended goes on to the other one.
+    assert "option redispatch 1" in text
     assert "--maxmemory-policy" in text
     assert "noeviction" in text
 

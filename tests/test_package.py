@@ -32,7 +32,7 @@ def test_all_of_trionet_loads_trio_and_nothing_heavier() -> None:
     assert "trio" in roots
     assert not roots & {
         "asyncio", "typer", "click", "rich", "pydantic", "prompt_toolkit", "precis_i18n",
-        "hypothesis", "pytest", "websockets", "coredis", "msgspec",
+        "hypothesis", "pytest", "websockets", "hiredis", "msgspec",
     }  # fmt: skip
     for name in ("testing", "calc", "chat", "cli"):
         assert f"trionet.{name}" not in loaded

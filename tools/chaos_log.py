@@ -30,7 +30,7 @@ async def run(seed: int) -> list[str]:
     """Run one seed, and return what is wrong afterwards."""
     async with trio.open_nursery() as nursery:
         cluster = Cluster(nursery)
-        shared_log.RedisLink = lambda server, _: cluster.redis.link(server.host)  # type: ignore
+        shared_log.RedisLink = lambda server: cluster.redis.link(server.host)  # type: ignore
         upkeep.Snapshots = partial(Snapshots, 60, 60) if seed % 2 else Snapshots  # type: ignore
         for _ in range(3):
             await cluster.start()

@@ -145,7 +145,7 @@ def clusters(monkeypatch: pytest.MonkeyPatch) -> Any:
                     made = partial(Snapshots, *snapshots)
                     monkeypatch.setattr("trionet.chat.cluster.upkeep.Snapshots", made)
                 monkeypatch.setattr(
-                    shared_log, "RedisLink", lambda server, _: cluster.redis.link(server.host)
+                    shared_log, "RedisLink", lambda server: cluster.redis.link(server.host)
                 )
                 for _ in range(nodes):
                     await cluster.start()

@@ -204,7 +204,6 @@ async def serve(
 
                 shared = await open_log(
                     redis,
-                    nursery,
                     settings=Settings(round(redis.lease * 1000), round(grace * 1000), max_rooms),
                     chat=epoch,
                     restored=restored,

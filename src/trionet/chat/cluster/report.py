@@ -68,14 +68,11 @@ async def inspect(options: RedisOptions) -> ClusterReport:
     Resource handling: closes its connection.
     """
     with trio.move_on_after(options.wait):
-        async with trio.open_nursery() as nursery:
-            link = RedisLink(options.server, nursery)
-            try:
-                report = await _look(options, link)
-            finally:
-                link.close()
-                nursery.cancel_scope.cancel()
-        return report
+        link = RedisLink(options.server)
+        try:
+            return await _look(options, link)
+        finally:
+            link.close()
     raise RedisError(f"Redis at {options.place} does not answer")
 
 

@@ -67,7 +67,12 @@ class Writer:
             link.close()
 
     async def _wait_for_work(self) -> None:
-        """Wait until there is something to write, or a heartbeat is due."""
+        """Wait until there is something to write, or a heartbeat is due.
+
+        Whoever appends wakes the writer, which runs in the scheduler's next round. So the entry has
+        what all tasks of this round append. With one more round, entries were up to a quarter
+        larger, but the rate was the same, and a lone message came 0.2 to 0.5 ms later.
+        """
         out, beat = self._standing.out, self._standing.lease / BEATS
         until = trio.current_time() + beat
         while (
@@ -81,8 +86,6 @@ class Writer:
                 await self._standing.wake.wait()
             if scope.cancelled_caught:
                 break
-        # Whatever else comes in this moment goes with it.
-        await trio.lowlevel.checkpoint()
 
     async def _send(self, link: Link, flight: Flight) -> None:
         """Send an entry until it is in, or its life is over."""

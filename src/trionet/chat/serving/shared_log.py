@@ -7,11 +7,9 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-import trio
-
 from trionet.chat.cluster.entries import Settings
 from trionet.chat.cluster.link import RedisLink
-from trionet.chat.cluster.options import RedisError, RedisOptions
+from trionet.chat.cluster.options import RedisOptions
 from trionet.chat.cluster.redis_log import RedisLog
 from trionet.chat.history.history import History, kept_of
 from trionet.chat.state.events import StateEvent
@@ -20,7 +18,6 @@ from trionet.chat.state.operations import Restore
 
 async def open_log(
     options: RedisOptions,
-    nursery: trio.Nursery,
     *,
     settings: Settings,
     chat: str,
@@ -33,7 +30,6 @@ async def open_log(
 
     Args:
         options: where Redis is.
-        nursery: where connections run.
         settings: what holds for all machines, if this is the first.
         chat: the epoch, if this is the first.
         restored: what the history has kept.
@@ -44,10 +40,6 @@ async def open_log(
     Raises:
         RedisError: Redis does not answer, or cannot be used.
     """
-    try:
-        import coredis  # noqa: F401  so that one line says what is missing
-    except ImportError:
-        raise RedisError("Redis needs the package coredis: install trionet[redis]") from None
 
     def keep(events: list[StateEvent]) -> None:
         if history is None:
@@ -61,7 +53,7 @@ async def open_log(
 
     log = RedisLog(
         options,
-        partial(RedisLink, options.server, nursery),
+        partial(RedisLink, options.server),
         node=options.node or f"{socket.gethostname()[:64]}-{secrets.token_hex(4)}",
         settings=settings,
         chat=chat,
