@@ -37,7 +37,10 @@ def cost(event: RoomEvent) -> int:
         taken += 64 + sum(map(str.__sizeof__, event.texts)) + 28 * len(event.texts)
         taken += sum([16 + len(text.encode()) for text in event.texts if not text.isascii()])
         if event.ids is not None:
-            taken += 64 + sum([_ENTRY + _size_of_id(id_) for id_ in event.ids])
+            # Nearly all ids are numbers. A call for each took 0.13 µs more.
+            others = [id_ for id_ in event.ids if type(id_) is not int]
+            taken += 64 + _ENTRY * len(event.ids) + _ID * (len(event.ids) - len(others))
+            taken += sum(map(_size_of_id, others))
         return taken + len(event.author) + _AUTHOR
     if isinstance(event, Acted):
         return taken + _text(event.text) + _size_of_id(event.id) + len(event.author) + _AUTHOR
