@@ -116,8 +116,8 @@ async def linger_and_close(
 ) -> None:
     """Do what `lingering_close` does, without a check of the arguments.
 
-    A server closes thousands, and gives them right. The caller is inside `scope`, whose deadline
-    this sets: it may end this.
+    A server closes thousands, and gives them right. The caller is inside `scope`, and this sets its
+    deadline, which may be `seconds` from now already.
     """
     lingering = _Lingering(
         stream,
@@ -143,29 +143,33 @@ async def linger_and_close(
             lingering.settle()
         finally:
             # If nothing is unread at the close, the kernel itself goes on sending what is left.
-            _discard_now(stream)
+            if not lingering.input_ended:
+                _discard_now(stream)
             await close_at_once(stream)
 
 
 class _Lingering:
-    """How far one lingering close is, and how long it may still take."""
+    """How far one lingering close is, and how long it may still take.
+
+    Attributes:
+        input_ended: whether the peer's end of input was read.
+    """
 
     __slots__ = (
         "_began",
         "_discarded",
         "_due",
         "_ended_sending",
-        "_input_ended",
         "_interval",
         "_is_over",
         "_left",
-        "_moved_at",
         "_on_settled",
         "_scope",
         "_seconds",
         "_stall_seconds",
         "_stream",
         "_total_seconds",
+        "input_ended",
     )
 
     def __init__(
@@ -184,12 +188,15 @@ class _Lingering:
         self._seconds = seconds
         self._stall_seconds = stall_seconds
         self._total_seconds = total_seconds
-        self._input_ended = input_ended
+        self.input_ended = input_ended
         # ``None``: it was called, or nobody wants to know.
         self._on_settled = on_settled
-        self._began = self._moved_at = self._due = trio.current_time()
+        self._began = trio.current_time()
         # Bytes that have not arrived yet; ``None``: the stream cannot tell.
         self._left = unarrived_of(stream)
+        self._due = self._due_from(self._began)
+        if not self._left:
+            self._due = min(self._due, scope.deadline)
         self._interval = _FIRST_INTERVAL
         self._discarded = 0
         self._ended_sending = False
@@ -205,27 +212,31 @@ class _Lingering:
         if on_settled is not None:
             on_settled(unarrived)
 
+    def _due_from(self, moved_at: float) -> float:
+        """Return when to give up, if this has moved at a time and does not any more."""
+        if self._left is None:
+            return self._began + self._seconds
+        patience = self._stall_seconds if self._left else self._seconds
+        return min(moved_at + patience, self._began + self._total_seconds)
+
     def goes_on(self) -> bool:
         """Return whether there is something to wait for."""
         if self._is_over:
             return False
-        now = trio.current_time()
-        self._due = self._began + self._seconds
-        if self._left is not None:
-            patience = self._stall_seconds if self._left else self._seconds
-            self._due = min(self._moved_at + patience, self._began + self._total_seconds)
-            if self._left and cast(TellsDelivery, self._stream).is_over():
+        if self._left:
+            if cast(TellsDelivery, self._stream).is_over():
                 return False
-        if not self._left:
+        else:
             self._settle(0)
-        is_done = self._input_ended and self._ended_sending and not self._left
-        return now < self._due and not is_done
+            if self.input_ended and self._ended_sending:
+                return False
+        return trio.current_time() < self._due
 
     async def step(self, stream: trio.abc.HalfCloseableStream) -> None:
         """End the sending, or discard some input, and look at what has arrived."""
         if self._left:
             # Look again before long.
-            self._scope.deadline = math.inf
+            self._set_deadline(math.inf)
             until = min(self._due, trio.current_time() + self._interval)
             with trio.CancelScope(deadline=until) as scope:
                 await self._advance(stream)
@@ -236,21 +247,26 @@ class _Lingering:
         else:
             # Most connections end here. With a scope for this step, a member who joins and leaves
             # took 3 % more bytecodes.
-            self._scope.deadline = self._due
+            self._set_deadline(self._due)
             await self._advance(stream)
-        if self._left is not None and not self._is_over:
+        if self._left and not self._is_over:
             before, self._left = self._left, unarrived_of(self._stream) or 0
             if self._left < before:
-                self._moved_at = trio.current_time()
+                self._due = self._due_from(trio.current_time())
+
+    def _set_deadline(self, deadline: float) -> None:
+        # Trio takes the scope out of its heap and puts it in again, whatever the deadline was.
+        if self._scope.deadline != deadline:
+            self._scope.deadline = deadline
 
     async def _advance(self, stream: trio.abc.HalfCloseableStream) -> None:
         """End the sending, or discard some input, or wait until the scope ends."""
         if not self._ended_sending:
             # This may have to wait until the rest is sent, and the peer may read only while it
             # is read from. So the scope ends this, some input is discarded, and so on.
-            await stream.send_eof()
+            await _end_sending(stream)
             self._ended_sending = True
-        if not self._input_ended:
+        if not self.input_ended:
             await self._discard_some(stream)
         elif self._left:
             await trio.sleep_forever()
@@ -261,13 +277,22 @@ class _Lingering:
     async def _discard_some(self, stream: trio.abc.ReceiveStream) -> None:
         """Wait for input and discard it, with a pause if there is much of it already."""
         data = await stream.receive_some()
-        self._input_ended = not data
+        self.input_ended = not data
         if data:
             self._discarded += len(data)
             if not self._left:
-                self._moved_at = trio.current_time()
+                self._due = self._due_from(trio.current_time())
             if self._discarded >= _READ_FREELY:
                 await trio.sleep(_SHORT_PAUSE if self._discarded < _HONEST else _LONG_PAUSE)
+
+
+async def _end_sending(stream: trio.abc.HalfCloseableStream) -> None:
+    """End the sending of a stream; a checkpoint only if the stream may have to wait."""
+    send_eof_nowait = getattr(stream, "send_eof_nowait", None)
+    if send_eof_nowait is not None:
+        send_eof_nowait()
+    else:
+        await stream.send_eof()
 
 
 def _discard_now(stream: object) -> int:

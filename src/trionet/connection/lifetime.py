@@ -56,6 +56,7 @@ class Lifetimes:
         "_drained_seconds",
         "_faults",
         "_handler",
+        "_linger_seconds",
         "_lingerers",
         "_places",
         "_report",
@@ -82,6 +83,7 @@ class Lifetimes:
         self._seconds = limits.handshake_timeout or math.inf
         # How long a peer may take to end its handshake once the server drains.
         self._drained_seconds = min(self._seconds, limits.linger_seconds)
+        self._linger_seconds = limits.linger_seconds
         self._deadlines = deadlines
         self._places = places
         self._lingerers = lingerers
@@ -141,6 +143,7 @@ class Lifetimes:
                     connection.stream,
                     peer=connection.peer,
                     host=self._places.host_of(connection.stream),
+                    seconds=self._linger_seconds,
                     bounded=self.bounds_lingering,
                 ) as scope:
                     await connection.linger(scope, settle)

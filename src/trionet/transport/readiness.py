@@ -131,17 +131,17 @@ class Input:
         """Record that a read filled its buffer, so more may be there. Never a checkpoint."""
         self.reads += 1
 
-    def call_off(self, error: Exception) -> None:
-        """Raise an error in the task that waits, if one does. Never a checkpoint."""
+    def call_off(self, error: Callable[[], Exception]) -> None:
+        """Raise what `error` returns in the task that waits, if one does. Never a checkpoint."""
         task, self.task = self.task, None
         if task is not None:
-            trio.lowlevel.reschedule(task, outcome.Error(error))
+            trio.lowlevel.reschedule(task, outcome.Error(error()))
 
-    def discard(self, error: Exception) -> None:
+    def discard(self, error: Callable[[], Exception]) -> None:
         """Stop watching the socket. Call this before it is closed. Never a checkpoint.
 
         Args:
-            error: raised in the task that waits, if one does.
+            error: returns what is raised in the task that waits, if one does.
         """
         self.call_off(error)
         self._owner.forget(self.fd)

@@ -35,7 +35,9 @@ class SendingHalf(trio.abc.SendStream):
         TypeError: `sock` is something else, such as a socket of Trio's.
     """
 
-    __slots__ = ("_is_tcp", "_patience", "_sending", "_sent_eof", "_sock", "_vanished")
+    __slots__ = (
+        "_is_tcp", "_patience", "_sending", "_sent_eof", "_sock", "_trio_waits", "_vanished",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket) -> None:
         if not isinstance(sock, socket.socket):
@@ -51,6 +53,8 @@ class SendingHalf(trio.abc.SendStream):
         # slow. That would give most bursts a task: on loopback the kernel takes 0.15 MB with it and
         # 3.9 without. What waits here, `Limits.max_waiting` bounds, and a deadline ends it.
         self._sock = sock
+        # How many tasks wait for the socket in Trio's own epoll instance.
+        self._trio_waits = 0
         # Whether a task is inside `send_all`, or waits for its turn to be.
         self._sending = False
         self._sent_eof = False
@@ -102,13 +106,20 @@ class SendingHalf(trio.abc.SendStream):
             self._check_open()
             try:
                 if self._patience is None:
-                    return await trio.lowlevel.wait_writable(self._sock)
+                    return await self._wait_writable()
                 return await self._patience.wait(trio.lowlevel.wait_writable)
             except OSError as error:
                 raise self._vanish(error) from error
             except trio.ClosedResourceError:
                 # `interrupt_receive` wakes the writer too: Trio cannot wake the reader alone.
                 continue
+
+    async def _wait_writable(self) -> None:
+        self._trio_waits += 1
+        try:
+            await trio.lowlevel.wait_writable(self._sock)
+        finally:
+            self._trio_waits -= 1
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until `send_all` of a little data is likely not to block; see Trio's SendStream.
@@ -174,6 +185,12 @@ class SendingHalf(trio.abc.SendStream):
         if self._sending:
             raise _busy_error()
         await trio.lowlevel.checkpoint()
+        self.send_eof_nowait()
+
+    def send_eof_nowait(self) -> None:
+        """Do what `send_eof` does at once. Never a checkpoint."""
+        if self._sending:
+            raise _busy_error()
         self._check_open()
         if self._sent_eof:
             return

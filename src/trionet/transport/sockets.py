@@ -255,7 +255,7 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
         if self._patience is not None:
             self._patience.note_interruption()
         if self._input is not None:
-            self._input.call_off(_interrupted())
+            self._input.call_off(_interrupted)
         elif self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
 
@@ -267,9 +267,11 @@ class SocketStream(SendingHalf, trio.abc.HalfCloseableStream):
     def close(self) -> None:
         """Close the socket at once. Never a checkpoint; closing again does nothing."""
         if self._sock.fileno() >= 0:
-            trio.lowlevel.notify_closing(self._sock)
+            # Of a socket that it does not know, Trio would ask the kernel.
+            if self._input is None or self._trio_waits:
+                trio.lowlevel.notify_closing(self._sock)
             if self._input is not None:
-                self._input.discard(closed_error())
+                self._input.discard(closed_error)
                 self._input = None
             self._sock.close()
 
