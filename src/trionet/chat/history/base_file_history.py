@@ -40,7 +40,7 @@ BEYOND = 1 << 62
 class BesideFile(Protocol):
     """The events that the file may lack.
 
-    `unwritten.Unwritten` and `fresh.Fresh` implement it, and `FiledHistory` asks it.
+    `unwritten.Unwritten` and `newer_than_file.Fresh` implement it, and `FiledHistory` asks it.
     """
 
     def append(self, event: RoomEvent, taken: int) -> None:

@@ -1,8 +1,8 @@
 """A history in a file that another process writes: what workers read of the first one's.
 
 Each worker hears all events itself. So the newest of each room come from memory, as those of
-`filed_history.FiledHistory` do, and everything before them from the file. What the writer has not
-written yet is in memory too: it is at most some seconds behind, and a ring holds far more.
+`base_file_history.FiledHistory` do, and everything before them from the file. What the writer has
+not written yet is in memory too: it is at most some seconds behind, and a ring holds far more.
 """
 
 from __future__ import annotations

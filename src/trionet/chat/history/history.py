@@ -10,8 +10,8 @@ from msgspec import Struct
 from trionet.chat.state.events import Acted, RoomEvent, Said, StateEvent
 from trionet.chat.state.operations import RequestId
 
-# What one answer holds unless told otherwise, in bytes as `runs.size` counts them: a line to a
-# client has at most 64 KiB.
+# What one answer holds unless told otherwise, in bytes as `message_runs.size` counts them: a line
+# to a client has at most 64 KiB.
 PAGE_SIZE = 65_536
 
 # In milliseconds.
@@ -47,7 +47,8 @@ class Query(Struct, frozen=True, gc=False, kw_only=True):
         name: whose; in any case. ``None``: anybody's.
         before: only what has a smaller number. It needs `room`.
         limit: how many messages, at most: the newest that match.
-        most_bytes: how many bytes of them, as `runs.size` counts; one message is always allowed.
+        most_bytes: how many bytes of them, as `message_runs.size` counts; one message is
+            always allowed.
     """
 
     text: str
@@ -115,7 +116,8 @@ class History(Protocol):
             before: the newest events with smaller numbers.
             after: the oldest events with greater numbers; not together with `before`.
             limit: how many events at most; each text of a run is one.
-            most_bytes: how many bytes of them, as `runs.size` counts; one event is always allowed.
+            most_bytes: how many bytes of them, as `message_runs.size` counts; one event is
+                always allowed.
         """
 
     async def search(self, query: Query) -> Page:

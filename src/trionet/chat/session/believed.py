@@ -1,6 +1,6 @@
 """Whom the members here believe to be present, after a shared log has lost a part. Pure.
 
-`trionet.chat.session.away` says when that differs from the state, and who is told.
+`trionet.chat.session.lost_members` says when that differs from the state, and who is told.
 """
 
 from __future__ import annotations
