@@ -68,7 +68,7 @@ def test_the_same_error_of_two_callbacks_is_two_faults(caplog: pytest.LogCapture
 def test_whatever_a_fault_happened_to_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
     faults = FaultLog(LOGGER)
     faults.report(ValueError(), divide, "a line was left out", Unshowable())
-    assert "<test_faults.Unshowable object at" in caplog.messages[0].replace("tests.", "")
+    assert "<test_user_faults.Unshowable object at" in caplog.messages[0].replace("tests.", "")
     faults.report(TypeError(), divide, "a line was left out", "x" * 1000)
     assert len(caplog.messages[1]) < 300
 

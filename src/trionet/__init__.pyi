@@ -5,6 +5,7 @@ from trionet.abc import Box as Box
 from trionet.abc import CallsOnInput as CallsOnInput
 from trionet.abc import ClosesNow as ClosesNow
 from trionet.abc import DiscardsInput as DiscardsInput
+from trionet.abc import EndsSendingNow as EndsSendingNow
 from trionet.abc import Interruptible as Interruptible
 from trionet.abc import KnowsItsPeer as KnowsItsPeer
 from trionet.abc import Listener as Listener

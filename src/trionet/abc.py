@@ -414,6 +414,22 @@ class DiscardsInput(Protocol):
         """Throw away what has come, and return how many bytes that was. Never raises."""
 
 
+class EndsSendingNow(Protocol):
+    """A capability of a stream: ending its sending without waiting.
+
+    `trionet.SocketStream` implements it. `trionet.lingering_close` uses it, and waits for
+    ``send_eof`` of other streams.
+    """
+
+    def send_eof_nowait(self) -> None:
+        """End the sending at once; again does nothing. Never a checkpoint.
+
+        Raises:
+            trio.ClosedResourceError: this side closed the stream.
+            trio.BusyResourceError: a task is sending.
+        """
+
+
 class ClosesNow(Protocol):
     """A capability of a stream: closing without a checkpoint.
 

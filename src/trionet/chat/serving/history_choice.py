@@ -11,6 +11,7 @@ from trionet.chat.history.history import History
 from trionet.chat.history.memory import MemoryHistory
 from trionet.chat.limits import MEMORY, NONE
 from trionet.chat.state.operations import Restore
+from trionet.text.safe import safe_text
 
 logger = logging.getLogger("trionet.chat")
 
@@ -50,4 +51,5 @@ async def keep_history(
 
 
 def _log(told: str) -> None:
-    logger.warning("%s", told, extra={"event": "history"})
+    # It names the file, and any bytes can be in a file's name.
+    logger.warning("%s", safe_text(told), extra={"event": "history"})
